@@ -1,0 +1,1 @@
+"""riskrelay: risk findings in, risk levels decided, signed security events out."""

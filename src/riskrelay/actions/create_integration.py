@@ -1,0 +1,57 @@
+"""Create an integration."""
+
+from riskrelay.integrations import AccountId, Integration, IntegrationId, IntegrationType
+from riskrelay.ports import Outside, Transaction
+from riskrelay.ssf.streams import StreamId
+
+LANES = 1  # one lane keeps up with 4,000 events/s; a stream that needs more is split by subject (ADR 0004)
+
+
+async def create_integration(
+    outside: Outside,
+    account_id: AccountId,
+    integration_type: IntegrationType,
+    tenant_url: str,
+    reference_id: str | None = None,
+    *,
+    active: bool = True,
+    public_origin: str,
+) -> Integration:
+    """Store a new integration with its stream, which carries events from this moment on.
+
+    Args:
+        tenant_url: of valid form; kept byte for byte.
+        reference_id: None: a fresh UUID.
+        public_origin: where this transmitter is reachable now, without a final slash.
+
+    Returns: the stored record. A repeat (same given reference id, type and tenant URL) returns the record that is
+        there already and changes nothing: SDKs repeat a POST whose answer they did not get.
+    Raises:  Invalid: the reference id belongs to another tenant URL.
+    Rule: contract 6, 8.
+    """
+    integration = Integration(
+        account_id=account_id,
+        integration_id=IntegrationId(outside.ids.uuid()),
+        integration_type=integration_type,
+        reference_id=reference_id or outside.ids.uuid(),
+        tenant_url=tenant_url,
+        active=active,
+        public_origin=public_origin,
+        created_at=outside.clock.now().replace(microsecond=0),
+    )
+    stream_id = StreamId(outside.ids.uuid())
+
+    def store(tx: Transaction) -> Integration:
+        stored = tx.integrations.by_reference(integration.reference_id)
+        if stored is not None and _same(stored, integration):
+            return stored
+        tx.integrations.add(integration)
+        tx.streams.add(stream_id, integration.integration_id, LANES)
+        tx.streams.refresh_lanes(integration.integration_id)
+        return integration
+
+    return await outside.store.write(account_id, store)
+
+
+def _same(stored: Integration, repeated: Integration) -> bool:
+    return (stored.integration_type, stored.tenant_url) == (repeated.integration_type, repeated.tenant_url)

@@ -1,0 +1,159 @@
+"""Deliver what a lane holds: read (transaction), sign and push (no transaction), settle (transaction)."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from riskrelay.delivery.attempts import Attempt
+from riskrelay.delivery.lanes import (
+    BATCH_EVENTS,
+    LaneLease,
+    QueuedEvent,
+    Settlement,
+    chains,
+    settle,
+)
+from riskrelay.errors import Unavailable
+from riskrelay.ports import Installation, Outside, Pusher, Signer
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.sets import complete_claims
+from riskrelay.ssf.streams import Stream, StreamStatus
+
+_STOPS_CHAIN = frozenset(OutcomeKind) - {OutcomeKind.ACCEPTED, OutcomeKind.REJECTED}
+_STOPS_LANE = frozenset({OutcomeKind.AUTH, OutcomeKind.GONE, OutcomeKind.THROTTLED, OutcomeKind.OURS})
+_FAILURES_THAT_HALT = 3  # guessed: one bad subject must not stop a lane, a dead receiver must not be pushed 256 times
+
+
+@dataclass(frozen=True, slots=True)
+class Delivering:
+    """What delivery needs besides `Outside`, and its limits.
+
+    Attributes:
+        lease: how long a claim holds without a sign of life.
+        push_for: how long after the lease began new pushes may start; together with the longest push it stays below 80 % of
+            the lease, so that the worker has stopped before another one may begin (design 3).
+        concurrency: pushes at once per lane.
+        retention: older events are not sent any more.
+    """
+
+    signer: Signer
+    pusher: Pusher
+    lease: timedelta
+    push_for: timedelta
+    concurrency: int
+    retention: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What one batch came to.
+
+    Attributes:
+        attempts: what was tried, in the order it ended.
+        settlement: what was written down; None when there was nothing to do.
+        stopped: the lane must not be worked on now (paused, disabled, inactive).
+    """
+
+    attempts: Sequence[Attempt]
+    settlement: Settlement | None
+    stopped: bool = False
+
+
+async def deliver(
+    outside: Outside, delivering: Delivering, lease: LaneLease, leased_at: float, limit: int
+) -> Delivered:
+    """Work off one batch of a lane.
+
+    Args:
+        lease: from `claim`; extended by every batch.
+        leased_at: by the monotonic clock, before the lease was last asked for or extended.
+        limit: at most so many events.
+
+    Raises:
+        LeaseLost: another worker owns the lane; nothing was written.
+        Unavailable: the store refused; what was pushed and not settled will be pushed again.
+    Rule: design 2, 3, 4, 7.
+    """
+    work = await outside.store.read_installation(
+        lambda tx: tx.lanes.read(lease, BATCH_EVENTS, delivering.retention)
+    )
+    if work.stream is None:
+        return Delivered((), None, stopped=True)
+    if not work.held and not work.fresh:
+        return Delivered((), None)
+    batch = _Batch(outside, delivering, work.stream, leased_at)
+    await batch.push(chains(work, limit))
+    settlement = settle(work, batch.outcomes, outside.ids.jitter)
+
+    def write_down(tx: Installation) -> None:
+        tx.lanes.settle(lease, work, settlement, batch.attempts, delivering.lease)
+        if batch.stop is not None:
+            tx.lanes.stop_stream(lease, *batch.stop)
+
+    await outside.store.write_installation(write_down)
+    outside.metrics.count_attempts(batch.attempts)
+    return Delivered(batch.attempts, settlement, stopped=batch.stop is not None)
+
+
+class _Batch:
+    """The pushes of one batch: chains side by side, each strictly in order."""
+
+    def __init__(self, outside: Outside, delivering: Delivering, stream: Stream, leased_at: float) -> None:
+        self.outcomes: dict[int, Outcome] = {}
+        self.attempts: list[Attempt] = []
+        self.stop: tuple[StreamStatus, Outcome] | None = None
+        self._outside = outside
+        self._delivering = delivering
+        self._stream = stream
+        self._stop_at = leased_at + delivering.push_for.total_seconds()
+        self._halted = False
+        self._failed_in_a_row = 0
+
+    async def push(self, todo: Sequence[Sequence[QueuedEvent]]) -> None:
+        """Push every chain, at most `concurrency` at once."""
+        waiting = list(reversed(todo))
+
+        async def work() -> None:
+            while waiting:
+                await self._push_chain(waiting.pop())
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(len(waiting), self._delivering.concurrency)):
+                group.create_task(work())
+
+    async def _push_chain(self, chain: Sequence[QueuedEvent]) -> None:
+        for event in chain:
+            if self._halted or self._outside.clock.monotonic() > self._stop_at:
+                return
+            outcome = await self._attempt(event)
+            self.outcomes[event.seq] = outcome
+            self._judge(outcome)
+            if outcome.kind in _STOPS_CHAIN:
+                return
+
+    async def _attempt(self, event: QueuedEvent) -> Outcome:
+        started_at, began = self._outside.clock.now(), self._outside.clock.monotonic()
+        payload = complete_claims(event.claims, self._stream.integration.issuer, self._stream.audience)
+        try:
+            token = await self._delivering.signer.sign(payload)
+        except Unavailable:
+            outcome = Outcome(OutcomeKind.OURS, "no_signing_key")
+        else:
+            outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token)
+        duration = timedelta(seconds=self._outside.clock.monotonic() - began)
+        number = event.attempts + 1
+        self.attempts.append(
+            Attempt(event.seq, event.jti, number, event.queued_at, started_at, duration, outcome)
+        )
+        return outcome
+
+    def _judge(self, outcome: Outcome) -> None:
+        """Some outcomes speak for the whole receiver, and so do a few failures in a row: nothing more is started."""
+        self._failed_in_a_row = self._failed_in_a_row + 1 if outcome.kind is OutcomeKind.TRANSIENT else 0
+        if outcome.kind in _STOPS_LANE or self._failed_in_a_row >= _FAILURES_THAT_HALT:
+            self._halted = True
+        if outcome.kind is OutcomeKind.AUTH:
+            self.stop = (StreamStatus.PAUSED, outcome)
+        elif outcome.kind is OutcomeKind.GONE:
+            self.stop = (StreamStatus.DISABLED, outcome)

@@ -1,0 +1,32 @@
+"""Clear a user's risk."""
+
+from riskrelay import signals
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.errors import NotFound
+from riskrelay.integrations import AccountId
+from riskrelay.ports import Outside, Transaction
+from riskrelay.risk.assessment import Cause, after_reset, level_change
+from riskrelay.risk.behaviors import settings_with
+from riskrelay.risk.findings import UserId
+
+
+async def reset_user(outside: Outside, account_id: AccountId, user_id: UserId) -> None:
+    """Take a user's risk level away; the change is sent like any other. The findings stay recorded.
+
+    Raises: NotFound: no such user in this account.
+    Rule: contract 21.
+    """
+    now = outside.clock.now()
+
+    def store(tx: Transaction) -> list[LaneKey]:
+        before = tx.users.get(user_id)
+        if before is None:
+            raise NotFound
+        after = after_reset(before)
+        tx.users.save([after], reset_at=now)
+        change = level_change(before, after, settings_with(tx.behaviors.stored()), Cause.ADMIN, now)
+        if change is None:
+            return []
+        return tx.events.queue(signals.for_changes([change], tx.streams.taking_events(), outside.ids.uuid))
+
+    outside.wake(await outside.store.write(account_id, store))

@@ -1,0 +1,43 @@
+"""Change what an account decided about behaviors."""
+
+from collections.abc import Mapping
+
+from riskrelay import signals
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.integrations import AccountId
+from riskrelay.ports import Outside, Transaction
+from riskrelay.risk.assessment import Cause, level_change, with_findings
+from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
+
+
+async def set_behaviors(
+    outside: Outside, account_id: AccountId, named: Mapping[BehaviorId, BehaviorSetting]
+) -> dict[BehaviorId, BehaviorSetting]:
+    """Overwrite the settings of the *named* behaviors, and move the levels of the users whom that concerns.
+
+    Raising or lowering what a behavior weighs moves every user who has triggered it since their last reset, and
+    their receivers are told. Disabling one moves nobody.
+
+    Returns: the settings of all behaviors.
+    Rule: contract 18, 22.
+    """
+    now = outside.clock.now()
+
+    def store(tx: Transaction) -> tuple[dict[BehaviorId, BehaviorSetting], list[LaneKey]]:
+        before = settings_with(tx.behaviors.stored())
+        tx.behaviors.save(named)
+        settings = {**before, **named}
+        if all(settings[behavior].risk_level == before[behavior].risk_level for behavior in named):
+            return settings, []
+        standings = [(old, with_findings(old, (), settings)) for old in tx.users.at_risk()]
+        moved = [(old, new) for old, new in standings if old.level != new.level]
+        tx.users.save([new for _, new in moved])
+        changes = [level_change(old, new, settings, Cause.ADMIN, now) for old, new in moved]
+        changed = [change for change in changes if change is not None]
+        return settings, tx.events.queue(
+            signals.for_changes(changed, tx.streams.taking_events(), outside.ids.uuid)
+        )
+
+    settings, queued = await outside.store.write(account_id, store)
+    outside.wake(queued)
+    return settings

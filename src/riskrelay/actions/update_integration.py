@@ -1,0 +1,52 @@
+"""Overwrite an integration."""
+
+from dataclasses import replace
+
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.errors import NotFound
+from riskrelay.integrations import AccountId, Integration, IntegrationId
+from riskrelay.ports import Outside, Transaction
+from riskrelay.ssf.streams import StreamStatus
+
+
+async def update_integration(
+    outside: Outside,
+    account_id: AccountId,
+    integration_id: IntegrationId,
+    tenant_url: str,
+    reference_id: str | None,
+    active: bool | None,
+) -> Integration:
+    """Overwrite tenant URL, reference id and active, and let delivery follow.
+
+    A stream that was paused or disabled because of what its receiver answered is enabled again, and what waits is
+    tried at once: an account that edits an integration has perhaps mended it. While an integration is inactive its
+    backlog is kept, and nothing new is queued for it.
+
+    Args:
+        reference_id: None: stays.
+        active: None: stays.
+
+    Raises:
+        NotFound: no such integration in this account.
+        Invalid: another integration has the reference id.
+    Rule: contract 7, 10; faults.md row 29 ("resumes on update"), 34.
+    """
+
+    def store(tx: Transaction) -> tuple[Integration, list[LaneKey]]:
+        stored = tx.integrations.get(integration_id)
+        if stored is None:
+            raise NotFound
+        updated = replace(
+            stored,
+            tenant_url=tenant_url,
+            reference_id=stored.reference_id if reference_id is None else reference_id,
+            active=stored.active if active is None else active,
+        )
+        tx.integrations.update(updated)
+        tx.streams.set_status(integration_id, StreamStatus.ENABLED, None)
+        return updated, tx.streams.refresh_lanes(integration_id)
+
+    updated, ready = await outside.store.write(account_id, store)
+    outside.wake(ready)
+    return updated

@@ -1,0 +1,114 @@
+"""Every error that the domain raises.
+
+    RiskrelayError
+    ├── Invalid            the caller's data is wrong: one Fault per mistake, all at once
+    ├── UserMismatch       an e-mail and a user id that belong to different users came together
+    ├── BodyTooLarge       the request's body is larger than this route takes
+    ├── UnsupportedMediaType   the body is of a kind that this route does not read
+    ├── NotFound           no such thing in this account (or it is another account's: the same answer)
+    ├── Unauthenticated    no usable credentials
+    │   ├── NoCredentials
+    │   ├── MalformedCredentials
+    │   └── UnknownToken
+    ├── Forbidden          valid credentials, but not for this account or this operation
+    ├── Unavailable        something of ours refused (database, key store); nothing was done, try again
+    ├── Misconfigured      a setting must change before this can work
+    └── LeaseLost          another worker owns the lane now: stop, write nothing
+
+What a status code or a document looks like is decided in one place outside: `web/account_api/problems.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    """The ways in which a value of a request can be wrong."""
+
+    REQUIRED = "required"
+    WRONG_TYPE = "wrong_type"
+    WRONG_VALUE = "wrong_value"
+    TOO_LONG = "too_long"
+    MALFORMED_BODY = "malformed_body"
+    REFERENCE_TAKEN = "reference_taken"
+    UNKNOWN_BEHAVIOR = "unknown_behavior"
+    FINDING_REUSED = "finding_reused"
+    USER_MISMATCH = "user_mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One mistake in a request: what kind, where (RFC 6901 pointer into the body), and what to change."""
+
+    kind: FaultKind
+    pointer: str
+    message: str
+
+
+class RiskrelayError(Exception):
+    """The root: whoever catches this has caught every error that the domain raises on purpose."""
+
+
+class Invalid(RiskrelayError):
+    """The caller's data is wrong; nothing was done."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(f"{fault.pointer or '(request)'}: {fault.message}" for fault in faults))
+        self.faults = tuple(faults)
+
+
+class UserMismatch(RiskrelayError):
+    """An e-mail and a user id that belong to different users came together; the caller turns it into a Fault."""
+
+    def __init__(self, email_key: str) -> None:
+        super().__init__("user_id and email belong to different users")
+        self.email_key = email_key
+
+
+class BodyTooLarge(RiskrelayError):
+    """The request's body is larger than this route takes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"the body may have at most {max_bytes:,} bytes")
+        self.max_bytes = max_bytes
+
+
+class UnsupportedMediaType(RiskrelayError):
+    """The body is of a kind that this route does not read."""
+
+
+class NotFound(RiskrelayError):
+    """No such thing in this account."""
+
+
+class Unauthenticated(RiskrelayError):
+    """No usable credentials came with the request."""
+
+
+class NoCredentials(Unauthenticated):
+    """The request carries no credentials at all."""
+
+
+class MalformedCredentials(Unauthenticated):
+    """The credentials are not of a form that could ever be valid."""
+
+
+class UnknownToken(Unauthenticated):
+    """The token is unknown, expired or revoked."""
+
+
+class Forbidden(RiskrelayError):
+    """The credentials are valid, but not for this account or this operation."""
+
+
+class Unavailable(RiskrelayError):
+    """Something of ours refused (database, key store). Nothing was done; the same request may succeed later."""
+
+
+class Misconfigured(RiskrelayError):
+    """A setting must change before this can work; the message names it and says how."""
+
+
+class LeaseLost(RiskrelayError):
+    """The lane has another owner (its epoch moved on); the holder must stop and write nothing."""

@@ -1,0 +1,88 @@
+"""An integration: an account's link to one receiver product, and its rules."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+from urllib.parse import urlsplit
+
+AccountId = NewType("AccountId", str)
+IntegrationId = NewType("IntegrationId", str)
+
+MAX_REFERENCE_ID_CHARACTERS = 255  # chosen: contract "reference_id" [C]
+MAX_TENANT_URL_CHARACTERS = 2_048  # chosen: contract "tenant_url"
+
+
+class IntegrationType(StrEnum):
+    """The receiver products that have a profile. Spelled exactly: `okta` is refused.
+
+    Rule: contract "integration_type" (another letter case makes Terraform replace the record on each apply).
+    """
+
+    OKTA = "Okta"
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """An account's link to one receiver product.
+
+    Attributes:
+        tenant_url: the receiver's address exactly as the account wrote it, byte for byte.
+        public_origin: where this transmitter was reachable when the record was made, such as
+            `https://risk.example.com`, without a final slash. Issuer and well-known URL derive from it and
+            so never change in the record's life, whatever happens to the setting.
+        created_at: aware UTC, whole seconds.
+    """
+
+    account_id: AccountId
+    integration_id: IntegrationId
+    integration_type: IntegrationType
+    reference_id: str
+    tenant_url: str
+    active: bool
+    public_origin: str
+    created_at: datetime
+
+    @property
+    def issuer(self) -> str:
+        """The `iss` of every SET of this integration.
+
+        Rule: SSF 1.0 §7.2 issuer; one issuer per integration.
+        """
+        return f"{self.public_origin}/{self.integration_id}"
+
+    @property
+    def well_known_url(self) -> str:
+        """Where a receiver finds the transmitter's metadata.
+
+        Rule: contract "well_known_url"; SSF 1.0 §7.2.1 puts the well-known part before the issuer's path.
+        """
+        return f"{self.public_origin}/.well-known/sse-configuration/{self.integration_id}"
+
+
+def tenant_url_problem(url: str) -> str | None:
+    """Say what is wrong with the form of a tenant URL; None when nothing is.
+
+    The form only: whether the address may be dialled is judged when something is sent (contract 12), and
+    http is refused there too unless a setting allows it.
+
+    Rule: contract "tenant_url".
+
+    >>> tenant_url_problem("https://dev-1.okta.com")
+    >>> tenant_url_problem("dev-1.okta.com")
+    'must be an absolute http or https URL, such as https://example.okta.com'
+    """
+    if any(c.isspace() or not c.isprintable() for c in url):
+        return "must not contain white space or control characters"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return "must be a URL: its host or port cannot be read"
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+        return "must be an absolute http or https URL, such as https://example.okta.com"
+    if parts.username is not None or parts.password is not None:
+        return "must not contain a user name or password"
+    if "?" in url or "#" in url:
+        return "must not contain a query or a fragment: the event path is added to its end"
+    return None

@@ -1,0 +1,34 @@
+"""The three risk levels. A user without risk has no level: None, never a fourth member."""
+
+from enum import IntEnum
+
+
+class RiskLevel(IntEnum):
+    """How much risk: ordered, so that `max` is the rule of contract 22.
+
+    >>> max(RiskLevel.LOW, RiskLevel.HIGH).word
+    'high'
+    """
+
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+
+    @property
+    def word(self) -> str:
+        """The lower-case word of the account API and of Okta's events."""
+        return self.name.lower()
+
+    @classmethod
+    def from_word(cls, word: str) -> "RiskLevel":
+        """Read the lower-case word of the account API.
+
+        Raises: KeyError: *word* is not one of low, medium, high.
+
+        >>> RiskLevel.from_word("medium")
+        <RiskLevel.MEDIUM: 2>
+        """
+        return _BY_WORD[word]
+
+
+_BY_WORD = {level.word: level for level in RiskLevel}

@@ -1,0 +1,110 @@
+"""Every setting, read once. docs/settings.md lists them."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from riskrelay.errors import Misconfigured
+
+
+def _comma_separated(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """The settings, from the environment (`RISKRELAY_…`) or the TOML file that `RISKRELAY_CONFIG` names."""
+
+    model_config = SettingsConfigDict(env_prefix="RISKRELAY_", frozen=True, extra="forbid")
+
+    database_url: str = Field(
+        "sqlite:///riskrelay.db",
+        description="Where everything is kept: `sqlite:///FILE` (one machine) or `postgresql://…` (many).",
+    )
+    public_url: str = Field(
+        "http://127.0.0.1:8700",
+        description="Where receivers reach this service; becomes part of every new issuer and well-known URL.",
+    )
+    host: str = Field("127.0.0.1", description="The address `serve` listens on.")
+    port: int = Field(8700, ge=0, le=65_535, description="The port `serve` listens on.")
+    master_key: str | None = Field(
+        None,
+        description="Encrypts keys and secrets at rest; several, separated by commas: the first encrypts, all "
+        "decrypt. Default: the file beside the SQLite database that `init` makes.",
+    )
+    allow_targets: Annotated[list[str], NoDecode] = Field(
+        default=[],
+        description="Networks (CIDR) or hosts that may be pushed to although they are not public addresses.",
+    )
+    allow_http_targets: bool = Field(
+        False, description="Whether SETs may be pushed over plain http. For development only."
+    )
+    retention_days: int = Field(7, ge=1, le=365, description="How long an undelivered event is kept and tried.")
+
+    _split = field_validator("allow_targets", mode="before")(_comma_separated)
+
+    @field_validator("database_url")
+    @classmethod
+    def _known_engine(cls, value: str) -> str:
+        if not value.startswith(("sqlite:///", "postgresql://")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _origin_only(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an absolute http or https URL without query, such as https://risk.example.com")
+        if parts.path not in ("", "/"):
+            raise ValueError("must be an origin without a path: well-known URLs stand at the root of a host")
+        return value.rstrip("/")
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The database file; None with PostgreSQL."""
+        if not self.database_url.startswith("sqlite:///"):
+            return None
+        return Path(self.database_url.removeprefix("sqlite:///"))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the TOML file."""
+        path = os.environ.get("RISKRELAY_CONFIG")
+        if path is None:
+            return init_settings, env_settings
+        if not Path(path).is_file():
+            raise Misconfigured(f"RISKRELAY_CONFIG names {path}, which is not a file; mend the path or unset it")
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(path))
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Read the settings.
+
+    Raises: Misconfigured: a setting is wrong; the message names each and what to write.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = [
+            f"RISKRELAY_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+            for fault in error.errors()
+        ]
+        raise Misconfigured("; ".join(faults)) from error

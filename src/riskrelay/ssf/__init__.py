@@ -1,0 +1,1 @@
+"""The Shared Signals transmitter's rules: subjects, security events, SETs, push, metadata. Pure."""

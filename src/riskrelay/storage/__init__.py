@@ -1,0 +1,1 @@
+"""The ledger on disk: one set of tables and statements for SQLite and PostgreSQL."""

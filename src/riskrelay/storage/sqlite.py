@@ -1,0 +1,188 @@
+"""The embedded store: one file, one writer thread with group commit, a few reading threads."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+
+from riskrelay.errors import RiskrelayError, Unavailable
+from riskrelay.integrations import AccountId
+from riskrelay.ports import Installation, Transaction
+from riskrelay.storage.installation import InstallationTransaction
+from riskrelay.storage.transaction import AccountTransaction
+
+T = TypeVar("T")
+
+_log = structlog.get_logger()
+
+_READERS = 4  # guessed: reads are short, and two cores serve them
+_GROUP = 64  # at most so many transactions share one commit: bounds how long the first of them waits
+_BUSY_TIMEOUT_MS = 5_000  # another process (riskrelay token create) may hold the file for a moment
+
+
+def sqlite_engine(path: Path) -> Engine:
+    """An engine whose connections leave BEGIN and COMMIT to us and are as durable as SQLite can be."""
+    engine = create_engine(
+        f"sqlite:///{path}", connect_args={"check_same_thread": False, "isolation_level": None}
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        for pragma in (
+            f"busy_timeout={_BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-65536",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+class SqliteStore:
+    """Implements ports.Store on one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self._engine = sqlite_engine(path)
+        self._writer = _Writer(self._engine)
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
+        self._local = threading.local()
+        self._connections: list[Connection] = []
+
+    async def write(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
+        return await self._writer.run(lambda connection: work(AccountTransaction(connection, account_id, locking=True)))
+
+    async def read(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
+        return await self._read(lambda connection: work(AccountTransaction(connection, account_id, locking=False)))
+
+    async def write_installation(self, work: Callable[[Installation], T]) -> T:
+        return await self._writer.run(lambda connection: work(InstallationTransaction(connection)))
+
+    async def read_installation(self, work: Callable[[Installation], T]) -> T:
+        return await self._read(lambda connection: work(InstallationTransaction(connection)))
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._writer.stop()
+        self._readers.shutdown()
+        for connection in self._connections:
+            connection.close()
+        self._engine.dispose()
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, partial(self._run_read, work))
+
+    def _run_read(self, work: Callable[[Connection], T]) -> T:
+        try:
+            connection = self._reader()
+            connection.exec_driver_sql("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.rollback()
+        except exc.DBAPIError as error:
+            raise _unavailable(error) from error
+
+    def _reader(self) -> Connection:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._engine.connect()
+            connection.exec_driver_sql("PRAGMA query_only=ON")
+            connection.commit()
+            self._connections.append(connection)
+        return connection
+
+
+class _Writer:
+    """The one thread that writes. Transactions that arrive while one commits share the next commit, each behind a
+    savepoint of its own, so that one which fails takes no other with it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._queue: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._loop, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        submitted = _Submitted(work)
+        self._queue.put(submitted)
+        return await asyncio.wrap_future(submitted.future)
+
+    def stop(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
+
+    def _loop(self) -> None:
+        running = True
+        while running:
+            group: list[_Submitted] = []
+            item = self._queue.get()
+            while item is not None:
+                group.append(item)
+                if len(group) == _GROUP or self._queue.empty():
+                    break
+                item = self._queue.get()
+            running = item is not None
+            group = [submitted for submitted in group if submitted.future.set_running_or_notify_cancel()]
+            if group:
+                self._commit_together(group)
+
+    def _commit_together(self, group: list["_Submitted"]) -> None:
+        try:
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                for submitted in group:
+                    submitted.run(connection)
+                connection.commit()
+        except Exception as error:  # every waiting caller must learn that nothing of theirs was stored
+            refused = _unavailable(error)
+            for submitted in group:
+                submitted.future.set_exception(refused)
+            return
+        for submitted in group:
+            submitted.answer()
+
+
+class _Submitted:
+    """A transaction somebody waits for."""
+
+    def __init__(self, work: Callable[[Connection], Any]) -> None:
+        self.future: Future[Any] = Future()
+        self._work = work
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def run(self, connection: Connection) -> None:
+        """Run behind a savepoint.
+
+        Raises: DBAPIError: the whole group is lost (SQLite has rolled it back).
+        """
+        connection.exec_driver_sql("SAVEPOINT one")
+        try:
+            self._result = self._work(connection)
+        except Exception as error:
+            self._error = _unavailable(error) if isinstance(error, exc.DBAPIError) else error
+            connection.exec_driver_sql("ROLLBACK TO one")
+        connection.exec_driver_sql("RELEASE one")
+
+    def answer(self) -> None:
+        """Tell the caller, after the commit."""
+        if self._error is not None:
+            self.future.set_exception(self._error)
+        else:
+            self.future.set_result(self._result)
+
+
+def _unavailable(error: Exception) -> RiskrelayError:
+    _log.error("database_refused", error=str(getattr(error, "orig", error)))
+    return Unavailable("the database refused; nothing was stored")

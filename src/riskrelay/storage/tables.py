@@ -1,0 +1,280 @@
+"""The tables. The schema that users have is the sum of the migrations; a test holds the two together.
+
+Every key of an account's data starts with the account, so that a cluster can be distributed by it. Times are integers,
+microseconds since 1970 UTC, because both engines compare and index those alike.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ColumnElement,
+    Dialect,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    case,
+    false,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import GenericFunction
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pk",
+        "uq": "%(table_name)s_%(column_0_N_name)s_unique",
+        "fk": "%(table_name)s_%(referred_table_name)s_fk",
+        "ix": "%(table_name)s_%(column_0_N_name)s_index",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+    }
+)
+
+
+def micros(duration: timedelta) -> int:
+    """A duration in the unit of the time columns."""
+    return duration // _MICROSECOND
+
+
+def moment(microseconds: int) -> datetime:
+    """A value of a time column, such as the database's clock, as an aware UTC datetime."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC datetime, stored as microseconds since 1970."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        """Into the database."""
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """Out of the database."""
+        return None if value is None else moment(value)
+
+
+class database_now(GenericFunction[int]):  # noqa: N801  named as the SQL function it stands for
+    """The database's own clock, in microseconds: the only clock that leases and waits are measured with."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(database_now, "sqlite")
+def _now_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
+    # julianday resolves to milliseconds; unixepoch('subsec') needs SQLite 3.42, Debian 12 has 3.40.
+    return "(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000)"
+
+
+@compiles(database_now, "postgresql")
+def _now_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+
+
+def later_of(one: ColumnElement[int], other: ColumnElement[int]) -> ColumnElement[int]:
+    """The greater of two times (`greatest` and `max` are not the same word on both engines)."""
+    return case((one > other, one), else_=other)
+
+
+def _account() -> Column[str]:
+    return Column("account_id", String(255), primary_key=True)
+
+
+accounts = Table("accounts", metadata, _account(), Column("created_at", Moment, nullable=False))
+
+tokens = Table(
+    "tokens",
+    metadata,
+    _account(),
+    Column("token_id", String(36), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("token_hash", LargeBinary(32), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+    Index("tokens_token_hash_index", "token_hash"),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", String(64), primary_key=True),
+    Column("algorithm", String(16), nullable=False),
+    Column("public_jwk", Text, nullable=False),
+    Column("sealed_private", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+integrations = Table(
+    "integrations",
+    metadata,
+    _account(),
+    Column("integration_id", String(36), primary_key=True),
+    Column("integration_type", String(32), nullable=False),
+    Column("reference_id", String(255), nullable=False),
+    Column("tenant_url", String(2048), nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("public_origin", String(2048), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("deleted_at", Moment),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+    Index("integrations_integration_id_index", "integration_id"),
+)
+Index(
+    "integrations_reference_unique",
+    integrations.c.account_id,
+    integrations.c.reference_id,
+    unique=True,
+    sqlite_where=integrations.c.deleted_at.is_(None),
+    postgresql_where=integrations.c.deleted_at.is_(None),
+)
+
+streams = Table(
+    "streams",
+    metadata,
+    _account(),
+    Column("stream_id", String(36), primary_key=True),
+    Column("integration_id", String(36), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("status_reason", Text),
+    Column("lanes", Integer, nullable=False),
+    ForeignKeyConstraint(
+        ["account_id", "integration_id"], ["integrations.account_id", "integrations.integration_id"]
+    ),
+    Index("streams_integration_index", "account_id", "integration_id"),
+)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    _account(),
+    Column("stream_id", String(36), primary_key=True),
+    Column("lane", Integer, primary_key=True),
+    Column("last_seq", BigInteger, nullable=False, default=0),
+    Column("cursor", BigInteger, nullable=False, default=0),
+    Column("delivered", BigInteger, nullable=False, default=0),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("epoch", BigInteger, nullable=False, default=0),
+    Column("lease_until", BigInteger, nullable=False, default=0),
+    Column("blocked_until", BigInteger, nullable=False, default=0),
+    Column("due_at", BigInteger),
+    Column("stopped", Boolean, nullable=False, default=False),
+    ForeignKeyConstraint(["account_id", "stream_id"], ["streams.account_id", "streams.stream_id"]),
+    CheckConstraint("cursor <= last_seq", name="cursor"),
+)
+Index(
+    "lanes_due_index",
+    lanes.c.due_at,
+    sqlite_where=(lanes.c.due_at.is_not(None)) & (lanes.c.stopped == false()),
+    postgresql_where=(lanes.c.due_at.is_not(None)) & (lanes.c.stopped == false()),
+)
+
+_LANE_KEY = ("account_id", "stream_id", "lane")
+
+
+def _lane_columns() -> list[Column[Any]]:
+    return [
+        _account(),
+        Column("stream_id", String(36), primary_key=True),
+        Column("lane", Integer, primary_key=True),
+        Column("seq", BigInteger, primary_key=True),
+    ]
+
+
+events = Table(
+    "events",
+    metadata,
+    *_lane_columns(),
+    Column("jti", String(36), nullable=False),
+    Column("subject_key", Text, nullable=False),
+    Column("claims", LargeBinary, nullable=False),
+    Column("queued_at", Moment, nullable=False),
+    ForeignKeyConstraint(_LANE_KEY, ["lanes.account_id", "lanes.stream_id", "lanes.lane"]),
+    sqlite_with_rowid=False,
+)
+
+held_events = Table(
+    "held_events",
+    metadata,
+    *_lane_columns(),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("reason", String(64), nullable=False),
+    ForeignKeyConstraint(_LANE_KEY, ["lanes.account_id", "lanes.stream_id", "lanes.lane"]),
+    sqlite_with_rowid=False,
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    *_lane_columns(),
+    Column("number", Integer, primary_key=True),
+    Column("started_at", Moment, nullable=False),
+    Column("duration_us", BigInteger, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reason", String(64), nullable=False),
+    Column("http_status", SmallInteger),
+    Column("detail", Text, nullable=False),
+    ForeignKeyConstraint(_LANE_KEY, ["lanes.account_id", "lanes.stream_id", "lanes.lane"]),
+    sqlite_with_rowid=False,
+)
+
+users = Table(
+    "users",
+    metadata,
+    _account(),
+    Column("user_id", String(36), primary_key=True),
+    Column("email_key", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("name", Text),
+    Column("level", SmallInteger),
+    Column("triggered", Text, nullable=False, default=""),
+    Column("last_reset_at", Moment),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+    Index("users_email_unique", "account_id", "email_key", unique=True),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    _account(),
+    Column("finding_id", String(255), primary_key=True),
+    Column("user_id", String(36), nullable=False),
+    Column("behavior", String(64), nullable=False),
+    Column("risk_level", SmallInteger, nullable=False),
+    Column("occurred_at", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    Column("details", Text),
+    Column("digest", LargeBinary(32), nullable=False),
+    ForeignKeyConstraint(["account_id", "user_id"], ["users.account_id", "users.user_id"]),
+    Index("findings_user_index", "account_id", "user_id", "recorded_at"),
+)
+
+behavior_settings = Table(
+    "behavior_settings",
+    metadata,
+    _account(),
+    Column("behavior", String(64), primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("risk_level", SmallInteger, nullable=False),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+)

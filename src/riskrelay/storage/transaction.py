@@ -1,0 +1,25 @@
+"""A transaction bound to one account."""
+
+from sqlalchemy import Connection
+
+from riskrelay.integrations import AccountId
+from riskrelay.ports import Behaviors, Events, Findings, Integrations, Streams, Users
+from riskrelay.storage.events import EventRows
+from riskrelay.storage.integrations import IntegrationRows, StreamRows
+from riskrelay.storage.risk import BehaviorRows, FindingRows, UserRows
+
+
+class AccountTransaction:
+    """Implements ports.Transaction: everything in it sees and touches one account only.
+
+    Args:
+        locking: whether it is going to write, so that what it reads must not change under it.
+    """
+
+    def __init__(self, connection: Connection, account_id: AccountId, *, locking: bool) -> None:
+        self.integrations: Integrations = IntegrationRows(connection, account_id, locking=locking)
+        self.streams: Streams = StreamRows(connection, account_id)
+        self.users: Users = UserRows(connection, account_id)
+        self.findings: Findings = FindingRows(connection, account_id)
+        self.behaviors: Behaviors = BehaviorRows(connection, account_id)
+        self.events: Events = EventRows(connection, account_id)

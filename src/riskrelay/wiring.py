@@ -1,0 +1,203 @@
+"""The bill of materials: the only place that names concrete classes."""
+
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, TypeVar
+
+from sqlalchemy import Connection
+from starlette.applications import Starlette
+
+from riskrelay.actions.deliver import Delivering
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.errors import Misconfigured
+from riskrelay.outbound.addresses import TargetRules
+from riskrelay.outbound.clock import SystemClock
+from riskrelay.outbound.ids import SystemIds
+from riskrelay.outbound.metrics import PrometheusMetrics
+from riskrelay.outbound.push import HttpPusher
+from riskrelay.outbound.sealing import MasterKey
+from riskrelay.outbound.signer import KeySigner
+from riskrelay.ports import Outside, Store
+from riskrelay.settings import Settings
+from riskrelay.storage.postgres import PostgresStore, postgres_engine
+from riskrelay.storage.schema import is_current, upgrade
+from riskrelay.storage.sqlite import SqliteStore, sqlite_engine
+from riskrelay.web.app import create_app
+from riskrelay.worker import Worker
+
+T = TypeVar("T")
+
+LEASE = timedelta(seconds=60)
+PUSH_DEADLINE = timedelta(seconds=20)
+PUSH_FOR = LEASE * 0.8 - PUSH_DEADLINE  # design 3: whatever is in flight has ended at 80 % of the lease
+CONCURRENCY = 32  # pushes at once per lane: measured on loopback, more gain nothing (docs/benchmarks.md)
+LINGER_EMBEDDED = timedelta(seconds=10)
+
+
+def key_file(settings: Settings) -> Path | None:
+    """Where `init` puts the master key of an embedded installation; None with PostgreSQL."""
+    path = settings.sqlite_path
+    return None if path is None else path.with_name(path.name + ".key")
+
+
+def read_master_key(settings: Settings) -> MasterKey:
+    """The master key, from the setting or from the file beside the database.
+
+    Raises: Misconfigured.
+    """
+    if settings.master_key is not None:
+        return MasterKey([key.strip() for key in settings.master_key.split(",")])
+    path = key_file(settings)
+    if path is None:
+        raise Misconfigured("RISKRELAY_MASTER_KEY is not set; with PostgreSQL every node needs the same one")
+    if not path.is_file():
+        raise Misconfigured(
+            f"there is no master key: {path} is missing and RISKRELAY_MASTER_KEY is not set; run `riskrelay init`"
+        )
+    return MasterKey([key.strip() for key in path.read_text().split(",")])
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the database to the newest schema; create the SQLite file when there is none."""
+    await _with_connection(settings, upgrade)
+
+
+def open_store(settings: Settings) -> Store:
+    """The database of *settings*; nothing is created."""
+    path = settings.sqlite_path
+    return PostgresStore(settings.database_url) if path is None else SqliteStore(path)
+
+
+async def require_schema(settings: Settings) -> None:
+    """Refuse to work on a database that is not there or has another schema.
+
+    Raises: Misconfigured: says which command mends it.
+    """
+    path = settings.sqlite_path
+    if path is not None and not path.is_file():
+        raise Misconfigured(f"there is no database at {path}; run `riskrelay init`, or set RISKRELAY_DATABASE_URL")
+    if not await _with_connection(settings, is_current):
+        raise Misconfigured("the database has another schema than this version works with; run `riskrelay migrate`")
+
+
+async def _with_connection(settings: Settings, work: Callable[[Connection], T]) -> T:
+    path = settings.sqlite_path
+    if path is None:
+        engine = postgres_engine(settings.database_url)
+        try:
+            async with engine.begin() as connection:
+                return await connection.run_sync(work)
+        except OSError as error:
+            raise Misconfigured(f"PostgreSQL cannot be reached ({error}); check RISKRELAY_DATABASE_URL") from error
+        finally:
+            await engine.dispose()
+    return await asyncio.to_thread(_with_file, path, work)
+
+
+def _with_file(path: Path, work: Callable[[Connection], T]) -> T:
+    engine = sqlite_engine(path)
+    try:
+        with engine.begin() as connection:
+            return work(connection)
+    finally:
+        engine.dispose()
+
+
+def hold_alone(path: Path) -> IO[str]:
+    """Take the SQLite file for this process alone, until the returned handle is closed.
+
+    Raises: Misconfigured: another process has it.
+    """
+    lock = path.with_name(path.name + ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise Misconfigured(
+            f"another riskrelay process serves {path}; stop it, or use PostgreSQL to run several"
+        ) from error
+    return lock
+
+
+def build_outside(settings: Settings) -> Outside:
+    """What actions need, for a command that works on the database itself; close its store when done."""
+    return Outside(open_store(settings), SystemClock(), SystemIds(), PrometheusMetrics(), lambda lanes: None)
+
+
+def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
+    """The ASGI application; with its lifespan the database is opened and delivery runs.
+
+    Args:
+        deliver: False: accept and queue only; another process delivers.
+    """
+    woken = _Relay()
+    outside = Outside(open_store(settings), SystemClock(), SystemIds(), PrometheusMetrics(), woken.wake)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001  Starlette passes it
+        try:
+            if deliver:
+                async with _delivery(settings, outside) as worker:
+                    woken.worker = worker
+                    yield
+            else:
+                yield
+        finally:
+            await outside.store.close()
+
+    return create_app(outside, settings.public_url, lifespan)
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """Deliver until *stop* is set."""
+    outside = build_outside(settings)
+    try:
+        async with _delivery(settings, outside):
+            await stop.wait()
+    finally:
+        await outside.store.close()
+
+
+class _Relay:
+    """Hands wakes to the worker once there is one; before that its first look finds everything anyway."""
+
+    def __init__(self) -> None:
+        self.worker: Worker | None = None
+
+    def wake(self, lanes: Sequence[LaneKey]) -> None:
+        if self.worker is not None and lanes:
+            self.worker.wake(lanes)
+
+
+@asynccontextmanager
+async def _delivery(settings: Settings, outside: Outside) -> AsyncIterator[Worker]:
+    """Run a worker; at the end let what is in flight end and be settled."""
+    embedded = settings.sqlite_path is not None
+    if embedded:  # nobody else can hold a lease: what is left is from before a crash
+        await outside.store.write_installation(lambda tx: tx.lanes.release_all())
+    signer = await _open_signer(settings, outside)
+    rules = TargetRules(settings.allow_targets, allow_http=settings.allow_http_targets)
+    pusher = HttpPusher(rules, outside.clock, deadline=PUSH_DEADLINE)
+    delivering = Delivering(
+        signer, pusher, LEASE, PUSH_FOR, CONCURRENCY, timedelta(days=settings.retention_days)
+    )
+    worker = Worker(outside, delivering, LINGER_EMBEDDED if embedded else timedelta(0))
+    running = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await running
+        await pusher.close()
+        signer.close()
+
+
+async def _open_signer(settings: Settings, outside: Outside) -> KeySigner:
+    keys = await outside.store.read_installation(lambda tx: tx.keys.all())
+    if not keys:
+        raise Misconfigured("there is no signing key; run `riskrelay init`")
+    return await asyncio.to_thread(KeySigner, keys[0], read_master_key(settings))

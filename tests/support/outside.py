@@ -1,0 +1,61 @@
+"""A clock that stands still, ids that count, and what goes with them."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.outbound.metrics import PrometheusMetrics
+from riskrelay.ports import Outside, Store
+
+NOON = datetime(2026, 3, 17, 12, 0, tzinfo=UTC)
+
+
+class HandClock:
+    """A clock that moves when the test says so."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self._now = now
+        self._seconds = 0.0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._seconds
+
+    def pass_time(self, duration: timedelta) -> None:
+        self._now += duration
+        self._seconds += duration.total_seconds()
+
+
+class CountingIds:
+    """Ids in order: the first UUID ends in 1."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def uuid(self) -> str:
+        self._count += 1
+        return f"00000000-0000-4000-8000-{self._count:012d}"
+
+    def secret(self) -> str:
+        self._count += 1
+        return f"secret-{self._count:036d}"
+
+    def jitter(self) -> float:
+        return 0.0
+
+
+class Wakes:
+    """Remembers who was woken."""
+
+    def __init__(self) -> None:
+        self.lanes: list[LaneKey] = []
+
+    def __call__(self, lanes: Sequence[LaneKey]) -> None:
+        self.lanes.extend(lanes)
+
+
+def outside_of(store: Store, clock: HandClock | None = None) -> Outside:
+    """What actions need, over a real store."""
+    return Outside(store, clock or HandClock(), CountingIds(), PrometheusMetrics(), Wakes())

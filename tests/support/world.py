@@ -1,0 +1,46 @@
+"""Accounts, integrations and findings for tests over a store."""
+
+from hashlib import sha256
+
+from riskrelay.actions.create_account import create_account
+from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.record_findings import Recorded, record_findings
+from riskrelay.actions.set_behaviors import set_behaviors
+from riskrelay.integrations import AccountId, Integration, IntegrationType
+from riskrelay.ports import Outside
+from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting
+from riskrelay.risk.findings import Finding, FindingId, UserRef
+
+ACCOUNT = AccountId("acme")
+OTHER = AccountId("other")
+ORIGIN = "https://risk.example.com"
+
+
+def finding(
+    email: str = "kai@example.com", behavior: str = "suspicious_domain", finding_id: str | None = None
+) -> Finding:
+    """A finding as the edge would make it."""
+    digest = sha256(f"{email} {behavior}".encode()).digest()
+    return Finding(
+        None if finding_id is None else FindingId(finding_id), BehaviorId(behavior), UserRef(email), None, None, digest
+    )
+
+
+async def account_with_integration(
+    outside: Outside, account_id: AccountId = ACCOUNT, tenant_url: str = "https://acme.example.com"
+) -> Integration:
+    """An account whose behaviors are all enabled, with one integration."""
+    await create_account(outside, account_id)
+    await set_behaviors(
+        outside,
+        account_id,
+        {behavior: BehaviorSetting(True, row.default_level) for behavior, row in BEHAVIORS.items()},
+    )
+    return await create_integration(
+        outside, account_id, IntegrationType.OKTA, tenant_url, public_origin=ORIGIN
+    )
+
+
+async def record(outside: Outside, *findings: Finding, account_id: AccountId = ACCOUNT) -> Recorded:
+    """Record findings in one batch."""
+    return await record_findings(outside, account_id, findings)
