@@ -1,0 +1,51 @@
+# Every target sets up what it needs. `make help` lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check soak bench build clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.uv/bin/uv:
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv
+
+$(UV):
+
+.venv/.ready: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --locked --quiet
+	@touch $@
+
+setup: .venv/.ready ## Make .venv from the lock file (takes uv from the registry when it is missing)
+
+demo: .venv/.ready ## The main job, end to end, with a real receiver (DEMO_FLAGS=--json for programs)
+	@$(BIN)/riskrelay demo $(DEMO_FLAGS)
+
+serve: .venv/.ready ## Make a local installation in .local/ and serve it on http://127.0.0.1:8700
+	@mkdir -p .local
+	@cd .local && ../$(BIN)/riskrelay init && ../$(BIN)/riskrelay serve
+
+check: .venv/.ready ## Lint, format, types, architecture
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check ## Everything CI runs: check, then all tests
+	$(BIN)/pytest -q
+
+soak: .venv/.ready ## The tests at full length: thousands of examples, hundreds of kills
+	RISKRELAY_SOAK=1 $(BIN)/pytest -q
+
+bench: .venv/.ready ## Measure this machine (docs/benchmarks.md)
+	$(BIN)/riskrelay bench
+
+build: .venv/.ready ## Build the wheel into dist/
+	$(UV) build --quiet --wheel --out-dir dist
+
+clean: ## Remove what the other targets made
+	rm -rf .venv .uv .local dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
