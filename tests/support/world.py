@@ -36,9 +36,7 @@ async def account_with_integration(
         account_id,
         {behavior: BehaviorSetting(True, row.default_level) for behavior, row in BEHAVIORS.items()},
     )
-    return await create_integration(
-        outside, account_id, IntegrationType.OKTA, tenant_url, public_origin=ORIGIN
-    )
+    return await create_integration(outside, account_id, IntegrationType.OKTA, tenant_url, public_origin=ORIGIN)
 
 
 async def record(outside: Outside, *findings: Finding, account_id: AccountId = ACCOUNT) -> Recorded:

@@ -1,0 +1,210 @@
+"""The product itself, as a user runs it: `riskrelay init` and `riskrelay serve` in processes of their own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+START_SECONDS = 20
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """The environment of this process, without settings that a developer may have, and with *settings*."""
+    dropped = ("RISKRELAY_", "PYTHONDONTWRITEBYTECODE")  # compiled once, a process starts twice as fast
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return {**inherited, "PYTHONPATH": str(Path(__file__).parents[1]), **settings}
+
+
+class Process:
+    """A process that listens on a port of this machine."""
+
+    def __init__(self, arguments: list[str], port: int, settings: Mapping[str, str], log: Path) -> None:
+        self.port = port
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, *arguments], env=environment(**settings), stdout=output, stderr=output
+            )
+        self._log = log
+        self._wait()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def kill(self) -> None:
+        """As the machine's crash: SIGKILL."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        """As an operator would: SIGTERM.
+
+        Returns: the exit code.
+        """
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(30)
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                time.sleep(0.01)
+                continue
+            return
+        self._process.kill()
+        raise AssertionError(f"{self._process.args} does not listen; it said:\n{self._log.read_text()[-2000:]}")
+
+
+class Service:
+    """An installation in *directory*, and the process that serves it.
+
+    Args:
+        settings: more settings, by their environment names.
+    """
+
+    def __init__(self, directory: Path, **settings: str) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.settings = {
+            "RISKRELAY_DATABASE_URL": f"sqlite:///{directory / 'riskrelay.db'}",
+            "RISKRELAY_PUBLIC_URL": self.url,
+            "RISKRELAY_PORT": str(port),
+            "RISKRELAY_ALLOW_TARGETS": "127.0.0.1",
+            "RISKRELAY_ALLOW_HTTP_TARGETS": "true",
+            **settings,
+        }
+        self.log = directory / "service.log"
+        self.account_id = "acme"
+        self.token: str = self.init()["token"]
+        self.process: Process | None = None
+
+    def init(self, account_id: str = "acme") -> dict[str, Any]:
+        """Run `riskrelay init`."""
+        output = self.command("init", "--account", account_id, "--json").stdout
+        made: dict[str, Any] = json.loads(output)
+        return made
+
+    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a `riskrelay` command against this installation."""
+        reach = {"RISKRELAY_URL": self.url, "RISKRELAY_ACCOUNT": "acme"}
+        if hasattr(self, "token"):
+            reach["RISKRELAY_TOKEN"] = self.token
+        return subprocess.run(
+            [sys.executable, "-m", "riskrelay", *arguments],
+            env=environment(**self.settings, **reach),
+            capture_output=True,
+            text=True,
+            check=check,
+            timeout=120,
+        )
+
+    def start(self) -> None:
+        """Serve, until `stop` or `kill`."""
+        self.process = Process(
+            ["-m", "riskrelay", "serve"], int(self.settings["RISKRELAY_PORT"]), self.settings, self.log
+        )
+
+    def stop(self) -> int:
+        """Stop in an orderly way, if it runs.
+
+        Returns: the exit code.
+        """
+        process, self.process = self.process, None
+        return 0 if process is None else process.stop()
+
+    def kill(self) -> None:
+        """Kill -9."""
+        process, self.process = self.process, None
+        if process is not None:
+            process.kill()
+
+    def get(self, path: str) -> bytes:
+        """The body of a public page."""
+        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+            body: bytes = response.read()
+        return body
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, Any]]:
+        """Call the account API with the account's token.
+
+        Args:
+            path: below the account's prefix.
+            body: bytes as they are, anything else as JSON.
+
+        Returns: the status and the envelope.
+        """
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        url = f"{self.url}/accounts/{self.account_id}/zt_risk_scoring{path}"
+        given = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **headers}
+        request = urllib.request.Request(url, data, given, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return response.status, json.loads(response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    def result(self, method: str, path: str, body: Any = None) -> Any:
+        """The result of a call that must succeed."""
+        status, envelope = self.call(method, path, body)
+        assert status == 200, envelope
+        return envelope["result"]
+
+    def enable_behaviors(self) -> None:
+        """Switch every behavior on."""
+        behaviors = self.result("GET", "/behaviors")["behaviors"]
+        enabled = {name: {**row, "enabled": True} for name, row in behaviors.items()}
+        self.result("PUT", "/behaviors", {"behaviors": enabled})
+
+    def create_integration(self, tenant_url: str) -> dict[str, Any]:
+        """Create an integration."""
+        created: dict[str, Any] = self.result(
+            "POST", "/integrations", {"integration_type": "Okta", "tenant_url": tenant_url}
+        )
+        return created
+
+
+class Oracle:
+    """The oracle receiver's process and what it wrote down."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._log = directory / "oracle.ndjson"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: Process | None = None
+
+    def start(self) -> None:
+        """Listen."""
+        arguments = ["-m", "support.oracle", str(self.port), str(self._log)]
+        self._process = Process(arguments, self.port, {}, self._directory / "oracle.log")
+
+    def stop(self) -> None:
+        """Listen no more."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.stop()
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Everything it was sent, in order."""
+        if not self._log.exists():
+            return []
+        return [json.loads(line) for line in self._log.read_text().splitlines()]
