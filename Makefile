@@ -17,7 +17,7 @@ help: ## Show this list
 $(UV):
 
 .venv/.ready: pyproject.toml uv.lock | $(UV)
-	$(UV) sync --locked --quiet
+	$(UV) sync --locked --quiet --compile-bytecode
 	@touch $@
 
 setup: .venv/.ready ## Make .venv from the lock file (takes uv from the registry when it is missing)

@@ -99,9 +99,7 @@ class Streams(Protocol):
     def taking_events(self) -> list[Stream]:
         """Streams of active integrations that are enabled or paused: new events are queued on these."""
 
-    def set_status(
-        self, integration_id: IntegrationId, status: StreamStatus, reason: str | None
-    ) -> None:
+    def set_status(self, integration_id: IntegrationId, status: StreamStatus, reason: str | None) -> None:
         """Change the status of all streams of one integration."""
 
     def refresh_lanes(self, integration_id: IntegrationId) -> list[LaneKey]:
@@ -120,9 +118,7 @@ class Streams(Protocol):
 class Users(Protocol):
     """The account's users, keyed by e-mail without regard to letter case."""
 
-    def ensure(
-        self, references: Sequence[UserRef], new_id: Callable[[], str]
-    ) -> dict[str, Standing]:
+    def ensure(self, references: Sequence[UserRef], new_id: Callable[[], str]) -> dict[str, Standing]:
         """Find or create users, and lock them.
 
         Returns: by email_key.
@@ -353,5 +349,3 @@ class Outside:
     ids: Ids
     metrics: Metrics
     wake: Wake
-
-

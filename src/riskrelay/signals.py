@@ -18,9 +18,7 @@ class Signal:
     event: SecurityEvent
 
 
-def for_changes(
-    changes: Iterable[LevelChange], streams: Sequence[Stream], new_id: Callable[[], str]
-) -> list[Signal]:
+def for_changes(changes: Iterable[LevelChange], streams: Sequence[Stream], new_id: Callable[[], str]) -> list[Signal]:
     """One security event per change and stream.
 
     Args:
@@ -38,8 +36,6 @@ def for_changes(
         subject = email_subject(change.email)
         payload = okta_user_risk_change(change)
         for stream in streams:
-            event = SecurityEvent(
-                Jti(new_id()), txn, change.changed_at, OKTA_USER_RISK_CHANGE, payload, subject
-            )
+            event = SecurityEvent(Jti(new_id()), txn, change.changed_at, OKTA_USER_RISK_CHANGE, payload, subject)
             signals.append(Signal(stream, change.email.casefold(), event))
     return signals

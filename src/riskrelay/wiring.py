@@ -138,7 +138,7 @@ def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
     outside = Outside(open_store(settings), SystemClock(), SystemIds(), PrometheusMetrics(), woken.wake)
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:  # noqa: ARG001  Starlette passes it
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
             if deliver:
                 async with _delivery(settings, outside) as worker:
@@ -182,9 +182,7 @@ async def _delivery(settings: Settings, outside: Outside) -> AsyncIterator[Worke
     signer = await _open_signer(settings, outside)
     rules = TargetRules(settings.allow_targets, allow_http=settings.allow_http_targets)
     pusher = HttpPusher(rules, outside.clock, deadline=PUSH_DEADLINE)
-    delivering = Delivering(
-        signer, pusher, LEASE, PUSH_FOR, CONCURRENCY, timedelta(days=settings.retention_days)
-    )
+    delivering = Delivering(signer, pusher, LEASE, PUSH_FOR, CONCURRENCY, timedelta(days=settings.retention_days))
     worker = Worker(outside, delivering, LINGER_EMBEDDED if embedded else timedelta(0))
     running = asyncio.create_task(worker.run())
     try:

@@ -69,12 +69,14 @@ class Worker:
         room = MAX_LANES - len(self._held)
         if room <= 0:
             return SWEEP
-        leased_at = self._outside.clock.monotonic()
         try:
+            due_in = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due_in())
+            if due_in is None or due_in > timedelta(0):
+                return SWEEP if due_in is None else min(due_in, SWEEP)
+            leased_at = self._outside.clock.monotonic()
             leases = await self._outside.store.write_installation(
                 lambda tx: tx.lanes.claim(room, self._delivering.lease)
             )
-            due_in = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due_in())
         except Unavailable:
             return _AFTER_REFUSAL
         for lease in leases:
@@ -82,7 +84,7 @@ class Worker:
             task = asyncio.create_task(self._work_on(lease, leased_at))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return SWEEP if due_in is None else min(due_in, SWEEP)
+        return SWEEP
 
     async def _work_on(self, lease: LaneLease, leased_at: float) -> None:
         """Deliver one lane until it has nothing left to do, then give it back."""

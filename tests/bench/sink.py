@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from base64 import urlsafe_b64decode
+from typing import cast
 
 import uvloop
 
@@ -51,8 +52,7 @@ class Sink(asyncio.Protocol):
         return _page(str(Sink.count).encode())
 
     def _write(self, data: bytes) -> None:
-        assert isinstance(self._transport, asyncio.WriteTransport)
-        self._transport.write(data)
+        cast(asyncio.WriteTransport, self._transport).write(data)
 
 
 def _email(token: bytes) -> str:

@@ -1,5 +1,6 @@
 """The product itself, as a user runs it: `riskrelay init` and `riskrelay serve` in processes of their own."""
 
+import asyncio
 import json
 import os
 import signal
@@ -12,6 +13,13 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from riskrelay.actions.create_account import create_account
+from riskrelay.actions.create_token import create_token
+from riskrelay.credentials import ALL_SCOPES, Scope
+from riskrelay.integrations import AccountId
+from riskrelay.settings import Settings
+from riskrelay.wiring import build_outside
 
 START_SECONDS = 20
 
@@ -101,6 +109,19 @@ class Service:
         output = self.command("init", "--account", account_id, "--json").stdout
         made: dict[str, Any] = json.loads(output)
         return made
+
+    def new_token(self, account_id: str, *scopes: Scope) -> str:
+        """A token for an account, which is created when it is not there."""
+        return asyncio.run(self._new_token(AccountId(account_id), scopes))
+
+    async def _new_token(self, account_id: AccountId, scopes: tuple[Scope, ...]) -> str:
+        outside = build_outside(Settings(database_url=self.settings["RISKRELAY_DATABASE_URL"]))
+        try:
+            await create_account(outside, account_id)
+            token, _ = await create_token(outside, account_id, "test", scopes or ALL_SCOPES)
+        finally:
+            await outside.store.close()
+        return token
 
     def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a `riskrelay` command against this installation."""

@@ -20,7 +20,6 @@ from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.sets import complete_claims
 from riskrelay.ssf.streams import Stream, StreamStatus
 
-_STOPS_CHAIN = frozenset(OutcomeKind) - {OutcomeKind.ACCEPTED, OutcomeKind.REJECTED}
 _STOPS_LANE = frozenset({OutcomeKind.AUTH, OutcomeKind.GONE, OutcomeKind.THROTTLED, OutcomeKind.OURS})
 _FAILURES_THAT_HALT = 3  # guessed: one bad subject must not stop a lane, a dead receiver must not be pushed 256 times
 
@@ -31,8 +30,8 @@ class Delivering:
 
     Attributes:
         lease: how long a claim holds without a sign of life.
-        push_for: how long after the lease began new pushes may start; together with the longest push it stays below 80 % of
-            the lease, so that the worker has stopped before another one may begin (design 3).
+        push_for: how long after the lease began new pushes may start; with the longest push it stays below 80 % of the
+            lease, so that the worker has stopped before another one may begin (design 3).
         concurrency: pushes at once per lane.
         retention: older events are not sent any more.
     """
@@ -75,9 +74,7 @@ async def deliver(
         Unavailable: the store refused; what was pushed and not settled will be pushed again.
     Rule: design 2, 3, 4, 7.
     """
-    work = await outside.store.read_installation(
-        lambda tx: tx.lanes.read(lease, BATCH_EVENTS, delivering.retention)
-    )
+    work = await outside.store.read_installation(lambda tx: tx.lanes.read(lease, BATCH_EVENTS, delivering.retention))
     if work.stream is None:
         return Delivered((), None, stopped=True)
     if not work.held and not work.fresh:
@@ -129,7 +126,9 @@ class _Batch:
             outcome = await self._attempt(event)
             self.outcomes[event.seq] = outcome
             self._judge(outcome)
-            if outcome.kind in _STOPS_CHAIN:
+            if outcome.kind is not OutcomeKind.ACCEPTED:
+                # A refusal too: the next event of this subject may go only when it is written down that this one
+                # will not come again, or a crash now would bring it out of order.
                 return
 
     async def _attempt(self, event: QueuedEvent) -> Outcome:
@@ -143,9 +142,7 @@ class _Batch:
             outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token)
         duration = timedelta(seconds=self._outside.clock.monotonic() - began)
         number = event.attempts + 1
-        self.attempts.append(
-            Attempt(event.seq, event.jti, number, event.queued_at, started_at, duration, outcome)
-        )
+        self.attempts.append(Attempt(event.seq, event.jti, number, event.queued_at, started_at, duration, outcome))
         return outcome
 
     def _judge(self, outcome: Outcome) -> None:

@@ -8,9 +8,7 @@ from riskrelay.keys import SealedKey
 from riskrelay.ports import Installation, Outside
 
 
-async def initialise(
-    outside: Outside, account_id: AccountId, new_key: Callable[[], SealedKey]
-) -> str | None:
+async def initialise(outside: Outside, account_id: AccountId, new_key: Callable[[], SealedKey]) -> str | None:
     """Make what is missing of: a signing key, the account, a token for it.
 
     Args:

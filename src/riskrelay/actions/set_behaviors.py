@@ -34,9 +34,7 @@ async def set_behaviors(
         tx.users.save([new for _, new in moved])
         changes = [level_change(old, new, settings, Cause.ADMIN, now) for old, new in moved]
         changed = [change for change in changes if change is not None]
-        return settings, tx.events.queue(
-            signals.for_changes(changed, tx.streams.taking_events(), outside.ids.uuid)
-        )
+        return settings, tx.events.queue(signals.for_changes(changed, tx.streams.taking_events(), outside.ids.uuid))
 
     settings, queued = await outside.store.write(account_id, store)
     outside.wake(queued)

@@ -216,9 +216,7 @@ def _new_cursor(work: LaneWork, outcomes: Mapping[int, Outcome]) -> int:
     return cursor
 
 
-def _judge_lane(
-    work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[], float]
-) -> tuple[int, timedelta]:
+def _judge_lane(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[], float]) -> tuple[int, timedelta]:
     """The lane's failures in a row, and how long to leave the receiver alone."""
     kinds = {outcome.kind for outcome in outcomes.values()}
     failures, quiet_for = work.failures, NOW
@@ -256,9 +254,7 @@ def _settle_event(
         settlement.held.append(HeldEvent(event.seq, event.jti, event.attempts + 1, due_in, outcome.reason))
 
 
-def _due_in(
-    work: LaneWork, settlement: Settlement, first_due: Mapping[str, timedelta]
-) -> timedelta | None:
+def _due_in(work: LaneWork, settlement: Settlement, first_due: Mapping[str, timedelta]) -> timedelta | None:
     due_in = min(first_due.values(), default=None)
     gone = settlement.released or settlement.dead or settlement.expired
     if work.last_seq > settlement.cursor and (not work.full or gone):

@@ -51,9 +51,7 @@ class LevelChange:
     changed_at: datetime
 
 
-def level_of(
-    triggered: Iterable[BehaviorId], settings: Mapping[BehaviorId, BehaviorSetting]
-) -> RiskLevel | None:
+def level_of(triggered: Iterable[BehaviorId], settings: Mapping[BehaviorId, BehaviorSetting]) -> RiskLevel | None:
     """The highest level among *triggered*; None when there are none.
 
     A behavior that was disabled later still counts: disabling stops new findings, and those already

@@ -58,9 +58,7 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now: dateti
     if status in (429, 503):
         wait = retry_after(headers.get("Retry-After"), now)
         if wait is not None or status == 429:
-            return Outcome(
-                OutcomeKind.THROTTLED, f"http_{status}", status=status, retry_after=wait, detail=detail
-            )
+            return Outcome(OutcomeKind.THROTTLED, f"http_{status}", status=status, retry_after=wait, detail=detail)
     return Outcome(OutcomeKind.TRANSIENT, f"http_{status}", status=status, detail=detail)
 
 
@@ -83,17 +81,16 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
         return min(timedelta(seconds=seconds), RETRY_AFTER_CAP)
     try:
         until = parsedate_to_datetime(text)
-    except ValueError:
+        wait = until.replace(tzinfo=until.tzinfo or now.tzinfo) - now
+    except (ValueError, OverflowError):
         return None
-    if until.tzinfo is None:
-        until = until.replace(tzinfo=now.tzinfo)
-    return min(max(until - now, timedelta(0)), RETRY_AFTER_CAP)
+    return min(max(wait, timedelta(0)), RETRY_AFTER_CAP)
 
 
 def _read_error(body: bytes) -> _ErrorBody | None:
     try:
         return msgspec.json.decode(body, type=_ErrorBody)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -4,7 +4,22 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Connection, Join, Row, and_, case, insert, or_, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Join,
+    Row,
+    Table,
+    and_,
+    bindparam,
+    case,
+    insert,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
 from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.delivery.lanes import LaneKey
@@ -15,12 +30,34 @@ from riskrelay.ssf.sets import fixed_claims
 from riskrelay.ssf.streams import StreamId
 from riskrelay.storage.tables import attempts, database_now, events, held_events, lanes, later_of, streams
 
+EVENT_KEY = ("account_id", "stream_id", "lane", "seq")
 
-def lane_is(key: LaneKey) -> ColumnElement[bool]:
-    """The lane's own row."""
+
+def of_lane(table: Table) -> ColumnElement[bool]:
+    """The rows of *table* that belong to one lane: parameters `account`, `stream`, `lane` (see `lane_parameters`)."""
     return (
-        (lanes.c.account_id == key.account_id) & (lanes.c.stream_id == key.stream_id) & (lanes.c.lane == key.lane)
+        (table.c.account_id == bindparam("account"))
+        & (table.c.stream_id == bindparam("stream"))
+        & (table.c.lane == bindparam("lane_number"))
     )
+
+
+def lane_parameters(key: LaneKey) -> dict[str, object]:
+    """The parameters of `of_lane`."""
+    return {"account": key.account_id, "stream": key.stream_id, "lane_number": key.lane}
+
+
+_DUE_AT = later_of(database_now(), lanes.c.blocked_until)
+_TAKE_NUMBERS = (
+    update(lanes)
+    .where(of_lane(lanes))
+    .values(
+        last_seq=lanes.c.last_seq + bindparam("count", type_=BigInteger),
+        due_at=case((or_(lanes.c.due_at.is_(None), lanes.c.due_at > _DUE_AT), _DUE_AT), else_=lanes.c.due_at),
+    )
+    .returning(lanes.c.last_seq)
+)
+_APPEND = insert(events)
 
 
 class EventRows:
@@ -40,23 +77,14 @@ class EventRows:
         for key in sorted(by_lane, key=lambda key: (key.stream_id, key.lane)):
             rows += self._rows(key, by_lane[key])
         if rows:
-            self._connection.execute(insert(events), rows)
+            self._connection.execute(_APPEND, rows)
         return list(by_lane)
 
     def _rows(self, key: LaneKey, signals: Sequence[Signal]) -> list[dict[str, object]]:
         """Number the events of one lane. The lane's row stays locked until the commit, so numbers become visible
         in their order and a cursor can never pass one that commits late (design 5)."""
-        due_at = later_of(database_now(), lanes.c.blocked_until)
-        numbered = (
-            update(lanes)
-            .where(lane_is(key))
-            .values(
-                last_seq=lanes.c.last_seq + len(signals),
-                due_at=case((or_(lanes.c.due_at.is_(None), lanes.c.due_at > due_at), due_at), else_=lanes.c.due_at),
-            )
-            .returning(lanes.c.last_seq)
-        )
-        first = self._connection.execute(numbered).scalar_one() - len(signals) + 1
+        parameters = {**lane_parameters(key), "count": len(signals)}
+        first = self._connection.execute(_TAKE_NUMBERS, parameters).scalar_one() - len(signals) + 1
         return [
             {
                 "account_id": key.account_id,
@@ -113,9 +141,7 @@ class EventRows:
             for row in rows
         ]
 
-    def _attempts(
-        self, rows: Sequence[Row[*tuple[object, ...]]]
-    ) -> dict[tuple[object, object, object], list[Attempt]]:
+    def _attempts(self, rows: Sequence[Row[*tuple[object, ...]]]) -> dict[tuple[object, object, object], list[Attempt]]:
         queued = {(row.stream_id, row.lane, row.seq): row for row in rows}
         query = (
             select(attempts)
@@ -138,9 +164,7 @@ class EventRows:
 
 def _state() -> ColumnElement[str]:
     """A delivery's state: that of its own row, or what the cursor says."""
-    by_cursor = case(
-        (events.c.seq <= lanes.c.cursor, DeliveryState.DELIVERED.value), else_=DeliveryState.PENDING.value
-    )
+    by_cursor = case((events.c.seq <= lanes.c.cursor, DeliveryState.DELIVERED.value), else_=DeliveryState.PENDING.value)
     return case((held_events.c.state.is_not(None), held_events.c.state), else_=by_cursor)
 
 
@@ -157,6 +181,3 @@ def _joined() -> Join:
         .join(streams, stream)
         .outerjoin(held_events, and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY)))
     )
-
-
-EVENT_KEY = ("account_id", "stream_id", "lane", "seq")

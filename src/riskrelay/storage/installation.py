@@ -2,7 +2,19 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import BigInteger, Connection, Row, and_, delete, func, insert, select, type_coerce, union_all
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    type_coerce,
+    union_all,
+)
 
 from riskrelay.credentials import Account, Scope, StoredToken, TokenId
 from riskrelay.delivery.attempts import DeliveryState, Ledger
@@ -12,8 +24,11 @@ from riskrelay.ports import Accounts, Keys, Lanes
 from riskrelay.storage.events import EVENT_KEY
 from riskrelay.storage.integrations import find_integration
 from riskrelay.storage.lanes import LaneRows
-from riskrelay.storage.statements import insert_into
+from riskrelay.storage.statements import PerEngine
 from riskrelay.storage.tables import accounts, database_now, events, held_events, lanes, signing_keys, tokens
+
+_ADD_ACCOUNT = PerEngine(accounts, lambda insert: insert.on_conflict_do_nothing())
+_TOKEN_BY_HASH = select(tokens).where(tokens.c.token_hash == bindparam("hash"))
 
 
 class AccountRows:
@@ -23,8 +38,8 @@ class AccountRows:
         self._connection = connection
 
     def add(self, account_id: AccountId, at: datetime) -> bool:
-        statement = insert_into(self._connection, accounts).on_conflict_do_nothing()
-        return self._connection.execute(statement.values(account_id=account_id, created_at=at)).rowcount == 1
+        values = {"account_id": account_id, "created_at": at}
+        return self._connection.execute(_ADD_ACCOUNT.on(self._connection), values).rowcount == 1
 
     def all(self) -> list[Account]:
         query = select(accounts.c.account_id, accounts.c.created_at)
@@ -51,7 +66,7 @@ class AccountRows:
         return [_token(row) for row in self._connection.execute(query)]
 
     def token_by_hash(self, token_hash: bytes) -> StoredToken | None:
-        row = self._connection.execute(select(tokens).where(tokens.c.token_hash == token_hash)).first()
+        row = self._connection.execute(_TOKEN_BY_HASH, {"hash": token_hash}).first()
         return None if row is None else _token(row)
 
     def delete_token(self, token_id: TokenId) -> bool:
@@ -60,9 +75,7 @@ class AccountRows:
 
 def _token(row: Row[*tuple[object, ...]]) -> StoredToken:
     scopes = frozenset(Scope(word) for word in row.scopes.split())
-    return StoredToken(
-        row.token_id, row.account_id, row.name, row.token_hash, scopes, row.created_at, row.expires_at
-    )
+    return StoredToken(row.token_id, row.account_id, row.name, row.token_hash, scopes, row.created_at, row.expires_at)
 
 
 class KeyRows:

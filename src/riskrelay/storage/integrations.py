@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, func, insert, literal, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, literal, select, update
 
 from riskrelay.delivery.attempts import DeliveryState
 from riskrelay.delivery.lanes import LaneKey
@@ -43,6 +43,20 @@ def stream_from(row: Row[*tuple[object, ...]]) -> Stream:
     """Read a stream from a row of `select_streams`."""
     stream_id, status, lane_count = row[8:11]
     return Stream(stream_id, integration_from(row), StreamStatus(status), lane_count)  # type: ignore[arg-type]
+
+
+# Shared lock: an integration that is being deleted must not get an event after its backlog was cancelled.
+_TAKING_EVENTS = (
+    select_streams()
+    .where(
+        streams.c.account_id == bindparam("account"),
+        integrations.c.active,
+        integrations.c.deleted_at.is_(None),
+        streams.c.status != StreamStatus.DISABLED.value,
+    )
+    .order_by(streams.c.stream_id)
+    .with_for_update(read=True)
+)
 
 
 def find_integration(connection: Connection, integration_id: IntegrationId) -> Integration | None:
@@ -144,21 +158,11 @@ class StreamRows:
                 lanes=lane_count,
             )
         )
-        rows = [
-            {"account_id": self._account_id, "stream_id": stream_id, "lane": lane} for lane in range(lane_count)
-        ]
+        rows = [{"account_id": self._account_id, "stream_id": stream_id, "lane": lane} for lane in range(lane_count)]
         self._connection.execute(insert(lanes), rows)
 
     def taking_events(self) -> list[Stream]:
-        query = select_streams().where(
-            streams.c.account_id == self._account_id,
-            integrations.c.active,
-            integrations.c.deleted_at.is_(None),
-            streams.c.status != StreamStatus.DISABLED.value,
-        )
-        # Shared lock: an integration that is being deleted must not get an event after its backlog was cancelled.
-        locked = query.order_by(streams.c.stream_id).with_for_update(read=True)
-        return [stream_from(row) for row in self._connection.execute(locked)]
+        return [stream_from(row) for row in self._connection.execute(_TAKING_EVENTS, {"account": self._account_id})]
 
     def set_status(self, integration_id: IntegrationId, status: StreamStatus, reason: str | None) -> None:
         self._connection.execute(

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
-    ColumnElement,
+    BindParameter,
     Connection,
+    Integer,
     Row,
-    Table,
+    Update,
     and_,
     bindparam,
     case,
@@ -16,7 +18,6 @@ from sqlalchemy import (
     false,
     func,
     insert,
-    literal,
     select,
     tuple_,
     update,
@@ -35,10 +36,10 @@ from riskrelay.delivery.lanes import (
 )
 from riskrelay.errors import LeaseLost
 from riskrelay.ssf.outcomes import Outcome
-from riskrelay.ssf.streams import Stream, StreamStatus
-from riskrelay.storage.events import EVENT_KEY, lane_is
+from riskrelay.ssf.streams import StreamStatus
+from riskrelay.storage.events import EVENT_KEY, lane_parameters, of_lane
 from riskrelay.storage.integrations import select_streams, stream_from
-from riskrelay.storage.statements import insert_into
+from riskrelay.storage.statements import Insert, PerEngine
 from riskrelay.storage.tables import (
     attempts,
     database_now,
@@ -46,20 +47,101 @@ from riskrelay.storage.tables import (
     held_events,
     integrations,
     lanes,
+    later_of,
     micros,
     moment,
     streams,
 )
 
 _KEY = (lanes.c.account_id, lanes.c.stream_id, lanes.c.lane)
-_EVENT = (
-    events.c.seq,
-    events.c.jti,
-    events.c.subject_key,
-    events.c.claims,
-    events.c.queued_at,
-)
+_NOW = database_now()
 _FREE = lanes.c.due_at.is_not(None) & (lanes.c.stopped == false())
+_MINE = of_lane(lanes) & (lanes.c.epoch == bindparam("mine"))
+
+
+def _number(name: str) -> BindParameter[int]:
+    return bindparam(name, type_=BigInteger)
+
+
+_DUE = (
+    select(*_KEY)
+    .where(_FREE, lanes.c.due_at <= _NOW, lanes.c.lease_until <= _NOW)
+    .order_by(lanes.c.due_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_CLAIM = (
+    update(lanes)
+    .where(tuple_(*_KEY).in_(_DUE))
+    .values(epoch=lanes.c.epoch + 1, lease_until=_NOW + _number("lease_us"))
+    .returning(*_KEY, lanes.c.epoch)
+)
+_NEXT_DUE = select(func.min(later_of(lanes.c.due_at, lanes.c.lease_until)) - _NOW).where(_FREE)
+
+_LANE = select(lanes.c.cursor, lanes.c.failures, lanes.c.last_seq, _NOW.label("now")).where(_MINE)
+_EVENT = (events.c.seq, events.c.jti, events.c.subject_key, events.c.claims, events.c.queued_at)
+_FRESH = (
+    select(*_EVENT)
+    .where(of_lane(events), events.c.seq > _number("after"))
+    .order_by(events.c.seq)
+    .limit(bindparam("most"))
+)
+_HELD = (
+    select(*_EVENT, held_events.c.attempts, held_events.c.due_at, held_events.c.reason)
+    .select_from(held_events.join(events, and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))))
+    .where(of_lane(held_events), held_events.c.state == DeliveryState.PENDING.value)
+    .order_by(held_events.c.seq)
+    .limit(MAX_HELD_EVENTS + 1)
+)
+_STREAM = select_streams().where(
+    streams.c.account_id == bindparam("account"),
+    streams.c.stream_id == bindparam("stream"),
+    streams.c.status == StreamStatus.ENABLED.value,
+    integrations.c.active,
+    integrations.c.deleted_at.is_(None),
+)
+
+_QUIET_UNTIL = _NOW + _number("quiet_us")
+_SETTLE = (
+    update(lanes)
+    .where(_MINE)
+    .values(
+        cursor=_number("new_cursor"),
+        delivered=lanes.c.delivered + _number("accepted"),
+        failures=bindparam("new_failures", type_=Integer),
+        blocked_until=case((_number("quiet_us") > 0, _QUIET_UNTIL), else_=0),
+        lease_until=_NOW + _number("lease_us"),
+        # Events queued since the lane was read have made it due; that must not be overwritten.
+        due_at=case((lanes.c.last_seq > _number("seen"), _QUIET_UNTIL), else_=_NOW + _number("due_us")),
+    )
+)
+_KEEP = update(lanes).where(_MINE).values(epoch=lanes.c.epoch)
+_RELEASE = update(lanes).where(_MINE).values(lease_until=0)
+_RELEASE_ALL = update(lanes).where(lanes.c.lease_until > 0).values(lease_until=0, epoch=lanes.c.epoch + 1)
+_STOP_STREAM = (
+    update(streams)
+    .where(streams.c.account_id == bindparam("account"), streams.c.stream_id == bindparam("stream"))
+    .values(status=bindparam("new_status"), status_reason=bindparam("why"))
+)
+_STOP_LANES = (
+    update(lanes)
+    .where(lanes.c.account_id == bindparam("account"), lanes.c.stream_id == bindparam("stream"))
+    .values(stopped=True)
+)
+_ADD_ATTEMPTS = insert(attempts)
+_DELETE_HELD = delete(held_events).where(of_lane(held_events), held_events.c.seq.in_(bindparam("seqs", expanding=True)))
+
+
+def _upsert(inserting: Insert) -> Insert:
+    statement = inserting.values(due_at=_NOW + _number("due_us"))
+    written = ("state", "attempts", "due_at", "reason")
+    return statement.on_conflict_do_update(
+        index_elements=list(held_events.primary_key.columns),
+        set_={name: statement.excluded[name] for name in written},
+    )
+
+
+_UPSERT_HELD = PerEngine(held_events, _upsert)
 
 
 class LaneRows:
@@ -69,40 +151,28 @@ class LaneRows:
         self._connection = connection
 
     def claim(self, limit: int, lease: timedelta) -> list[LaneLease]:
-        now = database_now()
-        due = (
-            select(*_KEY)
-            .where(_FREE, lanes.c.due_at <= now, lanes.c.lease_until <= now)
-            .order_by(lanes.c.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        claimed = (
-            update(lanes)
-            .where(tuple_(*_KEY).in_(due))
-            .values(epoch=lanes.c.epoch + 1, lease_until=now + micros(lease))
-            .returning(*_KEY, lanes.c.epoch)
-        )
-        return [LaneLease(LaneKey(*row[:3]), row.epoch) for row in self._connection.execute(claimed)]
+        rows = self._connection.execute(_CLAIM, {"most": limit, "lease_us": micros(lease)})
+        return [LaneLease(LaneKey(*row[:3]), row.epoch) for row in rows]
 
     def next_due_in(self) -> timedelta | None:
-        when = case((lanes.c.due_at > lanes.c.lease_until, lanes.c.due_at), else_=lanes.c.lease_until)
-        wait = self._connection.execute(select(func.min(when) - database_now()).where(_FREE)).scalar_one()
+        wait = self._connection.execute(_NEXT_DUE).scalar_one()
         return None if wait is None else timedelta(microseconds=max(wait, 0))
 
     def read(self, lease: LaneLease, limit: int, retention: timedelta) -> LaneWork:
-        lane = self._connection.execute(
-            select(lanes.c.cursor, lanes.c.failures, lanes.c.last_seq, database_now().label("now")).where(
-                lane_is(lease.key), lanes.c.epoch == lease.epoch
-            )
-        ).first()
+        key = lane_parameters(lease.key)
+        lane = self._connection.execute(_LANE, {**key, "mine": lease.epoch}).first()
         if lane is None:
             raise LeaseLost
-        held = self._held(lease.key, lane.now, retention)
+        oldest = moment(lane.now) - retention
+        held = [_held(row, lane.now, oldest) for row in self._connection.execute(_HELD, key)]
         fresh: list[QueuedEvent] = []
         if len(held) < MAX_HELD_EVENTS and lane.last_seq > lane.cursor:
-            fresh = self._fresh(lease.key, lane.cursor, limit, moment(lane.now) - retention)
-        return LaneWork(self._stream(lease.key), lane.cursor, lane.failures, held, fresh, lane.last_seq)
+            rows = self._connection.execute(_FRESH, {**key, "after": lane.cursor, "most": limit})
+            fresh = [_queued(row, oldest) for row in rows]
+        stream = self._connection.execute(_STREAM, key).first()
+        return LaneWork(
+            None if stream is None else stream_from(stream), lane.cursor, lane.failures, held, fresh, lane.last_seq
+        )
 
     def settle(
         self,
@@ -112,144 +182,67 @@ class LaneRows:
         tried: Sequence[Attempt],
         extend: timedelta,
     ) -> None:
-        now = database_now()
-        quiet_until = now + micros(settlement.quiet_for)
-        due_at = literal(None) if settlement.due_in is None else now + micros(settlement.due_in)
-        self._write(
+        self._mine(
+            _SETTLE,
             lease,
-            cursor=settlement.cursor,
-            delivered=lanes.c.delivered + settlement.delivered,
-            failures=settlement.failures,
-            blocked_until=quiet_until if settlement.quiet_for else 0,
-            lease_until=now + micros(extend),
-            # Events queued since the lane was read have made it due; that must not be overwritten.
-            due_at=case((lanes.c.last_seq > work.last_seq, quiet_until), else_=due_at),
+            new_cursor=settlement.cursor,
+            accepted=settlement.delivered,
+            new_failures=settlement.failures,
+            quiet_us=micros(settlement.quiet_for),
+            lease_us=micros(extend),
+            seen=work.last_seq,
+            due_us=None if settlement.due_in is None else micros(settlement.due_in),
         )
-        self._insert_attempts(lease.key, tried)
-        self._delete_held(lease.key, settlement.released)
-        self._upsert_held(lease.key, settlement)
+        if tried:
+            self._connection.execute(_ADD_ATTEMPTS, [_attempt_row(lease.key, attempt) for attempt in tried])
+        if settlement.released:
+            parameters = {**lane_parameters(lease.key), "seqs": settlement.released}
+            self._connection.execute(_DELETE_HELD, parameters)
+        rows = [_held_row(lease.key, row, DeliveryState.PENDING, micros(row.due_in)) for row in settlement.held]
+        rows += [_held_row(lease.key, row, DeliveryState.DEAD, 0) for row in settlement.dead]
+        rows += [_held_row(lease.key, row, DeliveryState.EXPIRED, 0) for row in settlement.expired]
+        if rows:
+            self._connection.execute(_UPSERT_HELD.on(self._connection), rows)
 
     def release(self, lease: LaneLease) -> None:
-        self._connection.execute(
-            update(lanes).where(lane_is(lease.key), lanes.c.epoch == lease.epoch).values(lease_until=0)
-        )
+        self._connection.execute(_RELEASE, {**lane_parameters(lease.key), "mine": lease.epoch})
 
     def release_all(self) -> None:
-        self._connection.execute(
-            update(lanes).where(lanes.c.lease_until > 0).values(lease_until=0, epoch=lanes.c.epoch + 1)
-        )
+        self._connection.execute(_RELEASE_ALL)
 
     def stop_stream(self, lease: LaneLease, status: StreamStatus, outcome: Outcome) -> None:
-        key = lease.key
-        self._write(lease)
-        self._connection.execute(
-            update(streams)
-            .where(streams.c.account_id == key.account_id, streams.c.stream_id == key.stream_id)
-            .values(status=status.value, status_reason=outcome.reason)
-        )
-        self._connection.execute(
-            update(lanes)
-            .where(lanes.c.account_id == key.account_id, lanes.c.stream_id == key.stream_id)
-            .values(stopped=True)
-        )
+        key = lane_parameters(lease.key)
+        self._mine(_KEEP, lease)
+        self._connection.execute(_STOP_STREAM, {**key, "new_status": status.value, "why": outcome.reason})
+        self._connection.execute(_STOP_LANES, key)
 
-    def _write(self, lease: LaneLease, **values: object) -> None:
-        values.setdefault("epoch", lease.epoch)
-        mine = update(lanes).where(lane_is(lease.key), lanes.c.epoch == lease.epoch).values(**values)
-        if self._connection.execute(mine).rowcount != 1:
+    def _mine(self, statement: Update, lease: LaneLease, **values: object) -> None:
+        """Run an UPDATE of the lane's row.
+
+        Raises: LeaseLost: the epoch has moved on.
+        """
+        parameters = {**lane_parameters(lease.key), "mine": lease.epoch, **values}
+        if self._connection.execute(statement, parameters).rowcount != 1:
             raise LeaseLost
 
-    def _stream(self, key: LaneKey) -> Stream | None:
-        query = select_streams().where(
-            streams.c.account_id == key.account_id,
-            streams.c.stream_id == key.stream_id,
-            streams.c.status == StreamStatus.ENABLED.value,
-            integrations.c.active,
-            integrations.c.deleted_at.is_(None),
-        )
-        row = self._connection.execute(query).first()
-        return None if row is None else stream_from(row)
 
-    def _held(self, key: LaneKey, now: int, retention: timedelta) -> list[QueuedEvent]:
-        joined = held_events.join(
-            events,
-            and_(
-                *(held_events.c[name] == events.c[name] for name in EVENT_KEY)
-            ),
-        )
-        query = (
-            select(*_EVENT, held_events.c.attempts, held_events.c.due_at, held_events.c.reason)
-            .select_from(joined)
-            .where(_of(held_events, key), held_events.c.state == DeliveryState.PENDING.value)
-            .order_by(held_events.c.seq)
-            .limit(MAX_HELD_EVENTS + 1)
-        )
-        return [
-            _queued(
-                row,
-                moment(now) - retention,
-                tried=row.attempts,
-                due_in=timedelta(microseconds=row.due_at - now),
-                reason=row.reason,
-            )
-            for row in self._connection.execute(query)
-        ]
-
-    def _fresh(self, key: LaneKey, cursor: int, limit: int, oldest: datetime) -> list[QueuedEvent]:
-        query = select(*_EVENT).where(_of(events, key), events.c.seq > cursor).order_by(events.c.seq).limit(limit)
-        return [_queued(row, oldest) for row in self._connection.execute(query)]
-
-    def _insert_attempts(self, key: LaneKey, tried: Sequence[Attempt]) -> None:
-        rows = [
-            {
-                "account_id": key.account_id,
-                "stream_id": key.stream_id,
-                "lane": key.lane,
-                "seq": attempt.seq,
-                "number": attempt.number,
-                "started_at": attempt.started_at,
-                "duration_us": micros(attempt.duration),
-                "outcome": attempt.outcome.kind.value,
-                "reason": attempt.outcome.reason,
-                "http_status": attempt.outcome.status,
-                "detail": attempt.outcome.detail,
-            }
-            for attempt in tried
-        ]
-        if rows:
-            self._connection.execute(insert(attempts), rows)
-
-    def _delete_held(self, key: LaneKey, released: Sequence[int]) -> None:
-        if released:
-            self._connection.execute(delete(held_events).where(_of(held_events, key), held_events.c.seq.in_(released)))
-
-    def _upsert_held(self, key: LaneKey, settlement: Settlement) -> None:
-        rows = [_held_row(key, row, DeliveryState.PENDING, micros(row.due_in)) for row in settlement.held]
-        rows += [_held_row(key, row, DeliveryState.DEAD, 0) for row in settlement.dead]
-        rows += [_held_row(key, row, DeliveryState.EXPIRED, 0) for row in settlement.expired]
-        if not rows:
-            return
-        statement = insert_into(self._connection, held_events).values(
-            due_at=database_now() + bindparam("due_in_us", type_=BigInteger)
-        )
-        written = ("state", "attempts", "due_at", "reason")
-        statement = statement.on_conflict_do_update(
-            index_elements=list(held_events.primary_key.columns),
-            set_={name: statement.excluded[name] for name in written},
-        )
-        self._connection.execute(statement, rows)
+def _attempt_row(key: LaneKey, attempt: Attempt) -> dict[str, object]:
+    return {
+        "account_id": key.account_id,
+        "stream_id": key.stream_id,
+        "lane": key.lane,
+        "seq": attempt.seq,
+        "number": attempt.number,
+        "started_at": attempt.started_at,
+        "duration_us": micros(attempt.duration),
+        "outcome": attempt.outcome.kind.value,
+        "reason": attempt.outcome.reason,
+        "http_status": attempt.outcome.status,
+        "detail": attempt.outcome.detail,
+    }
 
 
-def _of(table: Table, key: LaneKey) -> ColumnElement[bool]:
-    """The rows of *table* that belong to the lane."""
-    return (
-        (table.c.account_id == key.account_id) & (table.c.stream_id == key.stream_id) & (table.c.lane == key.lane)
-    )
-
-
-def _held_row(
-    key: LaneKey, row: HeldEvent | DeadEvent, state: DeliveryState, due_in_us: int
-) -> dict[str, object]:
+def _held_row(key: LaneKey, row: HeldEvent | DeadEvent, state: DeliveryState, due_us: int) -> dict[str, object]:
     return {
         "account_id": key.account_id,
         "stream_id": key.stream_id,
@@ -257,18 +250,19 @@ def _held_row(
         "seq": row.seq,
         "state": state.value,
         "attempts": row.attempts,
-        "due_in_us": due_in_us,
+        "due_us": due_us,
         "reason": row.reason,
     }
 
 
-def _queued(
-    row: Row[*tuple[object, ...]],
-    oldest: datetime,
-    tried: int = 0,
-    due_in: timedelta = timedelta(0),
-    reason: str = "waiting",
-) -> QueuedEvent:
-    seq, jti, subject_key, claims, queued_at = row[:5]
-    expired = queued_at < oldest  # type: ignore[operator]
-    return QueuedEvent(seq, jti, subject_key, claims, queued_at, tried, due_in, reason, expired)  # type: ignore[arg-type]
+def _queued(row: Row[*tuple[Any, ...]], oldest: datetime) -> QueuedEvent:
+    """Read an event that has no row of its own."""
+    seq, jti, subject_key, claims, queued_at = row
+    return QueuedEvent(seq, jti, subject_key, claims, queued_at, expired=queued_at < oldest)
+
+
+def _held(row: Row[*tuple[Any, ...]], now: int, oldest: datetime) -> QueuedEvent:
+    """Read an event that is held."""
+    seq, jti, subject_key, claims, queued_at, tried, due_at, reason = row
+    due_in = timedelta(microseconds=due_at - now)
+    return QueuedEvent(seq, jti, subject_key, claims, queued_at, tried, due_in, reason, queued_at < oldest)

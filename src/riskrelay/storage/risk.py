@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, select, update
 
 from riskrelay.errors import UserMismatch
 from riskrelay.integrations import AccountId
@@ -12,10 +12,50 @@ from riskrelay.risk.assessment import Standing
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.risk.findings import FindingId, UserId, UserRef
 from riskrelay.risk.levels import RiskLevel
-from riskrelay.storage.statements import in_parts, insert_into
+from riskrelay.storage.statements import PerEngine, in_parts
 from riskrelay.storage.tables import behavior_settings, findings, users
 
-_STANDING = (users.c.email_key, users.c.user_id, users.c.email, users.c.name, users.c.level, users.c.triggered)
+_KEYS: BindParameter[str] = bindparam("keys", expanding=True)
+
+_STANDINGS = (
+    select(users.c.email_key, users.c.user_id, users.c.email, users.c.name, users.c.level, users.c.triggered)
+    .where(users.c.account_id == bindparam("account"))
+    .with_for_update()
+)
+_USERS_BY_EMAIL = _STANDINGS.where(users.c.email_key.in_(_KEYS)).order_by(users.c.email_key)
+_USER_BY_ID = _STANDINGS.where(users.c.user_id == bindparam("user"))
+_USERS_AT_RISK = _STANDINGS.where(users.c.triggered != "").order_by(users.c.email_key)
+_USED_IDS = select(users.c.user_id).where(users.c.account_id == bindparam("account"), users.c.user_id.in_(_KEYS))
+_ADD_USERS = PerEngine(
+    users, lambda insert: insert.on_conflict_do_nothing(index_elements=[users.c.account_id, users.c.email_key])
+)
+_SAVE_USERS = (
+    update(users)
+    .where(users.c.account_id == bindparam("account"), users.c.user_id == bindparam("user"))
+    .values(name=bindparam("name"), level=bindparam("level"), triggered=bindparam("triggered"))
+)
+_SAVE_RESET_USERS = _SAVE_USERS.values(last_reset_at=bindparam("reset_at"))
+
+_ADD_FINDINGS = PerEngine(
+    findings,
+    lambda insert: insert.on_conflict_do_nothing(
+        index_elements=[findings.c.account_id, findings.c.finding_id]
+    ).returning(findings.c.finding_id),
+)
+_DIGESTS = select(findings.c.finding_id, findings.c.digest).where(
+    findings.c.account_id == bindparam("account"), findings.c.finding_id.in_(_KEYS)
+)
+
+_SETTINGS = select(behavior_settings.c.behavior, behavior_settings.c.enabled, behavior_settings.c.risk_level).where(
+    behavior_settings.c.account_id == bindparam("account")
+)
+_SAVE_SETTINGS = PerEngine(
+    behavior_settings,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[behavior_settings.c.account_id, behavior_settings.c.behavior],
+        set_={"enabled": insert.excluded.enabled, "risk_level": insert.excluded.risk_level},
+    ),
+)
 
 
 def _standing(row: Row[*tuple[object, ...]]) -> Standing:
@@ -45,53 +85,40 @@ class UserRows:
         return known
 
     def get(self, user_id: UserId) -> Standing | None:
-        row = self._connection.execute(self._select(users.c.user_id == user_id).with_for_update()).first()
+        row = self._connection.execute(_USER_BY_ID, {"account": self._account_id, "user": user_id}).first()
         return None if row is None else _standing(row)
 
     def at_risk(self) -> list[Standing]:
-        query = self._select(users.c.triggered != "").order_by(users.c.email_key).with_for_update()
-        return [_standing(row) for row in self._connection.execute(query)]
+        return [_standing(row) for row in self._connection.execute(_USERS_AT_RISK, {"account": self._account_id})]
 
     def save(self, standings: Collection[Standing], reset_at: datetime | None = None) -> None:
-        if not standings:
+        rows = [
+            {
+                "account": self._account_id,
+                "user": standing.user_id,
+                "name": standing.name,
+                "level": None if standing.level is None else int(standing.level),
+                "triggered": ",".join(sorted(standing.triggered)),
+            }
+            for standing in standings
+        ]
+        if not rows:
             return
-        statement = update(users).where(
-            users.c.account_id == self._account_id, users.c.user_id == bindparam("key_user_id")
-        )
-        statement = statement.values(
-            name=bindparam("name"), level=bindparam("level"), triggered=bindparam("triggered")
-        )
-        if reset_at is not None:
-            statement = statement.values(last_reset_at=reset_at)
-        self._connection.execute(
-            statement,
-            [
-                {
-                    "key_user_id": standing.user_id,
-                    "name": standing.name,
-                    "level": None if standing.level is None else int(standing.level),
-                    "triggered": ",".join(sorted(standing.triggered)),
-                }
-                for standing in standings
-            ],
-        )
-
-    def _select(self, condition: ColumnElement[bool]) -> Select[*tuple[object, ...]]:
-        return select(*_STANDING).where(users.c.account_id == self._account_id, condition)
+        if reset_at is None:
+            self._connection.execute(_SAVE_USERS, rows)
+        else:
+            self._connection.execute(_SAVE_RESET_USERS, [{**row, "reset_at": reset_at} for row in rows])
 
     def _find(self, keys: Sequence[str]) -> dict[str, Standing]:
         found: dict[str, Standing] = {}
         for part in in_parts(keys):
-            query = self._select(users.c.email_key.in_(part)).order_by(users.c.email_key).with_for_update()
-            found |= {row.email_key: _standing(row) for row in self._connection.execute(query)}
+            rows = self._connection.execute(_USERS_BY_EMAIL, {"account": self._account_id, "keys": part})
+            found |= {row[0]: _standing(row) for row in rows}
         return found
 
     def _insert(self, references: Sequence[UserRef], new_id: Callable[[], str]) -> None:
-        statement = insert_into(self._connection, users).on_conflict_do_nothing(
-            index_elements=[users.c.account_id, users.c.email_key]
-        )
         self._connection.execute(
-            statement,
+            _ADD_USERS.on(self._connection),
             [
                 {
                     "account_id": self._account_id,
@@ -115,10 +142,7 @@ class UserRows:
                 raise UserMismatch(reference.email_key)
             chosen[reference.user_id] = reference
         for part in in_parts(list(chosen)):
-            query = select(users.c.user_id).where(
-                users.c.account_id == self._account_id, users.c.user_id.in_(part)
-            )
-            for row in self._connection.execute(query):
+            for row in self._connection.execute(_USED_IDS, {"account": self._account_id, "keys": part}):
                 raise UserMismatch(chosen[row.user_id].email_key)
 
 
@@ -130,24 +154,16 @@ class FindingRows:
         self._account_id = account_id
 
     def add(self, recorded: Sequence[RecordedFinding]) -> set[FindingId]:
-        stored: set[FindingId] = set()
-        statement = (
-            insert_into(self._connection, findings)
-            .on_conflict_do_nothing(index_elements=[findings.c.account_id, findings.c.finding_id])
-            .returning(findings.c.finding_id)
-        )
-        if recorded:
-            rows = [self._row(finding) for finding in recorded]
-            stored.update(row.finding_id for row in self._connection.execute(statement, rows))
-        return stored
+        if not recorded:
+            return set()
+        rows = [self._row(finding) for finding in recorded]
+        return set(self._connection.execute(_ADD_FINDINGS.on(self._connection), rows).scalars())
 
     def digests(self, finding_ids: Collection[FindingId]) -> dict[FindingId, bytes]:
         found: dict[FindingId, bytes] = {}
         for part in in_parts(list(finding_ids)):
-            query = select(findings.c.finding_id, findings.c.digest).where(
-                findings.c.account_id == self._account_id, findings.c.finding_id.in_(part)
-            )
-            found |= {row.finding_id: row.digest for row in self._connection.execute(query)}
+            rows = self._connection.execute(_DIGESTS, {"account": self._account_id, "keys": part})
+            found |= {row.finding_id: row.digest for row in rows}
         return found
 
     def _row(self, finding: RecordedFinding) -> dict[str, object]:
@@ -172,31 +188,18 @@ class BehaviorRows:
         self._account_id = account_id
 
     def stored(self) -> dict[BehaviorId, BehaviorSetting]:
-        query = select(
-            behavior_settings.c.behavior, behavior_settings.c.enabled, behavior_settings.c.risk_level
-        ).where(behavior_settings.c.account_id == self._account_id)
-        return {
-            row.behavior: BehaviorSetting(row.enabled, RiskLevel(row.risk_level))
-            for row in self._connection.execute(query)
-        }
+        rows = self._connection.execute(_SETTINGS, {"account": self._account_id})
+        return {behavior: BehaviorSetting(enabled, RiskLevel(level)) for behavior, enabled, level in rows}
 
     def save(self, settings: Mapping[BehaviorId, BehaviorSetting]) -> None:
-        if not settings:
-            return
-        statement = insert_into(self._connection, behavior_settings)
-        statement = statement.on_conflict_do_update(
-            index_elements=[behavior_settings.c.account_id, behavior_settings.c.behavior],
-            set_={"enabled": statement.excluded.enabled, "risk_level": statement.excluded.risk_level},
-        )
-        self._connection.execute(
-            statement,
-            [
-                {
-                    "account_id": self._account_id,
-                    "behavior": behavior,
-                    "enabled": setting.enabled,
-                    "risk_level": int(setting.risk_level),
-                }
-                for behavior, setting in settings.items()
-            ],
-        )
+        rows = [
+            {
+                "account_id": self._account_id,
+                "behavior": behavior,
+                "enabled": setting.enabled,
+                "risk_level": int(setting.risk_level),
+            }
+            for behavior, setting in settings.items()
+        ]
+        if rows:
+            self._connection.execute(_SAVE_SETTINGS.on(self._connection), rows)

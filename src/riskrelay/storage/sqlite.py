@@ -29,9 +29,7 @@ _BUSY_TIMEOUT_MS = 5_000  # another process (riskrelay token create) may hold th
 
 def sqlite_engine(path: Path) -> Engine:
     """An engine whose connections leave BEGIN and COMMIT to us and are as durable as SQLite can be."""
-    engine = create_engine(
-        f"sqlite:///{path}", connect_args={"check_same_thread": False, "isolation_level": None}
-    )
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False, "isolation_level": None})
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, record: Any) -> None:
@@ -144,7 +142,7 @@ class _Writer:
                 for submitted in group:
                     submitted.run(connection)
                 connection.commit()
-        except Exception as error:  # every waiting caller must learn that nothing of theirs was stored
+        except Exception as error:  # noqa: BLE001  every waiting caller must learn that nothing of theirs was stored
             refused = _unavailable(error)
             for submitted in group:
                 submitted.future.set_exception(refused)
@@ -170,7 +168,7 @@ class _Submitted:
         connection.exec_driver_sql("SAVEPOINT one")
         try:
             self._result = self._work(connection)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  handed to the caller who waits
             self._error = _unavailable(error) if isinstance(error, exc.DBAPIError) else error
             connection.exec_driver_sql("ROLLBACK TO one")
         connection.exec_driver_sql("RELEASE one")

@@ -156,9 +156,7 @@ streams = Table(
     Column("status", String(16), nullable=False),
     Column("status_reason", Text),
     Column("lanes", Integer, nullable=False),
-    ForeignKeyConstraint(
-        ["account_id", "integration_id"], ["integrations.account_id", "integrations.integration_id"]
-    ),
+    ForeignKeyConstraint(["account_id", "integration_id"], ["integrations.account_id", "integrations.integration_id"]),
     Index("streams_integration_index", "account_id", "integration_id"),
 )
 

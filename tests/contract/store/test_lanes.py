@@ -171,9 +171,7 @@ async def test_a_refused_event_is_dead_and_the_lane_goes_on(
     assert (counted.delivered, counted.dead, counted.pending, counted.imbalance) == (1, 1, 0, 0)
 
 
-async def test_events_beyond_the_retention_expire(
-    store: Store, outside: Outside, integration: Integration
-) -> None:
+async def test_events_beyond_the_retention_expire(store: Store, outside: Outside, integration: Integration) -> None:
     """An event older than the retention is marked, settled as expired and never pushed."""
     await record(outside, finding())
     (lease,) = await claim(store)
@@ -283,9 +281,7 @@ async def test_deleting_cancels_the_backlog_and_fences_the_worker(
     assert await claim(store) == []
 
 
-async def test_the_oldest_pending_event_has_an_age(
-    store: Store, outside: Outside, integration: Integration
-) -> None:
+async def test_the_oldest_pending_event_has_an_age(store: Store, outside: Outside, integration: Integration) -> None:
     """The age is that of the first event above the cursor, or of a held one; none when nothing waits."""
     await record(outside, finding())
     assert (await ledger(store)).oldest_pending is not None

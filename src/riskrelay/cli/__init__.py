@@ -1,0 +1,27 @@
+"""The `riskrelay` command."""
+
+import typer
+
+from riskrelay.cli import findings, integrations, operating
+from riskrelay.cli.demo import demo
+from riskrelay.cli.receiving import receive
+
+app = typer.Typer(
+    name="riskrelay",
+    help="Risk findings in, risk levels decided, signed security events out.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+)
+operating.register(app)
+app.command(epilog="Example: riskrelay demo --json")(demo)
+app.command(epilog="Example: riskrelay receive --well-known http://127.0.0.1:8700/.well-known/sse-configuration/6f0c…")(
+    receive
+)
+app.add_typer(integrations.app, name="integration")
+app.add_typer(findings.app, name="finding")
+
+
+def main() -> None:
+    """The entry point of the `riskrelay` script."""
+    app()

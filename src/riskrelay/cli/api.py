@@ -1,0 +1,131 @@
+"""The client of the account API that commands use."""
+
+import os
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Annotated, Any, Self, TypeVar
+
+import aiohttp
+import msgspec
+import typer
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from riskrelay.cli.output import fail
+
+T = TypeVar("T")
+
+_TIMEOUT = aiohttp.ClientTimeout(total=60)
+_PATIENCE_SECONDS = 60  # how long a command goes on trying before it gives up
+
+AccountOption = Annotated[str, typer.Option("--account", envvar="RISKRELAY_ACCOUNT", help="The account's id.")]
+
+
+class ApiError(Exception):
+    """The API refused a request."""
+
+    def __init__(self, status: int, errors: list[dict[str, Any]]) -> None:
+        super().__init__("; ".join(_sentence(error) for error in errors) or f"HTTP {status}")
+        self.status = status
+        self.errors = errors
+
+
+class _Busy(Exception):
+    """Try again: no answer, or 429, or 5xx."""
+
+    def __init__(self, reason: str, after_seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.after_seconds = after_seconds
+
+
+class Api:
+    """The account API.
+
+    Args:
+        url: default: RISKRELAY_URL.
+        token: default: RISKRELAY_TOKEN.
+    """
+
+    def __init__(self, account_id: str, url: str | None = None, token: str | None = None) -> None:
+        self._base = (url or os.environ.get("RISKRELAY_URL", "http://127.0.0.1:8700")).rstrip("/")
+        token = token or os.environ.get("RISKRELAY_TOKEN")
+        if not token:
+            fail("RISKRELAY_TOKEN is not set; `riskrelay init` or `riskrelay token create` prints one")
+        self._prefix = f"{self._base}/accounts/{account_id}/zt_risk_scoring"
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(headers=self._headers, timeout=_TIMEOUT)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def call(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
+        """Send one request, again and again while the service cannot answer, for at most a minute.
+
+        Args:
+            path: below the account's prefix.
+            body: bytes as they are, anything else as JSON.
+
+        Returns: the envelope's `result`.
+        Raises:  ApiError: the service refused.
+        """
+        data = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(_Busy),
+            stop=stop_after_delay(_PATIENCE_SECONDS),
+            wait=_wait,
+            reraise=True,
+        )
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    return await self._once(method, path, data, content_type)
+        except _Busy as error:
+            fail(f"{self._base} does not answer ({error}); is `riskrelay serve` running, and RISKRELAY_URL right?")
+
+    async def _once(self, method: str, path: str, data: bytes | None, content_type: str) -> Any:
+        if self._session is None:
+            raise RuntimeError("used outside `async with`")
+        try:
+            async with self._session.request(
+                method, self._prefix + path, data=data, headers={"Content-Type": content_type}
+            ) as response:
+                answer = await response.read()
+                if response.status == 429 or response.status >= 500:
+                    wait = response.headers.get("Retry-After", "")
+                    raise _Busy(f"HTTP {response.status}", float(wait) if wait.isdigit() else None)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise _Busy(str(error) or type(error).__name__) from error
+        try:
+            envelope = msgspec.json.decode(answer)
+        except msgspec.DecodeError:
+            fail(f"{self._base} answered HTTP {response.status} without JSON; is RISKRELAY_URL right?")
+        if not envelope.get("success"):
+            raise ApiError(response.status, envelope.get("errors", []))
+        return envelope["result"]
+
+
+def _wait(state: RetryCallState) -> float:
+    """As long as the service asked for, or a growing random while."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.after_seconds if isinstance(error, _Busy) else None
+    return asked if asked is not None else wait_random_exponential(multiplier=0.2, max=5)(state)
+
+
+def _sentence(error: dict[str, Any]) -> str:
+    where = error.get("source", {}).get("pointer", "")
+    return f"{error['message']}{f' (at {where})' if where else ''} [{error['code']}]"
+
+
+async def with_api(account_id: str, work: Callable[[Api], Awaitable[T]]) -> T:
+    """Run *work* with a client; a refusal ends the command with its message."""
+    async with Api(account_id) as api:
+        try:
+            return await work(api)
+        except ApiError as error:
+            fail(str(error))

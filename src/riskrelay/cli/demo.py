@@ -1,0 +1,240 @@
+"""`riskrelay demo`: the main job, end to end, told to a person."""
+
+import asyncio
+import json
+import math
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from riskrelay.cli.api import Api, ApiError
+from riskrelay.cli.demo_stage import DemoFailed, Stage
+from riskrelay.cli.output import JsonFlag, fail
+
+_PACE_SECONDS = 0.02  # between findings: a day of forty people in some seconds
+_DOWN_FROM, _DOWN_UNTIL = 0.45, 0.65  # of the day: while the receiver is away
+_PATIENCE_SECONDS = 12
+_LEVELS = {"low": "[yellow]low[/]", "medium": "[dark_orange]medium[/]", "high": "[bold red]high[/]", None: "none"}
+
+
+@dataclass
+class Story:
+    """What the demo sent.
+
+    Attributes:
+        outage: the receiver is down or has not caught up yet.
+        high: user ids of those whose level was high, by e-mail.
+        sent: per e-mail, when each change's finding was sent, and whether the receiver was up then.
+    """
+
+    findings: int = 0
+    outage: bool = False
+    high: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, list[tuple[float, bool]]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def changes(self) -> int:
+        """Level changes that the service reported."""
+        return sum(map(len, self.sent.values()))
+
+    def latencies_ms(self, received: list[dict[str, Any]]) -> list[float]:
+        """From sending the finding to the verified receipt, of changes while the receiver was up; sorted.
+
+        Per user changes arrive in order, so the n-th receipt belongs to the n-th change.
+        """
+        found: list[float] = []
+        place: dict[str, int] = defaultdict(int)
+        for entry in received:
+            sent_at, was_up = self.sent[entry["subject"]][place[entry["subject"]]]
+            place[entry["subject"]] += 1
+            if was_up:
+                found.append((datetime.fromisoformat(entry["received_at"]).timestamp() - sent_at) * 1000)
+        return sorted(found)
+
+
+def demo(
+    as_json: JsonFlag = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep service and receiver running at the end.")] = False,
+    no_receiver: Annotated[
+        bool, typer.Option("--no-receiver", help="Never start the receiver: what a failure looks like.")
+    ] = False,
+) -> None:
+    """Show the main job on a temporary database, with a real receiver in another process."""
+    teller = Console(stderr=True) if as_json else Console()
+    try:
+        with tempfile.TemporaryDirectory(prefix="riskrelay-demo-") as directory:
+            result = asyncio.run(_play(Path(directory), teller, stay, no_receiver))
+    except (DemoFailed, ApiError) as error:
+        fail(str(error))
+    if as_json:
+        sys.stdout.write(json.dumps(result) + "\n")
+
+
+async def _play(directory: Path, teller: Console, stay: bool, no_receiver: bool) -> dict[str, Any]:
+    teller.rule("[bold]riskrelay demo[/]")
+    async with Stage(directory) as stage, Api("demo", stage.url, stage.token) as api:
+        teller.print(f"Service on a temporary SQLite file, at {stage.url}")
+        story = Story()
+        well_known_url = await _set_up(api, stage, teller)
+        if not no_receiver:
+            await stage.start_receiver(well_known_url)
+        watching = asyncio.create_task(_watch(stage, teller))
+        day = _day()
+        first, second, third = _parts(day)
+        await _send(api, first, story, teller)
+        if not no_receiver:
+            await _outage(api, second, stage, story, teller, well_known_url)
+        await _send(api, third if not no_receiver else second + third, story, teller)
+        await _reset(api, story, teller)
+        await _settled(stage, story)
+        watching.cancel()
+        result = await _summary(stage, story, teller)
+        if stay:
+            await _stay(stage, teller)
+        return result
+
+
+async def _set_up(api: Api, stage: Stage, teller: Console) -> str:
+    """Create the integration and switch everything on.
+
+    Returns: the integration's well-known URL.
+    """
+    body = {"integration_type": "Okta", "tenant_url": stage.tenant_url, "reference_id": "demo-receiver"}
+    integration = await api.call("POST", "/integrations", body)
+    teller.print(f"Integration created: {integration['well_known_url']}", soft_wrap=True)
+    behaviors = (await api.call("GET", "/behaviors"))["behaviors"]
+    enabled = {name: {**row, "enabled": True} for name, row in behaviors.items()}
+    await api.call("PUT", "/behaviors", {"behaviors": enabled})
+    teller.print(f"{len(enabled)} behaviors enabled. A day at Northwind Harbor begins:\n")
+    return str(integration["well_known_url"])
+
+
+async def _send(api: Api, findings: list[dict[str, Any]], story: Story, teller: Console) -> None:
+    """Send findings one by one and show the levels they change."""
+    for finding in findings:
+        sent_at = time.time()
+        result = await api.call("POST", "/findings", finding)
+        story.findings += 1
+        for change in result["changes"]:
+            story.sent[change["email"]].append((sent_at, not story.outage))
+            teller.print(_changed(finding, change), highlight=False)
+            if change["current_level"] == "high":
+                story.high.setdefault(change["email"], change["user_id"])
+        await asyncio.sleep(_PACE_SECONDS)
+
+
+async def _outage(
+    api: Api, findings: list[dict[str, Any]], stage: Stage, story: Story, teller: Console, well_known_url: str
+) -> None:
+    """Take the receiver down, go on accepting, bring it back, and see everything arrive."""
+    await _settled(stage, story)
+    await stage.stop_receiver()
+    story.outage = True
+    teller.print("\n[bold]The receiver goes down.[/] Findings go on being accepted:\n")
+    await _send(api, findings, story, teller)
+    waiting = (await stage.ledger())["pending"]
+    teller.print(f"\n[bold]The receiver comes back.[/] {waiting} events have waited for it:\n")
+    await stage.start_receiver(well_known_url)
+    began = time.monotonic()
+    await _settled(stage, story)
+    story.outage = False
+    teller.print(f"\n[bold]Nothing was lost:[/] all {waiting} arrived {time.monotonic() - began:.1f} s later.\n")
+
+
+async def _reset(api: Api, story: Story, teller: Console) -> None:
+    email, user_id = next(iter(story.high.items()))
+    teller.print(f"\n[bold]An analyst has looked into {email}[/] and resets the risk:\n")
+    story.sent[email].append((time.time(), True))
+    await api.call("POST", f"/{user_id}/reset")
+
+
+async def _settled(stage: Stage, story: Story) -> None:
+    """Wait until everything has arrived.
+
+    Raises: DemoFailed: it did not, in time.
+    """
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while len(stage.received()) < story.changes:
+        if time.monotonic() > deadline:
+            ledger = await stage.ledger()
+            raise DemoFailed(
+                f"only {len(stage.received())} of {story.changes} level changes were received and verified after "
+                f"{_PATIENCE_SECONDS} s; {ledger['pending']} events are still pending in the service, so they are not "
+                "lost: the receiver is down or refuses them"
+            )
+        await asyncio.sleep(0.05)
+
+
+async def _watch(stage: Stage, teller: Console) -> None:
+    """Show verified events as they arrive, until cancelled."""
+    shown = 0
+    while True:
+        for entry in stage.received()[shown:]:
+            shown += 1
+            level = _LEVELS.get(entry["current_level"], entry["current_level"])
+            teller.print(f"{'':>44}[green]✓ verified[/]  {entry['subject']} is {level}", highlight=False)
+        await asyncio.sleep(0.05)
+
+
+async def _summary(stage: Stage, story: Story, teller: Console) -> dict[str, Any]:
+    """Count, show, and refuse to call a mismatch a success."""
+    received = stage.received()
+    ledger = await stage.ledger()
+    latencies = story.latencies_ms(received)
+    result = {
+        "findings": story.findings,
+        "changes": story.changes,
+        "delivered": ledger["delivered"],
+        "verified": len({entry["jti"] for entry in received}),
+        "p50_ms": _percentile(latencies, 0.50),
+        "p99_ms": _percentile(latencies, 0.99),
+    }
+    table = Table(title="What happened", show_header=False)
+    for name, value in result.items():
+        table.add_row(name, str(value))
+    teller.print(table)
+    if not result["changes"] == result["delivered"] == result["verified"] > 0 or ledger["imbalance"]:
+        raise DemoFailed(f"changes, delivered and verified differ, or the ledger does not balance: {ledger}")
+    teller.print("[bold green]Every level change was delivered, and every signature verified.[/]")
+    return result
+
+
+async def _stay(stage: Stage, teller: Console) -> None:
+    teller.print(f"\nStill running: {stage.url}/docs  (Ctrl-C ends it)\nRISKRELAY_URL={stage.url}", soft_wrap=True)
+    teller.print(f"RISKRELAY_ACCOUNT=demo\nRISKRELAY_TOKEN={stage.token}", soft_wrap=True)
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        teller.print("Bye.")
+
+
+def _day() -> list[dict[str, Any]]:
+    """The findings of one day, written for this project."""
+    text = (files("riskrelay.cli") / "demo_data" / "findings.ndjson").read_text()
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _parts(day: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Before, during and after the receiver is away."""
+    down, up = int(len(day) * _DOWN_FROM), int(len(day) * _DOWN_UNTIL)
+    return [day[:down], day[down:up], day[up:]]
+
+
+def _changed(finding: dict[str, Any], change: dict[str, Any]) -> str:
+    before, after = _LEVELS[change["previous_level"]], _LEVELS[change["current_level"]]
+    return f"{finding['timestamp'][11:19]}  {finding['behavior']:<22} {change['email']}: {before} → {after}"
+
+
+def _percentile(ordered: list[float], share: float) -> float:
+    """The value that *share* of *ordered* do not exceed."""
+    return round(ordered[max(math.ceil(len(ordered) * share) - 1, 0)], 2) if ordered else 0.0

@@ -1,0 +1,98 @@
+"""Commands that send findings, over the API."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from riskrelay.cli.api import AccountOption, Api, ApiError, with_api
+from riskrelay.cli.importing import Batch, ImportProgress, batches
+from riskrelay.cli.output import JsonFlag, console, errors, fail, show
+
+app = typer.Typer(help="Findings: risk behaviors seen for users.", no_args_is_help=True)
+
+
+@app.command("send", epilog="Example: riskrelay finding send high_dlp kai@example.com --name 'Kai Berg'")
+def send(
+    behavior: Annotated[str, typer.Argument(help="Such as high_dlp; `GET …/behaviors` lists them.")],
+    email: Annotated[str, typer.Argument(help="The user's e-mail address.")],
+    name: Annotated[str | None, typer.Option(help="The user's name.")] = None,
+    finding_id: Annotated[str | None, typer.Option("--id", help="Makes a repeat harmless.")] = None,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Send one finding and show what it changed."""
+    body: dict[str, Any] = {"behavior": behavior, "user": {"email": email}}
+    if name is not None:
+        body["user"]["name"] = name
+    if finding_id is not None:
+        body["id"] = finding_id
+    result = asyncio.run(with_api(account, lambda api: api.call("POST", "/findings", body)))
+
+    def render() -> None:
+        if result["ignored"]:
+            console.print(f"Ignored: {behavior} is not enabled in this account (PUT …/behaviors).")
+        elif result["duplicates"]:
+            console.print("A finding with this id is stored already; nothing was changed.")
+        elif not result["changes"]:
+            console.print("Accepted; the user's level stays.")
+        for change in result["changes"]:
+            before, after = change["previous_level"] or "none", change["current_level"] or "none"
+            console.print(f"{change['email']}: {before} → [bold]{after}[/]")
+
+    show(result, as_json, render)
+
+
+@app.command("import", epilog="Example: riskrelay finding import findings.ndjson")
+def import_file(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="NDJSON of any size.")],
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Send a file of findings, one JSON object a line. Interrupted, it resumes where it was: run it again."""
+    progress = ImportProgress.of(file)
+    if progress.offset and not as_json:
+        console.print(f"Resuming after line {progress.line:,}.")
+    try:
+        asyncio.run(with_api(account, lambda api: _send_all(api, file, progress)))
+    except KeyboardInterrupt:
+        errors.print(f"\nStopped after line {progress.line:,}; the same command resumes there.")
+        raise typer.Exit(130) from None
+    progress.forget()
+    show(progress.totals(), as_json, lambda: console.print(_summary(progress)))
+
+
+async def _send_all(api: Api, file: Path, progress: ImportProgress) -> None:
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=errors) as bar:
+        task = bar.add_task("Sending findings", total=progress.size, completed=progress.offset)
+        for batch in batches(file, progress):
+            progress.advance(batch, await _send(api, batch))
+            bar.update(task, completed=progress.offset, description=f"{progress.line:,} lines")
+
+
+async def _send(api: Api, batch: Batch) -> dict[str, Any]:
+    try:
+        result = await api.call("POST", "/findings", batch.body, content_type="application/x-ndjson")
+    except ApiError as error:
+        if error.status != 400:
+            raise
+        fail("nothing of this batch was stored: " + "; ".join(_in_file(fault, batch) for fault in error.errors[:10]))
+    return msgspec.convert(result, dict[str, Any])
+
+
+def _in_file(fault: dict[str, Any], batch: Batch) -> str:
+    """A fault of a batch, at its line of the file."""
+    place, _, member = fault["source"]["pointer"].removeprefix("/").partition("/")
+    line = f"line {batch.line_numbers[int(place)]:,}" if place.isdigit() else "the file"
+    return f"{line}{f', {member}' if member else ''}: {fault['message']}"
+
+
+def _summary(progress: ImportProgress) -> str:
+    return (
+        f"{progress.accepted:,} accepted, {progress.duplicates:,} were there already, {progress.ignored:,} ignored "
+        f"(behavior not enabled); {progress.changes:,} risk levels changed."
+    )

@@ -1,0 +1,98 @@
+"""Commands on integrations, over the API."""
+
+import asyncio
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.table import Table
+
+from riskrelay.cli.api import AccountOption, with_api
+from riskrelay.cli.output import JsonFlag, console, show
+
+app = typer.Typer(help="Integrations: an account's links to receiver products.", no_args_is_help=True)
+
+_COLUMNS = ("id", "integration_type", "reference_id", "tenant_url", "active")
+
+
+@app.command("create", epilog="Example: riskrelay integration create https://acme.okta.com --reference okta-prod")
+def create(
+    tenant_url: str,
+    reference: Annotated[str | None, typer.Option(help="Your own id for it, unique in the account.")] = None,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Create an integration."""
+    body: dict[str, Any] = {"integration_type": "Okta", "tenant_url": tenant_url}
+    if reference is not None:
+        body["reference_id"] = reference
+    result = asyncio.run(with_api(account, lambda api: api.call("POST", "/integrations", body)))
+
+    def render() -> None:
+        _table([result])
+        console.print(f"\nGive the receiver this URL:\n  [bold]{result['well_known_url']}[/]", soft_wrap=True)
+
+    show(result, as_json, render)
+
+
+@app.command("list", epilog="Example: riskrelay integration list --json")
+def list_all(account: AccountOption = "default", as_json: JsonFlag = False) -> None:
+    """List the account's integrations, oldest first."""
+    result = asyncio.run(with_api(account, lambda api: api.call("GET", "/integrations")))
+    show(result, as_json, lambda: _table(result))
+
+
+@app.command(
+    "get", epilog="Example: riskrelay integration get 6f0c… or: riskrelay integration get --reference okta-prod"
+)
+def get(
+    integration_id: Annotated[str | None, typer.Argument(help="The id; or name --reference.")] = None,
+    reference: Annotated[str | None, typer.Option(help="The reference id instead.")] = None,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Show one integration."""
+    if (integration_id is None) == (reference is None):
+        raise typer.BadParameter("give either an id or --reference")
+    path = f"/reference_id/{quote(reference, safe='')}" if reference else f"/{quote(str(integration_id), safe='')}"
+    result = asyncio.run(with_api(account, lambda api: api.call("GET", "/integrations" + path)))
+    show(result, as_json, lambda: _details(result))
+
+
+@app.command("update", epilog="Example: riskrelay integration update 6f0c… https://acme.okta.com --inactive")
+def update(
+    integration_id: str,
+    tenant_url: str,
+    reference: Annotated[str | None, typer.Option(help="A new reference id; default: stays.")] = None,
+    active: Annotated[bool | None, typer.Option("--active/--inactive", help="Default: stays.")] = None,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Overwrite an integration; what waits for it is tried again at once."""
+    body = {"tenant_url": tenant_url, "reference_id": reference, "active": active}
+    path = f"/integrations/{quote(integration_id, safe='')}"
+    result = asyncio.run(with_api(account, lambda api: api.call("PUT", path, body)))
+    show(result, as_json, lambda: _details(result))
+
+
+@app.command("delete", epilog="Example: riskrelay integration delete 6f0c…")
+def delete(integration_id: str, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
+    """Delete an integration; what was not delivered yet is cancelled."""
+    path = f"/integrations/{quote(integration_id, safe='')}"
+    result = asyncio.run(with_api(account, lambda api: api.call("DELETE", path)))
+    show(result, as_json, lambda: console.print(f"Integration {integration_id} is deleted."))
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        console.print("None yet: riskrelay integration create https://example.okta.com")
+        return
+    table = Table(*_COLUMNS)
+    for row in rows:
+        table.add_row(*(str(row[column]) for column in _COLUMNS))
+    console.print(table)
+
+
+def _details(row: dict[str, Any]) -> None:
+    for name, value in row.items():
+        console.print(f"[bold]{name:<17}[/] {value}", soft_wrap=True, highlight=False)

@@ -1,0 +1,69 @@
+"""`riskrelay receive`: a receiver that verifies what arrives and shows it."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+
+from riskrelay.cli.output import console
+from riskrelay.cli.serving import run_app
+from riskrelay.receiver import Misbehaviour, SecurityEventToken, receiver_app
+
+
+def receive(
+    well_known: Annotated[str, typer.Option(help="The integration's well_known_url.")],
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8701,
+    audience: Annotated[
+        str | None, typer.Option(help="The `aud` to expect. Default: http://127.0.0.1:PORT, as tenant_url.")
+    ] = None,
+    status: Annotated[int | None, typer.Option(min=100, max=599, help="Misbehave: always answer this.")] = None,
+    delay_ms: Annotated[int, typer.Option(min=0, help="Misbehave: answer this much later.")] = 0,
+    log: Annotated[Path | None, typer.Option(help="Append one JSON object for each verified event.")] = None,
+) -> None:
+    """Receive SETs: fetch the transmitter's metadata and keys, verify each SET, print it."""
+    expected = audience or f"http://127.0.0.1:{port}"
+
+    async def on_event(token: SecurityEventToken) -> None:
+        entry = _entry(token)
+        console.print(_line(entry), highlight=False, soft_wrap=True)
+        if log is not None:
+            await asyncio.to_thread(_append, log, entry)
+
+    misbehaviour = Misbehaviour(status, timedelta(milliseconds=delay_ms)) if status or delay_ms else None
+    app = receiver_app(well_known_url=well_known, audience=expected, on_event=on_event, misbehaviour=misbehaviour)
+    console.print(f"Waiting for SETs from [bold]{well_known}[/]\n  at http://127.0.0.1:{port}", soft_wrap=True)
+    uvloop.run(run_app(app, "127.0.0.1", port))
+
+
+def _entry(token: SecurityEventToken) -> dict[str, Any]:
+    """What the log keeps of a verified event."""
+    event = token.event
+    subject = event.get("subject", {}).get("user", token.sub_id or {})
+    return {
+        "received_at": datetime.now(UTC).isoformat(),
+        "jti": token.jti,
+        "txn": token.txn,
+        "kid": token.kid,
+        "event_type": token.event_type,
+        "subject": subject.get("email", json.dumps(subject)),
+        "previous_level": event.get("previous_level"),
+        "current_level": event.get("current_level"),
+        "reason": event.get("reason_admin", {}).get("en"),
+    }
+
+
+def _line(entry: dict[str, Any]) -> str:
+    clock = entry["received_at"][11:23]
+    return (
+        f"{clock} [green]verified[/] {entry['subject']}: {entry['previous_level']} → "
+        f"[bold]{entry['current_level']}[/]  {entry['reason'] or ''} [dim]jti {entry['jti'][:8]}[/]"
+    )
+
+
+def _append(log: Path, entry: dict[str, Any]) -> None:
+    with log.open("a") as file:
+        file.write(json.dumps(entry) + "\n")

@@ -1,0 +1,61 @@
+"""Running the server in this process, until it is told to stop."""
+
+import asyncio
+import signal
+
+import structlog
+import uvloop
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from starlette.applications import Starlette
+
+from riskrelay import wiring
+from riskrelay.settings import Settings
+
+_log = structlog.get_logger()
+
+BACKPRESSURE = 512  # requests in work at once; more wait in the socket
+
+
+def serve(settings: Settings, *, deliver: bool) -> None:
+    """Serve until SIGTERM or SIGINT; then finish what is in flight.
+
+    Raises: Misconfigured.
+    """
+    uvloop.run(_serve(settings, deliver=deliver))
+
+
+async def _serve(settings: Settings, *, deliver: bool) -> None:
+    await wiring.require_schema(settings)
+    path = settings.sqlite_path
+    lock = None if path is None else wiring.hold_alone(path)
+    try:
+        await run_app(wiring.build_app(settings, deliver=deliver), settings.host, settings.port)
+    finally:
+        if lock is not None:
+            lock.close()
+
+
+async def run_app(app: Starlette, host: str, port: int) -> None:
+    """Run an ASGI application with its lifespan until SIGTERM or SIGINT."""
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        backpressure=BACKPRESSURE,
+        log_enabled=False,
+    )
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with app.router.lifespan_context(app):
+        serving = asyncio.create_task(server.serve())
+        waiting = asyncio.create_task(stopped.wait())
+        _log.info("serving", url=f"http://{host}:{port}")
+        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not serving.done():
+            server.stop()
+        await serving

@@ -1,0 +1,1 @@
+"""What the service reaches for outside: signing, pushing, the clock, randomness."""

@@ -1,0 +1,128 @@
+"""What a push that got no answer means: the exceptions of aiohttp, ssl and the system, turned into outcomes."""
+
+import errno
+import re
+import socket
+import ssl
+from dataclasses import dataclass
+
+import aiohttp
+
+from riskrelay.outbound.addresses import BlockedAddress
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+
+_DETAIL_CHARACTERS = 500  # ports: Outcome.detail
+
+_BY_ERRNO = {
+    errno.ECONNREFUSED: "connection_refused",
+    errno.ECONNRESET: "connection_lost",
+    errno.ECONNABORTED: "connection_lost",
+    errno.EPIPE: "connection_lost",
+    errno.EHOSTUNREACH: "unreachable",
+    errno.ENETUNREACH: "unreachable",
+    errno.ETIMEDOUT: "timeout_connect",
+}
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+_NO_SUCH_NAME = {
+    getattr(socket, name)
+    for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
+    if hasattr(socket, name)  # musl lacks some
+}
+
+# OpenSSL's X509_V_ERR_* numbers (x509_vfy.h), which Python gives as `verify_code`.
+_TLS_BY_VERIFY_CODE = {
+    10: "tls_expired",
+    2: "tls_unknown_ca",
+    18: "tls_unknown_ca",  # self-signed
+    19: "tls_unknown_ca",  # self-signed in the chain
+    20: "tls_unknown_ca",
+    21: "tls_unknown_ca",
+    62: "tls_wrong_host",
+    64: "tls_wrong_host",  # of an address
+}
+# What OpenSSL calls it when the two sides share no version or cipher, or when the other side speaks no TLS.
+_TLS_PROTOCOL = re.compile(r"VERSION|PROTOCOL|CIPHER|HANDSHAKE_FAILURE|HTTP_REQUEST|RECORD|PACKET|UNEXPECTED_MESSAGE")
+_LONG_TOKEN = re.compile(r"[A-Za-z0-9_.-]{64,}")  # a SET, or a part of one, that the receiver echoed
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one push got.
+
+    Attributes:
+        is_resolving: the resolver was asked and has not answered yet.
+        dialled: sockets made for this push; 0 while it waits for a connection or when it has a kept-alive one.
+        blocked: addresses that the rules refused.
+    """
+
+    host_is_trusted: bool
+    is_resolving: bool = False
+    dialled: int = 0
+    blocked: int = 0
+
+
+def refused(reason: str, detail: str) -> Outcome:
+    """The outcome of a push that was not tried because of its target; transient, so that the backlog is kept."""
+    return Outcome(OutcomeKind.TRANSIENT, reason, detail=_printable(detail))
+
+
+def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
+    """The outcome of a push that got no status line.
+
+    Returns: kind OURS when the cause is on our side (resolver, descriptors, no free connection, a defect), else
+        TRANSIENT. The detail holds no part of the SET, even when the receiver echoed it.
+    Rule: faults 25, 28, 30-32.
+    """
+    if progress.blocked and not progress.dialled:
+        return refused("blocked_address", str(BlockedAddress()))
+    cause: BaseException = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    kind, reason = _meaning(cause, progress)
+    text = _LONG_TOKEN.sub("(…)", str(cause)) or f"{type(cause).__name__} without a message"
+    return Outcome(kind, reason, detail=_printable(text))
+
+
+def _meaning(cause: BaseException, progress: Progress) -> tuple[OutcomeKind, str]:
+    """The kind and the reason of the innermost exception. Order matters: all of these but the last are OSErrors."""
+    ours, transient = OutcomeKind.OURS, OutcomeKind.TRANSIENT
+    match cause:
+        case socket.gaierror():
+            # EAI_AGAIN and the rest: the resolver is down, refuses or is broken.
+            return (transient, "name_not_found") if cause.errno in _NO_SUCH_NAME else (ours, "resolver_unavailable")
+        case ssl.SSLError() if not isinstance(cause, ssl.SSLEOFError):
+            return transient, _tls_reason(cause)
+        case TimeoutError() if cause.errno is None:
+            return _timeout_meaning(cause, progress)
+        case aiohttp.ClientResponseError():
+            return transient, "not_http"
+        case aiohttp.InvalidURL():
+            return transient, "bad_url"
+        case OSError() if cause.errno in _NO_DESCRIPTORS:
+            return ours, "no_descriptors"
+        case OSError() if cause.errno in _BY_ERRNO:
+            return transient, _BY_ERRNO[cause.errno]
+        case ConnectionError() | ssl.SSLEOFError() | aiohttp.ClientConnectionError():
+            return transient, "connection_lost"
+        case OSError():
+            return transient, "connection_failed"
+        case _:
+            return ours, "push_failed"
+
+
+def _timeout_meaning(cause: TimeoutError, progress: Progress) -> tuple[OutcomeKind, str]:
+    if progress.is_resolving:
+        return OutcomeKind.OURS, "resolver_unavailable"
+    if not isinstance(cause, aiohttp.ConnectionTimeoutError):
+        return OutcomeKind.TRANSIENT, "timeout"
+    if not progress.dialled:
+        return OutcomeKind.OURS, "no_free_connection"
+    return OutcomeKind.TRANSIENT, "timeout_connect"
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _TLS_BY_VERIFY_CODE.get(error.verify_code, "tls_failed")
+    return "tls_protocol" if _TLS_PROTOCOL.search(error.reason or "") else "tls_failed"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:_DETAIL_CHARACTERS]

@@ -1,0 +1,328 @@
+"""The only HTTP client: pushes a SET and says what became of it (RFC 8935).
+
+How far a push got is noted in `Progress`, which reaches aiohttp's resolver and socket factory through a context
+variable: both run in the task of the push (or in tasks it starts, which share the note). Every dial is judged in the
+socket factory, since aiohttp asks no resolver about literal addresses.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import ContextVar
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import ClientResponse, ClientSession
+from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.client_proto import ResponseHandler
+from yarl import URL
+
+from riskrelay.errors import Misconfigured
+from riskrelay.outbound.addresses import BlockedAddress, TargetRules, is_disguised_address
+from riskrelay.outbound.failures import Progress, outcome_of_failure, refused
+from riskrelay.ports import Clock
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.push import outcome_of
+
+DEADLINE = timedelta(seconds=20)  # chosen: connect, send, headers and body together
+CONNECT_DEADLINE = timedelta(seconds=5)  # chosen: a free connection, the name, the dial and TLS together
+ACCEPTED_BODY_WAIT = timedelta(seconds=1)  # chosen: what keeping the connection is worth once a 2xx is known
+MAX_BODY_BYTES = 64 * 1024  # faults 25
+MAX_CONNECTIONS = 1024  # chosen: below the usual limit of descriptors once it is raised, see `doctor`
+MAX_CONNECTIONS_PER_HOST = 64  # measured: design "HTTP push" was taken with 64 at once
+_IDLE_SECONDS = 50  # guessed: many load balancers drop an idle connection after 60 s
+_RECEIVE_BUFFER_BYTES = 64 * 1024  # what a receiver may make us hold: answers are small
+_RESOLVER_THREADS = 32  # guessed: each waits for one name, up to 10 s when its server is silent
+
+_HEADERS = {
+    "Content-Type": "application/secevent+jwt",  # RFC 8935 §2.1
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "riskrelay",
+}
+
+_SHUTTING_DOWN = Outcome(OutcomeKind.OURS, "shutting_down")
+
+Resolve = Callable[[str], Sequence[str]]
+"""Host name to addresses, in a thread. Raises socket.gaierror."""
+
+_progress: ContextVar[Progress] = ContextVar("progress")  # no default: a dial outside a push fails
+
+
+def look_up(host: str) -> list[str]:
+    """The addresses of *host*, as the system's resolver says. Blocks.
+
+    Raises: socket.gaierror.
+    """
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+    return [str(info[4][0]) for info in found]
+
+
+class HttpPusher:
+    """Pushes SETs over kept-alive connections (ports.Pusher). Close it, or use it as a context manager.
+
+    Args:
+        rules: which targets may be dialled.
+        clock: to read a `Retry-After` that is a date.
+        deadline: for the whole of one push.
+        connect_deadline: for its connection, up to the end of the TLS handshake.
+        trust_ca: a PEM file of certificate authorities to trust besides the system's.
+        resolve: asked for each new connection, in a thread; nothing is cached.
+
+    Raises: Misconfigured: *trust_ca* cannot be read.
+    """
+
+    def __init__(
+        self,
+        rules: TargetRules,
+        clock: Clock,
+        *,
+        deadline: timedelta = DEADLINE,
+        connect_deadline: timedelta = CONNECT_DEADLINE,
+        trust_ca: Path | None = None,
+        resolve: Resolve = look_up,
+    ) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._seconds = deadline.total_seconds()
+        self._connect_seconds = connect_deadline.total_seconds()
+        self._tls = _tls_context(trust_ca)
+        self._resolver = _ThreadResolver(resolve)
+        self._sessions: tuple[ClientSession, ClientSession] | None = None
+        self._is_closed = False
+
+    async def push(self, endpoint_url: str, token: bytes) -> Outcome:
+        """Push one SET: one request, or a second one on a new connection when a kept-alive one turns out closed.
+
+        Args:
+            endpoint_url: https, or http where the rules allow it; without user name and password.
+            token: the compact JWS.
+
+        Returns: what became of it. Once the status line is there it decides, whatever the body does; without one
+            the reason says how far the push got. Redirects are never followed.
+        Raises: nothing but CancelledError.
+        Rule: RFC 8935 §2; faults 25, 28, 30, 31, 32.
+        """
+        url = _read_url(endpoint_url, self._rules)
+        if isinstance(url, Outcome):
+            return url
+        progress = Progress(self._rules.trusts_host(url.raw_host or ""))
+        mark = _progress.set(progress)
+        try:
+            return await self._exchange(url, token, progress)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._is_closed or (task is not None and task.cancelling()):
+                raise
+            return _SHUTTING_DOWN  # aiohttp cancels those who wait for a connection when it closes
+        except Exception as error:  # noqa: BLE001  what went wrong is the outcome, whatever it is
+            return _SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
+        finally:
+            _progress.reset(mark)
+
+    async def close(self) -> None:
+        """Close every connection. Pushes that still run, and later ones, end with OURS `shutting_down`."""
+        self._is_closed = True
+        sessions, self._sessions = self._sessions, None
+        for session in sessions or ():
+            await session.close()
+        await self._resolver.close()
+
+    async def __aenter__(self) -> "HttpPusher":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _exchange(self, url: URL, token: bytes, progress: Progress) -> Outcome:
+        deadline = asyncio.get_running_loop().time() + self._seconds
+        async with asyncio.timeout_at(deadline):
+            response = await self._post(url, token, progress)
+        try:
+            body = await _read_body(response, deadline)
+            # A receiver that echoes the request must not put the SET into the outcome's detail.
+            body = body.replace(token, b"(the SET)")
+            return outcome_of(response.status, response.headers, body, self._clock.now())
+        finally:
+            response.close()  # keeps the connection if the whole answer was read
+
+    async def _post(self, url: URL, token: bytes, progress: Progress) -> ClientResponse:
+        """Send the request and wait for the answer's headers.
+
+        A kept-alive connection that the receiver was just closing costs one more request, on a new connection: the
+        receiver knows a SET it has seen by its jti.
+        """
+        pooled, unpooled = self._open_sessions()
+        try:
+            return await pooled.post(url, data=token, allow_redirects=False)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError):
+            was_reused = not progress.dialled
+            if not was_reused:
+                raise
+        return await unpooled.post(url, data=token, allow_redirects=False)
+
+    def _open_sessions(self) -> tuple[ClientSession, ClientSession]:
+        """One session that keeps connections and one that never does."""
+        if self._is_closed:
+            raise RuntimeError("the push client is closed")
+        if self._sessions is None:
+            self._sessions = (self._session(keep=True), self._session(keep=False))
+        return self._sessions
+
+    def _session(self, keep: bool) -> ClientSession:
+        connector = _Connector(
+            limit=MAX_CONNECTIONS,
+            limit_per_host=MAX_CONNECTIONS_PER_HOST,
+            resolver=self._resolver,
+            use_dns_cache=False,
+            socket_factory=self._open_socket,
+            ssl=self._tls,
+            force_close=not keep,
+            keepalive_timeout=_IDLE_SECONDS if keep else None,
+        )
+        return ClientSession(
+            connector=connector,
+            headers=_HEADERS,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_seconds, ceil_threshold=float("inf")),
+            auto_decompress=False,
+            trust_env=False,
+        )
+
+    def _open_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
+        """Judge the address that is dialled next, then make its socket.
+
+        Raises: BlockedAddress.
+        """
+        progress = _progress.get()
+        family, kind, protocol, _, address = info
+        if not (progress.host_is_trusted or self._rules.may_dial(str(address[0]))):
+            progress.blocked += 1
+            raise BlockedAddress
+        progress.dialled += 1
+        opened = socket.socket(family, kind, protocol)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        return opened
+
+
+class _AnswerHandler(ResponseHandler):
+    """Feeds a head to the parser before what follows it, ends a body where it breaks, and hangs up at once.
+
+    aiohttp forgets an answer that it has just parsed when bytes of the same segment make no sense: then a 202 with a
+    broken body would look like no answer at all (design 6). It lets the reader of a broken body wait for ever. And a
+    TLS connection that it closes stays open for 30 s when the receiver does not answer our farewell (faults 25).
+    """
+
+    _MAX_HEADS = 16  # chosen: interim answers that may come in one segment
+
+    def data_received(self, data: bytes) -> None:
+        start = 0
+        for _ in range(self._MAX_HEADS):
+            end = data.find(b"\r\n\r\n", start) + 4
+            if end < 4 or end == len(data) or self.exception() is not None:
+                break
+            super().data_received(data[start:end])
+            start = end
+        super().data_received(data[start:] if start else data)
+        if self.exception() is not None and self._payload is not None and not self._payload.is_eof():
+            self._payload.set_exception(aiohttp.ClientPayloadError("the body cannot be read"))
+
+    def close(self) -> None:
+        self.abort()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A connector of `_AnswerHandler`s. `_factory` is aiohttp's own attribute: a test tells when it stops working."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        handler: type[ResponseHandler] = _AnswerHandler
+        self._factory = partial(handler, loop=self._loop)
+
+
+class _ThreadResolver(AbstractResolver):
+    """Asks a blocking resolver in threads of its own: when it hangs, nothing else waits for a thread."""
+
+    def __init__(self, resolve: Resolve) -> None:
+        self._resolve = resolve
+        self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="resolver")
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        del family  # the connector asks for both
+        progress = _progress.get()
+        progress.is_resolving = True
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, self._resolve, host)
+        except UnicodeError as error:
+            raise socket.gaierror(socket.EAI_NONAME, f"not a host name: {error}") from error
+        progress.is_resolving = False
+        if not found:
+            raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
+        return [_resolved(host, address, port) for address in dict.fromkeys(found)]
+
+    async def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _resolved(host: str, address: str, port: int) -> ResolveResult:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST)
+
+
+def _tls_context(trust_ca: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    if trust_ca is not None:
+        try:
+            context.load_verify_locations(trust_ca)
+        except OSError as error:
+            raise Misconfigured(
+                f"the certificate authorities in {trust_ca} cannot be read ({error}); name a PEM file that this "
+                "process may read"
+            ) from error
+    return context
+
+
+def _read_url(text: str, rules: TargetRules) -> URL | Outcome:
+    """The URL to push to, or the outcome that refuses it before anything is resolved or dialled."""
+    try:
+        url = URL(text)
+    except ValueError as error:
+        return refused("bad_url", str(error))
+    if url.scheme not in ("http", "https") or not url.raw_host:
+        return refused("bad_url", "not an absolute https URL")
+    if "@" in url.raw_authority:
+        return refused("userinfo_in_url", "the URL must not hold a user name or password")
+    if url.scheme == "http" and not rules.allow_http:
+        return refused("http_not_allowed", "RISKRELAY_ALLOW_HTTP_TARGETS is off")
+    if is_disguised_address(url.raw_host):
+        return refused("blocked_address", "write the address in its usual form, such as 192.0.2.1")
+    return url
+
+
+async def _read_body(response: ClientResponse, deadline: float) -> bytes:
+    """What comes of the body within the limits of size and time. Never fails: a broken body ends where it broke."""
+    if 200 <= response.status < 300:
+        deadline = min(deadline, asyncio.get_running_loop().time() + ACCEPTED_BODY_WAIT.total_seconds())
+    body = bytearray()
+    if response.content.at_eof():
+        return b""
+    with suppress(Exception):
+        async with asyncio.timeout_at(deadline):
+            while len(body) < MAX_BODY_BYTES:
+                piece = await response.content.read(MAX_BODY_BYTES - len(body))
+                if not piece:
+                    break
+                body += piece
+    return bytes(body)

@@ -1,0 +1,1 @@
+"""The account API, as existing SDKs and a Terraform provider speak it."""

@@ -1,0 +1,80 @@
+"""Behaviors and what the account decided about them. Rule: contract 18, 24."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.set_behaviors import set_behaviors
+from riskrelay.credentials import Scope
+from riskrelay.errors import Fault, FaultKind, Invalid
+from riskrelay.ports import Outside
+from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, settings_with
+from riskrelay.risk.levels import RiskLevel
+from riskrelay.web.account_api.bodies import pointer, read_object
+from riskrelay.web.account_api.envelope import success
+from riskrelay.web.auth import account_of
+
+
+class BehaviorBody(BaseModel):
+    """What an account decides about a behavior; `name` and `description` are ignored."""
+
+    enabled: bool
+    risk_level: Literal["low", "medium", "high"]
+
+
+class BehaviorsBody(BaseModel):
+    """The behaviors to change, by id."""
+
+    behaviors: dict[str, BehaviorBody]
+
+
+class BehaviorRoutes:
+    """The handlers of behaviors."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    async def list_all(self, request: Request) -> Response:
+        account_id = await account_of(request, self._outside, Scope.READ)
+        stored = await self._outside.store.read(account_id, lambda tx: tx.behaviors.stored())
+        return success(_rendered(settings_with(stored)))
+
+    async def update(self, request: Request) -> Response:
+        account_id = await account_of(request, self._outside, Scope.WRITE)
+        body = await read_object(request, BehaviorsBody)
+        return success(_rendered(await set_behaviors(self._outside, account_id, _settings(body))))
+
+
+def _settings(body: BehaviorsBody) -> dict[BehaviorId, BehaviorSetting]:
+    unknown = [
+        Fault(
+            FaultKind.UNKNOWN_BEHAVIOR,
+            pointer(["behaviors", name]),
+            f"unknown; the behaviors are {', '.join(BEHAVIORS)}",
+        )
+        for name in body.behaviors
+        if name not in BEHAVIORS
+    ]
+    if unknown:
+        raise Invalid(unknown)
+    return {
+        BehaviorId(name): BehaviorSetting(given.enabled, RiskLevel.from_word(given.risk_level))
+        for name, given in body.behaviors.items()
+    }
+
+
+def _rendered(settings: Mapping[BehaviorId, BehaviorSetting]) -> dict[str, Any]:
+    return {
+        "behaviors": {
+            behavior: {
+                "name": BEHAVIORS[behavior].name,
+                "description": BEHAVIORS[behavior].description,
+                "enabled": setting.enabled,
+                "risk_level": setting.risk_level.word,
+            }
+            for behavior, setting in settings.items()
+        }
+    }

@@ -1,0 +1,117 @@
+"""Reading request bodies: bounded, and with every fault at its place."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
+from starlette.requests import Request
+
+from riskrelay.errors import BodyTooLarge, Fault, FaultKind, Invalid, UnsupportedMediaType
+
+MAX_OBJECT_BYTES = 1024 * 1024  # 1 MiB
+MAX_BATCH_BYTES = 32 * 1024 * 1024  # 32 MiB
+
+T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
+
+
+def _plain(text: str) -> str:
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+PlainText = Annotated[str, AfterValidator(_plain)]
+"""Text that a database, a log and a terminal can hold: no control characters, NUL among them."""
+
+
+async def read_body(request: Request, max_bytes: int) -> bytes:
+    """The whole body.
+
+    Raises: BodyTooLarge: it has more than *max_bytes*; the rest is not read.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > max_bytes:
+            raise BodyTooLarge(max_bytes)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def media_type(request: Request) -> str:
+    """The media type of the body, lower case, without parameters; JSON when the header is missing.
+
+    Raises: UnsupportedMediaType: it is neither JSON nor NDJSON.
+    """
+    named = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if named not in ("application/json", "application/x-ndjson"):
+        raise UnsupportedMediaType
+    return named
+
+
+async def read_object(request: Request, model: type[M]) -> M:
+    """The body as one JSON object of the form *model*.
+
+    Raises: Invalid: one fault per mistake, all at once; BodyTooLarge; UnsupportedMediaType.
+    """
+    if media_type(request) != "application/json":
+        raise UnsupportedMediaType
+    body = await read_body(request, MAX_OBJECT_BYTES)
+    return parse(TypeAdapter(model), body)
+
+
+def parse(adapter: TypeAdapter[T], body: bytes, prefix: Sequence[str | int] = ()) -> T:
+    """Read JSON.
+
+    Args:
+        prefix: put before every pointer, such as the line's number.
+
+    Raises: Invalid: one fault per mistake, all at once.
+    """
+    try:
+        return adapter.validate_json(body, strict=True)
+    except ValidationError as error:
+        raise Invalid(faults_of(error, prefix)) from None
+
+
+def faults_of(error: ValidationError, prefix: Sequence[str | int] = ()) -> list[Fault]:
+    """What pydantic found, in our words."""
+    found = error.errors(include_url=False, include_input=False)
+    return [_fault(dict(item), prefix) for item in found]
+
+
+def pointer(parts: Sequence[str | int]) -> str:
+    """An RFC 6901 pointer.
+
+    >>> pointer(["a/b", 0])
+    '/a~1b/0'
+    """
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _fault(item: dict[str, Any], prefix: Sequence[str | int]) -> Fault:
+    kind, where = item["type"], pointer([*prefix, *item["loc"]])
+    if kind == "json_invalid":
+        reason = item["ctx"]["error"]
+        return Fault(FaultKind.MALFORMED_BODY, pointer(prefix), f"the body is not JSON: {reason}")
+    if kind == "missing":
+        return Fault(FaultKind.REQUIRED, where, "this member is required")
+    if kind in ("string_too_long", "too_long"):
+        limit = item["ctx"]["max_length"]
+        return Fault(FaultKind.TOO_LONG, where, f"must not be longer than {limit}")
+    if kind == "value_error":
+        return Fault(FaultKind.WRONG_VALUE, where, str(item["ctx"]["error"]))
+    if kind.endswith("_type"):
+        return Fault(FaultKind.WRONG_TYPE, where, _sentence(item["msg"]))
+    return Fault(FaultKind.WRONG_VALUE, where, _sentence(item["msg"]))
+
+
+def _sentence(message: str) -> str:
+    """Pydantic's message, without its name for our caller's body.
+
+    >>> _sentence("Input should be a valid string")
+    'must be a valid string'
+    """
+    return message.replace("Input should be", "must be").replace("Input should have", "must have")

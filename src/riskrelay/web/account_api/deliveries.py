@@ -1,0 +1,90 @@
+"""What was sent for an integration, and what came of each attempt."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.credentials import Scope
+from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
+from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.integrations import IntegrationId
+from riskrelay.ports import Outside, Transaction
+from riskrelay.ssf.streams import StreamId
+from riskrelay.web.account_api.envelope import success
+from riskrelay.web.auth import account_of
+
+PAGE = 100
+
+Place = tuple[StreamId, int, int]
+
+
+class DeliveryRoutes:
+    """The handlers of deliveries."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    async def list_page(self, request: Request) -> Response:
+        account_id = await account_of(request, self._outside, Scope.READ)
+        integration_id = IntegrationId(request.path_params["integration_id"])
+        state = _read_state(request.query_params.get("state"))
+        after = _read_cursor(request.query_params.get("cursor"))
+
+        def read(tx: Transaction) -> list[Delivery]:
+            if tx.integrations.get(integration_id) is None:
+                raise NotFound
+            return tx.events.deliveries(integration_id, state, after, PAGE + 1)
+
+        found = await self._outside.store.read(account_id, read)
+        page = found[:PAGE]
+        cursor = _cursor(page[-1]) if len(found) > PAGE else None
+        return success([_rendered(delivery) for delivery in page], {"cursor": cursor, "count": len(page)})
+
+
+def _read_state(text: str | None) -> DeliveryState | None:
+    if not text:
+        return None
+    try:
+        return DeliveryState(text)
+    except ValueError:
+        message = f"state must be one of {', '.join(DeliveryState)}"
+        raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
+
+
+def _read_cursor(text: str | None) -> Place | None:
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(urlsafe_b64decode(text), type=Place)
+    except (ValueError, msgspec.DecodeError):
+        message = "cursor must be the one that the answer before gave in result_info; leave it out to start"
+        raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
+
+
+def _cursor(last: Delivery) -> str:
+    return urlsafe_b64encode(msgspec.json.encode((last.stream_id, last.lane, last.seq))).decode()
+
+
+def _rendered(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "jti": delivery.jti,
+        "state": delivery.state.value,
+        "reason": delivery.reason,
+        "queued_at": delivery.queued_at.isoformat().replace("+00:00", "Z"),
+        "attempts": [_attempt(attempt) for attempt in delivery.attempts],
+    }
+
+
+def _attempt(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "started_at": attempt.started_at.isoformat().replace("+00:00", "Z"),
+        "duration_ms": round(attempt.duration.total_seconds() * 1000, 3),
+        "outcome": attempt.outcome.kind.value,
+        "reason": attempt.outcome.reason,
+        "status": attempt.outcome.status,
+        "detail": attempt.outcome.detail,
+    }

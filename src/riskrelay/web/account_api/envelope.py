@@ -1,0 +1,36 @@
+"""The envelope of every answer (contract 1 to 3), as responses."""
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from riskrelay.errors import RiskrelayError, Unavailable
+from riskrelay.web.account_api import problems
+
+_RETRY_AFTER_SECONDS = 2  # contract 5: whole seconds, 1 to 59
+
+
+def success(result: Any, result_info: dict[str, Any] | None = None) -> Response:
+    """200 with *result*."""
+    return _json(200, problems.success(result, result_info))
+
+
+def failure(error: RiskrelayError, docs_base: str) -> Response:
+    """The answer to an error of the domain: its status, and one entry per fault.
+
+    Args:
+        docs_base: where the pages that explain the codes stand.
+    """
+    status, entries = problems.status_and_errors(error, docs_base)
+    headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if isinstance(error, Unavailable) else {}
+    return _json(status, problems.failure(entries), headers)
+
+
+def failure_of(problem: problems.Problem, docs_base: str) -> Response:
+    """The answer to what the HTTP layer itself refuses, such as an unknown route."""
+    return _json(problem.status, problems.failure([problems.entry(problem, docs_base)]))
+
+
+def _json(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(body), status, headers, media_type="application/json")

@@ -1,0 +1,126 @@
+"""The six operations on integrations. Rule: contract 6 to 13; the seed."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.delete_integration import delete_integration
+from riskrelay.actions.update_integration import update_integration
+from riskrelay.credentials import Scope
+from riskrelay.errors import NotFound
+from riskrelay.integrations import (
+    MAX_REFERENCE_ID_CHARACTERS,
+    MAX_TENANT_URL_CHARACTERS,
+    Integration,
+    IntegrationId,
+    IntegrationType,
+    tenant_url_problem,
+)
+from riskrelay.ports import Outside
+from riskrelay.web.account_api.bodies import PlainText, read_object
+from riskrelay.web.account_api.envelope import success
+from riskrelay.web.auth import account_of
+
+
+def _tenant_url(url: str) -> str:
+    problem = tenant_url_problem(url)
+    if problem is not None:
+        raise ValueError(problem)
+    return url
+
+
+TenantUrl = Annotated[str, Field(max_length=MAX_TENANT_URL_CHARACTERS), AfterValidator(_tenant_url)]
+ReferenceId = Annotated[PlainText, Field(min_length=1, max_length=MAX_REFERENCE_ID_CHARACTERS)]
+
+
+class CreateBody(BaseModel):
+    """What create takes; other members are ignored."""
+
+    integration_type: IntegrationType
+    tenant_url: TenantUrl
+    reference_id: ReferenceId | None = None
+    active: bool | None = None
+
+
+class UpdateBody(BaseModel):
+    """What update takes; other members are ignored. `active` may be null but not absent."""
+
+    active: bool | None
+    tenant_url: TenantUrl
+    reference_id: ReferenceId | None = None
+
+
+def rendered(integration: Integration) -> dict[str, Any]:
+    """The eight members of an integration on the wire."""
+    return {
+        "account_tag": integration.account_id,
+        "active": integration.active,
+        "created_at": integration.created_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "id": integration.integration_id,
+        "integration_type": integration.integration_type.value,
+        "reference_id": integration.reference_id,
+        "tenant_url": integration.tenant_url,
+        "well_known_url": integration.well_known_url,
+    }
+
+
+class IntegrationRoutes:
+    """The handlers of the six operations."""
+
+    def __init__(self, outside: Outside, public_origin: str) -> None:
+        self._outside = outside
+        self._public_origin = public_origin
+
+    async def create(self, request: Request) -> Response:
+        account_id = await account_of(request, self._outside, Scope.WRITE)
+        body = await read_object(request, CreateBody)
+        integration = await create_integration(
+            self._outside,
+            account_id,
+            body.integration_type,
+            body.tenant_url,
+            body.reference_id,
+            active=body.active is not False,
+            public_origin=self._public_origin,
+        )
+        return success(rendered(integration))
+
+    async def list_all(self, request: Request) -> Response:
+        account_id = await account_of(request, self._outside, Scope.READ)
+        integrations = await self._outside.store.read(account_id, lambda tx: tx.integrations.all())
+        return success([rendered(integration) for integration in integrations])
+
+    async def get(self, request: Request) -> Response:
+        account_id = await account_of(request, self._outside, Scope.READ)
+        integration_id = IntegrationId(request.path_params["integration_id"])
+        found = await self._outside.store.read(account_id, lambda tx: tx.integrations.get(integration_id))
+        return _answer(found)
+
+    async def get_by_reference(self, request: Request) -> Response:
+        account_id = await account_of(request, self._outside, Scope.READ)
+        reference_id = request.path_params["reference_id"]
+        found = await self._outside.store.read(account_id, lambda tx: tx.integrations.by_reference(reference_id))
+        return _answer(found)
+
+    async def update(self, request: Request) -> Response:
+        account_id = await account_of(request, self._outside, Scope.WRITE)
+        integration_id = IntegrationId(request.path_params["integration_id"])
+        body = await read_object(request, UpdateBody)
+        integration = await update_integration(
+            self._outside, account_id, integration_id, body.tenant_url, body.reference_id, body.active
+        )
+        return success(rendered(integration))
+
+    async def delete(self, request: Request) -> Response:
+        account_id = await account_of(request, self._outside, Scope.WRITE)
+        await delete_integration(self._outside, account_id, IntegrationId(request.path_params["integration_id"]))
+        return success({})
+
+
+def _answer(found: Integration | None) -> Response:
+    if found is None:
+        raise NotFound
+    return success(rendered(found))

@@ -1,0 +1,112 @@
+"""Every URL of the service, on one screen."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from riskrelay.errors import RiskrelayError
+from riskrelay.ports import Outside
+from riskrelay.web import documentation
+from riskrelay.web.account_api import envelope, problems
+from riskrelay.web.account_api.behaviors import BehaviorRoutes
+from riskrelay.web.account_api.deliveries import DeliveryRoutes
+from riskrelay.web.account_api.findings import FindingRoutes
+from riskrelay.web.account_api.integrations import IntegrationRoutes
+from riskrelay.web.account_api.users import UserRoutes
+from riskrelay.web.health import HealthRoutes
+from riskrelay.web.transmitter.metadata import TransmitterRoutes
+
+_log = structlog.get_logger()
+
+Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
+Handler = Callable[[Request], Awaitable[Response]]
+
+ACCOUNT_PREFIXES = ("/accounts/{account_id}/zt_risk_scoring", "/client/v4/accounts/{account_id}/zt_risk_scoring")
+"""Both serve the same: the second is the base path of the SDKs."""
+
+
+def create_app(outside: Outside, public_origin: str, lifespan: Lifespan) -> Starlette:
+    """The ASGI application.
+
+    Args:
+        public_origin: goes into new integrations' well-known URLs and into the links that explain errors.
+    """
+    account_routes = _account_routes(outside, public_origin)
+    routes: list[BaseRoute] = [
+        Route(prefix + path, handler, methods=[method])
+        for prefix in ACCOUNT_PREFIXES
+        for method, path, handler in account_routes
+    ]
+    routes += [Route(path, handler) for path, handler in _open_routes(outside)]
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RiskrelayError)  # noqa: S101  registered for nothing else
+        return envelope.failure(error, public_origin)
+
+    async def not_routed(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        return envelope.failure_of(problems.problem_for_status(status), public_origin)
+
+    async def failed(request: Request, error: Exception) -> Response:
+        _log.error("request_failed", method=request.method, route=_route_of(request), exc_info=error)
+        return envelope.failure_of(problems.problem_for_status(500), public_origin)
+
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers={RiskrelayError: refused, HTTPException: not_routed, Exception: failed},
+    )
+    app.router.redirect_slashes = False  # a slash at the end must not redirect a POST
+    return app
+
+
+def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str, Handler]]:
+    integrations = IntegrationRoutes(outside, public_origin)
+    deliveries = DeliveryRoutes(outside)
+    findings = FindingRoutes(outside)
+    behaviors = BehaviorRoutes(outside)
+    users = UserRoutes(outside)
+    return [
+        ("POST", "/integrations", integrations.create),
+        ("GET", "/integrations", integrations.list_all),
+        ("GET", "/integrations/reference_id/{reference_id:path}", integrations.get_by_reference),
+        ("GET", "/integrations/{integration_id}", integrations.get),
+        ("PUT", "/integrations/{integration_id}", integrations.update),
+        ("DELETE", "/integrations/{integration_id}", integrations.delete),
+        ("GET", "/integrations/{integration_id}/deliveries", deliveries.list_page),
+        ("POST", "/findings", findings.record),
+        ("GET", "/behaviors", behaviors.list_all),
+        ("PUT", "/behaviors", behaviors.update),
+        ("POST", "/{user_id}/reset", users.reset),
+    ]
+
+
+def _open_routes(outside: Outside) -> list[tuple[str, Handler]]:
+    transmitter = TransmitterRoutes(outside)
+    health = HealthRoutes(outside)
+    return [
+        ("/.well-known/ssf-configuration/{integration_id}", transmitter.metadata),
+        ("/.well-known/ssf-configuration/{integration_id}/", transmitter.metadata),
+        ("/.well-known/sse-configuration/{integration_id}", transmitter.metadata),
+        ("/.well-known/sse-configuration/{integration_id}/", transmitter.metadata),
+        ("/jwks.json", transmitter.jwks),
+        ("/healthz", health.live),
+        ("/readyz", health.ready),
+        ("/metrics", health.metrics),
+        ("/openapi.json", documentation.openapi),
+        ("/docs", documentation.reference),
+        ("/docs/errors", documentation.error_index),
+        ("/docs/errors/{code:int}", documentation.error_page),
+    ]
+
+
+def _route_of(request: Request) -> str:
+    """The pattern of the route, never the path itself: a path can hold what must not be logged."""
+    route = request.scope.get("route")
+    return route.path if isinstance(route, Route) else "unknown"

@@ -1,0 +1,1 @@
+"""What receivers read: the transmitter's metadata and keys."""

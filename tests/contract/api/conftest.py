@@ -1,0 +1,27 @@
+"""A running service that the tests of this folder share; each test uses an account of its own."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from support.service import Service
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service for the whole module."""
+    service = Service(tmp_path_factory.mktemp("service"))
+    service.start()
+    yield service
+    assert service.stop() == 0
+
+
+@pytest.fixture
+def service(shared_service: Service) -> Iterator[Service]:
+    """The shared service, with a fresh account and its token."""
+    before = shared_service.account_id, shared_service.token
+    shared_service.account_id = f"account-{uuid.uuid4()}"
+    shared_service.token = shared_service.new_token(shared_service.account_id)
+    yield shared_service
+    shared_service.account_id, shared_service.token = before
