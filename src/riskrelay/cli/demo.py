@@ -153,7 +153,7 @@ async def _outage(
 
 async def _reset(api: Api, story: Story, teller: Console) -> None:
     email, user_id = next(iter(story.high.items()))
-    teller.print(f"\n[bold]An analyst has looked into {email}[/] and resets the risk:\n")
+    teller.print(f"\n[bold]An analyst has looked into {_who(email)}[/] and resets the risk:\n")
     story.sent[email].append((time.time(), True))
     await api.call("POST", f"/{user_id}/reset")
 
@@ -182,7 +182,7 @@ async def _watch(stage: Stage, teller: Console) -> None:
         for entry in stage.received()[shown:]:
             shown += 1
             level = _LEVELS.get(entry["current_level"], entry["current_level"])
-            teller.print(f"{'':>44}[green]✓ verified[/]  {entry['subject']} is {level}", highlight=False)
+            teller.print(f"{'':>20}[green]✓ verified[/] {_who(entry['subject']):<20} is {level}", highlight=False)
         await asyncio.sleep(0.05)
 
 
@@ -232,7 +232,12 @@ def _parts(day: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 def _changed(finding: dict[str, Any], change: dict[str, Any]) -> str:
     before, after = _LEVELS[change["previous_level"]], _LEVELS[change["current_level"]]
-    return f"{finding['timestamp'][11:19]}  {finding['behavior']:<22} {change['email']}: {before} → {after}"
+    return f"{finding['timestamp'][11:19]}  {finding['behavior']:<22} {_who(change['email']):<20} {before} → {after}"
+
+
+def _who(email: str) -> str:
+    """The part of an address that tells people apart here."""
+    return email.partition("@")[0]
 
 
 def _percentile(ordered: list[float], share: float) -> float:

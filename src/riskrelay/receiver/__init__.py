@@ -1,0 +1,37 @@
+"""Receiving security events: verify a SET, or run a whole receiver.
+
+A receiver of one's own::
+
+    # my_receiver.py
+    from riskrelay.receiver import SecurityEventToken, receiver_app
+
+    async def on_event(token: SecurityEventToken) -> None:
+        event = token.event
+        print(token.sub_id, event.get("previous_level"), "->", event.get("current_level"))
+
+    app = receiver_app(
+        well_known_url="https://risk.example.com/.well-known/sse-configuration/<integration id>",
+        audience="https://receiver.example.com",
+        on_event=on_event,
+    )
+    # granian --interface asgi my_receiver:app
+
+Register it as an integration with `tenant_url` https://receiver.example.com. The event is handed over before the SET is
+acknowledged: if `on_event` raises, the transmitter sends it again. Nothing here imports the rest of riskrelay.
+"""
+
+from riskrelay.receiver.app import Misbehaviour, receiver_app
+from riskrelay.receiver.transmitter import Transmitter, TransmitterMetadata, TransmitterUnavailable
+from riskrelay.receiver.verify import InvalidSet, SecurityEventToken, UnknownKey, verify_set
+
+__all__ = [
+    "InvalidSet",
+    "Misbehaviour",
+    "SecurityEventToken",
+    "Transmitter",
+    "TransmitterMetadata",
+    "TransmitterUnavailable",
+    "UnknownKey",
+    "receiver_app",
+    "verify_set",
+]

@@ -1,0 +1,157 @@
+"""A receiver as an ASGI application (RFC 8935 §2)."""
+
+import asyncio
+import hmac
+import json
+import time
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import aiohttp
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from riskrelay.receiver.transmitter import Transmitter, TransmitterUnavailable
+from riskrelay.receiver.verify import (
+    MAX_SET_BYTES,
+    InvalidSet,
+    SecurityEventToken,
+    key_id,
+    verify_set,
+)
+
+PATH = "/security/api/v1/security-events"
+_REMEMBERED = 100_000  # guessed: about 10 MB; a SET that comes again after so many others is handed over again
+
+OnEvent = Callable[[SecurityEventToken], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Misbehaviour:
+    """How a receiver misbehaves on purpose.
+
+    Attributes:
+        status: answered to everything, without looking at it; None: behaves.
+        delay: how much later it answers.
+    """
+
+    status: int | None
+    delay: timedelta
+
+
+def receiver_app(
+    *,
+    well_known_url: str,
+    audience: str,
+    on_event: OnEvent,
+    path: str = PATH,
+    authorization: str | None = None,
+    misbehaviour: Misbehaviour | None = None,
+) -> Starlette:
+    """A receiver that verifies each SET and hands its event over before it acknowledges it.
+
+    Args:
+        well_known_url: of the transmitter; fetched when the first SET comes.
+        audience: what must be in `aud`.
+        on_event: called once per jti; if it raises, the answer is 500 and the transmitter sends the SET again.
+        authorization: the only value of the Authorization header to accept; None: any.
+
+    Returns: an application with one route; run it on any ASGI server.
+    Rule: RFC 8935 §2.2 to 2.4.
+    """
+    receiver: list[_Receiver] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with aiohttp.ClientSession() as session:
+            transmitter = Transmitter(well_known_url, session, time.monotonic)
+            receiver.append(_Receiver(transmitter, audience, on_event))
+            yield
+            receiver.clear()
+
+    async def receive(request: Request) -> Response:
+        if misbehaviour is not None:
+            await asyncio.sleep(misbehaviour.delay.total_seconds())
+            if misbehaviour.status is not None:
+                return Response(status_code=misbehaviour.status)
+        try:
+            _check_authorization(request, authorization)
+            await receiver[0].take(await _read_set(request))
+        except InvalidSet as error:
+            return _refusal(error)
+        except TransmitterUnavailable as error:
+            return Response(str(error), 503, {"Retry-After": "5"}, media_type="text/plain")
+        return Response(status_code=202)
+
+    return Starlette(routes=[Route(path, receive, methods=["POST"])], lifespan=lifespan)
+
+
+class _Receiver:
+    """Verifies SETs and hands each over once."""
+
+    def __init__(self, transmitter: Transmitter, audience: str, on_event: OnEvent) -> None:
+        self._transmitter = transmitter
+        self._audience = audience
+        self._on_event = on_event
+        self._seen: OrderedDict[str, asyncio.Future[None]] = OrderedDict()
+
+    async def take(self, token: bytes) -> None:
+        """Verify *token* and hand its event over, unless that was done before.
+
+        Raises: InvalidSet, TransmitterUnavailable, and what `on_event` raises.
+        """
+        kid = key_id(token)
+        keys = await self._transmitter.keys(kid)
+        metadata = await self._transmitter.metadata()
+        verified = verify_set(token, keys, issuer=metadata.issuer, audience=self._audience, now=datetime.now(UTC))
+        while (handed_over := self._seen.get(verified.jti)) is not None:
+            await asyncio.wait([handed_over])
+            if not handed_over.cancelled():
+                return
+        await self._hand_over(verified)
+
+    async def _hand_over(self, verified: SecurityEventToken) -> None:
+        """A copy that comes while this runs waits for its end, so that none is acknowledged too early."""
+        handed_over = self._seen[verified.jti] = asyncio.get_running_loop().create_future()
+        try:
+            await self._on_event(verified)
+        except BaseException:
+            del self._seen[verified.jti]
+            handed_over.cancel()
+            raise
+        handed_over.set_result(None)
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+
+
+def _check_authorization(request: Request, expected: str | None) -> None:
+    given = request.headers.get("authorization", "")
+    if expected is not None and not hmac.compare_digest(given.encode(), expected.encode()):
+        raise InvalidSet("authentication_failed", "the Authorization header is missing or wrong")
+
+
+async def _read_set(request: Request) -> bytes:
+    """The body, of the one media type there is.
+
+    Rule: RFC 8935 §2.1.
+    """
+    named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if named != "application/secevent+jwt":
+        raise InvalidSet("invalid_request", "the Content-Type must be application/secevent+jwt")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_SET_BYTES:
+            raise InvalidSet("invalid_request", f"a SET may have at most {MAX_SET_BYTES} bytes")
+    return body.strip()
+
+
+def _refusal(error: InvalidSet) -> Response:
+    """Rule: RFC 8935 §2.3."""
+    body = json.dumps({"err": error.err, "description": error.description})
+    return Response(body, 400, {"Content-Language": "en"}, media_type="application/json")

@@ -1,0 +1,118 @@
+"""What a receiver knows of its transmitter: metadata and keys, fetched and kept."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+import msgspec
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
+
+from riskrelay.receiver.verify import Keys
+
+MAX_AGE = timedelta(hours=1)  # IOP 1.0 §2.6: keys change rarely, and an unknown kid fetches them at once
+MIN_PAUSE = timedelta(seconds=5)  # guessed: bounds what forged SETs with invented kids can make us fetch
+_TIMEOUT = aiohttp.ClientTimeout(total=10)
+_MAX_DOCUMENT_BYTES = 1024 * 1024
+
+
+class TransmitterUnavailable(Exception):
+    """The transmitter's metadata or keys cannot be had now; the message names the URL and what to check."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransmitterMetadata:
+    """What of the transmitter's configuration metadata a receiver needs. Rule: SSF 1.0 §7.1."""
+
+    issuer: str
+    jwks_uri: str
+
+
+class Transmitter:
+    """A transmitter by its well-known URL: metadata and keys, fetched when first needed and kept.
+
+    Args:
+        monotonic: seconds that only grow.
+    """
+
+    def __init__(self, well_known_url: str, session: aiohttp.ClientSession, monotonic: Callable[[], float]) -> None:
+        self._url = well_known_url
+        self._session = session
+        self._monotonic = monotonic
+        self._lock = asyncio.Lock()
+        self._metadata: TransmitterMetadata | None = None
+        self._keys: Keys = {}
+        self._fetched_at = float("-inf")
+
+    async def metadata(self) -> TransmitterMetadata:
+        """The metadata.
+
+        Raises: TransmitterUnavailable.
+        """
+        if self._metadata is None:
+            document = await self._fetch(self._url)
+            try:
+                self._metadata = msgspec.convert(document, TransmitterMetadata)
+            except msgspec.ValidationError as error:
+                raise TransmitterUnavailable(f"{self._url} is no transmitter metadata: {error}") from error
+        return self._metadata
+
+    async def keys(self, wanted: str) -> Keys:
+        """The keys by `kid`, fetched again when *wanted* is unknown or they are an hour old.
+
+        Many callers at once share one fetch. When fetching fails and older keys are there, those stay good.
+
+        Raises: TransmitterUnavailable: no keys were ever fetched.
+        """
+        if not self._stale(wanted):
+            return self._keys
+        async with self._lock:
+            if self._stale(wanted):
+                await self._refresh()
+        return self._keys
+
+    def _stale(self, wanted: str) -> bool:
+        age = self._monotonic() - self._fetched_at
+        return age > MAX_AGE.total_seconds() or (wanted not in self._keys and age > MIN_PAUSE.total_seconds())
+
+    async def _refresh(self) -> None:
+        try:
+            metadata = await self.metadata()
+            document = await self._fetch(metadata.jwks_uri)
+            self._keys = {key.kid: key for key in map(_import, _listed(document)) if key is not None and key.kid}
+        except TransmitterUnavailable:
+            if not self._keys:
+                raise
+        self._fetched_at = self._monotonic()
+
+    async def _fetch(self, url: str) -> Any:
+        try:
+            async with self._session.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
+                body = await response.content.read(_MAX_DOCUMENT_BYTES)
+                if response.status != 200:
+                    raise TransmitterUnavailable(
+                        f"{url} answered {response.status}; check the well-known URL, and that its integration exists"
+                    )
+                return msgspec.json.decode(body)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise TransmitterUnavailable(f"{url} cannot be fetched ({type(error).__name__}); is it up?") from error
+        except msgspec.DecodeError as error:
+            raise TransmitterUnavailable(f"{url} is not JSON") from error
+
+
+def _listed(document: Any) -> list[dict[str, Any]]:
+    listed = document.get("keys") if isinstance(document, dict) else None
+    return [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+
+
+def _import(entry: dict[str, Any]) -> RSAKey | ECKey | None:
+    """A key of a JWK Set; None for one of a kind that is not used here, as RFC 7517 §5 says."""
+    kinds: dict[Any, type[RSAKey] | type[ECKey]] = {"RSA": RSAKey, "EC": ECKey}
+    kind = kinds.get(entry.get("kty"))
+    try:
+        return None if kind is None else kind.import_key(entry)
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None

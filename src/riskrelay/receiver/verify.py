@@ -1,0 +1,197 @@
+"""Verifying a SET as a receiver must. Pure: keys and the time are handed in."""
+
+from base64 import urlsafe_b64decode
+from binascii import Error as Base64Error
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import ECKey, RSAKey
+
+MAX_SET_BYTES = 64 * 1024
+LEEWAY = timedelta(seconds=60)  # guessed: how far the transmitter's clock may be ahead of ours
+ALGORITHMS = ("RS256", "ES256")
+
+Keys = Mapping[str, RSAKey | ECKey]
+"""Verification keys by `kid`."""
+
+
+class InvalidSet(Exception):
+    """The SET must not be believed.
+
+    Attributes:
+        err: the registered code that tells the transmitter why. Rule: RFC 8935 §2.4.
+        description: a sentence for people.
+    """
+
+    def __init__(self, err: str, description: str) -> None:
+        super().__init__(f"{err}: {description}")
+        self.err = err
+        self.description = description
+
+
+class UnknownKey(InvalidSet):
+    """No key has this `kid`: perhaps the keys were rotated, and fetching them again helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityEventToken:
+    """A verified SET.
+
+    Attributes:
+        issued_at: aware UTC.
+        sub_id: the top-level subject; None when there is none.
+        event: the members of the one event.
+        claims: everything the SET says.
+        kid: the key that verified it.
+    """
+
+    jti: str
+    issuer: str
+    audience: tuple[str, ...]
+    issued_at: datetime
+    txn: str | None
+    sub_id: Mapping[str, Any] | None
+    event_type: str
+    event: Mapping[str, Any]
+    claims: Mapping[str, Any]
+    kid: str
+
+
+def key_id(token: bytes) -> str:
+    """Read which key a SET claims to be signed with, before anything is believed.
+
+    Raises: InvalidSet: it is no compact JWS, or its header may not be accepted.
+    Rule: SSF 1.0 §4.1.1 (explicit type), RFC 8725 §3.1 (algorithms are chosen by the receiver).
+    """
+    if len(token) > MAX_SET_BYTES:
+        raise InvalidSet("invalid_request", f"a SET may have at most {MAX_SET_BYTES} bytes")
+    if token.count(b".") != 2:
+        raise InvalidSet("invalid_request", "the body is not a compact JWS")
+    header = _object(token.split(b".")[0], "header")
+    typ = header.get("typ")
+    if not isinstance(typ, str) or typ.lower().removeprefix("application/") != "secevent+jwt":
+        raise InvalidSet("invalid_request", "the header's typ must be secevent+jwt")
+    if header.get("alg") not in ALGORITHMS:
+        raise InvalidSet("invalid_request", f"the header's alg must be one of {', '.join(ALGORITHMS)}")
+    if "crit" in header:
+        raise InvalidSet("invalid_request", "the header has critical members that are not understood")
+    kid = header.get("kid")
+    if not isinstance(kid, str) or not kid:
+        raise InvalidSet("invalid_key", "the header names no key (kid)")
+    return kid
+
+
+def verify_set(
+    token: bytes, keys: Keys, *, issuer: str, audience: str, now: datetime, leeway: timedelta = LEEWAY
+) -> SecurityEventToken:
+    """Verify a SET.
+
+    Args:
+        token: the compact JWS as it was pushed.
+        issuer: the only `iss` to accept, as the transmitter's metadata spells it.
+        audience: what must be in `aud`.
+        now: aware UTC.
+        leeway: how far `iat` may lie in the future.
+
+    Returns: what the SET says.
+    Raises:
+        UnknownKey: none of *keys* has its `kid`.
+        InvalidSet: it must not be believed; nothing else is ever raised, whatever *token* is.
+    Rule: RFC 8417 §2.2; RFC 8935 §2.4; SSF 1.0 §4.1 (no `sub`, no `exp`, one event).
+    """
+    kid = key_id(token)
+    if kid not in keys:
+        raise UnknownKey("invalid_key", f"no key with kid {kid!r} is in the transmitter's JWKS")
+    claims = _verified_claims(token, keys[kid])
+    _check_parties(claims, issuer, audience)
+    issued_at = _issued_at(claims, now + leeway)
+    for forbidden in ("sub", "exp", "nbf"):
+        if forbidden in claims:
+            raise InvalidSet("invalid_request", f"a SET must not have the claim {forbidden}")
+    event_type, event = _one_event(claims)
+    return SecurityEventToken(
+        jti=_text(claims, "jti"),
+        issuer=issuer,
+        audience=_audience(claims),
+        issued_at=issued_at,
+        txn=_text(claims, "txn") if "txn" in claims else None,
+        sub_id=_subject(claims),
+        event_type=event_type,
+        event=event,
+        claims=claims,
+        kid=kid,
+    )
+
+
+def _object(part: bytes, name: str) -> dict[str, Any]:
+    """Decode one part of the JWS as a JSON object."""
+    try:
+        decoded = msgspec.json.decode(urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
+    except (ValueError, Base64Error, msgspec.DecodeError, RecursionError):
+        raise InvalidSet("invalid_request", f"the {name} is not base64url-encoded JSON") from None
+    if not isinstance(decoded, dict):
+        raise InvalidSet("invalid_request", f"the {name} is not a JSON object")
+    return decoded
+
+
+def _verified_claims(token: bytes, key: RSAKey | ECKey) -> dict[str, Any]:
+    try:
+        jws.deserialize_compact(token, key, algorithms=list(ALGORITHMS))
+    except (JoseError, ValueError):
+        raise InvalidSet("authentication_failed", "the signature does not verify with the key it names") from None
+    return _object(token.split(b".")[1], "payload")
+
+
+def _check_parties(claims: Mapping[str, Any], issuer: str, audience: str) -> None:
+    if claims.get("iss") != issuer:
+        raise InvalidSet("invalid_issuer", f"iss must be {issuer}")
+    if audience not in _audience(claims):
+        raise InvalidSet("invalid_audience", f"aud must be or contain {audience}")
+
+
+def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    aud = claims.get("aud")
+    listed = aud if isinstance(aud, list) else [aud]
+    return tuple(one for one in listed if isinstance(one, str))
+
+
+def _issued_at(claims: Mapping[str, Any], latest: datetime) -> datetime:
+    iat = claims.get("iat")
+    if isinstance(iat, bool) or not isinstance(iat, int | float):
+        raise InvalidSet("invalid_request", "iat is missing or not a number")
+    try:
+        issued_at = datetime.fromtimestamp(iat, UTC)
+    except (ValueError, OverflowError, OSError):
+        raise InvalidSet("invalid_request", "iat is not a time") from None
+    if issued_at > latest:
+        raise InvalidSet("invalid_request", "iat lies in the future")
+    return issued_at
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not value:
+        raise InvalidSet("invalid_request", f"{name} is missing or not a string")
+    return value
+
+
+def _subject(claims: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    sub_id = claims.get("sub_id")
+    if sub_id is not None and not isinstance(sub_id, dict):
+        raise InvalidSet("invalid_request", "sub_id is not a JSON object")
+    return sub_id
+
+
+def _one_event(claims: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    events = claims.get("events")
+    if not isinstance(events, dict) or len(events) != 1:
+        raise InvalidSet("invalid_request", "events must be an object with exactly one member")
+    ((event_type, event),) = events.items()
+    if not isinstance(event, dict):
+        raise InvalidSet("invalid_request", "the event is not a JSON object")
+    return event_type, event
