@@ -57,5 +57,5 @@ async def run_app(app: Starlette, host: str, port: int) -> None:
         await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if not serving.done():
-            server.stop()
+            server.stop()  # type: ignore[no-untyped-call]
         await serving

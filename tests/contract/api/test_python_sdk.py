@@ -35,9 +35,7 @@ def test_the_sdk_creates_lists_gets_updates_and_deletes(service: Service, client
     ):
         assert found is not None
         assert found.to_dict() == created.to_dict()
-    updated = integrations.update(
-        created.id, account_id=account, active=False, tenant_url=TENANT, reference_id="sdk"
-    )
+    updated = integrations.update(created.id, account_id=account, active=False, tenant_url=TENANT, reference_id="sdk")
     assert updated is not None
     assert (updated.active, updated.reference_id, updated.tenant_url) == (False, "sdk", TENANT)
     assert updated.well_known_url == created.well_known_url

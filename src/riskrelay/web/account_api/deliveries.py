@@ -58,10 +58,11 @@ def _read_cursor(text: str | None) -> Place | None:
     if not text:
         return None
     try:
-        return msgspec.json.decode(urlsafe_b64decode(text), type=Place)
+        place: Place = msgspec.json.decode(urlsafe_b64decode(text), type=Place)
     except (ValueError, msgspec.DecodeError):
         message = "cursor must be the one that the answer before gave in result_info; leave it out to start"
         raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
+    return place
 
 
 def _cursor(last: Delivery) -> str:

@@ -1,0 +1,43 @@
+"""A page for each error code, and docs/errors.md: all made from the one table.
+
+`python -m riskrelay.web.error_pages` prints docs/errors.md.
+"""
+
+import sys
+from functools import cache
+
+from jinja2 import Environment, PackageLoader
+
+from riskrelay.web.account_api.problems import PROBLEMS
+
+_BY_CODE = {problem.code: problem for problem in PROBLEMS}
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(loader=PackageLoader("riskrelay.web"), autoescape=True)
+
+
+def render_error_page(code: int) -> str | None:
+    """The page that explains *code*; None when there is no such code."""
+    problem = _BY_CODE.get(code)
+    return None if problem is None else _templates().get_template("error.html").render(problem=problem)
+
+
+def render_error_index() -> str:
+    """The page that lists every code."""
+    return _templates().get_template("errors.html").render(problems=PROBLEMS)
+
+
+def render_markdown() -> str:
+    """docs/errors.md."""
+    lines = ["# Error codes", "", "Made by `python -m riskrelay.web.error_pages`; do not edit.", ""]
+    for problem in PROBLEMS:
+        lines += [f"## {problem.code} {problem.title}", "", problem.explanation, ""]
+        lines += [f"- not: `{problem.wrong}`"] if problem.wrong else []
+        lines += [f"- but: `{problem.right}`" if "`" not in problem.right else f"- but: {problem.right}", ""]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_markdown())
