@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from riskrelay.actions.record_findings import record_findings
 from riskrelay.credentials import Scope
-from riskrelay.errors import Fault, FaultKind, Invalid
+from riskrelay.errors import BodyTooLarge, Fault, FaultKind, Invalid
 from riskrelay.ports import Outside
 from riskrelay.risk.assessment import LevelChange
 from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId
@@ -98,8 +98,7 @@ async def _read(request: Request) -> tuple[list[FindingBody], bool]:
     if body.lstrip()[:1] == b"[":
         return parse(_MANY, body), False
     if len(body) > MAX_OBJECT_BYTES:
-        message = f"a single finding may have {MAX_OBJECT_BYTES:,} bytes"
-        raise Invalid([Fault(FaultKind.TOO_LONG, "", message)])
+        raise BodyTooLarge(MAX_OBJECT_BYTES)
     return [parse(_ONE, body)], True
 
 

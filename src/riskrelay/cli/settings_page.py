@@ -1,0 +1,31 @@
+"""docs/settings.md, made from the settings themselves: `python -m riskrelay.cli.settings_page`."""
+
+import sys
+
+from pydantic_core import PydanticUndefined
+
+from riskrelay.settings import Settings
+
+
+def render_markdown() -> str:
+    """docs/settings.md."""
+    lines = [
+        "# Settings",
+        "",
+        "Made by `python -m riskrelay.cli.settings_page`; do not edit.",
+        "",
+        "From the environment, or from a TOML file that `RISKRELAY_CONFIG` names (there in lower case, without the",
+        "prefix). The environment wins. All have defaults.",
+        "",
+        "| setting | default | meaning |",
+        "|---|---|---|",
+    ]
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        shown = "" if default in (None, PydanticUndefined, []) else f"`{str(default).lower()}`"
+        lines.append(f"| `RISKRELAY_{name.upper()}` | {shown} | {field.description} |")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render_markdown())
