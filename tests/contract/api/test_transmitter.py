@@ -204,9 +204,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         "http://127.1:{port}",
     ],
 )
-def test_no_connection_is_opened_to_an_address_that_is_not_public(
-    strict: Service, canary: Canary, target: str
-) -> None:
+def test_no_connection_is_opened_to_an_address_that_is_not_public(strict: Service, canary: Canary, target: str) -> None:
     """faults.md 30: literals in every disguise, and names that resolve to private addresses."""
     url = target.format(port=canary.port)
     integration = strict.create_integration(url)

@@ -1,0 +1,177 @@
+"""The commands, as a user runs them."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.service import Service, environment, free_port
+
+COMMANDS = [
+    ["init"],
+    ["serve"],
+    ["worker"],
+    ["migrate"],
+    ["demo"],
+    ["receive"],
+    ["account", "create"],
+    ["account", "list"],
+    ["token", "create"],
+    ["token", "list"],
+    ["token", "revoke"],
+    ["integration", "create"],
+    ["integration", "list"],
+    ["integration", "get"],
+    ["integration", "update"],
+    ["integration", "delete"],
+    ["finding", "send"],
+    ["finding", "import"],
+]
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running service."""
+    service = Service(tmp_path_factory.mktemp("commands"))
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command: list[str]) -> None:
+    """--help ends with a line to paste."""
+    run = subprocess.run(
+        [sys.executable, "-m", "riskrelay", *command, "--help"],
+        env=environment(COLUMNS="200"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.search(rf"Example: .*riskrelay {' '.join(command)}", run.stdout)
+
+
+def test_init_twice_changes_nothing(service: Service) -> None:
+    """The second time there is no token to show; the first one still works."""
+    assert service.init() == {"account_id": "acme", "token": None}
+    assert service.call("GET", "/integrations")[0] == 200
+
+
+def test_the_master_key_is_readable_by_its_owner_only(service: Service) -> None:
+    """And the database holds the signing key only sealed, the token only hashed."""
+    database = Path(service.settings["RISKRELAY_DATABASE_URL"].removeprefix("sqlite:///"))
+    assert (database.with_name(database.name + ".key").stat().st_mode & 0o777) == 0o600
+    kept = b"".join(path.read_bytes() for path in database.parent.glob(database.name + "*") if path.suffix != ".key")
+    assert b"PRIVATE KEY" not in kept
+    assert service.token.encode() not in kept
+
+
+def test_the_integration_commands(service: Service) -> None:
+    """Create, list, get by both ids, update, delete; --json is the API's own record."""
+    made = json.loads(
+        service.command("integration", "create", "https://a.example", "--reference", "r 1", "--json").stdout
+    )
+    assert json.loads(service.command("integration", "list", "--json").stdout) == [made]
+    assert json.loads(service.command("integration", "get", made["id"], "--json").stdout) == made
+    assert json.loads(service.command("integration", "get", "--reference", "r 1", "--json").stdout) == made
+    update = service.command("integration", "update", made["id"], "https://b.example", "--inactive", "--json")
+    assert json.loads(update.stdout) == {**made, "tenant_url": "https://b.example", "active": False}
+    assert "r 1" in service.command("integration", "list").stdout
+    service.command("integration", "delete", made["id"])
+    gone = service.command("integration", "get", made["id"], check=False)
+    assert gone.returncode == 1
+    assert "there is no such thing in this account" in gone.stderr
+
+
+def test_accounts_and_tokens(service: Service) -> None:
+    """A token is shown once, listed without its secret, and unknown once it is revoked."""
+    service.command("account", "create", "second")
+    made = json.loads(service.command("token", "create", "second", "--scope", "read", "--days", "3", "--json").stdout)
+    listed = service.command("token", "list", "--account", "second", "--json").stdout
+    assert made["token"] not in listed
+    (row,) = json.loads(listed)
+    assert (row["scopes"], row["expires_at"] is not None) == ("read", True)
+    header = {"Authorization": f"Bearer {made['token']}"}
+    assert service.call("GET", "/integrations", **header)[0] == 403
+    service.command("token", "revoke", row["token_id"])
+    assert service.call("GET", "/integrations", **header)[0] == 401
+    missing = service.command("token", "create", "nobody", check=False)
+    assert "riskrelay account create nobody" in missing.stderr
+
+
+def test_a_second_process_on_the_same_file_refuses_to_start(service: Service) -> None:
+    """faults.md 19: it says why, and the first one goes on."""
+    second = subprocess.run(
+        [sys.executable, "-m", "riskrelay", "serve", "--port", str(free_port())],
+        env=environment(**service.settings),
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert second.returncode == 1
+    assert "another riskrelay process serves" in second.stderr
+    assert service.get("/healthz") == b"ok\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "arguments", "said"),
+    [
+        ({}, ["serve"], "run `riskrelay init`"),
+        ({"RISKRELAY_DATABASE_URL": "mysql://db"}, ["serve"], "RISKRELAY_DATABASE_URL: "),
+        ({"RISKRELAY_PORT": "many", "RISKRELAY_RETENTION_DAYS": "0"}, ["init"], "RISKRELAY_PORT: "),
+        ({"RISKRELAY_PUBLIC_URL": "https://a.example/path"}, ["init"], "must be an origin without a path"),
+        ({"RISKRELAY_MASTER_KEY": "secret"}, ["init"], "RISKRELAY_MASTER_KEY must be"),
+        ({"RISKRELAY_CONFIG": "nowhere.toml"}, ["init"], "nowhere.toml"),
+        ({}, ["worker"], "use PostgreSQL"),
+        ({}, ["integration", "list"], "RISKRELAY_TOKEN is not set"),
+        ({"RISKRELAY_DATABASE_URL": "postgresql://127.0.0.1:1/none"}, ["migrate"], "cannot be reached"),
+    ],
+)
+def test_errors_say_the_next_step(tmp_path: Path, settings: dict[str, str], arguments: list[str], said: str) -> None:
+    """Exit code 1, one message, no traceback."""
+    run = subprocess.run(
+        [sys.executable, "-m", "riskrelay", *arguments],
+        env=environment(**settings),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert run.returncode == 1
+    assert said in run.stderr.replace("\n", " ")
+    assert "Traceback" not in run.stderr
+
+
+def test_settings_come_from_a_toml_file_and_the_environment_wins(tmp_path: Path) -> None:
+    """RISKRELAY_CONFIG names the file."""
+    config = tmp_path / "riskrelay.toml"
+    config.write_text('database_url = "sqlite:///from-file.db"\npublic_url = "https://risk.example.com"\n')
+    subprocess.run(
+        [sys.executable, "-m", "riskrelay", "init"],
+        env=environment(RISKRELAY_CONFIG=str(config), RISKRELAY_PUBLIC_URL="https://other.example.com"),
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+    )
+    assert (tmp_path / "from-file.db").exists()
+
+
+def test_a_port_in_use_is_said_so(tmp_path: Path) -> None:
+    """Another program has the port."""
+    service = Service(tmp_path)
+    with socket.create_server(("127.0.0.1", int(service.settings["RISKRELAY_PORT"]))):
+        run = subprocess.run(
+            [sys.executable, "-m", "riskrelay", "serve"],
+            env=environment(**service.settings),
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    assert run.returncode == 1
+    assert "port" in run.stderr
+    assert "Traceback" not in run.stderr
