@@ -2,7 +2,8 @@
 
     python -m bench.sink PORT
 
-`GET /count` answers how many SETs came; `GET /emails` answers when each came, by the subject's e-mail, and forgets them.
+`GET /count` answers how many SETs came; `GET /emails` answers when each came, by the subject's e-mail, and forgets
+them.
 """
 
 import asyncio

@@ -77,7 +77,7 @@ def test_serve_survives_being_killed(tmp_path: Path) -> None:
     """Every finding that was answered is stored once; every event is delivered at least once, in order per user, with
     a valid signature and the same claims each time; extra copies stay below one batch a kill (C1 to C5)."""
     seed = int(os.environ.get("RISKRELAY_SEED", random.SystemRandom().randrange(10**6)))
-    print(f"seed {seed}, {KILLS} kills")  # noqa: T201  shown when the test fails: the run can be repeated
+    print(f"seed {seed}, {KILLS} kills")
     moments = random.Random(seed)
     service, oracle = Service(tmp_path), Oracle(tmp_path)
     oracle.start()

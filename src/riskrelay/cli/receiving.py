@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 import uvloop
 
-from riskrelay.cli.output import console
+from riskrelay.cli.output import console, explained
 from riskrelay.cli.serving import run_app
 from riskrelay.receiver import Misbehaviour, SecurityEventToken, receiver_app
 
@@ -36,7 +36,8 @@ def receive(
     misbehaviour = Misbehaviour(status, timedelta(milliseconds=delay_ms)) if status or delay_ms else None
     app = receiver_app(well_known_url=well_known, audience=expected, on_event=on_event, misbehaviour=misbehaviour)
     console.print(f"Waiting for SETs from [bold]{well_known}[/]\n  at http://127.0.0.1:{port}", soft_wrap=True)
-    uvloop.run(run_app(app, "127.0.0.1", port))
+    with explained():
+        uvloop.run(run_app(app, "127.0.0.1", port))
 
 
 def _entry(token: SecurityEventToken) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 
 import structlog
 import uvloop
@@ -10,6 +11,7 @@ from granian.server.embed import Server
 from starlette.applications import Starlette
 
 from riskrelay import wiring
+from riskrelay.errors import Misconfigured
 from riskrelay.settings import Settings
 
 _log = structlog.get_logger()
@@ -36,8 +38,20 @@ async def _serve(settings: Settings, *, deliver: bool) -> None:
             lock.close()
 
 
+def _require_free(host: str, port: int) -> None:
+    """Refuse early and clearly: the server itself would fail after everything has started."""
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise Misconfigured(f"cannot listen on {host} port {port} ({error.strerror}); choose another --port") from error
+
+
 async def run_app(app: Starlette, host: str, port: int) -> None:
-    """Run an ASGI application with its lifespan until SIGTERM or SIGINT."""
+    """Run an ASGI application with its lifespan until SIGTERM or SIGINT.
+
+    Raises: Misconfigured: nothing can listen there.
+    """
+    _require_free(host, port)
     server = Server(
         app,
         address=host,

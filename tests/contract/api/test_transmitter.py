@@ -185,7 +185,7 @@ def canary() -> Iterator[Canary]:
 
 @pytest.fixture(scope="module")
 def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that may push over http, to show that it is the address that is refused, and to public addresses only."""
+    """A service that may push over http, so that it is the address that is refused, and to public addresses only."""
     service = Service(tmp_path_factory.mktemp("strict"), RISKRELAY_ALLOW_TARGETS="")
     service.start()
     service.enable_behaviors()

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import sqlite3
 import subprocess
@@ -96,7 +97,7 @@ def test_an_import_shows_progress(service: Service, file: Path) -> None:
             break
     os.close(main)
     assert process.wait(30) == 0
-    text = shown.decode()
+    text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
     assert "10,010 lines" in text
     assert "━" in text
     assert "10,000 accepted" in text
