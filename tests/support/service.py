@@ -18,7 +18,7 @@ from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_token import create_token
 from riskrelay.credentials import ALL_SCOPES, Scope
 from riskrelay.integrations import AccountId
-from riskrelay.settings import Settings
+from riskrelay.settings import read_settings
 from riskrelay.wiring import build_outside
 
 START_SECONDS = 20
@@ -78,7 +78,7 @@ class Process:
                 continue
             return
         self._process.kill()
-        raise AssertionError(f"{self._process.args} does not listen; it said:\n{self._log.read_text()[-2000:]}")
+        raise AssertionError(f"port {self.port}: the process does not listen; it said:\n{self._log.read_text()[-2000:]}")
 
 
 class Service:
@@ -115,7 +115,7 @@ class Service:
         return asyncio.run(self._new_token(AccountId(account_id), scopes))
 
     async def _new_token(self, account_id: AccountId, scopes: tuple[Scope, ...]) -> str:
-        outside = build_outside(Settings(database_url=self.settings["RISKRELAY_DATABASE_URL"]))
+        outside = build_outside(read_settings(database_url=self.settings["RISKRELAY_DATABASE_URL"]))
         try:
             await create_account(outside, account_id)
             token, _ = await create_token(outside, account_id, "test", scopes or ALL_SCOPES)

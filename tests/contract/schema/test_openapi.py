@@ -145,7 +145,7 @@ def test_what_the_service_answers_fits_the_contract(service: Service) -> None:
         assert status == 401
         validate(envelope, answer_schema(path, method, "4XX"))
         sent += 1
-    assert sent == 8
+    assert sent == 9
 
 
 def test_the_contract_is_served(service: Service) -> None:
