@@ -78,7 +78,9 @@ class Process:
                 continue
             return
         self._process.kill()
-        raise AssertionError(f"port {self.port}: the process does not listen; it said:\n{self._log.read_text()[-2000:]}")
+        raise AssertionError(
+            f"port {self.port}: the process does not listen; it said:\n{self._log.read_text()[-2000:]}"
+        )
 
 
 class Service:

@@ -40,9 +40,9 @@ def test_behaviors_of_a_new_account(service: Service) -> None:
 
 def test_put_merges_what_it_names(service: Service) -> None:
     """Contract 18: name and description are ignored, the others stay, all are answered."""
-    before = service.result("GET", "/behaviors")["behaviors"]
+    before: dict[str, Any] = service.result("GET", "/behaviors")["behaviors"]
     mine: dict[str, Any] = {"enabled": True, "risk_level": "low"}
-    change = {"high_dlp": {**mine, "name": "mine", "description": "mine"}}
+    change: dict[str, Any] = {"high_dlp": {**mine, "name": "mine", "description": "mine"}}
     answered = service.result("PUT", "/behaviors", {"behaviors": change})["behaviors"]
     assert answered == {**before, "high_dlp": {**before["high_dlp"], **mine}}
     assert service.result("GET", "/behaviors")["behaviors"] == answered
