@@ -1,0 +1,148 @@
+"""Transactions: atomic, isolated by account, safe side by side. The same on both engines."""
+
+import asyncio
+import itertools
+from dataclasses import replace
+
+import pytest
+
+from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.record_findings import record_findings
+from riskrelay.actions.reset_user import reset_user
+from riskrelay.errors import Invalid, NotFound
+from riskrelay.integrations import IntegrationId, IntegrationType
+from riskrelay.ports import Store, Transaction
+from riskrelay.risk.findings import UserId, UserRef
+from riskrelay.risk.levels import RiskLevel
+from support.outside import outside_of
+from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
+
+
+class Stop(Exception):
+    """Raised in the middle of a transaction."""
+
+
+async def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
+    """Findings, users, levels and events go together."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+
+    def half_done(tx: Transaction) -> None:
+        tx.users.ensure([UserRef("kai@example.com")], outside.ids.uuid)
+        raise Stop
+
+    with pytest.raises(Stop):
+        await store.write(ACCOUNT, half_done)
+    recorded = await record(outside, finding())
+    assert recorded.changes[0].previous is None
+    (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
+    assert ledger.queued == 1
+
+
+async def test_one_failing_transaction_takes_no_other_with_it(store: Store) -> None:
+    """Also when they share a commit."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+
+    def fail(tx: Transaction) -> None:
+        tx.users.ensure([UserRef("lost@example.com")], outside.ids.uuid)
+        raise Stop
+
+    good = [record(outside, finding(f"u{n}@example.com")) for n in range(20)]
+    bad = [store.write(ACCOUNT, fail) for _ in range(20)]
+    results = await asyncio.gather(*good, *bad, return_exceptions=True)
+    assert [isinstance(result, Stop) for result in results] == [False] * 20 + [True] * 20
+    (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
+    assert ledger.queued == 20
+
+
+async def test_accounts_do_not_see_each_other(store: Store) -> None:
+    """The same ids in two accounts are two things; another account's id is nothing."""
+    outside = outside_of(store)
+    first = await account_with_integration(outside)
+    await account_with_integration(outside, OTHER)
+    assert await store.read(OTHER, lambda tx: tx.integrations.get(first.integration_id)) is None
+    one = await record(outside, finding(finding_id="same"))
+    two = await record(outside, finding("else@example.com", finding_id="same"), account_id=OTHER)
+    assert (one.accepted, two.accepted) == (1, 1)
+    with pytest.raises(NotFound):
+        await reset_user(outside, OTHER, one.changes[0].user_id)
+    ledgers = await store.read_installation(lambda tx: tx.ledgers())
+    assert [ledger.queued for ledger in ledgers] == [1, 1]
+
+
+async def test_the_same_finding_at_once_is_stored_once(store: Store) -> None:
+    """faults.md 35, on both engines."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    results = await asyncio.gather(*(record(outside, finding(finding_id="once")) for _ in range(30)))
+    assert sum(result.accepted for result in results) == 1
+    assert sum(result.duplicates for result in results) == 29
+    assert sum(len(result.changes) for result in results) == 1
+
+
+async def test_one_user_raised_by_many_at_once_has_one_history(store: Store) -> None:
+    """Levels are decided one after the other: each change starts where the one before ended, and the queued events
+    are in that order."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    behaviors = ["suspicious_domain", "imp_travel", "high_dlp"] * 10
+    results = await asyncio.gather(*(record(outside, finding("kai@example.com", b)) for b in behaviors))
+    steps = sorted((c.previous or 0, c.current) for result in results for c in result.changes)
+    assert steps[0][0] == 0
+    assert steps[-1][1] is RiskLevel.HIGH
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(steps))
+
+
+async def test_batches_of_shared_users_do_not_lock_each_other_out(store: Store) -> None:
+    """Two orders of the same users at once: both are accepted."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    emails = [f"u{n}@example.com" for n in range(40)]
+    forward = [finding(email) for email in emails]
+    backward = [finding(email, "high_dlp") for email in reversed(emails)]
+    batches = [record(outside, *batch) for _ in range(6) for batch in (forward, backward)]
+    assert all(result.accepted == 40 for result in await asyncio.gather(*batches))
+
+
+async def test_a_large_batch_is_one_transaction(store: Store) -> None:
+    """Ten thousand findings of six thousand users."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    batch = [finding(f"u{n % 6_000}@example.com", finding_id=f"f{n}") for n in range(10_000)]
+    recorded = await record(outside, *batch)
+    assert (recorded.accepted, len(recorded.changes)) == (10_000, 6_000)
+    again = await record(outside, *batch)
+    assert (again.accepted, again.duplicates, again.changes) == (0, 10_000, [])
+
+
+async def test_the_same_create_at_once_makes_one_record(store: Store) -> None:
+    """SDKs repeat a POST after a time-out (contract 8); the loser of the race sees the winner's record."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+
+    async def create(tenant: str) -> IntegrationId:
+        made = await create_integration(outside, ACCOUNT, IntegrationType.OKTA, tenant, "ref", public_origin=ORIGIN)
+        return made.integration_id
+
+    made = await asyncio.gather(*(create("https://a.example") for _ in range(10)))
+    assert len(set(made)) == 1
+    with pytest.raises(Invalid):
+        await create("https://b.example")
+
+
+async def test_ids_that_do_not_fit_are_refused_with_their_place(store: Store) -> None:
+    """A reused id with another body; a user id of somebody else; nothing is stored."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    await record(outside, finding(finding_id="f1"))
+    changed = replace(finding(finding_id="f1"), digest=b"x" * 32)
+    with pytest.raises(Invalid) as caught:
+        await record_findings(outside, ACCOUNT, [finding("b@example.com"), changed])
+    assert [fault.pointer for fault in caught.value.faults] == ["/1/id"]
+    stranger = replace(finding("b@example.com"), user=UserRef("kai@example.com", None, UserId("someone-else")))
+    with pytest.raises(Invalid) as caught:
+        await record_findings(outside, ACCOUNT, [stranger])
+    assert [fault.pointer for fault in caught.value.faults] == ["/0/user/user_id"]
+    (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
+    assert ledger.queued == 1

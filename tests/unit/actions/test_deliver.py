@@ -1,0 +1,238 @@
+"""Delivering a lane, over a real store, with a receiver that does what the test says."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import msgspec
+import pytest
+
+from riskrelay.actions.deliver import Delivered, Delivering, deliver
+from riskrelay.delivery.attempts import Ledger
+from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
+from riskrelay.errors import LeaseLost, Unavailable
+from riskrelay.integrations import Integration
+from riskrelay.ports import Outside, Store
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.streams import StreamStatus
+from riskrelay.worker import Worker
+from support.outside import HandClock, outside_of
+from support.world import ACCOUNT, account_with_integration, finding, record
+
+LEASE = timedelta(minutes=1)
+ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
+FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
+
+
+class Plain:
+    """Implements ports.Signer: signs nothing, so that a test can read what is pushed."""
+
+    def __init__(self) -> None:
+        self.broken = False
+
+    async def sign(self, payload: bytes) -> bytes:
+        if self.broken:
+            raise Unavailable("no key")
+        return payload
+
+
+class Receiver:
+    """Implements ports.Pusher: answers each e-mail as the test says, and keeps what it accepted, in order."""
+
+    def __init__(self) -> None:
+        self.answers: Callable[[str], Outcome] = lambda email: ACCEPTED
+        self.accepted: list[tuple[str, str]] = []
+        self.pushes = 0
+        self.busy = 0
+        self.most_at_once = 0
+        self.before_answer: Callable[[], None] = lambda: None
+
+    async def push(self, endpoint_url: str, token: bytes) -> Outcome:
+        claims = msgspec.json.decode(token)
+        email = claims["sub_id"]["email"]
+        (event,) = claims["events"].values()
+        self.pushes += 1
+        self.busy += 1
+        self.most_at_once = max(self.most_at_once, self.busy)
+        await asyncio.sleep(0)
+        self.busy -= 1
+        self.before_answer()
+        outcome = self.answers(email)
+        if outcome.kind is OutcomeKind.ACCEPTED:
+            self.accepted.append((email, event["current_level"]))
+        return outcome
+
+
+class World:
+    """A store with an integration, a receiver, and what delivery needs."""
+
+    def __init__(self, outside: Outside, clock: HandClock, integration: Integration) -> None:
+        self.outside, self.clock, self.integration = outside, clock, integration
+        self.receiver, self.signer = Receiver(), Plain()
+        self.delivering = Delivering(
+            self.signer, self.receiver, LEASE, timedelta(seconds=28), 8, timedelta(days=36_500)
+        )
+
+    async def claim(self) -> LaneLease:
+        (lease,) = await self.outside.store.write_installation(lambda tx: tx.lanes.claim(5, LEASE))
+        return lease
+
+    async def deliver(self, lease: LaneLease, limit: int = BATCH_EVENTS) -> Delivered:
+        return await deliver(self.outside, self.delivering, lease, self.clock.monotonic(), limit)
+
+    async def ledger(self) -> Ledger:
+        (ledger,) = await self.outside.store.read_installation(lambda tx: tx.ledgers())
+        assert ledger.imbalance == 0
+        return ledger
+
+    async def status(self) -> StreamStatus:
+        streams = await self.outside.store.read(ACCOUNT, lambda tx: tx.streams.taking_events())
+        return streams[0].status if streams else StreamStatus.DISABLED
+
+
+@pytest.fixture
+async def world(sqlite_store: Store) -> AsyncIterator[World]:
+    clock = HandClock()
+    outside = outside_of(sqlite_store, clock)
+    yield World(outside, clock, await account_with_integration(outside))
+
+
+async def test_everything_queued_is_pushed_and_settled(world: World) -> None:
+    """At most eight at once; nothing is left; the metrics know."""
+    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(50)])
+    delivered = await world.deliver(await world.claim())
+    assert len(delivered.attempts) == 50
+    assert len(world.receiver.accepted) == 50
+    assert world.receiver.most_at_once == 8
+    assert (await world.ledger()).delivered == 50
+    assert b'riskrelay_deliveries_total{outcome="accepted"} 50.0' in world.outside.metrics.exposition([])
+
+
+async def test_a_users_events_arrive_in_order(world: World) -> None:
+    """One after the other, also when others fail in between."""
+    for behavior in ("suspicious_domain", "imp_travel", "high_dlp"):
+        await record(world.outside, finding("kai@example.com", behavior), finding("ana@example.com", behavior))
+    world.receiver.answers = lambda email: FAILED if email.startswith("ana") else ACCEPTED
+    lease = await world.claim()
+    await world.deliver(lease)
+    assert [level for _, level in world.receiver.accepted] == ["low", "medium", "high"]
+    counted = await world.ledger()
+    assert (counted.delivered, counted.pending) == (3, 3)
+    assert world.receiver.pushes == 4
+
+
+async def test_a_dead_receiver_is_left_alone_after_three_failures(world: World) -> None:
+    """A batch does not push 256 times against a wall; then the lane probes with one."""
+    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(100)])
+    world.receiver.answers = lambda email: FAILED
+    world.delivering = replace(world.delivering, concurrency=1)
+    lease = await world.claim()
+    first = await world.deliver(lease)
+    assert first.settlement is not None
+    assert (len(first.attempts), first.settlement.failures) == (3, 1)
+    second = await world.deliver(lease)
+    assert second.settlement is not None
+    assert (len(second.attempts), second.settlement.failures) == (1, 2)
+    assert (await world.ledger()).pending == 100
+    world.receiver.answers = lambda email: ACCEPTED
+    await world.deliver(lease)
+    await world.deliver(lease)
+    assert (await world.ledger()).delivered == 100
+
+
+async def test_a_refusal_is_a_dead_letter_and_others_go_on(world: World) -> None:
+    """faults.md 29."""
+    await record(world.outside, finding("bad@example.com"), finding("good@example.com"))
+    world.receiver.answers = lambda email: REFUSED if email.startswith("bad") else ACCEPTED
+    await world.deliver(await world.claim())
+    counted = await world.ledger()
+    assert (counted.delivered, counted.dead, counted.pending) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status"),
+    [
+        (Outcome(OutcomeKind.AUTH, "http_401", 401), StreamStatus.PAUSED),
+        (Outcome(OutcomeKind.GONE, "http_410", 410), StreamStatus.DISABLED),
+    ],
+)
+async def test_some_answers_stop_the_stream_and_keep_the_backlog(
+    world: World, outcome: Outcome, status: StreamStatus
+) -> None:
+    """401 pauses, 410 disables; nothing more is pushed (faults.md 29)."""
+    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(20)])
+    world.receiver.answers = lambda email: outcome
+    world.delivering = replace(world.delivering, concurrency=1)
+    lease = await world.claim()
+    delivered = await world.deliver(lease)
+    assert (delivered.stopped, world.receiver.pushes) == (True, 1)
+    assert await world.status() is status
+    assert (await world.ledger()).pending == 20
+    assert (await world.deliver(lease)).stopped
+    assert world.receiver.pushes == 1
+
+
+async def test_retry_after_quiets_the_whole_lane(world: World) -> None:
+    """faults.md 26: no push before the time."""
+    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(20)])
+    throttled = Outcome(OutcomeKind.THROTTLED, "http_429", 429, timedelta(seconds=90))
+    world.receiver.answers = lambda email: throttled
+    world.delivering = replace(world.delivering, concurrency=1)
+    delivered = await world.deliver(await world.claim())
+    assert delivered.settlement is not None
+    assert (len(delivered.attempts), delivered.settlement.quiet_for) == (1, timedelta(seconds=90))
+
+
+async def test_without_a_key_nothing_unsigned_is_pushed(world: World) -> None:
+    """Ours: the receiver is not blamed."""
+    await record(world.outside, finding())
+    world.signer.broken = True
+    delivered = await world.deliver(await world.claim())
+    assert [attempt.outcome.reason for attempt in delivered.attempts] == ["no_signing_key"]
+    assert delivered.settlement is not None
+    assert delivered.settlement.failures == 0
+    assert world.receiver.pushes == 0
+
+
+async def test_no_push_starts_when_the_lease_is_nearly_over(world: World) -> None:
+    """The worker stops by its own clock before another may begin (design 3)."""
+    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(50)])
+    world.delivering = replace(world.delivering, concurrency=1)
+    world.receiver.before_answer = lambda: world.clock.pass_time(timedelta(seconds=10))
+    lease = await world.claim()
+    delivered = await world.deliver(lease)
+    assert len(delivered.attempts) == 3
+    assert (await world.ledger()).delivered == 3
+    assert delivered.settlement is not None
+    assert delivered.settlement.due_in == timedelta(0)
+
+
+async def test_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None:
+    """What it pushed will be pushed again; nothing goes back or forward by its hand (faults.md 20)."""
+    await record(world.outside, finding())
+    lease = await world.claim()
+    await world.outside.store.write_installation(lambda tx: tx.lanes.release_all())
+    with pytest.raises(LeaseLost):
+        await world.deliver(lease)
+    again = await world.claim()
+    assert len((await world.deliver(again)).attempts) == 1
+
+
+async def test_a_worker_delivers_what_it_is_woken_for_and_drains_when_stopped(world: World) -> None:
+    """Woken by the commit; stop lets what is in flight end and gives the lanes back."""
+    worker = Worker(world.outside, world.delivering, timedelta(seconds=10))
+    outside = replace(world.outside, wake=worker.wake)
+    running = asyncio.create_task(worker.run())
+    for number in range(20):
+        await record(outside, finding(f"u{number}@example.com"))
+        while len(world.receiver.accepted) <= number:
+            await asyncio.sleep(0.001)
+    await record(outside, *[finding(f"late{n}@example.com") for n in range(50)])
+    worker.stop()
+    await running
+    counted = await world.ledger()
+    assert counted.delivered == len(world.receiver.accepted)
+    leases = await world.outside.store.write_installation(lambda tx: tx.lanes.claim(5, LEASE))
+    assert len(leases) == (1 if counted.pending else 0)
