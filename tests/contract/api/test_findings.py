@@ -51,7 +51,7 @@ def test_put_merges_what_it_names(service: Service) -> None:
 def test_put_refuses_unknown_behaviors_and_wrong_values_with_pointers(service: Service) -> None:
     """Nothing is changed when anything is wrong."""
     before = service.result("GET", "/behaviors")
-    body = {"behaviors": {"high_dlp": {"enabled": "yes", "risk_level": "huge"}}}
+    body: dict[str, Any] = {"behaviors": {"high_dlp": {"enabled": "yes", "risk_level": "huge"}}}
     status, envelope = service.call("PUT", "/behaviors", body)
     assert status == 400
     assert pointers(envelope) == ["/behaviors/high_dlp/enabled", "/behaviors/high_dlp/risk_level"]

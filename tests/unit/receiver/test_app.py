@@ -75,7 +75,7 @@ async def running(well_known: str, handler: Handler, **options: Any) -> AsyncIte
                 await writer.wait_closed()
                 break
         yield post
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]
     await serving
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskrelay.receiver.verify import InvalidSet, SecurityEventToken, verify_set
+from riskrelay.receiver.verify import InvalidSet, Keys, SecurityEventToken, verify_set
 from unit.receiver.transmitter_stand_in import (
     AUDIENCE,
     CLAIMS,
@@ -21,8 +21,8 @@ from unit.receiver.transmitter_stand_in import (
     without,
 )
 
-KEYS = {"rsa-1": RSA, "ec-1": EC}
-EVENT = {"https://schemas.example/event": {}}
+KEYS: Keys = {"rsa-1": RSA, "ec-1": EC}
+EVENT: dict[str, Any] = {"https://schemas.example/event": {}}
 
 
 def verified(token: bytes) -> SecurityEventToken:
