@@ -1,7 +1,7 @@
 """Delivering a lane, over a real store, with a receiver that does what the test says."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
@@ -93,10 +93,10 @@ class World:
 
 
 @pytest.fixture
-async def world(sqlite_store: Store) -> AsyncIterator[World]:
+async def world(sqlite_store: Store) -> World:
     clock = HandClock()
     outside = outside_of(sqlite_store, clock)
-    yield World(outside, clock, await account_with_integration(outside))
+    return World(outside, clock, await account_with_integration(outside))
 
 
 async def test_everything_queued_is_pushed_and_settled(world: World) -> None:
