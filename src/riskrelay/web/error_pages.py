@@ -8,14 +8,25 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader
 
-from riskrelay.web.account_api.problems import PROBLEMS
+from riskrelay.web.account_api.problems import PROBLEMS, ROWS
 
 _BY_CODE = {problem.code: problem for problem in PROBLEMS}
 
 
 @cache
 def _templates() -> Environment:
-    return Environment(loader=PackageLoader("riskrelay.web"), autoescape=True)
+    environment = Environment(loader=PackageLoader("riskrelay.web"), autoescape=True, trim_blocks=True)
+    environment.globals["statuses"] = statuses
+    return environment
+
+
+def statuses(code: int) -> str:
+    """The HTTP statuses that *code* comes with, for people.
+
+    >>> statuses(10000)
+    '401 or 403'
+    """
+    return " or ".join(str(row.status) for row in ROWS if row.code == code)
 
 
 def render_error_page(code: int) -> str | None:
@@ -33,9 +44,9 @@ def render_markdown() -> str:
     """docs/errors.md."""
     lines = ["# Error codes", "", "Made by `python -m riskrelay.web.error_pages`; do not edit.", ""]
     for problem in PROBLEMS:
-        lines += [f"## {problem.code} {problem.title}", "", problem.explanation, ""]
-        lines += [f"- not: `{problem.wrong}`"] if problem.wrong else []
-        lines += [f"- but: `{problem.right}`" if "`" not in problem.right else f"- but: {problem.right}", ""]
+        lines += [f"## {problem.code} {problem.title}", "", f"HTTP {statuses(problem.code)}. {problem.explanation}", ""]
+        lines += [f"- not: {problem.wrong}"] if problem.wrong else []
+        lines += [f"- but: {problem.right}", ""]
     return "\n".join(lines)
 
 

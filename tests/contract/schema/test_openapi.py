@@ -1,19 +1,26 @@
 """The contract: a valid document, true to itself, to the routes, and to what the service answers."""
 
+import json
+import re
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from riskrelay.credentials import Scope
 from riskrelay.outbound.clock import SystemClock
 from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.ports import Outside, Store
+from riskrelay.risk.behaviors import BEHAVIORS
+from riskrelay.web.account_api import problems
 from riskrelay.web.app import ACCOUNT_PREFIXES, create_app
 from support.service import Service
 
@@ -52,6 +59,12 @@ def validate(instance: Any, schema: dict[str, Any]) -> None:
     Draft202012Validator(absolute(schema), registry=REGISTRY, format_checker=FormatChecker()).validate(instance)
 
 
+def values(content: dict[str, Any]) -> list[Any]:
+    """The examples of a body."""
+    many = [resolved(example)["value"] for example in content.get("examples", {}).values()]
+    return [content["example"], *many] if "example" in content else many
+
+
 def media() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every request and response body of the contract, with a name."""
     for path, method, operation in operations():
@@ -59,42 +72,101 @@ def media() -> Iterator[tuple[str, dict[str, Any]]]:
         if "requestBody" in operation:
             places["request"] = resolved(operation["requestBody"])
         for place, body in places.items():
-            for kind, content in body.get("content", {}).items():
+            for kind, content in body["content"].items():
                 yield f"{method} {path} {place} {kind}", content
 
 
-def test_every_schema_is_valid() -> None:
-    """JSON Schema 2020-12, all of them."""
+def nodes(node: Any = DOCUMENT) -> Iterator[dict[str, Any]]:
+    """Every object of the document."""
+    if isinstance(node, dict):
+        yield node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from nodes(child)
+
+
+def test_the_document_holds_together() -> None:
+    """OpenAPI 3.1: each reference has a target, each schema is JSON Schema 2020-12, and no component is left over."""
+    assert DOCUMENT["openapi"].startswith("3.1.")
+    references = {node["$ref"] for node in nodes() if "$ref" in node}
+    assert all(resolved({"$ref": reference}) is not None for reference in references)
     for schema in DOCUMENT["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
+    for _, content in media():
+        Draft202012Validator.check_schema(content["schema"])
+    for kind in ("schemas", "responses", "parameters", "examples"):
+        assert {f"#/components/{kind}/{name}" for name in DOCUMENT["components"][kind]} <= references, kind
 
 
-def test_every_example_fits_its_schema() -> None:
-    """And every JSON body below /accounts has one."""
-    seen = 0
+def test_the_parameters_of_a_path_are_declared() -> None:
+    """Those of the template, no others, each required."""
+    for path, item in DOCUMENT["paths"].items():
+        declared = [resolved(parameter) for parameter in item.get("parameters", [])]
+        assert {p["name"] for p in declared} == set(re.findall(r"{(\w+)}", path)), path
+        assert all(p["in"] == "path" and p["required"] and "example" in p for p in declared)
+
+
+def test_every_body_has_examples_that_fit_its_schema() -> None:
+    """Requests and answers, failures too; a line of NDJSON is a finding."""
     for name, content in media():
-        if "example" in content:
-            validate(content["example"], content["schema"])
-            seen += 1
-        else:
-            assert "/accounts/" not in name or "json" not in name.rsplit(" ", 1)[1] or "ndjson" in name, name
-    assert seen > 20
+        assert values(content), name
+        for value in values(content):
+            validate(value, content["schema"])
+    _, ndjson = next(body for body in media() if body[0].endswith("request application/x-ndjson"))
+    for line in values(ndjson)[0].splitlines():
+        validate(json.loads(line), DOCUMENT["components"]["schemas"]["Finding"])
+
+
+def test_an_envelope_has_no_other_members() -> None:
+    """Contract 1: what the schemas of /accounts must refuse."""
+    for name, content in media():
+        if "/accounts/" not in name or " request " in name:
+            continue
+        for value in values(content):
+            with pytest.raises(ValidationError):
+                validate({**value, "page": 1}, content["schema"])
+            with pytest.raises(ValidationError):
+                validate({key: value[key] for key in value if key != "messages"}, content["schema"])
+
+
+def test_the_errors_shown_are_those_of_the_table() -> None:
+    """Code, status and words as problems.py has them, so that the two cannot drift apart."""
+    known = {(row.code, str(row.status)): row.message for row in problems.ROWS}
+    for name, example in DOCUMENT["components"]["examples"].items():
+        for error in example["value"]["errors"]:
+            message = known[error["code"], example["summary"][:3]]
+            assert error["documentation_url"].endswith(f"/docs/errors/{error['code']}")
+            assert name == "faults" or error["message"].startswith(message)
+
+
+def test_the_behaviors_shown_are_those_of_the_table() -> None:
+    """All of them, with their names, as an answer has them."""
+    shown = values(DOCUMENT["components"]["responses"]["Behaviors"]["content"]["application/json"])[0]
+    rows = shown["result"]["behaviors"].items()
+    assert [(name, row["name"], row["description"]) for name, row in rows] == [
+        (row.behavior_id, row.name, row.description) for row in BEHAVIORS.values()
+    ]
 
 
 def test_operations_are_named_once_and_say_how_they_fail() -> None:
-    """Each has an id, a summary, a 4XX and a 5XX; below /accounts a scope."""
+    """Each has an id, words, a 4XX and a 5XX; below /accounts a scope, elsewhere no credentials and no prefix."""
     ids = [operation["operationId"] for _, _, operation in operations()]
     assert len(ids) == len(set(ids))
     for path, _, operation in operations():
         assert operation["summary"]
-        assert {"200", "4XX", "5XX"} <= set(operation["responses"])
-        assert ("x-required-scope" in operation) == path.startswith("/accounts/")
+        assert operation["description"]
+        assert {"200", "4XX", "5XX"} == set(operation["responses"])
+        if path.startswith("/accounts/"):
+            assert Scope(operation["x-required-scope"])
+            assert "security" not in operation
+        else:
+            assert operation["security"] == []
+            assert DOCUMENT["paths"][path]["servers"] == [{"url": "/"}]
 
 
 async def test_the_contract_and_the_routes_are_the_same(sqlite_store: Store) -> None:
     """No route without a contract, no contract without a route, and both prefixes serve the same."""
-    outside = Outside(sqlite_store, SystemClock(), SystemIds(), PrometheusMetrics(), lambda lanes: None)
-    app = create_app(outside, "https://risk.example.com", lambda app: None)  # type: ignore[arg-type, return-value]
+    outside = Outside(sqlite_store, SystemClock(), SystemIds(), PrometheusMetrics(), lambda _lanes: None)
+    app = create_app(outside, "https://risk.example.com", lambda _app: None)  # type: ignore[arg-type, return-value]
     routed = set()
     for route in app.routes:
         path = route.path.replace(":path}", "}").replace(":int}", "}")  # type: ignore[attr-defined]
@@ -122,30 +194,68 @@ def answer_schema(path: str, method: str, status: str) -> dict[str, Any]:
     return schema
 
 
+def requests(operation: dict[str, Any]) -> list[tuple[str, bytes | None]]:
+    """The bodies to send, with their media types: each example, or none where there is no body."""
+    contents = operation.get("requestBody", {}).get("content", {})
+    return [
+        (kind, value.encode() if isinstance(value, str) else json.dumps(value).encode())
+        for kind, content in contents.items()
+        for value in values(content)
+    ] or [("application/json", None)]
+
+
 def test_what_the_service_answers_fits_the_contract(service: Service) -> None:
-    """The examples of the contract, sent to a running service."""
+    """Every operation with every example of the contract, sent to a running service; the deletion last."""
     prefix = "/accounts/{account_id}/zt_risk_scoring"
     made = service.create_integration("https://acme.example.com")
     filled = {"{integration_id}": made["id"], "{reference_id}": made["reference_id"]}
     service.enable_behaviors()
-    sent = 0
-    for path, method, operation in operations():
-        if not path.startswith(prefix) or method == "delete" or "{user_id}" in path:
+    for path, method, operation in sorted(operations(), key=lambda found: found[1] == "delete"):
+        if not path.startswith(prefix):
             continue
         own = path.removeprefix(prefix)
         for name, value in filled.items():
             own = own.replace(name, value)
-        body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("example")
-        status, envelope = service.call(method.upper(), own, body)
-        assert status == 200, (path, envelope)
-        validate(envelope, answer_schema(path, method, "200"))
-        if operation["operationId"] == "createIntegration":
-            filled["{integration_id}"] = envelope["result"]["id"]
-        status, envelope = service.call(method.upper(), own, body, Authorization="Bearer nobody")
-        assert status == 401
-        validate(envelope, answer_schema(path, method, "4XX"))
-        sent += 1
-    assert sent == 9
+        for kind, body in requests(operation):
+            headers = {"Content-Type": kind}
+            status, envelope = service.call(method.upper(), own, body, **headers, Authorization="Bearer nobody")
+            assert status == 401
+            validate(envelope, answer_schema(path, method, "4XX"))
+            status, envelope = service.call(method.upper(), own, body, **headers)
+            assert status == 200, (path, envelope)
+            validate(envelope, answer_schema(path, method, "200"))
+            if operation["operationId"] == "createIntegration":
+                filled["{integration_id}"] = envelope["result"]["id"]
+            if operation["operationId"] == "recordFindings":
+                for change in envelope["result"]["changes"]:
+                    filled["{user_id}"] = change["user_id"]
+    assert "{user_id}" in filled
+
+
+def fetch(url: str, method: str = "GET") -> tuple[int, str, bytes]:
+    """The status, the media type and the body of an answer without credentials."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as answer:
+            return answer.status, answer.headers.get_content_type(), answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.headers.get_content_type(), error.read()
+
+
+def test_the_open_routes_answer_as_the_contract_says(service: Service) -> None:
+    """200, another method, and where there is one an unknown id: status, media type and form."""
+    made = service.create_integration("https://open.example.com")
+    for path, _, operation in operations():
+        if path.startswith("/accounts/"):
+            continue
+        own = path.replace("{integration_id}", made["id"]).replace("{code}", "1101")
+        unknown = path.replace("{integration_id}", "none").replace("{code}", "9999")
+        asked = [(200, own, "GET"), (405, own, "POST")] + ([(404, unknown, "GET")] if unknown != path else [])
+        for expected, url, verb in asked:
+            status, kind, body = fetch(service.url + url, verb)
+            assert status == expected, (url, verb)
+            answer = resolved(operation["responses"]["200" if status == 200 else "4XX"])["content"][kind]
+            validate(json.loads(body) if kind == "application/json" else body.decode(), answer["schema"])
 
 
 def test_the_contract_is_served(service: Service) -> None:

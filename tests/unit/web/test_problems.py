@@ -1,13 +1,20 @@
 """Codes, statuses, words and pages: all from one table."""
 
+import json
+from collections.abc import MutableMapping
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from starlette.applications import Starlette
 
 from riskrelay import errors
 from riskrelay.errors import Fault, FaultKind, Invalid, RiskrelayError
+from riskrelay.ports import Outside
 from riskrelay.web.account_api import problems
-from riskrelay.web.error_pages import render_error_index, render_error_page, render_markdown
+from riskrelay.web.app import create_app
+from riskrelay.web.error_pages import render_error_index, render_error_page, render_markdown, statuses
 
 BASE = "https://risk.example.com"
 SECRET = "the database password is hunter2"
@@ -45,12 +52,67 @@ def test_every_error_has_a_document_whose_page_exists(kind: type[RiskrelayError]
 @pytest.mark.parametrize("kind", list(FaultKind))
 def test_every_kind_of_fault_has_a_code_of_its_own(kind: FaultKind) -> None:
     """400 each, with a wrong and a right example."""
-    problem = problems.FAULTS[kind]
+    problem = problems.problem_for_fault(kind)
+    assert [row for row in problems.FAULTS.values() if row.code == problem.code] == [problem]
     assert problem.status == 400
     page = render_error_page(problem.code)
     assert page is not None
     assert problem.wrong
     assert problem.right
+
+
+def test_an_error_without_a_row_has_that_of_the_class_above() -> None:
+    """A new kind of Unavailable is still 503, and a new way to lack credentials never a 500."""
+
+    class Draining(errors.Unavailable):
+        """Made up."""
+
+    class Stale(errors.Unauthenticated):
+        """Made up."""
+
+    assert problems.problem_for(Draining(SECRET)) is problems.UNAVAILABLE
+    assert problems.problem_for(Stale(SECRET)) is problems.UNKNOWN_TOKEN
+
+
+@pytest.mark.parametrize("kind", [errors.Misconfigured, errors.LeaseLost, errors.Unavailable, errors.UserMismatch])
+def test_what_is_ours_has_one_fixed_message(kind: type[RiskrelayError]) -> None:
+    """500 or 503, and two of them with different texts look the same."""
+    status, entries = problems.status_and_errors(kind(SECRET), BASE)
+    assert status in (500, 503)
+    assert problems.status_and_errors(kind("another text"), BASE) == (status, entries)
+
+
+class _BrokenStore:
+    """Fails with an exception that is none of the domain's."""
+
+    async def read_installation(self, _work: object) -> object:
+        raise RuntimeError(SECRET)
+
+
+async def _get(app: Starlette, path: str) -> tuple[int, bytes]:
+    """Ask *app* without a server; what it raises after it has answered is left to the server."""
+    sent: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": path, "query_string": b"", "headers": []}
+    with pytest.raises(RuntimeError):
+        await app(scope, receive, send)
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
+
+
+async def test_the_text_of_an_unknown_exception_is_never_shown() -> None:
+    """500 with an envelope and the fixed message; the text goes to the log."""
+    outside = Outside(cast(Any, _BrokenStore()), cast(Any, None), cast(Any, None), cast(Any, None), cast(Any, None))
+    app = create_app(outside, BASE, lambda _app: nullcontext())
+    status, body = await _get(app, "/jwks.json")
+    assert status == 500
+    assert SECRET.encode() not in body
+    assert json.loads(body) == problems.failure([problems.entry(problems.INTERNAL, BASE)])
 
 
 def test_all_faults_are_reported_with_their_pointers() -> None:
@@ -67,6 +129,7 @@ def test_codes_are_unique_and_listed() -> None:
     """The table has each code once; the index and docs/errors.md have all of them."""
     codes = [problem.code for problem in problems.PROBLEMS]
     assert len(codes) == len(set(codes))
+    assert min(codes) >= 1000
     index = render_error_index()
     assert all(f"/docs/errors/{code}" in index for code in codes)
     assert (Path(__file__).parents[3] / "docs" / "errors.md").read_text() == render_markdown()
@@ -75,3 +138,32 @@ def test_codes_are_unique_and_listed() -> None:
 def test_an_unknown_code_has_no_page() -> None:
     """None, so that the route can answer 404."""
     assert render_error_page(4711) is None
+
+
+@pytest.mark.parametrize("problem", problems.PROBLEMS, ids=lambda problem: str(problem.code))
+def test_a_page_shows_all_of_its_row(problem: problems.Problem) -> None:
+    """Code, statuses and title; examples as code, escaped; nothing loaded from elsewhere."""
+    page = render_error_page(problem.code)
+    assert page is not None
+    assert f"<h1>{problem.code} {problem.title}</h1>" in page
+    assert f"HTTP {statuses(problem.code)}." in page
+    assert "`" not in page
+    assert page.count("<code>") == sum(t.count("`") for t in (problem.explanation, problem.wrong, problem.right)) / 2
+    assert "src=" not in page
+    assert 'href="http' not in page
+
+
+def test_one_code_can_have_two_statuses() -> None:
+    """Contract 15: 401 and 403 are both 10000."""
+    assert problems.UNKNOWN_TOKEN.status == 401
+    assert problems.FORBIDDEN.status == 403
+    assert statuses(10000) == "401 or 403"
+
+
+def test_the_envelope_has_exactly_its_members() -> None:
+    """Contract 1 to 3; result_info only where it is given."""
+    assert problems.success([1]) == {"errors": [], "messages": [], "result": [1], "success": True}
+    assert problems.success([], {"count": 0})["result_info"] == {"count": 0}
+    error = problems.entry(problems.NOT_FOUND, BASE)
+    assert problems.failure([error]) == {"errors": [error], "messages": [], "result": {}, "success": False}
+    assert set(error) == {"code", "message", "documentation_url", "source"}
