@@ -50,8 +50,8 @@ def create_app(outside: Outside, public_origin: str, lifespan: Lifespan) -> Star
         return envelope.failure(error, public_origin)
 
     async def not_routed(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        return envelope.failure_of(problems.problem_for_status(status), public_origin)
+        assert isinstance(error, HTTPException)  # noqa: S101  registered for nothing else
+        return envelope.failure_of(problems.problem_for_status(error.status_code), public_origin, error.headers)
 
     async def failed(request: Request, error: Exception) -> Response:
         _log.error("request_failed", method=request.method, route=_route_of(request), exc_info=error)

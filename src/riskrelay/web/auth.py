@@ -4,7 +4,7 @@ from starlette.requests import Request
 
 from riskrelay.actions.authenticate import authenticate
 from riskrelay.credentials import Scope
-from riskrelay.errors import MalformedCredentials, NoCredentials
+from riskrelay.errors import MalformedCredentials, NoCredentials, NotFound
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside
 
@@ -36,9 +36,11 @@ def _well_formed(token: str) -> str:
 async def account_of(request: Request, outside: Outside, scope: Scope) -> AccountId:
     """The account of the path, once the caller has shown that it may do *scope* there.
 
-    Raises: Unauthenticated, Forbidden.
+    Raises: Unauthenticated, Forbidden; NotFound: an id in the path is one that nothing can have.
     """
     account_id = AccountId(request.path_params["account_id"])
     token = presented_token(request.headers.get("authorization"), request.headers.get("x-auth-key"))
     await authenticate(outside, token, account_id, scope)
+    if any("\0" in str(value) for value in request.path_params.values()):
+        raise NotFound  # PostgreSQL takes no NUL, so nothing can have such an id
     return account_id

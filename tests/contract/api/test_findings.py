@@ -177,6 +177,7 @@ def test_all_or_nothing(ready: Service) -> None:
         ({"behavior": "high_dlp", "user": {"email": "a@b.c"}, "timestamp": 17}, ["/timestamp"]),
         ({"behavior": "high_dlp", "user": {"email": "a@b.c"}, "details": []}, ["/details"]),
         ({"behavior": "nope", "user": {"email": "a@b.c"}}, ["/behavior"]),
+        ({"behavior": "nope", "user": {}}, ["/behavior", "/user/email"]),
     ],
 )
 def test_wrong_findings_have_pointers(ready: Service, body: dict[str, Any], expected: list[str]) -> None:

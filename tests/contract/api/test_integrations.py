@@ -158,6 +158,7 @@ def test_unknown_things_have_one_and_the_same_answer(service: Service) -> None:
         service.call("GET", f"/integrations/{UNKNOWN}"),
         service.call("GET", f"/integrations/{created['id']}"),
         service.call("GET", "/integrations/not-a-uuid"),
+        service.call("GET", "/integrations/%00"),
         service.call("GET", "/integrations/reference_id/nobody"),
         service.call("PUT", f"/integrations/{UNKNOWN}", update),
         service.call("DELETE", f"/integrations/{UNKNOWN}"),
@@ -187,7 +188,7 @@ def test_unknown_routes_and_methods_have_the_envelope(service: Service) -> None:
     status, envelope = service.call("GET", "/nothing/here/at/all")
     assert status == 404
     assert faults(envelope)
-    status, envelope = service.call("PATCH", "/integrations")
+    status, envelope = service.call("PATCH", "/integrations/x")
     assert status == 405
     assert faults(envelope)
 

@@ -9,11 +9,10 @@ from starlette.responses import Response
 
 from riskrelay.actions.set_behaviors import set_behaviors
 from riskrelay.credentials import Scope
-from riskrelay.errors import Fault, FaultKind, Invalid
 from riskrelay.ports import Outside
 from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, settings_with
 from riskrelay.risk.levels import RiskLevel
-from riskrelay.web.account_api.bodies import pointer, read_object
+from riskrelay.web.account_api.bodies import BehaviorName, read_object
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import account_of
 
@@ -28,7 +27,7 @@ class BehaviorBody(BaseModel):
 class BehaviorsBody(BaseModel):
     """The behaviors to change, by id."""
 
-    behaviors: dict[str, BehaviorBody]
+    behaviors: dict[BehaviorName, BehaviorBody]
 
 
 class BehaviorRoutes:
@@ -49,17 +48,6 @@ class BehaviorRoutes:
 
 
 def _settings(body: BehaviorsBody) -> dict[BehaviorId, BehaviorSetting]:
-    unknown = [
-        Fault(
-            FaultKind.UNKNOWN_BEHAVIOR,
-            pointer(["behaviors", name]),
-            f"unknown; the behaviors are {', '.join(BEHAVIORS)}",
-        )
-        for name in body.behaviors
-        if name not in BEHAVIORS
-    ]
-    if unknown:
-        raise Invalid(unknown)
     return {
         BehaviorId(name): BehaviorSetting(given.enabled, RiskLevel.from_word(given.risk_level))
         for name, given in body.behaviors.items()

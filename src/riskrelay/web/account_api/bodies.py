@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from riskrelay.errors import BodyTooLarge, Fault, FaultKind, Invalid, UnsupportedMediaType
+from riskrelay.risk.behaviors import BEHAVIORS
 
 MAX_OBJECT_BYTES = 1024 * 1024  # 1 MiB
 MAX_BATCH_BYTES = 32 * 1024 * 1024  # 32 MiB
@@ -23,6 +25,21 @@ def _plain(text: str) -> str:
 
 PlainText = Annotated[str, AfterValidator(_plain)]
 """Text that a database, a log and a terminal can hold: no control characters, NUL among them."""
+
+
+UNKNOWN_BEHAVIOR = "unknown_behavior"
+
+
+def _known_behavior(name: str) -> str:
+    if name not in BEHAVIORS:
+        raise PydanticCustomError(
+            UNKNOWN_BEHAVIOR, "unknown; the behaviors are {known}", {"known": ", ".join(BEHAVIORS)}
+        )
+    return name
+
+
+BehaviorName = Annotated[str, AfterValidator(_known_behavior)]
+"""The id of a behavior that this service knows."""
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
@@ -92,7 +109,8 @@ def pointer(parts: Sequence[str | int]) -> str:
 
 
 def _fault(item: dict[str, Any], prefix: Sequence[str | int]) -> Fault:
-    kind, where = item["type"], pointer([*prefix, *item["loc"]])
+    kind = item["type"]
+    where = pointer([*prefix, *(part for part in item["loc"] if part != "[key]")])  # an object's name is at fault
     if kind == "json_invalid":
         reason = item["ctx"]["error"]
         return Fault(FaultKind.MALFORMED_BODY, pointer(prefix), f"the body is not JSON: {reason}")
@@ -101,6 +119,8 @@ def _fault(item: dict[str, Any], prefix: Sequence[str | int]) -> Fault:
     if kind in ("string_too_long", "too_long"):
         limit = item["ctx"]["max_length"]
         return Fault(FaultKind.TOO_LONG, where, f"must not be longer than {limit}")
+    if kind == UNKNOWN_BEHAVIOR:
+        return Fault(FaultKind.UNKNOWN_BEHAVIOR, where, item["msg"])
     if kind == "value_error":
         return Fault(FaultKind.WRONG_VALUE, where, str(item["ctx"]["error"]))
     if kind.endswith("_type"):

@@ -1,5 +1,6 @@
 """The envelope of every answer (contract 1 to 3), as responses."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -23,14 +24,18 @@ def failure(error: RiskrelayError, docs_base: str) -> Response:
         docs_base: where the pages that explain the codes stand.
     """
     status, entries = problems.status_and_errors(error, docs_base)
-    headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if isinstance(error, Unavailable) else {}
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 §15.5.2
     return _json(status, problems.failure(entries), headers)
 
 
-def failure_of(problem: problems.Problem, docs_base: str) -> Response:
+def failure_of(problem: problems.Problem, docs_base: str, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to what the HTTP layer itself refuses, such as an unknown route."""
-    return _json(problem.status, problems.failure([problems.entry(problem, docs_base)]))
+    return _json(problem.status, problems.failure([problems.entry(problem, docs_base)]), headers)
 
 
-def _json(status: int, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+def _json(status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     return Response(msgspec.json.encode(body), status, headers, media_type="application/json")

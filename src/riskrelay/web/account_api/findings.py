@@ -15,11 +15,12 @@ from riskrelay.credentials import Scope
 from riskrelay.errors import BodyTooLarge, Fault, FaultKind, Invalid
 from riskrelay.ports import Outside
 from riskrelay.risk.assessment import LevelChange
-from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId
+from riskrelay.risk.behaviors import BehaviorId
 from riskrelay.risk.findings import Finding, FindingId, UserId, UserRef
 from riskrelay.web.account_api.bodies import (
     MAX_BATCH_BYTES,
     MAX_OBJECT_BYTES,
+    BehaviorName,
     PlainText,
     media_type,
     parse,
@@ -56,7 +57,7 @@ class UserBody(BaseModel):
 class FindingBody(BaseModel):
     """A finding; other members are ignored."""
 
-    behavior: str
+    behavior: BehaviorName
     user: UserBody
     timestamp: AwareDatetime | None = None
     id: Annotated[PlainText, Field(min_length=1, max_length=255)] | None = None
@@ -77,7 +78,7 @@ class FindingRoutes:
         account_id = await account_of(request, self._outside, Scope.INGEST)
         bodies, single = await _read(request)
         try:
-            recorded = await record_findings(self._outside, account_id, _findings(bodies))
+            recorded = await record_findings(self._outside, account_id, [_finding(body) for body in bodies])
         except Invalid as error:
             raise _without_place(error) if single else error from None
         return success(
@@ -117,17 +118,6 @@ def _lines(body: bytes) -> list[FindingBody]:
     if faults:
         raise Invalid(faults)
     return bodies
-
-
-def _findings(bodies: list[FindingBody]) -> list[Finding]:
-    unknown = [
-        Fault(FaultKind.UNKNOWN_BEHAVIOR, f"/{place}/behavior", f"unknown; the behaviors are {', '.join(BEHAVIORS)}")
-        for place, body in enumerate(bodies)
-        if body.behavior not in BEHAVIORS
-    ]
-    if unknown:
-        raise Invalid(unknown)
-    return [_finding(body) for body in bodies]
 
 
 def _finding(body: FindingBody) -> Finding:

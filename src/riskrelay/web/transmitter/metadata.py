@@ -21,7 +21,9 @@ class TransmitterRoutes:
     async def metadata(self, request: Request) -> Response:
         """The metadata of one integration's issuer, active or not; 404 when there is no such integration."""
         integration_id = IntegrationId(request.path_params["integration_id"])
-        found = await self._outside.store.read_installation(lambda tx: tx.integration(integration_id))
+        found = None
+        if "\0" not in integration_id:  # PostgreSQL takes none
+            found = await self._outside.store.read_installation(lambda tx: tx.integration(integration_id))
         if found is None:
             return Response(b'{"error":"not_found"}', 404, media_type="application/json")
         body = msgspec.json.encode(transmitter_metadata(found))
