@@ -42,7 +42,7 @@ soak: .venv/.ready ## The tests at full length: thousands of examples, hundreds 
 	RISKRELAY_SOAK=1 $(BIN)/pytest -q
 
 bench: .venv/.ready ## Measure this machine (docs/benchmarks.md)
-	$(BIN)/riskrelay bench
+	PYTHONPATH=tests $(BIN)/python -m bench.measure
 
 build: .venv/.ready ## Build the wheel into dist/
 	$(UV) build --quiet --wheel --out-dir dist

@@ -1,12 +1,19 @@
 """Fixtures that every test may use."""
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from riskrelay.ports import Store
 from support.databases import PostgresServer, migrated_postgres, migrated_sqlite
+
+# No deadline: how long an example takes says more about the machine than about the code.
+settings.register_profile("ci", deadline=None)
+settings.register_profile("soak", deadline=None, max_examples=5_000)
+settings.load_profile("soak" if os.environ.get("RISKRELAY_SOAK") else "ci")
 
 
 @pytest.fixture(scope="session")

@@ -34,7 +34,7 @@ T = TypeVar("T")
 LEASE = timedelta(seconds=60)
 PUSH_DEADLINE = timedelta(seconds=20)
 PUSH_FOR = LEASE * 0.8 - PUSH_DEADLINE  # design 3: whatever is in flight has ended at 80 % of the lease
-CONCURRENCY = 32  # pushes at once per lane: measured on loopback, more gain nothing (docs/benchmarks.md)
+CONCURRENCY = 32  # guessed: pushes at once per lane; polite to a receiver, enough for its round trips
 LINGER_EMBEDDED = timedelta(seconds=10)
 
 

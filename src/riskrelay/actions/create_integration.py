@@ -4,7 +4,7 @@ from riskrelay.integrations import AccountId, Integration, IntegrationId, Integr
 from riskrelay.ports import Outside, Transaction
 from riskrelay.ssf.streams import StreamId
 
-LANES = 1  # one lane keeps up with 4,000 events/s; a stream that needs more is split by subject (ADR 0004)
+LANES = 1  # measured: one lane delivers 1,800 events/s (docs/benchmarks.md); a hot stream is split by subject
 
 
 async def create_integration(

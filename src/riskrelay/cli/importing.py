@@ -10,7 +10,7 @@ import msgspec
 
 from riskrelay.cli.output import fail
 
-LINES_PER_BATCH = 1_000  # measured: larger batches are accepted no faster (docs/benchmarks.md)
+LINES_PER_BATCH = 1_000  # guessed: a tenth of a second of work, so that progress moves and Ctrl-C loses little
 BYTES_PER_BATCH = 8 * 1024 * 1024
 
 
