@@ -29,7 +29,7 @@ def create(
     result = asyncio.run(with_api(account, lambda api: api.call("POST", "/integrations", body)))
 
     def render() -> None:
-        _table([result])
+        _details(result)
         console.print(f"\nGive the receiver this URL:\n  [bold]{result['well_known_url']}[/]", soft_wrap=True)
 
     show(result, as_json, render)
@@ -87,7 +87,9 @@ def _table(rows: list[dict[str, Any]]) -> None:
     if not rows:
         console.print("None yet: riskrelay integration create https://example.okta.com")
         return
-    table = Table(*_COLUMNS)
+    table = Table()
+    for column in _COLUMNS:
+        table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(str(row[column]) for column in _COLUMNS))
     console.print(table)
