@@ -109,10 +109,7 @@ class Streams(Protocol):
         """
 
     def cancel_backlog(self, integration_id: IntegrationId) -> int:
-        """Mark everything undelivered of one integration as cancelled.
-
-        Returns: how many events.
-        """
+        """Mark everything undelivered of one integration as cancelled; how many events that were."""
 
 
 class Users(Protocol):
