@@ -15,7 +15,7 @@
     ├── Misconfigured      a setting must change before this can work
     └── LeaseLost          another worker owns the lane now: stop, write nothing
 
-What a status code or a document looks like is decided in one place outside: `web/account_api/problems.py`.
+What a status code or a document looks like is decided in one place outside: `web/account_api/problem_table.py`.
 """
 
 from collections.abc import Sequence

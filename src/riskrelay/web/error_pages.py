@@ -8,7 +8,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader
 
-from riskrelay.web.account_api.problems import PROBLEMS, ROWS
+from riskrelay.web.account_api.problem_table import PROBLEMS, ROWS
 
 _BY_CODE = {problem.code: problem for problem in PROBLEMS}
 

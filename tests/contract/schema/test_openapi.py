@@ -20,7 +20,7 @@ from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.ports import Outside, Store
 from riskrelay.risk.behaviors import BEHAVIORS
-from riskrelay.web.account_api import problems
+from riskrelay.web.account_api import problem_table
 from riskrelay.web.app import ACCOUNT_PREFIXES, create_app
 from support.service import Service
 
@@ -130,7 +130,7 @@ def test_an_envelope_has_no_other_members() -> None:
 
 def test_the_errors_shown_are_those_of_the_table() -> None:
     """Code, status and words as problems.py has them, so that the two cannot drift apart."""
-    known = {(row.code, str(row.status)): row.message for row in problems.ROWS}
+    known = {(row.code, str(row.status)): row.message for row in problem_table.ROWS}
     for name, example in DOCUMENT["components"]["examples"].items():
         for error in example["value"]["errors"]:
             message = known[error["code"], example["summary"][:3]]

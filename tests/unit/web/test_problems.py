@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from riskrelay import errors
 from riskrelay.errors import Fault, FaultKind, Invalid, RiskrelayError
 from riskrelay.ports import Outside
-from riskrelay.web.account_api import problems
+from riskrelay.web.account_api import problem_table, problems
 from riskrelay.web.app import create_app
 from riskrelay.web.error_pages import render_error_index, render_error_page, render_markdown, statuses
 
@@ -53,7 +53,7 @@ def test_every_error_has_a_document_whose_page_exists(kind: type[RiskrelayError]
 def test_every_kind_of_fault_has_a_code_of_its_own(kind: FaultKind) -> None:
     """400 each, with a wrong and a right example."""
     problem = problems.problem_for_fault(kind)
-    assert [row for row in problems.FAULTS.values() if row.code == problem.code] == [problem]
+    assert [row for row in problem_table.FAULTS.values() if row.code == problem.code] == [problem]
     assert problem.status == 400
     page = render_error_page(problem.code)
     assert page is not None
@@ -70,8 +70,8 @@ def test_an_error_without_a_row_has_that_of_the_class_above() -> None:
     class Stale(errors.Unauthenticated):
         """Made up."""
 
-    assert problems.problem_for(Draining(SECRET)) is problems.UNAVAILABLE
-    assert problems.problem_for(Stale(SECRET)) is problems.UNKNOWN_TOKEN
+    assert problems.problem_for(Draining(SECRET)) is problem_table.UNAVAILABLE
+    assert problems.problem_for(Stale(SECRET)) is problem_table.UNKNOWN_TOKEN
 
 
 @pytest.mark.parametrize("kind", [errors.Misconfigured, errors.LeaseLost, errors.Unavailable, errors.UserMismatch])
@@ -112,7 +112,7 @@ async def test_the_text_of_an_unknown_exception_is_never_shown() -> None:
     status, body = await _get(app, "/jwks.json")
     assert status == 500
     assert SECRET.encode() not in body
-    assert json.loads(body) == problems.failure([problems.entry(problems.INTERNAL, BASE)])
+    assert json.loads(body) == problems.failure([problems.entry(problem_table.INTERNAL, BASE)])
 
 
 def test_all_faults_are_reported_with_their_pointers() -> None:
@@ -127,7 +127,7 @@ def test_all_faults_are_reported_with_their_pointers() -> None:
 
 def test_codes_are_unique_and_listed() -> None:
     """The table has each code once; the index and docs/errors.md have all of them."""
-    codes = [problem.code for problem in problems.PROBLEMS]
+    codes = [problem.code for problem in problem_table.PROBLEMS]
     assert len(codes) == len(set(codes))
     assert min(codes) >= 1000
     index = render_error_index()
@@ -140,8 +140,8 @@ def test_an_unknown_code_has_no_page() -> None:
     assert render_error_page(4711) is None
 
 
-@pytest.mark.parametrize("problem", problems.PROBLEMS, ids=lambda problem: str(problem.code))
-def test_a_page_shows_all_of_its_row(problem: problems.Problem) -> None:
+@pytest.mark.parametrize("problem", problem_table.PROBLEMS, ids=lambda problem: str(problem.code))
+def test_a_page_shows_all_of_its_row(problem: problem_table.Problem) -> None:
     """Code, statuses and title; examples as code, escaped; nothing loaded from elsewhere."""
     page = render_error_page(problem.code)
     assert page is not None
@@ -155,8 +155,8 @@ def test_a_page_shows_all_of_its_row(problem: problems.Problem) -> None:
 
 def test_one_code_can_have_two_statuses() -> None:
     """Contract 15: 401 and 403 are both 10000."""
-    assert problems.UNKNOWN_TOKEN.status == 401
-    assert problems.FORBIDDEN.status == 403
+    assert problem_table.UNKNOWN_TOKEN.status == 401
+    assert problem_table.FORBIDDEN.status == 403
     assert statuses(10000) == "401 or 403"
 
 
@@ -164,6 +164,6 @@ def test_the_envelope_has_exactly_its_members() -> None:
     """Contract 1 to 3; result_info only where it is given."""
     assert problems.success([1]) == {"errors": [], "messages": [], "result": [1], "success": True}
     assert problems.success([], {"count": 0})["result_info"] == {"count": 0}
-    error = problems.entry(problems.NOT_FOUND, BASE)
+    error = problems.entry(problem_table.NOT_FOUND, BASE)
     assert problems.failure([error]) == {"errors": [error], "messages": [], "result": {}, "success": False}
     assert set(error) == {"code", "message", "documentation_url", "source"}

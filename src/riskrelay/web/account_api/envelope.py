@@ -7,7 +7,7 @@ import msgspec
 from starlette.responses import Response
 
 from riskrelay.errors import RiskrelayError, Unavailable
-from riskrelay.web.account_api import problems
+from riskrelay.web.account_api import problem_table, problems
 
 _RETRY_AFTER_SECONDS = 2  # contract 5: whole seconds, 1 to 59
 
@@ -32,7 +32,7 @@ def failure(error: RiskrelayError, docs_base: str) -> Response:
     return _json(status, problems.failure(entries), headers)
 
 
-def failure_of(problem: problems.Problem, docs_base: str, headers: Mapping[str, str] | None = None) -> Response:
+def failure_of(problem: problem_table.Problem, docs_base: str, headers: Mapping[str, str] | None = None) -> Response:
     """The answer to what the HTTP layer itself refuses, such as an unknown route."""
     return _json(problem.status, problems.failure([problems.entry(problem, docs_base)]), headers)
 

@@ -1,0 +1,41 @@
+"""What the core and the actions need from outside, as small Protocols.
+
+A transaction is a plain function over a `Transaction`: it cannot await, so no remote call can ever happen inside one
+(ADR 0002). `storage` implements these for SQLite and PostgreSQL; one suite holds both to the same behaviour.
+"""
+
+from riskrelay.ports.account import (
+    Behaviors,
+    Events,
+    Findings,
+    Integrations,
+    RecordedFinding,
+    Streams,
+    Transaction,
+    Users,
+)
+from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes
+from riskrelay.ports.outside import Clock, Ids, Metrics, Outside, Pusher, Signer, Store, Wake
+
+__all__ = [
+    "Accounts",
+    "Behaviors",
+    "Clock",
+    "Events",
+    "Findings",
+    "Ids",
+    "Installation",
+    "Integrations",
+    "Keys",
+    "Lanes",
+    "Metrics",
+    "Outside",
+    "Pusher",
+    "RecordedFinding",
+    "Signer",
+    "Store",
+    "Streams",
+    "Transaction",
+    "Users",
+    "Wake",
+]

@@ -1,0 +1,153 @@
+"""What a transaction bound to one account offers."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from riskrelay.delivery.attempts import Delivery, DeliveryState
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.risk.assessment import Standing
+from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.risk.findings import FindingId, UserId, UserRef
+from riskrelay.risk.levels import RiskLevel
+from riskrelay.signals import Signal
+from riskrelay.ssf.streams import Stream, StreamId, StreamStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFinding:
+    """A finding as it is stored: with an id, a time and a user of the account."""
+
+    finding_id: FindingId
+    user_id: UserId
+    behavior: BehaviorId
+    risk_level: RiskLevel
+    occurred_at: datetime
+    recorded_at: datetime
+    details_json: str | None
+    digest: bytes
+
+
+class Integrations(Protocol):
+    """The account's integrations; deleted ones are invisible."""
+
+    def add(self, integration: Integration) -> None:
+        """Store a new one.
+
+        Raises: Invalid: another record holds its reference id.
+        """
+
+    def update(self, integration: Integration) -> None:
+        """Overwrite reference_id, tenant_url and active.
+
+        Raises: Invalid: another record holds its reference id.
+        """
+
+    def delete(self, integration_id: IntegrationId, at: datetime) -> None:
+        """Make it invisible; its streams and their ledger stay."""
+
+    def get(self, integration_id: IntegrationId) -> Integration | None:
+        """The one with that id, locked against other writers in a writing transaction."""
+
+    def by_reference(self, reference_id: str) -> Integration | None:
+        """The one with that reference id."""
+
+    def all(self) -> list[Integration]:
+        """Every one, oldest first."""
+
+
+class Streams(Protocol):
+    """The streams of the account's integrations."""
+
+    def add(self, stream_id: StreamId, integration_id: IntegrationId, lane_count: int) -> None:
+        """Store a new enabled stream and its lanes."""
+
+    def taking_events(self) -> list[Stream]:
+        """Streams of active integrations that are enabled or paused: new events are queued on these."""
+
+    def set_status(self, integration_id: IntegrationId, status: StreamStatus, reason: str | None) -> None:
+        """Change the status of all streams of one integration."""
+
+    def refresh_lanes(self, integration_id: IntegrationId) -> list[LaneKey]:
+        """Let the lanes follow what became of the integration and its streams: claimable or not.
+
+        Returns: those that may be claimed at once.
+        """
+
+    def cancel_backlog(self, integration_id: IntegrationId) -> int:
+        """Mark everything undelivered of one integration as cancelled; how many events that were."""
+
+
+class Users(Protocol):
+    """The account's users, keyed by e-mail without regard to letter case."""
+
+    def ensure(self, references: Sequence[UserRef], new_id: Callable[[], str]) -> dict[str, Standing]:
+        """Find or create users, and lock them.
+
+        Returns: by email_key.
+        Raises: UserMismatch: a reference's user_id is not the one of the user with its e-mail.
+        """
+
+    def get(self, user_id: UserId) -> Standing | None:
+        """The user, locked in a writing transaction."""
+
+    def at_risk(self) -> list[Standing]:
+        """Every user that has triggered something since the last reset, locked."""
+
+    def save(self, standings: Collection[Standing], reset_at: datetime | None = None) -> None:
+        """Write name, level and triggered behaviors; and the reset's time when there is one."""
+
+
+class Findings(Protocol):
+    """The account's findings."""
+
+    def add(self, recorded: Sequence[RecordedFinding]) -> set[FindingId]:
+        """Store those whose id is not there yet.
+
+        Returns: the ids that were stored.
+        """
+
+    def digests(self, finding_ids: Collection[FindingId]) -> dict[FindingId, bytes]:
+        """The digests of stored findings among those ids."""
+
+
+class Behaviors(Protocol):
+    """What the account decided about behaviors."""
+
+    def stored(self) -> dict[BehaviorId, BehaviorSetting]:
+        """The settings that were ever changed."""
+
+    def save(self, settings: Mapping[BehaviorId, BehaviorSetting]) -> None:
+        """Insert or overwrite."""
+
+
+class Events(Protocol):
+    """The append-only log of queued security events."""
+
+    def queue(self, signals: Sequence[Signal]) -> list[LaneKey]:
+        """Append to the lanes of the signals' streams.
+
+        Returns: the lanes that got something, to wake their worker after the commit.
+        """
+
+    def deliveries(
+        self,
+        integration_id: IntegrationId,
+        state: DeliveryState | None,
+        after: tuple[StreamId, int, int] | None,
+        limit: int,
+    ) -> list[Delivery]:
+        """Deliveries with their attempts, newest first, after the one at (stream, lane, seq)."""
+
+
+class Transaction(Protocol):
+    """One transaction, bound to one account: no statement can forget it."""
+
+    integrations: Integrations
+    streams: Streams
+    users: Users
+    findings: Findings
+    behaviors: Behaviors
+    events: Events

@@ -1,0 +1,106 @@
+"""What a transaction over the whole installation offers."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from riskrelay.credentials import Account, StoredToken, TokenId
+from riskrelay.delivery.attempts import Attempt, Ledger
+from riskrelay.delivery.lanes import LaneLease, LaneWork, Settlement
+from riskrelay.integrations import AccountId, Integration, IntegrationId
+from riskrelay.keys import SealedKey
+from riskrelay.ssf.outcomes import Outcome
+from riskrelay.ssf.streams import StreamStatus
+
+
+class Accounts(Protocol):
+    """The accounts of the installation and their tokens."""
+
+    def add(self, account_id: AccountId, at: datetime) -> bool:
+        """Create the account.
+
+        Returns: False when it was there already.
+        """
+
+    def all(self) -> list[Account]:
+        """Every account, oldest first."""
+
+    def add_token(self, token: StoredToken) -> None:
+        """Store a token's hash."""
+
+    def tokens(self, account_id: AccountId | None) -> list[StoredToken]:
+        """The tokens of one account or of all, oldest first."""
+
+    def token_by_hash(self, token_hash: bytes) -> StoredToken | None:
+        """The token with that hash."""
+
+    def delete_token(self, token_id: TokenId) -> bool:
+        """Forget a token.
+
+        Returns: False when there was none.
+        """
+
+
+class Keys(Protocol):
+    """The installation's signing keys, sealed under the master key."""
+
+    def add(self, key: SealedKey) -> None:
+        """Store a key."""
+
+    def all(self) -> list[SealedKey]:
+        """Every key, newest first: the first one signs."""
+
+
+class Lanes(Protocol):
+    """Claiming lanes and writing down what became of a batch. The lease clock is the database's."""
+
+    def claim(self, limit: int, lease: timedelta) -> list[LaneLease]:
+        """Take lanes that are due and free, the longest due first; each gets a new epoch."""
+
+    def next_due_in(self) -> timedelta | None:
+        """How long until some free lane is due; None when none waits."""
+
+    def read(self, lease: LaneLease, limit: int, retention: timedelta) -> LaneWork:
+        """The lane's state and its next events.
+
+        Raises: LeaseLost.
+        """
+
+    def settle(
+        self,
+        lease: LaneLease,
+        work: LaneWork,
+        settlement: Settlement,
+        tried: Sequence[Attempt],
+        extend: timedelta,
+    ) -> None:
+        """Write a batch down and extend the lease.
+
+        Raises: LeaseLost: nothing was written.
+        """
+
+    def release(self, lease: LaneLease) -> None:
+        """Give the lane back. Does nothing when the lease is lost."""
+
+    def release_all(self) -> None:
+        """End every lease: for a process that holds the database alone and has just started."""
+
+    def stop_stream(self, lease: LaneLease, status: StreamStatus, outcome: Outcome) -> None:
+        """Pause or disable the lane's stream because of what its receiver answered.
+
+        Raises: LeaseLost.
+        """
+
+
+class Installation(Protocol):
+    """One transaction over the whole installation: only for what belongs to no account, and for delivery."""
+
+    accounts: Accounts
+    keys: Keys
+    lanes: Lanes
+
+    def integration(self, integration_id: IntegrationId) -> Integration | None:
+        """An integration of any account, by the id in its well-known URL."""
+
+    def ledgers(self) -> list[Ledger]:
+        """The ledger of every stream, counted from the rows (not from the lanes' counters alone)."""

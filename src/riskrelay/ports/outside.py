@@ -1,0 +1,108 @@
+"""The world outside: clock, randomness, database, signer, push client, metrics; and all of it in one piece."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from riskrelay.delivery.attempts import Attempt, Ledger
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.integrations import AccountId
+from riskrelay.ports.account import Transaction
+from riskrelay.ports.installation import Installation
+from riskrelay.ssf.outcomes import Outcome
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The time of this machine."""
+
+    def now(self) -> datetime:
+        """The moment, aware UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow, from an arbitrary start."""
+
+
+class Ids(Protocol):
+    """Randomness."""
+
+    def uuid(self) -> str:
+        """A fresh UUIDv4 in its canonical form."""
+
+    def secret(self) -> str:
+        """256 fresh random bits, base64url without padding."""
+
+    def jitter(self) -> float:
+        """A fresh number from 0 to 1."""
+
+
+class Store(Protocol):
+    """The database. Every method runs the function it is given in one transaction, off the event loop.
+
+    Raises: Unavailable: the database refused; nothing was done. What the function raises passes through, and
+        nothing of its transaction stays.
+    """
+
+    async def write(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
+        """Run *work* and commit durably. It may run again after a conflict: the transaction is its only effect."""
+
+    async def read(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
+        """Run *work* over what is committed now."""
+
+    async def write_installation(self, work: Callable[[Installation], T]) -> T:
+        """As `write`, over the installation."""
+
+    async def read_installation(self, work: Callable[[Installation], T]) -> T:
+        """As `read`, over the installation."""
+
+    async def close(self) -> None:
+        """Finish what runs and close the connections."""
+
+
+class Signer(Protocol):
+    """Signs SETs with the newest key, off the event loop."""
+
+    async def sign(self, payload: bytes) -> bytes:
+        """The compact JWS of *payload*.
+
+        Raises: Unavailable: no key can be read; nothing unsigned is ever returned.
+        """
+
+
+class Pusher(Protocol):
+    """Pushes one SET."""
+
+    async def push(self, endpoint_url: str, token: bytes) -> Outcome:
+        """One HTTP request; never raises: what went wrong is the outcome."""
+
+
+class Metrics(Protocol):
+    """What monitoring counts."""
+
+    content_type: str
+
+    def count_findings(self, accepted: int, duplicates: int, ignored: int) -> None:
+        """Count one request's findings."""
+
+    def count_attempts(self, attempts: Sequence[Attempt]) -> None:
+        """Count one batch's attempts."""
+
+    def exposition(self, ledgers: Sequence[Ledger]) -> bytes:
+        """Everything counted, with *ledgers* as they are now, in Prometheus' text form."""
+
+
+Wake = Callable[[Sequence[LaneKey]], None]
+"""Tells this process's worker that lanes have work. Losing it loses nothing: the worker also looks by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What every action needs, in one piece."""
+
+    store: Store
+    clock: Clock
+    ids: Ids
+    metrics: Metrics
+    wake: Wake

@@ -1,0 +1,245 @@
+"""Every code that a client can meet: one table. What is computed from it is in `problems` and `web/error_pages.py`."""
+
+from dataclasses import dataclass
+
+from riskrelay.errors import FaultKind
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A kind of failure that clients can meet.
+
+    Attributes:
+        code: 1000 or more, for programs; the page that explains it stands under it.
+        message: what to change, in a sentence; a fault of a body brings a more precise one.
+        explanation: what happened and what to change, for the page.
+        wrong, right: an example of each; wrong is empty where the request was not at fault.
+
+    In explanation, wrong and right, code stands in backticks.
+    """
+
+    code: int
+    status: int
+    title: str
+    message: str
+    explanation: str
+    wrong: str
+    right: str
+
+
+_CREATE = '`{"integration_type": "Okta", "tenant_url": "https://example.okta.com"}`'
+_REPEAT = (
+    "then send the same request again. A create with a `reference_id` and a finding with an `id` take effect once, "
+    "however often they are sent."
+)
+
+# Neither of the two that are our fault promises that nothing was stored: a failure after the commit, or a connection
+# lost during it, leaves that open.
+INTERNAL = Problem(
+    1000,
+    500,
+    "Internal error",
+    "the service failed; send the same request again after a moment, and tell the operator if it goes on",
+    "Something went wrong in the service itself, and whether the request took effect is not known. The operator finds "
+    "the cause in the log, under `request_failed`.",
+    "",
+    f"Wait a moment, {_REPEAT}",
+)
+NOT_FOUND = Problem(
+    1001,
+    404,
+    "Not found",
+    "there is no such thing in this account; check the id",
+    "The account has nothing with this id or reference id. An id of another account, and one that is not a UUID, are "
+    "answered alike. List what there is, and take the id from there.",
+    "`GET …/integrations/not-a-uuid`",
+    "`GET …/integrations`, then `GET …/integrations/{id}` with an id of the list.",
+)
+UNKNOWN_ROUTE = Problem(
+    1002,
+    404,
+    "Unknown route",
+    "there is no such route; /docs lists them (paths have no slash at the end)",
+    "The path is none of this API. Paths have no slash at the end and letter case matters.",
+    "`POST …/integrations/`",
+    "`POST …/integrations`",
+)
+METHOD_NOT_ALLOWED = Problem(
+    1003,
+    405,
+    "Method not allowed",
+    "this route does not take this method; /docs lists what it takes",
+    "The path exists, but not with this method. Use one that `/docs` lists for it.",
+    "`PATCH …/integrations/{id}`",
+    "`PUT …/integrations/{id}`",
+)
+BODY_TOO_LARGE = Problem(
+    1004,
+    413,
+    "Body too large",
+    "send a smaller body",
+    "A JSON object may have 1 MiB, a batch of findings 32 MiB. Nothing of a body that is larger is stored; send it in "
+    "parts.",
+    "a batch of 40 MiB in one request",
+    "`riskrelay finding import` sends a file of any size in batches.",
+)
+UNSUPPORTED_MEDIA_TYPE = Problem(
+    1005,
+    415,
+    "Unsupported media type",
+    "send Content-Type: application/json (findings: also application/x-ndjson)",
+    "The body is of a kind that this route does not read. Send JSON and say so in the header.",
+    "`Content-Type: application/xml`",
+    "`Content-Type: application/json`",
+)
+UNAVAILABLE = Problem(
+    1006,
+    503,
+    "Unavailable",
+    "the service cannot reach its database now; send the same request again after a moment, as Retry-After says",
+    "The database refused or cannot be reached. As a rule nothing of the request was stored; only a connection lost in "
+    "the moment of the commit leaves that open.",
+    "",
+    f"Wait as long as `Retry-After` says, {_REPEAT}",
+)
+NO_CREDENTIALS = Problem(
+    9106,
+    400,
+    "No credentials",
+    "send Authorization: Bearer TOKEN (or X-Auth-Email with X-Auth-Key)",
+    "The request carries no credentials. Send a token with each request.",
+    "`GET …/integrations` without an `Authorization` header",
+    "`Authorization: Bearer rr_…`",
+)
+MALFORMED_CREDENTIALS = Problem(
+    6003,
+    400,
+    "Malformed credentials",
+    "send Authorization: Bearer TOKEN; a token (also an X-Auth-Key) has no spaces and at most 512 characters",
+    "The credentials are not of a form that could ever be valid: another scheme than `Bearer`, an empty token, or a "
+    "character that no token has.",
+    "`Authorization: Basic dXNlcjpwYXNz`",
+    "`Authorization: Bearer rr_…`",
+)
+UNKNOWN_TOKEN = Problem(
+    10000,
+    401,
+    "Not authenticated or not allowed",
+    "this token is unknown, expired or revoked; ask the operator for another (riskrelay token create)",
+    "With 401: nobody has this token, or it has expired or was revoked. With 403: the token is valid, but belongs to "
+    "another account, or its scopes do not cover the operation. Ask the operator for a token that fits.",
+    "a token of account `a` on `/accounts/b/…`",
+    "a token of account `b` that has the operation's scope, as `/docs` names it",
+)
+FORBIDDEN = Problem(
+    UNKNOWN_TOKEN.code,
+    403,
+    UNKNOWN_TOKEN.title,
+    "this token is not for this account or not for this operation; ask the operator for one that is",
+    UNKNOWN_TOKEN.explanation,
+    UNKNOWN_TOKEN.wrong,
+    UNKNOWN_TOKEN.right,
+)
+
+_NOTHING_STORED = "`source.pointer` says where. Nothing of the request was stored."
+
+
+def _fault(code: int, title: str, message: str, explanation: str, wrong: str, right: str) -> Problem:
+    return Problem(code, 400, title, message, f"{explanation} {_NOTHING_STORED}", wrong, right)
+
+
+FAULTS: dict[FaultKind, Problem] = {
+    FaultKind.MALFORMED_BODY: _fault(
+        1100,
+        "Malformed body",
+        "send well-formed JSON",
+        "The body is empty or breaks off, or it is not JSON. Send one JSON value in UTF-8 (NDJSON: one on each line).",
+        '`{"tenant_url":`',
+        _CREATE,
+    ),
+    FaultKind.REQUIRED: _fault(
+        1101,
+        "Member required",
+        "add the member",
+        "A member without which the request means nothing is absent. Add it.",
+        '`{"integration_type": "Okta"}`',
+        _CREATE,
+    ),
+    FaultKind.WRONG_TYPE: _fault(
+        1102,
+        "Wrong type",
+        "send the member with the right type",
+        'A value is of another JSON type than the one taken there. Nothing is converted: `"true"` is text, no boolean.',
+        '`{"active": "yes", "tenant_url": "https://example.okta.com"}`',
+        '`{"active": true, "tenant_url": "https://example.okta.com"}`',
+    ),
+    FaultKind.WRONG_VALUE: _fault(
+        1103,
+        "Wrong value",
+        "send one of the values that the member takes",
+        "A value is of the right type but none that is taken there. Letter case matters. The message says which are.",
+        '`{"integration_type": "okta", "tenant_url": "https://example.okta.com"}`',
+        _CREATE,
+    ),
+    FaultKind.TOO_LONG: _fault(
+        1104,
+        "Too long",
+        "send less",
+        "A text has more characters, or a batch more findings, than are taken there. The message says how many are.",
+        "a `reference_id` of 256 characters; 10,001 findings in one request",
+        "a `reference_id` of at most 255 characters; at most 10,000 findings in one request",
+    ),
+    FaultKind.REFERENCE_TAKEN: _fault(
+        1105,
+        "Reference id taken",
+        "another integration of the account has this reference_id; choose another one, or update that integration",
+        "Another integration of the account has this `reference_id`. Choose another one, or update that integration. "
+        "(A create that repeats type, `tenant_url` and `reference_id` is no fault: it answers the stored record.)",
+        '`{"reference_id": "okta", "tenant_url": "https://second.okta.com", …}` when `okta` stands for another tenant',
+        '`{"reference_id": "okta-second", "tenant_url": "https://second.okta.com", …}`',
+    ),
+    FaultKind.UNKNOWN_BEHAVIOR: _fault(
+        1106,
+        "Unknown behavior",
+        "send one of the behaviors that GET …/behaviors lists",
+        "No behavior has this id. Send one that `GET …/behaviors` lists.",
+        '`{"behavior": "dlp", "user": {"email": "kai@example.com"}}`',
+        '`{"behavior": "high_dlp", "user": {"email": "kai@example.com"}}`',
+    ),
+    FaultKind.FINDING_REUSED: _fault(
+        1107,
+        "Finding id used before",
+        "an id names one finding for ever; send a new one, or the same body",
+        "A finding with this `id` but another body was sent before, and an `id` names one finding for ever. Give the "
+        "new finding an id of its own.",
+        'two different findings with `"id": "edr-17"`',
+        'the same finding twice with `"id": "edr-17"`: it is stored once, the repeat counts as a duplicate',
+    ),
+    FaultKind.USER_MISMATCH: _fault(
+        1108,
+        "User id and e-mail differ",
+        "leave user_id out, or send the one of the user with this e-mail",
+        "`user_id` and `email` belong to different users. Leave `user_id` out, or send the one that belongs to the "
+        "e-mail.",
+        '`{"email": "kai@example.com", "user_id": "…of another user…"}`',
+        '`{"email": "kai@example.com"}`',
+    ),
+}
+
+PROBLEMS: tuple[Problem, ...] = (
+    INTERNAL,
+    NOT_FOUND,
+    UNKNOWN_ROUTE,
+    METHOD_NOT_ALLOWED,
+    BODY_TOO_LARGE,
+    UNSUPPORTED_MEDIA_TYPE,
+    UNAVAILABLE,
+    *FAULTS.values(),
+    MALFORMED_CREDENTIALS,
+    NO_CREDENTIALS,
+    UNKNOWN_TOKEN,
+)
+"""Every code once, for the pages."""
+
+ROWS: tuple[Problem, ...] = (*PROBLEMS, FORBIDDEN)
+"""Every code with each status it comes with."""
