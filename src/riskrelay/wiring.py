@@ -23,6 +23,8 @@ from riskrelay.outbound.sealing import MasterKey
 from riskrelay.outbound.signer import KeySigner
 from riskrelay.ports import Outside, Store
 from riskrelay.settings import Settings
+from riskrelay.storage.copying import Fingerprint, copy_all
+from riskrelay.storage.file_systems import require_local
 from riskrelay.storage.postgres import PostgresStore, postgres_engine
 from riskrelay.storage.schema import is_current, upgrade
 from riskrelay.storage.sqlite import SqliteStore, sqlite_engine
@@ -99,12 +101,43 @@ async def _with_connection(settings: Settings, work: Callable[[Connection], T]) 
 
 
 def _with_file(path: Path, work: Callable[[Connection], T]) -> T:
+    require_local(path)
     engine = sqlite_engine(path)
     try:
         with engine.begin() as connection:
             return work(connection)
     finally:
         engine.dispose()
+
+
+async def migrate_store(
+    settings: Settings, target: Settings, copied: Callable[[str, int], None]
+) -> dict[str, Fingerprint]:
+    """Copy the SQLite installation of *settings* into the empty PostgreSQL database of *target*.
+
+    Args:
+        copied: told as it goes: a table, and how many of its rows are there.
+
+    Returns: by table, what both hold.
+    Raises:  Misconfigured: one of the two is of the wrong kind, is in use or not empty; then nothing was changed.
+    """
+    path = settings.sqlite_path
+    if path is None or target.sqlite_path is not None:
+        raise Misconfigured("RISKRELAY_DATABASE_URL must name the SQLite file, and the argument a postgresql:// URL")
+    await require_schema(settings)
+    with hold_alone(path):
+        engine = sqlite_engine(path)
+        try:
+            with engine.connect() as source:
+                source.exec_driver_sql("BEGIN")
+                return await _with_connection(target, lambda connection: _fill(source, connection, copied))
+        finally:
+            engine.dispose()
+
+
+def _fill(source: Connection, target: Connection, copied: Callable[[str, int], None]) -> dict[str, Fingerprint]:
+    upgrade(target)
+    return copy_all(source, target, copied)
 
 
 def hold_alone(path: Path) -> IO[str]:

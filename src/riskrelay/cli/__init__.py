@@ -2,7 +2,7 @@
 
 import typer
 
-from riskrelay.cli import findings, integrations, operating
+from riskrelay.cli import findings, integrations, operating, stores
 from riskrelay.cli.demo import demo
 from riskrelay.cli.receiving import receive
 
@@ -14,6 +14,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 operating.register(app)
+stores.register(app)
 app.command(epilog="Example: riskrelay demo --json")(demo)
 app.command(epilog="Example: riskrelay receive --well-known http://127.0.0.1:8700/.well-known/sse-configuration/6f0c…")(
     receive

@@ -17,6 +17,8 @@ COMMANDS = [
     ["serve"],
     ["worker"],
     ["migrate"],
+    ["migrate-store"],
+    ["backup"],
     ["demo"],
     ["receive"],
     ["account", "create"],

@@ -1,0 +1,73 @@
+"""Commands that copy the whole database: backup, migrate-store."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from riskrelay import wiring
+from riskrelay.cli.output import JsonFlag, console, errors, explained, fail, show
+from riskrelay.settings import read_settings
+from riskrelay.storage.copying import Fingerprint, back_up
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("backup", epilog="Example: riskrelay backup /var/backups/riskrelay-2026-11-24.db")(backup)
+    app.command("migrate-store", epilog="Example: riskrelay migrate-store postgresql://riskrelay@db/riskrelay")(
+        migrate_store
+    )
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="Where the copy goes; must not be there yet.")], as_json: JsonFlag = False
+) -> None:
+    """Copy the SQLite database while it is served: one consistent, checked file."""
+    with explained():
+        settings = read_settings()
+        path = settings.sqlite_path
+        if path is None:
+            fail("this installation is on PostgreSQL; use its own tools, such as pg_dump or a base backup")
+        asyncio.run(wiring.require_schema(settings))
+        size = back_up(path, file)
+
+    def render() -> None:
+        console.print(f"{file} holds a checked copy ({size:,} bytes).", soft_wrap=True)
+        key_file = wiring.key_file(settings)
+        if settings.master_key is None and key_file is not None:
+            console.print(
+                f"It opens with the same master key only: keep a copy of {key_file} elsewhere.", soft_wrap=True
+            )
+
+    show({"file": str(file), "bytes": size}, as_json, render)
+
+
+def migrate_store(
+    target: Annotated[str, typer.Argument(help="postgresql://… of an empty database.")], as_json: JsonFlag = False
+) -> None:
+    """Move from SQLite to PostgreSQL: copy everything in one transaction, and compare counts and hashes."""
+    with explained(), Progress(SpinnerColumn(), TextColumn("{task.description}"), console=errors) as progress:
+        task = progress.add_task("Copying", total=None)
+        copied = asyncio.run(
+            wiring.migrate_store(
+                read_settings(),
+                read_settings(database_url=target),
+                lambda table, rows: progress.update(task, description=f"{table}: {rows:,} rows"),
+            )
+        )
+
+    def render() -> None:
+        table = Table("table", "rows", "SHA-256 sum, both sides")
+        for name, found in copied.items():
+            table.add_row(name, f"{found.rows:,}", found.short)
+        console.print(table)
+        console.print("Next: set RISKRELAY_DATABASE_URL to the new database and RISKRELAY_MASTER_KEY to the same key.")
+
+    show(_rows(copied), as_json, render)
+
+
+def _rows(copied: dict[str, Fingerprint]) -> dict[str, dict[str, object]]:
+    return {name: {"rows": found.rows, "checksum": f"{found.checksum:064x}"} for name, found in copied.items()}

@@ -1,0 +1,81 @@
+"""`riskrelay backup` and `riskrelay migrate-store`, as an operator runs them."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from support.databases import PostgresServer
+from support.ledger_checks import check_conservation, check_order, check_receipts, verified_sets, wait_until_quiet
+from support.service import Oracle, Service
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    """An installation with behaviors on and an integration whose receiver is away, serving."""
+    service = Service(tmp_path)
+    service.start()
+    service.enable_behaviors()
+    return service
+
+
+def send(service: Service, count: int, name: str) -> None:
+    findings = [{"behavior": "high_dlp", "user": {"email": f"{name}{n}@example.com"}} for n in range(count)]
+    assert service.result("POST", "/findings", findings)["accepted"] == count
+
+
+def test_a_backup_taken_while_serving_is_an_installation(service: Service, tmp_path: Path) -> None:
+    """The copy, with the same master key, serves what was there; a second backup to the same place is refused."""
+    created = service.create_integration("https://acme.example.com")
+    send(service, 20, "user")
+    copy = tmp_path / "backup" / "riskrelay.db"
+    copy.parent.mkdir()
+    made = json.loads(service.command("backup", str(copy), "--json").stdout)
+    assert made == {"file": str(copy), "bytes": copy.stat().st_size}
+    again = service.command("backup", str(copy), check=False)
+    assert again.returncode == 1
+    assert "is there already" in again.stderr
+    service.stop()
+    key = (tmp_path / "riskrelay.db.key").read_text().strip()
+    service.settings |= {"RISKRELAY_DATABASE_URL": f"sqlite:///{copy}", "RISKRELAY_MASTER_KEY": key}
+    service.start()
+    assert service.result("GET", "/integrations") == [created]
+    assert len(service.result("GET", f"/integrations/{created['id']}/deliveries")) == 20
+    assert service.stop() == 0
+
+
+def test_an_installation_moves_to_postgres_with_its_backlog(
+    service: Service, tmp_path: Path, postgres: PostgresServer
+) -> None:
+    """Refused while it is served; then everything is there, and the backlog is delivered from PostgreSQL."""
+    oracle = Oracle(tmp_path)
+    created = service.create_integration(oracle.url)
+    send(service, 50, "before")
+    url = asyncio.run(postgres.new_database())
+    refused = service.command("migrate-store", url, check=False)
+    assert refused.returncode == 1
+    assert "another riskrelay process serves" in refused.stderr
+    service.stop()
+    moved = json.loads(service.command("migrate-store", url, "--json").stdout)
+    assert moved["users"]["rows"] == moved["findings"]["rows"] == moved["events"]["rows"] == 50
+    again = service.command("migrate-store", url, check=False)
+    assert again.returncode == 1
+    assert "is not empty" in again.stderr
+    key = (tmp_path / "riskrelay.db.key").read_text().strip()
+    service.settings |= {"RISKRELAY_DATABASE_URL": url, "RISKRELAY_MASTER_KEY": key}
+    service.start()
+    assert service.result("GET", "/integrations") == [created]
+    oracle.start()
+    service.result("PUT", f"/integrations/{created['id']}", {"tenant_url": oracle.url, "active": True})
+    send(service, 50, "after")
+    try:
+        wait_until_quiet(service)
+        counts = check_conservation(service)
+        claims = verified_sets(service, oracle)
+    finally:
+        assert service.stop() == 0
+        oracle.stop()
+    assert counts["delivered"] == counts["queued"] == 100
+    assert check_receipts(claims, 100) == 0
+    check_order(claims)
