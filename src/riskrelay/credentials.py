@@ -1,4 +1,4 @@
-"""Accounts, tokens and what a token allows."""
+"""Accounts, tokens and what a token allows; and who acts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,9 @@ class Scope(StrEnum):
 
     READ = "read"
     WRITE = "write"
+    PII_READ = "pii-read"
     INGEST = "ingest"
+    OPERATE = "operate"
 
 
 ALL_SCOPES = frozenset(Scope)
@@ -37,17 +39,38 @@ class StoredToken:
     """A token as it is stored: by its hash, so that a leaked database gives no token.
 
     Attributes:
+        account_id: the only account it is good for; None: the installation's, good for every account.
         token_hash: SHA-256. Plain, not a slow hash, because what is hashed is 256 random bits and no password.
         expires_at: None: never.
+        last_used_at: to about a minute; None: not yet.
     """
 
     token_id: TokenId
-    account_id: AccountId
+    account_id: AccountId | None
     name: str
     token_hash: bytes
     scopes: frozenset[Scope]
     created_at: datetime
     expires_at: datetime | None
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changes something, as the audit log keeps it.
+
+    Attributes:
+        token_id: of the token that was presented; None: the command line, which works on the database itself.
+        name: the token's name then.
+        address: where the request came from, without a port; None: this machine's command line, or not known.
+    """
+
+    token_id: str | None
+    name: str
+    address: str | None
+
+
+COMMAND_LINE = Actor(None, "command line", None)
 
 
 def hash_token(token: str) -> bytes:

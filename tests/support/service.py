@@ -16,7 +16,7 @@ from typing import Any
 
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_token import create_token
-from riskrelay.credentials import ALL_SCOPES, Scope
+from riskrelay.credentials import ALL_SCOPES, COMMAND_LINE, Scope
 from riskrelay.integrations import AccountId
 from riskrelay.settings import read_settings
 from riskrelay.wiring import build_outside
@@ -119,8 +119,8 @@ class Service:
     async def _new_token(self, account_id: AccountId, scopes: tuple[Scope, ...]) -> str:
         outside = build_outside(read_settings(database_url=self.settings["RISKRELAY_DATABASE_URL"]))
         try:
-            await create_account(outside, account_id)
-            token, _ = await create_token(outside, account_id, "test", scopes or ALL_SCOPES)
+            await create_account(outside, account_id, COMMAND_LINE)
+            token, _ = await create_token(outside, account_id, COMMAND_LINE, "test", scopes or ALL_SCOPES)
         finally:
             await outside.store.close()
         return token

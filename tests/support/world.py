@@ -6,6 +6,7 @@ from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_integration import create_integration
 from riskrelay.actions.record_findings import Recorded, record_findings
 from riskrelay.actions.set_behaviors import set_behaviors
+from riskrelay.credentials import COMMAND_LINE
 from riskrelay.integrations import AccountId, Integration, IntegrationType
 from riskrelay.ports import Outside
 from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting
@@ -30,13 +31,16 @@ async def account_with_integration(
     outside: Outside, account_id: AccountId = ACCOUNT, tenant_url: str = "https://acme.example.com"
 ) -> Integration:
     """An account whose behaviors are all enabled, with one integration."""
-    await create_account(outside, account_id)
+    await create_account(outside, account_id, COMMAND_LINE)
     await set_behaviors(
         outside,
         account_id,
+        COMMAND_LINE,
         {behavior: BehaviorSetting(True, row.default_level) for behavior, row in BEHAVIORS.items()},
     )
-    return await create_integration(outside, account_id, IntegrationType.OKTA, tenant_url, public_origin=ORIGIN)
+    return await create_integration(
+        outside, account_id, COMMAND_LINE, IntegrationType.OKTA, tenant_url, public_origin=ORIGIN
+    )
 
 
 async def record(outside: Outside, *findings: Finding, account_id: AccountId = ACCOUNT) -> Recorded:

@@ -1,13 +1,22 @@
 """Create an account."""
 
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
 from riskrelay.integrations import AccountId
-from riskrelay.ports import Outside
+from riskrelay.ports import Installation, Outside
 
 
-async def create_account(outside: Outside, account_id: AccountId) -> bool:
+async def create_account(outside: Outside, account_id: AccountId, actor: Actor) -> bool:
     """Create an account with nothing in it.
 
     Returns: False when it was there already; then nothing was changed.
     """
-    now = outside.clock.now()
-    return await outside.store.write_installation(lambda tx: tx.accounts.add(account_id, now))
+    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.CREATED, Kind.ACCOUNT, account_id)
+
+    def store(tx: Installation) -> bool:
+        is_new = tx.accounts.add(account_id, entry.at)
+        if is_new:
+            tx.audit_of(None).record(entry)
+        return is_new
+
+    return await outside.store.write_installation(store)

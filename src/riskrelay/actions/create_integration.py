@@ -1,5 +1,7 @@
 """Create an integration."""
 
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
 from riskrelay.integrations import AccountId, Integration, IntegrationId, IntegrationType
 from riskrelay.ports import Outside, Transaction
 from riskrelay.ssf.streams import StreamId
@@ -10,6 +12,7 @@ LANES = 1  # measured: one lane delivers 1,800 events/s (docs/benchmarks.md); a 
 async def create_integration(
     outside: Outside,
     account_id: AccountId,
+    actor: Actor,
     integration_type: IntegrationType,
     tenant_url: str,
     reference_id: str | None = None,
@@ -29,6 +32,7 @@ async def create_integration(
     Raises:  Invalid: the reference id belongs to another tenant URL.
     Rule: contract 6, 8.
     """
+    now = outside.clock.now()
     integration = Integration(
         account_id=account_id,
         integration_id=IntegrationId(outside.ids.uuid()),
@@ -37,9 +41,10 @@ async def create_integration(
         tenant_url=tenant_url,
         active=active,
         public_origin=public_origin,
-        created_at=outside.clock.now().replace(microsecond=0),
+        created_at=now.replace(microsecond=0),
     )
     stream_id = StreamId(outside.ids.uuid())
+    entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.CREATED, Kind.INTEGRATION, integration.integration_id)
 
     def store(tx: Transaction) -> Integration:
         stored = tx.integrations.by_reference(integration.reference_id)
@@ -48,6 +53,7 @@ async def create_integration(
         tx.integrations.add(integration)
         tx.streams.add(stream_id, integration.integration_id, LANES)
         tx.streams.refresh_lanes(integration.integration_id)
+        tx.audit.record(entry)
         return integration
 
     return await outside.store.write(account_id, store)

@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from riskrelay.credentials import ALL_SCOPES, TOKEN_PREFIX, Scope, StoredToken, TokenId, hash_token
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, Scope, StoredToken, TokenId, hash_token
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Installation, Outside
@@ -11,32 +12,33 @@ from riskrelay.ports import Installation, Outside
 
 async def create_token(
     outside: Outside,
-    account_id: AccountId,
+    owner: AccountId | None,
+    actor: Actor,
     name: str,
     scopes: Collection[Scope] = ALL_SCOPES,
     expires_at: datetime | None = None,
 ) -> tuple[str, StoredToken]:
-    """Create a token for an account.
+    """Create a token for an account or for the installation.
+
+    Args:
+        owner: the only account it is good for; None: the installation's, good for every account.
+        expires_at: None: never.
 
     Returns: the token, which exists nowhere else and cannot be shown again, and what was stored of it.
     Raises:  NotFound: no such account.
     Rule: contract 14, 16.
     """
     token = TOKEN_PREFIX + outside.ids.secret()
-    stored = StoredToken(
-        TokenId(outside.ids.uuid()),
-        account_id,
-        name,
-        hash_token(token),
-        frozenset(scopes),
-        outside.clock.now(),
-        expires_at,
-    )
+    now = outside.clock.now()
+    token_id = TokenId(outside.ids.uuid())
+    stored = StoredToken(token_id, owner, name, hash_token(token), frozenset(scopes), now, expires_at)
+    entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.CREATED, Kind.TOKEN, token_id)
 
     def store(tx: Installation) -> None:
-        if all(account.account_id != account_id for account in tx.accounts.all()):
+        if owner is not None and tx.accounts.get(owner) is None:
             raise NotFound
-        tx.accounts.add_token(stored)
+        tx.tokens.add(stored)
+        tx.audit_of(owner).record(entry)
 
     await outside.store.write_installation(store)
     return token, stored

@@ -1,21 +1,28 @@
 """Delete an integration."""
 
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId, IntegrationId
 from riskrelay.ports import Outside, Transaction
 
 
-async def delete_integration(outside: Outside, account_id: AccountId, integration_id: IntegrationId) -> None:
+async def delete_integration(
+    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId
+) -> None:
     """Make an integration unknown to every route; what was not delivered yet becomes cancelled.
 
     Raises: NotFound: no such integration in this account.
     Rule: contract 10; faults.md row 34.
     """
 
+    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.DELETED, Kind.INTEGRATION, integration_id)
+
     def store(tx: Transaction) -> None:
         if tx.integrations.get(integration_id) is None:
             raise NotFound
-        tx.integrations.delete(integration_id, outside.clock.now())
+        tx.integrations.delete(integration_id, entry.at)
         tx.streams.cancel_backlog(integration_id)
+        tx.audit.record(entry)
 
     await outside.store.write(account_id, store)

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 
-from riskrelay.credentials import ALL_SCOPES, TOKEN_PREFIX, StoredToken, TokenId, hash_token
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, StoredToken, TokenId, hash_token
 from riskrelay.integrations import AccountId
 from riskrelay.keys import SealedKey
 from riskrelay.ports import Installation, Outside
 
 
-async def initialise(outside: Outside, account_id: AccountId, new_key: Callable[[], SealedKey]) -> str | None:
+async def initialise(
+    outside: Outside, account_id: AccountId, actor: Actor, new_key: Callable[[], SealedKey]
+) -> str | None:
     """Make what is missing of: a signing key, the account, a token for it.
 
     Args:
@@ -21,16 +24,21 @@ async def initialise(outside: Outside, account_id: AccountId, new_key: Callable[
     key = new_key() if not keys else None
     token = TOKEN_PREFIX + outside.ids.secret()
     now = outside.clock.now()
-    stored = StoredToken(
-        TokenId(outside.ids.uuid()), account_id, "first token", hash_token(token), ALL_SCOPES, now, None
-    )
+    token_id = TokenId(outside.ids.uuid())
+    stored = StoredToken(token_id, account_id, "first token", hash_token(token), ALL_SCOPES, now, None)
+
+    def created(kind: Kind, thing_id: str) -> AuditEntry:
+        return AuditEntry(outside.ids.uuid(), now, actor, Verb.CREATED, kind, thing_id)
 
     def store(tx: Installation) -> bool:
         if key is not None:
             tx.keys.add(key)
+            tx.audit_of(None).record(created(Kind.KEY, key.kid))
         is_new = tx.accounts.add(account_id, now)
         if is_new:
-            tx.accounts.add_token(stored)
+            tx.audit_of(None).record(created(Kind.ACCOUNT, account_id))
+            tx.tokens.add(stored)
+            tx.audit_of(account_id).record(created(Kind.TOKEN, token_id))
         return is_new
 
     return token if await outside.store.write_installation(store) else None

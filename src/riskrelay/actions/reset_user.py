@@ -1,6 +1,8 @@
 """Clear a user's risk."""
 
 from riskrelay import signals
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId
@@ -10,13 +12,14 @@ from riskrelay.risk.behaviors import settings_with
 from riskrelay.risk.findings import UserId
 
 
-async def reset_user(outside: Outside, account_id: AccountId, user_id: UserId) -> None:
+async def reset_user(outside: Outside, account_id: AccountId, actor: Actor, user_id: UserId) -> None:
     """Take a user's risk level away; the change is sent like any other. The findings stay recorded.
 
     Raises: NotFound: no such user in this account.
     Rule: contract 21.
     """
     now = outside.clock.now()
+    entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.RESET, Kind.USER, user_id)
 
     def store(tx: Transaction) -> list[LaneKey]:
         before = tx.users.get(user_id)
@@ -24,6 +27,7 @@ async def reset_user(outside: Outside, account_id: AccountId, user_id: UserId) -
             raise NotFound
         after = after_reset(before)
         tx.users.save([after], reset_at=now)
+        tx.audit.record(entry)
         change = level_change(before, after, settings_with(tx.behaviors.stored()), Cause.ADMIN, now)
         if change is None:
             return []

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from riskrelay import signals
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside, Transaction
@@ -11,7 +13,7 @@ from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
 
 
 async def set_behaviors(
-    outside: Outside, account_id: AccountId, named: Mapping[BehaviorId, BehaviorSetting]
+    outside: Outside, account_id: AccountId, actor: Actor, named: Mapping[BehaviorId, BehaviorSetting]
 ) -> dict[BehaviorId, BehaviorSetting]:
     """Overwrite the settings of the *named* behaviors, and move the levels of the users whom that concerns.
 
@@ -26,6 +28,9 @@ async def set_behaviors(
     def store(tx: Transaction) -> tuple[dict[BehaviorId, BehaviorSetting], list[LaneKey]]:
         before = settings_with(tx.behaviors.stored())
         tx.behaviors.save(named)
+        for behavior in named:
+            if named[behavior] != before[behavior]:
+                tx.audit.record(AuditEntry(outside.ids.uuid(), now, actor, Verb.CHANGED, Kind.BEHAVIOR, behavior))
         settings = {**before, **named}
         if all(settings[behavior].risk_level == before[behavior].risk_level for behavior in named):
             return settings, []

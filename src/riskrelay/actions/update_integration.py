@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId, Integration, IntegrationId
@@ -12,6 +14,7 @@ from riskrelay.ssf.streams import StreamStatus
 async def update_integration(
     outside: Outside,
     account_id: AccountId,
+    actor: Actor,
     integration_id: IntegrationId,
     tenant_url: str,
     reference_id: str | None,
@@ -33,6 +36,8 @@ async def update_integration(
     Rule: contract 7, 10; faults.md row 29 ("resumes on update"), 34.
     """
 
+    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+
     def store(tx: Transaction) -> tuple[Integration, list[LaneKey]]:
         stored = tx.integrations.get(integration_id)
         if stored is None:
@@ -45,6 +50,7 @@ async def update_integration(
         )
         tx.integrations.update(updated)
         tx.streams.set_status(integration_id, StreamStatus.ENABLED, None)
+        tx.audit.record(entry)
         return updated, tx.streams.refresh_lanes(integration_id)
 
     updated, ready = await outside.store.write(account_id, store)

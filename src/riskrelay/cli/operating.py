@@ -15,10 +15,11 @@ from riskrelay import wiring
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_token import create_token
 from riskrelay.actions.initialise import initialise
+from riskrelay.actions.revoke_token import revoke_token
 from riskrelay.cli import serving
 from riskrelay.cli.logs import configure_logs
 from riskrelay.cli.output import JsonFlag, console, explained, fail, show
-from riskrelay.credentials import ALL_SCOPES, Scope, StoredToken, TokenId
+from riskrelay.credentials import ALL_SCOPES, COMMAND_LINE, Scope, StoredToken, TokenId
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId
 from riskrelay.outbound.sealing import new_master_key
@@ -58,7 +59,7 @@ def init(
         asyncio.run(wiring.migrate(settings))
         master_key = wiring.read_master_key(settings)
         new_key = partial(new_signing_key, master_key, datetime.now(UTC))
-        token = _run(settings, lambda outside: initialise(outside, AccountId(account), new_key))
+        token = _run(settings, lambda outside: initialise(outside, AccountId(account), COMMAND_LINE, new_key))
 
     def render() -> None:
         if made_key:
@@ -126,7 +127,7 @@ def account_create(account_id: str, as_json: JsonFlag = False) -> None:
     if not 1 <= len(account_id) <= 255 or any(c in account_id for c in "/?#%") or not account_id.isprintable():
         fail("an account id has 1 to 255 printable characters without / ? # %: it stands in URLs")
     with explained():
-        created = _run(read_settings(), lambda outside: create_account(outside, AccountId(account_id)))
+        created = _run(read_settings(), lambda outside: create_account(outside, AccountId(account_id), COMMAND_LINE))
     message = f"Account {account_id} created." if created else f"Account {account_id} is there already."
     show({"account_id": account_id, "created": created}, as_json, lambda: console.print(message))
 
@@ -152,7 +153,9 @@ def token_create(
         try:
             token, stored = _run(
                 read_settings(),
-                lambda outside: create_token(outside, AccountId(account_id), name, scope or ALL_SCOPES, expires_at),
+                lambda outside: create_token(
+                    outside, AccountId(account_id), COMMAND_LINE, name, scope or ALL_SCOPES, expires_at
+                ),
             )
         except NotFound:
             fail(f"there is no account {account_id}; create it: riskrelay account create {account_id}")
@@ -166,7 +169,10 @@ def token_list(
     wanted = None if account is None else AccountId(account)
     with explained():
         tokens = _run(
-            read_settings(), lambda outside: outside.store.read_installation(lambda tx: tx.accounts.tokens(wanted))
+            read_settings(),
+            lambda outside: outside.store.read_installation(
+                lambda tx: tx.tokens.all() if wanted is None else tx.tokens.of(wanted)
+            ),
         )
     rows = [_token_row(token) for token in tokens]
     show(rows, as_json, lambda: _table(rows))
@@ -175,12 +181,10 @@ def token_list(
 def token_revoke(token_id: str) -> None:
     """Make a token unknown at once."""
     with explained():
-        known = _run(
-            read_settings(),
-            lambda outside: outside.store.write_installation(lambda tx: tx.accounts.delete_token(TokenId(token_id))),
-        )
-    if not known:
-        fail(f"there is no token {token_id}; see: riskrelay token list")
+        try:
+            _run(read_settings(), lambda outside: revoke_token(outside, TokenId(token_id), COMMAND_LINE))
+        except NotFound:
+            fail(f"there is no token {token_id}; see: riskrelay token list")
     console.print(f"Token {token_id} is revoked.")
 
 

@@ -5,6 +5,8 @@ A transaction is a plain function over a `Transaction`: it cannot await, so no r
 """
 
 from riskrelay.ports.account import (
+    Audit,
+    AuditPlace,
     Behaviors,
     Events,
     Findings,
@@ -14,11 +16,13 @@ from riskrelay.ports.account import (
     Transaction,
     Users,
 )
-from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes
+from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Tokens
 from riskrelay.ports.outside import Clock, Ids, Metrics, Outside, Pusher, Signer, Store, Wake
 
 __all__ = [
     "Accounts",
+    "Audit",
+    "AuditPlace",
     "Behaviors",
     "Clock",
     "Events",
@@ -35,6 +39,7 @@ __all__ = [
     "Signer",
     "Store",
     "Streams",
+    "Tokens",
     "Transaction",
     "Users",
     "Wake",

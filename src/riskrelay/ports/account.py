@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from riskrelay.audit import AuditEntry, Kind
 from riskrelay.delivery.attempts import Delivery, DeliveryState
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.integrations import Integration, IntegrationId
@@ -14,6 +15,9 @@ from riskrelay.risk.findings import FindingId, UserId, UserRef
 from riskrelay.risk.levels import RiskLevel
 from riskrelay.signals import Signal
 from riskrelay.ssf.streams import Stream, StreamId, StreamStatus
+
+AuditPlace = tuple[datetime, str]
+"""The time and the id of an entry: its place in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,16 @@ class Events(Protocol):
         """Deliveries with their attempts, newest first, after the one at (stream, lane, seq)."""
 
 
+class Audit(Protocol):
+    """An append-only log of changes: one account's, or the installation's own."""
+
+    def record(self, entry: AuditEntry) -> None:
+        """Append."""
+
+    def page(self, kind: Kind | None, after: AuditPlace | None, limit: int) -> list[AuditEntry]:
+        """Entries newest first, of one kind or of all, after the one at *after*."""
+
+
 class Transaction(Protocol):
     """One transaction, bound to one account: no statement can forget it."""
 
@@ -151,3 +165,4 @@ class Transaction(Protocol):
     findings: Findings
     behaviors: Behaviors
     events: Events
+    audit: Audit

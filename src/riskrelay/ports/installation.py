@@ -9,12 +9,13 @@ from riskrelay.delivery.attempts import Attempt, Ledger
 from riskrelay.delivery.lanes import LaneLease, LaneWork, Settlement
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.keys import SealedKey
+from riskrelay.ports.account import Audit
 from riskrelay.ssf.outcomes import Outcome
 from riskrelay.ssf.streams import StreamStatus
 
 
 class Accounts(Protocol):
-    """The accounts of the installation and their tokens."""
+    """The accounts of the installation."""
 
     def add(self, account_id: AccountId, at: datetime) -> bool:
         """Create the account.
@@ -22,23 +23,33 @@ class Accounts(Protocol):
         Returns: False when it was there already.
         """
 
+    def get(self, account_id: AccountId) -> Account | None:
+        """The account with that id."""
+
     def all(self) -> list[Account]:
         """Every account, oldest first."""
 
-    def add_token(self, token: StoredToken) -> None:
+
+class Tokens(Protocol):
+    """The tokens of the accounts and of the installation."""
+
+    def add(self, token: StoredToken) -> None:
         """Store a token's hash."""
 
-    def tokens(self, account_id: AccountId | None) -> list[StoredToken]:
-        """The tokens of one account or of all, oldest first."""
+    def all(self) -> list[StoredToken]:
+        """Every token, oldest first."""
 
-    def token_by_hash(self, token_hash: bytes) -> StoredToken | None:
+    def of(self, owner: AccountId | None) -> list[StoredToken]:
+        """The tokens of one account, or with None the installation's own, oldest first."""
+
+    def by_hash(self, token_hash: bytes) -> StoredToken | None:
         """The token with that hash."""
 
-    def delete_token(self, token_id: TokenId) -> bool:
-        """Forget a token.
+    def get(self, token_id: TokenId) -> StoredToken | None:
+        """The token with that id."""
 
-        Returns: False when there was none.
-        """
+    def delete(self, token: StoredToken) -> None:
+        """Forget a token. The audit log keeps that there was one."""
 
 
 class Keys(Protocol):
@@ -96,8 +107,12 @@ class Installation(Protocol):
     """One transaction over the whole installation: only for what belongs to no account, and for delivery."""
 
     accounts: Accounts
+    tokens: Tokens
     keys: Keys
     lanes: Lanes
+
+    def audit_of(self, owner: AccountId | None) -> Audit:
+        """The audit log of one account, or with None the installation's own."""
 
     def integration(self, integration_id: IntegrationId) -> Integration | None:
         """An integration of any account, by the id in its well-known URL."""

@@ -1,14 +1,11 @@
-"""What belongs to no single account: accounts and their tokens, signing keys, the ledgers."""
+"""What belongs to no single account: signing keys, the ledgers, and what a transaction over all of it offers."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import (
     BigInteger,
     Connection,
-    Row,
     and_,
-    bindparam,
-    delete,
     func,
     insert,
     select,
@@ -16,66 +13,16 @@ from sqlalchemy import (
     union_all,
 )
 
-from riskrelay.credentials import Account, Scope, StoredToken, TokenId
 from riskrelay.delivery.attempts import DeliveryState, Ledger
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.keys import Algorithm, SealedKey
-from riskrelay.ports import Accounts, Keys, Lanes
+from riskrelay.ports import Accounts, Audit, Keys, Lanes, Tokens
+from riskrelay.storage.audit import AuditRows
+from riskrelay.storage.credentials import AccountRows, TokenRows
 from riskrelay.storage.events import EVENT_KEY
 from riskrelay.storage.integrations import find_integration
 from riskrelay.storage.lanes import LaneRows
-from riskrelay.storage.statements import PerEngine
-from riskrelay.storage.tables import accounts, database_now, events, held_events, lanes, signing_keys, tokens
-
-_ADD_ACCOUNT = PerEngine(accounts, lambda insert: insert.on_conflict_do_nothing())
-_TOKEN_BY_HASH = select(tokens).where(tokens.c.token_hash == bindparam("hash"))
-
-
-class AccountRows:
-    """Implements ports.Accounts."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def add(self, account_id: AccountId, at: datetime) -> bool:
-        values = {"account_id": account_id, "created_at": at}
-        return self._connection.execute(_ADD_ACCOUNT.on(self._connection), values).rowcount == 1
-
-    def all(self) -> list[Account]:
-        query = select(accounts.c.account_id, accounts.c.created_at)
-        ordered = query.order_by(accounts.c.created_at, accounts.c.account_id)
-        return [Account(row.account_id, row.created_at) for row in self._connection.execute(ordered)]
-
-    def add_token(self, token: StoredToken) -> None:
-        self._connection.execute(
-            insert(tokens).values(
-                account_id=token.account_id,
-                token_id=token.token_id,
-                name=token.name,
-                token_hash=token.token_hash,
-                scopes=" ".join(sorted(token.scopes)),
-                created_at=token.created_at,
-                expires_at=token.expires_at,
-            )
-        )
-
-    def tokens(self, account_id: AccountId | None) -> list[StoredToken]:
-        query = select(tokens).order_by(tokens.c.created_at, tokens.c.token_id)
-        if account_id is not None:
-            query = query.where(tokens.c.account_id == account_id)
-        return [_token(row) for row in self._connection.execute(query)]
-
-    def token_by_hash(self, token_hash: bytes) -> StoredToken | None:
-        row = self._connection.execute(_TOKEN_BY_HASH, {"hash": token_hash}).first()
-        return None if row is None else _token(row)
-
-    def delete_token(self, token_id: TokenId) -> bool:
-        return self._connection.execute(delete(tokens).where(tokens.c.token_id == token_id)).rowcount > 0
-
-
-def _token(row: Row[*tuple[object, ...]]) -> StoredToken:
-    scopes = frozenset(Scope(word) for word in row.scopes.split())
-    return StoredToken(row.token_id, row.account_id, row.name, row.token_hash, scopes, row.created_at, row.expires_at)
+from riskrelay.storage.tables import database_now, events, held_events, lanes, signing_keys
 
 
 class KeyRows:
@@ -109,8 +56,12 @@ class InstallationTransaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.accounts: Accounts = AccountRows(connection)
+        self.tokens: Tokens = TokenRows(connection)
         self.keys: Keys = KeyRows(connection)
         self.lanes: Lanes = LaneRows(connection)
+
+    def audit_of(self, owner: AccountId | None) -> Audit:
+        return AuditRows(self._connection, owner)
 
     def integration(self, integration_id: IntegrationId) -> Integration | None:
         return find_integration(self._connection, integration_id)

@@ -98,6 +98,8 @@ def _account() -> Column[str]:
 
 accounts = Table("accounts", metadata, _account(), Column("created_at", Moment, nullable=False))
 
+INSTALLATION = ""  # stands in account_id for what belongs to the installation itself: no account has an empty id
+
 tokens = Table(
     "tokens",
     metadata,
@@ -108,8 +110,24 @@ tokens = Table(
     Column("scopes", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
-    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+    Column("last_used_at", Moment),
     Index("tokens_token_hash_index", "token_hash"),
+)
+
+# Append-only: triggers of the migration refuse UPDATE and DELETE.
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    _account(),
+    Column("at", Moment, primary_key=True),
+    Column("entry_id", String(36), primary_key=True),
+    Column("actor_token_id", String(36)),
+    Column("actor_name", String(255), nullable=False),
+    Column("actor_address", Text),
+    Column("verb", String(16), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("thing_id", String(255), nullable=False),
+    sqlite_with_rowid=False,
 )
 
 signing_keys = Table(

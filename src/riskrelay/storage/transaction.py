@@ -3,7 +3,8 @@
 from sqlalchemy import Connection
 
 from riskrelay.integrations import AccountId
-from riskrelay.ports import Behaviors, Events, Findings, Integrations, Streams, Users
+from riskrelay.ports import Audit, Behaviors, Events, Findings, Integrations, Streams, Users
+from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.events import EventRows
 from riskrelay.storage.integrations import IntegrationRows, StreamRows
 from riskrelay.storage.risk import BehaviorRows, FindingRows, UserRows
@@ -23,3 +24,4 @@ class AccountTransaction:
         self.findings: Findings = FindingRows(connection, account_id)
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)
         self.events: Events = EventRows(connection, account_id)
+        self.audit: Audit = AuditRows(connection, account_id)

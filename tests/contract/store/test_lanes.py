@@ -6,6 +6,7 @@ import pytest
 
 from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.update_integration import update_integration
+from riskrelay.credentials import COMMAND_LINE
 from riskrelay.delivery.attempts import Attempt, Ledger
 from riskrelay.delivery.lanes import LaneLease, LaneWork, Settlement, settle
 from riskrelay.errors import LeaseLost
@@ -23,6 +24,12 @@ RETENTION = timedelta(days=36_500)  # events of these tests bear the hand clock'
 ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
 REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
 FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+
+
+async def update(outside: Outside, integration: Integration, *, active: bool | None) -> None:
+    """As an account does that changes nothing but *active*."""
+    integration_id, tenant_url = integration.integration_id, integration.tenant_url
+    await update_integration(outside, ACCOUNT, COMMAND_LINE, integration_id, tenant_url, None, active)
 
 
 async def claim(store: Store, lease: timedelta = LEASE) -> list[LaneLease]:
@@ -246,7 +253,9 @@ async def test_a_stopped_stream_keeps_its_backlog_and_resumes_on_update(
     await record(outside, finding("b@example.com"))
     assert await claim(store) == []
     assert (await ledger(store)).pending == 2
-    await update_integration(outside, ACCOUNT, integration.integration_id, integration.tenant_url, None, None)
+    await update_integration(
+        outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, None
+    )
     (again,) = await claim(store)
     assert [event.seq for event in (await read(store, again)).fresh] == [1, 2]
 
@@ -256,11 +265,15 @@ async def test_an_inactive_integration_gets_nothing_and_keeps_what_it_had(
 ) -> None:
     """Inactive: nothing new is queued, nothing is claimed; active again: the backlog goes out."""
     await record(outside, finding("a@example.com"))
-    await update_integration(outside, ACCOUNT, integration.integration_id, integration.tenant_url, None, False)
+    await update_integration(
+        outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, False
+    )
     await record(outside, finding("b@example.com"))
     assert await claim(store) == []
     assert (await ledger(store)).queued == 1
-    await update_integration(outside, ACCOUNT, integration.integration_id, integration.tenant_url, None, True)
+    await update_integration(
+        outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, True
+    )
     (lease,) = await claim(store)
     assert [event.subject_key for event in (await read(store, lease)).fresh] == ["a@example.com"]
 
@@ -273,7 +286,7 @@ async def test_deleting_cancels_the_backlog_and_fences_the_worker(
     (lease,) = await claim(store)
     await write_down(store, lease, await read(store, lease), {1: FAILED})
     work = await read(store, lease)
-    await delete_integration(outside, ACCOUNT, integration.integration_id)
+    await delete_integration(outside, ACCOUNT, COMMAND_LINE, integration.integration_id)
     with pytest.raises(LeaseLost):
         await write_down(store, lease, work, {1: ACCEPTED, 2: ACCEPTED})
     counted = await ledger(store)

@@ -9,6 +9,7 @@ import pytest
 from riskrelay.actions.create_integration import create_integration
 from riskrelay.actions.record_findings import record_findings
 from riskrelay.actions.reset_user import reset_user
+from riskrelay.credentials import COMMAND_LINE
 from riskrelay.errors import Invalid, NotFound
 from riskrelay.integrations import IntegrationId, IntegrationType
 from riskrelay.ports import Store, Transaction
@@ -66,7 +67,7 @@ async def test_accounts_do_not_see_each_other(store: Store) -> None:
     two = await record(outside, finding("else@example.com", finding_id="same"), account_id=OTHER)
     assert (one.accepted, two.accepted) == (1, 1)
     with pytest.raises(NotFound):
-        await reset_user(outside, OTHER, one.changes[0].user_id)
+        await reset_user(outside, OTHER, COMMAND_LINE, one.changes[0].user_id)
     ledgers = await store.read_installation(lambda tx: tx.ledgers())
     assert [ledger.queued for ledger in ledgers] == [1, 1]
 
@@ -122,7 +123,9 @@ async def test_the_same_create_at_once_makes_one_record(store: Store) -> None:
     await account_with_integration(outside)
 
     async def create(tenant: str) -> IntegrationId:
-        made = await create_integration(outside, ACCOUNT, IntegrationType.OKTA, tenant, "ref", public_origin=ORIGIN)
+        made = await create_integration(
+            outside, ACCOUNT, COMMAND_LINE, IntegrationType.OKTA, tenant, "ref", public_origin=ORIGIN
+        )
         return made.integration_id
 
     made = await asyncio.gather(*(create("https://a.example") for _ in range(10)))

@@ -14,7 +14,7 @@ from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, set
 from riskrelay.risk.levels import RiskLevel
 from riskrelay.web.account_api.bodies import BehaviorName, read_object
 from riskrelay.web.account_api.envelope import success
-from riskrelay.web.auth import account_of
+from riskrelay.web.auth import caller_of
 
 
 class BehaviorBody(BaseModel):
@@ -37,14 +37,14 @@ class BehaviorRoutes:
         self._outside = outside
 
     async def list_all(self, request: Request) -> Response:
-        account_id = await account_of(request, self._outside, Scope.READ)
-        stored = await self._outside.store.read(account_id, lambda tx: tx.behaviors.stored())
+        caller = await caller_of(request, self._outside, Scope.READ)
+        stored = await self._outside.store.read(caller.account_id, lambda tx: tx.behaviors.stored())
         return success(_rendered(settings_with(stored)))
 
     async def update(self, request: Request) -> Response:
-        account_id = await account_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._outside, Scope.WRITE)
         body = await read_object(request, BehaviorsBody)
-        return success(_rendered(await set_behaviors(self._outside, account_id, _settings(body))))
+        return success(_rendered(await set_behaviors(self._outside, caller.account_id, caller.actor, _settings(body))))
 
 
 def _settings(body: BehaviorsBody) -> dict[BehaviorId, BehaviorSetting]:

@@ -14,7 +14,7 @@ from riskrelay.integrations import IntegrationId
 from riskrelay.ports import Outside, Transaction
 from riskrelay.ssf.streams import StreamId
 from riskrelay.web.account_api.envelope import success
-from riskrelay.web.auth import account_of
+from riskrelay.web.auth import caller_of
 
 PAGE = 100
 
@@ -28,7 +28,7 @@ class DeliveryRoutes:
         self._outside = outside
 
     async def list_page(self, request: Request) -> Response:
-        account_id = await account_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._outside, Scope.READ)
         integration_id = IntegrationId(request.path_params["integration_id"])
         state = _read_state(request.query_params.get("state"))
         after = _read_cursor(request.query_params.get("cursor"))
@@ -38,7 +38,7 @@ class DeliveryRoutes:
                 raise NotFound
             return tx.events.deliveries(integration_id, state, after, PAGE + 1)
 
-        found = await self._outside.store.read(account_id, read)
+        found = await self._outside.store.read(caller.account_id, read)
         page = found[:PAGE]
         cursor = _cursor(page[-1]) if len(found) > PAGE else None
         return success([_rendered(delivery) for delivery in page], {"cursor": cursor, "count": len(page)})

@@ -27,7 +27,7 @@ from riskrelay.web.account_api.bodies import (
     read_body,
 )
 from riskrelay.web.account_api.envelope import success
-from riskrelay.web.auth import account_of
+from riskrelay.web.auth import caller_of
 
 MAX_FINDINGS = 10_000
 
@@ -75,10 +75,10 @@ class FindingRoutes:
         self._outside = outside
 
     async def record(self, request: Request) -> Response:
-        account_id = await account_of(request, self._outside, Scope.INGEST)
+        caller = await caller_of(request, self._outside, Scope.INGEST)
         bodies, single = await _read(request)
         try:
-            recorded = await record_findings(self._outside, account_id, [_finding(body) for body in bodies])
+            recorded = await record_findings(self._outside, caller.account_id, [_finding(body) for body in bodies])
         except Invalid as error:
             raise _without_place(error) if single else error from None
         return success(

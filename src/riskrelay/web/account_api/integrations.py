@@ -22,7 +22,7 @@ from riskrelay.integrations import (
 from riskrelay.ports import Outside
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.envelope import success
-from riskrelay.web.auth import account_of
+from riskrelay.web.auth import caller_of
 
 
 def _tenant_url(url: str) -> str:
@@ -75,11 +75,12 @@ class IntegrationRoutes:
         self._public_origin = public_origin
 
     async def create(self, request: Request) -> Response:
-        account_id = await account_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._outside, Scope.WRITE)
         body = await read_object(request, CreateBody)
         integration = await create_integration(
             self._outside,
-            account_id,
+            caller.account_id,
+            caller.actor,
             body.integration_type,
             body.tenant_url,
             body.reference_id,
@@ -89,34 +90,42 @@ class IntegrationRoutes:
         return success(rendered(integration))
 
     async def list_all(self, request: Request) -> Response:
-        account_id = await account_of(request, self._outside, Scope.READ)
-        integrations = await self._outside.store.read(account_id, lambda tx: tx.integrations.all())
+        caller = await caller_of(request, self._outside, Scope.READ)
+        integrations = await self._outside.store.read(caller.account_id, lambda tx: tx.integrations.all())
         return success([rendered(integration) for integration in integrations])
 
     async def get(self, request: Request) -> Response:
-        account_id = await account_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._outside, Scope.READ)
         integration_id = IntegrationId(request.path_params["integration_id"])
-        found = await self._outside.store.read(account_id, lambda tx: tx.integrations.get(integration_id))
+        found = await self._outside.store.read(caller.account_id, lambda tx: tx.integrations.get(integration_id))
         return _answer(found)
 
     async def get_by_reference(self, request: Request) -> Response:
-        account_id = await account_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._outside, Scope.READ)
         reference_id = request.path_params["reference_id"]
-        found = await self._outside.store.read(account_id, lambda tx: tx.integrations.by_reference(reference_id))
+        found = await self._outside.store.read(caller.account_id, lambda tx: tx.integrations.by_reference(reference_id))
         return _answer(found)
 
     async def update(self, request: Request) -> Response:
-        account_id = await account_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._outside, Scope.WRITE)
         integration_id = IntegrationId(request.path_params["integration_id"])
         body = await read_object(request, UpdateBody)
         integration = await update_integration(
-            self._outside, account_id, integration_id, body.tenant_url, body.reference_id, body.active
+            self._outside,
+            caller.account_id,
+            caller.actor,
+            integration_id,
+            body.tenant_url,
+            body.reference_id,
+            body.active,
         )
         return success(rendered(integration))
 
     async def delete(self, request: Request) -> Response:
-        account_id = await account_of(request, self._outside, Scope.WRITE)
-        await delete_integration(self._outside, account_id, IntegrationId(request.path_params["integration_id"]))
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        await delete_integration(
+            self._outside, caller.account_id, caller.actor, IntegrationId(request.path_params["integration_id"])
+        )
         return success({})
 
 

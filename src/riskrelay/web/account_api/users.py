@@ -8,7 +8,7 @@ from riskrelay.credentials import Scope
 from riskrelay.ports import Outside
 from riskrelay.risk.findings import UserId
 from riskrelay.web.account_api.envelope import success
-from riskrelay.web.auth import account_of
+from riskrelay.web.auth import caller_of
 
 
 class UserRoutes:
@@ -18,6 +18,6 @@ class UserRoutes:
         self._outside = outside
 
     async def reset(self, request: Request) -> Response:
-        account_id = await account_of(request, self._outside, Scope.WRITE)
-        await reset_user(self._outside, account_id, UserId(request.path_params["user_id"]))
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        await reset_user(self._outside, caller.account_id, caller.actor, UserId(request.path_params["user_id"]))
         return success({})

@@ -1,0 +1,94 @@
+"""Accounts and tokens."""
+
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select
+
+from riskrelay.credentials import Account, Scope, StoredToken, TokenId
+from riskrelay.integrations import AccountId
+from riskrelay.storage.statements import PerEngine
+from riskrelay.storage.tables import INSTALLATION, accounts, tokens
+
+_ADD_ACCOUNT = PerEngine(accounts, lambda insert: insert.on_conflict_do_nothing())
+_ACCOUNT = select(accounts).where(accounts.c.account_id == bindparam("account"))
+_TOKEN_BY_HASH = select(tokens).where(tokens.c.token_hash == bindparam("hash"))
+
+
+class AccountRows:
+    """Implements ports.Accounts."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, account_id: AccountId, at: datetime) -> bool:
+        values = {"account_id": account_id, "created_at": at}
+        return self._connection.execute(_ADD_ACCOUNT.on(self._connection), values).rowcount == 1
+
+    def get(self, account_id: AccountId) -> Account | None:
+        if "\0" in account_id:
+            return None  # PostgreSQL takes no NUL, so no account can have one
+        row = self._connection.execute(_ACCOUNT, {"account": account_id}).first()
+        return None if row is None else Account(row.account_id, row.created_at)
+
+    def all(self) -> list[Account]:
+        ordered = select(accounts).order_by(accounts.c.created_at, accounts.c.account_id)
+        return [Account(row.account_id, row.created_at) for row in self._connection.execute(ordered)]
+
+
+class TokenRows:
+    """Implements ports.Tokens."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, token: StoredToken) -> None:
+        self._connection.execute(
+            insert(tokens).values(
+                account_id=_key(token.account_id),
+                token_id=token.token_id,
+                name=token.name,
+                token_hash=token.token_hash,
+                scopes=" ".join(sorted(token.scopes)),
+                created_at=token.created_at,
+                expires_at=token.expires_at,
+            )
+        )
+
+    def all(self) -> list[StoredToken]:
+        return self._read(select(tokens))
+
+    def of(self, owner: AccountId | None) -> list[StoredToken]:
+        return self._read(select(tokens).where(tokens.c.account_id == _key(owner)))
+
+    def by_hash(self, token_hash: bytes) -> StoredToken | None:
+        row = self._connection.execute(_TOKEN_BY_HASH, {"hash": token_hash}).first()
+        return None if row is None else _token(row)
+
+    def get(self, token_id: TokenId) -> StoredToken | None:
+        found = self._read(select(tokens).where(tokens.c.token_id == token_id))
+        return found[0] if found else None
+
+    def delete(self, token: StoredToken) -> None:
+        mine = (tokens.c.account_id == _key(token.account_id)) & (tokens.c.token_id == token.token_id)
+        self._connection.execute(delete(tokens).where(mine))
+
+    def _read(self, query: Select[*tuple[object, ...]]) -> list[StoredToken]:
+        ordered = query.order_by(tokens.c.created_at, tokens.c.token_id)
+        return [_token(row) for row in self._connection.execute(ordered)]
+
+
+def _key(owner: AccountId | None) -> str:
+    return INSTALLATION if owner is None else owner
+
+
+def _token(row: Row[*tuple[object, ...]]) -> StoredToken:
+    return StoredToken(
+        row.token_id,
+        None if row.account_id == INSTALLATION else row.account_id,
+        row.name,
+        row.token_hash,
+        frozenset(Scope(word) for word in row.scopes.split()),
+        row.created_at,
+        row.expires_at,
+        row.last_used_at,
+    )

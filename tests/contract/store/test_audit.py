@@ -1,0 +1,214 @@
+"""The audit log, on both engines: each change leaves one entry, in its own transaction, for ever."""
+
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, exc
+
+import riskrelay.storage
+from riskrelay.actions.create_account import create_account
+from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_token import create_token
+from riskrelay.actions.delete_integration import delete_integration
+from riskrelay.actions.initialise import initialise
+from riskrelay.actions.reset_user import reset_user
+from riskrelay.actions.revoke_token import revoke_token
+from riskrelay.actions.set_behaviors import set_behaviors
+from riskrelay.actions.update_integration import update_integration
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import COMMAND_LINE, Actor, hash_token
+from riskrelay.errors import Invalid, NotFound
+from riskrelay.integrations import AccountId, IntegrationId, IntegrationType
+from riskrelay.keys import Algorithm, SealedKey
+from riskrelay.ports import Outside, Store, Transaction
+from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.risk.levels import RiskLevel
+from riskrelay.storage.postgres import postgres_engine
+from riskrelay.storage.schema import upgrade
+from riskrelay.storage.sqlite import sqlite_engine
+from support.databases import PostgresServer
+from support.outside import NOON, HandClock, outside_of
+from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
+
+KAI = Actor("token-1", "kai's token", "192.0.2.7")
+
+
+async def entries(store: Store, owner: AccountId | None = ACCOUNT) -> list[AuditEntry]:
+    """The whole log of an account or of the installation, newest first."""
+    return await store.read_installation(lambda tx: tx.audit_of(owner).page(None, None, 100))
+
+
+def said(found: list[AuditEntry]) -> list[tuple[str, str, str]]:
+    return [(entry.verb.value, entry.kind.value, entry.thing_id) for entry in found]
+
+
+async def create(outside: Outside, tenant_url: str) -> IntegrationId:
+    made = await create_integration(
+        outside, ACCOUNT, KAI, IntegrationType.OKTA, tenant_url, "ref", public_origin=ORIGIN
+    )
+    return made.integration_id
+
+
+async def test_what_happens_to_an_integration_is_recorded(store: Store) -> None:
+    """Created, changed, deleted: by whom, from where, when. A repeated create and a refused one record nothing."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    await create_account(outside, ACCOUNT, COMMAND_LINE)
+    made = await create(outside, "https://a.example.com")
+    assert await create(outside, "https://a.example.com") == made
+    with pytest.raises(Invalid):
+        await create(outside, "https://b.example.com")
+    clock.pass_time(timedelta(minutes=1))
+    await update_integration(outside, ACCOUNT, KAI, made, "https://b.example.com", None, None)
+    clock.pass_time(timedelta(minutes=1))
+    await delete_integration(outside, ACCOUNT, KAI, made)
+    with pytest.raises(NotFound):
+        await delete_integration(outside, ACCOUNT, KAI, made)
+    found = await entries(store)
+    assert said(found) == [(verb, "integration", made) for verb in ("deleted", "changed", "created")]
+    assert [entry.at for entry in found] == [NOON + timedelta(minutes=minute) for minute in (2, 1, 0)]
+    assert {entry.actor for entry in found} == {KAI}
+
+
+async def test_behaviors_and_resets_are_recorded(store: Store) -> None:
+    """One entry per behavior that really changed; a reset by the user's id, never by the e-mail."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    before = await entries(store)
+    recorded = await record(outside, finding("kai@example.com"))
+    user_id = recorded.changes[0].user_id
+    assert await entries(store) == before
+    settings = {
+        BehaviorId("high_dlp"): BehaviorSetting(False, RiskLevel.LOW),
+        BehaviorId("suspicious_domain"): BehaviorSetting(True, RiskLevel.HIGH),
+    }
+    await set_behaviors(outside, ACCOUNT, KAI, settings)
+    await set_behaviors(outside, ACCOUNT, KAI, settings)
+    await reset_user(outside, ACCOUNT, KAI, user_id)
+    found = [entry for entry in await entries(store) if entry not in before]
+    assert sorted(said(found)) == [
+        ("changed", "behavior", "high_dlp"),
+        ("changed", "behavior", "suspicious_domain"),
+        ("reset", "user", user_id),
+    ]
+    assert "kai@example.com" not in repr(found)
+
+
+async def test_accounts_keys_and_tokens_are_recorded(store: Store) -> None:
+    """Accounts, keys and the installation's tokens in the installation's log, an account's tokens in its own."""
+    outside = outside_of(store)
+    key = SealedKey("kid", Algorithm.RS256, "{}", b"", NOON)
+    first = await initialise(outside, ACCOUNT, COMMAND_LINE, lambda: key)
+    assert await initialise(outside, ACCOUNT, COMMAND_LINE, lambda: key) is None
+    assert await create_account(outside, OTHER, KAI)
+    assert not await create_account(outside, OTHER, KAI)
+    token, stored = await create_token(outside, ACCOUNT, KAI, "ci")
+    _, operator = await create_token(outside, None, COMMAND_LINE, "operator")
+    await revoke_token(outside, stored.token_id, COMMAND_LINE)
+    own, of_account = await entries(store, None), await entries(store)
+    assert sorted(said(own)) == [
+        ("created", "account", ACCOUNT),
+        ("created", "account", OTHER),
+        ("created", "key", "kid"),
+        ("created", "token", operator.token_id),
+    ]
+    (kept,) = await store.read_installation(lambda tx: tx.tokens.of(ACCOUNT))
+    assert first is not None
+    assert kept.token_hash == hash_token(first)
+    assert sorted(said(of_account)) == [
+        *sorted(("created", "token", token_id) for token_id in (kept.token_id, stored.token_id)),
+        ("revoked", "token", stored.token_id),
+    ]
+    assert first not in repr(own + of_account)
+    assert token not in repr(own + of_account)
+    assert await entries(store, OTHER) == []
+
+
+async def test_an_entry_exists_only_when_its_change_does(store: Store) -> None:
+    """Both are of one transaction: what rolls back leaves no entry."""
+    outside = outside_of(store)
+    await create_account(outside, ACCOUNT, COMMAND_LINE)
+
+    def fails(tx: Transaction) -> None:
+        tx.audit.record(AuditEntry("1", NOON, KAI, Verb.CHANGED, Kind.USER, "u"))
+        raise NotFound
+
+    with pytest.raises(NotFound):
+        await store.write(ACCOUNT, fails)
+    assert await entries(store) == []
+
+
+async def test_pages_follow_each_other_without_gap_or_repeat(store: Store) -> None:
+    """Newest first, entries of one moment too; filtered by kind; nobody sees another account's."""
+    moments = [NOON + timedelta(seconds=second // 3) for second in range(20)]
+    kinds = [Kind.USER if number % 2 else Kind.TOKEN for number in range(20)]
+    written = [
+        AuditEntry(f"{number:02}", moments[number], KAI, Verb.RESET, kinds[number], str(number)) for number in range(20)
+    ]
+    for entry in written:
+        await store.write(ACCOUNT, lambda tx, entry=entry: tx.audit.record(entry))  # type: ignore[misc]
+    await store.write(OTHER, lambda tx: tx.audit.record(written[0]))
+    for kind in (None, Kind.USER):
+        expected = [entry for entry in reversed(written) if kind in (None, entry.kind)]
+        found: list[AuditEntry] = []
+        while True:
+            after = (found[-1].at, found[-1].entry_id) if found else None
+            page = await store.read(ACCOUNT, lambda tx, after=after, kind=kind: tx.audit.page(kind, after, 3))  # type: ignore[misc]
+            if not page:
+                break
+            found += page
+        assert found == expected
+    assert await entries(store, OTHER) == [written[0]]
+
+
+_ADD = (
+    "INSERT INTO audit_entries (account_id, at, entry_id, actor_name, verb, kind, thing_id) "
+    "VALUES ('acme', 1, 'e', 'kai', 'created', 'token', 't')"
+)
+_CHANGES = ("UPDATE audit_entries SET actor_name = 'nobody'", "DELETE FROM audit_entries")
+
+
+def refused(connection: Connection, change: str) -> str:
+    """What the database says to *change*."""
+    with pytest.raises(exc.DBAPIError) as caught, connection.begin_nested():
+        connection.exec_driver_sql(change)
+    return str(caught.value)
+
+
+def _prepare(connection: Connection) -> None:
+    upgrade(connection)
+    connection.exec_driver_sql(_ADD)
+
+
+def _refuses_all(connection: Connection, changes: tuple[str, ...]) -> None:
+    for change in changes:
+        assert "append-only" in refused(connection, change)
+    assert connection.exec_driver_sql("SELECT actor_name FROM audit_entries").scalar() == "kai"
+
+
+def test_sqlite_refuses_to_change_an_entry(tmp_path: Path) -> None:
+    """Whoever has the database's password cannot change the log by an ordinary statement either."""
+    engine = sqlite_engine(tmp_path / "audit.db")
+    with engine.begin() as connection:
+        _prepare(connection)
+        _refuses_all(connection, _CHANGES)
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("postgres")
+async def test_postgresql_refuses_to_change_an_entry(postgres: PostgresServer) -> None:
+    """The same, and TRUNCATE."""
+    engine = postgres_engine(await postgres.new_database())
+    async with engine.begin() as connection:
+        await connection.run_sync(_prepare)
+        await connection.run_sync(_refuses_all, (*_CHANGES, "TRUNCATE audit_entries"))
+    await engine.dispose()
+
+
+def test_storage_has_no_statement_that_changes_the_log() -> None:
+    """Inserts and selects only."""
+    (folder,) = riskrelay.storage.__path__
+    for module in Path(folder).glob("*.py"):
+        assert not re.search(r"(update|delete)\(\s*audit_entries", module.read_text()), module
