@@ -12,7 +12,7 @@ from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import Fault, FaultKind, Invalid, UserMismatch
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Ids, Outside, RecordedFinding, Transaction
-from riskrelay.risk.assessment import Cause, LevelChange, Standing, level_change, with_findings
+from riskrelay.risk.assessment import Cause, LevelChange, Standing, level_change, with_events, with_findings
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
 from riskrelay.risk.findings import Finding, FindingId
 
@@ -120,6 +120,7 @@ def _row(
         settings[finding.behavior].risk_level,
         finding.occurred_at or now,
         now,
+        standings[finding.user.email_key].resets,
         details,
         finding.digest,
     )
@@ -162,9 +163,8 @@ def _assess(
         old = before[email_key]
         named = [finding.user.name for finding in findings if finding.user.name is not None]
         new = with_findings(old, (finding.behavior for finding in findings), settings)
-        new = replace(new, name=named[-1] if named else old.name)
-        if new != old:
-            moved.append(new)
+        new = with_events(new, [finding.occurred_at or now for finding in findings])
+        moved.append(replace(new, name=named[-1] if named else old.name))
         change = level_change(old, new, settings, Cause.POLICY, now)
         if change is not None:
             changes.append(change)

@@ -25,8 +25,8 @@ async def reset_user(outside: Outside, account_id: AccountId, actor: Actor, user
         before = tx.users.get(user_id)
         if before is None:
             raise NotFound
-        after = after_reset(before)
-        tx.users.save([after], reset_at=now)
+        after = after_reset(before, now)
+        tx.users.save([after])
         tx.audit.record(entry)
         change = level_change(before, after, settings_with(tx.behaviors.stored()), Cause.ADMIN, now)
         if change is None:

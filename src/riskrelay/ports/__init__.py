@@ -14,6 +14,7 @@ from riskrelay.ports.account import (
     RecordedFinding,
     Streams,
     Transaction,
+    UserProfile,
     Users,
 )
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Tokens
@@ -41,6 +42,7 @@ __all__ = [
     "Streams",
     "Tokens",
     "Transaction",
+    "UserProfile",
     "Users",
     "Wake",
 ]

@@ -30,8 +30,21 @@ class RecordedFinding:
     risk_level: RiskLevel
     occurred_at: datetime
     recorded_at: datetime
+    resets: int  # how often the user had been reset by then
     details_json: str | None
     digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class UserProfile:
+    """A user and what was found about them.
+
+    Attributes:
+        findings: since the last reset, the latest first; of very many only the latest.
+    """
+
+    standing: Standing
+    findings: Sequence[RecordedFinding]
 
 
 class Integrations(Protocol):
@@ -100,8 +113,17 @@ class Users(Protocol):
     def at_risk(self) -> list[Standing]:
         """Every user that has triggered something since the last reset, locked."""
 
-    def save(self, standings: Collection[Standing], reset_at: datetime | None = None) -> None:
-        """Write name, level and triggered behaviors; and the reset's time when there is one."""
+    def save(self, standings: Collection[Standing]) -> None:
+        """Write everything of them that can change."""
+
+    def summary(self, offset: int, limit: int) -> tuple[list[Standing], int]:
+        """A page of the users that have a level, and how many there are.
+
+        Returns: highest level first; within a level the latest event first.
+        """
+
+    def profile(self, user_id: UserId, limit: int) -> UserProfile | None:
+        """The user with the latest *limit* findings since their last reset."""
 
 
 class Findings(Protocol):

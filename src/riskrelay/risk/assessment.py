@@ -1,6 +1,6 @@
 """From what a user triggered and what the account decided about it, to the user's risk level."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -24,6 +24,10 @@ class Standing:
     Attributes:
         level: None when the user has no risk.
         triggered: the behaviors recorded since the last reset, each while it was enabled.
+        event_count: how many findings were recorded since the last reset.
+        last_event_at: the latest time that one of those was seen; None when there is none.
+        resets: how often the risk was cleared; findings carry the number under which they were recorded.
+        last_reset_at: None: never.
     """
 
     user_id: UserId
@@ -31,6 +35,10 @@ class Standing:
     name: str | None
     level: RiskLevel | None
     triggered: frozenset[BehaviorId]
+    event_count: int = 0
+    last_event_at: datetime | None = None
+    resets: int = 0
+    last_reset_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +83,32 @@ def with_findings(
     return replace(standing, triggered=triggered, level=level_of(triggered, settings))
 
 
-def after_reset(standing: Standing) -> Standing:
+def with_events(standing: Standing, times: Collection[datetime]) -> Standing:
+    """The standing after as many findings as *times* were recorded, in any order.
+
+    Args:
+        times: when each was seen.
+
+    Rule: contract 19 (event_count, last_event).
+    """
+    last = max((at for at in (standing.last_event_at, *times) if at is not None), default=None)
+    return replace(standing, event_count=standing.event_count + len(times), last_event_at=last)
+
+
+def after_reset(standing: Standing, at: datetime) -> Standing:
     """The standing of a user whose risk a person has cleared.
 
     Rule: contract 21.
     """
-    return replace(standing, triggered=frozenset(), level=None)
+    return replace(
+        standing,
+        triggered=frozenset(),
+        level=None,
+        event_count=0,
+        last_event_at=None,
+        resets=standing.resets + 1,
+        last_reset_at=at,
+    )
 
 
 def level_change(

@@ -1,13 +1,13 @@
 """Users, findings and behavior settings, by account."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select, update
 
 from riskrelay.errors import UserMismatch
 from riskrelay.integrations import AccountId
-from riskrelay.ports import RecordedFinding
+from riskrelay.ports import RecordedFinding, UserProfile
 from riskrelay.risk.assessment import Standing
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.risk.findings import FindingId, UserId, UserRef
@@ -17,11 +17,28 @@ from riskrelay.storage.tables import behavior_settings, findings, users
 
 _KEYS: BindParameter[str] = bindparam("keys", expanding=True)
 
-_STANDINGS = (
-    select(users.c.email_key, users.c.user_id, users.c.email, users.c.name, users.c.level, users.c.triggered)
-    .where(users.c.account_id == bindparam("account"))
-    .with_for_update()
+_SHOWN = select(
+    users.c.email_key,
+    users.c.user_id,
+    users.c.email,
+    users.c.name,
+    users.c.level,
+    users.c.triggered,
+    users.c.event_count,
+    users.c.last_event_at,
+    users.c.resets,
+    users.c.last_reset_at,
+).where(users.c.account_id == bindparam("account"))
+_SHOWN_BY_ID = _SHOWN.where(users.c.user_id == bindparam("user"))
+_AT_RISK = users.c.level >= int(min(RiskLevel))  # not IS NOT NULL: so both engines read users_summary_index in order
+_SUMMARY = (
+    _SHOWN.where(_AT_RISK)
+    .order_by(users.c.level.desc(), users.c.last_event_at.desc(), users.c.user_id.desc())
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
 )
+_COUNT_AT_RISK = select(func.count()).where(users.c.account_id == bindparam("account"), _AT_RISK)
+_STANDINGS = _SHOWN.with_for_update()
 _USERS_BY_EMAIL = _STANDINGS.where(users.c.email_key.in_(_KEYS)).order_by(users.c.email_key)
 _USER_BY_ID = _STANDINGS.where(users.c.user_id == bindparam("user"))
 _USERS_AT_RISK = _STANDINGS.where(users.c.triggered != "").order_by(users.c.email_key)
@@ -32,9 +49,13 @@ _ADD_USERS = PerEngine(
 _SAVE_USERS = (
     update(users)
     .where(users.c.account_id == bindparam("account"), users.c.user_id == bindparam("user"))
-    .values(name=bindparam("name"), level=bindparam("level"), triggered=bindparam("triggered"))
+    .values(
+        {
+            column: bindparam(f"new_{column}")
+            for column in ("name", "level", "triggered", "event_count", "last_event_at", "resets", "last_reset_at")
+        }
+    )
 )
-_SAVE_RESET_USERS = _SAVE_USERS.values(last_reset_at=bindparam("reset_at"))
 
 _ADD_FINDINGS = PerEngine(
     findings,
@@ -44,6 +65,17 @@ _ADD_FINDINGS = PerEngine(
 )
 _DIGESTS = select(findings.c.finding_id, findings.c.digest).where(
     findings.c.account_id == bindparam("account"), findings.c.finding_id.in_(_KEYS)
+)
+
+_LATEST_FINDINGS = (
+    select(findings)
+    .where(
+        findings.c.account_id == bindparam("account"),
+        findings.c.user_id == bindparam("user"),
+        findings.c.resets == bindparam("resets"),
+    )
+    .order_by(findings.c.occurred_at.desc(), findings.c.finding_id.desc())
+    .limit(bindparam("limit"))
 )
 
 _SETTINGS = select(behavior_settings.c.behavior, behavior_settings.c.enabled, behavior_settings.c.risk_level).where(
@@ -58,10 +90,32 @@ _SAVE_SETTINGS = PerEngine(
 )
 
 
-def _standing(row: Row[*tuple[object, ...]]) -> Standing:
-    _, user_id, email, name, level, triggered = row
-    behaviors = frozenset(BehaviorId(word) for word in str(triggered).split(",") if word)
-    return Standing(user_id, email, name, None if level is None else RiskLevel(level), behaviors)  # type: ignore[arg-type]
+def _standing(row: Row[*tuple[Any, ...]]) -> Standing:
+    return Standing(
+        UserId(row.user_id),
+        row.email,
+        row.name,
+        None if row.level is None else RiskLevel(row.level),
+        frozenset(BehaviorId(word) for word in row.triggered.split(",") if word),
+        row.event_count,
+        row.last_event_at,
+        row.resets,
+        row.last_reset_at,
+    )
+
+
+def _recorded(row: Row[*tuple[Any, ...]]) -> RecordedFinding:
+    return RecordedFinding(
+        FindingId(row.finding_id),
+        UserId(row.user_id),
+        BehaviorId(row.behavior),
+        RiskLevel(row.risk_level),
+        row.occurred_at,
+        row.recorded_at,
+        row.resets,
+        row.details,
+        row.digest,
+    )
 
 
 class UserRows:
@@ -91,23 +145,39 @@ class UserRows:
     def at_risk(self) -> list[Standing]:
         return [_standing(row) for row in self._connection.execute(_USERS_AT_RISK, {"account": self._account_id})]
 
-    def save(self, standings: Collection[Standing], reset_at: datetime | None = None) -> None:
+    def save(self, standings: Collection[Standing]) -> None:
         rows = [
             {
                 "account": self._account_id,
                 "user": standing.user_id,
-                "name": standing.name,
-                "level": None if standing.level is None else int(standing.level),
-                "triggered": ",".join(sorted(standing.triggered)),
+                "new_name": standing.name,
+                "new_level": None if standing.level is None else int(standing.level),
+                "new_triggered": ",".join(sorted(standing.triggered)),
+                "new_event_count": standing.event_count,
+                "new_last_event_at": standing.last_event_at,
+                "new_resets": standing.resets,
+                "new_last_reset_at": standing.last_reset_at,
             }
             for standing in standings
         ]
-        if not rows:
-            return
-        if reset_at is None:
+        if rows:
             self._connection.execute(_SAVE_USERS, rows)
-        else:
-            self._connection.execute(_SAVE_RESET_USERS, [{**row, "reset_at": reset_at} for row in rows])
+
+    def summary(self, offset: int, limit: int) -> tuple[list[Standing], int]:
+        page = {"account": self._account_id, "offset": offset, "limit": limit}
+        rows = self._connection.execute(_SUMMARY, page)
+        standings = [_standing(row) for row in rows]
+        total = self._connection.execute(_COUNT_AT_RISK, {"account": self._account_id}).scalar_one()
+        return standings, total
+
+    def profile(self, user_id: UserId, limit: int) -> UserProfile | None:
+        key = {"account": self._account_id, "user": user_id}
+        row = self._connection.execute(_SHOWN_BY_ID, key).first()
+        if row is None:
+            return None
+        standing = _standing(row)
+        rows = self._connection.execute(_LATEST_FINDINGS, {**key, "resets": standing.resets, "limit": limit})
+        return UserProfile(standing, [_recorded(finding) for finding in rows])
 
     def _find(self, keys: Sequence[str]) -> dict[str, Standing]:
         found: dict[str, Standing] = {}
@@ -175,6 +245,7 @@ class FindingRows:
             "risk_level": int(finding.risk_level),
             "occurred_at": finding.occurred_at,
             "recorded_at": finding.recorded_at,
+            "resets": finding.resets,
             "details": finding.details_json,
             "digest": finding.digest,
         }

@@ -17,9 +17,13 @@ def _config(connection: Connection | None = None) -> Config:
     return config
 
 
-def upgrade(connection: Connection) -> None:
-    """Bring the database behind *connection* to the newest schema; nothing happens when it is there."""
-    command.upgrade(_config(connection), "head")
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the database behind *connection* to the newest schema; nothing happens when it is there.
+
+    Args:
+        revision: stop at this one; for tests of what a migration does to data.
+    """
+    command.upgrade(_config(connection), revision)
 
 
 def is_current(connection: Connection) -> bool:

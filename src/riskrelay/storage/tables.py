@@ -264,9 +264,21 @@ users = Table(
     Column("name", Text),
     Column("level", SmallInteger),
     Column("triggered", Text, nullable=False, default=""),
+    Column("event_count", Integer, nullable=False, server_default="0"),
+    Column("last_event_at", Moment),
+    Column("resets", Integer, nullable=False, server_default="0"),
     Column("last_reset_at", Moment),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
     Index("users_email_unique", "account_id", "email_key", unique=True),
+)
+Index(
+    "users_summary_index",
+    users.c.account_id,
+    users.c.level,
+    users.c.last_event_at,
+    users.c.user_id,
+    sqlite_where=users.c.level.is_not(None),
+    postgresql_where=users.c.level.is_not(None),
 )
 
 findings = Table(
@@ -279,10 +291,11 @@ findings = Table(
     Column("risk_level", SmallInteger, nullable=False),
     Column("occurred_at", Moment, nullable=False),
     Column("recorded_at", Moment, nullable=False),
+    Column("resets", Integer, nullable=False, server_default="0"),
     Column("details", Text),
     Column("digest", LargeBinary(32), nullable=False),
     ForeignKeyConstraint(["account_id", "user_id"], ["users.account_id", "users.user_id"]),
-    Index("findings_user_index", "account_id", "user_id", "recorded_at"),
+    Index("findings_user_index", "account_id", "user_id", "resets", "occurred_at", "finding_id"),
 )
 
 behavior_settings = Table(

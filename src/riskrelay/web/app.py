@@ -83,6 +83,8 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
         ("POST", "/findings", findings.record),
         ("GET", "/behaviors", behaviors.list_all),
         ("PUT", "/behaviors", behaviors.update),
+        ("GET", "/summary", users.summary),
+        ("GET", "/{user_id}", users.get),  # after every static word, so that these win
         ("POST", "/{user_id}/reset", users.reset),
     ]
 

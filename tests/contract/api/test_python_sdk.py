@@ -69,7 +69,7 @@ def test_a_wrong_type_raises_the_sdks_bad_request_error(service: Service, client
 
 
 def test_the_sdk_reads_and_writes_behaviors_and_resets(service: Service, client: Cloudflare) -> None:
-    """Behaviors and reset, as far as they exist now."""
+    """Behaviors, summary, user and reset."""
     scoring = client.zero_trust.risk_scoring
     account = service.account_id
     behaviors = scoring.behaviours.get(account_id=account)
@@ -84,4 +84,15 @@ def test_the_sdk_reads_and_writes_behaviors_and_resets(service: Service, client:
     finding = {"behavior": "high_dlp", "user": {"email": "kai@example.com"}}
     (change,) = service.result("POST", "/findings", finding)["changes"]
     assert change["current_level"] == "medium"
-    scoring.reset(change["user_id"], account_id=account)
+    summary = scoring.summary.get(account_id=account)
+    assert summary is not None
+    (row,) = summary.users
+    assert (row.user_id, row.email, row.event_count) == (change["user_id"], "kai@example.com", 1)
+    user = scoring.get(row.user_id, account_id=account)
+    assert user is not None
+    assert (user.email, user.risk_level, user.last_reset_time) == ("kai@example.com", "medium", None)
+    assert [event.timestamp for event in user.events] == [row.last_event]
+    scoring.reset(row.user_id, account_id=account)
+    summary = scoring.summary.get(account_id=account)
+    assert summary is not None
+    assert summary.users == []

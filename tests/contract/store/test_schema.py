@@ -37,6 +37,28 @@ def check_keys(connection: Connection) -> None:
             assert not index["unique"] or index["column_names"][0] == "account_id"
 
 
+def test_users_of_an_older_schema_get_their_counts(tmp_path: Path) -> None:
+    """What was recorded before there was a summary is in it; what a reset had cleared is not."""
+    engine = sqlite_engine(tmp_path / "schema.db")
+    with engine.begin() as connection:
+        upgrade(connection, "0002")
+        connection.exec_driver_sql("INSERT INTO accounts VALUES ('a', 0)")
+        for user, level, reset in (("kept", 1, None), ("reset", 3, 10), ("cleared", None, 30)):
+            values = ("a", user, user, user, level, "", reset)
+            connection.exec_driver_sql("INSERT INTO users VALUES (?, ?, ?, ?, NULL, ?, ?, ?)", values)
+            for at in (5, 20):
+                row = ("a", f"{user}-{at}", user, "high_dlp", 1, at * 100, at, None, b"")
+                connection.exec_driver_sql("INSERT INTO findings VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        upgrade(connection)
+        rows = connection.exec_driver_sql("SELECT user_id, event_count, last_event_at, resets FROM users").all()
+        shown = connection.exec_driver_sql(
+            "SELECT finding_id FROM findings JOIN users USING (account_id, user_id, resets)"
+        ).scalars()
+        assert set(shown) == {"kept-5", "kept-20", "reset-20"}
+    engine.dispose()
+    assert {tuple(row) for row in rows} == {("kept", 2, 2000, 0), ("reset", 1, 2000, 1), ("cleared", 0, None, 1)}
+
+
 def test_sqlite(tmp_path: Path) -> None:
     """The tables as declared are what migrations make."""
     engine = sqlite_engine(tmp_path / "schema.db")

@@ -1,9 +1,11 @@
 """From findings and settings to a level: monotone, order-independent, explained."""
 
+from datetime import UTC, datetime
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskrelay.risk.assessment import Cause, Standing, after_reset, level_change, with_findings
+from riskrelay.risk.assessment import Cause, Standing, after_reset, level_change, with_events, with_findings
 from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, reason_for, settings_with
 from riskrelay.risk.findings import UserId, UserRef
 from riskrelay.risk.levels import RiskLevel
@@ -67,10 +69,25 @@ def test_a_reset_takes_everything_away() -> None:
     """Contract 21; a user without risk is not changed by it."""
     settings = settings_with({})
     high = with_findings(NOBODY, [HIGH], settings)
-    change = level_change(high, after_reset(high), settings, Cause.ADMIN, NOON)
+    change = level_change(high, after_reset(high, NOON), settings, Cause.ADMIN, NOON)
     assert change is not None
     assert (change.current, change.behaviors, change.cause) == (None, (), Cause.ADMIN)
-    assert level_change(NOBODY, after_reset(NOBODY), settings, Cause.ADMIN, NOON) is None
+    assert level_change(NOBODY, after_reset(NOBODY, NOON), settings, Cause.ADMIN, NOON) is None
+
+
+TIMES = st.lists(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))
+
+
+@given(TIMES, TIMES)
+def test_events_are_counted_and_the_latest_stands(first: list[datetime], then: list[datetime]) -> None:
+    """Contract 19: in any order, in one batch or in two; a reset starts anew, and is itself counted."""
+    at_once = with_events(NOBODY, first + then)
+    assert with_events(with_events(NOBODY, then), first) == at_once
+    assert at_once.event_count == len(first) + len(then)
+    assert at_once.last_event_at == max(first + then, default=None)
+    cleared = after_reset(at_once, NOON)
+    assert (cleared.event_count, cleared.last_event_at) == (0, None)
+    assert (cleared.resets, cleared.last_reset_at) == (1, NOON)
 
 
 def test_a_disabled_behavior_keeps_its_weight() -> None:

@@ -1,14 +1,25 @@
-"""Users. Rule: contract 21."""
+"""Users and their risk. Rule: contract 19 to 21."""
 
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.reset_user import reset_user
 from riskrelay.credentials import Scope
-from riskrelay.ports import Outside
+from riskrelay.errors import NotFound
+from riskrelay.ports import Outside, RecordedFinding, UserProfile
+from riskrelay.risk.assessment import Standing
+from riskrelay.risk.behaviors import BEHAVIORS
 from riskrelay.risk.findings import UserId
 from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.paging import read_page
 from riskrelay.web.auth import caller_of
+
+MAX_EVENTS = 1_000  # guessed: more than a person reads; with details of the usual size well below 1 MB
 
 
 class UserRoutes:
@@ -17,7 +28,75 @@ class UserRoutes:
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
 
+    async def summary(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.PII_READ)
+        page = read_page(request.query_params)
+        found, total = await self._outside.store.read(
+            caller.account_id, lambda tx: tx.users.summary(page.offset, page.per_page)
+        )
+        return success({"users": [_row(standing) for standing in found]}, page.result_info(len(found), total))
+
+    async def get(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.PII_READ)
+        user_id = _user_id(request)
+        found = await self._outside.store.read(caller.account_id, lambda tx: tx.users.profile(user_id, MAX_EVENTS))
+        if found is None:
+            raise NotFound
+        return success(_profile(found))
+
     async def reset(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
-        await reset_user(self._outside, caller.account_id, caller.actor, UserId(request.path_params["user_id"]))
+        await reset_user(self._outside, caller.account_id, caller.actor, _user_id(request))
         return success({})
+
+
+def _user_id(request: Request) -> UserId:
+    """The id in the path. All are UUIDs, so that a word of ours is never looked up as a user (contract 23)."""
+    text = request.path_params["user_id"].lower()
+    try:
+        found = str(UUID(text))
+    except ValueError:
+        raise NotFound from None
+    if found != text:  # without hyphens, in braces: other forms of a UUID, but none that we gave anybody
+        raise NotFound
+    return UserId(found)
+
+
+def _row(standing: Standing) -> dict[str, Any]:
+    assert standing.level is not None  # noqa: S101  the summary has only such
+    assert standing.last_event_at is not None  # noqa: S101  nobody has a level without a finding
+    return {
+        "user_id": standing.user_id,
+        "name": standing.name or "",
+        "email": standing.email,
+        "event_count": standing.event_count,
+        "last_event": _time(standing.last_event_at),
+        "max_risk_level": standing.level.word,
+    }
+
+
+def _profile(found: UserProfile) -> dict[str, Any]:
+    standing = found.standing
+    shown = {
+        "name": standing.name or "",
+        "email": standing.email,
+        "events": [_event(finding) for finding in found.findings],
+        "last_reset_time": None if standing.last_reset_at is None else _time(standing.last_reset_at),
+    }
+    return shown if standing.level is None else {**shown, "risk_level": standing.level.word}
+
+
+def _event(finding: RecordedFinding) -> dict[str, Any]:
+    event = {
+        "id": finding.finding_id,
+        "name": BEHAVIORS[finding.behavior].name,
+        "risk_level": finding.risk_level.word,
+        "timestamp": _time(finding.occurred_at),
+    }
+    if finding.details_json is None:
+        return event
+    return {**event, "event_details": msgspec.Raw(finding.details_json.encode())}
+
+
+def _time(at: datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")

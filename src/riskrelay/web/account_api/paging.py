@@ -1,0 +1,71 @@
+"""Reading `page` and `per_page`, and the result_info that goes with them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.datastructures import QueryParams
+
+from riskrelay.errors import Fault, FaultKind, Invalid
+
+PER_PAGE = 100
+MAX_PER_PAGE = 1_000  # guessed: an answer of some 200 KB
+MAX_PAGE = 1_000_000  # no account has so many users that it needs more; and page times per_page stays an integer of SQL
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a list is wanted.
+
+    Attributes:
+        number: 1 is the first.
+    """
+
+    number: int
+    per_page: int
+
+    @property
+    def offset(self) -> int:
+        """How many items come before it."""
+        return (self.number - 1) * self.per_page
+
+    def result_info(self, count: int, total_count: int) -> dict[str, Any]:
+        """What tells a client where it is.
+
+        Args:
+            count: items of this page.
+            total_count: items of all pages.
+
+        >>> Page(2, 10).result_info(3, 13)["total_pages"]
+        2
+        """
+        return {
+            "count": count,
+            "page": self.number,
+            "per_page": self.per_page,
+            "total_count": total_count,
+            "total_pages": -(-total_count // self.per_page),
+        }
+
+
+def read_page(query: QueryParams) -> Page:
+    """The page that a request asks for; the first one when it does not say.
+
+    Raises: Invalid: one fault for each of the two that is no whole number within its bounds.
+    """
+    faults: list[Fault] = []
+    number = _number(query, "page", 1, MAX_PAGE, faults)
+    per_page = _number(query, "per_page", PER_PAGE, MAX_PER_PAGE, faults)
+    if faults:
+        raise Invalid(faults)
+    return Page(number, per_page)
+
+
+def _number(query: QueryParams, name: str, default: int, largest: int, faults: list[Fault]) -> int:
+    text = query.get(name, "")
+    if not text:
+        return default
+    # Eight digits hold every number that is taken; int() of a longer text could take long or refuse.
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 8 else 0
+    if not 1 <= number <= largest:
+        faults.append(Fault(FaultKind.WRONG_VALUE, "", f"{name} must be a whole number from 1 to {largest:,}"))
+    return number

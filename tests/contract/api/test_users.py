@@ -1,0 +1,150 @@
+"""Summary, user and reset over HTTP, against a running service."""
+
+from typing import Any
+
+import pytest
+
+from riskrelay.credentials import Scope
+from support.service import Service
+
+
+def find(service: Service, name: str, behavior: str, timestamp: str, **members: Any) -> str:
+    """Record a finding.
+
+    Returns: the user's id.
+    """
+    user = {"email": f"{name}@example.com", "name": name.title()}
+    service.result("POST", "/findings", {"behavior": behavior, "user": user, "timestamp": timestamp, **members})
+    users = service.result("GET", "/summary?per_page=1000")["users"]
+    user_id: str = next(row["user_id"] for row in users if row["email"] == user["email"])
+    return user_id
+
+
+@pytest.fixture
+def ready(service: Service) -> Service:
+    """A service whose account has every behavior enabled."""
+    service.enable_behaviors()
+    return service
+
+
+def test_the_summary_shows_users_at_risk(ready: Service) -> None:
+    """Contract 19: exactly the documented members, the riskiest first, with result_info."""
+    low = find(ready, "lou", "suspicious_domain", "2026-03-17T09:00:00Z")
+    old = find(ready, "kai", "high_dlp", "2026-03-17T08:00:00+01:00")
+    new = find(ready, "ana", "sentinel_one", "2026-03-17T08:00:00.25Z")
+    status, envelope = ready.call("GET", "/summary")
+    assert status == 200
+    assert set(envelope) == {"errors", "messages", "result", "result_info", "success"}
+    assert set(envelope["result"]) == {"users"}
+    users = envelope["result"]["users"]
+    assert [row["user_id"] for row in users] == [new, old, low]
+    assert [row["last_event"] for row in users] == [
+        "2026-03-17T08:00:00.250000Z",
+        "2026-03-17T07:00:00Z",
+        "2026-03-17T09:00:00Z",
+    ]
+    assert users[2] == {
+        "user_id": low,
+        "name": "Lou",
+        "email": "lou@example.com",
+        "event_count": 1,
+        "last_event": "2026-03-17T09:00:00Z",
+        "max_risk_level": "low",
+    }
+    info = {"count": 3, "page": 1, "per_page": 100, "total_count": 3, "total_pages": 1}
+    assert envelope["result_info"] == info
+
+
+def test_the_summary_is_paged(ready: Service) -> None:
+    """Contract 19: page and per_page; every user on exactly one page; behind the last there is nothing."""
+    everyone = {find(ready, f"u{n}", "high_dlp", f"2026-03-17T08:00:0{n}Z") for n in range(5)}
+    pages = [ready.call("GET", f"/summary?page={page}&per_page=2")[1] for page in (1, 2, 3, 4)]
+    assert [page["result_info"]["count"] for page in pages] == [2, 2, 1, 0]
+    assert all(page["result_info"]["total_count"] == 5 for page in pages)
+    assert all(page["result_info"]["total_pages"] == 3 for page in pages)
+    shown = [row["user_id"] for page in pages for row in page["result"]["users"]]
+    assert len(shown) == 5
+    assert set(shown) == everyone
+
+
+@pytest.mark.parametrize(
+    "number", ["0", "-1", "1.5", "x", "%00", "%FF", "1000001", "9" * 5_000, "%D9%A1", "%2B1", "1e1"]
+)
+def test_a_page_that_is_no_number_in_bounds_is_refused(service: Service, number: str) -> None:
+    """Contract 3: 400, one error for each of the two."""
+    status, envelope = service.call("GET", f"/summary?page={number}&per_page={number}")
+    assert status == 400
+    assert [error["code"] for error in envelope["errors"]] == [1103, 1103]
+    assert "per_page must be a whole number from 1 to 1,000" in envelope["errors"][1]["message"]
+    assert service.call("GET", "/summary?page=&sort=anything")[0] == 200
+
+
+def test_a_user_is_shown_with_what_was_found(ready: Service) -> None:
+    """Contract 20: exactly the documented members; event_details only where the finding had some."""
+    details = {"hits": 17, "profile": {"name": "Payment cards"}}
+    find(ready, "kai", "high_dlp", "2026-03-17T08:00:00Z", id="dlp-1", details=details)
+    kai = find(ready, "kai", "suspicious_domain", "2026-03-17T09:00:00Z", id="web-1")
+    assert ready.result("GET", f"/{kai}") == {
+        "name": "Kai",
+        "email": "kai@example.com",
+        "events": [
+            {
+                "id": "web-1",
+                "name": "Suspicious security domain visited",
+                "risk_level": "low",
+                "timestamp": "2026-03-17T09:00:00Z",
+            },
+            {
+                "id": "dlp-1",
+                "name": "High number of DLP policies triggered",
+                "risk_level": "high",
+                "timestamp": "2026-03-17T08:00:00Z",
+                "event_details": details,
+            },
+        ],
+        "last_reset_time": None,
+        "risk_level": "high",
+    }
+    assert ready.result("GET", f"/{kai.upper()}")["name"] == "Kai"
+
+
+def test_a_user_without_a_name_has_an_empty_one(ready: Service) -> None:
+    """Contract 20: clients expect a string."""
+    finding = {"behavior": "high_dlp", "user": {"email": "x@example.com"}}
+    (change,) = ready.result("POST", "/findings", finding)["changes"]
+    assert ready.result("GET", f"/{change['user_id']}")["name"] == ""
+
+
+def test_a_reset_clears_the_user(ready: Service) -> None:
+    """Contract 21: 200 with {}, also without a body; the user leaves the summary and shows the time of the reset."""
+    kai = find(ready, "kai", "high_dlp", "2026-03-17T08:00:00Z")
+    assert ready.result("POST", f"/{kai}/reset") == {}
+    assert ready.result("GET", "/summary")["users"] == []
+    shown = ready.result("GET", f"/{kai}")
+    assert set(shown) == {"name", "email", "events", "last_reset_time"}
+    assert shown["events"] == []
+    assert shown["last_reset_time"].endswith("Z")
+    assert find(ready, "kai", "suspicious_domain", "2026-03-17T07:00:00Z") == kai
+    assert ready.result("GET", f"/{kai}")["risk_level"] == "low"
+
+
+def test_unknown_users_have_one_answer(service: Service) -> None:
+    """Contract 9 for users: unknown, no UUID, another form of a UUID."""
+    unknown = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
+    forms = (unknown, "nobody", unknown.replace("-", ""), f"%7B{unknown}%7D", f"urn:uuid:{unknown}", "%00")
+    answers = [service.call("GET", f"/{form}") for form in forms]
+    answers += [service.call("POST", f"/{form}/reset") for form in forms]
+    assert all(answer == answers[0] for answer in answers)
+    assert answers[0][0] == 404
+
+
+def test_people_are_shown_to_pii_readers_only(service: Service) -> None:
+    """Contract 16."""
+    readers = {scope: service.new_token(service.account_id, scope) for scope in Scope}
+    for path in ("/summary", "/182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"):
+        answers = {
+            scope: service.call("GET", path, Authorization=f"Bearer {token}")[0] for scope, token in readers.items()
+        }
+        allowed = answers.pop(Scope.PII_READ)
+        assert allowed in (200, 404)
+        assert set(answers.values()) == {403}

@@ -1,0 +1,117 @@
+"""The summary and a user's profile: the same on both engines."""
+
+import asyncio
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+from riskrelay.actions.record_findings import record_findings
+from riskrelay.actions.reset_user import reset_user
+from riskrelay.credentials import COMMAND_LINE
+from riskrelay.ports import Store, Transaction
+from riskrelay.risk.assessment import Standing, with_events
+from riskrelay.risk.findings import UserId, UserRef
+from riskrelay.risk.levels import RiskLevel
+from support.outside import NOON, outside_of
+from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
+
+MANY = 100_000
+MOST_SECONDS = 0.3  # specified
+
+
+async def summary(store: Store, offset: int = 0, limit: int = 100) -> tuple[list[Standing], int]:
+    return await store.read(ACCOUNT, lambda tx: tx.users.summary(offset, limit))
+
+
+async def test_the_summary_is_sorted_by_level_then_by_the_last_event(store: Store) -> None:
+    """Contract 19: both descending; counts and times are those since the reset; other accounts are not in it."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    await account_with_integration(outside, OTHER)
+    await record(outside, finding("stranger@example.com"), account_id=OTHER)
+    plan = [
+        ("low", "suspicious_domain", 9),
+        ("old", "high_dlp", 1),
+        ("new", "high_dlp", 2),
+        ("medium", "imp_travel", 5),
+    ]
+    for name, behavior, minutes in plan:
+        occurred = NOON + timedelta(minutes=minutes)
+        await record(outside, replace(finding(f"{name}@example.com", behavior), occurred_at=occurred))
+    late = replace(finding("new@example.com"), occurred_at=NOON - timedelta(days=1))
+    await record(outside, late, late)
+    found, total = await summary(store)
+    assert [standing.email.partition("@")[0] for standing in found] == ["new", "old", "medium", "low"]
+    assert total == 4
+    assert (found[0].event_count, found[0].last_event_at) == (3, NOON + timedelta(minutes=2))
+    assert [len((await summary(store, offset, 3))[0]) for offset in (0, 3, 6)] == [3, 1, 0]
+
+
+async def test_a_reset_user_leaves_the_summary_and_comes_back_with_new_findings(store: Store) -> None:
+    """Contract 21, 22: even when everything happens in the same microsecond."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    await record(outside, finding(finding_id="before"), finding(finding_id="too"))
+    ((standing,), _) = await summary(store)
+    await reset_user(outside, ACCOUNT, COMMAND_LINE, standing.user_id)
+    assert await summary(store) == ([], 0)
+    profile = await store.read(ACCOUNT, lambda tx: tx.users.profile(standing.user_id, 10))
+    assert profile is not None
+    assert profile.findings == []
+    assert (profile.standing.level, profile.standing.last_reset_at) == (None, NOON)
+    await record(outside, finding(finding_id="after"))
+    ((again,), _) = await summary(store)
+    assert (again.event_count, again.level) == (1, RiskLevel.LOW)
+    profile = await store.read(ACCOUNT, lambda tx: tx.users.profile(standing.user_id, 10))
+    assert profile is not None
+    assert [row.finding_id for row in profile.findings] == ["after"]
+
+
+async def test_a_profile_has_the_latest_findings_first(store: Store) -> None:
+    """By when they were seen, not by when they came; no more than asked for; of nobody: None."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    times = [3, 1, 2]
+    batch = [replace(finding(finding_id=f"at-{n}"), occurred_at=NOON + timedelta(minutes=n)) for n in times]
+    await record_findings(outside, ACCOUNT, batch)
+    ((standing,), _) = await summary(store)
+    profile = await store.read(ACCOUNT, lambda tx: tx.users.profile(standing.user_id, 2))
+    assert profile is not None
+    assert [row.finding_id for row in profile.findings] == ["at-3", "at-2"]
+    assert profile.standing.event_count == 3
+    assert await store.read(ACCOUNT, lambda tx: tx.users.profile(UserId("nobody"), 2)) is None
+    assert await store.read(OTHER, lambda tx: tx.users.profile(standing.user_id, 2)) is None
+
+
+async def test_findings_of_one_user_at_the_same_time_are_all_counted(store: Store) -> None:
+    """Whoever comes second counts on from the first."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    await asyncio.gather(*(record(outside, finding(finding_id=f"f{n}")) for n in range(20)))
+    ((standing,), _) = await summary(store)
+    assert standing.event_count == 20
+
+
+async def test_the_summary_of_a_hundred_thousand_users_is_quick(store: Store) -> None:
+    """Below 300 ms, the first page and the last."""
+    await account_with_integration(outside_of(store))
+    ids = (f"{n:032x}" for n in range(MANY))
+    references = [UserRef(f"user-{n}@example.com") for n in range(MANY)]
+
+    def fill(tx: Transaction) -> None:
+        standings = tx.users.ensure(references, lambda: next(ids)).values()
+        tx.users.save(
+            [
+                with_events(replace(standing, level=RiskLevel(1 + n % 3)), [NOON + timedelta(seconds=n * 7919 % MANY)])
+                for n, standing in enumerate(standings)
+            ]
+        )
+
+    await store.write(ACCOUNT, fill)
+    for offset in (0, MANY - 100):
+        started = time.monotonic()
+        found, total = await summary(store, offset)
+        assert time.monotonic() - started < MOST_SECONDS
+        assert (len(found), total) == (100, MANY)
+        places = [(standing.level, standing.last_event_at) for standing in found]
+        assert places == sorted(places, reverse=True)
