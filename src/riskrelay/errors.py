@@ -46,6 +46,15 @@ class Fault:
     message: str
 
 
+def pointer(parts: Sequence[str | int]) -> str:
+    """An RFC 6901 pointer.
+
+    >>> pointer(["a/b", 0])
+    '/a~1b/0'
+    """
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
 class RiskrelayError(Exception):
     """The root: whoever catches this has caught every error that the domain raises on purpose."""
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from riskrelay.risk.assessment import LevelChange
-from riskrelay.ssf.events import OKTA_USER_RISK_CHANGE, Jti, SecurityEvent, okta_user_risk_change
-from riskrelay.ssf.streams import Stream
-from riskrelay.ssf.subjects import email_subject
+from riskrelay.ssf.events import Jti, SecurityEvent
+from riskrelay.ssf.level_changes import LEVEL_CHANGE_EVENTS
+from riskrelay.ssf.streams import Stream, takes
+from riskrelay.ssf.subjects import email_subject, subject_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +20,14 @@ class Signal:
 
 
 def for_changes(changes: Iterable[LevelChange], streams: Sequence[Stream], new_id: Callable[[], str]) -> list[Signal]:
-    """One security event per change and stream.
+    """One security event per change and stream that takes one of the event types that tell of it.
 
     Args:
         streams: those that take events now (of active integrations, enabled or paused).
         new_id: a fresh UUID at each call, for `jti` and `txn`.
 
-    Returns: in the order of *changes*, then of *streams*; all SETs of one change share a `txn`.
-    Rule: SSF 1.0 §4.1.8 txn; RFC 8417 §2.2 jti.
+    Returns: in the order of *changes*; all SETs of one change share a `txn`.
+    Rule: SSF 1.0 §4.1.9 txn; RFC 8417 §2.2 jti.
     """
     signals: list[Signal] = []
     if not streams:
@@ -34,8 +35,11 @@ def for_changes(changes: Iterable[LevelChange], streams: Sequence[Stream], new_i
     for change in changes:
         txn = new_id()
         subject = email_subject(change.email)
-        payload = okta_user_risk_change(change)
-        for stream in streams:
-            event = SecurityEvent(Jti(new_id()), txn, change.changed_at, OKTA_USER_RISK_CHANGE, payload, subject)
-            signals.append(Signal(stream, change.email.casefold(), event))
+        key = subject_key(subject)
+        for event_type, render in LEVEL_CHANGE_EVENTS.items():
+            taking = [stream for stream in streams if takes(stream, event_type, subject)]
+            members = render(change) if taking else {}
+            for stream in taking:
+                event = SecurityEvent(Jti(new_id()), txn, change.changed_at, event_type, members, subject)
+                signals.append(Signal(stream, key, event))
     return signals

@@ -1,11 +1,13 @@
 """A stream: what carries an integration's security events to its receiver."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NewType
+from typing import Any, NewType
 from zlib import crc32
 
 from riskrelay.integrations import Integration
+from riskrelay.ssf.event_types import OKTA_USER_RISK_CHANGE
 
 StreamId = NewType("StreamId", str)
 
@@ -52,3 +54,11 @@ class Stream:
     def lane_of(self, subject_key: str) -> int:
         """The lane that carries *subject_key*: always the same, so that order per subject holds."""
         return crc32(subject_key.encode()) % self.lanes
+
+
+def takes(stream: Stream, event_type: str, subject: Mapping[str, Any]) -> bool:
+    """Whether *stream* carries events of *event_type* about *subject*.
+
+    Rule: the stream that every Okta integration has carries Okta's own event type only (docs/choices.md).
+    """
+    return event_type == OKTA_USER_RISK_CHANGE

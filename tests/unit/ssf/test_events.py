@@ -14,7 +14,9 @@ from riskrelay.risk.assessment import Cause, LevelChange
 from riskrelay.risk.behaviors import BehaviorId
 from riskrelay.risk.findings import UserId
 from riskrelay.risk.levels import RiskLevel
-from riskrelay.ssf.events import OKTA_USER_RISK_CHANGE, okta_user_risk_change
+from riskrelay.ssf.event_rules import event_faults
+from riskrelay.ssf.event_types import CAEP_RISK_LEVEL_CHANGE, EVENT_TYPES, OKTA_USER_RISK_CHANGE
+from riskrelay.ssf.level_changes import caep_risk_level_change, okta_user_risk_change
 from riskrelay.ssf.sets import complete_claims, fixed_claims
 from riskrelay.ssf.streams import Stream, StreamId, StreamStatus
 from support.outside import NOON, CountingIds
@@ -52,7 +54,23 @@ def test_every_change_is_an_event_that_okta_documents(
     read = OktaUserRiskChangeEvent.from_dict(event)
     assert read is not None
     assert read.to_dict() == event
+    assert event_faults(EVENT_TYPES[OKTA_USER_RISK_CHANGE], event) == []
     assert event["previous_level"] == ("none" if previous is None else previous.word)
+
+
+@pytest.mark.parametrize("previous", LEVELS)
+@pytest.mark.parametrize("current", LEVELS)
+@pytest.mark.parametrize("cause", list(Cause))
+def test_every_change_is_a_risk_level_change_of_caep(
+    previous: RiskLevel | None, current: RiskLevel | None, cause: Cause
+) -> None:
+    """Valid by the table; no level counts as LOW; there is a risk_reason exactly when a behavior is one."""
+    event = caep_risk_level_change(change(previous, current, cause))
+    assert event_faults(EVENT_TYPES[CAEP_RISK_LEVEL_CHANGE], event) == []
+    assert event["previous_level"] == ("LOW" if previous is None else previous.name)
+    assert event["principal"] == "USER"
+    assert event.get("risk_reason") == (None if current is None else "High number of DLP policies triggered")
+    assert event["initiating_entity"] == cause.value
 
 
 def test_one_event_per_change_and_stream_with_one_txn_per_change() -> None:

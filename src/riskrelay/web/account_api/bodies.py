@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
-from riskrelay.errors import BodyTooLarge, Fault, FaultKind, Invalid, UnsupportedMediaType
+from riskrelay.errors import BodyTooLarge, Fault, FaultKind, Invalid, UnsupportedMediaType, pointer
 from riskrelay.risk.behaviors import BEHAVIORS
 
 MAX_OBJECT_BYTES = 1024 * 1024  # 1 MiB
@@ -97,15 +97,6 @@ def faults_of(error: ValidationError, prefix: Sequence[str | int] = ()) -> list[
     """What pydantic found, in our words."""
     found = error.errors(include_url=False, include_input=False)
     return [_fault(dict(item), prefix) for item in found]
-
-
-def pointer(parts: Sequence[str | int]) -> str:
-    """An RFC 6901 pointer.
-
-    >>> pointer(["a/b", 0])
-    '/a~1b/0'
-    """
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def _fault(item: dict[str, Any], prefix: Sequence[str | int]) -> Fault:

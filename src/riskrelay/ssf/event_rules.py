@@ -1,0 +1,68 @@
+"""Holding an event to its row of the table of event types."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from riskrelay.errors import Fault, FaultKind, pointer
+from riskrelay.ssf.event_fields import value_faults
+from riskrelay.ssf.event_types import EventType
+from riskrelay.ssf.subjects import Part, subject_faults, subject_key
+
+
+def event_faults(row: EventType, event: Any, at: tuple[Part, ...] = ()) -> list[Fault]:
+    """Everything that is wrong with an event of the type *row*.
+
+    Args:
+        event: any JSON value; an event whose receivers read the subject in it has it there (`with_subject`).
+        at: where it stands in the request, for the pointers.
+
+    Returns: one fault per mistake; empty when the event is valid. A member that the type does not define must have a
+        name that can collide with none, a URI: so a misspelt name is found, and extensions stay possible.
+    Rule: the section that the row names; SSF 1.0 §4.2.3 (additional members may be sent); RFC 7519 §4.2 (their names).
+    """
+    if not isinstance(event, dict):
+        return [Fault(FaultKind.WRONG_TYPE, pointer(at), "must be an object: the members of the event")]
+    faults: list[Fault] = []
+    for field in row.fields:
+        if field.name in event:
+            faults += value_faults(field, event[field.name], (*at, field.name))
+        elif field.required:
+            source = field.rule or row.source
+            message = f"{row.name} requires this member ({source}): {field.meaning}"
+            faults.append(Fault(FaultKind.REQUIRED, pointer((*at, field.name)), message))
+    if row.one_of and not any(name in event for name in row.one_of):
+        message = f"{row.name} requires one of {', '.join(row.one_of)} ({row.source})"
+        faults.append(Fault(FaultKind.REQUIRED, pointer((*at, row.one_of[0])), message))
+    known = {field.name for field in row.fields}
+    for name in event:
+        if name not in known and ":" not in name:
+            has = ", ".join(field.name for field in row.fields) or "none"
+            message = f"{row.name} has no such member; it has: {has}. A member of your own needs a URI as its name"
+            faults.append(Fault(FaultKind.WRONG_VALUE, pointer((*at, name)), message))
+    return faults
+
+
+def event_subject_faults(row: EventType, subject: Any, at: tuple[Part, ...] = ()) -> list[Fault]:
+    """Everything that is wrong with the subject of an event of the type *row*.
+
+    Returns: one fault per mistake; empty when it is a valid subject that such an event can have.
+    """
+    faults = subject_faults(subject, at)
+    if not faults and row.subject_formats is not None and subject["format"] not in row.subject_formats:
+        message = f"the subject of {row.name} must be of format {' or '.join(row.subject_formats)} ({row.source})"
+        faults.append(Fault(FaultKind.WRONG_VALUE, pointer((*at, "format")), message))
+    return faults
+
+
+def with_subject(row: EventType, event: Mapping[str, Any], subject: Mapping[str, Any]) -> dict[str, Any]:
+    """*event* as it is sent: with the subject in it where the receivers of its type read it there.
+
+    Rule: SSF 1.0 §3.1.1 (types that have a `subject` keep it, besides `sub_id`); Okta API, SecurityEventSubject.
+    """
+    return {"subject": {"user": subject}, **event} if row.subject_in_event else dict(event)
+
+
+def names_subject(row: EventType, event: Mapping[str, Any], subject: Mapping[str, Any]) -> bool:
+    """Whether the subject that *event* names in itself is *subject*; True where it names none."""
+    named = event.get("subject") if row.subject_in_event else None
+    return named is None or subject_key(named) == subject_key({"user": subject})
