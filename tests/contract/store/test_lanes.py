@@ -14,6 +14,7 @@ from riskrelay.integrations import Integration
 from riskrelay.ports import Outside, Store
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
+from riskrelay.ssf.subjects import email_subject, subject_key
 from support.outside import NOON, Wakes, outside_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 
@@ -30,6 +31,11 @@ async def update(outside: Outside, integration: Integration, *, active: bool | N
     """As an account does that changes nothing but *active*."""
     integration_id, tenant_url = integration.integration_id, integration.tenant_url
     await update_integration(outside, ACCOUNT, COMMAND_LINE, integration_id, tenant_url, None, active)
+
+
+def key(name: str) -> str:
+    """Of the user with that name at example.com."""
+    return subject_key(email_subject(f"{name}@example.com"))
 
 
 async def claim(store: Store, lease: timedelta = LEASE) -> list[LaneLease]:
@@ -85,7 +91,7 @@ async def test_events_are_numbered_in_order_without_gaps(
     (lease,) = await claim(store)
     work = await read(store, lease)
     assert [event.seq for event in work.fresh] == [1, 2, 3]
-    assert [event.subject_key for event in work.fresh] == ["a@example.com", "b@example.com", "c@example.com"]
+    assert [event.subject_key for event in work.fresh] == [key("a"), key("b"), key("c")]
     assert work.stream is not None
     assert work.stream.integration == integration
     assert isinstance(outside.wake, Wakes)
@@ -275,7 +281,7 @@ async def test_an_inactive_integration_gets_nothing_and_keeps_what_it_had(
         outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, True
     )
     (lease,) = await claim(store)
-    assert [event.subject_key for event in (await read(store, lease)).fresh] == ["a@example.com"]
+    assert [event.subject_key for event in (await read(store, lease)).fresh] == [key("a")]
 
 
 async def test_deleting_cancels_the_backlog_and_fences_the_worker(
