@@ -24,6 +24,7 @@ class Kind(StrEnum):
     TOKEN = "token"  # noqa: S105  a word, not a secret
     KEY = "key"
     INTEGRATION = "integration"
+    CREDENTIAL = "credential"
     BEHAVIOR = "behavior"
     USER = "user"
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from riskrelay.cli import findings, integrations, operating, stores
+from riskrelay.cli import findings, integrations, operating, receiver_credentials, stores
 from riskrelay.cli.demo import demo
 from riskrelay.cli.receiving import receive
 
@@ -20,6 +20,7 @@ app.command(epilog="Example: riskrelay receive --well-known http://127.0.0.1:870
     receive
 )
 app.add_typer(integrations.app, name="integration")
+app.add_typer(receiver_credentials.app, name="credential")
 app.add_typer(findings.app, name="finding")
 
 

@@ -8,6 +8,7 @@ import structlog
 
 def configure_logs() -> None:
     """Set logging up, once, when a process starts."""
+    logging.getLogger("oauthlib").setLevel(logging.WARNING)  # at debug it writes the tokens that it issues
     readable = sys.stderr.isatty()
     structlog.configure(
         processors=[

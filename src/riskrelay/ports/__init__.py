@@ -11,13 +11,14 @@ from riskrelay.ports.account import (
     Events,
     Findings,
     Integrations,
+    ReceiverCredentials,
     RecordedFinding,
     Streams,
     Transaction,
     UserProfile,
     Users,
 )
-from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Tokens
+from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, Tokens
 from riskrelay.ports.outside import Clock, Ids, Metrics, Outside, Pusher, Signer, Store, Wake
 
 __all__ = [
@@ -36,6 +37,8 @@ __all__ = [
     "Metrics",
     "Outside",
     "Pusher",
+    "ReceiverCredentials",
+    "Receivers",
     "RecordedFinding",
     "Signer",
     "Store",

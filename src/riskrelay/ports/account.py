@@ -14,6 +14,7 @@ from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.risk.findings import FindingId, UserId, UserRef
 from riskrelay.risk.levels import RiskLevel
 from riskrelay.signals import Signal
+from riskrelay.ssf.access import AccessToken, CredentialId, ReceiverCredential
 from riskrelay.ssf.streams import Stream, StreamId, StreamStatus
 
 AuditPlace = tuple[datetime, str]
@@ -95,6 +96,31 @@ class Streams(Protocol):
 
     def cancel_backlog(self, integration_id: IntegrationId) -> int:
         """Mark everything undelivered of one integration as cancelled; how many events that were."""
+
+
+class ReceiverCredentials(Protocol):
+    """What the receivers of the account's integrations authenticate with."""
+
+    def add(self, credential: ReceiverCredential) -> None:
+        """Store a new one."""
+
+    def all(self, integration_id: IntegrationId) -> list[ReceiverCredential]:
+        """Those of one integration, oldest first."""
+
+    def get(self, integration_id: IntegrationId, credential_id: CredentialId) -> ReceiverCredential | None:
+        """One of them, locked in a writing transaction."""
+
+    def revoke(self, integration_id: IntegrationId, credential_id: CredentialId) -> bool:
+        """Forget one and its access tokens.
+
+        Returns: False when there was none.
+        """
+
+    def add_access_token(self, token: AccessToken) -> None:
+        """Store an access token's hash."""
+
+    def forget_access_tokens(self, client: ReceiverCredential, now: datetime, keep: int) -> None:
+        """Forget the client's access tokens that have expired, and of the living ones all but the *keep* youngest."""
 
 
 class Users(Protocol):
@@ -183,6 +209,7 @@ class Transaction(Protocol):
 
     integrations: Integrations
     streams: Streams
+    receiver_credentials: ReceiverCredentials
     users: Users
     findings: Findings
     behaviors: Behaviors

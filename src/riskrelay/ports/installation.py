@@ -10,6 +10,7 @@ from riskrelay.delivery.lanes import LaneLease, LaneWork, Settlement
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.keys import SealedKey
 from riskrelay.ports.account import Audit
+from riskrelay.ssf.access import CredentialId, ReceiverCredential, ReceiverToken
 from riskrelay.ssf.outcomes import Outcome
 from riskrelay.ssf.streams import StreamStatus
 
@@ -62,6 +63,16 @@ class Keys(Protocol):
         """Every key, newest first: the first one signs."""
 
 
+class Receivers(Protocol):
+    """Who may call in as a receiver, found by what a request shows; nothing of a deleted integration is found."""
+
+    def client(self, integration_id: IntegrationId, client_id: CredentialId) -> ReceiverCredential | None:
+        """The OAuth client of that integration with that id."""
+
+    def by_token(self, integration_id: IntegrationId, token_hash: bytes) -> ReceiverToken | None:
+        """The static token or the access token of that integration with that hash."""
+
+
 class Lanes(Protocol):
     """Claiming lanes and writing down what became of a batch. The lease clock is the database's."""
 
@@ -109,6 +120,7 @@ class Installation(Protocol):
     accounts: Accounts
     tokens: Tokens
     keys: Keys
+    receivers: Receivers
     lanes: Lanes
 
     def audit_of(self, owner: AccountId | None) -> Audit:

@@ -5,6 +5,7 @@ from typing import Any
 from riskrelay.integrations import Integration
 
 SPEC_VERSION = "1_0"
+OAUTH = "urn:ietf:rfc:6749"
 DELIVERY_PUSH = "urn:ietf:rfc:8935"
 
 
@@ -19,5 +20,6 @@ def transmitter_metadata(integration: Integration) -> dict[str, Any]:
         "issuer": integration.issuer,
         "jwks_uri": f"{integration.public_origin}/jwks.json",
         "delivery_methods_supported": [DELIVERY_PUSH],
+        "authorization_schemes": [{"spec_urn": OAUTH}],
         "default_subjects": "ALL",
     }

@@ -16,12 +16,13 @@ from sqlalchemy import (
 from riskrelay.delivery.attempts import DeliveryState, Ledger
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.keys import Algorithm, SealedKey
-from riskrelay.ports import Accounts, Audit, Keys, Lanes, Tokens
+from riskrelay.ports import Accounts, Audit, Keys, Lanes, Receivers, Tokens
 from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.credentials import AccountRows, TokenRows
 from riskrelay.storage.events import EVENT_KEY
 from riskrelay.storage.integrations import find_integration
 from riskrelay.storage.lanes import LaneRows
+from riskrelay.storage.receivers import ReceiverRows
 from riskrelay.storage.tables import database_now, events, held_events, lanes, signing_keys
 
 
@@ -58,6 +59,7 @@ class InstallationTransaction:
         self.accounts: Accounts = AccountRows(connection)
         self.tokens: Tokens = TokenRows(connection)
         self.keys: Keys = KeyRows(connection)
+        self.receivers: Receivers = ReceiverRows(connection)
         self.lanes: Lanes = LaneRows(connection)
 
     def audit_of(self, owner: AccountId | None) -> Audit:

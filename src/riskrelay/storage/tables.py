@@ -165,6 +165,37 @@ Index(
     postgresql_where=integrations.c.deleted_at.is_(None),
 )
 
+receiver_credentials = Table(
+    "receiver_credentials",
+    metadata,
+    _account(),
+    Column("integration_id", String(36), primary_key=True),
+    Column("credential_id", String(36), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("secret_hash", LargeBinary(32), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment),
+    ForeignKeyConstraint(["account_id", "integration_id"], ["integrations.account_id", "integrations.integration_id"]),
+)
+
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    _account(),
+    Column("integration_id", String(36), primary_key=True),
+    Column("token_hash", LargeBinary(32), primary_key=True),
+    Column("credential_id", String(36), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("expires_at", Moment, nullable=False),
+    ForeignKeyConstraint(
+        ["account_id", "integration_id", "credential_id"],
+        [f"receiver_credentials.{name}" for name in ("account_id", "integration_id", "credential_id")],
+    ),
+    Index("access_tokens_credential_index", "account_id", "integration_id", "credential_id", "expires_at"),
+)
+
 streams = Table(
     "streams",
     metadata,

@@ -3,10 +3,11 @@
 from sqlalchemy import Connection
 
 from riskrelay.integrations import AccountId
-from riskrelay.ports import Audit, Behaviors, Events, Findings, Integrations, Streams, Users
+from riskrelay.ports import Audit, Behaviors, Events, Findings, Integrations, ReceiverCredentials, Streams, Users
 from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.events import EventRows
 from riskrelay.storage.integrations import IntegrationRows, StreamRows
+from riskrelay.storage.receivers import ReceiverCredentialRows
 from riskrelay.storage.risk import BehaviorRows, FindingRows, UserRows
 
 
@@ -20,6 +21,7 @@ class AccountTransaction:
     def __init__(self, connection: Connection, account_id: AccountId, *, locking: bool) -> None:
         self.integrations: Integrations = IntegrationRows(connection, account_id, locking=locking)
         self.streams: Streams = StreamRows(connection, account_id)
+        self.receiver_credentials: ReceiverCredentials = ReceiverCredentialRows(connection, account_id, locking=locking)
         self.users: Users = UserRows(connection, account_id)
         self.findings: Findings = FindingRows(connection, account_id)
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)

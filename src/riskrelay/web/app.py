@@ -18,9 +18,12 @@ from riskrelay.web.account_api.behaviors import BehaviorRoutes
 from riskrelay.web.account_api.deliveries import DeliveryRoutes
 from riskrelay.web.account_api.findings import FindingRoutes
 from riskrelay.web.account_api.integrations import IntegrationRoutes
+from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRoutes
 from riskrelay.web.account_api.users import UserRoutes
 from riskrelay.web.health import HealthRoutes
+from riskrelay.web.transmitter import refusals
 from riskrelay.web.transmitter.metadata import TransmitterRoutes
+from riskrelay.web.transmitter.tokens import TokenRoutes
 
 _log = structlog.get_logger()
 
@@ -43,24 +46,36 @@ def create_app(outside: Outside, public_origin: str, lifespan: Lifespan) -> Star
         for prefix in ACCOUNT_PREFIXES
         for method, path, handler in account_routes
     ]
+    routes += [Route(path, handler, methods=[method]) for method, path, handler in _receiver_routes(outside)]
     routes += [Route(path, handler) for path, handler in _open_routes(outside)]
 
     async def refused(request: Request, error: Exception) -> Response:
+        if _of_receivers(request):
+            return refusals.answer(error)
         assert isinstance(error, RiskrelayError)  # noqa: S101  registered for nothing else
         return envelope.failure(error, public_origin)
 
     async def not_routed(request: Request, error: Exception) -> Response:
+        if _of_receivers(request):
+            return refusals.answer(error)
         assert isinstance(error, HTTPException)  # noqa: S101  registered for nothing else
         return envelope.failure_of(problems.problem_for_status(error.status_code), public_origin, error.headers)
 
     async def failed(request: Request, error: Exception) -> Response:
         _log.error("request_failed", method=request.method, route=_route_of(request), exc_info=error)
+        if _of_receivers(request):
+            return refusals.answer(error)
         return envelope.failure_of(problems.problem_for_status(500), public_origin)
 
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        exception_handlers={RiskrelayError: refused, HTTPException: not_routed, Exception: failed},
+        exception_handlers={
+            RiskrelayError: refused,
+            refusals.BearerRefusal: refused,
+            HTTPException: not_routed,
+            Exception: failed,
+        },
     )
     app.router.redirect_slashes = False  # a slash at the end must not redirect a POST
     return app
@@ -69,6 +84,7 @@ def create_app(outside: Outside, public_origin: str, lifespan: Lifespan) -> Star
 def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str, Handler]]:
     integrations = IntegrationRoutes(outside, public_origin)
     deliveries = DeliveryRoutes(outside)
+    credentials = ReceiverCredentialRoutes(outside)
     findings = FindingRoutes(outside)
     behaviors = BehaviorRoutes(outside)
     users = UserRoutes(outside)
@@ -80,6 +96,9 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
         ("PUT", "/integrations/{integration_id}", integrations.update),
         ("DELETE", "/integrations/{integration_id}", integrations.delete),
         ("GET", "/integrations/{integration_id}/deliveries", deliveries.list_page),
+        ("POST", "/integrations/{integration_id}/credentials", credentials.create),
+        ("GET", "/integrations/{integration_id}/credentials", credentials.list_all),
+        ("DELETE", "/integrations/{integration_id}/credentials/{credential_id}", credentials.revoke),
         ("POST", "/findings", findings.record),
         ("GET", "/behaviors", behaviors.list_all),
         ("PUT", "/behaviors", behaviors.update),
@@ -87,6 +106,12 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
         ("GET", "/{user_id}", users.get),  # after every static word, so that these win
         ("POST", "/{user_id}/reset", users.reset),
     ]
+
+
+def _receiver_routes(outside: Outside) -> list[tuple[str, str, Handler]]:
+    """What receivers call with credentials of their own; errors have the specifications' forms."""
+    tokens = TokenRoutes(outside)
+    return [("POST", "/ssf/{integration_id}/token", tokens.token)]
 
 
 def _open_routes(outside: Outside) -> list[tuple[str, Handler]]:
@@ -97,6 +122,9 @@ def _open_routes(outside: Outside) -> list[tuple[str, Handler]]:
         ("/.well-known/ssf-configuration/{integration_id}/", transmitter.metadata),
         ("/.well-known/sse-configuration/{integration_id}", transmitter.metadata),
         ("/.well-known/sse-configuration/{integration_id}/", transmitter.metadata),
+        ("/.well-known/oauth-authorization-server/{integration_id}", transmitter.authorization_server),
+        ("/.well-known/oauth-protected-resource/{integration_id}", transmitter.protected_resource),
+        ("/.well-known/oauth-protected-resource/ssf/{integration_id}/{endpoint:path}", transmitter.protected_resource),
         ("/jwks.json", transmitter.jwks),
         ("/healthz", health.live),
         ("/readyz", health.ready),
@@ -106,6 +134,10 @@ def _open_routes(outside: Outside) -> list[tuple[str, Handler]]:
         ("/docs/errors", documentation.error_index),
         ("/docs/errors/{code:int}", documentation.error_page),
     ]
+
+
+def _of_receivers(request: Request) -> bool:
+    return request.url.path.startswith("/ssf/")
 
 
 def _route_of(request: Request) -> str:

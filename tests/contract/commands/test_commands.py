@@ -31,6 +31,9 @@ COMMANDS = [
     ["integration", "get"],
     ["integration", "update"],
     ["integration", "delete"],
+    ["credential", "create"],
+    ["credential", "list"],
+    ["credential", "revoke"],
     ["finding", "send"],
     ["finding", "import"],
 ]

@@ -1,15 +1,23 @@
-"""The transmitter's metadata and keys. Rule: SSF 1.0 §7; RFC 7517 §5."""
+"""The transmitter's metadata and keys. Rule: SSF 1.0 §7; RFC 7517 §5; RFC 8414 §3; RFC 9728 §3."""
+
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.integrations import IntegrationId
+from riskrelay.errors import NotFound
+from riskrelay.integrations import Integration, IntegrationId
 from riskrelay.ports import Outside
 from riskrelay.ssf.metadata import transmitter_metadata
+from riskrelay.ssf.oauth import authorization_server_metadata, protected_resource_metadata
+from riskrelay.web.transmitter import refusals
+from riskrelay.web.transmitter.auth import quoted_path
 
 _CACHE_METADATA = {"Cache-Control": "public, max-age=300"}
 _CACHE_KEYS = {"Cache-Control": "public, max-age=3600"}  # receivers refresh on an unknown kid
+_PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
 
 
 class TransmitterRoutes:
@@ -20,14 +28,27 @@ class TransmitterRoutes:
 
     async def metadata(self, request: Request) -> Response:
         """The metadata of one integration's issuer, active or not; 404 when there is no such integration."""
+        return await self._of_integration(request, transmitter_metadata)
+
+    async def authorization_server(self, request: Request) -> Response:
+        """Where the integration's receiver gets access tokens."""
+        return await self._of_integration(request, authorization_server_metadata)
+
+    async def protected_resource(self, request: Request) -> Response:
+        """What a token for one of the integration's endpoints must be like; without an endpoint, for all of them."""
+        path = quoted_path(request).removeprefix(_PROTECTED_RESOURCE)
+        return await self._of_integration(
+            request, lambda found: protected_resource_metadata(found, found.public_origin + path)
+        )
+
+    async def _of_integration(self, request: Request, document: Callable[[Integration], dict[str, Any]]) -> Response:
         integration_id = IntegrationId(request.path_params["integration_id"])
         found = None
         if "\0" not in integration_id:  # PostgreSQL takes none
             found = await self._outside.store.read_installation(lambda tx: tx.integration(integration_id))
         if found is None:
-            return Response(b'{"error":"not_found"}', 404, media_type="application/json")
-        body = msgspec.json.encode(transmitter_metadata(found))
-        return Response(body, media_type="application/json", headers=_CACHE_METADATA)
+            return refusals.answer(NotFound())
+        return Response(msgspec.json.encode(document(found)), media_type="application/json", headers=_CACHE_METADATA)
 
     async def jwks(self, request: Request) -> Response:
         """The public keys that SETs verify against."""

@@ -1,0 +1,82 @@
+"""Issue a credential to the receiver of an integration."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor, hash_token
+from riskrelay.errors import NotFound
+from riskrelay.integrations import AccountId, Integration, IntegrationId
+from riskrelay.ports import Outside, Transaction
+from riskrelay.ssf.access import CredentialId, CredentialKind, ReceiverCredential, ReceiverScope
+
+_PREFIXES = {CredentialKind.OAUTH_CLIENT: "rrc_", CredentialKind.STATIC_TOKEN: "rrs_"}  # for secret scanners
+
+
+@dataclass(frozen=True, slots=True)
+class WantedCredential:
+    """What an operator asks for.
+
+    Attributes:
+        scopes: never empty.
+        expires_at: None: never.
+    """
+
+    kind: CredentialKind
+    name: str
+    scopes: Collection[ReceiverScope]
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuedCredential:
+    """What was issued.
+
+    Attributes:
+        secret: the client secret or the token; exists nowhere else and cannot be shown again.
+    """
+
+    integration: Integration
+    credential: ReceiverCredential
+    secret: str
+
+
+async def create_receiver_credential(
+    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, wanted: WantedCredential
+) -> IssuedCredential:
+    """Issue a credential that is good for one integration only, from this moment on.
+
+    Raises: NotFound: no such integration in this account.
+    """
+    secret = _PREFIXES[wanted.kind] + outside.ids.secret()
+    credential = ReceiverCredential(
+        account_id=account_id,
+        integration_id=integration_id,
+        credential_id=CredentialId(outside.ids.uuid()),
+        kind=wanted.kind,
+        name=wanted.name,
+        secret_hash=hash_token(secret),
+        scopes=frozenset(wanted.scopes),
+        created_at=outside.clock.now(),
+        expires_at=wanted.expires_at,
+    )
+
+    entry = AuditEntry(
+        outside.ids.uuid(),
+        credential.created_at,
+        actor,
+        Verb.CREATED,
+        Kind.CREDENTIAL,
+        credential.credential_id,
+    )
+
+    def store(tx: Transaction) -> Integration:
+        integration = tx.integrations.get(integration_id)
+        if integration is None:
+            raise NotFound
+        tx.receiver_credentials.add(credential)
+        tx.audit.record(entry)
+        return integration
+
+    return IssuedCredential(await outside.store.write(account_id, store), credential, secret)

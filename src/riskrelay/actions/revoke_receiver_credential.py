@@ -1,0 +1,33 @@
+"""Revoke a receiver's credential."""
+
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
+from riskrelay.errors import NotFound
+from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.ports import Outside, Transaction
+from riskrelay.ssf.access import CredentialId
+
+
+async def revoke_receiver_credential(
+    outside: Outside,
+    account_id: AccountId,
+    actor: Actor,
+    integration_id: IntegrationId,
+    credential_id: CredentialId,
+) -> None:
+    """Make a credential, and every access token it was exchanged for, unknown at once.
+
+    Raises: NotFound: the account has no such integration, or the integration no such credential.
+    """
+
+    now = outside.clock.now()
+    entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.REVOKED, Kind.CREDENTIAL, credential_id)
+
+    def store(tx: Transaction) -> None:
+        if tx.integrations.get(integration_id) is None:
+            raise NotFound
+        if not tx.receiver_credentials.revoke(integration_id, credential_id):
+            raise NotFound
+        tx.audit.record(entry)
+
+    await outside.store.write(account_id, store)

@@ -1,0 +1,83 @@
+"""Commands on the credentials of an integration's receiver, over the API."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.table import Table
+
+from riskrelay.cli.api import AccountOption, with_api
+from riskrelay.cli.output import JsonFlag, console, show
+from riskrelay.ssf.access import CredentialKind, ReceiverScope
+
+app = typer.Typer(help="Credentials: what an integration's receiver authenticates with.", no_args_is_help=True)
+
+IntegrationArgument = Annotated[str, typer.Argument(help="The integration's id.")]
+
+
+@app.command("create", epilog="Example: riskrelay credential create 6f0c… --kind oauth_client --name 'device manager'")
+def create(
+    integration_id: IntegrationArgument,
+    kind: Annotated[
+        CredentialKind, typer.Option(help="An OAuth client, or a token for receivers that do not speak OAuth.")
+    ] = CredentialKind.OAUTH_CLIENT,
+    name: Annotated[str, typer.Option(help="What it is for.")] = "",
+    scope: Annotated[list[ReceiverScope] | None, typer.Option(help="Several times; default all.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Valid for so many days; default for ever.")] = None,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Issue a credential; its secret is shown only now."""
+    body: dict[str, Any] = {"kind": kind.value, "name": name}
+    if scope:
+        body["scopes"] = [word.value for word in scope]
+    if days is not None:
+        body["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat()
+    result = asyncio.run(with_api(account, lambda api: api.call("POST", _path(integration_id), body)))
+    show(result, as_json, lambda: _details(result))
+
+
+@app.command("list", epilog="Example: riskrelay credential list 6f0c… --json")
+def list_all(
+    integration_id: IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False
+) -> None:
+    """List an integration's credentials: never the secrets."""
+    result = asyncio.run(with_api(account, lambda api: api.call("GET", _path(integration_id))))
+    show(result, as_json, lambda: _table(integration_id, result))
+
+
+@app.command("revoke", epilog="Example: riskrelay credential revoke 6f0c… 91d2…")
+def revoke(
+    integration_id: IntegrationArgument,
+    credential_id: Annotated[str, typer.Argument(help="The credential's id.")],
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a credential, and its access tokens, unknown at once."""
+    path = f"{_path(integration_id)}/{quote(credential_id, safe='')}"
+    result = asyncio.run(with_api(account, lambda api: api.call("DELETE", path)))
+    show(result, as_json, lambda: console.print(f"Credential {credential_id} is revoked."))
+
+
+def _path(integration_id: str) -> str:
+    return f"/integrations/{quote(integration_id, safe='')}/credentials"
+
+
+def _table(integration_id: str, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        console.print(f"None yet: riskrelay credential create {integration_id}")
+        return
+    columns = ("id", "kind", "name", "scopes", "created_at", "expires_at")
+    table = Table(*columns)
+    for row in rows:
+        shown = {**row, "scopes": " ".join(row["scopes"]), "expires_at": row["expires_at"] or "never"}
+        table.add_row(*(str(shown[column]) for column in columns))
+    console.print(table)
+
+
+def _details(row: dict[str, Any]) -> None:
+    for name, value in row.items():
+        shown = " ".join(value) if isinstance(value, list) else value
+        console.print(f"[bold]{name:<15}[/] {shown}", soft_wrap=True, highlight=False)

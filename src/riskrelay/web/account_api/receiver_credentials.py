@@ -1,0 +1,110 @@
+"""What an operator issues to the receiver of an integration: OAuth clients and static tokens."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.create_receiver_credential import (
+    IssuedCredential,
+    WantedCredential,
+    create_receiver_credential,
+)
+from riskrelay.actions.revoke_receiver_credential import revoke_receiver_credential
+from riskrelay.credentials import Scope
+from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.integrations import IntegrationId
+from riskrelay.ports import Outside, Transaction
+from riskrelay.ssf.access import (
+    ALL_RECEIVER_SCOPES,
+    CredentialId,
+    CredentialKind,
+    ReceiverCredential,
+    ReceiverScope,
+    is_current,
+)
+from riskrelay.ssf.oauth import token_endpoint
+from riskrelay.web.account_api.bodies import PlainText, read_object
+from riskrelay.web.account_api.envelope import success
+from riskrelay.web.auth import caller_of
+
+
+class CreateBody(BaseModel):
+    """What create takes; other members are ignored."""
+
+    kind: CredentialKind
+    name: Annotated[PlainText, Field(max_length=255)] = ""
+    scopes: Annotated[list[ReceiverScope], Field(min_length=1)] | None = None
+    expires_at: AwareDatetime | None = None
+
+
+def rendered(credential: ReceiverCredential) -> dict[str, Any]:
+    """A credential on the wire, without its secret."""
+    shown = {
+        "id": credential.credential_id,
+        "kind": credential.kind.value,
+        "name": credential.name,
+        "scopes": sorted(credential.scopes),
+        "created_at": _moment(credential.created_at),
+        "expires_at": None if credential.expires_at is None else _moment(credential.expires_at),
+    }
+    if credential.kind is CredentialKind.OAUTH_CLIENT:
+        shown["client_id"] = credential.credential_id
+    return shown
+
+
+def _moment(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _with_secret(issued: IssuedCredential) -> dict[str, Any]:
+    if issued.credential.kind is CredentialKind.STATIC_TOKEN:
+        return {**rendered(issued.credential), "token": issued.secret}
+    endpoint = token_endpoint(issued.integration)
+    return {**rendered(issued.credential), "client_secret": issued.secret, "token_endpoint": endpoint}
+
+
+class ReceiverCredentialRoutes:
+    """The handlers of an integration's credentials."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    async def create(self, request: Request) -> Response:
+        """The new credential; its secret is in this answer and in no other."""
+        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        body = await read_object(request, CreateBody)
+        if not is_current(body.expires_at, self._outside.clock.now()):
+            raise Invalid([Fault(FaultKind.WRONG_VALUE, "/expires_at", "must be in the future, or absent for never")])
+        wanted = WantedCredential(body.kind, body.name, body.scopes or ALL_RECEIVER_SCOPES, body.expires_at)
+        issued = await create_receiver_credential(
+            self._outside, caller.account_id, caller.actor, _integration_id(request), wanted
+        )
+        return success(_with_secret(issued))
+
+    async def list_all(self, request: Request) -> Response:
+        """The integration's credentials, oldest first, never a secret."""
+        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        integration_id = _integration_id(request)
+
+        def read(tx: Transaction) -> list[ReceiverCredential]:
+            if tx.integrations.get(integration_id) is None:
+                raise NotFound
+            return tx.receiver_credentials.all(integration_id)
+
+        return success([rendered(credential) for credential in await self._outside.store.read(caller.account_id, read)])
+
+    async def revoke(self, request: Request) -> Response:
+        """Unknown from now on, and its access tokens with it."""
+        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        credential_id = CredentialId(request.path_params["credential_id"])
+        await revoke_receiver_credential(
+            self._outside, caller.account_id, caller.actor, _integration_id(request), credential_id
+        )
+        return success({})
+
+
+def _integration_id(request: Request) -> IntegrationId:
+    return IntegrationId(request.path_params["integration_id"])

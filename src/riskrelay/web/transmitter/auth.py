@@ -1,0 +1,84 @@
+"""Who calls as a receiver: the bearer token of a request's header, and of nothing else."""
+
+from urllib.parse import quote
+
+from starlette.requests import Request
+
+from riskrelay.actions.authenticate_receiver import authenticate_receiver
+from riskrelay.errors import Forbidden, UnknownToken
+from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.ports import Outside
+from riskrelay.ssf.access import Receiver, ReceiverScope
+from riskrelay.web.transmitter.refusals import BearerRefusal
+
+_MAX_TOKEN_CHARACTERS = 512
+_NOTHING_SENT = "send the header Authorization: Bearer TOKEN; get a token at the token endpoint, or ask the operator"
+_MALFORMED = "send exactly one header Authorization: Bearer TOKEN; a token has no spaces and at most 512 characters"
+_IN_QUERY = "send the token in the header Authorization: Bearer TOKEN, never as access_token in the query"
+_UNKNOWN = (
+    "this token is unknown here, expired or revoked: get a new one at the token endpoint of this integration, "
+    "or ask the operator"
+)
+_NO_SCOPE = "this token does not allow this; get one with the scope that the challenge names"
+
+
+async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) -> Receiver:
+    """The receiver of the path's integration, once it has shown a token that covers *scope*.
+
+    Raises: BearerRefusal: 400, 401 or 403 with its challenge; Unavailable.
+    Rule: RFC 6750 §2.1, §3.1; RFC 9728 §5.1; IOP 1.0 §2.7.3 (header only, never the query).
+    """
+    integration_id = IntegrationId(request.path_params["integration_id"])
+    try:
+        token = _presented(request)
+        if "\0" in integration_id:  # PostgreSQL takes none, so nothing has such an id
+            raise UnknownToken
+        return await authenticate_receiver(outside, integration_id, token, scope)
+    except _Unusable as error:
+        status, code, description = (
+            (401, None, _NOTHING_SENT) if error.nothing else (400, "invalid_request", str(error))
+        )
+    except UnknownToken:
+        status, code, description = 401, "invalid_token", _UNKNOWN
+    except Forbidden:
+        status, code, description = 403, "insufficient_scope", _NO_SCOPE
+    attributes = await _attributes(request, outside, integration_id)
+    raise BearerRefusal(status, code, description, {"scope": scope.value, **attributes})
+
+
+class _Unusable(Exception):
+    """The request carries no token, or not in the one place where it may stand."""
+
+    def __init__(self, description: str = "", *, nothing: bool = False) -> None:
+        super().__init__(description)
+        self.nothing = nothing
+
+
+def _presented(request: Request) -> str:
+    if "access_token" in request.query_params:
+        raise _Unusable(_IN_QUERY)
+    headers = request.headers.getlist("authorization")
+    if len(headers) > 1:
+        raise _Unusable(_MALFORMED)
+    scheme, _, token = (headers[0] if headers else "").partition(" ")
+    if scheme.lower() != "bearer":  # also another scheme: RFC 6750 §3.1, an unsupported method is no error of the token
+        raise _Unusable(nothing=True)
+    token = token.strip(" ")
+    if not token or len(token) > _MAX_TOKEN_CHARACTERS or any(not "!" <= c <= "~" for c in token):
+        raise _Unusable(_MALFORMED)
+    return token
+
+
+async def _attributes(request: Request, outside: Outside, integration_id: IntegrationId) -> dict[str, str]:
+    """Where the metadata of the resource are. An unknown integration has none."""
+    found: Integration | None = None
+    if "\0" not in integration_id:
+        found = await outside.store.read_installation(lambda tx: tx.integration(integration_id))
+    if found is None:
+        return {}
+    return {"resource_metadata": f"{found.public_origin}/.well-known/oauth-protected-resource{quoted_path(request)}"}
+
+
+def quoted_path(request: Request) -> str:
+    """The path, percent-encoded: nothing in it can end a quoted string or a header."""
+    return quote(request.url.path, safe="/:")

@@ -1,0 +1,175 @@
+"""Credentials of receivers in the store, the same on both engines."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from riskrelay.actions.authenticate_receiver import authenticate_receiver
+from riskrelay.actions.create_receiver_credential import (
+    IssuedCredential,
+    WantedCredential,
+    create_receiver_credential,
+)
+from riskrelay.actions.delete_integration import delete_integration
+from riskrelay.actions.issue_access_token import MAX_ACCESS_TOKENS, issue_access_token
+from riskrelay.actions.revoke_receiver_credential import revoke_receiver_credential
+from riskrelay.credentials import COMMAND_LINE, hash_token
+from riskrelay.errors import Forbidden, NotFound, UnknownToken
+from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.ports import Outside, Store
+from riskrelay.ssf.access import (
+    ALL_RECEIVER_SCOPES,
+    AccessToken,
+    CredentialId,
+    CredentialKind,
+    ReceiverScope,
+)
+from support.outside import HandClock, outside_of
+from support.world import ACCOUNT, OTHER, account_with_integration
+
+READ, MANAGE = ReceiverScope.READ, ReceiverScope.MANAGE
+HOUR = timedelta(hours=1)
+
+
+async def issue(
+    outside: Outside,
+    integration: Integration,
+    kind: CredentialKind = CredentialKind.STATIC_TOKEN,
+    *scopes: ReceiverScope,
+    life: timedelta | None = None,
+) -> IssuedCredential:
+    """A credential for an integration."""
+    expires_at = None if life is None else outside.clock.now() + life
+    wanted = WantedCredential(kind, "test", scopes or ALL_RECEIVER_SCOPES, expires_at)
+    return await create_receiver_credential(
+        outside, integration.account_id, COMMAND_LINE, integration.integration_id, wanted
+    )
+
+
+def access_token(outside: Outside, client: IssuedCredential, text: str, life: timedelta = HOUR) -> AccessToken:
+    """An access token of an OAuth client."""
+    it = client.credential
+    expires_at = outside.clock.now() + life
+    return AccessToken(it.account_id, it.integration_id, it.credential_id, hash_token(text), it.scopes, expires_at)
+
+
+async def is_known(outside: Outside, integration: Integration, token: str) -> bool:
+    """Whether *token* is good there."""
+    try:
+        await authenticate_receiver(outside, integration.integration_id, token, READ)
+    except UnknownToken:
+        return False
+    return True
+
+
+async def test_a_token_is_good_for_its_own_integration_only(store: Store) -> None:
+    """Another integration, of the same account or of another, does not know it."""
+    outside = outside_of(store)
+    mine = await account_with_integration(outside)
+    sibling = await account_with_integration(outside, tenant_url="https://sibling.example.com")
+    foreign = await account_with_integration(outside, OTHER)
+    static = await issue(outside, mine)
+    client = await issue(outside, mine, CredentialKind.OAUTH_CLIENT)
+    await issue_access_token(outside, access_token(outside, client, "access"))
+    for token in (static.secret, "access"):
+        receiver = await authenticate_receiver(outside, mine.integration_id, token, MANAGE)
+        assert (receiver.account_id, receiver.integration_id) == (ACCOUNT, mine.integration_id)
+        assert not await is_known(outside, sibling, token)
+        assert not await is_known(outside, foreign, token)
+    for integration in (sibling, foreign):
+        found = await store.read_installation(
+            lambda tx, there=integration.integration_id: tx.receivers.client(there, client.credential.credential_id)  # type: ignore[misc]
+        )
+        assert found is None
+    assert not await is_known(outside, mine, client.secret)  # a client secret is no token
+    missing = IntegrationId("none")
+    wanted = WantedCredential(CredentialKind.STATIC_TOKEN, "", [READ], None)
+    with pytest.raises(NotFound):
+        await create_receiver_credential(outside, ACCOUNT, COMMAND_LINE, missing, wanted)
+    with pytest.raises(NotFound):
+        await revoke_receiver_credential(
+            outside, OTHER, COMMAND_LINE, mine.integration_id, static.credential.credential_id
+        )
+
+
+async def test_scopes_are_kept(store: Store) -> None:
+    """Who may only read may not manage; who manages may read."""
+    outside = outside_of(store)
+    integration = await account_with_integration(outside)
+    reader = await issue(outside, integration, CredentialKind.STATIC_TOKEN, READ)
+    manager = await issue(outside, integration, CredentialKind.STATIC_TOKEN, MANAGE)
+    there = integration.integration_id
+    assert (await authenticate_receiver(outside, there, reader.secret, READ)).scopes == {READ}
+    assert (await authenticate_receiver(outside, there, manager.secret, READ)).scopes == {MANAGE}
+    with pytest.raises(Forbidden):
+        await authenticate_receiver(outside, there, reader.secret, MANAGE)
+
+
+async def test_what_is_revoked_expired_or_deleted_is_unknown_at_once(store: Store) -> None:
+    """A static token, a client's access tokens, and everything of a deleted integration."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    integration = await account_with_integration(outside)
+    static = await issue(outside, integration)
+    short = await issue(outside, integration, life=timedelta(minutes=5))
+    client = await issue(outside, integration, CredentialKind.OAUTH_CLIENT)
+    await issue_access_token(outside, access_token(outside, client, "one"))
+    assert await is_known(outside, integration, short.secret)
+    clock.pass_time(timedelta(minutes=5))
+    assert not await is_known(outside, integration, short.secret)
+    assert await is_known(outside, integration, "one")
+    clock.pass_time(HOUR)
+    assert not await is_known(outside, integration, "one")
+    await issue_access_token(outside, access_token(outside, client, "two"))
+    assert await is_known(outside, integration, "two")
+    await revoke_receiver_credential(
+        outside, ACCOUNT, COMMAND_LINE, integration.integration_id, client.credential.credential_id
+    )
+    assert not await is_known(outside, integration, "two")
+    with pytest.raises(UnknownToken):
+        await issue_access_token(outside, access_token(outside, client, "three"))
+    with pytest.raises(NotFound):
+        await revoke_receiver_credential(
+            outside, ACCOUNT, COMMAND_LINE, integration.integration_id, CredentialId("none")
+        )
+    assert await is_known(outside, integration, static.secret)
+    await delete_integration(outside, ACCOUNT, COMMAND_LINE, integration.integration_id)
+    assert not await is_known(outside, integration, static.secret)
+
+
+async def test_a_revocation_and_an_exchange_at_once_leave_no_living_token(store: Store) -> None:
+    """Whoever comes first, nothing that a revoked client was given is good afterwards."""
+    outside = outside_of(store)
+    integration = await account_with_integration(outside)
+    for turn in range(10):
+        client = await issue(outside, integration, CredentialKind.OAUTH_CLIENT)
+        tokens = [access_token(outside, client, f"{turn}-{n}") for n in range(4)]
+        there = integration.integration_id
+        await asyncio.gather(
+            *(issue_access_token(outside, token) for token in tokens),
+            revoke_receiver_credential(outside, ACCOUNT, COMMAND_LINE, there, client.credential.credential_id),
+            return_exceptions=True,
+        )
+        for n in range(4):
+            assert not await is_known(outside, integration, f"{turn}-{n}")
+
+
+async def test_access_tokens_of_a_client_do_not_pile_up(store: Store) -> None:
+    """Expired ones go, and of the living ones only so many of the youngest stay."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    integration = await account_with_integration(outside)
+    client = await issue(outside, integration, CredentialKind.OAUTH_CLIENT)
+    for n in range(4):
+        clock.pass_time(timedelta(seconds=1))
+        await issue_access_token(outside, access_token(outside, client, str(n)))
+    now = clock.now()
+    await store.write(ACCOUNT, lambda tx: tx.receiver_credentials.forget_access_tokens(client.credential, now, keep=2))
+    assert [await is_known(outside, integration, str(n)) for n in range(4)] == [False, False, True, True]
+    clock.pass_time(HOUR)
+    await issue_access_token(outside, access_token(outside, client, "last"))
+    later = clock.now() - HOUR  # the expired ones would be good at this moment, if they were still there
+    outside_then = outside_of(store, HandClock(later))
+    assert [await is_known(outside_then, integration, t) for t in ("2", "3", "last")] == [False, False, True]
+    assert MAX_ACCESS_TOKENS > 2
