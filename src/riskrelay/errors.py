@@ -33,7 +33,7 @@ class FaultKind(StrEnum):
     MALFORMED_BODY = "malformed_body"
     REFERENCE_TAKEN = "reference_taken"
     UNKNOWN_BEHAVIOR = "unknown_behavior"
-    FINDING_REUSED = "finding_reused"
+    ID_REUSED = "id_reused"
     USER_MISMATCH = "user_mismatch"
 
 

@@ -1,18 +1,17 @@
 """Accept findings, decide levels, queue security events: one transaction."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 import msgspec
 
-from riskrelay import signals
 from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import Fault, FaultKind, Invalid, UserMismatch
 from riskrelay.integrations import AccountId
-from riskrelay.ports import Ids, Outside, RecordedFinding, Transaction
-from riskrelay.risk.assessment import Cause, LevelChange, Standing, level_change, with_events, with_findings
+from riskrelay.ports import Outside, RecordedFinding, Transaction
+from riskrelay.recording import ensure_users, latest_name, move, once, refuse_reused
+from riskrelay.risk.assessment import Cause, LevelChange, Standing, with_events, with_findings
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
 from riskrelay.risk.findings import Finding, FindingId
 
@@ -48,20 +47,22 @@ async def record_findings(outside: Outside, account_id: AccountId, findings: Seq
     Rule: design "The life of one event" 1; contract 22.
     """
     now = outside.clock.now()
-    distinct = _distinct(findings, outside.ids)
+    distinct = once({place: (f.finding_id, f.digest) for place, f in enumerate(findings)}, outside.ids)
 
     def store(tx: Transaction) -> tuple[Recorded, list[LaneKey]]:
         settings = settings_with(tx.behaviors.stored())
-        enabled = {place: f for place, f in distinct.items() if settings[f.behavior].enabled}
-        before = _ensure_users(tx, enabled, outside.ids)
-        rows = [_row(finding, before, settings, now) for finding in enabled.values()]
-        stored = tx.findings.add(rows)
-        _refuse_reused_ids(tx, enabled, stored)
-        accepted = [finding for finding in enabled.values() if finding.finding_id in stored]
-        changes = _assess(tx, accepted, before, settings, now)
-        queued = tx.events.queue(
-            signals.for_changes(changes, tx.streams.taking_events() if changes else (), outside.ids.uuid)
-        )
+        enabled = {place: findings[place] for place in distinct if settings[findings[place].behavior].enabled}
+        before = ensure_users(tx, {place: finding.user for place, finding in enabled.items()}, outside.ids.uuid)
+        rows = {
+            place: _row(FindingId(distinct[place]), finding, before[finding.user.email_key], settings, now)
+            for place, finding in enabled.items()
+        }
+        stored = tx.findings.add(list(rows.values()))
+        repeated = {place: (row.finding_id, row.digest) for place, row in rows.items() if row.finding_id not in stored}
+        refuse_reused(repeated, tx.findings.digests([finding_id for finding_id, _ in repeated.values()]))
+        accepted = [finding for place, finding in enabled.items() if place not in repeated]
+        steps = _steps(accepted, before, settings, now)
+        changes, queued = move(tx, steps, settings, Cause.POLICY, now, outside.ids)
         ignored = len(distinct) - len(enabled)
         return Recorded(len(stored), len(findings) - ignored - len(stored), ignored, changes), queued
 
@@ -71,102 +72,41 @@ async def record_findings(outside: Outside, account_id: AccountId, findings: Seq
     return recorded
 
 
-def _distinct(findings: Sequence[Finding], ids: Ids) -> dict[int, Finding]:
-    """By place, each id once; a finding without an id gets one.
-
-    Raises: Invalid: one id with two bodies.
-    """
-    first: dict[FindingId, Finding] = {}
-    distinct: dict[int, Finding] = {}
-    faults: list[Fault] = []
-    for place, finding in enumerate(findings):
-        if finding.finding_id is None:
-            distinct[place] = replace(finding, finding_id=FindingId(ids.uuid()))
-        elif finding.finding_id not in first:
-            first[finding.finding_id] = distinct[place] = finding
-        elif first[finding.finding_id].digest != finding.digest:
-            faults.append(_reused(place))
-    if faults:
-        raise Invalid(faults)
-    return distinct
-
-
-def _ensure_users(tx: Transaction, findings: Mapping[int, Finding], ids: Ids) -> dict[str, Standing]:
-    try:
-        return tx.users.ensure([finding.user for finding in findings.values()], ids.uuid)
-    except UserMismatch as error:
-        message = "user_id and email belong to different users of this account; leave user_id out, or send the user's"
-        raise Invalid(
-            [
-                Fault(FaultKind.USER_MISMATCH, f"/{place}/user/user_id", message)
-                for place, finding in findings.items()
-                if finding.user.email_key == error.email_key and finding.user.user_id is not None
-            ]
-        ) from error
-
-
 def _row(
+    finding_id: FindingId,
     finding: Finding,
-    standings: Mapping[str, Standing],
+    standing: Standing,
     settings: Mapping[BehaviorId, BehaviorSetting],
     now: datetime,
 ) -> RecordedFinding:
-    assert finding.finding_id is not None  # noqa: S101  _distinct gave it one
     details = None if finding.details is None else msgspec.json.encode(finding.details).decode()
     return RecordedFinding(
-        finding.finding_id,
-        standings[finding.user.email_key].user_id,
+        finding_id,
+        standing.user_id,
         finding.behavior,
         settings[finding.behavior].risk_level,
         finding.occurred_at or now,
         now,
-        standings[finding.user.email_key].resets,
+        standing.resets,
         details,
         finding.digest,
     )
 
 
-def _refuse_reused_ids(tx: Transaction, findings: Mapping[int, Finding], stored: set[FindingId]) -> None:
-    """Raises: Invalid: an id is there already, with another body."""
-    repeated = {place: f for place, f in findings.items() if f.finding_id not in stored}
-    if not repeated:
-        return
-    digests = tx.findings.digests([f.finding_id for f in repeated.values() if f.finding_id is not None])
-    faults = [
-        _reused(place)
-        for place, finding in repeated.items()
-        if finding.finding_id is not None and digests[finding.finding_id] != finding.digest
-    ]
-    if faults:
-        raise Invalid(faults)
-
-
-def _reused(place: int) -> Fault:
-    message = "this id was sent before with another body; an id names one finding for ever, send a new one"
-    return Fault(FaultKind.FINDING_REUSED, f"/{place}/id", message)
-
-
-def _assess(
-    tx: Transaction,
-    accepted: Sequence[Finding],
+def _steps(
+    accepted: Iterable[Finding],
     before: Mapping[str, Standing],
     settings: Mapping[BehaviorId, BehaviorSetting],
     now: datetime,
-) -> list[LevelChange]:
-    """Write the users' new standings; what changed for the receivers, in the order users appeared."""
+) -> list[tuple[Standing, Standing]]:
+    """The users' standings before and after, in the order users appeared."""
     seen: dict[str, list[Finding]] = defaultdict(list)
     for finding in accepted:
         seen[finding.user.email_key].append(finding)
-    moved: list[Standing] = []
-    changes: list[LevelChange] = []
+    steps: list[tuple[Standing, Standing]] = []
     for email_key, findings in seen.items():
         old = before[email_key]
-        named = [finding.user.name for finding in findings if finding.user.name is not None]
         new = with_findings(old, (finding.behavior for finding in findings), settings)
         new = with_events(new, [finding.occurred_at or now for finding in findings])
-        moved.append(replace(new, name=named[-1] if named else old.name))
-        change = level_change(old, new, settings, Cause.POLICY, now)
-        if change is not None:
-            changes.append(change)
-    tx.users.save(moved)
-    return changes
+        steps.append((old, replace(new, name=latest_name((finding.user for finding in findings), old.name))))
+    return steps

@@ -1,13 +1,13 @@
 """Clear a user's risk."""
 
-from riskrelay import signals
 from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.credentials import Actor
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.risk.assessment import Cause, after_reset, level_change
+from riskrelay.recording import move
+from riskrelay.risk.assessment import Cause, after_reset
 from riskrelay.risk.behaviors import settings_with
 from riskrelay.risk.findings import UserId
 
@@ -25,12 +25,9 @@ async def reset_user(outside: Outside, account_id: AccountId, actor: Actor, user
         before = tx.users.get(user_id)
         if before is None:
             raise NotFound
-        after = after_reset(before, now)
-        tx.users.save([after])
         tx.audit.record(entry)
-        change = level_change(before, after, settings_with(tx.behaviors.stored()), Cause.ADMIN, now)
-        if change is None:
-            return []
-        return tx.events.queue(signals.for_changes([change], tx.streams.taking_events(), outside.ids.uuid))
+        settings = settings_with(tx.behaviors.stored())
+        _, queued = move(tx, [(before, after_reset(before, now))], settings, Cause.ADMIN, now, outside.ids)
+        return queued
 
     outside.wake(await outside.store.write(account_id, store))

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from riskrelay import signals
 from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.credentials import Actor
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.risk.assessment import Cause, level_change, with_findings
+from riskrelay.recording import move
+from riskrelay.risk.assessment import Cause, with_findings
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
 
 
@@ -36,10 +36,8 @@ async def set_behaviors(
             return settings, []
         standings = [(old, with_findings(old, (), settings)) for old in tx.users.at_risk()]
         moved = [(old, new) for old, new in standings if old.level != new.level]
-        tx.users.save([new for _, new in moved])
-        changes = [level_change(old, new, settings, Cause.ADMIN, now) for old, new in moved]
-        changed = [change for change in changes if change is not None]
-        return settings, tx.events.queue(signals.for_changes(changed, tx.streams.taking_events(), outside.ids.uuid))
+        _, queued = move(tx, moved, settings, Cause.ADMIN, now, outside.ids)
+        return settings, queued
 
     settings, queued = await outside.store.write(account_id, store)
     outside.wake(queued)

@@ -206,12 +206,12 @@ FAULTS: dict[FaultKind, Problem] = {
         '`{"behavior": "dlp", "user": {"email": "kai@example.com"}}`',
         '`{"behavior": "high_dlp", "user": {"email": "kai@example.com"}}`',
     ),
-    FaultKind.FINDING_REUSED: _fault(
+    FaultKind.ID_REUSED: _fault(
         1107,
-        "Finding id used before",
-        "an id names one finding for ever; send a new one, or the same body",
-        "A finding with this `id` but another body was sent before, and an `id` names one finding for ever. Give the "
-        "new finding an id of its own.",
+        "Id used before",
+        "an id names one thing for ever; send a new one, or the same body",
+        "A finding or an activity with this `id` but another body was sent before, and an `id` names one of them for "
+        "ever. Give the new one an id of its own.",
         'two different findings with `"id": "edr-17"`',
         'the same finding twice with `"id": "edr-17"`: it is stored once, the repeat counts as a duplicate',
     ),
