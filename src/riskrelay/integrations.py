@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import NewType
 from urllib.parse import urlsplit
 
+from riskrelay.errors import Fault, FaultKind, Invalid
+
 AccountId = NewType("AccountId", str)
 IntegrationId = NewType("IntegrationId", str)
 
@@ -58,6 +60,12 @@ class Integration:
         Rule: contract "well_known_url"; SSF 1.0 §7.2.1 puts the well-known part before the issuer's path.
         """
         return f"{self.public_origin}/.well-known/sse-configuration/{self.integration_id}"
+
+
+def reference_taken() -> Invalid:
+    """The refusal of a reference id that another integration of the account holds. Rule: contract 8, 10."""
+    message = "another integration of this account has this reference_id; choose another one"
+    return Invalid([Fault(FaultKind.REFERENCE_TAKEN, "/reference_id", message)])
 
 
 def tenant_url_problem(url: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.credentials import Actor
-from riskrelay.integrations import AccountId, Integration, IntegrationId, IntegrationType
+from riskrelay.integrations import AccountId, Integration, IntegrationId, IntegrationType, reference_taken
 from riskrelay.ports import Outside, Transaction
 from riskrelay.ssf.streams import StreamId
 
@@ -48,7 +48,9 @@ async def create_integration(
 
     def store(tx: Transaction) -> Integration:
         stored = tx.integrations.by_reference(integration.reference_id)
-        if stored is not None and _same(stored, integration):
+        if stored is not None:
+            if not _same(stored, integration):
+                raise reference_taken()
             return stored
         tx.integrations.add(integration)
         tx.streams.add(stream_id, integration.integration_id, LANES)

@@ -52,9 +52,9 @@ class Integrations(Protocol):
     """The account's integrations; deleted ones are invisible."""
 
     def add(self, integration: Integration) -> None:
-        """Store a new one.
+        """Store a new one, whose reference id is free.
 
-        Raises: Invalid: another record holds its reference id.
+        When another transaction takes that id at the same time, the whole of this one runs again.
         """
 
     def update(self, integration: Integration) -> None:

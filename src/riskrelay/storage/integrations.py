@@ -6,8 +6,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, func, insert, literal
 
 from riskrelay.delivery.attempts import DeliveryState
 from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import Fault, FaultKind, Invalid
-from riskrelay.integrations import AccountId, Integration, IntegrationId, IntegrationType
+from riskrelay.integrations import AccountId, Integration, IntegrationId, IntegrationType, reference_taken
 from riskrelay.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.storage.tables import database_now, events, held_events, integrations, lanes, streams
 
@@ -78,7 +77,6 @@ class IntegrationRows:
         self._mine = (integrations.c.account_id == account_id) & integrations.c.deleted_at.is_(None)
 
     def add(self, integration: Integration) -> None:
-        self._refuse_taken(integration)
         last = select(func.coalesce(func.max(integrations.c.position), 0) + 1).where(
             integrations.c.account_id == self._account_id
         )
@@ -133,12 +131,6 @@ class IntegrationRows:
         holder = self.by_reference(integration.reference_id)
         if holder is not None and holder.integration_id != integration.integration_id:
             raise reference_taken()
-
-
-def reference_taken() -> Invalid:
-    """The answer to a reference id that another integration of the account holds."""
-    message = "another integration of this account has this reference_id; choose another one"
-    return Invalid([Fault(FaultKind.REFERENCE_TAKEN, "/reference_id", message)])
 
 
 class StreamRows:
