@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 import uvloop
+from rich.markup import escape
 
 from riskrelay.cli.output import console, explained
 from riskrelay.cli.serving import run_app
@@ -43,7 +44,7 @@ def receive(
 def _entry(token: SecurityEventToken) -> dict[str, Any]:
     """What the log keeps of a verified event."""
     event = token.event
-    subject = event.get("subject", {}).get("user", token.sub_id or {})
+    subject = token.sub_id or {}
     return {
         "received_at": datetime.now(UTC).isoformat(),
         "jti": token.jti,
@@ -51,6 +52,7 @@ def _entry(token: SecurityEventToken) -> dict[str, Any]:
         "kid": token.kid,
         "event_type": token.event_type,
         "subject": subject.get("email", json.dumps(subject)),
+        "event": dict(event),
         "previous_level": event.get("previous_level"),
         "current_level": event.get("current_level"),
         "reason": event.get("reason_admin", {}).get("en"),
@@ -58,10 +60,12 @@ def _entry(token: SecurityEventToken) -> dict[str, Any]:
 
 
 def _line(entry: dict[str, Any]) -> str:
-    clock = entry["received_at"][11:23]
+    what = entry["event_type"].rpartition("/")[2]
+    if entry["current_level"] is not None:
+        what = f"{entry['previous_level']} → [bold]{entry['current_level']}[/]"
     return (
-        f"{clock} [green]verified[/] {entry['subject']}: {entry['previous_level']} → "
-        f"[bold]{entry['current_level']}[/]  {entry['reason'] or ''} [dim]jti {entry['jti'][:8]}[/]"
+        f"{entry['received_at'][11:23]} [green]verified[/] {escape(entry['subject'])}: {what}  "
+        f"{escape(entry['reason'] or '')} [dim]jti {entry['jti'][:8]}[/]"
     )
 
 

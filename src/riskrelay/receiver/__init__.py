@@ -17,21 +17,25 @@ A receiver of one's own::
     # granian --interface asgi my_receiver:app
 
 Register it as an integration with `tenant_url` https://receiver.example.com. The event is handed over before the SET is
-acknowledged: if `on_event` raises, the transmitter sends it again. Nothing here imports the rest of riskrelay.
+acknowledged: if `on_event` raises, the transmitter sends it again. A receiver that nobody can reach from outside awaits
+`poll_events` instead of serving an application. Nothing here imports the rest of riskrelay.
 """
 
 from riskrelay.receiver.app import Misbehaviour, receiver_app
+from riskrelay.receiver.polling import PollRefused, poll_events
 from riskrelay.receiver.transmitter import Transmitter, TransmitterMetadata, TransmitterUnavailable
 from riskrelay.receiver.verify import InvalidSet, SecurityEventToken, UnknownKey, verify_set
 
 __all__ = [
     "InvalidSet",
     "Misbehaviour",
+    "PollRefused",
     "SecurityEventToken",
     "Transmitter",
     "TransmitterMetadata",
     "TransmitterUnavailable",
     "UnknownKey",
+    "poll_events",
     "receiver_app",
     "verify_set",
 ]

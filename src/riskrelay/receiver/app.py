@@ -4,11 +4,10 @@ import asyncio
 import hmac
 import json
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import aiohttp
 from starlette.applications import Starlette
@@ -16,19 +15,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from riskrelay.receiver.inbox import Inbox, OnEvent
 from riskrelay.receiver.transmitter import Transmitter, TransmitterUnavailable
-from riskrelay.receiver.verify import (
-    MAX_SET_BYTES,
-    InvalidSet,
-    SecurityEventToken,
-    key_id,
-    verify_set,
-)
+from riskrelay.receiver.verify import MAX_SET_BYTES, InvalidSet
 
 PATH = "/security/api/v1/security-events"
-_REMEMBERED = 100_000  # guessed: about 10 MB; a SET that comes again after so many others is handed over again
-
-OnEvent = Callable[[SecurityEventToken], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +49,22 @@ def receiver_app(
     Args:
         well_known_url: of the transmitter; fetched when the first SET comes.
         audience: what must be in `aud`.
-        on_event: called once per jti; if it raises, the answer is 500 and the transmitter sends the SET again.
+        on_event: called once per jti; if it raises, the answer is 500 and the transmitter sends the SET again;
+            if it raises InvalidSet, the SET is refused for good.
         authorization: the only value of the Authorization header to accept; None: any.
 
     Returns: an application with one route; run it on any ASGI server.
     Rule: RFC 8935 §2.2 to 2.4.
     """
-    receiver: list[_Receiver] = []
+    inbox: list[Inbox] = []
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with aiohttp.ClientSession() as session:
             transmitter = Transmitter(well_known_url, session, time.monotonic)
-            receiver.append(_Receiver(transmitter, audience, on_event))
+            inbox.append(Inbox(transmitter, audience, on_event))
             yield
-            receiver.clear()
+            inbox.clear()
 
     async def receive(request: Request) -> Response:
         if misbehaviour is not None:
@@ -81,7 +73,7 @@ def receiver_app(
                 return Response(status_code=misbehaviour.status)
         try:
             _check_authorization(request, authorization)
-            await receiver[0].take(await _read_set(request))
+            await inbox[0].take(await _read_set(request))
         except InvalidSet as error:
             return _refusal(error)
         except TransmitterUnavailable as error:
@@ -89,44 +81,6 @@ def receiver_app(
         return Response(status_code=202)
 
     return Starlette(routes=[Route(path, receive, methods=["POST"])], lifespan=lifespan)
-
-
-class _Receiver:
-    """Verifies SETs and hands each over once."""
-
-    def __init__(self, transmitter: Transmitter, audience: str, on_event: OnEvent) -> None:
-        self._transmitter = transmitter
-        self._audience = audience
-        self._on_event = on_event
-        self._seen: OrderedDict[str, asyncio.Future[None]] = OrderedDict()
-
-    async def take(self, token: bytes) -> None:
-        """Verify *token* and hand its event over, unless that was done before.
-
-        Raises: InvalidSet, TransmitterUnavailable, and what `on_event` raises.
-        """
-        kid = key_id(token)
-        keys = await self._transmitter.keys(kid)
-        metadata = await self._transmitter.metadata()
-        verified = verify_set(token, keys, issuer=metadata.issuer, audience=self._audience, now=datetime.now(UTC))
-        while (handed_over := self._seen.get(verified.jti)) is not None:
-            await asyncio.wait([handed_over])
-            if not handed_over.cancelled():
-                return
-        await self._hand_over(verified)
-
-    async def _hand_over(self, verified: SecurityEventToken) -> None:
-        """A copy that comes while this runs waits for its end, so that none is acknowledged too early."""
-        handed_over = self._seen[verified.jti] = asyncio.get_running_loop().create_future()
-        try:
-            await self._on_event(verified)
-        except BaseException:
-            del self._seen[verified.jti]
-            handed_over.cancel()
-            raise
-        handed_over.set_result(None)
-        while len(self._seen) > _REMEMBERED:
-            self._seen.popitem(last=False)
 
 
 def _check_authorization(request: Request, expected: str | None) -> None:

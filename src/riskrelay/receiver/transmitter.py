@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
 import msgspec
@@ -17,6 +18,7 @@ MAX_AGE = timedelta(hours=1)  # IOP 1.0 §2.6: keys change rarely, and an unknow
 MIN_PAUSE = timedelta(seconds=5)  # guessed: bounds what forged SETs with invented kids can make us fetch
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _MAX_DOCUMENT_BYTES = 1024 * 1024
+_WELL_KNOWN = ("/.well-known/ssf-configuration", "/.well-known/sse-configuration")
 
 
 class TransmitterUnavailable(Exception):
@@ -50,14 +52,21 @@ class Transmitter:
     async def metadata(self) -> TransmitterMetadata:
         """The metadata.
 
-        Raises: TransmitterUnavailable.
+        Raises: TransmitterUnavailable: it cannot be had, or it is another issuer's.
+        Rule: SSF 1.0 §7.2.4 (`issuer` is identical to the URL by which the metadata was found).
         """
         if self._metadata is None:
             document = await self._fetch(self._url)
             try:
-                self._metadata = msgspec.convert(document, TransmitterMetadata)
+                metadata = msgspec.convert(document, TransmitterMetadata)
             except msgspec.ValidationError as error:
                 raise TransmitterUnavailable(f"{self._url} is no transmitter metadata: {error}") from error
+            if metadata.issuer.rstrip("/") != issuer_of(self._url):
+                raise TransmitterUnavailable(
+                    f"{self._url} describes the issuer {metadata.issuer}, whose metadata are elsewhere; use the "
+                    "well-known URL as the transmitter gave it, with the host that the transmitter calls itself by"
+                )
+            self._metadata = metadata
         return self._metadata
 
     async def keys(self, wanted: str) -> Keys:
@@ -91,7 +100,7 @@ class Transmitter:
     async def _fetch(self, url: str) -> Any:
         try:
             async with self._session.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
-                body = await response.content.read(_MAX_DOCUMENT_BYTES)
+                body = await read_body(response, _MAX_DOCUMENT_BYTES)
                 if response.status != 200:
                     raise TransmitterUnavailable(
                         f"{url} answered {response.status}; check the well-known URL, and that its integration exists"
@@ -101,6 +110,35 @@ class Transmitter:
             raise TransmitterUnavailable(f"{url} cannot be fetched ({type(error).__name__}); is it up?") from error
         except msgspec.DecodeError as error:
             raise TransmitterUnavailable(f"{url} is not JSON") from error
+
+
+async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The whole body.
+
+    Raises: aiohttp.ClientPayloadError: it has more than *limit* bytes.
+    """
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            raise aiohttp.ClientPayloadError(f"more than {limit} bytes")
+    return bytes(body)
+
+
+def issuer_of(well_known_url: str) -> str | None:
+    """The issuer whose metadata is at *well_known_url*, without a final slash; None: it is no well-known URL.
+
+    Rule: SSF 1.0 §7.2 (the well-known part stands between host and path of the issuer).
+
+    >>> issuer_of("https://risk.example.com/.well-known/ssf-configuration/182bd5e5/")
+    'https://risk.example.com/182bd5e5'
+    """
+    parts = urlsplit(well_known_url)
+    for prefix in _WELL_KNOWN:
+        path = parts.path.removeprefix(prefix).rstrip("/")
+        if parts.path.startswith(prefix) and path[:1] in ("", "/"):
+            return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+    return None
 
 
 def _listed(document: Any) -> list[dict[str, Any]]:

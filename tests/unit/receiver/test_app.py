@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -13,14 +13,9 @@ from granian.server.embed import Server
 
 from riskrelay.receiver import Misbehaviour, SecurityEventToken, Transmitter, TransmitterUnavailable, receiver_app
 from support.service import free_port
-from unit.receiver.transmitter_stand_in import AUDIENCE, CLAIMS, HEADER, NEXT_RSA, RSA, StandIn, signed
+from unit.receiver.transmitter_stand_in import AUDIENCE, NEXT_RSA, RSA, StandIn
 
 TYPE = {"Content-Type": "application/secevent+jwt"}
-
-
-def fresh(jti: str = "jti-1", **header: Any) -> bytes:
-    claims = {**CLAIMS, "jti": jti, "iat": int(datetime.now(UTC).timestamp())}
-    return signed(claims, {**HEADER, **header}, NEXT_RSA if header else RSA)
 
 
 @pytest.fixture
@@ -83,7 +78,7 @@ async def test_a_set_is_handed_over_and_acknowledged(stand_in: StandIn) -> None:
     """202 without a body (RFC 8935 §2.2)."""
     handler = Handler()
     async with running(await stand_in.start(), handler) as post:
-        status, _, body = await post(fresh())
+        status, _, body = await post(stand_in.fresh())
     assert (status, body) == (202, b"")
     assert [token.jti for token in handler.seen] == ["jti-1"]
 
@@ -92,14 +87,14 @@ async def test_a_copy_is_acknowledged_and_not_handed_over_again(stand_in: StandI
     """Also when it comes while the first one is being handled."""
     handler = Handler()
     async with running(await stand_in.start(), handler) as post:
-        await post(fresh("warm-up"))
+        await post(stand_in.fresh("warm-up"))
         handler.slow.clear()
-        both = [asyncio.create_task(post(fresh())) for _ in range(2)]
+        both = [asyncio.create_task(post(stand_in.fresh())) for _ in range(2)]
         await asyncio.sleep(0.1)
         assert not any(task.done() for task in both)
         handler.slow.set()
         assert [(await task)[0] for task in both] == [202, 202]
-        assert (await post(fresh()))[0] == 202
+        assert (await post(stand_in.fresh()))[0] == 202
     assert [token.jti for token in handler.seen] == ["warm-up", "jti-1"]
 
 
@@ -108,8 +103,8 @@ async def test_what_the_handler_did_not_take_is_not_acknowledged(stand_in: Stand
     handler = Handler()
     handler.failures = 1
     async with running(await stand_in.start(), handler) as post:
-        assert (await post(fresh()))[0] == 500
-        assert (await post(fresh()))[0] == 202
+        assert (await post(stand_in.fresh()))[0] == 500
+        assert (await post(stand_in.fresh()))[0] == 202
     assert len(handler.seen) == 1
 
 
@@ -117,13 +112,13 @@ async def test_refusals_are_rfc_8935_documents(stand_in: StandIn) -> None:
     """400 with err and description; a wrong type, a wrong authorization, a body that is too large."""
     handler = Handler()
     async with running(await stand_in.start(), handler, authorization="Bearer secret") as post:
-        status, headers, body = await post(fresh())
+        status, headers, body = await post(stand_in.fresh())
         assert (status, headers["Content-Language"]) == (400, "en")
         assert b'"err": "authentication_failed"' in body
         good = {**TYPE, "Authorization": "Bearer secret"}
-        assert b'"err": "invalid_request"' in (await post(fresh(), {**good, "Content-Type": "text/plain"}))[2]
+        assert b'"err": "invalid_request"' in (await post(stand_in.fresh(), {**good, "Content-Type": "text/plain"}))[2]
         assert b'"err": "invalid_request"' in (await post(b"x" * 70_000, good))[2]
-        assert (await post(fresh(), good))[0] == 202
+        assert (await post(stand_in.fresh(), good))[0] == 202
     assert len(handler.seen) == 1
 
 
@@ -162,23 +157,73 @@ async def test_without_keys_the_set_is_asked_for_again_later(stand_in: StandIn) 
     well_known = await stand_in.start()
     stand_in.status = 500
     async with running(well_known, handler) as post:
-        status, headers, body = await post(fresh())
+        status, headers, body = await post(stand_in.fresh())
         assert (status, headers["Retry-After"]) == (503, "5")
         assert well_known.encode() in body
         stand_in.status = 200
-        assert (await post(fresh()))[0] == 202
+        assert (await post(stand_in.fresh()))[0] == 202
     assert len(handler.seen) == 1
 
 
 async def test_metadata_that_is_none_is_named(stand_in: StandIn) -> None:
     """The URL and what is missing."""
     well_known = await stand_in.start()
-    stand_in.metadata = {"issuer": "https://a.example"}
+    stand_in.metadata = {"issuer": stand_in.issuer}
     async with aiohttp.ClientSession() as session:
         with pytest.raises(TransmitterUnavailable, match="jwks_uri"):
             await Transmitter(well_known, session, lambda: 0.0).keys("rsa-1")
         with pytest.raises(TransmitterUnavailable, match="cannot be fetched"):
             await Transmitter(f"http://127.0.0.1:{free_port()}", session, lambda: 0.0).keys("rsa-1")
+
+
+@pytest.mark.parametrize("other", ["https://other.example/182bd5e5", "{origin}", "{origin}/182bd5e5/more", ""])
+async def test_metadata_of_another_issuer_is_not_used(stand_in: StandIn, other: str) -> None:
+    """SSF 1.0 §7.2.4: whoever serves metadata for an issuer that lives elsewhere is not believed; a final slash is no
+    difference."""
+    well_known = await stand_in.start()
+    origin = stand_in.issuer.removesuffix("/182bd5e5")
+    async with aiohttp.ClientSession() as session:
+        stand_in.metadata["issuer"] = other.format(origin=origin)
+        with pytest.raises(TransmitterUnavailable, match="whose metadata are elsewhere"):
+            await Transmitter(well_known, session, lambda: 0.0).keys("rsa-1")
+        stand_in.metadata["issuer"] = stand_in.issuer
+        for url in (well_known, well_known + "/", well_known.replace("ssf-", "sse-")):
+            assert (await Transmitter(url, session, lambda: 0.0).metadata()).issuer == stand_in.issuer
+        with pytest.raises(TransmitterUnavailable, match="well-known URL"):
+            await Transmitter(well_known.replace("ssf-", "risc-"), session, lambda: 0.0).metadata()
+
+
+async def test_the_whole_subject_is_handed_over(stand_in: StandIn) -> None:
+    """SSF 1.0 §3.6: every member of a subject of whatever format reaches the application, as do unknown fields."""
+    handler = Handler()
+    whole = {
+        "format": "complex",
+        "user": {"format": "iss_sub", "iss": "https://idp.example.com/", "sub": "kai"},
+        "tenant": {"format": "opaque", "id": "1"},
+        "a_member_of_tomorrow": {"format": "email", "email": "kai@example.com"},
+    }
+    async with running(await stand_in.start(), handler) as post:
+        for number, subject in enumerate([whole, *(member for member in whole.values() if isinstance(member, dict))]):
+            token = stand_in.signed_now({"jti": str(number), "sub_id": subject, "a_claim_of_tomorrow": True})
+            assert (await post(token))[0] == 202
+    assert [token.sub_id for token in handler.seen] == [
+        whole,
+        whole["user"],
+        whole["tenant"],
+        whole["a_member_of_tomorrow"],
+    ]
+    assert handler.seen[0].claims["a_claim_of_tomorrow"] is True
+
+
+async def test_large_documents_are_read_whole(stand_in: StandIn) -> None:
+    """A document that comes in many pieces is one document; one without end is refused."""
+    well_known = await stand_in.start()
+    async with aiohttp.ClientSession() as session:
+        stand_in.metadata["padding"] = "x" * 700_000
+        assert "rsa-1" in await Transmitter(well_known, session, lambda: 0.0).keys("rsa-1")
+        stand_in.metadata["padding"] = "x" * 1_100_000
+        with pytest.raises(TransmitterUnavailable, match="cannot be fetched"):
+            await Transmitter(well_known, session, lambda: 0.0).keys("rsa-1")
 
 
 async def test_a_receiver_misbehaves_on_request(stand_in: StandIn) -> None:

@@ -1,5 +1,6 @@
 """A transmitter's documents over real HTTP, and SETs signed with its keys."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from typing import Any
@@ -44,14 +45,38 @@ def without(name: str) -> dict[str, Any]:
 
 
 class StandIn:
-    """Serves metadata and keys, and counts how often they are fetched."""
+    """Serves metadata and keys, and counts how often they are fetched; answers polls as told.
+
+    Attributes:
+        issuer: it calls itself so once it listens.
+        answers: to the next polls, status and body each; after the last one a poll waits for ever.
+        polls: the polls it got.
+    """
 
     def __init__(self) -> None:
         self.keys: list[Key] = [RSA, EC]
         self.fetches = 0
         self.status = 200
         self.metadata: dict[str, Any] = {}
+        self.issuer = ""
+        self.answers: list[tuple[int, Any]] = []
+        self.polls: list[tuple[Any, Any]] = []
+        self.all_polled = asyncio.Event()
         self._runner: web.AppRunner | None = None
+
+    @property
+    def poll_url(self) -> str:
+        return self.issuer.replace("182bd5e5", "poll")
+
+    def fresh(self, jti: str = "jti-1", **header: Any) -> bytes:
+        """A SET of its own, issued now; *header* names the next key."""
+        return self.signed_now({"jti": jti}, **header)
+
+    def signed_now(self, claims: dict[str, Any], **header: Any) -> bytes:
+        """A SET of its own with other claims, issued now."""
+        now = int(datetime.now(UTC).timestamp())
+        whole = {**CLAIMS, "iss": self.issuer, "iat": now, **claims}
+        return signed(whole, {**HEADER, **header}, NEXT_RSA if header else RSA)
 
     async def start(self) -> str:
         """Listen.
@@ -59,15 +84,17 @@ class StandIn:
         Returns: the well-known URL.
         """
         app = web.Application()
-        app.router.add_get("/metadata", self._metadata)
+        app.router.add_get("/.well-known/{path:.*}", self._metadata)
         app.router.add_get("/jwks.json", self._jwks)
-        self._runner = web.AppRunner(app, access_log=None)
+        app.router.add_post("/poll", self._poll)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
-        port = self._runner.addresses[0][1]
-        self.metadata = {"issuer": ISSUER, "jwks_uri": f"http://127.0.0.1:{port}/jwks.json", "spec_version": "1_0"}
-        return f"http://127.0.0.1:{port}/metadata"
+        origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        self.issuer = f"{origin}/182bd5e5"
+        self.metadata = {"issuer": self.issuer, "jwks_uri": f"{origin}/jwks.json", "spec_version": "1_0"}
+        return f"{origin}/.well-known/ssf-configuration/182bd5e5"
 
     async def stop(self) -> None:
         if self._runner is not None:
@@ -75,6 +102,14 @@ class StandIn:
 
     async def _metadata(self, request: web.Request) -> web.Response:
         return web.json_response(self.metadata, status=self.status)
+
+    async def _poll(self, request: web.Request) -> web.Response:
+        self.polls.append((dict(request.headers), await request.json()))
+        if not self.answers:
+            self.all_polled.set()
+            await asyncio.Event().wait()
+        status, body = self.answers.pop(0)
+        return web.json_response(body, status=status)
 
     async def _jwks(self, request: web.Request) -> web.Response:
         self.fetches += 1

@@ -1,0 +1,56 @@
+"""What every receiver does with a SET, however it came: verify it, and hand it over once."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from riskrelay.receiver.transmitter import Transmitter
+from riskrelay.receiver.verify import SecurityEventToken, key_id, verify_set
+
+_REMEMBERED = 100_000  # guessed: about 10 MB; a SET that comes again after so many others is handed over again
+
+OnEvent = Callable[[SecurityEventToken], Awaitable[None]]
+
+
+class Inbox:
+    """Verifies SETs and hands each over once.
+
+    Args:
+        audience: what must be in `aud`.
+        on_event: called once per jti, and again for a copy if it raised.
+    """
+
+    def __init__(self, transmitter: Transmitter, audience: str, on_event: OnEvent) -> None:
+        self._transmitter = transmitter
+        self._audience = audience
+        self._on_event = on_event
+        self._seen: OrderedDict[str, asyncio.Future[None]] = OrderedDict()
+
+    async def take(self, token: bytes) -> None:
+        """Verify *token* and hand its event over, unless that was done before.
+
+        Raises: InvalidSet, TransmitterUnavailable, and what `on_event` raises.
+        """
+        kid = key_id(token)
+        keys = await self._transmitter.keys(kid)
+        metadata = await self._transmitter.metadata()
+        verified = verify_set(token, keys, issuer=metadata.issuer, audience=self._audience, now=datetime.now(UTC))
+        while (handed_over := self._seen.get(verified.jti)) is not None:
+            await asyncio.wait([handed_over])
+            if not handed_over.cancelled():
+                return
+        await self._hand_over(verified)
+
+    async def _hand_over(self, verified: SecurityEventToken) -> None:
+        """A copy that comes while this runs waits for its end, so that none is acknowledged too early."""
+        handed_over = self._seen[verified.jti] = asyncio.get_running_loop().create_future()
+        try:
+            await self._on_event(verified)
+        except BaseException:
+            del self._seen[verified.jti]
+            handed_over.cancel()
+            raise
+        handed_over.set_result(None)
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
