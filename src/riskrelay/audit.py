@@ -15,6 +15,7 @@ class Verb(StrEnum):
     DELETED = "deleted"
     RESET = "reset"
     REVOKED = "revoked"
+    SENT = "sent"
 
 
 class Kind(StrEnum):
@@ -27,6 +28,7 @@ class Kind(StrEnum):
     CREDENTIAL = "credential"
     BEHAVIOR = "behavior"
     USER = "user"
+    SECURITY_EVENT = "security_event"
 
 
 @dataclass(frozen=True, slots=True)

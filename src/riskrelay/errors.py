@@ -35,6 +35,7 @@ class FaultKind(StrEnum):
     UNKNOWN_BEHAVIOR = "unknown_behavior"
     ID_REUSED = "id_reused"
     USER_MISMATCH = "user_mismatch"
+    EVENT_REUSED = "event_reused"
 
 
 @dataclass(frozen=True, slots=True)

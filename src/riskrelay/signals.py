@@ -1,9 +1,11 @@
-"""A level change and the streams that take it, to the security events to queue."""
+"""What happened and the streams that take it, to the security events to queue."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from riskrelay.risk.assessment import LevelChange
+from riskrelay.ssf.event_requests import EventRequest
 from riskrelay.ssf.events import Jti, SecurityEvent
 from riskrelay.ssf.level_changes import LEVEL_CHANGE_EVENTS
 from riskrelay.ssf.streams import Stream, takes
@@ -43,3 +45,27 @@ def for_changes(changes: Iterable[LevelChange], streams: Sequence[Stream], new_i
                 event = SecurityEvent(Jti(new_id()), txn, change.changed_at, event_type, members, subject)
                 signals.append(Signal(stream, key, event))
     return signals
+
+
+def for_event(
+    request: EventRequest, txn: str, at: datetime, streams: Sequence[Stream], new_id: Callable[[], str]
+) -> list[Signal]:
+    """The requested event, once per stream that takes it.
+
+    Args:
+        at: when it was accepted: the `iat` of the SETs.
+        streams: those that take events now (of active integrations, enabled or paused).
+        new_id: a fresh UUID at each call, for `jti`.
+
+    Returns: in the order of *streams*.
+    """
+    key = subject_key(request.subject)
+    return [
+        Signal(
+            stream,
+            key,
+            SecurityEvent(Jti(new_id()), txn, at, request.event_type, request.event, request.subject),
+        )
+        for stream in streams
+        if takes(stream, request.event_type, request.subject)
+    ]

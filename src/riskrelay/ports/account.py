@@ -15,6 +15,7 @@ from riskrelay.risk.findings import FindingId, UserId, UserRef
 from riskrelay.risk.levels import RiskLevel
 from riskrelay.signals import Signal
 from riskrelay.ssf.access import AccessToken, CredentialId, ReceiverCredential
+from riskrelay.ssf.event_requests import AnsweredRequest, EventRequestId
 from riskrelay.ssf.streams import Stream, StreamId, StreamStatus
 
 AuditPlace = tuple[datetime, str]
@@ -204,6 +205,16 @@ class Audit(Protocol):
         """Entries newest first, of one kind or of all, after the one at *after*."""
 
 
+class EventRequests(Protocol):
+    """Which events callers asked for under an id of theirs, and what was answered."""
+
+    def add(self, request_id: EventRequestId, answer: AnsweredRequest) -> AnsweredRequest:
+        """Store *answer*, unless there is one under that id already.
+
+        Returns: the answer that is stored.
+        """
+
+
 class Transaction(Protocol):
     """One transaction, bound to one account: no statement can forget it."""
 
@@ -214,4 +225,5 @@ class Transaction(Protocol):
     findings: Findings
     behaviors: Behaviors
     events: Events
+    event_requests: EventRequests
     audit: Audit

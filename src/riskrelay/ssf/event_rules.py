@@ -3,10 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from riskrelay.errors import Fault, FaultKind, pointer
 from riskrelay.ssf.event_fields import value_faults
-from riskrelay.ssf.event_types import EventType
-from riskrelay.ssf.subjects import Part, subject_faults, subject_key
+from riskrelay.ssf.event_types import EVENT_TYPES, OF_STREAMS, EventType
+from riskrelay.ssf.subjects import Part, subject_faults
+
+MAX_EVENT_BYTES = (
+    32 * 1024
+)  # guessed: base64 makes 43 KiB of it, and receivers that limit a SET take 64 KiB, as ours does
 
 
 def event_faults(row: EventType, event: Any, at: tuple[Part, ...] = ()) -> list[Fault]:
@@ -62,7 +68,35 @@ def with_subject(row: EventType, event: Mapping[str, Any], subject: Mapping[str,
     return {"subject": {"user": subject}, **event} if row.subject_in_event else dict(event)
 
 
-def names_subject(row: EventType, event: Mapping[str, Any], subject: Mapping[str, Any]) -> bool:
-    """Whether the subject that *event* names in itself is *subject*; True where it names none."""
-    named = event.get("subject") if row.subject_in_event else None
-    return named is None or subject_key(named) == subject_key({"user": subject})
+def request_faults(event_type: Any, subject: Any, event: Any) -> list[Fault]:
+    """Everything in a request to send an event that the table of event types forbids.
+
+    Args: the members of the request's body, any JSON values. What is no string, no object, no object is not looked at:
+        whoever reads the body says so.
+
+    Returns: one fault per mistake, with pointers into the body.
+    """
+    if not isinstance(event_type, str):
+        return []
+    row = EVENT_TYPES.get(event_type)
+    if row is None or event_type in OF_STREAMS:
+        message = "must be the URI of an event type that can be asked for: those of CAEP and RISC, and Okta's own"
+        return [Fault(FaultKind.WRONG_VALUE, "/event_type", message)]
+    faults: list[Fault] = []
+    if isinstance(subject, dict):
+        faults += event_subject_faults(row, subject, ("subject",))
+    if isinstance(event, dict):
+        faults += event_faults(row, with_subject(row, event, subject), ("event",))
+        faults += _other_subject(row, event, subject)
+        if len(msgspec.json.encode([subject, event])) > MAX_EVENT_BYTES:
+            message = f"subject and event may have {MAX_EVENT_BYTES:,} bytes together"
+            faults.append(Fault(FaultKind.TOO_LONG, "/event", message))
+    return faults
+
+
+def _other_subject(row: EventType, event: Mapping[str, Any], subject: Any) -> list[Fault]:
+    """One subject in the event and another beside it cannot both be meant."""
+    if not row.subject_in_event or "subject" not in event or event["subject"] == {"user": subject}:
+        return []
+    message = "leave it out: the subject of the request is put here, as the member user"
+    return [Fault(FaultKind.WRONG_VALUE, "/event/subject", message)]

@@ -338,3 +338,15 @@ behavior_settings = Table(
     Column("risk_level", SmallInteger, nullable=False),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
 )
+
+event_requests = Table(
+    "event_requests",
+    metadata,
+    _account(),
+    Column("request_id", String(255), primary_key=True),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("txn", String(255), nullable=False),
+    Column("deliveries", Text, nullable=False),
+    Column("requested_at", Moment, nullable=False),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+)

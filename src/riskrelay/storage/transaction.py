@@ -3,8 +3,19 @@
 from sqlalchemy import Connection
 
 from riskrelay.integrations import AccountId
-from riskrelay.ports import Audit, Behaviors, Events, Findings, Integrations, ReceiverCredentials, Streams, Users
+from riskrelay.ports import (
+    Audit,
+    Behaviors,
+    EventRequests,
+    Events,
+    Findings,
+    Integrations,
+    ReceiverCredentials,
+    Streams,
+    Users,
+)
 from riskrelay.storage.audit import AuditRows
+from riskrelay.storage.event_requests import EventRequestRows
 from riskrelay.storage.events import EventRows
 from riskrelay.storage.integrations import IntegrationRows, StreamRows
 from riskrelay.storage.receivers import ReceiverCredentialRows
@@ -26,4 +37,5 @@ class AccountTransaction:
         self.findings: Findings = FindingRows(connection, account_id)
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)
         self.events: Events = EventRows(connection, account_id)
+        self.event_requests: EventRequests = EventRequestRows(connection, account_id)
         self.audit: Audit = AuditRows(connection, account_id)

@@ -19,6 +19,7 @@ from riskrelay.web.account_api.deliveries import DeliveryRoutes
 from riskrelay.web.account_api.findings import FindingRoutes
 from riskrelay.web.account_api.integrations import IntegrationRoutes
 from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRoutes
+from riskrelay.web.account_api.security_events import SecurityEventRoutes
 from riskrelay.web.account_api.users import UserRoutes
 from riskrelay.web.health import HealthRoutes
 from riskrelay.web.transmitter import refusals
@@ -86,6 +87,7 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
     deliveries = DeliveryRoutes(outside)
     credentials = ReceiverCredentialRoutes(outside)
     findings = FindingRoutes(outside)
+    security_events = SecurityEventRoutes(outside)
     behaviors = BehaviorRoutes(outside)
     users = UserRoutes(outside)
     return [
@@ -100,6 +102,7 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
         ("GET", "/integrations/{integration_id}/credentials", credentials.list_all),
         ("DELETE", "/integrations/{integration_id}/credentials/{credential_id}", credentials.revoke),
         ("POST", "/findings", findings.record),
+        ("POST", "/security_events", security_events.queue),
         ("GET", "/behaviors", behaviors.list_all),
         ("PUT", "/behaviors", behaviors.update),
         ("GET", "/summary", users.summary),

@@ -224,6 +224,15 @@ FAULTS: dict[FaultKind, Problem] = {
         '`{"email": "kai@example.com", "user_id": "…of another user…"}`',
         '`{"email": "kai@example.com"}`',
     ),
+    FaultKind.EVENT_REUSED: _fault(
+        1120,
+        "Security event id used before",
+        "an id names one security event for ever; send a new one, or the same body",
+        "A security event with this `id` but another body was sent before, and an `id` names one event for ever. Give "
+        "the new event an id of its own.",
+        'two different events with `"id": "incident-17"`',
+        'the same event twice with `"id": "incident-17"`: it is queued once, the repeat is answered alike',
+    ),
 }
 
 PROBLEMS: tuple[Problem, ...] = (

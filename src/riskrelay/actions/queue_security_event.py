@@ -1,0 +1,52 @@
+"""Queue a security event that a caller asked for."""
+
+from riskrelay import signals
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.errors import Fault, FaultKind, Invalid
+from riskrelay.integrations import AccountId
+from riskrelay.ports import Outside, Transaction
+from riskrelay.ssf.event_requests import AnsweredRequest, EventRequest, QueuedDelivery
+
+
+async def queue_security_event(
+    outside: Outside, account_id: AccountId, actor: Actor, request: EventRequest
+) -> AnsweredRequest:
+    """Queue *request*'s event on every stream of the account that takes it. Durable when it returns.
+
+    Args:
+        request: valid by the table of event types.
+
+    Returns: what was queued. A repeat (same given id, same content) answers as the first time and queues nothing.
+    Raises:  Invalid: the id was used before with another body.
+    Rule: SSF 1.0 §4.1.9 txn.
+    """
+    now = outside.clock.now()
+    txn = request.txn or outside.ids.uuid()
+    entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.SENT, Kind.SECURITY_EVENT, txn)
+
+    def store(tx: Transaction) -> tuple[AnsweredRequest, list[LaneKey]]:
+        made = signals.for_event(request, txn, now, tx.streams.taking_events(), outside.ids.uuid)
+        answer = AnsweredRequest(txn, tuple(map(_delivery, made)), request.digest, now)
+        if request.request_id is not None:
+            stored = tx.event_requests.add(request.request_id, answer)
+            if stored.digest != request.digest:
+                raise Invalid([_reused()])
+            if stored != answer:
+                return stored, []
+        tx.audit.record(entry)
+        return answer, tx.events.queue(made)
+
+    answer, queued = await outside.store.write(account_id, store)
+    outside.wake(queued)
+    return answer
+
+
+def _delivery(signal: signals.Signal) -> QueuedDelivery:
+    return QueuedDelivery(signal.event.jti, signal.stream.stream_id, signal.stream.integration.integration_id)
+
+
+def _reused() -> Fault:
+    message = "this id was sent before with another body; an id names one event for ever, send a new one"
+    return Fault(FaultKind.EVENT_REUSED, "/id", message)

@@ -1,0 +1,81 @@
+"""Security events that a caller asks to be sent."""
+
+from hashlib import sha256
+from typing import Annotated, Any
+
+import msgspec
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.queue_security_event import queue_security_event
+from riskrelay.credentials import Scope
+from riskrelay.errors import Invalid, UnsupportedMediaType
+from riskrelay.ports import Outside
+from riskrelay.ssf.event_requests import AnsweredRequest, EventRequest, EventRequestId
+from riskrelay.ssf.event_rules import request_faults, with_subject
+from riskrelay.ssf.event_types import EVENT_TYPES
+from riskrelay.web.account_api.bodies import MAX_OBJECT_BYTES, PlainText, faults_of, media_type, parse, read_body
+from riskrelay.web.account_api.envelope import success
+from riskrelay.web.auth import caller_of
+
+Identifier = Annotated[PlainText, Field(min_length=1, max_length=255)]
+
+
+class SecurityEventBody(BaseModel):
+    """What a caller sends; other members are ignored."""
+
+    event_type: str
+    subject: dict[str, Any]
+    event: dict[str, Any]
+    txn: Identifier | None = None
+    id: Identifier | None = None
+
+
+_OBJECT = TypeAdapter(dict[str, Any])
+
+
+class SecurityEventRoutes:
+    """The handler of security events."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    async def queue(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        if media_type(request) != "application/json":
+            raise UnsupportedMediaType
+        asked = _read(parse(_OBJECT, await read_body(request, MAX_OBJECT_BYTES)))
+        answer = await queue_security_event(self._outside, caller.account_id, caller.actor, asked)
+        return success(_rendered(answer))
+
+
+def _read(document: dict[str, Any]) -> EventRequest:
+    """Raises: Invalid: every fault of the form and every fault by the table of event types, all at once."""
+    faults = request_faults(document.get("event_type"), document.get("subject"), document.get("event"))
+    try:
+        body = SecurityEventBody.model_validate(document, strict=True)
+    except ValidationError as error:
+        raise Invalid([*faults_of(error), *faults]) from None
+    if faults:
+        raise Invalid(faults)
+    row = EVENT_TYPES[body.event_type]
+    sent = [body.event_type, body.subject, body.event, body.txn]
+    return EventRequest(
+        request_id=None if body.id is None else EventRequestId(body.id),
+        event_type=body.event_type,
+        subject=body.subject,
+        event=with_subject(row, body.event, body.subject),
+        txn=body.txn,
+        digest=sha256(msgspec.json.encode(sent, order="sorted")).digest(),
+    )
+
+
+def _rendered(answer: AnsweredRequest) -> dict[str, Any]:
+    return {
+        "txn": answer.txn,
+        "deliveries": [
+            {"jti": one.jti, "integration_id": one.integration_id, "stream_id": one.stream_id}
+            for one in answer.deliveries
+        ],
+    }

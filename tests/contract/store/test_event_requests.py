@@ -1,0 +1,117 @@
+"""Security events on request: queued once, on the streams that take them. The same on both engines."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from riskrelay.actions.queue_security_event import queue_security_event
+from riskrelay.actions.update_integration import update_integration
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import COMMAND_LINE
+from riskrelay.errors import Invalid
+from riskrelay.integrations import AccountId
+from riskrelay.ports import Outside, Store
+from riskrelay.ssf.event_examples import minimal_example
+from riskrelay.ssf.event_requests import AnsweredRequest, EventRequest, EventRequestId
+from riskrelay.ssf.event_types import CAEP, EVENT_TYPES, OKTA_USER_RISK_CHANGE
+from support.outside import Wakes, outside_of
+from support.world import ACCOUNT, OTHER, account_with_integration
+
+
+def request(
+    request_id: str | None = None, event_type: str = OKTA_USER_RISK_CHANGE, digest: bytes = b"d" * 32, **more: Any
+) -> EventRequest:
+    row = EVENT_TYPES[event_type]
+    known = None if request_id is None else EventRequestId(request_id)
+    return replace(EventRequest(known, event_type, row.subject_example, minimal_example(row), None, digest), **more)
+
+
+async def queue(outside: Outside, asked: EventRequest, account_id: AccountId = ACCOUNT) -> AnsweredRequest:
+    return await queue_security_event(outside, account_id, COMMAND_LINE, asked)
+
+
+async def queued_of(store: Store) -> list[int]:
+    return [ledger.queued for ledger in await store.read_installation(lambda tx: tx.ledgers())]
+
+
+async def audited(store: Store) -> list[AuditEntry]:
+    return await store.read(ACCOUNT, lambda tx: tx.audit.page(Kind.SECURITY_EVENT, None, 10))
+
+
+async def test_an_event_is_queued_woken_and_audited(store: Store) -> None:
+    """One delivery, whose jti is the one that was answered; the log names the txn, not the subject."""
+    outside = outside_of(store)
+    integration = await account_with_integration(outside)
+    answer = await queue(outside, request(txn="incident-17"))
+    (one,) = answer.deliveries
+    assert one.integration_id == integration.integration_id
+    deliveries = await store.read(ACCOUNT, lambda tx: tx.events.deliveries(integration.integration_id, None, None, 10))
+    assert [delivery.jti for delivery in deliveries] == [one.jti]
+    assert isinstance(outside.wake, Wakes)
+    assert [lane.stream_id for lane in outside.wake.lanes] == [one.stream_id]
+    (entry,) = await audited(store)
+    assert (entry.verb, entry.thing_id, entry.actor) == (Verb.SENT, "incident-17", COMMAND_LINE)
+
+
+async def test_a_repeat_answers_as_the_first_time(store: Store) -> None:
+    """The same id and content: the same jtis and txn, nothing queued, nothing audited."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    first = await queue(outside, request("once"))
+    assert await queue(outside, request("once")) == first
+    assert await queued_of(store) == [1]
+    assert len(await audited(store)) == 1
+
+
+async def test_an_id_with_another_body_is_refused(store: Store) -> None:
+    """And nothing of it stays."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    await queue(outside, request("once"))
+    with pytest.raises(Invalid) as refused:
+        await queue(outside, request("once", digest=b"e" * 32))
+    assert [fault.pointer for fault in refused.value.faults] == ["/id"]
+    assert await queued_of(store) == [1]
+
+
+async def test_ids_of_accounts_are_independent(store: Store) -> None:
+    """faults.md 35: the same id, another account."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    await account_with_integration(outside, OTHER)
+    mine = await queue(outside, request("same"))
+    theirs = await queue(outside, request("same", digest=b"e" * 32), OTHER)
+    assert mine.deliveries != theirs.deliveries
+    assert await queued_of(store) == [1, 1]
+
+
+async def test_the_same_request_at_once_is_queued_once(store: Store) -> None:
+    """Whoever comes second waits for the first, and answers what it answered."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    answers = await asyncio.gather(*(queue(outside, request("once")) for _ in range(20)))
+    assert answers == [answers[0]] * 20
+    assert await queued_of(store) == [1]
+
+
+async def test_requests_without_an_id_are_never_repeats(store: Store) -> None:
+    """Each is an event of its own."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    one, other = await queue(outside, request()), await queue(outside, request())
+    assert one.deliveries[0].jti != other.deliveries[0].jti
+    assert one.txn != other.txn
+
+
+async def test_only_streams_that_take_it_get_it(store: Store) -> None:
+    """An Okta integration's own stream takes Okta's type only; an inactive integration takes nothing."""
+    outside = outside_of(store)
+    integration = await account_with_integration(outside)
+    assert (await queue(outside, request(event_type=CAEP + "session-revoked"))).deliveries == ()
+    await update_integration(
+        outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, False
+    )
+    assert (await queue(outside, request())).deliveries == ()
+    assert await queued_of(store) == [0]
