@@ -2,10 +2,10 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -36,6 +36,12 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="The address `serve` listens on.")
     port: int = Field(8700, ge=0, le=65_535, description="The port `serve` listens on.")
+    tls_cert: Path | None = Field(
+        None,
+        description="Makes `serve` speak https (TLS 1.2 and 1.3): the file with the certificate chain, PEM, the "
+        "server's own first. Read when it starts.",
+    )
+    tls_key: Path | None = Field(None, description="The file with that certificate's private key, PEM, not encrypted.")
     master_key: str | None = Field(
         None,
         description="Encrypts keys and secrets at rest; several, separated by commas: the first encrypts, all "
@@ -68,6 +74,16 @@ class Settings(BaseSettings):
         if parts.path not in ("", "/"):
             raise ValueError("must be an origin without a path: well-known URLs stand at the root of a host")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ValueError("set RISKRELAY_TLS_CERT and RISKRELAY_TLS_KEY, both or none")
+        if self.tls_cert is not None and not self.public_url.startswith("https://"):
+            raise ValueError(
+                "RISKRELAY_PUBLIC_URL must start with https:// when RISKRELAY_TLS_CERT is set: receivers are told it"
+            )
+        return self
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -103,8 +119,11 @@ def read_settings(**overrides: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = [
-            f"RISKRELAY_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
-            for fault in error.errors()
-        ]
+        faults = [_sentence(fault["loc"], fault["msg"]) for fault in error.errors()]
         raise Misconfigured("; ".join(faults)) from error
+
+
+def _sentence(place: tuple[int | str, ...], message: str) -> str:
+    """What is wrong with a setting; without a place it names the settings itself."""
+    name = "_".join(str(part) for part in place).upper()
+    return f"RISKRELAY_{name}: {message}" if name else message.removeprefix("Value error, ")

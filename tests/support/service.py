@@ -20,6 +20,7 @@ from riskrelay.credentials import ALL_SCOPES, COMMAND_LINE, Scope
 from riskrelay.integrations import AccountId
 from riskrelay.settings import read_settings
 from riskrelay.wiring import build_outside
+from support.certificates import Authority
 
 START_SECONDS = 20
 
@@ -87,18 +88,22 @@ class Service:
     """An installation in *directory*, and the process that serves it.
 
     Args:
+        tls: None: plain http. Otherwise it speaks https with a certificate of this authority, which alone is trusted by
+            the service, by its commands and by *tls_context*.
         settings: more settings, by their environment names.
     """
 
-    def __init__(self, directory: Path, **settings: str) -> None:
+    def __init__(self, directory: Path, tls: Authority | None = None, **settings: str) -> None:
         port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{port}"
+        self.tls_context = None if tls is None else tls.client()
         self.settings = {
             "RISKRELAY_DATABASE_URL": f"sqlite:///{directory / 'riskrelay.db'}",
             "RISKRELAY_PUBLIC_URL": self.url,
             "RISKRELAY_PORT": str(port),
             "RISKRELAY_ALLOW_TARGETS": "127.0.0.1",
             "RISKRELAY_ALLOW_HTTP_TARGETS": "true",
+            **({} if tls is None else _tls_settings(tls)),
             **settings,
         }
         self.log = directory / "service.log"
@@ -161,7 +166,7 @@ class Service:
 
     def get(self, path: str) -> bytes:
         """The body of a public page."""
-        with urllib.request.urlopen(self.url + path, timeout=10) as response:
+        with urllib.request.urlopen(self.url + path, timeout=10, context=self.tls_context) as response:
             body: bytes = response.read()
         return body
 
@@ -179,7 +184,7 @@ class Service:
         given = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **headers}
         request = urllib.request.Request(url, data, given, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=30) as response:
+            with urllib.request.urlopen(request, timeout=30, context=self.tls_context) as response:
                 return response.status, json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:
@@ -203,6 +208,15 @@ class Service:
             "POST", "/integrations", {"integration_type": "Okta", "tenant_url": tenant_url}
         )
         return created
+
+
+def _tls_settings(authority: Authority) -> dict[str, str]:
+    files = authority.files("127.0.0.1", "localhost")
+    return {
+        "RISKRELAY_TLS_CERT": str(files.certificate),
+        "RISKRELAY_TLS_KEY": str(files.key),
+        "SSL_CERT_FILE": str(authority.path),  # OpenSSL's own: whom the processes trust
+    }
 
 
 class Oracle:

@@ -6,11 +6,12 @@ import socket
 
 import structlog
 import uvloop
-from granian.constants import Interfaces
+from granian.constants import Interfaces, SSLProtocols
 from granian.server.embed import Server
 from starlette.applications import Starlette
 
 from riskrelay import wiring
+from riskrelay.cli.tls import TlsPair, tls_pair
 from riskrelay.errors import Misconfigured
 from riskrelay.settings import Settings
 
@@ -28,11 +29,12 @@ def serve(settings: Settings, *, deliver: bool) -> None:
 
 
 async def _serve(settings: Settings, *, deliver: bool) -> None:
+    tls = tls_pair(settings)
     await wiring.require_schema(settings)
     path = settings.sqlite_path
     lock = None if path is None else wiring.hold_alone(path)
     try:
-        await run_app(wiring.build_app(settings, deliver=deliver), settings.host, settings.port)
+        await run_app(wiring.build_app(settings, deliver=deliver), settings.host, settings.port, tls)
     finally:
         if lock is not None:
             lock.close()
@@ -46,10 +48,14 @@ def _require_free(host: str, port: int) -> None:
         raise Misconfigured(f"cannot listen on {host} port {port} ({error.strerror}); choose another --port") from error
 
 
-async def run_app(app: Starlette, host: str, port: int) -> None:
+async def run_app(app: Starlette, host: str, port: int, tls: TlsPair | None = None) -> None:
     """Run an ASGI application with its lifespan until SIGTERM or SIGINT.
 
+    Args:
+        tls: None: plain http.
+
     Raises: Misconfigured: nothing can listen there.
+    Rule: IOP 1.0 §2.1: TLS 1.2 or later.
     """
     _require_free(host, port)
     server = Server(
@@ -59,6 +65,9 @@ async def run_app(app: Starlette, host: str, port: int) -> None:
         interface=Interfaces.ASGINL,
         backpressure=BACKPRESSURE,
         log_enabled=False,
+        ssl_cert=None if tls is None else tls.certificate,
+        ssl_key=None if tls is None else tls.key,
+        ssl_protocol_min=SSLProtocols.tls12,
     )
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -67,7 +76,7 @@ async def run_app(app: Starlette, host: str, port: int) -> None:
     async with app.router.lifespan_context(app):
         serving = asyncio.create_task(server.serve())
         waiting = asyncio.create_task(stopped.wait())
-        _log.info("serving", url=f"http://{host}:{port}")
+        _log.info("serving", url=f"{'http' if tls is None else 'https'}://{host}:{port}")
         await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         if not serving.done():

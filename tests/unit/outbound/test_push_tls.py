@@ -1,90 +1,20 @@
 """The push client over TLS: it fails closed, and says precisely why."""
 
 import asyncio
-import datetime as dt
-import ipaddress
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from riskrelay.errors import Misconfigured
 from riskrelay.outbound.push import MAX_BODY_BYTES, HttpPusher
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from support.certificates import Authority, new_authority
 from support.receivers import TOKEN, pusher, receiver
-
-DAY = timedelta(days=1)
-
-
-@dataclass
-class Authority:
-    """A certificate authority of this test run; its certificate is in *path*."""
-
-    name: x509.Name
-    key: ec.EllipticCurvePrivateKey
-    path: Path
-
-    def server(self, *names: str, begins: int = -1, ends: int = 1) -> ssl.SSLContext:
-        """A server's TLS with a certificate for *names*, from so many days to so many days."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        alternatives = x509.SubjectAlternativeName(
-            [x509.IPAddress(ipaddress.ip_address(n)) if n[0].isdigit() else x509.DNSName(n) for n in names]
-        )
-        certificate = certify(self.name, self.key, name("receiver"), key.public_key(), begins, ends, alternatives)
-        path = self.path.with_name(f"{certificate.serial_number}.pem")
-        private = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(path)
-        return context
-
-
-def name(text: str) -> x509.Name:
-    """A distinguished name."""
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def certify(
-    issuer: x509.Name,
-    issuer_key: ec.EllipticCurvePrivateKey,
-    subject: x509.Name,
-    key: ec.EllipticCurvePublicKey,
-    begins: int,
-    ends: int,
-    extension: x509.ExtensionType,
-) -> x509.Certificate:
-    """A signed certificate with the identifiers that strict verifiers ask for."""
-    now = dt.datetime.now(dt.UTC)
-    builder = (
-        x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
-        .not_valid_before(now + begins * DAY)
-        .not_valid_after(now + ends * DAY)
-        .add_extension(extension, critical=isinstance(extension, x509.BasicConstraints))
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
-    )
-    return builder.sign(issuer_key, hashes.SHA256())
-
-
-def new_authority(folder: Path, label: str) -> Authority:
-    """A fresh authority."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    ca = x509.BasicConstraints(ca=True, path_length=None)
-    certificate = certify(name(label), key, name(label), key.public_key(), -10, 10, ca)
-    path = folder / f"{label}.pem"
-    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    return Authority(name(label), key, path)
 
 
 @pytest.fixture(scope="module")

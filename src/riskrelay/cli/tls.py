@@ -1,0 +1,67 @@
+"""The certificate that `serve` shows: checked before anything starts, so that what is wrong is said in our words."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from riskrelay.errors import Misconfigured
+from riskrelay.settings import Settings
+
+_READABLE_BY_ANYBODY = 0o004
+
+
+@dataclass(frozen=True, slots=True)
+class TlsPair:
+    """A certificate chain and its private key, both PEM, that were found to belong together."""
+
+    certificate: Path
+    key: Path
+
+
+def tls_pair(settings: Settings) -> TlsPair | None:
+    """The pair that the settings name; None: no TLS here.
+
+    Raises: Misconfigured: a file cannot be read, is no PEM, or the two do not belong together.
+    """
+    if settings.tls_cert is None or settings.tls_key is None:  # settings take both or none
+        return None
+    certificate = _text(settings.tls_cert, "RISKRELAY_TLS_CERT")
+    key = _text(settings.tls_key, "RISKRELAY_TLS_KEY")
+    if "-----BEGIN CERTIFICATE-----" not in certificate:
+        raise Misconfigured(f"RISKRELAY_TLS_CERT: {settings.tls_cert} holds no certificate in PEM form")
+    if "PRIVATE KEY-----" not in key:
+        raise Misconfigured(f"RISKRELAY_TLS_KEY: {settings.tls_key} holds no private key in PEM form")
+    if settings.tls_key.stat().st_mode & _READABLE_BY_ANYBODY:
+        raise Misconfigured(
+            f"RISKRELAY_TLS_KEY: everybody on this machine can read {settings.tls_key}; run chmod 600 on it"
+        )
+    _check_together(settings.tls_cert, settings.tls_key)
+    return TlsPair(settings.tls_cert, settings.tls_key)
+
+
+def _text(path: Path, setting: str) -> str:
+    try:
+        return path.read_text()
+    except OSError as error:
+        raise Misconfigured(
+            f"{setting}: cannot read {path} ({error.strerror}); check the path and its owner"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{setting}: {path} is not PEM; convert it with openssl") from error
+
+
+def _check_together(certificate: Path, key: Path) -> None:
+    def refuse_password() -> str:
+        raise Misconfigured(f"RISKRELAY_TLS_KEY: {key} is encrypted; give a key without a passphrase")
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, refuse_password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise Misconfigured(
+                f"RISKRELAY_TLS_KEY: {key} is not the key of the first certificate in {certificate}; "
+                "that file has the server's own certificate first, then those that signed it"
+            ) from error
+        raise Misconfigured(
+            f"RISKRELAY_TLS_CERT, RISKRELAY_TLS_KEY: {certificate} or {key} cannot be used ({error.reason})"
+        ) from error
