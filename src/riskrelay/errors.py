@@ -31,6 +31,7 @@ class FaultKind(StrEnum):
     WRONG_VALUE = "wrong_value"
     TOO_LONG = "too_long"
     MALFORMED_BODY = "malformed_body"
+    REPEATED_MEMBER = "repeated_member"
     REFERENCE_TAKEN = "reference_taken"
     UNKNOWN_BEHAVIOR = "unknown_behavior"
     ID_REUSED = "id_reused"
@@ -48,12 +49,13 @@ class Fault:
 
 
 def pointer(parts: Sequence[str | int]) -> str:
-    """An RFC 6901 pointer.
+    """An RFC 6901 pointer. What is no text in a name is shown as a question mark, so that it can be answered.
 
     >>> pointer(["a/b", 0])
     '/a~1b/0'
     """
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    text = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return text.encode("utf-8", "replace").decode()
 
 
 class RiskrelayError(Exception):

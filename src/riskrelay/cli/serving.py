@@ -64,6 +64,7 @@ async def run_app(app: Starlette, host: str, port: int, tls: TlsPair | None = No
         port=port,
         interface=Interfaces.ASGINL,
         backpressure=BACKPRESSURE,
+        websockets=False,
         log_enabled=False,
         ssl_cert=None if tls is None else tls.certificate,
         ssl_key=None if tls is None else tls.key,

@@ -1,14 +1,15 @@
 """Every URL of the service, on one screen."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
 from riskrelay.errors import RiskrelayError
 from riskrelay.ports import Outside
@@ -22,6 +23,7 @@ from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRou
 from riskrelay.web.account_api.security_events import SecurityEventRoutes
 from riskrelay.web.account_api.users import UserRoutes
 from riskrelay.web.health import HealthRoutes
+from riskrelay.web.paths import EncodedPaths, Handler, by_path
 from riskrelay.web.transmitter import refusals
 from riskrelay.web.transmitter.metadata import TransmitterRoutes
 from riskrelay.web.transmitter.tokens import TokenRoutes
@@ -29,7 +31,6 @@ from riskrelay.web.transmitter.tokens import TokenRoutes
 _log = structlog.get_logger()
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
-Handler = Callable[[Request], Awaitable[Response]]
 
 ACCOUNT_PREFIXES = ("/accounts/{account_id}/zt_risk_scoring", "/client/v4/accounts/{account_id}/zt_risk_scoring")
 """Both serve the same: the second is the base path of the SDKs."""
@@ -42,13 +43,13 @@ def create_app(outside: Outside, public_origin: str, lifespan: Lifespan) -> Star
         public_origin: goes into new integrations' well-known URLs and into the links that explain errors.
     """
     account_routes = _account_routes(outside, public_origin)
-    routes: list[BaseRoute] = [
-        Route(prefix + path, handler, methods=[method])
+    routes = [
+        route
         for prefix in ACCOUNT_PREFIXES
-        for method, path, handler in account_routes
+        for route in by_path([(method, prefix + path, handler) for method, path, handler in account_routes])
     ]
-    routes += [Route(path, handler, methods=[method]) for method, path, handler in _receiver_routes(outside)]
-    routes += [Route(path, handler) for path, handler in _open_routes(outside)]
+    routes += by_path(_receiver_routes(outside))
+    routes += by_path([("GET", path, handler) for path, handler in _open_routes(outside)])
 
     async def refused(request: Request, error: Exception) -> Response:
         if _of_receivers(request):
@@ -71,6 +72,7 @@ def create_app(outside: Outside, public_origin: str, lifespan: Lifespan) -> Star
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
+        middleware=[Middleware(EncodedPaths)],
         exception_handlers={
             RiskrelayError: refused,
             refusals.BearerRefusal: refused,
@@ -106,7 +108,7 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
         ("GET", "/behaviors", behaviors.list_all),
         ("PUT", "/behaviors", behaviors.update),
         ("GET", "/summary", users.summary),
-        ("GET", "/{user_id}", users.get),  # after every static word, so that these win
+        ("GET", "/{user_id}", users.get),  # behind every word of ours: the first path that fits wins
         ("POST", "/{user_id}/reset", users.reset),
     ]
 
@@ -135,7 +137,7 @@ def _open_routes(outside: Outside) -> list[tuple[str, Handler]]:
         ("/openapi.json", documentation.openapi),
         ("/docs", documentation.reference),
         ("/docs/errors", documentation.error_index),
-        ("/docs/errors/{code:int}", documentation.error_page),
+        ("/docs/errors/{code}", documentation.error_page),
     ]
 
 

@@ -59,7 +59,9 @@ async def error_index(request: Request) -> Response:
 
 async def error_page(request: Request) -> Response:
     """What one error code means and what to change."""
-    page = render_error_page(request.path_params["code"])
+    text = request.path_params["code"]
+    # Four or five digits are all that a code has; what is longer need not even become a number.
+    page = render_error_page(int(text)) if text.isascii() and text.isdigit() and len(text) <= 5 else None
     if page is None:
         return HTMLResponse(render_error_index(), 404)
     return HTMLResponse(page)

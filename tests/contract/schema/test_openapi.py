@@ -5,7 +5,6 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,30 +21,12 @@ from riskrelay.ports import Outside, Store
 from riskrelay.risk.behaviors import BEHAVIORS
 from riskrelay.web.account_api import problem_table
 from riskrelay.web.app import ACCOUNT_PREFIXES, create_app
+from support.contract import DOCUMENT, examples, operations, resolved
 from support.service import Service
 
-METHODS = ("get", "post", "put", "patch", "delete")
-DOCUMENT: dict[str, Any] = yaml.safe_load((Path(__file__).parents[3] / "specs" / "openapi.yaml").read_text())
 REGISTRY: Registry[Any] = Registry().with_resource(
     "urn:contract", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012)
 )
-
-
-def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    for path, item in DOCUMENT["paths"].items():
-        for method in METHODS:
-            if method in item:
-                yield path, method, item[method]
-
-
-def resolved(node: dict[str, Any]) -> dict[str, Any]:
-    """Follow a local reference."""
-    while "$ref" in node:
-        target: Any = DOCUMENT
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            target = target[part]
-        node = target
-    return node
 
 
 def absolute(node: Any) -> Any:
@@ -57,12 +38,6 @@ def absolute(node: Any) -> Any:
 
 def validate(instance: Any, schema: dict[str, Any]) -> None:
     Draft202012Validator(absolute(schema), registry=REGISTRY, format_checker=FormatChecker()).validate(instance)
-
-
-def values(content: dict[str, Any]) -> list[Any]:
-    """The examples of a body."""
-    many = [resolved(example)["value"] for example in content.get("examples", {}).values()]
-    return [content["example"], *many] if "example" in content else many
 
 
 def media() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -108,11 +83,11 @@ def test_the_parameters_of_a_path_are_declared() -> None:
 def test_every_body_has_examples_that_fit_its_schema() -> None:
     """Requests and answers, failures too; a line of NDJSON is a finding."""
     for name, content in media():
-        assert values(content), name
-        for value in values(content):
+        assert examples(content), name
+        for value in examples(content):
             validate(value, content["schema"])
     _, ndjson = next(body for body in media() if body[0].endswith("request application/x-ndjson"))
-    for line in values(ndjson)[0].splitlines():
+    for line in examples(ndjson)[0].splitlines():
         validate(json.loads(line), DOCUMENT["components"]["schemas"]["Finding"])
 
 
@@ -121,7 +96,7 @@ def test_an_envelope_has_no_other_members() -> None:
     for name, content in media():
         if "/accounts/" not in name or " request " in name:
             continue
-        for value in values(content):
+        for value in examples(content):
             with pytest.raises(ValidationError):
                 validate({**value, "page": 1}, content["schema"])
             with pytest.raises(ValidationError):
@@ -140,7 +115,7 @@ def test_the_errors_shown_are_those_of_the_table() -> None:
 
 def test_the_behaviors_shown_are_those_of_the_table() -> None:
     """All of them, with their names, as an answer has them."""
-    shown = values(DOCUMENT["components"]["responses"]["Behaviors"]["content"]["application/json"])[0]
+    shown = examples(DOCUMENT["components"]["responses"]["Behaviors"]["content"]["application/json"])[0]
     rows = shown["result"]["behaviors"].items()
     assert [(name, row["name"], row["description"]) for name, row in rows] == [
         (row.behavior_id, row.name, row.description) for row in BEHAVIORS.values()
@@ -200,7 +175,7 @@ def requests(operation: dict[str, Any]) -> list[tuple[str, bytes | None]]:
     return [
         (kind, value.encode() if isinstance(value, str) else json.dumps(value).encode())
         for kind, content in contents.items()
-        for value in values(content)
+        for value in examples(content)
     ] or [("application/json", None)]
 
 

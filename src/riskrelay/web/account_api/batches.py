@@ -13,6 +13,7 @@ from riskrelay.errors import BodyTooLarge, Fault, FaultKind, Invalid
 from riskrelay.risk.assessment import LevelChange
 from riskrelay.risk.findings import UserId, UserRef
 from riskrelay.web.account_api.bodies import MAX_BATCH_BYTES, MAX_OBJECT_BYTES, PlainText, media_type, read_body
+from riskrelay.web.account_api.strict_json import MAX_BATCH_VALUES, refuse_too_many_values
 
 MAX_ITEMS = 10_000
 
@@ -52,6 +53,7 @@ async def read_batch(request: Request, read_one: ReadOne[T], noun: str) -> Batch
     """
     lines = media_type(request) == "application/x-ndjson"
     body = await read_body(request, MAX_BATCH_BYTES)
+    refuse_too_many_values(body, (), MAX_BATCH_VALUES)
     if lines:
         return Batch(_read_all([line for line in body.split(b"\n") if line.strip()], read_one, noun), False)
     if body.lstrip()[:1] == b"[":

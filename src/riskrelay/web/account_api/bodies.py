@@ -5,10 +5,11 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from riskrelay.errors import BodyTooLarge, Fault, FaultKind, Invalid, UnsupportedMediaType, pointer
 from riskrelay.risk.behaviors import BEHAVIORS
+from riskrelay.web.account_api.strict_json import look_at
 
 MAX_OBJECT_BYTES = 1024 * 1024  # 1 MiB
 MAX_BATCH_BYTES = 32 * 1024 * 1024  # 32 MiB
@@ -45,23 +46,37 @@ BehaviorName = Annotated[str, AfterValidator(_known_behavior)]
 async def read_body(request: Request, max_bytes: int) -> bytes:
     """The whole body.
 
-    Raises: BodyTooLarge: it has more than *max_bytes*; the rest is not read.
+    What is beyond *max_bytes* is not kept. Up to once more as much is still taken off the wire, because a client
+    that is cut off while it sends may never read the answer; a body that is larger than that is not read on.
+
+    Raises: BodyTooLarge; Invalid: it breaks off.
     """
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > 2 * max_bytes:
+        raise BodyTooLarge(max_bytes)
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > max_bytes:
-            raise BodyTooLarge(max_bytes)
-        chunks.append(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > 2 * max_bytes:
+                break
+            if size <= max_bytes:
+                chunks.append(chunk)
+    except ClientDisconnect:
+        raise Invalid([Fault(FaultKind.MALFORMED_BODY, "", "the body breaks off before its end")]) from None
+    if size > max_bytes:
+        raise BodyTooLarge(max_bytes)
     return b"".join(chunks)
 
 
 def media_type(request: Request) -> str:
     """The media type of the body, lower case, without parameters; JSON when the header is missing.
 
-    Raises: UnsupportedMediaType: it is neither JSON nor NDJSON.
+    Raises: UnsupportedMediaType: it is neither JSON nor NDJSON, or it is compressed.
     """
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaType
     named = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if named not in ("application/json", "application/x-ndjson"):
         raise UnsupportedMediaType
@@ -87,10 +102,15 @@ def parse(adapter: TypeAdapter[T], body: bytes, prefix: Sequence[str | int] = ()
 
     Raises: Invalid: one fault per mistake, all at once.
     """
+    faults, sound = look_at(body, tuple(prefix))
     try:
-        return adapter.validate_json(body, strict=True)
+        value = adapter.validate_json(sound, strict=True)
     except ValidationError as error:
-        raise Invalid(faults_of(error, prefix)) from None
+        places = {fault.pointer for fault in faults}
+        faults += [fault for fault in faults_of(error, prefix) if fault.pointer not in places]
+    if faults:
+        raise Invalid(faults)
+    return value
 
 
 def faults_of(error: ValidationError, prefix: Sequence[str | int] = ()) -> list[Fault]:

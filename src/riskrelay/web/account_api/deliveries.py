@@ -1,9 +1,10 @@
 """What was sent for an integration, and what came of each attempt."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,6 +20,11 @@ from riskrelay.web.auth import caller_of
 PAGE = 100
 
 Place = tuple[StreamId, int, int]
+
+_Id = Annotated[str, Meta(pattern="^[0-9a-f-]{36}$")]
+_Lane = Annotated[int, Meta(ge=0, lt=2**31)]
+_Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_CURSOR = msgspec.json.Decoder(tuple[_Id, _Lane, _Seq])  # no value that a column could not be compared with
 
 
 class DeliveryRoutes:
@@ -58,11 +64,11 @@ def _read_cursor(text: str | None) -> Place | None:
     if not text:
         return None
     try:
-        place: Place = msgspec.json.decode(urlsafe_b64decode(text), type=Place)
+        stream_id, lane, seq = _CURSOR.decode(urlsafe_b64decode(text))
     except (ValueError, msgspec.DecodeError):
         message = "cursor must be the one that the answer before gave in result_info; leave it out to start"
         raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
-    return place
+    return StreamId(stream_id), lane, seq
 
 
 def _cursor(last: Delivery) -> str:

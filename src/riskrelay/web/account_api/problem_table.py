@@ -87,8 +87,9 @@ UNSUPPORTED_MEDIA_TYPE = Problem(
     1005,
     415,
     "Unsupported media type",
-    "send Content-Type: application/json (findings: also application/x-ndjson)",
-    "The body is of a kind that this route does not read. Send JSON and say so in the header.",
+    "send Content-Type: application/json (findings: also application/x-ndjson), and no Content-Encoding",
+    "The body is of a kind that this route does not read, or it is compressed. Send plain JSON, and say so in the "
+    "header.",
     "`Content-Type: application/xml`",
     "`Content-Type: application/json`",
 )
@@ -185,9 +186,18 @@ FAULTS: dict[FaultKind, Problem] = {
         1104,
         "Too long",
         "send less",
-        "A text has more characters, or a batch more findings, than are taken there. The message says how many are.",
+        "A text has more characters, a batch more findings, a body more values or deeper nesting than are taken there. "
+        "The message says how many are.",
         "a `reference_id` of 256 characters; 10,001 findings in one request",
         "a `reference_id` of at most 255 characters; at most 10,000 findings in one request",
+    ),
+    FaultKind.REPEATED_MEMBER: _fault(
+        1109,
+        "Member repeated",
+        "send each member once",
+        "An object has two members of one name. Which of them counts would be a guess; send it once.",
+        '`{"active": true, "active": false, "tenant_url": "https://example.okta.com"}`',
+        '`{"active": false, "tenant_url": "https://example.okta.com"}`',
     ),
     FaultKind.REFERENCE_TAKEN: _fault(
         1105,
