@@ -22,6 +22,8 @@ class IntegrationType(StrEnum):
     """
 
     OKTA = "Okta"
+    SSF = "SSF"
+    """Any other Shared Signals receiver: it makes its own streams, with credentials that the operator issued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class Integration:
         Rule: SSF 1.0 §7.2 issuer; one issuer per integration.
         """
         return f"{self.public_origin}/{self.integration_id}"
+
+    @property
+    def transmitter_url(self) -> str:
+        """Below it are the endpoints that its receiver calls. Rule: SSF 1.0 §8.1 (the URLs are ours to choose)."""
+        return f"{self.public_origin}/ssf/{self.integration_id}"
 
     @property
     def well_known_url(self) -> str:

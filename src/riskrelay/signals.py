@@ -1,31 +1,39 @@
-"""What happened and the streams that take it, to the security events to queue."""
+"""What is to be told, and the streams that take it, to the security events to queue."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from riskrelay.risk.assessment import LevelChange
 from riskrelay.ssf.event_requests import EventRequest
+from riskrelay.ssf.event_types import STREAM_UPDATED, VERIFICATION
 from riskrelay.ssf.events import Jti, SecurityEvent
 from riskrelay.ssf.level_changes import LEVEL_CHANGE_EVENTS
-from riskrelay.ssf.streams import Stream, takes
-from riskrelay.ssf.subjects import email_subject, subject_key
+from riskrelay.ssf.streams import Stream, StreamStatus, takes
+from riskrelay.ssf.subjects import email_subject, opaque_subject, subject_key
 
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A security event for one stream, ready to be queued."""
+    """A security event for one stream, ready to be queued.
+
+    Attributes:
+        subject_key: events with the same key keep their order.
+        is_control: it goes onto the stream's control lane: what the stream says about itself while it is stopped.
+    """
 
     stream: Stream
     subject_key: str
     event: SecurityEvent
+    is_control: bool = False
 
 
 def for_changes(changes: Iterable[LevelChange], streams: Sequence[Stream], new_id: Callable[[], str]) -> list[Signal]:
     """One security event per change and stream that takes one of the event types that tell of it.
 
     Args:
-        streams: those that take events now (of active integrations, enabled or paused).
+        streams: those of active integrations.
         new_id: a fresh UUID at each call, for `jti` and `txn`.
 
     Returns: in the order of *changes*; all SETs of one change share a `txn`.
@@ -69,3 +77,40 @@ def for_event(
         for stream in streams
         if takes(stream, request.event_type, request.subject)
     ]
+
+
+def verification(stream: Stream, state: str | None, now: datetime, new_id: Callable[[], str]) -> Signal:
+    """A verification event for *stream*.
+
+    Args:
+        state: echoed to the receiver that asked; None when nobody asked, or sent none.
+
+    Rule: SSF 1.0 §8.1.4.1: no `state` member unless the receiver sent one; the subject is the stream.
+    """
+    members = {} if state is None else {"state": state}
+    return _about_stream(stream, VERIFICATION, members, now, new_id, is_control=False)
+
+
+def stream_updated(
+    stream: Stream, status: StreamStatus, reason: str, now: datetime, new_id: Callable[[], str]
+) -> Signal:
+    """The event that tells a receiver that we, not it, changed the status of its stream.
+
+    Rule: SSF 1.0 §8.1.5: before the stream stops, and when it starts again.
+    """
+    members = {"status": status.value, "reason": reason}
+    return _about_stream(stream, STREAM_UPDATED, members, now, new_id, is_control=True)
+
+
+def _about_stream(
+    stream: Stream,
+    event_type: str,
+    members: Mapping[str, Any],
+    now: datetime,
+    new_id: Callable[[], str],
+    *,
+    is_control: bool,
+) -> Signal:
+    subject = opaque_subject(stream.stream_id)
+    event = SecurityEvent(Jti(new_id()), new_id(), now, event_type, members, subject)
+    return Signal(stream, subject_key(subject), event, is_control)

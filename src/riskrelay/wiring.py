@@ -212,10 +212,13 @@ async def _delivery(settings: Settings, outside: Outside) -> AsyncIterator[Worke
     embedded = settings.sqlite_path is not None
     if embedded:  # nobody else can hold a lease: what is left is from before a crash
         await outside.store.write_installation(lambda tx: tx.lanes.release_all())
-    signer = await _open_signer(settings, outside)
+    master_key = read_master_key(settings)
+    signer = await _open_signer(outside, master_key)
     rules = TargetRules(settings.allow_targets, allow_http=settings.allow_http_targets)
     pusher = HttpPusher(rules, outside.clock, deadline=PUSH_DEADLINE)
-    delivering = Delivering(signer, pusher, LEASE, PUSH_FOR, CONCURRENCY, timedelta(days=settings.retention_days))
+    delivering = Delivering(
+        signer, pusher, master_key, LEASE, PUSH_FOR, CONCURRENCY, timedelta(days=settings.retention_days)
+    )
     worker = Worker(outside, delivering, LINGER_EMBEDDED if embedded else timedelta(0))
     running = asyncio.create_task(worker.run())
     try:
@@ -227,8 +230,8 @@ async def _delivery(settings: Settings, outside: Outside) -> AsyncIterator[Worke
         signer.close()
 
 
-async def _open_signer(settings: Settings, outside: Outside) -> KeySigner:
+async def _open_signer(outside: Outside, master_key: MasterKey) -> KeySigner:
     keys = await outside.store.read_installation(lambda tx: tx.keys.all())
     if not keys:
         raise Misconfigured("there is no signing key; run `riskrelay init`")
-    return await asyncio.to_thread(KeySigner, keys[0], read_master_key(settings))
+    return await asyncio.to_thread(KeySigner, keys[0], master_key)

@@ -4,7 +4,7 @@ from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.credentials import Actor
 from riskrelay.integrations import AccountId, Integration, IntegrationId, IntegrationType, reference_taken
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.streams import StreamId
+from riskrelay.ssf.streams import Stream, StreamId, StreamStatus
 
 LANES = 1  # measured: one lane delivers 1,800 events/s (docs/benchmarks.md); a hot stream is split by subject
 
@@ -20,7 +20,8 @@ async def create_integration(
     active: bool = True,
     public_origin: str,
 ) -> Integration:
-    """Store a new integration with its stream, which carries events from this moment on.
+    """Store a new integration. An Okta integration has its stream at once, which carries events from this moment on;
+    the receiver of another makes its own.
 
     Args:
         tenant_url: of valid form; kept byte for byte.
@@ -43,7 +44,7 @@ async def create_integration(
         public_origin=public_origin,
         created_at=now.replace(microsecond=0),
     )
-    stream_id = StreamId(outside.ids.uuid())
+    stream = Stream(StreamId(outside.ids.uuid()), integration, StreamStatus.ENABLED, LANES)
     entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.CREATED, Kind.INTEGRATION, integration.integration_id)
 
     def store(tx: Transaction) -> Integration:
@@ -53,8 +54,9 @@ async def create_integration(
                 raise reference_taken()
             return stored
         tx.integrations.add(integration)
-        tx.streams.add(stream_id, integration.integration_id, LANES)
-        tx.streams.refresh_lanes(integration.integration_id)
+        if integration_type is IntegrationType.OKTA:
+            tx.streams.add(stream)
+            tx.streams.refresh_lanes(stream)
         tx.audit.record(entry)
         return integration
 

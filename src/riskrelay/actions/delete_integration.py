@@ -5,6 +5,7 @@ from riskrelay.credentials import Actor
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId, IntegrationId
 from riskrelay.ports import Outside, Transaction
+from riskrelay.ssf.streams import INTEGRATION_DELETED
 
 
 async def delete_integration(
@@ -21,8 +22,9 @@ async def delete_integration(
     def store(tx: Transaction) -> None:
         if tx.integrations.get(integration_id) is None:
             raise NotFound
+        for stream in tx.streams.of_integration(integration_id):
+            tx.streams.cancel_backlog(stream, stream.all_lanes, INTEGRATION_DELETED)
         tx.integrations.delete(integration_id, entry.at)
-        tx.streams.cancel_backlog(integration_id)
         tx.audit.record(entry)
 
     await outside.store.write(account_id, store)

@@ -2,25 +2,28 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.lanes import (
     BATCH_EVENTS,
+    LaneKey,
     LaneLease,
     QueuedEvent,
     Settlement,
     chains,
     settle,
 )
-from riskrelay.errors import Unavailable
-from riskrelay.ports import Installation, Outside, Pusher, Signer
+from riskrelay.errors import Misconfigured, Unavailable
+from riskrelay.ports import Installation, Outside, Pusher, Signer, Vault
+from riskrelay.signals import Signal, stream_updated
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.sets import complete_claims
-from riskrelay.ssf.streams import Stream, StreamStatus
+from riskrelay.ssf.streams import CONTROL_LANE, Stream, StreamStatus
 
 _STOPS_LANE = frozenset({OutcomeKind.AUTH, OutcomeKind.GONE, OutcomeKind.THROTTLED, OutcomeKind.OURS})
+_STOPS_STREAM = {OutcomeKind.AUTH: StreamStatus.PAUSED, OutcomeKind.GONE: StreamStatus.DISABLED}
 _FAILURES_THAT_HALT = 3  # guessed: one bad subject must not stop a lane, a dead receiver must not be pushed 256 times
 
 
@@ -38,6 +41,7 @@ class Delivering:
 
     signer: Signer
     pusher: Pusher
+    vault: Vault
     lease: timedelta
     push_for: timedelta
     concurrency: int
@@ -75,31 +79,47 @@ async def deliver(
     Rule: design 2, 3, 4, 7.
     """
     work = await outside.store.read_installation(lambda tx: tx.lanes.read(lease, BATCH_EVENTS, delivering.retention))
-    if work.stream is None:
+    if work.stream is None or work.stream.is_polled:
         return Delivered((), None, stopped=True)
     if not work.held and not work.fresh:
         return Delivered((), None)
-    batch = _Batch(outside, delivering, work.stream, leased_at)
+    stream = work.stream
+    batch = _Batch(outside, delivering, stream, leased_at, is_control=lease.key.lane == CONTROL_LANE)
     await batch.push(chains(work, limit))
     settlement = settle(work, batch.outcomes, outside.ids.jitter)
 
-    def write_down(tx: Installation) -> None:
+    def write_down(tx: Installation) -> list[LaneKey]:
         tx.lanes.settle(lease, work, settlement, batch.attempts, delivering.lease)
-        if batch.stop is not None:
-            tx.lanes.stop_stream(lease, *batch.stop)
+        if batch.stop is None:
+            return []
+        return tx.lanes.stop_stream(lease, *batch.stop, _notice(outside, stream, *batch.stop))
 
-    await outside.store.write_installation(write_down)
+    outside.wake(await outside.store.write_installation(write_down))
     outside.metrics.count_attempts(batch.attempts)
     return Delivered(batch.attempts, settlement, stopped=batch.stop is not None)
 
 
-class _Batch:
-    """The pushes of one batch: chains side by side, each strictly in order."""
+def _notice(outside: Outside, stream: Stream, status: StreamStatus, reason: str) -> Signal | None:
+    """What a receiver is told when its stream is stopped. Rule: SSF 1.0 §8.1.5."""
+    if stream.is_implicit:
+        return None
+    return stream_updated(stream, status, reason, outside.clock.now(), outside.ids.uuid)
 
-    def __init__(self, outside: Outside, delivering: Delivering, stream: Stream, leased_at: float) -> None:
+
+class _Batch:
+    """The pushes of one batch: chains side by side, each strictly in order.
+
+    Args:
+        is_control: what is pushed is the last word about a stream that is stopped already.
+    """
+
+    def __init__(
+        self, outside: Outside, delivering: Delivering, stream: Stream, leased_at: float, *, is_control: bool
+    ) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self.attempts: list[Attempt] = []
-        self.stop: tuple[StreamStatus, Outcome] | None = None
+        self.stop: tuple[StreamStatus, str] | None = None
+        self._is_control = is_control
         self._outside = outside
         self._delivering = delivering
         self._stream = stream
@@ -136,21 +156,33 @@ class _Batch:
         payload = complete_claims(event.claims, self._stream.integration.issuer, self._stream.audience)
         try:
             token = await self._delivering.signer.sign(payload)
+            authorization = self._authorization()
         except Unavailable:
             outcome = Outcome(OutcomeKind.OURS, "no_signing_key")
+        except Misconfigured:
+            outcome = Outcome(OutcomeKind.OURS, "wrong_master_key")
         else:
-            outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token)
+            outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token, authorization)
+            if self._is_control and outcome.kind in _STOPS_STREAM:
+                # The stream is stopped for this very reason: its receiver does not want to hear of it.
+                outcome = replace(outcome, kind=OutcomeKind.REJECTED)
         duration = timedelta(seconds=self._outside.clock.monotonic() - began)
         number = event.attempts + 1
         self.attempts.append(Attempt(event.seq, event.jti, number, event.queued_at, started_at, duration, outcome))
         return outcome
+
+    def _authorization(self) -> str | None:
+        """The header that the receiver wants with each push.
+
+        Raises: Misconfigured: it was sealed under another master key.
+        """
+        sealed = self._stream.sealed_authorization
+        return None if sealed is None else self._delivering.vault.open(sealed).decode()
 
     def _judge(self, outcome: Outcome) -> None:
         """Some outcomes speak for the whole receiver, and so do a few failures in a row: nothing more is started."""
         self._failed_in_a_row = self._failed_in_a_row + 1 if outcome.kind is OutcomeKind.TRANSIENT else 0
         if outcome.kind in _STOPS_LANE or self._failed_in_a_row >= _FAILURES_THAT_HALT:
             self._halted = True
-        if outcome.kind is OutcomeKind.AUTH:
-            self.stop = (StreamStatus.PAUSED, outcome)
-        elif outcome.kind is OutcomeKind.GONE:
-            self.stop = (StreamStatus.DISABLED, outcome)
+        if outcome.kind in _STOPS_STREAM:
+            self.stop = (_STOPS_STREAM[outcome.kind], outcome.reason)

@@ -8,7 +8,8 @@ from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.streams import StreamStatus
+from riskrelay.signals import Signal, stream_updated
+from riskrelay.ssf.streams import Party, Stream, StreamStatus
 
 
 async def update_integration(
@@ -22,9 +23,9 @@ async def update_integration(
 ) -> Integration:
     """Overwrite tenant URL, reference id and active, and let delivery follow.
 
-    A stream that was paused or disabled because of what its receiver answered is enabled again, and what waits is
-    tried at once: an account that edits an integration has perhaps mended it. While an integration is inactive its
-    backlog is kept, and nothing new is queued for it.
+    A stream that we paused or disabled is enabled again, and what waits is tried at once: an account that edits an
+    integration has perhaps mended it. What a receiver paused or disabled stays so. While an integration is inactive its
+    backlog is kept, and nothing new is queued for it. Receivers are told of what we changed.
 
     Args:
         reference_id: None: stays.
@@ -33,7 +34,7 @@ async def update_integration(
     Raises:
         NotFound: no such integration in this account.
         Invalid: another integration has the reference id.
-    Rule: contract 7, 10; faults.md row 29 ("resumes on update"), 34.
+    Rule: contract 7, 10; faults.md row 29 ("resumes on update"), 34; SSF 1.0 §8.1.5.
     """
 
     entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
@@ -49,10 +50,30 @@ async def update_integration(
             active=stored.active if active is None else active,
         )
         tx.integrations.update(updated)
-        tx.streams.set_status(integration_id, StreamStatus.ENABLED, None)
+        ready: list[LaneKey] = []
+        for stream in tx.streams.of_integration(integration_id):
+            resumed, signals = _resumed(stream, was_active=stored.active, outside=outside)
+            tx.streams.set_status(stream.stream_id, resumed.status, resumed.status_reason, resumed.status_set_by)
+            ready += tx.streams.refresh_lanes(resumed) + tx.events.queue(signals)
         tx.audit.record(entry)
-        return updated, tx.streams.refresh_lanes(integration_id)
+        return updated, ready
 
     updated, ready = await outside.store.write(account_id, store)
     outside.wake(ready)
     return updated
+
+
+def _resumed(stream: Stream, *, was_active: bool, outside: Outside) -> tuple[Stream, list[Signal]]:
+    """The stream as it is from now on, and what its receiver is told about it.
+
+    Args:
+        stream: with the integration as it is after the update.
+    """
+    is_ours = stream.status_set_by is Party.TRANSMITTER
+    resumed = replace(stream, status=StreamStatus.ENABLED, status_reason=None) if is_ours else stream
+    before = stream.status if was_active else StreamStatus.PAUSED
+    now = resumed.status if stream.integration.active else StreamStatus.PAUSED
+    if stream.is_implicit or before is now or resumed.status is not StreamStatus.ENABLED:
+        return resumed, []
+    reason = "the integration was updated" if stream.integration.active else "the integration is inactive"
+    return resumed, [stream_updated(resumed, now, reason, outside.clock.now(), outside.ids.uuid)]

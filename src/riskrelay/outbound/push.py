@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -24,8 +25,9 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from riskrelay.errors import Misconfigured
-from riskrelay.outbound.addresses import BlockedAddress, TargetRules, is_disguised_address
-from riskrelay.outbound.failures import Progress, outcome_of_failure, refused
+from riskrelay.outbound.addresses import BlockedAddress, TargetRules
+from riskrelay.outbound.failures import Progress, outcome_of_failure
+from riskrelay.outbound.targets import read_target
 from riskrelay.ports import Clock
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.push import outcome_of
@@ -97,25 +99,26 @@ class HttpPusher:
         self._sessions: tuple[ClientSession, ClientSession] | None = None
         self._is_closed = False
 
-    async def push(self, endpoint_url: str, token: bytes) -> Outcome:
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None = None) -> Outcome:
         """Push one SET: one request, or a second one on a new connection when a kept-alive one turns out closed.
 
         Args:
             endpoint_url: https, or http where the rules allow it; without user name and password.
             token: the compact JWS.
+            authorization: sent verbatim as the `Authorization` header; None: no such header.
 
         Returns: what became of it. Once the status line is there it decides, whatever the body does; without one
             the reason says how far the push got. Redirects are never followed.
         Raises: nothing but CancelledError.
         Rule: RFC 8935 §2; faults 25, 28, 30, 31, 32.
         """
-        url = _read_url(endpoint_url, self._rules)
+        url = read_target(endpoint_url, self._rules)
         if isinstance(url, Outcome):
             return url
         progress = Progress(self._rules.trusts_host(url.raw_host or ""))
         mark = _progress.set(progress)
         try:
-            return await self._exchange(url, token, progress)
+            return await self._exchange(url, _Request(token, authorization), progress)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not self._is_closed or (task is not None and task.cancelling()):
@@ -140,19 +143,17 @@ class HttpPusher:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _exchange(self, url: URL, token: bytes, progress: Progress) -> Outcome:
+    async def _exchange(self, url: URL, request: "_Request", progress: Progress) -> Outcome:
         deadline = asyncio.get_running_loop().time() + self._seconds
         async with asyncio.timeout_at(deadline):
-            response = await self._post(url, token, progress)
+            response = await self._post(url, request, progress)
         try:
             body = await _read_body(response, deadline)
-            # A receiver that echoes the request must not put the SET into the outcome's detail.
-            body = body.replace(token, b"(the SET)")
-            return outcome_of(response.status, response.headers, body, self._clock.now())
+            return outcome_of(response.status, response.headers, request.without_echo(body), self._clock.now())
         finally:
             response.close()  # keeps the connection if the whole answer was read
 
-    async def _post(self, url: URL, token: bytes, progress: Progress) -> ClientResponse:
+    async def _post(self, url: URL, request: "_Request", progress: Progress) -> ClientResponse:
         """Send the request and wait for the answer's headers.
 
         A kept-alive connection that the receiver was just closing costs one more request, on a new connection: the
@@ -160,14 +161,14 @@ class HttpPusher:
         """
         pooled, unpooled = self._open_sessions()
         try:
-            return await pooled.post(url, data=token, allow_redirects=False)
+            return await pooled.post(url, data=request.token, headers=request.headers, allow_redirects=False)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError):
             was_reused = not progress.dialled
             if not was_reused:
                 raise
-        return await unpooled.post(url, data=token, allow_redirects=False)
+        return await unpooled.post(url, data=request.token, headers=request.headers, allow_redirects=False)
 
     def _open_sessions(self) -> tuple[ClientSession, ClientSession]:
         """One session that keeps connections and one that never does."""
@@ -211,6 +212,26 @@ class HttpPusher:
         opened = socket.socket(family, kind, protocol)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
         return opened
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is sent."""
+
+    token: bytes
+    authorization: str | None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.authorization is None else {"Authorization": self.authorization}
+
+    def without_echo(self, body: bytes) -> bytes:
+        """An answer's body: a receiver that echoes the request must not put it into the outcome's detail."""
+        body = body.replace(self.token, b"(the SET)")
+        if self.authorization is None:
+            return body
+        credential = self.authorization.partition(" ")[2].strip() or self.authorization
+        return body.replace(credential.encode(), b"(the authorization)")
 
 
 class _AnswerHandler(ResponseHandler):
@@ -292,23 +313,6 @@ def _tls_context(trust_ca: Path | None) -> ssl.SSLContext:
                 "process may read"
             ) from error
     return context
-
-
-def _read_url(text: str, rules: TargetRules) -> URL | Outcome:
-    """The URL to push to, or the outcome that refuses it before anything is resolved or dialled."""
-    try:
-        url = URL(text)
-    except ValueError as error:
-        return refused("bad_url", str(error))
-    if url.scheme not in ("http", "https") or not url.raw_host:
-        return refused("bad_url", "not an absolute https URL")
-    if "@" in url.raw_authority:
-        return refused("userinfo_in_url", "the URL must not hold a user name or password")
-    if url.scheme == "http" and not rules.allow_http:
-        return refused("http_not_allowed", "RISKRELAY_ALLOW_HTTP_TARGETS is off")
-    if is_disguised_address(url.raw_host):
-        return refused("blocked_address", "write the address in its usual form, such as 192.0.2.1")
-    return url
 
 
 async def _read_body(response: ClientResponse, deadline: float) -> bytes:

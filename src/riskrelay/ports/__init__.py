@@ -13,20 +13,22 @@ from riskrelay.ports.account import (
     Findings,
     Integrations,
     ReceiverCredentials,
+    ReceiverStreams,
     RecordedFinding,
     Streams,
     Transaction,
     UserProfile,
     Users,
 )
-from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, Tokens
-from riskrelay.ports.outside import Clock, Ids, Metrics, Outside, Pusher, Signer, Store, Wake
+from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Polls, Receivers, Tokens
+from riskrelay.ports.outside import Bell, Clock, Ids, Metrics, Outside, Pusher, Signer, Store, Targets, Vault, Wake
 
 __all__ = [
     "Accounts",
     "Audit",
     "AuditPlace",
     "Behaviors",
+    "Bell",
     "Clock",
     "EventRequests",
     "Events",
@@ -38,16 +40,20 @@ __all__ = [
     "Lanes",
     "Metrics",
     "Outside",
+    "Polls",
     "Pusher",
     "ReceiverCredentials",
+    "ReceiverStreams",
     "Receivers",
     "RecordedFinding",
     "Signer",
     "Store",
     "Streams",
+    "Targets",
     "Tokens",
     "Transaction",
     "UserProfile",
     "Users",
+    "Vault",
     "Wake",
 ]

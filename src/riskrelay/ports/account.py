@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from riskrelay.audit import AuditEntry, Kind
 from riskrelay.delivery.attempts import Delivery, DeliveryState
@@ -16,7 +16,8 @@ from riskrelay.risk.levels import RiskLevel
 from riskrelay.signals import Signal
 from riskrelay.ssf.access import AccessToken, CredentialId, ReceiverCredential
 from riskrelay.ssf.event_requests import AnsweredRequest, EventRequestId
-from riskrelay.ssf.streams import Stream, StreamId, StreamStatus
+from riskrelay.ssf.streams import Party, Stream, StreamId, StreamStatus
+from riskrelay.ssf.subject_filters import SubjectStatement
 
 AuditPlace = tuple[datetime, str]
 """The time and the id of an entry: its place in the log."""
@@ -78,25 +79,57 @@ class Integrations(Protocol):
 
 
 class Streams(Protocol):
-    """The streams of the account's integrations."""
+    """The streams of the account's integrations, whoever made them; deleted ones are invisible."""
 
-    def add(self, stream_id: StreamId, integration_id: IntegrationId, lane_count: int) -> None:
-        """Store a new enabled stream and its lanes."""
+    def add(self, stream: Stream) -> None:
+        """Store a new one and its lanes."""
 
     def taking_events(self) -> list[Stream]:
-        """Streams of active integrations that are enabled or paused: new events are queued on these."""
+        """Streams of active integrations, with what their receivers said about subjects: new events are queued on
+        these. What is queued on a disabled one is cancelled in the same moment."""
 
-    def set_status(self, integration_id: IntegrationId, status: StreamStatus, reason: str | None) -> None:
-        """Change the status of all streams of one integration."""
+    def of_integration(self, integration_id: IntegrationId) -> list[Stream]:
+        """Every stream of one integration, oldest first."""
 
-    def refresh_lanes(self, integration_id: IntegrationId) -> list[LaneKey]:
-        """Let the lanes follow what became of the integration and its streams: claimable or not.
+    def set_status(self, stream_id: StreamId, status: StreamStatus, reason: str | None, by: Party) -> None:
+        """Change a stream's status; `refresh_lanes` makes delivery follow."""
 
-        Returns: those that may be claimed at once.
+    def pause_if_idle(self, stream_id: StreamId, timeout: timedelta, reason: str) -> bool:
+        """Pause a receiver's stream that was not active for *timeout*; whether it was."""
+
+    def refresh_lanes(self, changed: Stream) -> list[LaneKey]:
+        """Let the lanes of a stream follow what it is now: claimable or not.
+
+        Returns: those from which events may be sent at once.
         """
 
-    def cancel_backlog(self, integration_id: IntegrationId) -> int:
-        """Mark everything undelivered of one integration as cancelled; how many events that were."""
+    def cancel_backlog(self, stream: Stream, numbers: Collection[int], reason: str) -> int:
+        """Mark everything undelivered of some of its lanes as cancelled; how many events that were."""
+
+
+class ReceiverStreams(Protocol):
+    """What receivers do with the streams they made; implicit and deleted ones are invisible."""
+
+    def get(self, integration_id: IntegrationId, stream_id: StreamId) -> Stream | None:
+        """The one with that id, locked in a writing transaction."""
+
+    def save(self, stream: Stream) -> None:
+        """Overwrite its configuration."""
+
+    def delete(self, stream_id: StreamId, at: datetime) -> None:
+        """Make it invisible; its ledger stays."""
+
+    def note_activity(self, stream_id: StreamId) -> None:
+        """Start its inactivity timeout again, by the database's clock."""
+
+    def may_verify(self, stream_id: StreamId, interval: timedelta) -> bool:
+        """Note a request for verification; False, and nothing is noted, when the last one is not *interval* ago."""
+
+    def statements(self, stream_id: StreamId) -> list[SubjectStatement]:
+        """What its receiver said about subjects, in any order."""
+
+    def state(self, stream_id: StreamId, subject: Mapping[str, Any], is_removed: bool | None) -> None:
+        """Note what the receiver says about *subject* now, as the last statement; None: forget what it said."""
 
 
 class ReceiverCredentials(Protocol):
@@ -180,9 +213,9 @@ class Events(Protocol):
     """The append-only log of queued security events."""
 
     def queue(self, signals: Sequence[Signal]) -> list[LaneKey]:
-        """Append to the lanes of the signals' streams.
+        """Append to the lanes of the signals' streams; on a disabled stream they are cancelled at once.
 
-        Returns: the lanes that got something, to wake their worker after the commit.
+        Returns: the lanes that got something to send, to wake their worker after the commit.
         """
 
     def deliveries(
@@ -221,6 +254,7 @@ class Transaction(Protocol):
     integrations: Integrations
     streams: Streams
     receiver_credentials: ReceiverCredentials
+    receiver_streams: ReceiverStreams
     users: Users
     findings: Findings
     behaviors: Behaviors

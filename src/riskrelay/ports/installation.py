@@ -6,13 +6,13 @@ from typing import Protocol
 
 from riskrelay.credentials import Account, StoredToken, TokenId
 from riskrelay.delivery.attempts import Attempt, Ledger
-from riskrelay.delivery.lanes import LaneLease, LaneWork, Settlement
+from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.keys import SealedKey
 from riskrelay.ports.account import Audit
+from riskrelay.signals import Signal
 from riskrelay.ssf.access import CredentialId, ReceiverCredential, ReceiverToken
-from riskrelay.ssf.outcomes import Outcome
-from riskrelay.ssf.streams import StreamStatus
+from riskrelay.ssf.streams import Stream, StreamStatus
 
 
 class Accounts(Protocol):
@@ -107,11 +107,26 @@ class Lanes(Protocol):
     def release_all(self) -> None:
         """End every lease: for a process that holds the database alone and has just started."""
 
-    def stop_stream(self, lease: LaneLease, status: StreamStatus, outcome: Outcome) -> None:
+    def stop_stream(self, lease: LaneLease, status: StreamStatus, reason: str, notice: Signal | None) -> list[LaneKey]:
         """Pause or disable the lane's stream because of what its receiver answered.
 
-        Raises: LeaseLost.
+        Args:
+            notice: the event that tells the receiver; None for an implicit stream, which then keeps its backlog
+                whatever its status is. A receiver's stream that is disabled loses it, as cancelled.
+
+        Returns: the lanes that got the notice.
+        Raises:  LeaseLost.
         """
+
+
+class Polls(Protocol):
+    """Reading and settling the lanes of streams that are polled: without a lease, in one transaction each."""
+
+    def take(self, key: LaneKey) -> LaneLease:
+        """Own the lane until the transaction ends, whoever else works on it: their writes touch nothing."""
+
+    def look(self, key: LaneKey, limit: int, retention: timedelta) -> LaneWork:
+        """As `Lanes.read`, without owning the lane."""
 
 
 class Installation(Protocol):
@@ -122,12 +137,16 @@ class Installation(Protocol):
     keys: Keys
     receivers: Receivers
     lanes: Lanes
+    polls: Polls
 
     def audit_of(self, owner: AccountId | None) -> Audit:
         """The audit log of one account, or with None the installation's own."""
 
     def integration(self, integration_id: IntegrationId) -> Integration | None:
         """An integration of any account, by the id in its well-known URL."""
+
+    def idle_streams(self, timeout: timedelta, limit: int) -> list[Stream]:
+        """Receivers' streams that are enabled and were not active for *timeout*, by the database's clock."""
 
     def ledgers(self) -> list[Ledger]:
         """The ledger of every stream, counted from the rows (not from the lanes' counters alone)."""

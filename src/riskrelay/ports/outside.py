@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from riskrelay.delivery.attempts import Attempt, Ledger
@@ -11,6 +11,7 @@ from riskrelay.integrations import AccountId
 from riskrelay.ports.account import Transaction
 from riskrelay.ports.installation import Installation
 from riskrelay.ssf.outcomes import Outcome
+from riskrelay.ssf.streams import StreamId
 
 T = TypeVar("T")
 
@@ -74,8 +75,42 @@ class Signer(Protocol):
 class Pusher(Protocol):
     """Pushes one SET."""
 
-    async def push(self, endpoint_url: str, token: bytes) -> Outcome:
-        """One HTTP request; never raises: what went wrong is the outcome."""
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None) -> Outcome:
+        """One HTTP request; never raises: what went wrong is the outcome.
+
+        Args:
+            authorization: the value of the `Authorization` header; None: none is sent. It is in no outcome.
+        """
+
+
+class Targets(Protocol):
+    """The rules about where may be pushed to."""
+
+    def problem(self, endpoint_url: str) -> str | None:
+        """What is wrong with a URL to push to, as far as its text tells; None when nothing is.
+
+        A host name is judged when it is dialled, because only then it is known where it leads.
+        """
+
+
+class Vault(Protocol):
+    """Encrypts the secrets of others at rest."""
+
+    def seal(self, secret: bytes) -> bytes:
+        """Encrypt and authenticate *secret*."""
+
+    def open(self, sealed: bytes) -> bytes:
+        """The secret.
+
+        Raises: Misconfigured: it was sealed under another master key.
+        """
+
+
+class Bell(Protocol):
+    """Wakes those of this process who wait for a stream to get events."""
+
+    async def wait(self, stream_id: StreamId, at_most: timedelta) -> None:
+        """Return when the stream may have got something, or when the time is over."""
 
 
 class Metrics(Protocol):

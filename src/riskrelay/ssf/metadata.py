@@ -7,6 +7,7 @@ from riskrelay.integrations import Integration
 SPEC_VERSION = "1_0"
 OAUTH = "urn:ietf:rfc:6749"
 DELIVERY_PUSH = "urn:ietf:rfc:8935"
+DELIVERY_POLL = "urn:ietf:rfc:8936"
 
 
 def transmitter_metadata(integration: Integration) -> dict[str, Any]:

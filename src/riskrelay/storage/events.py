@@ -27,8 +27,10 @@ from riskrelay.integrations import AccountId, IntegrationId
 from riskrelay.signals import Signal
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.sets import fixed_claims
-from riskrelay.ssf.streams import StreamId
-from riskrelay.storage.tables import attempts, database_now, events, held_events, lanes, later_of, streams
+from riskrelay.ssf.streams import CONTROL_LANE, STREAM_DISABLED, StreamId, StreamStatus
+from riskrelay.storage.backlog import cancel_lane
+from riskrelay.storage.tables import attempts, events, held_events, lanes, streams
+from riskrelay.storage.times import database_now, later_of
 
 EVENT_KEY = ("account_id", "stream_id", "lane", "seq")
 
@@ -58,6 +60,7 @@ _TAKE_NUMBERS = (
     .returning(lanes.c.last_seq)
 )
 _APPEND = insert(events)
+_LAST_SEQ = select(lanes.c.last_seq).where(of_lane(lanes))
 
 
 class EventRows:
@@ -71,14 +74,23 @@ class EventRows:
         by_lane: dict[LaneKey, list[Signal]] = defaultdict(list)
         for signal in signals:
             stream = signal.stream
-            by_lane[LaneKey(self._account_id, stream.stream_id, stream.lane_of(signal.subject_key))].append(signal)
+            number = CONTROL_LANE if signal.is_control else stream.lane_of(signal.subject_key)
+            by_lane[LaneKey(self._account_id, stream.stream_id, number)].append(signal)
         rows: list[dict[str, object]] = []
         # Always in the same order, so that two transactions cannot wait for each other.
         for key in sorted(by_lane, key=lambda key: (key.stream_id, key.lane)):
             rows += self._rows(key, by_lane[key])
         if rows:
             self._connection.execute(_APPEND, rows)
-        return list(by_lane)
+        dropped = {key: found for key, found in by_lane.items() if _is_dropped(found[0])}
+        for key, found in dropped.items():
+            self._cancel(key, len(found))
+        return [key for key in by_lane if key not in dropped]
+
+    def _cancel(self, key: LaneKey, count: int) -> None:
+        """Cancel the newest *count* events of a lane whose stream is disabled; there are no others to cancel."""
+        last = self._connection.execute(_LAST_SEQ, lane_parameters(key)).scalar_one()
+        cancel_lane(self._connection, key, last - count, STREAM_DISABLED)
 
     def _rows(self, key: LaneKey, signals: Sequence[Signal]) -> list[dict[str, object]]:
         """Number the events of one lane. The lane's row stays locked until the commit, so numbers become visible
@@ -160,6 +172,11 @@ class EventRows:
                 Attempt(row.seq, event.jti, row.number, event.queued_at, row.started_at, duration, outcome)
             )
         return found
+
+
+def _is_dropped(signal: Signal) -> bool:
+    """Rule: SSF 1.0 §8.1.2: a disabled stream neither sends nor holds; what it says about itself still goes out."""
+    return signal.stream.status is StreamStatus.DISABLED and not signal.is_control
 
 
 def _state() -> ColumnElement[str]:

@@ -16,14 +16,17 @@ from sqlalchemy import (
 from riskrelay.delivery.attempts import DeliveryState, Ledger
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.keys import Algorithm, SealedKey
-from riskrelay.ports import Accounts, Audit, Keys, Lanes, Receivers, Tokens
+from riskrelay.ports import Accounts, Audit, Keys, Lanes, Polls, Receivers, Tokens
+from riskrelay.ssf.streams import Stream
 from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.credentials import AccountRows, TokenRows
 from riskrelay.storage.events import EVENT_KEY
 from riskrelay.storage.integrations import find_integration
 from riskrelay.storage.lanes import LaneRows
 from riskrelay.storage.receivers import ReceiverRows
-from riskrelay.storage.tables import database_now, events, held_events, lanes, signing_keys
+from riskrelay.storage.streams import is_idle, select_streams, stream_from
+from riskrelay.storage.tables import events, held_events, integrations, lanes, signing_keys
+from riskrelay.storage.times import database_now
 
 
 class KeyRows:
@@ -60,13 +63,19 @@ class InstallationTransaction:
         self.tokens: Tokens = TokenRows(connection)
         self.keys: Keys = KeyRows(connection)
         self.receivers: Receivers = ReceiverRows(connection)
-        self.lanes: Lanes = LaneRows(connection)
+        lane_rows = LaneRows(connection)
+        self.lanes: Lanes = lane_rows
+        self.polls: Polls = lane_rows
 
     def audit_of(self, owner: AccountId | None) -> Audit:
         return AuditRows(self._connection, owner)
 
     def integration(self, integration_id: IntegrationId) -> Integration | None:
         return find_integration(self._connection, integration_id)
+
+    def idle_streams(self, timeout: timedelta, limit: int) -> list[Stream]:
+        query = select_streams().where(is_idle(timeout), integrations.c.active, integrations.c.deleted_at.is_(None))
+        return [stream_from(row) for row in self._connection.execute(query.limit(limit))]
 
     def ledgers(self) -> list[Ledger]:
         """Counted without touching the log of events: lanes, and the rows of the exceptions."""

@@ -35,23 +35,14 @@ from riskrelay.delivery.lanes import (
     Settlement,
 )
 from riskrelay.errors import LeaseLost
-from riskrelay.ssf.outcomes import Outcome
-from riskrelay.ssf.streams import StreamStatus
-from riskrelay.storage.events import EVENT_KEY, lane_parameters, of_lane
-from riskrelay.storage.integrations import select_streams, stream_from
+from riskrelay.signals import Signal
+from riskrelay.ssf.streams import CONTROL_LANE, STREAM_DISABLED, Party, Stream, StreamStatus
+from riskrelay.storage.backlog import cancel_lane
+from riskrelay.storage.events import EVENT_KEY, EventRows, lane_parameters, of_lane
 from riskrelay.storage.statements import Insert, PerEngine
-from riskrelay.storage.tables import (
-    attempts,
-    database_now,
-    events,
-    held_events,
-    integrations,
-    lanes,
-    later_of,
-    micros,
-    moment,
-    streams,
-)
+from riskrelay.storage.streams import select_streams, stream_from
+from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, streams
+from riskrelay.storage.times import database_now, later_of, micros, moment
 
 _KEY = (lanes.c.account_id, lanes.c.stream_id, lanes.c.lane)
 _NOW = database_now()
@@ -78,7 +69,9 @@ _CLAIM = (
 )
 _NEXT_DUE = select(func.min(later_of(lanes.c.due_at, lanes.c.lease_until)) - _NOW).where(_FREE)
 
-_LANE = select(lanes.c.cursor, lanes.c.failures, lanes.c.last_seq, _NOW.label("now")).where(_MINE)
+_STATE = select(lanes.c.cursor, lanes.c.failures, lanes.c.last_seq, _NOW.label("now"))
+_OWNED = _STATE.where(_MINE)
+_LOOKED_AT = _STATE.where(of_lane(lanes))
 _EVENT = (events.c.seq, events.c.jti, events.c.subject_key, events.c.claims, events.c.queued_at)
 _FRESH = (
     select(*_EVENT)
@@ -96,8 +89,7 @@ _HELD = (
 _STREAM = select_streams().where(
     streams.c.account_id == bindparam("account"),
     streams.c.stream_id == bindparam("stream"),
-    streams.c.status == StreamStatus.ENABLED.value,
-    integrations.c.active,
+    streams.c.deleted_at.is_(None),
     integrations.c.deleted_at.is_(None),
 )
 
@@ -108,6 +100,7 @@ _SETTLE = (
     .values(
         cursor=_number("new_cursor"),
         delivered=lanes.c.delivered + _number("accepted"),
+        delivered_at=case((_number("accepted") > 0, _NOW), else_=lanes.c.delivered_at),
         failures=bindparam("new_failures", type_=Integer),
         blocked_until=case((_number("quiet_us") > 0, _QUIET_UNTIL), else_=0),
         lease_until=_NOW + _number("lease_us"),
@@ -118,15 +111,30 @@ _SETTLE = (
 _KEEP = update(lanes).where(_MINE).values(epoch=lanes.c.epoch)
 _RELEASE = update(lanes).where(_MINE).values(lease_until=0)
 _RELEASE_ALL = update(lanes).where(lanes.c.lease_until > 0).values(lease_until=0, epoch=lanes.c.epoch + 1)
+_TAKE = update(lanes).where(of_lane(lanes)).values(epoch=lanes.c.epoch + 1).returning(lanes.c.epoch)
 _STOP_STREAM = (
     update(streams)
     .where(streams.c.account_id == bindparam("account"), streams.c.stream_id == bindparam("stream"))
-    .values(status=bindparam("new_status"), status_reason=bindparam("why"))
+    .values(status=bindparam("new_status"), status_reason=bindparam("why"), status_set_by=Party.TRANSMITTER.value)
 )
 _STOP_LANES = (
     update(lanes)
-    .where(lanes.c.account_id == bindparam("account"), lanes.c.stream_id == bindparam("stream"))
+    .where(
+        lanes.c.account_id == bindparam("account"),
+        lanes.c.stream_id == bindparam("stream"),
+        lanes.c.lane != CONTROL_LANE,
+    )
     .values(stopped=True)
+)
+_BACKLOG = (
+    select(lanes.c.lane, lanes.c.cursor)
+    .where(
+        lanes.c.account_id == bindparam("account"),
+        lanes.c.stream_id == bindparam("stream"),
+        lanes.c.lane != CONTROL_LANE,
+    )
+    .order_by(lanes.c.lane)
+    .with_for_update()
 )
 _ADD_ATTEMPTS = insert(attempts)
 _DELETE_HELD = delete(held_events).where(of_lane(held_events), held_events.c.seq.in_(bindparam("seqs", expanding=True)))
@@ -159,20 +167,34 @@ class LaneRows:
         return None if wait is None else timedelta(microseconds=max(wait, 0))
 
     def read(self, lease: LaneLease, limit: int, retention: timedelta) -> LaneWork:
-        key = lane_parameters(lease.key)
-        lane = self._connection.execute(_LANE, {**key, "mine": lease.epoch}).first()
+        lane = self._connection.execute(_OWNED, {**lane_parameters(lease.key), "mine": lease.epoch}).first()
         if lane is None:
             raise LeaseLost
+        return self._work(lease.key, lane, limit, retention)
+
+    def look(self, key: LaneKey, limit: int, retention: timedelta) -> LaneWork:
+        lane = self._connection.execute(_LOOKED_AT, lane_parameters(key)).one()
+        return self._work(key, lane, limit, retention)
+
+    def take(self, key: LaneKey) -> LaneLease:
+        return LaneLease(key, self._connection.execute(_TAKE, lane_parameters(key)).scalar_one())
+
+    def _work(self, lane_key: LaneKey, lane: Row[*tuple[Any, ...]], limit: int, retention: timedelta) -> LaneWork:
+        key = lane_parameters(lane_key)
         oldest = moment(lane.now) - retention
         held = [_held(row, lane.now, oldest) for row in self._connection.execute(_HELD, key)]
         fresh: list[QueuedEvent] = []
         if len(held) < MAX_HELD_EVENTS and lane.last_seq > lane.cursor:
             rows = self._connection.execute(_FRESH, {**key, "after": lane.cursor, "most": limit})
             fresh = [_queued(row, oldest) for row in rows]
-        stream = self._connection.execute(_STREAM, key).first()
-        return LaneWork(
-            None if stream is None else stream_from(stream), lane.cursor, lane.failures, held, fresh, lane.last_seq
-        )
+        stream = self._sending(lane_key)
+        return LaneWork(stream, lane.cursor, lane.failures, held, fresh, lane.last_seq)
+
+    def _sending(self, key: LaneKey) -> Stream | None:
+        """The lane's stream; None when nothing of the lane may be sent now."""
+        row = self._connection.execute(_STREAM, lane_parameters(key)).first()
+        stream = None if row is None else stream_from(row)
+        return None if stream is None or stream.is_silent(key.lane) else stream
 
     def settle(
         self,
@@ -210,11 +232,18 @@ class LaneRows:
     def release_all(self) -> None:
         self._connection.execute(_RELEASE_ALL)
 
-    def stop_stream(self, lease: LaneLease, status: StreamStatus, outcome: Outcome) -> None:
-        key = lane_parameters(lease.key)
+    def stop_stream(self, lease: LaneLease, status: StreamStatus, reason: str, notice: Signal | None) -> list[LaneKey]:
+        parameters = {**lane_parameters(lease.key), "new_status": status.value, "why": reason}
         self._mine(_KEEP, lease)
-        self._connection.execute(_STOP_STREAM, {**key, "new_status": status.value, "why": outcome.reason})
-        self._connection.execute(_STOP_LANES, key)
+        self._connection.execute(_STOP_STREAM, parameters)
+        self._connection.execute(_STOP_LANES, parameters)
+        if notice is None:  # an implicit stream: its receiver takes no such event, and its backlog is kept
+            return []
+        if status is StreamStatus.DISABLED:
+            for row in self._connection.execute(_BACKLOG, parameters).all():
+                key = LaneKey(lease.key.account_id, lease.key.stream_id, row.lane)
+                cancel_lane(self._connection, key, row.cursor, STREAM_DISABLED)
+        return EventRows(self._connection, lease.key.account_id).queue([notice])
 
     def _mine(self, statement: Update, lease: LaneLease, **values: object) -> None:
         """Run an UPDATE of the lane's row.

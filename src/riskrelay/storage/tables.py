@@ -1,10 +1,9 @@
 """The tables. The schema that users have is the sum of the migrations; a test holds the two together.
 
-Every key of an account's data starts with the account, so that a cluster can be distributed by it. Times are integers,
-microseconds since 1970 UTC, because both engines compare and index those alike.
+Every key of an account's data starts with the account, so that a cluster can be distributed by it. Times are integers
+(see `times`).
 """
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -12,8 +11,6 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    ColumnElement,
-    Dialect,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -23,15 +20,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
-    case,
     false,
 )
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.functions import GenericFunction
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+from riskrelay.storage.times import Moment
 
 metadata = MetaData(
     naming_convention={
@@ -42,54 +34,6 @@ metadata = MetaData(
         "ck": "%(table_name)s_%(constraint_name)s_check",
     }
 )
-
-
-def micros(duration: timedelta) -> int:
-    """A duration in the unit of the time columns."""
-    return duration // _MICROSECOND
-
-
-def moment(microseconds: int) -> datetime:
-    """A value of a time column, such as the database's clock, as an aware UTC datetime."""
-    return _EPOCH + timedelta(microseconds=microseconds)
-
-
-class Moment(TypeDecorator[datetime]):
-    """An aware UTC datetime, stored as microseconds since 1970."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        """Into the database."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
-        """Out of the database."""
-        return None if value is None else moment(value)
-
-
-class database_now(GenericFunction[int]):  # noqa: N801  named as the SQL function it stands for
-    """The database's own clock, in microseconds: the only clock that leases and waits are measured with."""
-
-    type = BigInteger()
-    inherit_cache = True
-
-
-@compiles(database_now, "sqlite")
-def _now_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
-    # julianday resolves to milliseconds; unixepoch('subsec') needs SQLite 3.42, Debian 12 has 3.40.
-    return "(CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000)"
-
-
-@compiles(database_now, "postgresql")
-def _now_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
-    return "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
-
-
-def later_of(one: ColumnElement[int], other: ColumnElement[int]) -> ColumnElement[int]:
-    """The greater of two times (`greatest` and `max` are not the same word on both engines)."""
-    return case((one > other, one), else_=other)
 
 
 def _account() -> Column[str]:
@@ -205,8 +149,32 @@ streams = Table(
     Column("status", String(16), nullable=False),
     Column("status_reason", Text),
     Column("lanes", Integer, nullable=False),
+    Column("status_set_by", String(16), nullable=False, server_default="transmitter"),
+    Column("audience", String(2048)),  # none: the integration's implicit stream, and so are the next five
+    Column("delivery_method", String(32)),
+    Column("endpoint_url", String(2048)),
+    Column("sealed_authorization", LargeBinary),
+    Column("events_requested", Text),
+    Column("description", Text),
+    Column("has_statements", Boolean, nullable=False, server_default=false()),
+    Column("active_at", BigInteger, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False, server_default="0"),
+    Column("verified_at", BigInteger, nullable=False, server_default="0"),
+    Column("deleted_at", Moment),
     ForeignKeyConstraint(["account_id", "integration_id"], ["integrations.account_id", "integrations.integration_id"]),
     Index("streams_integration_index", "account_id", "integration_id"),
+)
+
+subject_statements = Table(
+    "subject_statements",
+    metadata,
+    _account(),
+    Column("stream_id", String(36), primary_key=True),
+    Column("subject_hash", String(64), primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("is_removed", Boolean, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    ForeignKeyConstraint(["account_id", "stream_id"], ["streams.account_id", "streams.stream_id"]),
 )
 
 lanes = Table(
@@ -224,6 +192,7 @@ lanes = Table(
     Column("blocked_until", BigInteger, nullable=False, default=0),
     Column("due_at", BigInteger),
     Column("stopped", Boolean, nullable=False, default=False),
+    Column("delivered_at", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(["account_id", "stream_id"], ["streams.account_id", "streams.stream_id"]),
     CheckConstraint("cursor <= last_seq", name="cursor"),
 )

@@ -11,15 +11,18 @@ from riskrelay.ports import (
     Findings,
     Integrations,
     ReceiverCredentials,
+    ReceiverStreams,
     Streams,
     Users,
 )
 from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.event_requests import EventRequestRows
 from riskrelay.storage.events import EventRows
-from riskrelay.storage.integrations import IntegrationRows, StreamRows
+from riskrelay.storage.integrations import IntegrationRows
+from riskrelay.storage.receiver_streams import ReceiverStreamRows
 from riskrelay.storage.receivers import ReceiverCredentialRows
 from riskrelay.storage.risk import BehaviorRows, FindingRows, UserRows
+from riskrelay.storage.streams import StreamRows
 
 
 class AccountTransaction:
@@ -33,6 +36,7 @@ class AccountTransaction:
         self.integrations: Integrations = IntegrationRows(connection, account_id, locking=locking)
         self.streams: Streams = StreamRows(connection, account_id)
         self.receiver_credentials: ReceiverCredentials = ReceiverCredentialRows(connection, account_id, locking=locking)
+        self.receiver_streams: ReceiverStreams = ReceiverStreamRows(connection, account_id, locking=locking)
         self.users: Users = UserRows(connection, account_id)
         self.findings: Findings = FindingRows(connection, account_id)
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)

@@ -251,9 +251,7 @@ async def test_a_stopped_stream_keeps_its_backlog_and_resumes_on_update(
     """401 pauses: nothing is claimed, events are still queued; an update lets it go on (faults.md 29)."""
     await record(outside, finding("a@example.com"))
     (lease,) = await claim(store)
-    await store.write_installation(
-        lambda tx: tx.lanes.stop_stream(lease, StreamStatus.PAUSED, Outcome(OutcomeKind.AUTH, "http_401", 401))
-    )
+    await store.write_installation(lambda tx: tx.lanes.stop_stream(lease, StreamStatus.PAUSED, "http_401", None))
     assert (await read(store, lease)).stream is None
     await store.write_installation(lambda tx: tx.lanes.release(lease))
     await record(outside, finding("b@example.com"))

@@ -13,6 +13,7 @@ from riskrelay.delivery.attempts import Ledger
 from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
 from riskrelay.errors import LeaseLost, Unavailable
 from riskrelay.integrations import Integration
+from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.ports import Outside, Store
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
@@ -21,6 +22,7 @@ from support.outside import HandClock, outside_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 
 LEASE = timedelta(minutes=1)
+VAULT = MasterKey([new_master_key()])
 ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
 FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
 REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
@@ -49,7 +51,7 @@ class Receiver:
         self.most_at_once = 0
         self.before_answer: Callable[[], None] = lambda: None
 
-    async def push(self, endpoint_url: str, token: bytes) -> Outcome:
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None) -> Outcome:
         claims = msgspec.json.decode(token)
         email = claims["sub_id"]["email"]
         (event,) = claims["events"].values()
@@ -72,7 +74,7 @@ class World:
         self.outside, self.clock, self.integration = outside, clock, integration
         self.receiver, self.signer = Receiver(), Plain()
         self.delivering = Delivering(
-            self.signer, self.receiver, LEASE, timedelta(seconds=28), 8, timedelta(days=36_500)
+            self.signer, self.receiver, VAULT, LEASE, timedelta(seconds=28), 8, timedelta(days=36_500)
         )
 
     async def claim(self) -> LaneLease:

@@ -1,0 +1,42 @@
+"""Pause streams whose receivers have been silent for too long."""
+
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.ports import Outside, Transaction
+from riskrelay.signals import stream_updated
+from riskrelay.ssf.stream_documents import INACTIVITY_TIMEOUT
+from riskrelay.ssf.streams import INACTIVITY, Party, Stream, StreamStatus
+
+_AT_ONCE = 100  # guessed: streams that one call pauses; the rest are found by the next
+
+
+async def pause_idle_streams(outside: Outside, timeout: timedelta = INACTIVITY_TIMEOUT) -> int:
+    """Pause each enabled stream whose receiver neither called us nor took an event for *timeout*, and tell it.
+
+    Returns: how many were paused. Their events are held, until retention, for when they are enabled again.
+    Rule: SSF 1.0 §8.1.1 inactivity_timeout, §8.1.5.
+    """
+    idle = await outside.store.read_installation(lambda tx: tx.idle_streams(timeout, _AT_ONCE))
+    paused = 0
+    for stream in idle:
+        work = partial(_pause, outside=outside, stream=stream, timeout=timeout)
+        ready = await outside.store.write(stream.integration.account_id, work)
+        paused += ready is not None
+        outside.wake(ready or [])
+    return paused
+
+
+def _pause(tx: Transaction, outside: Outside, stream: Stream, timeout: timedelta) -> list[LaneKey] | None:
+    """Pause one stream.
+
+    Returns: the lanes that got the notice; None when the receiver has been active in the meantime.
+    """
+    if not tx.streams.pause_if_idle(stream.stream_id, timeout, INACTIVITY):
+        return None
+    paused = replace(stream, status=StreamStatus.PAUSED, status_reason=INACTIVITY, status_set_by=Party.TRANSMITTER)
+    tx.streams.refresh_lanes(paused)
+    notice = stream_updated(paused, StreamStatus.PAUSED, INACTIVITY, outside.clock.now(), outside.ids.uuid)
+    return tx.events.queue([notice])
