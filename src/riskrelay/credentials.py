@@ -6,6 +6,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import NewType
 
+from riskrelay.errors import Forbidden
 from riskrelay.integrations import AccountId
 
 TokenId = NewType("TokenId", str)
@@ -24,6 +25,18 @@ class Scope(StrEnum):
 
 
 ALL_SCOPES = frozenset(Scope)
+
+
+def account_id_problem(account_id: str) -> str | None:
+    """Say what is wrong with the form of an account's id; None when nothing is.
+
+    >>> account_id_problem("acme")
+    >>> account_id_problem("")
+    'an account id has 1 to 255 printable characters without / ? # %: it stands in URLs'
+    """
+    if not 1 <= len(account_id) <= 255 or any(c in account_id for c in "/?#%") or not account_id.isprintable():
+        return "an account id has 1 to 255 printable characters without / ? # %: it stands in URLs"
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +66,23 @@ class StoredToken:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None = None
+
+    def expired_at(self, now: datetime) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= now
+
+    def require(self, owner: AccountId | None, scope: Scope | None) -> None:
+        """Insist that it is good for something.
+
+        Args:
+            owner: the account it is about; None: the installation itself.
+            scope: None: whatever its scopes are.
+
+        Raises: Forbidden.
+        Rule: contract 15, 16.
+        """
+        if self.account_id not in (None, owner) or (scope is not None and scope not in self.scopes):
+            raise Forbidden
 
 
 @dataclass(frozen=True, slots=True)

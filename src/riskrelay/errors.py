@@ -11,6 +11,7 @@
     │   ├── MalformedCredentials
     │   └── UnknownToken
     ├── Forbidden          valid credentials, but not for this account or this operation
+    ├── RateLimited        this token has sent too many requests; it may go on after a moment
     ├── Unavailable        something of ours refused (database, key store); nothing was done, try again
     ├── Misconfigured      a setting must change before this can work
     └── LeaseLost          another worker owns the lane now: stop, write nothing
@@ -112,6 +113,14 @@ class UnknownToken(Unauthenticated):
 
 class Forbidden(RiskrelayError):
     """The credentials are valid, but not for this account or this operation."""
+
+
+class RateLimited(RiskrelayError):
+    """This token has sent too many requests. Nothing was done."""
+
+    def __init__(self, wait_seconds: int) -> None:
+        super().__init__(f"too many requests; one is allowed again in {wait_seconds} s")
+        self.wait_seconds = wait_seconds
 
 
 class Unavailable(RiskrelayError):

@@ -56,6 +56,13 @@ class Settings(BaseSettings):
     )
     retention_days: int = Field(7, ge=1, le=365, description="How long an undelivered event is kept and tried.")
 
+    rate_limit: int = Field(
+        60_000,  # guessed: far above what a client needs, low enough to leave others room
+        ge=0,
+        le=100_000_000,
+        description="Requests a minute that one token may send to one process; 0: as many as it likes.",
+    )
+
     _split = field_validator("allow_targets", mode="before")(_comma_separated)
 
     @field_validator("database_url")

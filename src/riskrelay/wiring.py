@@ -19,9 +19,12 @@ from riskrelay.outbound.clock import SystemClock
 from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.outbound.push import HttpPusher
+from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.outbound.sealing import MasterKey
 from riskrelay.outbound.signer import KeySigner
-from riskrelay.ports import Outside, Store
+from riskrelay.outbound.token_uses import PendingTokenUses
+from riskrelay.ports import Outside, Store, Wake
+from riskrelay.rate_limits import RateLimit
 from riskrelay.settings import Settings
 from riskrelay.storage.copying import Fingerprint, copy_all
 from riskrelay.storage.file_systems import require_local
@@ -158,7 +161,21 @@ def hold_alone(path: Path) -> IO[str]:
 
 def build_outside(settings: Settings) -> Outside:
     """What actions need, for a command that works on the database itself; close its store when done."""
-    return Outside(open_store(settings), SystemClock(), SystemIds(), PrometheusMetrics(), lambda lanes: None)
+    return _outside(settings, lambda lanes: None, PendingTokenUses())
+
+
+def _outside(settings: Settings, wake: Wake, token_uses: PendingTokenUses) -> Outside:
+    clock = SystemClock()
+    limit = RateLimit(settings.rate_limit, WINDOW_SECONDS) if settings.rate_limit else None
+    return Outside(
+        open_store(settings),
+        clock,
+        SystemIds(),
+        PrometheusMetrics(),
+        wake,
+        MemoryRateLimits(clock, limit),
+        token_uses,
+    )
 
 
 def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
@@ -168,17 +185,19 @@ def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
         deliver: False: accept and queue only; another process delivers.
     """
     woken = _Relay()
-    outside = Outside(open_store(settings), SystemClock(), SystemIds(), PrometheusMetrics(), woken.wake)
+    token_uses = PendingTokenUses()
+    outside = _outside(settings, woken.wake, token_uses)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
-            if deliver:
-                async with _delivery(settings, outside) as worker:
-                    woken.worker = worker
+            async with token_uses.recording(outside.store):
+                if deliver:
+                    async with _delivery(settings, outside) as worker:
+                        woken.worker = worker
+                        yield
+                else:
                     yield
-            else:
-                yield
         finally:
             await outside.store.close()
 

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.outbound.metrics import PrometheusMetrics
+from riskrelay.outbound.rate_limits import MemoryRateLimits
+from riskrelay.outbound.token_uses import PendingTokenUses
 from riskrelay.ports import Outside, Store
 
 NOON = datetime(2026, 3, 17, 12, 0, tzinfo=UTC)
@@ -58,4 +60,13 @@ class Wakes:
 
 def outside_of(store: Store, clock: HandClock | None = None) -> Outside:
     """What actions need, over a real store."""
-    return Outside(store, clock or HandClock(), CountingIds(), PrometheusMetrics(), Wakes())
+    clock = clock or HandClock()
+    return Outside(
+        store,
+        clock,
+        CountingIds(),
+        PrometheusMetrics(),
+        Wakes(),
+        MemoryRateLimits(clock, None),
+        PendingTokenUses(),
+    )

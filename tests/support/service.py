@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -117,14 +118,19 @@ class Service:
         made: dict[str, Any] = json.loads(output)
         return made
 
-    def new_token(self, account_id: str, *scopes: Scope) -> str:
-        """A token for an account, which is created when it is not there."""
-        return asyncio.run(self._new_token(AccountId(account_id), scopes))
+    def new_token(self, account_id: str | None, *scopes: Scope) -> str:
+        """A token for an account, which is created when it is not there; or with None for the installation.
 
-    async def _new_token(self, account_id: AccountId, scopes: tuple[Scope, ...]) -> str:
+        Args:
+            scopes: none: all.
+        """
+        return asyncio.run(self._new_token(None if account_id is None else AccountId(account_id), scopes))
+
+    async def _new_token(self, account_id: AccountId | None, scopes: tuple[Scope, ...]) -> str:
         outside = build_outside(read_settings(database_url=self.settings["RISKRELAY_DATABASE_URL"]))
         try:
-            await create_account(outside, account_id, COMMAND_LINE)
+            if account_id is not None:
+                await create_account(outside, account_id, COMMAND_LINE)
             token, _ = await create_token(outside, account_id, COMMAND_LINE, "test", scopes or ALL_SCOPES)
         finally:
             await outside.store.close()
@@ -179,16 +185,30 @@ class Service:
 
         Returns: the status and the envelope.
         """
+        whole = f"/accounts/{self.account_id}/zt_risk_scoring{path}"
+        given = {"Authorization": f"Bearer {self.token}", **headers}
+        status, _, envelope = self.exchange(method, whole, body, **given)
+        return status, envelope
+
+    def exchange(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Message, dict[str, Any]]:
+        """Call any route that answers JSON, with the headers given only.
+
+        Args:
+            path: the whole of it.
+            body: bytes as they are, anything else as JSON.
+
+        Returns: the status, the headers and the body.
+        """
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        url = f"{self.url}/accounts/{self.account_id}/zt_risk_scoring{path}"
-        given = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json", **headers}
-        request = urllib.request.Request(url, data, given, method=method)
+        request = urllib.request.Request(
+            self.url + path, data, {"Content-Type": "application/json", **headers}, method=method
+        )
         try:
             with urllib.request.urlopen(request, timeout=30, context=self.tls_context) as response:
-                return response.status, json.loads(response.read())
+                return response.status, response.headers, json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, json.loads(error.read())
+                return error.code, error.headers, json.loads(error.read())
 
     def result(self, method: str, path: str, body: Any = None) -> Any:
         """The result of a call that must succeed."""

@@ -3,21 +3,25 @@
 from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.credentials import Actor, TokenId
 from riskrelay.errors import NotFound
+from riskrelay.integrations import AccountId
 from riskrelay.ports import Installation, Outside
 
 
-async def revoke_token(outside: Outside, token_id: TokenId, actor: Actor) -> None:
-    """Make a token unknown at once. Its name and its uses stay in the audit log.
+async def revoke_token(outside: Outside, owner: AccountId | None, actor: Actor, token_id: TokenId) -> None:
+    """Make a token unknown at once. That it was there, and what was done with it, stays in the audit log.
 
-    Raises: NotFound: no such token.
+    Args:
+        owner: the account it belongs to; None: the installation.
+
+    Raises: NotFound: no such token there.
     """
     entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.REVOKED, Kind.TOKEN, token_id)
 
     def store(tx: Installation) -> None:
-        token = tx.tokens.get(token_id)
+        token = tx.tokens.get(owner, token_id)
         if token is None:
             raise NotFound
         tx.tokens.delete(token)
-        tx.audit_of(token.account_id).record(entry)
+        tx.audit_of(owner).record(entry)
 
     await outside.store.write_installation(store)

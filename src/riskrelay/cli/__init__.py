@@ -2,7 +2,7 @@
 
 import typer
 
-from riskrelay.cli import findings, integrations, operating, receiver_credentials, stores
+from riskrelay.cli import audit, findings, integrations, operating, receiver_credentials, stores, tokens
 from riskrelay.cli.demo import demo
 from riskrelay.cli.receiving import receive
 
@@ -19,6 +19,8 @@ app.command(epilog="Example: riskrelay demo --json")(demo)
 app.command(epilog="Example: riskrelay receive --well-known http://127.0.0.1:8700/.well-known/sse-configuration/6f0c…")(
     receive
 )
+app.add_typer(tokens.app, name="token")
+app.add_typer(audit.app, name="audit")
 app.add_typer(integrations.app, name="integration")
 app.add_typer(receiver_credentials.app, name="credential")
 app.add_typer(findings.app, name="finding")

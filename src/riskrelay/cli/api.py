@@ -4,6 +4,7 @@ import os
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
@@ -41,16 +42,17 @@ class Api:
     """The account API.
 
     Args:
+        account_id: paths are below this account's prefix; None: they are whole.
         url: default: RISKRELAY_URL.
         token: default: RISKRELAY_TOKEN.
     """
 
-    def __init__(self, account_id: str, url: str | None = None, token: str | None = None) -> None:
+    def __init__(self, account_id: str | None, url: str | None = None, token: str | None = None) -> None:
         self._base = (url or os.environ.get("RISKRELAY_URL", "http://127.0.0.1:8700")).rstrip("/")
         token = token or os.environ.get("RISKRELAY_TOKEN")
         if not token:
             fail("RISKRELAY_TOKEN is not set; `riskrelay init` or `riskrelay token create` prints one")
-        self._prefix = f"{self._base}/accounts/{account_id}/zt_risk_scoring"
+        self._prefix = self._base + (f"/accounts/{account_id}/zt_risk_scoring" if account_id is not None else "")
         self._headers = {"Authorization": f"Bearer {token}"}
         self._session: aiohttp.ClientSession | None = None
 
@@ -68,12 +70,31 @@ class Api:
         """Send one request, again and again while the service cannot answer, for at most a minute.
 
         Args:
-            path: below the account's prefix.
             body: bytes as they are, anything else as JSON.
 
         Returns: the envelope's `result`.
         Raises:  ApiError: the service refused.
         """
+        return (await self._exchange(method, path, body, content_type))["result"]
+
+    async def newest(self, path: str, query: dict[str, str], limit: int) -> list[Any]:
+        """The first *limit* items of a list that comes in pages with cursors, newest first.
+
+        Raises: ApiError: the service refused.
+        """
+        items: list[Any] = []
+        following: dict[str, str] = {}
+        while len(items) < limit:
+            envelope = await self._exchange("GET", f"{path}?{urlencode({**query, **following})}")
+            items += envelope["result"]
+            if envelope["result_info"]["cursor"] is None:
+                break
+            following = {"cursor": envelope["result_info"]["cursor"]}
+        return items[:limit]
+
+    async def _exchange(
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json"
+    ) -> dict[str, Any]:
         data = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(_Busy),
@@ -84,11 +105,12 @@ class Api:
         try:
             async for attempt in retrying:
                 with attempt:
-                    return await self._once(method, path, data, content_type)
+                    envelope = await self._once(method, path, data, content_type)
         except _Busy as error:
             fail(f"{self._base} does not answer ({error}); is `riskrelay serve` running, and RISKRELAY_URL right?")
+        return envelope
 
-    async def _once(self, method: str, path: str, data: bytes | None, content_type: str) -> Any:
+    async def _once(self, method: str, path: str, data: bytes | None, content_type: str) -> dict[str, Any]:
         if self._session is None:
             raise RuntimeError("used outside `async with`")
         try:
@@ -102,12 +124,12 @@ class Api:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _Busy(str(error) or type(error).__name__) from error
         try:
-            envelope = msgspec.json.decode(answer)
+            envelope: dict[str, Any] = msgspec.json.decode(answer)
         except msgspec.DecodeError:
             fail(f"{self._base} answered HTTP {response.status} without JSON; is RISKRELAY_URL right?")
         if not envelope.get("success"):
             raise ApiError(response.status, envelope.get("errors", []))
-        return envelope["result"]
+        return envelope
 
 
 def _wait(state: RetryCallState) -> float:
@@ -122,7 +144,7 @@ def _sentence(error: dict[str, Any]) -> str:
     return f"{error['message']}{f' (at {where})' if where else ''} [{error['code']}]"
 
 
-async def with_api(account_id: str, work: Callable[[Api], Awaitable[T]]) -> T:
+async def with_api(account_id: str | None, work: Callable[[Api], Awaitable[T]]) -> T:
     """Run *work* with a client; a refusal ends the command with its message."""
     async with Api(account_id) as api:
         try:

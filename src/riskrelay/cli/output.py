@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Table
 
 from riskrelay.errors import RiskrelayError
 
@@ -39,3 +40,16 @@ def show(data: Any, as_json: bool, render: Callable[[], None]) -> None:
         sys.stdout.write(json.dumps(data) + "\n")
     else:
         render()
+
+
+def print_table(rows: list[dict[str, Any]]) -> None:
+    """Show rows that have the same members to a person."""
+    if not rows:
+        console.print("None.")
+        return
+    table = Table()
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+    console.print(table)

@@ -21,7 +21,21 @@ from riskrelay.ports.account import (
     Users,
 )
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Polls, Receivers, Tokens
-from riskrelay.ports.outside import Bell, Clock, Ids, Metrics, Outside, Pusher, Signer, Store, Targets, Vault, Wake
+from riskrelay.ports.outside import (
+    Bell,
+    Clock,
+    Ids,
+    Metrics,
+    Outside,
+    Pusher,
+    RateLimits,
+    Signer,
+    Store,
+    Targets,
+    TokenUses,
+    Vault,
+    Wake,
+)
 
 __all__ = [
     "Accounts",
@@ -42,6 +56,7 @@ __all__ = [
     "Outside",
     "Polls",
     "Pusher",
+    "RateLimits",
     "ReceiverCredentials",
     "ReceiverStreams",
     "Receivers",
@@ -50,6 +65,7 @@ __all__ = [
     "Store",
     "Streams",
     "Targets",
+    "TokenUses",
     "Tokens",
     "Transaction",
     "UserProfile",

@@ -46,11 +46,14 @@ class Tokens(Protocol):
     def by_hash(self, token_hash: bytes) -> StoredToken | None:
         """The token with that hash."""
 
-    def get(self, token_id: TokenId) -> StoredToken | None:
-        """The token with that id."""
+    def get(self, owner: AccountId | None, token_id: TokenId) -> StoredToken | None:
+        """The token of that account, or with None of the installation, that has that id."""
 
     def delete(self, token: StoredToken) -> None:
         """Forget a token. The audit log keeps that there was one."""
+
+    def record_uses(self, uses: Sequence[tuple[StoredToken, datetime]]) -> None:
+        """Write down when tokens were last used; a later use that is there already stays."""
 
 
 class Keys(Protocol):

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
+from riskrelay.credentials import StoredToken
 from riskrelay.delivery.attempts import Attempt, Ledger
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.integrations import AccountId
 from riskrelay.ports.account import Transaction
 from riskrelay.ports.installation import Installation
+from riskrelay.rate_limits import Allowance
 from riskrelay.ssf.outcomes import Outcome
 from riskrelay.ssf.streams import StreamId
 
@@ -113,6 +115,20 @@ class Bell(Protocol):
         """Return when the stream may have got something, or when the time is over."""
 
 
+class RateLimits(Protocol):
+    """What each holder of a credential may still send, as far as this process has seen."""
+
+    def spend(self, holder: str) -> Allowance | None:
+        """Count one request of *holder*; None when nothing is limited."""
+
+
+class TokenUses(Protocol):
+    """Remembers that tokens were used; they are written down later, many at once."""
+
+    def note(self, token: StoredToken, at: datetime) -> None:
+        """Remember a use. Never waits and never fails."""
+
+
 class Metrics(Protocol):
     """What monitoring counts."""
 
@@ -141,3 +157,5 @@ class Outside:
     ids: Ids
     metrics: Metrics
     wake: Wake
+    rate_limits: RateLimits
+    token_uses: TokenUses

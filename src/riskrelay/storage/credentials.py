@@ -1,8 +1,9 @@
 """Accounts and tokens."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, select
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, or_, select, update
 
 from riskrelay.credentials import Account, Scope, StoredToken, TokenId
 from riskrelay.integrations import AccountId
@@ -11,6 +12,15 @@ from riskrelay.storage.tables import INSTALLATION, accounts, tokens
 
 _ADD_ACCOUNT = PerEngine(accounts, lambda insert: insert.on_conflict_do_nothing())
 _ACCOUNT = select(accounts).where(accounts.c.account_id == bindparam("account"))
+_RECORD_USE = (
+    update(tokens)
+    .where(
+        tokens.c.account_id == bindparam("account"),
+        tokens.c.token_id == bindparam("token"),
+        or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < bindparam("used_at")),
+    )
+    .values(last_used_at=bindparam("used_at"))
+)
 _TOKEN_BY_HASH = select(tokens).where(tokens.c.token_hash == bindparam("hash"))
 
 
@@ -25,8 +35,6 @@ class AccountRows:
         return self._connection.execute(_ADD_ACCOUNT.on(self._connection), values).rowcount == 1
 
     def get(self, account_id: AccountId) -> Account | None:
-        if "\0" in account_id:
-            return None  # PostgreSQL takes no NUL, so no account can have one
         row = self._connection.execute(_ACCOUNT, {"account": account_id}).first()
         return None if row is None else Account(row.account_id, row.created_at)
 
@@ -64,13 +72,18 @@ class TokenRows:
         row = self._connection.execute(_TOKEN_BY_HASH, {"hash": token_hash}).first()
         return None if row is None else _token(row)
 
-    def get(self, token_id: TokenId) -> StoredToken | None:
-        found = self._read(select(tokens).where(tokens.c.token_id == token_id))
+    def get(self, owner: AccountId | None, token_id: TokenId) -> StoredToken | None:
+        found = self._read(select(tokens).where(tokens.c.account_id == _key(owner), tokens.c.token_id == token_id))
         return found[0] if found else None
 
     def delete(self, token: StoredToken) -> None:
         mine = (tokens.c.account_id == _key(token.account_id)) & (tokens.c.token_id == token.token_id)
         self._connection.execute(delete(tokens).where(mine))
+
+    def record_uses(self, uses: Sequence[tuple[StoredToken, datetime]]) -> None:
+        rows = [{"account": _key(token.account_id), "token": token.token_id, "used_at": at} for token, at in uses]
+        # Always in one order, so that two processes never wait for each other's rows.
+        self._connection.execute(_RECORD_USE, sorted(rows, key=lambda row: (row["account"], row["token"])))
 
     def _read(self, query: Select[*tuple[object, ...]]) -> list[StoredToken]:
         ordered = query.order_by(tokens.c.created_at, tokens.c.token_id)

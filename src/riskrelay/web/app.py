@@ -15,15 +15,18 @@ from riskrelay.errors import RiskrelayError
 from riskrelay.ports import Outside
 from riskrelay.web import documentation
 from riskrelay.web.account_api import envelope, problems
+from riskrelay.web.account_api.audit import AuditRoutes
 from riskrelay.web.account_api.behaviors import BehaviorRoutes
 from riskrelay.web.account_api.deliveries import DeliveryRoutes
 from riskrelay.web.account_api.findings import FindingRoutes
 from riskrelay.web.account_api.integrations import IntegrationRoutes
 from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRoutes
 from riskrelay.web.account_api.security_events import SecurityEventRoutes
+from riskrelay.web.account_api.tokens import ApiTokenRoutes
 from riskrelay.web.account_api.users import UserRoutes
 from riskrelay.web.health import HealthRoutes
 from riskrelay.web.paths import EncodedPaths, Handler, by_path
+from riskrelay.web.rate_limit_headers import RateLimitHeaders, rate_limit_headers
 from riskrelay.web.transmitter import refusals
 from riskrelay.web.transmitter.metadata import TransmitterRoutes
 from riskrelay.web.transmitter.tokens import TokenRoutes
@@ -32,8 +35,10 @@ _log = structlog.get_logger()
 
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
-ACCOUNT_PREFIXES = ("/accounts/{account_id}/zt_risk_scoring", "/client/v4/accounts/{account_id}/zt_risk_scoring")
-"""Both serve the same: the second is the base path of the SDKs."""
+BASE_PATHS = ("", "/client/v4")
+"""Both serve the same to whoever has a token: the second is the base path of the SDKs."""
+
+ACCOUNT = "/accounts/{account_id}/zt_risk_scoring"
 
 
 def create_app(outside: Outside, public_origin: str, lifespan: Lifespan) -> Starlette:
@@ -45,8 +50,13 @@ def create_app(outside: Outside, public_origin: str, lifespan: Lifespan) -> Star
     account_routes = _account_routes(outside, public_origin)
     routes = [
         route
-        for prefix in ACCOUNT_PREFIXES
-        for route in by_path([(method, prefix + path, handler) for method, path, handler in account_routes])
+        for base in BASE_PATHS
+        for route in by_path(
+            [
+                *((method, base + ACCOUNT + path, handler) for method, path, handler in account_routes),
+                *((method, base + path, handler) for method, path, handler in _credential_routes(outside)),
+            ]
+        )
     ]
     routes += by_path(_receiver_routes(outside))
     routes += by_path([("GET", path, handler) for path, handler in _open_routes(outside)])
@@ -67,12 +77,14 @@ def create_app(outside: Outside, public_origin: str, lifespan: Lifespan) -> Star
         _log.error("request_failed", method=request.method, route=_route_of(request), exc_info=error)
         if _of_receivers(request):
             return refusals.answer(error)
-        return envelope.failure_of(problems.problem_for_status(500), public_origin)
+        answer = envelope.failure_of(problems.problem_for_status(500), public_origin)
+        answer.headers.update(rate_limit_headers(request.scope))  # this answer passes by the middleware
+        return answer
 
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(EncodedPaths)],
+        middleware=[Middleware(RateLimitHeaders), Middleware(EncodedPaths)],
         exception_handlers={
             RiskrelayError: refused,
             refusals.BearerRefusal: refused,
@@ -84,6 +96,18 @@ def create_app(outside: Outside, public_origin: str, lifespan: Lifespan) -> Star
     return app
 
 
+def _credential_routes(outside: Outside) -> list[tuple[str, str, Handler]]:
+    tokens = ApiTokenRoutes(outside)
+    return [
+        ("GET", "/user/tokens/verify", tokens.verify),
+        ("GET", "/accounts/{account_id}/tokens/verify", tokens.verify_in_account),
+        ("GET", "/installation/tokens", tokens.list_all_of_installation),
+        ("POST", "/installation/tokens", tokens.create_for_installation),
+        ("DELETE", "/installation/tokens/{token_id}", tokens.revoke_of_installation),
+        ("GET", "/installation/audit", AuditRoutes(outside).list_page_of_installation),
+    ]
+
+
 def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str, Handler]]:
     integrations = IntegrationRoutes(outside, public_origin)
     deliveries = DeliveryRoutes(outside)
@@ -92,6 +116,7 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
     security_events = SecurityEventRoutes(outside)
     behaviors = BehaviorRoutes(outside)
     users = UserRoutes(outside)
+    tokens = ApiTokenRoutes(outside)
     return [
         ("POST", "/integrations", integrations.create),
         ("GET", "/integrations", integrations.list_all),
@@ -107,6 +132,10 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
         ("POST", "/security_events", security_events.queue),
         ("GET", "/behaviors", behaviors.list_all),
         ("PUT", "/behaviors", behaviors.update),
+        ("GET", "/tokens", tokens.list_all),
+        ("POST", "/tokens", tokens.create),
+        ("DELETE", "/tokens/{token_id}", tokens.revoke),
+        ("GET", "/audit", AuditRoutes(outside).list_page),
         ("GET", "/summary", users.summary),
         ("GET", "/{user_id}", users.get),  # behind every word of ours: the first path that fits wins
         ("POST", "/{user_id}/reset", users.reset),

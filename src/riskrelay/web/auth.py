@@ -1,4 +1,4 @@
-"""Reading credentials from a request's headers."""
+"""Who calls: reading credentials from a request's headers, and insisting that they are good for it."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from riskrelay.actions.authenticate import authenticate
 from riskrelay.credentials import Actor, Scope, StoredToken
-from riskrelay.errors import MalformedCredentials, NoCredentials, NotFound
+from riskrelay.errors import MalformedCredentials, NoCredentials, NotFound, RateLimited
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside
 
@@ -27,14 +27,17 @@ class Caller:
     token: StoredToken
 
 
-def presented_token(authorization: str | None, auth_key: str | None) -> str:
-    """The token a request carries; a bearer token wins over an `X-Auth-Key`.
+def presented_token(authorization: str | None, auth_email: str | None, auth_key: str | None) -> str:
+    """The token a request carries; a bearer token wins over `X-Auth-Email` with `X-Auth-Key`.
+
+    The key is a token like any other. Without an e-mail it is half of a pair, and counts as nothing; what the e-mail
+    says is not looked at, because the key alone is the secret.
 
     Raises: NoCredentials, MalformedCredentials.
     Rule: contract 14, 15; RFC 6750 §2.1.
     """
     if authorization is None:
-        if not auth_key:
+        if not auth_email or not auth_key:
             raise NoCredentials
         return _well_formed(auth_key)
     scheme, _, token = authorization.partition(" ")
@@ -49,17 +52,39 @@ def _well_formed(token: str) -> str:
     return token
 
 
-async def caller_of(request: Request, outside: Outside, scope: Scope) -> Caller:
+async def caller_of(request: Request, outside: Outside, scope: Scope | None) -> Caller:
     """Who calls, once they have shown that they may do *scope* in the account of the path.
 
-    Raises: Unauthenticated, Forbidden; NotFound: an id in the path is one that nothing can have.
+    Args:
+        scope: None: any token of the account will do.
+
+    Raises: Unauthenticated, Forbidden, RateLimited; NotFound: the token is the installation's, and there is no such
+        account.
     """
     account_id = AccountId(request.path_params["account_id"])
-    presented = presented_token(request.headers.get("authorization"), request.headers.get("x-auth-key"))
-    token = await authenticate(outside, presented, account_id, scope)
-    if any("\0" in str(value) for value in request.path_params.values()):
-        raise NotFound  # PostgreSQL takes no NUL, so nothing can have such an id
+    token = await token_of(request, outside)
+    token.require(account_id, scope)
+    if token.account_id is None:
+        account = await outside.store.read_installation(lambda tx: tx.accounts.get(account_id))
+        if account is None:
+            raise NotFound
     return Caller(account_id, actor_of(request, token), token)
+
+
+async def token_of(request: Request, outside: Outside) -> StoredToken:
+    """The valid token that a request carries, whatever it is good for; the request is counted against its limit.
+
+    Raises: Unauthenticated, RateLimited.
+    """
+    headers = request.headers
+    presented = presented_token(headers.get("authorization"), headers.get("x-auth-email"), headers.get("x-auth-key"))
+    token = await authenticate(outside, presented)
+    allowance = outside.rate_limits.spend(token.token_id)
+    if allowance is not None:
+        request.state.allowance = allowance  # web/rate_limit_headers.py shows it in the answer, whatever that will be
+        if allowance.wait_seconds is not None:
+            raise RateLimited(allowance.wait_seconds)
+    return token
 
 
 def actor_of(request: Request, token: StoredToken) -> Actor:

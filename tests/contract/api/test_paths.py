@@ -4,7 +4,7 @@ from base64 import urlsafe_b64encode
 
 import pytest
 
-from riskrelay.web.app import ACCOUNT_PREFIXES
+from riskrelay.web.app import ACCOUNT, BASE_PATHS
 from support.contract import ACCOUNT_PREFIX, filled, operations
 from support.service import Service
 from support.wire import Answer, exchange, request
@@ -166,7 +166,7 @@ def test_an_unknown_route_has_the_envelope(service: Service, target: str) -> Non
 
 def test_both_prefixes_have_the_same_routes() -> None:
     """What is at one is at the other; the contract describes the first."""
-    assert list(ACCOUNT_PREFIXES) == [ACCOUNT_PREFIX, f"/client/v4{ACCOUNT_PREFIX}"]
+    assert [base + ACCOUNT for base in BASE_PATHS] == [ACCOUNT_PREFIX, f"/client/v4{ACCOUNT_PREFIX}"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -13,15 +14,14 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from riskrelay.audit import Kind, Verb
 from riskrelay.credentials import Scope
-from riskrelay.outbound.clock import SystemClock
-from riskrelay.outbound.ids import SystemIds
-from riskrelay.outbound.metrics import PrometheusMetrics
-from riskrelay.ports import Outside, Store
+from riskrelay.ports import Store
 from riskrelay.risk.behaviors import BEHAVIORS
 from riskrelay.web.account_api import problem_table
-from riskrelay.web.app import ACCOUNT_PREFIXES, create_app
+from riskrelay.web.app import BASE_PATHS, create_app
 from support.contract import DOCUMENT, examples, operations, resolved
+from support.outside import outside_of
 from support.service import Service
 
 REGISTRY: Registry[Any] = Registry().with_resource(
@@ -94,7 +94,7 @@ def test_every_body_has_examples_that_fit_its_schema() -> None:
 def test_an_envelope_has_no_other_members() -> None:
     """Contract 1: what the schemas of /accounts must refuse."""
     for name, content in media():
-        if "/accounts/" not in name or " request " in name:
+        if not re.search(r" /(accounts|user|installation)/", name) or " request " in name:
             continue
         for value in examples(content):
             with pytest.raises(ValidationError):
@@ -122,6 +122,12 @@ def test_the_behaviors_shown_are_those_of_the_table() -> None:
     ]
 
 
+@pytest.mark.parametrize(("name", "words"), [("Scope", Scope), ("AuditKind", Kind), ("AuditVerb", Verb)])
+def test_the_words_shown_are_those_of_the_code(name: str, words: type[StrEnum]) -> None:
+    """All of them, and no others."""
+    assert DOCUMENT["components"]["schemas"][name]["enum"] == [word.value for word in words]
+
+
 def test_operations_are_named_once_and_say_how_they_fail() -> None:
     """Each has an id, words, a 4XX and a 5XX; below /accounts a scope, elsewhere no credentials and no prefix."""
     ids = [operation["operationId"] for _, _, operation in operations()]
@@ -130,8 +136,8 @@ def test_operations_are_named_once_and_say_how_they_fail() -> None:
         assert operation["summary"]
         assert operation["description"]
         assert {"200", "4XX", "5XX"} == set(operation["responses"])
-        if path.startswith("/accounts/"):
-            assert Scope(operation["x-required-scope"])
+        if path.startswith(("/accounts/", "/installation/", "/user/")):
+            assert operation["x-required-scope"] in {*Scope, "any"}
             assert "security" not in operation
         else:
             assert operation["security"] == []
@@ -140,17 +146,16 @@ def test_operations_are_named_once_and_say_how_they_fail() -> None:
 
 async def test_the_contract_and_the_routes_are_the_same(sqlite_store: Store) -> None:
     """No route without a contract, no contract without a route, and both prefixes serve the same."""
-    outside = Outside(sqlite_store, SystemClock(), SystemIds(), PrometheusMetrics(), lambda _lanes: None)
-    app = create_app(outside, "https://risk.example.com", lambda _app: None)  # type: ignore[arg-type, return-value]
+    app = create_app(outside_of(sqlite_store), "https://risk.example.com", lambda _app: None)  # type: ignore[arg-type, return-value]
     routed = set()
     for route in app.routes:
         path = route.path.replace(":path}", "}").replace(":int}", "}")  # type: ignore[attr-defined]
         routed |= {(path, method.lower()) for method in route.methods - {"HEAD"}}  # type: ignore[attr-defined]
-    first, second = ACCOUNT_PREFIXES
-    assert {p.removeprefix(second) for p, _ in routed if p.startswith(second)} == {
-        p.removeprefix(first) for p, _ in routed if p.startswith(first)
-    }
+    first, second = BASE_PATHS
     own = {(path, method) for path, method in routed if not path.startswith(second) and not path.endswith("}/")}
+    twins = {(path.removeprefix(second), method) for path, method in routed if path.startswith(second)}
+    assert first == ""
+    assert twins == {(path, method) for path, method, operation in operations() if "x-required-scope" in operation}
     assert own == {(path, method) for path, method, _ in operations()}
 
 
@@ -171,7 +176,7 @@ def answer_schema(path: str, method: str, status: str) -> dict[str, Any]:
 
 def requests(operation: dict[str, Any]) -> list[tuple[str, bytes | None]]:
     """The bodies to send, with their media types: each example, or none where there is no body."""
-    contents = operation.get("requestBody", {}).get("content", {})
+    contents = resolved(operation.get("requestBody", {})).get("content", {})
     return [
         (kind, value.encode() if isinstance(value, str) else json.dumps(value).encode())
         for kind, content in contents.items()
@@ -180,29 +185,38 @@ def requests(operation: dict[str, Any]) -> list[tuple[str, bytes | None]]:
 
 
 def test_what_the_service_answers_fits_the_contract(service: Service) -> None:
-    """Every operation with every example of the contract, sent to a running service; the deletion last."""
-    prefix = "/accounts/{account_id}/zt_risk_scoring"
+    """Every operation that takes credentials with every example of the contract, sent to a running service; the
+    deletions last."""
     made = service.create_integration("https://acme.example.com")
-    filled = {"{integration_id}": made["id"], "{reference_id}": made["reference_id"]}
+    filled = {
+        "{account_id}": service.account_id,
+        "{integration_id}": made["id"],
+        "{reference_id}": made["reference_id"],
+    }
     service.enable_behaviors()
+    token = {"Authorization": f"Bearer {service.new_token(None)}"}
+    nobody = {"Authorization": "Bearer nobody"}
+    tokens: dict[str, str] = {}
     for path, method, operation in sorted(operations(), key=lambda found: found[1] == "delete"):
-        if not path.startswith(prefix):
+        if "x-required-scope" not in operation:
             continue
-        own = path.removeprefix(prefix)
+        own = path.replace("{token_id}", tokens.get(path.removesuffix("/{token_id}"), ""))
         for name, value in filled.items():
             own = own.replace(name, value)
         for kind, body in requests(operation):
             headers = {"Content-Type": kind}
-            status, envelope = service.call(method.upper(), own, body, **headers, Authorization="Bearer nobody")
+            status, _, envelope = service.exchange(method.upper(), own, body, **headers, **nobody)
             assert status == 401
             validate(envelope, answer_schema(path, method, "4XX"))
-            status, envelope = service.call(method.upper(), own, body, **headers)
+            status, _, envelope = service.exchange(method.upper(), own, body, **headers, **token)
             assert status == 200, (path, envelope)
             validate(envelope, answer_schema(path, method, "200"))
             if operation["operationId"] == "createIntegration":
                 filled["{integration_id}"] = envelope["result"]["id"]
             if operation["operationId"] == "createReceiverCredential":
                 filled["{credential_id}"] = envelope["result"]["id"]
+            if operation["operationId"] in ("createToken", "createInstallationToken"):
+                tokens[path] = envelope["result"]["id"]
             if operation["operationId"] == "recordFindings":
                 for change in envelope["result"]["changes"]:
                     filled["{user_id}"] = change["user_id"]
@@ -223,7 +237,7 @@ def test_the_open_routes_answer_as_the_contract_says(service: Service) -> None:
     """200, another method, and where there is one an unknown id: status, media type and form."""
     made = service.create_integration("https://open.example.com")
     for path, _, operation in operations():
-        if path.startswith(("/accounts/", "/ssf/")):
+        if "x-required-scope" in operation or path.startswith("/ssf/"):
             continue
         own = path.replace("{integration_id}", made["id"]).replace("{code}", "1101").replace("{endpoint}", "streams")
         unknown = path.replace("{integration_id}", "none").replace("{code}", "9999").replace("{endpoint}", "x")

@@ -106,7 +106,7 @@ async def test_accounts_keys_and_tokens_are_recorded(store: Store) -> None:
     assert not await create_account(outside, OTHER, KAI)
     token, stored = await create_token(outside, ACCOUNT, KAI, "ci")
     _, operator = await create_token(outside, None, COMMAND_LINE, "operator")
-    await revoke_token(outside, stored.token_id, COMMAND_LINE)
+    await revoke_token(outside, ACCOUNT, COMMAND_LINE, stored.token_id)
     own, of_account = await entries(store, None), await entries(store)
     assert sorted(said(own)) == [
         ("created", "account", ACCOUNT),

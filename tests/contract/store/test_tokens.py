@@ -7,9 +7,10 @@ import pytest
 from riskrelay.actions.authenticate import authenticate
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_token import create_token
+from riskrelay.actions.record_token_uses import record_token_uses
 from riskrelay.actions.revoke_token import revoke_token
-from riskrelay.credentials import ALL_SCOPES, COMMAND_LINE, Scope, TokenId
-from riskrelay.errors import Forbidden, NotFound, UnknownToken
+from riskrelay.credentials import ALL_SCOPES, COMMAND_LINE, StoredToken, TokenId
+from riskrelay.errors import NotFound, UnknownToken
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside, Store
 from support.outside import NOON, HandClock, outside_of
@@ -23,60 +24,73 @@ async def two_accounts(store: Store, clock: HandClock | None = None) -> Outside:
     return outside
 
 
-async def test_an_accounts_token_is_good_for_its_account_and_its_scopes(store: Store) -> None:
-    """Contract 15: unknown is one thing, not for this account or operation another."""
-    outside = await two_accounts(store)
-    token, stored = await create_token(outside, ACCOUNT, COMMAND_LINE, "ci", [Scope.READ, Scope.PII_READ])
-    assert await authenticate(outside, token, ACCOUNT, Scope.READ) == stored
-    assert await authenticate(outside, token, ACCOUNT, Scope.PII_READ) == stored
-    for account_id, scope in ((OTHER, Scope.READ), (ACCOUNT, Scope.WRITE), (AccountId("nobody"), Scope.READ)):
-        with pytest.raises(Forbidden):
-            await authenticate(outside, token, account_id, scope)
-    with pytest.raises(UnknownToken):
-        await authenticate(outside, token + "x", ACCOUNT, Scope.READ)
+async def all_tokens(store: Store) -> list[StoredToken]:
+    return await store.read_installation(lambda tx: tx.tokens.all())
 
 
-async def test_an_installation_token_is_good_for_every_account(store: Store) -> None:
-    """Within its scopes; an account that does not exist is not found."""
+async def test_a_token_is_found_by_what_was_presented_only(store: Store) -> None:
+    """Contract 15: the whole of it, to the last character."""
     outside = await two_accounts(store)
-    token, stored = await create_token(outside, None, COMMAND_LINE, "operator", [Scope.OPERATE])
-    for account_id in (ACCOUNT, OTHER):
-        assert await authenticate(outside, token, account_id, Scope.OPERATE) == stored
-        with pytest.raises(Forbidden):
-            await authenticate(outside, token, account_id, Scope.READ)
-    for nobody in ("nobody", "", "a\0b"):
-        with pytest.raises(NotFound):
-            await authenticate(outside, token, AccountId(nobody), Scope.OPERATE)
+    for owner in (ACCOUNT, None):
+        token, stored = await create_token(outside, owner, COMMAND_LINE, "ci")
+        assert await authenticate(outside, token) == stored
+        for other in (token + "x", token[:-1], token.upper(), stored.token_id, stored.token_hash.hex()):
+            with pytest.raises(UnknownToken):
+                await authenticate(outside, other)
 
 
 async def test_an_expired_or_revoked_token_is_unknown(store: Store) -> None:
-    """From the moment on."""
+    """From the moment on; what another owner has cannot be revoked by its id."""
     clock = HandClock()
     outside = await two_accounts(store, clock)
     until = NOON + timedelta(days=1)
     token, stored = await create_token(outside, ACCOUNT, COMMAND_LINE, "ci", ALL_SCOPES, until)
     clock.pass_time(timedelta(days=1, microseconds=-1))
-    await authenticate(outside, token, ACCOUNT, Scope.READ)
+    await authenticate(outside, token)
     clock.pass_time(timedelta(microseconds=1))
     with pytest.raises(UnknownToken):
-        await authenticate(outside, token, ACCOUNT, Scope.READ)
+        await authenticate(outside, token)
     other, made = await create_token(outside, None, COMMAND_LINE, "operator")
-    await revoke_token(outside, made.token_id, COMMAND_LINE)
+    with pytest.raises(NotFound):
+        await revoke_token(outside, OTHER, COMMAND_LINE, stored.token_id)
+    with pytest.raises(NotFound):
+        await revoke_token(outside, ACCOUNT, COMMAND_LINE, made.token_id)
+    await revoke_token(outside, None, COMMAND_LINE, made.token_id)
     with pytest.raises(UnknownToken):
-        await authenticate(outside, other, ACCOUNT, Scope.READ)
+        await authenticate(outside, other)
     for gone in (made.token_id, TokenId("never")):
         with pytest.raises(NotFound):
-            await revoke_token(outside, gone, COMMAND_LINE)
-    assert await store.read_installation(lambda tx: tx.tokens.all()) == [stored]
+            await revoke_token(outside, None, COMMAND_LINE, gone)
+    assert await all_tokens(store) == [stored]
 
 
 async def test_tokens_are_listed_by_owner(store: Store) -> None:
-    """An account's, the installation's, or all."""
-    outside = await two_accounts(store)
-    owners = (ACCOUNT, None, OTHER)
-    made = {owner: (await create_token(outside, owner, COMMAND_LINE, "x"))[1] for owner in owners}
-    for owner in owners:
-        assert await store.read_installation(lambda tx, owner=owner: tx.tokens.of(owner)) == [made[owner]]  # type: ignore[misc]
-    assert await store.read_installation(lambda tx: tx.tokens.all()) == list(made.values())
+    """An account's, the installation's, or all, oldest first."""
+    clock = HandClock()
+    outside = await two_accounts(store, clock)
+    made: list[StoredToken] = []
+    for owner in (OTHER, None, ACCOUNT):
+        made.append((await create_token(outside, owner, COMMAND_LINE, "x"))[1])
+        clock.pass_time(timedelta(seconds=1))
+    for token in made:
+        owner = token.account_id
+        assert await store.read_installation(lambda tx, owner=owner: tx.tokens.of(owner)) == [token]  # type: ignore[misc]
+    assert await all_tokens(store) == made
     with pytest.raises(NotFound):
         await create_token(outside, AccountId("nobody"), COMMAND_LINE, "x")
+
+
+async def test_the_last_use_only_moves_forward(store: Store) -> None:
+    """Uses of many tokens in one transaction; a revoked token is passed over, an older use changes nothing."""
+    outside = await two_accounts(store)
+    (_, one), (_, two), (_, gone) = [
+        await create_token(outside, owner, COMMAND_LINE, "x") for owner in (ACCOUNT, None, OTHER)
+    ]
+    await revoke_token(outside, OTHER, COMMAND_LINE, gone.token_id)
+    later, earlier = NOON + timedelta(hours=2), NOON + timedelta(hours=1)
+    await record_token_uses(store, [(two, later), (one, earlier), (gone, later)])
+    await record_token_uses(store, [(two, earlier), (one, later)])
+    assert {(token.token_id, token.last_used_at) for token in await all_tokens(store)} == {
+        (one.token_id, later),
+        (two.token_id, later),
+    }

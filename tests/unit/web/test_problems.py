@@ -11,10 +11,10 @@ from starlette.applications import Starlette
 
 from riskrelay import errors
 from riskrelay.errors import Fault, FaultKind, Invalid, RiskrelayError
-from riskrelay.ports import Outside
 from riskrelay.web.account_api import problem_table, problems
 from riskrelay.web.app import create_app
 from riskrelay.web.error_pages import render_error_index, render_error_page, render_markdown, statuses
+from support.outside import outside_of
 
 BASE = "https://risk.example.com"
 SECRET = "the database password is hunter2"
@@ -107,7 +107,7 @@ async def _get(app: Starlette, path: str) -> tuple[int, bytes]:
 
 async def test_the_text_of_an_unknown_exception_is_never_shown() -> None:
     """500 with an envelope and the fixed message; the text goes to the log."""
-    outside = Outside(cast(Any, _BrokenStore()), cast(Any, None), cast(Any, None), cast(Any, None), cast(Any, None))
+    outside = outside_of(cast(Any, _BrokenStore()))
     app = create_app(outside, BASE, lambda _app: nullcontext())
     status, body = await _get(app, "/jwks.json")
     assert status == 500

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from riskrelay.errors import RiskrelayError, Unavailable
+from riskrelay.errors import RateLimited, RiskrelayError, Unavailable
 from riskrelay.web.account_api import problem_table, problems
 
-_RETRY_AFTER_SECONDS = 2  # contract 5: whole seconds, 1 to 59
+_RETRY_AFTER_SECONDS = 2  # guessed: a database that restarts needs a moment
+_MAX_RETRY_AFTER_SECONDS = 59  # contract 5: whole seconds, 1 to 59
 
 
 def success(result: Any, result_info: dict[str, Any] | None = None) -> Response:
@@ -27,6 +28,8 @@ def failure(error: RiskrelayError, docs_base: str) -> Response:
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(min(error.wait_seconds, _MAX_RETRY_AFTER_SECONDS))
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 §15.5.2
     return _json(status, problems.failure(entries), headers)

@@ -103,6 +103,17 @@ UNAVAILABLE = Problem(
     "",
     f"Wait as long as `Retry-After` says, {_REPEAT}",
 )
+TOO_MANY_REQUESTS = Problem(
+    1007,
+    429,
+    "Too many requests",
+    "send the same request again after as many seconds as Retry-After says",
+    "This token has used up its requests. `Ratelimit` in each answer says how many it has left (`r`) and when all of "
+    "them are back (`t`), `Ratelimit-Policy` how many it gets (`q`) in how many seconds (`w`). Other tokens are not "
+    "concerned, and nothing of this request was done.",
+    "sending on at full speed after a 429",
+    "Wait as long as `Retry-After` says. Findings: send up to 10,000 in one request.",
+)
 NO_CREDENTIALS = Problem(
     9106,
     400,
@@ -253,6 +264,7 @@ PROBLEMS: tuple[Problem, ...] = (
     BODY_TOO_LARGE,
     UNSUPPORTED_MEDIA_TYPE,
     UNAVAILABLE,
+    TOO_MANY_REQUESTS,
     *FAULTS.values(),
     MALFORMED_CREDENTIALS,
     NO_CREDENTIALS,

@@ -1,0 +1,28 @@
+"""Running actions on the database itself, for commands that need no service."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from riskrelay import wiring
+from riskrelay.ports import Outside
+from riskrelay.settings import Settings
+
+T = TypeVar("T")
+
+
+def on_database(settings: Settings, work: Callable[[Outside], Awaitable[T]]) -> T:
+    """Run an action on the database of *settings*.
+
+    Raises: Misconfigured: it is not there, or has another schema.
+    """
+
+    async def run() -> T:
+        await wiring.require_schema(settings)
+        outside = wiring.build_outside(settings)
+        try:
+            return await work(outside)
+        finally:
+            await outside.store.close()
+
+    return asyncio.run(run())

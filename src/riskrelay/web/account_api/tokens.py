@@ -1,0 +1,125 @@
+"""Tokens over the API: an account's, the installation's, and the one that asks about itself. Rule: contract 14 to 16.
+
+Members are named as in the SDKs' own token models, which have no part in risk scoring but are what their users know.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.create_token import create_token
+from riskrelay.actions.revoke_token import revoke_token
+from riskrelay.credentials import Actor, Scope, StoredToken, TokenId
+from riskrelay.errors import Fault, FaultKind, Invalid
+from riskrelay.integrations import AccountId
+from riskrelay.ports import Outside
+from riskrelay.web.account_api.bodies import PlainText, read_object
+from riskrelay.web.account_api.envelope import success
+from riskrelay.web.auth import actor_of, caller_of, token_of
+
+
+class TokenBody(BaseModel):
+    """What create takes; other members are ignored."""
+
+    name: Annotated[PlainText, Field(min_length=1, max_length=255)]
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
+    expires_on: AwareDatetime | None = None
+
+
+class ApiTokenRoutes:
+    """The handlers of tokens."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    async def list_all(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        return await self._list(caller.account_id)
+
+    async def create(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        return await self._create(request, caller.account_id, caller.token, caller.actor)
+
+    async def revoke(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        await revoke_token(self._outside, caller.account_id, caller.actor, TokenId(request.path_params["token_id"]))
+        return success({})
+
+    async def list_all_of_installation(self, request: Request) -> Response:
+        await self._operator(request)
+        return await self._list(None)
+
+    async def create_for_installation(self, request: Request) -> Response:
+        token = await self._operator(request)
+        return await self._create(request, None, token, actor_of(request, token))
+
+    async def revoke_of_installation(self, request: Request) -> Response:
+        token = await self._operator(request)
+        await revoke_token(self._outside, None, actor_of(request, token), TokenId(request.path_params["token_id"]))
+        return success({})
+
+    async def verify(self, request: Request) -> Response:
+        """What the presented token is: whoever has it may ask."""
+        return success(_verified(await token_of(request, self._outside)))
+
+    async def verify_in_account(self, request: Request) -> Response:
+        """The same, for a token that is good in the account of the path."""
+        caller = await caller_of(request, self._outside, None)
+        return success(_verified(caller.token))
+
+    async def _operator(self, request: Request) -> StoredToken:
+        token = await token_of(request, self._outside)
+        token.require(None, Scope.OPERATE)
+        return token
+
+    async def _list(self, owner: AccountId | None) -> Response:
+        now = self._outside.clock.now()
+        found = await self._outside.store.read_installation(lambda tx: tx.tokens.of(owner))
+        return success([_rendered(token, now) for token in found])
+
+    async def _create(self, request: Request, owner: AccountId | None, own: StoredToken, actor: Actor) -> Response:
+        body = await read_object(request, TokenBody)
+        now = self._outside.clock.now()
+        _refuse_more(body, own, now)
+        expires_at = None if body.expires_on is None else body.expires_on.astimezone(UTC)
+        token, stored = await create_token(self._outside, owner, actor, body.name, body.scopes, expires_at)
+        return success({**_rendered(stored, now), "value": token})
+
+
+def _refuse_more(body: TokenBody, own: StoredToken, now: datetime) -> None:
+    """Raises: Invalid: more than the presented token may itself, or a time that is over."""
+    message = "the token you present does not have this scope; leave it out, or present one that has it"
+    faults = [
+        Fault(FaultKind.WRONG_VALUE, f"/scopes/{place}", message)
+        for place, scope in enumerate(body.scopes)
+        if scope not in own.scopes
+    ]
+    if body.expires_on is not None and body.expires_on <= now:
+        faults.append(Fault(FaultKind.WRONG_VALUE, "/expires_on", "must lie in the future"))
+    if faults:
+        raise Invalid(faults)
+
+
+def _verified(token: StoredToken) -> dict[str, Any]:
+    """As `client.user.tokens.verify()` of the official SDKs reads it; an expired token never comes so far."""
+    answer = {"id": token.token_id, "status": "active"}
+    return answer if token.expires_at is None else {**answer, "expires_on": _time(token.expires_at)}
+
+
+def _rendered(token: StoredToken, now: datetime) -> dict[str, Any]:
+    return {
+        "id": token.token_id,
+        "name": token.name,
+        "scopes": sorted(token.scopes),
+        "status": "expired" if token.expired_at(now) else "active",
+        "issued_on": _time(token.created_at),
+        "expires_on": None if token.expires_at is None else _time(token.expires_at),
+        "last_used_on": None if token.last_used_at is None else _time(token.last_used_at),
+    }
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
