@@ -16,9 +16,9 @@ from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import Misconfigured
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.clock import SystemClock
+from riskrelay.outbound.direct_push import DirectPusher
 from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.metrics import PrometheusMetrics
-from riskrelay.outbound.push import HttpPusher
 from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.outbound.sealing import MasterKey
 from riskrelay.outbound.signer import KeySigner
@@ -234,7 +234,7 @@ async def _delivery(settings: Settings, outside: Outside) -> AsyncIterator[Worke
     master_key = read_master_key(settings)
     signer = await _open_signer(outside, master_key)
     rules = TargetRules(settings.allow_targets, allow_http=settings.allow_http_targets)
-    pusher = HttpPusher(rules, outside.clock, deadline=PUSH_DEADLINE)
+    pusher = DirectPusher(rules, outside.clock, deadline=PUSH_DEADLINE)
     delivering = Delivering(
         signer, pusher, master_key, LEASE, PUSH_FOR, CONCURRENCY, timedelta(days=settings.retention_days)
     )

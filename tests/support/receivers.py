@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from riskrelay.outbound.addresses import TargetRules
+from riskrelay.outbound.direct_push import DirectPusher
 from riskrelay.outbound.push import HttpPusher
 from support.outside import HandClock
 
@@ -86,9 +87,14 @@ async def receiver(
         await server.wait_closed()
 
 
-def pusher(rules: TargetRules = LOCAL, deadline: float = 1, **options: Any) -> HttpPusher:
-    """A client in a hurry."""
-    return HttpPusher(rules, HandClock(), deadline=timedelta(seconds=deadline), **options)
+class Pushers:
+    """Makes clients in a hurry, of one kind."""
+
+    def __init__(self, kind: type[HttpPusher] | type[DirectPusher]) -> None:
+        self.kind = kind
+
+    def __call__(self, rules: TargetRules = LOCAL, deadline: float = 1, **options: Any) -> HttpPusher | DirectPusher:
+        return self.kind(rules, HandClock(), deadline=timedelta(seconds=deadline), **options)
 
 
 def answer(status: str, body: bytes = b"", *headers: str) -> bytes:

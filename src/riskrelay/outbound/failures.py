@@ -1,4 +1,4 @@
-"""What a push that got no answer means: the exceptions of aiohttp, ssl and the system, turned into outcomes."""
+"""What a push that got no answer means: the exceptions of the clients, ssl and the system, turned into outcomes."""
 
 import errno
 import re
@@ -43,6 +43,14 @@ _TLS_BY_VERIFY_CODE = {
 # What OpenSSL calls it when the two sides share no version or cipher, or when the other side speaks no TLS.
 _TLS_PROTOCOL = re.compile(r"VERSION|PROTOCOL|CIPHER|HANDSHAKE_FAILURE|HTTP_REQUEST|RECORD|PACKET|UNEXPECTED_MESSAGE")
 _LONG_TOKEN = re.compile(r"[A-Za-z0-9_.-]{64,}")  # a SET, or a part of one, that the receiver echoed
+
+
+class NotHttp(Exception):
+    """What came is no HTTP answer that we read."""
+
+
+class ConnectTimedOut(TimeoutError):
+    """There was no usable connection in time."""
 
 
 @dataclass(slots=True)
@@ -92,7 +100,7 @@ def _meaning(cause: BaseException, progress: Progress) -> tuple[OutcomeKind, str
             return transient, _tls_reason(cause)
         case TimeoutError() if cause.errno is None:
             return _timeout_meaning(cause, progress)
-        case aiohttp.ClientResponseError():
+        case aiohttp.ClientResponseError() | NotHttp():
             return transient, "not_http"
         case aiohttp.InvalidURL():
             return transient, "bad_url"
@@ -111,7 +119,7 @@ def _meaning(cause: BaseException, progress: Progress) -> tuple[OutcomeKind, str
 def _timeout_meaning(cause: TimeoutError, progress: Progress) -> tuple[OutcomeKind, str]:
     if progress.is_resolving:
         return OutcomeKind.OURS, "resolver_unavailable"
-    if not isinstance(cause, aiohttp.ConnectionTimeoutError):
+    if not isinstance(cause, aiohttp.ConnectionTimeoutError | ConnectTimedOut):
         return OutcomeKind.TRANSIENT, "timeout"
     if not progress.dialled:
         return OutcomeKind.OURS, "no_free_connection"

@@ -1,4 +1,4 @@
-"""The only HTTP client: pushes a SET and says what became of it (RFC 8935).
+"""The push client by aiohttp (RFC 8935): what `direct_push` is compared with, and what both share.
 
 How far a push got is noted in `Progress`, which reaches aiohttp's resolver and socket factory through a context
 variable: both run in the task of the push (or in tasks it starts, which share the note). Every dial is judged in the
@@ -39,17 +39,17 @@ MAX_BODY_BYTES = 64 * 1024  # faults 25
 MAX_CONNECTIONS = 1024  # chosen: below the usual limit of descriptors once it is raised, see `doctor`
 MAX_CONNECTIONS_PER_HOST = 64  # measured: design "HTTP push" was taken with 64 at once
 _IDLE_SECONDS = 50  # guessed: many load balancers drop an idle connection after 60 s
-_RECEIVE_BUFFER_BYTES = 64 * 1024  # what a receiver may make us hold: answers are small
+RECEIVE_BUFFER_BYTES = 64 * 1024  # what a receiver may make us hold: answers are small
 _RESOLVER_THREADS = 32  # guessed: each waits for one name, up to 10 s when its server is silent
 
-_HEADERS = {
+HEADERS = {
     "Content-Type": "application/secevent+jwt",  # RFC 8935 §2.1
     "Accept": "application/json",
     "Accept-Encoding": "identity",
     "User-Agent": "riskrelay",
 }
 
-_SHUTTING_DOWN = Outcome(OutcomeKind.OURS, "shutting_down")
+SHUTTING_DOWN = Outcome(OutcomeKind.OURS, "shutting_down")
 
 Resolve = Callable[[str], Sequence[str]]
 """Host name to addresses, in a thread. Raises socket.gaierror."""
@@ -94,8 +94,8 @@ class HttpPusher:
         self._clock = clock
         self._seconds = deadline.total_seconds()
         self._connect_seconds = connect_deadline.total_seconds()
-        self._tls = _tls_context(trust_ca)
-        self._resolver = _ThreadResolver(resolve)
+        self._tls = tls_context(trust_ca)
+        self._resolver = ThreadResolver(resolve)
         self._sessions: tuple[ClientSession, ClientSession] | None = None
         self._is_closed = False
 
@@ -118,14 +118,14 @@ class HttpPusher:
         progress = Progress(self._rules.trusts_host(url.raw_host or ""))
         mark = _progress.set(progress)
         try:
-            return await self._exchange(url, _Request(token, authorization), progress)
+            return await self._exchange(url, SetRequest(token, authorization), progress)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not self._is_closed or (task is not None and task.cancelling()):
                 raise
-            return _SHUTTING_DOWN  # aiohttp cancels those who wait for a connection when it closes
+            return SHUTTING_DOWN  # aiohttp cancels those who wait for a connection when it closes
         except Exception as error:  # noqa: BLE001  what went wrong is the outcome, whatever it is
-            return _SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
+            return SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
         finally:
             _progress.reset(mark)
 
@@ -143,7 +143,7 @@ class HttpPusher:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _exchange(self, url: URL, request: "_Request", progress: Progress) -> Outcome:
+    async def _exchange(self, url: URL, request: "SetRequest", progress: Progress) -> Outcome:
         deadline = asyncio.get_running_loop().time() + self._seconds
         async with asyncio.timeout_at(deadline):
             response = await self._post(url, request, progress)
@@ -153,7 +153,7 @@ class HttpPusher:
         finally:
             response.close()  # keeps the connection if the whole answer was read
 
-    async def _post(self, url: URL, request: "_Request", progress: Progress) -> ClientResponse:
+    async def _post(self, url: URL, request: "SetRequest", progress: Progress) -> ClientResponse:
         """Send the request and wait for the answer's headers.
 
         A kept-alive connection that the receiver was just closing costs one more request, on a new connection: the
@@ -191,7 +191,7 @@ class HttpPusher:
         )
         return ClientSession(
             connector=connector,
-            headers=_HEADERS,
+            headers=HEADERS,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_seconds, ceil_threshold=float("inf")),
             auto_decompress=False,
@@ -199,23 +199,26 @@ class HttpPusher:
         )
 
     def _open_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
-        """Judge the address that is dialled next, then make its socket.
+        return open_socket(info, self._rules, _progress.get())
 
-        Raises: BlockedAddress.
-        """
-        progress = _progress.get()
-        family, kind, protocol, _, address = info
-        if not (progress.host_is_trusted or self._rules.may_dial(str(address[0]))):
-            progress.blocked += 1
-            raise BlockedAddress
-        progress.dialled += 1
-        opened = socket.socket(family, kind, protocol)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-        return opened
+
+def open_socket(info: aiohttp.AddrInfoType, rules: TargetRules, progress: Progress) -> socket.socket:
+    """Judge the address that is dialled next, then make its socket.
+
+    Raises: BlockedAddress.
+    """
+    family, kind, protocol, _, address = info
+    if not (progress.host_is_trusted or rules.may_dial(str(address[0]))):
+        progress.blocked += 1
+        raise BlockedAddress
+    progress.dialled += 1
+    opened = socket.socket(family, kind, protocol)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    return opened
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class SetRequest:
     """What is sent."""
 
     token: bytes
@@ -269,18 +272,18 @@ class _Connector(aiohttp.TCPConnector):
         self._factory = partial(handler, loop=self._loop)
 
 
-class _ThreadResolver(AbstractResolver):
+class ThreadResolver(AbstractResolver):
     """Asks a blocking resolver in threads of its own: when it hangs, nothing else waits for a thread."""
 
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
         self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="resolver")
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        del family  # the connector asks for both
-        progress = _progress.get()
+    async def addresses(self, host: str, progress: Progress) -> list[str]:
+        """The addresses of *host*, each once.
+
+        Raises: socket.gaierror, and whatever the resolver raises.
+        """
         progress.is_resolving = True
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._threads, self._resolve, host)
@@ -289,7 +292,13 @@ class _ThreadResolver(AbstractResolver):
         progress.is_resolving = False
         if not found:
             raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
-        return [_resolved(host, address, port) for address in dict.fromkeys(found)]
+        return list(dict.fromkeys(found))
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        del family  # the connector asks for both
+        return [_resolved(host, address, port) for address in await self.addresses(host, _progress.get())]
 
     async def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -300,7 +309,7 @@ def _resolved(host: str, address: str, port: int) -> ResolveResult:
     return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST)
 
 
-def _tls_context(trust_ca: Path | None) -> ssl.SSLContext:
+def tls_context(trust_ca: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])

@@ -9,7 +9,7 @@ import pytest
 
 from riskrelay.outbound.push import MAX_BODY_BYTES, MAX_CONNECTIONS_PER_HOST
 from riskrelay.ssf.outcomes import OutcomeKind
-from support.receivers import OK, TOKEN, answer, pusher, receiver
+from support.receivers import OK, TOKEN, Pushers, answer, receiver
 
 ACCEPTED, REJECTED, AUTH, GONE, THROTTLED, TRANSIENT, OURS = OutcomeKind
 BROKEN_CHUNK = b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
@@ -46,7 +46,9 @@ BROKEN_CHUNK = b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
         (b"HTTP/1.1 202 A\r\nContent-", TRANSIENT, "connection_lost", None),
     ],
 )
-async def test_an_answer_becomes_an_outcome(raw: bytes, kind: OutcomeKind, reason: str, status: int | None) -> None:
+async def test_an_answer_becomes_an_outcome(
+    pusher: Pushers, raw: bytes, kind: OutcomeKind, reason: str, status: int | None
+) -> None:
     """Rule: design 6; faults 28. A 2xx is delivered whatever follows its head, nothing else is, and none keeps us."""
     async with receiver(answer=raw, then="close") as it, pusher(deadline=5) as client:
         before = time.monotonic()
@@ -71,7 +73,7 @@ async def test_an_answer_becomes_an_outcome(raw: bytes, kind: OutcomeKind, reaso
         (b"HTTP/1.1 500 A\r\nTransfer-Encoding: chunked\r\n\r\n", "drip", b"1\r\nx\r\n", "http_500"),
     ],
 )
-async def test_the_deadline_ends_everything(raw: bytes, then: str, drip: bytes, reason: str) -> None:
+async def test_the_deadline_ends_everything(pusher: Pushers, raw: bytes, then: str, drip: bytes, reason: str) -> None:
     """Rule: faults 25. Headers that never end are a timeout; a body that never ends changes nothing."""
     async with receiver(answer=raw, then=then, drip=drip) as it, pusher(deadline=0.3) as client:
         before = time.monotonic()
@@ -80,7 +82,7 @@ async def test_the_deadline_ends_everything(raw: bytes, then: str, drip: bytes, 
     assert outcome.reason == reason
 
 
-async def test_at_most_64_kib_of_an_error_are_read() -> None:
+async def test_at_most_64_kib_of_an_error_are_read(pusher: Pushers) -> None:
     """An endless body is cut long before the deadline, and its connection is not used again."""
     raw = b"HTTP/1.1 500 A\r\n\r\n"
     async with receiver(answer=raw, then="drip", drip=b"x" * MAX_BODY_BYTES) as it, pusher(deadline=5) as client:
@@ -91,7 +93,7 @@ async def test_at_most_64_kib_of_an_error_are_read() -> None:
     assert it.connections == 3
 
 
-async def test_a_retry_after_date_is_read_by_the_clock() -> None:
+async def test_a_retry_after_date_is_read_by_the_clock(pusher: Pushers) -> None:
     """The receiver's date counts from the clock that was passed in."""
     raw = answer("503 Busy", b"", "Retry-After: Tue, 17 Mar 2026 12:02:00 GMT")
     async with receiver(answer=raw) as it, pusher() as client:
@@ -99,7 +101,7 @@ async def test_a_retry_after_date_is_read_by_the_clock() -> None:
     assert outcome.retry_after == timedelta(minutes=2)
 
 
-async def test_the_request_is_what_rfc_8935_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_request_is_what_rfc_8935_asks_for(pusher: Pushers, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rule: RFC 8935 §2.1. The SET is the body, byte for byte; no cookie, compression or proxy."""
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     async with receiver(answer=answer("202 A", b"", "Set-Cookie: a=b")) as it, pusher() as client:
@@ -119,7 +121,7 @@ async def test_the_request_is_what_rfc_8935_asks_for(monkeypatch: pytest.MonkeyP
     }
 
 
-async def test_a_redirect_is_never_followed() -> None:
+async def test_a_redirect_is_never_followed(pusher: Pushers) -> None:
     """Rule: faults 28, 30. The place it points to sees no connection."""
     async with receiver() as other, pusher() as client:
         for status in (301, 302, 303, 307, 308):
@@ -130,7 +132,7 @@ async def test_a_redirect_is_never_followed() -> None:
     assert other.connections == 0
 
 
-async def test_a_compressed_body_stays_compressed() -> None:
+async def test_a_compressed_body_stays_compressed(pusher: Pushers) -> None:
     """Rule: faults 25. A bomb is a few bytes of unreadable text."""
     raw = answer("500 A", gzip.compress(b"x" * 50_000_000, 1)[:60_000], "Content-Encoding: gzip")
     async with receiver(answer=raw) as it, pusher() as client:
@@ -142,7 +144,7 @@ async def test_a_compressed_body_stays_compressed() -> None:
 @pytest.mark.parametrize(
     "raw", [answer("500 A", b"you sent " + TOKEN), TOKEN + b"\r\n\r\n", b"HTTP/1.1 202 A\r\n\0: " + TOKEN + b"\r\n\r\n"]
 )
-async def test_an_echoed_set_is_not_in_the_detail(raw: bytes) -> None:
+async def test_an_echoed_set_is_not_in_the_detail(pusher: Pushers, raw: bytes) -> None:
     """What is stored and shown of an attempt holds no part of the SET."""
     async with receiver(answer=raw, then="close") as it, pusher() as client:
         outcome = await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
@@ -151,7 +153,7 @@ async def test_an_echoed_set_is_not_in_the_detail(raw: bytes) -> None:
     assert "eyJ" not in outcome.detail
 
 
-async def test_a_connection_is_kept() -> None:
+async def test_a_connection_is_kept(pusher: Pushers) -> None:
     """Twenty pushes, one connection."""
     async with receiver(answer=answer("202 A", b"{}")) as it, pusher() as client:
         outcomes = [await client.push(f"http://127.0.0.1:{it.port}/", TOKEN) for _ in range(20)]
@@ -159,7 +161,7 @@ async def test_a_connection_is_kept() -> None:
     assert (it.connections, len(it.requests)) == (1, 20)
 
 
-async def test_a_kept_connection_that_was_closing_costs_one_retry() -> None:
+async def test_a_kept_connection_that_was_closing_costs_one_retry(pusher: Pushers) -> None:
     """Every second push finds its connection closed, and delivers with one more request on a new connection."""
     async with receiver(answers_per_connection=1) as it, pusher() as client:
         outcomes = [await client.push(f"http://127.0.0.1:{it.port}/", TOKEN) for _ in range(6)]
@@ -167,7 +169,7 @@ async def test_a_kept_connection_that_was_closing_costs_one_retry() -> None:
     assert it.connections == 6
 
 
-async def test_there_is_only_one_retry() -> None:
+async def test_there_is_only_one_retry(pusher: Pushers) -> None:
     """A receiver that stops answering gets the SET twice at most, and the outcome says so."""
     async with receiver(answers_per_connection=1) as it, pusher() as client:
         await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
@@ -177,7 +179,7 @@ async def test_there_is_only_one_retry() -> None:
     assert it.connections == 2
 
 
-async def test_one_receiver_has_a_share_of_the_connections() -> None:
+async def test_one_receiver_has_a_share_of_the_connections(pusher: Pushers) -> None:
     """Beyond the share a push waits, and when none gets free, that is ours and not the receiver's."""
     surplus = 6
     async with (

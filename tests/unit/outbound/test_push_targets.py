@@ -13,7 +13,7 @@ import pytest
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.push import MAX_CONNECTIONS_PER_HOST
 from riskrelay.ssf.outcomes import OutcomeKind
-from support.receivers import LOCAL, NOTHING_LISTED, TOKEN, answer, pusher, receiver
+from support.receivers import LOCAL, NOTHING_LISTED, TOKEN, Pushers, answer, receiver
 
 ACCEPTED, TRANSIENT, OURS = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT, OutcomeKind.OURS
 
@@ -37,7 +37,7 @@ ACCEPTED, TRANSIENT, OURS = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT, Outcome
         "private.example",
     ],
 )
-async def test_a_forbidden_target_sees_no_connection(host: str) -> None:
+async def test_a_forbidden_target_sees_no_connection(pusher: Pushers, host: str) -> None:
     """Rule: faults 30, C6. The listener behind the target stays untouched, over http and https."""
     async with receiver() as it, pusher(NOTHING_LISTED, resolve=local_resolver) as client:
         for scheme in ("http", "https"):
@@ -57,7 +57,9 @@ def local_resolver(host: str) -> Sequence[str]:
     "host",
     ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "168.63.129.16", "100.100.100.200", "10.0.0.1"],
 )
-async def test_nothing_is_dialled_for_a_metadata_service(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_dialled_for_a_metadata_service(
+    pusher: Pushers, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """There can be no listener here, so the loop's own way to connect is watched."""
     dials: list[object] = []
 
@@ -73,7 +75,7 @@ async def test_nothing_is_dialled_for_a_metadata_service(host: str, monkeypatch:
         assert dials != []
 
 
-async def test_a_name_that_moves_to_a_private_address_is_blocked() -> None:
+async def test_a_name_that_moves_to_a_private_address_is_blocked(pusher: Pushers) -> None:
     """Rule: faults 30 (rebinding). Each new connection is judged by the address that it dials."""
     addresses = iter(["127.0.0.2", "127.0.0.1"])
     rules = TargetRules(["127.0.0.2"], allow_http=True)
@@ -88,7 +90,7 @@ async def test_a_name_that_moves_to_a_private_address_is_blocked() -> None:
 
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1", "127.0.0.2"], ["::1", "127.0.0.1", "127.0.0.2"]])
-async def test_the_permitted_addresses_of_a_name_are_still_dialled(addresses: list[str]) -> None:
+async def test_the_permitted_addresses_of_a_name_are_still_dialled(pusher: Pushers, addresses: list[str]) -> None:
     """A name with a forbidden and a permitted address is reached at the permitted one only; the name stays the Host."""
     rules = TargetRules(["127.0.0.2"], allow_http=True)
     async with (
@@ -102,7 +104,7 @@ async def test_the_permitted_addresses_of_a_name_are_still_dialled(addresses: li
     assert f"Host: two.example:{allowed.port}\r\n".encode() in allowed.requests[0]
 
 
-async def test_what_the_permitted_address_did_is_told() -> None:
+async def test_what_the_permitted_address_did_is_told(pusher: Pushers) -> None:
     """When a permitted address was dialled in vain, the outcome is about that dial and not about the blocked one."""
     async with receiver("127.0.0.1") as forbidden:
         rules = TargetRules(["127.0.0.2"], allow_http=True)
@@ -112,7 +114,7 @@ async def test_what_the_permitted_address_did_is_told() -> None:
     assert forbidden.connections == 0
 
 
-async def test_a_listed_host_name_opens_that_name_only() -> None:
+async def test_a_listed_host_name_opens_that_name_only(pusher: Pushers) -> None:
     """Two names lead to one private address; the list names one of them."""
     rules = TargetRules(["listed.example"], allow_http=True)
     async with receiver() as it, pusher(rules, resolve=lambda _: ["127.0.0.1"]) as client:
@@ -121,7 +123,7 @@ async def test_a_listed_host_name_opens_that_name_only() -> None:
     assert [outcome.reason for outcome in outcomes] == ["accepted", "accepted", "blocked_address", "blocked_address"]
 
 
-async def test_pushes_to_listed_and_other_names_do_not_mix() -> None:
+async def test_pushes_to_listed_and_other_names_do_not_mix(pusher: Pushers) -> None:
     """Many at once: what one push may dial never leaks into another."""
     rules = TargetRules(["listed.example"], allow_http=True)
     async with receiver() as it, pusher(rules, resolve=lambda _: ["::1", "127.0.0.1"]) as client:
@@ -149,7 +151,7 @@ async def test_pushes_to_listed_and_other_names_do_not_mix() -> None:
         ("", "bad_url"),
     ],
 )
-async def test_a_url_that_may_not_be_pushed_to_is_refused(url: str, reason: str) -> None:
+async def test_a_url_that_may_not_be_pushed_to_is_refused(pusher: Pushers, url: str, reason: str) -> None:
     """Nothing is dialled, and the backlog is kept."""
     rules = TargetRules(["127.0.0.0/8"], allow_http=False)
     async with receiver() as it, pusher(rules) as client:
@@ -181,7 +183,7 @@ def failing(error: Exception) -> Callable[[str], Sequence[str]]:
     ],
 )
 async def test_a_name_that_cannot_be_resolved(
-    resolve: Callable[[str], Sequence[str]], kind: OutcomeKind, reason: str
+    pusher: Pushers, resolve: Callable[[str], Sequence[str]], kind: OutcomeKind, reason: str
 ) -> None:
     """Rule: faults 32. A name that does not exist is the receiver's; a resolver that fails is ours."""
     async with pusher(resolve=resolve) as client:
@@ -189,7 +191,7 @@ async def test_a_name_that_cannot_be_resolved(
     assert (outcome.kind, outcome.reason) == (kind, reason)
 
 
-async def test_a_silent_resolver_is_ours_and_stops_nobody() -> None:
+async def test_a_silent_resolver_is_ours_and_stops_nobody(pusher: Pushers) -> None:
     """Rule: faults 32. While lookups hang, the loop runs, literal targets are served, and the deadline holds."""
     release = threading.Event()
 
@@ -209,7 +211,7 @@ async def test_a_silent_resolver_is_ours_and_stops_nobody() -> None:
     assert {(outcome.kind, outcome.reason) for outcome in outcomes} == {(OURS, "resolver_unavailable")}
 
 
-async def test_nobody_listens() -> None:
+async def test_nobody_listens(pusher: Pushers) -> None:
     """The system's refusal has its own word."""
     async with receiver() as it:
         port = it.port
@@ -230,7 +232,7 @@ async def test_nobody_listens() -> None:
     ],
 )
 async def test_what_the_system_says_of_a_dial(
-    number: int, kind: OutcomeKind, reason: str, monkeypatch: pytest.MonkeyPatch
+    pusher: Pushers, number: int, kind: OutcomeKind, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Out of descriptors is ours; the network's faults are transient."""
 
@@ -243,7 +245,7 @@ async def test_what_the_system_says_of_a_dial(
     assert (outcome.kind, outcome.reason) == (kind, reason)
 
 
-async def test_a_black_hole_ends_at_the_connect_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_black_hole_ends_at_the_connect_deadline(pusher: Pushers, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rule: faults 25. A SYN that nobody answers."""
 
     async def hang(*_: object) -> None:
@@ -255,7 +257,7 @@ async def test_a_black_hole_ends_at_the_connect_deadline(monkeypatch: pytest.Mon
     assert (outcome.kind, outcome.reason) == (TRANSIENT, "timeout_connect")
 
 
-async def test_cancelling_a_push_cancels_it() -> None:
+async def test_cancelling_a_push_cancels_it(pusher: Pushers) -> None:
     """The only exception that leaves a push."""
     async with receiver(then="hang", answer=b"") as it, pusher() as client:
         task = asyncio.create_task(client.push(f"http://127.0.0.1:{it.port}/", TOKEN))
@@ -265,7 +267,7 @@ async def test_cancelling_a_push_cancels_it() -> None:
             await task
 
 
-async def test_closing_ends_running_and_later_pushes() -> None:
+async def test_closing_ends_running_and_later_pushes(pusher: Pushers) -> None:
     """They end as ours: the receiver did nothing wrong. Those that wait for a connection end too."""
     async with receiver(then="hang", answer=b"") as it, pusher(LOCAL, deadline=5) as client:
         tasks = [asyncio.create_task(client.push(f"http://127.0.0.1:{it.port}/", TOKEN)) for _ in range(70)]

@@ -1,0 +1,193 @@
+"""One HTTP/1.1 connection on which SETs are posted one after the other, parsed by httptools (llhttp)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+import httptools
+
+from riskrelay.outbound.failures import NotHttp
+
+MAX_HEAD_BYTES = 64 * 1024  # faults 25; what a receiver may send before the end of the head of its answer
+MAX_BODY_BYTES = 64 * 1024  # faults 25
+
+_SWITCHING_PROTOCOLS = 101
+
+# Receivers are of all ages. As aiohttp reads them: sloppy spelling must not hide a 2xx, and an answer that is read on
+# a connection of its own can smuggle nothing to anyone.
+_LENIENCIES = {
+    "lenient_headers": True,
+    "lenient_optional_cr_before_lf": True,
+    "lenient_spaces_after_chunk_size": True,
+}
+
+
+class Answer(NamedTuple):
+    """What of a receiver's answer matters.
+
+    Attributes:
+        retry_after: the header, as it was sent.
+        body: of an answer that is no 2xx: what came of it, at most 64 KiB. Empty for a 2xx, which it could not change.
+    """
+
+    status: int
+    retry_after: str | None
+    body: bytes
+
+
+class Connection(asyncio.Protocol):
+    """A connection to one receiver. At most one request is under way.
+
+    The answer counts from the end of its head on: a 2xx is told at once, and its body only decides whether the
+    connection can be used again. Whatever else comes that was not asked for ends the connection.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.is_reusable = False
+        self.is_closed = False
+        self.requests = 0
+        self.idle_since = 0.0
+        self._loop = loop
+        self._finished: asyncio.Future[None] | None = None
+        self._answered: asyncio.Future[Answer] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    async def post(self, request: bytes, seconds: float) -> Answer:
+        """Send *request* and wait for the head of the answer; for its body too unless it is a 2xx.
+
+        Args:
+            seconds: when they have passed, what came of the body is all of it.
+
+        Raises:
+            TimeoutError: there was no whole head in time.
+            NotHttp: what came is no HTTP answer, or its head has more than 64 KiB.
+            ConnectionError: the connection ended before the head did.
+        """
+        if self.is_closed:
+            raise ConnectionResetError("the connection was closed before the request")
+        self.requests += 1
+        self.is_reusable = False
+        self._status = 0
+        self._retry_after: str | None = None
+        self._body = bytearray()
+        self._head_bytes = self._body_bytes = 0
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(**_LENIENCIES)
+        self._answered = self._loop.create_future()
+        self._finished = self._loop.create_future()
+        timer = self._loop.call_later(seconds, self._end, TimeoutError())
+        self._transport.write(request)
+        try:
+            return await self._answered
+        finally:
+            timer.cancel()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing of an answer is still to come."""
+        return self._finished is None or self._finished.done()
+
+    def when_finished(self, seconds: float, callback: Callable[[], object]) -> None:
+        """Call back when the whole answer is there or the connection has ended, which it does after so many seconds."""
+        if self._finished is None:
+            raise RuntimeError("nothing was posted")
+        timer = self._loop.call_later(seconds, self.close)
+
+        def finished(_: object) -> None:
+            timer.cancel()
+            callback()
+
+        self._finished.add_done_callback(finished)
+
+    def close(self) -> None:
+        """End the connection at once, without a farewell that the receiver would have to answer."""
+        self.is_closed = True
+        self.is_reusable = False
+        self._transport.abort()
+
+    # What asyncio calls.
+
+    def data_received(self, data: bytes) -> None:
+        if self.is_finished:
+            self.close()  # nothing was asked
+            return
+        if not self._status:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._end(None)
+        except httptools.HttpParserError as error:
+            self._end(NotHttp(str(error) or type(error).__name__))
+        else:
+            if not self._status and self._head_bytes > MAX_HEAD_BYTES:
+                self._end(NotHttp(f"the head of the answer has more than {MAX_HEAD_BYTES} bytes"))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.is_closed = True
+        self.is_reusable = False
+        cause = ConnectionResetError(f"the connection ended before the answer{f': {error}' if error else ''}")
+        self._end(cause)
+
+    # What httptools calls.
+
+    def on_message_begin(self) -> None:
+        if self._finished is not None and self._finished.done():
+            self.is_reusable = False  # a second answer that nobody asked for
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if b"\0" in value:
+            raise NotHttp("a header has a NUL")
+        if name.lower() == b"retry-after":
+            self._retry_after = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if 100 <= status < 200 and status != _SWITCHING_PROTOCOLS:
+            return
+        if self.is_finished:
+            return
+        self._status = status
+        if 200 <= status < 300:
+            self._tell(self._so_far())
+
+    def on_body(self, piece: bytes) -> None:
+        self._body_bytes += len(piece)
+        if self._answered is not None and not self._answered.done():
+            self._body += piece[: MAX_BODY_BYTES - len(self._body)]
+        if self._body_bytes > MAX_BODY_BYTES:
+            self._end(None)
+
+    def on_message_complete(self) -> None:
+        if not self._status:  # an interim answer
+            self._head_bytes = 0
+            self._retry_after = None
+            return
+        if not self.is_finished:
+            self.is_reusable = self._parser.should_keep_alive() and not self.is_closed
+            self._tell(self._so_far())
+            self._settle()
+
+    def _so_far(self) -> Answer:
+        return Answer(self._status, self._retry_after, bytes(self._body))
+
+    def _end(self, cause: Exception | None) -> None:
+        """Nothing more of this answer will be read: what came of it counts if its head was complete."""
+        if self.is_finished:
+            return
+        if self._status:
+            self._tell(self._so_far())
+        elif self._answered is not None and not self._answered.done():
+            self._answered.set_exception(cause or ConnectionResetError("the connection was given up"))
+        self._settle()
+        self.close()
+
+    def _tell(self, answer: Answer) -> None:
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(answer)
+
+    def _settle(self) -> None:
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_result(None)
