@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if b"\0" in value:
             raise NotHttp("a header has a NUL")
-        if name.lower() == b"retry-after":
+        if name.lower() == b"retry-after" and self._retry_after is None:
             self._retry_after = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
