@@ -82,7 +82,8 @@ def test_both_clients_say_the_same(answer: bytes) -> None:
             it = await stack.enter_async_context(receiver(answer=answer, then="close"))
             url = f"http://127.0.0.1:{it.port}/"
             outcomes = []
-            for kind in (HttpPusher, DirectPusher):
+            kinds: tuple[type[HttpPusher] | type[DirectPusher], ...] = (HttpPusher, DirectPusher)
+            for kind in kinds:
                 client = await stack.enter_async_context(Pushers(kind)(deadline=5))
                 outcome = await client.push(url, TOKEN)
                 outcomes.append((outcome.kind, outcome.reason, outcome.status, outcome.retry_after))
