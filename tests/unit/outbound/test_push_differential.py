@@ -1,7 +1,6 @@
 """The two push clients, compared: whatever a receiver answers, both say the same of it."""
 
 import asyncio
-from contextlib import AsyncExitStack
 
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -9,6 +8,8 @@ from hypothesis import strategies as st
 from riskrelay.outbound.direct_push import DirectPusher
 from riskrelay.outbound.push import HttpPusher
 from support.receivers import TOKEN, Pushers, receiver
+
+KINDS: tuple[type[HttpPusher] | type[DirectPusher], ...] = (HttpPusher, DirectPusher)
 
 STATUS_LINES = st.sampled_from(
     [
@@ -78,16 +79,13 @@ def test_both_clients_say_the_same(answer: bytes) -> None:
     """Kind, reason, status and the time to wait: the outcome does not depend on which client pushed."""
 
     async def push_with_each() -> None:
-        async with AsyncExitStack() as stack:
-            it = await stack.enter_async_context(receiver(answer=answer, then="close"))
-            url = f"http://127.0.0.1:{it.port}/"
-            outcomes = []
-            kinds: tuple[type[HttpPusher] | type[DirectPusher], ...] = (HttpPusher, DirectPusher)
-            for kind in kinds:
-                client = await stack.enter_async_context(Pushers(kind)(deadline=5))
-                outcome = await client.push(url, TOKEN)
+        outcomes = []
+        async with receiver(answer=answer, then="close") as it:
+            for kind in KINDS:
+                async with Pushers(kind)(deadline=5) as client:
+                    outcome = await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
                 outcomes.append((outcome.kind, outcome.reason, outcome.status, outcome.retry_after))
-            assert outcomes[0] == outcomes[1], answer[:300]
-            assert len(it.requests) == 2
+        assert outcomes[0] == outcomes[1], answer[:300]
+        assert len(it.requests) == 2
 
     asyncio.run(push_with_each())
