@@ -7,9 +7,12 @@ import pytest
 import yaml
 
 from riskrelay.credentials import Scope
+from riskrelay.errors import FaultKind
 from riskrelay.ssf.event_examples import full_example, minimal_example
 from riskrelay.ssf.event_types import CAEP, EVENT_TYPES, OF_STREAMS, OKTA_USER_RISK_CHANGE, VERIFICATION, EventType
+from riskrelay.web.account_api.problem_table import FAULTS
 from support.service import Service
+from support.specifications import documents
 
 EMAIL = {"format": "email", "email": "kai@example.com"}
 OKTA = {"current_level": "high", "previous_level": "low", "event_timestamp": 1_773_735_243, "reason_user": {"en": "x"}}
@@ -81,6 +84,14 @@ def test_all_faults_come_at_once(service: Service) -> None:
         ("/event/reason_admin", 1101),
         ("/event/reason_adm", 1103),
     ]
+
+
+@pytest.mark.parametrize("name", documents("bad/requests"))
+def test_each_bad_document_gets_its_faults(service: Service, name: str) -> None:
+    """Those that it names, at their places, and no other."""
+    bad = documents("bad/requests")[name]
+    expected = [(fault["pointer"], FAULTS[FaultKind(fault["kind"])].code) for fault in bad["faults"]]
+    assert faults(service, bad["body"]) == expected
 
 
 @pytest.mark.parametrize(
