@@ -48,4 +48,4 @@ build: .venv/.ready ## Build the wheel into dist/
 	$(UV) build --quiet --wheel --out-dir dist
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .uv tests/contract/api/typescript/{node_modules,build} .local dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .uv tests/{contract/api,protocol}/typescript/{node_modules,build} .local dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
