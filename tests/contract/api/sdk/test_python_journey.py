@@ -1,21 +1,28 @@
 """The official Python SDK, unchanged but for its base URL."""
 
+import uuid
 from collections.abc import Iterator
 
 import cloudflare
 import pytest
-from cloudflare import Cloudflare
+from cloudflare import AsyncCloudflare, Cloudflare
 
+from riskrelay.credentials import Scope
+from support.sdk_world import TENANT, World
 from support.service import Service
 
-TENANT = "https://Example.com/Tenant%2F1/"
 UNKNOWN = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
+
+
+def connect(service: Service, token: str) -> Cloudflare:
+    """The SDK's client, with its base path."""
+    return Cloudflare(api_token=token, base_url=f"{service.url}/client/v4", max_retries=0)
 
 
 @pytest.fixture
 def client(service: Service) -> Iterator[Cloudflare]:
-    """The SDK's client, with its base path."""
-    with Cloudflare(api_token=service.token, base_url=f"{service.url}/client/v4", max_retries=0) as client:
+    """A client with the account's token."""
+    with connect(service, service.token) as client:
         yield client
 
 
@@ -66,6 +73,79 @@ def test_a_wrong_type_raises_the_sdks_bad_request_error(service: Service, client
             tenant_url=TENANT,
         )
     assert "/integration_type" in caught.value.response.text
+
+
+def test_explicit_nulls_keep_what_is_stored(world: World, client: Cloudflare) -> None:
+    """Contract 7: clients that know a member only as absent or null send null (Terraform's provider, Go's SDK)."""
+    updated = client.zero_trust.risk_scoring.integrations.update(
+        world.integration["id"],
+        account_id=world.account_id,
+        active=None,  # type: ignore[arg-type]
+        tenant_url="https://new.example",
+        reference_id=None,
+        extra_body={"integration_type": "Okta", "account_tag": None, "id": "ignored"},
+    )
+    assert updated is not None
+    assert updated.to_dict(mode="json") == {**world.integration, "tenant_url": "https://new.example"}
+
+
+def test_a_create_with_a_null_reference_gets_a_fresh_one(service: Service, client: Cloudflare) -> None:
+    """Contract 6, `reference_id`."""
+    created = client.zero_trust.risk_scoring.integrations.create(
+        account_id=service.account_id, integration_type="Okta", tenant_url=TENANT, reference_id=None
+    )
+    assert created is not None
+    assert uuid.UUID(created.reference_id).version == 4
+
+
+def test_headers_of_other_clients_are_ignored(world: World, client: Cloudflare) -> None:
+    """Contract 17: versions, telemetry, and a content type where there is no body."""
+    headers = {
+        "api-version": "2099-01-01",
+        "X-Stainless-Helper-Method": "stream",
+        "User-Agent": "hackney/1.20.1",
+        "X-Unheard-Of": "1",
+        "Content-Type": "application/json",
+    }
+    scoring = client.zero_trust.risk_scoring
+    found = scoring.integrations.get(world.integration["id"], account_id=world.account_id, extra_headers=headers)
+    assert found is not None
+    scoring.reset(world.user_id, account_id=world.account_id, extra_headers=headers)
+    scoring.integrations.delete(found.id, account_id=world.account_id, extra_headers=headers)
+    assert list(scoring.integrations.list(account_id=world.account_id, extra_query={"page": 2, "per_page": 1})) == []
+
+
+def test_both_kinds_of_credentials_at_once_work(service: Service, world: World) -> None:
+    """Contract 14: the Go SDK's own suite sends a token, an e-mail and a key together; the token counts."""
+    key = {"X-Auth-Email": "user@example.com", "X-Auth-Key": "144c9defac04969c7bfad8efaa8ea194"}
+    with connect(service, service.token).with_options(default_headers=key) as client:
+        assert len(list(client.zero_trust.risk_scoring.integrations.list(account_id=world.account_id))) == 1
+
+
+def test_a_list_is_one_page(world: World, client: Cloudflare) -> None:
+    """There is no next page to ask for (contract 11)."""
+    page = client.zero_trust.risk_scoring.integrations.list(account_id=world.account_id)
+    assert not page.has_next_page()
+    assert [len(each.result) for each in page.iter_pages()] == [1]
+
+
+async def test_a_list_is_iterated_asynchronously(service: Service, world: World) -> None:
+    """`async for`, straight over the call."""
+    async with AsyncCloudflare(api_token=service.token, base_url=f"{service.url}/client/v4") as client:
+        listed = client.zero_trust.risk_scoring.integrations.list(account_id=world.account_id)
+        assert [row.id async for row in listed] == [world.integration["id"]]
+
+
+def test_credentials_that_do_not_do_raise_the_sdks_errors(service: Service, world: World) -> None:
+    """Contract 15: unknown, of another account, without the scope."""
+    account = world.account_id
+    with connect(service, "rr_unknown") as client, pytest.raises(cloudflare.AuthenticationError):
+        client.zero_trust.risk_scoring.behaviours.get(account_id=account)
+    with connect(service, service.new_token("another")) as client, pytest.raises(cloudflare.PermissionDeniedError):
+        client.zero_trust.risk_scoring.behaviours.get(account_id=account)
+    reader = service.new_token(account, Scope.READ)
+    with connect(service, reader) as client, pytest.raises(cloudflare.PermissionDeniedError):
+        client.zero_trust.risk_scoring.integrations.delete(world.integration["id"], account_id=account)
 
 
 def test_the_sdk_reads_and_writes_behaviors_and_resets(service: Service, client: Cloudflare) -> None:
