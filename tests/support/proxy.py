@@ -6,7 +6,7 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -32,13 +32,17 @@ class Answer:
     body: bytes
 
 
+Planned = Loss | Answer | Callable[[], None]
+"""What happens to a request: its answer is lost, or made up; or something is called, and then it is forwarded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """A request that came, and how it was answered, whether or not the answer arrived.
 
     Attributes:
         headers: by their names in lower case.
-        at: seconds of the monotonic clock.
+        at, answered_at: seconds of the monotonic clock.
     """
 
     method: str
@@ -47,6 +51,7 @@ class Exchange:
     body: bytes
     at: float
     answer: Answer
+    answered_at: float
 
 
 class Proxy:
@@ -55,16 +60,18 @@ class Proxy:
     def __init__(self, service_url: str) -> None:
         address = urlsplit(service_url).netloc
         self.exchanges: list[Exchange] = []
-        self._plan: deque[Loss | Answer] = deque()
+        self._plan: deque[Planned] = deque()
         plan, exchanges = self._plan, self.exchanges
 
         class Handler(_Handler):
             def answer(self) -> None:
                 planned = plan.popleft() if plan else None
                 at, body = time.monotonic(), self.rfile.read(int(self.headers.get("content-length", 0)))
+                if callable(planned):
+                    planned()
                 answer = planned if isinstance(planned, Answer) else self.forwarded(address, body)
                 headers = {name.lower(): value for name, value in self.headers.items()}
-                exchanges.append(Exchange(self.command, self.path, headers, body, at, answer))
+                exchanges.append(Exchange(self.command, self.path, headers, body, at, answer, time.monotonic()))
                 self.send(answer, planned if isinstance(planned, Loss) else None)
 
             do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815  named by the library
@@ -74,9 +81,13 @@ class Proxy:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
-    def misbehave(self, *planned: Loss | Answer) -> None:
+    def misbehave(self, *planned: Planned) -> None:
         """Treat the next requests so, in this order, one each."""
         self._plan.extend(planned)
+
+    def statuses(self) -> list[int]:
+        """The statuses that were answered, whether or not they arrived."""
+        return [exchange.answer.status for exchange in self.exchanges]
 
     def stop(self) -> None:
         """Listen no more."""

@@ -94,6 +94,7 @@ METHODS = [
         lambda world: {"reference_id": world.integration["reference_id"]},
         lambda world: world.integration,
     ),
+    Method("user.tokens.verify", lambda world: {}, lambda world: {"status": "active"}),
 ]
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import cloudflare
 
 from support.node import NodeProject
+from support.proxy import Proxy
 from support.python_sdk import as_json, settled
+from support.service import Service
 
 RETRIES = 1
 
@@ -88,6 +90,17 @@ def typescript_sdk(project: NodeProject) -> Sdk:
         return [Outcome(**json.loads(line)) for line in printed.splitlines()]
 
     return made
+
+
+def calls(sdk: Sdk, names: list[str], proxy: Proxy, service: Service, subject_id: str = "unused") -> list[Outcome]:
+    """Make calls through the proxy, one after the other, with the service's token."""
+    return sdk(names, Access(f"{proxy.url}/client/v4", service.token, service.account_id, subject_id))
+
+
+def call(sdk: Sdk, name: str, proxy: Proxy, service: Service, subject_id: str = "unused") -> Outcome:
+    """Make one call through the proxy."""
+    (outcome,) = calls(sdk, [name], proxy, service, subject_id)
+    return outcome
 
 
 async def _outcomes(calls: Sequence[str], client: Any, access: Access) -> list[Outcome]:

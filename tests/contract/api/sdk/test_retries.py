@@ -3,7 +3,6 @@
 A proxy between SDK and service loses answers that the service has given already: the client cannot know that it did.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,47 +11,12 @@ from starlette.responses import Response
 from riskrelay.errors import Unavailable
 from riskrelay.web.account_api import envelope, problem_table
 from riskrelay.web.account_api.problem_table import Problem
-from support.node import NodeProject
 from support.proxy import Answer, Exchange, Loss, Proxy
-from support.retrying import RETRIES, Access, Outcome, Sdk, python_sdk, python_sdk_async, typescript_sdk
+from support.retrying import RETRIES, Outcome, Sdk, call, calls
 from support.sdk_world import World
 from support.service import Service
 
-
-@pytest.fixture
-def proxy(service: Service) -> Iterator[Proxy]:
-    """A proxy before the service."""
-    proxy = Proxy(service.url)
-    yield proxy
-    proxy.stop()
-
-
-@pytest.fixture(params=["python", "typescript"])
-def sdk(request: pytest.FixtureRequest) -> Sdk:
-    """Each SDK; `also_async` adds the Python SDK's other client, whose retries are written apart."""
-    if request.param == "typescript":
-        project: NodeProject = request.getfixturevalue("typescript")
-        return typescript_sdk(project)
-    return python_sdk if request.param == "python" else python_sdk_async
-
-
 also_async = pytest.mark.parametrize("sdk", ["python", "python_async", "typescript"], indirect=True)
-
-
-def calls(sdk: Sdk, names: list[str], proxy: Proxy, service: Service, subject_id: str = "unused") -> list[Outcome]:
-    """Make calls through the proxy, one after the other."""
-    return sdk(names, Access(f"{proxy.url}/client/v4", service.token, service.account_id, subject_id))
-
-
-def call(sdk: Sdk, name: str, proxy: Proxy, service: Service, subject_id: str = "unused") -> Outcome:
-    """Make one call through the proxy."""
-    (outcome,) = calls(sdk, [name], proxy, service, subject_id)
-    return outcome
-
-
-def answers(proxy: Proxy) -> list[int]:
-    """The statuses that were given, whether or not they arrived."""
-    return [exchange.answer.status for exchange in proxy.exchanges]
 
 
 def equal_requests(exchanges: list[Exchange]) -> bool:
@@ -70,7 +34,7 @@ def test_a_repeated_create_makes_one_record(service: Service, proxy: Proxy, sdk:
     """Contract 8: the same reference_id, type and tenant_url answer the record that is there."""
     proxy.misbehave(loss)
     outcome = call(sdk, "create", proxy, service)
-    assert answers(proxy) == [200, 200]
+    assert proxy.statuses() == [200, 200]
     assert equal_requests(proxy.exchanges)
     assert integrations(service) == [outcome.result]
     assert outcome.result["reference_id"] == "once"
@@ -80,7 +44,7 @@ def test_a_create_without_reference_id_that_is_repeated_makes_two(service: Servi
     """A repeat cannot be told from a second integration of the same tenant (docs/choices.md): both are listed."""
     proxy.misbehave(Loss.RESET)
     outcome = call(sdk, "create_without_reference", proxy, service)
-    assert answers(proxy) == [200, 200]
+    assert proxy.statuses() == [200, 200]
     first, second = integrations(service)
     assert second == outcome.result
     assert first["tenant_url"] == second["tenant_url"]
@@ -100,7 +64,7 @@ def test_a_repeated_update_is_one_update(service: Service, world: World, proxy: 
     """The second PUT finds what the first one wrote, and writes the same."""
     proxy.misbehave(Loss.RESET)
     outcome = call(sdk, "update", proxy, service, world.integration["id"])
-    assert answers(proxy) == [200, 200]
+    assert proxy.statuses() == [200, 200]
     assert integrations(service) == [outcome.result]
     assert outcome.result == {**world.integration, "active": False, "tenant_url": "https://new.example"}
 
@@ -109,7 +73,7 @@ def test_a_repeated_delete_finds_nothing_left(service: Service, world: World, pr
     """Contract 10: a 404 for what is gone. The SDK raises NotFoundError, though its first try did the work."""
     proxy.misbehave(Loss.RESET)
     outcome = call(sdk, "delete", proxy, service, world.integration["id"])
-    assert answers(proxy) == [200, 404]
+    assert proxy.statuses() == [200, 404]
     assert outcome == Outcome(None, "NotFoundError")
     assert integrations(service) == []
 
@@ -118,7 +82,7 @@ def test_a_repeated_reset_is_one_reset(service: Service, world: World, proxy: Pr
     """Contract 21: a user who has no risk can be reset again; there is one change of level."""
     proxy.misbehave(Loss.RESET)
     assert call(sdk, "reset", proxy, service, world.user_id) == Outcome({}, None)
-    assert answers(proxy) == [200, 200]
+    assert proxy.statuses() == [200, 200]
     assert service.result("GET", "/summary")["users"] == []
 
 
@@ -126,7 +90,7 @@ def test_a_repeated_change_of_behaviors_is_one_change(service: Service, proxy: P
     """The second PUT merges the same."""
     proxy.misbehave(Loss.RESET)
     outcome = call(sdk, "set_behaviors", proxy, service)
-    assert answers(proxy) == [200, 200]
+    assert proxy.statuses() == [200, 200]
     assert outcome.result == service.result("GET", "/behaviors")
 
 
@@ -134,7 +98,7 @@ def test_a_repeated_finding_with_an_id_counts_once(service: Service, world: Worl
     """The second POST is a duplicate."""
     proxy.misbehave(Loss.RESET)
     outcome = call(sdk, "record_finding", proxy, service)
-    assert answers(proxy) == [200, 200]
+    assert proxy.statuses() == [200, 200]
     assert (outcome.result["result"]["accepted"], outcome.result["result"]["duplicates"]) == (0, 1)
     assert event_count(service) == 1
 
@@ -159,7 +123,7 @@ def test_an_answer_that_is_cut_off_is_asked_for_again(service: Service, proxy: P
     """By the Python SDK; the TypeScript SDK gives up in the middle of a body, and its user repeats."""
     proxy.misbehave(Loss.CUT)
     outcome = call(sdk, "create", proxy, service)
-    assert answers(proxy) == [200, 200]
+    assert proxy.statuses() == [200, 200]
     assert integrations(service) == [outcome.result]
 
 
@@ -180,10 +144,10 @@ def test_an_unavailable_service_is_asked_again_when_it_said(
     """503 with `Retry-After`: the SDK waits that long, and succeeds."""
     proxy.misbehave(unavailable)
     outcome = call(sdk, "create", proxy, service)
-    assert answers(proxy) == [503, 200]
+    assert proxy.statuses() == [503, 200]
     assert integrations(service) == [outcome.result]
-    first, second = (exchange.at for exchange in proxy.exchanges)
-    assert second - first >= float(unavailable.headers["retry-after"])
+    first, second = proxy.exchanges
+    assert second.at - first.answered_at >= float(unavailable.headers["retry-after"])
 
 
 def refusals() -> list[Problem]:
@@ -199,7 +163,7 @@ def test_no_refusal_is_repeated(service: Service, proxy: Proxy, sdk: Sdk) -> Non
     assert len(rows) >= 7
     proxy.misbehave(*(answer_of(envelope.failure_of(row, service.url)) for row in rows))
     outcomes = calls(sdk, ["list"] * len(rows), proxy, service)
-    assert answers(proxy) == [row.status for row in rows]
+    assert proxy.statuses() == [row.status for row in rows]
     assert all(outcome.error is not None for outcome in outcomes)
 
 
@@ -210,4 +174,4 @@ def test_a_failure_is_repeated_as_often_as_the_client_wants_and_then_raised(
     failure = answer_of(envelope.failure_of(problem_table.INTERNAL, service.url))
     proxy.misbehave(failure, failure, failure)
     assert call(sdk, "list", proxy, service) == Outcome(None, "InternalServerError")
-    assert answers(proxy) == [500] * (1 + RETRIES)
+    assert proxy.statuses() == [500] * (1 + RETRIES)

@@ -26,6 +26,7 @@ METHODS = [
     "integrations.update with all parameters",
     "reset",
     "summary.get",
+    "user.tokens.verify",
 ]
 WAYS = ["plain", "asResponse", "withResponse", "one request", "email and key"]
 FACTS = [

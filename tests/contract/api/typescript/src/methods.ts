@@ -11,6 +11,7 @@ import * as shapes from './shapes.js';
 import { clientFor, type World } from './world.js';
 
 const WITH_ALL = ' with all parameters';
+const VERIFY = 'user.tokens.verify';
 
 export function methodFacts(world: World): Fact[] {
   // The user is reset last: the other facts are about a user at risk.
@@ -22,7 +23,7 @@ export function methodFacts(world: World): Fact[] {
       holds: async () => {
         const names = new Set(called.map(({ method }) => method.replace(WITH_ALL, '')));
         const published = methodsOf(clientFor(world).zeroTrust.riskScoring, '');
-        assert.deepEqual([...names].sort(), published.sort());
+        assert.deepEqual([...names].sort(), [...published, VERIFY].sort());
       },
     },
   ];
@@ -136,6 +137,12 @@ function userMethods(world: World): Called[] {
       call: (client) => client.zeroTrust.riskScoring.summary.get(account),
       read: shapes.summary,
       agrees: ({ users }) => assert.deepEqual(users.map((user) => user.user_id), [world.user_id]),
+    }),
+    calledInEveryWay(world, {
+      name: VERIFY,
+      call: (client) => client.user.tokens.verify(),
+      read: shapes.verification,
+      agrees: ({ status }) => assert.equal(status, 'active'),
     }),
     calledInEveryWay(world, {
       name: 'reset',
