@@ -24,6 +24,10 @@ class PendingTokenUses:
     def __init__(self) -> None:
         self._pending: dict[TokenId, tuple[StoredToken, datetime]] = {}
 
+    def __len__(self) -> int:
+        """How many uses are remembered."""
+        return len(self._pending)
+
     def note(self, token: StoredToken, at: datetime) -> None:
         if token.last_used_at is None or at - token.last_used_at >= PRECISION:
             self._pending[token.token_id] = (token, at)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cloudflare import AsyncCloudflare, AuthenticationError, Cloudflare
 
 from riskrelay.credentials import Scope
 from support.service import Service
@@ -188,6 +189,26 @@ def test_verify_tells_what_the_token_is(service: Service) -> None:
     everywhere = bearer(service.new_token(None, Scope.READ))
     assert service.exchange("GET", own, **everywhere)[2]["result"]["status"] == "active"
     assert service.exchange("GET", "/accounts/no-such-account/tokens/verify", **everywhere)[0] == 404
+
+
+async def test_the_official_sdk_verifies(service: Service) -> None:
+    """`user.tokens.verify` and `accounts.tokens.verify` of the Python SDK, in all its forms of credentials."""
+    made = create(service, scopes=["ingest"], expires_on="2099-03-17T08:00:00Z")
+    url = f"{service.url}/client/v4"
+    for credentials in ({"api_token": made["value"]}, {"api_email": "user@example.com", "api_key": made["value"]}):
+        with Cloudflare(base_url=url, **credentials) as client:
+            own = client.user.tokens.verify()
+            of_account = client.accounts.tokens.verify(account_id=service.account_id)
+        async with AsyncCloudflare(base_url=url, **credentials) as client:
+            again = await client.user.tokens.verify()
+        assert own is not None
+        assert (own.id, own.status, own.not_before) == (made["id"], "active", None)
+        assert own.expires_on == datetime(2099, 3, 17, 8, tzinfo=UTC)
+        assert of_account is not None
+        assert again is not None
+        assert own.to_dict() == of_account.to_dict() == again.to_dict()
+    with Cloudflare(base_url=url, api_token="rr_nobody") as client, pytest.raises(AuthenticationError):
+        client.user.tokens.verify()
 
 
 def test_the_database_holds_no_token(service: Service) -> None:

@@ -135,6 +135,12 @@ def test_codes_are_unique_and_listed() -> None:
     assert (Path(__file__).parents[3] / "docs" / "errors.md").read_text() == render_markdown()
 
 
+def test_nothing_is_answered_with_409() -> None:
+    """Contract 5: SDKs send a request again after a 409 unless a header tells them not to; so there is none."""
+    assert 409 not in {row.status for row in problem_table.ROWS}
+    assert 409 not in {problems.problem_for_status(status).status for status in range(400, 600)}
+
+
 def test_an_unknown_code_has_no_page() -> None:
     """None, so that the route can answer 404."""
     assert render_error_page(4711) is None

@@ -1,0 +1,111 @@
+"""Every route of the service, sorted by what keeps one account's data from another one.
+
+`tests/contract/schema/test_crossing.py` fails when a route is in none of these; `tests/contract/api/test_isolation.py`
+sends a stranger to all of them.
+"""
+
+import json
+from contextlib import nullcontext
+from typing import Any, cast
+
+from riskrelay.ports import Store
+from riskrelay.web.app import BASE_PATHS, create_app
+from riskrelay.web.paths import PathRoute
+from support.contract import DOCUMENT, examples, resolved
+from support.outside import outside_of
+from support.service import Service
+
+OPEN = {
+    "/.well-known/ssf-configuration/{integration_id}",
+    "/.well-known/ssf-configuration/{integration_id}/",
+    "/.well-known/sse-configuration/{integration_id}",
+    "/.well-known/sse-configuration/{integration_id}/",
+    "/.well-known/oauth-authorization-server/{integration_id}",
+    "/.well-known/oauth-protected-resource/{integration_id}",
+    "/.well-known/oauth-protected-resource/ssf/{integration_id}/{endpoint}",
+    "/jwks.json",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/docs/errors",
+    "/docs/errors/{code}",
+}
+"""Public: they show nothing that an account would hide."""
+
+ABOUT_ITSELF = {"/user/tokens/verify"}
+"""They tell a token what it is, and nothing else."""
+
+OF_RECEIVERS = "/ssf/"
+"""Receiver routes: covered in tests/protocol/test_isolation.py."""
+
+OF_THE_INSTALLATION = "/installation/"
+"""No account's token is good for them."""
+
+OF_ACCOUNTS = "/accounts/{account_id}/"
+"""Everything below belongs to the account of the path."""
+
+
+def routes() -> list[tuple[str, str]]:
+    """Every (method, path) of the service, as its routes are written in the contract."""
+    app = create_app(outside_of(cast(Store, None)), "https://risk.example.com", lambda _app: nullcontext())
+    found = []
+    for route in app.routes:
+        assert isinstance(route, PathRoute)
+        path = route.path.replace(":path}", "}").replace(":int}", "}")
+        found += [(method, path) for method in sorted(route.methods or ()) if method != "HEAD"]
+    return found
+
+
+def without_base(path: str) -> str:
+    """The path below the base path of the SDKs, as the contract names it."""
+    return path.removeprefix(BASE_PATHS[1])
+
+
+def body_for(method: str, path: str) -> Any:
+    """A body that the route takes: the contract's first example of JSON; None when it takes none."""
+    operation = DOCUMENT["paths"][without_base(path)][method.lower()]
+    content = resolved(operation.get("requestBody", {})).get("content", {})
+    return examples(content["application/json"])[0] if content else None
+
+
+def things_of(service: Service) -> dict[str, str]:
+    """Make one of everything that has an id in a path, in the service's account.
+
+    Returns: the ids, by the names of the paths' parameters. A new parameter needs a thing here.
+    """
+    reference_id = f"reference of {service.account_id}"
+    tenant = {"integration_type": "Okta", "tenant_url": "https://example.okta.com", "reference_id": reference_id}
+    integration = service.result("POST", "/integrations", tenant)
+    service.enable_behaviors()
+    finding = {"behavior": "high_dlp", "user": {"email": "kai@example.com"}}
+    (change,) = service.result("POST", "/findings", finding)["changes"]
+    token = service.result("POST", "/tokens", {"name": "made", "scopes": ["read"]})
+    credentials = f"/integrations/{integration['id']}/credentials"
+    credential = service.result("POST", credentials, {"kind": "oauth_client"})
+    return {
+        "account_id": service.account_id,
+        "integration_id": integration["id"],
+        "reference_id": reference_id,
+        "user_id": change["user_id"],
+        "token_id": token["id"],
+        "credential_id": credential["id"],
+    }
+
+
+THING_NAMES = {"account_id", "integration_id", "reference_id", "user_id", "token_id", "credential_id"}
+"""What `things_of` makes."""
+
+
+def everything_of(service: Service) -> str:
+    """What the account holds, as its own token reads it, for a comparison. When a token was used is left out."""
+    shown = {}
+    for method, path in routes():
+        if method == "GET" and path.startswith(OF_ACCOUNTS) and path.count("{") == 1:
+            whole = path.replace("{account_id}", service.account_id)
+            status, _, envelope = service.exchange(method, whole, Authorization=f"Bearer {service.token}")
+            assert status == 200, (path, envelope)
+            rows = envelope["result"]
+            shown[path] = [{**row, "last_used_on": None} for row in rows] if path.endswith("/tokens") else rows
+    return json.dumps(shown)
