@@ -10,9 +10,16 @@ import typer
 import uvloop
 from rich.markup import escape
 
-from riskrelay.cli.output import console, explained
+from riskrelay.cli.output import console, explained, fail
 from riskrelay.cli.serving import run_app
-from riskrelay.receiver import Misbehaviour, SecurityEventToken, receiver_app
+from riskrelay.receiver import (
+    Misbehaviour,
+    OnEvent,
+    PollRefused,
+    SecurityEventToken,
+    poll_events,
+    receiver_app,
+)
 
 
 def receive(
@@ -24,6 +31,15 @@ def receive(
     status: Annotated[int | None, typer.Option(min=100, max=599, help="Misbehave: always answer this.")] = None,
     delay_ms: Annotated[int, typer.Option(min=0, help="Misbehave: answer this much later.")] = 0,
     log: Annotated[Path | None, typer.Option(help="Append one JSON object for each verified event.")] = None,
+    poll: Annotated[
+        str | None, typer.Option(help="Fetch SETs from this URL (a stream's delivery.endpoint_url), listen nowhere.")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RISKRELAY_RECEIVER_TOKEN", help="The receiver's token, for polling. Better set than typed."
+        ),
+    ] = None,
 ) -> None:
     """Receive SETs: fetch the transmitter's metadata and keys, verify each SET, print it."""
     expected = audience or f"http://127.0.0.1:{port}"
@@ -34,11 +50,27 @@ def receive(
         if log is not None:
             await asyncio.to_thread(_append, log, entry)
 
+    if poll is not None:
+        _fetch(well_known, poll, token, audience, on_event)
+        return
     misbehaviour = Misbehaviour(status, timedelta(milliseconds=delay_ms)) if status or delay_ms else None
     app = receiver_app(well_known_url=well_known, audience=expected, on_event=on_event, misbehaviour=misbehaviour)
     console.print(f"Waiting for SETs from [bold]{well_known}[/]\n  at http://127.0.0.1:{port}", soft_wrap=True)
     with explained():
         uvloop.run(run_app(app, "127.0.0.1", port))
+
+
+def _fetch(well_known: str, poll: str, token: str | None, audience: str | None, on_event: OnEvent) -> None:
+    """Poll until something refuses or the user ends it."""
+    if token is None or audience is None:
+        fail("polling needs the receiver's token (RISKRELAY_RECEIVER_TOKEN) and --audience, the stream's aud")
+    console.print(f"Polling [bold]{poll}[/]", soft_wrap=True)
+    try:
+        uvloop.run(
+            poll_events(well_known_url=well_known, endpoint_url=poll, token=token, audience=audience, on_event=on_event)
+        )
+    except PollRefused as error:
+        fail(str(error))
 
 
 def _entry(token: SecurityEventToken) -> dict[str, Any]:
@@ -55,8 +87,14 @@ def _entry(token: SecurityEventToken) -> dict[str, Any]:
         "event": dict(event),
         "previous_level": event.get("previous_level"),
         "current_level": event.get("current_level"),
-        "reason": event.get("reason_admin", {}).get("en"),
+        "reason": _english(event.get("reason_admin")),
     }
+
+
+def _english(reason: Any) -> str | None:
+    """The English message of a language-tagged map, of a transmitter that may send anything."""
+    message = reason.get("en") if isinstance(reason, dict) else None
+    return message if isinstance(message, str) else None
 
 
 def _line(entry: dict[str, Any]) -> str:

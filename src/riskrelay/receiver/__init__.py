@@ -22,6 +22,7 @@ acknowledged: if `on_event` raises, the transmitter sends it again. A receiver t
 """
 
 from riskrelay.receiver.app import Misbehaviour, receiver_app
+from riskrelay.receiver.inbox import OnEvent
 from riskrelay.receiver.polling import PollRefused, poll_events
 from riskrelay.receiver.transmitter import Transmitter, TransmitterMetadata, TransmitterUnavailable
 from riskrelay.receiver.verify import InvalidSet, SecurityEventToken, UnknownKey, verify_set
@@ -29,6 +30,7 @@ from riskrelay.receiver.verify import InvalidSet, SecurityEventToken, UnknownKey
 __all__ = [
     "InvalidSet",
     "Misbehaviour",
+    "OnEvent",
     "PollRefused",
     "SecurityEventToken",
     "Transmitter",

@@ -206,6 +206,17 @@ def _address(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
             yield Fault(FaultKind.WRONG_VALUE, pointer(at), "must be an IP address, such as 192.0.2.1 or 2001:db8::1")
 
 
+def _aliases(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
+    faults = list(_listing(_alias)(value, at))
+    yield from faults
+    seen: set[str] = set()
+    for place, identifier in enumerate([] if faults else value):
+        key = subject_key(identifier)
+        if key in seen:
+            yield Fault(FaultKind.WRONG_VALUE, pointer((*at, place)), "repeats another identifier of the list")
+        seen.add(key)
+
+
 def _alias(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
     yield from _simple_faults(value, at, nested=True)
 
@@ -263,7 +274,7 @@ _ROWS = (
     Format(
         "aliases",
         "RFC 9493 §3.2.8",
-        {"identifiers": _listing(_alias)},
+        {"identifiers": _aliases},
         {
             "format": "aliases",
             "identifiers": [

@@ -72,6 +72,11 @@ def test_each_format_wants_all_its_members_and_no_other(row: Format) -> None:
         ({"format": "ip-addresses", "ip-addresses": ["::1", 7]}, "/subject/ip-addresses/1", "wrong_type"),
         ({"format": "aliases", "identifiers": []}, "/subject/identifiers", "wrong_value"),
         ({"format": "aliases", "identifiers": [EMAIL] * 101}, "/subject/identifiers", "too_long"),
+        (
+            {"format": "aliases", "identifiers": [EMAIL, opaque_subject("1"), email_subject("Kai@example.com")]},
+            "/subject/identifiers/2",
+            "wrong_value",
+        ),
         ({"format": "aliases", "identifiers": [EMAIL, {}]}, "/subject/identifiers/1/format", "required"),
         (
             {"format": "aliases", "identifiers": [FORMATS["aliases"].example]},
