@@ -33,6 +33,7 @@ class FaultKind(StrEnum):
     TOO_LONG = "too_long"
     MALFORMED_BODY = "malformed_body"
     REPEATED_MEMBER = "repeated_member"
+    CANNOT_BE_HELD = "cannot_be_held"
     REFERENCE_TAKEN = "reference_taken"
     UNKNOWN_BEHAVIOR = "unknown_behavior"
     ID_REUSED = "id_reused"

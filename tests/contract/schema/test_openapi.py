@@ -68,7 +68,7 @@ def test_the_document_holds_together() -> None:
         Draft202012Validator.check_schema(schema)
     for _, content in media():
         Draft202012Validator.check_schema(content["schema"])
-    for kind in ("schemas", "responses", "parameters", "examples"):
+    for kind in ("schemas", "responses", "parameters", "examples", "links"):
         assert {f"#/components/{kind}/{name}" for name in DOCUMENT["components"][kind]} <= references, kind
 
 
@@ -120,6 +120,7 @@ def test_the_behaviors_shown_are_those_of_the_table() -> None:
     assert [(name, row["name"], row["description"]) for name, row in rows] == [
         (row.behavior_id, row.name, row.description) for row in BEHAVIORS.values()
     ]
+    assert DOCUMENT["components"]["schemas"]["BehaviorId"]["enum"] == list(BEHAVIORS)
 
 
 @pytest.mark.parametrize(("name", "words"), [("Scope", Scope), ("AuditKind", Kind), ("AuditVerb", Verb)])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from riskrelay.errors import Fault, FaultKind, Invalid
 from riskrelay.web.account_api.strict_json import MAX_DEPTH, MAX_INTEGER, look_at
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 SCALARS = st.none() | st.booleans() | st.integers(-MAX_INTEGER, MAX_INTEGER) | st.floats(allow_nan=False) | TEXT
 JSON = st.recursive(
     SCALARS.filter(lambda value: value not in (math.inf, -math.inf)),
@@ -46,15 +46,14 @@ def test_what_is_sound_is_left_alone(value: Any, escaped: bool) -> None:
         (b'{"a": 1, "a": 1}', FaultKind.REPEATED_MEMBER, "/a"),
         (b'[0, {"a/b": {"c": 1, "c": 2, "c": 3}}]', FaultKind.REPEATED_MEMBER, "/1/a~1b/c"),
         (b'{"a": 1, "\\u0061": 2}', FaultKind.REPEATED_MEMBER, "/a"),
-        (b'{"a": ["\\ud800"]}', FaultKind.WRONG_VALUE, "/a/0"),
-        (b'{"a": "\\udc00\\ud800"}', FaultKind.WRONG_VALUE, "/a"),
-        (b'{"\\ud800": 1}', FaultKind.WRONG_VALUE, "/?"),
-        (b'{"a": "x\\u0000"}', FaultKind.WRONG_VALUE, "/a"),
-        (b'{"a": 1e999}', FaultKind.WRONG_VALUE, "/a"),
-        (b'{"a": -1e999}', FaultKind.WRONG_VALUE, "/a"),
-        (b'{"a": 9223372036854775808}', FaultKind.WRONG_VALUE, "/a"),
-        (b'{"a": 1' + b"0" * 400 + b"}", FaultKind.WRONG_VALUE, "/a"),
-        (b'{"a": ' + b"9" * 10_000 + b"}", FaultKind.WRONG_VALUE, "/a"),
+        (b'{"a": ["\\ud800"]}', FaultKind.CANNOT_BE_HELD, "/a/0"),
+        (b'{"a": "\\udc00\\ud800"}', FaultKind.CANNOT_BE_HELD, "/a"),
+        (b'{"\\ud800": 1}', FaultKind.CANNOT_BE_HELD, "/?"),
+        (b'{"a": 1e999}', FaultKind.CANNOT_BE_HELD, "/a"),
+        (b'{"a": -1e999}', FaultKind.CANNOT_BE_HELD, "/a"),
+        (b'{"a": 9223372036854775808}', FaultKind.CANNOT_BE_HELD, "/a"),
+        (b'{"a": 1' + b"0" * 400 + b"}", FaultKind.CANNOT_BE_HELD, "/a"),
+        (b'{"a": ' + b"9" * 10_000 + b"}", FaultKind.CANNOT_BE_HELD, "/a"),
         (nested(MAX_DEPTH + 1), FaultKind.TOO_LONG, "/a" * MAX_DEPTH),
         (nested(900), FaultKind.TOO_LONG, "/a" * MAX_DEPTH),
         (b"[" + b"0," * 10_000 + b"0]", FaultKind.TOO_LONG, ""),

@@ -89,7 +89,7 @@ def _read_all(written: Sequence[bytes], read_one: ReadOne[T], noun: str) -> list
 
 def _email(text: str) -> str:
     local, _, domain = text.rpartition("@")
-    if not local or not domain or any(c.isspace() for c in text):
+    if not local or not domain or any(c.isspace() or c == "\ufeff" for c in text):
         raise ValueError("must be an e-mail address, such as kai@example.com")
     return text
 

@@ -210,6 +210,16 @@ FAULTS: dict[FaultKind, Problem] = {
         '`{"active": true, "active": false, "tenant_url": "https://example.okta.com"}`',
         '`{"active": false, "tenant_url": "https://example.okta.com"}`',
     ),
+    FaultKind.CANNOT_BE_HELD: _fault(
+        1110,
+        "Cannot be held",
+        "send a number that 64 bits can hold, or send it as text; send text without half of a surrogate pair",
+        "The JSON is well-formed, but holds what programs read in different ways: a number beyond 64-bit integers and "
+        "doubles, or half of a surrogate pair. Send such a number as text. This is so in members that are not known, "
+        "too.",
+        '`{"details": {"serial": 18446744073709551616}}`',
+        '`{"details": {"serial": "18446744073709551616"}}`',
+    ),
     FaultKind.REFERENCE_TAKEN: _fault(
         1105,
         "Reference id taken",

@@ -21,7 +21,7 @@ _MAX_INTEGER_CHARACTERS = len(str(MAX_INTEGER)) + 1
 Path = tuple[str | int, ...]
 
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class _Repeating(dict[str, Any]):
@@ -128,11 +128,11 @@ def _look_within(container: Any, place: Path, depth: int, faults: list[Fault]) -
         message = "this member came more than once in one object; send it once"
         faults += [Fault(FaultKind.REPEATED_MEMBER, pointer((*place, name)), message) for name in container.repeated]
     for key, item in container.items() if isinstance(container, dict) else enumerate(container):
-        if isinstance(key, str) and _UNSTORABLE.search(key):
-            faults.append(_unstorable((*place, key)))
+        if isinstance(key, str) and _HALF_A_PAIR.search(key):
+            faults.append(_no_text((*place, key)))
         if isinstance(item, str):
-            if _UNSTORABLE.search(item):
-                faults.append(_unstorable((*place, key)))
+            if _HALF_A_PAIR.search(item):
+                faults.append(_no_text((*place, key)))
         elif isinstance(item, dict | list):
             if depth < MAX_DEPTH:
                 _look_within(item, (*place, key), depth + 1, faults)
@@ -140,10 +140,9 @@ def _look_within(container: Any, place: Path, depth: int, faults: list[Fault]) -
                 container[key] = None
                 faults.append(Fault(FaultKind.TOO_LONG, pointer((*place, key)), f"nests deeper than {MAX_DEPTH}"))
         elif isinstance(item, float) and math.isinf(item):
-            message = "this number is larger than anything here can hold; send it as text"
-            faults.append(Fault(FaultKind.WRONG_VALUE, pointer((*place, key)), message))
+            message = "this number is larger than 64 bits can hold; send it as text"
+            faults.append(Fault(FaultKind.CANNOT_BE_HELD, pointer((*place, key)), message))
 
 
-def _unstorable(place: Path) -> Fault:
-    message = "must not contain NUL or half of a surrogate pair: nothing can store them"
-    return Fault(FaultKind.WRONG_VALUE, pointer(place), message)
+def _no_text(place: Path) -> Fault:
+    return Fault(FaultKind.CANNOT_BE_HELD, pointer(place), "must not contain half of a surrogate pair: it is no text")

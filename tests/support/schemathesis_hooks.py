@@ -1,0 +1,52 @@
+"""What schemathesis must be told about this service; it loads this module by its name (SCHEMATHESIS_HOOKS)."""
+
+import json
+from typing import Any
+
+import schemathesis
+from schemathesis.core.failures import Failure
+
+# A request that fits the contract is refused with 400 only for what a schema cannot say:
+MEANT_OTHERWISE = {
+    1105,  # another integration has the reference id
+    1107,  # an id was sent before with another body
+    1108,  # the user id belongs to another e-mail
+    1110,  # the number is beyond 64 bits
+    1120,  # an event's id was sent before with another body
+}
+NO_SCHEMA_SAYS = ("cursor must be the one that the answer before gave", "must be in the future")
+OWN_RULES = {
+    "queueSecurityEvent": ("/event", "/subject"),  # each event type has its own members
+}
+
+
+@schemathesis.check
+def what_fits_is_refused_for_a_reason(
+    ctx: schemathesis.CheckContext, response: schemathesis.Response, case: "schemathesis.Case[Any]"
+) -> None:
+    """Stricter than positive_data_acceptance with 400 allowed: every error must be one that no schema can say."""
+    if case.meta is None or not case.meta.generation.mode.is_positive or response.status_code != 400:
+        return
+    if case.media_type == "application/x-ndjson":
+        return  # the contract can only say that it is text
+    errors = response.json().get("errors", [])
+    own_rules = OWN_RULES.get(case.operation.definition.raw.get("operationId", ""), ())
+    unexplained = [
+        error
+        for error in errors
+        if not _explained(error) and not (own_rules and error["source"]["pointer"].startswith(own_rules))
+    ]
+    if unexplained or not errors:
+        raise Failure(
+            operation=case.operation.label, title="What fits the contract was refused", message=response.text[:2_000]
+        )
+
+
+def _explained(error: dict[str, Any]) -> bool:
+    return error["code"] in MEANT_OTHERWISE or error["message"].startswith(NO_SCHEMA_SAYS)
+
+
+@schemathesis.serializer("application/x-ndjson")
+def ndjson(ctx: schemathesis.SerializationContext, value: Any) -> bytes:
+    """The contract describes NDJSON as text; what is generated may be anything."""
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
