@@ -14,7 +14,11 @@ MEANT_OTHERWISE = {
     1110,  # the number is beyond 64 bits
     1120,  # an event's id was sent before with another body
 }
-NO_SCHEMA_SAYS = ("cursor must be the one that the answer before gave", "must be in the future")
+NO_SCHEMA_SAYS = (
+    "cursor must be the one that the answer before gave",
+    "must be in the future",
+    "must lie in the future",
+)
 OWN_RULES = {
     "queueSecurityEvent": ("/event", "/subject"),  # each event type has its own members
 }

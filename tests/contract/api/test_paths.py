@@ -173,6 +173,7 @@ def test_both_prefixes_have_the_same_routes() -> None:
     "query",
     [
         "state=x",
+        "state=",
         "state=%00",
         "cursor=x",
         "cursor=%00",
@@ -187,7 +188,7 @@ def test_queries_that_cannot_be_meant_are_refused(service: Service, query: str) 
     made = service.create_integration("https://example.com")
     path = f"{prefix(service)}/integrations/{made['id']}/deliveries"
     assert ask(service, "GET", f"{path}?{query}").status == 400
-    assert ask(service, "GET", f"{path}?state=&cursor=&other=%FF%00").status == 200
+    assert ask(service, "GET", f"{path}?cursor=&other=%FF%00").status == 200
 
 
 @pytest.mark.parametrize(

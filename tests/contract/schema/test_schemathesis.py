@@ -23,9 +23,16 @@ TAGS = [tag["name"] for tag in DOCUMENT["tags"]]
 EXCLUDED_CHECKS = "ignored_auth"
 # The built-in check may not refuse a 400; support/schemathesis_hooks.py has a stricter one of our own.
 CONFIGURATION = """
+headers = {{ Authorization = "Bearer {token}" }}
+
 [parameters]
 "path.account_id" = "{account}"
 "path.user_id" = "{user}"
+
+[[operations]]
+include-path-regex = "^/(ssf|[.]well-known)/"
+headers = {{ Authorization = "Bearer {receiver_token}" }}
+parameters = {{ "path.integration_id" = "{integration}" }}
 
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401", "403", "404"]
@@ -43,9 +50,8 @@ def test_requests_made_from_the_contract(tmp_path: Path, tag: str) -> None:
     service.start()
     try:
         service.enable_behaviors()
-        service.create_integration("https://example.com")
         configuration = tmp_path / "schemathesis.toml"
-        configuration.write_text(CONFIGURATION.format(account=service.account_id, user=_user(service)))
+        configuration.write_text(CONFIGURATION.format(**_what_is_there(service)))
         run = subprocess.run(
             [*_command(configuration, service), "--include-tag", tag, "--phases", _phases(tag)],
             env=environment(SCHEMATHESIS_HOOKS="support.schemathesis_hooks"),
@@ -63,12 +69,21 @@ def test_requests_made_from_the_contract(tmp_path: Path, tag: str) -> None:
         service.stop()
 
 
-def _user(service: Service) -> str:
-    """The id of a user at risk."""
+def _what_is_there(service: Service) -> dict[str, str]:
+    """An account with a user at risk, an integration of each type, and a token for each kind of caller."""
+    service.create_integration("https://example.com")
     finding = {"behavior": "high_dlp", "user": {"email": "kai@example.com"}}
     (change,) = service.result("POST", "/findings", finding)["changes"]
-    user_id: str = change["user_id"]
-    return user_id
+    body = {"integration_type": "SSF", "tenant_url": "https://receiver.example.com"}
+    receiver = service.result("POST", "/integrations", body)
+    issued = service.result("POST", f"/integrations/{receiver['id']}/credentials", {"kind": "static_token"})
+    return {
+        "account": service.account_id,
+        "token": service.new_token(None),
+        "user": change["user_id"],
+        "integration": receiver["id"],
+        "receiver_token": issued["token"],
+    }
 
 
 def _phases(tag: str) -> str:
@@ -86,7 +101,7 @@ def _command(configuration: Path, service: Service) -> list[str]:
     seed = os.environ.get("RISKRELAY_SEED")
     return [
         *(sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(configuration)),
-        *("run", str(DOCUMENT_PATH), "--url", service.url, "-H", f"Authorization: Bearer {service.token}"),
+        *("run", str(DOCUMENT_PATH), "--url", service.url),
         *("--checks", "all", "--exclude-checks", EXCLUDED_CHECKS, "--max-examples", str(EXAMPLES)),
         *("--generation-database", "none", "--continue-on-failure", "--request-timeout", "20"),
         *(("--seed", seed) if seed else ()),

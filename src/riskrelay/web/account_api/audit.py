@@ -1,6 +1,5 @@
 """The audit log over the API: an account's and the installation's."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -15,11 +14,14 @@ from riskrelay.errors import Fault, FaultKind, Invalid
 from riskrelay.integrations import AccountId
 from riskrelay.ports import AuditPlace, Outside
 from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.paging import cursor_of, read_cursor
 from riskrelay.web.auth import caller_of, token_of
 
 PAGE = 100
 
-_Place = tuple[Annotated[datetime, msgspec.Meta(tz=True)], Annotated[str, msgspec.Meta(pattern="^[0-9a-f-]{36}$")]]
+_CURSOR: msgspec.json.Decoder[AuditPlace] = msgspec.json.Decoder(
+    tuple[Annotated[datetime, msgspec.Meta(tz=True)], Annotated[str, msgspec.Meta(pattern="^[0-9a-f-]{36}$")]]
+)
 
 
 class AuditRoutes:
@@ -38,36 +40,21 @@ class AuditRoutes:
         return await self._page(None, request.query_params)
 
     async def _page(self, owner: AccountId | None, query: QueryParams) -> Response:
-        kind, after = _read_kind(query.get("kind")), _read_cursor(query.get("cursor"))
+        kind, after = _read_kind(query.get("kind")), read_cursor(query, _CURSOR)
         found = await self._outside.store.read_installation(lambda tx: tx.audit_of(owner).page(kind, after, PAGE + 1))
         page = found[:PAGE]
-        cursor = _cursor(page[-1]) if len(found) > PAGE else None
+        cursor = cursor_of((page[-1].at, page[-1].entry_id)) if len(found) > PAGE else None
         return success([_rendered(entry) for entry in page], {"cursor": cursor, "count": len(page)})
 
 
 def _read_kind(text: str | None) -> Kind | None:
-    if not text:
+    if text is None:
         return None
     try:
         return Kind(text)
     except ValueError:
         message = f"kind must be one of {', '.join(Kind)}"
         raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
-
-
-def _read_cursor(text: str | None) -> AuditPlace | None:
-    if not text:
-        return None
-    try:
-        place: AuditPlace = msgspec.json.decode(urlsafe_b64decode(text), type=_Place)
-    except (ValueError, msgspec.DecodeError):
-        message = "cursor must be the one that the answer before gave in result_info; leave it out to start"
-        raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
-    return place
-
-
-def _cursor(last: AuditEntry) -> str:
-    return urlsafe_b64encode(msgspec.json.encode((last.at, last.entry_id))).decode()
 
 
 def _rendered(entry: AuditEntry) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """What was sent for an integration, and what came of each attempt."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Any
 
 import msgspec
@@ -15,16 +14,15 @@ from riskrelay.integrations import IntegrationId
 from riskrelay.ports import Outside, Transaction
 from riskrelay.ssf.streams import StreamId
 from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.paging import cursor_of, read_cursor
 from riskrelay.web.auth import caller_of
 
 PAGE = 100
 
-Place = tuple[StreamId, int, int]
-
 _Id = Annotated[str, Meta(pattern="^[0-9a-f-]{36}$")]
 _Lane = Annotated[int, Meta(ge=0, lt=2**31)]
 _Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-_CURSOR = msgspec.json.Decoder(tuple[_Id, _Lane, _Seq])  # no value that a column could not be compared with
+_CURSOR: msgspec.json.Decoder[tuple[StreamId, int, int]] = msgspec.json.Decoder(tuple[_Id, _Lane, _Seq])
 
 
 class DeliveryRoutes:
@@ -37,7 +35,7 @@ class DeliveryRoutes:
         caller = await caller_of(request, self._outside, Scope.READ)
         integration_id = IntegrationId(request.path_params["integration_id"])
         state = _read_state(request.query_params.get("state"))
-        after = _read_cursor(request.query_params.get("cursor"))
+        after = read_cursor(request.query_params, _CURSOR)
 
         def read(tx: Transaction) -> list[Delivery]:
             if tx.integrations.get(integration_id) is None:
@@ -46,12 +44,12 @@ class DeliveryRoutes:
 
         found = await self._outside.store.read(caller.account_id, read)
         page = found[:PAGE]
-        cursor = _cursor(page[-1]) if len(found) > PAGE else None
+        cursor = cursor_of(_place(page[-1])) if len(found) > PAGE else None
         return success([_rendered(delivery) for delivery in page], {"cursor": cursor, "count": len(page)})
 
 
 def _read_state(text: str | None) -> DeliveryState | None:
-    if not text:
+    if text is None:
         return None
     try:
         return DeliveryState(text)
@@ -60,19 +58,8 @@ def _read_state(text: str | None) -> DeliveryState | None:
         raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
 
 
-def _read_cursor(text: str | None) -> Place | None:
-    if not text:
-        return None
-    try:
-        stream_id, lane, seq = _CURSOR.decode(urlsafe_b64decode(text))
-    except (ValueError, msgspec.DecodeError):
-        message = "cursor must be the one that the answer before gave in result_info; leave it out to start"
-        raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
-    return StreamId(stream_id), lane, seq
-
-
-def _cursor(last: Delivery) -> str:
-    return urlsafe_b64encode(msgspec.json.encode((last.stream_id, last.lane, last.seq))).decode()
+def _place(delivery: Delivery) -> tuple[StreamId, int, int]:
+    return delivery.stream_id, delivery.lane, delivery.seq
 
 
 def _rendered(delivery: Delivery) -> dict[str, Any]:

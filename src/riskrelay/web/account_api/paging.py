@@ -1,8 +1,10 @@
-"""Reading `page` and `per_page`, and the result_info that goes with them."""
+"""Parts of long lists: by `page` and `per_page`, or from a `cursor` on."""
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 from starlette.datastructures import QueryParams
 
 from riskrelay.errors import Fault, FaultKind, Invalid
@@ -10,6 +12,8 @@ from riskrelay.errors import Fault, FaultKind, Invalid
 PER_PAGE = 100
 MAX_PER_PAGE = 1_000  # guessed: an answer of some 200 KB
 MAX_PAGE = 1_000_000  # no account has so many users that it needs more; and page times per_page stays an integer of SQL
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +65,34 @@ def read_page(query: QueryParams) -> Page:
 
 
 def _number(query: QueryParams, name: str, default: int, largest: int, faults: list[Fault]) -> int:
-    text = query.get(name, "")
-    if not text:
+    text = query.get(name)
+    if text is None:
         return default
     # Eight digits hold every number that is taken; int() of a longer text could take long or refuse.
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 8 else 0
     if not 1 <= number <= largest:
         faults.append(Fault(FaultKind.WRONG_VALUE, "", f"{name} must be a whole number from 1 to {largest:,}"))
     return number
+
+
+def read_cursor(query: QueryParams, decoder: msgspec.json.Decoder[T]) -> T | None:
+    """The place after which the wanted part starts; None: at the beginning.
+
+    Args:
+        decoder: takes no place that a column could not be compared with.
+
+    Raises: Invalid: it is no cursor of ours.
+    """
+    text = query.get("cursor")
+    if not text:
+        return None
+    try:
+        return decoder.decode(urlsafe_b64decode(text))
+    except ValueError:
+        message = "cursor must be the one that the answer before gave in result_info; leave it out to start"
+        raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
+
+
+def cursor_of(place: object) -> str:
+    """The cursor for the part that starts after *place*."""
+    return urlsafe_b64encode(msgspec.json.encode(place)).decode()
