@@ -29,6 +29,7 @@ class Kind(StrEnum):
     BEHAVIOR = "behavior"
     USER = "user"
     SECURITY_EVENT = "security_event"
+    DETECTION = "detection"
 
 
 @dataclass(frozen=True, slots=True)

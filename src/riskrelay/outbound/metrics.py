@@ -18,6 +18,7 @@ class PrometheusMetrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._findings = self._counter("findings", "Findings by what became of them.", "result")
+        self._activity = self._counter("activity", "Activity by what became of it.", "result")
         self._deliveries = self._counter("deliveries", "Attempts by their outcome.", "outcome")
         self._latency = Histogram(
             "riskrelay_delivery_latency_seconds",
@@ -36,6 +37,11 @@ class PrometheusMetrics:
         self._findings.labels("accepted").inc(accepted)
         self._findings.labels("duplicate").inc(duplicates)
         self._findings.labels("ignored").inc(ignored)
+
+    def count_activity(self, accepted: int, duplicates: int, ignored: int, late: int) -> None:
+        """Count one request's activity."""
+        for result, count in (("accepted", accepted), ("duplicate", duplicates), ("ignored", ignored), ("late", late)):
+            self._activity.labels(result).inc(count)
 
     def count_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Count one batch's attempts."""

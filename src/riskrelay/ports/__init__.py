@@ -20,6 +20,7 @@ from riskrelay.ports.account import (
     UserProfile,
     Users,
 )
+from riskrelay.ports.activity import Activities, Detection, RecordedActivity
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Polls, Receivers, Tokens
 from riskrelay.ports.outside import (
     Bell,
@@ -39,11 +40,13 @@ from riskrelay.ports.outside import (
 
 __all__ = [
     "Accounts",
+    "Activities",
     "Audit",
     "AuditPlace",
     "Behaviors",
     "Bell",
     "Clock",
+    "Detection",
     "EventRequests",
     "Events",
     "Findings",
@@ -60,6 +63,7 @@ __all__ = [
     "ReceiverCredentials",
     "ReceiverStreams",
     "Receivers",
+    "RecordedActivity",
     "RecordedFinding",
     "Signer",
     "Store",

@@ -9,6 +9,7 @@ from riskrelay.audit import AuditEntry, Kind
 from riskrelay.delivery.attempts import Delivery, DeliveryState
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.ports.activity import Activities, Detection
 from riskrelay.risk.assessment import Standing
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.risk.findings import FindingId, UserId, UserRef
@@ -198,6 +199,15 @@ class Findings(Protocol):
     def digests(self, finding_ids: Collection[FindingId]) -> dict[FindingId, bytes]:
         """The digests of stored findings among those ids."""
 
+    def get(self, finding_ids: Collection[FindingId]) -> list[RecordedFinding]:
+        """The stored findings among those ids, in no order."""
+
+    def replace(self, old: Collection[FindingId], new: Sequence[RecordedFinding]) -> None:
+        """Delete *old* and store *new*, over what has the same id."""
+
+    def tally(self, user_ids: Collection[UserId]) -> dict[UserId, tuple[int, datetime | None]]:
+        """How many findings each of those users has had since the last reset, and when the latest was seen."""
+
 
 class Behaviors(Protocol):
     """What the account decided about behaviors."""
@@ -258,6 +268,8 @@ class Transaction(Protocol):
     users: Users
     findings: Findings
     behaviors: Behaviors
+    activities: Activities
+    detection: Detection
     events: Events
     event_requests: EventRequests
     audit: Audit

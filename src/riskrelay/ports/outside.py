@@ -137,6 +137,9 @@ class Metrics(Protocol):
     def count_findings(self, accepted: int, duplicates: int, ignored: int) -> None:
         """Count one request's findings."""
 
+    def count_activity(self, accepted: int, duplicates: int, ignored: int, late: int) -> None:
+        """Count one request's activity."""
+
     def count_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Count one batch's attempts."""
 

@@ -4,15 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
-from typing import Generic, NewType, TypeVar
+from typing import Any, Generic, NewType, Protocol, TypeVar
 
 from riskrelay.risk.behaviors import BehaviorId
 from riskrelay.risk.findings import FindingId, UserRef
 
 ActivityId = NewType("ActivityId", str)
 
-HIGH_DLP = BehaviorId("high_dlp")
-IMP_TRAVEL = BehaviorId("imp_travel")
+LOGIN_BEHAVIOR = BehaviorId("imp_travel")
+HIT_BEHAVIOR = BehaviorId("high_dlp")
 
 LATEST = timedelta(hours=1)  # specified: activity may come up to an hour late
 SKEW = timedelta(minutes=5)  # guessed: by so much a sender's clock may be ahead of ours
@@ -47,8 +47,23 @@ class DlpHit:
     profile: str | None
 
 
+class Episode(Protocol):
+    """One continuing triggering of a behavior, however much activity it is made of: it is one finding."""
+
+    @property
+    def identity(self) -> str:
+        """Tells it from every other episode of the same user and behavior."""
+
+    @property
+    def triggered_at(self) -> datetime:
+        """When what had happened by then first was the behavior."""
+
+    def details(self) -> dict[str, Any]:
+        """The evidence, as JSON."""
+
+
 S = TypeVar("S", Login, DlpHit)
-E = TypeVar("E")
+E = TypeVar("E", bound=Episode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +83,7 @@ class Activity:
     @property
     def behavior(self) -> BehaviorId:
         """The behavior that activity of this kind can trigger."""
-        return IMP_TRAVEL if isinstance(self.seen, Login) else HIGH_DLP
+        return LOGIN_BEHAVIOR if isinstance(self.seen, Login) else HIT_BEHAVIOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +129,11 @@ def timing(at: datetime, now: datetime) -> Timing:
     if at < now - LATEST:
         return Timing.LATE
     return Timing.FUTURE if at > now + SKEW else Timing.TIMELY
+
+
+def written(at: datetime) -> str:
+    """The moment as evidence shows it; `datetime.fromisoformat` reads it back."""
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def connected(count: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:

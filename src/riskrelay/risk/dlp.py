@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from riskrelay.risk.activity import Derived, DlpHit, Kept, connected, same_episode
+from riskrelay.risk.activity import Derived, DlpHit, Kept, connected, same_episode, written
 from riskrelay.risk.findings import FindingId
 
 HITS = 15  # specified (contract 18)
@@ -47,9 +47,9 @@ class Burst:
         return {
             "hits": self.hits,
             "profiles": list(self.profiles),
-            "first_at": self.first_at.isoformat(),
-            "last_at": self.last_at.isoformat(),
-            "fifteenth_at": self.triggered_at.isoformat(),
+            "first_at": written(self.first_at),
+            "last_at": written(self.last_at),
+            "fifteenth_at": written(self.triggered_at),
         }
 
 

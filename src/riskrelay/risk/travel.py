@@ -13,7 +13,7 @@ from itertools import combinations
 from math import asin, cos, dist, pi, radians, sin
 from typing import Any, Self
 
-from riskrelay.risk.activity import Derived, Kept, Login, connected, same_episode
+from riskrelay.risk.activity import Derived, Kept, Login, connected, same_episode, written
 from riskrelay.risk.findings import FindingId
 
 _EARTH_RADIUS_KM = 6_371.0088  # IUGG mean radius
@@ -90,7 +90,7 @@ class Journey:
             "distance_km": round(distance, 1),
             "hours": round(hours, 4),
             "km_per_h": round(distance / hours, 1) if hours else None,
-            "episode": {"first_login": _shown(self.first), "last_at": self.last_at.isoformat(), "logins": self.logins},
+            "episode": {"first_login": _shown(self.first), "last_at": written(self.last_at), "logins": self.logins},
         }
 
 
@@ -284,7 +284,7 @@ def _order(login: Login) -> tuple[datetime, float, float, bool, str]:
 
 def _shown(login: Login) -> dict[str, Any]:
     return {
-        "timestamp": login.at.isoformat(),
+        "timestamp": written(login.at),
         "latitude": login.latitude,
         "longitude": login.longitude,
         "application": login.application,

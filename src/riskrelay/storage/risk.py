@@ -1,9 +1,10 @@
 """Users, findings and behavior settings, by account."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select, update
+from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, func, select, update
 
 from riskrelay.errors import UserMismatch
 from riskrelay.integrations import AccountId
@@ -67,6 +68,31 @@ _DIGESTS = select(findings.c.finding_id, findings.c.digest).where(
     findings.c.account_id == bindparam("account"), findings.c.finding_id.in_(_KEYS)
 )
 
+_FINDINGS_BY_ID = select(findings).where(
+    findings.c.account_id == bindparam("account"), findings.c.finding_id.in_(_KEYS)
+)
+_DELETE_FINDINGS = delete(findings).where(
+    findings.c.account_id == bindparam("account"), findings.c.finding_id.in_(_KEYS)
+)
+_PUT_FINDINGS = PerEngine(
+    findings,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[findings.c.account_id, findings.c.finding_id],
+        set_={
+            name: insert.excluded[name] for name in ("risk_level", "occurred_at", "recorded_at", "details", "digest")
+        },
+    ),
+)
+_TALLY = (
+    select(findings.c.user_id, func.count().label("count"), func.max(findings.c.occurred_at).label("latest"))
+    .join(users, (users.c.account_id == findings.c.account_id) & (users.c.user_id == findings.c.user_id))
+    .where(
+        findings.c.account_id == bindparam("account"),
+        findings.c.user_id.in_(_KEYS),
+        findings.c.resets == users.c.resets,
+    )
+    .group_by(findings.c.user_id)
+)
 _LATEST_FINDINGS = (
     select(findings)
     .where(
@@ -235,6 +261,26 @@ class FindingRows:
             rows = self._connection.execute(_DIGESTS, {"account": self._account_id, "keys": part})
             found |= {row.finding_id: row.digest for row in rows}
         return found
+
+    def get(self, finding_ids: Collection[FindingId]) -> list[RecordedFinding]:
+        found: list[RecordedFinding] = []
+        for part in in_parts(list(finding_ids)):
+            rows = self._connection.execute(_FINDINGS_BY_ID, {"account": self._account_id, "keys": part})
+            found += [_recorded(row) for row in rows]
+        return found
+
+    def replace(self, old: Collection[FindingId], new: Sequence[RecordedFinding]) -> None:
+        for part in in_parts(list(old)):
+            self._connection.execute(_DELETE_FINDINGS, {"account": self._account_id, "keys": part})
+        if new:
+            self._connection.execute(_PUT_FINDINGS.on(self._connection), [self._row(finding) for finding in new])
+
+    def tally(self, user_ids: Collection[UserId]) -> dict[UserId, tuple[int, datetime | None]]:
+        tallies: dict[UserId, tuple[int, datetime | None]] = dict.fromkeys(user_ids, (0, None))
+        for part in in_parts(list(user_ids)):
+            rows = self._connection.execute(_TALLY, {"account": self._account_id, "keys": part})
+            tallies |= {row.user_id: (row.count, row.latest) for row in rows}
+        return tallies
 
     def _row(self, finding: RecordedFinding) -> dict[str, object]:
         return {

@@ -4,8 +4,10 @@ from sqlalchemy import Connection
 
 from riskrelay.integrations import AccountId
 from riskrelay.ports import (
+    Activities,
     Audit,
     Behaviors,
+    Detection,
     EventRequests,
     Events,
     Findings,
@@ -15,6 +17,7 @@ from riskrelay.ports import (
     Streams,
     Users,
 )
+from riskrelay.storage.activity import ActivityRows, DetectionRows
 from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.event_requests import EventRequestRows
 from riskrelay.storage.events import EventRows
@@ -40,6 +43,8 @@ class AccountTransaction:
         self.users: Users = UserRows(connection, account_id)
         self.findings: Findings = FindingRows(connection, account_id)
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)
+        self.activities: Activities = ActivityRows(connection, account_id)
+        self.detection: Detection = DetectionRows(connection, account_id)
         self.events: Events = EventRows(connection, account_id)
         self.event_requests: EventRequests = EventRequestRows(connection, account_id)
         self.audit: Audit = AuditRows(connection, account_id)

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     SmallInteger,
     String,
     Table,
@@ -23,31 +22,42 @@ from sqlalchemy import (
     false,
 )
 
+from riskrelay.storage.tables.base import account, metadata
+from riskrelay.storage.tables.risk import activity, behavior_settings, detection_limits, findings, users
 from riskrelay.storage.times import Moment
 
-metadata = MetaData(
-    naming_convention={
-        "pk": "%(table_name)s_pk",
-        "uq": "%(table_name)s_%(column_0_N_name)s_unique",
-        "fk": "%(table_name)s_%(referred_table_name)s_fk",
-        "ix": "%(table_name)s_%(column_0_N_name)s_index",
-        "ck": "%(table_name)s_%(constraint_name)s_check",
-    }
-)
+__all__ = [
+    "INSTALLATION",
+    "access_tokens",
+    "accounts",
+    "activity",
+    "attempts",
+    "audit_entries",
+    "behavior_settings",
+    "detection_limits",
+    "event_requests",
+    "events",
+    "findings",
+    "held_events",
+    "integrations",
+    "lanes",
+    "metadata",
+    "receiver_credentials",
+    "signing_keys",
+    "streams",
+    "subject_statements",
+    "tokens",
+    "users",
+]
 
-
-def _account() -> Column[str]:
-    return Column("account_id", String(255), primary_key=True)
-
-
-accounts = Table("accounts", metadata, _account(), Column("created_at", Moment, nullable=False))
+accounts = Table("accounts", metadata, account(), Column("created_at", Moment, nullable=False))
 
 INSTALLATION = ""  # stands in account_id for what belongs to the installation itself: no account has an empty id
 
 tokens = Table(
     "tokens",
     metadata,
-    _account(),
+    account(),
     Column("token_id", String(36), primary_key=True),
     Column("name", String(255), nullable=False),
     Column("token_hash", LargeBinary(32), nullable=False),
@@ -62,7 +72,7 @@ tokens = Table(
 audit_entries = Table(
     "audit_entries",
     metadata,
-    _account(),
+    account(),
     Column("at", Moment, primary_key=True),
     Column("entry_id", String(36), primary_key=True),
     Column("actor_token_id", String(36)),
@@ -87,7 +97,7 @@ signing_keys = Table(
 integrations = Table(
     "integrations",
     metadata,
-    _account(),
+    account(),
     Column("integration_id", String(36), primary_key=True),
     Column("integration_type", String(32), nullable=False),
     Column("reference_id", String(255), nullable=False),
@@ -112,7 +122,7 @@ Index(
 receiver_credentials = Table(
     "receiver_credentials",
     metadata,
-    _account(),
+    account(),
     Column("integration_id", String(36), primary_key=True),
     Column("credential_id", String(36), primary_key=True),
     Column("kind", String(16), nullable=False),
@@ -127,7 +137,7 @@ receiver_credentials = Table(
 access_tokens = Table(
     "access_tokens",
     metadata,
-    _account(),
+    account(),
     Column("integration_id", String(36), primary_key=True),
     Column("token_hash", LargeBinary(32), primary_key=True),
     Column("credential_id", String(36), nullable=False),
@@ -143,7 +153,7 @@ access_tokens = Table(
 streams = Table(
     "streams",
     metadata,
-    _account(),
+    account(),
     Column("stream_id", String(36), primary_key=True),
     Column("integration_id", String(36), nullable=False),
     Column("status", String(16), nullable=False),
@@ -168,7 +178,7 @@ streams = Table(
 subject_statements = Table(
     "subject_statements",
     metadata,
-    _account(),
+    account(),
     Column("stream_id", String(36), primary_key=True),
     Column("subject_hash", String(64), primary_key=True),
     Column("subject", Text, nullable=False),
@@ -180,7 +190,7 @@ subject_statements = Table(
 lanes = Table(
     "lanes",
     metadata,
-    _account(),
+    account(),
     Column("stream_id", String(36), primary_key=True),
     Column("lane", Integer, primary_key=True),
     Column("last_seq", BigInteger, nullable=False, default=0),
@@ -208,7 +218,7 @@ _LANE_KEY = ("account_id", "stream_id", "lane")
 
 def _lane_columns() -> list[Column[Any]]:
     return [
-        _account(),
+        account(),
         Column("stream_id", String(36), primary_key=True),
         Column("lane", Integer, primary_key=True),
         Column("seq", BigInteger, primary_key=True),
@@ -254,64 +264,10 @@ attempts = Table(
     sqlite_with_rowid=False,
 )
 
-users = Table(
-    "users",
-    metadata,
-    _account(),
-    Column("user_id", String(36), primary_key=True),
-    Column("email_key", Text, nullable=False),
-    Column("email", Text, nullable=False),
-    Column("name", Text),
-    Column("level", SmallInteger),
-    Column("triggered", Text, nullable=False, default=""),
-    Column("event_count", Integer, nullable=False, server_default="0"),
-    Column("last_event_at", Moment),
-    Column("resets", Integer, nullable=False, server_default="0"),
-    Column("last_reset_at", Moment),
-    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
-    Index("users_email_unique", "account_id", "email_key", unique=True),
-)
-Index(
-    "users_summary_index",
-    users.c.account_id,
-    users.c.level,
-    users.c.last_event_at,
-    users.c.user_id,
-    sqlite_where=users.c.level.is_not(None),
-    postgresql_where=users.c.level.is_not(None),
-)
-
-findings = Table(
-    "findings",
-    metadata,
-    _account(),
-    Column("finding_id", String(255), primary_key=True),
-    Column("user_id", String(36), nullable=False),
-    Column("behavior", String(64), nullable=False),
-    Column("risk_level", SmallInteger, nullable=False),
-    Column("occurred_at", Moment, nullable=False),
-    Column("recorded_at", Moment, nullable=False),
-    Column("resets", Integer, nullable=False, server_default="0"),
-    Column("details", Text),
-    Column("digest", LargeBinary(32), nullable=False),
-    ForeignKeyConstraint(["account_id", "user_id"], ["users.account_id", "users.user_id"]),
-    Index("findings_user_index", "account_id", "user_id", "resets", "occurred_at", "finding_id"),
-)
-
-behavior_settings = Table(
-    "behavior_settings",
-    metadata,
-    _account(),
-    Column("behavior", String(64), primary_key=True),
-    Column("enabled", Boolean, nullable=False),
-    Column("risk_level", SmallInteger, nullable=False),
-    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
-)
-
 event_requests = Table(
     "event_requests",
     metadata,
-    _account(),
+    account(),
     Column("request_id", String(255), primary_key=True),
     Column("digest", LargeBinary(32), nullable=False),
     Column("txn", String(255), nullable=False),

@@ -1,0 +1,106 @@
+"""The tables of users and their risk."""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
+
+from riskrelay.storage.tables.base import account, metadata
+from riskrelay.storage.times import Moment
+
+users = Table(
+    "users",
+    metadata,
+    account(),
+    Column("user_id", String(36), primary_key=True),
+    Column("email_key", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("name", Text),
+    Column("level", SmallInteger),
+    Column("triggered", Text, nullable=False, default=""),
+    Column("event_count", Integer, nullable=False, server_default="0"),
+    Column("last_event_at", Moment),
+    Column("resets", Integer, nullable=False, server_default="0"),
+    Column("last_reset_at", Moment),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+    Index("users_email_unique", "account_id", "email_key", unique=True),
+)
+Index(
+    "users_summary_index",
+    users.c.account_id,
+    users.c.level,
+    users.c.last_event_at,
+    users.c.user_id,
+    sqlite_where=users.c.level.is_not(None),
+    postgresql_where=users.c.level.is_not(None),
+)
+
+findings = Table(
+    "findings",
+    metadata,
+    account(),
+    Column("finding_id", String(255), primary_key=True),
+    Column("user_id", String(36), nullable=False),
+    Column("behavior", String(64), nullable=False),
+    Column("risk_level", SmallInteger, nullable=False),
+    Column("occurred_at", Moment, nullable=False),
+    Column("recorded_at", Moment, nullable=False),
+    Column("resets", Integer, nullable=False, server_default="0"),
+    Column("details", Text),
+    Column("digest", LargeBinary(32), nullable=False),
+    ForeignKeyConstraint(["account_id", "user_id"], ["users.account_id", "users.user_id"]),
+    Index("findings_user_index", "account_id", "user_id", "resets", "occurred_at", "finding_id"),
+)
+
+behavior_settings = Table(
+    "behavior_settings",
+    metadata,
+    account(),
+    Column("behavior", String(64), primary_key=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("risk_level", SmallInteger, nullable=False),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+)
+
+activity = Table(
+    "activity",
+    metadata,
+    account(),
+    Column("activity_id", String(255), primary_key=True),
+    Column("user_id", String(36), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("occurred_at", Moment, nullable=False),
+    Column("latitude", Double),
+    Column("longitude", Double),
+    Column("about", Text),
+    Column("episode", String(255)),
+    Column("digest", LargeBinary(32), nullable=False),
+    ForeignKeyConstraint(["account_id", "user_id"], ["users.account_id", "users.user_id"]),
+    Index("activity_user_index", "account_id", "user_id", "kind", "occurred_at"),
+    Index("activity_age_index", "account_id", "kind", "occurred_at"),
+)
+Index(
+    "activity_episode_index",
+    activity.c.account_id,
+    activity.c.episode,
+    sqlite_where=activity.c.episode.is_not(None),
+    postgresql_where=activity.c.episode.is_not(None),
+)
+
+detection_limits = Table(
+    "detection_limits",
+    metadata,
+    account(),
+    Column("max_km_per_h", Integer, nullable=False),
+    Column("min_km", Integer, nullable=False),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+)

@@ -1,0 +1,375 @@
+"""Activity: found behaviors, out of order as in order, once an episode, bounded. The same on both engines."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from hashlib import sha256
+from itertools import groupby
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, event
+
+from riskrelay.actions.record_activity import ActivityRecorded, record_activity
+from riskrelay.actions.reset_user import reset_user
+from riskrelay.actions.set_behaviors import set_behaviors
+from riskrelay.actions.set_detection import set_detection
+from riskrelay.credentials import COMMAND_LINE
+from riskrelay.errors import Invalid
+from riskrelay.integrations import AccountId
+from riskrelay.outbound.ids import SystemIds
+from riskrelay.ports import Outside, Store, UserProfile
+from riskrelay.risk.activity import Activity, ActivityId, DlpHit, Login
+from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.risk.findings import UserId, UserRef
+from riskrelay.risk.levels import RiskLevel
+from riskrelay.risk.travel import TravelLimits
+from support.outside import NOON, HandClock, outside_of
+from support.world import ACCOUNT, OTHER, account_with_integration
+
+PARIS, NEW_YORK, TOKYO = (48.8566, 2.3522), (40.7128, -74.006), (35.6762, 139.6503)
+KAI = UserId("0d9b6c9e-6d3f-4b0c-9c58-52c2a80a8a11")
+EXAMPLES = 500 if os.environ.get("RISKRELAY_SOAK") else 20
+
+
+def activity(
+    seen: Login | DlpHit, email: str = "kai@example.com", activity_id: str | None = None, user_id: UserId | None = None
+) -> Activity:
+    """Activity as the edge would make it."""
+    digest = sha256(f"{email} {seen}".encode()).digest()
+    return Activity(
+        None if activity_id is None else ActivityId(activity_id), UserRef(email, None, user_id), seen, digest
+    )
+
+
+def login(minutes: float, place: tuple[float, float], **more: Any) -> Activity:
+    return activity(Login(NOON + timedelta(minutes=minutes), place[0], place[1], "mail"), **more)
+
+
+def hits(count: int, first: float = 0, **more: Any) -> list[Activity]:
+    """DLP hits, a second after each other."""
+    times = [NOON + timedelta(seconds=first + number) for number in range(count)]
+    return [activity(DlpHit(at, "cards"), **more) for at in times]
+
+
+async def send(outside: Outside, *sent: Activity, account_id: AccountId = ACCOUNT) -> ActivityRecorded:
+    """One request."""
+    return await record_activity(outside, account_id, dict(enumerate(sent)))
+
+
+async def profile(store: Store, user_id: UserId, account_id: AccountId = ACCOUNT) -> UserProfile:
+    found = await store.read(account_id, lambda tx: tx.users.profile(user_id, 1_000))
+    assert found is not None
+    return found
+
+
+async def test_impossible_travel_moves_the_level(store: Store) -> None:
+    """Two logins too far apart: one finding with the evidence, one change, one queued event."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    first = await send(outside, login(-50, PARIS))
+    assert (first.accepted, first.findings, first.changes) == (1, [], [])
+    second = await send(outside, login(-10, NEW_YORK))
+    ((finding, standing),) = second.findings
+    (change,) = second.changes
+    assert (finding.behavior, finding.occurred_at, standing.email) == (
+        "imp_travel",
+        NOON - timedelta(minutes=10),
+        "kai@example.com",
+    )
+    assert (change.previous, change.current, change.behaviors) == (None, RiskLevel.MEDIUM, ("imp_travel",))
+    details = msgspec.json.decode(finding.details_json or "")
+    assert [one["latitude"] for one in details["logins"]] == [48.8566, 40.7128]
+    again = await send(outside, login(-5, PARIS))
+    assert (again.accepted, again.findings, again.changes) == (1, [], [])
+    found = await profile(store, standing.user_id)
+    assert [one.finding_id for one in found.findings] == [finding.finding_id]
+    assert msgspec.json.decode(found.findings[0].details_json or "")["episode"]["logins"] == 3
+    (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
+    assert ledger.queued == 1
+
+
+async def test_fifteen_hits_in_a_minute_move_the_level(store: Store) -> None:
+    """In one batch or one by one; the sixteenth extends the episode and triggers nothing."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    at_once = await send(outside, *hits(15))
+    assert [finding.behavior for finding, _ in at_once.findings] == ["high_dlp"]
+    single = [await send(outside, hit) for hit in hits(16, email="lou@example.com")]
+    assert [len(one.findings) for one in single] == [0] * 14 + [1, 0]
+    assert [len(one.changes) for one in single] == [0] * 14 + [1, 0]
+    found = await profile(store, single[14].changes[0].user_id)
+    assert msgspec.json.decode(found.findings[0].details_json or "")["hits"] == 16
+    assert (found.standing.event_count, found.standing.last_event_at) == (1, NOON + timedelta(seconds=14))
+
+
+@dataclass(frozen=True)
+class Late:
+    """An activity and how long after it happened it arrives."""
+
+    sent: Activity
+    delay: timedelta
+
+    @property
+    def arrival(self) -> datetime:
+        """Activity arrives every ten minutes, in batches; at most an hour late."""
+        since = self.sent.seen.at + self.delay - NOON
+        return NOON + -(-since // timedelta(minutes=10)) * timedelta(minutes=10)
+
+
+DELAYS = st.integers(0, 50).map(lambda minutes: timedelta(minutes=minutes))
+USERS = st.sampled_from([("kai@example.com", KAI), ("lou@example.com", UserId(str(uuid.UUID(int=1))))])
+LOGINS = st.builds(
+    lambda minutes, place, user, delay: [Late(login(minutes, place, email=user[0], user_id=user[1]), delay)],
+    st.integers(0, 3 * 24 * 60),
+    st.sampled_from([PARIS, NEW_YORK, TOKYO]),
+    USERS,
+    DELAYS,
+)
+BURSTS = st.builds(
+    lambda minute, second, delays, user: [
+        Late(one, delay)
+        for one, delay in zip(
+            hits(len(delays), 60 * minute + second, email=user[0], user_id=user[1]), delays, strict=True
+        )
+    ],
+    st.integers(0, 3),
+    st.integers(0, 59),
+    st.lists(DELAYS, min_size=4, max_size=12),
+    USERS,
+)
+ARRIVALS = st.lists(LOGINS | BURSTS, min_size=5, max_size=25).map(lambda lists: [one for many in lists for one in many])
+
+
+async def arrive(store: Store, batches: Sequence[tuple[datetime, list[Activity]]]) -> AccountId:
+    """Let batches arrive, each at its time, in an account of their own."""
+    account_id = AccountId(str(uuid.uuid4()))
+    clock = HandClock()
+    outside = replace(outside_of(store, clock), ids=SystemIds())
+    await account_with_integration(outside, account_id)
+    for at, batch in batches:
+        clock.pass_time(at - clock.now())
+        recorded = await send(outside, *batch, account_id=account_id)
+        assert recorded.accepted == len(batch)
+    return account_id
+
+
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ARRIVALS)
+async def test_late_activity_ends_in_what_it_would_have_been_in_order(store: Store, sent: list[Late]) -> None:
+    """Up to an hour late, over days, with all that is forgotten meanwhile: the same findings with the same evidence,
+    the same level and the same counts."""
+    in_order = sorted((one.sent for one in sent), key=lambda one: one.seen.at)
+    punctual = await arrive(store, [(one.seen.at, [one]) for one in in_order])
+    by_arrival = groupby(sorted(sent, key=lambda one: one.arrival), key=lambda one: one.arrival)
+    late = await arrive(store, [(at, [one.sent for one in batch]) for at, batch in by_arrival])
+    for user_id in {one.sent.user.user_id for one in sent if one.sent.user.user_id is not None}:
+        expected, found = await profile(store, user_id, punctual), await profile(store, user_id, late)
+        assert [(one.finding_id, one.occurred_at, one.details_json) for one in found.findings] == [
+            (one.finding_id, one.occurred_at, one.details_json) for one in expected.findings
+        ]
+        assert found.standing == expected.standing
+        assert expected.standing.event_count == len(expected.findings)
+
+
+async def test_late_activity_merges_episodes(store: Store) -> None:
+    """Two bursts turn out to be one: one finding is left, and the level does not move again."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    two = await send(outside, *hits(15, -300), *hits(15, -200))
+    assert [len(two.findings), len(two.changes)] == [2, 1]
+    merged = await send(outside, *hits(80, -285))
+    assert (merged.findings, merged.changes) == ([], [])
+    found = await profile(store, two.changes[0].user_id)
+    assert [msgspec.json.decode(one.details_json or "")["hits"] for one in found.findings] == [110]
+    assert (found.standing.event_count, found.standing.level) == (1, RiskLevel.HIGH)
+    earlier = await send(outside, *hits(10, -310))
+    assert (earlier.findings, earlier.changes) == ([], [])
+    assert (await profile(store, two.changes[0].user_id)).standing.event_count == 1
+
+
+async def test_a_reset_closes_episodes(store: Store) -> None:
+    """What belongs to a cleared episode counts no longer, so nothing brings it back; what happens anew counts."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    recorded = await send(outside, login(-50, PARIS), login(-45, NEW_YORK), *hits(15, -600))
+    user_id = recorded.changes[0].user_id
+    await reset_user(outside, ACCOUNT, COMMAND_LINE, user_id)
+    more = await send(outside, login(-40, NEW_YORK), login(-46, NEW_YORK), *hits(10, -590))
+    assert (more.accepted, more.findings, more.changes) == (12, [], [])
+    anew = await send(outside, login(-30, TOKYO))
+    assert [finding.behavior for finding, _ in anew.findings] == ["imp_travel"]
+    assert [(change.previous, change.current) for change in anew.changes] == [(None, RiskLevel.MEDIUM)]
+    again = await send(outside, *hits(15, -600))
+    assert [finding.behavior for finding, _ in again.findings] == ["high_dlp"]
+    found = await profile(store, user_id)
+    assert len(found.findings) == found.standing.event_count == 2
+    assert found.standing.level is RiskLevel.HIGH
+
+
+async def test_disabled_behaviors_trigger_nothing_and_later_neither(store: Store) -> None:
+    """Activity whose behavior is disabled is counted and not kept: enabling it later looks at nothing of before."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    off, on = (
+        {BehaviorId(name): BehaviorSetting(enabled, RiskLevel.LOW) for name in ("imp_travel", "high_dlp")}
+        for enabled in (False, True)
+    )
+    await set_behaviors(outside, ACCOUNT, COMMAND_LINE, off)
+    ignored = await send(outside, login(-20, PARIS), login(-19, NEW_YORK), *hits(20, -60))
+    assert (ignored.accepted, ignored.ignored, ignored.findings) == (0, 22, [])
+    await set_behaviors(outside, ACCOUNT, COMMAND_LINE, on)
+    after = await send(outside, login(-18, PARIS), *hits(1, -40))
+    assert (after.accepted, after.findings) == (2, [])
+    assert len((await send(outside, login(-17, NEW_YORK))).findings) == 1
+
+
+async def test_the_limits_are_the_accounts(store: Store) -> None:
+    """What is too fast for one account is not for another; a change holds for what arrives from then on, and is
+    written down who made it."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    await account_with_integration(outside, OTHER)
+    assert await store.read(ACCOUNT, lambda tx: tx.detection.limits()) == TravelLimits(1_000, 100)
+    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(10_000, 100))
+    pair = login(-60, PARIS), login(0, NEW_YORK)
+    assert (await send(outside, *pair)).findings == []
+    assert len((await send(outside, *pair, account_id=OTHER)).findings) == 1
+    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(1_000, 6_000))
+    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(1_000, 6_000))
+    assert (await send(outside, login(-1, PARIS))).findings == []
+    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(1_000, 100))
+    assert len((await send(outside, login(-2, PARIS))).findings) == 1
+    entries = await store.read(ACCOUNT, lambda tx: tx.audit.page(None, None, 10))
+    assert [entry.kind.value for entry in entries].count("detection") == 3
+
+
+async def test_an_id_makes_a_repeat_harmless(store: Store) -> None:
+    """Once for the account; another body is refused with its place; without an id each counts."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    named = [activity(one.seen, activity_id=f"hit-{number}") for number, one in enumerate(hits(15))]
+    assert (await send(outside, *named[:14])).accepted == 14
+    assert (await send(outside, *named[:14], *named[:14])).duplicates == 28
+    assert len((await send(outside, named[14])).findings) == 1
+    with pytest.raises(Invalid) as caught:
+        await send(outside, *hits(1), activity(hits(1, 99)[0].seen, activity_id="hit-3"))
+    assert [fault.pointer for fault in caught.value.faults] == ["/1/id"]
+    nameless = await send(outside, *hits(1, email="lou@example.com") * 15)
+    assert (nameless.accepted, len(nameless.findings)) == (15, 1)
+
+
+async def test_too_late_and_too_early(store: Store) -> None:
+    """More than an hour late: counted, not used. From the future: refused, with the place."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    late = await send(outside, login(-60, PARIS), login(-60.01, NEW_YORK), login(5, PARIS))
+    assert (late.accepted, late.late, late.findings) == (2, 1, [])
+    with pytest.raises(Invalid) as caught:
+        await send(outside, login(0, NEW_YORK), login(5.01, NEW_YORK), login(9, NEW_YORK))
+    assert [fault.pointer for fault in caught.value.faults] == ["/1/timestamp", "/2/timestamp"]
+    assert len((await send(outside, login(0, NEW_YORK))).findings) == 1
+
+
+async def test_what_nothing_can_follow_from_any_more_is_forgotten(store: Store) -> None:
+    """After the reach of the rules and the hour of lateness; an episode that still goes on keeps its beginning."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    await account_with_integration(outside)
+    started = await send(outside, login(0, PARIS), login(0, NEW_YORK), *hits(14))
+    ((finding, standing),) = started.findings
+    for hours in range(5, 101, 5):
+        clock.pass_time(timedelta(hours=5))
+        place = PARIS if hours % 2 else NEW_YORK
+        assert (await send(outside, login(60 * hours, place))).findings == []
+    always = NOON - timedelta(days=1), NOON + timedelta(days=9)
+    kept = await store.read(ACCOUNT, lambda tx: tx.activities.kept(Login, [standing.user_id], always, set()))
+    assert [one.seen.at for one in kept[standing.user_id]] == [
+        NOON + timedelta(hours=hours) for hours in (100, 95, 90, 85, 80)
+    ]
+    assert await store.read(ACCOUNT, lambda tx: tx.activities.kept(DlpHit, [standing.user_id], always, set())) == {}
+    (shown,) = (await profile(store, standing.user_id)).findings
+    details = msgspec.json.decode(shown.details_json or "")
+    assert shown.finding_id == finding.finding_id
+    assert (details["episode"]["logins"], details["episode"]["first_login"]["timestamp"]) == (
+        22,
+        "2026-03-17T12:00:00Z",
+    )
+
+
+async def test_activity_at_once_ends_in_one_episode(store: Store) -> None:
+    """Each hit a request of its own, all at the same time: one finding, one change, one event."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    results = await asyncio.gather(*(send(outside, hit) for hit in hits(30)))
+    assert sum(result.accepted for result in results) == 30
+    assert sum(len(result.findings) for result in results) == 1
+    (change,) = [change for result in results for change in result.changes]
+    found = await profile(store, change.user_id)
+    assert [msgspec.json.decode(one.details_json or "")["hits"] for one in found.findings] == [30]
+    (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
+    assert ledger.queued == 1
+
+
+async def test_batches_of_shared_users_do_not_lock_each_other_out(store: Store) -> None:
+    """Two orders of the same users at once, while old activity is forgotten: all are accepted."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    await account_with_integration(outside)
+    emails = [f"u{number}@example.com" for number in range(30)]
+    await send(outside, *(hits(1, email=email)[0] for email in emails * 10))
+    clock.pass_time(timedelta(hours=2))
+    batches = [
+        [activity(DlpHit(clock.now(), "cards"), email) for email in order] for order in (emails, emails[::-1]) * 8
+    ]
+    results = await asyncio.gather(*(send(outside, *batch) for batch in batches))
+    assert [result.accepted for result in results] == [30] * 16
+    assert sum(len(result.findings) for result in results) == 30
+    assert sum(len(result.changes) for result in results) == 30
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    """The SQL that is executed meanwhile, on any engine."""
+    executed: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        executed.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield executed
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+async def test_a_batch_costs_few_statements(store: Store) -> None:
+    """As many for four hundred users with a finding each as for two, and for thousands of hits as for one."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    counts = []
+    for users in (2, 400):
+        batch = [one for number in range(users) for one in hits(15, email=f"{users}-{number}@example.com")]
+        with statements() as executed:
+            recorded = await send(outside, *batch[: users * 15])
+        assert len(recorded.changes) == users
+        counts.append(len([one for one in executed if not one.startswith(("INSERT", "SAVEPOINT", "RELEASE"))]))
+        inserted = [one for one in executed if one.startswith("INSERT")]
+        assert len(inserted) <= 4 + users * 15 // 500
+    assert counts[0] == counts[1] <= 20
+
+
+async def test_ten_thousand_at_once(store: Store) -> None:
+    """A full request of two thousand users."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    batch = [login(-n / 1_000, (PARIS, NEW_YORK)[n % 2], email=f"u{n // 5}@example.com") for n in range(10_000)]
+    recorded = await send(outside, *batch)
+    assert (recorded.accepted, len(recorded.findings), len(recorded.changes)) == (10_000, 2_000, 2_000)
