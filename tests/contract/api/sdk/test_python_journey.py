@@ -98,6 +98,26 @@ def test_a_create_with_a_null_reference_gets_a_fresh_one(service: Service, clien
     assert uuid.UUID(created.reference_id).version == 4
 
 
+def test_the_values_of_the_sdks_own_suites_are_not_refused_for_their_form(service: Service) -> None:
+    """An account called `account_id`, a reference called `reference_id`, and a user's id that nobody has."""
+    service.account_id = "account_id"
+    service.token = service.new_token("account_id")
+    with connect(service, service.token) as client:
+        integrations = client.zero_trust.risk_scoring.integrations
+        created = integrations.create(
+            account_id="account_id",
+            integration_type="Okta",
+            tenant_url="https://example.com",
+            reference_id="reference_id",
+        )
+        found = integrations.references.get("reference_id", account_id="account_id")
+        assert created is not None
+        assert found is not None
+        assert (found.id, found.account_tag, found.tenant_url) == (created.id, "account_id", "https://example.com")
+        with pytest.raises(cloudflare.NotFoundError):
+            client.zero_trust.risk_scoring.get(UNKNOWN, account_id="account_id")
+
+
 def test_headers_of_other_clients_are_ignored(world: World, client: Cloudflare) -> None:
     """Contract 17: versions, telemetry, and a content type where there is no body."""
     headers = {
