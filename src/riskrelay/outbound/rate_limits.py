@@ -23,21 +23,31 @@ class MemoryRateLimits:
         self._clock = clock
         self._limit = limit
         self._max_holders = max_holders
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._buckets: OrderedDict[bytes, Bucket] = OrderedDict()
 
     def __len__(self) -> int:
         """How many holders are remembered."""
         return len(self._buckets)
 
-    def spend(self, holder: str) -> Allowance | None:
+    def refusal(self, holder: bytes) -> Allowance | None:
+        bucket = self._buckets.get(holder)
+        if self._limit is None or bucket is None:
+            return None
+        _, allowance = spend(bucket, self._limit, self._now_us())
+        return None if allowance.granted else allowance
+
+    def spend(self, holder: bytes) -> Allowance | None:
         if self._limit is None:
             return None
-        now_us = int(self._clock.monotonic() * 1_000_000)
+        now_us = self._now_us()
         bucket, allowance = spend(self._buckets.get(holder), self._limit, now_us)
         self._buckets[holder] = bucket
         self._buckets.move_to_end(holder)
         self._forget(now_us - self._limit.window_seconds * 1_000_000)
         return allowance
+
+    def _now_us(self) -> int:
+        return int(self._clock.monotonic() * 1_000_000)
 
     def _forget(self, quiet_since_us: int) -> None:
         """Drop from the longest quiet on: those whose bucket is full again, and those above the bound."""

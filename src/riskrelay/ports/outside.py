@@ -118,7 +118,10 @@ class Bell(Protocol):
 class RateLimits(Protocol):
     """What each holder of a credential may still send, as far as this process has seen."""
 
-    def spend(self, holder: str) -> Allowance | None:
+    def refusal(self, holder: bytes) -> Allowance | None:
+        """The refusal of a request of *holder*, when it is known that nothing is left; None otherwise."""
+
+    def spend(self, holder: bytes) -> Allowance | None:
         """Count one request of *holder*; None when nothing is limited."""
 
 

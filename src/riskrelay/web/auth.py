@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from riskrelay.actions.authenticate import authenticate
-from riskrelay.credentials import Actor, Scope, StoredToken
+from riskrelay.credentials import Actor, Scope, StoredToken, hash_token
 from riskrelay.errors import MalformedCredentials, NoCredentials, NotFound, RateLimited
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside
+from riskrelay.rate_limits import Allowance
 
 _MAX_TOKEN_CHARACTERS = 512
 
@@ -78,13 +79,23 @@ async def token_of(request: Request, outside: Outside) -> StoredToken:
     """
     headers = request.headers
     presented = presented_token(headers.get("authorization"), headers.get("x-auth-email"), headers.get("x-auth-key"))
+    holder = hash_token(presented)
+    _show(request, outside.rate_limits.refusal(holder))  # whoever floods costs no look into the database
     token = await authenticate(outside, presented)
-    allowance = outside.rate_limits.spend(token.token_id)
-    if allowance is not None:
-        request.state.allowance = allowance  # web/rate_limit_headers.py shows it in the answer, whatever that will be
-        if allowance.wait_seconds is not None:
-            raise RateLimited(allowance.wait_seconds)
+    _show(request, outside.rate_limits.spend(holder))
     return token
+
+
+def _show(request: Request, allowance: Allowance | None) -> None:
+    """Let `RateLimitHeaders` tell the caller.
+
+    Raises: RateLimited: it is a refusal.
+    """
+    if allowance is None:
+        return
+    request.state.allowance = allowance
+    if allowance.wait_seconds is not None:
+        raise RateLimited(allowance.wait_seconds)
 
 
 def actor_of(request: Request, token: StoredToken) -> Actor:
