@@ -2,13 +2,14 @@
 
 import base64
 import json
-import urllib.parse
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from riskrelay.credentials import Scope
+from support.crossing import OF_ACCOUNTS, body_for, routes, things_of
 from support.service import Service
 
 TENANT = "https://acme.okta.com"
@@ -67,7 +68,7 @@ def test_pages_follow_each_other(service: Service) -> None:
     found: list[str] = []
     cursor = ""
     while True:
-        query = f"?kind=token&cursor={urllib.parse.quote(cursor)}"
+        query = f"?kind=token&cursor={quote(cursor)}"
         envelope = service.call("GET", f"/audit{query}")[1]
         found += [entry["thing_id"] for entry in envelope["result"]]
         assert envelope["result_info"]["count"] == len(envelope["result"]) <= 100
@@ -125,3 +126,30 @@ def test_nobody_can_change_the_log_over_the_api(service: Service) -> None:
     """It is read only."""
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         assert service.call(method, "/audit", {})[0] == 405
+
+
+DATA = {("POST", "/accounts/{account_id}/zt_risk_scoring/findings")}
+"""They add data, which is kept itself; nobody's decision is in them."""
+
+
+def changes() -> list[tuple[str, str]]:
+    """Every route of accounts that changes something, what deletes last, parts before what they are part of."""
+    found = [(method, path) for method, path in routes() if path.startswith(OF_ACCOUNTS) and method != "GET"]
+    return sorted(set(found) - DATA, key=lambda route: (route[0] == "DELETE", -len(route[1])))
+
+
+def test_every_route_that_changes_something_is_recorded(service: Service) -> None:
+    """Each leaves at least one entry, and each entry says whose token it was; a new route too."""
+    things = things_of(service)
+    own = service.exchange("GET", "/user/tokens/verify", Authorization=f"Bearer {service.token}")[2]["result"]["id"]
+    for method, template in changes():
+        path = template
+        for name, value in things.items():
+            path = path.replace(f"{{{name}}}", quote(value, safe=""))
+        before = log(service)
+        body = body_for(method, template)
+        status, _, envelope = service.exchange(method, path, body, Authorization=f"Bearer {service.token}")
+        assert status == 200, (method, template, envelope)
+        new = [entry for entry in log(service) if entry not in before]
+        assert new, (method, template)
+        assert {entry["actor"]["token_id"] for entry in new} == {own}
