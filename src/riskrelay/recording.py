@@ -1,6 +1,7 @@
 """What the actions that record and move users' risk have in common, inside their transactions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ from riskrelay.errors import Fault, FaultKind, Invalid, UserMismatch
 from riskrelay.ports import Ids, Transaction
 from riskrelay.risk.assessment import Cause, LevelChange, Standing, level_change
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
-from riskrelay.risk.findings import UserRef
+from riskrelay.risk.findings import UserId, UserRef
 
 Id = TypeVar("Id", bound=str)
 
@@ -29,7 +30,7 @@ def once(sent: Mapping[int, tuple[str | None, bytes]], ids: Ids) -> dict[int, st
     faults: list[Fault] = []
     for place, (given, digest) in sent.items():
         if given is None:
-            distinct[place] = ids.uuid()
+            distinct[place] = ids.ordered_uuid()
         elif given not in digests:
             digests[given], distinct[place] = digest, given
         elif digests[given] != digest:
@@ -58,17 +59,29 @@ def _reused(place: int) -> Fault:
     return Fault(FaultKind.ID_REUSED, f"/{place}/id", message)
 
 
-def ensure_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[], str]) -> dict[str, Standing]:
-    """Find or create users, and lock them.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The users that a request names, locked.
+
+    Attributes:
+        standings: by email_key, where each stands; new ones too, which are not stored yet.
+        new: the email_keys of these.
+    """
+
+    standings: dict[str, Standing]
+    new: frozenset[str]
+
+
+def find_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[], str]) -> Found:
+    """Find users, and lock them; give those an id that are not there yet.
 
     Args:
         users: by place in the request.
 
-    Returns: by email_key.
     Raises: Invalid: a user id does not fit its e-mail.
     """
     try:
-        return tx.users.ensure(list(users.values()), new_id)
+        known = tx.users.find(list(users.values()))
     except UserMismatch as error:
         message = "user_id and email belong to different users of this account; leave user_id out, or send the user's"
         raise Invalid(
@@ -78,6 +91,10 @@ def ensure_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable
                 if user.email_key == error.email_key and user.user_id is not None
             ]
         ) from error
+    missing = {user.email_key: user for user in users.values() if user.email_key not in known}
+    for key, user in missing.items():
+        known[key] = Standing(user.user_id or UserId(new_id()), user.email, user.name, None, frozenset())
+    return Found(known, frozenset(missing))
 
 
 def latest_name(users: Iterable[UserRef], known: str | None) -> str | None:
@@ -86,7 +103,7 @@ def latest_name(users: Iterable[UserRef], known: str | None) -> str | None:
     return named[-1] if named else known
 
 
-def move(
+def tell(
     tx: Transaction,
     steps: Sequence[tuple[Standing, Standing]],
     settings: Mapping[BehaviorId, BehaviorSetting],
@@ -94,14 +111,13 @@ def move(
     now: datetime,
     ids: Ids,
 ) -> tuple[list[LevelChange], list[LaneKey]]:
-    """Write users' new standings and, for each whose level moves, queue a security event on every stream that takes it.
+    """For each user whose level moves, queue a security event on every stream that takes it.
 
     Args:
         steps: of each user, the standing before and after.
 
     Returns: what changed for the receivers, in the order of *steps*; the lanes to wake after the commit.
     """
-    tx.users.save([after for _, after in steps])
     moved = [level_change(before, after, settings, cause, now) for before, after in steps]
     changes = [change for change in moved if change is not None]
     streams = tx.streams.taking_events() if changes else ()

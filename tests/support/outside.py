@@ -40,6 +40,9 @@ class CountingIds:
         self._count += 1
         return f"00000000-0000-4000-8000-{self._count:012d}"
 
+    def ordered_uuid(self) -> str:
+        return self.uuid()
+
     def secret(self) -> str:
         self._count += 1
         return f"secret-{self._count:036d}"

@@ -10,7 +10,7 @@ from riskrelay.detecting import Detected, Detecting, detect, purge
 from riskrelay.errors import Fault, FaultKind, Invalid
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside, RecordedActivity, RecordedFinding, Transaction
-from riskrelay.recording import ensure_users, latest_name, move, once, refuse_reused
+from riskrelay.recording import find_users, latest_name, once, refuse_reused, tell
 from riskrelay.risk.activity import SKEW, Activity, ActivityId, Timing, timing
 from riskrelay.risk.assessment import Cause, LevelChange, Standing, with_findings
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
@@ -58,12 +58,15 @@ async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping
     def store(tx: Transaction) -> tuple[ActivityRecorded, list[LaneKey]]:
         settings, limits = settings_with(tx.behaviors.stored()), tx.detection.limits()
         enabled = {place: sent[place] for place in distinct if settings[sent[place].behavior].enabled}
-        before = ensure_users(tx, {place: activity.user for place, activity in enabled.items()}, outside.ids.uuid)
+        found = find_users(tx, {place: activity.user for place, activity in enabled.items()}, outside.ids.ordered_uuid)
+        before = found.standings
+        tx.users.add([before[key] for key in found.new])
         rows = _stored(tx, {place: (ActivityId(distinct[place]), one) for place, one in enabled.items()}, before)
         standings = {standing.user_id: standing for standing in before.values()}
         detected = detect(tx, list(rows.values()), Detecting(standings, settings, limits, now))
         steps = _steps(tx, [enabled[place] for place in rows], before, detected, settings)
-        changes, queued = move(tx, steps, settings, Cause.POLICY, now, outside.ids)
+        tx.users.save([after for _, after in steps])
+        changes, queued = tell(tx, steps, settings, Cause.POLICY, now, outside.ids)
         purge(tx, limits, now, len(sent))
         ignored = len(distinct) - len(enabled)
         started = [(one.finding, standings[one.finding.user_id]) for one in detected if one.started]

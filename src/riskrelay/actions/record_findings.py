@@ -10,7 +10,7 @@ import msgspec
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside, RecordedFinding, Transaction
-from riskrelay.recording import ensure_users, latest_name, move, once, refuse_reused
+from riskrelay.recording import find_users, latest_name, once, refuse_reused, tell
 from riskrelay.risk.assessment import Cause, LevelChange, Standing, with_events, with_findings
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
 from riskrelay.risk.findings import Finding, FindingId
@@ -52,19 +52,24 @@ async def record_findings(outside: Outside, account_id: AccountId, findings: Seq
     def store(tx: Transaction) -> tuple[Recorded, list[LaneKey]]:
         settings = settings_with(tx.behaviors.stored())
         enabled = {place: findings[place] for place in distinct if settings[findings[place].behavior].enabled}
-        before = ensure_users(tx, {place: finding.user for place, finding in enabled.items()}, outside.ids.uuid)
-        rows = {
-            place: _row(FindingId(distinct[place]), finding, before[finding.user.email_key], settings, now)
-            for place, finding in enabled.items()
-        }
-        stored = tx.findings.add(list(rows.values()))
-        repeated = {place: (row.finding_id, row.digest) for place, row in rows.items() if row.finding_id not in stored}
-        refuse_reused(repeated, tx.findings.digests([finding_id for finding_id, _ in repeated.values()]))
-        accepted = [finding for place, finding in enabled.items() if place not in repeated]
-        steps = _steps(accepted, before, settings, now)
-        changes, queued = move(tx, steps, settings, Cause.POLICY, now, outside.ids)
+        found = find_users(tx, {place: finding.user for place, finding in enabled.items()}, outside.ids.ordered_uuid)
+        given = {place: FindingId(distinct[place]) for place, f in enabled.items() if f.finding_id is not None}
+        stored = tx.findings.digests(given.values())
+        repeated = {place: (given[place], enabled[place].digest) for place in given if given[place] in stored}
+        refuse_reused(repeated, stored)
+        accepted = {place: finding for place, finding in enabled.items() if place not in repeated}
+        steps = _steps(accepted.values(), found.standings, settings, now)
+        tx.users.add([after for before, after in steps if before.email_key in found.new])
+        tx.users.save([after for before, after in steps if before.email_key not in found.new])
+        changes, queued = tell(tx, steps, settings, Cause.POLICY, now, outside.ids)
+        tx.findings.add(
+            [
+                _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], settings, now)
+                for place, one in accepted.items()
+            ]
+        )
         ignored = len(distinct) - len(enabled)
-        return Recorded(len(stored), len(findings) - ignored - len(stored), ignored, changes), queued
+        return Recorded(len(accepted), len(findings) - ignored - len(accepted), ignored, changes), queued
 
     recorded, queued = await outside.store.write(account_id, store)
     outside.wake(queued)
@@ -106,7 +111,8 @@ def _steps(
     steps: list[tuple[Standing, Standing]] = []
     for email_key, findings in seen.items():
         old = before[email_key]
-        new = with_findings(old, (finding.behavior for finding in findings), settings)
+        new = with_findings(old, [finding.behavior for finding in findings], settings)
         new = with_events(new, [finding.occurred_at or now for finding in findings])
-        steps.append((old, replace(new, name=latest_name((finding.user for finding in findings), old.name))))
+        name = latest_name((finding.user for finding in findings), old.name)
+        steps.append((old, new if name == old.name else replace(new, name=name)))
     return steps

@@ -6,7 +6,7 @@ from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.recording import move
+from riskrelay.recording import tell
 from riskrelay.risk.assessment import Cause, after_reset
 from riskrelay.risk.behaviors import settings_with
 from riskrelay.risk.findings import UserId
@@ -27,7 +27,9 @@ async def reset_user(outside: Outside, account_id: AccountId, actor: Actor, user
             raise NotFound
         tx.audit.record(entry)
         settings = settings_with(tx.behaviors.stored())
-        _, queued = move(tx, [(before, after_reset(before, now))], settings, Cause.ADMIN, now, outside.ids)
+        after = after_reset(before, now)
+        tx.users.save([after])
+        _, queued = tell(tx, [(before, after)], settings, Cause.ADMIN, now, outside.ids)
         return queued
 
     outside.wake(await outside.store.write(account_id, store))

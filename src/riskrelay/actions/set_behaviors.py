@@ -7,7 +7,7 @@ from riskrelay.credentials import Actor
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.recording import move
+from riskrelay.recording import tell
 from riskrelay.risk.assessment import Cause, with_findings
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
 
@@ -36,7 +36,8 @@ async def set_behaviors(
             return settings, []
         standings = [(old, with_findings(old, (), settings)) for old in tx.users.at_risk()]
         moved = [(old, new) for old, new in standings if old.level != new.level]
-        _, queued = move(tx, moved, settings, Cause.ADMIN, now, outside.ids)
+        tx.users.save([new for _, new in moved])
+        _, queued = tell(tx, moved, settings, Cause.ADMIN, now, outside.ids)
         return settings, queued
 
     settings, queued = await outside.store.write(account_id, store)

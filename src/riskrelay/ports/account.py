@@ -1,6 +1,6 @@
 """What a transaction bound to one account offers."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -161,12 +161,15 @@ class ReceiverCredentials(Protocol):
 class Users(Protocol):
     """The account's users, keyed by e-mail without regard to letter case."""
 
-    def ensure(self, references: Sequence[UserRef], new_id: Callable[[], str]) -> dict[str, Standing]:
-        """Find or create users, and lock them.
+    def find(self, references: Sequence[UserRef]) -> dict[str, Standing]:
+        """Find users, and lock them.
 
-        Returns: by email_key.
+        Returns: by email_key, those that are there.
         Raises: UserMismatch: a reference's user_id is not the one of the user with its e-mail.
         """
+
+    def add(self, standings: Collection[Standing]) -> None:
+        """Store new ones. When another transaction has stored one of them meanwhile, this one runs again."""
 
     def get(self, user_id: UserId) -> Standing | None:
         """The user, locked in a writing transaction."""
@@ -190,11 +193,8 @@ class Users(Protocol):
 class Findings(Protocol):
     """The account's findings."""
 
-    def add(self, recorded: Sequence[RecordedFinding]) -> set[FindingId]:
-        """Store those whose id is not there yet.
-
-        Returns: the ids that were stored.
-        """
+    def add(self, recorded: Sequence[RecordedFinding]) -> None:
+        """Store new ones. When another transaction has stored one of the ids meanwhile, this one runs again."""
 
     def digests(self, finding_ids: Collection[FindingId]) -> dict[FindingId, bytes]:
         """The digests of stored findings among those ids."""

@@ -34,6 +34,10 @@ class Ids(Protocol):
     def uuid(self) -> str:
         """A fresh UUIDv4 in its canonical form."""
 
+    def ordered_uuid(self) -> str:
+        """A fresh UUIDv7 (RFC 9562 §5.7), for keys of rows: later ones sort behind earlier ones, to the millisecond, so
+        that new rows fill the pages of an index one after the other."""
+
     def secret(self) -> str:
         """256 fresh random bits, base64url without padding."""
 

@@ -40,6 +40,11 @@ class Standing:
     resets: int = 0
     last_reset_at: datetime | None = None
 
+    @property
+    def email_key(self) -> str:
+        """What makes two references the same user within an account."""
+        return self.email.casefold()
+
 
 @dataclass(frozen=True, slots=True)
 class LevelChange:
@@ -79,8 +84,21 @@ def with_findings(
     Args:
         behaviors: enabled ones; the caller has dropped the others.
     """
-    triggered = standing.triggered | frozenset(behaviors)
-    return replace(standing, triggered=triggered, level=level_of(triggered, settings))
+    triggered = standing.triggered.union(behaviors)
+    level = level_of(triggered, settings)
+    if triggered == standing.triggered and level == standing.level:
+        return standing
+    return Standing(  # not `replace`, which costs four times as much (measured): this is done for each finding
+        standing.user_id,
+        standing.email,
+        standing.name,
+        level,
+        triggered,
+        standing.event_count,
+        standing.last_event_at,
+        standing.resets,
+        standing.last_reset_at,
+    )
 
 
 def with_events(standing: Standing, times: Collection[datetime]) -> Standing:

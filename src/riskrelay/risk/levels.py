@@ -17,7 +17,7 @@ class RiskLevel(IntEnum):
     @property
     def word(self) -> str:
         """The lower-case word of the account API and of Okta's events."""
-        return self.name.lower()
+        return _WORDS[self]
 
     @classmethod
     def from_word(cls, word: str) -> "RiskLevel":
@@ -31,4 +31,5 @@ class RiskLevel(IntEnum):
         return _BY_WORD[word]
 
 
-_BY_WORD = {level.word: level for level in RiskLevel}
+_WORDS = {level: level.name.lower() for level in RiskLevel}
+_BY_WORD = {word: level for level, word in _WORDS.items()}

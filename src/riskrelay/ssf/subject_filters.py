@@ -39,6 +39,8 @@ class SubjectFilter:
 
     def hears(self, subject: Mapping[str, Any]) -> bool:
         """Whether events about *subject* go onto the stream."""
+        if not self._simple and not self._complex:
+            return True
         matching = [s for s in self._complex if matches(s.subject, subject)]
         identical = self._simple.get(subject_key(subject))
         if identical is not None:

@@ -14,7 +14,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    insert,
     or_,
     select,
     tuple_,
@@ -29,8 +28,9 @@ from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.sets import fixed_claims
 from riskrelay.ssf.streams import CONTROL_LANE, STREAM_DISABLED, StreamId, StreamStatus
 from riskrelay.storage.backlog import cancel_lane
+from riskrelay.storage.statements import BulkInsert
 from riskrelay.storage.tables import attempts, events, held_events, lanes, streams
-from riskrelay.storage.times import database_now, later_of
+from riskrelay.storage.times import database_now, later_of, number_of
 
 EVENT_KEY = ("account_id", "stream_id", "lane", "seq")
 
@@ -59,7 +59,7 @@ _TAKE_NUMBERS = (
     )
     .returning(lanes.c.last_seq)
 )
-_APPEND = insert(events)
+_APPEND = BulkInsert(events, "account_id", "stream_id", "lane", "seq", "jti", "subject_key", "claims", "queued_at")
 _LAST_SEQ = select(lanes.c.last_seq).where(of_lane(lanes))
 
 
@@ -76,12 +76,11 @@ class EventRows:
             stream = signal.stream
             number = CONTROL_LANE if signal.is_control else stream.lane_of(signal.subject_key)
             by_lane[LaneKey(self._account_id, stream.stream_id, number)].append(signal)
-        rows: list[dict[str, object]] = []
+        rows: list[tuple[object, ...]] = []
         # Always in the same order, so that two transactions cannot wait for each other.
         for key in sorted(by_lane, key=lambda key: (key.stream_id, key.lane)):
             rows += self._rows(key, by_lane[key])
-        if rows:
-            self._connection.execute(_APPEND, rows)
+        _APPEND.run(self._connection, rows)
         dropped = {key: found for key, found in by_lane.items() if _is_dropped(found[0])}
         for key, found in dropped.items():
             self._cancel(key, len(found))
@@ -92,23 +91,17 @@ class EventRows:
         last = self._connection.execute(_LAST_SEQ, lane_parameters(key)).scalar_one()
         cancel_lane(self._connection, key, last - count, STREAM_DISABLED)
 
-    def _rows(self, key: LaneKey, signals: Sequence[Signal]) -> list[dict[str, object]]:
+    def _rows(self, key: LaneKey, signals: Sequence[Signal]) -> list[tuple[object, ...]]:
         """Number the events of one lane. The lane's row stays locked until the commit, so numbers become visible
         in their order and a cursor can never pass one that commits late (design 5)."""
         parameters = {**lane_parameters(key), "count": len(signals)}
         first = self._connection.execute(_TAKE_NUMBERS, parameters).scalar_one() - len(signals) + 1
         return [
-            {
-                "account_id": key.account_id,
-                "stream_id": key.stream_id,
-                "lane": key.lane,
-                "seq": first + place,
-                "jti": signal.event.jti,
-                "subject_key": signal.subject_key,
-                "claims": fixed_claims(signal.event),
-                "queued_at": signal.event.issued_at,
-            }
-            for place, signal in enumerate(signals)
+            (
+                *(key.account_id, key.stream_id, key.lane, seq),
+                *(signal.event.jti, signal.subject_key, fixed_claims(signal.event), number_of(signal.event.issued_at)),
+            )
+            for seq, signal in enumerate(signals, first)
         ]
 
     def deliveries(

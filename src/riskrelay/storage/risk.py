@@ -1,6 +1,6 @@
 """Users, findings and behavior settings, by account."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,8 +13,9 @@ from riskrelay.risk.assessment import Standing
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.risk.findings import FindingId, UserId, UserRef
 from riskrelay.risk.levels import RiskLevel
-from riskrelay.storage.statements import PerEngine, in_parts
+from riskrelay.storage.statements import BulkInsert, PerEngine, in_parts
 from riskrelay.storage.tables import behavior_settings, findings, users
+from riskrelay.storage.times import number_of
 
 _KEYS: BindParameter[str] = bindparam("keys", expanding=True)
 
@@ -44,8 +45,10 @@ _USERS_BY_EMAIL = _STANDINGS.where(users.c.email_key.in_(_KEYS)).order_by(users.
 _USER_BY_ID = _STANDINGS.where(users.c.user_id == bindparam("user"))
 _USERS_AT_RISK = _STANDINGS.where(users.c.triggered != "").order_by(users.c.email_key)
 _USED_IDS = select(users.c.user_id).where(users.c.account_id == bindparam("account"), users.c.user_id.in_(_KEYS))
-_ADD_USERS = PerEngine(
-    users, lambda insert: insert.on_conflict_do_nothing(index_elements=[users.c.account_id, users.c.email_key])
+_ADD_USERS = BulkInsert(
+    users,
+    *("account_id", "user_id", "email_key", "email", "name", "level", "triggered", "event_count", "last_event_at"),
+    *("resets", "last_reset_at"),
 )
 _SAVE_USERS = (
     update(users)
@@ -58,12 +61,7 @@ _SAVE_USERS = (
     )
 )
 
-_ADD_FINDINGS = PerEngine(
-    findings,
-    lambda insert: insert.on_conflict_do_nothing(
-        index_elements=[findings.c.account_id, findings.c.finding_id]
-    ).returning(findings.c.finding_id),
-)
+_ADD_FINDINGS = BulkInsert(findings, *(column.name for column in findings.columns))
 _DIGESTS = select(findings.c.finding_id, findings.c.digest).where(
     findings.c.account_id == bindparam("account"), findings.c.finding_id.in_(_KEYS)
 )
@@ -144,6 +142,10 @@ def _recorded(row: Row[*tuple[Any, ...]]) -> RecordedFinding:
     )
 
 
+def _triggered(standing: Standing) -> str:
+    return ",".join(sorted(standing.triggered))
+
+
 class UserRows:
     """Implements ports.Users."""
 
@@ -151,18 +153,36 @@ class UserRows:
         self._connection = connection
         self._account_id = account_id
 
-    def ensure(self, references: Sequence[UserRef], new_id: Callable[[], str]) -> dict[str, Standing]:
+    def find(self, references: Sequence[UserRef]) -> dict[str, Standing]:
         by_key = {reference.email_key: reference for reference in references}
         known = self._find(sorted(by_key))
-        missing = sorted(by_key.keys() - known.keys())
-        if missing:
-            self._refuse_used_ids([by_key[key] for key in missing])
-            self._insert([by_key[key] for key in missing], new_id)
-            known |= self._find(missing)
+        self._refuse_used_ids([reference for key, reference in by_key.items() if key not in known])
         for reference in references:
-            if reference.user_id is not None and known[reference.email_key].user_id != reference.user_id:
+            standing = known.get(reference.email_key)
+            if standing is not None and reference.user_id not in (None, standing.user_id):
+                raise UserMismatch(reference.email_key)
+            if standing is None and reference.user_id not in (None, by_key[reference.email_key].user_id):
                 raise UserMismatch(reference.email_key)
         return known
+
+    def add(self, standings: Collection[Standing]) -> None:
+        rows: list[tuple[object, ...]] = [
+            (
+                self._account_id,
+                standing.user_id,
+                standing.email_key,
+                standing.email,
+                standing.name,
+                standing.level,
+                _triggered(standing),
+                standing.event_count,
+                number_of(standing.last_event_at),
+                standing.resets,
+                number_of(standing.last_reset_at),
+            )
+            for standing in sorted(standings, key=lambda standing: standing.email_key)  # so that none wait in a circle
+        ]
+        _ADD_USERS.run(self._connection, rows)
 
     def get(self, user_id: UserId) -> Standing | None:
         row = self._connection.execute(_USER_BY_ID, {"account": self._account_id, "user": user_id}).first()
@@ -178,7 +198,7 @@ class UserRows:
                 "user": standing.user_id,
                 "new_name": standing.name,
                 "new_level": None if standing.level is None else int(standing.level),
-                "new_triggered": ",".join(sorted(standing.triggered)),
+                "new_triggered": _triggered(standing),
                 "new_event_count": standing.event_count,
                 "new_last_event_at": standing.last_event_at,
                 "new_resets": standing.resets,
@@ -212,23 +232,6 @@ class UserRows:
             found |= {row[0]: _standing(row) for row in rows}
         return found
 
-    def _insert(self, references: Sequence[UserRef], new_id: Callable[[], str]) -> None:
-        self._connection.execute(
-            _ADD_USERS.on(self._connection),
-            [
-                {
-                    "account_id": self._account_id,
-                    "user_id": reference.user_id or new_id(),
-                    "email_key": reference.email_key,
-                    "email": reference.email,
-                    "name": reference.name,
-                    "level": None,
-                    "triggered": "",
-                }
-                for reference in references
-            ],
-        )
-
     def _refuse_used_ids(self, references: Sequence[UserRef]) -> None:
         chosen: dict[UserId, UserRef] = {}
         for reference in references:
@@ -249,11 +252,23 @@ class FindingRows:
         self._connection = connection
         self._account_id = account_id
 
-    def add(self, recorded: Sequence[RecordedFinding]) -> set[FindingId]:
-        if not recorded:
-            return set()
-        rows = [self._row(finding) for finding in recorded]
-        return set(self._connection.execute(_ADD_FINDINGS.on(self._connection), rows).scalars())
+    def add(self, recorded: Sequence[RecordedFinding]) -> None:
+        rows: list[tuple[object, ...]] = [
+            (
+                self._account_id,
+                finding.finding_id,
+                finding.user_id,
+                finding.behavior,
+                finding.risk_level,
+                number_of(finding.occurred_at),
+                number_of(finding.recorded_at),
+                finding.resets,
+                finding.details_json,
+                finding.digest,
+            )
+            for finding in recorded
+        ]
+        _ADD_FINDINGS.run(self._connection, rows)
 
     def digests(self, finding_ids: Collection[FindingId]) -> dict[FindingId, bytes]:
         found: dict[FindingId, bytes] = {}

@@ -39,6 +39,7 @@ def sqlite_engine(path: Path) -> Engine:
             "synchronous=FULL",
             "foreign_keys=ON",
             "cache_size=-65536",
+            "wal_autocheckpoint=16384",
         ):
             connection.execute(f"PRAGMA {pragma}")
 

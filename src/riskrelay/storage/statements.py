@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import TypeVar
 
-from sqlalchemy import Connection, Executable, Table
+from sqlalchemy import Connection, Executable, Table, bindparam, insert
 from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
@@ -32,6 +32,30 @@ class PerEngine:
     def on(self, connection: Connection) -> Executable:
         """The statement in the dialect of *connection*."""
         return self._made(connection.dialect.name)
+
+
+class BulkInsert:
+    """A plain INSERT of many rows by the driver itself: SQLAlchemy's own work for each row costs as much as SQLite's
+    (measured: 10,200 findings a second before, with the other changes of that day 20,000 after).
+
+    A row that is there already is a conflict, and the whole transaction runs again.
+
+    Args:
+        table: into which is inserted.
+        columns: in the order of the values of a row; the others get their SQL defaults.
+    """
+
+    def __init__(self, table: Table, *columns: str) -> None:
+        statement = insert(table).values({name: bindparam(name) for name in columns})
+        self._sql = cache(lambda dialect: str(statement.compile(dialect=dialect)))
+        self._places = [columns.index(column.name) for column in table.columns if column.name in columns]
+        if self._places != sorted(self._places):
+            raise ValueError("name the columns in the order of the table")
+
+    def run(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+        """Insert *rows*: values as the driver takes them, so times are integers (`times.number_of`)."""
+        if rows:
+            connection.exec_driver_sql(self._sql(connection.dialect), list(rows))
 
 
 def in_parts(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -21,6 +21,11 @@ def moment(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
+def number_of(at: datetime | None) -> int | None:
+    """A moment as a time column holds it; None stays None."""
+    return None if at is None else (at - _EPOCH) // _MICROSECOND
+
+
 class Moment(TypeDecorator[datetime]):
     """An aware UTC datetime, stored as microseconds since 1970."""
 
@@ -29,7 +34,7 @@ class Moment(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """Into the database."""
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
+        return number_of(value)
 
     def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
         """Out of the database."""

@@ -13,6 +13,7 @@ from riskrelay.credentials import COMMAND_LINE
 from riskrelay.errors import Invalid, NotFound
 from riskrelay.integrations import IntegrationId, IntegrationType
 from riskrelay.ports import Store, Transaction
+from riskrelay.risk.assessment import Standing
 from riskrelay.risk.findings import UserId, UserRef
 from riskrelay.risk.levels import RiskLevel
 from support.outside import outside_of
@@ -29,7 +30,7 @@ async def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     await account_with_integration(outside)
 
     def half_done(tx: Transaction) -> None:
-        tx.users.ensure([UserRef("kai@example.com")], outside.ids.uuid)
+        tx.users.add([Standing(UserId("1"), "kai@example.com", None, None, frozenset())])
         raise Stop
 
     with pytest.raises(Stop):
@@ -46,7 +47,7 @@ async def test_one_failing_transaction_takes_no_other_with_it(store: Store) -> N
     await account_with_integration(outside)
 
     def fail(tx: Transaction) -> None:
-        tx.users.ensure([UserRef("lost@example.com")], outside.ids.uuid)
+        tx.users.add([Standing(UserId("2"), "lost@example.com", None, None, frozenset())])
         raise Stop
 
     good = [record(outside, finding(f"u{n}@example.com")) for n in range(20)]
@@ -147,5 +148,17 @@ async def test_ids_that_do_not_fit_are_refused_with_their_place(store: Store) ->
     with pytest.raises(Invalid) as caught:
         await record_findings(outside, ACCOUNT, [stranger])
     assert [fault.pointer for fault in caught.value.faults] == ["/0/user/user_id"]
+    (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
+    assert ledger.queued == 1
+
+
+async def test_the_same_finding_a_hundred_times_at_once_is_one(store: Store) -> None:
+    """Rule: faults 35. Of a user that is new, too: whoever loses the race runs again, and sees the winner's."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    results = await asyncio.gather(*(record(outside, finding(finding_id="same")) for _ in range(100)))
+    assert sum(result.accepted for result in results) == 1
+    assert sum(result.duplicates for result in results) == 99
+    assert sum(len(result.changes) for result in results) == 1
     (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
     assert ledger.queued == 1
