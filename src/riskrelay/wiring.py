@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 from starlette.applications import Starlette
 
 from riskrelay.actions.deliver import Delivering
+from riskrelay.actions.poll_stream import Polling
 from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import Misconfigured
+from riskrelay.errors import Misconfigured, Unavailable
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.clock import SystemClock
 from riskrelay.outbound.direct_push import DirectPusher
@@ -22,8 +23,9 @@ from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.outbound.sealing import MasterKey
 from riskrelay.outbound.signer import KeySigner
+from riskrelay.outbound.targets import PushTargets
 from riskrelay.outbound.token_uses import PendingTokenUses
-from riskrelay.ports import Outside, Store, Wake
+from riskrelay.ports import Outside, Signer, Store, Wake
 from riskrelay.rate_limits import RateLimit
 from riskrelay.settings import Settings
 from riskrelay.storage.copying import Fingerprint, copy_all
@@ -32,6 +34,8 @@ from riskrelay.storage.postgres import PostgresStore, postgres_engine
 from riskrelay.storage.schema import is_current, upgrade
 from riskrelay.storage.sqlite import SqliteStore, sqlite_engine
 from riskrelay.web.app import create_app
+from riskrelay.web.transmitter.bell import StreamBell
+from riskrelay.web.transmitter.streams import Transmitting
 from riskrelay.worker import Worker
 
 T = TypeVar("T")
@@ -182,33 +186,42 @@ def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
     """The ASGI application; with its lifespan the database is opened and delivery runs.
 
     Args:
-        deliver: False: accept and queue only; another process delivers.
+        deliver: False: accept and queue only; another process delivers. SETs that receivers fetch are signed here.
+    Raises: Misconfigured: there is no master key.
     """
-    woken = _Relay()
+    master_key = read_master_key(settings)
+    bell, signer, woken = StreamBell(), _LateSigner(), _Relay()
+    woken.told.append(bell.ring)
     token_uses = PendingTokenUses()
     outside = _outside(settings, woken.wake, token_uses)
+    polling = Polling(signer, bell, timedelta(days=settings.retention_days))
+    transmitting = Transmitting(polling, master_key, PushTargets(_target_rules(settings)))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
-            async with token_uses.recording(outside.store):
+            async with token_uses.recording(outside.store), _open_signer(outside, master_key) as opened:
+                signer.opened = opened
                 if deliver:
-                    async with _delivery(settings, outside) as worker:
-                        woken.worker = worker
+                    async with _delivery(settings, outside, opened, master_key) as worker:
+                        woken.told.append(worker.wake)
                         yield
                 else:
                     yield
         finally:
             await outside.store.close()
 
-    return create_app(outside, settings.public_url, lifespan)
+    app = create_app(outside, transmitting, settings.public_url, lifespan)
+    app.state.before_stop = [bell.close]
+    return app
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Deliver until *stop* is set."""
     outside = build_outside(settings)
+    master_key = read_master_key(settings)
     try:
-        async with _delivery(settings, outside):
+        async with _open_signer(outside, master_key) as signer, _delivery(settings, outside, signer, master_key):
             await stop.wait()
     finally:
         await outside.store.close()
@@ -218,26 +231,41 @@ class _Relay:
     """Hands wakes to the worker once there is one; before that its first look finds everything anyway."""
 
     def __init__(self) -> None:
-        self.worker: Worker | None = None
+        self.told: list[Wake] = []
 
     def wake(self, lanes: Sequence[LaneKey]) -> None:
-        if self.worker is not None and lanes:
-            self.worker.wake(lanes)
+        if lanes:
+            for tell in self.told:
+                tell(lanes)
+
+
+class _LateSigner:
+    """Implements ports.Signer for routes that exist before the keys can be read."""
+
+    def __init__(self) -> None:
+        self.opened: Signer | None = None
+
+    async def sign(self, payload: bytes) -> bytes:
+        if self.opened is None:
+            raise Unavailable("the keys are not read yet")
+        return await self.opened.sign(payload)
+
+
+def _target_rules(settings: Settings) -> TargetRules:
+    return TargetRules(settings.allow_targets, allow_http=settings.allow_http_targets)
 
 
 @asynccontextmanager
-async def _delivery(settings: Settings, outside: Outside) -> AsyncIterator[Worker]:
+async def _delivery(
+    settings: Settings, outside: Outside, signer: KeySigner, master_key: MasterKey
+) -> AsyncIterator[Worker]:
     """Run a worker; at the end let what is in flight end and be settled."""
     embedded = settings.sqlite_path is not None
     if embedded:  # nobody else can hold a lease: what is left is from before a crash
         await outside.store.write_installation(lambda tx: tx.lanes.release_all())
-    master_key = read_master_key(settings)
-    signer = await _open_signer(outside, master_key)
-    rules = TargetRules(settings.allow_targets, allow_http=settings.allow_http_targets)
-    pusher = DirectPusher(rules, outside.clock, deadline=PUSH_DEADLINE)
-    delivering = Delivering(
-        signer, pusher, master_key, LEASE, PUSH_FOR, CONCURRENCY, timedelta(days=settings.retention_days)
-    )
+    pusher = DirectPusher(_target_rules(settings), outside.clock, deadline=PUSH_DEADLINE)
+    retention = timedelta(days=settings.retention_days)
+    delivering = Delivering(signer, pusher, master_key, LEASE, PUSH_FOR, CONCURRENCY, retention)
     worker = Worker(outside, delivering, LINGER_EMBEDDED if embedded else timedelta(0))
     running = asyncio.create_task(worker.run())
     try:
@@ -246,11 +274,15 @@ async def _delivery(settings: Settings, outside: Outside) -> AsyncIterator[Worke
         worker.stop()
         await running
         await pusher.close()
-        signer.close()
 
 
-async def _open_signer(outside: Outside, master_key: MasterKey) -> KeySigner:
+@asynccontextmanager
+async def _open_signer(outside: Outside, master_key: MasterKey) -> AsyncIterator[KeySigner]:
     keys = await outside.store.read_installation(lambda tx: tx.keys.all())
     if not keys:
         raise Misconfigured("there is no signing key; run `riskrelay init`")
-    return await asyncio.to_thread(KeySigner, keys[0], master_key)
+    signer = await asyncio.to_thread(KeySigner, keys[0], master_key)
+    try:
+        yield signer
+    finally:
+        signer.close()

@@ -14,6 +14,7 @@ from riskrelay.web.paths import PathRoute
 from support.contract import DOCUMENT, examples, resolved
 from support.outside import outside_of
 from support.service import Service
+from support.transmitting import transmitting_of
 
 OPEN = {
     "/.well-known/ssf-configuration/{integration_id}",
@@ -49,7 +50,8 @@ OF_ACCOUNTS = "/accounts/{account_id}/"
 
 def routes() -> list[tuple[str, str]]:
     """Every (method, path) of the service, as its routes are written in the contract."""
-    app = create_app(outside_of(cast(Store, None)), "https://risk.example.com", lambda _app: nullcontext())
+    outside = outside_of(cast(Store, None))
+    app = create_app(outside, transmitting_of(), "https://risk.example.com", lambda _app: nullcontext())
     found = []
     for route in app.routes:
         assert isinstance(route, PathRoute)

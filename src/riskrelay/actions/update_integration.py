@@ -72,8 +72,8 @@ def _resumed(stream: Stream, *, was_active: bool, outside: Outside) -> tuple[Str
     is_ours = stream.status_set_by is Party.TRANSMITTER
     resumed = replace(stream, status=StreamStatus.ENABLED, status_reason=None) if is_ours else stream
     before = stream.status if was_active else StreamStatus.PAUSED
-    now = resumed.status if stream.integration.active else StreamStatus.PAUSED
+    now, reason = resumed.effective_status
     if stream.is_implicit or before is now or resumed.status is not StreamStatus.ENABLED:
         return resumed, []
-    reason = "the integration was updated" if stream.integration.active else "the integration is inactive"
-    return resumed, [stream_updated(resumed, now, reason, outside.clock.now(), outside.ids.uuid)]
+    told = reason or "integration_updated"
+    return resumed, [stream_updated(resumed, now, told, outside.clock.now(), outside.ids.uuid)]

@@ -80,6 +80,8 @@ async def run_app(app: Starlette, host: str, port: int, tls: TlsPair | None = No
         _log.info("serving", url=f"{'http' if tls is None else 'https'}://{host}:{port}")
         await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
+        for call in getattr(app.state, "before_stop", ()):  # requests that wait for something would hold the server up
+            call()
         if not serving.done():
             server.stop()  # type: ignore[no-untyped-call]
         await serving

@@ -12,6 +12,7 @@ from riskrelay.ports.account import (
     Events,
     Findings,
     Integrations,
+    Polls,
     ReceiverCredentials,
     ReceiverStreams,
     RecordedFinding,
@@ -21,11 +22,12 @@ from riskrelay.ports.account import (
     Users,
 )
 from riskrelay.ports.activity import Activities, Detection, RecordedActivity
-from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Polls, Receivers, Tokens
+from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, Tokens
 from riskrelay.ports.outside import (
     Bell,
     Clock,
     Ids,
+    Listening,
     Metrics,
     Outside,
     Pusher,
@@ -55,6 +57,7 @@ __all__ = [
     "Integrations",
     "Keys",
     "Lanes",
+    "Listening",
     "Metrics",
     "Outside",
     "Polls",

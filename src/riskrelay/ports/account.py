@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from riskrelay.audit import AuditEntry, Kind
-from riskrelay.delivery.attempts import Delivery, DeliveryState
-from riskrelay.delivery.lanes import LaneKey
+from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
+from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.integrations import Integration, IntegrationId
 from riskrelay.ports.activity import Activities, Detection
 from riskrelay.risk.assessment import Standing
@@ -219,6 +219,29 @@ class Behaviors(Protocol):
         """Insert or overwrite."""
 
 
+class Polls(Protocol):
+    """Reading and settling the lanes of streams that are polled: without a lease, in one transaction."""
+
+    def look(self, key: LaneKey, limit: int, retention: timedelta) -> LaneWork:
+        """The lane's state and its next events, without owning it."""
+
+    def take(self, key: LaneKey) -> LaneLease:
+        """Own the lane until the transaction ends, whoever else works on it: their writes touch nothing."""
+
+    def settle(
+        self,
+        lease: LaneLease,
+        work: LaneWork,
+        settlement: Settlement,
+        tried: Sequence[Attempt],
+        extend: timedelta,
+    ) -> None:
+        """Write down what a receiver said of earlier events.
+
+        Raises: LeaseLost: nothing was written.
+        """
+
+
 class Events(Protocol):
     """The append-only log of queued security events."""
 
@@ -265,6 +288,7 @@ class Transaction(Protocol):
     streams: Streams
     receiver_credentials: ReceiverCredentials
     receiver_streams: ReceiverStreams
+    polls: Polls
     users: Users
     findings: Findings
     behaviors: Behaviors

@@ -122,16 +122,6 @@ class Lanes(Protocol):
         """
 
 
-class Polls(Protocol):
-    """Reading and settling the lanes of streams that are polled: without a lease, in one transaction each."""
-
-    def take(self, key: LaneKey) -> LaneLease:
-        """Own the lane until the transaction ends, whoever else works on it: their writes touch nothing."""
-
-    def look(self, key: LaneKey, limit: int, retention: timedelta) -> LaneWork:
-        """As `Lanes.read`, without owning the lane."""
-
-
 class Installation(Protocol):
     """One transaction over the whole installation: only for what belongs to no account, and for delivery."""
 
@@ -140,7 +130,6 @@ class Installation(Protocol):
     keys: Keys
     receivers: Receivers
     lanes: Lanes
-    polls: Polls
 
     def audit_of(self, owner: AccountId | None) -> Audit:
         """The audit log of one account, or with None the installation's own."""

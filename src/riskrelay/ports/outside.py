@@ -1,6 +1,7 @@
 """The world outside: clock, randomness, database, signer, push client, metrics; and all of it in one piece."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
@@ -112,11 +113,24 @@ class Vault(Protocol):
         """
 
 
+class Listening(Protocol):
+    """Somebody who waits for a stream to get events.
+
+    Attributes:
+        is_open: whether waiting makes sense: no when too many wait already, or when the process ends.
+    """
+
+    is_open: bool
+
+    async def wait(self, at_most: timedelta) -> None:
+        """Return when the stream has got something since the last call, or when the time is over."""
+
+
 class Bell(Protocol):
     """Wakes those of this process who wait for a stream to get events."""
 
-    async def wait(self, stream_id: StreamId, at_most: timedelta) -> None:
-        """Return when the stream may have got something, or when the time is over."""
+    def listen(self, stream_id: StreamId) -> AbstractContextManager[Listening]:
+        """Hear of everything that the stream gets from now on."""
 
 
 class RateLimits(Protocol):

@@ -20,7 +20,12 @@ def transmitter_metadata(integration: Integration) -> dict[str, Any]:
         "spec_version": SPEC_VERSION,
         "issuer": integration.issuer,
         "jwks_uri": f"{integration.public_origin}/jwks.json",
-        "delivery_methods_supported": [DELIVERY_PUSH],
+        "delivery_methods_supported": [DELIVERY_PUSH, DELIVERY_POLL],
+        "configuration_endpoint": f"{integration.transmitter_url}/streams",
+        "status_endpoint": f"{integration.transmitter_url}/status",
+        "add_subject_endpoint": f"{integration.transmitter_url}/subjects:add",
+        "remove_subject_endpoint": f"{integration.transmitter_url}/subjects:remove",
+        "verification_endpoint": f"{integration.transmitter_url}/verify",
         "authorization_schemes": [{"spec_urn": OAUTH}],
         "default_subjects": "ALL",
     }

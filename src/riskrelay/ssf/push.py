@@ -48,9 +48,7 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now: dateti
         error = _read_error(body)
         if error is None:
             return Outcome(OutcomeKind.TRANSIENT, "bad_request_without_err", status=status, detail=detail)
-        reason = error.err if error.err in REGISTERED_ERRORS else "unregistered_err"
-        text = _printable(f"{error.err}: {error.description}".encode())
-        return Outcome(OutcomeKind.REJECTED, reason, status=status, detail=text)
+        return rejection(error.err, error.description, status)
     if status in (401, 403):
         return Outcome(OutcomeKind.AUTH, f"http_{status}", status=status, detail=detail)
     if status == 410:
@@ -60,6 +58,16 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now: dateti
         if wait is not None or status == 429:
             return Outcome(OutcomeKind.THROTTLED, f"http_{status}", status=status, retry_after=wait, detail=detail)
     return Outcome(OutcomeKind.TRANSIENT, f"http_{status}", status=status, detail=detail)
+
+
+def rejection(err: str, description: str, status: int | None = None) -> Outcome:
+    """A receiver's refusal of one SET, by push or by poll.
+
+    Rule: RFC 8935 §2.3, §2.4; RFC 8936 §2.4.4 (the same codes).
+    """
+    reason = err if err in REGISTERED_ERRORS else "unregistered_err"
+    text = _printable(f"{err}: {description}".encode(errors="replace"))
+    return Outcome(OutcomeKind.REJECTED, reason, status=status, detail=text)
 
 
 def retry_after(value: str | None, now: datetime) -> timedelta | None:

@@ -23,6 +23,7 @@ STREAM_DISABLED = "stream_disabled"
 STREAM_DELETED = "stream_deleted"
 INTEGRATION_DELETED = "integration_deleted"
 INACTIVITY = "inactivity_timeout"
+INTEGRATION_INACTIVE = "integration_inactive"
 
 # Documented: Okta API "Publish a Security Event Token".
 OKTA_EVENTS_PATH = "/security/api/v1/security-events"
@@ -149,6 +150,13 @@ class Stream:
     def lane_of(self, subject_key: str) -> int:
         """The lane that carries *subject_key*: always the same, so that order per subject holds."""
         return crc32(subject_key.encode()) % self.lanes
+
+    @property
+    def effective_status(self) -> tuple[StreamStatus, str | None]:
+        """Its status as its receiver sees it, and why: an inactive integration pauses every stream it has."""
+        if self.status is StreamStatus.ENABLED and not self.integration.active:
+            return StreamStatus.PAUSED, INTEGRATION_INACTIVE
+        return self.status, self.status_reason
 
     @property
     def all_lanes(self) -> tuple[int, ...]:

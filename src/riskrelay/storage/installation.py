@@ -16,7 +16,7 @@ from sqlalchemy import (
 from riskrelay.delivery.attempts import DeliveryState, Ledger
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.keys import Algorithm, SealedKey
-from riskrelay.ports import Accounts, Audit, Keys, Lanes, Polls, Receivers, Tokens
+from riskrelay.ports import Accounts, Audit, Keys, Lanes, Receivers, Tokens
 from riskrelay.ssf.streams import Stream
 from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.credentials import AccountRows, TokenRows
@@ -63,9 +63,7 @@ class InstallationTransaction:
         self.tokens: Tokens = TokenRows(connection)
         self.keys: Keys = KeyRows(connection)
         self.receivers: Receivers = ReceiverRows(connection)
-        lane_rows = LaneRows(connection)
-        self.lanes: Lanes = lane_rows
-        self.polls: Polls = lane_rows
+        self.lanes: Lanes = LaneRows(connection)
 
     def audit_of(self, owner: AccountId | None) -> Audit:
         return AuditRows(self._connection, owner)

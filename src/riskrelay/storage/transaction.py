@@ -12,6 +12,7 @@ from riskrelay.ports import (
     Events,
     Findings,
     Integrations,
+    Polls,
     ReceiverCredentials,
     ReceiverStreams,
     Streams,
@@ -22,6 +23,7 @@ from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.event_requests import EventRequestRows
 from riskrelay.storage.events import EventRows
 from riskrelay.storage.integrations import IntegrationRows
+from riskrelay.storage.lanes import LaneRows
 from riskrelay.storage.receiver_streams import ReceiverStreamRows
 from riskrelay.storage.receivers import ReceiverCredentialRows
 from riskrelay.storage.risk import BehaviorRows, FindingRows, UserRows
@@ -39,6 +41,7 @@ class AccountTransaction:
         self.integrations: Integrations = IntegrationRows(connection, account_id, locking=locking)
         self.streams: Streams = StreamRows(connection, account_id)
         self.receiver_credentials: ReceiverCredentials = ReceiverCredentialRows(connection, account_id, locking=locking)
+        self.polls: Polls = LaneRows(connection)
         self.receiver_streams: ReceiverStreams = ReceiverStreamRows(connection, account_id, locking=locking)
         self.users: Users = UserRows(connection, account_id)
         self.findings: Findings = FindingRows(connection, account_id)

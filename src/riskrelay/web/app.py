@@ -29,6 +29,8 @@ from riskrelay.web.paths import EncodedPaths, Handler, by_path
 from riskrelay.web.rate_limit_headers import RateLimitHeaders, rate_limit_headers
 from riskrelay.web.transmitter import refusals
 from riskrelay.web.transmitter.metadata import TransmitterRoutes
+from riskrelay.web.transmitter.stream_events import StreamEventRoutes
+from riskrelay.web.transmitter.streams import StreamRoutes, Transmitting
 from riskrelay.web.transmitter.tokens import TokenRoutes
 
 _log = structlog.get_logger()
@@ -41,7 +43,7 @@ BASE_PATHS = ("", "/client/v4")
 ACCOUNT = "/accounts/{account_id}/zt_risk_scoring"
 
 
-def create_app(outside: Outside, public_origin: str, lifespan: Lifespan) -> Starlette:
+def create_app(outside: Outside, transmitting: Transmitting, public_origin: str, lifespan: Lifespan) -> Starlette:
     """The ASGI application.
 
     Args:
@@ -58,7 +60,7 @@ def create_app(outside: Outside, public_origin: str, lifespan: Lifespan) -> Star
             ]
         )
     ]
-    routes += by_path(_receiver_routes(outside))
+    routes += by_path(_receiver_routes(outside, transmitting))
     routes += by_path([("GET", path, handler) for path, handler in _open_routes(outside)])
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -142,10 +144,25 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
     ]
 
 
-def _receiver_routes(outside: Outside) -> list[tuple[str, str, Handler]]:
+def _receiver_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:
     """What receivers call with credentials of their own; errors have the specifications' forms."""
     tokens = TokenRoutes(outside)
-    return [("POST", "/ssf/{integration_id}/token", tokens.token)]
+    streams = StreamRoutes(outside, transmitting)
+    carried = StreamEventRoutes(outside, transmitting)
+    return [
+        ("POST", "/ssf/{integration_id}/token", tokens.token),
+        ("POST", "/ssf/{integration_id}/streams", streams.create),
+        ("GET", "/ssf/{integration_id}/streams", streams.read),
+        ("PATCH", "/ssf/{integration_id}/streams", streams.update),
+        ("PUT", "/ssf/{integration_id}/streams", streams.replace),
+        ("DELETE", "/ssf/{integration_id}/streams", streams.delete),
+        ("GET", "/ssf/{integration_id}/status", streams.read_status),
+        ("POST", "/ssf/{integration_id}/status", streams.update_status),
+        ("POST", "/ssf/{integration_id}/subjects:add", carried.add_subject),
+        ("POST", "/ssf/{integration_id}/subjects:remove", carried.remove_subject),
+        ("POST", "/ssf/{integration_id}/verify", carried.verify),
+        ("POST", "/ssf/{integration_id}/poll/{stream_id}", carried.poll),
+    ]
 
 
 def _open_routes(outside: Outside) -> list[tuple[str, Handler]]:

@@ -18,11 +18,13 @@ from riskrelay.audit import Kind, Verb
 from riskrelay.credentials import Scope
 from riskrelay.ports import Store
 from riskrelay.risk.behaviors import BEHAVIORS
+from riskrelay.ssf.access import ReceiverScope
 from riskrelay.web.account_api import problem_table
 from riskrelay.web.app import BASE_PATHS, create_app
 from support.contract import DOCUMENT, examples, operations, resolved
 from support.outside import outside_of
 from support.service import Service
+from support.transmitting import transmitting_of
 
 REGISTRY: Registry[Any] = Registry().with_resource(
     "urn:contract", Resource.from_contents(DOCUMENT, default_specification=DRAFT202012)
@@ -47,7 +49,7 @@ def media() -> Iterator[tuple[str, dict[str, Any]]]:
         if "requestBody" in operation:
             places["request"] = resolved(operation["requestBody"])
         for place, body in places.items():
-            for kind, content in body["content"].items():
+            for kind, content in body.get("content", {}).items():
                 yield f"{method} {path} {place} {kind}", content
 
 
@@ -130,24 +132,29 @@ def test_the_words_shown_are_those_of_the_code(name: str, words: type[StrEnum]) 
 
 
 def test_operations_are_named_once_and_say_how_they_fail() -> None:
-    """Each has an id, words, a 4XX and a 5XX; below /accounts a scope, elsewhere no credentials and no prefix."""
+    """Each has an id, words, a 4XX and a 5XX; below /accounts a scope, elsewhere no prefix; a receiver's endpoints have
+    scopes of their own, and nothing else asks for credentials."""
     ids = [operation["operationId"] for _, _, operation in operations()]
     assert len(ids) == len(set(ids))
     for path, _, operation in operations():
         assert operation["summary"]
         assert operation["description"]
-        assert {"200", "4XX", "5XX"} == set(operation["responses"])
+        made, *failed = operation["responses"]
+        assert made == "200" or (path.startswith("/ssf/") and made in ("201", "204"))  # SSF 1.0 §8.1 says which
+        assert failed == ["4XX", "5XX"]
         if path.startswith(("/accounts/", "/installation/", "/user/")):
             assert operation["x-required-scope"] in {*Scope, "any"}
             assert "security" not in operation
-        else:
-            assert operation["security"] == []
-            assert DOCUMENT["paths"][path]["servers"] == [{"url": "/"}]
+            continue
+        assert DOCUMENT["paths"][path]["servers"] == [{"url": "/"}]
+        if operation["security"]:
+            assert path.startswith("/ssf/")
+            assert ReceiverScope(operation["x-receiver-scope"])
 
 
 async def test_the_contract_and_the_routes_are_the_same(sqlite_store: Store) -> None:
     """No route without a contract, no contract without a route, and both prefixes serve the same."""
-    app = create_app(outside_of(sqlite_store), "https://risk.example.com", lambda _app: None)  # type: ignore[arg-type, return-value]
+    app = create_app(outside_of(sqlite_store), transmitting_of(), "https://risk.example.com", lambda _app: None)  # type: ignore[arg-type, return-value]
     routed = set()
     for route in app.routes:
         path = route.path.replace(":path}", "}").replace(":int}", "}")  # type: ignore[attr-defined]

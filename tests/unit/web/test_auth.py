@@ -20,6 +20,7 @@ from riskrelay.rate_limits import RateLimit
 from riskrelay.web.app import create_app
 from riskrelay.web.auth import presented_token
 from support.outside import HandClock, outside_of
+from support.transmitting import transmitting_of
 from support.world import ACCOUNT
 
 tokens = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=512)
@@ -61,7 +62,7 @@ class Caller:
 
     def __init__(self, store: Store, limits: MemoryRateLimits, uses: PendingTokenUses) -> None:
         outside = replace(outside_of(store), rate_limits=limits, token_uses=uses)
-        self._app = create_app(outside, "https://risk.example.com", lambda _app: nullcontext())
+        self._app = create_app(outside, transmitting_of(), "https://risk.example.com", lambda _app: nullcontext())
 
     async def status(self, token: str) -> int:
         sent: list[Message] = []

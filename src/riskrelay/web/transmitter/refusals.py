@@ -11,8 +11,10 @@ from starlette.responses import Response
 
 from riskrelay.errors import (
     BodyTooLarge,
+    Forbidden,
     Invalid,
     NotFound,
+    RateLimited,
     RiskrelayError,
     Unavailable,
     UnsupportedMediaType,
@@ -54,6 +56,10 @@ def answer(error: Exception) -> Response:
         return _challenge(error)
     if isinstance(error, Invalid):
         return refusal(400, "invalid_request", "; ".join(f"{f.pointer}: {f.message}" for f in error.faults))
+    if isinstance(error, Forbidden):
+        return refusal(403, "access_denied", str(error) or "this receiver may not do this; ask the operator")
+    if isinstance(error, RateLimited):
+        return refusal(429, "too_many_requests", str(error), {"Retry-After": str(error.wait_seconds)})
     if isinstance(error, HTTPException) and error.status_code in _BY_STATUS:
         return refusal(error.status_code, *_BY_STATUS[error.status_code], error.headers)
     found = next((_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR), None)

@@ -16,6 +16,7 @@ from riskrelay.ssf.access import ALL_RECEIVER_SCOPES, CredentialKind, ReceiverSc
 from riskrelay.web.app import create_app
 from riskrelay.web.transmitter.auth import receiver_of
 from support.outside import outside_of
+from support.transmitting import transmitting_of
 from support.world import ORIGIN, account_with_integration
 
 
@@ -34,7 +35,7 @@ async def integration(outside: Outside) -> Integration:
 @pytest.fixture
 async def client(outside: Outside) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, which has one more route that asks for ssf.manage."""
-    app = create_app(outside, ORIGIN, lambda _app: None)  # type: ignore[arg-type, return-value]
+    app = create_app(outside, transmitting_of(), ORIGIN, lambda _app: None)  # type: ignore[arg-type, return-value]
 
     async def guarded(request: Request) -> Response:
         receiver = await receiver_of(request, outside, ReceiverScope.MANAGE)

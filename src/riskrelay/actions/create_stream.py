@@ -1,0 +1,50 @@
+"""Create a receiver's stream."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.errors import Forbidden, NotFound
+from riskrelay.ports import Outside, Transaction
+from riskrelay.signals import verification
+from riskrelay.ssf.access import Receiver
+from riskrelay.ssf.stream_documents import PushRules, created
+from riskrelay.ssf.streams import Party, Stream, StreamId, StreamStatus
+
+MAX_STREAMS = 100  # guessed: one per product and environment of a receiver, with room
+LANES = 1  # as create_integration
+
+
+async def create_stream(outside: Outside, receiver: Receiver, body: Mapping[str, Any], rules: PushRules) -> Stream:
+    """Store a new stream as the receiver asks for it, and queue a verification event on it.
+
+    Args:
+        body: the request's JSON object.
+
+    Returns: the stream; it is enabled.
+    Raises:
+        Invalid: the body is wrong; one fault per mistake.
+        Forbidden: the receiver has as many streams as it may have.
+        NotFound: the integration is gone.
+    Rule: SSF 1.0 §8.1.1.1, §8.1.4 (a verification event may come unasked).
+    """
+    stream_id = StreamId(outside.ids.uuid())
+
+    def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
+        integration = tx.integrations.get(receiver.integration_id)
+        if integration is None:
+            raise NotFound
+        if len(tx.streams.of_integration(integration.integration_id)) >= MAX_STREAMS:
+            raise Forbidden(f"a receiver may have {MAX_STREAMS} streams; delete one that you no longer use")
+        configuration = created(body, integration, rules)
+        stream = Stream(
+            stream_id, integration, StreamStatus.ENABLED, LANES, configuration, status_set_by=Party.RECEIVER
+        )
+        tx.streams.add(stream)
+        tx.streams.refresh_lanes(stream)
+        hello = verification(stream, None, outside.clock.now(), outside.ids.uuid)
+        return stream, tx.events.queue([hello])
+
+    stream, ready = await outside.store.write(receiver.account_id, store)
+    outside.wake(ready)
+    return stream

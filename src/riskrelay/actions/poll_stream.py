@@ -1,0 +1,148 @@
+"""Answer a receiver's poll: settle what it acknowledges, then hand out what waits."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from riskrelay.delivery.attempts import Attempt
+from riskrelay.delivery.lanes import BATCH_EVENTS, LaneKey, LaneWork, QueuedEvent, settle
+from riskrelay.errors import NotFound
+from riskrelay.ports import Bell, Outside, Signer, Transaction
+from riskrelay.ssf.access import Receiver
+from riskrelay.ssf.polling import PollAnswer, PollRequest, outcomes
+from riskrelay.ssf.sets import complete_claims
+from riskrelay.ssf.streams import Stream, StreamId
+
+LONGEST_WAIT = timedelta(seconds=25)  # guessed: below the 30 s after which impatient proxies and clients hang up
+SWEEP = timedelta(seconds=1)  # as the worker's: what another process queues is seen within this
+
+
+@dataclass(frozen=True, slots=True)
+class Polling:
+    """What polling needs besides `Outside`, and its limits.
+
+    Attributes:
+        retention: older events are not handed out any more.
+        longest_wait: how long a poll is held open when there is nothing to hand out.
+    """
+
+    signer: Signer
+    bell: Bell
+    retention: timedelta
+    longest_wait: timedelta = LONGEST_WAIT
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """What waits on a stream, in the order in which it is handed out, with the stream as it was at that moment."""
+
+    stream: Stream
+    events: Sequence[QueuedEvent]
+    more: bool
+    attempts: Sequence[Attempt] = ()
+
+
+async def poll_stream(
+    outside: Outside, polling: Polling, receiver: Receiver, stream_id: StreamId, request: PollRequest
+) -> PollAnswer:
+    """Settle what the receiver says of earlier SETs, durably; then hand out the oldest that wait, in order per
+    subject. With nothing to hand out, wait for something, unless the receiver wants no wait.
+
+    Returns: the same SETs again and again until the receiver acknowledges or refuses them, or they expire. Two
+        receivers that poll at once may get the same.
+    Raises:
+        NotFound: the receiver has no such stream, or it is pushed.
+        Unavailable: no key can be read; what was acknowledged stays so.
+    Rule: RFC 8936 §2; design 3, 4. A SET counts as delivered when it is acknowledged, never before.
+    """
+    with polling.bell.listen(stream_id) as listening:
+        settling = partial(_settle, outside=outside, polling=polling, receiver=receiver, stream_id=stream_id)
+        waiting = await outside.store.write(receiver.account_id, partial(settling, request=request))
+        outside.metrics.count_attempts(waiting.attempts)
+        until = outside.clock.monotonic() + polling.longest_wait.total_seconds()
+        looking = partial(_look_again, polling=polling, receiver=receiver, stream_id=stream_id)
+        while listening.is_open and request.waits and not waiting.events:
+            left = timedelta(seconds=until - outside.clock.monotonic())
+            if left <= timedelta(0):
+                break
+            await listening.wait(min(left, SWEEP))
+            waiting = await outside.store.read(receiver.account_id, partial(looking, limit=request.max_events))
+    return await _signed(polling.signer, waiting)
+
+
+def _settle(
+    tx: Transaction,
+    outside: Outside,
+    polling: Polling,
+    receiver: Receiver,
+    stream_id: StreamId,
+    request: PollRequest,
+) -> _Waiting:
+    """One transaction: what is acknowledged is settled before anything else is handed out."""
+    stream = _polled(tx, receiver, stream_id)
+    tx.receiver_streams.note_activity(stream_id)
+    attempts: list[Attempt] = []
+    for key in _keys(stream):
+        work = tx.polls.look(key, BATCH_EVENTS, polling.retention)
+        if request.settles or any(event.expired for event in [*work.held, *work.fresh]):
+            attempts += _settle_lane(tx, key, outside, polling, request)
+    return _waiting(tx, stream, polling, request.max_events, attempts)
+
+
+def _settle_lane(
+    tx: Transaction, key: LaneKey, outside: Outside, polling: Polling, request: PollRequest
+) -> list[Attempt]:
+    lease = tx.polls.take(key)
+    work = tx.polls.look(key, BATCH_EVENTS, polling.retention)
+    events = {event.seq: event for event in [*work.held, *work.fresh] if not event.expired}
+    said = outcomes(request, ((event.seq, event.jti) for event in events.values()))
+    now = outside.clock.now()
+    tried = [
+        Attempt(seq, events[seq].jti, events[seq].attempts + 1, events[seq].queued_at, now, timedelta(0), outcome)
+        for seq, outcome in said.items()
+    ]
+    tx.polls.settle(lease, work, settle(work, said, outside.ids.jitter), tried, timedelta(0))
+    return tried
+
+
+def _look_again(tx: Transaction, polling: Polling, receiver: Receiver, stream_id: StreamId, limit: int) -> _Waiting:
+    return _waiting(tx, _polled(tx, receiver, stream_id), polling, limit)
+
+
+def _polled(tx: Transaction, receiver: Receiver, stream_id: StreamId) -> Stream:
+    stream = tx.receiver_streams.get(receiver.integration_id, stream_id)
+    if stream is None or not stream.is_polled:
+        raise NotFound
+    return stream
+
+
+def _waiting(
+    tx: Transaction, stream: Stream, polling: Polling, limit: int, attempts: Sequence[Attempt] = ()
+) -> _Waiting:
+    """The oldest events that may be sent now; what the stream says about itself first."""
+    events: list[QueuedEvent] = []
+    more = False
+    for key in _keys(stream):
+        work = tx.polls.look(key, min(limit, BATCH_EVENTS) + 1, polling.retention)
+        if work.stream is not None:
+            events += [event for event in [*work.held, *work.fresh] if not event.expired]
+            more = more or _reaches_beyond(work)
+    return _Waiting(stream, events[:limit], more or len(events) > limit, attempts)
+
+
+def _reaches_beyond(work: LaneWork) -> bool:
+    """Whether a lane has events beyond those that were read."""
+    return work.last_seq > (work.fresh[-1].seq if work.fresh else work.cursor)
+
+
+def _keys(stream: Stream) -> list[LaneKey]:
+    return [LaneKey(stream.integration.account_id, stream.stream_id, lane) for lane in stream.all_lanes]
+
+
+async def _signed(signer: Signer, waiting: _Waiting) -> PollAnswer:
+    stream = waiting.stream
+    payloads = [complete_claims(e.claims, stream.integration.issuer, stream.audience) for e in waiting.events]
+    tokens = await asyncio.gather(*(signer.sign(payload) for payload in payloads))
+    return PollAnswer(dict(zip((e.jti for e in waiting.events), tokens, strict=True)), waiting.more)

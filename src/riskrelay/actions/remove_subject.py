@@ -1,0 +1,36 @@
+"""Let a stream carry no events about a subject."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from riskrelay.errors import Forbidden, NotFound
+from riskrelay.ports import Outside, Transaction
+from riskrelay.ssf.access import Receiver
+from riskrelay.ssf.streams import StreamId
+from riskrelay.ssf.subject_filters import MAX_STATEMENTS
+from riskrelay.ssf.subjects import opaque_subject, subject_key
+
+
+async def remove_subject(outside: Outside, receiver: Receiver, stream_id: StreamId, subject: Mapping[str, Any]) -> None:
+    """Queue no events about *subject* on the stream from now on; what is queued already is still sent. What a stream
+    says about itself cannot be removed.
+
+    Raises:
+        NotFound: the receiver has no such stream.
+        Forbidden: the receiver has removed as many subjects as it may.
+    Rule: SSF 1.0 §8.1.3.3, §8.1.4.1 (the stream's own subject stays), §9.1, §9.3.
+    """
+
+    def store(tx: Transaction) -> None:
+        if tx.receiver_streams.get(receiver.integration_id, stream_id) is None:
+            raise NotFound
+        tx.receiver_streams.note_activity(stream_id)
+        if subject_key(subject) == subject_key(opaque_subject(stream_id)):
+            return
+        if len(tx.receiver_streams.statements(stream_id)) >= MAX_STATEMENTS:
+            raise Forbidden(
+                f"{MAX_STATEMENTS:,} subjects are removed from this stream; that is as many as there may be"
+            )
+        tx.receiver_streams.state(stream_id, subject, True)
+
+    await outside.store.write(receiver.account_id, store)

@@ -1,0 +1,73 @@
+"""Polling (RFC 8936): what a receiver asks and acknowledges, and what it gets."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from riskrelay.ssf.events import Jti
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.push import rejection
+
+MAX_EVENTS = 256  # chosen: as many as one push batch, about 256 KiB of SETs
+
+
+@dataclass(frozen=True, slots=True)
+class SetError:
+    """Why a receiver refuses a SET. Rule: RFC 8936 §2.4.4, the codes of RFC 8935 §2.4."""
+
+    err: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PollRequest:
+    """What a receiver asks.
+
+    Attributes:
+        max_events: at most so many SETs; 0: it only acknowledges.
+        return_immediately: False: wait a while when there is nothing.
+        acknowledged: SETs that it has taken.
+        refused: SETs that it will never take.
+    Rule: RFC 8936 §2.2.
+    """
+
+    max_events: int = MAX_EVENTS
+    return_immediately: bool = False
+    acknowledged: frozenset[Jti] = frozenset()
+    refused: Mapping[Jti, SetError] = field(default_factory=dict)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it wants to wait for something to get."""
+        return self.max_events > 0 and not self.return_immediately
+
+    @property
+    def settles(self) -> bool:
+        """Whether it says what became of earlier SETs."""
+        return bool(self.acknowledged or self.refused)
+
+
+@dataclass(frozen=True, slots=True)
+class PollAnswer:
+    """What a receiver gets: signed SETs by jti, and whether there are more. Rule: RFC 8936 §2.3."""
+
+    sets: Mapping[Jti, bytes]
+    more_available: bool
+
+
+def outcomes(request: PollRequest, waiting: Iterable[tuple[int, Jti]]) -> dict[int, Outcome]:
+    """What a poll says about the events that wait.
+
+    Args:
+        waiting: number and jti of each undelivered event of a lane.
+
+    Returns: by number; a jti of no waiting event is passed over: it is unknown, another stream's, or settled already.
+    Rule: RFC 8936 §2.4 (acknowledging what is not outstanding is no error).
+    """
+    found: dict[int, Outcome] = {}
+    for seq, jti in waiting:
+        if jti in request.refused:
+            refusal = request.refused[jti]
+            found[seq] = rejection(refusal.err, refusal.description)
+        elif jti in request.acknowledged:
+            found[seq] = Outcome(OutcomeKind.ACCEPTED, "acknowledged")
+    return found

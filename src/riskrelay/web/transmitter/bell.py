@@ -1,0 +1,68 @@
+"""Waking those of this process who wait for a stream to get events."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.ssf.streams import StreamId
+
+MAX_LISTENERS = 256  # chosen: half of the requests that the server works on at once; the others must get through
+
+
+class Listener:
+    """Implements ports.Listening."""
+
+    def __init__(self, *, is_open: bool) -> None:
+        self.is_open = is_open
+        self._rung = asyncio.Event()
+
+    async def wait(self, at_most: timedelta) -> None:
+        try:
+            async with asyncio.timeout(at_most.total_seconds()):
+                await self._rung.wait()
+        except TimeoutError:
+            return
+        self._rung.clear()
+
+    def ring(self) -> None:
+        """End the wait, now or the next one."""
+        self._rung.set()
+
+
+class StreamBell:
+    """Implements ports.Bell."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[StreamId, set[Listener]] = defaultdict(set)
+        self._count = 0
+        self._is_open = True
+
+    @contextmanager
+    def listen(self, stream_id: StreamId) -> Iterator[Listener]:
+        listener = Listener(is_open=self._is_open and self._count < MAX_LISTENERS)
+        self._listeners[stream_id].add(listener)
+        self._count += 1
+        try:
+            yield listener
+        finally:
+            self._count -= 1
+            self._listeners[stream_id].discard(listener)
+            if not self._listeners[stream_id]:
+                del self._listeners[stream_id]
+
+    def ring(self, lanes: Sequence[LaneKey]) -> None:
+        """Say that *lanes* have got something. Call it on the listeners' own event loop, after the commit."""
+        for lane in lanes:
+            for listener in self._listeners.get(lane.stream_id, ()):
+                listener.ring()
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        self._is_open = False
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.is_open = False
+                listener.ring()

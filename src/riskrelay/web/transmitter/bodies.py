@@ -1,0 +1,158 @@
+"""Reading what receivers send: one JSON object, bounded, each mistake by name."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+from starlette.requests import Request
+
+from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.ssf.events import Jti
+from riskrelay.ssf.polling import MAX_EVENTS, PollRequest, SetError
+from riskrelay.ssf.stream_documents import MAX_DESCRIPTION_CHARACTERS
+from riskrelay.ssf.streams import StreamId, StreamStatus
+from riskrelay.ssf.subjects import subject_faults
+from riskrelay.web.account_api.bodies import MAX_OBJECT_BYTES, parse, read_body
+
+_OBJECT = TypeAdapter(dict[str, Any])
+MAX_STATE_CHARACTERS = 4_096  # guessed: an opaque value, of which a SET must carry the whole
+
+Body = Mapping[str, Any]
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """The body as a JSON object, whatever its Content-Type says: the specifications' examples have none.
+
+    Raises: Invalid: it is no JSON object; BodyTooLarge.
+    """
+    return parse(_OBJECT, await read_body(request, MAX_OBJECT_BYTES))
+
+
+def stream_id_of(body: Body) -> StreamId:
+    """The stream that a body names.
+
+    Raises: Invalid: it names none; NotFound: by an id that nothing can have.
+    """
+    value = body.get("stream_id")
+    if not isinstance(value, str):
+        kind = FaultKind.REQUIRED if value is None else FaultKind.WRONG_TYPE
+        raise Invalid([Fault(kind, "/stream_id", "name the stream: send the stream_id that its creation answered")])
+    return _possible(value)
+
+
+def stream_id_of_query(request: Request) -> StreamId:
+    """The stream that the query names.
+
+    Raises: Invalid: it names none; NotFound: by an id that nothing can have.
+    """
+    value = request.query_params.get("stream_id")
+    if value is None:
+        message = "name the stream in the query: ?stream_id=…"
+        raise Invalid([Fault(FaultKind.REQUIRED, "", message)])
+    return _possible(value)
+
+
+def _possible(stream_id: str) -> StreamId:
+    if "\0" in stream_id:  # PostgreSQL takes none, so nothing has such an id
+        raise NotFound
+    return StreamId(stream_id)
+
+
+def status_of(body: Body) -> tuple[StreamStatus, str | None]:
+    """The status that a body asks for, and why.
+
+    Raises: Invalid. Rule: SSF 1.0 §8.1.2.2.
+    """
+    faults: list[Fault] = []
+    reason = _text(body, "reason", faults, MAX_DESCRIPTION_CHARACTERS)
+    value = body.get("status")
+    if not isinstance(value, str) or value not in list(StreamStatus):
+        kind = FaultKind.REQUIRED if value is None else FaultKind.WRONG_VALUE
+        faults.insert(0, Fault(kind, "/status", f"must be one of {', '.join(StreamStatus)}"))
+    if faults:
+        raise Invalid(faults)
+    return StreamStatus(str(value)), reason
+
+
+def subject_of(body: Body) -> dict[str, Any]:
+    """The subject that a body names.
+
+    Raises: Invalid. Rule: SSF 1.0 §8.1.3.2, §8.1.3.3; RFC 9493.
+    """
+    if "subject" not in body:
+        message = 'name the subject, such as {"format": "email", "email": "kai@example.com"}'
+        raise Invalid([Fault(FaultKind.REQUIRED, "/subject", message)])
+    faults = subject_faults(body["subject"], ("subject",))
+    if not isinstance(body.get("verified", True), bool):
+        faults.append(Fault(FaultKind.WRONG_TYPE, "/verified", "must be true or false"))
+    if faults:
+        raise Invalid(faults)
+    subject: dict[str, Any] = body["subject"]
+    return subject
+
+
+def state_of(body: Body) -> str | None:
+    """What the verification event echoes.
+
+    Raises: Invalid. Rule: SSF 1.0 §8.1.4.2.
+    """
+    value = body.get("state")
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Invalid([Fault(FaultKind.WRONG_TYPE, "/state", "must be a string")])
+    if len(value) > MAX_STATE_CHARACTERS:
+        raise Invalid([Fault(FaultKind.TOO_LONG, "/state", f"must not be longer than {MAX_STATE_CHARACTERS:,}")])
+    return value
+
+
+def poll_of(body: Body) -> PollRequest:
+    """What a poll asks.
+
+    Raises: Invalid. Rule: RFC 8936 §2.2; members that we do not know are ignored.
+    """
+    faults: list[Fault] = []
+    wanted = body.get("maxEvents")
+    if wanted is not None and (isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 0):
+        faults.append(Fault(FaultKind.WRONG_VALUE, "/maxEvents", "must be a whole number, 0 or more"))
+    immediately = body.get("returnImmediately")
+    if immediately is not None and not isinstance(immediately, bool):
+        faults.append(Fault(FaultKind.WRONG_TYPE, "/returnImmediately", "must be true or false"))
+    taken = body.get("ack") or []
+    if not isinstance(taken, list) or not all(isinstance(jti, str) for jti in taken):
+        faults.append(Fault(FaultKind.WRONG_TYPE, "/ack", "must be an array of jti values"))
+    refused = _set_errors(body.get("setErrs") or {}, faults)
+    if faults:
+        raise Invalid(faults)
+    most = MAX_EVENTS if wanted is None else min(wanted, MAX_EVENTS)
+    return PollRequest(most, immediately is True, frozenset(Jti(jti) for jti in taken), refused)
+
+
+def _set_errors(value: Any, faults: list[Fault]) -> dict[Jti, SetError]:
+    """Rule: RFC 8936 §2.4.4: an object by jti, each with err and description."""
+    if not isinstance(value, dict):
+        faults.append(Fault(FaultKind.WRONG_TYPE, "/setErrs", "must be an object by jti"))
+        return {}
+    found: dict[Jti, SetError] = {}
+    for jti, error in value.items():
+        err = error.get("err") if isinstance(error, dict) else None
+        description = error.get("description", "") if isinstance(error, dict) else ""
+        if isinstance(err, str) and isinstance(description, str):
+            found[Jti(jti)] = SetError(err, description)
+        else:
+            message = 'each member must be an object such as {"err": "invalid_key", "description": "…"}'
+            faults.append(Fault(FaultKind.WRONG_VALUE, "/setErrs", message))
+    return found
+
+
+def _text(body: Body, name: str, faults: list[Fault], most: int) -> str | None:
+    """A text of people, cut to *most* characters."""
+    value = body.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        faults.append(Fault(FaultKind.WRONG_TYPE, f"/{name}", "must be a string"))
+        return None
+    if not all(c.isprintable() or c in "\n\r\t" for c in value):
+        faults.append(Fault(FaultKind.WRONG_VALUE, f"/{name}", "must not contain control characters"))
+    return value[:most]

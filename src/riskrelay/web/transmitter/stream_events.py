@@ -1,0 +1,54 @@
+"""What a stream carries, as receivers steer and fetch it. Rule: SSF 1.0 §8.1.3, §8.1.4; RFC 8936."""
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.add_subject import add_subject
+from riskrelay.actions.poll_stream import poll_stream
+from riskrelay.actions.remove_subject import remove_subject
+from riskrelay.actions.verify_stream import verify_stream
+from riskrelay.ports import Outside
+from riskrelay.ssf.access import ReceiverScope
+from riskrelay.web.transmitter.auth import receiver_of
+from riskrelay.web.transmitter.bodies import poll_of, read_object, state_of, stream_id_of, subject_of
+from riskrelay.web.transmitter.streams import NO_STORE, Transmitting
+
+
+class StreamEventRoutes:
+    """The handlers of the subject endpoints, the verification endpoint, and the endpoints that are polled."""
+
+    def __init__(self, outside: Outside, transmitting: Transmitting) -> None:
+        self._outside = outside
+        self._polling = transmitting.polling
+
+    async def add_subject(self, request: Request) -> Response:
+        """200 without a body, known subject or not. Rule: SSF 1.0 §8.1.3.2, §9.1."""
+        receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
+        body = await read_object(request)
+        await add_subject(self._outside, receiver, stream_id_of(body), subject_of(body))
+        return Response(status_code=200, headers=NO_STORE)
+
+    async def remove_subject(self, request: Request) -> Response:
+        """204, known subject or not. Rule: SSF 1.0 §8.1.3.3, §9.1."""
+        receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
+        body = await read_object(request)
+        await remove_subject(self._outside, receiver, stream_id_of(body), subject_of(body))
+        return Response(status_code=204, headers=NO_STORE)
+
+    async def verify(self, request: Request) -> Response:
+        """204; the event follows. Rule: SSF 1.0 §8.1.4.2."""
+        receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
+        body = await read_object(request)
+        await verify_stream(self._outside, receiver, stream_id_of(body), state_of(body))
+        return Response(status_code=204, headers=NO_STORE)
+
+    async def poll(self, request: Request) -> Response:
+        """Rule: RFC 8936 §2.2 to §2.4."""
+        receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
+        asked = poll_of(await read_object(request))
+        stream_id = stream_id_of(request.path_params)
+        answer = await poll_stream(self._outside, self._polling, receiver, stream_id, asked)
+        sets = {jti: token.decode() for jti, token in answer.sets.items()}
+        body = msgspec.json.encode({"sets": sets, "moreAvailable": answer.more_available})
+        return Response(body, 200, NO_STORE, media_type="application/json")

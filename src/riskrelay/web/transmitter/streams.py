@@ -1,0 +1,104 @@
+"""Stream management: the endpoints that receivers call. Rule: SSF 1.0 §8.1; RFC 8936."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.configure_stream import Apply, configure_stream
+from riskrelay.actions.create_stream import create_stream
+from riskrelay.actions.delete_stream import delete_stream
+from riskrelay.actions.poll_stream import Polling
+from riskrelay.actions.set_stream_status import set_stream_status
+from riskrelay.actions.visit_stream import visit_stream
+from riskrelay.ports import Outside, Targets, Vault
+from riskrelay.ssf.access import ReceiverScope
+from riskrelay.ssf.stream_documents import PushRules, document, patched, replaced
+from riskrelay.ssf.streams import Stream
+from riskrelay.web.transmitter.auth import receiver_of
+from riskrelay.web.transmitter.bodies import read_object, status_of, stream_id_of, stream_id_of_query
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True)
+class Transmitting:
+    """What the receivers' endpoints need besides `Outside`."""
+
+    polling: Polling
+    vault: Vault
+    targets: Targets
+
+
+class StreamRoutes:
+    """The handlers of the configuration endpoint and the status endpoint."""
+
+    def __init__(self, outside: Outside, transmitting: Transmitting) -> None:
+        self._outside = outside
+        self._vault = transmitting.vault
+        self._rules = PushRules(transmitting.targets.problem, transmitting.vault.seal)
+
+    async def create(self, request: Request) -> Response:
+        """201 with the new stream. Rule: SSF 1.0 §8.1.1.1."""
+        receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
+        body = await read_object(request)
+        stream = await create_stream(self._outside, receiver, body, self._rules)
+        return _json(self._document(stream), 201)
+
+    async def read(self, request: Request) -> Response:
+        """The stream that the query names, or all of the receiver's. Rule: SSF 1.0 §8.1.1.2."""
+        receiver = await receiver_of(request, self._outside, ReceiverScope.READ)
+        if "stream_id" in request.query_params:
+            stream = await visit_stream(self._outside, receiver, stream_id_of_query(request))
+            return _json(self._document(stream))
+        found = await self._outside.store.read(
+            receiver.account_id, lambda tx: tx.streams.of_integration(receiver.integration_id)
+        )
+        return _json([self._document(stream) for stream in found if not stream.is_implicit])
+
+    async def update(self, request: Request) -> Response:
+        """Rule: SSF 1.0 §8.1.1.3."""
+        return await self._change(request, patched)
+
+    async def replace(self, request: Request) -> Response:
+        """Rule: SSF 1.0 §8.1.1.4."""
+        return await self._change(request, replaced)
+
+    async def _change(self, request: Request, apply: Apply) -> Response:
+        receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
+        body = await read_object(request)
+        stream = await configure_stream(self._outside, receiver, stream_id_of(body), body, self._rules, apply)
+        return _json(self._document(stream))
+
+    async def delete(self, request: Request) -> Response:
+        """Rule: SSF 1.0 §8.1.1.5."""
+        receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
+        await delete_stream(self._outside, receiver, stream_id_of_query(request))
+        return Response(status_code=204, headers=NO_STORE)
+
+    async def read_status(self, request: Request) -> Response:
+        """Rule: SSF 1.0 §8.1.2.1."""
+        receiver = await receiver_of(request, self._outside, ReceiverScope.READ)
+        return _json(_status(await visit_stream(self._outside, receiver, stream_id_of_query(request))))
+
+    async def update_status(self, request: Request) -> Response:
+        """Rule: SSF 1.0 §8.1.2.2."""
+        receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
+        body = await read_object(request)
+        stream_id, (status, reason) = stream_id_of(body), status_of(body)
+        return _json(_status(await set_stream_status(self._outside, receiver, stream_id, status, reason)))
+
+    def _document(self, stream: Stream) -> dict[str, Any]:
+        return document(stream, self._vault.open)
+
+
+def _status(stream: Stream) -> dict[str, Any]:
+    status, reason = stream.effective_status
+    shown = {"stream_id": stream.stream_id, "status": status.value}
+    return shown if reason is None else {**shown, "reason": reason}
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, NO_STORE, media_type="application/json")

@@ -1,0 +1,30 @@
+"""What the receivers' endpoints need, over real sealing and real address rules."""
+
+from datetime import timedelta
+
+from riskrelay.actions.poll_stream import Polling
+from riskrelay.outbound.addresses import TargetRules
+from riskrelay.outbound.sealing import MasterKey, new_master_key
+from riskrelay.outbound.targets import PushTargets
+from riskrelay.web.transmitter.bell import StreamBell
+from riskrelay.web.transmitter.streams import Transmitting
+
+VAULT = MasterKey([new_master_key()])
+FOR_EVER = timedelta(days=36_500)  # events of tests bear the hand clock's date
+
+
+class PlainSigner:
+    """Implements ports.Signer: signs nothing, so that a test can read what is handed out."""
+
+    async def sign(self, payload: bytes) -> bytes:
+        return payload
+
+
+def polling_of(bell: StreamBell | None = None, longest_wait: timedelta = timedelta(0)) -> Polling:
+    """Polling that signs nothing and does not wait."""
+    return Polling(PlainSigner(), bell or StreamBell(), FOR_EVER, longest_wait)
+
+
+def transmitting_of(polling: Polling | None = None) -> Transmitting:
+    """Everything; only public addresses and https may be pushed to."""
+    return Transmitting(polling or polling_of(), VAULT, PushTargets(TargetRules([], allow_http=False)))
