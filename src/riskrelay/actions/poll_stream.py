@@ -43,6 +43,10 @@ class _Waiting:
     more: bool
     attempts: Sequence[Attempt] = ()
 
+    def is_over(self, request: PollRequest) -> bool:
+        """Whether there is what *request* waits for: something to hand out, or something that it does not take."""
+        return bool(self.events) or (request.max_events == 0 and self.more)
+
 
 async def poll_stream(
     outside: Outside, polling: Polling, receiver: Receiver, stream_id: StreamId, request: PollRequest
@@ -63,7 +67,7 @@ async def poll_stream(
         outside.metrics.count_attempts(waiting.attempts)
         until = outside.clock.monotonic() + polling.longest_wait.total_seconds()
         looking = partial(_look_again, polling=polling, receiver=receiver, stream_id=stream_id)
-        while listening.is_open and request.waits and not waiting.events:
+        while listening.is_open and request.waits and not waiting.is_over(request):
             left = timedelta(seconds=until - outside.clock.monotonic())
             if left <= timedelta(0):
                 break

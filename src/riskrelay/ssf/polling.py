@@ -23,7 +23,7 @@ class PollRequest:
     """What a receiver asks.
 
     Attributes:
-        max_events: at most so many SETs; 0: it only acknowledges.
+        max_events: at most so many SETs; 0: it takes none and only acknowledges.
         return_immediately: False: wait a while when there is nothing.
         acknowledged: SETs that it has taken.
         refused: SETs that it will never take.
@@ -37,8 +37,11 @@ class PollRequest:
 
     @property
     def waits(self) -> bool:
-        """Whether it wants to wait for something to get."""
-        return self.max_events > 0 and not self.return_immediately
+        """Whether it wants to wait until there is something to get, even if it takes nothing.
+
+        Rule: RFC 8936 §2.4.2 (only `returnImmediately` ends an acknowledge-only request at once).
+        """
+        return not self.return_immediately
 
     @property
     def settles(self) -> bool:

@@ -14,7 +14,7 @@ def cancel_lane(connection: Connection, key: LaneKey, cursor: int, reason: str) 
         cursor: the lane's, read under a lock.
 
     Returns: how many events that were. A worker that is pushing for this lane holds an older epoch now: what it
-        settles touches no row.
+        settles touches no row, and its lease keeps nobody from the lane once it is sent again.
     """
     waiting = connection.execute(
         update(held_events)
@@ -46,6 +46,6 @@ def cancel_lane(connection: Connection, key: LaneKey, cursor: int, reason: str) 
     connection.execute(
         update(lanes)
         .where(lanes.c.account_id == key.account_id, lanes.c.stream_id == key.stream_id, lanes.c.lane == key.lane)
-        .values(cursor=lanes.c.last_seq, epoch=lanes.c.epoch + 1, due_at=None, stopped=True)
+        .values(cursor=lanes.c.last_seq, epoch=lanes.c.epoch + 1, lease_until=0, due_at=None, stopped=True)
     )
     return waiting.rowcount + added.rowcount

@@ -118,10 +118,10 @@ def poll_of(body: Body) -> PollRequest:
     immediately = body.get("returnImmediately")
     if immediately is not None and not isinstance(immediately, bool):
         faults.append(Fault(FaultKind.WRONG_TYPE, "/returnImmediately", "must be true or false"))
-    taken = body.get("ack") or []
+    taken = [] if body.get("ack") is None else body["ack"]
     if not isinstance(taken, list) or not all(isinstance(jti, str) for jti in taken):
         faults.append(Fault(FaultKind.WRONG_TYPE, "/ack", "must be an array of jti values"))
-    refused = _set_errors(body.get("setErrs") or {}, faults)
+    refused = _set_errors({} if body.get("setErrs") is None else body["setErrs"], faults)
     if faults:
         raise Invalid(faults)
     most = MAX_EVENTS if wanted is None else min(wanted, MAX_EVENTS)
