@@ -1,21 +1,29 @@
 """The oracle: a receiver in a process of its own that takes everything and writes down what it saw.
 
-    python -m support.oracle PORT LOG
+    python -m support.oracle PORT LOG [CERTIFICATE KEY]
 
-Each line of LOG is one request: {"received_at", "path", "content_type", "token"}, on disk before the 202 is sent.
+Each line of LOG is one request: {"received_at", "path", "content_type", "accept", "authorization", "token"}, on disk
+before the answer is sent. It answers 202; below these paths it does what they say:
+
+    /reject/…        400 with an `err`, always
+    /fail-once/…     500 to the first request of each path
 """
 
 import json
+import ssl
 import sys
 import time
 from pathlib import Path
 
 from aiohttp import web
 
+REFUSAL = {"err": "invalid_request", "description": "this path refuses everything"}
+
 
 def oracle_app(log: Path) -> web.Application:
-    """An application that logs each POST and answers 202."""
+    """An application that logs each POST and answers it."""
     file = log.open("a", buffering=1)
+    failed: set[str] = set()
 
     async def receive(request: web.Request) -> web.Response:
         token = (await request.read()).decode()
@@ -23,9 +31,19 @@ def oracle_app(log: Path) -> web.Application:
             "received_at": time.time(),
             "path": request.path,
             "content_type": request.content_type,
+            "accept": request.headers.get("Accept"),
+            "authorization": request.headers.get("Authorization"),
             "token": token,
         }
         file.write(json.dumps(entry) + "\n")
+        return answer_of(request.path)
+
+    def answer_of(path: str) -> web.Response:
+        if path.startswith("/reject/"):
+            return web.json_response(REFUSAL, status=400, headers={"Content-Language": "en"})
+        if path.startswith("/fail-once/") and path not in failed:
+            failed.add(path)
+            return web.Response(status=500)
         return web.Response(status=202)
 
     app = web.Application()
@@ -33,7 +51,21 @@ def oracle_app(log: Path) -> web.Application:
     return app
 
 
+def tls_of(files: list[str]) -> ssl.SSLContext | None:
+    """TLS with a certificate and its key; None: plain http."""
+    if not files:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*files)
+    return context
+
+
 if __name__ == "__main__":
     web.run_app(
-        oracle_app(Path(sys.argv[2])), host="127.0.0.1", port=int(sys.argv[1]), print=lambda _: None, access_log=None
+        oracle_app(Path(sys.argv[2])),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        ssl_context=tls_of(sys.argv[3:]),
+        print=lambda _: None,
+        access_log=None,
     )

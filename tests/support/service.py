@@ -240,18 +240,24 @@ def _tls_settings(authority: Authority) -> dict[str, str]:
 
 
 class Oracle:
-    """The oracle receiver's process and what it wrote down."""
+    """The oracle receiver's process and what it wrote down.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        tls: None: plain http. Otherwise it speaks https with a certificate of this authority.
+    """
+
+    def __init__(self, directory: Path, tls: Authority | None = None) -> None:
         self._directory = directory
         self._log = directory / "oracle.ndjson"
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
+        files = None if tls is None else tls.files("127.0.0.1")
+        self._tls = [] if files is None else [str(files.certificate), str(files.key)]
         self._process: Process | None = None
 
     def start(self) -> None:
         """Listen."""
-        arguments = ["-m", "support.oracle", str(self.port), str(self._log)]
+        arguments = ["-m", "support.oracle", str(self.port), str(self._log), *self._tls]
         self._process = Process(arguments, self.port, {}, self._directory / "oracle.log")
 
     def stop(self) -> None:
