@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,7 +79,7 @@ class StandIn:
         whole = {**CLAIMS, "iss": self.issuer, "iat": now, **claims}
         return signed(whole, {**HEADER, **header}, NEXT_RSA if header else RSA)
 
-    async def start(self) -> str:
+    async def start(self, tls: ssl.SSLContext | None = None) -> str:
         """Listen.
 
         Returns: the well-known URL.
@@ -89,9 +90,10 @@ class StandIn:
         app.router.add_post("/poll", self._poll)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
-        origin = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        scheme = "http" if tls is None else "https"
+        origin = f"{scheme}://127.0.0.1:{self._runner.addresses[0][1]}"
         self.issuer = f"{origin}/182bd5e5"
         self.metadata = {"issuer": self.issuer, "jwks_uri": f"{origin}/jwks.json", "spec_version": "1_0"}
         return f"{origin}/.well-known/ssf-configuration/182bd5e5"
