@@ -142,7 +142,7 @@ def test_the_promises_of_the_guide_are_the_services_settings() -> None:
     promised = {
         "and pushed, or there to be polled, within {} second": SWEEP.total_seconds(),
         "every {} seconds (`min_verification_interval`)": MIN_VERIFICATION_INTERVAL.total_seconds(),
-        "for {} days (`RISKRELAY_RETENTION_DAYS`)": Settings().retention_days,
+        "for {} days (`RISKRELAY_RETENTION_DAYS`)": Settings.model_fields["retention_days"].default,
         "after {} days (`inactivity_timeout`)": INACTIVITY_TIMEOUT.days,
         "live for {} minutes": ACCESS_TOKEN_LIFE.total_seconds() / 60,
     }
