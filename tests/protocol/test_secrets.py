@@ -1,0 +1,114 @@
+"""Authorization headers and tokens are in no log, no answer, no error, no metric and no database file in the clear."""
+
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.service import Oracle, Service
+from support.ssf_operator import Operator
+from support.ssf_pushes import PushStream
+from support.ssf_receiver import CAEP, Answer, SsfReceiver
+
+REVOKED = CAEP + "session-revoked"
+CONFIGURATION = {"events_requested": [REVOKED]}
+
+
+class Listener:
+    """Keeps everything that a receiver and an operator are answered, after the secrets were handed over."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, str] = {}
+        self.answers: list[Answer] = []
+
+    def told(self, what: str, secret: str) -> str:
+        """Remember a secret."""
+        self.secrets[what] = secret
+        return secret
+
+    def leaks_in(self, place: str, content: bytes) -> list[str]:
+        """Which secrets are in *content*."""
+        return [f"{what} in {place}" for what, secret in self.secrets.items() if secret.encode() in content]
+
+
+def credentials_of(operator: Operator, listener: Listener) -> tuple[dict[str, Any], SsfReceiver]:
+    """An integration with every kind of credential, and its receiver, with an access token."""
+    integration = operator.create_integration()
+    receiver = SsfReceiver(integration["well_known_url"], operator.tls)
+    listener.told("the account's token", operator.token)
+    listener.told("a static token", operator.issue(integration)["token"])
+    client = operator.issue(integration, "oauth_client")
+    listener.told("a client secret", client["client_secret"])
+    receiver.token = receiver.obtain_token(client["client_id"], client["client_secret"]).json["access_token"]
+    listener.told("an access token", receiver.token)
+    return integration, receiver
+
+
+def pushes(operator: Operator, receiver: SsfReceiver, oracle: Oracle, listener: Listener) -> None:
+    """Pushes with an authorization header that are accepted, refused, repeated, and that find nobody."""
+    for below in ("events", "reject", "fail-once"):
+        header = listener.told(f"the header of {below}", f"Bearer {uuid.uuid4()}")
+        stream = PushStream(receiver, oracle, below=below, authorization=header, configuration=CONFIGURATION)
+        assert {request["authorization"] for request in stream.wait_for_requests(2 if below == "fail-once" else 1)} == {
+            header
+        }
+    header = listener.told("the header of nobody", f"Bearer {uuid.uuid4()}")
+    delivery = {
+        "method": "urn:ietf:rfc:8935",
+        "endpoint_url": "https://127.0.0.1:1/events",
+        "authorization_header": header,
+    }
+    receiver.create_stream(delivery=delivery, **CONFIGURATION)
+    operator.send(REVOKED, {"reason_admin": {"en": "A test"}})
+    path = f"/integrations/{receiver.well_known_url.rpartition('/')[2]}/deliveries"
+    deadline = time.monotonic() + 20
+    while "connection_refused" not in operator.call("GET", path).body.decode():
+        assert time.monotonic() < deadline, "nobody was tried"
+        time.sleep(0.05)
+
+
+def mistakes(receiver: SsfReceiver, listener: Listener) -> None:
+    """Requests that are refused although, or because, they carry a secret."""
+    refused = listener.told("a token that is unknown", f"rrr_{uuid.uuid4()}")
+    header = listener.told("a header that is refused", f"Bearer {uuid.uuid4()}")
+    bad = {"method": "urn:ietf:rfc:8935", "endpoint_url": "ftp://x", "authorization_header": header}
+    listener.answers += [
+        receiver.call("GET", "configuration_endpoint", token=refused),
+        receiver.call("GET", "configuration_endpoint", access_token=refused),
+        receiver.call("POST", "configuration_endpoint", {"delivery": bad}),
+        receiver.call("POST", "configuration_endpoint", f'{{"delivery": "{header}'.encode()),
+        receiver.call("GET", "status_endpoint", stream_id=str(uuid.uuid4())),
+        receiver.obtain_token("nobody", refused),
+    ]
+    assert {answer.status for answer in listener.answers} <= {400, 401, 404}
+
+
+def asked(operator: Operator, integration: dict[str, Any], listener: Listener) -> None:
+    """Everything that an operator can read afterwards."""
+    for path in ("/integrations", "/tokens", "/audit", f"/integrations/{integration['id']}"):
+        listener.answers.append(operator.call("GET", path))
+    for below in ("credentials", "deliveries"):
+        listener.answers.append(operator.call("GET", f"/integrations/{integration['id']}/{below}"))
+    assert {answer.status for answer in listener.answers[-6:]} == {200}
+
+
+@pytest.mark.timeout(60)
+def test_secrets_are_nowhere_in_the_clear(service: Service, operator: Operator, oracle: Oracle) -> None:
+    """Searched byte by byte, after the service has written all it writes."""
+    listener = Listener()
+    integration, receiver = credentials_of(operator, listener)
+    pushes(operator, receiver, oracle, listener)
+    mistakes(receiver, listener)
+    asked(operator, integration, listener)
+    operator.result("DELETE", f"/integrations/{integration['id']}")
+    database = Path(service.settings["RISKRELAY_DATABASE_URL"].removeprefix("sqlite:///"))
+    files = [service.log, *database.parent.glob(f"{database.name}*")]
+    assert len(files) > 1
+    assert all(file.stat().st_size for file in files if file.suffix in (".log", ".db"))
+    leaks = [leak for file in files for leak in listener.leaks_in(file.name, file.read_bytes())]
+    leaks += listener.leaks_in("/metrics", service.get("/metrics"))
+    for answer in listener.answers:
+        leaks += listener.leaks_in("an answer", answer.body + repr(answer.headers).encode())
+    assert leaks == []
