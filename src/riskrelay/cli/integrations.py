@@ -9,6 +9,7 @@ from rich.table import Table
 
 from riskrelay.cli.api import AccountOption, with_api
 from riskrelay.cli.output import JsonFlag, console, show
+from riskrelay.integrations import IntegrationType
 
 app = typer.Typer(help="Integrations: an account's links to receiver products.", no_args_is_help=True)
 
@@ -18,12 +19,15 @@ _COLUMNS = ("id", "integration_type", "reference_id", "tenant_url", "active")
 @app.command("create", epilog="Example: riskrelay integration create https://acme.okta.com --reference okta-prod")
 def create(
     tenant_url: str,
+    integration_type: Annotated[
+        IntegrationType, typer.Option("--type", help="SSF: a Shared Signals receiver that makes its own streams.")
+    ] = IntegrationType.OKTA,
     reference: Annotated[str | None, typer.Option(help="Your own id for it, unique in the account.")] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
     """Create an integration."""
-    body: dict[str, Any] = {"integration_type": "Okta", "tenant_url": tenant_url}
+    body: dict[str, Any] = {"integration_type": integration_type.value, "tenant_url": tenant_url}
     if reference is not None:
         body["reference_id"] = reference
     result = asyncio.run(with_api(account, lambda api: api.call("POST", "/integrations", body)))
