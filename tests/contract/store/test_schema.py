@@ -59,6 +59,21 @@ def test_users_of_an_older_schema_get_their_counts(tmp_path: Path) -> None:
     assert {tuple(row) for row in rows} == {("kept", 2, 2000, 0), ("reset", 1, 2000, 1), ("cleared", 0, None, 1)}
 
 
+def test_tokens_survive_what_lets_the_installation_have_some(tmp_path: Path) -> None:
+    """0002 builds SQLite's table anew: every row is there afterwards, and was not used yet."""
+    engine = sqlite_engine(tmp_path / "old.db")
+    with engine.begin() as connection:
+        upgrade(connection, "0001")
+        connection.exec_driver_sql("INSERT INTO accounts VALUES ('a', 0)")
+        rows = [("a", f"t{number}", "name", b"%032d" % number, "read write", number, None) for number in range(3)]
+        for row in rows:
+            connection.exec_driver_sql("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        upgrade(connection)
+        kept = connection.exec_driver_sql("SELECT * FROM tokens ORDER BY token_id").all()
+    engine.dispose()
+    assert [tuple(row) for row in kept] == [(*row, None) for row in rows]
+
+
 def test_sqlite(tmp_path: Path) -> None:
     """The tables as declared are what migrations make."""
     engine = sqlite_engine(tmp_path / "schema.db")
