@@ -64,7 +64,7 @@ class EventType:
 
 
 _WHO = ("admin", "user", "policy", "system")
-_TIMESTAMP = Field("event_timestamp", SECONDS, "when it happened", 1_615_304_991)
+_TIMESTAMP = Field("event_timestamp", SECONDS, "when it happened", 1_773_735_100)
 _INITIATING = Field("initiating_entity", TEXT, "what kind of actor brought it about", "policy", allowed=_WHO)
 _REASON_ADMIN = Field("reason_admin", LANGUAGE_MAP, "why, for administrators and logs", {"en": "Policy 17 violated"})
 _REASON_USER = Field(
@@ -89,18 +89,18 @@ _PRINCIPALS = ("USER", "DEVICE", "SESSION", "TENANT", "ORG_UNIT", "GROUP")
 _LEVELS = ("LOW", "MEDIUM", "HIGH")
 _OKTA_LEVELS = ("none", "secure", "low", "medium", "high")
 _STATUSES = ("enabled", "paused", "disabled")
-_USER_AGENT = Field("fp_ua", TEXT, "a fingerprint of the user agent", "abb0b6e7da81a42233f8f2b1a8ddb1b9a4c81611")
+_USER_AGENT = Field("fp_ua", TEXT, "a fingerprint of the user agent", "3b9f0f7a6d2e4c18")
 _EXTERNAL_ID = Field("ext_id", TEXT, "an identifier that ties it to a broader session", "12345")
 
 _SESSION: Mapping[str, Any] = {
     "format": "complex",
-    "session": {"format": "opaque", "id": "dMTlD-1600802906337.16"},
+    "session": {"format": "opaque", "id": "session-8f3a"},
     "user": FORMATS["email"].example,
 }
 _DEVICE: Mapping[str, Any] = {
     "format": "complex",
-    "device": {"format": "iss_sub", "iss": "https://idp.example.com/", "sub": "e9297990-14d2-42ec"},
-    "tenant": {"format": "opaque", "id": "123456789"},
+    "device": {"format": "iss_sub", "iss": "https://idp.example.com/", "sub": "device-77"},
+    "tenant": {"format": "opaque", "id": "tenant-a"},
 }
 _ACCOUNT = FORMATS["iss_sub"].example
 _OWN_IDENTIFIER = ("email", "phone_number")
@@ -140,7 +140,7 @@ _ROWS = (
         "token-claims-change",
         "3.2",
         "Claims of the token that the subject names have changed.",
-        Field("claims", CLAIMS, "each changed claim with its new value", {"role": "ro-admin"}, required=True),
+        Field("claims", CLAIMS, "each changed claim with its new value", {"role": "auditor"}, required=True),
         subject=FORMATS["jwt_id"].example,
     ),
     _caep(
@@ -152,7 +152,7 @@ _ROWS = (
         Field("friendly_name", TEXT, "the credential's name for people", "Kai's security key"),
         Field("x509_issuer", TEXT, "the certificate's issuer", "CN=Example CA"),
         Field("x509_serial", TEXT, "the certificate's serial number", "6B4A0F"),
-        Field("fido2_aaguid", TEXT, "the authenticator's AAGUID", "accced6a-63f5-490a-9eea-e59bc1896cfc"),
+        Field("fido2_aaguid", TEXT, "the authenticator's AAGUID", "0d6b1c7e-3f2a-4b58-9c01-7a9e5d2f4b60"),
         admins_are_told_by="IOP 1.0 §3.2",
     ),
     _caep(
@@ -246,7 +246,7 @@ _ROWS = (
         "SSF 1.0 §8.1.4.1",
         "The stream works as far as here.",
         FORMATS["opaque"].example,
-        (Field("state", OPAQUE_TEXT, "what the receiver gave when it asked", "VGhpcyBpcyBhbiBleGFtcGxl"),),
+        (Field("state", OPAQUE_TEXT, "what the receiver gave when it asked", "c3RhdGUgb2YgYSByZWNlaXZlcg=="),),
         ("opaque",),
     ),
     EventType(

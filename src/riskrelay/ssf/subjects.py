@@ -225,9 +225,9 @@ def _alias(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
 
 _URI_CHARACTERS = r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]"
 _EMAIL = _matching(r"\S+@[^\s@]+", "an e-mail address, such as kai@example.com")
-_PHONE = _matching(r"\+[1-9][0-9]{1,14}", "an E.164 number: +, then 2 to 15 digits, such as +12065550100")
+_PHONE = _matching(r"\+[1-9][0-9]{1,14}", "an E.164 number: +, then 2 to 15 digits, such as +4930901820")
 _ACCOUNT = _matching(r"acct:[A-Za-z0-9\-._~!$&'()*+,;=%]+@[^\s@/?#]+", "an acct URI, such as acct:kai@example.com")
-_DID = _matching(rf"did:[a-z0-9]+:{_URI_CHARACTERS}+", "a DID URL, such as did:example:123456")
+_DID = _matching(rf"did:[a-z0-9]+:{_URI_CHARACTERS}+", "a DID URL, such as did:example:17")
 _URI = _matching(rf"[A-Za-z][A-Za-z0-9+.\-]*:{_URI_CHARACTERS}+", "a URI, such as urn:uuid:… or https://…")
 
 _ROWS = (
@@ -253,25 +253,25 @@ _ROWS = (
         "opaque",
         "RFC 9493 §3.2.4",
         {"id": _text},
-        {"format": "opaque", "id": "11112222333344445555"},
+        {"format": "opaque", "id": "66667777888899990000"},
     ),
     Format(
         "phone_number",
         "RFC 9493 §3.2.5",
         {"phone_number": _PHONE},
-        {"format": "phone_number", "phone_number": "+12065550100"},
+        {"format": "phone_number", "phone_number": "+4930901820"},
     ),
     Format(
         "did",
         "RFC 9493 §3.2.6",
         {"url": _DID},
-        {"format": "did", "url": "did:example:123456"},
+        {"format": "did", "url": "did:example:17"},
     ),
     Format(
         "uri",
         "RFC 9493 §3.2.7",
         {"uri": _URI},
-        {"format": "uri", "uri": "urn:uuid:4e851e98-83c4-4743-a5da-150ecb53042f"},
+        {"format": "uri", "uri": "urn:uuid:9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"},
     ),
     Format(
         "aliases",
@@ -281,7 +281,7 @@ _ROWS = (
             "format": "aliases",
             "identifiers": [
                 {"format": "email", "email": "kai@example.com"},
-                {"format": "phone_number", "phone_number": "+12065550100"},
+                {"format": "phone_number", "phone_number": "+4930901820"},
             ],
         },
     ),
@@ -289,13 +289,13 @@ _ROWS = (
         "jwt_id",
         "SSF 1.0 §3.5.1",
         {"iss": _text, "jti": _text},
-        {"format": "jwt_id", "iss": "https://idp.example.com/", "jti": "B70BA622-9515-4353-A866-823539EECBC8"},
+        {"format": "jwt_id", "iss": "https://idp.example.com/", "jti": "4c1f6a52e0f94c0b"},
     ),
     Format(
         "saml_assertion_id",
         "SSF 1.0 §3.5.2",
         {"issuer": _text, "assertion_id": _text},
-        {"format": "saml_assertion_id", "issuer": "https://idp.example.com/", "assertion_id": "_8e8dc5f69a98cc4c"},
+        {"format": "saml_assertion_id", "issuer": "https://idp.example.com/", "assertion_id": "_5f2d0c7be1"},
     ),
     Format(
         "ip-addresses",

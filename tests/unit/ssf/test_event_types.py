@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from riskrelay.cli.event_types_page import render_markdown
 from riskrelay.ssf.event_examples import full_example, minimal_example
-from riskrelay.ssf.event_rules import event_faults, event_subject_faults, with_subject
+from riskrelay.ssf.event_rules import event_faults, event_subject_faults, request_faults, with_subject
 from riskrelay.ssf.event_types import (
     CAEP,
     EVENT_TYPES,
@@ -186,6 +186,26 @@ def test_any_subset_of_members_is_judged_by_what_is_required(row: EventType, dat
     if row.one_of and not kept & set(row.one_of):
         lacking.add(f"/event/{row.one_of[0]}")
     assert set(faults(row, event)) == {(pointer, "required") for pointer in lacking}
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.sampled_from([*EVENT_TYPES, "urn:x"]) | json_values, st.data())
+def test_any_request_is_judged(event_type: Any, data: st.DataObject) -> None:
+    """Never an exception; what is found valid carries its subject where its receivers read it."""
+    names = [field.name for field in EVENT_TYPES[event_type].fields] if event_type in list(EVENT_TYPES) else []
+    events = st.dictionaries(st.sampled_from(names or ["x"]), json_values)
+    subject = data.draw(st.sampled_from([row.example for row in FORMATS.values()]) | json_values)
+    event = data.draw(events | json_values)
+    if not request_faults(event_type, subject, event) and event_type in list(EVENT_TYPES) and isinstance(event, dict):
+        row = EVENT_TYPES[event_type]
+        if isinstance(subject, dict):
+            assert event_faults(row, with_subject(row, event, subject)) == []
 
 
 def test_the_page_is_made_from_the_table() -> None:
