@@ -1,6 +1,7 @@
 """What a receiver knows of its transmitter: metadata and keys, fetched and kept."""
 
 import asyncio
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,6 +16,7 @@ from joserfc.jwk import ECKey, RSAKey
 from riskrelay.receiver.verify import Keys
 
 MAX_AGE = timedelta(hours=1)  # IOP 1.0 §2.6: keys change rarely, and an unknown kid fetches them at once
+MIN_RSA_BITS = 2_048  # IOP 1.0 §2.6
 MIN_PAUSE = timedelta(seconds=5)  # guessed: bounds what forged SETs with invented kids can make us fetch
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _MAX_DOCUMENT_BYTES = 1024 * 1024
@@ -147,10 +149,17 @@ def _listed(document: Any) -> list[dict[str, Any]]:
 
 
 def _import(entry: dict[str, Any]) -> RSAKey | ECKey | None:
-    """A key of a JWK Set; None for one of a kind that is not used here, as RFC 7517 §5 says."""
+    """A key of a JWK Set; None for one that is not used here: of another kind (RFC 7517 §5), or too short."""
     kinds: dict[Any, type[RSAKey] | type[ECKey]] = {"RSA": RSAKey, "EC": ECKey}
     kind = kinds.get(entry.get("kty"))
     try:
-        return None if kind is None else kind.import_key(entry)
+        if kind is None or (kind is RSAKey and _modulus_bits(entry["n"]) < MIN_RSA_BITS):
+            return None
+        return kind.import_key(entry)
     except (JoseError, ValueError, TypeError, KeyError):
         return None
+
+
+def _modulus_bits(encoded: str) -> int:
+    """Raises: ValueError, TypeError: *encoded* is no base64url text."""
+    return int.from_bytes(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))).bit_length()

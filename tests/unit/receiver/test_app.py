@@ -10,6 +10,8 @@ import aiohttp
 import pytest
 from granian.constants import Interfaces
 from granian.server.embed import Server
+from joserfc.errors import SecurityWarning
+from joserfc.jwk import RSAKey
 
 from riskrelay.receiver import Misbehaviour, SecurityEventToken, Transmitter, TransmitterUnavailable, receiver_app
 from support.service import free_port
@@ -138,6 +140,16 @@ async def test_an_unknown_key_fetches_the_keys_again(stand_in: StandIn) -> None:
         await asyncio.gather(*(transmitter.keys("rsa-2") for _ in range(20)))
         assert stand_in.fetches == 3
     assert handler.seen == []
+
+
+async def test_short_keys_are_not_used(stand_in: StandIn) -> None:
+    """IOP 1.0 §2.6: RSA keys have 2,048 bits or more; a shorter one is as good as none."""
+    with pytest.warns(SecurityWarning):
+        short = RSAKey.generate_key(1_024, {"kid": "short"})
+    stand_in.keys = [short, RSA]
+    async with aiohttp.ClientSession() as session:
+        transmitter = Transmitter(await stand_in.start(), session, lambda: 0.0)
+        assert set(await transmitter.keys("rsa-1")) == {"rsa-1"}
 
 
 async def test_old_keys_stay_good_while_the_transmitter_is_down(stand_in: StandIn) -> None:
