@@ -26,6 +26,7 @@ class Kind(StrEnum):
     KEY = "key"
     INTEGRATION = "integration"
     CREDENTIAL = "credential"
+    STREAM = "stream"
     BEHAVIOR = "behavior"
     USER = "user"
     SECURITY_EVENT = "security_event"

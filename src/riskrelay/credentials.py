@@ -90,7 +90,8 @@ class Actor:
     """Who changes something, as the audit log keeps it.
 
     Attributes:
-        token_id: of the token that was presented; None: the command line, which works on the database itself.
+        token_id: of the token that was presented, or of a receiver's credential; None: the command line, which works
+            on the database itself.
         name: the token's name then.
         address: where the request came from, without a port; None: this machine's command line, or not known.
     """

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import NotFound
 from riskrelay.ports import Outside, Transaction
@@ -32,6 +33,8 @@ async def configure_stream(
     Rule: SSF 1.0 §8.1.1.3, §8.1.1.4, §8.1.5.
     """
 
+    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
+
     def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
         stored = tx.receiver_streams.get(receiver.integration_id, stream_id)
         if stored is None:
@@ -39,6 +42,8 @@ async def configure_stream(
         tx.receiver_streams.note_activity(stream_id)
         stream = replace(stored, configuration=apply(body, stored, rules))
         tx.receiver_streams.save(stream)
+        if stream.configuration != stored.configuration:
+            tx.audit.record(entry)
         if (stream.endpoint_url, stream.sealed_authorization) == (stored.endpoint_url, stored.sealed_authorization):
             return stream, []
         if stream.status is StreamStatus.ENABLED or stream.status_set_by is Party.RECEIVER:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import Forbidden, NotFound
 from riskrelay.ports import Outside, Transaction
@@ -29,6 +30,8 @@ async def create_stream(outside: Outside, receiver: Receiver, body: Mapping[str,
     Rule: SSF 1.0 §8.1.1.1, §8.1.4 (a verification event may come unasked).
     """
     stream_id = StreamId(outside.ids.uuid())
+    now = outside.clock.now()
+    entry = AuditEntry(outside.ids.uuid(), now, receiver.actor, Verb.CREATED, Kind.STREAM, stream_id)
 
     def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
         integration = tx.integrations.get(receiver.integration_id)
@@ -41,8 +44,9 @@ async def create_stream(outside: Outside, receiver: Receiver, body: Mapping[str,
             stream_id, integration, StreamStatus.ENABLED, LANES, configuration, status_set_by=Party.RECEIVER
         )
         tx.streams.add(stream)
+        tx.audit.record(entry)
         tx.streams.refresh_lanes(stream)
-        hello = verification(stream, None, outside.clock.now(), outside.ids.uuid)
+        hello = verification(stream, None, now, outside.ids.uuid)
         return stream, tx.events.queue([hello])
 
     stream, ready = await outside.store.write(receiver.account_id, store)

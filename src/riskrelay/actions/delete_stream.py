@@ -1,5 +1,6 @@
 """Delete a receiver's stream."""
 
+from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.errors import NotFound
 from riskrelay.ports import Outside, Transaction
 from riskrelay.ssf.access import Receiver
@@ -13,11 +14,14 @@ async def delete_stream(outside: Outside, receiver: Receiver, stream_id: StreamI
     Rule: SSF 1.0 §8.1.1.5.
     """
 
+    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), receiver.actor, Verb.DELETED, Kind.STREAM, stream_id)
+
     def store(tx: Transaction) -> None:
         stream = tx.receiver_streams.get(receiver.integration_id, stream_id)
         if stream is None:
             raise NotFound
         tx.streams.cancel_backlog(stream, stream.all_lanes, STREAM_DELETED)
-        tx.receiver_streams.delete(stream_id, outside.clock.now())
+        tx.receiver_streams.delete(stream_id, entry.at)
+        tx.audit.record(entry)
 
     await outside.store.write(receiver.account_id, store)

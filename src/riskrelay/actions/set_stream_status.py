@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import NotFound
 from riskrelay.ports import Outside, Transaction
@@ -20,6 +21,8 @@ async def set_stream_status(
     Rule: SSF 1.0 §8.1.2.2; a change that the receiver asked for needs no stream-updated event.
     """
 
+    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
+
     def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
         stored = tx.receiver_streams.get(receiver.integration_id, stream_id)
         if stored is None:
@@ -27,6 +30,8 @@ async def set_stream_status(
         tx.receiver_streams.note_activity(stream_id)
         stream = replace(stored, status=status, status_reason=reason, status_set_by=Party.RECEIVER)
         tx.streams.set_status(stream_id, status, reason, Party.RECEIVER)
+        if (status, reason) != (stored.status, stored.status_reason):
+            tx.audit.record(entry)
         if status is StreamStatus.DISABLED:
             tx.streams.cancel_backlog(stream, range(stream.lanes), STREAM_DISABLED)
         return stream, tx.streams.refresh_lanes(stream)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
+from riskrelay.credentials import Actor
 from riskrelay.integrations import AccountId, IntegrationId
 
 CredentialId = NewType("CredentialId", str)
@@ -65,12 +66,22 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Who has shown a good token: the receiver of one integration of one account."""
+    """Who has shown a good token: the receiver of one integration of one account.
+
+    Attributes:
+        address: where the request came from; None: not known.
+    """
 
     account_id: AccountId
     integration_id: IntegrationId
     credential_id: CredentialId
     scopes: frozenset[ReceiverScope]
+    address: str | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """What the audit log is told."""
+        return Actor(self.credential_id, f"receiver of {self.integration_id}", self.address)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,28 +8,38 @@ import pytest
 from sqlalchemy import Connection, exc
 
 import riskrelay.storage
+from riskrelay.actions.configure_stream import configure_stream
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_stream import create_stream
 from riskrelay.actions.create_token import create_token
 from riskrelay.actions.delete_integration import delete_integration
+from riskrelay.actions.delete_stream import delete_stream
 from riskrelay.actions.initialise import initialise
 from riskrelay.actions.reset_user import reset_user
 from riskrelay.actions.revoke_token import revoke_token
 from riskrelay.actions.set_behaviors import set_behaviors
+from riskrelay.actions.set_stream_status import set_stream_status
 from riskrelay.actions.update_integration import update_integration
 from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.credentials import COMMAND_LINE, Actor, hash_token
 from riskrelay.errors import Invalid, NotFound
 from riskrelay.integrations import AccountId, IntegrationId, IntegrationType
 from riskrelay.keys import Algorithm, SealedKey
+from riskrelay.outbound.addresses import TargetRules
+from riskrelay.outbound.targets import PushTargets
 from riskrelay.ports import Outside, Store, Transaction
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.risk.levels import RiskLevel
+from riskrelay.ssf.access import ALL_RECEIVER_SCOPES, CredentialId, Receiver
+from riskrelay.ssf.stream_documents import PushRules, patched
+from riskrelay.ssf.streams import StreamStatus
 from riskrelay.storage.postgres import postgres_engine
 from riskrelay.storage.schema import upgrade
 from riskrelay.storage.sqlite import sqlite_engine
 from support.databases import PostgresServer
 from support.outside import NOON, HandClock, outside_of
+from support.transmitting import VAULT
 from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
 
 KAI = Actor("token-1", "kai's token", "192.0.2.7")
@@ -94,6 +104,29 @@ async def test_behaviors_and_resets_are_recorded(store: Store) -> None:
         ("reset", "user", user_id),
     ]
     assert "kai@example.com" not in repr(found)
+
+
+async def test_what_a_receiver_does_to_its_streams_is_recorded(store: Store) -> None:
+    """By its credential, for the integration it is the receiver of. What changes nothing leaves no entry."""
+    outside = outside_of(store)
+    await create_account(outside, ACCOUNT, COMMAND_LINE)
+    made = await create(outside, "https://a.example.com")
+    receiver = Receiver(ACCOUNT, made, CredentialId("credential"), ALL_RECEIVER_SCOPES, "198.51.100.1")
+    rules = PushRules(PushTargets(TargetRules([], allow_http=False)).problem, VAULT.seal)
+    stream = await create_stream(outside, receiver, {}, rules)
+    for description in ("one", "one", "two"):
+        body = {"stream_id": stream.stream_id, "description": description}
+        await configure_stream(outside, receiver, stream.stream_id, body, rules, patched)
+    for _ in range(2):
+        await set_stream_status(outside, receiver, stream.stream_id, StreamStatus.PAUSED, "busy")
+    await delete_stream(outside, receiver, stream.stream_id)
+    found = [entry for entry in await entries(store) if entry.kind is Kind.STREAM]
+    assert sorted(said(found)) == [
+        *[("changed", "stream", stream.stream_id)] * 3,
+        ("created", "stream", stream.stream_id),
+        ("deleted", "stream", stream.stream_id),
+    ]
+    assert {entry.actor for entry in found} == {Actor("credential", f"receiver of {made}", "198.51.100.1")}
 
 
 async def test_accounts_keys_and_tokens_are_recorded(store: Store) -> None:

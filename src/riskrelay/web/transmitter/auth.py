@@ -1,5 +1,6 @@
 """Who calls as a receiver: the bearer token of a request's header, and of nothing else."""
 
+from dataclasses import replace
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -33,7 +34,8 @@ async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) 
         token = _presented(request)
         if "\0" in integration_id:  # PostgreSQL takes none, so nothing has such an id
             raise UnknownToken
-        return await authenticate_receiver(outside, integration_id, token, scope)
+        receiver = await authenticate_receiver(outside, integration_id, token, scope)
+        return replace(receiver, address=None if request.client is None else request.client.host)
     except _Unusable as error:
         status, code, description = (
             (401, None, _NOTHING_SENT) if error.nothing else (400, "invalid_request", str(error))
