@@ -70,6 +70,7 @@ def test_create_answers_201_with_the_whole_configuration(receiver: SsfReceiver, 
 def test_create_without_delivery_makes_a_poll_stream(receiver: SsfReceiver) -> None:
     """§8.1.1.1: poll is assumed, and the transmitter supplies the URL. Every property is optional."""
     created = receiver.create_stream()
+    assert set(created) >= REQUIRED
     assert created["delivery"]["method"] == POLL
     assert created["delivery"]["endpoint_url"].startswith("https://")
     assert created["events_delivered"] == []
