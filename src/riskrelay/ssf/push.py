@@ -11,7 +11,7 @@ from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 RETRY_AFTER_CAP = timedelta(hours=24)  # faults.md row 26
 _DETAIL_CHARACTERS = 500
 
-# RFC 8935 §2.4: the registered error codes.
+# The registered error codes: RFC 8935 §2.4, and the one that SSF 1.0 §11 adds for a verification with a wrong state.
 REGISTERED_ERRORS = frozenset(
     {
         "invalid_request",
@@ -20,6 +20,7 @@ REGISTERED_ERRORS = frozenset(
         "invalid_audience",
         "authentication_failed",
         "access_denied",
+        "invalid_state",
     }
 )
 

@@ -20,6 +20,7 @@ ERROR = b'{"err": "invalid_audience", "description": "not mine"}'
         (200, {}, b"<html>\xff", OutcomeKind.ACCEPTED, "accepted"),
         (204, {}, b"", OutcomeKind.ACCEPTED, "accepted"),
         (400, {}, ERROR, OutcomeKind.REJECTED, "invalid_audience"),
+        (400, {}, b'{"err": "invalid_state"}', OutcomeKind.REJECTED, "invalid_state"),
         (400, {}, b'{"err": "made_up"}', OutcomeKind.REJECTED, "unregistered_err"),
         (400, {}, b"bad gateway", OutcomeKind.TRANSIENT, "bad_request_without_err"),
         (400, {}, b'{"err":"x","a":' + b"[" * 60_000, OutcomeKind.TRANSIENT, "bad_request_without_err"),
