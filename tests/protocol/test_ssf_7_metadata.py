@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
+from jwcrypto import jwk
 
 from support.ssf_receiver import POLL, PUSH, SsfReceiver, fetch
 
@@ -78,6 +79,7 @@ def test_the_published_keys_are_public_and_usable(receiver: SsfReceiver) -> None
     for key in keys:
         assert not set(key) & {"d", "p", "q", "dp", "dq", "qi", "k"}
         assert key["use"] == "sig"
+        assert key["kid"] == jwk.JWK(**key).thumbprint()  # RFC 7638
     sizes = [jwt.PyJWK(key).key.key_size for key in keys if key["alg"] == "RS256"]
     assert sizes
     assert min(sizes) >= 2_048
