@@ -1,8 +1,8 @@
-"""Verifiers that others wrote believe what this transmitter signs: PyJWT, jwcrypto, and jose of npm."""
+"""Verifiers that others wrote believe what this transmitter sends: PyJWT, jwcrypto, and jose of npm."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +11,70 @@ import pytest
 from jwcrypto.jwk import JWKSet
 from jwcrypto.jwt import JWT
 
-from riskrelay.outbound.sealing import MasterKey, new_master_key
-from riskrelay.outbound.signer import KeySigner, new_signing_key
 from riskrelay.ssf.event_examples import full_example, minimal_example
-from riskrelay.ssf.event_types import EVENT_TYPES
-from riskrelay.ssf.events import Jti, SecurityEvent
-from riskrelay.ssf.sets import complete_claims, fixed_claims
+from riskrelay.ssf.event_types import EVENT_TYPES, EVENTS_SUPPORTED, OF_STREAMS, OKTA_USER_RISK_CHANGE, EventType
 from support.node import NodeProject
+from support.service import Oracle
+from support.ssf_operator import TENANT, Operator
+from support.ssf_pushes import PushStream
+from support.ssf_receiver import SsfReceiver, fetch
 
-ISSUER = "https://risk.example.com/182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
-AUDIENCE = "https://receiver.example.com"
-AT = datetime(2026, 3, 17, 8, 14, 3, tzinfo=UTC)
-MASTER = MasterKey([new_master_key()])
-KEY = new_signing_key(MASTER, AT)
-JWKS = {"keys": [json.loads(KEY.public_jwk)]}
-
-EVENTS = [(row, event) for row in EVENT_TYPES.values() for event in (minimal_example(row), full_example(row))]
-
-Verifier = Callable[[Sequence[str]], list[dict[str, Any]]]
-"""From SETs to what each is believed to say: {"header", "claims"}, or {"refused"}."""
+ALGORITHMS = ["RS256", "ES256"]
 
 
-def payloads() -> Iterator[bytes]:
-    """The claims of every event type's least and full example."""
-    for place, (row, event) in enumerate(EVENTS):
-        made = SecurityEvent(Jti(f"jti-{place}"), "incident-17", AT, row.uri, event, row.subject_example)
-        yield complete_claims(fixed_claims(made), ISSUER, AUDIENCE)
+@dataclass(frozen=True)
+class Received:
+    """What one receiver got, and what it knows of its transmitter."""
+
+    jwks: dict[str, Any]
+    issuer: str
+    audience: str
+    tokens: list[str]
+
+
+Verifier = Callable[[Received], list[dict[str, Any]]]
+"""What each SET is believed to say: {"header", "claims"}, or {"refused"}."""
+
+
+def send_examples(operator: Operator, row: EventType) -> int:
+    """Have the least and the full event of a type sent.
+
+    Returns: how many were queued.
+    """
+    queued = 0
+    for event in (minimal_example(row), full_example(row)):
+        queued += len(operator.send(row.uri, event, row.subject_example)["deliveries"])
+    return queued
+
+
+@pytest.fixture(scope="module")
+def on_a_stream(operator: Operator, oracle: Oracle) -> Received:
+    """Every event type that a receiver can ask for, pushed by the service: also what a stream says about itself."""
+    receiver = operator.new_receiver()
+    stream = PushStream(receiver, oracle, configuration={"events_requested": list(EVENTS_SUPPORTED)})
+    queued = sum(send_examples(operator, EVENT_TYPES[uri]) for uri in EVENTS_SUPPORTED if uri not in OF_STREAMS)
+    assert queued == 2 * (len(EVENTS_SUPPORTED) - len(OF_STREAMS))
+    stream.wait_for_requests(1 + queued)
+    integration = f"/integrations/{receiver.well_known_url.rpartition('/')[2]}"
+    operator.result("PUT", integration, {"active": False, "tenant_url": TENANT})
+    pushes = stream.wait_for_requests(1 + queued + 1)
+    return received(receiver, TENANT, pushes)
+
+
+@pytest.fixture(scope="module")
+def on_oktas_stream(operator: Operator, oracle: Oracle) -> Received:
+    """Okta's own event type, pushed to where Okta takes it."""
+    tenant = f"{oracle.url}/okta"
+    integration = operator.create_integration("Okta", tenant)
+    assert send_examples(operator, EVENT_TYPES[OKTA_USER_RISK_CHANGE]) == 2
+    receiver = SsfReceiver(integration["well_known_url"], operator.tls)
+    return received(receiver, tenant, oracle.wait_for("/okta/security/api/v1/security-events", 2))
+
+
+def received(receiver: SsfReceiver, audience: str, pushes: list[dict[str, Any]]) -> Received:
+    """With the metadata and the keys as they are published."""
+    keys = fetch(receiver.tls, "GET", receiver.metadata["jwks_uri"]).json
+    return Received(keys, receiver.metadata["issuer"], audience, [push["token"] for push in pushes])
 
 
 @pytest.fixture(scope="module")
@@ -49,64 +87,73 @@ def node() -> NodeProject:
 def verifier(request: pytest.FixtureRequest, tmp_path: Path) -> Verifier:
     """One of the three."""
     if request.param == "jose":
-        return _with_jose(request.getfixturevalue("node"), tmp_path / "received.json")
-    one = {"pyjwt": _with_pyjwt, "jwcrypto": _with_jwcrypto}[request.param]
-    return lambda tokens: [_or_refused(one, token) for token in tokens]
+        return with_jose(request.getfixturevalue("node"), tmp_path / "received.json")
+    one = {"pyjwt": with_pyjwt, "jwcrypto": with_jwcrypto}[request.param]
+    return lambda got: [or_refused(one, got, token) for token in got.tokens]
 
 
-def _or_refused(verify: Callable[[str], dict[str, Any]], token: str) -> dict[str, Any]:
+def or_refused(verify: Callable[[Received, str], dict[str, Any]], got: Received, token: str) -> dict[str, Any]:
     try:
-        return verify(token)
+        return verify(got, token)
     except Exception as error:  # noqa: BLE001  each library has errors of its own
         return {"refused": str(error)}
 
 
-def _with_pyjwt(token: str) -> dict[str, Any]:
+def with_pyjwt(got: Received, token: str) -> dict[str, Any]:
     kid = jwt.get_unverified_header(token)["kid"]
-    key = next(key for key in jwt.PyJWKSet.from_dict(JWKS).keys if key.key_id == kid)
-    whole = jwt.decode_complete(token, key, algorithms=["RS256", "ES256"], issuer=ISSUER, audience=AUDIENCE)
+    key = next(key for key in jwt.PyJWKSet.from_dict(got.jwks).keys if key.key_id == kid)
+    whole = jwt.decode_complete(token, key, algorithms=ALGORITHMS, issuer=got.issuer, audience=got.audience)
     return {"header": whole["header"], "claims": whole["payload"]}
 
 
-def _with_jwcrypto(token: str) -> dict[str, Any]:
-    keys = JWKSet.from_json(json.dumps(JWKS))
-    read = JWT(jwt=token, key=keys, algs=["RS256", "ES256"], check_claims={"iss": ISSUER, "aud": AUDIENCE})
+def with_jwcrypto(got: Received, token: str) -> dict[str, Any]:
+    keys = JWKSet.from_json(json.dumps(got.jwks))
+    read = JWT(jwt=token, key=keys, algs=ALGORITHMS, check_claims={"iss": got.issuer, "aud": got.audience})
     return {"header": json.loads(read.header), "claims": json.loads(read.claims)}
 
 
-def _with_jose(node: NodeProject, file: Path) -> Verifier:
-    def verify(tokens: Sequence[str]) -> list[dict[str, Any]]:
-        file.write_text(json.dumps({"jwks": JWKS, "issuer": ISSUER, "audience": AUDIENCE, "tokens": list(tokens)}))
+def with_jose(node: NodeProject, file: Path) -> Verifier:
+    def verify(got: Received) -> list[dict[str, Any]]:
+        file.write_text(json.dumps(got.__dict__))
         said: list[dict[str, Any]] = json.loads(node.run("verify", str(file)))
         return said
 
     return verify
 
 
-async def signed(*claims: bytes) -> list[str]:
-    """As the transmitter signs."""
-    signer = KeySigner(KEY, MASTER)
-    try:
-        return [(await signer.sign(payload)).decode() for payload in claims]
-    finally:
-        signer.close()
+def events_of(answers: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Event type, event and subject of each SET; none was refused."""
+    assert [answer["refused"] for answer in answers if "refused" in answer] == []
+    assert {answer["header"]["typ"] for answer in answers} == {"secevent+jwt"}
+    return [
+        (uri, event, answer["claims"]["sub_id"])
+        for answer in answers
+        for uri, event in answer["claims"]["events"].items()
+    ]
 
 
-async def test_every_event_type_is_believed(verifier: Verifier) -> None:
-    """Header and claims arrive as they were signed; none of the types is refused."""
-    sent = list(payloads())
-    header = {"alg": "RS256", "kid": KEY.kid, "typ": "secevent+jwt"}
-    assert verifier(await signed(*sent)) == [{"header": header, "claims": json.loads(payload)} for payload in sent]
+def test_every_event_type_is_believed(verifier: Verifier, on_a_stream: Received) -> None:
+    """The least and the full event of each type arrive as they were sent, subject and all."""
+    events = events_of(verifier(on_a_stream))
+    assert {uri for uri, _, _ in events} == set(EVENTS_SUPPORTED)
+    for row in EVENT_TYPES.values():
+        if row.uri in EVENTS_SUPPORTED and row.uri not in OF_STREAMS:
+            sent = [(row.uri, event, row.subject_example) for event in (minimal_example(row), full_example(row))]
+            assert [event for event in events if event[0] == row.uri] == sent
 
 
-async def test_what_is_not_ours_is_refused(verifier: Verifier) -> None:
-    """A changed signature, another issuer, another audience: so the verifiers do verify."""
-    payload = next(payloads())
-    (good,) = await signed(payload)
+def test_oktas_event_type_is_believed(verifier: Verifier, on_oktas_stream: Received) -> None:
+    """So it is with what an Okta integration gets."""
+    row = EVENT_TYPES[OKTA_USER_RISK_CHANGE]
+    sent = [(row.uri, event, row.subject_example) for event in (minimal_example(row), full_example(row))]
+    assert events_of(verifier(on_oktas_stream)) == sent
+
+
+def test_what_is_not_meant_for_them_is_refused(verifier: Verifier, on_a_stream: Received) -> None:
+    """A changed signature, another issuer, another audience: the verifiers do verify."""
+    good = on_a_stream.tokens[0]
     head, body, signature = good.split(".")
-    others = await signed(
-        payload.replace(ISSUER.encode(), b"https://else.example.com"),
-        payload.replace(AUDIENCE.encode(), b"https://else.example.com"),
-    )
-    changed = f"{head}.{body}.{signature[::-1]}"
-    assert ["refused" in answer for answer in verifier([changed, *others, good])] == [True, True, True, False]
+    changed = replace(on_a_stream, tokens=[f"{head}.{body}.{signature[::-1]}", good])
+    assert ["refused" in answer for answer in verifier(changed)] == [True, False]
+    for other in (replace(changed, issuer="https://else.example"), replace(changed, audience="https://else.example")):
+        assert ["refused" in answer for answer in verifier(other)] == [True, True]

@@ -271,3 +271,11 @@ class Oracle:
         if not self._log.exists():
             return []
         return [json.loads(line) for line in self._log.read_text().splitlines()]
+
+    def wait_for(self, path: str, count: int) -> list[dict[str, Any]]:
+        """The first *count* requests to *path*, once they are there."""
+        deadline = time.monotonic() + START_SECONDS
+        while len(found := [request for request in self.requests() if request["path"] == path]) < count:
+            assert time.monotonic() < deadline, f"{len(found)} of {count} requests came to {path}"
+            time.sleep(0.02)
+        return found[:count]

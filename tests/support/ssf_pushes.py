@@ -45,11 +45,7 @@ class PushStream:
 
     def wait_for_requests(self, count: int) -> list[dict[str, Any]]:
         """The first *count* pushes, once they are there."""
-        deadline = time.monotonic() + _SECONDS
-        while len(found := self.requests()) < count:
-            assert time.monotonic() < deadline, f"{len(found)} of {count} pushes came"
-            time.sleep(0.02)
-        return found[:count]
+        return self.oracle.wait_for(self.path, count)
 
     def events(self, count: int) -> list[dict[str, Any]]:
         """The claims of the first *count* SETs, verified, in order; without the verification that comes unasked."""
