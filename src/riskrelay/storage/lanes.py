@@ -111,7 +111,7 @@ _SETTLE = (
 _KEEP = update(lanes).where(_MINE).values(epoch=lanes.c.epoch)
 _RELEASE = update(lanes).where(_MINE).values(lease_until=0)
 _RELEASE_ALL = update(lanes).where(lanes.c.lease_until > 0).values(lease_until=0, epoch=lanes.c.epoch + 1)
-_TAKE = update(lanes).where(of_lane(lanes)).values(epoch=lanes.c.epoch + 1).returning(lanes.c.epoch)
+_TAKE = update(lanes).where(of_lane(lanes)).values(epoch=lanes.c.epoch + 1, lease_until=0).returning(lanes.c.epoch)
 _STOP_STREAM = (
     update(streams)
     .where(streams.c.account_id == bindparam("account"), streams.c.stream_id == bindparam("stream"))

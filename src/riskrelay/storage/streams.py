@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
+    case,
     exists,
     insert,
     literal,
@@ -142,6 +143,15 @@ _STATEMENTS = select(
 )
 
 
+_WAITS = exists().where(
+    held_events.c.account_id == lanes.c.account_id,
+    held_events.c.stream_id == lanes.c.stream_id,
+    held_events.c.lane == lanes.c.lane,
+    held_events.c.state == DeliveryState.PENDING.value,
+)
+_DUE_IF_ANYTHING_WAITS = case((or_(lanes.c.last_seq > lanes.c.cursor, _WAITS), database_now()), else_=None)
+
+
 def is_idle(timeout: timedelta) -> ColumnElement[bool]:
     """Streams of receivers that are enabled, and have neither been active nor taken anything for *timeout*."""
     since = database_now() - literal(micros(timeout), BigInteger)
@@ -220,7 +230,7 @@ class StreamRows:
         sent = [lane for lane in changed.all_lanes if not changed.is_silent(lane)]
         self._set_lanes(changed, [lane for lane in changed.all_lanes if lane not in sent], stopped=True)
         # Whoever edits an integration or a stream has perhaps mended it: no wait from before counts any more.
-        fresh_start = {"blocked_until": 0, "failures": 0, "due_at": database_now()}
+        fresh_start = {"blocked_until": 0, "failures": 0, "due_at": _DUE_IF_ANYTHING_WAITS}
         self._set_lanes(changed, sent, stopped=changed.is_polled, **fresh_start)
         self._connection.execute(
             update(held_events)

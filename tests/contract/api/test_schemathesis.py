@@ -35,7 +35,7 @@ headers = {{ Authorization = "Bearer {receiver_token}" }}
 parameters = {{ "path.integration_id" = "{integration}" }}
 
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "400", "401", "403", "404"]
+expected-statuses = ["2xx", "400", "401", "403", "404", "429"]
 
 [phases.stateful]
 max-steps = 8

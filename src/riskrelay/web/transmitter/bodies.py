@@ -113,6 +113,8 @@ def poll_of(body: Body) -> PollRequest:
     """
     faults: list[Fault] = []
     wanted = body.get("maxEvents")
+    if isinstance(wanted, float) and wanted.is_integer():  # 2.0 is a whole number too (JSON Schema 2020-12 §6.1.1)
+        wanted = int(wanted)
     if wanted is not None and (isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 0):
         faults.append(Fault(FaultKind.WRONG_VALUE, "/maxEvents", "must be a whole number, 0 or more"))
     immediately = body.get("returnImmediately")

@@ -1,0 +1,222 @@
+"""Polling against a model: random acknowledgements, lost answers, two pollers at once, every status (RFC 8936)."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from riskrelay.actions.create_account import create_account
+from riskrelay.actions.create_stream import create_stream
+from riskrelay.actions.poll_stream import poll_stream
+from riskrelay.actions.set_stream_status import set_stream_status
+from riskrelay.credentials import COMMAND_LINE
+from riskrelay.delivery.attempts import Ledger
+from riskrelay.delivery.lanes import BATCH_EVENTS
+from riskrelay.integrations import AccountId
+from riskrelay.outbound.ids import SystemIds
+from riskrelay.ports import Outside, Store
+from riskrelay.signals import Signal
+from riskrelay.ssf.access import CredentialId, Receiver
+from riskrelay.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
+from riskrelay.ssf.events import Jti, SecurityEvent
+from riskrelay.ssf.polling import PollRequest, SetError
+from riskrelay.ssf.stream_documents import PushRules
+from riskrelay.ssf.streams import Stream, StreamStatus
+from riskrelay.ssf.subjects import email_subject, subject_key
+from support.outside import outside_of
+from support.receiver_world import ssf_integration
+from support.transmitting import VAULT, polling_of
+
+POLLING = polling_of()
+RULES = PushRules(lambda url: None, VAULT.seal)
+ACCOUNTS = itertools.count()
+
+
+@dataclass
+class Model:
+    """What must be true of one polled stream.
+
+    Attributes:
+        subject_of: of every event that was queued, in that order.
+        settled: what was acknowledged or refused.
+        seen: in the order of the first receipts.
+    """
+
+    status: StreamStatus = StreamStatus.ENABLED
+    subject_of: dict[Jti, str] = field(default_factory=dict)
+    delivered: set[Jti] = field(default_factory=set)
+    dead: set[Jti] = field(default_factory=set)
+    cancelled: set[Jti] = field(default_factory=set)
+    seen: list[Jti] = field(default_factory=list)
+
+    @property
+    def waiting(self) -> list[Jti]:
+        gone = self.delivered | self.dead | self.cancelled
+        return [jti for jti in self.subject_of if jti not in gone]
+
+    def receive(self, jtis: Sequence[Jti], waiting: Sequence[Jti]) -> None:
+        """An answer: only what waited, the oldest, in order."""
+        assert list(jtis) == list(waiting[: len(jtis)])
+        self.seen += [jti for jti in jtis if jti not in self.seen]
+
+    def check(self, ledger: Ledger) -> None:
+        """C1, and each event in the state it must be in."""
+        assert ledger.imbalance == 0
+        counted = (ledger.queued, ledger.delivered, ledger.dead, ledger.cancelled, ledger.pending)
+        known = (self.subject_of, self.delivered, self.dead, self.cancelled, self.waiting)
+        assert counted == tuple(map(len, known))
+
+    def check_order(self) -> None:
+        """C5: per subject, first receipts are in the order in which the events were queued."""
+        place = {jti: number for number, jti in enumerate(self.subject_of)}
+        for subject in set(self.subject_of.values()):
+            places = [place[jti] for jti in self.seen if self.subject_of[jti] == subject]
+            assert places == sorted(places)
+
+
+class Polled:
+    """A stream of an account of its own, and its model."""
+
+    def __init__(self, outside: Outside, receiver: Receiver, stream: Stream) -> None:
+        self.outside, self.receiver, self.stream = outside, receiver, stream
+        self.model = Model()
+
+    async def queue(self, subjects: Sequence[str]) -> None:
+        now = self.outside.clock.now()
+        signals = []
+        status = self.model.status
+        for email in subjects:
+            subject = email_subject(email)
+            jti = Jti(self.outside.ids.uuid())
+            event = SecurityEvent(jti, "txn", now, CAEP_RISK_LEVEL_CHANGE, {}, subject)
+            self.model.subject_of[jti] = email
+            if status is StreamStatus.DISABLED:
+                self.model.cancelled.add(jti)
+            signals.append((event, subject_key(subject)))
+
+        def work(tx: Any) -> None:
+            (stream,) = tx.streams.taking_events()
+            tx.events.queue([Signal(stream, key, event) for event, key in signals])
+
+        await self.outside.store.write(self.receiver.account_id, work)
+
+    async def poll(self, request: PollRequest) -> list[Jti]:
+        answer = await poll_stream(self.outside, POLLING, self.receiver, self.stream.stream_id, request)
+        return list(answer.sets)
+
+    async def set_status(self, status: StreamStatus) -> None:
+        await set_stream_status(self.outside, self.receiver, self.stream.stream_id, status, None)
+        if status is StreamStatus.DISABLED:
+            self.model.cancelled |= set(self.model.waiting)
+        self.model.status = status
+
+    async def ledger(self) -> Ledger:
+        ledgers = await self.outside.store.read_installation(lambda tx: tx.ledgers())
+        (ledger,) = [ledger for ledger in ledgers if ledger.stream_id == self.stream.stream_id]
+        return ledger
+
+
+async def polled(store: Store) -> Polled:
+    """A new account with one polled stream whose verification event is settled already."""
+    base = outside_of(store)
+    outside = Outside(store, base.clock, SystemIds(), base.metrics, base.wake, base.rate_limits, base.token_uses)
+    account_id = AccountId(f"account-{next(ACCOUNTS)}")
+    await create_account(outside, account_id, COMMAND_LINE)
+    integration = await ssf_integration(outside, account_id)
+    receiver = Receiver(account_id, integration.integration_id, CredentialId("c"), frozenset())
+    stream = await create_stream(outside, receiver, {"events_requested": [CAEP_RISK_LEVEL_CHANGE]}, RULES)
+    it = Polled(outside, receiver, stream)
+    (hello,) = await it.poll(PollRequest(return_immediately=True))
+    await it.poll(PollRequest(0, True, frozenset({hello})))
+    it.model.subject_of[hello] = "the stream"
+    it.model.delivered.add(hello)
+    return it
+
+
+SUBJECTS = st.sampled_from([f"{name}@example.com" for name in "abc"])
+PICKS = st.sets(st.integers(0, 11))  # places among what waits
+STEPS = st.one_of(
+    st.tuples(st.just("queue"), st.lists(SUBJECTS, min_size=1, max_size=6)),
+    st.tuples(st.just("poll"), st.tuples(st.integers(0, 5), PICKS, PICKS, st.booleans())),
+    st.tuples(st.just("two"), st.tuples(PICKS, PICKS)),
+    st.tuples(st.just("status"), st.sampled_from(list(StreamStatus))),
+)
+
+
+def request(model: Model, most: int, acked: set[int], refused: set[int]) -> PollRequest:
+    """A poll that says something of some events that wait, of some that do not, and of unknown ones."""
+    waiting = model.waiting
+    taken = {waiting[n] for n in acked if n < len(waiting)}
+    errors = {waiting[n]: SetError("invalid_key") for n in refused if n < len(waiting)}
+    settled = set(itertools.islice(model.delivered | model.dead | model.cancelled, 2))
+    return PollRequest(most, True, frozenset(taken | settled | {Jti("unknown")}), errors)
+
+
+def settle(model: Model, said: PollRequest) -> None:
+    """What a poll changes before it is answered."""
+    waiting = set(model.waiting)
+    model.dead |= waiting & said.refused.keys()
+    model.delivered |= (waiting & said.acknowledged) - model.dead
+
+
+async def step(it: Polled, verb: str, details: Any) -> None:
+    model = it.model
+    if verb == "queue":
+        await it.queue(details)
+    elif verb == "status":
+        await it.set_status(details)
+    elif verb == "poll":
+        most, acked, refused, is_lost = details
+        said = request(model, most, acked, refused)
+        got = await it.poll(said)
+        settle(model, said)
+        expected = min(most, len(model.waiting)) if model.status is StreamStatus.ENABLED else 0
+        assert len(got) == expected
+        if not is_lost:
+            model.receive(got, model.waiting)
+    else:
+        one, two = (request(model, 3, picks, set()) for picks in details)
+        before = model.waiting
+        answers = await asyncio.gather(it.poll(one), it.poll(two))
+        settle(model, one)
+        settle(model, two)
+        for got in answers:  # whichever came first, it got what waited then or what waits now
+            assert set(got) <= set(before)
+            assert [jti for jti in before if jti in got] == got
+
+
+@settings(max_examples=settings().max_examples // 4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=st.lists(STEPS, max_size=12))
+async def test_polling_is_what_a_naive_model_says(store: Store, steps: list[tuple[str, Any]]) -> None:
+    """After each step the ledger balances and each event is in its one state; at the end everything that was not
+    refused or cancelled is delivered, and per subject it was first seen in order."""
+    it = await polled(store)
+    for verb, details in steps:
+        await step(it, verb, details)
+        it.model.check(await it.ledger())
+    await it.set_status(StreamStatus.ENABLED)
+    while got := await it.poll(PollRequest(2, True)):
+        it.model.receive(got, it.model.waiting)
+        said = PollRequest(0, True, frozenset(got))
+        await it.poll(said)
+        settle(it.model, said)
+    it.model.check(await it.ledger())
+    assert it.model.waiting == []
+    it.model.check_order()
+
+
+async def test_expired_events_are_not_handed_out(store: Store) -> None:
+    """Older than the retention: a poll settles them as expired."""
+    it = await polled(store)
+    await it.queue(["a@example.com", "b@example.com"])
+    strict = polling_of()
+    strict = type(strict)(strict.signer, strict.bell, timedelta(0), timedelta(0))
+    answer = await poll_stream(it.outside, strict, it.receiver, it.stream.stream_id, PollRequest(BATCH_EVENTS, True))
+    assert answer.sets == {}
+    ledger = await it.ledger()
+    assert (ledger.expired, ledger.pending, ledger.imbalance) == (2, 0, 0)

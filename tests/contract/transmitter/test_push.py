@@ -1,0 +1,172 @@
+"""Pushing receivers' streams: endpoint, header and audience of the stream, and what a refusal does (RFC 8935; SSF 1.0
+§6.1.1, §8.1.5), over both engines."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import msgspec
+import pytest
+
+from riskrelay.actions.deliver import Delivering, deliver
+from riskrelay.actions.pause_idle_streams import pause_idle_streams
+from riskrelay.actions.update_integration import update_integration
+from riskrelay.credentials import COMMAND_LINE
+from riskrelay.delivery.attempts import DeliveryState
+from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
+from riskrelay.outbound.sealing import MasterKey, new_master_key
+from riskrelay.ports import Installation, Vault
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from support.receiver_world import ENDPOINT, PUSH, UPDATED, VERIFICATION, ReceiverWorld, event_of
+from support.transmitting import FOR_EVER, VAULT, PlainSigner
+from support.world import ACCOUNT, finding, record
+
+LEASE = timedelta(minutes=1)
+ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
+UNAUTHORIZED = Outcome(OutcomeKind.AUTH, "http_401", 401)
+GONE = Outcome(OutcomeKind.GONE, "http_410", 410)
+
+
+class Recorder:
+    """Implements ports.Pusher: answers as the test says, and keeps what was pushed where and with which header."""
+
+    def __init__(self) -> None:
+        self.answer: Callable[[dict[str, Any]], Outcome] = lambda claims: ACCEPTED
+        self.pushed: list[tuple[str, str | None, dict[str, Any]]] = []
+
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None) -> Outcome:
+        claims = msgspec.json.decode(token)
+        self.pushed.append((endpoint_url, authorization, claims))
+        return self.answer(claims)
+
+    def events(self, endpoint_url: str = ENDPOINT) -> list[tuple[str, dict[str, Any]]]:
+        """The events that were pushed to *endpoint_url*, in order."""
+        return [event_of(claims) for url, _, claims in self.pushed if url == endpoint_url]
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+async def work(world: ReceiverWorld, recorder: Recorder, vault: Vault = VAULT) -> None:
+    """What the worker does until nothing is due."""
+    delivering = Delivering(PlainSigner(), recorder, vault, LEASE, timedelta(seconds=28), 8, FOR_EVER)
+    while leases := await world.outside.store.write_installation(lambda tx: tx.lanes.claim(10, LEASE)):
+        for lease in leases:
+            while True:
+                delivered = await deliver(world.outside, delivering, lease, 0.0, BATCH_EVENTS)
+                due_in = None if delivered.settlement is None else delivered.settlement.due_in
+                if delivered.stopped or due_in is None or due_in > timedelta(0):
+                    break
+            await world.outside.store.write_installation(partial(_release, lease=lease))
+
+
+def _release(tx: Installation, lease: LaneLease) -> None:
+    tx.lanes.release(lease)
+
+
+async def test_the_header_is_sent_verbatim_with_each_push(world: ReceiverWorld, recorder: Recorder) -> None:
+    """§6.1.1: to that stream's endpoint only; streams without one, and Okta's, get none."""
+    await world.push_stream(authorization_header="Bearer  hush")
+    await world.create(delivery={"method": PUSH, "endpoint_url": "https://b.example.com"})
+    await record(world.outside, finding())
+    await work(world, recorder)
+    headers = {url: {h for u, h, _ in recorder.pushed if u == url} for url, _, _ in recorder.pushed}
+    assert headers == {
+        ENDPOINT: {"Bearer  hush"},
+        "https://b.example.com": {None},
+        "https://acme.example.com/security/api/v1/security-events": {None},
+    }
+    assert all(claims["aud"] == "https://receiver.example.com" for u, _, claims in recorder.pushed if u == ENDPOINT)
+
+
+async def test_what_the_stream_does_not_take_is_not_pushed(world: ReceiverWorld, recorder: Recorder) -> None:
+    """events_delivered decides: a stream that asked for nothing gets its verification only."""
+    await world.create(delivery={"method": PUSH, "endpoint_url": ENDPOINT}, events_requested=[])
+    await record(world.outside, finding())
+    await work(world, recorder)
+    assert [event_type for event_type, _ in recorder.events()] == [VERIFICATION]
+
+
+async def test_a_401_pauses_the_stream_until_its_delivery_is_mended(world: ReceiverWorld, recorder: Recorder) -> None:
+    """The backlog is kept; the receiver is told once, as far as it lets us; a new header resumes, and that is told."""
+    made = await world.push_stream(authorization_header="Bearer old")
+    stream_id = made["stream_id"]
+    recorder.answer = lambda claims: UNAUTHORIZED
+    await work(world, recorder)
+    assert await world.status(stream_id) == ("paused", "http_401")
+    assert recorder.events() == [(VERIFICATION, {}), (UPDATED, {"status": "paused", "reason": "http_401"})]
+    await record(world.outside, finding())
+    await work(world, recorder)
+    assert len(recorder.events()) == 2
+    ledger = await world.ledger(stream_id)
+    assert (ledger.pending, ledger.dead) == (2, 1)
+    recorder.answer = lambda claims: ACCEPTED
+    body = {"stream_id": stream_id, "delivery": {**made["delivery"], "authorization_header": "Bearer new"}}
+    assert (await world.call("PATCH", "/streams", body)).status_code == 200
+    assert await world.status(stream_id) == ("enabled", None)
+    await work(world, recorder)
+    assert (UPDATED, {"status": "enabled", "reason": "delivery_updated"}) in recorder.events()
+    assert {h for url, h, _ in recorder.pushed if url == ENDPOINT} == {"Bearer old", "Bearer new"}
+    assert (await world.ledger(stream_id)).pending == 0
+
+
+async def test_a_410_disables_the_stream_and_cancels_what_waits(world: ReceiverWorld, recorder: Recorder) -> None:
+    """Disabled holds nothing (§8.1.2); an update of the integration enables it again."""
+    stream_id = (await world.push_stream())["stream_id"]
+    recorder.answer = lambda claims: GONE
+    await work(world, recorder)
+    assert await world.status(stream_id) == ("disabled", "http_410")
+    await record(world.outside, finding())
+    ledger = await world.ledger(stream_id)
+    assert (ledger.cancelled, ledger.pending, ledger.dead) == (2, 0, 1)
+    recorder.answer = lambda claims: ACCEPTED
+    integration = world.integration
+    await update_integration(
+        world.outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, None
+    )
+    await record(world.outside, finding("kai@example.com", "high_dlp"))
+    await work(world, recorder)
+    assert (await world.status(stream_id))[0] == "enabled"
+    told = [members["status"] for event_type, members in recorder.events() if event_type == UPDATED]
+    assert told == ["disabled", "enabled"]
+    assert (await world.ledger(stream_id)).delivered == 2
+
+
+async def test_the_last_word_is_tried_again_when_it_fails(world: ReceiverWorld, recorder: Recorder) -> None:
+    """A stream that is paused for inactivity sends its stream-updated event until it arrives, and nothing else."""
+    stream_id = (await world.push_stream())["stream_id"]
+    await work(world, recorder)
+    assert await pause_idle_streams(world.outside, timedelta(seconds=-1)) == 1
+    recorder.answer = lambda claims: Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+    await record(world.outside, finding())
+    await work(world, recorder)
+    ledger = await world.ledger(stream_id)
+    assert (ledger.delivered, ledger.pending) == (1, 2)
+    assert recorder.events()[1:] == [(UPDATED, {"status": "paused", "reason": "inactivity_timeout"})]
+    due_in = await world.outside.store.read_installation(lambda tx: tx.lanes.next_due_in())
+    assert due_in is not None
+    assert timedelta(0) < due_in <= timedelta(seconds=1)
+
+
+async def test_an_unreadable_header_sends_nothing(world: ReceiverWorld, recorder: Recorder) -> None:
+    """Sealed under another master key: ours, nobody's budget is used up, and nothing goes out without the header."""
+    stream_id = (await world.push_stream(authorization_header="Bearer hush"))["stream_id"]
+    await work(world, recorder, MasterKey([new_master_key()]))
+    assert recorder.pushed == []
+    assert (await world.ledger(stream_id)).pending == 1
+    found = await world.outside.store.read(
+        ACCOUNT, lambda tx: tx.events.deliveries(world.integration.integration_id, DeliveryState.PENDING, None, 5)
+    )
+    assert [delivery.reason for delivery in found] == ["wrong_master_key"]
+
+
+async def test_accepting_pushes_keeps_a_stream_from_being_idle(world: ReceiverWorld, recorder: Recorder) -> None:
+    """A receiver that takes what we send is not silent, although it never calls us."""
+    await world.push_stream()
+    await work(world, recorder)
+    idle = await world.outside.store.read_installation(lambda tx: tx.idle_streams(timedelta(minutes=1), 10))
+    assert idle == []
+    assert await pause_idle_streams(world.outside, timedelta(minutes=1)) == 0
