@@ -16,7 +16,6 @@ async def delete_integration(
     Raises: NotFound: no such integration in this account.
     Rule: contract 10; faults.md row 34.
     """
-
     entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.DELETED, Kind.INTEGRATION, integration_id)
 
     def store(tx: Transaction) -> None:

@@ -20,7 +20,6 @@ async def set_stream_status(
     Raises:  NotFound: the receiver has no such stream.
     Rule: SSF 1.0 §8.1.2.2; a change that the receiver asked for needs no stream-updated event.
     """
-
     entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
 
     def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:

@@ -49,7 +49,7 @@ def print_table(rows: list[dict[str, Any]]) -> None:
         return
     table = Table()
     for name in rows[0]:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, overflow="fold", no_wrap=name.endswith("id"))  # an id is there to be copied
     for row in rows:
         table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
     console.print(table)

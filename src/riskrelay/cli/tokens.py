@@ -92,7 +92,7 @@ def _row(token: StoredToken) -> dict[str, Any]:
         "account_id": token.account_id,
         "name": token.name,
         "scopes": " ".join(sorted(token.scopes)),
-        "created_at": token.created_at.isoformat(),
-        "expires_at": None if token.expires_at is None else token.expires_at.isoformat(),
+        "created_at": token.created_at.isoformat(timespec="seconds"),
+        "expires_at": None if token.expires_at is None else token.expires_at.isoformat(timespec="seconds"),
         "last_used_at": None if token.last_used_at is None else token.last_used_at.isoformat(timespec="seconds"),
     }

@@ -248,6 +248,7 @@ def test_commands_make_list_and_revoke_tokens_of_the_installation(service: Servi
     rows = json.loads(service.command("token", "list", "--installation", "--json").stdout)
     assert {row["account_id"] for row in rows} == {None}
     assert made["token_id"] in {row["token_id"] for row in rows}
+    assert made["token_id"] in service.command("token", "list", "--installation").stdout
     service.command("token", "revoke", made["token_id"])
     assert service.exchange("GET", "/installation/tokens", **bearer(made["token"]))[0] == 401
 
