@@ -88,7 +88,7 @@ def _timely(sent: Mapping[int, Activity], now: datetime) -> dict[int, Activity]:
     """
     timings = {place: timing(activity.seen.at, now) for place, activity in sent.items()}
     minutes = int(SKEW.total_seconds() // 60)
-    message = f"this is more than {minutes} minutes in the future; check the clock, or the time zone, of what sends it"
+    message = f"must not lie more than {minutes} minutes in the future; check the sender's clock and time zone"
     faults = [
         Fault(FaultKind.WRONG_VALUE, f"/{place}/timestamp", message)
         for place, when in timings.items()

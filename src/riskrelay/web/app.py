@@ -15,6 +15,7 @@ from riskrelay.errors import RiskrelayError
 from riskrelay.ports import Outside
 from riskrelay.web import documentation
 from riskrelay.web.account_api import envelope, problems
+from riskrelay.web.account_api.activity import ActivityRoutes
 from riskrelay.web.account_api.audit import AuditRoutes
 from riskrelay.web.account_api.behaviors import BehaviorRoutes
 from riskrelay.web.account_api.deliveries import DeliveryRoutes
@@ -115,6 +116,7 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
     deliveries = DeliveryRoutes(outside)
     credentials = ReceiverCredentialRoutes(outside)
     findings = FindingRoutes(outside)
+    activity = ActivityRoutes(outside)
     security_events = SecurityEventRoutes(outside)
     behaviors = BehaviorRoutes(outside)
     users = UserRoutes(outside)
@@ -131,6 +133,9 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
         ("GET", "/integrations/{integration_id}/credentials", credentials.list_all),
         ("DELETE", "/integrations/{integration_id}/credentials/{credential_id}", credentials.revoke),
         ("POST", "/findings", findings.record),
+        ("POST", "/activity", activity.record),
+        ("GET", "/detection", activity.limits),
+        ("PUT", "/detection", activity.set_limits),
         ("POST", "/security_events", security_events.queue),
         ("GET", "/behaviors", behaviors.list_all),
         ("PUT", "/behaviors", behaviors.update),

@@ -83,14 +83,15 @@ def test_the_parameters_of_a_path_are_declared() -> None:
 
 
 def test_every_body_has_examples_that_fit_its_schema() -> None:
-    """Requests and answers, failures too; a line of NDJSON is a finding."""
+    """Requests and answers, failures too; a line of NDJSON is a finding or an activity."""
     for name, content in media():
         assert examples(content), name
         for value in examples(content):
             validate(value, content["schema"])
-    _, ndjson = next(body for body in media() if body[0].endswith("request application/x-ndjson"))
-    for line in examples(ndjson)[0].splitlines():
-        validate(json.loads(line), DOCUMENT["components"]["schemas"]["Finding"])
+    ndjson = [content for name, content in media() if name.endswith("request application/x-ndjson")]
+    for content, schema in zip(ndjson, ("Finding", "Activity"), strict=True):
+        for line in examples(content)[0].splitlines():
+            validate(json.loads(line), DOCUMENT["components"]["schemas"][schema])
 
 
 def test_an_envelope_has_no_other_members() -> None:

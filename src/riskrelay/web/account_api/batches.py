@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 
 from riskrelay.errors import BodyTooLarge, Fault, FaultKind, Invalid
@@ -16,6 +18,7 @@ from riskrelay.web.account_api.bodies import MAX_BATCH_BYTES, MAX_OBJECT_BYTES, 
 from riskrelay.web.account_api.strict_json import MAX_BATCH_VALUES, refuse_too_many_values
 
 MAX_ITEMS = 10_000
+MAX_EMAIL_CHARACTERS = 320
 
 T = TypeVar("T")
 
@@ -87,11 +90,28 @@ def _read_all(written: Sequence[bytes], read_one: ReadOne[T], noun: str) -> list
     return items
 
 
-def _email(text: str) -> str:
+def is_email(text: str) -> bool:
+    """Whether *text* can be an e-mail address, so far as its form is judged here.
+
+    >>> is_email("kai@example.com"), is_email("EXAMPLE\\\\kai")
+    (True, False)
+    """
     local, _, domain = text.rpartition("@")
-    if not local or not domain or any(c.isspace() or c == "\ufeff" for c in text):
+    sound = not any(c.isspace() or c == "\ufeff" or ord(c) < 32 or ord(c) == 127 for c in text)
+    return bool(local and domain) and sound and len(text) <= MAX_EMAIL_CHARACTERS
+
+
+def _email(text: str) -> str:
+    if not is_email(text):
         raise ValueError("must be an e-mail address, such as kai@example.com")
     return text
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must lie between the years 1 and 9999 in UTC, too") from None
 
 
 def _uuid(text: str) -> str:
@@ -101,8 +121,11 @@ def _uuid(text: str) -> str:
         raise ValueError("must be a UUID") from None
 
 
-Email = Annotated[PlainText, Field(max_length=320), AfterValidator(_email)]
+Email = Annotated[PlainText, Field(max_length=MAX_EMAIL_CHARACTERS), AfterValidator(_email)]
 """An e-mail address, so far as its form is judged here."""
+
+Timestamp = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+"""A moment with its offset from UTC, which is then in UTC."""
 
 ItemId = Annotated[PlainText, Field(min_length=1, max_length=255)]
 """The sender's id of a finding or an activity."""
@@ -118,6 +141,11 @@ class UserBody(BaseModel):
     def reference(self) -> UserRef:
         """The same, for the domain."""
         return UserRef(self.email, self.name, None if self.user_id is None else UserId(self.user_id))
+
+
+def digest_of(sent: Any) -> bytes:
+    """32 bytes over everything that was read of an item: a repeat with another digest is not a repeat."""
+    return sha256(msgspec.json.encode(sent, order="sorted")).digest()
 
 
 def rendered_change(change: LevelChange) -> dict[str, Any]:

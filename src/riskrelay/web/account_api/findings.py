@@ -1,12 +1,9 @@
 """Findings in: one, an array, or NDJSON."""
 
 from collections.abc import Sequence
-from datetime import UTC
-from hashlib import sha256
 from typing import Any
 
-import msgspec
-from pydantic import AwareDatetime, BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -16,7 +13,7 @@ from riskrelay.errors import Invalid
 from riskrelay.ports import Outside
 from riskrelay.risk.behaviors import BehaviorId
 from riskrelay.risk.findings import Finding, FindingId
-from riskrelay.web.account_api.batches import ItemId, UserBody, read_batch, rendered_change
+from riskrelay.web.account_api.batches import ItemId, Timestamp, UserBody, digest_of, read_batch, rendered_change
 from riskrelay.web.account_api.bodies import BehaviorName, parse
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import caller_of
@@ -27,7 +24,7 @@ class FindingBody(BaseModel):
 
     behavior: BehaviorName
     user: UserBody
-    timestamp: AwareDatetime | None = None
+    timestamp: Timestamp | None = None
     id: ItemId | None = None
     details: dict[str, Any] | None = None
 
@@ -65,7 +62,7 @@ def _read_one(written: bytes, prefix: Sequence[int]) -> Finding:
         finding_id=None if body.id is None else FindingId(body.id),
         behavior=BehaviorId(body.behavior),
         user=body.user.reference(),
-        occurred_at=None if body.timestamp is None else body.timestamp.astimezone(UTC),
+        occurred_at=body.timestamp,
         details=body.details,
-        digest=sha256(msgspec.json.encode(sent, order="sorted")).digest(),
+        digest=digest_of(sent),
     )

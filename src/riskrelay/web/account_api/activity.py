@@ -1,0 +1,212 @@
+"""Activity in: logins and DLP hits, in our own form or as OCSF; and the limits of what is possible."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import msgspec
+from pydantic import BaseModel, Field, TypeAdapter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.record_activity import ActivityRecorded, record_activity
+from riskrelay.actions.set_detection import set_detection
+from riskrelay.credentials import Scope
+from riskrelay.errors import Fault, FaultKind, Invalid, pointer
+from riskrelay.ports import Outside, RecordedFinding
+from riskrelay.risk.activity import Activity, ActivityId, DlpHit, Login, written
+from riskrelay.risk.assessment import Standing
+from riskrelay.risk.travel import TravelLimits
+from riskrelay.web.account_api import ocsf
+from riskrelay.web.account_api.batches import (
+    Batch,
+    ItemId,
+    Timestamp,
+    UserBody,
+    digest_of,
+    read_batch,
+    rendered_change,
+)
+from riskrelay.web.account_api.bodies import PlainText, WholeNumber, parse, read_object
+from riskrelay.web.account_api.envelope import success
+from riskrelay.web.auth import caller_of
+
+Text = Annotated[PlainText, Field(min_length=1, max_length=255)]
+
+
+class _ActivityBody(BaseModel):
+    """What logins and DLP hits have in common; other members are ignored."""
+
+    user: UserBody
+    timestamp: Timestamp
+    id: ItemId | None = None
+
+    def activity(self, seen: Login | DlpHit) -> Activity:
+        """The same, for the domain."""
+        digest = digest_of([self.user.email, self.user.name, self.user.user_id, seen])
+        return Activity(None if self.id is None else ActivityId(self.id), self.user.reference(), seen, digest)
+
+
+class LoginBody(_ActivityBody):
+    """A successful login."""
+
+    type: Literal["login"] = "login"
+    latitude: ocsf.Latitude
+    longitude: ocsf.Longitude
+    application: Text | None = None
+
+
+class DlpHitBody(_ActivityBody):
+    """A hit of a DLP profile."""
+
+    type: Literal["dlp_hit"] = "dlp_hit"
+    profile: Text
+
+
+class TravelLimitsBody(BaseModel):
+    """What the account takes to be possible: by how fast a person can be, and how far coordinates can be off."""
+
+    max_km_per_h: Annotated[WholeNumber, Field(ge=100, le=10_000)]
+    min_km: Annotated[WholeNumber, Field(ge=1, le=20_000)]
+
+
+class DetectionBody(BaseModel):
+    """The limits, by behavior."""
+
+    imp_travel: TravelLimitsBody
+
+
+class _Shape(msgspec.Struct):
+    """What tells one form from another."""
+
+    class_uid: Any = msgspec.UNSET
+    type: Any = msgspec.UNSET
+    profile: Any = msgspec.UNSET
+    latitude: Any = msgspec.UNSET
+    longitude: Any = msgspec.UNSET
+
+
+_LOGIN = TypeAdapter(LoginBody)
+_DLP_HIT = TypeAdapter(DlpHitBody)
+_OBJECT = TypeAdapter(dict[str, Any])
+_SHAPE = msgspec.json.Decoder(_Shape)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One item of a request.
+
+    Attributes:
+        activity: None: an OCSF event that says nothing we can use.
+    """
+
+    activity: Activity | None
+    from_ocsf: bool
+
+
+class ActivityRoutes:
+    """The handlers of activity and its limits."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    async def record(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.INGEST)
+        batch = await read_batch(request, _read_one, "activities")
+        sent = {place: item.activity for place, item in enumerate(batch.items) if item.activity is not None}
+        try:
+            recorded = await record_activity(self._outside, caller.account_id, sent)
+        except Invalid as error:
+            raise batch.located(_as_sent(error, batch)) from None
+        return success(_rendered(recorded, unusable=len(batch.items) - len(sent)))
+
+    async def limits(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.READ)
+        return success(
+            _rendered_limits(await self._outside.store.read(caller.account_id, lambda tx: tx.detection.limits()))
+        )
+
+    async def set_limits(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        given = (await read_object(request, DetectionBody)).imp_travel
+        limits = TravelLimits(given.max_km_per_h, given.min_km)
+        await set_detection(self._outside, caller.account_id, caller.actor, limits)
+        return success(_rendered_limits(limits))
+
+
+def _read_one(body: bytes, prefix: Sequence[int]) -> _Read:
+    try:
+        shape = _SHAPE.decode(body)
+    except (msgspec.MsgspecError, RecursionError):
+        parse(_OBJECT, body, prefix)  # says what is wrong with it
+        shape = _Shape()
+    if shape.class_uid is not msgspec.UNSET:
+        return _read_event(shape.class_uid, body, prefix)
+    if _is_dlp_hit(shape, prefix):
+        hit = parse(_DLP_HIT, body, prefix)
+        return _Read(hit.activity(DlpHit(hit.timestamp, hit.profile)), False)
+    login = parse(_LOGIN, body, prefix)
+    return _Read(login.activity(Login(login.timestamp, login.latitude, login.longitude, login.application)), False)
+
+
+def _read_event(class_uid: Any, body: bytes, prefix: Sequence[int]) -> _Read:
+    reader = next((read for known, read in ocsf.CLASSES.items() if known == class_uid), None)
+    if reader is None:
+        taken = "3002 (Authentication), 2004 (Detection Finding) or 2006 (Data Security Finding)"
+        message = f"of OCSF send {taken}; other classes are not read"
+        raise Invalid([Fault(FaultKind.WRONG_VALUE, pointer([*prefix, "class_uid"]), message)])
+    return _Read(reader(body, prefix), True)
+
+
+def _is_dlp_hit(shape: _Shape, prefix: Sequence[int]) -> bool:
+    """Whether it is a DLP hit rather than a login: `type` says so, or else what it has.
+
+    Raises: Invalid: it could be either, or is neither.
+    """
+    if shape.type is msgspec.UNSET:
+        has_profile = shape.profile is not msgspec.UNSET
+        if has_profile and (shape.latitude is not msgspec.UNSET or shape.longitude is not msgspec.UNSET):
+            message = "this has a profile and coordinates; say with type whether it is a login or a dlp_hit"
+            raise Invalid([Fault(FaultKind.REQUIRED, pointer([*prefix, "type"]), message)])
+        return has_profile
+    if shape.type not in ("login", "dlp_hit"):
+        raise Invalid([Fault(FaultKind.WRONG_VALUE, pointer([*prefix, "type"]), "must be login or dlp_hit")])
+    return bool(shape.type == "dlp_hit")
+
+
+def _as_sent(error: Invalid, batch: Batch[_Read]) -> Invalid:
+    """The same faults at the members that the sender's form has: OCSF has other names."""
+    faults: list[Fault] = []
+    for fault in error.faults:
+        place, _, member = fault.pointer[1:].partition("/")
+        if batch.items[int(place)].from_ocsf:
+            member = ocsf.MEMBERS[member]
+        faults.append(Fault(fault.kind, f"/{place}/{member}", fault.message))
+    return Invalid(faults)
+
+
+def _rendered(recorded: ActivityRecorded, unusable: int) -> dict[str, Any]:
+    return {
+        "accepted": recorded.accepted,
+        "duplicates": recorded.duplicates,
+        "ignored": recorded.ignored + unusable,
+        "late": recorded.late,
+        "findings": [_rendered_finding(finding, standing) for finding, standing in recorded.findings],
+        "changes": [rendered_change(change) for change in recorded.changes],
+    }
+
+
+def _rendered_finding(finding: RecordedFinding, standing: Standing) -> dict[str, Any]:
+    return {
+        "id": finding.finding_id,
+        "behavior": finding.behavior,
+        "user_id": finding.user_id,
+        "email": standing.email,
+        "risk_level": finding.risk_level.word,
+        "timestamp": written(finding.occurred_at),
+        "details": msgspec.Raw((finding.details_json or "{}").encode()),
+    }
+
+
+def _rendered_limits(limits: TravelLimits) -> dict[str, Any]:
+    return {"imp_travel": {"max_km_per_h": limits.max_km_per_h, "min_km": limits.min_km}}

@@ -1,0 +1,213 @@
+"""Activity and its limits over HTTP, against a running service."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.service import Service
+
+KAI = {"email": "kai@example.com", "name": "Kai Berg"}
+PARIS = {"latitude": 48.8566, "longitude": 2.3522}
+NEW_YORK = {"latitude": 40.7128, "longitude": -74.006}
+NOW = datetime.now(UTC).replace(microsecond=0)
+EVENTS = Path(__file__).parents[3] / "specs" / "ocsf"
+
+
+@pytest.fixture
+def ready(service: Service) -> Service:
+    """A service whose account has every behavior enabled."""
+    service.enable_behaviors()
+    return service
+
+
+def at(minutes: float) -> str:
+    return (NOW + timedelta(minutes=minutes)).isoformat()
+
+
+def login(minutes: float, where: dict[str, float], **more: Any) -> dict[str, Any]:
+    return {"user": KAI, "timestamp": at(minutes), **where, **more}
+
+
+def hits(count: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"user": KAI, "timestamp": at(-5 - n / 60), "profile": "Payment cards", **more} for n in range(count)]
+
+
+def send(service: Service, body: Any, content_type: str = "application/json") -> tuple[int, dict[str, Any]]:
+    return service.call("POST", "/activity", body, **{"Content-Type": content_type})
+
+
+def pointers(envelope: dict[str, Any]) -> list[str]:
+    return [error["source"]["pointer"] for error in envelope["errors"]]
+
+
+def test_impossible_travel(ready: Service) -> None:
+    """Two logins too far apart: a finding with its evidence, a change, and both on the user's page."""
+    first = ready.result("POST", "/activity", login(-40, PARIS, application="Mail"))
+    assert first == {"accepted": 1, "duplicates": 0, "ignored": 0, "late": 0, "findings": [], "changes": []}
+    second = ready.result("POST", "/activity", login(-10, NEW_YORK, type="login"))
+    (found,), (change,) = second["findings"], second["changes"]
+    assert (change["previous_level"], change["current_level"]) == (None, "medium")
+    assert (found["behavior"], found["email"], found["user_id"], found["risk_level"]) == (
+        "imp_travel",
+        KAI["email"],
+        change["user_id"],
+        "medium",
+    )
+    assert [one["application"] for one in found["details"]["logins"]] == ["Mail", None]
+    assert (found["details"]["distance_km"], found["details"]["hours"]) == (5837.2, 0.5)
+    shown = ready.result("GET", f"/{change['user_id']}")
+    assert [(event["id"], event["event_details"]) for event in shown["events"]] == [(found["id"], found["details"])]
+    assert shown["risk_level"] == "medium"
+
+
+def test_a_burst_of_dlp_hits(ready: Service) -> None:
+    """As an array, in NDJSON, and mixed with logins; once an episode."""
+    result = ready.result("POST", "/activity", [*hits(15), login(-1, PARIS)])
+    (found,) = result["findings"]
+    assert (result["accepted"], found["behavior"], found["details"]["hits"]) == (16, "high_dlp", 15)
+    assert found["details"]["profiles"] == ["Payment cards"]
+    lines = "\n\n".join(json.dumps(hit) for hit in hits(3, type="dlp_hit")) + "\n"
+    status, envelope = send(ready, lines.encode(), "application/x-ndjson")
+    assert status == 200
+    assert (envelope["result"]["accepted"], envelope["result"]["findings"], envelope["result"]["changes"]) == (
+        3,
+        [],
+        [],
+    )
+
+
+def test_a_reset_is_not_undone(ready: Service) -> None:
+    """More activity of an episode that a person has cleared triggers nothing."""
+    result = ready.result("POST", "/activity", hits(15))
+    ready.result("POST", f"/{result['changes'][0]['user_id']}/reset")
+    more = ready.result("POST", "/activity", hits(10))
+    assert (more["accepted"], more["findings"], more["changes"]) == (10, [], [])
+
+
+def test_an_id_makes_a_repeat_harmless(ready: Service) -> None:
+    """Also a hundred times at once; with another body it is refused at its place."""
+    hit = hits(1, id="hit-1")[0]
+    with ThreadPoolExecutor(10) as pool:
+        results = list(pool.map(lambda _: ready.result("POST", "/activity", hit), range(50)))
+    assert (sum(one["accepted"] for one in results), sum(one["duplicates"] for one in results)) == (1, 49)
+    status, envelope = send(ready, {**hit, "profile": "Names"})
+    assert (status, pointers(envelope), envelope["errors"][0]["code"]) == (400, ["/id"], 1107)
+
+
+def test_late_and_future_activity(ready: Service) -> None:
+    """An hour late is counted and not used; the future is refused."""
+    result = ready.result("POST", "/activity", [login(-65, PARIS), login(-50, NEW_YORK)])
+    assert (result["accepted"], result["late"], result["findings"]) == (1, 1, [])
+    status, envelope = send(ready, [login(0, PARIS), login(30, PARIS)])
+    assert (status, pointers(envelope)) == (400, ["/1/timestamp"])
+
+
+def test_disabled_behaviors(service: Service) -> None:
+    """Nothing is kept and nothing triggers."""
+    result = service.result("POST", "/activity", [*hits(20), login(-40, PARIS), login(-39, NEW_YORK)])
+    assert (result["accepted"], result["ignored"], result["findings"]) == (0, 22, [])
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, ["/user", "/timestamp", "/latitude", "/longitude"]),
+        ({"profile": ""}, ["/user", "/timestamp", "/profile"]),
+        ({"type": "dlp_hit", **PARIS}, ["/user", "/timestamp", "/profile"]),
+        ({"type": "logoff", "user": KAI}, ["/type"]),
+        ({"type": 7}, ["/type"]),
+        ({"user": KAI, "timestamp": at(0), "profile": "x", **PARIS}, ["/type"]),
+        (login(0, {"latitude": 90.1, "longitude": -180.1}), ["/latitude", "/longitude"]),
+        (login(0, PARIS, application=7, id=""), ["/id", "/application"]),
+        ({**login(0, PARIS), "timestamp": "2026-03-17T08:14:03"}, ["/timestamp"]),
+        ({**login(0, PARIS), "timestamp": "0001-01-01T00:00:00+14:00"}, ["/timestamp"]),
+        ({**login(0, PARIS), "user": {"email": "nobody"}}, ["/user/email"]),
+        ({"class_uid": 3001, "user": 7}, ["/class_uid"]),
+        ({"class_uid": "3002"}, ["/class_uid"]),
+        ({"class_uid": [3002]}, ["/class_uid"]),
+        ({"class_uid": 3002, "user": {"email_addr": 7}}, ["/activity_id", "/time", "/user/email_addr"]),
+        ([], []),
+        (17, [""]),
+    ],
+)
+def test_wrong_activity_has_pointers(ready: Service, body: Any, expected: list[str]) -> None:
+    """All faults at once, each at its place; in a batch behind the activity's number, in NDJSON behind the line's."""
+    good = hits(1)[0]
+    if expected:
+        status, envelope = send(ready, body)
+        assert (status, sorted(pointers(envelope))) == (400, sorted(expected))
+    else:
+        assert send(ready, body)[0] == 400
+    status, envelope = send(ready, [good, body])
+    assert (status, sorted(pointers(envelope))) == (400, sorted(f"/1{one}" for one in expected or [""]))
+    status, envelope = send(ready, b"\n".join(json.dumps(one).encode() for one in (good, body)), "application/x-ndjson")
+    assert (status, sorted(pointers(envelope))) == (400, sorted(f"/1{one}" for one in expected or [""]))
+    assert ready.result("POST", "/activity", {**good, "id": "alone"})["accepted"] == 1
+
+
+def event(name: str) -> dict[str, Any]:
+    """An event of specs/ocsf as if it happened now."""
+    written: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return {**written, "time": int(NOW.timestamp() * 1_000)}
+
+
+def test_ocsf_events_are_taken_as_they_are(ready: Service) -> None:
+    """A mixed stream of a log pipeline: what is of use is used, the rest is counted."""
+    events = [event(path.stem) for path in EVENTS.glob("*.json")]
+    result = ready.result("POST", "/activity", events)
+    assert (result["accepted"], result["ignored"], len(result["findings"])) == (6, 6, 1)
+    assert result["findings"][0]["details"]["km_per_h"] is None
+    again = ready.result("POST", "/activity", events)
+    assert (again["accepted"], again["duplicates"], again["findings"]) == (0, 6, [])
+
+
+def test_faults_of_ocsf_events_are_at_their_own_members(ready: Service) -> None:
+    """The time of OCSF is `time`, its id is `metadata.uid`."""
+    login_event = event("authentication-logon")
+    assert ready.result("POST", "/activity", login_event)["accepted"] == 1
+    status, envelope = send(ready, {**login_event, "time": login_event["time"] + 3_600_000})
+    assert (status, pointers(envelope)) == (400, ["/time"])
+    status, envelope = send(ready, [hits(1)[0], {**login_event, "service": {"name": "Chat"}}])
+    assert (status, pointers(envelope)) == (400, ["/1/metadata/uid"])
+
+
+def test_the_limits_of_impossible_travel(ready: Service) -> None:
+    """Defaults first; what is set is answered, held to, and in the audit log; wrong ones change nothing."""
+    assert ready.result("GET", "/detection") == {"imp_travel": {"max_km_per_h": 1_000, "min_km": 100}}
+    mine = {"imp_travel": {"max_km_per_h": 10_000, "min_km": 250}}
+    assert ready.result("PUT", "/detection", mine) == mine
+    assert ready.result("GET", "/detection") == mine
+    result = ready.result("POST", "/activity", [login(-50, PARIS), login(0, NEW_YORK)])
+    assert (result["accepted"], result["findings"]) == (2, [])
+    for limits, expected in (
+        ({}, ["/imp_travel/max_km_per_h", "/imp_travel/min_km"]),
+        ({"max_km_per_h": 99, "min_km": 0}, ["/imp_travel/max_km_per_h", "/imp_travel/min_km"]),
+        ({"max_km_per_h": 1000.5, "min_km": "100"}, ["/imp_travel/max_km_per_h", "/imp_travel/min_km"]),
+    ):
+        status, envelope = ready.call("PUT", "/detection", {"imp_travel": limits})
+        assert (status, pointers(envelope)) == (400, expected)
+    assert ready.call("PUT", "/detection", {})[0] == 400
+    assert ready.result("GET", "/detection") == mine
+    (entry,) = ready.result("GET", "/audit?kind=detection")
+    assert (entry["verb"], entry["thing_id"]) == ("changed", "imp_travel")
+
+
+def test_ten_thousand_activities_are_taken_and_one_more_is_not(ready: Service) -> None:
+    """Up to 10,000 in one request, of one user too."""
+    line = json.dumps(hits(1)[0]).encode() + b"\n"
+    status, envelope = send(ready, line * 10_000, "application/x-ndjson")
+    assert (status, envelope["result"]["accepted"]) == (200, 10_000)
+    assert envelope["result"]["findings"][0]["details"]["hits"] == 10_000
+    assert send(ready, line * 10_001, "application/x-ndjson")[0] == 400
+
+
+def test_activity_is_counted(ready: Service) -> None:
+    """In the metrics, by what became of it."""
+    ready.result("POST", "/activity", [hits(1)[0], login(-65, PARIS)])
+    metrics = ready.get("/metrics").decode()
+    assert 'riskrelay_activity_total{result="late"}' in metrics
+    assert 'riskrelay_activity_total{result="accepted"}' in metrics
