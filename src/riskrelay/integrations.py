@@ -7,6 +7,7 @@ from typing import NewType
 from urllib.parse import urlsplit
 
 from riskrelay.errors import Fault, FaultKind, Invalid
+from riskrelay.keys import Algorithm
 
 AccountId = NewType("AccountId", str)
 IntegrationId = NewType("IntegrationId", str)
@@ -36,6 +37,7 @@ class Integration:
             `https://risk.example.com`, without a final slash. Issuer and well-known URL derive from it and
             so never change in the record's life, whatever happens to the setting.
         created_at: aware UTC, whole seconds.
+        signing_algorithm: with which its SETs are signed.
     """
 
     account_id: AccountId
@@ -46,6 +48,7 @@ class Integration:
     active: bool
     public_origin: str
     created_at: datetime
+    signing_algorithm: Algorithm = Algorithm.RS256
 
     @property
     def issuer(self) -> str:
@@ -67,6 +70,16 @@ class Integration:
         Rule: contract "well_known_url"; SSF 1.0 §7.2.1 puts the well-known part before the issuer's path.
         """
         return f"{self.public_origin}/.well-known/sse-configuration/{self.integration_id}"
+
+
+def require_algorithm(integration_type: IntegrationType, algorithm: Algorithm) -> None:
+    """Raises: Invalid: the receiver product does not take SETs that are signed so.
+
+    Rule: Okta documents RS256 only; any other receiver may want ES256.
+    """
+    if integration_type is IntegrationType.OKTA and algorithm is not Algorithm.RS256:
+        message = "must be RS256: Okta takes no other"
+        raise Invalid([Fault(FaultKind.WRONG_VALUE, "/signing_algorithm", message)])
 
 
 def reference_taken() -> Invalid:

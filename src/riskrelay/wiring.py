@@ -11,10 +11,13 @@ from typing import IO, TypeVar
 from sqlalchemy import Connection
 from starlette.applications import Starlette
 
+from riskrelay.actions.complete_signing_keys import complete_signing_keys
 from riskrelay.actions.deliver import Delivering
 from riskrelay.actions.poll_stream import Polling
+from riskrelay.credentials import COMMAND_LINE
 from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import Misconfigured, Unavailable
+from riskrelay.errors import Misconfigured
+from riskrelay.keys import Keyring, SealedKey
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.clock import SystemClock
 from riskrelay.outbound.direct_push import DirectPusher
@@ -22,10 +25,10 @@ from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.outbound.sealing import MasterKey
-from riskrelay.outbound.signer import KeySigner
+from riskrelay.outbound.signer import KeySigner, new_signing_key
 from riskrelay.outbound.targets import PushTargets
 from riskrelay.outbound.token_uses import PendingTokenUses
-from riskrelay.ports import Outside, Signer, Store, Wake
+from riskrelay.ports import Outside, Store, Wake
 from riskrelay.rate_limits import RateLimit
 from riskrelay.settings import Settings
 from riskrelay.storage.copying import Fingerprint, copy_all
@@ -190,20 +193,21 @@ def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
     Raises: Misconfigured: there is no master key.
     """
     master_key = read_master_key(settings)
-    bell, signer, woken = StreamBell(), _LateSigner(), _Relay()
+    keyring = build_keyring(settings, master_key)
+    bell, woken = StreamBell(), _Relay()
     woken.told.append(bell.ring)
     token_uses = PendingTokenUses()
     outside = _outside(settings, woken.wake, token_uses)
+    signer = _build_signer(outside, master_key, keyring)
     polling = Polling(signer, bell, timedelta(days=settings.retention_days))
-    transmitting = Transmitting(polling, master_key, PushTargets(_target_rules(settings)))
+    transmitting = Transmitting(polling, master_key, PushTargets(_target_rules(settings)), keyring)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
-            async with token_uses.recording(outside.store), _open_signer(outside, master_key) as opened:
-                signer.opened = opened
+            async with token_uses.recording(outside.store), _ready(signer, outside, keyring):
                 if deliver:
-                    async with _delivery(settings, outside, opened, master_key) as worker:
+                    async with _delivery(settings, outside, signer, master_key) as worker:
                         woken.told.append(worker.wake)
                         yield
                 else:
@@ -220,8 +224,10 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Deliver until *stop* is set."""
     outside = build_outside(settings)
     master_key = read_master_key(settings)
+    keyring = build_keyring(settings, master_key)
+    signer = _build_signer(outside, master_key, keyring)
     try:
-        async with _open_signer(outside, master_key) as signer, _delivery(settings, outside, signer, master_key):
+        async with _ready(signer, outside, keyring), _delivery(settings, outside, signer, master_key):
             await stop.wait()
     finally:
         await outside.store.close()
@@ -237,18 +243,6 @@ class _Relay:
         if lanes:
             for tell in self.told:
                 tell(lanes)
-
-
-class _LateSigner:
-    """Implements ports.Signer for routes that exist before the keys can be read."""
-
-    def __init__(self) -> None:
-        self.opened: Signer | None = None
-
-    async def sign(self, payload: bytes) -> bytes:
-        if self.opened is None:
-            raise Unavailable("the keys are not read yet")
-        return await self.opened.sign(payload)
 
 
 def _target_rules(settings: Settings) -> TargetRules:
@@ -276,13 +270,27 @@ async def _delivery(
         await pusher.close()
 
 
+def build_keyring(settings: Settings, master_key: MasterKey) -> Keyring:
+    """How keys are made under *master_key*; a retired one is published as long as an event may be on its way."""
+    clock = SystemClock()
+    return Keyring(
+        lambda algorithm: new_signing_key(algorithm, master_key, clock.now()), timedelta(days=settings.retention_days)
+    )
+
+
+def _build_signer(outside: Outside, master_key: MasterKey, keyring: Keyring) -> KeySigner:
+    async def read_keys() -> list[SealedKey]:
+        return await outside.store.read_installation(lambda tx: tx.keys.all())
+
+    return KeySigner(read_keys, master_key, outside.clock, keyring.horizon)
+
+
 @asynccontextmanager
-async def _open_signer(outside: Outside, master_key: MasterKey) -> AsyncIterator[KeySigner]:
-    keys = await outside.store.read_installation(lambda tx: tx.keys.all())
-    if not keys:
-        raise Misconfigured("there is no signing key; run `riskrelay init`")
-    signer = await asyncio.to_thread(KeySigner, keys[0], master_key)
+async def _ready(signer: KeySigner, outside: Outside, keyring: Keyring) -> AsyncIterator[None]:
+    """See to it that there are keys that can be opened; an installation of an older version gets its next ones now."""
+    await complete_signing_keys(outside, COMMAND_LINE, keyring.make)
+    await signer.require_keys()
     try:
-        yield signer
+        yield
     finally:
         signer.close()

@@ -150,10 +150,10 @@ class Service:
             timeout=120,
         )
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Serve, until `stop` or `kill`."""
         self.process = Process(
-            ["-m", "riskrelay", "serve"], int(self.settings["RISKRELAY_PORT"]), self.settings, self.log
+            ["-m", "riskrelay", "serve", *options], int(self.settings["RISKRELAY_PORT"]), self.settings, self.log
         )
 
     def stop(self) -> int:

@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 from riskrelay.actions.poll_stream import Polling
+from riskrelay.keys import Algorithm
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.outbound.targets import PushTargets
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
+from support.keys import KEYRING
 
 VAULT = MasterKey([new_master_key()])
 FOR_EVER = timedelta(days=36_500)  # events of tests bear the hand clock's date
@@ -16,7 +18,7 @@ FOR_EVER = timedelta(days=36_500)  # events of tests bear the hand clock's date
 class PlainSigner:
     """Implements ports.Signer: signs nothing, so that a test can read what is handed out."""
 
-    async def sign(self, payload: bytes) -> bytes:
+    async def sign(self, payload: bytes, algorithm: Algorithm) -> bytes:
         return payload
 
 
@@ -27,4 +29,4 @@ def polling_of(bell: StreamBell | None = None, longest_wait: timedelta = timedel
 
 def transmitting_of(polling: Polling | None = None) -> Transmitting:
     """Everything; only public addresses and https may be pushed to."""
-    return Transmitting(polling or polling_of(), VAULT, PushTargets(TargetRules([], allow_http=False)))
+    return Transmitting(polling or polling_of(), VAULT, PushTargets(TargetRules([], allow_http=False)), KEYRING)

@@ -153,9 +153,10 @@ class _Batch:
 
     async def _attempt(self, event: QueuedEvent) -> Outcome:
         started_at, began = self._outside.clock.now(), self._outside.clock.monotonic()
-        payload = complete_claims(event.claims, self._stream.integration.issuer, self._stream.audience)
+        integration = self._stream.integration
+        payload = complete_claims(event.claims, integration.issuer, self._stream.audience)
         try:
-            token = await self._delivering.signer.sign(payload)
+            token = await self._delivering.signer.sign(payload, integration.signing_algorithm)
             authorization = self._authorization()
         except Unavailable:
             outcome = Outcome(OutcomeKind.OURS, "no_signing_key")

@@ -1,27 +1,17 @@
-"""Make an installation ready: the first signing key, the first account, its first token."""
-
-from collections.abc import Callable
+"""Make the first account and its first token."""
 
 from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, StoredToken, TokenId, hash_token
 from riskrelay.integrations import AccountId
-from riskrelay.keys import SealedKey
 from riskrelay.ports import Installation, Outside
 
 
-async def initialise(
-    outside: Outside, account_id: AccountId, actor: Actor, new_key: Callable[[], SealedKey]
-) -> str | None:
-    """Make what is missing of: a signing key, the account, a token for it.
-
-    Args:
-        new_key: makes a signing key; called before the transaction, because it takes a while.
+async def initialise(outside: Outside, account_id: AccountId, actor: Actor) -> str | None:
+    """Make the account and a token for it, if it is not there.
 
     Returns: the new account's token, which cannot be shown again; None when the account was there already, and then
-        nothing was changed but a missing key.
+        nothing was changed.
     """
-    keys = await outside.store.read_installation(lambda tx: tx.keys.all())
-    key = new_key() if not keys else None
     token = TOKEN_PREFIX + outside.ids.secret()
     now = outside.clock.now()
     token_id = TokenId(outside.ids.uuid())
@@ -31,9 +21,6 @@ async def initialise(
         return AuditEntry(outside.ids.uuid(), now, actor, Verb.CREATED, kind, thing_id)
 
     def store(tx: Installation) -> bool:
-        if key is not None:
-            tx.keys.add(key)
-            tx.audit_of(None).record(created(Kind.KEY, key.kid))
         is_new = tx.accounts.add(account_id, now)
         if is_new:
             tx.audit_of(None).record(created(Kind.ACCOUNT, account_id))

@@ -147,6 +147,7 @@ def _keys(stream: Stream) -> list[LaneKey]:
 
 async def _signed(signer: Signer, waiting: _Waiting) -> PollAnswer:
     stream = waiting.stream
-    payloads = [complete_claims(e.claims, stream.integration.issuer, stream.audience) for e in waiting.events]
-    tokens = await asyncio.gather(*(signer.sign(payload) for payload in payloads))
+    integration = stream.integration
+    payloads = [complete_claims(e.claims, integration.issuer, stream.audience) for e in waiting.events]
+    tokens = await asyncio.gather(*(signer.sign(payload, integration.signing_algorithm) for payload in payloads))
     return PollAnswer(dict(zip((e.jti for e in waiting.events), tokens, strict=True)), waiting.more)

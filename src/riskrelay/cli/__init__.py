@@ -2,7 +2,7 @@
 
 import typer
 
-from riskrelay.cli import audit, findings, integrations, operating, receiver_credentials, stores, tokens
+from riskrelay.cli import audit, findings, integrations, keys, operating, receiver_credentials, stores, tokens
 from riskrelay.cli.demo import demo
 from riskrelay.cli.receiving import receive
 
@@ -22,6 +22,7 @@ app.command(epilog="Example: riskrelay receive --well-known http://127.0.0.1:870
 app.add_typer(tokens.app, name="token")
 app.add_typer(audit.app, name="audit")
 app.add_typer(integrations.app, name="integration")
+app.add_typer(keys.app, name="key")
 app.add_typer(receiver_credentials.app, name="credential")
 app.add_typer(findings.app, name="finding")
 

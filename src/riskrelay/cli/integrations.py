@@ -10,6 +10,7 @@ from rich.table import Table
 from riskrelay.cli.api import AccountOption, with_api
 from riskrelay.cli.output import JsonFlag, console, show
 from riskrelay.integrations import IntegrationType
+from riskrelay.keys import Algorithm
 
 app = typer.Typer(help="Integrations: an account's links to receiver products.", no_args_is_help=True)
 
@@ -76,6 +77,25 @@ def update(
     body = {"tenant_url": tenant_url, "reference_id": reference, "active": active}
     path = f"/integrations/{quote(integration_id, safe='')}"
     result = asyncio.run(with_api(account, lambda api: api.call("PUT", path, body)))
+    show(result, as_json, lambda: _details(result))
+
+
+@app.command("settings", epilog="Example: riskrelay integration settings 6f0c… --signing-algorithm ES256")
+def settings(
+    integration_id: str,
+    signing_algorithm: Annotated[
+        Algorithm | None, typer.Option(help="What its SETs are signed with from now on; default: stays.")
+    ] = None,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Show an integration's settings, or change them (needs a token with the scope operate)."""
+    path = f"/integrations/{quote(integration_id, safe='')}/settings"
+    if signing_algorithm is None:
+        result = asyncio.run(with_api(account, lambda api: api.call("GET", path)))
+    else:
+        body = {"signing_algorithm": signing_algorithm.value}
+        result = asyncio.run(with_api(account, lambda api: api.call("PUT", path, body)))
     show(result, as_json, lambda: _details(result))
 
 

@@ -3,13 +3,12 @@
 import asyncio
 import os
 import signal
-from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated, TypeVar
 
 import typer
 
 from riskrelay import wiring
+from riskrelay.actions.complete_signing_keys import complete_signing_keys
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.initialise import initialise
 from riskrelay.cli import serving
@@ -19,7 +18,6 @@ from riskrelay.cli.output import JsonFlag, console, explained, fail, print_table
 from riskrelay.credentials import COMMAND_LINE, account_id_problem
 from riskrelay.integrations import AccountId
 from riskrelay.outbound.sealing import new_master_key
-from riskrelay.outbound.signer import new_signing_key
 from riskrelay.settings import Settings, read_settings
 
 T = TypeVar("T")
@@ -48,9 +46,9 @@ def init(
         settings = read_settings()
         made_key = _make_key_file(settings)
         asyncio.run(wiring.migrate(settings))
-        master_key = wiring.read_master_key(settings)
-        new_key = partial(new_signing_key, master_key, datetime.now(UTC))
-        token = on_database(settings, lambda outside: initialise(outside, AccountId(account), COMMAND_LINE, new_key))
+        keyring = wiring.build_keyring(settings, wiring.read_master_key(settings))
+        on_database(settings, lambda outside: complete_signing_keys(outside, COMMAND_LINE, keyring.make))
+        token = on_database(settings, lambda outside: initialise(outside, AccountId(account), COMMAND_LINE))
 
     def render() -> None:
         if made_key:

@@ -2,54 +2,146 @@
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import structlog
 from joserfc import jws
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, RSAKey
 
-from riskrelay.errors import Unavailable
-from riskrelay.keys import Algorithm, SealedKey
+from riskrelay.errors import Misconfigured, Unavailable
+from riskrelay.keys import Algorithm, KeyState, SealedKey, key_in, published
 from riskrelay.outbound.sealing import MasterKey
+from riskrelay.ports import Clock
 from riskrelay.ssf.sets import JOSE_TYPE
 
+_log = structlog.get_logger()
+
 RSA_BITS = 2_048  # IOP 1.0 §2.6: at least; more costs time on every event
+_CURVE = "P-256"
 _THREADS = 2  # measured: RSA releases the GIL, two threads sign 1.9 times what one does on two cores
+REREAD_AFTER = timedelta(seconds=1)  # chosen: a few rows; how long a node may go on with a key that was just retired
+
+_PrivateKey = RSAKey | ECKey
+_KINDS: dict[Algorithm, type[RSAKey] | type[ECKey]] = {Algorithm.RS256: RSAKey, Algorithm.ES256: ECKey}
 
 
-def new_signing_key(master_key: MasterKey, at: datetime) -> SealedKey:
-    """A fresh RS256 key, its private part sealed.
+def new_signing_key(algorithm: Algorithm, master_key: MasterKey, at: datetime) -> SealedKey:
+    """A fresh key, its private part sealed.
 
     Rule: IOP 1.0 §2.6; RFC 7638 (kid).
     """
-    key = RSAKey.generate_key(RSA_BITS, auto_kid=True)
-    public = {**key.as_dict(private=False), "use": "sig", "alg": Algorithm.RS256.value, "kid": key.kid}
-    return SealedKey(key.kid or "", Algorithm.RS256, json.dumps(public), master_key.seal(key.as_pem(private=True)), at)
+    key: _PrivateKey
+    if algorithm is Algorithm.RS256:
+        key = RSAKey.generate_key(RSA_BITS, auto_kid=True)
+    else:
+        key = ECKey.generate_key(_CURVE, auto_kid=True)
+    public = {**key.as_dict(private=False), "use": "sig", "alg": algorithm.value, "kid": key.kid}
+    return SealedKey(key.kid or "", algorithm, json.dumps(public), master_key.seal(key.as_pem(private=True)), at)
 
 
 class KeySigner:
-    """Implements ports.Signer with one key, in threads of its own: RSA lets the event loop go on.
+    """Implements ports.Signer with the current key of each algorithm, which it reads again every few seconds.
+
+    A key that a rotation has retired signs on while its successor cannot be opened (the master key of another node is
+    newer than ours): receivers still find it in the JWKS.
 
     Args:
-        key: the key that signs; opened once, because that takes 46 ms.
-
-    Raises: Misconfigured: the master key does not open it.
+        read_keys: what is stored now.
+        horizon: how long a retired key stays in the JWKS.
     """
 
-    def __init__(self, key: SealedKey, master_key: MasterKey) -> None:
-        self._key = RSAKey.import_key(master_key.open(key.sealed_private))
-        self._header = {"alg": key.algorithm.value, "kid": key.kid, "typ": JOSE_TYPE}
+    def __init__(
+        self,
+        read_keys: Callable[[], Awaitable[Sequence[SealedKey]]],
+        master_key: MasterKey,
+        clock: Clock,
+        horizon: timedelta,
+    ) -> None:
+        self._read_keys = read_keys
+        self._master_key = master_key
+        self._clock = clock
+        self._horizon = horizon
+        self._opened: Mapping[Algorithm, _OpenedKey] = {}
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="signer")
 
-    async def sign(self, payload: bytes) -> bytes:
+    async def sign(self, payload: bytes, algorithm: Algorithm) -> bytes:
+        await self._reread_when_old()
+        key = self._opened.get(algorithm)
+        if key is None:
+            raise Unavailable(f"no key for {algorithm} can be opened")
+        if algorithm is Algorithm.ES256:  # measured: slower in threads than inline
+            return key.sign(payload)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._sign, payload)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, key.sign, payload)
         except RuntimeError as error:  # the pool has shut down
             raise Unavailable("the signer is stopped") from error
+
+    async def require_keys(self) -> None:
+        """Open the keys now.
+
+        Raises: Misconfigured: one is missing, or the master key does not open it.
+        """
+        stored = await self._read_keys()
+        for algorithm in Algorithm:
+            current = key_in(stored, algorithm, KeyState.CURRENT)
+            if current is None:
+                raise Misconfigured("there is no signing key; run `riskrelay init`")
+            await asyncio.to_thread(_OpenedKey, current, self._master_key)
+        await self._reread_when_old()
 
     def close(self) -> None:
         """End the threads."""
         self._threads.shutdown()
 
-    def _sign(self, payload: bytes) -> bytes:
+    async def _reread_when_old(self) -> None:
+        if not self._is_old():
+            return
+        async with self._reading:
+            if self._is_old():
+                await self._reread()
+                self._read_at = self._clock.monotonic()
+
+    def _is_old(self) -> bool:
+        return self._clock.monotonic() - self._read_at > REREAD_AFTER.total_seconds()
+
+    async def _reread(self) -> None:
+        try:
+            stored = await self._read_keys()
+        except Unavailable:
+            if not self._opened:
+                raise
+            return  # what was opened is still good: only a rotation changes it
+        opened = {algorithm: await self._open(stored, algorithm) for algorithm in Algorithm}
+        self._opened = {algorithm: key for algorithm, key in opened.items() if key is not None}
+
+    async def _open(self, stored: Sequence[SealedKey], algorithm: Algorithm) -> "_OpenedKey | None":
+        held = self._opened.get(algorithm)
+        current = key_in(stored, algorithm, KeyState.CURRENT)
+        if current is None or (held is not None and held.kid == current.kid):
+            return held
+        try:
+            return await asyncio.to_thread(_OpenedKey, current, self._master_key)
+        except Misconfigured as error:
+            _log.error("signing_key_unreadable", kid=current.kid, error=str(error))
+        still_published = {key.kid for key in published(stored, self._clock.now(), self._horizon)}
+        return held if held is not None and held.kid in still_published else None
+
+
+class _OpenedKey:
+    """A key that can sign: opened once, because reading an RSA key takes 46 ms.
+
+    Raises: Misconfigured: the master key does not open it.
+    """
+
+    def __init__(self, key: SealedKey, master_key: MasterKey) -> None:
+        self.kid = key.kid
+        self._key = _KINDS[key.algorithm].import_key(master_key.open(key.sealed_private))
+        self._header = {"alg": key.algorithm.value, "kid": key.kid, "typ": JOSE_TYPE}
+
+    def sign(self, payload: bytes) -> bytes:
+        """The compact JWS of *payload*."""
         return jws.serialize_compact(dict(self._header), payload, self._key).encode()

@@ -61,7 +61,7 @@ class Integrations(Protocol):
         """
 
     def update(self, integration: Integration) -> None:
-        """Overwrite reference_id, tenant_url and active.
+        """Overwrite reference_id, tenant_url, active and signing_algorithm.
 
         Raises: Invalid: another record holds its reference id.
         """

@@ -8,7 +8,7 @@ from riskrelay.credentials import Account, StoredToken, TokenId
 from riskrelay.delivery.attempts import Attempt, Ledger
 from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.integrations import AccountId, Integration, IntegrationId
-from riskrelay.keys import SealedKey
+from riskrelay.keys import KeyChanges, SealedKey
 from riskrelay.ports.account import Audit
 from riskrelay.signals import Signal
 from riskrelay.ssf.access import CredentialId, ReceiverCredential, ReceiverToken
@@ -59,11 +59,11 @@ class Tokens(Protocol):
 class Keys(Protocol):
     """The installation's signing keys, sealed under the master key."""
 
-    def add(self, key: SealedKey) -> None:
-        """Store a key."""
+    def apply(self, changes: KeyChanges) -> None:
+        """Write down what became of the keys."""
 
     def all(self) -> list[SealedKey]:
-        """Every key, newest first: the first one signs."""
+        """Every key, in the order of their making."""
 
 
 class Receivers(Protocol):

@@ -10,6 +10,7 @@ from riskrelay.credentials import StoredToken
 from riskrelay.delivery.attempts import Attempt, Ledger
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.integrations import AccountId
+from riskrelay.keys import Algorithm
 from riskrelay.ports.account import Transaction
 from riskrelay.ports.installation import Installation
 from riskrelay.rate_limits import Allowance
@@ -70,9 +71,9 @@ class Store(Protocol):
 
 
 class Signer(Protocol):
-    """Signs SETs with the newest key, off the event loop."""
+    """Signs SETs with the current key of an algorithm."""
 
-    async def sign(self, payload: bytes) -> bytes:
+    async def sign(self, payload: bytes, algorithm: Algorithm) -> bytes:
         """The compact JWS of *payload*.
 
         Raises: Unavailable: no key can be read; nothing unsigned is ever returned.

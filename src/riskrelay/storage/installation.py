@@ -7,7 +7,6 @@ from sqlalchemy import (
     Connection,
     and_,
     func,
-    insert,
     select,
     type_coerce,
     union_all,
@@ -15,43 +14,18 @@ from sqlalchemy import (
 
 from riskrelay.delivery.attempts import DeliveryState, Ledger
 from riskrelay.integrations import AccountId, Integration, IntegrationId
-from riskrelay.keys import Algorithm, SealedKey
 from riskrelay.ports import Accounts, Audit, Keys, Lanes, Receivers, Tokens
 from riskrelay.ssf.streams import Stream
 from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.credentials import AccountRows, TokenRows
 from riskrelay.storage.events import EVENT_KEY
 from riskrelay.storage.integrations import find_integration
+from riskrelay.storage.keys import KeyRows
 from riskrelay.storage.lanes import LaneRows
 from riskrelay.storage.receivers import ReceiverRows
 from riskrelay.storage.streams import is_idle, select_streams, stream_from
-from riskrelay.storage.tables import events, held_events, integrations, lanes, signing_keys
+from riskrelay.storage.tables import events, held_events, integrations, lanes
 from riskrelay.storage.times import database_now
-
-
-class KeyRows:
-    """Implements ports.Keys."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def add(self, key: SealedKey) -> None:
-        self._connection.execute(
-            insert(signing_keys).values(
-                kid=key.kid,
-                algorithm=key.algorithm.value,
-                public_jwk=key.public_jwk,
-                sealed_private=key.sealed_private,
-                created_at=key.created_at,
-            )
-        )
-
-    def all(self) -> list[SealedKey]:
-        query = select(signing_keys).order_by(signing_keys.c.created_at.desc(), signing_keys.c.kid)
-        return [
-            SealedKey(row.kid, Algorithm(row.algorithm), row.public_jwk, row.sealed_private, row.created_at)
-            for row in self._connection.execute(query)
-        ]
 
 
 class InstallationTransaction:

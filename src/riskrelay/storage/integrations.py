@@ -1,10 +1,12 @@
 """Integrations, by account."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from riskrelay.integrations import AccountId, Integration, IntegrationId, IntegrationType, reference_taken
+from riskrelay.keys import Algorithm
 from riskrelay.storage.tables import integrations
 
 INTEGRATION_COLUMNS = (
@@ -16,13 +18,25 @@ INTEGRATION_COLUMNS = (
     integrations.c.active,
     integrations.c.public_origin,
     integrations.c.created_at,
+    integrations.c.signing_algorithm,
 )
 
 
 def integration_from(row: Row[*tuple[object, ...]]) -> Integration:
-    """Read an integration from a row that starts with its eight columns."""
-    account_id, integration_id, integration_type, *rest = row[:8]
-    return Integration(account_id, integration_id, IntegrationType(integration_type), *rest)  # type: ignore[arg-type]
+    """Read an integration from a row that starts with INTEGRATION_COLUMNS."""
+    values: tuple[Any, ...] = tuple(row[: len(INTEGRATION_COLUMNS)])
+    account_id, integration_id, kind, reference_id, tenant_url, active, public_origin, created_at, algorithm = values
+    return Integration(
+        account_id,
+        integration_id,
+        IntegrationType(kind),
+        reference_id,
+        tenant_url,
+        active,
+        public_origin,
+        created_at,
+        Algorithm(algorithm),
+    )
 
 
 def find_integration(connection: Connection, integration_id: IntegrationId) -> Integration | None:
@@ -57,6 +71,7 @@ class IntegrationRows:
                 active=integration.active,
                 public_origin=integration.public_origin,
                 created_at=integration.created_at,
+                signing_algorithm=integration.signing_algorithm.value,
                 position=last.scalar_subquery(),
             )
         )
@@ -70,6 +85,7 @@ class IntegrationRows:
                 reference_id=integration.reference_id,
                 tenant_url=integration.tenant_url,
                 active=integration.active,
+                signing_algorithm=integration.signing_algorithm.value,
             )
         )
 

@@ -20,7 +20,9 @@ from riskrelay.web.account_api.audit import AuditRoutes
 from riskrelay.web.account_api.behaviors import BehaviorRoutes
 from riskrelay.web.account_api.deliveries import DeliveryRoutes
 from riskrelay.web.account_api.findings import FindingRoutes
+from riskrelay.web.account_api.integration_settings import IntegrationSettingRoutes
 from riskrelay.web.account_api.integrations import IntegrationRoutes
+from riskrelay.web.account_api.keys import KeyRoutes
 from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRoutes
 from riskrelay.web.account_api.security_events import SecurityEventRoutes
 from riskrelay.web.account_api.tokens import ApiTokenRoutes
@@ -51,18 +53,19 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
         public_origin: goes into new integrations' well-known URLs and into the links that explain errors.
     """
     account_routes = _account_routes(outside, public_origin)
+    credential_routes = _credential_routes(outside, transmitting)
     routes = [
         route
         for base in BASE_PATHS
         for route in by_path(
             [
                 *((method, base + ACCOUNT + path, handler) for method, path, handler in account_routes),
-                *((method, base + path, handler) for method, path, handler in _credential_routes(outside)),
+                *((method, base + path, handler) for method, path, handler in credential_routes),
             ]
         )
     ]
     routes += by_path(_receiver_routes(outside, transmitting))
-    routes += by_path([("GET", path, handler) for path, handler in _open_routes(outside)])
+    routes += by_path([("GET", path, handler) for path, handler in _open_routes(outside, transmitting)])
 
     async def refused(request: Request, error: Exception) -> Response:
         if _of_receivers(request):
@@ -99,14 +102,17 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
     return app
 
 
-def _credential_routes(outside: Outside) -> list[tuple[str, str, Handler]]:
+def _credential_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:
     tokens = ApiTokenRoutes(outside)
+    keys = KeyRoutes(outside, transmitting.keyring)
     return [
         ("GET", "/user/tokens/verify", tokens.verify),
         ("GET", "/accounts/{account_id}/tokens/verify", tokens.verify_in_account),
         ("GET", "/installation/tokens", tokens.list_all_of_installation),
         ("POST", "/installation/tokens", tokens.create_for_installation),
         ("DELETE", "/installation/tokens/{token_id}", tokens.revoke_of_installation),
+        ("GET", "/installation/keys", keys.list_all),
+        ("POST", "/installation/keys/rotate", keys.rotate),
         ("GET", "/installation/audit", AuditRoutes(outside).list_page_of_installation),
     ]
 
@@ -115,6 +121,7 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
     integrations = IntegrationRoutes(outside, public_origin)
     deliveries = DeliveryRoutes(outside)
     credentials = ReceiverCredentialRoutes(outside)
+    settings = IntegrationSettingRoutes(outside)
     findings = FindingRoutes(outside)
     activity = ActivityRoutes(outside)
     security_events = SecurityEventRoutes(outside)
@@ -132,6 +139,8 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
         ("POST", "/integrations/{integration_id}/credentials", credentials.create),
         ("GET", "/integrations/{integration_id}/credentials", credentials.list_all),
         ("DELETE", "/integrations/{integration_id}/credentials/{credential_id}", credentials.revoke),
+        ("GET", "/integrations/{integration_id}/settings", settings.get),
+        ("PUT", "/integrations/{integration_id}/settings", settings.update),
         ("POST", "/findings", findings.record),
         ("POST", "/activity", activity.record),
         ("GET", "/detection", activity.limits),
@@ -170,8 +179,8 @@ def _receiver_routes(outside: Outside, transmitting: Transmitting) -> list[tuple
     ]
 
 
-def _open_routes(outside: Outside) -> list[tuple[str, Handler]]:
-    transmitter = TransmitterRoutes(outside)
+def _open_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[str, Handler]]:
+    transmitter = TransmitterRoutes(outside, transmitting.keyring)
     health = HealthRoutes(outside)
     return [
         ("/.well-known/ssf-configuration/{integration_id}", transmitter.metadata),

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from riskrelay.errors import Unavailable
+from riskrelay.keys import Algorithm, KeyState, key_in
 from riskrelay.ports import Outside
 
 
@@ -23,7 +24,9 @@ class HealthRoutes:
             keys = await self._outside.store.read_installation(lambda tx: tx.keys.all())
         except Unavailable:
             return PlainTextResponse("the database does not answer\n", 503)
-        return PlainTextResponse("ready\n") if keys else PlainTextResponse("no signing key: riskrelay init\n", 503)
+        if any(key_in(keys, algorithm, KeyState.CURRENT) is None for algorithm in Algorithm):
+            return PlainTextResponse("no signing key: riskrelay init\n", 503)
+        return PlainTextResponse("ready\n")
 
     async def metrics(self, request: Request) -> Response:
         """The metrics in Prometheus' text form, the ledger counted now."""

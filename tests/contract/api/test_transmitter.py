@@ -58,9 +58,11 @@ def test_the_metadata_resolves(service: Service, name: str, end: str) -> None:
     assert metadata["delivery_methods_supported"] == ["urn:ietf:rfc:8935"]
     assert all(value not in ([], {}, "") for value in metadata.values())
     with urllib.request.urlopen(metadata["jwks_uri"]) as response:
-        (key,) = json.loads(response.read())["keys"]
-    assert (key["kty"], key["alg"], key["use"]) == ("RSA", "RS256", "sig")
-    assert set(key) == {"kty", "n", "e", "alg", "use", "kid"}
+        keys = json.loads(response.read())["keys"]
+    members = {"RSA": {"n", "e"}, "EC": {"crv", "x", "y"}}
+    kinds = sorted((key["kty"], key["alg"], key["use"]) for key in keys)
+    assert kinds == [("EC", "ES256", "sig")] * 2 + [("RSA", "RS256", "sig")] * 2  # of each one signs, one comes next
+    assert all(set(key) == {"kty", "alg", "use", "kid"} | members[key["kty"]] for key in keys)
 
 
 def test_metadata_of_unknown_and_deleted_integrations_is_a_404_and_of_inactive_ones_is_served(
@@ -95,7 +97,7 @@ def test_a_set_verifies_with_other_libraries_and_is_what_okta_documents(service:
     parsed.deserialize(first["token"])
     parsed.verify(keys.get_key(parsed.jose_header["kid"]))
     assert parsed.jose_header["typ"] == "secevent+jwt"
-    key = jwt.PyJWK(json.loads(document)["keys"][0])
+    key = jwt.PyJWK(keys.get_key(parsed.jose_header["kid"]).export_public(as_dict=True))
     claims = jwt.decode(first["token"], key, algorithms=["RS256"], audience=oracle.url)
     assert json.loads(parsed.payload) == claims
     assert set(claims) == {"iss", "aud", "jti", "iat", "txn", "sub_id", "events"}

@@ -25,7 +25,6 @@ from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.credentials import COMMAND_LINE, Actor, hash_token
 from riskrelay.errors import Invalid, NotFound
 from riskrelay.integrations import AccountId, IntegrationId, IntegrationType
-from riskrelay.keys import Algorithm, SealedKey
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.targets import PushTargets
 from riskrelay.ports import Outside, Store, Transaction
@@ -130,11 +129,10 @@ async def test_what_a_receiver_does_to_its_streams_is_recorded(store: Store) -> 
 
 
 async def test_accounts_keys_and_tokens_are_recorded(store: Store) -> None:
-    """Accounts, keys and the installation's tokens in the installation's log, an account's tokens in its own."""
+    """Accounts and the installation's tokens in the installation's log, an account's tokens in its own."""
     outside = outside_of(store)
-    key = SealedKey("kid", Algorithm.RS256, "{}", b"", NOON)
-    first = await initialise(outside, ACCOUNT, COMMAND_LINE, lambda: key)
-    assert await initialise(outside, ACCOUNT, COMMAND_LINE, lambda: key) is None
+    first = await initialise(outside, ACCOUNT, COMMAND_LINE)
+    assert await initialise(outside, ACCOUNT, COMMAND_LINE) is None
     assert await create_account(outside, OTHER, KAI)
     assert not await create_account(outside, OTHER, KAI)
     token, stored = await create_token(outside, ACCOUNT, KAI, "ci")
@@ -144,7 +142,6 @@ async def test_accounts_keys_and_tokens_are_recorded(store: Store) -> None:
     assert sorted(said(own)) == [
         ("created", "account", ACCOUNT),
         ("created", "account", OTHER),
-        ("created", "key", "kid"),
         ("created", "token", operator.token_id),
     ]
     (kept,) = await store.read_installation(lambda tx: tx.tokens.of(ACCOUNT))

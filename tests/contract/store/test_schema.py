@@ -7,6 +7,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 
+from riskrelay.keys import KeyState
+from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.storage.postgres import postgres_engine
 from riskrelay.storage.schema import is_current, upgrade
 from riskrelay.storage.sqlite import sqlite_engine
@@ -91,3 +93,18 @@ async def test_postgres(postgres: PostgresServer) -> None:
     async with engine.begin() as connection:
         await connection.run_sync(check)
     await engine.dispose()
+
+
+def test_a_key_of_an_older_version_goes_on_signing(tmp_path: Path) -> None:
+    """Before keys had a life the newest one signed: it is the current one now, those before it are retired."""
+    engine = sqlite_engine(tmp_path / "older.db")
+    with engine.begin() as connection:
+        upgrade(connection, "0007")
+        connection.exec_driver_sql(
+            "INSERT INTO signing_keys (kid, algorithm, public_jwk, sealed_private, created_at) "
+            "VALUES ('old', 'RS256', '{}', x'00', 1), ('new', 'RS256', '{}', x'00', 2)"
+        )
+        upgrade(connection)
+        keys = InstallationTransaction(connection).keys.all()
+    engine.dispose()
+    assert {key.kid: key.state for key in keys} == {"old": KeyState.RETIRED, "new": KeyState.CURRENT}

@@ -13,6 +13,7 @@ from riskrelay.delivery.attempts import Ledger
 from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
 from riskrelay.errors import LeaseLost, Unavailable
 from riskrelay.integrations import Integration
+from riskrelay.keys import Algorithm
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.ports import Outside, Store
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
@@ -34,7 +35,7 @@ class Plain:
     def __init__(self) -> None:
         self.broken = False
 
-    async def sign(self, payload: bytes) -> bytes:
+    async def sign(self, payload: bytes, algorithm: Algorithm) -> bytes:
         if self.broken:
             raise Unavailable("no key")
         return payload

@@ -92,7 +92,14 @@ signing_keys = Table(
     Column("public_jwk", Text, nullable=False),
     Column("sealed_private", LargeBinary, nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("signs_from", Moment),
+    Column("retired_at", Moment),
 )
+for _name, _state in (
+    ("signing_keys_current_unique", signing_keys.c.signs_from.is_not(None) & signing_keys.c.retired_at.is_(None)),
+    ("signing_keys_next_unique", signing_keys.c.signs_from.is_(None)),
+):
+    Index(_name, signing_keys.c.algorithm, unique=True, sqlite_where=_state, postgresql_where=_state)
 
 integrations = Table(
     "integrations",
@@ -105,6 +112,7 @@ integrations = Table(
     Column("active", Boolean, nullable=False),
     Column("public_origin", String(2048), nullable=False),
     Column("created_at", Moment, nullable=False),
+    Column("signing_algorithm", String(16), nullable=False, server_default="RS256"),
     Column("position", BigInteger, nullable=False),
     Column("deleted_at", Moment),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from riskrelay.errors import NotFound
 from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.keys import JWKS_MAX_AGE, Keyring, published
 from riskrelay.ports import Outside
 from riskrelay.ssf.metadata import transmitter_metadata
 from riskrelay.ssf.oauth import authorization_server_metadata, protected_resource_metadata
@@ -16,15 +17,16 @@ from riskrelay.web.transmitter import refusals
 from riskrelay.web.transmitter.auth import quoted_path
 
 _CACHE_METADATA = {"Cache-Control": "public, max-age=300"}
-_CACHE_KEYS = {"Cache-Control": "public, max-age=3600"}  # receivers refresh on an unknown kid
+_CACHE_KEYS = {"Cache-Control": f"public, max-age={int(JWKS_MAX_AGE.total_seconds())}"}
 _PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
 
 
 class TransmitterRoutes:
     """The handlers of what receivers read without credentials."""
 
-    def __init__(self, outside: Outside) -> None:
+    def __init__(self, outside: Outside, keyring: Keyring) -> None:
         self._outside = outside
+        self._keyring = keyring
 
     async def metadata(self, request: Request) -> Response:
         """The metadata of one integration's issuer, active or not; 404 when there is no such integration."""
@@ -51,7 +53,8 @@ class TransmitterRoutes:
         return Response(msgspec.json.encode(document(found)), media_type="application/json", headers=_CACHE_METADATA)
 
     async def jwks(self, request: Request) -> Response:
-        """The public keys that SETs verify against."""
-        keys = await self._outside.store.read_installation(lambda tx: tx.keys.all())
+        """The public keys that SETs verify against: those that sign, those that will, those that did a while ago."""
+        stored = await self._outside.store.read_installation(lambda tx: tx.keys.all())
+        keys = published(stored, self._outside.clock.now(), self._keyring.horizon)
         body = msgspec.json.encode({"keys": [msgspec.Raw(key.public_jwk.encode()) for key in keys]})
         return Response(body, media_type="application/json", headers=_CACHE_KEYS)

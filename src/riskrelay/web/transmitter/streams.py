@@ -13,6 +13,7 @@ from riskrelay.actions.delete_stream import delete_stream
 from riskrelay.actions.poll_stream import Polling
 from riskrelay.actions.set_stream_status import set_stream_status
 from riskrelay.actions.visit_stream import visit_stream
+from riskrelay.keys import Keyring
 from riskrelay.ports import Outside, Targets, Vault
 from riskrelay.ssf.access import ReceiverScope
 from riskrelay.ssf.stream_documents import PushRules, document, patched, replaced
@@ -30,6 +31,7 @@ class Transmitting:
     polling: Polling
     vault: Vault
     targets: Targets
+    keyring: Keyring
 
 
 class StreamRoutes:

@@ -1,0 +1,41 @@
+"""Rotate the signing keys."""
+
+import asyncio
+from collections.abc import Sequence
+
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
+from riskrelay.errors import Fault, FaultKind, Invalid
+from riskrelay.keys import Algorithm, Keyring, SealedKey, published, rotated, rotation_problem
+from riskrelay.ports import Installation, Outside
+
+
+async def rotate_signing_keys(
+    outside: Outside, actor: Actor, keyring: Keyring, *, at_once: bool
+) -> Sequence[SealedKey]:
+    """Let the keys that are published as the next ones sign, and publish new next ones.
+
+    Running nodes sign with the new keys within seconds. The old ones stay published for the keyring's horizon.
+
+    Args:
+        at_once: also when receivers may not have the next keys yet: a key has leaked.
+
+    Returns: the keys that are published now, in the order of their making.
+    Raises:  Invalid: it is too early. So a request that is repeated because its answer was lost rotates once.
+    """
+    fresh = {algorithm: await asyncio.to_thread(keyring.make, algorithm) for algorithm in Algorithm}
+    now = outside.clock.now()
+    ids = [outside.ids.uuid() for _ in fresh]
+
+    def store(tx: Installation) -> list[SealedKey]:
+        keys = tx.keys.all()
+        problem = None if at_once else rotation_problem(keys, now)
+        if problem is not None:
+            raise Invalid([Fault(FaultKind.WRONG_VALUE, "/at_once", problem)])
+        changes = rotated(keys, fresh, now, keyring.horizon)
+        tx.keys.apply(changes)
+        for entry_id, key in zip(ids, changes.promoted, strict=True):
+            tx.audit_of(None).record(AuditEntry(entry_id, now, actor, Verb.CHANGED, Kind.KEY, key.kid))
+        return published(tx.keys.all(), now, keyring.horizon)
+
+    return await outside.store.write_installation(store)

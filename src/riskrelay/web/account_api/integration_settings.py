@@ -1,0 +1,51 @@
+"""What an operator decides about an integration beyond the six operations of the account API."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.set_signing_algorithm import set_signing_algorithm
+from riskrelay.credentials import Scope
+from riskrelay.errors import NotFound
+from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.keys import Algorithm
+from riskrelay.ports import Outside
+from riskrelay.web.account_api.bodies import read_object
+from riskrelay.web.account_api.envelope import success
+from riskrelay.web.auth import caller_of
+
+
+class SettingsBody(BaseModel):
+    """What may be set; other members are ignored."""
+
+    signing_algorithm: Algorithm
+
+
+class IntegrationSettingRoutes:
+    """The handlers of an integration's settings."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    async def get(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.READ)
+        integration_id = IntegrationId(request.path_params["integration_id"])
+        found = await self._outside.store.read(caller.account_id, lambda tx: tx.integrations.get(integration_id))
+        if found is None:
+            raise NotFound
+        return success(_rendered(found))
+
+    async def update(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        integration_id = IntegrationId(request.path_params["integration_id"])
+        body = await read_object(request, SettingsBody)
+        changed = await set_signing_algorithm(
+            self._outside, caller.account_id, caller.actor, integration_id, body.signing_algorithm
+        )
+        return success(_rendered(changed))
+
+
+def _rendered(integration: Integration) -> dict[str, Any]:
+    return {"signing_algorithm": integration.signing_algorithm.value}
