@@ -1,6 +1,7 @@
 """Every setting, read once. docs/settings.md lists them."""
 
 import os
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -42,6 +43,11 @@ class Settings(BaseSettings):
         "server's own first. Read when it starts.",
     )
     tls_key: Path | None = Field(None, description="The file with that certificate's private key, PEM, not encrypted.")
+    trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode] = Field(
+        default=[],
+        description="Networks (CIDR) of proxies whose `X-Forwarded-For` or `Forwarded` says who called, for the audit "
+        "log. From anybody else these headers change nothing.",
+    )
     master_key: str | None = Field(
         None,
         description="Encrypts keys and secrets at rest; several, separated by commas: the first encrypts, all "
@@ -63,7 +69,7 @@ class Settings(BaseSettings):
         description="Requests a minute that one token may send to one process; 0: as many as it likes.",
     )
 
-    _split = field_validator("allow_targets", mode="before")(_comma_separated)
+    _split = field_validator("allow_targets", "trusted_proxies", mode="before")(_comma_separated)
 
     @field_validator("database_url")
     @classmethod

@@ -216,6 +216,7 @@ def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
             await outside.store.close()
 
     app = create_app(outside, transmitting, settings.public_url, lifespan)
+    app.state.trusted_proxies = settings.trusted_proxies
     app.state.before_stop = [bell.close]
     return app
 

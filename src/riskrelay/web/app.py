@@ -98,6 +98,7 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
             Exception: failed,
         },
     )
+    app.state.trusted_proxies = ()  # those that the settings name are put here: see web/client_address.py
     app.router.redirect_slashes = False  # a slash at the end must not redirect a POST
     return app
 

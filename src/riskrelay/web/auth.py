@@ -10,6 +10,7 @@ from riskrelay.errors import MalformedCredentials, NoCredentials, NotFound, Rate
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside
 from riskrelay.rate_limits import Allowance
+from riskrelay.web.client_address import client_address
 
 _MAX_TOKEN_CHARACTERS = 512
 
@@ -100,4 +101,4 @@ def _show(request: Request, allowance: Allowance | None) -> None:
 
 def actor_of(request: Request, token: StoredToken) -> Actor:
     """The holder of *token*, at the address the request came from."""
-    return Actor(token.token_id, token.name, None if request.client is None else request.client.host)
+    return Actor(token.token_id, token.name, client_address(request))

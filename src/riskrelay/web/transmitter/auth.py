@@ -10,6 +10,7 @@ from riskrelay.errors import Forbidden, UnknownToken
 from riskrelay.integrations import Integration, IntegrationId
 from riskrelay.ports import Outside
 from riskrelay.ssf.access import Receiver, ReceiverScope
+from riskrelay.web.client_address import client_address
 from riskrelay.web.transmitter.refusals import BearerRefusal
 
 _MAX_TOKEN_CHARACTERS = 512
@@ -35,7 +36,7 @@ async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) 
         if "\0" in integration_id:  # PostgreSQL takes none, so nothing has such an id
             raise UnknownToken
         receiver = await authenticate_receiver(outside, integration_id, token, scope)
-        return replace(receiver, address=None if request.client is None else request.client.host)
+        return replace(receiver, address=client_address(request))
     except _Unusable as error:
         status, code, description = (
             (401, None, _NOTHING_SENT) if error.nothing else (400, "invalid_request", str(error))
