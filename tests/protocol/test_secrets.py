@@ -1,12 +1,19 @@
 """Authorization headers and tokens are in no log, no answer, no error, no metric and no database file in the clear."""
 
+import asyncio
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
+from riskrelay.credentials import hash_token
+from riskrelay.outbound.sealing import new_master_key
+from support.certificates import Authority
+from support.databases import PostgresServer
 from support.service import Oracle, Service
 from support.ssf_operator import Operator
 from support.ssf_pushes import PushStream
@@ -38,6 +45,8 @@ def credentials_of(operator: Operator, listener: Listener) -> tuple[dict[str, An
     integration = operator.create_integration()
     receiver = SsfReceiver(integration["well_known_url"], operator.tls)
     listener.told("the account's token", operator.token)
+    made = operator.result("POST", "/tokens", {"name": "made", "scopes": ["read"]})
+    listener.told("a token that was made over the API", made["value"])
     listener.told("a static token", operator.issue(integration)["token"])
     client = operator.issue(integration, "oauth_client")
     listener.told("a client secret", client["client_secret"])
@@ -94,21 +103,67 @@ def asked(operator: Operator, integration: dict[str, Any], listener: Listener) -
     assert {answer.status for answer in listener.answers[-6:]} == {200}
 
 
+async def every_column_of(url: str) -> bytes:
+    """Every value of every column of every table of a PostgreSQL database."""
+    connection = await asyncpg.connect(url)
+    try:
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        rows = [row for (table,) in tables for row in await connection.fetch(f'SELECT * FROM "{table}"')]
+    finally:
+        await connection.close()
+    values = [value for row in rows for value in row.values()]
+    return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in values)
+
+
+@pytest.fixture
+def on_postgres(postgres: PostgresServer, tmp_path: Path, authority: Authority) -> Iterator[Service]:
+    """A service over https on PostgreSQL."""
+    database = {"RISKRELAY_DATABASE_URL": asyncio.run(postgres.new_database())}
+    service = Service(tmp_path, authority, **database, RISKRELAY_MASTER_KEY=new_master_key())
+    service.start()
+    yield service
+    service.stop()
+
+
 @pytest.mark.timeout(60)
 def test_secrets_are_nowhere_in_the_clear(service: Service, operator: Operator, oracle: Oracle) -> None:
     """Searched byte by byte, after the service has written all it writes."""
-    listener = Listener()
-    integration, receiver = credentials_of(operator, listener)
-    pushes(operator, receiver, oracle, listener)
-    mistakes(receiver, listener)
-    asked(operator, integration, listener)
-    operator.result("DELETE", f"/integrations/{integration['id']}")
+    listener = everything_done(service, operator, oracle)
     database = Path(service.settings["RISKRELAY_DATABASE_URL"].removeprefix("sqlite:///"))
     files = [service.log, *database.parent.glob(f"{database.name}*")]
     assert len(files) > 1
     assert all(file.stat().st_size for file in files if file.suffix in (".log", ".db"))
     leaks = [leak for file in files for leak in listener.leaks_in(file.name, file.read_bytes())]
-    leaks += listener.leaks_in("/metrics", service.get("/metrics"))
+    assert leaks + leaks_in_answers(service, listener) == []
+
+
+def test_secrets_are_in_no_column_of_postgresql(on_postgres: Service, authority: Authority, oracle: Oracle) -> None:
+    """The same, searched in every column; what is searched for is found where it may stand, in its hashed form."""
+    service, account_id = on_postgres, "secrets"
+    operator = Operator(service.url, authority.client(), account_id, service.new_token(account_id))
+    listener = everything_done(service, operator, oracle)
+    dump = asyncio.run(every_column_of(service.settings["RISKRELAY_DATABASE_URL"]))
+    assert hash_token(operator.token) in dump
+    leaks = listener.leaks_in("the database", dump) + listener.leaks_in("the log", service.log.read_bytes())
+    assert leaks + leaks_in_answers(service, listener) == []
+
+
+def everything_done(service: Service, operator: Operator, oracle: Oracle) -> Listener:
+    """Use every kind of secret, rightly and wrongly; the service has written all it writes of them."""
+    listener = Listener()
+    listener.told("the installation's token", service.new_token(None))
+    listener.told("the sealed keys' PEM", "PRIVATE KEY")
+    integration, receiver = credentials_of(operator, listener)
+    pushes(operator, receiver, oracle, listener)
+    mistakes(receiver, listener)
+    asked(operator, integration, listener)
+    operator.result("DELETE", f"/integrations/{integration['id']}")
+    return listener
+
+
+def leaks_in_answers(service: Service, listener: Listener) -> list[str]:
+    """Secrets in what was answered, and in the metrics."""
+    leaks = listener.leaks_in("/metrics", service.get("/metrics"))
     for answer in listener.answers:
         leaks += listener.leaks_in("an answer", answer.body + repr(answer.headers).encode())
-    assert leaks == []
+    return leaks
