@@ -66,6 +66,7 @@ class KeySigner:
         self._opened: Mapping[Algorithm, _OpenedKey] = {}
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
+        self._unreadable: set[str] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="signer")
 
     async def sign(self, payload: bytes, algorithm: Algorithm) -> bytes:
@@ -126,7 +127,9 @@ class KeySigner:
         try:
             return await asyncio.to_thread(_OpenedKey, current, self._master_key)
         except Misconfigured as error:
-            _log.error("signing_key_unreadable", kid=current.kid, error=str(error))
+            if current.kid not in self._unreadable:  # said once, not every second
+                self._unreadable.add(current.kid)
+                _log.error("signing_key_unreadable", kid=current.kid, error=str(error))
         still_published = {key.kid for key in published(stored, self._clock.now(), self._horizon)}
         return held if held is not None and held.kid in still_published else None
 

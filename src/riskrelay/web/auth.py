@@ -81,13 +81,13 @@ async def token_of(request: Request, outside: Outside) -> StoredToken:
     headers = request.headers
     presented = presented_token(headers.get("authorization"), headers.get("x-auth-email"), headers.get("x-auth-key"))
     holder = hash_token(presented)
-    _show(request, outside.rate_limits.refusal(holder))  # whoever floods costs no look into the database
+    show_allowance(request, outside.rate_limits.refusal(holder))  # whoever floods costs no look into the database
     token = await authenticate(outside, presented)
-    _show(request, outside.rate_limits.spend(holder))
+    show_allowance(request, outside.rate_limits.spend(holder))
     return token
 
 
-def _show(request: Request, allowance: Allowance | None) -> None:
+def show_allowance(request: Request, allowance: Allowance | None) -> None:
     """Let `RateLimitHeaders` tell the caller.
 
     Raises: RateLimited: it is a refusal.

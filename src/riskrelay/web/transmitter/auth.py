@@ -9,7 +9,8 @@ from riskrelay.actions.authenticate_receiver import authenticate_receiver
 from riskrelay.errors import Forbidden, UnknownToken
 from riskrelay.integrations import Integration, IntegrationId
 from riskrelay.ports import Outside
-from riskrelay.ssf.access import Receiver, ReceiverScope
+from riskrelay.ssf.access import CredentialId, Receiver, ReceiverScope
+from riskrelay.web.auth import show_allowance
 from riskrelay.web.client_address import client_address
 from riskrelay.web.transmitter.refusals import BearerRefusal
 
@@ -27,7 +28,7 @@ _NO_SCOPE = "this token does not allow this; get one with the scope that the cha
 async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) -> Receiver:
     """The receiver of the path's integration, once it has shown a token that covers *scope*.
 
-    Raises: BearerRefusal: 400, 401 or 403 with its challenge; Unavailable.
+    Raises: BearerRefusal: 400, 401 or 403 with its challenge; RateLimited; Unavailable.
     Rule: RFC 6750 §2.1, §3.1; RFC 9728 §5.1; IOP 1.0 §2.7.3 (header only, never the query).
     """
     integration_id = IntegrationId(request.path_params["integration_id"])
@@ -36,6 +37,7 @@ async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) 
         if "\0" in integration_id:  # PostgreSQL takes none, so nothing has such an id
             raise UnknownToken
         receiver = await authenticate_receiver(outside, integration_id, token, scope)
+        show_allowance(request, outside.rate_limits.spend(holder_of(receiver.credential_id)))
         return replace(receiver, address=client_address(request))
     except _Unusable as error:
         status, code, description = (
@@ -47,6 +49,11 @@ async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) 
         status, code, description = 403, "insufficient_scope", _NO_SCOPE
     attributes = await _attributes(request, outside, integration_id)
     raise BearerRefusal(status, code, description, {"scope": scope.value, **attributes})
+
+
+def holder_of(credential_id: CredentialId) -> bytes:
+    """Whom a receiver's requests are counted for: its credential, whichever of its access tokens it shows."""
+    return credential_id.encode()
 
 
 class _Unusable(Exception):

@@ -31,6 +31,8 @@ from riskrelay.ssf.access import (
     is_current,
 )
 from riskrelay.web.account_api.bodies import read_body
+from riskrelay.web.auth import show_allowance
+from riskrelay.web.transmitter.auth import holder_of
 from riskrelay.web.transmitter.refusals import refusal
 
 _PREFIX = "rra_"  # for secret scanners
@@ -61,6 +63,7 @@ class TokenRoutes:
         try:
             form = await _form_of(request)
             client = await self._authenticated(integration_id, *_presented(form))
+            show_allowance(request, self._outside.rate_limits.spend(holder_of(client.credential_id)))
             return await self._granted(form, client)
         except OAuth2Error as error:
             return _refused(error.status_code, error.error or "invalid_request", error.description)

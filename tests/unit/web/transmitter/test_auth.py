@@ -1,6 +1,7 @@
 """How a receiver shows its token, and what it is told when it does not (RFC 6750, RFC 9728)."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -11,11 +12,13 @@ from starlette.routing import Route
 from riskrelay.actions.create_receiver_credential import WantedCredential, create_receiver_credential
 from riskrelay.credentials import COMMAND_LINE
 from riskrelay.integrations import Integration
+from riskrelay.outbound.rate_limits import MemoryRateLimits
 from riskrelay.ports import Outside, Store
+from riskrelay.rate_limits import RateLimit
 from riskrelay.ssf.access import ALL_RECEIVER_SCOPES, CredentialKind, ReceiverScope
 from riskrelay.web.app import create_app
 from riskrelay.web.transmitter.auth import receiver_of
-from support.outside import outside_of
+from support.outside import HandClock, outside_of
 from support.transmitting import transmitting_of
 from support.world import ORIGIN, account_with_integration
 
@@ -142,3 +145,19 @@ async def test_what_is_not_there_has_no_envelope(integration: Integration, clien
     method = await client.get(f"/ssf/{integration.integration_id}/token")
     assert (method.status_code, method.headers["allow"]) == (405, "POST")
     assert method.json()["error"] == "invalid_request"
+
+
+async def test_a_receiver_that_floods_must_wait(outside: Outside, integration: Integration) -> None:
+    """429 with Retry-After, in the specifications' form; counted by credential, so that another one is served."""
+    limits = MemoryRateLimits(HandClock(), RateLimit(2, 60))
+    first, second = [await token_for(outside, integration) for _ in range(2)]
+    limited = replace(outside, rate_limits=limits)
+    app = create_app(limited, transmitting_of(), ORIGIN, lambda _app: None)  # type: ignore[arg-type, return-value]
+    path = f"/ssf/{integration.integration_id}/streams"
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as client:
+        answers = [await client.get(path, headers={"Authorization": f"Bearer {first}"}) for _ in range(3)]
+        other = await client.get(path, headers={"Authorization": f"Bearer {second}"})
+    assert [answer.status_code for answer in [*answers, other]] == [200, 200, 429, 200]
+    assert answers[2].json()["error"] == "too_many_requests"
+    assert answers[2].headers["retry-after"] == "30"
+    assert "ratelimit" in answers[0].headers
