@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support.contract import DOCUMENT, DOCUMENT_PATH, operations, resolved
+from support.inhabited import what_is_there
 from support.service import Service, environment
 
 SOAK = bool(os.environ.get("RISKRELAY_SOAK"))
@@ -26,13 +27,13 @@ CONFIGURATION = """
 headers = {{ Authorization = "Bearer {token}" }}
 
 [parameters]
-"path.account_id" = "{account}"
-"path.user_id" = "{user}"
+"path.account_id" = "{account_id}"
+"path.user_id" = "{user_id}"
 
 [[operations]]
 include-path-regex = "^/(ssf|[.]well-known)/"
 headers = {{ Authorization = "Bearer {receiver_token}" }}
-parameters = {{ "path.integration_id" = "{integration}" }}
+parameters = {{ "path.integration_id" = "{integration_id}" }}
 
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401", "403", "404", "429"]
@@ -49,9 +50,8 @@ def test_requests_made_from_the_contract(tmp_path: Path, tag: str) -> None:
     service = Service(tmp_path)
     service.start()
     try:
-        service.enable_behaviors()
         configuration = tmp_path / "schemathesis.toml"
-        configuration.write_text(CONFIGURATION.format(**_what_is_there(service)))
+        configuration.write_text(CONFIGURATION.format(**what_is_there(service)))
         run = subprocess.run(
             [*_command(configuration, service), "--include-tag", tag, "--phases", _phases(tag)],
             env=environment(SCHEMATHESIS_HOOKS="support.schemathesis_hooks"),
@@ -67,23 +67,6 @@ def test_requests_made_from_the_contract(tmp_path: Path, tag: str) -> None:
         assert "request_failed" not in service.log.read_text()
     finally:
         service.stop()
-
-
-def _what_is_there(service: Service) -> dict[str, str]:
-    """An account with a user at risk, an integration of each type, and a token for each kind of caller."""
-    service.create_integration("https://example.com")
-    finding = {"behavior": "high_dlp", "user": {"email": "kai@example.com"}}
-    (change,) = service.result("POST", "/findings", finding)["changes"]
-    body = {"integration_type": "SSF", "tenant_url": "https://receiver.example.com"}
-    receiver = service.result("POST", "/integrations", body)
-    issued = service.result("POST", f"/integrations/{receiver['id']}/credentials", {"kind": "static_token"})
-    return {
-        "account": service.account_id,
-        "token": service.new_token(None),
-        "user": change["user_id"],
-        "integration": receiver["id"],
-        "receiver_token": issued["token"],
-    }
 
 
 def _phases(tag: str) -> str:
