@@ -108,6 +108,7 @@ class Service:
             **settings,
         }
         self.log = directory / "service.log"
+        self.base_path = ""
         self.account_id = "acme"
         self.token: str = self.init()["token"]
         self.process: Process | None = None
@@ -185,7 +186,7 @@ class Service:
 
         Returns: the status and the envelope.
         """
-        whole = f"/accounts/{self.account_id}/zt_risk_scoring{path}"
+        whole = f"{self.base_path}/accounts/{self.account_id}/zt_risk_scoring{path}"
         given = {"Authorization": f"Bearer {self.token}", **headers}
         status, _, envelope = self.exchange(method, whole, body, **given)
         return status, envelope

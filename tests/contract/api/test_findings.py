@@ -9,6 +9,8 @@ import pytest
 
 from support.service import Service
 
+pytestmark = pytest.mark.parametrize("base_path", ["", "/client/v4"], indirect=True)
+
 KAI = {"email": "kai@example.com", "name": "Kai Berg"}
 
 

@@ -12,6 +12,8 @@ import pytest
 from riskrelay.credentials import Scope
 from support.service import Service
 
+pytestmark = pytest.mark.parametrize("base_path", ["", "/client/v4"], indirect=True)
+
 MEMBERS = {
     "account_tag",
     "active",

@@ -7,6 +7,8 @@ import pytest
 from riskrelay.credentials import Scope
 from support.service import Service
 
+pytestmark = pytest.mark.parametrize("base_path", ["", "/client/v4"], indirect=True)
+
 
 def find(service: Service, name: str, behavior: str, timestamp: str, **members: Any) -> str:
     """Record a finding.
