@@ -22,6 +22,7 @@ from support.contract import DOCUMENT, examples
 from support.inhabited import what_is_there
 from support.outside import outside_of
 from support.service import Service
+from support.transmitting import transmitting_of
 from support.wire import Answer, exchange
 
 REQUESTS = 10_000 if os.environ.get("RISKRELAY_SOAK") else 1_000
@@ -199,7 +200,7 @@ def _is_envelope(answer: Answer) -> bool:
 @pytest.fixture
 async def routes(sqlite_store: Store) -> list[Route]:
     """Every route of the application."""
-    app = create_app(outside_of(sqlite_store), "https://risk.example.com", lambda _app: None)  # type: ignore[arg-type, return-value]
+    app = create_app(outside_of(sqlite_store), transmitting_of(), "https://risk.example.com", lambda _app: None)  # type: ignore[arg-type, return-value]
     return [route for route in app.routes if isinstance(route, Route)]
 
 
