@@ -6,15 +6,14 @@ from typing import Any
 
 import msgspec
 import yaml
-from jinja2 import Environment, PackageLoader
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from riskrelay.web.error_pages import render_error_index, render_error_page
+from riskrelay.web.reference import Reference
 
 # In the wheel the contract lies beside this file; in a checkout at its one place, specs/.
 _CANDIDATES = (Path(__file__).parent / "openapi.yaml", Path(__file__).parents[3] / "specs" / "openapi.yaml")
-_METHODS = ("get", "post", "put", "patch", "delete")
 
 
 @cache
@@ -32,14 +31,7 @@ def _contract_json() -> bytes:
 
 @cache
 def _reference_page() -> str:
-    templates = Environment(loader=PackageLoader("riskrelay.web"), autoescape=True)
-    operations = [
-        {"method": method.upper(), "path": path, **item[method]}
-        for path, item in contract()["paths"].items()
-        for method in _METHODS
-        if method in item
-    ]
-    return templates.get_template("reference.html").render(info=contract()["info"], operations=operations)
+    return Reference(contract()).page()
 
 
 async def openapi(request: Request) -> Response:

@@ -1,0 +1,226 @@
+"""The contract as a page: what stands in specs/openapi.yaml, laid out for people. Nothing is loaded, nothing runs."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from riskrelay.web.account_api.problem_table import ROWS
+
+METHODS = ("get", "post", "put", "patch", "delete")
+_MAX_NESTING = 5  # of members shown; deeper ones are described by their parents
+
+Node = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One row of a table of parameters or members."""
+
+    name: str
+    kind: str
+    required: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A body: what it may hold, and examples.
+
+    Attributes:
+        examples: (title, text) each.
+    """
+
+    media_type: str
+    members: list[Member]
+    examples: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an operation answers with one kind of status."""
+
+    status: str
+    text: str
+    headers: list[Member]
+    contents: list[Content]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation, ready to be shown.
+
+    Attributes:
+        access: what the caller must have, in words.
+        curl: a command that can be copied into a shell.
+    """
+
+    operation_id: str
+    method: str
+    path: str
+    summary: str
+    text: str
+    access: str
+    parameters: list[Member]
+    bodies: list[Content]
+    answers: list[Answer]
+    curl: str
+
+
+class Reference:
+    """Lays out one OpenAPI document."""
+
+    def __init__(self, document: Node) -> None:
+        self._document = document
+
+    def page(self) -> str:
+        """The whole page."""
+        templates = Environment(loader=PackageLoader("riskrelay.web"), autoescape=True, trim_blocks=True)
+        groups = [(tag, list(self._operations(tag["name"]))) for tag in self._document["tags"]]
+        return templates.get_template("reference.html").render(
+            info=self._document["info"], groups=groups, problems=sorted(ROWS, key=lambda row: (row.code, row.status))
+        )
+
+    def _operations(self, tag: str) -> Iterator[Operation]:
+        for path, item in self._document["paths"].items():
+            for method in METHODS:
+                if method in item and tag in item[method]["tags"]:
+                    yield self._operation(path, method, item)
+
+    def _operation(self, path: str, method: str, item: Node) -> Operation:
+        operation = item[method]
+        parameters = [self._resolved(p) for p in (*item.get("parameters", ()), *operation.get("parameters", ()))]
+        body = self._resolved(operation.get("requestBody", {}))
+        bodies = self._contents(body.get("content", {}))
+        return Operation(
+            operation["operationId"],
+            method.upper(),
+            path,
+            operation["summary"],
+            operation["description"],
+            _access(operation),
+            [self._parameter(parameter) for parameter in parameters],
+            bodies,
+            [self._answer(status, self._resolved(answer)) for status, answer in operation["responses"].items()],
+            _curl(method.upper(), _filled(path, parameters), _access(operation), bodies[0] if bodies else None),
+        )
+
+    def _parameter(self, parameter: Node) -> Member:
+        schema = self._resolved(parameter["schema"])
+        default = f" Default: {schema['default']}." if "default" in schema else ""
+        kind = f"{parameter['in']}, {self._kind(schema)}"
+        return Member(
+            parameter["name"], kind, bool(parameter.get("required")), parameter.get("description", "") + default
+        )
+
+    def _answer(self, status: str, answer: Node) -> Answer:
+        headers = [
+            Member(name, self._kind(self._resolved(header["schema"])), False, header.get("description", ""))
+            for name, header in ((name, self._resolved(found)) for name, found in answer.get("headers", {}).items())
+        ]
+        return Answer(status, answer["description"], headers, self._contents(answer.get("content", {})))
+
+    def _contents(self, contents: Node) -> list[Content]:
+        return [
+            Content(media_type, list(self.members(content["schema"])), self._examples(content))
+            for media_type, content in contents.items()
+        ]
+
+    def _examples(self, content: Node) -> list[tuple[str, str]]:
+        single = [("", content["example"])] if "example" in content else []
+        named = [self._resolved(example) for example in content.get("examples", {}).values()]
+        return [
+            (title, value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
+            for title, value in (*single, *((example.get("summary", ""), example["value"]) for example in named))
+        ]
+
+    def members(self, schema: Node, within: str = "", nesting: int = 0) -> Iterator[Member]:
+        """The members of an object, those of objects in it behind them, under their paths."""
+        merged = self._merged(schema)
+        if "items" in merged:
+            yield from self.members(merged["items"], f"{within}[]", nesting)
+            return
+        required = merged.get("required", ())
+        for name, member in merged.get("properties", {}).items():
+            if member is False:
+                continue
+            shown = self._merged(member)
+            place = f"{within}.{name}" if within else name
+            yield Member(place, self._kind(shown), name in required, shown.get("description", ""))
+            if nesting < _MAX_NESTING:
+                yield from self.members(shown, place, nesting + 1)
+        values = merged.get("additionalProperties")
+        if isinstance(values, Mapping) and nesting < _MAX_NESTING:
+            yield from self.members(values, f"{within}.*" if within else "*", nesting + 1)
+
+    def _merged(self, schema: Any) -> dict[str, Any]:
+        """A schema with its references and `allOf` parts in one; of alternatives the first that is not null."""
+        found = self._resolved(schema) if isinstance(schema, Mapping) else {}
+        merged: dict[str, Any] = {}
+        for part in (*map(self._merged, found.get("allOf", ())), found):
+            properties = {**merged.get("properties", {}), **part.get("properties", {})}
+            required = [*merged.get("required", ()), *part.get("required", ())]
+            merged = {**merged, **part, "properties": properties, "required": required}
+        alternatives = [self._merged(option) for option in found.get("oneOf", ())]
+        objects = [option for option in alternatives if option.get("type") != "null"]
+        return (
+            {**objects[0], **{k: v for k, v in merged.items() if v}, **_nullable(alternatives)} if objects else merged
+        )
+
+    def _kind(self, schema: Node) -> str:
+        """The type of a value, in words."""
+        if "const" in schema:
+            return json.dumps(schema["const"])
+        found = schema.get("enum", schema.get("type", "any"))
+        words = [*map(str, found if isinstance(found, list) else [found]), *(["null"] if "nullable" in schema else [])]
+        kind = " | ".join(words)
+        limits = [f"{word} {schema[key]:,}" for key, word in _LIMITS.items() if isinstance(schema.get(key), int)]
+        return ", ".join([kind, *([schema["format"]] if "format" in schema else []), *limits])
+
+    def _resolved(self, node: Node) -> Node:
+        while "$ref" in node:
+            target: Any = self._document
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                target = target[part]
+            node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
+        return node
+
+
+_LIMITS = {"minimum": "from", "maximum": "to", "minLength": "at least", "maxLength": "at most", "maxItems": "at most"}
+
+
+def _nullable(alternatives: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"nullable": True} if any(option.get("type") == "null" for option in alternatives) else {}
+
+
+def _access(operation: Node) -> str:
+    if operation.get("security") == []:
+        return "no credentials"
+    if "x-receiver-scope" in operation:
+        return f"a receiver's token, scope {operation['x-receiver-scope']}"
+    scope = operation.get("x-required-scope")
+    return f"a token, scope {scope}" if scope else "a token"
+
+
+def _filled(path: str, parameters: list[Node]) -> str:
+    examples = {parameter["name"]: str(parameter.get("example", "")) for parameter in parameters}
+    return re.sub(r"{(\w+)}", lambda match: examples[match[1]], path)
+
+
+def _curl(method: str, path: str, access: str, body: Content | None) -> str:
+    """A command for a POSIX shell, which takes where and who from the variables that the commands use too."""
+    lines = [f'curl -X {method} "$RISKRELAY_URL{path}"']
+    if access != "no credentials":
+        variable = "RECEIVER_TOKEN" if access.startswith("a receiver") else "RISKRELAY_TOKEN"
+        lines.append(f'-H "Authorization: Bearer ${variable}"')
+    if body is not None:
+        example = body.examples[0][1]
+        lines.append(f"-H 'Content-Type: {body.media_type}'")
+        if body.media_type == "application/x-www-form-urlencoded":
+            lines += [f"--data-urlencode '{name}={value}'" for name, value in json.loads(example).items()]
+        else:
+            lines.append("--data-binary '" + example.replace("'", "'\\''") + "'")
+    return " \\\n  ".join(lines)
