@@ -1,13 +1,14 @@
 """The audit log, over the API."""
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from riskrelay.audit import Kind
 from riskrelay.cli.api import AccountOption, with_api
-from riskrelay.cli.output import JsonFlag, print_table, show
+from riskrelay.cli.output import JsonFlag, console, show
 
 app = typer.Typer(help="The audit log: who changed what, when and from where.", no_args_is_help=True)
 
@@ -27,10 +28,18 @@ def list_entries(
     else:
         read = with_api(account, lambda api: api.newest("/audit", query, limit))
     entries = asyncio.run(read)
-    show(entries, as_json, lambda: print_table([_row(entry) for entry in entries]))
+
+    def render() -> None:
+        for entry in entries:
+            console.print(_line(entry), soft_wrap=True, markup=False, highlight=False)
+        if not entries:
+            console.print("None.")
+
+    show(entries, as_json, render)
 
 
-def _row(entry: dict[str, Any]) -> dict[str, Any]:
+def _line(entry: dict[str, Any]) -> str:
+    at = datetime.fromisoformat(entry["at"]).strftime("%Y-%m-%dT%H:%M:%SZ")
     who = entry["actor"]
-    what = f"{entry['verb']} {entry['kind']}"
-    return {"at": entry["at"], "who": who["name"], "from": who["address"], "what": what, "id": entry["thing_id"]}
+    place = f" from {who['address']}" if who["address"] is not None else ""
+    return f"{at}  {entry['verb']} {entry['kind']} {entry['thing_id']} by {who['name']}{place}"

@@ -81,7 +81,7 @@ def test_pages_follow_each_other(service: Service) -> None:
         rows = json.loads(service.command(*arguments, str(limit)).stdout)
         assert [row["thing_id"] for row in rows] == expected[:limit]
     shown = service.command(*arguments[:-2], "--limit", "1").stdout
-    assert "127.0.0.1" in shown
+    assert shown.endswith(f"Z  created token {expected[0]} by test from 127.0.0.1\n")
 
 
 def test_the_installations_log_is_read_with_a_token_of_the_installation(service: Service) -> None:
