@@ -36,7 +36,16 @@ class VerifyingReceiver:
             "RECEIVER_AUDIENCE": audience,
             "RECEIVER_AUTHORIZATION": AUTHORIZATION,
         }
-        served = ["--interface", "asgi", "--host", "127.0.0.1", "--port", str(port), "support.verifying_receiver:app"]
+        served = [
+            "--factory",
+            "--interface",
+            "asgi",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "support.verifying_receiver:app",
+        ]
         self._process = Process(["-m", "granian", *tls, *served], port, told, directory / "receiver.log")
 
     def stop(self) -> None:
