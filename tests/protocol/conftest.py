@@ -1,11 +1,15 @@
 """One running service over https, one receiver's endpoint in another process, and an account for each module."""
 
+import asyncio
+import os
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
+from riskrelay.outbound.sealing import new_master_key
 from support.certificates import Authority, new_authority
+from support.databases import PostgresServer
 from support.service import Oracle, Service
 from support.ssf_operator import Operator
 from support.ssf_receiver import SsfReceiver
@@ -26,10 +30,17 @@ def oracle(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> It
     oracle.stop()
 
 
-@pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[Service]:
-    """The service, over https; it pushes over https only."""
-    service = Service(tmp_path_factory.mktemp("service"), tls=authority, RISKRELAY_ALLOW_HTTP_TARGETS="false")
+@pytest.fixture(scope="session", params=["sqlite", "postgres"] if os.environ.get("RISKRELAY_SOAK") else ["sqlite"])
+def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, authority: Authority
+) -> Iterator[Service]:
+    """The service, over https; it pushes over https only. In a soak run once on each engine."""
+    settings = {"RISKRELAY_ALLOW_HTTP_TARGETS": "false"}
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        settings["RISKRELAY_DATABASE_URL"] = asyncio.run(server.new_database())
+        settings["RISKRELAY_MASTER_KEY"] = new_master_key()
+    service = Service(tmp_path_factory.mktemp("service"), tls=authority, **settings)
     service.start()
     yield service
     assert service.stop() == 0
