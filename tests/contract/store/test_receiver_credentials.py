@@ -14,6 +14,7 @@ from riskrelay.actions.create_receiver_credential import (
 from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.issue_access_token import MAX_ACCESS_TOKENS, issue_access_token
 from riskrelay.actions.revoke_receiver_credential import revoke_receiver_credential
+from riskrelay.audit import Kind, Verb
 from riskrelay.credentials import COMMAND_LINE, hash_token
 from riskrelay.errors import Forbidden, NotFound, UnknownToken
 from riskrelay.integrations import Integration, IntegrationId
@@ -173,3 +174,19 @@ async def test_access_tokens_of_a_client_do_not_pile_up(store: Store) -> None:
     outside_then = outside_of(store, HandClock(later))
     assert [await is_known(outside_then, integration, t) for t in ("2", "3", "last")] == [False, False, True]
     assert MAX_ACCESS_TOKENS > 2
+
+
+async def test_issuing_and_revoking_are_in_the_audit_log(store: Store) -> None:
+    """By the credential's id; access tokens are no changes, and no secret is in an entry."""
+    outside = outside_of(store)
+    integration = await account_with_integration(outside)
+    client = await issue(outside, integration, CredentialKind.OAUTH_CLIENT)
+    await issue_access_token(outside, access_token(outside, client, "one"))
+    there, credential_id = integration.integration_id, client.credential.credential_id
+    await revoke_receiver_credential(outside, ACCOUNT, COMMAND_LINE, there, credential_id)
+    with pytest.raises(NotFound):
+        await revoke_receiver_credential(outside, ACCOUNT, COMMAND_LINE, there, credential_id)
+    entries = await store.read_installation(lambda tx: tx.audit_of(ACCOUNT).page(Kind.CREDENTIAL, None, 10))
+    assert sorted(entry.verb for entry in entries) == [Verb.CREATED, Verb.REVOKED]
+    assert {entry.thing_id for entry in entries} == {credential_id}
+    assert client.secret not in repr(entries)
