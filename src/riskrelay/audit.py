@@ -16,6 +16,11 @@ class Verb(StrEnum):
     RESET = "reset"
     REVOKED = "revoked"
     SENT = "sent"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    REPLAYED = "replayed"
+    VERIFIED = "verified"
+    CANCELLED = "cancelled"
 
 
 class Kind(StrEnum):
@@ -31,6 +36,8 @@ class Kind(StrEnum):
     USER = "user"
     SECURITY_EVENT = "security_event"
     DETECTION = "detection"
+    DELIVERY = "delivery"
+    REPLAY = "replay"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,36 @@ class IntegrationType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """An operator has stopped delivery to an integration; what is queued is kept, until its retention, and so is what
+    comes. Only a resume ends it: an update of the record does not.
+
+    Attributes:
+        since: aware UTC.
+        reason: in the operator's words; None: they gave none.
+    """
+
+    since: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryLimits:
+    """How much its receiver is asked to bear, beyond what holds for every receiver.
+
+    Attributes:
+        pushes_per_second: at most so many pushes start in a second on one stream; None: as fast as it answers.
+        concurrency: at most so many pushes at once on one stream; None: the service's own limit.
+    """
+
+    pushes_per_second: int | None = None
+    concurrency: int | None = None
+
+
+NO_LIMITS = DeliveryLimits()
+
+
+@dataclass(frozen=True, slots=True)
 class Integration:
     """An account's link to one receiver product.
 
@@ -38,6 +68,7 @@ class Integration:
             so never change in the record's life, whatever happens to the setting.
         created_at: aware UTC, whole seconds.
         signing_algorithm: with which its SETs are signed.
+        pause: None: an operator lets it be delivered to.
     """
 
     account_id: AccountId
@@ -49,6 +80,8 @@ class Integration:
     public_origin: str
     created_at: datetime
     signing_algorithm: Algorithm = Algorithm.RS256
+    pause: Pause | None = None
+    limits: DeliveryLimits = NO_LIMITS
 
     @property
     def issuer(self) -> str:

@@ -61,6 +61,13 @@ class Settings(BaseSettings):
         False, description="Whether SETs may be pushed over plain http. For development only."
     )
     retention_days: int = Field(7, ge=1, le=365, description="How long an undelivered event is kept and tried.")
+    history_days: int = Field(
+        7,
+        ge=0,
+        le=3_650,
+        description="How long after that an event, its attempts and what became of it are kept: so long it can be "
+        "looked at and replayed.",
+    )
 
     rate_limit: int = Field(
         60_000,  # guessed: far above what a client needs, low enough to leave others room

@@ -7,9 +7,9 @@ from typing import Any
 
 from riskrelay.risk.assessment import LevelChange
 from riskrelay.ssf.event_requests import EventRequest
-from riskrelay.ssf.event_types import STREAM_UPDATED, VERIFICATION
+from riskrelay.ssf.event_types import OKTA_USER_RISK_CHANGE, STREAM_UPDATED, VERIFICATION
 from riskrelay.ssf.events import Jti, SecurityEvent
-from riskrelay.ssf.level_changes import LEVEL_CHANGE_EVENTS
+from riskrelay.ssf.level_changes import LEVEL_CHANGE_EVENTS, TEST_USER, okta_verification
 from riskrelay.ssf.streams import Stream, StreamStatus, takes
 from riskrelay.ssf.subjects import email_subject, opaque_subject, subject_key
 
@@ -89,6 +89,23 @@ def verification(stream: Stream, state: str | None, now: datetime, new_id: Calla
     """
     members = {} if state is None else {"state": state}
     return _about_stream(stream, VERIFICATION, members, now, new_id, is_control=False)
+
+
+def operators_verification(stream: Stream, state: str | None, now: datetime, new_id: Callable[[], str]) -> Signal:
+    """What an operator sends to see whether a stream works: a verification event, or on an implicit stream, whose
+    receiver documents none, a level change from none to none of a user that cannot exist.
+
+    Args:
+        state: echoed in a verification event; None: it has no such member.
+
+    Rule: SSF 1.0 §8.1.4.1; RFC 2606 §2 (no address is ever registered below `.invalid`); docs/choices.md.
+    """
+    if not stream.is_implicit:
+        return verification(stream, state, now, new_id)
+    subject = email_subject(TEST_USER)
+    members = okta_verification(subject, now)
+    event = SecurityEvent(Jti(new_id()), new_id(), now, OKTA_USER_RISK_CHANGE, members, subject)
+    return Signal(stream, subject_key(subject), event)
 
 
 def stream_updated(

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from riskrelay.actions.complete_signing_keys import complete_signing_keys
 from riskrelay.actions.deliver import Delivering
 from riskrelay.actions.poll_stream import Polling
+from riskrelay.chores import Chores, Kept
 from riskrelay.credentials import COMMAND_LINE
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import Misconfigured
@@ -262,11 +263,13 @@ async def _delivery(
     retention = timedelta(days=settings.retention_days)
     delivering = Delivering(signer, pusher, master_key, LEASE, PUSH_FOR, CONCURRENCY, retention)
     worker = Worker(outside, delivering, LINGER_EMBEDDED if embedded else timedelta(0))
-    running = asyncio.create_task(worker.run())
+    chores = Chores(outside, Kept(retention, timedelta(days=settings.history_days)))
+    running = asyncio.gather(worker.run(), chores.run())
     try:
         yield worker
     finally:
         worker.stop()
+        chores.stop()
         await running
         await pusher.close()
 

@@ -8,8 +8,7 @@ from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.signals import Signal, stream_updated
-from riskrelay.ssf.streams import Party, Stream, StreamStatus
+from riskrelay.resuming import follow
 
 
 async def update_integration(
@@ -24,8 +23,9 @@ async def update_integration(
     """Overwrite tenant URL, reference id and active, and let delivery follow.
 
     A stream that we paused or disabled is enabled again, and what waits is tried at once: an account that edits an
-    integration has perhaps mended it. What a receiver paused or disabled stays so. While an integration is inactive its
-    backlog is kept, and nothing new is queued for it. Receivers are told of what we changed.
+    integration has perhaps mended it. What a receiver paused or disabled stays so, and so does an operator's pause.
+    While an integration is inactive its backlog is kept, and nothing new is queued for it. Receivers are told of what
+    we changed.
 
     Args:
         reference_id: None: stays.
@@ -49,30 +49,9 @@ async def update_integration(
             active=stored.active if active is None else active,
         )
         tx.integrations.update(updated)
-        ready: list[LaneKey] = []
-        for stream in tx.streams.of_integration(integration_id):
-            resumed, signals = _resumed(stream, was_active=stored.active, outside=outside)
-            tx.streams.set_status(stream.stream_id, resumed.status, resumed.status_reason, resumed.status_set_by)
-            ready += tx.streams.refresh_lanes(resumed) + tx.events.queue(signals)
         tx.audit.record(entry)
-        return updated, ready
+        return updated, follow(tx, stored, "integration_updated", entry.at, outside.ids.uuid, mend=True)
 
     updated, ready = await outside.store.write(account_id, store)
     outside.wake(ready)
     return updated
-
-
-def _resumed(stream: Stream, *, was_active: bool, outside: Outside) -> tuple[Stream, list[Signal]]:
-    """The stream as it is from now on, and what its receiver is told about it.
-
-    Args:
-        stream: with the integration as it is after the update.
-    """
-    is_ours = stream.status_set_by is Party.TRANSMITTER
-    resumed = replace(stream, status=StreamStatus.ENABLED, status_reason=None) if is_ours else stream
-    before = stream.status if was_active else StreamStatus.PAUSED
-    now, reason = resumed.effective_status
-    if stream.is_implicit or before is now or resumed.status is not StreamStatus.ENABLED:
-        return resumed, []
-    told = reason or "integration_updated"
-    return resumed, [stream_updated(resumed, now, told, outside.clock.now(), outside.ids.uuid)]

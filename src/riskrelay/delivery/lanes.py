@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from riskrelay.delivery.backoff import backoff
+from riskrelay.delivery.backoff import backoff, probe_wait
 from riskrelay.integrations import AccountId
 from riskrelay.ssf.events import Jti
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
@@ -49,7 +49,7 @@ class QueuedEvent:
         attempts: how often it was tried before.
         due_in: how long until it may be tried; zero or less: now.
         reason: why it is held, for an event that has a row.
-        expired: older than the retention.
+        expired: queued, or replayed, longer ago than the retention.
     """
 
     seq: int
@@ -74,6 +74,7 @@ class LaneWork:
         held: events at or below the cursor that failed or wait behind one that did, in order.
         fresh: the next events above the cursor, in order and without a gap; none when the lane holds too many.
         last_seq: the newest event of the lane when it was read.
+        replayed: how many events of the lane had ever been replayed by then.
     """
 
     stream: Stream | None
@@ -82,6 +83,7 @@ class LaneWork:
     held: Sequence[QueuedEvent]
     fresh: Sequence[QueuedEvent]
     last_seq: int
+    replayed: int = 0
 
     @property
     def full(self) -> bool:
@@ -224,7 +226,7 @@ def _judge_lane(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callabl
         failures = 0
     elif kinds - {OutcomeKind.OURS}:
         failures += 1
-        quiet_for = backoff(failures, jitter())
+        quiet_for = probe_wait(failures, jitter())
     elif kinds:
         quiet_for = backoff(1, jitter())
     asked = [outcome.retry_after for outcome in outcomes.values() if outcome.retry_after is not None]

@@ -23,6 +23,7 @@ from riskrelay.ports.account import (
 )
 from riskrelay.ports.activity import Activities, Detection, RecordedActivity
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, Tokens
+from riskrelay.ports.operating import DeliveryHealth, Replays, Retention
 from riskrelay.ports.outside import (
     Bell,
     Clock,
@@ -48,6 +49,7 @@ __all__ = [
     "Behaviors",
     "Bell",
     "Clock",
+    "DeliveryHealth",
     "Detection",
     "EventRequests",
     "Events",
@@ -68,6 +70,8 @@ __all__ = [
     "Receivers",
     "RecordedActivity",
     "RecordedFinding",
+    "Replays",
+    "Retention",
     "Signer",
     "Store",
     "Streams",

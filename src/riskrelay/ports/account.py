@@ -10,6 +10,7 @@ from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.integrations import Integration, IntegrationId
 from riskrelay.ports.activity import Activities, Detection
+from riskrelay.ports.operating import DeliveryHealth, Replays
 from riskrelay.risk.assessment import Standing
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.risk.findings import FindingId, UserId, UserRef
@@ -17,6 +18,7 @@ from riskrelay.risk.levels import RiskLevel
 from riskrelay.signals import Signal
 from riskrelay.ssf.access import AccessToken, CredentialId, ReceiverCredential
 from riskrelay.ssf.event_requests import AnsweredRequest, EventRequestId
+from riskrelay.ssf.events import Jti
 from riskrelay.ssf.streams import Party, Stream, StreamId, StreamStatus
 from riskrelay.ssf.subject_filters import SubjectStatement
 
@@ -65,6 +67,9 @@ class Integrations(Protocol):
 
         Raises: Invalid: another record holds its reference id.
         """
+
+    def steer(self, integration: Integration) -> None:
+        """Overwrite pause and limits."""
 
     def delete(self, integration_id: IntegrationId, at: datetime) -> None:
         """Make it invisible; its streams and their ledger stay."""
@@ -260,6 +265,9 @@ class Events(Protocol):
     ) -> list[Delivery]:
         """Deliveries with their attempts, newest first, after the one at (stream, lane, seq)."""
 
+    def delivery(self, integration_id: IntegrationId, jti: Jti) -> Delivery | None:
+        """The one with that jti, with its attempts."""
+
 
 class Audit(Protocol):
     """An append-only log of changes: one account's, or the installation's own."""
@@ -296,4 +304,6 @@ class Transaction(Protocol):
     detection: Detection
     events: Events
     event_requests: EventRequests
+    replays: Replays
+    health: DeliveryHealth
     audit: Audit

@@ -10,6 +10,7 @@ from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.keys import KeyChanges, SealedKey
 from riskrelay.ports.account import Audit
+from riskrelay.ports.operating import Retention
 from riskrelay.signals import Signal
 from riskrelay.ssf.access import CredentialId, ReceiverCredential, ReceiverToken
 from riskrelay.ssf.streams import Stream, StreamStatus
@@ -130,6 +131,7 @@ class Installation(Protocol):
     keys: Keys
     receivers: Receivers
     lanes: Lanes
+    retention: Retention
 
     def audit_of(self, owner: AccountId | None) -> Audit:
         """The audit log of one account, or with None the installation's own."""

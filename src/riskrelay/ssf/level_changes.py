@@ -1,13 +1,17 @@
 """A change of a user's risk level, as the event types that tell of it."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
-from riskrelay.risk.assessment import LevelChange
+from riskrelay.risk.assessment import Cause, LevelChange
 from riskrelay.risk.behaviors import reason_for
 from riskrelay.risk.levels import RiskLevel
 from riskrelay.ssf.event_types import CAEP_RISK_LEVEL_CHANGE, OKTA_USER_RISK_CHANGE
 from riskrelay.ssf.subjects import email_subject
+
+TEST_USER = "verification@riskrelay.invalid"
+"""Nobody: no address below `.invalid` is ever registered (RFC 2606 §2)."""
 
 _RESET = "Risk reset by an administrator"
 
@@ -42,6 +46,21 @@ def caep_risk_level_change(change: LevelChange) -> dict[str, Any]:
         "previous_level": _caep_level(change.previous),
         **({"risk_reason": reason} if reason else {}),
         **_common(change),
+    }
+
+
+def okta_verification(subject: Mapping[str, Any], at: datetime) -> dict[str, Any]:
+    """A user-risk-change from none to none: Okta documents no verification event, and this one moves nobody.
+
+    Rule: as `okta_user_risk_change`; docs/choices.md.
+    """
+    return {
+        "subject": {"user": subject},
+        "current_level": "none",
+        "previous_level": "none",
+        "event_timestamp": int(at.timestamp()),
+        "initiating_entity": Cause.ADMIN.value,
+        "reason_admin": {"en": "Verification of the connection"},
     }
 
 

@@ -24,6 +24,7 @@ STREAM_DELETED = "stream_deleted"
 INTEGRATION_DELETED = "integration_deleted"
 INACTIVITY = "inactivity_timeout"
 INTEGRATION_INACTIVE = "integration_inactive"
+INTEGRATION_PAUSED = "integration_paused"
 
 # Documented: Okta API "Publish a Security Event Token".
 OKTA_EVENTS_PATH = "/security/api/v1/security-events"
@@ -153,9 +154,12 @@ class Stream:
 
     @property
     def effective_status(self) -> tuple[StreamStatus, str | None]:
-        """Its status as its receiver sees it, and why: an inactive integration pauses every stream it has."""
+        """Its status as its receiver sees it, and why: an integration that is inactive, or paused by an operator,
+        pauses every stream it has."""
         if self.status is StreamStatus.ENABLED and not self.integration.active:
             return StreamStatus.PAUSED, INTEGRATION_INACTIVE
+        if self.status is StreamStatus.ENABLED and self.integration.pause is not None:
+            return StreamStatus.PAUSED, INTEGRATION_PAUSED
         return self.status, self.status_reason
 
     @property
@@ -171,7 +175,7 @@ class Stream:
         """
         if lane == CONTROL_LANE:
             return False
-        return self.status is not StreamStatus.ENABLED or not self.integration.active
+        return self.effective_status[0] is not StreamStatus.ENABLED
 
 
 def takes(stream: Stream, event_type: str, subject: Mapping[str, Any]) -> bool:

@@ -41,7 +41,7 @@ def cancel_lane(connection: Connection, key: LaneKey, cursor: int, reason: str) 
         events.c.lane == key.lane,
         events.c.seq > cursor,
     )
-    names = [column.name for column in held_events.columns]
+    names = [column.name for column in held_events.columns][: len(queued.selected_columns)]
     added = connection.execute(insert(held_events).from_select(names, queued))
     connection.execute(
         update(lanes)

@@ -2,37 +2,21 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
 
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Connection,
-    Join,
-    Row,
-    Table,
-    and_,
-    bindparam,
-    case,
-    or_,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import BigInteger, ColumnElement, Connection, Table, bindparam, case, or_, select, true, update
 
-from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
+from riskrelay.delivery.attempts import Delivery, DeliveryState
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.integrations import AccountId, IntegrationId
 from riskrelay.signals import Signal
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.events import Jti
 from riskrelay.ssf.sets import fixed_claims
 from riskrelay.ssf.streams import CONTROL_LANE, STREAM_DISABLED, StreamId, StreamStatus
 from riskrelay.storage.backlog import cancel_lane
+from riskrelay.storage.deliveries import before, in_state, read_deliveries
 from riskrelay.storage.statements import BulkInsert
-from riskrelay.storage.tables import attempts, events, held_events, lanes, streams
+from riskrelay.storage.tables import events, held_events, lanes
 from riskrelay.storage.times import database_now, later_of, number_of
-
-EVENT_KEY = ("account_id", "stream_id", "lane", "seq")
 
 
 def of_lane(table: Table) -> ColumnElement[bool]:
@@ -50,12 +34,15 @@ def lane_parameters(key: LaneKey) -> dict[str, object]:
 
 
 _DUE_AT = later_of(database_now(), lanes.c.blocked_until)
+SOONER = case((or_(lanes.c.due_at.is_(None), lanes.c.due_at > _DUE_AT), _DUE_AT), else_=lanes.c.due_at)
+"""When a lane that has just got work is due: at once, unless its receiver is to be left alone for a while."""
+
 _TAKE_NUMBERS = (
     update(lanes)
     .where(of_lane(lanes))
     .values(
         last_seq=lanes.c.last_seq + bindparam("count", type_=BigInteger),
-        due_at=case((or_(lanes.c.due_at.is_(None), lanes.c.due_at > _DUE_AT), _DUE_AT), else_=lanes.c.due_at),
+        due_at=SOONER,
     )
     .returning(lanes.c.last_seq)
 )
@@ -111,83 +98,21 @@ class EventRows:
         after: tuple[StreamId, int, int] | None,
         limit: int,
     ) -> list[Delivery]:
-        shown = _state()
-        query = (
-            select(
-                events.c.stream_id,
-                events.c.lane,
-                events.c.seq,
-                events.c.jti,
-                shown.label("state"),
-                held_events.c.reason,
-                events.c.queued_at,
-            )
-            .select_from(_joined())
-            .where(events.c.account_id == self._account_id, streams.c.integration_id == integration_id)
+        return read_deliveries(
+            self._connection, self._account_id, integration_id, in_state(state), before(after), limit=limit
         )
-        if state is not None:
-            query = query.where(shown == state.value)
-        if after is not None:
-            query = query.where(tuple_(events.c.stream_id, events.c.lane, events.c.seq) < after)
-        query = query.order_by(events.c.stream_id.desc(), events.c.lane.desc(), events.c.seq.desc()).limit(limit)
-        rows = self._connection.execute(query).all()
-        tried = self._attempts(rows)
-        return [
-            Delivery(
-                row.stream_id,
-                row.lane,
-                row.seq,
-                row.jti,
-                DeliveryState(row.state),
-                row.reason,
-                row.queued_at,
-                tried[row.stream_id, row.lane, row.seq],
-            )
-            for row in rows
-        ]
 
-    def _attempts(self, rows: Sequence[Row[*tuple[object, ...]]]) -> dict[tuple[object, object, object], list[Attempt]]:
-        queued = {(row.stream_id, row.lane, row.seq): row for row in rows}
-        query = (
-            select(attempts)
-            .where(
-                attempts.c.account_id == self._account_id,
-                tuple_(attempts.c.stream_id, attempts.c.lane, attempts.c.seq).in_(list(queued)),
+    def delivery(self, integration_id: IntegrationId, jti: Jti) -> Delivery | None:
+        """An exception is found among the exceptions; anything else needs a look at all of the integration's events."""
+        for among in (held_events.c.seq.is_not(None), true()):
+            found = read_deliveries(
+                self._connection, self._account_id, integration_id, among, events.c.jti == jti, limit=1
             )
-            .order_by(attempts.c.seq, attempts.c.number)
-        )
-        found: dict[tuple[object, object, object], list[Attempt]] = defaultdict(list)
-        for row in self._connection.execute(query) if queued else ():
-            key = (row.stream_id, row.lane, row.seq)
-            outcome = Outcome(OutcomeKind(row.outcome), row.reason, row.http_status, None, row.detail)
-            event, duration = queued[key], timedelta(microseconds=row.duration_us)
-            found[key].append(
-                Attempt(row.seq, event.jti, row.number, event.queued_at, row.started_at, duration, outcome)
-            )
-        return found
+            if found:
+                return found[0]
+        return None
 
 
 def _is_dropped(signal: Signal) -> bool:
     """Rule: SSF 1.0 §8.1.2: a disabled stream neither sends nor holds; what it says about itself still goes out."""
     return signal.stream.status is StreamStatus.DISABLED and not signal.is_control
-
-
-def _state() -> ColumnElement[str]:
-    """A delivery's state: that of its own row, or what the cursor says."""
-    by_cursor = case((events.c.seq <= lanes.c.cursor, DeliveryState.DELIVERED.value), else_=DeliveryState.PENDING.value)
-    return case((held_events.c.state.is_not(None), held_events.c.state), else_=by_cursor)
-
-
-def _joined() -> Join:
-    """Events with their lane, their stream, and the row they have if they are an exception."""
-    lane = (
-        (lanes.c.account_id == events.c.account_id)
-        & (lanes.c.stream_id == events.c.stream_id)
-        & (lanes.c.lane == events.c.lane)
-    )
-    stream = (streams.c.account_id == events.c.account_id) & (streams.c.stream_id == events.c.stream_id)
-    return (
-        events.join(lanes, lane)
-        .join(streams, stream)
-        .outerjoin(held_events, and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY)))
-    )

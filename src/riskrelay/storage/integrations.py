@@ -5,7 +5,15 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from riskrelay.integrations import AccountId, Integration, IntegrationId, IntegrationType, reference_taken
+from riskrelay.integrations import (
+    AccountId,
+    DeliveryLimits,
+    Integration,
+    IntegrationId,
+    IntegrationType,
+    Pause,
+    reference_taken,
+)
 from riskrelay.keys import Algorithm
 from riskrelay.storage.tables import integrations
 
@@ -19,13 +27,18 @@ INTEGRATION_COLUMNS = (
     integrations.c.public_origin,
     integrations.c.created_at,
     integrations.c.signing_algorithm,
+    integrations.c.paused_at,
+    integrations.c.pause_reason,
+    integrations.c.pushes_per_second,
+    integrations.c.concurrency,
 )
 
 
 def integration_from(row: Row[*tuple[object, ...]]) -> Integration:
     """Read an integration from a row that starts with INTEGRATION_COLUMNS."""
     values: tuple[Any, ...] = tuple(row[: len(INTEGRATION_COLUMNS)])
-    account_id, integration_id, kind, reference_id, tenant_url, active, public_origin, created_at, algorithm = values
+    account_id, integration_id, kind, reference_id, tenant_url, active, public_origin, created_at, *rest = values
+    algorithm, paused_at, pause_reason, *limits = rest
     return Integration(
         account_id,
         integration_id,
@@ -36,6 +49,8 @@ def integration_from(row: Row[*tuple[object, ...]]) -> Integration:
         public_origin,
         created_at,
         Algorithm(algorithm),
+        None if paused_at is None else Pause(paused_at, pause_reason),
+        DeliveryLimits(*limits),
     )
 
 
@@ -86,6 +101,19 @@ class IntegrationRows:
                 tenant_url=integration.tenant_url,
                 active=integration.active,
                 signing_algorithm=integration.signing_algorithm.value,
+            )
+        )
+
+    def steer(self, integration: Integration) -> None:
+        pause, limits = integration.pause, integration.limits
+        self._connection.execute(
+            update(integrations)
+            .where(self._mine, integrations.c.integration_id == integration.integration_id)
+            .values(
+                paused_at=None if pause is None else pause.since,
+                pause_reason=None if pause is None else pause.reason,
+                pushes_per_second=limits.pushes_per_second,
+                concurrency=limits.concurrency,
             )
         )
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Connection,
     Integer,
     Row,
+    String,
     Update,
     and_,
     bindparam,
@@ -38,7 +39,8 @@ from riskrelay.errors import LeaseLost
 from riskrelay.signals import Signal
 from riskrelay.ssf.streams import CONTROL_LANE, STREAM_DISABLED, Party, Stream, StreamStatus
 from riskrelay.storage.backlog import cancel_lane
-from riskrelay.storage.events import EVENT_KEY, EventRows, lane_parameters, of_lane
+from riskrelay.storage.deliveries import EVENT_KEY
+from riskrelay.storage.events import EventRows, lane_parameters, of_lane
 from riskrelay.storage.statements import Insert, PerEngine
 from riskrelay.storage.streams import select_streams, stream_from
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, streams
@@ -69,7 +71,7 @@ _CLAIM = (
 )
 _NEXT_DUE = select(func.min(later_of(lanes.c.due_at, lanes.c.lease_until)) - _NOW).where(_FREE)
 
-_STATE = select(lanes.c.cursor, lanes.c.failures, lanes.c.last_seq, _NOW.label("now"))
+_STATE = select(lanes.c.cursor, lanes.c.failures, lanes.c.last_seq, lanes.c.replayed, _NOW.label("now"))
 _OWNED = _STATE.where(_MINE)
 _LOOKED_AT = _STATE.where(of_lane(lanes))
 _EVENT = (events.c.seq, events.c.jti, events.c.subject_key, events.c.claims, events.c.queued_at)
@@ -80,7 +82,7 @@ _FRESH = (
     .limit(bindparam("most"))
 )
 _HELD = (
-    select(*_EVENT, held_events.c.attempts, held_events.c.due_at, held_events.c.reason)
+    select(*_EVENT, held_events.c.attempts, held_events.c.due_at, held_events.c.reason, held_events.c.replayed_at)
     .select_from(held_events.join(events, and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))))
     .where(of_lane(held_events), held_events.c.state == DeliveryState.PENDING.value)
     .order_by(held_events.c.seq)
@@ -104,8 +106,14 @@ _SETTLE = (
         failures=bindparam("new_failures", type_=Integer),
         blocked_until=case((_number("quiet_us") > 0, _QUIET_UNTIL), else_=0),
         lease_until=_NOW + _number("lease_us"),
-        # Events queued since the lane was read have made it due; that must not be overwritten.
-        due_at=case((lanes.c.last_seq > _number("seen"), _QUIET_UNTIL), else_=_NOW + _number("due_us")),
+        # What was queued or replayed since the lane was read has made it due; that must not be overwritten.
+        due_at=case(
+            ((lanes.c.last_seq > _number("seen")) | (lanes.c.replayed > _number("seen_replayed")), _QUIET_UNTIL),
+            else_=_NOW + _number("due_us"),
+        ),
+        attempted_at=case((bindparam("last_kind", type_=String).is_not(None), _NOW), else_=lanes.c.attempted_at),
+        last_outcome=func.coalesce(bindparam("last_kind", type_=String), lanes.c.last_outcome),
+        last_reason=func.coalesce(bindparam("last_why", type_=String), lanes.c.last_reason),
     )
 )
 _KEEP = update(lanes).where(_MINE).values(epoch=lanes.c.epoch)
@@ -115,7 +123,12 @@ _TAKE = update(lanes).where(of_lane(lanes)).values(epoch=lanes.c.epoch + 1, leas
 _STOP_STREAM = (
     update(streams)
     .where(streams.c.account_id == bindparam("account"), streams.c.stream_id == bindparam("stream"))
-    .values(status=bindparam("new_status"), status_reason=bindparam("why"), status_set_by=Party.TRANSMITTER.value)
+    .values(
+        status=bindparam("new_status"),
+        status_reason=bindparam("why"),
+        status_set_by=Party.TRANSMITTER.value,
+        status_at=_NOW,
+    )
 )
 _STOP_LANES = (
     update(lanes)
@@ -188,7 +201,7 @@ class LaneRows:
             rows = self._connection.execute(_FRESH, {**key, "after": lane.cursor, "most": limit})
             fresh = [_queued(row, oldest) for row in rows]
         stream = self._sending(lane_key)
-        return LaneWork(stream, lane.cursor, lane.failures, held, fresh, lane.last_seq)
+        return LaneWork(stream, lane.cursor, lane.failures, held, fresh, lane.last_seq, lane.replayed)
 
     def _sending(self, key: LaneKey) -> Stream | None:
         """The lane's stream; None when nothing of the lane may be sent now."""
@@ -204,6 +217,7 @@ class LaneRows:
         tried: Sequence[Attempt],
         extend: timedelta,
     ) -> None:
+        last = tried[-1].outcome if tried else None
         self._mine(
             _SETTLE,
             lease,
@@ -213,6 +227,9 @@ class LaneRows:
             quiet_us=micros(settlement.quiet_for),
             lease_us=micros(extend),
             seen=work.last_seq,
+            seen_replayed=work.replayed,
+            last_kind=None if last is None else last.kind.value,
+            last_why=None if last is None else last.reason,
             due_us=None if settlement.due_in is None else micros(settlement.due_in),
         )
         if tried:
@@ -292,6 +309,7 @@ def _queued(row: Row[*tuple[Any, ...]], oldest: datetime) -> QueuedEvent:
 
 def _held(row: Row[*tuple[Any, ...]], now: int, oldest: datetime) -> QueuedEvent:
     """Read an event that is held."""
-    seq, jti, subject_key, claims, queued_at, tried, due_at, reason = row
+    seq, jti, subject_key, claims, queued_at, tried, due_at, reason, replayed_at = row
     due_in = timedelta(microseconds=due_at - now)
-    return QueuedEvent(seq, jti, subject_key, claims, queued_at, tried, due_in, reason, queued_at < oldest)
+    expired = max(queued_at, moment(replayed_at)) < oldest
+    return QueuedEvent(seq, jti, subject_key, claims, queued_at, tried, due_in, reason, expired)

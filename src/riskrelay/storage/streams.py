@@ -165,6 +165,11 @@ def is_idle(timeout: timedelta) -> ColumnElement[bool]:
     )
 
 
+def since_when(status: StreamStatus) -> ColumnElement[int]:
+    """Since when a stream has the status that is being written: the same again changes nothing."""
+    return case((streams.c.status != status.value, database_now()), else_=streams.c.status_at)
+
+
 class StreamRows:
     """Implements ports.Streams."""
 
@@ -215,14 +220,19 @@ class StreamRows:
         self._connection.execute(
             update(streams)
             .where(streams.c.account_id == self._account_id, streams.c.stream_id == stream_id)
-            .values(status=status.value, status_reason=reason, status_set_by=by.value)
+            .values(status=status.value, status_reason=reason, status_set_by=by.value, status_at=since_when(status))
         )
 
     def pause_if_idle(self, stream_id: StreamId, timeout: timedelta, reason: str) -> bool:
         paused = self._connection.execute(
             update(streams)
             .where(streams.c.account_id == self._account_id, streams.c.stream_id == stream_id, is_idle(timeout))
-            .values(status=StreamStatus.PAUSED.value, status_reason=reason, status_set_by=Party.TRANSMITTER.value)
+            .values(
+                status=StreamStatus.PAUSED.value,
+                status_reason=reason,
+                status_set_by=Party.TRANSMITTER.value,
+                status_at=database_now(),
+            )
         )
         return paused.rowcount == 1
 

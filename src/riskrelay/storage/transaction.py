@@ -7,6 +7,7 @@ from riskrelay.ports import (
     Activities,
     Audit,
     Behaviors,
+    DeliveryHealth,
     Detection,
     EventRequests,
     Events,
@@ -15,6 +16,7 @@ from riskrelay.ports import (
     Polls,
     ReceiverCredentials,
     ReceiverStreams,
+    Replays,
     Streams,
     Users,
 )
@@ -22,10 +24,12 @@ from riskrelay.storage.activity import ActivityRows, DetectionRows
 from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.event_requests import EventRequestRows
 from riskrelay.storage.events import EventRows
+from riskrelay.storage.health import HealthRows
 from riskrelay.storage.integrations import IntegrationRows
 from riskrelay.storage.lanes import LaneRows
 from riskrelay.storage.receiver_streams import ReceiverStreamRows
 from riskrelay.storage.receivers import ReceiverCredentialRows
+from riskrelay.storage.replays import ReplayRows
 from riskrelay.storage.risk import BehaviorRows, FindingRows, UserRows
 from riskrelay.storage.streams import StreamRows
 
@@ -50,4 +54,6 @@ class AccountTransaction:
         self.detection: Detection = DetectionRows(connection, account_id)
         self.events: Events = EventRows(connection, account_id)
         self.event_requests: EventRequests = EventRequestRows(connection, account_id)
+        self.replays: Replays = ReplayRows(connection, account_id, locking=locking)
+        self.health: DeliveryHealth = HealthRows(connection, account_id)
         self.audit: Audit = AuditRows(connection, account_id)

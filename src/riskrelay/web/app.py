@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 
 import structlog
 from starlette.applications import Starlette
@@ -24,7 +25,9 @@ from riskrelay.web.account_api.integration_settings import IntegrationSettingRou
 from riskrelay.web.account_api.integrations import IntegrationRoutes
 from riskrelay.web.account_api.keys import KeyRoutes
 from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRoutes
+from riskrelay.web.account_api.replays import ReplayRoutes
 from riskrelay.web.account_api.security_events import SecurityEventRoutes
+from riskrelay.web.account_api.steering import SteeringRoutes
 from riskrelay.web.account_api.tokens import ApiTokenRoutes
 from riskrelay.web.account_api.users import UserRoutes
 from riskrelay.web.health import HealthRoutes
@@ -52,7 +55,7 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
     Args:
         public_origin: goes into new integrations' well-known URLs and into the links that explain errors.
     """
-    account_routes = _account_routes(outside, public_origin)
+    account_routes = _account_routes(outside, public_origin, transmitting.polling.retention)
     credential_routes = _credential_routes(outside, transmitting)
     routes = [
         route
@@ -118,9 +121,11 @@ def _credential_routes(outside: Outside, transmitting: Transmitting) -> list[tup
     ]
 
 
-def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str, Handler]]:
+def _account_routes(outside: Outside, public_origin: str, retention: timedelta) -> list[tuple[str, str, Handler]]:
     integrations = IntegrationRoutes(outside, public_origin)
     deliveries = DeliveryRoutes(outside)
+    replays = ReplayRoutes(outside)
+    steering = SteeringRoutes(outside, retention)
     credentials = ReceiverCredentialRoutes(outside)
     settings = IntegrationSettingRoutes(outside)
     findings = FindingRoutes(outside)
@@ -136,7 +141,19 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
         ("GET", "/integrations/{integration_id}", integrations.get),
         ("PUT", "/integrations/{integration_id}", integrations.update),
         ("DELETE", "/integrations/{integration_id}", integrations.delete),
+        ("GET", "/integrations/{integration_id}/health", steering.health),
+        ("POST", "/integrations/{integration_id}/pause", steering.pause),
+        ("POST", "/integrations/{integration_id}/resume", steering.resume),
+        ("PUT", "/integrations/{integration_id}/limits", steering.limit),
+        ("POST", "/integrations/{integration_id}/verify", steering.verify),
         ("GET", "/integrations/{integration_id}/deliveries", deliveries.list_page),
+        ("POST", "/integrations/{integration_id}/deliveries/replay", replays.start),
+        ("GET", "/integrations/{integration_id}/deliveries/{jti}", deliveries.get),
+        ("POST", "/integrations/{integration_id}/deliveries/{jti}/retry", deliveries.retry),
+        ("GET", "/integrations/{integration_id}/replays", replays.list_all),
+        ("POST", "/integrations/{integration_id}/replays/{replay_id}/pause", replays.pause),
+        ("POST", "/integrations/{integration_id}/replays/{replay_id}/resume", replays.resume),
+        ("POST", "/integrations/{integration_id}/replays/{replay_id}/cancel", replays.cancel),
         ("POST", "/integrations/{integration_id}/credentials", credentials.create),
         ("GET", "/integrations/{integration_id}/credentials", credentials.list_all),
         ("DELETE", "/integrations/{integration_id}/credentials/{credential_id}", credentials.revoke),
@@ -149,6 +166,7 @@ def _account_routes(outside: Outside, public_origin: str) -> list[tuple[str, str
         ("POST", "/security_events", security_events.queue),
         ("GET", "/behaviors", behaviors.list_all),
         ("PUT", "/behaviors", behaviors.update),
+        ("GET", "/health", steering.health_of_all),
         ("GET", "/tokens", tokens.list_all),
         ("POST", "/tokens", tokens.create),
         ("DELETE", "/tokens/{token_id}", tokens.revoke),

@@ -99,11 +99,11 @@ def test_a_full_lane_takes_no_new_events_and_does_not_spin() -> None:
 
 
 def test_a_batch_of_nothing_but_failures_counts_against_the_lane() -> None:
-    """The wait doubles with each such batch; one success ends the count."""
+    """The wait grows with each such batch, from the fourth on as that of a breaker; one success ends the count."""
     lane = work(fresh=[event(1)])
     assert (done(lane, {1: FAILED}).failures, done(lane, {1: FAILED}).quiet_for) == (1, timedelta(seconds=1))
     fourth = done(replace(lane, failures=3), {1: FAILED})
-    assert (fourth.failures, fourth.quiet_for) == (4, timedelta(seconds=8))
+    assert (fourth.failures, fourth.quiet_for) == (4, timedelta(seconds=10))
     assert done(replace(lane, failures=3), {1: ACCEPTED}).failures == 0
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from riskrelay.storage.tables.base import account, metadata
+from riskrelay.storage.tables.replays import replays
 from riskrelay.storage.tables.risk import activity, behavior_settings, detection_limits, findings, users
 from riskrelay.storage.times import Moment
 
@@ -43,6 +44,7 @@ __all__ = [
     "lanes",
     "metadata",
     "receiver_credentials",
+    "replays",
     "signing_keys",
     "streams",
     "subject_statements",
@@ -115,6 +117,10 @@ integrations = Table(
     Column("signing_algorithm", String(16), nullable=False, server_default="RS256"),
     Column("position", BigInteger, nullable=False),
     Column("deleted_at", Moment),
+    Column("paused_at", Moment),
+    Column("pause_reason", Text),
+    Column("pushes_per_second", Integer),
+    Column("concurrency", Integer),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
     Index("integrations_integration_id_index", "integration_id"),
 )
@@ -178,6 +184,7 @@ streams = Table(
     Column("active_at", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False, server_default="0"),
     Column("verified_at", BigInteger, nullable=False, server_default="0"),
+    Column("status_at", BigInteger, nullable=False, server_default="0"),
     Column("deleted_at", Moment),
     ForeignKeyConstraint(["account_id", "integration_id"], ["integrations.account_id", "integrations.integration_id"]),
     Index("streams_integration_index", "account_id", "integration_id"),
@@ -211,6 +218,13 @@ lanes = Table(
     Column("due_at", BigInteger),
     Column("stopped", Boolean, nullable=False, default=False),
     Column("delivered_at", BigInteger, nullable=False, server_default="0"),
+    Column("replayed", BigInteger, nullable=False, server_default="0"),
+    Column("attempted_at", BigInteger, nullable=False, server_default="0"),
+    Column("last_outcome", String(16)),
+    Column("last_reason", String(64)),
+    Column("purged_dead", BigInteger, nullable=False, server_default="0"),
+    Column("purged_expired", BigInteger, nullable=False, server_default="0"),
+    Column("purged_cancelled", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(["account_id", "stream_id"], ["streams.account_id", "streams.stream_id"]),
     CheckConstraint("cursor <= last_seq", name="cursor"),
 )
@@ -253,6 +267,7 @@ held_events = Table(
     Column("attempts", Integer, nullable=False),
     Column("due_at", BigInteger, nullable=False),
     Column("reason", String(64), nullable=False),
+    Column("replayed_at", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(_LANE_KEY, ["lanes.account_id", "lanes.stream_id", "lanes.lane"]),
     sqlite_with_rowid=False,
 )

@@ -7,11 +7,13 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from riskrelay.actions.retry_delivery import retry_delivery
 from riskrelay.credentials import Scope
 from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.integrations import IntegrationId
 from riskrelay.ports import Outside, Transaction
+from riskrelay.ssf.events import Jti
 from riskrelay.ssf.streams import StreamId
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import cursor_of, read_cursor
@@ -20,7 +22,7 @@ from riskrelay.web.auth import caller_of
 PAGE = 100
 
 _Id = Annotated[str, Meta(pattern="^[0-9a-f-]{36}$")]
-_Lane = Annotated[int, Meta(ge=0, lt=2**31)]
+_Lane = Annotated[int, Meta(ge=-1, lt=2**31)]
 _Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _CURSOR: msgspec.json.Decoder[tuple[StreamId, int, int]] = msgspec.json.Decoder(tuple[_Id, _Lane, _Seq])
 
@@ -45,7 +47,31 @@ class DeliveryRoutes:
         found = await self._outside.store.read(caller.account_id, read)
         page = found[:PAGE]
         cursor = cursor_of(_place(page[-1])) if len(found) > PAGE else None
-        return success([_rendered(delivery) for delivery in page], {"cursor": cursor, "count": len(page)})
+        return success([rendered(delivery) for delivery in page], {"cursor": cursor, "count": len(page)})
+
+    async def get(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.READ)
+        integration_id, jti = _place_in(request)
+
+        def read(tx: Transaction) -> Delivery | None:
+            if tx.integrations.get(integration_id) is None:
+                raise NotFound
+            return tx.events.delivery(integration_id, jti)
+
+        found = await self._outside.store.read(caller.account_id, read)
+        if found is None:
+            raise NotFound
+        return success(rendered(found))
+
+    async def retry(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        return success(
+            rendered(await retry_delivery(self._outside, caller.account_id, caller.actor, *_place_in(request)))
+        )
+
+
+def _place_in(request: Request) -> tuple[IntegrationId, Jti]:
+    return IntegrationId(request.path_params["integration_id"]), Jti(request.path_params["jti"])
 
 
 def _read_state(text: str | None) -> DeliveryState | None:
@@ -62,7 +88,8 @@ def _place(delivery: Delivery) -> tuple[StreamId, int, int]:
     return delivery.stream_id, delivery.lane, delivery.seq
 
 
-def _rendered(delivery: Delivery) -> dict[str, Any]:
+def rendered(delivery: Delivery) -> dict[str, Any]:
+    """A delivery on the wire."""
     return {
         "jti": delivery.jti,
         "state": delivery.state.value,

@@ -1,0 +1,27 @@
+"""Work off what replays have asked for, a little at a time."""
+
+from functools import partial
+
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.delivery.replays import MAX_WAITING, Replay, ReplayStep
+from riskrelay.ports import Outside, Transaction
+
+_AT_ONCE = 100  # guessed: replays that one call looks at, the oldest first
+
+
+async def continue_replays(outside: Outside) -> bool:
+    """Take one step of every running replay, each in a transaction of its own: at most as many events of a lane become
+    pending as leave half of each batch to what is new. After a crash the next step goes on where the last one ended.
+
+    Returns: whether some replay has moved on and may do so again at once.
+    """
+    has_moved = False
+    for account_id, replay in await outside.store.read_installation(lambda tx: tx.retention.running_replays(_AT_ONCE)):
+        step, ready = await outside.store.write(account_id, partial(_step, replay=replay))
+        outside.wake(ready)
+        has_moved = has_moved or (step.has_moved and not step.is_over)
+    return has_moved
+
+
+def _step(tx: Transaction, replay: Replay) -> tuple[ReplayStep, list[LaneKey]]:
+    return tx.replays.step(replay, MAX_WAITING)

@@ -1,0 +1,30 @@
+"""Set how much the receiver of an integration is asked to bear."""
+
+from dataclasses import replace
+
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
+from riskrelay.errors import NotFound
+from riskrelay.integrations import AccountId, DeliveryLimits, Integration, IntegrationId
+from riskrelay.ports import Outside, Transaction
+
+
+async def limit_integration(
+    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, limits: DeliveryLimits
+) -> Integration:
+    """Overwrite the limits; they hold from the next batch on.
+
+    Raises: NotFound: no such integration in this account.
+    """
+    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+
+    def store(tx: Transaction) -> Integration:
+        stored = tx.integrations.get(integration_id)
+        if stored is None:
+            raise NotFound
+        limited = replace(stored, limits=limits)
+        tx.integrations.steer(limited)
+        tx.audit.record(entry)
+        return limited
+
+    return await outside.store.write(account_id, store)

@@ -1,0 +1,41 @@
+"""Stop delivery to an integration, and keep what is queued for it."""
+
+from dataclasses import replace
+
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.errors import NotFound
+from riskrelay.integrations import AccountId, Integration, IntegrationId, Pause
+from riskrelay.ports import Outside, Transaction
+from riskrelay.resuming import follow
+
+
+async def pause_integration(
+    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, reason: str | None
+) -> Integration:
+    """Let nothing more be sent for an integration until it is resumed. Unlike an inactive one it goes on queueing what
+    happens; all of it is kept until its retention. Receivers are told of it.
+
+    Args:
+        reason: for people; None: none is given.
+
+    Returns: the integration; one that was paused keeps the time since when.
+    Raises:  NotFound: no such integration in this account.
+    Rule: SSF 1.0 §8.1.5.
+    """
+    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.PAUSED, Kind.INTEGRATION, integration_id)
+
+    def store(tx: Transaction) -> tuple[Integration, list[LaneKey]]:
+        stored = tx.integrations.get(integration_id)
+        if stored is None:
+            raise NotFound
+        since = entry.at if stored.pause is None else stored.pause.since
+        paused = replace(stored, pause=Pause(since, reason))
+        tx.integrations.steer(paused)
+        tx.audit.record(entry)
+        return paused, follow(tx, stored, "integration_paused", entry.at, outside.ids.uuid, mend=False)
+
+    paused, ready = await outside.store.write(account_id, store)
+    outside.wake(ready)
+    return paused

@@ -1,0 +1,38 @@
+"""Send one delivery again."""
+
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
+from riskrelay.delivery.attempts import Delivery
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.errors import NotFound
+from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.ports import Outside, Transaction
+from riskrelay.ssf.events import Jti
+
+
+async def retry_delivery(
+    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, jti: Jti
+) -> Delivery:
+    """Make one delivery due now, whatever became of it: the same jti, the same claims. Its retention starts again.
+
+    It still waits for a receiver that asked to be left alone, for a stream that is stopped, and behind an earlier event
+    of its subject.
+
+    Returns: the delivery, which is pending now.
+    Raises:  NotFound: the integration has no such delivery, it was purged, or its stream was deleted.
+    """
+    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.REPLAYED, Kind.DELIVERY, jti)
+
+    def store(tx: Transaction) -> tuple[Delivery, list[LaneKey]]:
+        if tx.integrations.get(integration_id) is None:
+            raise NotFound
+        ready = tx.replays.retry(integration_id, jti)
+        delivery = None if ready is None else tx.events.delivery(integration_id, jti)
+        if ready is None or delivery is None:
+            raise NotFound
+        tx.audit.record(entry)
+        return delivery, ready
+
+    delivery, ready = await outside.store.write(account_id, store)
+    outside.wake(ready)
+    return delivery

@@ -1,0 +1,39 @@
+"""Send many deliveries again."""
+
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
+from riskrelay.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus
+from riskrelay.errors import NotFound
+from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.ports import Outside, Transaction
+
+
+async def start_replay(
+    outside: Outside,
+    account_id: AccountId,
+    actor: Actor,
+    integration_id: IntegrationId,
+    wanted: ReplayFilter,
+    total: int,
+) -> Replay:
+    """Start a replay; `continue_replays` works it off, a bounded number of deliveries at a time.
+
+    Args:
+        total: how many fit the filter, counted before in a transaction that keeps nobody from writing.
+
+    Returns: the replay, running.
+    Raises:  NotFound: no such integration in this account.
+    """
+    now = outside.clock.now()
+    replay_id = ReplayId(outside.ids.uuid())
+    entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.CREATED, Kind.REPLAY, replay_id)
+    replay = Replay(replay_id, integration_id, wanted, ReplayStatus.RUNNING, total, 0, now)
+
+    def store(tx: Transaction) -> None:
+        if tx.integrations.get(integration_id) is None:
+            raise NotFound
+        tx.replays.add(replay)
+        tx.audit.record(entry)
+
+    await outside.store.write(account_id, store)
+    return replay

@@ -1,0 +1,51 @@
+"""Pause, resume or cancel a replay."""
+
+from dataclasses import replace
+
+from riskrelay.audit import AuditEntry, Kind, Verb
+from riskrelay.credentials import Actor
+from riskrelay.delivery.replays import Replay, ReplayId, ReplayStatus
+from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.ports import Outside, Transaction
+
+_VERBS = {
+    ReplayStatus.PAUSED: Verb.PAUSED,
+    ReplayStatus.RUNNING: Verb.RESUMED,
+    ReplayStatus.CANCELLED: Verb.CANCELLED,
+}
+
+
+async def steer_replay(
+    outside: Outside,
+    account_id: AccountId,
+    actor: Actor,
+    integration_id: IntegrationId,
+    replay_id: ReplayId,
+    status: ReplayStatus,
+) -> Replay:
+    """Give a replay another status. What it has put back already is delivered all the same.
+
+    Args:
+        status: paused, running or cancelled; the same again changes nothing and is not recorded.
+
+    Raises:
+        NotFound: the integration has no such replay.
+        Invalid: it is over, so that it cannot be paused, resumed or cancelled any more.
+    """
+    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, _VERBS[status], Kind.REPLAY, replay_id)
+
+    def store(tx: Transaction) -> Replay:
+        stored = None if tx.integrations.get(integration_id) is None else tx.replays.get(integration_id, replay_id)
+        if stored is None:
+            raise NotFound
+        if stored.status is status:
+            return stored
+        if stored.status.is_over:
+            message = f"this replay is {stored.status.value} and changes no more; start another one"
+            raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)])
+        tx.replays.set_status(replay_id, status)
+        tx.audit.record(entry)
+        return replace(stored, status=status)
+
+    return await outside.store.write(account_id, store)

@@ -1,0 +1,74 @@
+"""What has to be done from time to time: replays go on, events expire, old rows go, idle streams are paused."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from riskrelay.actions.continue_replays import continue_replays
+from riskrelay.actions.expire_events import expire_events
+from riskrelay.actions.pause_idle_streams import pause_idle_streams
+from riskrelay.actions.purge_events import purge_events
+from riskrelay.errors import Unavailable
+from riskrelay.ports import Outside
+
+_log = structlog.get_logger()
+
+REPLAY_SWEEP = timedelta(seconds=1)  # how long a new replay waits at most
+SWEEP = timedelta(minutes=1)  # guessed: as long may an event live beyond its retention
+_BETWEEN = timedelta(milliseconds=50)  # guessed: leaves the database to others between two bounded transactions
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long things are kept.
+
+    Attributes:
+        undelivered: how long an event is kept and tried.
+        settled: how long after that its row, its attempts and what became of it are kept.
+    """
+
+    undelivered: timedelta
+    settled: timedelta
+
+
+class Chores:
+    """Does them until it is stopped. Several processes may do them at once: each step is one fenced transaction."""
+
+    def __init__(self, outside: Outside, kept: Kept) -> None:
+        self._outside = outside
+        self._kept = kept
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Return after `stop`, when what is under way is done."""
+        await asyncio.gather(self._repeat(self._replay, REPLAY_SWEEP), self._repeat(self._tidy, SWEEP))
+
+    async def _replay(self) -> bool:
+        return await continue_replays(self._outside)
+
+    async def _tidy(self) -> bool:
+        expired = await expire_events(self._outside, self._kept.undelivered)
+        purged = await purge_events(self._outside, self._kept.undelivered + self._kept.settled)
+        idle = await pause_idle_streams(self._outside)
+        return bool(expired or purged or idle)
+
+    async def _repeat(self, work: Callable[[], Awaitable[bool]], pause: timedelta) -> None:
+        """Again at once while there is more to do, otherwise after *pause*."""
+        while not self._stopping.is_set():
+            try:
+                has_more = await work()
+            except Unavailable:
+                _log.warning("chores_put_off")
+                has_more = False
+            try:
+                async with asyncio.timeout((_BETWEEN if has_more else pause).total_seconds()):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue

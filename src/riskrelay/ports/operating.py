@@ -1,0 +1,72 @@
+"""What a transaction offers to those who operate delivery: replays, health, retention."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from riskrelay.delivery.attempts import Delivery
+from riskrelay.delivery.health import StreamHealth
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus, ReplayStep
+from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.ssf.events import Jti
+
+
+class Replays(Protocol):
+    """The account's replays, and what they do to deliveries."""
+
+    def add(self, replay: Replay) -> None:
+        """Store a new one; it starts at the beginning."""
+
+    def get(self, integration_id: IntegrationId, replay_id: ReplayId) -> Replay | None:
+        """The one with that id, locked in a writing transaction."""
+
+    def all(self, integration_id: IntegrationId, limit: int) -> list[Replay]:
+        """Those of one integration, newest first."""
+
+    def set_status(self, replay_id: ReplayId, status: ReplayStatus) -> None:
+        """Overwrite its status."""
+
+    def matching(self, integration_id: IntegrationId, wanted: ReplayFilter, sample: int) -> tuple[int, list[Delivery]]:
+        """How many deliveries of streams that still exist fit a filter, and the *sample* newest of them."""
+
+    def step(self, replay: Replay, limit: int) -> tuple[ReplayStep, list[LaneKey]]:
+        """Make the next deliveries of a running replay pending again, at most *limit*, in order within their lane, and
+        remember how far it is.
+
+        Returns: the lanes that got something to send.
+        """
+
+    def retry(self, integration_id: IntegrationId, jti: Jti) -> list[LaneKey] | None:
+        """Make one delivery due now, whatever became of it.
+
+        Returns: its lane; None when the integration has no such delivery on a stream that still exists.
+        """
+
+
+class DeliveryHealth(Protocol):
+    """How delivery to the account's integrations is doing."""
+
+    def streams(self, integration_id: IntegrationId | None) -> Sequence[StreamHealth]:
+        """Each stream of one integration, or of all, oldest first."""
+
+
+class Retention(Protocol):
+    """What has become too old, by the database's clock, in bounded pieces."""
+
+    def lanes_to_expire(self, retention: timedelta, limit: int) -> list[LaneKey]:
+        """Lanes that nobody works on now and that hold undelivered events older than *retention*."""
+
+    def expire(self, key: LaneKey, retention: timedelta, limit: int) -> int:
+        """Let undelivered events of a lane expire, the oldest first; how many that were. Of a lane that somebody has
+        begun to work on meanwhile none: whoever works on it does the same."""
+
+    def lanes_to_purge(self, kept: timedelta, limit: int) -> list[LaneKey]:
+        """Lanes whose oldest event was queued longer ago than *kept*."""
+
+    def purge(self, key: LaneKey, kept: timedelta, limit: int) -> int:
+        """Forget settled events of a lane that were queued longer ago than *kept*, with their attempts, the oldest
+        first; how many that were. The ledger goes on counting them."""
+
+    def running_replays(self, limit: int) -> list[tuple[AccountId, Replay]]:
+        """Replays that have something to do, the oldest first."""

@@ -1,0 +1,33 @@
+"""The table of replays: which deliveries an operator wants again, and how far that has come."""
+
+from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer, String, Table, text
+
+from riskrelay.storage.tables.base import account, metadata
+from riskrelay.storage.times import Moment
+
+replays = Table(
+    "replays",
+    metadata,
+    account(),
+    Column("replay_id", String(36), primary_key=True),
+    Column("integration_id", String(36), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(64)),
+    Column("queued_from", Moment),
+    Column("queued_to", Moment, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("replayed", BigInteger, nullable=False, default=0),
+    Column("stream_id", String(36), nullable=False, default=""),  # where it is: all before this place is done
+    Column("lane", Integer, nullable=False, default=0),
+    Column("seq", BigInteger, nullable=False, default=0),
+    Column("created_at", Moment, nullable=False),
+    ForeignKeyConstraint(["account_id", "integration_id"], ["integrations.account_id", "integrations.integration_id"]),
+    Index("replays_integration_index", "account_id", "integration_id", "created_at"),
+    Index(
+        "replays_running_index",
+        "created_at",
+        sqlite_where=text("status = 'running'"),
+        postgresql_where=text("status = 'running'"),
+    ),
+)

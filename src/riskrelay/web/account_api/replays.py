@@ -1,0 +1,130 @@
+"""Replays: sending many deliveries of an integration again."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.start_replay import start_replay
+from riskrelay.actions.steer_replay import steer_replay
+from riskrelay.credentials import Scope
+from riskrelay.delivery.attempts import Delivery, DeliveryState
+from riskrelay.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus
+from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.integrations import IntegrationId
+from riskrelay.ports import Outside, Transaction
+from riskrelay.web.account_api.bodies import PlainText, read_object
+from riskrelay.web.account_api.deliveries import rendered as rendered_delivery
+from riskrelay.web.account_api.envelope import success
+from riskrelay.web.auth import caller_of
+
+PAGE = 100
+SAMPLE = 10
+
+
+class FilterBody(BaseModel):
+    """Which deliveries; other members are ignored."""
+
+    state: Literal["dead", "expired", "cancelled", "delivered"]
+    reason: Annotated[PlainText, Field(max_length=64)] | None = None
+    queued_from: AwareDatetime | None = None
+    queued_to: AwareDatetime | None = None
+
+
+class ReplayBody(BaseModel):
+    """What a replay takes; other members are ignored."""
+
+    filter: FilterBody
+    dry_run: bool = False
+
+
+def rendered(replay: Replay) -> dict[str, Any]:
+    """A replay on the wire."""
+    wanted = replay.filter
+    return {
+        "id": replay.replay_id,
+        "status": replay.status.value,
+        "filter": {
+            "state": wanted.state.value,
+            "reason": wanted.reason,
+            "queued_from": None if wanted.queued_from is None else _moment(wanted.queued_from),
+            "queued_to": _moment(wanted.queued_to),
+        },
+        "total": replay.total,
+        "replayed": replay.replayed,
+        "created_at": _moment(replay.created_at),
+    }
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+class ReplayRoutes:
+    """The handlers of replays."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    async def start(self, request: Request) -> Response:
+        """Count, show a sample, and start unless it is a dry run."""
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        integration_id = _integration_id(request)
+        body = await read_object(request, ReplayBody)
+        wanted = _filter(body.filter, self._outside.clock.now())
+
+        def look(tx: Transaction) -> tuple[int, list[Delivery]]:
+            if tx.integrations.get(integration_id) is None:
+                raise NotFound
+            return tx.replays.matching(integration_id, wanted, SAMPLE)
+
+        count, sample = await self._outside.store.read(caller.account_id, look)
+        answer = {"count": count, "sample": [rendered_delivery(delivery) for delivery in sample], "replay": None}
+        if not body.dry_run:
+            started = await start_replay(self._outside, caller.account_id, caller.actor, integration_id, wanted, count)
+            answer["replay"] = rendered(started)
+        return success(answer)
+
+    async def list_all(self, request: Request) -> Response:
+        """The newest hundred."""
+        caller = await caller_of(request, self._outside, Scope.READ)
+        integration_id = _integration_id(request)
+
+        def read(tx: Transaction) -> list[Replay]:
+            if tx.integrations.get(integration_id) is None:
+                raise NotFound
+            return tx.replays.all(integration_id, PAGE)
+
+        return success([rendered(replay) for replay in await self._outside.store.read(caller.account_id, read)])
+
+    async def pause(self, request: Request) -> Response:
+        return await self._steer(request, ReplayStatus.PAUSED)
+
+    async def resume(self, request: Request) -> Response:
+        return await self._steer(request, ReplayStatus.RUNNING)
+
+    async def cancel(self, request: Request) -> Response:
+        return await self._steer(request, ReplayStatus.CANCELLED)
+
+    async def _steer(self, request: Request, status: ReplayStatus) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        replay_id = ReplayId(request.path_params["replay_id"])
+        steered = await steer_replay(
+            self._outside, caller.account_id, caller.actor, _integration_id(request), replay_id, status
+        )
+        return success(rendered(steered))
+
+
+def _filter(body: FilterBody, now: datetime) -> ReplayFilter:
+    """Raises: Invalid: delivered ones are wanted, but not since when: that would be everything."""
+    if body.state == "delivered" and body.queued_from is None:
+        message = "delivered events are replayed from a time on; say from when"
+        raise Invalid([Fault(FaultKind.REQUIRED, "/filter/queued_from", message)])
+    queued_to = now if body.queued_to is None else min(body.queued_to, now)
+    return ReplayFilter(DeliveryState(body.state), body.reason, body.queued_from, queued_to)
+
+
+def _integration_id(request: Request) -> IntegrationId:
+    return IntegrationId(request.path_params["integration_id"])

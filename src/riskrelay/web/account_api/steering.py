@@ -1,0 +1,152 @@
+"""Operating an integration's delivery: pause, resume, limits, verification, health."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.limit_integration import limit_integration
+from riskrelay.actions.pause_integration import pause_integration
+from riskrelay.actions.resume_integration import resume_integration
+from riskrelay.actions.verify_integration import verify_integration
+from riskrelay.credentials import Scope
+from riskrelay.delivery.health import StreamHealth, what_next, why
+from riskrelay.errors import NotFound
+from riskrelay.integrations import AccountId, DeliveryLimits, Integration, IntegrationId
+from riskrelay.ports import Outside, Transaction
+from riskrelay.web.account_api.bodies import PlainText, read_object, read_optional
+from riskrelay.web.account_api.envelope import success
+from riskrelay.web.auth import caller_of
+
+_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled")
+
+
+class PauseBody(BaseModel):
+    """What pause takes; other members are ignored."""
+
+    reason: Annotated[PlainText, Field(max_length=255)] | None = None
+
+
+class VerifyBody(BaseModel):
+    """What verify takes; other members are ignored."""
+
+    state: Annotated[PlainText, Field(max_length=255)] | None = None
+
+
+class LimitsBody(BaseModel):
+    """The limits; null: none of its own. Other members are ignored."""
+
+    pushes_per_second: Annotated[int, Field(ge=1, le=10_000)] | None
+    concurrency: Annotated[int, Field(ge=1, le=256)] | None
+
+
+class SteeringRoutes:
+    """The handlers.
+
+    Args:
+        retention: how long undelivered events are kept.
+    """
+
+    def __init__(self, outside: Outside, retention: timedelta) -> None:
+        self._outside = outside
+        self._retention = retention
+
+    async def pause(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        body = await read_optional(request, PauseBody)
+        await pause_integration(self._outside, caller.account_id, caller.actor, _integration_id(request), body.reason)
+        return await self._health(caller.account_id, _integration_id(request))
+
+    async def resume(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        await resume_integration(self._outside, caller.account_id, caller.actor, _integration_id(request))
+        return await self._health(caller.account_id, _integration_id(request))
+
+    async def limit(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        body = await read_object(request, LimitsBody)
+        limits = DeliveryLimits(body.pushes_per_second, body.concurrency)
+        await limit_integration(self._outside, caller.account_id, caller.actor, _integration_id(request), limits)
+        return await self._health(caller.account_id, _integration_id(request))
+
+    async def verify(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        body = await read_optional(request, VerifyBody)
+        queued = await verify_integration(
+            self._outside, caller.account_id, caller.actor, _integration_id(request), body.state
+        )
+        sent = [{"jti": signal.event.jti, "stream_id": signal.stream.stream_id} for signal in queued]
+        return success({"deliveries": sent})
+
+    async def health(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.READ)
+        return await self._health(caller.account_id, _integration_id(request))
+
+    async def health_of_all(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.READ)
+
+        def read(tx: Transaction) -> tuple[list[Integration], Sequence[StreamHealth]]:
+            return tx.integrations.all(), tx.health.streams(None)
+
+        integrations, streams = await self._outside.store.read(caller.account_id, read)
+        by_integration: dict[IntegrationId, list[StreamHealth]] = defaultdict(list)
+        for health in streams:
+            by_integration[health.stream.integration.integration_id].append(health)
+        return success([self._rendered(one, by_integration[one.integration_id]) for one in integrations])
+
+    async def _health(self, account_id: AccountId, integration_id: IntegrationId) -> Response:
+        def read(tx: Transaction) -> tuple[Integration, Sequence[StreamHealth]]:
+            integration = tx.integrations.get(integration_id)
+            if integration is None:
+                raise NotFound
+            return integration, tx.health.streams(integration_id)
+
+        return success(self._rendered(*await self._outside.store.read(account_id, read)))
+
+    def _rendered(self, integration: Integration, streams: Sequence[StreamHealth]) -> dict[str, Any]:
+        pause = integration.pause
+        return {
+            "integration_id": integration.integration_id,
+            "active": integration.active,
+            "paused": None if pause is None else {"since": _moment(pause.since), "reason": pause.reason},
+            "limits": {
+                "pushes_per_second": integration.limits.pushes_per_second,
+                "concurrency": integration.limits.concurrency,
+            },
+            "streams": [_stream(health, self._retention) for health in streams],
+        }
+
+
+def _stream(health: StreamHealth, retention: timedelta) -> dict[str, Any]:
+    stream, ledger = health.stream, health.ledger
+    return {
+        "stream_id": stream.stream_id,
+        "delivery": "poll" if stream.is_polled else "push",
+        "endpoint_url": stream.endpoint_url,
+        "condition": health.condition.value,
+        "why": why(health),
+        "next": what_next(health, retention),
+        "ledger": {state: getattr(ledger, state) for state in _STATES},
+        "oldest_pending_seconds": _seconds(ledger.oldest_pending),
+        "next_attempt_in_seconds": _seconds(health.next_attempt_in),
+        "failures_in_a_row": health.failures,
+        "last_attempt": None
+        if health.last_attempt_at is None
+        else {"at": _moment(health.last_attempt_at), "outcome": health.last_outcome, "reason": health.last_reason},
+    }
+
+
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else round(duration.total_seconds(), 3)
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def _integration_id(request: Request) -> IntegrationId:
+    return IntegrationId(request.path_params["integration_id"])
