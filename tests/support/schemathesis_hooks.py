@@ -18,6 +18,8 @@ NO_SCHEMA_SAYS = (
     "cursor must be the one that the answer before gave",
     "must be in the future",
     "must lie in the future",
+    "delivered events are replayed from a time on",
+    "this replay is ",
     "must not lie more than 5 minutes in the future",
     "must lie between the years 1 and 9999 in UTC",
 )

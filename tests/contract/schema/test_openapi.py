@@ -222,6 +222,12 @@ def test_what_the_service_answers_fits_the_contract(service: Service) -> None:
             validate(envelope, answer_schema(path, method, "200"))
             if operation["operationId"] == "createIntegration":
                 filled["{integration_id}"] = envelope["result"]["id"]
+                mail = f"{envelope['result']['id']}@example.com"
+                service.result("POST", "/findings", {"behavior": "high_dlp", "user": {"email": mail}})
+                deliveries = service.result("GET", f"/integrations/{envelope['result']['id']}/deliveries")
+                filled["{jti}"] = deliveries[0]["jti"]
+            if operation["operationId"] == "startReplay":
+                filled["{replay_id}"] = envelope["result"]["replay"]["id"]
             if operation["operationId"] == "createReceiverCredential":
                 filled["{credential_id}"] = envelope["result"]["id"]
             if operation["operationId"] in ("createToken", "createInstallationToken"):

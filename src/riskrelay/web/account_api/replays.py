@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +15,7 @@ from riskrelay.delivery.replays import Replay, ReplayFilter, ReplayId, ReplaySta
 from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.integrations import IntegrationId
 from riskrelay.ports import Outside, Transaction
+from riskrelay.web.account_api.batches import Timestamp
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.deliveries import rendered as rendered_delivery
 from riskrelay.web.account_api.envelope import success
@@ -29,8 +30,8 @@ class FilterBody(BaseModel):
 
     state: Literal["dead", "expired", "cancelled", "delivered"]
     reason: Annotated[PlainText, Field(max_length=64)] | None = None
-    queued_from: AwareDatetime | None = None
-    queued_to: AwareDatetime | None = None
+    queued_from: Timestamp | None = None
+    queued_to: Timestamp | None = None
 
 
 class ReplayBody(BaseModel):
