@@ -25,6 +25,9 @@ class HandClock:
     def monotonic(self) -> float:
         return self._seconds
 
+    async def sleep(self, seconds: float) -> None:
+        self.pass_time(timedelta(seconds=seconds))
+
     def pass_time(self, duration: timedelta) -> None:
         self._now += duration
         self._seconds += duration.total_seconds()

@@ -15,6 +15,7 @@ from riskrelay.delivery.lanes import (
     chains,
     settle,
 )
+from riskrelay.delivery.pacing import pace_of
 from riskrelay.errors import Misconfigured, Unavailable
 from riskrelay.ports import Installation, Outside, Pusher, Signer, Vault
 from riskrelay.signals import Signal, stream_updated
@@ -35,7 +36,7 @@ class Delivering:
         lease: how long a claim holds without a sign of life.
         push_for: how long after the lease began new pushes may start; with the longest push it stays below 80 % of the
             lease, so that the worker has stopped before another one may begin (design 3).
-        concurrency: pushes at once per lane.
+        concurrency: pushes at once per lane, unless the integration has a lower limit of its own.
         retention: older events are not sent any more.
     """
 
@@ -85,7 +86,7 @@ async def deliver(
         return Delivered((), None)
     stream = work.stream
     batch = _Batch(outside, delivering, stream, leased_at, is_control=lease.key.lane == CONTROL_LANE)
-    await batch.push(chains(work, limit))
+    await batch.push(chains(work, min(limit, batch.pace.batch)))
     settlement = settle(work, batch.outcomes, outside.ids.jitter)
 
     def write_down(tx: Installation) -> list[LaneKey]:
@@ -119,11 +120,13 @@ class _Batch:
         self.outcomes: dict[int, Outcome] = {}
         self.attempts: list[Attempt] = []
         self.stop: tuple[StreamStatus, str] | None = None
+        self.pace = pace_of(stream, delivering.concurrency)
         self._is_control = is_control
         self._outside = outside
         self._delivering = delivering
         self._stream = stream
         self._stop_at = leased_at + delivering.push_for.total_seconds()
+        self._next_start = outside.clock.monotonic()
         self._halted = False
         self._failed_in_a_row = 0
 
@@ -136,11 +139,13 @@ class _Batch:
                 await self._push_chain(waiting.pop())
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(min(len(waiting), self._delivering.concurrency)):
+            for _ in range(min(len(waiting), self.pace.concurrency)):
                 group.create_task(work())
 
     async def _push_chain(self, chain: Sequence[QueuedEvent]) -> None:
         for event in chain:
+            if self.pace.interval:
+                await self._keep_pace()
             if self._halted or self._outside.clock.monotonic() > self._stop_at:
                 return
             outcome = await self._attempt(event)
@@ -150,6 +155,19 @@ class _Batch:
                 # A refusal too: the next event of this subject may go only when it is written down that this one
                 # will not come again, or a crash now would bring it out of order.
                 return
+
+    async def _keep_pace(self) -> None:
+        """Wait for the next moment at which a push may start.
+
+        The first of a batch waits too, as if one had started just before: so pushes are spaced whatever happens between
+        two batches, and nothing has to be remembered.
+        """
+        self._next_start += self.pace.interval
+        wait = self._next_start - self._outside.clock.monotonic()
+        if wait > 0:
+            await self._outside.clock.sleep(wait)
+        else:
+            self._next_start -= wait
 
     async def _attempt(self, event: QueuedEvent) -> Outcome:
         started_at, began = self._outside.clock.now(), self._outside.clock.monotonic()

@@ -2,7 +2,19 @@
 
 import typer
 
-from riskrelay.cli import audit, findings, integrations, keys, operating, receiver_credentials, stores, tokens
+from riskrelay.cli import (
+    audit,
+    behaviors,
+    deliveries,
+    findings,
+    integrations,
+    keys,
+    operating,
+    receiver_credentials,
+    stores,
+    tokens,
+    users,
+)
 from riskrelay.cli.demo import demo
 from riskrelay.cli.receiving import receive
 
@@ -25,6 +37,10 @@ app.add_typer(integrations.app, name="integration")
 app.add_typer(keys.app, name="key")
 app.add_typer(receiver_credentials.app, name="credential")
 app.add_typer(findings.app, name="finding")
+app.add_typer(users.app, name="user")
+app.add_typer(behaviors.app, name="behavior")
+app.add_typer(deliveries.app, name="delivery")
+app.add_typer(deliveries.replays, name="replay")
 
 
 def main() -> None:

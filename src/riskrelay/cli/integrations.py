@@ -7,12 +7,14 @@ from urllib.parse import quote
 import typer
 from rich.table import Table
 
+from riskrelay.cli import health
 from riskrelay.cli.api import AccountOption, with_api
 from riskrelay.cli.output import JsonFlag, console, show
 from riskrelay.integrations import IntegrationType
 from riskrelay.keys import Algorithm
 
 app = typer.Typer(help="Integrations: an account's links to receiver products.", no_args_is_help=True)
+health.register(app)
 
 _COLUMNS = ("id", "integration_type", "reference_id", "tenant_url", "active")
 

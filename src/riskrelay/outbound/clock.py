@@ -1,5 +1,6 @@
 """This machine's clock."""
 
+import asyncio
 import time
 from datetime import UTC, datetime
 
@@ -12,3 +13,6 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)

@@ -29,6 +29,9 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Seconds that only ever grow, from an arbitrary start."""
 
+    async def sleep(self, seconds: float) -> None:
+        """Return when so much time has passed."""
+
 
 class Ids(Protocol):
     """Randomness."""

@@ -9,10 +9,12 @@ import msgspec
 import pytest
 
 from riskrelay.actions.deliver import Delivered, Delivering, deliver
+from riskrelay.actions.limit_integration import limit_integration
+from riskrelay.credentials import COMMAND_LINE
 from riskrelay.delivery.attempts import Ledger
 from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
 from riskrelay.errors import LeaseLost, Unavailable
-from riskrelay.integrations import Integration
+from riskrelay.integrations import DeliveryLimits, Integration
 from riskrelay.keys import Algorithm
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.ports import Outside, Store
@@ -239,3 +241,16 @@ async def test_a_worker_delivers_what_it_is_woken_for_and_drains_when_stopped(wo
     assert counted.delivered == len(world.receiver.accepted)
     leases = await world.outside.store.write_installation(lambda tx: tx.lanes.claim(5, LEASE))
     assert len(leases) == (1 if counted.pending else 0)
+
+
+async def test_a_limit_of_pushes_a_second_spaces_them(world: World) -> None:
+    """Also from one batch to the next, with nothing remembered between them; a batch has a second's worth."""
+    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(25)])
+    limits = DeliveryLimits(pushes_per_second=10, concurrency=3)
+    await limit_integration(world.outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id, limits)
+    starts: list[float] = []
+    world.receiver.before_answer = lambda: starts.append(world.clock.monotonic())
+    lease = await world.claim()
+    assert [len((await world.deliver(lease)).attempts) for _ in range(3)] == [10, 10, 5]
+    assert world.receiver.most_at_once <= 3
+    assert starts == pytest.approx([0.1 * (n + 1) for n in range(25)])

@@ -1,0 +1,184 @@
+"""Commands on deliveries and replays, over the API."""
+
+import asyncio
+import time
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.table import Table
+
+from riskrelay.cli.api import AccountOption, Api, with_api
+from riskrelay.cli.output import JsonFlag, console, print_table, show
+from riskrelay.delivery.attempts import DeliveryState
+
+app = typer.Typer(help="Deliveries: what was sent, and sending it again.", no_args_is_help=True)
+
+IntegrationArgument = Annotated[str, typer.Argument(help="The integration's id.")]
+JtiArgument = Annotated[str, typer.Argument(help="The delivery's jti.")]
+
+_FOLLOW_SECONDS = 1.0
+
+
+@app.command("list", epilog="Example: riskrelay delivery list 6f0c… --state pending --follow")
+def list_newest(
+    integration_id: IntegrationArgument,
+    state: Annotated[DeliveryState | None, typer.Option(help="Only those in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", help="Show new and changed ones until interrupted.")] = False,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """List the newest deliveries of an integration."""
+    query = {} if state is None else {"state": state.value}
+
+    async def newest(api: Api) -> list[Any]:
+        return await api.newest(_path(integration_id), query, limit)
+
+    rows = asyncio.run(with_api(account, newest))
+    show(rows, as_json, lambda: _table(rows))
+    while follow:
+        seen = {row["jti"]: row for row in rows}
+        time.sleep(_FOLLOW_SECONDS)
+        rows = asyncio.run(with_api(account, newest))
+        changed = [row for row in reversed(rows) if row != seen.get(row["jti"])]
+        for row in changed:
+            show(row, as_json, lambda row=row: console.print(_line(row), soft_wrap=True))  # type: ignore[misc]
+
+
+@app.command("show", epilog="Example: riskrelay delivery show 6f0c… 8133…")
+def show_one(
+    integration_id: IntegrationArgument, jti: JtiArgument, account: AccountOption = "default", as_json: JsonFlag = False
+) -> None:
+    """Show one delivery with each attempt."""
+    row = asyncio.run(with_api(account, lambda api: api.call("GET", _path(integration_id, jti))))
+
+    def render() -> None:
+        console.print(_line(row), soft_wrap=True)
+        print_table(row["attempts"])
+
+    show(row, as_json, render)
+
+
+@app.command("retry", epilog="Example: riskrelay delivery retry 6f0c… 8133…")
+def retry(
+    integration_id: IntegrationArgument, jti: JtiArgument, account: AccountOption = "default", as_json: JsonFlag = False
+) -> None:
+    """Send one delivery again: the same jti, the same claims."""
+    row = asyncio.run(with_api(account, lambda api: api.call("POST", _path(integration_id, jti, "retry"))))
+    show(row, as_json, lambda: console.print(_line(row), soft_wrap=True))
+
+
+@app.command(
+    "replay", epilog="Example: riskrelay delivery replay 6f0c… --state dead --reason invalid_audience --dry-run"
+)
+def replay(
+    integration_id: IntegrationArgument,
+    state: Annotated[DeliveryState, typer.Option(help="Those that are dead, expired, cancelled or delivered.")],
+    reason: Annotated[str | None, typer.Option(help="Only those with exactly this reason.")] = None,
+    queued_from: Annotated[datetime | None, typer.Option("--from", help="Queued then or later, UTC.")] = None,
+    queued_to: Annotated[datetime | None, typer.Option("--to", help="Queued then or earlier, UTC.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count, and show some.")] = False,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Send many deliveries again; their receiver ignores those that it knows."""
+    wanted = {"state": state.value, "reason": reason, "queued_from": _utc(queued_from), "queued_to": _utc(queued_to)}
+    body = {"filter": wanted, "dry_run": dry_run}
+    answer = asyncio.run(with_api(account, lambda api: api.call("POST", _path(integration_id, "replay"), body)))
+
+    def render() -> None:
+        for row in answer["sample"]:
+            console.print(_line(row), soft_wrap=True)
+        console.print(f"{answer['count']:,} fit.")
+        if answer["replay"] is not None:
+            console.print(
+                f"Replay {answer['replay']['id']} is running; `riskrelay replay list {integration_id}` follows it."
+            )
+
+    show(answer, as_json, render)
+
+
+replays = typer.Typer(help="Replays: deliveries on their way again.", no_args_is_help=True)
+
+ReplayArgument = Annotated[str, typer.Argument(help="The replay's id.")]
+
+
+@replays.command("list", epilog="Example: riskrelay replay list 6f0c…")
+def list_replays(
+    integration_id: IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False
+) -> None:
+    """List an integration's replays, newest first, with how far each is."""
+    rows = asyncio.run(with_api(account, lambda api: api.call("GET", _replay_path(integration_id))))
+    shown = [{name: row[name] for name in ("id", "status", "replayed", "total", "created_at")} for row in rows]
+    show(rows, as_json, lambda: print_table(shown))
+
+
+@replays.command("pause", epilog="Example: riskrelay replay pause 6f0c… 91d2…")
+def pause(
+    integration_id: IntegrationArgument,
+    replay_id: ReplayArgument,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Pause a replay."""
+    _steer(integration_id, replay_id, "pause", account, as_json=as_json)
+
+
+@replays.command("resume", epilog="Example: riskrelay replay resume 6f0c… 91d2…")
+def resume(
+    integration_id: IntegrationArgument,
+    replay_id: ReplayArgument,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Let a replay go on."""
+    _steer(integration_id, replay_id, "resume", account, as_json=as_json)
+
+
+@replays.command("cancel", epilog="Example: riskrelay replay cancel 6f0c… 91d2…")
+def cancel(
+    integration_id: IntegrationArgument,
+    replay_id: ReplayArgument,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """End a replay for good."""
+    _steer(integration_id, replay_id, "cancel", account, as_json=as_json)
+
+
+def _steer(integration_id: str, replay_id: str, verb: str, account: str, *, as_json: bool) -> None:
+    path = _replay_path(integration_id, replay_id, verb)
+    row = asyncio.run(with_api(account, lambda api: api.call("POST", path)))
+    show(row, as_json, lambda: console.print(f"Replay {replay_id} is {row['status']}, {row['replayed']:,} sent again."))
+
+
+def _path(integration_id: str, *parts: str) -> str:
+    return "/".join(
+        ["/integrations", quote(integration_id, safe=""), "deliveries", *(quote(p, safe="") for p in parts)]
+    )
+
+
+def _replay_path(integration_id: str, *parts: str) -> str:
+    return "/".join(["/integrations", quote(integration_id, safe=""), "replays", *(quote(p, safe="") for p in parts)])
+
+
+def _utc(at: datetime | None) -> str | None:
+    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _line(row: dict[str, Any]) -> str:
+    reason = "" if row["reason"] is None else f" ({row['reason']})"
+    return f"{row['queued_at']}  {row['jti']}  [bold]{row['state']}[/]{reason}, attempts: {len(row['attempts'])}"
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        console.print("None.")
+        return
+    table = Table("queued_at", "state", "reason", "attempts")
+    table.add_column("jti", no_wrap=True)
+    for row in rows:
+        table.add_row(row["queued_at"], row["state"], row["reason"] or "", str(len(row["attempts"])), row["jti"])
+    console.print(table)

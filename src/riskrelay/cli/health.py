@@ -1,0 +1,100 @@
+"""Commands that show how delivery is doing and steer it, over the API."""
+
+import asyncio
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.markup import escape
+
+from riskrelay.cli.api import AccountOption, with_api
+from riskrelay.cli.output import JsonFlag, console, show
+
+IntegrationArgument = Annotated[str, typer.Argument(help="The integration's id.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to those on integrations."""
+    app.command("health", epilog="Example: riskrelay integration health 6f0c…")(health)
+    app.command("pause", epilog="Example: riskrelay integration pause 6f0c… --reason 'maintenance until 16:00'")(pause)
+    app.command("resume", epilog="Example: riskrelay integration resume 6f0c…")(resume)
+    app.command("limit", epilog="Example: riskrelay integration limit 6f0c… --pushes-per-second 20")(limit)
+    app.command("verify", epilog="Example: riskrelay integration verify 6f0c…")(verify)
+
+
+def health(
+    integration_id: Annotated[str | None, typer.Argument(help="The integration's id; default: all.")] = None,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Show how delivery is doing, why, and what comes next."""
+    path = "/health" if integration_id is None else _path(integration_id, "health")
+    result = asyncio.run(with_api(account, lambda api: api.call("GET", path)))
+    rows = result if isinstance(result, list) else [result]
+    show(result, as_json, lambda: _render(rows))
+
+
+def pause(
+    integration_id: IntegrationArgument,
+    reason: Annotated[str | None, typer.Option(help="For people.")] = None,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Stop delivery; what is queued and what comes is kept until its retention."""
+    body = {"reason": reason}
+    row = asyncio.run(with_api(account, lambda api: api.call("POST", _path(integration_id, "pause"), body)))
+    show(row, as_json, lambda: _render([row]))
+
+
+def resume(integration_id: IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
+    """Start delivery again and try at once what waits."""
+    row = asyncio.run(with_api(account, lambda api: api.call("POST", _path(integration_id, "resume"))))
+    show(row, as_json, lambda: _render([row]))
+
+
+def limit(
+    integration_id: IntegrationArgument,
+    pushes_per_second: Annotated[int | None, typer.Option(min=1, max=10_000, help="Default: no limit.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Default: the service's own.")] = None,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Set how much the receiver is asked to bear; a limit that is left out is lifted."""
+    body = {"pushes_per_second": pushes_per_second, "concurrency": concurrency}
+    row = asyncio.run(with_api(account, lambda api: api.call("PUT", _path(integration_id, "limits"), body)))
+    show(row, as_json, lambda: _render([row]))
+
+
+def verify(
+    integration_id: IntegrationArgument,
+    state: Annotated[str | None, typer.Option(help="Echoed in verification events.")] = None,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Send a harmless event on each stream; `riskrelay delivery show` tells what came of it."""
+    body = {"state": state}
+    result = asyncio.run(with_api(account, lambda api: api.call("POST", _path(integration_id, "verify"), body)))
+
+    def render() -> None:
+        for sent in result["deliveries"]:
+            console.print(f"Queued: riskrelay delivery show {integration_id} {sent['jti']}", soft_wrap=True)
+        if not result["deliveries"]:
+            console.print("It has no stream that sends: its receiver has made none yet, or has disabled them.")
+
+    show(result, as_json, render)
+
+
+def _path(integration_id: str, verb: str) -> str:
+    return f"/integrations/{quote(integration_id, safe='')}/{verb}"
+
+
+def _render(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        console.print(f"[bold]{row['integration_id']}[/]", soft_wrap=True)
+        for stream in row["streams"]:
+            console.print(f"  {stream['condition']}: {escape(stream['why'])}", soft_wrap=True, highlight=False)
+            console.print(f"  {escape(stream['next'])}", soft_wrap=True, highlight=False)
+            counts = ", ".join(f"{count:,} {state}" for state, count in stream["ledger"].items())
+            console.print(f"  {counts}", soft_wrap=True, highlight=False)
+        if not row["streams"]:
+            console.print("  No streams: its receiver has made none yet.")

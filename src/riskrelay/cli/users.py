@@ -1,0 +1,46 @@
+"""Commands on users and their risk, over the API."""
+
+import asyncio
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+
+from riskrelay.cli.api import AccountOption, with_api
+from riskrelay.cli.output import JsonFlag, console, print_table, show
+
+app = typer.Typer(help="Users: who is at risk, and why.", no_args_is_help=True)
+
+UserArgument = Annotated[str, typer.Argument(help="The user's id, as the list shows it.")]
+
+
+@app.command("list", epilog="Example: riskrelay user list --limit 10")
+def list_at_risk(
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 100,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """List users at risk, the highest level first."""
+    result = asyncio.run(with_api(account, lambda api: api.call("GET", f"/summary?per_page={limit}")))
+    show(result["users"], as_json, lambda: print_table(result["users"]))
+
+
+@app.command("show", epilog="Example: riskrelay user show 0d9b…")
+def show_one(user_id: UserArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
+    """Show a user's level and what was found since the last reset."""
+    row: dict[str, Any] = asyncio.run(with_api(account, lambda api: api.call("GET", f"/{quote(user_id, safe='')}")))
+
+    def render() -> None:
+        level, reset = row.get("risk_level", "no risk"), row["last_reset_time"] or "never"
+        console.print(f"{row['email']} {row['name']}: [bold]{level}[/], last reset: {reset}", soft_wrap=True)
+        shown = ("timestamp", "name", "risk_level", "id")
+        print_table([{name: event[name] for name in shown} for event in row["events"]])
+
+    show(row, as_json, render)
+
+
+@app.command("reset", epilog="Example: riskrelay user reset 0d9b…")
+def reset(user_id: UserArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
+    """Clear a user's risk; receivers are told."""
+    result = asyncio.run(with_api(account, lambda api: api.call("POST", f"/{quote(user_id, safe='')}/reset")))
+    show(result, as_json, lambda: console.print(f"The risk of {user_id} is cleared."))

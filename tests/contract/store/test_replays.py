@@ -1,0 +1,229 @@
+"""Replays and retries: settled deliveries become pending again, and the ledger counts each once. On both engines."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from riskrelay.actions.continue_replays import continue_replays
+from riskrelay.actions.pause_integration import pause_integration
+from riskrelay.actions.resume_integration import resume_integration
+from riskrelay.actions.retry_delivery import retry_delivery
+from riskrelay.actions.start_replay import start_replay
+from riskrelay.actions.steer_replay import steer_replay
+from riskrelay.credentials import COMMAND_LINE
+from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState, Ledger
+from riskrelay.delivery.lanes import LaneLease, settle
+from riskrelay.delivery.replays import MAX_WAITING, Replay, ReplayFilter, ReplayStatus
+from riskrelay.errors import Invalid, NotFound
+from riskrelay.integrations import Integration
+from riskrelay.ports import Outside, Store
+from riskrelay.ssf.events import Jti
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from support.outside import NOON, outside_of
+from support.world import ACCOUNT, account_with_integration, finding, record
+
+LEASE = timedelta(minutes=1)
+RETENTION = timedelta(days=36_500)  # events of these tests bear the hand clock's date
+ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
+REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
+FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+
+
+class World:
+    """A store with one integration, and a worker of it that does one thing at a time."""
+
+    def __init__(self, outside: Outside, integration: Integration) -> None:
+        self.outside, self.integration = outside, integration
+
+    async def queue(self, *names: str, behavior: str = "high_dlp") -> None:
+        await record(self.outside, *[finding(f"{name}@example.com", behavior) for name in names])
+
+    async def claim(self) -> LaneLease:
+        (lease,) = await self.outside.store.write_installation(lambda tx: tx.lanes.claim(5, timedelta(0)))
+        return lease
+
+    async def work(self, outcome: Outcome = ACCEPTED, lease: LaneLease | None = None) -> list[Jti]:
+        """Claim the lane, push everything that may be pushed, settle.
+
+        Returns: what was pushed.
+        """
+        lease = lease or await self.claim()
+        store = self.outside.store
+        work = await store.read_installation(lambda tx: tx.lanes.read(lease, 256, RETENTION))
+        events = [event for event in [*work.held, *work.fresh] if event.due_in <= timedelta(0)]
+        outcomes = {event.seq: outcome for event in events}
+        tried = [
+            Attempt(event.seq, event.jti, event.attempts + 1, NOON, NOON, timedelta(0), outcome) for event in events
+        ]
+        settlement = settle(work, outcomes, lambda: 0.0)
+        await store.write_installation(lambda tx: tx.lanes.settle(lease, work, settlement, tried, timedelta(0)))
+        return [event.jti for event in events]
+
+    async def ledger(self) -> Ledger:
+        (ledger,) = await self.outside.store.read_installation(lambda tx: tx.ledgers())
+        assert ledger.imbalance == 0
+        return ledger
+
+    async def deliveries(self, state: DeliveryState | None = None) -> list[Delivery]:
+        integration_id = self.integration.integration_id
+        newest = await self.outside.store.read(
+            ACCOUNT, lambda tx: tx.events.deliveries(integration_id, state, None, 1_000)
+        )
+        return newest[::-1]
+
+    async def replay(self, state: DeliveryState, reason: str | None = None) -> Replay:
+        integration_id = self.integration.integration_id
+        wanted = ReplayFilter(state, reason, None, self.outside.clock.now() + timedelta(seconds=1))
+        count, _ = await self.outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
+        return await start_replay(self.outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
+
+    async def steer(self, replay: Replay, status: ReplayStatus) -> Replay:
+        place = (self.integration.integration_id, replay.replay_id, status)
+        return await steer_replay(self.outside, ACCOUNT, COMMAND_LINE, *place)
+
+    async def seen(self, replay: Replay) -> Replay:
+        place = (self.integration.integration_id, replay.replay_id)
+        found = await self.outside.store.read(ACCOUNT, lambda tx: tx.replays.get(*place))
+        assert found is not None
+        return found
+
+    async def retry(self, jti: Jti) -> Delivery:
+        return await retry_delivery(self.outside, ACCOUNT, COMMAND_LINE, self.integration.integration_id, jti)
+
+
+@pytest.fixture
+async def world(store: Store) -> World:
+    outside = outside_of(store)
+    return World(outside, await account_with_integration(outside))
+
+
+async def test_dead_letters_are_replayed_with_their_jti_in_order(world: World) -> None:
+    """Pending again, pushed in the old order, delivered; the ledger balances at each step."""
+    await world.queue("a", "b", "c")
+    sent = await world.work(REFUSED)
+    assert (await world.ledger()).dead == 3
+    replay = await world.replay(DeliveryState.DEAD)
+    assert (replay.total, replay.status) == (3, ReplayStatus.RUNNING)
+    await continue_replays(world.outside)
+    counted = await world.ledger()
+    assert (counted.dead, counted.pending) == (0, 3)
+    assert [delivery.reason for delivery in await world.deliveries()] == ["replayed"] * 3
+    assert await world.work() == sent
+    counted = await world.ledger()
+    assert (counted.queued, counted.delivered, counted.pending) == (3, 3, 0)
+    await continue_replays(world.outside)
+    over = await world.seen(replay)
+    assert (over.status, over.replayed) == (ReplayStatus.COMPLETED, 3)
+    assert [len(delivery.attempts) for delivery in await world.deliveries()] == [2, 2, 2]
+
+
+async def test_delivered_events_are_counted_once_while_they_go_out_again(world: World) -> None:
+    """delivered - 1 and pending + 1, then back; an attempt gets the next number."""
+    await world.queue("a", "b")
+    sent = await world.work()
+    await world.replay(DeliveryState.DELIVERED)
+    await continue_replays(world.outside)
+    counted = await world.ledger()
+    assert (counted.delivered, counted.pending) == (0, 2)
+    assert await world.work(REFUSED) == sent
+    counted = await world.ledger()
+    assert (counted.delivered, counted.dead) == (0, 2)
+    assert [attempt.number for attempt in (await world.deliveries())[0].attempts] == [1, 2]
+
+
+async def test_a_replay_takes_what_its_filter_says(world: World) -> None:
+    """By reason and by time; what is counted before is what is replayed."""
+    await world.queue("a")
+    await world.work(REFUSED)
+    await world.queue("b")
+    await world.work(replace(REFUSED, reason="invalid_key"))
+    replay = await world.replay(DeliveryState.DEAD, "invalid_key")
+    await continue_replays(world.outside)
+    assert replay.total == (await world.seen(replay)).replayed == 1
+    assert [delivery.state for delivery in await world.deliveries()] == [DeliveryState.DEAD, DeliveryState.PENDING]
+    integration_id = world.integration.integration_id
+    early = ReplayFilter(DeliveryState.DEAD, None, None, NOON - timedelta(seconds=1))
+    found = await world.outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, early, 10))
+    assert found == (0, [])
+
+
+async def test_a_replay_leaves_room_for_what_is_new(world: World) -> None:
+    """At most half a batch waits at a time, however many fit; it goes on when they are gone."""
+    await world.queue(*[f"u{number}" for number in range(MAX_WAITING + 10)])
+    await world.work(REFUSED)
+    await world.replay(DeliveryState.DEAD)
+    assert await continue_replays(world.outside)
+    assert not await continue_replays(world.outside)
+    assert (await world.ledger()).pending == MAX_WAITING
+    await world.work()
+    assert await continue_replays(world.outside)
+    assert (await world.ledger()).pending == 10
+
+
+async def test_a_paused_replay_does_nothing_and_a_cancelled_one_never_again(world: World) -> None:
+    """What it has put back is delivered all the same; the same status again is no error, another one is refused."""
+    await world.queue("a", "b")
+    await world.work(REFUSED)
+    replay = await world.replay(DeliveryState.DEAD)
+    await world.steer(replay, ReplayStatus.PAUSED)
+    await continue_replays(world.outside)
+    assert (await world.ledger()).pending == 0
+    await world.steer(replay, ReplayStatus.RUNNING)
+    await continue_replays(world.outside)
+    assert (await world.ledger()).pending == 2
+    await world.steer(replay, ReplayStatus.CANCELLED)
+    assert (await world.steer(replay, ReplayStatus.CANCELLED)).status is ReplayStatus.CANCELLED
+    with pytest.raises(Invalid):
+        await world.steer(replay, ReplayStatus.RUNNING)
+    await world.work()
+    assert (await world.ledger()).delivered == 2
+
+
+async def test_a_replay_waits_while_its_stream_is_stopped(world: World) -> None:
+    """And goes on by itself when it is resumed."""
+    await world.queue("a")
+    await world.work(REFUSED)
+    place = (world.outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id)
+    await pause_integration(*place, None)
+    replay = await world.replay(DeliveryState.DEAD)
+    assert not await continue_replays(world.outside)
+    assert (await world.seen(replay)).status is ReplayStatus.RUNNING
+    await resume_integration(*place)
+    assert await continue_replays(world.outside)
+    assert (await world.ledger()).pending == 1
+
+
+async def test_what_is_put_back_during_a_batch_keeps_the_lane_due(world: World) -> None:
+    """A worker that read the lane before must not put it to rest when it settles."""
+    await world.queue("a")
+    await world.work(REFUSED)
+    await world.queue("b")
+    lease = await world.claim()
+    store = world.outside.store
+    work = await store.read_installation(lambda tx: tx.lanes.read(lease, 256, RETENTION))
+    (dead,) = await world.deliveries(DeliveryState.DEAD)
+    await world.retry(dead.jti)
+    settlement = settle(work, {2: ACCEPTED}, lambda: 0.0)
+    await store.write_installation(lambda tx: tx.lanes.settle(lease, work, settlement, [], timedelta(0)))
+    assert await world.work() == [dead.jti]
+
+
+@pytest.mark.parametrize("outcome", [ACCEPTED, REFUSED, FAILED], ids=["delivered", "dead", "waiting"])
+async def test_one_delivery_is_retried_whatever_became_of_it(world: World, outcome: Outcome) -> None:
+    """It is pending and due, and nothing else is touched."""
+    await world.queue("a", "b")
+    sent = await world.work(outcome)
+    retried = await world.retry(sent[0])
+    assert (retried.jti, retried.state) == (sent[0], DeliveryState.PENDING)
+    lease = await world.claim() if outcome is not FAILED else None
+    if lease is not None:
+        assert sent[0] in await world.work(ACCEPTED, lease)
+    await world.ledger()
+
+
+async def test_nobody_retries_what_is_not_theirs(world: World) -> None:
+    """An unknown jti, and another integration."""
+    await world.queue("a")
+    with pytest.raises(NotFound):
+        await world.retry(Jti("00000000-0000-4000-8000-000000999999"))
