@@ -1,0 +1,181 @@
+"""Operating delivery over HTTP and as commands, against a running service and a real receiver."""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.service import Oracle, Service
+
+NOWHERE = "http://127.0.0.1:9"  # nobody listens there
+
+
+@pytest.fixture
+def oracle(tmp_path: Path) -> Iterator[Oracle]:
+    oracle = Oracle(tmp_path)
+    oracle.start()
+    yield oracle
+    oracle.stop()
+
+
+def until(what: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for something that other processes do."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def stream_of(service: Service, own: str) -> dict[str, Any]:
+    """The health of an integration's only stream; its ledger balances."""
+    (stream,) = service.result("GET", f"{own}/health")["streams"]
+    counts = dict(stream["ledger"])
+    assert counts.pop("queued") == sum(counts.values())
+    found: dict[str, Any] = stream
+    return found
+
+
+def made(service: Service, tenant_url: str, *users: str) -> str:
+    """An integration with one level change of each user.
+
+    Returns: its path.
+    """
+    service.enable_behaviors()
+    own = f"/integrations/{service.create_integration(tenant_url)['id']}"
+    findings = [{"behavior": "high_dlp", "user": {"email": f"{user}@example.com"}} for user in users]
+    if findings:
+        service.result("POST", "/findings", findings)
+    return own
+
+
+def jtis(oracle: Oracle) -> list[str]:
+    """What it was sent, in order."""
+    payloads = [request["token"].split(".")[1] for request in oracle.requests()]
+    return [json.loads(base64.urlsafe_b64decode(payload + "=="))["jti"] for payload in payloads]
+
+
+def test_dead_letters_go_out_again_with_their_jti(service: Service, oracle: Oracle) -> None:
+    """Refused ones are counted and shown first, then replayed to the mended address; one of them by hand."""
+    own = made(service, f"{oracle.url}/reject", "ana", "ben", "kai")
+    until(lambda: stream_of(service, own)["ledger"]["dead"] == 3)
+    refused = jtis(oracle)
+    service.result("PUT", own, {"active": None, "tenant_url": oracle.url})
+    wanted = {"filter": {"state": "dead", "reason": "invalid_request"}}
+    looked = service.result("POST", f"{own}/deliveries/replay", {**wanted, "dry_run": True})
+    assert (looked["count"], looked["replay"]) == (3, None)
+    assert {delivery["jti"] for delivery in looked["sample"]} == set(refused)
+    service.result("POST", f"{own}/deliveries/{refused[0]}/retry")
+    until(lambda: stream_of(service, own)["ledger"]["delivered"] == 1)
+    replay = service.result("POST", f"{own}/deliveries/replay", wanted)["replay"]
+    assert replay["total"] == 2
+    until(lambda: service.result("GET", f"{own}/replays")[0]["status"] == "completed")
+    until(lambda: stream_of(service, own)["ledger"]["delivered"] == 3)
+    assert sorted(jtis(oracle)) == sorted(refused * 2)
+    shown = service.result("GET", f"{own}/deliveries/{refused[0]}")
+    assert [attempt["outcome"] for attempt in shown["attempts"]] == ["rejected", "accepted"]
+
+
+def test_a_pause_keeps_the_backlog_and_an_update_does_not_end_it(service: Service, oracle: Oracle) -> None:
+    """Queued while paused, sent after the resume; health says who, since when and what to do."""
+    own = made(service, oracle.url)
+    paused = service.result("POST", f"{own}/pause", {"reason": "maintenance"})
+    assert paused["paused"]["reason"] == "maintenance"
+    service.result("POST", "/findings", {"behavior": "high_dlp", "user": {"email": "kai@example.com"}})
+    service.result("PUT", own, {"active": True, "tenant_url": oracle.url})
+    stream = stream_of(service, own)
+    assert (stream["condition"], stream["ledger"]["pending"]) == ("paused", 1)
+    assert stream["why"].startswith("Paused by an operator since ")
+    assert "POST …/resume" in stream["next"]
+    assert oracle.requests() == []
+    assert service.result("POST", f"{own}/resume")["paused"] is None
+    until(lambda: stream_of(service, own)["ledger"]["delivered"] == 1)
+    assert stream_of(service, own)["condition"] == "healthy"
+
+
+def test_health_tells_of_a_dead_receiver_and_a_resume_tries_at_once(service: Service) -> None:
+    """Failing, with the reason, the count and the time of the next attempt."""
+    own = made(service, NOWHERE, "kai")
+    until(lambda: stream_of(service, own)["failures_in_a_row"] >= 2)
+    stream = stream_of(service, own)
+    assert stream["condition"] == "failing"
+    assert stream["last_attempt"]["outcome"] == "transient"
+    assert stream["oldest_pending_seconds"] > 0
+    before = len(service.result("GET", f"{own}/deliveries")[0]["attempts"])
+    service.result("POST", f"{own}/resume")
+    until(lambda: len(service.result("GET", f"{own}/deliveries")[0]["attempts"]) > before)
+    (listed,) = service.result("GET", "/health")
+    assert [one["stream_id"] for one in listed["streams"]] == [stream["stream_id"]]
+
+
+def test_a_verification_shows_whether_an_okta_org_answers(service: Service, oracle: Oracle) -> None:
+    """Its delivery can be watched by its jti; nobody's level is in it."""
+    own = made(service, oracle.url)
+    (sent,) = service.result("POST", f"{own}/verify")["deliveries"]
+    until(lambda: service.result("GET", f"{own}/deliveries/{sent['jti']}")["state"] == "delivered")
+    assert jtis(oracle) == [sent["jti"]]
+    assert service.result("GET", "/summary")["users"] == []
+
+
+def test_limits_are_kept_until_they_are_lifted(service: Service) -> None:
+    """Health shows them; null lifts; nonsense is refused at its place."""
+    own = made(service, NOWHERE)
+    limits = {"pushes_per_second": 20, "concurrency": 4}
+    assert service.result("PUT", f"{own}/limits", limits)["limits"] == limits
+    none = dict.fromkeys(limits)
+    assert service.result("PUT", f"{own}/limits", none)["limits"] == none
+    status, envelope = service.call("PUT", f"{own}/limits", {"pushes_per_second": 0})
+    assert status == 400
+    assert {error["source"]["pointer"] for error in envelope["errors"]} == {"/pushes_per_second", "/concurrency"}
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"filter": {"state": "pending"}}, "/filter/state"),
+        ({"filter": {"state": "delivered"}}, "/filter/queued_from"),
+        ({"filter": {}}, "/filter/state"),
+        ({}, "/filter"),
+        ({"filter": {"state": "dead", "queued_to": "yesterday"}}, "/filter/queued_to"),
+    ],
+)
+def test_a_replay_that_makes_no_sense_is_refused(service: Service, body: dict[str, Any], place: str) -> None:
+    """With the place of the mistake; nothing is started."""
+    own = made(service, NOWHERE)
+    status, envelope = service.call("POST", f"{own}/deliveries/replay", body)
+    assert (status, envelope["errors"][0]["source"]["pointer"]) == (400, place)
+    assert service.result("GET", f"{own}/replays") == []
+
+
+def test_commands_do_the_same(service: Service, oracle: Oracle) -> None:
+    """Each with --json, as programs read it."""
+
+    def command(*words: str) -> Any:
+        return json.loads(service.command(*words, "--account", service.account_id, "--json").stdout)
+
+    own = made(service, oracle.url, "kai")
+    integration_id = own.removeprefix("/integrations/")
+    until(lambda: stream_of(service, own)["ledger"]["delivered"] == 1)
+    (delivery,) = command("delivery", "list", integration_id, "--state", "delivered")
+    assert command("delivery", "show", integration_id, delivery["jti"]) == delivery
+    assert command("integration", "pause", integration_id, "--reason", "a look")["paused"]["reason"] == "a look"
+    assert command("delivery", "retry", integration_id, delivery["jti"])["state"] == "pending"
+    answer = command("delivery", "replay", integration_id, "--state", "delivered", "--from", "2026-01-01", "--dry-run")
+    assert (answer["count"], answer["replay"]) == (0, None)
+    started = command("delivery", "replay", integration_id, "--state", "dead")["replay"]
+    for verb, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+        assert command("replay", verb, integration_id, started["id"])["status"] == status
+    assert command("integration", "resume", integration_id)["paused"] is None
+    assert command("integration", "limit", integration_id, "--concurrency", "2")["limits"]["concurrency"] == 2
+    assert len(command("integration", "verify", integration_id)["deliveries"]) == 1
+    assert [row["integration_id"] for row in command("integration", "health")] == [integration_id]
+    (user,) = command("user", "list")
+    assert command("user", "show", user["user_id"])["risk_level"] == "high"
+    assert command("user", "reset", user["user_id"]) == {}
+    assert command("behavior", "set", "high_dlp", "--off")["enabled"] is False
+    assert command("behavior", "list")["high_dlp"]["enabled"] is False
+    shown = service.command("integration", "health", "--account", service.account_id).stdout
+    assert "healthy" in shown

@@ -1,0 +1,104 @@
+"""A worker that does one thing at a time, and the receiver it pushes to."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+import msgspec
+
+from riskrelay.actions.deliver import Delivered, Delivering, deliver
+from riskrelay.delivery.attempts import Ledger
+from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
+from riskrelay.errors import Unavailable
+from riskrelay.integrations import Integration
+from riskrelay.keys import Algorithm
+from riskrelay.outbound.sealing import MasterKey, new_master_key
+from riskrelay.ports import Outside, Store
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.streams import StreamStatus
+from support.outside import HandClock, outside_of
+from support.world import ACCOUNT, account_with_integration
+
+LEASE = timedelta(minutes=1)
+VAULT = MasterKey([new_master_key()])
+ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
+FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+
+
+class Plain:
+    """Implements ports.Signer: signs nothing, so that a test can read what is pushed."""
+
+    def __init__(self) -> None:
+        self.broken = False
+
+    async def sign(self, payload: bytes, algorithm: Algorithm) -> bytes:
+        if self.broken:
+            raise Unavailable("no key")
+        return payload
+
+
+class Receiver:
+    """Implements ports.Pusher: answers each e-mail as the test says, and keeps what it accepted, in order."""
+
+    def __init__(self) -> None:
+        self.answers: Callable[[str], Outcome] = lambda email: ACCEPTED
+        self.accepted: list[tuple[str, str]] = []
+        self.pushes = 0
+        self.busy = 0
+        self.most_at_once = 0
+        self.before_answer: Callable[[], None] = lambda: None
+
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None) -> Outcome:
+        claims = msgspec.json.decode(token)
+        email = claims["sub_id"]["email"]
+        (event,) = claims["events"].values()
+        self.pushes += 1
+        self.busy += 1
+        self.most_at_once = max(self.most_at_once, self.busy)
+        await asyncio.sleep(0)
+        self.busy -= 1
+        self.before_answer()
+        outcome = self.answers(email)
+        if outcome.kind is OutcomeKind.ACCEPTED:
+            self.accepted.append((email, event["current_level"]))
+        return outcome
+
+
+class World:
+    """A store with an integration, a receiver, and what delivery needs."""
+
+    def __init__(self, outside: Outside, clock: HandClock, integration: Integration) -> None:
+        self.outside, self.clock, self.integration = outside, clock, integration
+        self.receiver, self.signer = Receiver(), Plain()
+        self.delivering = Delivering(
+            self.signer, self.receiver, VAULT, LEASE, timedelta(seconds=28), 8, timedelta(days=36_500)
+        )
+
+    async def claim(self) -> LaneLease:
+        (lease,) = await self.outside.store.write_installation(lambda tx: tx.lanes.claim(5, LEASE))
+        return lease
+
+    async def deliver(self, lease: LaneLease, limit: int = BATCH_EVENTS) -> Delivered:
+        return await deliver(self.outside, self.delivering, lease, self.clock.monotonic(), limit)
+
+    async def ledger(self) -> Ledger:
+        (ledger,) = await self.outside.store.read_installation(lambda tx: tx.ledgers())
+        assert ledger.imbalance == 0
+        return ledger
+
+    async def status(self) -> StreamStatus:
+        streams = await self.outside.store.read(ACCOUNT, lambda tx: tx.streams.taking_events())
+        return streams[0].status if streams else StreamStatus.DISABLED
+
+    async def deliver_once(self, limit: int) -> Delivered:
+        """Claim the lane that is due, deliver one batch, and give it back."""
+        lease = await self.claim()
+        delivered = await self.deliver(lease, limit)
+        await self.outside.store.write_installation(lambda tx: tx.lanes.release(lease))
+        return delivered
+
+
+async def world_of(store: Store, clock: HandClock) -> World:
+    """A world with an account of its own."""
+    outside = outside_of(store, clock)
+    return World(outside, clock, await account_with_integration(outside))
