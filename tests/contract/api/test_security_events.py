@@ -104,8 +104,8 @@ def test_each_bad_document_gets_its_faults(service: Service, name: str) -> None:
         ({**OKTA_BODY, "event_type": VERIFICATION, "event": {}}, [("/event_type", 1103)]),
         ({**OKTA_BODY, "subject": "kai@example.com"}, [("/subject", 1102)]),
         ({**OKTA_BODY, "event": []}, [("/event", 1102)]),
-        ({**OKTA_BODY, "event": {**OKTA, "urn:x": 10**30}}, [("/event/urn:x", 1103)]),
-        ({**OKTA_BODY, "event": {**OKTA, "urn:x": "\ud800"}}, [("/event/urn:x", 1103)]),
+        ({**OKTA_BODY, "event": {**OKTA, "urn:x": 10**30}}, [("/event/urn:x", 1110)]),
+        ({**OKTA_BODY, "event": {**OKTA, "urn:x": "\ud800"}}, [("/event/urn:x", 1110)]),
         ({**OKTA_BODY, "id": "a\0b"}, [("/id", 1103)]),
         (
             {**OKTA_BODY, "event": {**OKTA, "subject": {"user": {**EMAIL, "email": "lea@example.com"}}}},

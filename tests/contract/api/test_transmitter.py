@@ -55,7 +55,7 @@ def test_the_metadata_resolves(service: Service, name: str, end: str) -> None:
     metadata = json.loads(service.get(f"/.well-known/{name}/{integration['id']}{end}"))
     assert metadata["issuer"] == f"{service.url}/{integration['id']}"
     assert metadata["spec_version"] == "1_0"
-    assert metadata["delivery_methods_supported"] == ["urn:ietf:rfc:8935"]
+    assert metadata["delivery_methods_supported"] == ["urn:ietf:rfc:8935", "urn:ietf:rfc:8936"]
     assert all(value not in ([], {}, "") for value in metadata.values())
     with urllib.request.urlopen(metadata["jwks_uri"]) as response:
         keys = json.loads(response.read())["keys"]
