@@ -20,7 +20,7 @@ EXAMPLES = 2_000 if SOAK else 15
 SECONDS = 7_200 if SOAK else 240
 TAGS = [tag["name"] for tag in DOCUMENT["tags"]]
 
-# ignored_auth expects 401 where no credentials came; contract 15 says 400 with 9106 (test_contract.py).
+# ignored_auth expects 401 where no credentials came; contract 15 says 400 with 9106 (test_clients.py).
 EXCLUDED_CHECKS = "ignored_auth"
 # The built-in check may not refuse a 400; support/schemathesis_hooks.py has a stricter one of our own.
 CONFIGURATION = """

@@ -78,12 +78,7 @@ def _decoded(body: bytes, prefix: Path) -> str:
 
 def _parsed(text: str, prefix: Path) -> Any:
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_int=_integer,
-            parse_constant=_refuse_constant,
-        )
+        return _READER.decode(text)
     except RecursionError:
         raise _malformed(prefix, f"the body nests deeper than {MAX_DEPTH}") from None
     except json.JSONDecodeError as error:
@@ -116,6 +111,9 @@ def _integer(digits: str) -> int | float:
         return math.inf
     number = int(digits)
     return number if -MAX_INTEGER <= number <= MAX_INTEGER else math.inf
+
+
+_READER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_constant=_refuse_constant)
 
 
 def _malformed(prefix: Path, message: str) -> Invalid:
