@@ -23,6 +23,7 @@ TAGS = [tag["name"] for tag in DOCUMENT["tags"]]
 # ignored_auth expects 401 where no credentials came; contract 15 says 400 with 9106 (test_clients.py).
 EXCLUDED_CHECKS = "ignored_auth"
 # The built-in check may not refuse a 400; support/schemathesis_hooks.py has a stricter one of our own.
+# A rotation makes RSA keys, and the JWKS keeps all of them: twenty show as much as two thousand.
 CONFIGURATION = """
 headers = {{ Authorization = "Bearer {token}" }}
 
@@ -34,6 +35,10 @@ headers = {{ Authorization = "Bearer {token}" }}
 include-path-regex = "^/(ssf|[.]well-known)/"
 headers = {{ Authorization = "Bearer {receiver_token}" }}
 parameters = {{ "path.integration_id" = "{integration_id}" }}
+
+[[operations]]
+include-operation-id = "rotateSigningKeys"
+generation = {{ max-examples = 20 }}
 
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "400", "401", "403", "404", "429"]
