@@ -1,107 +1,29 @@
 """Delivering a lane, over a real store, with a receiver that does what the test says."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-import msgspec
 import pytest
 
-from riskrelay.actions.deliver import Delivered, Delivering, deliver
 from riskrelay.actions.limit_integration import limit_integration
 from riskrelay.credentials import COMMAND_LINE
-from riskrelay.delivery.attempts import Ledger
-from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
-from riskrelay.errors import LeaseLost, Unavailable
-from riskrelay.integrations import DeliveryLimits, Integration
-from riskrelay.keys import Algorithm
-from riskrelay.outbound.sealing import MasterKey, new_master_key
-from riskrelay.ports import Outside, Store
+from riskrelay.errors import LeaseLost
+from riskrelay.integrations import DeliveryLimits
+from riskrelay.ports import Store
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
 from riskrelay.worker import Worker
-from support.outside import HandClock, outside_of
-from support.world import ACCOUNT, account_with_integration, finding, record
+from support.delivering import ACCEPTED, FAILED, LEASE, World, world_of
+from support.outside import HandClock
+from support.world import ACCOUNT, finding, record
 
-LEASE = timedelta(minutes=1)
-VAULT = MasterKey([new_master_key()])
-ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
-FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
 REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
-
-
-class Plain:
-    """Implements ports.Signer: signs nothing, so that a test can read what is pushed."""
-
-    def __init__(self) -> None:
-        self.broken = False
-
-    async def sign(self, payload: bytes, algorithm: Algorithm) -> bytes:
-        if self.broken:
-            raise Unavailable("no key")
-        return payload
-
-
-class Receiver:
-    """Implements ports.Pusher: answers each e-mail as the test says, and keeps what it accepted, in order."""
-
-    def __init__(self) -> None:
-        self.answers: Callable[[str], Outcome] = lambda email: ACCEPTED
-        self.accepted: list[tuple[str, str]] = []
-        self.pushes = 0
-        self.busy = 0
-        self.most_at_once = 0
-        self.before_answer: Callable[[], None] = lambda: None
-
-    async def push(self, endpoint_url: str, token: bytes, authorization: str | None) -> Outcome:
-        claims = msgspec.json.decode(token)
-        email = claims["sub_id"]["email"]
-        (event,) = claims["events"].values()
-        self.pushes += 1
-        self.busy += 1
-        self.most_at_once = max(self.most_at_once, self.busy)
-        await asyncio.sleep(0)
-        self.busy -= 1
-        self.before_answer()
-        outcome = self.answers(email)
-        if outcome.kind is OutcomeKind.ACCEPTED:
-            self.accepted.append((email, event["current_level"]))
-        return outcome
-
-
-class World:
-    """A store with an integration, a receiver, and what delivery needs."""
-
-    def __init__(self, outside: Outside, clock: HandClock, integration: Integration) -> None:
-        self.outside, self.clock, self.integration = outside, clock, integration
-        self.receiver, self.signer = Receiver(), Plain()
-        self.delivering = Delivering(
-            self.signer, self.receiver, VAULT, LEASE, timedelta(seconds=28), 8, timedelta(days=36_500)
-        )
-
-    async def claim(self) -> LaneLease:
-        (lease,) = await self.outside.store.write_installation(lambda tx: tx.lanes.claim(5, LEASE))
-        return lease
-
-    async def deliver(self, lease: LaneLease, limit: int = BATCH_EVENTS) -> Delivered:
-        return await deliver(self.outside, self.delivering, lease, self.clock.monotonic(), limit)
-
-    async def ledger(self) -> Ledger:
-        (ledger,) = await self.outside.store.read_installation(lambda tx: tx.ledgers())
-        assert ledger.imbalance == 0
-        return ledger
-
-    async def status(self) -> StreamStatus:
-        streams = await self.outside.store.read(ACCOUNT, lambda tx: tx.streams.taking_events())
-        return streams[0].status if streams else StreamStatus.DISABLED
 
 
 @pytest.fixture
 async def world(sqlite_store: Store) -> World:
-    clock = HandClock()
-    outside = outside_of(sqlite_store, clock)
-    return World(outside, clock, await account_with_integration(outside))
+    return await world_of(sqlite_store, HandClock())
 
 
 async def test_everything_queued_is_pushed_and_settled(world: World) -> None:
