@@ -18,7 +18,7 @@ from riskrelay.delivery.health import StreamHealth, what_next, why
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId, DeliveryLimits, Integration, IntegrationId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.web.account_api.bodies import PlainText, read_object, read_optional
+from riskrelay.web.account_api.bodies import PlainText, WholeNumber, read_object, read_optional
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import caller_of
 
@@ -40,8 +40,8 @@ class VerifyBody(BaseModel):
 class LimitsBody(BaseModel):
     """The limits; null: none of its own. Other members are ignored."""
 
-    pushes_per_second: Annotated[int, Field(ge=1, le=10_000)] | None
-    concurrency: Annotated[int, Field(ge=1, le=256)] | None
+    pushes_per_second: Annotated[WholeNumber, Field(ge=1, le=10_000)] | None
+    concurrency: Annotated[WholeNumber, Field(ge=1, le=256)] | None
 
 
 class SteeringRoutes:
