@@ -96,7 +96,7 @@ def verify_set(
         issuer: the only `iss` to accept, as the transmitter's metadata spells it.
         audience: what must be in `aud`.
         now: aware UTC.
-        leeway: how far `iat` may lie in the future.
+        leeway: how far `iat` and `nbf` may lie in the future.
 
     Returns: what the SET says.
     Raises:
@@ -109,8 +109,10 @@ def verify_set(
         raise UnknownKey("invalid_key", f"no key with kid {kid!r} is in the transmitter's JWKS")
     claims = _verified_claims(token, keys[kid])
     _check_parties(claims, issuer, audience)
-    issued_at = _issued_at(claims, now + leeway)
-    for forbidden in ("sub", "exp", "nbf"):
+    issued_at = _past(claims, "iat", now + leeway)
+    if "nbf" in claims:
+        _past(claims, "nbf", now + leeway)
+    for forbidden in ("sub", "exp"):
         if forbidden in claims:
             raise InvalidSet("invalid_request", f"a SET must not have the claim {forbidden}")
     event_type, event = _one_event(claims)
@@ -160,17 +162,18 @@ def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(one for one in listed if isinstance(one, str))
 
 
-def _issued_at(claims: Mapping[str, Any], latest: datetime) -> datetime:
-    iat = claims.get("iat")
-    if isinstance(iat, bool) or not isinstance(iat, int | float):
-        raise InvalidSet("invalid_request", "iat is missing or not a number")
+def _past(claims: Mapping[str, Any], name: str, latest: datetime) -> datetime:
+    """A claim that is a time, which must have come. Rule: RFC 7519 §4.1.5, §4.1.6."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidSet("invalid_request", f"{name} is missing or not a number")
     try:
-        issued_at = datetime.fromtimestamp(iat, UTC)
+        moment = datetime.fromtimestamp(value, UTC)
     except (ValueError, OverflowError, OSError):
-        raise InvalidSet("invalid_request", "iat is not a time") from None
-    if issued_at > latest:
-        raise InvalidSet("invalid_request", "iat lies in the future")
-    return issued_at
+        raise InvalidSet("invalid_request", f"{name} is not a time") from None
+    if moment > latest:
+        raise InvalidSet("invalid_request", f"{name} lies in the future")
+    return moment
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:

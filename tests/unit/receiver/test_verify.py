@@ -48,11 +48,13 @@ def test_a_good_set_is_read() -> None:
         signed({**CLAIMS, "aud": ["https://other.example", AUDIENCE]}),
         signed(without("txn")),
         signed(without("sub_id")),
+        signed({**CLAIMS, "nbf": int(NOW.timestamp()) - 1}),
         signed({**CLAIMS, "iat": int(NOW.timestamp()) + 50}),
     ],
 )
 def test_other_good_sets(token: bytes) -> None:
-    """ES256, the type's other spellings, an audience list, optional claims, a clock slightly ahead."""
+    """ES256, the type's other spellings, an audience list, optional claims, a clock slightly ahead, and what no
+    text forbids (nbf)."""
     assert verified(token).jti == "jti-1"
 
 
@@ -83,7 +85,8 @@ def test_other_good_sets(token: bytes) -> None:
         (signed({**CLAIMS, "aud": {"a": AUDIENCE}}), "invalid_audience"),
         (signed({**CLAIMS, "sub": "kai"}), "invalid_request"),
         (signed({**CLAIMS, "exp": 1}), "invalid_request"),
-        (signed({**CLAIMS, "nbf": 1}), "invalid_request"),
+        (signed({**CLAIMS, "nbf": int(NOW.timestamp()) + 120}), "invalid_request"),
+        (signed({**CLAIMS, "nbf": "now"}), "invalid_request"),
         (signed(without("jti")), "invalid_request"),
         (signed({**CLAIMS, "jti": 7}), "invalid_request"),
         (signed(without("iat")), "invalid_request"),
