@@ -1,7 +1,7 @@
 """Verifiers that others wrote believe what this transmitter sends: PyJWT, jwcrypto, and jose of npm."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ ALGORITHMS = ["RS256", "ES256"]
 class Received:
     """What one receiver got, and what it knows of its transmitter."""
 
+    algorithm: str
     jwks: dict[str, Any]
     issuer: str
     audience: str
@@ -47,18 +48,20 @@ def send_examples(operator: Operator, row: EventType) -> int:
     return queued
 
 
-@pytest.fixture(scope="module")
-def on_a_stream(operator: Operator, oracle: Oracle) -> Received:
+@pytest.fixture(scope="module", params=ALGORITHMS)
+def on_a_stream(request: pytest.FixtureRequest, operator: Operator, oracle: Oracle) -> Iterator[Received]:
     """Every event type that a receiver can ask for, pushed by the service: also what a stream says about itself."""
     receiver = operator.new_receiver()
+    integration = f"/integrations/{receiver.well_known_url.rpartition('/')[2]}"
+    operator.result("PUT", f"{integration}/settings", {"signing_algorithm": request.param})
     stream = PushStream(receiver, oracle, configuration={"events_requested": list(EVENTS_SUPPORTED)})
     queued = sum(send_examples(operator, EVENT_TYPES[uri]) for uri in EVENTS_SUPPORTED if uri not in OF_STREAMS)
     assert queued == 2 * (len(EVENTS_SUPPORTED) - len(OF_STREAMS))
     stream.wait_for_requests(1 + queued)
-    integration = f"/integrations/{receiver.well_known_url.rpartition('/')[2]}"
     operator.result("PUT", integration, {"active": False, "tenant_url": TENANT})
     pushes = stream.wait_for_requests(1 + queued + 1)
-    return received(receiver, TENANT, pushes)
+    yield received(receiver, request.param, TENANT, pushes)
+    operator.call("DELETE", integration)
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +71,13 @@ def on_oktas_stream(operator: Operator, oracle: Oracle) -> Received:
     integration = operator.create_integration("Okta", tenant)
     assert send_examples(operator, EVENT_TYPES[OKTA_USER_RISK_CHANGE]) == 2
     receiver = SsfReceiver(integration["well_known_url"], operator.tls)
-    return received(receiver, tenant, oracle.wait_for("/okta/security/api/v1/security-events", 2))
+    return received(receiver, "RS256", tenant, oracle.wait_for("/okta/security/api/v1/security-events", 2))
 
 
-def received(receiver: SsfReceiver, audience: str, pushes: list[dict[str, Any]]) -> Received:
+def received(receiver: SsfReceiver, algorithm: str, audience: str, pushes: list[dict[str, Any]]) -> Received:
     """With the metadata and the keys as they are published."""
     keys = fetch(receiver.tls, "GET", receiver.metadata["jwks_uri"]).json
-    return Received(keys, receiver.metadata["issuer"], audience, [push["token"] for push in pushes])
+    return Received(algorithm, keys, receiver.metadata["issuer"], audience, [push["token"] for push in pushes])
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +124,10 @@ def with_jose(node: NodeProject, file: Path) -> Verifier:
     return verify
 
 
-def events_of(answers: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Event type, event and subject of each SET; none was refused."""
+def events_of(answers: list[dict[str, Any]], algorithm: str) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Event type, event and subject of each SET; none was refused, and all are signed with *algorithm*."""
     assert [answer["refused"] for answer in answers if "refused" in answer] == []
-    assert {answer["header"]["typ"] for answer in answers} == {"secevent+jwt"}
+    assert {(answer["header"]["typ"], answer["header"]["alg"]) for answer in answers} == {("secevent+jwt", algorithm)}
     return [
         (uri, event, answer["claims"]["sub_id"])
         for answer in answers
@@ -134,7 +137,7 @@ def events_of(answers: list[dict[str, Any]]) -> list[tuple[str, dict[str, Any], 
 
 def test_every_event_type_is_believed(verifier: Verifier, on_a_stream: Received) -> None:
     """The least and the full event of each type arrive as they were sent, subject and all."""
-    events = events_of(verifier(on_a_stream))
+    events = events_of(verifier(on_a_stream), on_a_stream.algorithm)
     assert {uri for uri, _, _ in events} == set(EVENTS_SUPPORTED)
     for row in EVENT_TYPES.values():
         if row.uri in EVENTS_SUPPORTED and row.uri not in OF_STREAMS:
@@ -146,7 +149,7 @@ def test_oktas_event_type_is_believed(verifier: Verifier, on_oktas_stream: Recei
     """So it is with what an Okta integration gets."""
     row = EVENT_TYPES[OKTA_USER_RISK_CHANGE]
     sent = [(row.uri, event, row.subject_example) for event in (minimal_example(row), full_example(row))]
-    assert events_of(verifier(on_oktas_stream)) == sent
+    assert events_of(verifier(on_oktas_stream), "RS256") == sent
 
 
 def test_what_is_not_meant_for_them_is_refused(verifier: Verifier, on_a_stream: Received) -> None:
