@@ -185,7 +185,7 @@ async def test_one_receiver_has_a_share_of_the_connections(pusher: Pushers) -> N
     async with (
         receiver(then="hang", answer=b"") as it,
         # So far apart that on a busy machine no connection gets free before the push that starts last has given up.
-        pusher(deadline=3, connect_deadline=timedelta(seconds=0.3)) as client,
+        pusher(deadline=6, connect_deadline=timedelta(seconds=1.5)) as client,
     ):
         pushes = [client.push(f"http://127.0.0.1:{it.port}/", TOKEN) for _ in range(MAX_CONNECTIONS_PER_HOST + surplus)]
         outcomes = [(outcome.kind, outcome.reason) for outcome in await asyncio.gather(*pushes)]
