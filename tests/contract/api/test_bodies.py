@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from support.contract import ACCOUNT_PREFIX, examples, filled, operations
+from support.contract import ACCOUNT_PREFIX, DOCUMENT, examples, filled, operations
 from support.service import Service
 from support.wire import Answer, exchange, request
 
@@ -55,7 +55,10 @@ def test_no_json_is_a_400_everywhere(service: Service, path: str, method: str, c
         b"\0",
         b'{"\\ud800": "\\u0000"}',
     ]
+    optional = DOCUMENT["paths"][path][method.lower()]["requestBody"].get("required") is False
     for body in bodies:
+        if optional and not body.strip():
+            continue
         assert send(service, method, path, body).status == 400, body[:50]
 
 

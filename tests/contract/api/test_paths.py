@@ -198,7 +198,7 @@ def test_queries_that_cannot_be_meant_are_refused(service: Service, query: str) 
         '["ID",1e3,0]',
         f'["ID",0,{10**30}]',
         f'["ID",{2**40},0]',
-        '["ID",-1,0]',
+        '["ID",-2,0]',
         '["\\u0000",0,0]',
         "[]",
         "0",
