@@ -7,6 +7,7 @@ from datetime import timedelta
 import structlog
 
 from riskrelay.actions.deliver import Delivered, Delivering, deliver
+from riskrelay.actions.pause_idle_streams import pause_idle_streams
 from riskrelay.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease
 from riskrelay.errors import LeaseLost, Unavailable
 from riskrelay.ports import Outside
@@ -15,6 +16,7 @@ _log = structlog.get_logger()
 
 MAX_LANES = 512  # guessed: lanes one process works on at once; the rest wait their turn, the longest due first
 SWEEP = timedelta(seconds=1)  # a wake that got lost costs at most this
+IDLE_SWEEP = timedelta(minutes=10)  # guessed: how late a stream may be paused after a month of silence
 _AFTER_REFUSAL = timedelta(seconds=1)
 
 
@@ -34,6 +36,7 @@ class Worker:
         self._held: dict[LaneKey, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
+        self._stopped = asyncio.Event()
 
     def wake(self, lanes: Sequence[LaneKey]) -> None:
         """Say that *lanes* have work. Call it on the worker's own event loop, after the commit."""
@@ -46,20 +49,32 @@ class Worker:
 
     async def run(self) -> None:
         """Claim and deliver until `stop`; then let what is in flight end, settle it, and give the lanes back."""
+        pausing = asyncio.create_task(self._pause_idle_streams())
         while not self._stopping:
             self._woken.clear()
             wait = await self._claim()
             if not self._stopping:
                 await _wait(self._woken, wait)
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await asyncio.wait({pausing, *self._tasks})
 
     def stop(self) -> None:
         """Start no more pushes. `run` returns when those in flight are settled."""
         self._stopping = True
+        self._stopped.set()
         self._woken.set()
         for held in self._held.values():
             held.set()
+
+    async def _pause_idle_streams(self) -> None:
+        """Look for streams whose receivers are silent, at the start and from time to time."""
+        while not self._stopping:
+            try:
+                paused = await pause_idle_streams(self._outside)
+            except Unavailable:  # the next look finds them
+                paused = 0
+            if paused:
+                _log.info("idle_streams_paused", streams=paused)
+            await _wait(self._stopped, IDLE_SWEEP)
 
     async def _claim(self) -> timedelta:
         """Claim what is due.

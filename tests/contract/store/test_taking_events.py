@@ -1,0 +1,55 @@
+"""Which streams take events: the question every change of a level asks."""
+
+from typing import Any
+
+from sqlalchemy import event
+
+from riskrelay.actions.create_stream import create_stream
+from riskrelay.actions.remove_subject import remove_subject
+from riskrelay.ports import Store
+from riskrelay.ssf.access import CredentialId, Receiver
+from riskrelay.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
+from riskrelay.ssf.stream_documents import PushRules
+from riskrelay.ssf.streams import Stream, takes
+from riskrelay.ssf.subjects import email_subject
+from riskrelay.storage.sqlite import SqliteStore
+from support.outside import outside_of
+from support.receiver_world import ssf_integration
+from support.transmitting import VAULT
+from support.world import ACCOUNT, account_with_integration
+
+RULES = PushRules(lambda url: None, VAULT.seal)
+KAI = email_subject("kai@example.com")
+
+
+async def asked(store: Store, statements: list[str]) -> tuple[list[Stream], int]:
+    """The streams, and how many statements that took."""
+    before = len(statements)
+    streams = await store.read(ACCOUNT, lambda tx: tx.streams.taking_events())
+    return streams, len(statements) - before
+
+
+async def test_it_is_one_statement_until_a_receiver_removes_a_subject(sqlite_store: Store) -> None:
+    """However many streams there are; then one more, whoever and however many are removed."""
+    assert isinstance(sqlite_store, SqliteStore)
+    statements: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        statements.append(arguments[2])
+
+    event.listen(sqlite_store._engine, "before_cursor_execute", note)
+    outside = outside_of(sqlite_store)
+    await account_with_integration(outside)
+    integration = await ssf_integration(outside)
+    receiver = Receiver(ACCOUNT, integration.integration_id, CredentialId("c"), frozenset())
+    body = {"events_requested": [CAEP_RISK_LEVEL_CHANGE]}
+    made = [await create_stream(outside, receiver, body, RULES) for _ in range(3)]
+    await asked(sqlite_store, statements)  # BEGIN and pragmas of a new connection
+    streams, count = await asked(sqlite_store, statements)
+    assert (len(streams), count) == (4, 2)  # BEGIN, and the one
+    await remove_subject(outside, receiver, made[0].stream_id, KAI)
+    await remove_subject(outside, receiver, made[1].stream_id, KAI)
+    streams, count = await asked(sqlite_store, statements)
+    assert count == 3
+    hearing = {stream.stream_id for stream in streams if takes(stream, CAEP_RISK_LEVEL_CHANGE, KAI)}
+    assert hearing == {made[2].stream_id}
