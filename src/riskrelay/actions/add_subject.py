@@ -26,7 +26,7 @@ async def add_subject(outside: Outside, receiver: Receiver, stream_id: StreamId,
         key = subject_key(subject)
         others = tx.receiver_streams.statements(stream_id)
         # Out of a wider subject that is removed, this one is added: only then there is something to remember.
-        if any(s.is_removed and subject_key(s.subject) != key and matches(s.subject, subject) for s in others):
+        if any(s.is_removed and s.key != key and matches(s.subject, subject) for s in others):
             tx.receiver_streams.state(stream_id, subject, False)
 
     await outside.store.write(receiver.account_id, store)

@@ -27,7 +27,8 @@ async def remove_subject(outside: Outside, receiver: Receiver, stream_id: Stream
         tx.receiver_streams.note_activity(stream_id)
         if subject_key(subject) == subject_key(opaque_subject(stream_id)):
             return
-        if len(tx.receiver_streams.statements(stream_id)) >= MAX_STATEMENTS:
+        said = tx.receiver_streams.statements(stream_id)
+        if len(said) >= MAX_STATEMENTS and subject_key(subject) not in {statement.key for statement in said}:
             raise Forbidden(
                 f"{MAX_STATEMENTS:,} subjects are removed from this stream; that is as many as there may be"
             )

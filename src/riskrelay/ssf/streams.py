@@ -148,6 +148,12 @@ class Stream:
             return (OKTA_USER_RISK_CHANGE,)
         return events_delivered(_SUPPORTED, self.configuration.events_requested or ())
 
+    def carries(self, event_type: str) -> bool:
+        """Whether *event_type* is among `events_delivered`."""
+        if self.configuration is None:
+            return event_type == OKTA_USER_RISK_CHANGE
+        return event_type in _SUPPORTED and event_type in (self.configuration.events_requested or ())
+
     def lane_of(self, subject_key: str) -> int:
         """The lane that carries *subject_key*: always the same, so that order per subject holds."""
         return crc32(subject_key.encode()) % self.lanes
@@ -184,7 +190,7 @@ def takes(stream: Stream, event_type: str, subject: Mapping[str, Any]) -> bool:
     Rule: SSF 1.0 §8.1.1 events_delivered, §8.1.3; the stream that every Okta integration has carries Okta's own event
     type only (docs/choices.md).
     """
-    return event_type in stream.events_delivered and stream.subjects.hears(subject)
+    return stream.carries(event_type) and stream.subjects.hears(subject)
 
 
 def events_delivered(supported: Collection[str], requested: Sequence[str]) -> tuple[str, ...]:

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from riskrelay.ssf.subjects import COMPLEX, matches, subject_key
+import msgspec
 
-MAX_STATEMENTS = 10_000  # guessed: subjects one receiver may have removed from one stream
+from riskrelay.ssf.subjects import matches, subject_key
+
+MAX_STATEMENTS = 1_000  # chosen; measured: with so many, 0.5 ms for each question which streams take events
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +16,26 @@ class SubjectStatement:
     """What a receiver said about one subject last.
 
     Attributes:
+        key: the subject, as `subject_key` writes it.
         is_removed: False: it was added again, out of a wider subject that is removed.
         position: later statements have greater ones.
     """
 
-    subject: Mapping[str, Any]
+    key: str
     is_removed: bool
     position: int
+
+    @property
+    def subject(self) -> Mapping[str, Any]:
+        """The subject itself."""
+        read: dict[str, Any] = msgspec.json.decode(self.key)
+        return read
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether it can match more than itself."""
+        # Inside a value the quotes would be escaped, and no subject holds a complex one.
+        return '"format":"complex"' in self.key
 
 
 class SubjectFilter:
@@ -34,18 +49,16 @@ class SubjectFilter:
 
     def __init__(self, statements: Sequence[SubjectStatement]) -> None:
         # A simple subject matches only itself, so most statements are found by their key.
-        self._simple = {subject_key(s.subject): s for s in statements if s.subject["format"] != COMPLEX}
-        self._complex = [s for s in statements if s.subject["format"] == COMPLEX]
+        self._simple = {statement.key: statement for statement in statements}
+        self._complex = [(statement.subject, statement) for statement in statements if statement.is_complex]
 
     def hears(self, subject: Mapping[str, Any]) -> bool:
         """Whether events about *subject* go onto the stream."""
-        if not self._simple and not self._complex:
-            return True
-        matching = [s for s in self._complex if matches(s.subject, subject)]
+        matching = [statement for stated, statement in self._complex if matches(stated, subject)]
         identical = self._simple.get(subject_key(subject))
         if identical is not None:
             matching.append(identical)
-        return not matching or not max(matching, key=lambda s: s.position).is_removed
+        return not matching or not max(matching, key=lambda statement: statement.position).is_removed
 
 
 HEARS_ALL = SubjectFilter(())

@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, Update, delete, func, select, update
 
 from riskrelay.integrations import AccountId, IntegrationId
@@ -69,10 +68,7 @@ class ReceiverStreamRows:
         query = select(
             subject_statements.c.subject, subject_statements.c.is_removed, subject_statements.c.position
         ).where(self._of(stream_id))
-        return [
-            SubjectStatement(msgspec.json.decode(row.subject), row.is_removed, row.position)
-            for row in self._connection.execute(query)
-        ]
+        return [SubjectStatement(row.subject, row.is_removed, row.position) for row in self._connection.execute(query)]
 
     def state(self, stream_id: StreamId, subject: Mapping[str, Any], is_removed: bool | None) -> None:
         key = subject_key(subject)

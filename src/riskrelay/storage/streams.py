@@ -208,7 +208,7 @@ class StreamRows:
         said: dict[StreamId, list[SubjectStatement]] = defaultdict(list)
         parameters = {"account": self._account_id, "stream_ids": stream_ids}
         for row in self._connection.execute(_STATEMENTS, parameters):
-            statement = SubjectStatement(msgspec.json.decode(row.subject), row.is_removed, row.position)
+            statement = SubjectStatement(row.subject, row.is_removed, row.position)
             said[row.stream_id].append(statement)
         return {stream_id: SubjectFilter(statements) for stream_id, statements in said.items()}
 

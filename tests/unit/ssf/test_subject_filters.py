@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskrelay.ssf.subject_filters import HEARS_ALL, SubjectFilter, SubjectStatement
-from riskrelay.ssf.subjects import email_subject, matches, opaque_subject
+from riskrelay.ssf.subjects import email_subject, matches, opaque_subject, subject_key
 
 Subject = dict[str, Any]
 
@@ -24,8 +24,8 @@ def complex_subject(**members: Subject) -> Subject:
 @given(st.lists(st.tuples(SUBJECTS, st.booleans())), SUBJECTS)
 def test_the_last_matching_statement_decides(said: list[tuple[Subject, bool]], subject: Subject) -> None:
     """As a naive model says that walks all statements from the last to the first."""
-    statements = [SubjectStatement(about, removed, place) for place, (about, removed) in enumerate(said)]
-    latest: dict[str, SubjectStatement] = {str(sorted(s.subject.items(), key=str)): s for s in statements}
+    statements = [SubjectStatement(subject_key(about), removed, place) for place, (about, removed) in enumerate(said)]
+    latest = {statement.key: statement for statement in statements}
     expected = True
     for statement in reversed(statements):
         if matches(statement.subject, subject):
@@ -43,8 +43,8 @@ def test_one_may_be_added_out_of_a_wider_removal() -> None:
     """A tenant is removed, one of its users added again."""
     tenant, user = opaque_subject("t"), email_subject("kai@example.com")
     said = [
-        SubjectStatement(complex_subject(tenant=tenant), True, 1),
-        SubjectStatement(complex_subject(tenant=tenant, user=user), False, 2),
+        SubjectStatement(subject_key(complex_subject(tenant=tenant)), True, 1),
+        SubjectStatement(subject_key(complex_subject(tenant=tenant, user=user)), False, 2),
     ]
     heard = SubjectFilter(said)
     assert heard.hears(complex_subject(tenant=tenant, user=user))
