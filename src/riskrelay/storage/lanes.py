@@ -122,7 +122,11 @@ _RELEASE_ALL = update(lanes).where(lanes.c.lease_until > 0).values(lease_until=0
 _TAKE = update(lanes).where(of_lane(lanes)).values(epoch=lanes.c.epoch + 1, lease_until=0).returning(lanes.c.epoch)
 _STOP_STREAM = (
     update(streams)
-    .where(streams.c.account_id == bindparam("account"), streams.c.stream_id == bindparam("stream"))
+    .where(
+        streams.c.account_id == bindparam("account"),
+        streams.c.stream_id == bindparam("stream"),
+        streams.c.status == StreamStatus.ENABLED.value,
+    )
     .values(
         status=bindparam("new_status"),
         status_reason=bindparam("why"),
@@ -252,8 +256,10 @@ class LaneRows:
     def stop_stream(self, lease: LaneLease, status: StreamStatus, reason: str, notice: Signal | None) -> list[LaneKey]:
         parameters = {**lane_parameters(lease.key), "new_status": status.value, "why": reason}
         self._mine(_KEEP, lease)
-        self._connection.execute(_STOP_STREAM, parameters)
+        stopped = self._connection.execute(_STOP_STREAM, parameters).rowcount
         self._connection.execute(_STOP_LANES, parameters)
+        if not stopped:  # its receiver was quicker, and its word stays
+            return []
         if notice is None:  # an implicit stream: its receiver takes no such event, and its backlog is kept
             return []
         if status is StreamStatus.DISABLED:

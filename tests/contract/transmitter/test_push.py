@@ -18,6 +18,7 @@ from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.ports import Installation, Vault
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.streams import StreamStatus
 from support.receiver_world import ENDPOINT, PUSH, UPDATED, VERIFICATION, ReceiverWorld, event_of
 from support.transmitting import FOR_EVER, VAULT, PlainSigner
 from support.world import ACCOUNT, finding, record
@@ -170,3 +171,16 @@ async def test_accepting_pushes_keeps_a_stream_from_being_idle(world: ReceiverWo
     idle = await world.outside.store.read_installation(lambda tx: tx.idle_streams(timedelta(minutes=1), 10))
     assert idle == []
     assert await pause_idle_streams(world.outside, timedelta(minutes=1)) == 0
+
+
+async def test_what_the_receiver_said_meanwhile_stays(world: ReceiverWorld, recorder: Recorder) -> None:
+    """A receiver pauses its stream and then answers 401 to what was under way: it is the receiver who paused it."""
+    stream_id = (await world.push_stream())["stream_id"]
+    leases = await world.outside.store.write_installation(lambda tx: tx.lanes.claim(10, LEASE))
+    (lease,) = [lease for lease in leases if (lease.key.stream_id, lease.key.lane) == (stream_id, 0)]
+    await world.set_status(stream_id, "paused", reason="Maintenance")
+    told = await world.outside.store.write_installation(
+        lambda tx: tx.lanes.stop_stream(lease, StreamStatus.PAUSED, "http_401", None)
+    )
+    assert told == []
+    assert await world.status(stream_id) == ("paused", "Maintenance")
