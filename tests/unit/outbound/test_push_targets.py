@@ -205,7 +205,7 @@ async def test_a_silent_resolver_is_ours_and_stops_nobody(pusher: Pushers) -> No
         served = await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
         assert not hanging.done()
         outcomes = await hanging
-        assert time.monotonic() - before < 0.9
+        assert time.monotonic() - before < 4  # the lookups hang for 5 s; the machine may be busy
         release.set()
     assert served.kind is ACCEPTED
     assert {(outcome.kind, outcome.reason) for outcome in outcomes} == {(OURS, "resolver_unavailable")}
