@@ -193,6 +193,7 @@ class _Reading:
         elif value.get("method") == DELIVERY_PUSH:
             return self._push(value)
         elif value.get("method") == DELIVERY_POLL:
+            self._text(value, "authorization_header", "/delivery/authorization_header", allowed="\t")
             named = value.get("endpoint_url")
             if stream is not None and named not in (None, stream.poll_url):
                 self.refuse("/delivery/endpoint_url", f"is the transmitter's to say when you poll: {stream.poll_url}")

@@ -226,6 +226,13 @@ def test_an_authorization_header_must_be_one_and_is_never_repeated(header: str) 
     assert not header or header not in str(caught.value)
 
 
+def test_an_authorization_header_that_is_no_text_is_refused_when_polling_too() -> None:
+    """A poll needs none, but what is sent must be of its type."""
+    with pytest.raises(Invalid) as caught:
+        created({"delivery": {"method": POLL, "authorization_header": 1}}, INTEGRATION, HTTPS)
+    assert pointers(caught) == ["/delivery/authorization_header"]
+
+
 def test_an_authorization_header_is_kept_sealed() -> None:
     """Only its sealed form is in the configuration."""
     delivery = {"method": PUSH, "endpoint_url": "https://a.example", "authorization_header": "Bearer secret"}
