@@ -43,6 +43,9 @@ class Activities(Protocol):
         """The activity of one kind of those users, from the first moment of *span* to the last; of a user who has very
         much only the latest."""
 
+    def scattered(self, user_ids: Collection[UserId], span: tuple[datetime, datetime], degrees: float) -> set[UserId]:
+        """Which of those users have logins in *span* more than so many degrees apart, latitude and longitude added."""
+
     def join(self, members: Mapping[ActivityId, FindingId], replaced: Mapping[FindingId, FindingId]) -> None:
         """Let activity belong to an episode: *members* one by one, and all of every finding that another replaces."""
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations
-from math import asin, cos, dist, pi, radians, sin
+from math import asin, cos, degrees, dist, pi, radians, sin
 from typing import Any, Self
 
 from riskrelay.risk.activity import Derived, Kept, Login, connected, same_episode, written
@@ -18,7 +18,7 @@ from riskrelay.risk.findings import FindingId
 
 _EARTH_RADIUS_KM = 6_371.0088  # IUGG mean radius
 _HOUR = timedelta(hours=1)
-MAX_PLACES = 500  # bounds the work (measured: 0.2 s for one user at the limit); nobody travels to so many in a day
+MAX_PLACES = 500  # bounds the work (measured: 0.4 s for one user at the limit); nobody travels to so many in a day
 
 Vector = tuple[float, float, float]
 Link = tuple[int, int]
@@ -35,6 +35,12 @@ class TravelLimits:
     def reach(self) -> timedelta:
         """How far apart in time two logins can be and still be impossible: half around the Earth at full speed."""
         return _HOUR * (pi * _EARTH_RADIUS_KM / self.max_km_per_h)
+
+    @property
+    def min_degrees(self) -> float:
+        """Logins no more than this apart in latitude and longitude, both added up, are within `min_km`: a degree of
+        longitude is nowhere longer than one of latitude. A little less, for what rounding adds."""
+        return 0.999 * degrees(self.min_km / _EARTH_RADIUS_KM)
 
 
 @dataclass(frozen=True, slots=True)
