@@ -110,6 +110,7 @@ class DirectPusher:
             scope.reschedule(asyncio.get_running_loop().time())
         self._pool.close()
         await self._resolver.close()
+        await asyncio.sleep(0)  # the event loop closes the sockets of ended connections in its next round
 
     async def __aenter__(self) -> "DirectPusher":
         return self
