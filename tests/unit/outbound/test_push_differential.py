@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -73,6 +74,7 @@ def answers(draw: st.DrawFn) -> bytes:
     return whole[:cut]
 
 
+@pytest.mark.timeout(1800)  # thousands of examples, each with a receiver and two clients of its own
 @given(answers())
 @example(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
 def test_both_clients_say_the_same(answer: bytes) -> None:
