@@ -39,7 +39,7 @@ test: check ## Everything CI runs: check, then all tests
 	$(BIN)/pytest -q
 
 soak: .venv/.ready ## The tests at full length: thousands of examples, hundreds of kills
-	RISKRELAY_SOAK=1 $(BIN)/pytest -q
+	RISKRELAY_SOAK=1 $(BIN)/pytest -q --timeout 3600
 
 bench: .venv/.ready ## Measure this machine (docs/benchmarks.md)
 	PYTHONPATH=tests $(BIN)/python -m bench.measure

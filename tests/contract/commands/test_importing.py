@@ -16,7 +16,7 @@ import pytest
 
 from support.service import Service, environment
 
-LINES = 10_000
+LINES = 40_000
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Ten thousand findings; every other one without an id, some blank lines between."""
+    """Forty thousand findings; every other one without an id, some blank lines between."""
     path = tmp_path / "findings.ndjson"
     with path.open("w") as out:
         for number in range(LINES):
@@ -100,7 +100,7 @@ def test_an_import_shows_progress(service: Service, file: Path) -> None:
     text = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode())
     assert "10,010 lines" in text
     assert "━" in text
-    assert "10,000 accepted" in text
+    assert f"{LINES:,} accepted" in text
 
 
 def test_a_wrong_line_is_named_and_nothing_of_its_batch_is_stored(service: Service, tmp_path: Path) -> None:
