@@ -193,20 +193,24 @@ class _Reading:
         elif value.get("method") == DELIVERY_PUSH:
             return self._push(value)
         elif value.get("method") == DELIVERY_POLL:
-            self._text(value, "authorization_header", "/delivery/authorization_header", allowed="\t")
-            named = value.get("endpoint_url")
-            if stream is not None and named not in (None, stream.poll_url):
-                self.refuse("/delivery/endpoint_url", f"is the transmitter's to say when you poll: {stream.poll_url}")
-            return Poll()
+            return self._poll(value, stream)
         else:
             self.refuse("/delivery/method", f"must be {DELIVERY_PUSH} (push) or {DELIVERY_POLL} (poll)")
         return None
 
+    def _poll(self, value: Mapping[str, Any], stream: Stream | None) -> Poll:
+        """A header is of no use when polling, but one that is sent must be one."""
+        self._header(value)
+        named = self._text(value, "endpoint_url", "/delivery/endpoint_url")
+        if stream is not None and named not in (None, stream.poll_url):
+            self.refuse("/delivery/endpoint_url", f"is the transmitter's to say when you poll: {stream.poll_url}")
+        elif named is not None and len(named) > MAX_URI_CHARACTERS:
+            self._refuse_long_url()
+        return Poll()
+
     def _push(self, value: Mapping[str, Any]) -> Push | None:
+        header = self._header(value)
         url = self._text(value, "endpoint_url", "/delivery/endpoint_url")
-        header = self._text(value, "authorization_header", "/delivery/authorization_header", allowed="\t")
-        if header is not None:
-            self._check_header(header)
         if url is None:
             if value.get("endpoint_url") is None:
                 message = "push needs the URL to which events are pushed"
@@ -214,11 +218,20 @@ class _Reading:
             return None
         problem = self._rules.url_problem(url)
         if len(url) > MAX_URI_CHARACTERS:
-            message = f"must not be longer than {MAX_URI_CHARACTERS:,}"
-            self.refuse("/delivery/endpoint_url", message, FaultKind.TOO_LONG)
+            self._refuse_long_url()
         elif problem is not None:
             self.refuse("/delivery/endpoint_url", problem)
         return Push(url, None if header is None or self._faults else self._rules.seal(header.encode()))
+
+    def _refuse_long_url(self) -> None:
+        message = f"must not be longer than {MAX_URI_CHARACTERS:,}"
+        self.refuse("/delivery/endpoint_url", message, FaultKind.TOO_LONG)
+
+    def _header(self, value: Mapping[str, Any]) -> str | None:
+        header = self._text(value, "authorization_header", "/delivery/authorization_header", allowed="\t")
+        if header is not None:
+            self._check_header(header)
+        return header
 
     def _check_header(self, header: str) -> None:
         """Its value is never part of a message: it is a secret. Rule: RFC 9110 §5.5 (visible ASCII, inner spaces)."""

@@ -226,11 +226,20 @@ def test_an_authorization_header_must_be_one_and_is_never_repeated(header: str) 
     assert not header or header not in str(caught.value)
 
 
-def test_an_authorization_header_that_is_no_text_is_refused_when_polling_too() -> None:
-    """A poll needs none, but what is sent must be of its type."""
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("authorization_header", 1),
+        ("authorization_header", "x" * (MAX_AUTHORIZATION_CHARACTERS + 1)),
+        ("endpoint_url", []),
+        ("endpoint_url", "https://a.example/" + "x" * 2048),
+    ],
+)
+def test_what_a_poll_does_not_need_must_be_right_all_the_same(name: str, value: object) -> None:
+    """Of its type, and not too long."""
     with pytest.raises(Invalid) as caught:
-        created({"delivery": {"method": POLL, "authorization_header": 1}}, INTEGRATION, HTTPS)
-    assert pointers(caught) == ["/delivery/authorization_header"]
+        created({"delivery": {"method": POLL, name: value}}, INTEGRATION, HTTPS)
+    assert pointers(caught) == [f"/delivery/{name}"]
 
 
 def test_an_authorization_header_is_kept_sealed() -> None:
