@@ -50,6 +50,11 @@ def stored(service: Service) -> int:
     return int(count)
 
 
+def _hear_ctrl_c() -> None:
+    """As in a terminal: what a shell starts in the background ignores it, and so would all that it starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_import_survives_ctrl_c_and_resumes_without_duplicates(service: Service, file: Path) -> None:
     """Interrupted after the first batch, the second run sends the rest: each finding is stored once."""
     progress = file.with_name(file.name + ".import-progress")
@@ -59,6 +64,7 @@ def test_an_import_survives_ctrl_c_and_resumes_without_duplicates(service: Servi
         env=environment(**reach),
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_hear_ctrl_c,
     )
     while not progress.exists():
         assert process.poll() is None
