@@ -7,9 +7,9 @@ from typing import NamedTuple, cast
 import httptools
 
 from riskrelay.outbound.failures import NotHttp
+from riskrelay.outbound.push import MAX_BODY_BYTES
 
 MAX_HEAD_BYTES = 64 * 1024  # faults 25; what a receiver may send before the end of the head of its answer
-MAX_BODY_BYTES = 64 * 1024  # faults 25
 
 _SWITCHING_PROTOCOLS = 101
 

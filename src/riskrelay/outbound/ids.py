@@ -10,7 +10,7 @@ class SystemIds:
     """Implements ports.Ids."""
 
     def uuid(self) -> str:
-        # As uuid.uuid4 makes it, at a third of the cost (measured): several for each event.
+        # As uuid.uuid4 makes it, at less than half the cost (measured: 0.8 µs, 2.0): several for each event.
         digits = urandom(16).hex()
         variant = "89ab"[int(digits[16], 16) & 3]
         return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

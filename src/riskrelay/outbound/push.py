@@ -38,7 +38,7 @@ ACCEPTED_BODY_WAIT = timedelta(seconds=1)  # chosen: what keeping the connection
 MAX_BODY_BYTES = 64 * 1024  # faults 25
 MAX_CONNECTIONS = 1024  # chosen: below the usual limit of descriptors once it is raised, see `doctor`
 MAX_CONNECTIONS_PER_HOST = 64  # measured: design "HTTP push" was taken with 64 at once
-_IDLE_SECONDS = 50  # guessed: many load balancers drop an idle connection after 60 s
+IDLE_SECONDS = 50  # guessed: many load balancers drop an idle connection after 60 s
 RECEIVE_BUFFER_BYTES = 64 * 1024  # what a receiver may make us hold: answers are small
 _RESOLVER_THREADS = 32  # guessed: each waits for one name, up to 10 s when its server is silent
 
@@ -187,7 +187,7 @@ class HttpPusher:
             socket_factory=self._open_socket,
             ssl=self._tls,
             force_close=not keep,
-            keepalive_timeout=_IDLE_SECONDS if keep else None,
+            keepalive_timeout=IDLE_SECONDS if keep else None,
         )
         return ClientSession(
             connector=connector,

@@ -88,7 +88,7 @@ def with_findings(
     level = level_of(triggered, settings)
     if triggered == standing.triggered and level == standing.level:
         return standing
-    return Standing(  # not `replace`, which costs four times as much (measured): this is done for each finding
+    return Standing(  # not `replace`, which costs twice as much (measured): this is done for each finding
         standing.user_id,
         standing.email,
         standing.name,

@@ -35,8 +35,9 @@ class PerEngine:
 
 
 class BulkInsert:
-    """A plain INSERT of many rows by the driver itself: SQLAlchemy's own work for each row costs as much as SQLite's
-    (measured: 10,200 findings a second before, with the other changes of that day 20,000 after).
+    """A plain INSERT of many rows by the driver itself, without SQLAlchemy's own work for each row.
+
+    Measured with the other changes of that day: 69 ms of CPU for a thousand findings before, 45 after.
 
     A row that is there already is a conflict, and the whole transaction runs again.
 
