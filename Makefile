@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check soak bench build clean
+.PHONY: help setup demo serve test check soak faults bench build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -40,6 +40,11 @@ test: check ## Everything CI runs: check, then all tests
 
 soak: .venv/.ready ## The tests at full length: thousands of examples, hundreds of kills
 	RISKRELAY_SOAK=1 $(BIN)/pytest -q --timeout 3600
+
+faults: export RISKRELAY_FAULTS = 1
+faults: export RISKRELAY_KILLS ?= 1000
+faults: .venv/.ready ## Everything that may go wrong, at length, into docs/fault-report.md (RISKRELAY_KILLS, RISKRELAY_SEED)
+	$(BIN)/pytest -q -m fault --timeout 3600 --fault-report docs/fault-report.md
 
 bench: .venv/.ready ## Measure this machine (docs/benchmarks.md)
 	PYTHONPATH=tests $(BIN)/python -m bench.measure

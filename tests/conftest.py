@@ -10,6 +10,8 @@ from hypothesis import settings
 from riskrelay.ports import Store
 from support.databases import PostgresServer, migrated_postgres, migrated_sqlite
 
+pytest_plugins = ("support.fault_plugin",)
+
 # No deadline: how long an example takes says more about the machine than about the code.
 settings.register_profile("ci", deadline=None)
 settings.register_profile("soak", deadline=None, max_examples=5_000)

@@ -65,6 +65,7 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
     service.stop()
 
 
+@pytest.mark.fault(33)
 def test_every_set_verifies_across_two_rotations(service: Service, tmp_path: Path) -> None:
     """A receiver that keeps the keys for an hour knows the first new key before it is used. The second one comes too
     early for it (at_once): it fetches the keys when it sees it. Nothing is refused or lost, and the JWKS still has
@@ -99,6 +100,7 @@ def test_every_set_verifies_across_two_rotations(service: Service, tmp_path: Pat
     check_conservation(service)
 
 
+@pytest.mark.fault(33)
 def test_a_master_key_that_is_missing_costs_nothing_but_time(tmp_path: Path) -> None:
     """The service does not start, and says why; nothing unsigned goes out. With the right key again everything that
     waited is delivered."""

@@ -1,11 +1,11 @@
 """`serve` is killed with -9 at random moments; nothing is lost (faults.md 1 to 8)."""
 
 import json
-import os
 import random
 import threading
 import time
 import urllib.error
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from riskrelay.delivery.lanes import BATCH_EVENTS
+from support.fault_plugin import KILLS, seed_of_run
 from support.ledger_checks import (
     check_conservation,
     check_findings,
@@ -23,7 +24,6 @@ from support.ledger_checks import (
 )
 from support.service import Oracle, Service
 
-KILLS = int(os.environ.get("RISKRELAY_KILLS", "300" if os.environ.get("RISKRELAY_SOAK") else "100"))
 BEHAVIORS = ("suspicious_domain", "high_risk_domain", "high_dlp")  # low, medium, high
 
 
@@ -72,12 +72,13 @@ class Client:
             assert status == 503, envelope
 
 
+@pytest.mark.fault(1, 2, 3, 4, 5, 6, 7, 8)
 @pytest.mark.timeout(1800)
-def test_serve_survives_being_killed(tmp_path: Path) -> None:
+def test_serve_survives_being_killed(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Every finding that was answered is stored once; every event is delivered at least once, in order per user, with
     a valid signature and the same claims each time; extra copies stay below one batch a kill (C1 to C5)."""
-    seed = int(os.environ.get("RISKRELAY_SEED", random.SystemRandom().randrange(10**6)))
-    print(f"seed {seed}, {KILLS} kills")
+    seed = seed_of_run(record_property)
+    record_property("kills", KILLS)
     moments = random.Random(seed)
     service, oracle = Service(tmp_path), Oracle(tmp_path)
     oracle.start()

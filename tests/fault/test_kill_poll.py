@@ -1,22 +1,24 @@
 """`serve` is killed with -9 while receivers poll; nothing is lost, nothing is settled that was not (faults.md 38)."""
 
 import json
-import os
 import random
 import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support import fault_plugin
+from support.fault_plugin import seed_of_run
 from support.ledger_checks import check_conservation
 from support.service import Service
 
-KILLS = int(os.environ.get("RISKRELAY_KILLS", "100" if os.environ.get("RISKRELAY_SOAK") else "5"))
+KILLS = fault_plugin.KILLS // 20
 BROKEN = (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, json.JSONDecodeError)
 RISK = "https://schemas.openid.net/secevent/caep/event-type/risk-level-change"
 
@@ -82,11 +84,12 @@ def findings(service: Service, stop: threading.Event, asked: list[str]) -> None:
         asked.append(email)
 
 
+@pytest.mark.fault(38)
 @pytest.mark.timeout(900)
-def test_two_pollers_survive_kills(tmp_path: Path) -> None:
+def test_two_pollers_survive_kills(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Every change is received at least once, each time with the same claims; in the end all is settled (C1, C3)."""
-    seed = int(os.environ.get("RISKRELAY_SEED", random.SystemRandom().randrange(10**6)))
-    print(f"seed {seed}, {KILLS} kills")
+    seed = seed_of_run(record_property)
+    record_property("kills", KILLS)
     moments, asked, stop = random.Random(seed), list[str](), threading.Event()
     service = Service(tmp_path, RISKRELAY_RATE_LIMIT="0")
     service.start()

@@ -133,6 +133,7 @@ def test_ten_thousand_findings_are_taken_and_one_more_is_not(ready: Service) -> 
     assert send(ready, b"[" + line.strip() + (b"," + line.strip()) * 10_000 + b"]")[0] == 400
 
 
+@pytest.mark.fault(35)
 def test_an_id_makes_a_repeat_harmless(ready: Service) -> None:
     """The same body is a duplicate, another body is refused, another account is independent (faults.md 35)."""
     finding = {"id": "edr-1", "behavior": "high_dlp", "user": KAI, "details": {"b": 1, "a": [1.5, None]}}
@@ -146,6 +147,7 @@ def test_an_id_makes_a_repeat_harmless(ready: Service) -> None:
     assert ready.result("POST", "/findings", {**finding, "id": "edr-2"})["accepted"] == 1
 
 
+@pytest.mark.fault(35)
 def test_the_same_finding_a_hundred_times_at_once_is_stored_once(ready: Service) -> None:
     """faults.md 35."""
     finding = {"id": "once", "behavior": "high_dlp", "user": KAI}

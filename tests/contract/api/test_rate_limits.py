@@ -104,6 +104,7 @@ def test_the_sdk_waits_and_goes_on(service: Service) -> None:
     assert verified.status == "active"
 
 
+@pytest.mark.fault(36)
 def test_a_flood_leaves_others_alone(service: Service) -> None:
     """faults.md 36: while one account floods, another one is served, every time."""
     flooder = service.new_token("flooder")

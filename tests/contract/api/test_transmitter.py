@@ -195,6 +195,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     service.stop()
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(
     "target",
     [

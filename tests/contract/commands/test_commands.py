@@ -112,6 +112,7 @@ def test_accounts_and_tokens(service: Service) -> None:
     assert "riskrelay account create nobody" in missing.stderr
 
 
+@pytest.mark.fault(19)
 def test_a_second_process_on_the_same_file_refuses_to_start(service: Service) -> None:
     """faults.md 19: it says why, and the first one goes on."""
     second = subprocess.run(

@@ -65,6 +65,7 @@ async def test_a_repeat_answers_as_the_first_time(store: Store) -> None:
     assert len(await audited(store)) == 1
 
 
+@pytest.mark.fault(35)
 async def test_an_id_with_another_body_is_refused(store: Store) -> None:
     """And nothing of it stays."""
     outside = outside_of(store)
@@ -76,6 +77,7 @@ async def test_an_id_with_another_body_is_refused(store: Store) -> None:
     assert await queued_of(store) == [1]
 
 
+@pytest.mark.fault(35)
 async def test_ids_of_accounts_are_independent(store: Store) -> None:
     """faults.md 35: the same id, another account."""
     outside = outside_of(store)

@@ -109,6 +109,7 @@ async def test_a_claimed_lane_is_nobody_elses_until_the_lease_ends(
     assert await claim(store) == []
 
 
+@pytest.mark.fault(20)
 async def test_who_lost_the_lease_reads_and_writes_nothing(
     store: Store, outside: Outside, integration: Integration
 ) -> None:
@@ -245,6 +246,7 @@ async def test_a_failing_lane_is_not_due_before_its_wait_is_over(
     assert timedelta(0) < due_in <= timedelta(seconds=1)
 
 
+@pytest.mark.fault(29)
 async def test_a_stopped_stream_keeps_its_backlog_and_resumes_on_update(
     store: Store, outside: Outside, integration: Integration
 ) -> None:
@@ -282,6 +284,7 @@ async def test_an_inactive_integration_gets_nothing_and_keeps_what_it_had(
     assert [event.subject_key for event in (await read(store, lease)).fresh] == [key("a")]
 
 
+@pytest.mark.fault(34)
 async def test_deleting_cancels_the_backlog_and_fences_the_worker(
     store: Store, outside: Outside, integration: Integration
 ) -> None:

@@ -58,6 +58,7 @@ async def test_one_failing_transaction_takes_no_other_with_it(store: Store) -> N
     assert ledger.queued == 20
 
 
+@pytest.mark.fault(35)
 async def test_accounts_do_not_see_each_other(store: Store) -> None:
     """The same ids in two accounts are two things; another account's id is nothing."""
     outside = outside_of(store)
@@ -73,6 +74,7 @@ async def test_accounts_do_not_see_each_other(store: Store) -> None:
     assert [ledger.queued for ledger in ledgers] == [1, 1]
 
 
+@pytest.mark.fault(35)
 async def test_the_same_finding_at_once_is_stored_once(store: Store) -> None:
     """faults.md 35, on both engines."""
     outside = outside_of(store)
@@ -152,6 +154,7 @@ async def test_ids_that_do_not_fit_are_refused_with_their_place(store: Store) ->
     assert ledger.queued == 1
 
 
+@pytest.mark.fault(35)
 async def test_the_same_finding_a_hundred_times_at_once_is_one(store: Store) -> None:
     """Rule: faults 35. Of a user that is new, too: whoever loses the race runs again, and sees the winner's."""
     outside = outside_of(store)

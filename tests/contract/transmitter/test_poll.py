@@ -34,6 +34,7 @@ async def test_what_is_not_acknowledged_comes_again(world: ReceiverWorld) -> Non
     assert (await world.ledger(stream_id)).delivered == 3
 
 
+@pytest.mark.fault(38)
 async def test_max_events_and_more_available(world: ReceiverWorld) -> None:
     """At most so many, the oldest first; 0 acknowledges only."""
     stream_id, jtis = await stream_with(world, *[f"u{n}@example.com" for n in range(5)])
@@ -45,6 +46,7 @@ async def test_max_events_and_more_available(world: ReceiverWorld) -> None:
     assert (list(polled["sets"]), polled["moreAvailable"]) == (jtis[2:], False)
 
 
+@pytest.mark.fault(38)
 async def test_acknowledgements_in_any_order_and_more_than_once(world: ReceiverWorld) -> None:
     """Later ones first: the earlier ones still come. Twice, of unknown ones, of another stream's: no error."""
     stream_id, jtis = await stream_with(world, "a@example.com", "b@example.com", "c@example.com")
@@ -143,6 +145,7 @@ async def test_many_unacknowledged_events_are_bounded(world: ReceiverWorld) -> N
     assert (await world.ledger(stream_id)).delivered == 701
 
 
+@pytest.mark.fault(38)
 async def test_two_pollers_at_once_lose_and_double_count_nothing(world: ReceiverWorld) -> None:
     """faults.md 38: both may get the same; each is settled once."""
     stream_id, _ = await stream_with(world, *[f"u{n}@example.com" for n in range(60)])

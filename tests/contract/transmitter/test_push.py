@@ -91,6 +91,7 @@ async def test_what_the_stream_does_not_take_is_not_pushed(world: ReceiverWorld,
     assert [event_type for event_type, _ in recorder.events()] == [VERIFICATION]
 
 
+@pytest.mark.fault(29)
 async def test_a_401_pauses_the_stream_until_its_delivery_is_mended(world: ReceiverWorld, recorder: Recorder) -> None:
     """The backlog is kept; the receiver is told once, as far as it lets us; a new header resumes, and that is told."""
     made = await world.push_stream(authorization_header="Bearer old")
@@ -114,6 +115,7 @@ async def test_a_401_pauses_the_stream_until_its_delivery_is_mended(world: Recei
     assert (await world.ledger(stream_id)).pending == 0
 
 
+@pytest.mark.fault(29)
 async def test_a_410_disables_the_stream_and_cancels_what_waits(world: ReceiverWorld, recorder: Recorder) -> None:
     """Disabled holds nothing (§8.1.2); an update of the integration enables it again."""
     stream_id = (await world.push_stream())["stream_id"]

@@ -24,6 +24,7 @@ async def world(sqlite_store: Store) -> World:
     return await world_of(sqlite_store, HandClock())
 
 
+@pytest.mark.fault(27)
 async def test_one_probe_in_15_minutes_then_the_whole_backlog_in_order(world: World) -> None:
     """After the first hour no two pushes are less than 15 minutes apart; once it is back everything arrives, each
     user's levels in order, in batches that start with one event and double; the ledger balances all the time."""

@@ -69,6 +69,7 @@ async def test_a_dead_receiver_is_left_alone_after_three_failures(world: World) 
     assert (await world.ledger()).delivered == 100
 
 
+@pytest.mark.fault(29)
 async def test_a_refusal_is_a_dead_letter_and_others_go_on(world: World) -> None:
     """faults.md 29."""
     await record(world.outside, finding("bad@example.com"), finding("good@example.com"))
@@ -78,6 +79,7 @@ async def test_a_refusal_is_a_dead_letter_and_others_go_on(world: World) -> None
     assert (counted.delivered, counted.dead, counted.pending) == (1, 1, 0)
 
 
+@pytest.mark.fault(29)
 @pytest.mark.parametrize(
     ("outcome", "status"),
     [
@@ -101,6 +103,7 @@ async def test_some_answers_stop_the_stream_and_keep_the_backlog(
     assert world.receiver.pushes == 1
 
 
+@pytest.mark.fault(26)
 async def test_retry_after_quiets_the_whole_lane(world: World) -> None:
     """faults.md 26: no push before the time."""
     await record(world.outside, *[finding(f"u{n}@example.com") for n in range(20)])
@@ -112,6 +115,7 @@ async def test_retry_after_quiets_the_whole_lane(world: World) -> None:
     assert (len(delivered.attempts), delivered.settlement.quiet_for) == (1, timedelta(seconds=90))
 
 
+@pytest.mark.fault(33)
 async def test_without_a_key_nothing_unsigned_is_pushed(world: World) -> None:
     """Ours: the receiver is not blamed."""
     await record(world.outside, finding())
@@ -136,6 +140,7 @@ async def test_no_push_starts_when_the_lease_is_nearly_over(world: World) -> Non
     assert delivered.settlement.due_in == timedelta(0)
 
 
+@pytest.mark.fault(20)
 async def test_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None:
     """What it pushed will be pushed again; nothing goes back or forward by its hand (faults.md 20)."""
     await record(world.outside, finding())

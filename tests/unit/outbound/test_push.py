@@ -15,6 +15,7 @@ ACCEPTED, REJECTED, AUTH, GONE, THROTTLED, TRANSIENT, OURS = OutcomeKind
 BROKEN_CHUNK = b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize(
     ("raw", "kind", "reason", "status"),
     [
@@ -60,6 +61,7 @@ async def test_an_answer_becomes_an_outcome(
     assert outcome.detail.isprintable()
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("raw", "then", "drip", "reason"),
     [
@@ -82,6 +84,7 @@ async def test_the_deadline_ends_everything(pusher: Pushers, raw: bytes, then: s
     assert outcome.reason == reason
 
 
+@pytest.mark.fault(25)
 async def test_at_most_64_kib_of_an_error_are_read(pusher: Pushers) -> None:
     """An endless body is cut long before the deadline, and its connection is not used again."""
     raw = b"HTTP/1.1 500 A\r\n\r\n"
@@ -93,6 +96,7 @@ async def test_at_most_64_kib_of_an_error_are_read(pusher: Pushers) -> None:
     assert it.connections == 3
 
 
+@pytest.mark.fault(26)
 async def test_a_retry_after_date_is_read_by_the_clock(pusher: Pushers) -> None:
     """The receiver's date counts from the clock that was passed in."""
     raw = answer("503 Busy", b"", "Retry-After: Tue, 17 Mar 2026 12:02:00 GMT")
@@ -121,6 +125,7 @@ async def test_the_request_is_what_rfc_8935_asks_for(pusher: Pushers, monkeypatc
     }
 
 
+@pytest.mark.fault(28, 30)
 async def test_a_redirect_is_never_followed(pusher: Pushers) -> None:
     """Rule: faults 28, 30. The place it points to sees no connection."""
     async with receiver() as other, pusher() as client:
@@ -132,6 +137,7 @@ async def test_a_redirect_is_never_followed(pusher: Pushers) -> None:
     assert other.connections == 0
 
 
+@pytest.mark.fault(25)
 async def test_a_compressed_body_stays_compressed(pusher: Pushers) -> None:
     """Rule: faults 25. A bomb is a few bytes of unreadable text."""
     raw = answer("500 A", gzip.compress(b"x" * 50_000_000, 1)[:60_000], "Content-Encoding: gzip")

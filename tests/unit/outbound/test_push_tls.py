@@ -35,6 +35,7 @@ def trusting(pusher: Pushers, authority: Authority) -> HttpPusher | DirectPusher
     return pusher(deadline=0.6, trust_ca=authority.path, resolve=lambda _: ["127.0.0.1"])
 
 
+@pytest.mark.fault(30)
 async def test_the_name_is_verified_and_sent(pusher: Pushers, authority: Authority) -> None:
     """Rule: faults 30. SNI and Host are the name, not the address; the connection is kept."""
     seen: list[str | None] = []
@@ -54,6 +55,7 @@ async def test_an_address_is_verified(pusher: Pushers, authority: Authority) -> 
     assert outcome.kind is OutcomeKind.ACCEPTED
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     ("host", "begins", "ends", "reason"),
     [
@@ -75,6 +77,7 @@ async def test_a_wrong_certificate_is_refused(
     assert it.requests == []
 
 
+@pytest.mark.fault(31)
 async def test_an_unknown_authority_is_refused(pusher: Pushers, authority: Authority, stranger: Authority) -> None:
     """Rule: faults 31. The system's authorities alone are not enough either."""
     async with receiver(tls=stranger.server("receiver.test")) as it:
@@ -94,6 +97,7 @@ INTERNAL_ERROR_ALERT = b"\x15\x03\x03\x00\x02\x02\x50"
 TLS_1_1_HELLO = b"\x16\x03\x02\x00\x2a\x02\x00\x00\x26\x03\x02" + bytes(32) + b"\x00\xc0\x13\x00"
 
 
+@pytest.mark.fault(31)
 @pytest.mark.parametrize(
     ("first_bytes", "reason"),
     [
@@ -119,6 +123,7 @@ async def test_what_is_no_tls_of_today(pusher: Pushers, first_bytes: bytes, reas
     assert (outcome.kind, outcome.reason) == (OutcomeKind.TRANSIENT, reason)
 
 
+@pytest.mark.fault(31)
 async def test_a_stalled_handshake_ends_at_the_connect_deadline(pusher: Pushers) -> None:
     """Rule: faults 31. The server accepts and says nothing."""
     limit = timedelta(seconds=0.2)
@@ -149,6 +154,7 @@ async def push_to(
     return outcome
 
 
+@pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("answer", "reason"), [(b"", "timeout"), (b"HTTP/1.1 202 A\r\n\r\n" + b"x" * (MAX_BODY_BYTES + 1), "accepted")]
 )

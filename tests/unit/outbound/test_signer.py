@@ -96,6 +96,7 @@ async def test_a_rotation_is_noticed_within_seconds_and_keys_are_read_seldom() -
     assert store.reads == 2
 
 
+@pytest.mark.fault(33)
 async def test_a_key_store_that_cannot_be_read_is_ours_until_it_can() -> None:
     """faults.md 33: without any key Unavailable, and nothing unsigned; a key that was read goes on."""
     store, clock = KeyStore(), HandClock()
@@ -111,6 +112,7 @@ async def test_a_key_store_that_cannot_be_read_is_ours_until_it_can() -> None:
     signer.close()
 
 
+@pytest.mark.fault(33)
 async def test_a_node_with_an_old_master_key_signs_on_while_the_retired_key_is_published() -> None:
     """faults.md 33: keys were rotated under a newer master key; what this node signs still verifies. Once the JWKS
     drops the retired key it refuses."""

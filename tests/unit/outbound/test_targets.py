@@ -24,6 +24,7 @@ def test_public_https_urls_may_be_pushed_to(url: str) -> None:
     assert STRICT.problem(url) is None
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(
     ("url", "word"),
     [

@@ -1,0 +1,43 @@
+"""Every fault that the product must survive has a test, and CI runs those that it should."""
+
+from support.fault_report import Result, report
+from support.fault_rows import ROWS, marked_tests, shown_by_row
+
+MISSING = {9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 21, 22, 23, 24, 32, 37, 39, 40}
+"""Rows that no test shows yet."""
+
+MISSING_IN_CI = {11, 13, 17, 24}
+"""Rows that should be shown on every run of CI and are not yet."""
+
+TESTS = marked_tests()
+
+
+def test_each_row_is_shown_by_a_test() -> None:
+    """All forty; and no test names another one."""
+    assert set(ROWS) - set(shown_by_row(TESTS)) <= MISSING
+    assert set(shown_by_row(TESTS)) <= set(ROWS)
+    assert list(ROWS) == list(range(1, 41))
+
+
+def test_ci_shows_what_it_should() -> None:
+    """By tests that `make test` does not leave out."""
+    in_ci = set(shown_by_row([test for test in TESTS if not test.long]))
+    assert {number for number, row in ROWS.items() if row.in_ci} - in_ci <= MISSING_IN_CI
+
+
+def test_the_report_says_what_failed_and_what_did_not_run() -> None:
+    """A row is passed when a test of it ran and none failed."""
+    page = report(
+        [
+            Result("fault/test_a.py::test_one", [1, 2], runs=3, kills=7, seeds={5}),
+            Result("fault/test_a.py::test_two", [2], runs=1, failed=1),
+            Result("fault/test_a.py::test_three", [3], skipped=1),
+        ],
+        61,
+    )
+    rows = {line.split(" | ")[0]: line for line in page.splitlines() if line.startswith("| ")}
+    assert rows["| 1"].endswith("| `fault/test_a.py::test_one` | 3 | 7 | 5 | passed |")
+    assert rows["| 2"].endswith("| 4 | 7 | 5 | **failed** |")
+    assert rows["| 3"].endswith("| 0 | 0 | – | **not run** |")
+    assert rows["| 4"].endswith("| – | 0 | 0 | – | **not run** |")
+    assert "**1 of 40 faults passed**, 4 runs of 3 tests, 7 kills." in page
