@@ -56,7 +56,7 @@ def show_one(
 
     def render() -> None:
         console.print(_line(row), soft_wrap=True)
-        print_table(row["attempts"])
+        print_table([_attempt(attempt) for attempt in row["attempts"]])
 
     show(row, as_json, render)
 
@@ -171,6 +171,12 @@ def _utc(at: datetime | None) -> str | None:
 def _line(row: dict[str, Any]) -> str:
     reason = "" if row["reason"] is None else f" ({row['reason']})"
     return f"{row['queued_at']}  {row['jti']}  [bold]{row['state']}[/]{reason}, attempts: {len(row['attempts'])}"
+
+
+def _attempt(row: dict[str, Any]) -> dict[str, Any]:
+    """An attempt as a row of a table: its phases in one cell, those that it had."""
+    had = {name.removesuffix("_ms"): ms for name, ms in row["phases"].items() if ms is not None}
+    return {**row, "phases": ", ".join(f"{name} {ms} ms" for name, ms in had.items())}
 
 
 def _table(rows: list[dict[str, Any]]) -> None:

@@ -6,6 +6,7 @@ tests, and are compared with each other.
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import lru_cache
@@ -101,7 +102,8 @@ class DirectPusher:
         except Exception as error:  # noqa: BLE001  what went wrong is the outcome, whatever it is
             return SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
         headers = {} if answer.retry_after is None else {"Retry-After": answer.retry_after}
-        return outcome_of(answer.status, headers, request.without_echo(answer.body), self._clock.now())
+        body = request.without_echo(answer.body)
+        return outcome_of(answer.status, headers, body, self._clock.now(), progress.phases)
 
     async def close(self) -> None:
         """Close every connection. Pushes that still run, and later ones, end with OURS `shutting_down`."""
@@ -125,20 +127,23 @@ class DirectPusher:
         connection = self._pool.take_idle(place)
         if connection is not None:
             try:
-                return await self._post(place, connection, request, ends)
+                return await self._post(place, connection, request, ends, progress)
             except ConnectionError:
                 if self._is_closed:
                     raise
         connection = await self._connect(place, progress)
-        return await self._post(place, connection, request, ends)
+        return await self._post(place, connection, request, ends, progress)
 
-    async def _post(self, place: Place, connection: Connection, request: bytes, ends: float) -> Answer:
+    async def _post(
+        self, place: Place, connection: Connection, request: bytes, ends: float, progress: Progress
+    ) -> Answer:
         try:
             return await connection.post(request, ends - asyncio.get_running_loop().time())
         except BaseException:
             connection.close()
             raise
         finally:
+            progress.sent_at, progress.answered_at = connection.sent_at, connection.answered_at
             self._give_back(place, connection)
 
     def _give_back(self, place: Place, connection: Connection) -> None:
@@ -175,6 +180,7 @@ class DirectPusher:
             loop=loop,
             socket_factory=lambda info: open_socket(info, self._rules, progress),
         )
+        progress.connected_at = time.monotonic()
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not place.is_tls:
             _, connection = await loop.create_connection(lambda: Connection(loop), sock=opened)
@@ -182,6 +188,7 @@ class DirectPusher:
         _, connection = await loop.create_connection(
             lambda: Connection(loop), sock=opened, ssl=self._tls, server_hostname=place.host
         )
+        progress.secured_at = time.monotonic()
         return connection
 
     async def _addresses(self, place: Place, progress: Progress) -> list[AddrInfo]:

@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection on which SETs are posted one after the other, parsed by httptools (llhttp)."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
@@ -40,6 +41,10 @@ class Connection(asyncio.Protocol):
 
     The answer counts from the end of its head on: a 2xx is told at once, and its body only decides whether the
     connection can be used again. Whatever else comes that was not asked for ends the connection.
+
+    Attributes:
+        sent_at, answered_at: when the last request was sent and the first byte of its answer came, by the monotonic
+            clock; None: it was not, or nothing came.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -47,6 +52,8 @@ class Connection(asyncio.Protocol):
         self.is_closed = False
         self.requests = 0
         self.idle_since = 0.0
+        self.sent_at: float | None = None
+        self.answered_at: float | None = None
         self._loop = loop
         self._finished: asyncio.Future[None] | None = None
         self._answered: asyncio.Future[Answer] | None = None
@@ -65,6 +72,7 @@ class Connection(asyncio.Protocol):
             NotHttp: what came is no HTTP answer, or its head has more than 64 KiB.
             ConnectionError: the connection ended before the head did.
         """
+        self.sent_at = self.answered_at = None
         if self.is_closed:
             raise ConnectionResetError("the connection was closed before the request")
         self.requests += 1
@@ -79,6 +87,7 @@ class Connection(asyncio.Protocol):
         self._finished = self._loop.create_future()
         timer = self._loop.call_later(seconds, self._end, TimeoutError())
         self._transport.write(request)
+        self.sent_at = time.monotonic()
         try:
             return await self._answered
         finally:
@@ -114,6 +123,8 @@ class Connection(asyncio.Protocol):
             self.close()  # nothing was asked
             return
         if not self._status:
+            if self.answered_at is None:
+                self.answered_at = time.monotonic()
             self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)

@@ -4,12 +4,13 @@ import errno
 import re
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import aiohttp
 
 from riskrelay.outbound.addresses import BlockedAddress
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind, Phases
 
 _DETAIL_CHARACTERS = 500  # ports: Outcome.detail
 
@@ -61,12 +62,36 @@ class Progress:
         is_resolving: the resolver was asked and has not answered yet.
         dialled: sockets made for this push; 0 while it waits for a connection or when it has a kept-alive one.
         blocked: addresses that the rules refused.
+        asked_at, resolved_at, dialled_at, connected_at, secured_at, sent_at, answered_at: when the resolver was asked
+            and answered, the first socket was made, the connection stood, its TLS handshake ended, the last request
+            was sent and the first byte of its answer came; of the monotonic clock, None: it did not happen.
     """
 
     host_is_trusted: bool
     is_resolving: bool = False
     dialled: int = 0
     blocked: int = 0
+    asked_at: float | None = None
+    resolved_at: float | None = None
+    dialled_at: float | None = None
+    connected_at: float | None = None
+    secured_at: float | None = None
+    sent_at: float | None = None
+    answered_at: float | None = None
+
+    @property
+    def phases(self) -> Phases:
+        """How long each phase took that ended."""
+        return Phases(
+            _between(self.asked_at, self.resolved_at),
+            _between(self.dialled_at, self.connected_at),
+            _between(self.connected_at, self.secured_at),
+            _between(self.sent_at, self.answered_at),
+        )
+
+
+def _between(begin: float | None, end: float | None) -> timedelta | None:
+    return None if begin is None or end is None else timedelta(seconds=end - begin)
 
 
 def refused(reason: str, detail: str) -> Outcome:
@@ -82,11 +107,11 @@ def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
     Rule: faults 25, 28, 30-32.
     """
     if progress.blocked and not progress.dialled:
-        return refused("blocked_address", str(BlockedAddress()))
+        return replace(refused("blocked_address", str(BlockedAddress())), phases=progress.phases)
     cause: BaseException = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     kind, reason = _meaning(cause, progress)
     text = _LONG_TOKEN.sub("(…)", str(cause)) or f"{type(cause).__name__} without a message"
-    return Outcome(kind, reason, detail=_printable(text))
+    return Outcome(kind, reason, detail=_printable(text), phases=progress.phases)
 
 
 def _meaning(cause: BaseException, progress: Progress) -> tuple[OutcomeKind, str]:

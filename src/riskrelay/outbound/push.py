@@ -8,6 +8,7 @@ socket factory, since aiohttp asks no resolver about literal addresses.
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -149,7 +150,8 @@ class HttpPusher:
             response = await self._post(url, request, progress)
         try:
             body = await _read_body(response, deadline)
-            return outcome_of(response.status, response.headers, request.without_echo(body), self._clock.now())
+            body = request.without_echo(body)
+            return outcome_of(response.status, response.headers, body, self._clock.now(), progress.phases)
         finally:
             response.close()  # keeps the connection if the whole answer was read
 
@@ -212,6 +214,8 @@ def open_socket(info: aiohttp.AddrInfoType, rules: TargetRules, progress: Progre
         progress.blocked += 1
         raise BlockedAddress
     progress.dialled += 1
+    if progress.dialled_at is None:
+        progress.dialled_at = time.monotonic()
     opened = socket.socket(family, kind, protocol)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
     return opened
@@ -247,7 +251,27 @@ class _AnswerHandler(ResponseHandler):
 
     _MAX_HEADS = 16  # chosen: interim answers that may come in one segment
 
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Called when the dial has succeeded, before any TLS handshake."""
+        super().__init__(loop=loop)
+        self._push = _progress.get()
+        self._push.connected_at = time.monotonic()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called when the handshake has ended, or at once."""
+        super().connection_made(transport)
+        if transport.get_extra_info("ssl_object") is not None:
+            self._push.secured_at = time.monotonic()
+
+    def set_response_params(self, **options: Any) -> None:
+        """Called before each request, in the task of its push."""
+        super().set_response_params(**options)
+        self._push = _progress.get()
+        self._push.sent_at, self._push.answered_at = time.monotonic(), None
+
     def data_received(self, data: bytes) -> None:
+        if self._push.answered_at is None:
+            self._push.answered_at = time.monotonic()
         start = 0
         for _ in range(self._MAX_HEADS):
             end = data.find(b"\r\n\r\n", start) + 4
@@ -284,12 +308,12 @@ class ThreadResolver(AbstractResolver):
 
         Raises: socket.gaierror, and whatever the resolver raises.
         """
-        progress.is_resolving = True
+        progress.is_resolving, progress.asked_at = True, time.monotonic()
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._threads, self._resolve, host)
         except UnicodeError as error:
             raise socket.gaierror(socket.EAI_NONAME, f"not a host name: {error}") from error
-        progress.is_resolving = False
+        progress.is_resolving, progress.resolved_at = False, time.monotonic()
         if not found:
             raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
         return list(dict.fromkeys(found))

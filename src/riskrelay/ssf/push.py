@@ -1,12 +1,13 @@
 """What a receiver's answer to a pushed SET means (RFC 8935)."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import msgspec
 
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.outcomes import NO_PHASES, Outcome, OutcomeKind, Phases
 
 RETRY_AFTER_CAP = timedelta(hours=24)  # faults.md row 26
 _DETAIL_CHARACTERS = 500
@@ -30,7 +31,9 @@ class _ErrorBody(msgspec.Struct):
     description: str = ""
 
 
-def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Outcome:
+def outcome_of(
+    status: int, headers: Mapping[str, str], body: bytes, now: datetime, phases: Phases = NO_PHASES
+) -> Outcome:
     """Read a receiver's answer.
 
     Args:
@@ -38,12 +41,18 @@ def outcome_of(status: int, headers: Mapping[str, str], body: bytes, now: dateti
         headers: case-insensitive.
         body: at most the first 64 KiB; anything, of any receiver. It never changes the outcome of a 2xx.
         now: aware UTC, to read a `Retry-After` that is a date.
+        phases: how long it took; told on.
 
     Returns: the outcome; it never raises, whatever the receiver sent.
     Rule: RFC 8935 §2.2 (202, any 2xx taken), §2.3 (400 with `err`), §2.4 (codes); 3xx are never followed.
     """
     if 200 <= status < 300:
-        return Outcome(OutcomeKind.ACCEPTED, "accepted", status=status)
+        return Outcome(OutcomeKind.ACCEPTED, "accepted", status=status, phases=phases)
+    return replace(_failure_of(status, headers, body, now), phases=phases)
+
+
+def _failure_of(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Outcome:
+    """Read an answer that is no 2xx."""
     detail = _printable(body)
     if status == 400:
         error = _read_error(body)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Join, Row, and_, case, select,
 
 from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.integrations import AccountId, IntegrationId
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind, Phases
 from riskrelay.ssf.streams import StreamId
 from riskrelay.storage.tables import attempts, events, held_events, lanes, streams
 
@@ -98,7 +98,12 @@ def _attempts(
     found: dict[tuple[object, object, object], list[Attempt]] = defaultdict(list)
     for row in connection.execute(query) if queued else ():
         key = (row.stream_id, row.lane, row.seq)
-        outcome = Outcome(OutcomeKind(row.outcome), row.reason, row.http_status, None, row.detail)
+        phases = Phases(*map(_duration, (row.dns_us, row.connect_us, row.tls_us, row.first_byte_us)))
+        outcome = Outcome(OutcomeKind(row.outcome), row.reason, row.http_status, None, row.detail, phases)
         event, duration = queued[key], timedelta(microseconds=row.duration_us)
         found[key].append(Attempt(row.seq, event.jti, row.number, event.queued_at, row.started_at, duration, outcome))
     return found
+
+
+def _duration(micros: int | None) -> timedelta | None:
+    return None if micros is None else timedelta(microseconds=micros)

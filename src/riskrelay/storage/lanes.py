@@ -279,6 +279,7 @@ class LaneRows:
 
 
 def _attempt_row(key: LaneKey, attempt: Attempt) -> dict[str, object]:
+    dns, connect, tls, first_byte = map(_micros, attempt.outcome.phases)
     return {
         "account_id": key.account_id,
         "stream_id": key.stream_id,
@@ -291,7 +292,15 @@ def _attempt_row(key: LaneKey, attempt: Attempt) -> dict[str, object]:
         "reason": attempt.outcome.reason,
         "http_status": attempt.outcome.status,
         "detail": attempt.outcome.detail,
+        "dns_us": dns,
+        "connect_us": connect,
+        "tls_us": tls,
+        "first_byte_us": first_byte,
     }
+
+
+def _micros(duration: timedelta | None) -> int | None:
+    return None if duration is None else micros(duration)
 
 
 def _held_row(key: LaneKey, row: HeldEvent | DeadEvent, state: DeliveryState, due_us: int) -> dict[str, object]:

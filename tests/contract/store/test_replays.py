@@ -19,7 +19,7 @@ from riskrelay.errors import Invalid, NotFound
 from riskrelay.integrations import Integration
 from riskrelay.ports import Outside, Store
 from riskrelay.ssf.events import Jti
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.outcomes import NO_PHASES, Outcome, OutcomeKind, Phases
 from support.outside import NOON, outside_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 
@@ -227,3 +227,15 @@ async def test_nobody_retries_what_is_not_theirs(world: World) -> None:
     await world.queue("a")
     with pytest.raises(NotFound):
         await world.retry(Jti("00000000-0000-4000-8000-000000999999"))
+
+
+@pytest.mark.parametrize(
+    "phases",
+    [NO_PHASES, Phases(first_byte=timedelta(0)), Phases(*(timedelta(microseconds=n) for n in (7, 80, 900, 10_000)))],
+)
+async def test_the_phases_of_an_attempt_are_read_as_they_were_written(world: World, phases: Phases) -> None:
+    """To the microsecond; what there was not stays absent."""
+    await world.queue("kai")
+    await world.work(replace(ACCEPTED, phases=phases))
+    ((attempt,),) = [delivery.attempts for delivery in await world.deliveries()]
+    assert attempt.outcome.phases == phases

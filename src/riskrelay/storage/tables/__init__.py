@@ -283,6 +283,10 @@ attempts = Table(
     Column("reason", String(64), nullable=False),
     Column("http_status", SmallInteger),
     Column("detail", Text, nullable=False),
+    Column("dns_us", BigInteger),
+    Column("connect_us", BigInteger),
+    Column("tls_us", BigInteger),
+    Column("first_byte_us", BigInteger),
     ForeignKeyConstraint(_LANE_KEY, ["lanes.account_id", "lanes.stream_id", "lanes.lane"]),
     sqlite_with_rowid=False,
 )

@@ -1,5 +1,6 @@
 """What was sent for an integration, and what came of each attempt."""
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
@@ -103,9 +104,17 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     return {
         "number": attempt.number,
         "started_at": attempt.started_at.isoformat().replace("+00:00", "Z"),
-        "duration_ms": round(attempt.duration.total_seconds() * 1000, 3),
+        "duration_ms": _milliseconds(attempt.duration),
+        "phases": {
+            f"{name}_ms": None if duration is None else _milliseconds(duration)
+            for name, duration in attempt.outcome.phases._asdict().items()
+        },
         "outcome": attempt.outcome.kind.value,
         "reason": attempt.outcome.reason,
         "status": attempt.outcome.status,
         "detail": attempt.outcome.detail,
     }
+
+
+def _milliseconds(duration: timedelta) -> float:
+    return round(duration.total_seconds() * 1000, 3)
