@@ -1,7 +1,7 @@
-"""Accounts, tokens and what a token allows; and who acts."""
+"""Accounts, tokens and what a token allows; sessions of the console; and who acts."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from typing import NewType
@@ -107,3 +107,28 @@ COMMAND_LINE = Actor(None, "command line", None)
 def hash_token(token: str) -> bytes:
     """The 32 bytes under which a token is stored and found."""
     return sha256(token.encode()).digest()
+
+
+SESSION_IDLE = timedelta(hours=1)  # chosen: a morning's work is not interrupted, a forgotten screen is closed
+SESSION_LIFE = timedelta(hours=12)  # chosen: a working day; then the token is asked for again
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A person who signed in to the console with a token.
+
+    Attributes:
+        session_hash: SHA-256 of the secret in the browser's cookie, which is 256 random bits.
+        token: what it was started with; when that is revoked, the session is gone.
+        seen_at: when the person last did something, to about a minute; what a page fetches by itself does not count.
+    """
+
+    session_hash: bytes
+    token: StoredToken
+    started_at: datetime
+    seen_at: datetime
+
+    def ended_at(self, now: datetime) -> bool:
+        """Whether it is over: too old, idle for too long, or its token has expired."""
+        idle, old = now - self.seen_at >= SESSION_IDLE, now - self.started_at >= SESSION_LIFE
+        return idle or old or self.token.expired_at(now)

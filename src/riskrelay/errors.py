@@ -9,7 +9,8 @@
     ├── Unauthenticated    no usable credentials
     │   ├── NoCredentials
     │   ├── MalformedCredentials
-    │   └── UnknownToken
+    │   ├── UnknownToken
+    │   └── SessionEnded   the console's session is over, or never was
     ├── Forbidden          valid credentials, but not for this account or this operation
     ├── RateLimited        this token has sent too many requests; it may go on after a moment
     ├── Unavailable        something of ours refused (database, key store); nothing was done, try again
@@ -110,6 +111,10 @@ class MalformedCredentials(Unauthenticated):
 
 class UnknownToken(Unauthenticated):
     """The token is unknown, expired or revoked."""
+
+
+class SessionEnded(Unauthenticated):
+    """The console's session is over, or never was: sign in again."""
 
 
 class Forbidden(RiskrelayError):

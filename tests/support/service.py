@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 from pathlib import Path
 from typing import Any
@@ -125,7 +126,9 @@ class Service:
         Args:
             scopes: none: all.
         """
-        return asyncio.run(self._new_token(None if account_id is None else AccountId(account_id), scopes))
+        owner = None if account_id is None else AccountId(account_id)
+        with ThreadPoolExecutor(1) as pool:  # the thread of a browser's tests runs a loop already
+            return pool.submit(asyncio.run, self._new_token(owner, scopes)).result()
 
     async def _new_token(self, account_id: AccountId | None, scopes: tuple[Scope, ...]) -> str:
         outside = build_outside(read_settings(database_url=self.settings["RISKRELAY_DATABASE_URL"]))

@@ -22,6 +22,7 @@ from riskrelay.ports.account import (
     Users,
 )
 from riskrelay.ports.activity import Activities, Detection, RecordedActivity
+from riskrelay.ports.console import Sessions
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, Tokens
 from riskrelay.ports.operating import DeliveryHealth, Replays, Retention
 from riskrelay.ports.outside import (
@@ -72,6 +73,7 @@ __all__ = [
     "RecordedFinding",
     "Replays",
     "Retention",
+    "Sessions",
     "Signer",
     "Store",
     "Streams",

@@ -10,6 +10,7 @@ from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.keys import KeyChanges, SealedKey
 from riskrelay.ports.account import Audit
+from riskrelay.ports.console import Sessions
 from riskrelay.ports.operating import Retention
 from riskrelay.signals import Signal
 from riskrelay.ssf.access import CredentialId, ReceiverCredential, ReceiverToken
@@ -128,6 +129,7 @@ class Installation(Protocol):
 
     accounts: Accounts
     tokens: Tokens
+    sessions: Sessions
     keys: Keys
     receivers: Receivers
     lanes: Lanes

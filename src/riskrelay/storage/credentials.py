@@ -52,7 +52,7 @@ class TokenRows:
     def add(self, token: StoredToken) -> None:
         self._connection.execute(
             insert(tokens).values(
-                account_id=_key(token.account_id),
+                account_id=account_key(token.account_id),
                 token_id=token.token_id,
                 name=token.name,
                 token_hash=token.token_hash,
@@ -66,35 +66,41 @@ class TokenRows:
         return self._read(select(tokens))
 
     def of(self, owner: AccountId | None) -> list[StoredToken]:
-        return self._read(select(tokens).where(tokens.c.account_id == _key(owner)))
+        return self._read(select(tokens).where(tokens.c.account_id == account_key(owner)))
 
     def by_hash(self, token_hash: bytes) -> StoredToken | None:
         row = self._connection.execute(_TOKEN_BY_HASH, {"hash": token_hash}).first()
-        return None if row is None else _token(row)
+        return None if row is None else token_from(row)
 
     def get(self, owner: AccountId | None, token_id: TokenId) -> StoredToken | None:
-        found = self._read(select(tokens).where(tokens.c.account_id == _key(owner), tokens.c.token_id == token_id))
+        found = self._read(
+            select(tokens).where(tokens.c.account_id == account_key(owner), tokens.c.token_id == token_id)
+        )
         return found[0] if found else None
 
     def delete(self, token: StoredToken) -> None:
-        mine = (tokens.c.account_id == _key(token.account_id)) & (tokens.c.token_id == token.token_id)
+        mine = (tokens.c.account_id == account_key(token.account_id)) & (tokens.c.token_id == token.token_id)
         self._connection.execute(delete(tokens).where(mine))
 
     def record_uses(self, uses: Sequence[tuple[StoredToken, datetime]]) -> None:
-        rows = [{"account": _key(token.account_id), "token": token.token_id, "used_at": at} for token, at in uses]
+        rows = [
+            {"account": account_key(token.account_id), "token": token.token_id, "used_at": at} for token, at in uses
+        ]
         # Always in one order, so that two processes never wait for each other's rows.
         self._connection.execute(_RECORD_USE, sorted(rows, key=lambda row: (row["account"], row["token"])))
 
     def _read(self, query: Select[*tuple[object, ...]]) -> list[StoredToken]:
         ordered = query.order_by(tokens.c.created_at, tokens.c.token_id)
-        return [_token(row) for row in self._connection.execute(ordered)]
+        return [token_from(row) for row in self._connection.execute(ordered)]
 
 
-def _key(owner: AccountId | None) -> str:
+def account_key(owner: AccountId | None) -> str:
+    """What stands in account_id for *owner*; None: the installation."""
     return INSTALLATION if owner is None else owner
 
 
-def _token(row: Row[*tuple[object, ...]]) -> StoredToken:
+def token_from(row: Row[*tuple[object, ...]]) -> StoredToken:
+    """The token of a row that has every column of `tokens`."""
     return StoredToken(
         row.token_id,
         None if row.account_id == INSTALLATION else row.account_id,

@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from riskrelay.delivery.attempts import Ledger
 from riskrelay.integrations import AccountId, Integration, IntegrationId
-from riskrelay.ports import Accounts, Audit, Keys, Lanes, Receivers, Retention, Tokens
+from riskrelay.ports import Accounts, Audit, Keys, Lanes, Receivers, Retention, Sessions, Tokens
 from riskrelay.ssf.streams import Stream
 from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.credentials import AccountRows, TokenRows
@@ -16,6 +16,7 @@ from riskrelay.storage.lanes import LaneRows
 from riskrelay.storage.ledgers import count_ledgers
 from riskrelay.storage.receivers import ReceiverRows
 from riskrelay.storage.retention import RetentionRows
+from riskrelay.storage.sessions import SessionRows
 from riskrelay.storage.streams import is_idle, select_streams, stream_from
 from riskrelay.storage.tables import integrations
 
@@ -27,6 +28,7 @@ class InstallationTransaction:
         self._connection = connection
         self.accounts: Accounts = AccountRows(connection)
         self.tokens: Tokens = TokenRows(connection)
+        self.sessions: Sessions = SessionRows(connection)
         self.keys: Keys = KeyRows(connection)
         self.receivers: Receivers = ReceiverRows(connection)
         self.lanes: Lanes = LaneRows(connection)

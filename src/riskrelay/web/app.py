@@ -30,6 +30,7 @@ from riskrelay.web.account_api.security_events import SecurityEventRoutes
 from riskrelay.web.account_api.steering import SteeringRoutes
 from riskrelay.web.account_api.tokens import ApiTokenRoutes
 from riskrelay.web.account_api.users import UserRoutes
+from riskrelay.web.console.routes import Console, is_of_console
 from riskrelay.web.health import HealthRoutes
 from riskrelay.web.paths import EncodedPaths, Handler, by_path
 from riskrelay.web.rate_limit_headers import RateLimitHeaders, rate_limit_headers
@@ -68,6 +69,8 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
         )
     ]
     routes += by_path(_receiver_routes(outside, transmitting))
+    console = Console(outside, public_origin)
+    routes += by_path(console.routes())
     routes += by_path([("GET", path, handler) for path, handler in _open_routes(outside, transmitting)])
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -80,12 +83,16 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
         if _of_receivers(request):
             return refusals.answer(error)
         assert isinstance(error, HTTPException)  # noqa: S101  registered for nothing else
+        if is_of_console(request):
+            return console.failed(error.status_code)
         return envelope.failure_of(problems.problem_for_status(error.status_code), public_origin, error.headers)
 
     async def failed(request: Request, error: Exception) -> Response:
         _log.error("request_failed", method=request.method, route=_route_of(request), exc_info=error)
         if _of_receivers(request):
             return refusals.answer(error)
+        if is_of_console(request):
+            return console.failed(500)
         answer = envelope.failure_of(problems.problem_for_status(500), public_origin)
         answer.headers.update(rate_limit_headers(request.scope))  # this answer passes by the middleware
         return answer

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from riskrelay.storage.tables.base import account, metadata
+from riskrelay.storage.tables.console import console_sessions
 from riskrelay.storage.tables.replays import replays
 from riskrelay.storage.tables.risk import activity, behavior_settings, detection_limits, findings, users
 from riskrelay.storage.times import Moment
@@ -35,6 +36,7 @@ __all__ = [
     "attempts",
     "audit_entries",
     "behavior_settings",
+    "console_sessions",
     "detection_limits",
     "event_requests",
     "events",

@@ -1,0 +1,59 @@
+"""The cookie that holds a session's secret."""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.credentials import SESSION_LIFE
+
+
+class SessionCookie:
+    """HttpOnly, SameSite=Strict, and Secure; only a public URL of plain http on this very machine goes without Secure.
+
+    Attributes:
+        is_possible: False: the public URL is plain http on another host, where nobody may sign in.
+
+    Rule: RFC 6265bis §4.1.3.2 (`__Host-`: Secure, of this host alone, of every path).
+    """
+
+    def __init__(self, public_origin: str) -> None:
+        parts = urlsplit(public_origin)
+        self._is_secure = parts.scheme == "https"
+        self.is_possible = self._is_secure or is_loopback(parts.hostname or "")
+        # Cookies do not tell ports apart: the name does, where one machine runs several.
+        self._name = "__Host-riskrelay" if self._is_secure else f"riskrelay-{parts.port or 80}"
+
+    def read(self, request: Request) -> str | None:
+        """The secret that a browser shows."""
+        return request.cookies.get(self._name)
+
+    def set(self, response: Response, secret: str) -> None:
+        """Let the browser keep *secret*, until the session cannot be alive any more."""
+        response.set_cookie(
+            self._name,
+            secret,
+            max_age=int(SESSION_LIFE.total_seconds()),
+            secure=self._is_secure,
+            httponly=True,
+            samesite="strict",
+        )
+
+    def clear(self, response: Response) -> None:
+        """Let the browser forget it."""
+        response.delete_cookie(self._name, secure=self._is_secure, httponly=True, samesite="strict")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host of a URL is this machine.
+
+    >>> is_loopback("localhost"), is_loopback("127.0.0.1"), is_loopback("::1"), is_loopback("risk.example.com")
+    (True, True, True, False)
+    """
+    if host == "localhost" or host.endswith(".localhost"):  # RFC 6761 §6.3
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,84 @@
+"""What the console says when something cannot be done: what happened, and what to do."""
+
+from dataclasses import dataclass
+
+from riskrelay.errors import (
+    BodyTooLarge,
+    Forbidden,
+    Invalid,
+    NotFound,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from riskrelay.web.console.visits import ForgedRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A page that says why there is no other.
+
+    Attributes:
+        details: one line for each mistake, when there were several.
+        sign_in: whether signing in again is the way on.
+    """
+
+    status: int
+    title: str
+    advice: str
+    details: tuple[str, ...] = ()
+    sign_in: bool = False
+
+
+NOT_FOUND = Failure(404, "There is nothing here", "It may have been deleted, or the address is mistyped.")
+METHOD_NOT_ALLOWED = Failure(
+    405, "This page takes no such request", "Go back to the page before, and start from there."
+)
+_INTERNAL = Failure(
+    500,
+    "Something of ours failed",
+    "Nothing you did is at fault. Try again; if it stays so, the service's log says what happened.",
+)
+_FORBIDDEN = Failure(
+    403,
+    "Your token does not allow this",
+    "Sign in with a token that has the scope for it and is good for this account: `riskrelay token create --help`.",
+)
+_ENDED = Failure(
+    401,
+    "Your session is over",
+    "Nothing was changed. Sign in again, then repeat what you wanted to do. Sessions end after an hour without use, "
+    "after twelve hours, and when their token is revoked or has expired.",
+    sign_in=True,
+)
+_FORGED = Failure(
+    403,
+    "This did not come from the console's own page",
+    "Nothing was changed. Open the page again and repeat it there: it may have been open since before you last signed "
+    "in, or the console was opened under another address than its public URL.",
+    sign_in=True,
+)
+
+
+def failure_of(error: Exception) -> Failure:
+    """The page for an error; what is unexpected says nothing of itself."""
+    match error:
+        case ForgedRequest():
+            return _FORGED
+        case Invalid():
+            lines = tuple(fault.message for fault in error.faults)
+            return Failure(400, "This cannot be done as it was sent", "Nothing was changed. Go back and mend:", lines)
+        case RateLimited():
+            return Failure(429, "Too many requests", f"Wait {error.wait_seconds} s, then go on.")
+        case NotFound():
+            return NOT_FOUND
+        case Forbidden():
+            return _FORBIDDEN
+        case Unauthenticated():
+            return _ENDED
+        case Unavailable():
+            return Failure(503, "The database does not answer", "Nothing was changed. Try again in a moment.")
+        case BodyTooLarge() | UnsupportedMediaType():
+            return Failure(400, "This form cannot be read", "Nothing was changed. Send it from the page again.")
+    return _INTERNAL

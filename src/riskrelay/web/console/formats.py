@@ -1,0 +1,54 @@
+"""How times, durations and numbers are shown. Pure."""
+
+from datetime import datetime, timedelta
+
+from riskrelay.delivery.health import in_words
+
+
+def relative(at: datetime, now: datetime) -> str:
+    """A moment, as seen from now.
+
+    >>> from datetime import UTC
+    >>> noon = datetime(2026, 3, 17, 12, tzinfo=UTC)
+    >>> relative(noon - timedelta(minutes=3), noon), relative(noon + timedelta(hours=2), noon), relative(noon, noon)
+    ('3 min ago', 'in 2 h', 'just now')
+    """
+    passed = now - at
+    if abs(passed) < timedelta(seconds=5):
+        return "just now"
+    return f"{in_words(passed)} ago" if passed > timedelta(0) else f"in {in_words(-passed)}"
+
+
+def absolute(at: datetime) -> str:
+    """A moment in UTC, to the second.
+
+    >>> from datetime import UTC
+    >>> absolute(datetime(2026, 3, 17, 12, 0, 5, tzinfo=UTC))
+    '2026-03-17 12:00:05 UTC'
+    """
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def machine(at: datetime) -> str:
+    """A moment as `<time datetime>` takes it."""
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def number(value: int) -> str:
+    """A whole number with its thousands parted.
+
+    >>> number(1234567)
+    '1,234,567'
+    """
+    return f"{value:,}"
+
+
+def milliseconds(value: float) -> str:
+    """A short duration, in the unit that reads best.
+
+    >>> milliseconds(0.84), milliseconds(42.4), milliseconds(1234.0), milliseconds(90_000.0)
+    ('0.8 ms', '42 ms', '1.2 s', '1 min')
+    """
+    if value < 1_000:
+        return f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+    return f"{value / 1_000:.1f} s" if value < 60_000 else in_words(timedelta(milliseconds=value))

@@ -1,0 +1,45 @@
+"""The console's sections, and where things of an account are."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from riskrelay.credentials import Scope
+from riskrelay.integrations import AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """An entry of the navigation.
+
+    Attributes:
+        path: below the account's own address.
+        scope: whoever lacks it is not shown the entry.
+    """
+
+    title: str
+    path: str
+    scope: Scope
+
+
+SECTIONS = (Section("Overview", "", Scope.READ),)
+
+
+def account_path(account_id: AccountId, *parts: str) -> str:
+    """Where something of an account is in the console; each part is one segment, encoded here.
+
+    >>> account_path(AccountId("acme"), "users", "a/b")
+    '/console/accounts/acme/users/a%2Fb'
+    """
+    return "/".join(["/console/accounts", *(quote(part, safe="") for part in (account_id, *parts))])
+
+
+def section_of(path: str, account_id: AccountId | None) -> Section | None:
+    """The section that a page belongs to.
+
+    Args:
+        path: of the request, percent-encoded.
+    """
+    if account_id is None:
+        return None
+    below = path.removeprefix(account_path(account_id)).rstrip("/")
+    return next((one for one in SECTIONS if below == one.path or (one.path and below.startswith(one.path + "/"))), None)

@@ -1,0 +1,116 @@
+"""Making pages: templates, what every page has, and the headers that keep it safe."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from riskrelay.credentials import Scope
+from riskrelay.delivery.health import in_words
+from riskrelay.ports import Clock
+from riskrelay.web.console import formats
+from riskrelay.web.console.assets import Assets
+from riskrelay.web.console.navigation import SECTIONS, account_path, section_of
+from riskrelay.web.console.visits import Visit
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+)
+
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "same-origin",  # not no-referrer: with it browsers send `Origin: null` with our own forms
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+DONE = {
+    "signed-out": "You are signed out.",
+}
+"""What a page says after a change, by the word in its URL."""
+
+
+class Pages:
+    """Renders templates. Everything that is put into one is escaped; a name that is missing is an error."""
+
+    def __init__(self, clock: Clock, assets: Assets, public_origin: str) -> None:
+        self._clock = clock
+        self._headers = {**HEADERS, **_transport_security(public_origin)}
+        self._templates = Environment(
+            loader=PackageLoader("riskrelay.web.console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals |= {"static": assets.url, "account_path": account_path, "Scope": Scope}
+        self._templates.filters |= {
+            "relative": lambda at: formats.relative(at, clock.now()),
+            "absolute": formats.absolute,
+            "machine": formats.machine,
+            "number": formats.number,
+            "duration": in_words,
+            "ms": formats.milliseconds,
+        }
+
+    def page(self, visit: Visit, template: str, status: int = 200, /, **values: Any) -> Response:
+        """A page for somebody who is signed in.
+
+        Args:
+            values: what the template shows besides the layout.
+        """
+        request = visit.request
+        layout = {
+            "visit": visit,
+            "sections": [section for section in SECTIONS if visit.account_id and visit.may(section.scope)],
+            "section": section_of(request.url.path, visit.account_id),
+            "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            "done": DONE.get(request.query_params.get("done", "")),
+            "with_query": lambda **changes: with_query(request, changes),
+        }
+        return self._render(template, status, {**layout, **values})
+
+    def bare_page(self, template: str, status: int = 200, /, **values: Any) -> Response:
+        """A page for anybody."""
+        return self._render(template, status, {"visit": None, "done": None, **values})
+
+    def see(self, path: str, **query: str) -> Response:
+        """Go on to a page of ours, by GET."""
+        return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303, self._headers)
+
+    def _render(self, template: str, status: int, values: Mapping[str, Any]) -> Response:
+        text = self._templates.get_template(template).render(values)
+        return HTMLResponse(text, status, self._headers)
+
+
+def with_query(request: Request, changes: Mapping[str, str | None]) -> str:
+    """The address of this page with other filters.
+
+    Args:
+        changes: None or "" takes a filter away. What was done, and where paging stood, is left out unless named.
+    """
+    kept = {name: value for name, value in request.query_params.items() if name not in ("done", "after")}
+    query = {name: value for name, value in {**kept, **changes}.items() if value}
+    return request.url.path + (f"?{urlencode(query)}" if query else "")
+
+
+def _transport_security(public_origin: str) -> dict[str, str]:
+    if not public_origin.startswith("https://"):
+        return {}
+    return {"Strict-Transport-Security": "max-age=31536000"}

@@ -1,0 +1,1 @@
+"""The console's screens: one module for each entry of the navigation."""

@@ -1,0 +1,104 @@
+"""Signing in with a token, choosing an account, signing out."""
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.authenticate import authenticate
+from riskrelay.actions.end_session import end_session
+from riskrelay.actions.start_session import start_session
+from riskrelay.errors import MalformedCredentials, RateLimited, RiskrelayError, UnknownToken
+from riskrelay.ports import Outside
+from riskrelay.web.auth import actor_of, presented_token
+from riskrelay.web.client_address import client_address
+from riskrelay.web.console.cookies import SessionCookie
+from riskrelay.web.console.failures import failure_of
+from riskrelay.web.console.navigation import account_path
+from riskrelay.web.console.pages import DONE, Pages
+from riskrelay.web.console.throttle import SignInThrottle
+from riskrelay.web.console.visits import ForgedRequest, Visit, read_form, require_own_origin
+
+_log = structlog.get_logger()
+
+_UNKNOWN = (
+    "This token is unknown, has expired or was revoked. Tokens start with rr_; `riskrelay token create` makes one."
+)
+
+
+class SignIn:
+    """The handlers around signing in; the form has no session yet, so it is guarded by its origin alone."""
+
+    def __init__(self, outside: Outside, pages: Pages, cookie: SessionCookie, public_origin: str) -> None:
+        self._outside = outside
+        self._pages = pages
+        self._cookie = cookie
+        self._public_origin = public_origin
+        self._throttle = SignInThrottle(outside.clock)
+
+    async def show(self, request: Request) -> Response:
+        """The form."""
+        return self._form(request.query_params.get("next"), done=DONE.get(request.query_params.get("done", "")))
+
+    async def submit(self, request: Request) -> Response:
+        """A session for whoever shows a valid token."""
+        try:
+            require_own_origin(request, self._public_origin)
+            form = await read_form(request)
+        except (RiskrelayError, ForgedRequest) as error:
+            failure = failure_of(error)
+            return self._pages.bare_page("error.html", failure.status, failure=failure)
+        following = form.get("next")
+        if not self._cookie.is_possible:
+            return self._form(following, 400)
+        try:
+            self._throttle.spend(client_address(request))
+            token = await authenticate(self._outside, presented_token(f"Bearer {form.get('token', '')}", None, None))
+        except RateLimited as error:
+            return self._form(following, 429, f"Too many tries; wait {error.wait_seconds} s.")
+        except (MalformedCredentials, UnknownToken):
+            return self._form(following, 401, _UNKNOWN)
+        secret = await start_session(self._outside, token)
+        actor = actor_of(request, token)
+        _log.info("console_signed_in", token=actor.token_id, address=actor.address)
+        response = self._pages.see(own_path(following))
+        self._cookie.set(response, secret)
+        return response
+
+    async def sign_out(self, visit: Visit) -> Response:
+        """The session is over at once."""
+        await end_session(self._outside, visit.session)
+        response = self._pages.see("/console/sign-in", done="signed-out")
+        self._cookie.clear(response)
+        return response
+
+    async def choose_account(self, visit: Visit) -> Response:
+        """A token of an account goes to it; one of the installation chooses."""
+        owner = visit.session.token.account_id
+        if owner is not None:
+            return self._pages.see(account_path(owner))
+        accounts = await self._outside.store.read_installation(lambda tx: tx.accounts.all())
+        return self._pages.page(visit, "accounts.html", accounts=accounts)
+
+    def _form(
+        self, following: str | None, status: int = 200, problem: str | None = None, *, done: str | None = None
+    ) -> Response:
+        return self._pages.bare_page(
+            "sign_in.html",
+            status,
+            following=own_path(following),
+            problem=problem,
+            done=done,
+            is_possible=self._cookie.is_possible,
+            public_origin=self._public_origin,
+        )
+
+
+def own_path(following: str | None) -> str:
+    """Where to go after signing in: a page of the console, never another site.
+
+    >>> own_path("/console/accounts/acme/users?level=high"), own_path("//evil.example"), own_path("/console/sign-in")
+    ('/console/accounts/acme/users?level=high', '/console', '/console')
+    """
+    if following is None or not following.startswith("/console/accounts/") or not following.isprintable():
+        return "/console"
+    return following

@@ -1,0 +1,106 @@
+// The console's behavior: times that stay relative, pieces that refresh themselves, copying. No framework, no state.
+"use strict";
+
+const SLOWEST_POLL_SECONDS = 60;
+
+// Times: the server says "3 min ago"; here it goes on being true.
+function inWords(seconds) {
+  for (const [size, unit] of [[86400, "d"], [3600, "h"], [60, "min"]]) {
+    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`;
+  }
+  return `${Math.floor(seconds)} s`;
+}
+
+function refreshTimes() {
+  for (const element of document.querySelectorAll("time[data-relative]")) {
+    const passed = (Date.now() - Date.parse(element.dateTime)) / 1000;
+    const text = Math.abs(passed) < 5 ? "just now" : passed > 0 ? `${inWords(passed)} ago` : `in ${inWords(-passed)}`;
+    if (element.textContent !== text) element.textContent = text;
+  }
+}
+
+// Polling: each [data-poll] element asks for itself again; slower and slower while nothing answers, and not at all while
+// nobody looks. What was open or focused stays so.
+const waits = new WeakMap();
+
+function schedule(element, seconds) {
+  clearTimeout(waits.get(element));
+  waits.set(element, setTimeout(() => poll(element, seconds), seconds * 1000));
+}
+
+function poll(element, seconds) {
+  if (!element.isConnected) return;
+  if (document.hidden || isBusy(element)) return schedule(element, seconds);
+  element.dataset.waiting = seconds;
+  htmx.trigger(element, "poll");
+}
+
+function isBusy(element) {
+  const active = document.activeElement;
+  const selected = document.getSelection();
+  const isTyping = element.contains(active) && ["INPUT", "TEXTAREA", "SELECT"].includes(active.tagName);
+  return isTyping || (!selected.isCollapsed && element.contains(selected.anchorNode));
+}
+
+function startPolling(root) {
+  const found = [...root.querySelectorAll("[data-poll]")];
+  if (root.matches?.("[data-poll]")) found.push(root);
+  for (const element of found) schedule(element, Number(element.dataset.poll));
+}
+
+function say(text) {
+  const notice = document.getElementById("offline");
+  notice.hidden = text === "";
+  notice.textContent = text;
+}
+
+function isPoll(event) {
+  return event.detail.requestConfig?.triggeringEvent?.type === "poll";
+}
+
+function pollFailed(event) {
+  if (!isPoll(event)) return say("This could not be loaded. Try again, or reload the page.");
+  const element = event.detail.elt;
+  const seconds = Math.min(2 * Number(element.dataset.waiting), SLOWEST_POLL_SECONDS);
+  say(`The service does not answer; trying again in ${seconds} s. What you see is old.`);
+  schedule(element, seconds);
+}
+
+document.addEventListener("htmx:configRequest", (event) => {
+  if (event.detail.triggeringEvent?.type === "poll") event.detail.headers["X-Console-Poll"] = "1";
+});
+for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) document.addEventListener(name, pollFailed);
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.successful) say("");
+});
+let opened = [];
+document.addEventListener("htmx:beforeSwap", () => {
+  opened = [...document.querySelectorAll("details[open][id]")].map((details) => details.id);
+});
+document.addEventListener("htmx:afterSettle", (event) => {
+  for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
+  const piece = document.getElementById(event.detail.target.id) ?? event.detail.elt;
+  startPolling(piece);
+  drawCharts(piece);
+  refreshTimes();
+});
+
+// Copying.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button === null) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  const label = button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = label; }, 1500);
+});
+
+// A select or a checkbox with data-submits sends its form when it changes.
+document.addEventListener("change", (event) => {
+  if (event.target.closest("[data-submits]")) event.target.form.requestSubmit();
+});
+
+startPolling(document);
+drawCharts(document);
+refreshTimes();
+setInterval(refreshTimes, 10000);

@@ -1,0 +1,110 @@
+"""Who visits the console, and whether what they send comes from our own pages."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from urllib.parse import parse_qsl, urlsplit
+
+from starlette.datastructures import ImmutableMultiDict
+from starlette.requests import Request
+
+from riskrelay.credentials import Actor, Scope, Session
+from riskrelay.errors import Fault, FaultKind, Invalid
+from riskrelay.integrations import AccountId
+from riskrelay.web.account_api.bodies import read_body
+
+MAX_FORM_BYTES = 256 * 1024  # guessed: the longest form has a URL and a reason in it
+_MAX_FIELDS = 500  # guessed: a form has some twenty
+
+Form = ImmutableMultiDict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request of somebody who is signed in.
+
+    Attributes:
+        account_id: the account of the path; None: a page of no account.
+        csrf: what our own pages send back with every change.
+        actor: what the audit log is told.
+        form: what was sent with a change; empty otherwise.
+    """
+
+    request: Request
+    session: Session
+    account_id: AccountId | None
+    csrf: str
+    actor: Actor
+    form: Form
+
+    def may(self, scope: Scope) -> bool:
+        """Whether the visitor's token allows *scope*."""
+        return scope in self.session.token.scopes
+
+    @property
+    def account(self) -> AccountId:
+        """The account of the path.
+
+        Raises: LookupError: the page is of no account.
+        """
+        if self.account_id is None:
+            raise LookupError("this page is of no account")
+        return self.account_id
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The filters in the URL."""
+        return self.request.query_params
+
+
+class ForgedRequest(Exception):
+    """A change that does not come from one of our own pages of this session: nothing was done."""
+
+
+def csrf_of(secret: str) -> str:
+    """What the pages of a session send with every change; the secret cannot be computed from it."""
+    return sha256(b"csrf:" + secret.encode()).hexdigest()
+
+
+def require_own_origin(request: Request, public_origin: str) -> None:
+    """Insist that a page of this service sent the request.
+
+    The origin is that of the public URL, or the one that the browser itself asked.
+
+    Raises: ForgedRequest.
+    Rule: RFC 6454 §7; browsers send Origin with every POST.
+    """
+    origin = request.headers.get("origin", "")
+    host = request.headers.get("host", "")
+    if origin != public_origin and (not host or urlsplit(origin).netloc != host):
+        raise ForgedRequest
+
+
+def require_csrf(request: Request, form: Form, csrf: str) -> None:
+    """Insist that a page of this session sent the request.
+
+    Raises: ForgedRequest.
+    """
+    given = request.headers.get("x-csrf-token") or form.get("csrf", "")
+    if not hmac.compare_digest(given.encode(), csrf.encode()):
+        raise ForgedRequest
+
+
+async def read_form(request: Request) -> Form:
+    """The fields of a form, in order.
+
+    Raises: Invalid: it is none of ours; BodyTooLarge.
+    """
+    body = await read_body(request, MAX_FORM_BYTES)
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        raise _malformed("the form cannot be read; send it from the page again") from None
+    if any("\0" in text for pair in pairs for text in pair):
+        raise _malformed("text must not contain NUL")
+    return ImmutableMultiDict((name, value.replace("\r\n", "\n")) for name, value in pairs)
+
+
+def _malformed(message: str) -> Invalid:
+    return Invalid([Fault(FaultKind.MALFORMED_BODY, "", message)])

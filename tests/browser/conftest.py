@@ -1,0 +1,52 @@
+"""A service and a browser for the tests of the console, and people who use both."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from support.browser import NARROW, Person, chromium, missing
+from support.service import Service
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for a module. Not for the whole run: it holds an event loop, which the other tests could not bear."""
+    reason = missing()
+    if reason is not None:
+        pytest.skip(reason)
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A running service with the account acme."""
+    service = Service(tmp_path_factory.mktemp("console"))
+    service.start()
+    yield service
+    assert service.stop() == 0
+
+
+@pytest.fixture
+def stranger(browser: Browser, service: Service) -> Iterator[Person]:
+    """Somebody who has not signed in. At the end: no error in the browser's console, no request to elsewhere."""
+    person = Person(browser, service)
+    yield person
+    person.close()
+
+
+@pytest.fixture
+def person(stranger: Person) -> Person:
+    """Somebody who is signed in with every scope."""
+    stranger.sign_in()
+    return stranger
+
+
+@pytest.fixture
+def phone(browser: Browser, service: Service) -> Iterator[Person]:
+    """Somebody who is signed in with a narrow screen."""
+    person = Person(browser, service, NARROW)
+    person.sign_in()
+    yield person
+    person.close()

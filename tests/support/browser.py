@@ -1,0 +1,123 @@
+"""A person at the console, in real Chromium: `pip install playwright` drives the browser that the system has."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import axe_playwright_python
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
+
+from support.service import Service
+
+CHROMIUM = Path("/usr/bin/chromium")
+PATIENCE_MS = 60_000  # a busy machine is no failure
+WIDE = (1280, 900)
+NARROW = (360, 740)
+
+_ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+_SERIOUS = ("serious", "critical")
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def missing() -> str | None:
+    """Why there is no browser to test with; None when there is one, or when there must be one."""
+    if CHROMIUM.exists() or os.geteuid() == 0:
+        return None
+    return f"{CHROMIUM} is not installed, and only root can install it (CI runs as root)"
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser that talks to nobody by itself."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Person:
+    """Somebody who uses the console of *service* in a window of their own.
+
+    Args:
+        is_dark: whether their system is.
+    """
+
+    def __init__(
+        self, browser: Browser, service: Service, size: tuple[int, int] = WIDE, *, is_dark: bool = False
+    ) -> None:
+        self.service = service
+        self.problems: list[str] = []
+        self._context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if is_dark else "light",
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        self._context.set_default_timeout(PATIENCE_MS)
+        self.page = self._context.new_page()
+        self.page.on("console", self._note_message)
+        self.page.on("pageerror", lambda error: self.problems.append(f"exception: {error}"))
+        self.page.on("request", self._note_request)
+
+    @property
+    def context(self) -> BrowserContext:
+        return self._context
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.problems.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")
+
+    def _note_request(self, request: Request) -> None:
+        if urlsplit(request.url).netloc != urlsplit(self.service.url).netloc:
+            self.problems.append(f"left the origin: {request.url}")
+
+    def open(self, path: str) -> Page:
+        """Go to a page of the account, or of the console when the path starts with /console."""
+        whole = path if path.startswith("/console") else f"/console/accounts/{self.service.account_id}{path}"
+        self.page.goto(self.service.url + whole)
+        return self.page
+
+    def sign_in(self, token: str | None = None) -> None:
+        """Sign in; without a token, with the service's own."""
+        self.open("/console/sign-in")
+        self.page.get_by_label("API token").fill(token or self.service.token)
+        self.page.get_by_role("button", name="Sign in").click()
+        self.page.wait_for_url(lambda url: not url.endswith("/sign-in"))
+
+    def expect_no_problem(self) -> None:
+        """Nothing was written to the browser's console, and no request left the origin."""
+        assert self.problems == []
+
+    def close(self) -> None:
+        """Leave, with nothing to complain about."""
+        self._context.close()
+        self.expect_no_problem()
+
+
+@cache
+def _axe() -> str:
+    return (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
+
+
+def accessibility_problems(page: Page) -> list[str]:
+    """What axe-core calls serious or critical in the page as it is shown, in light and in dark."""
+    found: list[str] = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(_axe())
+        result = page.evaluate("axe.run({resultTypes: ['violations']})")
+        found += [
+            f"{scheme}: {violation['id']}: {node['target']} {node['failureSummary']}"
+            for violation in result["violations"]
+            if violation["impact"] in _SERIOUS
+            for node in violation["nodes"]
+        ]
+    return found
