@@ -41,6 +41,9 @@ ABOUT_ITSELF = {"/user/tokens/verify"}
 OF_RECEIVERS = "/ssf/"
 """Receiver routes: covered in tests/protocol/test_isolation.py."""
 
+OF_THE_CONSOLE = "/console"
+"""Pages for people: covered in tests/contract/console/test_gate.py."""
+
 OF_THE_INSTALLATION = "/installation/"
 """No account's token is good for them."""
 

@@ -1,0 +1,94 @@
+"""Sessions of the console, on both engines."""
+
+from datetime import timedelta
+
+import pytest
+
+from riskrelay.actions.create_account import create_account
+from riskrelay.actions.create_token import create_token
+from riskrelay.actions.end_session import end_session
+from riskrelay.actions.resume_session import resume_session
+from riskrelay.actions.revoke_token import revoke_token
+from riskrelay.actions.start_session import start_session
+from riskrelay.credentials import COMMAND_LINE, SESSION_IDLE, SESSION_LIFE, Scope, StoredToken, hash_token
+from riskrelay.errors import SessionEnded
+from riskrelay.ports import Outside, Store
+from support.outside import HandClock, outside_of
+from support.world import ACCOUNT
+
+MINUTE = timedelta(minutes=1)
+
+
+async def signed_in(store: Store, clock: HandClock, **token: timedelta) -> tuple[Outside, StoredToken, str]:
+    outside = outside_of(store, clock)
+    await create_account(outside, ACCOUNT, COMMAND_LINE)
+    lives = token.get("lives")
+    expires_at = None if lives is None else clock.now() + lives
+    _, stored = await create_token(outside, ACCOUNT, COMMAND_LINE, "laptop", {Scope.READ}, expires_at)
+    return outside, stored, await start_session(outside, stored)
+
+
+async def is_alive(outside: Outside, secret: str, *, is_person: bool = False) -> bool:
+    try:
+        await resume_session(outside, secret, is_person=is_person)
+    except SessionEnded:
+        return False
+    return True
+
+
+async def test_a_session_is_found_by_its_secret_and_knows_its_token(store: Store) -> None:
+    """The token as it is stored; no other secret finds it, the stored hash least of all."""
+    outside, token, secret = await signed_in(store, HandClock())
+    session = await resume_session(outside, secret, is_person=True)
+    assert session.token == token
+    assert session.session_hash == hash_token(secret)
+    for other in (secret + "x", secret[:-1], session.session_hash.hex(), ""):
+        with pytest.raises(SessionEnded):
+            await resume_session(outside, other, is_person=True)
+
+
+async def test_a_session_ends_with_sign_out_and_with_its_token(store: Store) -> None:
+    """At once; other sessions of the token go on until the token itself is revoked."""
+    outside, token, secret = await signed_in(store, HandClock())
+    other = await start_session(outside, token)
+    await end_session(outside, await resume_session(outside, secret, is_person=True))
+    assert (await is_alive(outside, secret), await is_alive(outside, other)) == (False, True)
+    await revoke_token(outside, ACCOUNT, COMMAND_LINE, token.token_id)
+    assert not await is_alive(outside, other)
+
+
+async def test_a_session_ends_after_an_hour_without_a_person(store: Store) -> None:
+    """What a page fetches by itself keeps no session alive; what a person does, does."""
+    clock = HandClock()
+    outside, _, secret = await signed_in(store, clock)
+    clock.pass_time(SESSION_IDLE - MINUTE)
+    assert await is_alive(outside, secret, is_person=True)
+    clock.pass_time(SESSION_IDLE - MINUTE)
+    assert await is_alive(outside, secret, is_person=False)
+    clock.pass_time(MINUTE)
+    assert not await is_alive(outside, secret, is_person=True)
+
+
+async def test_a_session_ends_after_its_life_however_busy(store: Store) -> None:
+    """And is forgotten when the next one starts."""
+    clock = HandClock()
+    outside, token, secret = await signed_in(store, clock)
+    for _ in range(int(SESSION_LIFE / (30 * MINUTE)) - 1):
+        clock.pass_time(30 * MINUTE)
+        assert await is_alive(outside, secret, is_person=True)
+    clock.pass_time(30 * MINUTE)
+    assert not await is_alive(outside, secret, is_person=True)
+    clock.pass_time(MINUTE)
+    await start_session(outside, token)
+    stored = await store.read_installation(lambda tx: tx.sessions.by_hash(hash_token(secret)))
+    assert stored is None
+
+
+async def test_a_session_ends_when_its_token_expires(store: Store) -> None:
+    """To the microsecond, as the API refuses the token itself."""
+    clock = HandClock()
+    outside, _, secret = await signed_in(store, clock, lives=MINUTE)
+    clock.pass_time(MINUTE - timedelta(microseconds=1))
+    assert await is_alive(outside, secret)
+    clock.pass_time(timedelta(microseconds=1))
+    assert not await is_alive(outside, secret)
