@@ -34,6 +34,18 @@ class PostgresServer:
         await connection.close()
         return f"postgresql://postgres@/{name}?host={self._socket}"
 
+    @property
+    def url(self) -> str:
+        """The server's own database."""
+        return f"postgresql://postgres@/postgres?host={self._socket}"
+
+    async def databases(self) -> list[str]:
+        """The names of its databases."""
+        connection = await asyncpg.connect(self.url)
+        rows = await connection.fetch("SELECT datname FROM pg_database")
+        await connection.close()
+        return [row["datname"] for row in rows]
+
     def stop(self) -> None:
         self._server.cleanup()
 

@@ -18,13 +18,18 @@ from rich.console import Console
 from rich.table import Table
 
 from riskrelay.cli.api import Api, ApiError
-from riskrelay.cli.demo_stage import DemoFailed, Stage
+from riskrelay.cli.demo_stage import Stage
 from riskrelay.cli.output import JsonFlag, fail
+from riskrelay.cli.processes import ProcessFailed
 
 _PACE_SECONDS = 0.02  # between findings: a day of forty people in some seconds
 _DOWN_FROM, _DOWN_UNTIL = 0.45, 0.65  # of the day: while the receiver is away
 _PATIENCE_SECONDS = 12
 _LEVELS = {"low": "[yellow]low[/]", "medium": "[dark_orange]medium[/]", "high": "[bold red]high[/]", None: "none"}
+
+
+class DemoFailed(Exception):
+    """The demo did not come to its end; the message says why."""
 
 
 @dataclass
@@ -74,7 +79,7 @@ def demo(
     try:
         with tempfile.TemporaryDirectory(prefix="riskrelay-demo-") as directory:
             result = asyncio.run(_play(Path(directory), teller, stay, no_receiver))
-    except (DemoFailed, ApiError) as error:
+    except (DemoFailed, ProcessFailed, ApiError) as error:
         fail(str(error))
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")

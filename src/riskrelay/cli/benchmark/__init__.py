@@ -1,0 +1,1 @@
+"""Measuring what a machine bears with this product: what `riskrelay bench` runs."""

@@ -1,0 +1,91 @@
+"""Commands of a temporary installation, each in a process of its own: for `demo` and `bench`."""
+
+import asyncio
+import os
+import socket
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_START_SECONDS = 30
+_STOP_SECONDS = 30
+
+
+class ProcessFailed(Exception):
+    """A process did not do what it was started for; the message says what it said."""
+
+
+class Processes:
+    """Starts processes with *settings*; what they print goes to log files in *directory*."""
+
+    def __init__(self, directory: Path, settings: Mapping[str, str]) -> None:
+        self._directory = directory
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RISKRELAY_")}
+        self._environment = {**inherited, **settings}
+
+    async def run(self, *arguments: str) -> bytes:
+        """Run a `riskrelay` command to its end.
+
+        Returns: what it printed.
+        Raises:  ProcessFailed.
+        """
+        command = [sys.executable, "-m", "riskrelay", *arguments]
+        process = await asyncio.create_subprocess_exec(*command, env=self._environment, stdin=DEVNULL, stdout=PIPE)
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise ProcessFailed(f"`riskrelay {arguments[0]}` failed with exit code {process.returncode}")
+        return output
+
+    async def start(self, name: str, command: Sequence[str], port: int | None = None) -> Process:
+        """Start *command* and, when it has a *port*, wait until it listens there.
+
+        Raises: ProcessFailed: it ended, or does not listen in time.
+        """
+        with (self._directory / f"{name}.log").open("ab") as file:
+            process = await asyncio.create_subprocess_exec(
+                *command, env=self._environment, stdin=DEVNULL, stdout=file, stderr=file
+            )
+        if port is not None:
+            await self._listening(name, process, port)
+        return process
+
+    async def start_command(self, *arguments: str, port: int | None = None) -> Process:
+        """Start a `riskrelay` command, as `start` does."""
+        return await self.start(arguments[0], [sys.executable, "-m", "riskrelay", *arguments], port)
+
+    async def _listening(self, name: str, process: Process, port: int) -> None:
+        for _ in range(_START_SECONDS * 50):
+            if process.returncode is not None:
+                break
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.02)
+                continue
+            writer.close()
+            await writer.wait_closed()
+            return
+        await stop(process)
+        tail = (self._directory / f"{name}.log").read_text()[-1_000:]
+        raise ProcessFailed(f"nothing listens on port {port}; the process said:\n{tail}")
+
+
+async def stop(process: Process | None) -> None:
+    """End a process, if it runs: SIGTERM, and SIGKILL if that is not enough."""
+    if process is None or process.returncode is not None:
+        return
+    process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port

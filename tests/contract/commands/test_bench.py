@@ -1,0 +1,75 @@
+"""`riskrelay bench`, very small, on both engines: what it prints, never how fast this machine is."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from support.databases import PostgresServer
+from support.service import environment
+
+SCENARIOS = {
+    ("ingest", "batches of 1,000"): {"findings_per_s", "service_cpu_us", "client_cpu_us"},
+    ("ingest", "single, 1 client"): {"findings_per_s", "service_cpu_us", "client_cpu_us"},
+    ("ingest", "single, 64 clients"): {"findings_per_s", "service_cpu_us", "client_cpu_us"},
+    ("latency", "100 changes/s"): {"p50_ms", "p99_ms", "p99_9_ms", "max_ms", "service_cores", "client_cores"},
+    ("sustained", "RS256"): {"events_per_s", "service_cpu_us", "client_cpu_us", "memory_mb"},
+    ("sustained", "ES256"): {"events_per_s", "service_cpu_us", "client_cpu_us", "memory_mb"},
+}
+
+
+def bench(*flags: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "riskrelay", "bench", "--scale", "0.005", *flags]
+    return subprocess.run(command, env=environment(**settings), capture_output=True, text=True, timeout=240)
+
+
+@pytest.fixture(scope="module")
+def measured(postgres: PostgresServer) -> dict[str, Any]:
+    """What the command printed as JSON."""
+    done = bench("--postgres", postgres.url, "--json")
+    assert done.returncode == 0, done.stderr
+    printed: dict[str, Any] = json.loads(done.stdout)
+    return printed
+
+
+def test_every_scenario_is_measured_on_both_engines(measured: dict[str, Any]) -> None:
+    """The set of scenarios, of engines and of figures is fixed, and every figure is above zero."""
+    found = {(one["scenario"], one["variant"], one["engine"]): one["figures"] for one in measured["measured"]}
+    assert {(*key, engine) for key in SCENARIOS for engine in ("sqlite", "postgresql")} == set(found)
+    for (scenario, variant, _), figures in found.items():
+        assert set(figures) == SCENARIOS[scenario, variant]
+        assert all(value >= 0 for value in figures.values())
+
+
+def test_the_machines_own_limits_stand_beside(measured: dict[str, Any]) -> None:
+    """Signatures, durable writes and pushes of the machine; the product's figures are given as shares of them."""
+    limits = measured["limits"]
+    assert all(limits[name] > 0 for name in ("rs256", "es256", "fsyncs", "pushes"))
+    assert measured["machine"]["cores"] > 0
+    for one in measured["measured"]:
+        if one["scenario"] == "sustained":
+            limit = limits[one["variant"].lower()]
+            assert one["ratios"]["of_signatures"] == pytest.approx(one["figures"]["events_per_s"] / limit)
+
+
+def test_latency_percentiles_are_in_order(measured: dict[str, Any]) -> None:
+    """p50 ≤ p99 ≤ p99.9 ≤ the longest."""
+    for one in measured["measured"]:
+        if one["scenario"] == "latency":
+            values = [one["figures"][name] for name in ("p50_ms", "p99_ms", "p99_9_ms", "max_ms")]
+            assert values == sorted(values)
+            assert values[0] > 0
+
+
+async def test_the_database_of_the_benchmark_is_gone(measured: dict[str, Any], postgres: PostgresServer) -> None:
+    """Nothing of the benchmark stays on the server."""
+    assert [name for name in await postgres.databases() if name.startswith("riskrelay_bench")] == []
+
+
+def test_a_server_that_is_not_there_is_said() -> None:
+    """A database that cannot be reached ends the command with a sentence."""
+    done = bench("--postgres", "postgresql://nobody@127.0.0.1:1/none")
+    assert done.returncode == 1
+    assert "needs a database of its own on that server" in " ".join(done.stderr.split())
