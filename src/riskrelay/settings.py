@@ -69,6 +69,13 @@ class Settings(BaseSettings):
         "looked at and replayed.",
     )
 
+    lease_seconds: int = Field(
+        60,
+        ge=30,  # the longest push, 20 s, has to end at 80 % of it
+        le=600,
+        description="PostgreSQL: how long a node that died keeps its lanes from the others. While it lives it renews "
+        "them.",
+    )
     rate_limit: int = Field(
         60_000,  # guessed: far above what a client needs, low enough to leave others room
         ge=0,

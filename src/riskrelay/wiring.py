@@ -34,7 +34,9 @@ from riskrelay.rate_limits import RateLimit
 from riskrelay.settings import Settings
 from riskrelay.storage.copying import Fingerprint, copy_all
 from riskrelay.storage.file_systems import require_local
-from riskrelay.storage.postgres import PostgresStore, postgres_engine
+from riskrelay.storage.notices import Notices
+from riskrelay.storage.postgres import PostgresStore
+from riskrelay.storage.postgres_engine import postgres_engine
 from riskrelay.storage.schema import is_current, upgrade
 from riskrelay.storage.sqlite import SqliteStore, sqlite_engine
 from riskrelay.web.app import create_app
@@ -44,9 +46,7 @@ from riskrelay.worker import Worker
 
 T = TypeVar("T")
 
-LEASE = timedelta(seconds=60)
 PUSH_DEADLINE = timedelta(seconds=20)
-PUSH_FOR = LEASE * 0.8 - PUSH_DEADLINE  # design 3: whatever is in flight has ended at 80 % of the lease
 CONCURRENCY = 32  # guessed: pushes at once per lane; polite to a receiver, enough for its round trips
 LINGER_EMBEDDED = timedelta(seconds=10)
 
@@ -100,7 +100,7 @@ async def require_schema(settings: Settings) -> None:
 async def _with_connection(settings: Settings, work: Callable[[Connection], T]) -> T:
     path = settings.sqlite_path
     if path is None:
-        engine = postgres_engine(settings.database_url)
+        engine = postgres_engine(settings.database_url, limits={})  # a migration takes as long as it takes
         try:
             async with engine.begin() as connection:
                 return await connection.run_sync(work)
@@ -195,10 +195,11 @@ def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
     """
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
-    bell, woken = StreamBell(), _Relay()
+    bell, woken, wakes = StreamBell(), _Relay(), _Relay()
     woken.told.append(bell.ring)
+    wakes.told.append(woken.wake)
     token_uses = PendingTokenUses()
-    outside = _outside(settings, woken.wake, token_uses)
+    outside = _outside(settings, wakes.wake, token_uses)
     signer = _build_signer(outside, master_key, keyring)
     polling = Polling(signer, bell, timedelta(days=settings.retention_days))
     transmitting = Transmitting(polling, master_key, PushTargets(_target_rules(settings)), keyring)
@@ -206,7 +207,11 @@ def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
-            async with token_uses.recording(outside.store), _ready(signer, outside, keyring):
+            async with (
+                token_uses.recording(outside.store),
+                _ready(signer, outside, keyring),
+                _other_nodes(settings, wakes, woken),
+            ):
                 if deliver:
                     async with _delivery(settings, outside, signer, master_key) as worker:
                         woken.told.append(worker.wake)
@@ -224,12 +229,19 @@ def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Deliver until *stop* is set."""
-    outside = build_outside(settings)
+    woken, wakes = _Relay(), _Relay()
+    wakes.told.append(woken.wake)
+    outside = _outside(settings, wakes.wake, PendingTokenUses())
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
     signer = _build_signer(outside, master_key, keyring)
     try:
-        async with _ready(signer, outside, keyring), _delivery(settings, outside, signer, master_key):
+        async with (
+            _ready(signer, outside, keyring),
+            _other_nodes(settings, wakes, woken),
+            _delivery(settings, outside, signer, master_key) as worker,
+        ):
+            woken.told.append(worker.wake)
             await stop.wait()
     finally:
         await outside.store.close()
@@ -247,6 +259,22 @@ class _Relay:
                 tell(lanes)
 
 
+@asynccontextmanager
+async def _other_nodes(settings: Settings, wakes: _Relay, woken: _Relay) -> AsyncIterator[None]:
+    """Pass this node's wakes on to the others, and theirs to what waits here."""
+    if settings.sqlite_path is not None:
+        yield
+        return
+    notices = Notices(settings.database_url, woken.wake)
+    wakes.told.append(notices.tell)
+    running = asyncio.create_task(notices.run())
+    try:
+        yield
+    finally:
+        notices.stop()
+        await running
+
+
 def _target_rules(settings: Settings) -> TargetRules:
     return TargetRules(settings.allow_targets, allow_http=settings.allow_http_targets)
 
@@ -261,7 +289,9 @@ async def _delivery(
         await outside.store.write_installation(lambda tx: tx.lanes.release_all())
     pusher = DirectPusher(_target_rules(settings), outside.clock, deadline=PUSH_DEADLINE)
     retention = timedelta(days=settings.retention_days)
-    delivering = Delivering(signer, pusher, master_key, LEASE, PUSH_FOR, CONCURRENCY, retention)
+    lease = timedelta(seconds=settings.lease_seconds)
+    push_for = lease * 0.8 - PUSH_DEADLINE  # design 3: whatever is in flight has ended at 80 % of the lease
+    delivering = Delivering(signer, pusher, master_key, lease, push_for, CONCURRENCY, retention)
     worker = Worker(outside, delivering, LINGER_EMBEDDED if embedded else timedelta(0))
     chores = Chores(outside, Kept(retention, timedelta(days=settings.history_days)))
     running = asyncio.gather(worker.run(), chores.run())

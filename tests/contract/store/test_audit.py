@@ -33,7 +33,7 @@ from riskrelay.risk.levels import RiskLevel
 from riskrelay.ssf.access import ALL_RECEIVER_SCOPES, CredentialId, Receiver
 from riskrelay.ssf.stream_documents import PushRules, patched
 from riskrelay.ssf.streams import StreamStatus
-from riskrelay.storage.postgres import postgres_engine
+from riskrelay.storage.postgres_engine import postgres_engine
 from riskrelay.storage.schema import upgrade
 from riskrelay.storage.sqlite import sqlite_engine
 from support.databases import PostgresServer

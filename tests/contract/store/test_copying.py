@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from riskrelay.errors import Misconfigured
 from riskrelay.storage.copying import back_up, copy_all, fingerprint
-from riskrelay.storage.postgres import postgres_engine
+from riskrelay.storage.postgres_engine import postgres_engine
 from riskrelay.storage.schema import upgrade
 from riskrelay.storage.sqlite import sqlite_engine
 from riskrelay.storage.tables import events, findings, metadata, users

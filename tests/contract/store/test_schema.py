@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect
 
 from riskrelay.keys import KeyState
 from riskrelay.storage.installation import InstallationTransaction
-from riskrelay.storage.postgres import postgres_engine
+from riskrelay.storage.postgres_engine import postgres_engine
 from riskrelay.storage.schema import is_current, upgrade
 from riskrelay.storage.sqlite import sqlite_engine
 from riskrelay.storage.tables import metadata

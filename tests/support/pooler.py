@@ -1,0 +1,45 @@
+"""A real PgBouncer in transaction mode, before the tests' PostgreSQL server."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from support.service import free_port, wait_for_port
+
+PGBOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+_SERVERS = 3  # fewer than a node's own connections, so that transactions change theirs all the time
+
+
+class Pooler:
+    """Forwards to the server whose socket is in *socket_directory*.
+
+    Args:
+        directory: of its own; its files go there.
+    """
+
+    def __init__(self, directory: Path, socket_directory: str) -> None:
+        assert PGBOUNCER is not None
+        self._port = free_port()
+        configuration = directory / "pgbouncer.ini"
+        configuration.write_text(
+            f"[databases]\n* = host={socket_directory} user=postgres\n"
+            f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self._port}\nunix_socket_dir =\nauth_type = any\n"
+            f"pool_mode = transaction\ndefault_pool_size = {_SERVERS}\nmax_client_conn = 200\n"
+        )
+        self._log = directory / "pgbouncer.log"
+        as_whom = ["--user", "nobody"] if os.geteuid() == 0 else []
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([PGBOUNCER, *as_whom, configuration], stdout=log, stderr=log)
+        wait_for_port(self._port, self._process, self._log)
+
+    def url(self, direct: str) -> str:
+        """How the database of the URL *direct* is reached through the pooler."""
+        name = direct.split("?")[0].rsplit("/", 1)[1]
+        return f"postgresql://postgres@127.0.0.1:{self._port}/{name}"
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        self._process.wait(30)
