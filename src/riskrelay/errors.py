@@ -13,7 +13,7 @@
     │   └── SessionEnded   the console's session is over, or never was
     ├── Forbidden          valid credentials, but not for this account or this operation
     ├── RateLimited        this token has sent too many requests; it may go on after a moment
-    ├── Unavailable        something of ours refused (database, key store); nothing was done, try again
+    ├── Unavailable        something of ours refused (database, key store); try again
     ├── Misconfigured      a setting must change before this can work
     └── LeaseLost          another worker owns the lane now: stop, write nothing
 
@@ -130,7 +130,8 @@ class RateLimited(RiskrelayError):
 
 
 class Unavailable(RiskrelayError):
-    """Something of ours refused (database, key store). Nothing was done; the same request may succeed later."""
+    """Something of ours refused (database, key store); the same request may succeed later. Nothing was done, unless the
+    message says that the answer to a commit got lost."""
 
 
 class Misconfigured(RiskrelayError):

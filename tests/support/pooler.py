@@ -3,7 +3,12 @@
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from support.service import free_port, wait_for_port
 
@@ -29,7 +34,8 @@ class Pooler:
             f"pool_mode = transaction\ndefault_pool_size = {_SERVERS}\nmax_client_conn = 200\n"
         )
         self._log = directory / "pgbouncer.log"
-        as_whom = ["--user", "nobody"] if os.geteuid() == 0 else []
+        owner = Path(socket_directory).owner()  # PgBouncer refuses to be root, and the directory is the server's alone
+        as_whom = ["--user", owner] if os.geteuid() == 0 else []
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([PGBOUNCER, *as_whom, configuration], stdout=log, stderr=log)
         wait_for_port(self._port, self._process, self._log)
@@ -43,3 +49,16 @@ class Pooler:
         """End it."""
         self._process.terminate()
         self._process.wait(30)
+
+
+@contextmanager
+def pooler_before(socket_directory: str) -> Iterator[Pooler]:
+    """A pooler for a while. Skips the test where there is none and nobody may install it: .ci/run does."""
+    if PGBOUNCER is None:
+        pytest.skip("PgBouncer is not installed (Debian: apt install pgbouncer)")
+    with tempfile.TemporaryDirectory(prefix="riskrelay-pgbouncer-") as directory:
+        pooler = Pooler(Path(directory), socket_directory)
+        try:
+            yield pooler
+        finally:
+            pooler.stop()

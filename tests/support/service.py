@@ -84,6 +84,7 @@ class Process:
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(30)
 
+
 class Service:
     """An installation in *directory*, and the process that serves it.
 

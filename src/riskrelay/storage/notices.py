@@ -12,7 +12,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 import structlog
-from asyncpg.exceptions import InterfaceError, PostgresError
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.integrations import AccountId
@@ -61,7 +61,7 @@ class Notices:
         while not self._stopping:
             try:
                 await self._connect_and_tell()
-            except (OSError, PostgresError, InterfaceError) as error:
+            except (OSError, PostgresError, InterfaceError, InternalClientError) as error:
                 _log.warning("notices_interrupted", error=type(error).__name__)
             if not self._stopping:
                 self._changed.clear()
