@@ -38,7 +38,7 @@ class PostgresServer:
     @property
     def url(self) -> str:
         """The server's own database."""
-        return f"postgresql://postgres@/postgres?host={self._socket}"
+        return f"postgresql://postgres@/postgres?host={self.socket_directory}"
 
     async def databases(self) -> list[str]:
         """The names of its databases."""
