@@ -3,7 +3,7 @@
 import os
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -16,6 +16,8 @@ from pydantic_settings import (
 )
 
 from riskrelay.errors import Misconfigured
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 
 def _comma_separated(value: object) -> object:
@@ -81,6 +83,11 @@ class Settings(BaseSettings):
         ge=0,
         le=100_000_000,
         description="Requests a minute that one token may send to one process; 0: as many as it likes.",
+    )
+
+    log_level: LogLevel = Field(
+        "info",
+        description="What is logged: with `info` one line for each attempt, with `warning` only for those that failed.",
     )
 
     _split = field_validator("allow_targets", "trusted_proxies", mode="before")(_comma_separated)

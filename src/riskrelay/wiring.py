@@ -23,7 +23,9 @@ from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.clock import SystemClock
 from riskrelay.outbound.direct_push import DirectPusher
 from riskrelay.outbound.ids import SystemIds
+from riskrelay.outbound.log_sink import LogSink
 from riskrelay.outbound.metrics import PrometheusMetrics
+from riskrelay.outbound.observing import Observers, ProcessWatch
 from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.outbound.sealing import MasterKey
 from riskrelay.outbound.signer import KeySigner, new_signing_key
@@ -169,24 +171,25 @@ def hold_alone(path: Path) -> IO[str]:
 
 def build_outside(settings: Settings) -> Outside:
     """What actions need, for a command that works on the database itself; close its store when done."""
-    return _outside(settings, lambda lanes: None, PendingTokenUses())
+    return _outside(settings, lambda lanes: None, PendingTokenUses(), PrometheusMetrics())
 
 
-def _outside(settings: Settings, wake: Wake, token_uses: PendingTokenUses) -> Outside:
+def _outside(settings: Settings, wake: Wake, token_uses: PendingTokenUses, metrics: PrometheusMetrics) -> Outside:
     clock = SystemClock()
     limit = RateLimit(settings.rate_limit, WINDOW_SECONDS) if settings.rate_limit else None
     return Outside(
         open_store(settings),
         clock,
         SystemIds(),
-        PrometheusMetrics(),
+        metrics,
+        Observers(metrics),
         wake,
         MemoryRateLimits(clock, limit),
         token_uses,
     )
 
 
-def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
+def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Starlette:
     """The ASGI application; with its lifespan the database is opened and delivery runs.
 
     Args:
@@ -199,7 +202,9 @@ def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
     woken.told.append(bell.ring)
     wakes.told.append(woken.wake)
     token_uses = PendingTokenUses()
-    outside = _outside(settings, wakes.wake, token_uses)
+    metrics = PrometheusMetrics()
+    outside = _outside(settings, wakes.wake, token_uses, metrics)
+    process = ProcessWatch(metrics, log, outside.clock)
     signer = _build_signer(outside, master_key, keyring)
     polling = Polling(signer, bell, timedelta(days=settings.retention_days))
     transmitting = Transmitting(polling, master_key, PushTargets(_target_rules(settings)), keyring)
@@ -208,6 +213,7 @@ def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
             async with (
+                process.running(),
                 token_uses.recording(outside.store),
                 _ready(signer, outside, keyring),
                 _other_nodes(settings, wakes, woken),
@@ -215,6 +221,7 @@ def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
                 if deliver:
                     async with _delivery(settings, outside, signer, master_key) as worker:
                         woken.told.append(worker.wake)
+                        _show_worker(metrics, worker)
                         yield
                 else:
                     yield
@@ -227,11 +234,17 @@ def build_app(settings: Settings, *, deliver: bool = True) -> Starlette:
     return app
 
 
+def _show_worker(metrics: PrometheusMetrics, worker: Worker) -> None:
+    metrics.read_gauge("lanes_held", "Lanes that this process works on.", lambda: worker.lanes_held)
+    metrics.read_counter("sweeps", "Looks for lanes that are due.", lambda: worker.sweeps)
+    metrics.read_counter("claims", "Lanes that were taken.", lambda: worker.claims)
+
+
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Deliver until *stop* is set."""
     woken, wakes = _Relay(), _Relay()
     wakes.told.append(woken.wake)
-    outside = _outside(settings, wakes.wake, PendingTokenUses())
+    outside = _outside(settings, wakes.wake, PendingTokenUses(), PrometheusMetrics())
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
     signer = _build_signer(outside, master_key, keyring)

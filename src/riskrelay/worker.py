@@ -26,6 +26,9 @@ class Worker:
     Args:
         linger: how long a lane without work is kept, so that the next event needs no claim. Only where this process
             hears of every event (the embedded store); zero elsewhere.
+
+    Attributes:
+        sweeps, claims: how often it looked for lanes that are due, and how many it took.
     """
 
     def __init__(self, outside: Outside, delivering: Delivering, linger: timedelta) -> None:
@@ -34,9 +37,15 @@ class Worker:
         self._linger = linger
         self._woken = asyncio.Event()
         self._held: dict[LaneKey, asyncio.Event] = {}
+        self.sweeps = self.claims = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._stopped = asyncio.Event()
+
+    @property
+    def lanes_held(self) -> int:
+        """How many lanes it works on now."""
+        return len(self._held)
 
     def wake(self, lanes: Sequence[LaneKey]) -> None:
         """Say that *lanes* have work. Call it on the worker's own event loop, after the commit."""
@@ -84,6 +93,7 @@ class Worker:
         room = MAX_LANES - len(self._held)
         if room <= 0:
             return SWEEP
+        self.sweeps += 1
         try:
             due_in = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due_in())
             if due_in is None or due_in > timedelta(0):
@@ -94,6 +104,7 @@ class Worker:
             )
         except Unavailable:
             return _AFTER_REFUSAL
+        self.claims += len(leases)
         for lease in leases:
             self._held[lease.key] = asyncio.Event()
             task = asyncio.create_task(self._work_on(lease, leased_at))

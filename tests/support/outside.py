@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.outbound.metrics import PrometheusMetrics
+from riskrelay.outbound.observing import Observers
 from riskrelay.outbound.rate_limits import MemoryRateLimits
 from riskrelay.outbound.token_uses import PendingTokenUses
 from riskrelay.ports import Outside, Store
@@ -67,11 +68,13 @@ class Wakes:
 def outside_of(store: Store, clock: HandClock | None = None) -> Outside:
     """What actions need, over a real store."""
     clock = clock or HandClock()
+    metrics = PrometheusMetrics()
     return Outside(
         store,
         clock,
         CountingIds(),
-        PrometheusMetrics(),
+        metrics,
+        Observers(metrics),
         Wakes(),
         MemoryRateLimits(clock, None),
         PendingTokenUses(),

@@ -96,7 +96,7 @@ async def deliver(
         return tx.lanes.stop_stream(lease, *batch.stop, _notice(outside, stream, *batch.stop))
 
     outside.wake(await outside.store.write_installation(write_down))
-    outside.metrics.count_attempts(batch.attempts)
+    outside.observer.attempted(lease.key, stream, batch.attempts)
     return Delivered(batch.attempts, settlement, stopped=batch.stop is not None)
 
 
@@ -173,8 +173,10 @@ class _Batch:
         started_at, began = self._outside.clock.now(), self._outside.clock.monotonic()
         integration = self._stream.integration
         payload = complete_claims(event.claims, integration.issuer, self._stream.audience)
+        token, signing = b"", None
         try:
             token = await self._delivering.signer.sign(payload, integration.signing_algorithm)
+            signing = timedelta(seconds=self._outside.clock.monotonic() - began)
             authorization = self._authorization()
         except Unavailable:
             outcome = Outcome(OutcomeKind.OURS, "no_signing_key")
@@ -187,7 +189,12 @@ class _Batch:
                 outcome = replace(outcome, kind=OutcomeKind.REJECTED)
         duration = timedelta(seconds=self._outside.clock.monotonic() - began)
         number = event.attempts + 1
-        self.attempts.append(Attempt(event.seq, event.jti, number, event.queued_at, started_at, duration, outcome))
+        self.attempts.append(
+            Attempt(
+                *(event.seq, event.jti, number, event.queued_at, started_at, duration, outcome),
+                *(signing, event.claims, token),
+            )
+        )
         return outcome
 
     def _authorization(self) -> str | None:

@@ -1,8 +1,8 @@
 """Answer a receiver's poll: settle what it acknowledges, then hand out what waits."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
@@ -41,7 +41,7 @@ class _Waiting:
     stream: Stream
     events: Sequence[QueuedEvent]
     more: bool
-    attempts: Sequence[Attempt] = ()
+    attempts: Mapping[LaneKey, Sequence[Attempt]] = field(default_factory=dict)
 
     def is_over(self, request: PollRequest) -> bool:
         """Whether there is what *request* waits for: something to hand out, or something that it does not take."""
@@ -64,7 +64,8 @@ async def poll_stream(
     with polling.bell.listen(stream_id) as listening:
         settling = partial(_settle, outside=outside, polling=polling, receiver=receiver, stream_id=stream_id)
         waiting = await outside.store.write(receiver.account_id, partial(settling, request=request))
-        outside.metrics.count_attempts(waiting.attempts)
+        for key, attempts in waiting.attempts.items():
+            outside.observer.attempted(key, waiting.stream, attempts)
         until = outside.clock.monotonic() + polling.longest_wait.total_seconds()
         looking = partial(_look_again, polling=polling, receiver=receiver, stream_id=stream_id)
         while listening.is_open and request.waits and not waiting.is_over(request):
@@ -87,11 +88,11 @@ def _settle(
     """One transaction: what is acknowledged is settled before anything else is handed out."""
     stream = _polled(tx, receiver, stream_id)
     tx.receiver_streams.note_activity(stream_id)
-    attempts: list[Attempt] = []
+    attempts: dict[LaneKey, Sequence[Attempt]] = {}
     for key in _keys(stream):
         work = tx.polls.look(key, BATCH_EVENTS, polling.retention)
         if request.settles or any(event.expired for event in [*work.held, *work.fresh]):
-            attempts += _settle_lane(tx, key, outside, polling, request)
+            attempts[key] = _settle_lane(tx, key, outside, polling, request)
     return _waiting(tx, stream, polling, request.max_events, attempts)
 
 
@@ -104,7 +105,10 @@ def _settle_lane(
     said = outcomes(request, ((event.seq, event.jti) for event in events.values()))
     now = outside.clock.now()
     tried = [
-        Attempt(seq, events[seq].jti, events[seq].attempts + 1, events[seq].queued_at, now, timedelta(0), outcome)
+        Attempt(
+            *(seq, events[seq].jti, events[seq].attempts + 1, events[seq].queued_at, now, timedelta(0), outcome),
+            claims=events[seq].claims,
+        )
         for seq, outcome in said.items()
     ]
     tx.polls.settle(lease, work, settle(work, said, outside.ids.jitter), tried, timedelta(0))
@@ -123,7 +127,11 @@ def _polled(tx: Transaction, receiver: Receiver, stream_id: StreamId) -> Stream:
 
 
 def _waiting(
-    tx: Transaction, stream: Stream, polling: Polling, limit: int, attempts: Sequence[Attempt] = ()
+    tx: Transaction,
+    stream: Stream,
+    polling: Polling,
+    limit: int,
+    attempts: Mapping[LaneKey, Sequence[Attempt]] | None = None,
 ) -> _Waiting:
     """The oldest events that may be sent now; what the stream says about itself first."""
     events: list[QueuedEvent] = []
@@ -133,7 +141,7 @@ def _waiting(
         if work.stream is not None:
             events += [event for event in [*work.held, *work.fresh] if not event.expired]
             more = more or _reaches_beyond(work)
-    return _Waiting(stream, events[:limit], more or len(events) > limit, attempts)
+    return _Waiting(stream, events[:limit], more or len(events) > limit, attempts or {})
 
 
 def _reaches_beyond(work: LaneWork) -> bool:

@@ -87,18 +87,18 @@ def serve(
     no_delivery: Annotated[bool, typer.Option("--no-delivery", help="Accept and queue only.")] = False,
 ) -> None:
     """Serve the API and the transmitter, and deliver."""
-    configure_logs()
     with explained():
-        serving.serve(read_settings(host=host, port=port), deliver=not no_delivery)
+        settings = read_settings(host=host, port=port)
+        serving.serve(settings, configure_logs(settings.log_level), deliver=not no_delivery)
 
 
 def worker() -> None:
     """Deliver only: one of many, on PostgreSQL."""
-    configure_logs()
     with explained():
         settings = read_settings()
         if settings.sqlite_path is not None:
             fail("SQLite is served by one process, and `riskrelay serve` delivers; use PostgreSQL to run workers")
+        configure_logs(settings.log_level)
         asyncio.run(_work(settings))
 
 

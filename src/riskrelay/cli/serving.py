@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from riskrelay import wiring
 from riskrelay.cli.tls import TlsPair, tls_pair
 from riskrelay.errors import Misconfigured
+from riskrelay.outbound.log_sink import LogSink
 from riskrelay.settings import Settings
 
 _log = structlog.get_logger()
@@ -20,21 +21,21 @@ _log = structlog.get_logger()
 BACKPRESSURE = 512  # requests in work at once; more wait in the socket
 
 
-def serve(settings: Settings, *, deliver: bool) -> None:
+def serve(settings: Settings, log: LogSink, *, deliver: bool) -> None:
     """Serve until SIGTERM or SIGINT; then finish what is in flight.
 
     Raises: Misconfigured.
     """
-    uvloop.run(_serve(settings, deliver=deliver))
+    uvloop.run(_serve(settings, log, deliver=deliver))
 
 
-async def _serve(settings: Settings, *, deliver: bool) -> None:
+async def _serve(settings: Settings, log: LogSink, *, deliver: bool) -> None:
     tls = tls_pair(settings)
     await wiring.require_schema(settings)
     path = settings.sqlite_path
     lock = None if path is None else wiring.hold_alone(path)
     try:
-        await run_app(wiring.build_app(settings, deliver=deliver), settings.host, settings.port, tls)
+        await run_app(wiring.build_app(settings, log, deliver=deliver), settings.host, settings.port, tls)
     finally:
         if lock is not None:
             lock.close()

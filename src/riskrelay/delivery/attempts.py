@@ -1,7 +1,7 @@
 """What was tried, what became of it, and the ledger that must always add up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -16,6 +16,10 @@ class Attempt:
 
     Attributes:
         queued_at, started_at: aware UTC, by this machine's clock: for people, never for decisions.
+        signing: how long it waited for its signature; None when there was none, or when it was read from the database.
+        claims: the event's fixed claims; none when the attempt was read from the database.
+        token: the SET that was pushed; none when there was none, or when it was read from the database. Neither is ever
+            shown.
     """
 
     seq: int
@@ -25,6 +29,9 @@ class Attempt:
     started_at: datetime
     duration: timedelta
     outcome: Outcome
+    signing: timedelta | None = field(default=None, compare=False)
+    claims: bytes = field(default=b"", repr=False, compare=False)
+    token: bytes = field(default=b"", repr=False, compare=False)
 
     @property
     def latency(self) -> timedelta:

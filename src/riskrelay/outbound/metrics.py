@@ -1,13 +1,35 @@
-"""What is counted, for Prometheus. The names are fixed: dashboards and alerts read them."""
+"""What is counted, for Prometheus. The names are fixed: dashboards and alerts read them.
 
-from collections.abc import Sequence
+No metric has a label for an account, an integration or a user: thousands of them would make every scrape thousands of
+rows, and scraping needs no credential. Who it is, the health of the API says.
+"""
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from riskrelay.delivery.attempts import Attempt, Ledger
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from riskrelay.delivery.attempts import Attempt
+from riskrelay.delivery.survey import LaneCondition, Survey
+from riskrelay.outbound.attempt_log import phases_of
+from riskrelay.ports import StoreLoad
 from riskrelay.ssf.outcomes import OutcomeKind
+from riskrelay.ssf.streams import StreamStatus
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3_600, 86_400)
+_LEDGER_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled")
 
 
 class PrometheusMetrics:
@@ -20,17 +42,16 @@ class PrometheusMetrics:
         self._findings = self._counter("findings", "Findings by what became of them.", "result")
         self._activity = self._counter("activity", "Activity by what became of it.", "result")
         self._deliveries = self._counter("deliveries", "Attempts by their outcome.", "outcome")
-        self._latency = Histogram(
-            "riskrelay_delivery_latency_seconds",
-            "From the moment an event was queued to its receipt.",
-            buckets=_SECONDS,
-            registry=self._registry,
-        )
-        self._imbalance = self._gauge("ledger_imbalance", "Events that are in no state or in two: 0, always.")
-        self._oldest = self._gauge("oldest_undelivered_seconds", "Age of the oldest undelivered event.")
-        self._ledger = Gauge(
-            "riskrelay_ledger_events", "Events by stream and state.", ["stream", "state"], registry=self._registry
-        )
+        self._failures = self._counter("attempt_failures", "Attempts that were not accepted, by the reason.", "reason")
+        self._latency = self._histogram("delivery_latency", "From the moment an event was queued to its receipt.")
+        self._duration = self._histogram("attempt_duration", "How long an attempt took, with its signing.")
+        self._phases = self._histogram("attempt_phase", "How long a phase of an attempt took.", "phase")
+        self._outcomes = {kind: self._deliveries.labels(kind.value) for kind in OutcomeKind}
+        self._up = Gauge("riskrelay_database_up", "1 while the database answers, else 0.", registry=self._registry)
+        self._survey = _SurveyGauges(self._registry)
+        self._load = _LoadGauges(self._registry)
+        for collect in (ProcessCollector, PlatformCollector, GCCollector):
+            collect(registry=self._registry)
 
     def count_findings(self, accepted: int, duplicates: int, ignored: int) -> None:
         """Count one request's findings."""
@@ -46,23 +67,110 @@ class PrometheusMetrics:
     def count_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Count one batch's attempts."""
         for attempt in attempts:
-            self._deliveries.labels(attempt.outcome.kind.value).inc()
-            if attempt.outcome.kind is OutcomeKind.ACCEPTED:
+            kind = attempt.outcome.kind
+            self._outcomes[kind].inc()
+            self._duration.observe(attempt.duration.total_seconds())
+            for phase, took in phases_of(attempt):
+                self._phases.labels(phase).observe(took.total_seconds())
+            if kind is OutcomeKind.ACCEPTED:
                 self._latency.observe(attempt.latency.total_seconds())
+            else:
+                self._failures.labels(attempt.outcome.reason).inc()
 
-    def exposition(self, ledgers: Sequence[Ledger]) -> bytes:
-        """Everything in Prometheus' text form, with *ledgers* as they are now."""
-        self._imbalance.set(sum(abs(ledger.imbalance) for ledger in ledgers))
-        ages = [ledger.oldest_pending.total_seconds() for ledger in ledgers if ledger.oldest_pending is not None]
-        self._oldest.set(max(ages, default=0))
-        self._ledger.clear()
-        for ledger in ledgers:
-            for state in ("queued", "delivered", "pending", "dead", "expired", "cancelled"):
-                self._ledger.labels(ledger.stream_id, state).set(getattr(ledger, state))
+    def read_gauge(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        """Show a number that is read at each scrape."""
+        Gauge(f"riskrelay_{name}", documentation, registry=self._registry).set_function(read)
+
+    def read_counter(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        """Show a number that only grows, read at each scrape."""
+        self._registry.register(_ReadCounter(f"riskrelay_{name}", documentation, read))
+
+    def exposition(self, survey: Survey | None, load: StoreLoad) -> bytes:
+        """Everything in Prometheus' text form, with the database as it was found last."""
+        self._up.set(survey is not None)
+        if survey is not None:
+            self._survey.show(survey)
+        self._load.show(load)
         return generate_latest(self._registry)
 
     def _counter(self, name: str, documentation: str, label: str) -> Counter:
         return Counter(f"riskrelay_{name}", documentation, [label], registry=self._registry)
 
-    def _gauge(self, name: str, documentation: str) -> Gauge:
-        return Gauge(f"riskrelay_{name}", documentation, registry=self._registry)
+    def _histogram(self, name: str, documentation: str, *labels: str) -> Histogram:
+        return Histogram(f"riskrelay_{name}_seconds", documentation, labels, buckets=_SECONDS, registry=self._registry)
+
+
+class _ReadCounter(Collector):
+    """A counter whose value somebody else keeps."""
+
+    def __init__(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        self._name, self._documentation, self._read = name, documentation, read
+
+    def describe(self) -> list[CounterMetricFamily]:
+        """Its name, before there is a value."""
+        return [CounterMetricFamily(self._name, self._documentation)]
+
+    def collect(self) -> list[CounterMetricFamily]:
+        """Its value now."""
+        return [CounterMetricFamily(self._name, self._documentation, value=self._read())]
+
+
+class _SurveyGauges:
+    """What the database holds."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, documentation: str, *labels: str) -> Gauge:
+            return Gauge(f"riskrelay_{name}", documentation, labels, registry=registry)
+
+        self._imbalance = gauge("ledger_imbalance", "Events that are in no state or in two: 0, always.")
+        self._oldest = gauge("oldest_undelivered_seconds", "Age of the oldest undelivered event, whatever the reason.")
+        self._ledger = gauge("ledger_events", "Events of all streams by state.", "state")
+        self._lanes = gauge("lanes", "Lanes by what they are doing.", "condition")
+        self._streams = gauge("streams", "Streams by status, as their receivers see it.", "status")
+        self._key_age = gauge("signing_key_age_seconds", "How long the current key has been signing.", "algorithm")
+        self._bytes = gauge("database_bytes", "What the database takes on its disk.")
+
+    def show(self, survey: Survey) -> None:
+        """Take the numbers over."""
+        ledgers = survey.ledgers
+        self._imbalance.set(sum(abs(ledger.imbalance) for ledger in ledgers))
+        ages = [ledger.oldest_pending.total_seconds() for ledger in ledgers if ledger.oldest_pending is not None]
+        self._oldest.set(max(ages, default=0))
+        for state in _LEDGER_STATES:
+            self._ledger.labels(state).set(sum(getattr(ledger, state) for ledger in ledgers))
+        for condition in LaneCondition:
+            self._lanes.labels(condition.value).set(survey.lanes.get(condition, 0))
+        for status in StreamStatus:
+            self._streams.labels(status.value).set(survey.streams.get(status.value, 0))
+        for algorithm, age in survey.key_ages.items():
+            self._key_age.labels(algorithm.value).set(age.total_seconds())
+        self._bytes.set(survey.database_bytes)
+
+
+class _LoadGauges:
+    """How busy this process's end of the database is."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, documentation: str, *labels: str) -> Gauge:
+            return Gauge(f"riskrelay_{name}", documentation, labels, registry=registry)
+
+        def counter(name: str, documentation: str) -> None:
+            read = partial(self._grown.__getitem__, name)
+            registry.register(_ReadCounter(f"riskrelay_store_{name}", documentation, read))
+
+        self._grown = {"transactions": 0, "commits": 0}
+        self._waiting = gauge("store_waiting", "Transactions that wait for the writer or for a connection.")
+        self._in_use = gauge("store_connections_in_use", "Database connections in use.")
+        self._most = gauge("store_connections", "Database connections there may be.")
+        self._free = gauge("disk_free_bytes", "Free on the disk of the SQLite file.", "disk")
+        counter("transactions", "Writing transactions.")
+        counter("commits", "Durable commits; transactions by commits is the size of a group.")
+
+    def show(self, load: StoreLoad) -> None:
+        """Take the numbers over."""
+        self._waiting.set(load.waiting)
+        self._in_use.set(load.connections_in_use)
+        self._most.set(load.connections)
+        self._grown.update(transactions=load.transactions, commits=load.commits)
+        if load.disk_free_bytes is not None:  # with PostgreSQL there is no such number
+            self._free.labels("database").set(load.disk_free_bytes)

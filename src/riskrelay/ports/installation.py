@@ -7,6 +7,7 @@ from typing import Protocol
 from riskrelay.credentials import Account, StoredToken, TokenId
 from riskrelay.delivery.attempts import Attempt, Ledger
 from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
+from riskrelay.delivery.survey import Survey
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.keys import KeyChanges, SealedKey
 from riskrelay.ports.account import Audit
@@ -146,3 +147,6 @@ class Installation(Protocol):
 
     def ledgers(self) -> list[Ledger]:
         """The ledger of every stream, counted from the rows (not from the lanes' counters alone)."""
+
+    def survey(self) -> Survey:
+        """What monitoring wants to know of it all: a handful of statements, none of which reads the log of events."""

@@ -1,4 +1,4 @@
-"""The world outside: clock, randomness, database, signer, push client, metrics; and all of it in one piece."""
+"""The world outside: clock, randomness, database, signer, push client, observers; and all of it in one piece."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -7,15 +7,16 @@ from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from riskrelay.credentials import StoredToken
-from riskrelay.delivery.attempts import Attempt, Ledger
+from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.lanes import LaneKey
+from riskrelay.delivery.survey import Survey
 from riskrelay.integrations import AccountId
 from riskrelay.keys import Algorithm
 from riskrelay.ports.account import Transaction
 from riskrelay.ports.installation import Installation
 from riskrelay.rate_limits import Allowance
 from riskrelay.ssf.outcomes import Outcome
-from riskrelay.ssf.streams import StreamId
+from riskrelay.ssf.streams import Stream, StreamId
 
 T = TypeVar("T")
 
@@ -50,6 +51,26 @@ class Ids(Protocol):
         """A fresh number from 0 to 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoreLoad:
+    """How busy one process's end of the database is.
+
+    Attributes:
+        waiting: transactions that wait for the writer, or for a connection.
+        connections_in_use, connections: of the pool; with the embedded store of its readers.
+        transactions, commits: writes that were made, and durable commits that carried them; several share one where
+            writes are grouped.
+        disk_free_bytes: where the database's file is; None when that is another machine's.
+    """
+
+    waiting: int
+    connections_in_use: int
+    connections: int
+    transactions: int
+    commits: int
+    disk_free_bytes: int | None
+
+
 class Store(Protocol):
     """The database. Every method runs the function it is given in one transaction, off the event loop.
 
@@ -71,6 +92,9 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what runs and close the connections."""
+
+    def load(self) -> StoreLoad:
+        """How busy this process's end of the database is. Costs nothing: no transaction."""
 
 
 class Signer(Protocol):
@@ -165,11 +189,19 @@ class Metrics(Protocol):
     def count_activity(self, accepted: int, duplicates: int, ignored: int, late: int) -> None:
         """Count one request's activity."""
 
-    def count_attempts(self, attempts: Sequence[Attempt]) -> None:
-        """Count one batch's attempts."""
+    def exposition(self, survey: Survey | None, load: StoreLoad) -> bytes:
+        """Everything counted, with the database as it was found, in Prometheus' text form.
 
-    def exposition(self, ledgers: Sequence[Ledger]) -> bytes:
-        """Everything counted, with *ledgers* as they are now, in Prometheus' text form."""
+        Args:
+            survey: None: the database does not answer.
+        """
+
+
+class Observer(Protocol):
+    """Hears what happened, after it is durable. Never waits, and never fails: delivery does not depend on it."""
+
+    def attempted(self, lane: LaneKey, stream: Stream, attempts: Sequence[Attempt]) -> None:
+        """Attempts on one lane, in the order they ended, were settled."""
 
 
 Wake = Callable[[Sequence[LaneKey]], None]
@@ -184,6 +216,7 @@ class Outside:
     clock: Clock
     ids: Ids
     metrics: Metrics
+    observer: Observer
     wake: Wake
     rate_limits: RateLimits
     token_uses: TokenUses

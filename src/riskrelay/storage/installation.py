@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlalchemy import Connection
 
 from riskrelay.delivery.attempts import Ledger
+from riskrelay.delivery.survey import Survey
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.ports import Accounts, Audit, Keys, Lanes, Receivers, Retention, Sessions, Tokens
 from riskrelay.ssf.streams import Stream
@@ -18,6 +19,7 @@ from riskrelay.storage.receivers import ReceiverRows
 from riskrelay.storage.retention import RetentionRows
 from riskrelay.storage.sessions import SessionRows
 from riskrelay.storage.streams import is_idle, select_streams, stream_from
+from riskrelay.storage.surveying import take_survey
 from riskrelay.storage.tables import integrations
 
 
@@ -51,3 +53,6 @@ class InstallationTransaction:
 
     def ledgers(self) -> list[Ledger]:
         return count_ledgers(self._connection)
+
+    def survey(self) -> Survey:
+        return take_survey(self._connection)

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Row,
+    Subquery,
     Table,
     and_,
     func,
@@ -24,6 +25,8 @@ from riskrelay.storage.deliveries import EVENT_KEY
 from riskrelay.storage.tables import events, held_events, lanes
 from riskrelay.storage.times import database_now, later_of
 
+_HELD_STATES = (DeliveryState.PENDING, DeliveryState.DEAD, DeliveryState.EXPIRED, DeliveryState.CANCELLED)
+
 
 def count_ledgers(
     connection: Connection, account_id: AccountId | None = None, only: ColumnElement[bool] | None = None
@@ -33,8 +36,8 @@ def count_ledgers(
     Args:
         only: a condition on `lanes`; None: all of them. The other tables follow the account alone.
     """
-    held = _held(connection, account_id)
     oldest = _oldest_pending(connection, account_id)
+    held = _held(account_id)
     query = (
         select(
             lanes.c.stream_id,
@@ -44,29 +47,25 @@ def count_ledgers(
             func.sum(lanes.c.purged_dead).label("purged_dead"),
             func.sum(lanes.c.purged_expired).label("purged_expired"),
             func.sum(lanes.c.purged_cancelled).label("purged_cancelled"),
+            # In this statement, so that it sees the moment that the lanes are seen at; one row a stream.
+            *(func.coalesce(func.max(held.c[state.value]), 0).label(state.value) for state in _HELD_STATES),
         )
+        .select_from(lanes.outerjoin(held, held.c.stream_id == lanes.c.stream_id))
         .where(_of(lanes, account_id), true() if only is None else only)
         .group_by(lanes.c.stream_id)
     )
-    return [_ledger(row, held, oldest) for row in connection.execute(query)]
+    return [_ledger(row, oldest) for row in connection.execute(query)]
 
 
-def _ledger(
-    row: Row[*tuple[Any, ...]],
-    held: dict[tuple[str, str], int],
-    oldest: dict[str, timedelta],
-) -> Ledger:
-    def of(state: DeliveryState) -> int:
-        return held.get((row.stream_id, state.value), 0)
-
+def _ledger(row: Row[*tuple[Any, ...]], oldest: dict[str, timedelta]) -> Ledger:
     return Ledger(
         row.stream_id,
         int(row.queued),
         int(row.delivered),
-        int(row.above_cursor) + of(DeliveryState.PENDING),
-        int(row.purged_dead) + of(DeliveryState.DEAD),
-        int(row.purged_expired) + of(DeliveryState.EXPIRED),
-        int(row.purged_cancelled) + of(DeliveryState.CANCELLED),
+        int(row.above_cursor) + int(row.pending),
+        int(row.purged_dead) + int(row.dead),
+        int(row.purged_expired) + int(row.expired),
+        int(row.purged_cancelled) + int(row.cancelled),
         oldest.get(row.stream_id),
     )
 
@@ -75,13 +74,11 @@ def _of(table: Table, account_id: AccountId | None) -> ColumnElement[bool]:
     return true() if account_id is None else table.c.account_id == account_id
 
 
-def _held(connection: Connection, account_id: AccountId | None) -> dict[tuple[str, str], int]:
-    query = (
-        select(held_events.c.stream_id, held_events.c.state, func.count())
-        .where(_of(held_events, account_id))
-        .group_by(held_events.c.stream_id, held_events.c.state)
-    )
-    return {(stream_id, state): count for stream_id, state, count in connection.execute(query)}
+def _held(account_id: AccountId | None) -> Subquery:
+    """How many events of each stream are in each state that is a row."""
+    counts = (func.count().filter(held_events.c.state == state.value).label(state.value) for state in _HELD_STATES)
+    query = select(held_events.c.stream_id, *counts).where(_of(held_events, account_id))
+    return query.group_by(held_events.c.stream_id).subquery()
 
 
 def _oldest_pending(connection: Connection, account_id: AccountId | None) -> dict[str, timedelta]:

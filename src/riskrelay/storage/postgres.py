@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from riskrelay.errors import Unavailable
 from riskrelay.integrations import AccountId
-from riskrelay.ports import Installation, Transaction
+from riskrelay.ports import Installation, StoreLoad, Transaction
 from riskrelay.storage.installation import InstallationTransaction
-from riskrelay.storage.postgres_engine import postgres_engine
+from riskrelay.storage.postgres_engine import POOL_SIZE, postgres_engine
 from riskrelay.storage.transaction import AccountTransaction
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ class PostgresStore:
 
     def __init__(self, database_url: str) -> None:
         self._engine = postgres_engine(database_url)
+        self._running = self._commits = 0
 
     async def write(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
         return await self._run(
@@ -54,7 +55,18 @@ class PostgresStore:
     async def close(self) -> None:
         await self._engine.dispose()
 
+    def load(self) -> StoreLoad:
+        in_use = min(self._running, POOL_SIZE)
+        return StoreLoad(self._running - in_use, in_use, POOL_SIZE, self._commits, self._commits, None)
+
     async def _run(self, work: Callable[[Connection], T], *, commit: bool) -> T:
+        self._running += 1
+        try:
+            return await self._try(work, commit=commit)
+        finally:
+            self._running -= 1
+
+    async def _try(self, work: Callable[[Connection], T], *, commit: bool) -> T:
         """Run *work* in a transaction, and again where that is sure to do nothing twice.
 
         Raises: Unavailable.
@@ -65,6 +77,7 @@ class PostgresStore:
                     result = await _worked(connection, work)
                     if commit:
                         await _commit(connection)
+                        self._commits += 1
                     return result
             except exc.DBAPIError as error:
                 if not _may_run_again(error) or attempt == _TRIES - 1:

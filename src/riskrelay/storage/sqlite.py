@@ -2,6 +2,7 @@
 
 import asyncio
 import queue
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 
 from riskrelay.errors import RiskrelayError, Unavailable
 from riskrelay.integrations import AccountId
-from riskrelay.ports import Installation, Transaction
+from riskrelay.ports import Installation, StoreLoad, Transaction
 from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.storage.transaction import AccountTransaction
 
@@ -50,11 +51,13 @@ class SqliteStore:
     """Implements ports.Store on one SQLite file."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._engine = sqlite_engine(path)
         self._writer = _Writer(self._engine)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
         self._local = threading.local()
         self._connections: list[Connection] = []
+        self._reading = 0
 
     async def write(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
         return await self._writer.run(lambda connection: work(AccountTransaction(connection, account_id, locking=True)))
@@ -71,6 +74,16 @@ class SqliteStore:
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
 
+    def load(self) -> StoreLoad:
+        return StoreLoad(
+            self._writer.waiting + max(self._reading - _READERS, 0),
+            min(self._reading, _READERS),
+            _READERS,
+            self._writer.transactions,
+            self._writer.commits,
+            shutil.disk_usage(self._path.parent).free,
+        )
+
     def _close(self) -> None:
         self._writer.stop()
         self._readers.shutdown()
@@ -79,7 +92,11 @@ class SqliteStore:
         self._engine.dispose()
 
     async def _read(self, work: Callable[[Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._readers, partial(self._run_read, work))
+        self._reading += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, partial(self._run_read, work))
+        finally:
+            self._reading -= 1
 
     def _run_read(self, work: Callable[[Connection], T]) -> T:
         try:
@@ -109,6 +126,7 @@ class _Writer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._queue: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
+        self.transactions = self.commits = 0
         self._thread = threading.Thread(target=self._loop, name="sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -116,6 +134,10 @@ class _Writer:
         submitted = _Submitted(work)
         self._queue.put(submitted)
         return await asyncio.wrap_future(submitted.future)
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
 
     def stop(self) -> None:
         self._queue.put(None)
@@ -143,6 +165,8 @@ class _Writer:
                 for submitted in group:
                     submitted.run(connection)
                 connection.commit()
+            self.commits += 1
+            self.transactions += len(group)
         except Exception as error:  # noqa: BLE001  every waiting caller must learn that nothing of theirs was stored
             refused = _unavailable(error)
             for submitted in group:

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -124,7 +124,7 @@ class Polled:
 async def polled(store: Store) -> Polled:
     """A new account with one polled stream whose verification event is settled already."""
     base = outside_of(store)
-    outside = Outside(store, base.clock, SystemIds(), base.metrics, base.wake, base.rate_limits, base.token_uses)
+    outside = replace(base, ids=SystemIds())
     account_id = AccountId(f"account-{next(ACCOUNTS)}")
     await create_account(outside, account_id, COMMAND_LINE)
     integration = await ssf_integration(outside, account_id)

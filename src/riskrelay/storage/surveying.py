@@ -1,0 +1,62 @@
+"""The survey of an installation for monitoring: over lanes, streams and exceptions, never over the log of events."""
+
+from datetime import timedelta
+
+from sqlalchemy import BigInteger, Connection, and_, case, func, select, text, type_coerce
+
+from riskrelay.delivery.survey import LaneCondition, Survey
+from riskrelay.keys import Algorithm
+from riskrelay.ssf.streams import StreamStatus
+from riskrelay.storage.ledgers import count_ledgers
+from riskrelay.storage.tables import integrations, lanes, signing_keys, streams
+from riskrelay.storage.times import database_now
+
+_NOW = database_now()
+_CONDITION = case(
+    (lanes.c.stopped, LaneCondition.STOPPED.value),
+    (lanes.c.lease_until > _NOW, LaneCondition.LEASED.value),
+    ((lanes.c.blocked_until > _NOW) & (lanes.c.failures > 0), LaneCondition.OPEN.value),
+    (lanes.c.blocked_until > _NOW, LaneCondition.THROTTLED.value),
+    (lanes.c.due_at <= _NOW, LaneCondition.WAITING.value),
+    else_=LaneCondition.IDLE.value,
+)
+_STREAM_STATUS = case(
+    (streams.c.status != StreamStatus.ENABLED.value, streams.c.status),
+    (~integrations.c.active | integrations.c.paused_at.is_not(None), StreamStatus.PAUSED.value),
+    else_=streams.c.status,
+)
+_LIVING = streams.c.deleted_at.is_(None) & integrations.c.deleted_at.is_(None)
+_OF_INTEGRATION = and_(*(streams.c[name] == integrations.c[name] for name in ("account_id", "integration_id")))
+_STREAMS = streams.join(integrations, _OF_INTEGRATION)
+_OF_STREAM = and_(*(lanes.c[name] == streams.c[name] for name in ("account_id", "stream_id")))
+
+_LANES = (
+    select(_CONDITION.label("condition"), func.count())
+    .select_from(lanes.join(_STREAMS, _OF_STREAM))
+    .where(_LIVING)
+    .group_by("condition")
+)
+_STATUSES = (
+    select(_STREAM_STATUS.label("seen_status"), func.count().label("many"))
+    .select_from(_STREAMS)
+    .where(_LIVING)
+    .group_by("seen_status")
+)
+_KEYS = select(signing_keys.c.algorithm, _NOW - type_coerce(signing_keys.c.signs_from, BigInteger)).where(
+    signing_keys.c.signs_from.is_not(None), signing_keys.c.retired_at.is_(None)
+)
+_BYTES = {
+    "sqlite": text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"),
+    "postgresql": text("SELECT pg_database_size(current_database())"),
+}
+
+
+def take_survey(connection: Connection) -> Survey:
+    """The installation as it is now."""
+    return Survey(
+        count_ledgers(connection),
+        {LaneCondition(name): count for name, count in connection.execute(_LANES)},
+        {row.seen_status: row.many for row in connection.execute(_STATUSES)},
+        {Algorithm(name): timedelta(microseconds=max(age, 0)) for name, age in connection.execute(_KEYS)},
+        connection.execute(_BYTES[connection.dialect.name]).scalar_one(),
+    )

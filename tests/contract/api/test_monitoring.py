@@ -1,0 +1,167 @@
+"""What monitoring reads: the metrics and the log, of a running service; and that delivery does not depend on them."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from support.ledger_checks import check_conservation, check_order, check_receipts, verified_sets, wait_until_quiet
+from support.service import Oracle, Service
+
+NOWHERE = "http://127.0.0.1:9"  # nobody listens there
+
+
+@pytest.fixture
+def oracle(tmp_path: Path) -> Iterator[Oracle]:
+    oracle = Oracle(tmp_path)
+    oracle.start()
+    yield oracle
+    oracle.stop()
+
+
+@contextmanager
+def serving(directory: Path, log: Path | None = None, **settings: str) -> Iterator[Service]:
+    """A service with every behavior enabled; at the end it stops in an orderly way, whatever became of its log."""
+    service = Service(directory, None, **settings)
+    service.log = log or service.log
+    service.start()
+    try:
+        service.enable_behaviors()
+        yield service
+    finally:
+        assert service.stop() == 0
+
+
+def send(service: Service, users: int) -> None:
+    """One level change of each of so many users."""
+    findings = [{"behavior": "high_dlp", "user": {"email": f"user-{n}@example.com"}} for n in range(users)]
+    assert len(service.result("POST", "/findings", findings)["changes"]) == users
+
+
+def delivered_all(service: Service, oracle: Oracle, queued: int) -> None:
+    """C1, C3, C5: everything arrived, once, in order, and the ledger says so."""
+    wait_until_quiet(service)
+    counts = check_conservation(service)
+    assert counts["queued"] == counts["delivered"] == queued
+    claims = verified_sets(service, oracle)
+    assert check_receipts(claims, queued) == 0
+    check_order(claims)
+
+
+def samples(service: Service) -> dict[str, float]:
+    """Every sample of a scrape, by its name and labels."""
+    families = text_string_to_metric_families(service.get("/metrics").decode())
+    return {
+        " ".join([sample.name, *sorted(sample.labels.values())]): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def wait_for(service: Service, sample: str, value: float) -> dict[str, float]:
+    """A scrape in which *sample* is *value* at least."""
+    deadline = time.monotonic() + 60
+    while (found := samples(service)).get(sample, 0) < value:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.05)
+    return found
+
+
+def lines_of(service: Service, event: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    return [line for line in lines if line["event"] == event]
+
+
+def test_each_attempt_is_one_line_and_one_count(tmp_path: Path, oracle: Oracle) -> None:
+    """The line says which delivery it was, what became of it, how long each part took, and with which key; it names no
+    subject and holds no SET."""
+    with serving(tmp_path) as service:
+        service.create_integration(oracle.url)
+        own = service.create_integration(NOWHERE)["id"]
+        send(service, 3)
+        wait_for(service, "riskrelay_lanes breaker_open", 1)
+        found = wait_for(service, "riskrelay_deliveries_total accepted", 3)
+        kids = {key["kid"] for key in json.loads(service.get("/jwks.json"))["keys"]}
+        path = f"/integrations/{own}/deliveries"
+        failed = [attempt for row in service.result("GET", path) for attempt in row["attempts"]]
+    lines = lines_of(service, "attempt")
+    accepted = [line for line in lines if line["outcome"] == "accepted"]
+    refused = [line for line in lines if line["integration"] == own]
+    assert found["riskrelay_deliveries_total accepted"] == len(accepted) == 3
+    assert found["riskrelay_attempt_failures_total connection_refused"] == len(failed)
+    assert len(refused) >= len(failed) > 0
+    assert found["riskrelay_lanes idle"] + found["riskrelay_lanes leased"] == found["riskrelay_lanes breaker_open"] == 1
+    assert found["riskrelay_ledger_events pending"] == 3
+    assert found["riskrelay_oldest_undelivered_seconds"] > 0
+    assert found["riskrelay_store_commits_total"] <= found["riskrelay_store_transactions_total"]
+    assert found["riskrelay_disk_free_bytes database"] > 0
+    assert found["riskrelay_attempt_phase_seconds_count first_byte"] == 3
+    for line in accepted:
+        assert line["level"] == "info"
+        assert line["account"] == "acme"
+        assert line["kid"] in kids
+        assert line["bytes"] > 500
+        assert (line["attempt"], line["http_status"], line["lane"]) == (1, 202, 0)
+        assert 0 < line["signing_ms"] <= line["duration_ms"]
+        assert line["first_byte_ms"] > 0
+        assert line["queued_ms"] >= 0
+    assert {line["level"] for line in refused} == {"warning"}
+    assert {line["txn"] for line in refused} <= {line["txn"] for line in accepted}
+    written = service.log.read_text()
+    assert "example.com" not in written
+    assert "eyJ" not in written
+
+
+def test_only_failures_are_logged_when_the_operator_says_so(tmp_path: Path, oracle: Oracle) -> None:
+    """RISKRELAY_LOG_LEVEL=warning: attempts that worked are counted and not written."""
+    with serving(tmp_path, RISKRELAY_LOG_LEVEL="warning") as service:
+        service.create_integration(oracle.url)
+        send(service, 1)
+        wait_until_quiet(service)
+        assert samples(service)["riskrelay_deliveries_total accepted"] == 1
+    assert lines_of(service, "attempt") == []
+
+
+@pytest.mark.fault(40)
+def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path, oracle: Oracle) -> None:
+    """Standard error is a pipe that is full: everything is delivered all the same, and the service stops in time."""
+    pipe = tmp_path / "log"
+    os.mkfifo(pipe)
+    nobody = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with serving(tmp_path, pipe) as service:
+            service.create_integration(oracle.url)
+            send(service, 300)  # the pipe takes some 120 lines
+            delivered_all(service, oracle, 300)
+    finally:
+        os.close(nobody)
+
+
+@pytest.mark.fault(40)
+def test_a_log_on_a_full_disk_holds_nothing_up(tmp_path: Path, oracle: Oracle) -> None:
+    """Lines that cannot be written are dropped and counted; everything is delivered."""
+    with serving(tmp_path, Path("/dev/full")) as service:
+        service.create_integration(oracle.url)
+        send(service, 20)
+        delivered_all(service, oracle, 20)
+        wait_for(service, "riskrelay_log_lines_dropped_total", 20)
+
+
+@pytest.mark.fault(40)
+def test_a_scraper_that_never_reads_holds_nothing_up(tmp_path: Path, oracle: Oracle) -> None:
+    """Two hundred scrapes whose answers nobody takes: findings are taken and delivered meanwhile, other scrapes too."""
+    with serving(tmp_path) as service, ExitStack() as open_scrapes:
+        service.create_integration(oracle.url)
+        for _ in range(200):
+            scrape = open_scrapes.enter_context(socket.create_connection(("127.0.0.1", int(service.url[-5:]))))
+            scrape.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
+            scrape.sendall(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 20)
+        send(service, 20)
+        delivered_all(service, oracle, 20)
