@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check soak faults bench build clean
+.PHONY: help setup demo serve test check soak faults bench screenshots build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -48,6 +48,9 @@ faults: .venv/.ready ## Everything that may go wrong, at length, into docs/fault
 
 bench: .venv/.ready ## Measure this machine (docs/benchmarks.md)
 	PYTHONPATH=tests $(BIN)/python -m bench.measure
+
+screenshots: .venv/.ready ## Pictures of the console's screens, into docs/screenshots/
+	PYTHONPATH=tests $(BIN)/python -m browser.screenshots $(SCREENS)
 
 build: .venv/.ready ## Build the wheel into dist/
 	$(UV) build --quiet --wheel --out-dir dist

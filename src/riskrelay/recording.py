@@ -120,5 +120,13 @@ def tell(
     """
     moved = [level_change(before, after, settings, cause, now) for before, after in steps]
     changes = [change for change in moved if change is not None]
+    return changes, queue_changes(tx, changes, ids)
+
+
+def queue_changes(tx: Transaction, changes: Sequence[LevelChange], ids: Ids) -> list[LaneKey]:
+    """Queue a security event for each change on every stream that takes it.
+
+    Returns: the lanes to wake after the commit.
+    """
     streams = tx.streams.taking_events() if changes else ()
-    return changes, tx.events.queue(signals.for_changes(changes, streams, ids.uuid))
+    return tx.events.queue(signals.for_changes(changes, streams, ids.uuid))

@@ -94,7 +94,7 @@ class Person:
 
     def expect_no_problem(self) -> None:
         """Nothing was written to the browser's console, and no request left the origin."""
-        assert self.problems == []
+        assert self.problems == [], "; ".join(self.problems)
 
     def close(self) -> None:
         """Leave, with nothing to complain about."""

@@ -15,14 +15,14 @@ from riskrelay.ports.account import (
     Polls,
     ReceiverCredentials,
     ReceiverStreams,
-    RecordedFinding,
     Streams,
     Transaction,
     UserProfile,
     Users,
 )
 from riskrelay.ports.activity import Activities, Detection, RecordedActivity
-from riskrelay.ports.console import Sessions
+from riskrelay.ports.console import FindingPlace, RiskPlace, Sessions, Told, UserViews
+from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, Tokens
 from riskrelay.ports.operating import DeliveryHealth, Replays, Retention
 from riskrelay.ports.outside import (
@@ -56,6 +56,7 @@ __all__ = [
     "Detection",
     "EventRequests",
     "Events",
+    "FindingPlace",
     "Findings",
     "Ids",
     "Installation",
@@ -76,6 +77,7 @@ __all__ = [
     "RecordedFinding",
     "Replays",
     "Retention",
+    "RiskPlace",
     "Sessions",
     "Signer",
     "Store",
@@ -84,8 +86,10 @@ __all__ = [
     "Targets",
     "TokenUses",
     "Tokens",
+    "Told",
     "Transaction",
     "UserProfile",
+    "UserViews",
     "Users",
     "Vault",
     "Wake",

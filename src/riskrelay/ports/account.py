@@ -10,11 +10,12 @@ from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.integrations import Integration, IntegrationId
 from riskrelay.ports.activity import Activities, Detection
+from riskrelay.ports.console import UserViews
+from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.operating import DeliveryHealth, Replays
 from riskrelay.risk.assessment import Standing
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.risk.findings import FindingId, UserId, UserRef
-from riskrelay.risk.levels import RiskLevel
 from riskrelay.signals import Signal
 from riskrelay.ssf.access import AccessToken, CredentialId, ReceiverCredential
 from riskrelay.ssf.event_requests import AnsweredRequest, EventRequestId
@@ -24,21 +25,6 @@ from riskrelay.ssf.subject_filters import SubjectStatement
 
 AuditPlace = tuple[datetime, str]
 """The time and the id of an entry: its place in the log."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedFinding:
-    """A finding as it is stored: with an id, a time and a user of the account."""
-
-    finding_id: FindingId
-    user_id: UserId
-    behavior: BehaviorId
-    risk_level: RiskLevel
-    occurred_at: datetime
-    recorded_at: datetime
-    resets: int  # how often the user had been reset by then
-    details_json: str | None
-    digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,4 +292,5 @@ class Transaction(Protocol):
     event_requests: EventRequests
     replays: Replays
     health: DeliveryHealth
+    user_views: UserViews
     audit: Audit

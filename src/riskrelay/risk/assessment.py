@@ -53,6 +53,7 @@ class LevelChange:
     Attributes:
         behaviors: those that hold the current level; empty after a reset.
         changed_at: aware UTC, the moment of the decision.
+        note: what a person said about it; None: nothing.
     """
 
     user_id: UserId
@@ -62,6 +63,7 @@ class LevelChange:
     behaviors: tuple[BehaviorId, ...]
     cause: Cause
     changed_at: datetime
+    note: str | None = None
 
 
 def level_of(triggered: Iterable[BehaviorId], settings: Mapping[BehaviorId, BehaviorSetting]) -> RiskLevel | None:

@@ -76,8 +76,12 @@ def _common(change: LevelChange) -> dict[str, Any]:
     return {
         "event_timestamp": int(change.changed_at.timestamp()),
         "initiating_entity": change.cause.value,
-        "reason_admin": {"en": reason_for(change.behaviors) or _RESET},
+        "reason_admin": {"en": reason_for(change.behaviors) or _reset(change.note)},
     }
+
+
+def _reset(note: str | None) -> str:
+    return _RESET if note is None else f"{_RESET}: {note}"
 
 
 def _caep_level(level: RiskLevel | None) -> str:

@@ -114,7 +114,8 @@ _SAVE_SETTINGS = PerEngine(
 )
 
 
-def _standing(row: Row[*tuple[Any, ...]]) -> Standing:
+def standing_from(row: Row[*tuple[Any, ...]]) -> Standing:
+    """The standing of a row that has the columns of `users`."""
     return Standing(
         UserId(row.user_id),
         row.email,
@@ -128,7 +129,8 @@ def _standing(row: Row[*tuple[Any, ...]]) -> Standing:
     )
 
 
-def _recorded(row: Row[*tuple[Any, ...]]) -> RecordedFinding:
+def recorded_from(row: Row[*tuple[Any, ...]]) -> RecordedFinding:
+    """The finding of a row of `findings`."""
     return RecordedFinding(
         FindingId(row.finding_id),
         UserId(row.user_id),
@@ -186,10 +188,10 @@ class UserRows:
 
     def get(self, user_id: UserId) -> Standing | None:
         row = self._connection.execute(_USER_BY_ID, {"account": self._account_id, "user": user_id}).first()
-        return None if row is None else _standing(row)
+        return None if row is None else standing_from(row)
 
     def at_risk(self) -> list[Standing]:
-        return [_standing(row) for row in self._connection.execute(_USERS_AT_RISK, {"account": self._account_id})]
+        return [standing_from(row) for row in self._connection.execute(_USERS_AT_RISK, {"account": self._account_id})]
 
     def save(self, standings: Collection[Standing]) -> None:
         rows = [
@@ -212,7 +214,7 @@ class UserRows:
     def summary(self, offset: int, limit: int) -> tuple[list[Standing], int]:
         page = {"account": self._account_id, "offset": offset, "limit": limit}
         rows = self._connection.execute(_SUMMARY, page)
-        standings = [_standing(row) for row in rows]
+        standings = [standing_from(row) for row in rows]
         total = self._connection.execute(_COUNT_AT_RISK, {"account": self._account_id}).scalar_one()
         return standings, total
 
@@ -221,15 +223,15 @@ class UserRows:
         row = self._connection.execute(_SHOWN_BY_ID, key).first()
         if row is None:
             return None
-        standing = _standing(row)
+        standing = standing_from(row)
         rows = self._connection.execute(_LATEST_FINDINGS, {**key, "resets": standing.resets, "limit": limit})
-        return UserProfile(standing, [_recorded(finding) for finding in rows])
+        return UserProfile(standing, [recorded_from(finding) for finding in rows])
 
     def _find(self, keys: Sequence[str]) -> dict[str, Standing]:
         found: dict[str, Standing] = {}
         for part in in_parts(keys):
             rows = self._connection.execute(_USERS_BY_EMAIL, {"account": self._account_id, "keys": part})
-            found |= {row[0]: _standing(row) for row in rows}
+            found |= {row[0]: standing_from(row) for row in rows}
         return found
 
     def _refuse_used_ids(self, references: Sequence[UserRef]) -> None:
@@ -281,7 +283,7 @@ class FindingRows:
         found: list[RecordedFinding] = []
         for part in in_parts(list(finding_ids)):
             rows = self._connection.execute(_FINDINGS_BY_ID, {"account": self._account_id, "keys": part})
-            found += [_recorded(row) for row in rows]
+            found += [recorded_from(row) for row in rows]
         return found
 
     def replace(self, old: Collection[FindingId], new: Sequence[RecordedFinding]) -> None:

@@ -19,6 +19,7 @@ from riskrelay.ports import (
     Replays,
     Streams,
     Users,
+    UserViews,
 )
 from riskrelay.storage.activity import ActivityRows, DetectionRows
 from riskrelay.storage.audit import AuditRows
@@ -32,6 +33,7 @@ from riskrelay.storage.receivers import ReceiverCredentialRows
 from riskrelay.storage.replays import ReplayRows
 from riskrelay.storage.risk import BehaviorRows, FindingRows, UserRows
 from riskrelay.storage.streams import StreamRows
+from riskrelay.storage.user_views import UserViewRows
 
 
 class AccountTransaction:
@@ -56,4 +58,5 @@ class AccountTransaction:
         self.event_requests: EventRequests = EventRequestRows(connection, account_id)
         self.replays: Replays = ReplayRows(connection, account_id, locking=locking)
         self.health: DeliveryHealth = HealthRows(connection, account_id)
+        self.user_views: UserViews = UserViewRows(connection, account_id)
         self.audit: Audit = AuditRows(connection, account_id)

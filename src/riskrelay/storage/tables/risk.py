@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.dialects.postgresql import TEXT
 
 from riskrelay.storage.tables.base import account, metadata
 from riskrelay.storage.times import Moment
@@ -22,7 +23,8 @@ users = Table(
     metadata,
     account(),
     Column("user_id", String(36), primary_key=True),
-    Column("email_key", Text, nullable=False),
+    # Byte by byte, as SQLite compares by itself: so that what starts alike stands together in the index.
+    Column("email_key", Text().with_variant(TEXT(collation="C"), "postgresql"), nullable=False),
     Column("email", Text, nullable=False),
     Column("name", Text),
     Column("level", SmallInteger),

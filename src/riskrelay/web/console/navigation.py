@@ -21,7 +21,10 @@ class Section:
     scope: Scope
 
 
-SECTIONS = (Section("Overview", "", Scope.READ),)
+SECTIONS = (
+    Section("Overview", "", Scope.READ),
+    Section("Users", "/users", Scope.PII_READ),
+)
 
 
 def account_path(account_id: AccountId, *parts: str) -> str:

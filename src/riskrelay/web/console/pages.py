@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from riskrelay.credentials import Scope
 from riskrelay.delivery.health import in_words
 from riskrelay.ports import Clock
+from riskrelay.risk.behaviors import reason_for
 from riskrelay.web.console import formats
 from riskrelay.web.console.assets import Assets
 from riskrelay.web.console.navigation import SECTIONS, account_path, section_of
@@ -42,6 +43,7 @@ HEADERS = {
 
 DONE = {
     "signed-out": "You are signed out.",
+    "reset": "The user was reset; the receivers are told.",
 }
 """What a page says after a change, by the word in its URL."""
 
@@ -65,6 +67,7 @@ class Pages:
             "absolute": formats.absolute,
             "machine": formats.machine,
             "number": formats.number,
+            "behaviors": reason_for,
             "duration": in_words,
             "ms": formats.milliseconds,
         }

@@ -1,0 +1,39 @@
+"""Places in long lists, as they stand in the URL. A place that is none of ours is the beginning."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+PAGE = 50
+
+
+def read_place(text: str | None, kind: type[T]) -> T | None:
+    """The place that *text* names.
+
+    Args:
+        kind: a type that msgspec decodes.
+    """
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(urlsafe_b64decode(text), type=kind)
+    except ValueError:
+        return None
+
+
+def place_of(*parts: object) -> str:
+    """The text for a place."""
+    return urlsafe_b64encode(msgspec.json.encode(parts)).decode()
+
+
+def split(found: Sequence[T]) -> tuple[Sequence[T], T | None]:
+    """A page of what was found with one more than a page.
+
+    Returns: the page; its last item when there are more behind it.
+    """
+    page = found[:PAGE]
+    return page, page[-1] if len(found) > PAGE else None

@@ -1,0 +1,104 @@
+"""Users: who is at risk, and one user's story."""
+
+from datetime import datetime
+from uuid import UUID
+
+from starlette.responses import Response
+
+from riskrelay.actions.reset_user import reset_user
+from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.ports import FindingPlace, Outside, RiskPlace, Told, Transaction
+from riskrelay.risk.assessment import Standing
+from riskrelay.risk.findings import FindingId, UserId
+from riskrelay.risk.levels import RiskLevel
+from riskrelay.ssf.subjects import email_subject, subject_key
+from riskrelay.web.console.navigation import account_path
+from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.paging import PAGE, place_of, read_place, split
+from riskrelay.web.console.stories import Chapter, chapters, moves, with_told
+from riskrelay.web.console.visits import Visit
+
+LEVELS = {level.word: level for level in reversed(RiskLevel)}
+MAX_REASON_CHARACTERS = 500  # guessed: some sentences; it stands in every event
+_STREAMS = 5  # guessed: whoever has more looks at the integration
+
+
+class UserScreens:
+    """The handlers of users."""
+
+    def __init__(self, outside: Outside, pages: Pages) -> None:
+        self._outside = outside
+        self._pages = pages
+
+    async def list_page(self, visit: Visit) -> Response:
+        """Users at risk, or all whose e-mail starts with what is searched."""
+        search, word = visit.query.get("q", "").strip(), visit.query.get("level", "")
+        shown, older = await self._outside.store.read(
+            visit.account, lambda tx: _users(tx, search, word, visit.query.get("after"))
+        )
+        return self._pages.page(
+            visit, "users.html", users=shown, older=older, search=search, level=word, levels=list(LEVELS)
+        )
+
+    async def show(self, visit: Visit) -> Response:
+        """One user."""
+        standing, story, older = await self._outside.store.read(
+            visit.account, lambda tx: _story(tx, _user_id(visit), visit.query.get("after"))
+        )
+        return self._pages.page(
+            visit, "user.html", user=standing, story=story, older=older, max_reason=MAX_REASON_CHARACTERS
+        )
+
+    async def reset(self, visit: Visit) -> Response:
+        """The user's level is taken away, and their receivers are told why."""
+        user_id = _user_id(visit)
+        reason = " ".join(visit.form.get("reason", "").split())
+        if not 1 <= len(reason) <= MAX_REASON_CHARACTERS or not reason.isprintable():
+            message = f"The reason must have 1 to {MAX_REASON_CHARACTERS} printable characters."
+            raise Invalid([Fault(FaultKind.WRONG_VALUE, "/reason", message)])
+        await reset_user(self._outside, visit.account, visit.actor, user_id, reason)
+        return self._pages.see(account_path(visit.account, "users", user_id), done="reset")
+
+
+def _user_id(visit: Visit) -> UserId:
+    """Raises: NotFound: it is no user's id."""
+    text: str = visit.request.path_params["user_id"]
+    try:
+        return UserId(str(UUID(text)))
+    except ValueError:
+        raise NotFound from None
+
+
+def _users(tx: Transaction, search: str, word: str, after: str | None) -> tuple[list[Standing], str | None]:
+    """A page of users, and the place behind which the next one starts; None: this is the last."""
+    if search or word == "any":
+        place = read_place(after, tuple[str])
+        page, last = split(tx.user_views.by_email(search, None if place is None else place[0], PAGE + 1))
+        level = LEVELS.get(word)
+        shown = [user for user in page if level is None or user.level is level]
+        return shown, None if last is None else place_of(last.email_key)
+    behind = read_place(after, tuple[int, datetime, str])
+    risk_place: RiskPlace | None = None if behind is None else (_level(behind[0]), behind[1], UserId(behind[2]))
+    page, last = split(tx.user_views.at_risk(LEVELS.get(word), risk_place, PAGE + 1))
+    return list(page), None if last is None else place_of(int(last.level or 0), last.last_event_at, last.user_id)
+
+
+def _level(number: int) -> RiskLevel:
+    return RiskLevel(min(max(number, min(RiskLevel)), max(RiskLevel)))
+
+
+def _story(tx: Transaction, user_id: UserId, after: str | None) -> tuple[Standing, list[Chapter], str | None]:
+    """Raises: NotFound: no such user in this account."""
+    standing = tx.users.get(user_id)
+    if standing is None:
+        raise NotFound
+    place = read_place(after, tuple[int, datetime, str])
+    behind: FindingPlace | None = None if place is None else (place[0], place[1], FindingId(place[2]))
+    page, last = split(tx.user_views.findings(user_id, behind, PAGE + 1))
+    story = chapters(standing, page, is_first=behind is None, has_older=last is not None)
+    told: list[Told] = []
+    moments = moves(story)
+    if moments:
+        told = tx.user_views.told(subject_key(email_subject(standing.email)), moments, _STREAMS)
+    older = None if last is None else place_of(last.resets, last.occurred_at, last.finding_id)
+    return standing, with_told(story, told), older

@@ -1,0 +1,81 @@
+"""A user's story: what was found, where their level went, who was told. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import groupby
+
+from riskrelay.ports import RecordedFinding, Told
+from riskrelay.risk.assessment import Standing
+from riskrelay.risk.behaviors import BEHAVIORS
+from riskrelay.risk.levels import RiskLevel
+
+MAX_MOVES = 8  # guessed: a level can rise three times between two resets; older moves are on the next page
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One thing that happened.
+
+    Attributes:
+        finding: what was found; None: the user was reset.
+        behavior: its name.
+        moved_to: the level that the user had from then on, when this changed it.
+        told: the security events of that very moment.
+    """
+
+    at: datetime
+    finding: RecordedFinding | None
+    behavior: str
+    moved_to: RiskLevel | None
+    told: Sequence[Told] = ()
+
+
+def chapters(
+    standing: Standing, findings: Sequence[RecordedFinding], *, is_first: bool, has_older: bool
+) -> list[Chapter]:
+    """What happened, the latest first.
+
+    Args:
+        findings: one page of them, the latest first.
+        is_first: whether it is the first page: the last reset is on it.
+        has_older: whether there are more findings behind it, so that the level before its oldest is not known.
+    """
+    story: list[Chapter] = []
+    for resets, found in groupby(reversed(findings), lambda finding: finding.resets):
+        level: RiskLevel | None = None
+        is_known = not has_older or resets != findings[-1].resets
+        for finding in found:
+            moved = level is None or finding.risk_level > level
+            level = finding.risk_level if level is None else max(level, finding.risk_level)
+            name = BEHAVIORS[finding.behavior].name
+            story.append(Chapter(finding.occurred_at, finding, name, level if moved and is_known else None))
+            is_known = True
+    reset_at = standing.last_reset_at
+    if is_first and reset_at is not None:
+        before = sum(1 for chapter in story if chapter.finding is not None and chapter.finding.resets < standing.resets)
+        story.insert(before, Chapter(reset_at, None, "", None))
+    return story[::-1]
+
+
+def moves(story: Sequence[Chapter]) -> list[datetime]:
+    """The moments at which the level moved: at those, and at no others, receivers were told."""
+    return [_moment(chapter) for chapter in story if _is_move(chapter)][:MAX_MOVES]
+
+
+def with_told(story: Sequence[Chapter], told: Sequence[Told]) -> list[Chapter]:
+    """The story with the events of each moment."""
+    return [
+        replace(chapter, told=[one for one in told if one.delivery.queued_at == _moment(chapter)])
+        if _is_move(chapter)
+        else chapter
+        for chapter in story
+    ]
+
+
+def _is_move(chapter: Chapter) -> bool:
+    return chapter.finding is None or chapter.moved_to is not None
+
+
+def _moment(chapter: Chapter) -> datetime:
+    return chapter.at if chapter.finding is None else chapter.finding.recorded_at

@@ -1,0 +1,54 @@
+"""`make screenshots`: every screen of the console, light and dark, wide and narrow, into docs/screenshots/.
+
+Args: names of screens; none: all.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from support.browser import NARROW, WIDE, Person, chromium
+from support.console_world import live_a_day
+from support.service import Oracle, Service
+
+DIRECTORY = Path(__file__).parents[2] / "docs" / "screenshots"
+
+SCREENS = {
+    "sign-in": "/console/sign-in",
+    "overview": "",
+    "users": "/users",
+    "user": "/users/{user_id}",
+}
+
+
+def main(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory(prefix="riskrelay-screenshots-") as directory:
+        service, oracle = Service(Path(directory)), Oracle(Path(directory))
+        oracle.start()
+        service.start()
+        try:
+            live_a_day(service, oracle)
+            (user_id, *_) = [user["user_id"] for user in service.result("GET", "/summary")["users"]]
+            paths = {name: path.replace("{user_id}", user_id) for name, path in SCREENS.items()}
+            take(service, {name: path for name, path in paths.items() if not names or name in names})
+        finally:
+            service.stop()
+            oracle.stop()
+
+
+def take(service: Service, paths: dict[str, str]) -> None:
+    DIRECTORY.mkdir(exist_ok=True)
+    with chromium() as browser:
+        for width, size in (("wide", WIDE), ("narrow", NARROW)):
+            for scheme in ("light", "dark"):
+                person = Person(browser, service, size, is_dark=scheme == "dark")
+                person.sign_in()
+                for name, path in paths.items():
+                    page = person.open(path)
+                    page.wait_for_load_state("networkidle")
+                    page.screenshot(path=DIRECTORY / f"{name}-{width}-{scheme}.png", full_page=True)
+                person.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,117 @@
+"""What the console shows of users, on both engines."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from riskrelay.actions.reset_user import reset_user
+from riskrelay.credentials import COMMAND_LINE
+from riskrelay.integrations import AccountId
+from riskrelay.ports import Outside, Store, Told
+from riskrelay.risk.assessment import Standing
+from riskrelay.risk.levels import RiskLevel
+from riskrelay.ssf.subjects import email_subject, subject_key
+from support.outside import NOON, HandClock, outside_of
+from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
+
+MINUTE = timedelta(minutes=1)
+
+
+async def found(outside: Outside, clock: HandClock, *rows: tuple[str, str], account_id: AccountId = ACCOUNT) -> None:
+    """Findings (e-mail, behavior), a minute apart."""
+    for email, behavior in rows:
+        await record(outside, finding(email, behavior), account_id=account_id)
+        clock.pass_time(MINUTE)
+
+
+async def pages_at_risk(store: Store, level: RiskLevel | None) -> list[str]:
+    """The e-mails of all pages of one."""
+    emails: list[str] = []
+    last: Standing | None = None
+    while True:
+        place = None if last is None else (last.level, last.last_event_at, last.user_id)
+        page = await store.read(ACCOUNT, lambda tx, place=place: tx.user_views.at_risk(level, place, 1))  # type: ignore[misc]
+        if not page:
+            return emails
+        (last,) = page
+        emails.append(last.email)
+
+
+async def test_users_at_risk_are_paged_by_level_and_time(store: Store) -> None:
+    """The highest level first, then the latest finding; one level alone in the same order; no other account's."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    await account_with_integration(outside)
+    await account_with_integration(outside, OTHER)
+    await found(outside, clock, ("a@x.org", "malicious_file"), ("b@x.org", "imp_travel"), ("c@x.org", "high_dlp"))
+    await found(outside, clock, ("d@x.org", "imp_travel"), ("e@x.org", "suspicious_domain"))
+    await found(outside, clock, ("z@x.org", "high_dlp"), account_id=OTHER)
+    assert await pages_at_risk(store, None) == ["c@x.org", "a@x.org", "d@x.org", "b@x.org", "e@x.org"]
+    assert await pages_at_risk(store, RiskLevel.HIGH) == ["c@x.org", "a@x.org"]
+    assert await pages_at_risk(store, RiskLevel.MEDIUM) == ["d@x.org", "b@x.org"]
+
+
+async def test_users_are_found_by_the_beginning_of_their_email(store: Store) -> None:
+    """In any letter case; a character stands for itself, punctuation too; in the order of bytes, paged."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    await account_with_integration(outside)
+    emails = (
+        "Ann@x.org",
+        "an-b@x.org",
+        "an_b@x.org",
+        "an%b@x.org",
+        "anb@x.org",
+        "bo@x.org",
+        "ändern@x.org",
+        "a\U0010ffff@x.org",
+    )
+    await found(outside, clock, *((email, "high_dlp") for email in emails))
+
+    async def starting(start: str, after: str | None = None, limit: int = 10) -> list[str]:
+        users: Sequence[Standing] = await store.read(ACCOUNT, lambda tx: tx.user_views.by_email(start, after, limit))
+        return [user.email for user in users]
+
+    assert await starting("an") == ["an%b@x.org", "an-b@x.org", "an_b@x.org", "anb@x.org", "Ann@x.org"]
+    assert await starting("AN_") == ["an_b@x.org"]
+    assert await starting("an%") == ["an%b@x.org"]
+    assert await starting("Ä") == ["ändern@x.org"]
+    assert await starting("an", "an-b@x.org", 2) == ["an_b@x.org", "anb@x.org"]
+    assert len(await starting("")) == len(emails)
+    assert await starting("' OR 1=1 --") == []
+
+
+async def test_a_story_goes_back_beyond_resets(store: Store) -> None:
+    """Findings of all times, the latest first, in pages."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    await account_with_integration(outside)
+    await found(outside, clock, ("kai@x.org", "high_dlp"), ("kai@x.org", "imp_travel"))
+    (user,) = await store.read(ACCOUNT, lambda tx: tx.user_views.by_email("kai@x.org", None, 1))
+    await reset_user(outside, ACCOUNT, COMMAND_LINE, user.user_id)
+    await found(outside, clock, ("kai@x.org", "malicious_file"), ("bo@x.org", "malicious_file"))
+    first = await store.read(ACCOUNT, lambda tx: tx.user_views.findings(user.user_id, None, 2))
+    assert [(one.behavior, one.resets) for one in first] == [("malicious_file", 1), ("imp_travel", 0)]
+    place = (first[-1].resets, first[-1].occurred_at, first[-1].finding_id)
+    (second,) = await store.read(ACCOUNT, lambda tx: tx.user_views.findings(user.user_id, place, 2))
+    assert second.behavior == "high_dlp"
+
+
+async def test_what_was_told_is_found_by_its_moment(store: Store) -> None:
+    """Among many events of the lane; the reason of a reset stands in it; nothing of another user, nothing of another
+    moment."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    integration = await account_with_integration(outside)
+    crowd = [(f"user{number}@x.org", "imp_travel") for number in range(40)]
+    await found(outside, clock, *crowd, ("kai@x.org", "high_dlp"), *(("b" + email, word) for email, word in crowd))
+    (user,) = await store.read(ACCOUNT, lambda tx: tx.user_views.by_email("kai@x.org", None, 1))
+    await reset_user(outside, ACCOUNT, COMMAND_LINE, user.user_id, "Laptop replaced")
+    key = subject_key(email_subject("kai@x.org"))
+    moments = [NOON + 40 * MINUTE, clock.now(), NOON, NOON - MINUTE, clock.now() + MINUTE]
+    told: list[Told] = await store.read(ACCOUNT, lambda tx: tx.user_views.told(key, moments, 5))
+    assert [one.delivery.queued_at for one in told] == moments[:2]
+    assert {one.integration.integration_id for one in told} == {integration.integration_id}
+    rise, fall = [next(iter(one.event.values())) for one in told]
+    assert (rise["previous_level"], rise["current_level"]) == ("none", "high")
+    assert (fall["previous_level"], fall["current_level"]) == ("high", "none")
+    assert fall["reason_admin"] == {"en": "Risk reset by an administrator: Laptop replaced"}
