@@ -29,7 +29,7 @@ from support.tcp_proxy import TcpProxy
 Record = Callable[[str, object], None]
 
 OUTAGE_SECONDS = 30 if AT_LENGTH else 2
-WORKERS = 8 if AT_LENGTH else 3
+WORKERS = 8 if AT_LENGTH else 2
 PATIENCE_SECONDS = 180.0
 
 
@@ -169,7 +169,7 @@ def test_workers_are_killed_at_random(tmp_path: Path, database_url: str, seed: i
     """Under load, each replaced by a new one; the rest take over. Leases are ended early, those of the living too: an
     owner that has lost its lane writes nothing."""
     moments = random.Random(seed)
-    kills = KILLS if AT_LENGTH else 6
+    kills = KILLS if AT_LENGTH else 4
     record_property("kills", kills)
     with world_of(tmp_path, database_url, seed, integrations=4) as world:
         running = [world.nodes.start_worker() for _ in range(WORKERS)]
