@@ -25,7 +25,7 @@ from riskrelay.outbound.direct_push import DirectPusher
 from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.log_sink import LogSink
 from riskrelay.outbound.metrics import PrometheusMetrics
-from riskrelay.outbound.observing import Observers, ProcessWatch
+from riskrelay.outbound.observing import Observers, ProcessWatch, new_observers
 from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.outbound.sealing import MasterKey
 from riskrelay.outbound.signer import KeySigner, new_signing_key
@@ -171,18 +171,18 @@ def hold_alone(path: Path) -> IO[str]:
 
 def build_outside(settings: Settings) -> Outside:
     """What actions need, for a command that works on the database itself; close its store when done."""
-    return _outside(settings, lambda lanes: None, PendingTokenUses(), PrometheusMetrics())
+    return _outside(settings, lambda lanes: None, PendingTokenUses(), Observers(PrometheusMetrics()))
 
 
-def _outside(settings: Settings, wake: Wake, token_uses: PendingTokenUses, metrics: PrometheusMetrics) -> Outside:
+def _outside(settings: Settings, wake: Wake, token_uses: PendingTokenUses, observers: Observers) -> Outside:
     clock = SystemClock()
     limit = RateLimit(settings.rate_limit, WINDOW_SECONDS) if settings.rate_limit else None
     return Outside(
-        open_store(settings),
+        observers.over(open_store(settings)),
         clock,
         SystemIds(),
-        metrics,
-        Observers(metrics),
+        observers.metrics,
+        observers,
         wake,
         MemoryRateLimits(clock, limit),
         token_uses,
@@ -202,9 +202,9 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
     woken.told.append(bell.ring)
     wakes.told.append(woken.wake)
     token_uses = PendingTokenUses()
-    metrics = PrometheusMetrics()
-    outside = _outside(settings, wakes.wake, token_uses, metrics)
-    process = ProcessWatch(metrics, log, outside.clock)
+    observers = new_observers()
+    outside = _outside(settings, wakes.wake, token_uses, observers)
+    process = ProcessWatch(observers.metrics, log, outside.clock)
     signer = _build_signer(outside, master_key, keyring)
     polling = Polling(signer, bell, timedelta(days=settings.retention_days))
     transmitting = Transmitting(polling, master_key, PushTargets(_target_rules(settings)), keyring)
@@ -221,7 +221,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
                 if deliver:
                     async with _delivery(settings, outside, signer, master_key) as worker:
                         woken.told.append(worker.wake)
-                        _show_worker(metrics, worker)
+                        _show_worker(observers.metrics, worker)
                         yield
                 else:
                     yield
@@ -229,6 +229,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
             await outside.store.close()
 
     app = create_app(outside, transmitting, settings.public_url, lifespan)
+    observers.attend(app)
     app.state.trusted_proxies = settings.trusted_proxies
     app.state.before_stop = [bell.close]
     return app
@@ -244,7 +245,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Deliver until *stop* is set."""
     woken, wakes = _Relay(), _Relay()
     wakes.told.append(woken.wake)
-    outside = _outside(settings, wakes.wake, PendingTokenUses(), PrometheusMetrics())
+    outside = _outside(settings, wakes.wake, PendingTokenUses(), new_observers())
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
     signer = _build_signer(outside, master_key, keyring)

@@ -1,18 +1,24 @@
-"""Who hears what happened: the counters and the log; and what this process says about itself."""
+"""Who hears what happened: the counters, the log, traces where an exporter is configured; and how this process is."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import structlog
+from starlette.applications import Starlette
 
 from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.outbound.attempt_log import log_attempts
 from riskrelay.outbound.log_sink import LogSink
 from riskrelay.outbound.metrics import PrometheusMetrics
-from riskrelay.ports import Clock
+from riskrelay.ports import Clock, Store
 from riskrelay.ssf.streams import Stream
+
+if TYPE_CHECKING:
+    from riskrelay.outbound.tracing import Traces
 
 _log = structlog.get_logger()
 
@@ -22,15 +28,45 @@ _EVERY_SECONDS = 0.5  # chosen: costs nothing, and a scrape every few seconds se
 class Observers:
     """Implements ports.Observer."""
 
-    def __init__(self, metrics: PrometheusMetrics) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: PrometheusMetrics, traces: "Traces | None" = None) -> None:
+        self.metrics = metrics
+        self._traces = traces
 
     def attempted(self, lane: LaneKey, stream: Stream, attempts: Sequence[Attempt]) -> None:
         try:
-            self._metrics.count_attempts(attempts)
+            self.metrics.count_attempts(attempts)
             log_attempts(lane, stream, attempts)
+            if self._traces is not None:
+                self._traces.attempted(lane, stream, attempts)
         except Exception as error:  # noqa: BLE001  whatever is wrong here, delivery goes on
             _log.error("not_observed", stream=lane.stream_id, exc_info=error)
+
+    def over(self, store: Store) -> Store:
+        """The store that tells of what is queued, when there are traces."""
+        return store if self._traces is None else self._traces.over(store)
+
+    def attend(self, app: Starlette) -> None:
+        """Hear of requests too, when there are traces."""
+        if self._traces is not None:
+            self._traces.attend(app)
+
+
+def new_observers() -> Observers:
+    """Those of a process that serves or delivers; OpenTelemetry's standard variables say whether it makes traces."""
+    wanted = any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT") for name in ("", "TRACES_"))
+    refused = (
+        os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or os.environ.get("OTEL_TRACES_EXPORTER") == "none"
+    )
+    if not wanted or refused:
+        return Observers(PrometheusMetrics())
+    try:
+        from riskrelay.outbound.tracing import Traces
+    except ImportError as error:
+        _log.error(
+            "no_traces", missing=error.name, mend="pip install 'riskrelay[otel]', or unset OTEL_EXPORTER_OTLP_ENDPOINT"
+        )
+        return Observers(PrometheusMetrics())
+    return Observers(PrometheusMetrics(), Traces())
 
 
 class ProcessWatch:

@@ -144,7 +144,7 @@ def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path, oracle: Oracle
         os.close(nobody)
 
 
-@pytest.mark.fault(40)
+@pytest.mark.fault(40, long=True)
 def test_a_log_on_a_full_disk_holds_nothing_up(tmp_path: Path, oracle: Oracle) -> None:
     """Lines that cannot be written are dropped and counted; everything is delivered."""
     with serving(tmp_path, Path("/dev/full")) as service:
@@ -154,7 +154,7 @@ def test_a_log_on_a_full_disk_holds_nothing_up(tmp_path: Path, oracle: Oracle) -
         wait_for(service, "riskrelay_log_lines_dropped_total", 20)
 
 
-@pytest.mark.fault(40)
+@pytest.mark.fault(40, long=True)
 def test_a_scraper_that_never_reads_holds_nothing_up(tmp_path: Path, oracle: Oracle) -> None:
     """Two hundred scrapes whose answers nobody takes: findings are taken and delivered meanwhile, other scrapes too."""
     with serving(tmp_path) as service, ExitStack() as open_scrapes:
