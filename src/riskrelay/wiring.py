@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 from starlette.applications import Starlette
 
 from riskrelay.actions.complete_signing_keys import complete_signing_keys
-from riskrelay.actions.deliver import Delivering
 from riskrelay.actions.poll_stream import Polling
 from riskrelay.chores import Chores, Kept
 from riskrelay.credentials import COMMAND_LINE
@@ -32,6 +31,7 @@ from riskrelay.outbound.signer import KeySigner, new_signing_key
 from riskrelay.outbound.targets import PushTargets
 from riskrelay.outbound.token_uses import PendingTokenUses
 from riskrelay.ports import Outside, Store, Wake
+from riskrelay.pushing import Delivering
 from riskrelay.rate_limits import RateLimit
 from riskrelay.settings import Settings
 from riskrelay.storage.copying import Fingerprint, copy_all

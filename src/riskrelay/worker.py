@@ -6,11 +6,12 @@ from datetime import timedelta
 
 import structlog
 
-from riskrelay.actions.deliver import Delivered, Delivering, deliver
+from riskrelay.actions.deliver import Delivered, deliver
 from riskrelay.actions.pause_idle_streams import pause_idle_streams
 from riskrelay.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease
 from riskrelay.errors import LeaseLost, Unavailable
 from riskrelay.ports import Outside
+from riskrelay.pushing import Delivering
 
 _log = structlog.get_logger()
 

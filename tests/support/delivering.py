@@ -1,12 +1,12 @@
 """A worker that does one thing at a time, and the receiver it pushes to."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import msgspec
 
-from riskrelay.actions.deliver import Delivered, Delivering, deliver
+from riskrelay.actions.deliver import Delivered, deliver
 from riskrelay.delivery.attempts import Ledger
 from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
 from riskrelay.errors import Unavailable
@@ -14,6 +14,7 @@ from riskrelay.integrations import Integration
 from riskrelay.keys import Algorithm
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.ports import Outside, Store
+from riskrelay.pushing import Delivering
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
 from support.outside import HandClock, outside_of
@@ -34,10 +35,10 @@ class Plain:
     def __init__(self) -> None:
         self.broken = False
 
-    async def sign(self, payload: bytes, algorithm: Algorithm) -> bytes:
+    async def sign(self, payloads: Sequence[bytes], algorithm: Algorithm) -> list[bytes]:
         if self.broken:
             raise Unavailable("no key")
-        return _HEADER + payload
+        return [_HEADER + payload for payload in payloads]
 
 
 class Receiver:

@@ -1,6 +1,5 @@
 """Answer a receiver's poll: settle what it acknowledges, then hand out what waits."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -157,5 +156,5 @@ async def _signed(signer: Signer, waiting: _Waiting) -> PollAnswer:
     stream = waiting.stream
     integration = stream.integration
     payloads = [complete_claims(e.claims, integration.issuer, stream.audience) for e in waiting.events]
-    tokens = await asyncio.gather(*(signer.sign(payload, integration.signing_algorithm) for payload in payloads))
+    tokens = await signer.sign(payloads, integration.signing_algorithm)
     return PollAnswer(dict(zip((e.jti for e in waiting.events), tokens, strict=True)), waiting.more)

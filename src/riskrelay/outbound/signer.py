@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
+from joserfc.util import urlsafe_b64encode
 
 from riskrelay.errors import Misconfigured, Unavailable
 from riskrelay.keys import Algorithm, KeyState, SealedKey, key_in, published
@@ -21,6 +22,7 @@ _log = structlog.get_logger()
 RSA_BITS = 2_048  # IOP 1.0 §2.6: at least; more costs time on every event
 _CURVE = "P-256"
 _THREADS = 2  # measured: RSA releases the GIL, two threads sign 1.9 times what one does on two cores
+_PART = 8  # payloads that one thread signs before it takes the next, so that a long list occupies all of them
 REREAD_AFTER = timedelta(seconds=1)  # chosen: a few rows; how long a node may go on with a key that was just retired
 
 _PrivateKey = RSAKey | ECKey
@@ -69,17 +71,20 @@ class KeySigner:
         self._unreadable: set[str] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="signer")
 
-    async def sign(self, payload: bytes, algorithm: Algorithm) -> bytes:
+    async def sign(self, payloads: Sequence[bytes], algorithm: Algorithm) -> list[bytes]:
         await self._reread_when_old()
         key = self._opened.get(algorithm)
         if key is None:
             raise Unavailable(f"no key for {algorithm} can be opened")
         if algorithm is Algorithm.ES256:  # measured: slower in threads than inline
-            return key.sign(payload)
+            return key.sign_all(payloads)
+        loop = asyncio.get_running_loop()
+        parts = [payloads[start : start + _PART] for start in range(0, len(payloads), _PART)]
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, key.sign, payload)
+            signing = [loop.run_in_executor(self._threads, key.sign_all, part) for part in parts]
         except RuntimeError as error:  # the pool has shut down
             raise Unavailable("the signer is stopped") from error
+        return [token for part in signing for token in await part]
 
     async def require_keys(self) -> None:
         """Open the keys now.
@@ -143,8 +148,16 @@ class _OpenedKey:
     def __init__(self, key: SealedKey, master_key: MasterKey) -> None:
         self.kid = key.kid
         self._key = _KINDS[key.algorithm].import_key(master_key.open(key.sealed_private))
-        self._header = {"alg": key.algorithm.value, "kid": key.kid, "typ": JOSE_TYPE}
+        self._sign = jws.JWSRegistry.algorithms[key.algorithm.value].sign
+        header = json.dumps({"alg": key.algorithm.value, "kid": key.kid, "typ": JOSE_TYPE}, separators=(",", ":"))
+        self._head = urlsafe_b64encode(header.encode()) + b"."
 
-    def sign(self, payload: bytes) -> bytes:
-        """The compact JWS of *payload*."""
-        return jws.serialize_compact(dict(self._header), payload, self._key).encode()
+    def sign_all(self, payloads: Sequence[bytes]) -> list[bytes]:
+        """The compact JWS of each payload (RFC 7515 §5.1)."""
+        return [self._sign_one(payload) for payload in payloads]
+
+    def _sign_one(self, payload: bytes) -> bytes:
+        # Not `jws.serialize_compact`: that checks the same header anew for each payload, which holds the GIL; measured
+        # with two threads: 7,200 RS256/s with it, 9,700 without, of 10,200 by `openssl speed -multi 2`.
+        signed = self._head + urlsafe_b64encode(payload)
+        return signed + b"." + urlsafe_b64encode(self._sign(signed, self._key))

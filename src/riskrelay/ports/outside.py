@@ -100,8 +100,8 @@ class Store(Protocol):
 class Signer(Protocol):
     """Signs SETs with the current key of an algorithm."""
 
-    async def sign(self, payload: bytes, algorithm: Algorithm) -> bytes:
-        """The compact JWS of *payload*.
+    async def sign(self, payloads: Sequence[bytes], algorithm: Algorithm) -> list[bytes]:
+        """The compact JWS of each payload, all with one key.
 
         Raises: Unavailable: no key can be read; nothing unsigned is ever returned.
         """

@@ -18,7 +18,6 @@ from sqlalchemy import (
     delete,
     false,
     func,
-    insert,
     select,
     tuple_,
     update,
@@ -41,10 +40,10 @@ from riskrelay.ssf.streams import CONTROL_LANE, STREAM_DISABLED, Party, Stream, 
 from riskrelay.storage.backlog import cancel_lane
 from riskrelay.storage.deliveries import EVENT_KEY
 from riskrelay.storage.events import EventRows, lane_parameters, of_lane
-from riskrelay.storage.statements import Insert, PerEngine
+from riskrelay.storage.statements import BulkInsert, Insert, PerEngine
 from riskrelay.storage.streams import select_streams, stream_from
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, streams
-from riskrelay.storage.times import database_now, later_of, micros, moment
+from riskrelay.storage.times import database_now, later_of, micros, moment, number_of
 
 _KEY = (lanes.c.account_id, lanes.c.stream_id, lanes.c.lane)
 _NOW = database_now()
@@ -153,7 +152,7 @@ _BACKLOG = (
     .order_by(lanes.c.lane)
     .with_for_update()
 )
-_ADD_ATTEMPTS = insert(attempts)
+_ADD_ATTEMPTS = BulkInsert(attempts, *(column.name for column in attempts.columns))
 _DELETE_HELD = delete(held_events).where(of_lane(held_events), held_events.c.seq.in_(bindparam("seqs", expanding=True)))
 
 
@@ -237,7 +236,7 @@ class LaneRows:
             due_us=None if settlement.due_in is None else micros(settlement.due_in),
         )
         if tried:
-            self._connection.execute(_ADD_ATTEMPTS, [_attempt_row(lease.key, attempt) for attempt in tried])
+            _ADD_ATTEMPTS.run(self._connection, [_attempt_row(lease.key, attempt) for attempt in tried])
         if settlement.released:
             parameters = {**lane_parameters(lease.key), "seqs": settlement.released}
             self._connection.execute(_DELETE_HELD, parameters)
@@ -278,25 +277,23 @@ class LaneRows:
             raise LeaseLost
 
 
-def _attempt_row(key: LaneKey, attempt: Attempt) -> dict[str, object]:
-    dns, connect, tls, first_byte = map(_micros, attempt.outcome.phases)
-    return {
-        "account_id": key.account_id,
-        "stream_id": key.stream_id,
-        "lane": key.lane,
-        "seq": attempt.seq,
-        "number": attempt.number,
-        "started_at": attempt.started_at,
-        "duration_us": micros(attempt.duration),
-        "outcome": attempt.outcome.kind.value,
-        "reason": attempt.outcome.reason,
-        "http_status": attempt.outcome.status,
-        "detail": attempt.outcome.detail,
-        "dns_us": dns,
-        "connect_us": connect,
-        "tls_us": tls,
-        "first_byte_us": first_byte,
-    }
+def _attempt_row(key: LaneKey, attempt: Attempt) -> tuple[object, ...]:
+    """A row for the driver, in the order of the table's columns."""
+    outcome = attempt.outcome
+    return (
+        key.account_id,
+        key.stream_id,
+        key.lane,
+        attempt.seq,
+        attempt.number,
+        number_of(attempt.started_at),
+        micros(attempt.duration),
+        outcome.kind.value,
+        outcome.reason,
+        outcome.status,
+        outcome.detail,
+        *map(_micros, outcome.phases),
+    )
 
 
 def _micros(duration: timedelta | None) -> int | None:

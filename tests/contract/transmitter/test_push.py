@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from riskrelay.actions.deliver import Delivering, deliver
+from riskrelay.actions.deliver import deliver
 from riskrelay.actions.pause_idle_streams import pause_idle_streams
 from riskrelay.actions.update_integration import update_integration
 from riskrelay.credentials import COMMAND_LINE
@@ -17,6 +17,7 @@ from riskrelay.delivery.attempts import DeliveryState
 from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.ports import Installation, Vault
+from riskrelay.pushing import Delivering
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
 from support.receiver_world import ENDPOINT, PUSH, UPDATED, VERIFICATION, ReceiverWorld, event_of

@@ -56,7 +56,7 @@ def signer_of(store: KeyStore, clock: HandClock | None = None) -> KeySigner:
 
 
 async def kid_of(signer: KeySigner, algorithm: Algorithm = RS256) -> str:
-    kid: str = jwt.get_unverified_header(await signer.sign(b"{}", algorithm))["kid"]
+    kid: str = jwt.get_unverified_header((await signer.sign([b"{}"], algorithm))[0])["kid"]
     return kid
 
 
@@ -65,7 +65,7 @@ async def test_a_signature_verifies_with_another_library(algorithm: Algorithm) -
     """PyJWT, with the public JWK as it is served; the header says what SSF asks for."""
     store = KeyStore()
     signer = signer_of(store)
-    token = await signer.sign(b'{"jti":"1"}', algorithm)
+    (token,) = await signer.sign([b'{"jti":"1"}'], algorithm)
     signer.close()
     header = jwt.get_unverified_header(token)
     assert (header["alg"], header["typ"], set(header)) == (algorithm.value, "secevent+jwt", {"alg", "kid", "typ"})
@@ -75,10 +75,10 @@ async def test_a_signature_verifies_with_another_library(algorithm: Algorithm) -
 async def test_a_stopped_signer_refuses() -> None:
     """Nothing unsigned is ever returned."""
     signer = signer_of(KeyStore())
-    await signer.sign(b"{}", RS256)
+    await signer.sign([b"{}"], RS256)
     signer.close()
     with pytest.raises(Unavailable):
-        await signer.sign(b"{}", RS256)
+        await signer.sign([b"{}"], RS256)
 
 
 async def test_a_rotation_is_noticed_within_seconds_and_keys_are_read_seldom() -> None:
@@ -103,7 +103,7 @@ async def test_a_key_store_that_cannot_be_read_is_ours_until_it_can() -> None:
     keys, store.keys = store.keys, None
     signer = signer_of(store, clock)
     with pytest.raises(Unavailable):
-        await signer.sign(b"{}", RS256)
+        await signer.sign([b"{}"], RS256)
     store.keys = keys
     kid = await kid_of(signer)
     store.keys = None
@@ -128,7 +128,7 @@ async def test_a_node_with_an_old_master_key_signs_on_while_the_retired_key_is_p
     assert kid != before
     clock.pass_time(HORIZON)
     with pytest.raises(Unavailable):
-        await signer.sign(b"{}", RS256)
+        await signer.sign([b"{}"], RS256)
     signer.close()
 
 
