@@ -17,8 +17,8 @@ from riskrelay.ssf.streams import Stream, StreamStatus
 _STOPS_LANE = frozenset({OutcomeKind.AUTH, OutcomeKind.GONE, OutcomeKind.THROTTLED, OutcomeKind.OURS})
 _STOPS_STREAM = {OutcomeKind.AUTH: StreamStatus.PAUSED, OutcomeKind.GONE: StreamStatus.DISABLED}
 _FAILURES_THAT_HALT = 3  # guessed: one bad subject must not stop a lane, a dead receiver must not be pushed 256 times
-_CHUNK = 8
-_CHUNKS_AHEAD = 3
+_CHUNK = 8  # SETs signed in one call: 1.6 ms with RS256 here; 16 and 32 cost the same CPU (measured)
+_CHUNKS_AHEAD = 3  # guessed: enough for two signing threads, and little in vain when the receiver stops the batch
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ import signal
 from typing import Annotated, TypeVar
 
 import typer
+import uvloop
 
 from riskrelay import wiring
 from riskrelay.actions.complete_signing_keys import complete_signing_keys
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.initialise import initialise
-from riskrelay.cli import serving
+from riskrelay.cli import interpreter, serving
 from riskrelay.cli.database import on_database
 from riskrelay.cli.logs import configure_logs
 from riskrelay.cli.output import JsonFlag, console, explained, fail, print_table, show
@@ -99,7 +100,8 @@ def worker() -> None:
         if settings.sqlite_path is not None:
             fail("SQLite is served by one process, and `riskrelay serve` delivers; use PostgreSQL to run workers")
         configure_logs(settings.log_level)
-        asyncio.run(_work(settings))
+        interpreter.tune()
+        uvloop.run(_work(settings))
 
 
 async def _work(settings: Settings) -> None:

@@ -11,6 +11,7 @@ from granian.server.embed import Server
 from starlette.applications import Starlette
 
 from riskrelay import wiring
+from riskrelay.cli import interpreter
 from riskrelay.cli.tls import TlsPair, tls_pair
 from riskrelay.errors import Misconfigured
 from riskrelay.outbound.log_sink import LogSink
@@ -26,6 +27,7 @@ def serve(settings: Settings, log: LogSink, *, deliver: bool) -> None:
 
     Raises: Misconfigured.
     """
+    interpreter.tune()
     uvloop.run(_serve(settings, log, deliver=deliver))
 
 

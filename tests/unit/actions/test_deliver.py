@@ -38,6 +38,22 @@ async def test_everything_queued_is_pushed_and_settled(world: World) -> None:
     assert b'riskrelay_deliveries_total{outcome="accepted"} 50.0' in shown
 
 
+async def test_sets_are_signed_many_at_a_time_and_not_far_ahead(world: World) -> None:
+    """A hundred in thirteen calls; a receiver that stops the batch with its first answer has had few signed in vain."""
+    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(100)])
+    world.receiver.answers = lambda email: Outcome(OutcomeKind.THROTTLED, "http_429", 429)
+    world.delivering = replace(world.delivering, concurrency=1)
+    lease = await world.claim()
+    await world.deliver(lease)
+    assert world.receiver.pushes == 1
+    assert sum(world.signer.lists) == 32
+    world.receiver.answers = lambda email: ACCEPTED
+    world.signer.lists.clear()
+    await world.deliver(lease, limit=1)
+    await world.deliver(lease)
+    assert world.signer.lists == [1] + 12 * [8] + [3]
+
+
 async def test_a_users_events_arrive_in_order(world: World) -> None:
     """One after the other, also when others fail in between."""
     for behavior in ("suspicious_domain", "imp_travel", "high_dlp"):

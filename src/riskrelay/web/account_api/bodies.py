@@ -1,5 +1,6 @@
 """Reading request bodies: bounded, and with every fault at its place."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
@@ -18,8 +19,11 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f]")
+
+
 def _plain(text: str) -> str:
-    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+    if _CONTROL_CHARACTER.search(text):
         raise ValueError("must not contain control characters")
     return text
 
