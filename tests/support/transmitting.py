@@ -1,5 +1,6 @@
 """What the receivers' endpoints need, over real sealing and real address rules."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from riskrelay.actions.poll_stream import Polling
@@ -18,8 +19,8 @@ FOR_EVER = timedelta(days=36_500)  # events of tests bear the hand clock's date
 class PlainSigner:
     """Implements ports.Signer: signs nothing, so that a test can read what is handed out."""
 
-    async def sign(self, payload: bytes, algorithm: Algorithm) -> bytes:
-        return payload
+    async def sign(self, payloads: Sequence[bytes], algorithm: Algorithm) -> list[bytes]:
+        return list(payloads)
 
 
 def polling_of(bell: StreamBell | None = None, longest_wait: timedelta = timedelta(0)) -> Polling:
