@@ -56,7 +56,9 @@ def show_one(
 
     def render() -> None:
         console.print(_line(row), soft_wrap=True)
-        print_table([_attempt(attempt) for attempt in row["attempts"]])
+        print_table([{name: cell for name, cell in one.items() if name != "phases"} for one in row["attempts"]])
+        for attempt in row["attempts"]:
+            console.print(f"Attempt {attempt['number']}: {_phases(attempt['phases'])}", soft_wrap=True)
 
     show(row, as_json, render)
 
@@ -173,10 +175,10 @@ def _line(row: dict[str, Any]) -> str:
     return f"{row['queued_at']}  {row['jti']}  [bold]{row['state']}[/]{reason}, attempts: {len(row['attempts'])}"
 
 
-def _attempt(row: dict[str, Any]) -> dict[str, Any]:
-    """An attempt as a row of a table: its phases in one cell, those that it had."""
-    had = {name.removesuffix("_ms"): ms for name, ms in row["phases"].items() if ms is not None}
-    return {**row, "phases": ", ".join(f"{name} {ms} ms" for name, ms in had.items())}
+def _phases(phases: dict[str, float | None]) -> str:
+    """The phases that an attempt had, in words."""
+    had = [f"{name.removesuffix('_ms')} {ms} ms" for name, ms in phases.items() if ms is not None]
+    return ", ".join(had) or "no phase ended"
 
 
 def _table(rows: list[dict[str, Any]]) -> None:

@@ -136,7 +136,8 @@ def test_deliveries_show_each_attempt(service: Service, oracle: Oracle) -> None:
     assert (attempt["number"], attempt["outcome"], attempt["status"]) == (1, "accepted", 202)
     assert attempt["phases"].keys() == {"dns_ms", "connect_ms", "tls_ms", "first_byte_ms"}
     assert 0 < attempt["phases"]["first_byte_ms"] < attempt["duration_ms"]
-    shown = service.command("delivery", "show", integration["id"], rows[0]["jti"]).stdout
+    named = ("--account", service.account_id, integration["id"], rows[0]["jti"])
+    shown = service.command("delivery", "show", *named).stdout
     assert "first_byte" in shown
     assert deliveries(service, integration, "?state=pending") == []
     assert service.call("GET", f"{path}?state=lost")[0] == 400
