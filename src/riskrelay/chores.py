@@ -11,6 +11,7 @@ from riskrelay.actions.continue_replays import continue_replays
 from riskrelay.actions.expire_events import expire_events
 from riskrelay.actions.pause_idle_streams import pause_idle_streams
 from riskrelay.actions.purge_events import purge_events
+from riskrelay.actions.turn_partitions import turn_partitions
 from riskrelay.errors import Unavailable
 from riskrelay.ports import Outside
 
@@ -48,7 +49,9 @@ class Chores:
 
     async def run(self) -> None:
         """Return after `stop`, when what is under way is done."""
-        await asyncio.gather(self._repeat(self._replay, REPLAY_SWEEP), self._repeat(self._tidy, SWEEP))
+        await asyncio.gather(
+            self._repeat(self._replay, REPLAY_SWEEP), self._repeat(self._tidy, SWEEP), self._repeat(self._turn, SWEEP)
+        )
 
     async def _replay(self) -> bool:
         return await continue_replays(self._outside)
@@ -58,6 +61,9 @@ class Chores:
         purged = await purge_events(self._outside, self._kept.undelivered + self._kept.settled)
         idle = await pause_idle_streams(self._outside)
         return bool(expired or purged or idle)
+
+    async def _turn(self) -> bool:
+        return await turn_partitions(self._outside, self._kept.undelivered + self._kept.settled)
 
     async def _repeat(self, work: Callable[[], Awaitable[bool]], pause: timedelta) -> None:
         """Again at once while there is more to do, otherwise after *pause*."""

@@ -68,5 +68,12 @@ class Retention(Protocol):
         """Forget settled events of a lane that were queued longer ago than *kept*, with their attempts, the oldest
         first; how many that were. The ledger goes on counting them."""
 
+    def make_partitions(self, kept: timedelta) -> None:
+        """Make room for the days to come, where the engine keeps events by days; nothing elsewhere."""
+
+    def drop_partition(self, kept: timedelta) -> bool:
+        """Forget the oldest partition that ended longer ago than *kept* and holds nothing that is pending, and all
+        attempts so old; whether there was one. The ledger goes on counting."""
+
     def running_replays(self, limit: int) -> list[tuple[AccountId, Replay]]:
         """Replays that have something to do, the oldest first."""

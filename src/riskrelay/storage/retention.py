@@ -23,6 +23,7 @@ from riskrelay.delivery.attempts import DeliveryState
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.delivery.replays import Replay, ReplayStatus
 from riskrelay.integrations import AccountId
+from riskrelay.storage import partitions
 from riskrelay.storage.deliveries import EVENT_KEY
 from riskrelay.storage.events import lane_parameters, of_lane
 from riskrelay.storage.replays import replay_from
@@ -82,7 +83,7 @@ class RetentionRows:
 
     def lanes_to_purge(self, kept: timedelta, limit: int) -> list[LaneKey]:
         oldest = select(_QUEUED_AT).where(_IN_LANE).order_by(events.c.seq).limit(1).scalar_subquery()
-        query = select(*_KEY).where(oldest < _older(kept)).limit(limit)
+        query = select(*_KEY).where(oldest < _older(self._row_by_row(kept))).limit(limit)
         return [LaneKey(*row) for row in self._connection.execute(query)]
 
     def purge(self, key: LaneKey, kept: timedelta, limit: int) -> int:
@@ -96,7 +97,7 @@ class RetentionRows:
             .where(
                 of_lane(events),
                 events.c.seq <= lane.cursor,
-                _older(kept) > _QUEUED_AT,
+                _older(self._row_by_row(kept)) > _QUEUED_AT,
                 or_(held_events.c.state.is_(None), ~_IS_PENDING),
             )
             .order_by(events.c.seq)
@@ -113,6 +114,17 @@ class RetentionRows:
         if totals:
             self._connection.execute(update(lanes).where(of_lane(lanes)).values(totals), parameters)
         return len(seqs)
+
+    def make_partitions(self, kept: timedelta) -> None:
+        if partitions.has_partitions(self._connection):
+            partitions.make_ahead(self._connection, kept)
+
+    def drop_partition(self, kept: timedelta) -> bool:
+        return partitions.has_partitions(self._connection) and partitions.drop_oldest(self._connection, kept)
+
+    def _row_by_row(self, kept: timedelta) -> timedelta:
+        """When rows are deleted: where partitions are dropped, only those that their partition has outlived."""
+        return kept + 2 * partitions.width(kept) if partitions.has_partitions(self._connection) else kept
 
     def running_replays(self, limit: int) -> list[tuple[AccountId, Replay]]:
         query = (

@@ -49,6 +49,6 @@ def _count() -> None:
         " AND findings.resets = users.resets"
     )
     op.execute(
-        f"UPDATE users SET event_count = (SELECT count(*) {since}),"  # noqa: S608  no value of anybody's is in it
+        f"UPDATE users SET event_count = (SELECT count(*) {since}),"
         f" last_event_at = (SELECT max(occurred_at) {since}) WHERE level IS NOT NULL"
     )
