@@ -24,7 +24,7 @@ from riskrelay.outbound.direct_push import DirectPusher
 from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.log_sink import LogSink
 from riskrelay.outbound.metrics import PrometheusMetrics
-from riskrelay.outbound.observing import Observers, ProcessWatch, new_observers
+from riskrelay.outbound.observing import Observers, ProcessWatch, new_observers, show_certificate
 from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.outbound.sealing import MasterKey
 from riskrelay.outbound.signer import KeySigner, new_signing_key
@@ -205,6 +205,8 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
     observers = new_observers()
     outside = _outside(settings, wakes.wake, token_uses, observers)
     process = ProcessWatch(observers.metrics, log, outside.clock)
+    if settings.tls_cert is not None:
+        show_certificate(observers.metrics, settings.tls_cert)
     signer = _build_signer(outside, master_key, keyring)
     polling = Polling(signer, bell, timedelta(days=settings.retention_days))
     transmitting = Transmitting(polling, master_key, PushTargets(_target_rules(settings)), keyring)

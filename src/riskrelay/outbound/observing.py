@@ -4,9 +4,11 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+from cryptography.x509 import load_pem_x509_certificate
 from starlette.applications import Starlette
 
 from riskrelay.delivery.attempts import Attempt
@@ -67,6 +69,12 @@ def new_observers() -> Observers:
         )
         return Observers(PrometheusMetrics())
     return Observers(PrometheusMetrics(), Traces())
+
+
+def show_certificate(metrics: PrometheusMetrics, chain: Path) -> None:
+    """Show when the certificate that this process has just loaded ends."""
+    ends = load_pem_x509_certificate(chain.read_bytes()).not_valid_after_utc.timestamp()
+    metrics.read_gauge("tls_certificate_expiry_timestamp_seconds", "When the served certificate ends.", lambda: ends)
 
 
 class ProcessWatch:
