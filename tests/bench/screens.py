@@ -1,0 +1,214 @@
+"""How long the service takes for each page of a big installation, on both engines.
+
+    python -m bench.screens [--requests 20] [--scale 1] [--json]
+
+Pages of the account API, and every GET route of the console with its placeholders filled; over HTTP on one kept-alive
+connection, one request after another, nothing else running. What is slower than the target is marked.
+"""
+
+import argparse
+import asyncio
+import http.client
+import json
+import re
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from starlette.routing import Route
+
+from bench.big_installation import Population, Size, fill
+from riskrelay.cli.benchmark.installation import Installation
+from riskrelay.cli.benchmark.scenarios import percentiles_ms
+from riskrelay.settings import read_settings
+from riskrelay.wiring import build_app
+from support.databases import PostgresServer
+
+TARGET_MS = 300  # every screen, measured at the server
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_ENDLESS = ("tail", "live", "stream")  # routes that go on until the browser leaves
+
+
+@dataclass(frozen=True)
+class Page:
+    """What was measured of one page."""
+
+    engine: str
+    path: str
+    bytes: int
+    p50_ms: float
+    p99_ms: float
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it misses the target."""
+        return self.p99_ms > TARGET_MS
+
+
+class Browser:
+    """One kept-alive connection with a token for the account API and a session of the console."""
+
+    def __init__(self, installation: Installation) -> None:
+        address = urlsplit(installation.url)
+        self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=120)
+        self._headers = {"Authorization": f"Bearer {installation.token}"}
+        self._sign_in(installation)
+
+    def get(self, path: str) -> bytes:
+        """The body of a page, which must be there."""
+        self._connection.request("GET", path, headers=self._headers)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        assert answer.status == 200, f"{path}: {answer.status} {body[:300]!r}"
+        return body
+
+    def measure(self, engine: str, path: str, requests: int) -> Page:
+        """The time from sending a request to the last byte of the answer."""
+        body = self.get(path)
+        taken = []
+        for _ in range(requests):
+            began = time.perf_counter()
+            self.get(path)
+            taken.append((time.perf_counter() - began) * 1000)
+        found = percentiles_ms(sorted(taken))
+        return Page(engine, path, len(body), round(found["p50_ms"], 1), round(found["p99_ms"], 1))
+
+    def _sign_in(self, installation: Installation) -> None:
+        body = urlencode({"token": installation.token})
+        headers = {**_FORM, "Origin": installation.url}
+        self._connection.request("POST", "/console/sign-in", body, headers)
+        answer = self._connection.getresponse()
+        answer.read()
+        cookie = answer.headers["Set-Cookie"]
+        assert cookie, f"no session of the console: {answer.status}"
+        self._headers["Cookie"] = cookie.partition(";")[0]
+
+
+def account_pages(browser: Browser, population: Population) -> Iterator[str]:
+    """The pages of the account API that read: the first ones, and ones far back."""
+    base = f"/accounts/{population.account_id}/zt_risk_scoring"
+    users = population.size.users
+    yield from (f"{base}/summary", f"{base}/summary?per_page=1000", f"{base}/summary?page={users * 7 // 1000}")
+    yield f"{base}/{population.id_of('user', 1)}"
+    yield from (f"{base}/behaviors", f"{base}/health", f"{base}/tokens", f"{base}/integrations")
+    yield from _all_pages(browser, f"{base}/audit")
+    yield f"{base}/audit?kind=token"
+    for number in (0, population.size.integrations // 2, 17):
+        integration = f"{base}/integrations/{population.id_of('integration', number)}"
+        yield from (integration, f"{integration}/health")
+        yield from _all_pages(browser, f"{integration}/deliveries")
+        for state in ("pending", "delivered", "dead", "expired", "cancelled"):
+            yield f"{integration}/deliveries?state={state}"
+    integration = f"{base}/integrations/{population.id_of('integration', 0)}"
+    yield f"{integration}/deliveries/{_oldest_jti(browser, integration)}"
+    yield "/metrics"
+
+
+def _all_pages(browser: Browser, path: str, pages: int = 5) -> Iterator[str]:
+    """The first page of a list with cursors, and the last of the *pages* that follow."""
+    yield path
+    following = path
+    for _ in range(pages):
+        cursor = json.loads(browser.get(following))["result_info"]["cursor"]
+        if cursor is None:
+            return
+        following = f"{path}{'&' if '?' in path else '?'}cursor={cursor}"
+    yield following
+
+
+def _oldest_jti(browser: Browser, integration: str) -> str:
+    """A delivery far down the log: cursors are followed to their end, at most 100 pages."""
+    following = f"{integration}/deliveries?per_page=1000"
+    for _ in range(100):
+        envelope = json.loads(browser.get(following))
+        if envelope["result_info"]["cursor"] is None:
+            break
+        following = f"{integration}/deliveries?per_page=1000&cursor={envelope['result_info']['cursor']}"
+    jti: str = envelope["result"][-1]["jti"]
+    return jti
+
+
+def console_pages(installation: Installation, population: Population) -> Iterator[str]:
+    """Every GET route of the console for this account."""
+    values = {
+        "account_id": population.account_id,
+        "integration_id": population.id_of("integration", 0),
+        "user_id": population.id_of("user", 1),
+        "behavior": "imp_travel",
+        "behavior_id": "imp_travel",
+    }
+    settings = read_settings(
+        database_url=installation.database_url,
+        master_key=installation.settings["RISKRELAY_MASTER_KEY"],
+        public_url=installation.url,
+    )
+    for route in build_app(settings, deliver=False).routes:
+        if not isinstance(route, Route) or not route.path.startswith("/console/accounts/{account_id}"):
+            continue
+        names = re.findall(r"{(\w+)", route.path)
+        if "GET" not in (route.methods or ()) or any(word in route.path.split("/") for word in _ENDLESS):
+            continue
+        if all(name in values for name in names):
+            yield re.sub(r"{(\w+)[^}]*}", lambda found: values[found[1]], route.path)
+
+
+async def measure(installation: Installation, size: Size, requests: int) -> list[Page]:
+    """Fill an installation that is there and empty, serve it, and measure every page."""
+    account_id = installation.accounts[0]
+    await fill(installation.database_url, account_id, size)
+    await installation.start()
+    population = Population(account_id, size, 0)
+    return await asyncio.to_thread(_measure, installation, population, requests)
+
+
+def _measure(installation: Installation, population: Population, requests: int) -> list[Page]:
+    browser = Browser(installation)
+    paths = [*account_pages(browser, population), *console_pages(installation, population)]
+    return [browser.measure(installation.engine, path, requests) for path in paths]
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the test database's wheel asks for XDG_RUNTIME_DIR
+        server = PostgresServer()
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+async def measure_engines(size: Size, requests: int) -> list[Page]:
+    """Both engines, one after the other."""
+    pages: list[Page] = []
+    with postgres_server() as server, tempfile.TemporaryDirectory(prefix="riskrelay-screens-") as directory:
+        for name, database_url in (("sqlite", None), ("postgresql", await server.new_database())):
+            async with Installation(Path(directory) / name, database_url, workers=None) as installation:
+                pages += await measure(installation, size, requests)
+    return pages
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure every page of a big installation.")
+    parser.add_argument("--requests", type=int, default=20)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    size = Size(*(max(1, round(count * given.scale)) for count in (Size.users, Size.integrations, Size.deliveries)))
+    pages = asyncio.run(measure_engines(size, given.requests))
+    if given.json:
+        print(json.dumps([vars(page) for page in pages]))
+        return
+    for page in pages:
+        times = f"{page.p50_ms:>9,.1f} ms {page.p99_ms:>9,.1f} ms"
+        print(f"{page.engine:<10} {times} {page.bytes:>9,} B {'SLOW' if page.is_slow else '':<4} {page.path}")
+
+
+if __name__ == "__main__":
+    main()
