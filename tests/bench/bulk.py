@@ -24,6 +24,10 @@ class Bulk(Protocol):
         """Add *rows* of values as the database has them: times are integers."""
         ...
 
+    async def select(self, statement: str) -> Sequence[Row]:
+        """The rows of a query that both engines understand."""
+        ...
+
     async def update(self, statement: str) -> None:
         """Run a statement that both engines understand."""
         ...
@@ -57,6 +61,9 @@ class SqliteBulk:
         places = ", ".join("?" * len(columns))
         self._connection.executemany(f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})", rows)
 
+    async def select(self, statement: str) -> Sequence[Row]:
+        return self._connection.execute(statement).fetchall()
+
     async def update(self, statement: str) -> None:
         self._connection.execute(statement)
 
@@ -78,6 +85,10 @@ class PostgresBulk:
 
     async def insert(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
         await self._connection.copy_records_to_table(table.name, records=rows, columns=columns)
+
+    async def select(self, statement: str) -> Sequence[Row]:
+        found: list[Row] = await self._connection.fetch(statement)
+        return found
 
     async def update(self, statement: str) -> None:
         await self._connection.execute(statement)

@@ -15,7 +15,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -58,6 +58,10 @@ class Browser:
         self._connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=120)
         self._headers = {"Authorization": f"Bearer {installation.token}"}
         self._sign_in(installation)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
 
     def get(self, path: str) -> bytes:
         """The body of a page, which must be there."""
@@ -167,9 +171,9 @@ async def measure(installation: Installation, size: Size, requests: int) -> list
 
 
 def _measure(installation: Installation, population: Population, requests: int) -> list[Page]:
-    browser = Browser(installation)
-    paths = [*account_pages(browser, population), *console_pages(installation, population)]
-    return [browser.measure(installation.engine, path, requests) for path in paths]
+    with closing(Browser(installation)) as browser:
+        paths = [*account_pages(browser, population), *console_pages(installation, population)]
+        return [browser.measure(installation.engine, path, requests) for path in paths]
 
 
 @contextmanager

@@ -60,6 +60,7 @@ async def ingest(place: Place, findings: int, singles: int) -> list[Measured]:
     async with Installation(place.directory, place.database_url, workers=None) as installation:
         await installation.start()
         await installation.prepare(BenchReceiver(place.receiver_command))
+        await installation.calm()
         target = installation.target()
         async with installation.load() as load:
             batches = [target.batch(_emails(f"b{start}", BATCH)) for start in range(0, findings, BATCH)]
@@ -87,6 +88,7 @@ async def latency(place: Place, per_second: int, seconds: float) -> list[Measure
         await receiver.start(installation.processes)
         await installation.start()
         await installation.prepare(receiver)
+        await installation.calm()
         async with installation.load() as load:
             warming = _emails("warm", per_second)
             await load.open_loop(map(installation.target().single, warming), per_second)
@@ -116,6 +118,7 @@ async def sustained(place: Place, events: int, algorithm: str) -> list[Measured]
         await receiver.start(installation.processes)
         await installation.start()
         await installation.prepare(receiver, algorithm)
+        await installation.calm()
         targets = cycle(map(installation.target, installation.accounts))
         batches = [next(targets).batch(_emails(f"t{start}", BATCH)) for start in range(0, events, BATCH)]
         total = len(batches) * BATCH

@@ -1,0 +1,91 @@
+"""Two thousand integrations, some of them dead and some slow: what the healthy ones feel of it."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+
+from riskrelay import wiring
+from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.set_behaviors import set_behaviors
+from riskrelay.cli.benchmark.installation import Installation
+from riskrelay.cli.benchmark.receiver import Arrival, BenchReceiver
+from riskrelay.cli.benchmark.scenarios import Measured, Place, percentiles_ms
+from riskrelay.cli.processes import ProcessFailed, free_port
+from riskrelay.credentials import COMMAND_LINE
+from riskrelay.integrations import AccountId, IntegrationType
+from riskrelay.ports import Outside
+from riskrelay.risk.behaviors import DEFAULT_SETTINGS
+from riskrelay.settings import read_settings
+
+HEALTHY, DEAD, SLOW = 18, 1, 1  # integrations of each account: 5 % are dead and 5 % slow
+SLOW_MS = 10_000
+_NEVER = -1
+_PATIENCE_SECONDS = 120
+
+
+async def crowd(place: Place, accounts: int, per_second: float, seconds: float, *, sick: bool) -> list[Measured]:
+    """How long events take to healthy receivers, at a steady rate over many accounts.
+
+    Half of the dead refuse connections, the other half take them and never answer. Every receiver has a loopback
+    address of its own.
+
+    Args:
+        accounts: each with 18 healthy integrations.
+        per_second: findings, spread over the accounts; each is an event for every integration of its account.
+        sick: whether each account has one dead and one slow integration beside them.
+    """
+    receiver = BenchReceiver(place.receiver_command, keep=True, delays=(SLOW_MS, _NEVER))
+    async with Installation(place.directory, place.database_url, place.workers, accounts) as installation:
+        outside = wiring.build_outside(read_settings(database_url=installation.database_url))
+        try:
+            for number, account_id in enumerate(installation.accounts):
+                await _furnish(outside, account_id, list(_receivers(receiver, number, sick=sick)))
+        finally:
+            await outside.store.close()
+        await receiver.start(installation.processes)
+        await installation.start()
+        await installation.calm()
+        emails = [f"c{number}@bench.example" for number in range(max(accounts, round(per_second * seconds)))]
+        targets = [installation.target(account_id) for account_id in installation.accounts]
+        requests = (targets[number % accounts].single(email) for number, email in enumerate(emails))
+        async with installation.load() as load:
+            moments = await load.open_loop(requests, per_second)
+        arrivals = await _healthy_arrivals(receiver, len(emails) * HEALTHY)
+        await receiver.stop()
+    due = dict(zip(emails, moments, strict=True))
+    waits = sorted((arrival.at - due[arrival.claims["sub_id"]["email"]]) / 1e6 for arrival in arrivals)
+    variant = "5 % dead, 5 % slow" if sick else "all healthy"
+    return [Measured("crowd", installation.engine, place.workers, variant, percentiles_ms(waits))]
+
+
+def _receivers(receiver: BenchReceiver, account: int, *, sick: bool) -> Iterator[str]:
+    """The tenant URLs of one account's integrations."""
+    slow, mute = receiver.slow_ports
+    for number in range(HEALTHY):
+        yield f"http://127.1.{account}.{number + 1}:{receiver.port}"
+    if sick:
+        yield f"http://127.2.{account}.1:{slow}"
+        yield f"http://127.3.{account}.1:{mute if account % 2 else free_port()}"
+
+
+async def _furnish(outside: Outside, account_id: AccountId, tenant_urls: list[str]) -> None:
+    enabled = {behavior: replace(setting, enabled=True) for behavior, setting in DEFAULT_SETTINGS.items()}
+    await set_behaviors(outside, account_id, COMMAND_LINE, enabled)
+    for tenant_url in tenant_urls:
+        await create_integration(
+            outside, account_id, COMMAND_LINE, IntegrationType.OKTA, tenant_url, public_origin="http://127.0.0.1"
+        )
+
+
+async def _healthy_arrivals(receiver: BenchReceiver, count: int) -> list[Arrival]:
+    """What came to the healthy receivers, when all of it is there.
+
+    Raises: ProcessFailed: not in time.
+    """
+    found: list[Arrival] = []
+    for _ in range(_PATIENCE_SECONDS * 10):
+        found += [arrival for arrival in await receiver.arrivals() if arrival.port == receiver.port]
+        if len(found) >= count:
+            return found
+        await asyncio.sleep(0.1)
+    raise ProcessFailed(f"only {len(found)} of {count} events reached healthy receivers")

@@ -1,0 +1,71 @@
+"""What the whole benchmark runs: every scenario, on which engine, with how many workers, how much of it."""
+
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from bench.backlog import backlog
+from bench.crowd import crowd
+from riskrelay.cli.benchmark.scenarios import Measured, Place, ingest, latency, sustained
+
+BATCH = 1_000
+
+Work = Callable[[Place], Awaitable[list[Measured]]]
+
+
+class Run(NamedTuple):
+    """One run of a scenario.
+
+    Attributes:
+        workers: processes that deliver beside the service; 0: the service delivers.
+    """
+
+    scenario: str
+    engine: str
+    workers: int
+    work: Work
+
+
+def runs(scale: float) -> list[Run]:
+    """All of them. At scale 1 they take about a quarter of an hour on two cores."""
+
+    def size(count: int, least: int = 1) -> int:
+        return max(least, round(count * scale))
+
+    def in_batches(count: int) -> int:
+        return max(1, round(count * scale / BATCH)) * BATCH
+
+    seconds = max(0.5, 20 * scale)
+    found = [
+        Run("ingest", engine, 0, lambda place: ingest(place, in_batches(50_000), size(4_000, 64))) for engine in ENGINES
+    ]
+    for engine, workers in (("sqlite", 0), ("postgresql", 0), ("postgresql", 1)):
+        found += [Run("latency", engine, workers, _latency(rate, seconds)) for rate in (100, 500, 1_000)]
+    for engine, workers in (("sqlite", 0), ("postgresql", 0), ("postgresql", 1), ("postgresql", 2), ("postgresql", 4)):
+        found += [
+            Run("sustained", engine, workers, _sustained(in_batches(50_000), algorithm))
+            for algorithm in ("RS256", "ES256")
+        ]
+    for engine, workers in (("sqlite", 0), ("postgresql", 2)):
+        for sick in (False, True):
+            found.append(
+                Run("crowd", engine, workers, _crowd(size(100, 2), max(2, 10 * scale), seconds * 1.5, sick=sick))
+            )
+    for engine, workers in (("sqlite", 0), ("postgresql", 1)):
+        found.append(Run("backlog", engine, workers, lambda place: backlog(place, size(1_000_000), in_batches(20_000))))
+    return found
+
+
+ENGINES = ("sqlite", "postgresql")
+SCENARIOS = ("ingest", "latency", "sustained", "crowd", "backlog")
+
+
+def _latency(rate: int, seconds: float) -> Work:
+    return lambda place: latency(place, rate, seconds)
+
+
+def _sustained(events: int, algorithm: str) -> Work:
+    return lambda place: sustained(place, events, algorithm)
+
+
+def _crowd(accounts: int, rate: float, seconds: float, *, sick: bool) -> Work:
+    return lambda place: crowd(place, accounts, rate, seconds, sick=sick)

@@ -1,0 +1,91 @@
+"""The whole benchmark, very small: that its scenarios run and what they give, never how fast this machine is."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from bench.big_installation import Size
+from bench.matrix import SCENARIOS, Run, runs
+from bench.page import write_page
+from bench.run import measure
+from bench.screens import measure_engines
+from bench.targets import judged
+
+_LATENCY = {"p50_ms", "p99_ms", "p99_9_ms", "max_ms"}
+_COST = {"cost_us", "memory_mb"}
+SCALE = 0.001
+IN_CI = {("crowd", "sqlite"), ("backlog", "sqlite")}  # the others run in test_bench of the command, or in a soak
+
+
+def _chosen() -> list[Run]:
+    found = runs(SCALE)
+    if os.environ.get("RISKRELAY_SOAK"):
+        return found
+    return [run for run in found if (run.scenario, run.engine) in IN_CI]
+
+
+@pytest.fixture(scope="module")
+def whole() -> dict[str, Any]:
+    """What a tiny run gives."""
+    return uvloop.run(measure(_chosen(), SCALE))
+
+
+def test_the_matrix_has_every_scenario_on_both_engines() -> None:
+    """Five scenarios, SQLite and PostgreSQL, and several workers where they can share the work."""
+    assert {(run.scenario, run.engine) for run in runs(1)} == {
+        (scenario, engine) for scenario in SCENARIOS for engine in ("sqlite", "postgresql")
+    }
+    assert {run.workers for run in runs(1) if run.scenario == "sustained"} == {0, 1, 2, 4}
+
+
+def test_a_crowd_is_measured_with_and_without_sick_receivers(whole: dict[str, Any]) -> None:
+    """The same figures for both, so that they can be compared."""
+    found = {row["variant"]: set(row["figures"]) for row in whole["measured"] if row["scenario"] == "crowd"}
+    assert found == {"all healthy": _LATENCY, "5 % dead, 5 % slow": _LATENCY}
+
+
+def test_a_backlog_is_measured_small_and_big(whole: dict[str, Any]) -> None:
+    """Cost and memory, of what is accepted and of what waited."""
+    for scenario in ("backlog", "drain"):
+        rows = [row for row in whole["measured"] if row["scenario"] == scenario and row["engine"] == "sqlite"]
+        assert len(rows) == 2
+        assert all(set(row["figures"]) == _COST and min(row["figures"].values()) > 0 for row in rows)
+
+
+def test_the_page_shows_what_was_measured(whole: dict[str, Any], tmp_path: Path) -> None:
+    """Machine, commit, limits, a table and a plot for each scenario, and the note."""
+    write_page({**whole, "note": "Busy machine."}, tmp_path)
+    page = (tmp_path / "benchmarks.md").read_text()
+    assert whole["commit"] in page
+    assert "**Busy machine.**" in page
+    for row in whole["measured"]:
+        assert f"| {row['variant']} | {row['engine']} |" in page
+        assert (tmp_path / "benchmarks" / f"{row['scenario']}.svg").read_text().startswith("<svg")
+
+
+def test_targets_are_judged_by_their_bound() -> None:
+    """A value at its bound meets it; one beyond misses it; what was not run is not judged."""
+
+    def latency(p50: float) -> dict[str, Any]:
+        return {
+            "scenario": "latency",
+            "variant": "100 changes/s",
+            "engine": "sqlite",
+            "figures": {"p50_ms": p50, "p99_ms": 20.0},
+            "ratios": {},
+        }
+
+    assert [row["is_met"] for row in judged({"measured": [latency(3.0)]})] == [True, False]
+    assert [row["is_met"] for row in judged({"measured": [latency(3.1)]})] == [False, False]
+    assert judged({"measured": []}) == []
+
+
+async def test_pages_of_a_big_installation_answer_on_both_engines() -> None:
+    """Every page of the account API and of the console answers 200 in an installation that was written straight."""
+    pages = await measure_engines(Size(users=300, integrations=20, deliveries=3_000), requests=1)
+    by_engine = {engine: [page.path for page in pages if page.engine == engine] for engine in ("sqlite", "postgresql")}
+    assert len(by_engine["sqlite"]) == len(by_engine["postgresql"]) > 30
+    assert any(path.startswith("/console/accounts/") for path in by_engine["sqlite"])
