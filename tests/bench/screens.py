@@ -20,13 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from starlette.routing import Route
-
 from bench.big_installation import Population, Size, fill
 from riskrelay.cli.benchmark.installation import Installation
 from riskrelay.cli.benchmark.scenarios import percentiles_ms
-from riskrelay.settings import read_settings
-from riskrelay.wiring import build_app
+from support.crossing import routes
 from support.databases import PostgresServer
 
 TARGET_MS = 300  # every screen, measured at the server
@@ -137,8 +134,8 @@ def _oldest_jti(browser: Browser, integration: str) -> str:
     return jti
 
 
-def console_pages(installation: Installation, population: Population) -> Iterator[str]:
-    """Every GET route of the console for this account."""
+def console_pages(population: Population) -> Iterator[str]:
+    """Every GET route of the console for this account, its placeholders filled."""
     values = {
         "account_id": population.account_id,
         "integration_id": population.id_of("integration", 0),
@@ -146,19 +143,15 @@ def console_pages(installation: Installation, population: Population) -> Iterato
         "behavior": "imp_travel",
         "behavior_id": "imp_travel",
     }
-    settings = read_settings(
-        database_url=installation.database_url,
-        master_key=installation.settings["RISKRELAY_MASTER_KEY"],
-        public_url=installation.url,
-    )
-    for route in build_app(settings, deliver=False).routes:
-        if not isinstance(route, Route) or not route.path.startswith("/console/accounts/{account_id}"):
+    for method, path in routes():
+        if method != "GET" or not path.startswith("/console/accounts/{account_id}") or _is_endless(path):
             continue
-        names = re.findall(r"{(\w+)", route.path)
-        if "GET" not in (route.methods or ()) or any(word in route.path.split("/") for word in _ENDLESS):
-            continue
-        if all(name in values for name in names):
-            yield re.sub(r"{(\w+)[^}]*}", lambda found: values[found[1]], route.path)
+        if set(re.findall(r"{(\w+)}", path)) <= set(values):
+            yield path.format_map(values)
+
+
+def _is_endless(path: str) -> bool:
+    return any(word in path.split("/") for word in _ENDLESS)
 
 
 async def measure(installation: Installation, size: Size, requests: int) -> list[Page]:
@@ -172,7 +165,7 @@ async def measure(installation: Installation, size: Size, requests: int) -> list
 
 def _measure(installation: Installation, population: Population, requests: int) -> list[Page]:
     with closing(Browser(installation)) as browser:
-        paths = [*account_pages(browser, population), *console_pages(installation, population)]
+        paths = [*account_pages(browser, population), *console_pages(population)]
         return [browser.measure(installation.engine, path, requests) for path in paths]
 
 
