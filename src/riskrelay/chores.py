@@ -1,4 +1,5 @@
-"""What has to be done from time to time: replays go on, events expire, old rows go, idle streams are paused."""
+"""What has to be done from time to time: replays go on, events expire, old rows go, idle streams are paused, and what
+the console shows is counted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ from riskrelay.actions.continue_replays import continue_replays
 from riskrelay.actions.expire_events import expire_events
 from riskrelay.actions.pause_idle_streams import pause_idle_streams
 from riskrelay.actions.purge_events import purge_events
+from riskrelay.actions.take_stock import FRESH, take_stock
 from riskrelay.actions.turn_partitions import turn_partitions
 from riskrelay.errors import Unavailable
 from riskrelay.ports import Outside
@@ -19,6 +21,7 @@ _log = structlog.get_logger()
 
 REPLAY_SWEEP = timedelta(seconds=1)  # how long a new replay waits at most
 SWEEP = timedelta(minutes=1)  # guessed: as long may an event live beyond its retention
+_STOCK_SHARE = 50  # chosen: counting takes at most 2 % of one core's time
 _BETWEEN = timedelta(milliseconds=50)  # guessed: leaves the database to others between two bounded transactions
 
 
@@ -42,6 +45,7 @@ class Chores:
         self._outside = outside
         self._kept = kept
         self._stopping = asyncio.Event()
+        self._stock_due = 0.0
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -50,7 +54,10 @@ class Chores:
     async def run(self) -> None:
         """Return after `stop`, when what is under way is done."""
         await asyncio.gather(
-            self._repeat(self._replay, REPLAY_SWEEP), self._repeat(self._tidy, SWEEP), self._repeat(self._turn, SWEEP)
+            self._repeat(self._replay, REPLAY_SWEEP),
+            self._repeat(self._tidy, SWEEP),
+            self._repeat(self._turn, SWEEP),
+            self._repeat(self._take_stock, FRESH),
         )
 
     async def _replay(self) -> bool:
@@ -64,6 +71,15 @@ class Chores:
 
     async def _turn(self) -> bool:
         return await turn_partitions(self._outside, self._kept.undelivered + self._kept.settled)
+
+    async def _take_stock(self) -> bool:
+        """As often as it is cheap: a large installation is counted less often than a small one."""
+        began = self._outside.clock.monotonic()
+        if began >= self._stock_due:
+            await take_stock(self._outside)
+            took = self._outside.clock.monotonic() - began
+            self._stock_due = began + _STOCK_SHARE * took
+        return False
 
     async def _repeat(self, work: Callable[[], Awaitable[bool]], pause: timedelta) -> None:
         """Again at once while there is more to do, otherwise after *pause*."""

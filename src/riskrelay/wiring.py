@@ -21,6 +21,7 @@ from riskrelay.keys import Keyring, SealedKey
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.clock import SystemClock
 from riskrelay.outbound.direct_push import DirectPusher
+from riskrelay.outbound.finding_counts import PendingFindingCounts
 from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.log_sink import LogSink
 from riskrelay.outbound.metrics import PrometheusMetrics
@@ -47,6 +48,7 @@ from riskrelay.web.transmitter.streams import Transmitting
 from riskrelay.worker import Worker
 
 T = TypeVar("T")
+_Noted = tuple[PendingTokenUses, PendingFindingCounts]
 
 PUSH_DEADLINE = timedelta(seconds=20)
 CONCURRENCY = 32  # guessed: pushes at once per lane; polite to a receiver, enough for its round trips
@@ -169,12 +171,16 @@ def hold_alone(path: Path) -> IO[str]:
     return lock
 
 
+def _notes() -> _Noted:
+    return PendingTokenUses(), PendingFindingCounts()
+
+
 def build_outside(settings: Settings) -> Outside:
     """What actions need, for a command that works on the database itself; close its store when done."""
-    return _outside(settings, lambda lanes: None, PendingTokenUses(), Observers(PrometheusMetrics()))
+    return _outside(settings, lambda lanes: None, _notes(), Observers(PrometheusMetrics()))
 
 
-def _outside(settings: Settings, wake: Wake, token_uses: PendingTokenUses, observers: Observers) -> Outside:
+def _outside(settings: Settings, wake: Wake, noted: _Noted, observers: Observers) -> Outside:
     clock = SystemClock()
     limit = RateLimit(settings.rate_limit, WINDOW_SECONDS) if settings.rate_limit else None
     return Outside(
@@ -185,7 +191,7 @@ def _outside(settings: Settings, wake: Wake, token_uses: PendingTokenUses, obser
         observers,
         wake,
         MemoryRateLimits(clock, limit),
-        token_uses,
+        *noted,
     )
 
 
@@ -201,9 +207,9 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
     bell, woken, wakes = StreamBell(), _Relay(), _Relay()
     woken.told.append(bell.ring)
     wakes.told.append(woken.wake)
-    token_uses = PendingTokenUses()
+    noted = token_uses, finding_counts = _notes()
     observers = new_observers()
-    outside = _outside(settings, wakes.wake, token_uses, observers)
+    outside = _outside(settings, wakes.wake, noted, observers)
     process = ProcessWatch(observers.metrics, log, outside.clock)
     if settings.tls_cert is not None:
         show_certificate(observers.metrics, settings.tls_cert)
@@ -217,6 +223,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
             async with (
                 process.running(),
                 token_uses.recording(outside.store),
+                finding_counts.recording(outside.store),
                 _ready(signer, outside, keyring),
                 _other_nodes(settings, wakes, woken),
             ):
@@ -247,7 +254,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Deliver until *stop* is set."""
     woken, wakes = _Relay(), _Relay()
     wakes.told.append(woken.wake)
-    outside = _outside(settings, wakes.wake, PendingTokenUses(), new_observers())
+    outside = _outside(settings, wakes.wake, _notes(), new_observers())
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
     signer = _build_signer(outside, master_key, keyring)

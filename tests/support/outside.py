@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from riskrelay.delivery.lanes import LaneKey
+from riskrelay.outbound.finding_counts import PendingFindingCounts
 from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.outbound.observing import Observers
 from riskrelay.outbound.rate_limits import MemoryRateLimits
@@ -78,4 +79,5 @@ def outside_of(store: Store, clock: HandClock | None = None) -> Outside:
         Wakes(),
         MemoryRateLimits(clock, None),
         PendingTokenUses(),
+        PendingFindingCounts(),
     )

@@ -1,6 +1,6 @@
 """Accept activity, find the behaviors that follow from it, decide levels, queue security events: one transaction."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -78,6 +78,7 @@ async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping
     outside.wake(queued)
     outside.metrics.count_activity(recorded.accepted, recorded.duplicates, recorded.ignored, recorded.late)
     outside.metrics.count_findings(len(recorded.findings), 0, 0)
+    outside.finding_counts.note(account_id, Counter(found.behavior for found, _ in recorded.findings), now)
     return recorded
 
 

@@ -1,6 +1,6 @@
 """Accept findings, decide levels, queue security events: one transaction."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -25,12 +25,14 @@ class Recorded:
         duplicates: repeats of findings that are stored already; harmless.
         ignored: of behaviors that the account has not enabled.
         changes: at most one per user: from the level before the batch to the level after it.
+        behaviors: how many of each were stored now.
     """
 
     accepted: int
     duplicates: int
     ignored: int
     changes: Sequence[LevelChange]
+    behaviors: Mapping[BehaviorId, int]
 
 
 async def record_findings(outside: Outside, account_id: AccountId, findings: Sequence[Finding]) -> Recorded:
@@ -69,11 +71,14 @@ async def record_findings(outside: Outside, account_id: AccountId, findings: Seq
             ]
         )
         ignored = len(distinct) - len(enabled)
-        return Recorded(len(accepted), len(findings) - ignored - len(accepted), ignored, changes), queued
+        duplicates = len(findings) - ignored - len(accepted)
+        behaviors = Counter(finding.behavior for finding in accepted.values())
+        return Recorded(len(accepted), duplicates, ignored, changes, behaviors), queued
 
     recorded, queued = await outside.store.write(account_id, store)
     outside.wake(queued)
     outside.metrics.count_findings(recorded.accepted, recorded.duplicates, recorded.ignored)
+    outside.finding_counts.note(account_id, recorded.behaviors, now)
     return recorded
 
 

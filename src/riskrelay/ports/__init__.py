@@ -21,13 +21,24 @@ from riskrelay.ports.account import (
     Users,
 )
 from riskrelay.ports.activity import Activities, Detection, RecordedActivity
-from riskrelay.ports.console import FindingPlace, RiskPlace, Sessions, Told, UserViews
+from riskrelay.ports.console import (
+    FindingCounts,
+    FindingPlace,
+    RiskPlace,
+    Sessions,
+    Standings,
+    Stock,
+    Stocks,
+    Told,
+    UserViews,
+)
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, Tokens
 from riskrelay.ports.operating import DeliveryHealth, Replays, Retention
 from riskrelay.ports.outside import (
     Bell,
     Clock,
+    FindingCounter,
     Ids,
     Listening,
     Metrics,
@@ -56,6 +67,8 @@ __all__ = [
     "Detection",
     "EventRequests",
     "Events",
+    "FindingCounter",
+    "FindingCounts",
     "FindingPlace",
     "Findings",
     "Ids",
@@ -80,6 +93,9 @@ __all__ = [
     "RiskPlace",
     "Sessions",
     "Signer",
+    "Standings",
+    "Stock",
+    "Stocks",
     "Store",
     "StoreLoad",
     "Streams",

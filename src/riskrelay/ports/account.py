@@ -10,7 +10,7 @@ from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.integrations import Integration, IntegrationId
 from riskrelay.ports.activity import Activities, Detection
-from riskrelay.ports.console import UserViews
+from riskrelay.ports.console import Stocks, UserViews
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.operating import DeliveryHealth, Replays
 from riskrelay.risk.assessment import Standing
@@ -293,4 +293,5 @@ class Transaction(Protocol):
     replays: Replays
     health: DeliveryHealth
     user_views: UserViews
+    stocks: Stocks
     audit: Audit

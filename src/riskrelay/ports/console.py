@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from riskrelay.credentials import Session
-from riskrelay.delivery.attempts import Delivery
+from riskrelay.delivery.attempts import Delivery, Ledger
 from riskrelay.integrations import Integration
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.risk.assessment import Standing
+from riskrelay.risk.behaviors import BehaviorId
 from riskrelay.risk.findings import FindingId, UserId
 from riskrelay.risk.levels import RiskLevel
 
@@ -66,3 +67,65 @@ class UserViews(Protocol):
 
     def told(self, subject_key: str, moments: Sequence[datetime], streams_limit: int) -> list[Told]:
         """What was queued about a subject at those moments exactly, on the streams where something was tried last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standings:
+    """How many users stand alike.
+
+    Attributes:
+        triggered: the behaviors that they triggered since their last reset.
+    """
+
+    triggered: frozenset[BehaviorId]
+    level: RiskLevel
+    users: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stock:
+    """What an account held at one moment.
+
+    Attributes:
+        ledger: of all its streams together; its `stream_id` is empty.
+        standings: of the users at risk.
+        receipts: how many of the latest receipts the latencies are of.
+        latency_p50, latency_p99: from the moment an event was queued to its receipt; None: there was no receipt.
+    """
+
+    taken_at: datetime
+    ledger: Ledger
+    standings: Sequence[Standings]
+    receipts: int
+    latency_p50: timedelta | None
+    latency_p99: timedelta | None
+
+    def users(self, level: RiskLevel) -> int:
+        """How many users had that level."""
+        return sum(one.users for one in self.standings if one.level is level)
+
+
+FindingCounts = Mapping[tuple[datetime, BehaviorId], int]
+"""How many findings there were of a behavior within the minute, or the longer time, that began then."""
+
+
+class Stocks(Protocol):
+    """What is counted beforehand, so that looking counts nothing. It is for charts, and may lag or miss a little."""
+
+    def count(self) -> Stock:
+        """Count everything now: as long as that takes."""
+
+    def keep(self, stock: Stock) -> None:
+        """Store it as the latest, its levels also as those of its minute; forget minutes that are two days old."""
+
+    def latest(self) -> Stock | None:
+        """The one that was kept last."""
+
+    def levels(self, since: datetime, step: timedelta) -> Mapping[datetime, Sequence[int]]:
+        """By the beginning of each *step*, the most users that had each level, lowest level first."""
+
+    def add_findings(self, counts: FindingCounts) -> None:
+        """Add to the counts of minutes."""
+
+    def findings(self, since: datetime, step: timedelta) -> FindingCounts:
+        """How many findings each *step* brought."""

@@ -50,6 +50,10 @@ class DeliveryHealth(Protocol):
     def streams(self, integration_id: IntegrationId | None) -> Sequence[StreamHealth]:
         """Each stream of one integration, or of all, oldest first."""
 
+    def hurting(self, limit: int) -> Sequence[StreamHealth]:
+        """Streams of active integrations that fail, are stopped or are paused, those with the largest backlog first; of
+        many only some."""
+
 
 class Retention(Protocol):
     """What has become too old, by the database's clock, in bounded pieces."""

@@ -1,6 +1,6 @@
 """The world outside: clock, randomness, database, signer, push client, observers; and all of it in one piece."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from riskrelay.keys import Algorithm
 from riskrelay.ports.account import Transaction
 from riskrelay.ports.installation import Installation
 from riskrelay.rate_limits import Allowance
+from riskrelay.risk.behaviors import BehaviorId
 from riskrelay.ssf.outcomes import Outcome
 from riskrelay.ssf.streams import Stream, StreamId
 
@@ -178,6 +179,13 @@ class TokenUses(Protocol):
         """Remember a use. Never waits and never fails."""
 
 
+class FindingCounter(Protocol):
+    """Remembers how many findings there were; they are written down later, many at once, for the console's charts."""
+
+    def note(self, account_id: AccountId, counts: Mapping[BehaviorId, int], at: datetime) -> None:
+        """Remember one request's. Never waits and never fails."""
+
+
 class Metrics(Protocol):
     """What monitoring counts."""
 
@@ -220,3 +228,4 @@ class Outside:
     wake: Wake
     rate_limits: RateLimits
     token_uses: TokenUses
+    finding_counts: FindingCounter

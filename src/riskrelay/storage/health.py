@@ -3,12 +3,12 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, false, func, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, false, func, or_, select, true
 
 from riskrelay.delivery.health import StreamHealth
 from riskrelay.delivery.lanes import NOW
 from riskrelay.integrations import AccountId, IntegrationId
-from riskrelay.ssf.streams import StreamId
+from riskrelay.ssf.streams import StreamId, StreamStatus
 from riskrelay.storage.ledgers import count_ledgers
 from riskrelay.storage.streams import select_streams, stream_from
 from riskrelay.storage.tables import integrations, lanes, streams
@@ -24,21 +24,51 @@ class HealthRows:
 
     def streams(self, integration_id: IntegrationId | None) -> list[StreamHealth]:
         mine = true() if integration_id is None else streams.c.integration_id == integration_id
+        return self._of(select(streams.c.stream_id).where(streams.c.account_id == self._account_id, mine))
+
+    def hurting(self, limit: int) -> list[StreamHealth]:
+        same_account = streams.c.account_id == lanes.c.account_id
+        integration = (integrations.c.account_id == lanes.c.account_id) & (
+            integrations.c.integration_id == streams.c.integration_id
+        )
+        hurts = or_(
+            lanes.c.failures > 0,
+            streams.c.status != StreamStatus.ENABLED.value,
+            integrations.c.paused_at.is_not(None),
+        )
+        living = streams.c.deleted_at.is_(None) & integrations.c.deleted_at.is_(None) & integrations.c.active
+        query = (
+            select(lanes.c.stream_id)
+            .select_from(
+                lanes.join(streams, same_account & (streams.c.stream_id == lanes.c.stream_id)).join(
+                    integrations, integration
+                )
+            )
+            .where(lanes.c.account_id == self._account_id, hurts, living)
+            .group_by(lanes.c.stream_id)
+            .order_by(func.max(lanes.c.failures).desc(), lanes.c.stream_id)
+            .limit(limit)
+        )
+        found = self._of(query)
+        return sorted(found, key=lambda health: health.ledger.pending, reverse=True)
+
+    def _of(self, stream_ids: Select[tuple[str]]) -> list[StreamHealth]:
+        """Those of these streams that still exist, oldest first."""
         query = (
             select_streams()
             .add_columns(streams.c.status_at)
             .where(
                 streams.c.account_id == self._account_id,
-                mine,
+                streams.c.stream_id.in_(stream_ids),
                 streams.c.deleted_at.is_(None),
                 integrations.c.deleted_at.is_(None),
             )
             .order_by(integrations.c.position, streams.c.created_at, streams.c.stream_id)
         )
         rows = self._connection.execute(query).all()
-        stream_ids = select(streams.c.stream_id).where(streams.c.account_id == self._account_id, mine)
+        counted = count_ledgers(self._connection, self._account_id, stream_ids)
+        ledgers = {ledger.stream_id: ledger for ledger in counted}
         only = lanes.c.stream_id.in_(stream_ids)
-        ledgers = {ledger.stream_id: ledger for ledger in count_ledgers(self._connection, self._account_id, only)}
         states, tried = self._lanes(only), self._last_attempts(only)
         return [
             StreamHealth(

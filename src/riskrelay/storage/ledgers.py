@@ -1,5 +1,6 @@
 """The ledgers of streams, counted without touching the log of events: lanes, and the rows of the exceptions."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ from sqlalchemy import (
     Connection,
     FromClause,
     Row,
+    Select,
     Subquery,
     Table,
     and_,
@@ -25,19 +27,27 @@ from riskrelay.storage.deliveries import EVENT_KEY
 from riskrelay.storage.tables import events, held_events, lanes
 from riskrelay.storage.times import database_now, later_of
 
+_Wanted = Callable[[Table], ColumnElement[bool]]
+"""Makes the condition for the rows of a table that belong to the streams that are counted."""
+
 _HELD_STATES = (DeliveryState.PENDING, DeliveryState.DEAD, DeliveryState.EXPIRED, DeliveryState.CANCELLED)
 
 
 def count_ledgers(
-    connection: Connection, account_id: AccountId | None = None, only: ColumnElement[bool] | None = None
+    connection: Connection, account_id: AccountId | None = None, stream_ids: Select[tuple[str]] | None = None
 ) -> list[Ledger]:
     """The ledger of every stream, or of one account's.
 
     Args:
-        only: a condition on `lanes`; None: all of them. The other tables follow the account alone.
+        stream_ids: those of the streams that are wanted, of that account; None: all.
     """
-    oldest = _oldest_pending(connection, account_id)
-    held = _held(account_id)
+
+    def wanted(table: Table) -> ColumnElement[bool]:
+        mine = true() if account_id is None else table.c.account_id == account_id
+        return mine if stream_ids is None else mine & table.c.stream_id.in_(stream_ids)
+
+    oldest = _oldest_pending(connection, wanted)
+    held = _held(wanted)
     query = (
         select(
             lanes.c.stream_id,
@@ -51,7 +61,7 @@ def count_ledgers(
             *(func.coalesce(func.max(held.c[state.value]), 0).label(state.value) for state in _HELD_STATES),
         )
         .select_from(lanes.outerjoin(held, held.c.stream_id == lanes.c.stream_id))
-        .where(_of(lanes, account_id), true() if only is None else only)
+        .where(wanted(lanes))
         .group_by(lanes.c.stream_id)
     )
     return [_ledger(row, oldest) for row in connection.execute(query)]
@@ -70,18 +80,14 @@ def _ledger(row: Row[*tuple[Any, ...]], oldest: dict[str, timedelta]) -> Ledger:
     )
 
 
-def _of(table: Table, account_id: AccountId | None) -> ColumnElement[bool]:
-    return true() if account_id is None else table.c.account_id == account_id
-
-
-def _held(account_id: AccountId | None) -> Subquery:
+def _held(wanted: _Wanted) -> Subquery:
     """How many events of each stream are in each state that is a row."""
     counts = (func.count().filter(held_events.c.state == state.value).label(state.value) for state in _HELD_STATES)
-    query = select(held_events.c.stream_id, *counts).where(_of(held_events, account_id))
+    query = select(held_events.c.stream_id, *counts).where(wanted(held_events))
     return query.group_by(held_events.c.stream_id).subquery()
 
 
-def _oldest_pending(connection: Connection, account_id: AccountId | None) -> dict[str, timedelta]:
+def _oldest_pending(connection: Connection, wanted: _Wanted) -> dict[str, timedelta]:
     """How long the oldest undelivered event of each stream has waited: the first above a cursor, or a held one; since
     it was replayed, if it was."""
     queued_at: ColumnElement[int] = type_coerce(events.c.queued_at, BigInteger)
@@ -89,13 +95,13 @@ def _oldest_pending(connection: Connection, account_id: AccountId | None) -> dic
     next_one = (
         select(events.c.stream_id, queued_at.label("since"))
         .select_from(lanes.join(events, in_lane & (events.c.seq == lanes.c.cursor + 1)))
-        .where(lanes.c.last_seq > lanes.c.cursor, _of(lanes, account_id))
+        .where(lanes.c.last_seq > lanes.c.cursor, wanted(lanes))
     )
     is_event = and_(*(events.c[name] == held_events.c[name] for name in EVENT_KEY))
     held = (
         select(events.c.stream_id, later_of(queued_at, held_events.c.replayed_at).label("since"))
         .select_from(held_events.join(events, is_event))
-        .where(held_events.c.state == DeliveryState.PENDING.value, _of(held_events, account_id))
+        .where(held_events.c.state == DeliveryState.PENDING.value, wanted(held_events))
     )
     pending: FromClause = union_all(next_one, held).subquery()
     query = select(pending.c.stream_id, database_now() - func.min(pending.c.since)).group_by(pending.c.stream_id)

@@ -17,6 +17,7 @@ from riskrelay.ports import (
     ReceiverCredentials,
     ReceiverStreams,
     Replays,
+    Stocks,
     Streams,
     Users,
     UserViews,
@@ -32,6 +33,7 @@ from riskrelay.storage.receiver_streams import ReceiverStreamRows
 from riskrelay.storage.receivers import ReceiverCredentialRows
 from riskrelay.storage.replays import ReplayRows
 from riskrelay.storage.risk import BehaviorRows, FindingRows, UserRows
+from riskrelay.storage.stocks import StockRows
 from riskrelay.storage.streams import StreamRows
 from riskrelay.storage.user_views import UserViewRows
 
@@ -59,4 +61,5 @@ class AccountTransaction:
         self.replays: Replays = ReplayRows(connection, account_id, locking=locking)
         self.health: DeliveryHealth = HealthRows(connection, account_id)
         self.user_views: UserViews = UserViewRows(connection, account_id)
+        self.stocks: Stocks = StockRows(connection, account_id)
         self.audit: Audit = AuditRows(connection, account_id)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 
 from riskrelay.storage.tables.base import account, metadata
-from riskrelay.storage.tables.console import console_sessions
+from riskrelay.storage.tables.console import console_sessions, finding_counts, level_counts, stocks
 from riskrelay.storage.tables.replays import replays
 from riskrelay.storage.tables.risk import activity, behavior_settings, detection_limits, findings, users
 from riskrelay.storage.times import Moment
@@ -40,14 +40,17 @@ __all__ = [
     "detection_limits",
     "event_requests",
     "events",
+    "finding_counts",
     "findings",
     "held_events",
     "integrations",
     "lanes",
+    "level_counts",
     "metadata",
     "receiver_credentials",
     "replays",
     "signing_keys",
+    "stocks",
     "streams",
     "subject_statements",
     "tokens",

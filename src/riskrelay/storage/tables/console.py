@@ -1,9 +1,11 @@
 """The tables of the console."""
 
-from sqlalchemy import Column, ForeignKeyConstraint, Index, LargeBinary, String, Table
+from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer, LargeBinary, String, Table, Text
 
 from riskrelay.storage.tables.base import account, metadata
 from riskrelay.storage.times import Moment
+
+LEDGER_COLUMNS = ("queued", "delivered", "pending", "dead", "expired", "cancelled")
 
 console_sessions = Table(
     "console_sessions",
@@ -17,4 +19,41 @@ console_sessions = Table(
     Index("console_sessions_session_hash_index", "session_hash"),
     Index("console_sessions_token_index", "account_id", "token_id"),
     Index("console_sessions_age_index", "started_at"),
+)
+
+stocks = Table(
+    "stocks",
+    metadata,
+    account(),
+    Column("taken_at", Moment, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in LEDGER_COLUMNS),
+    Column("oldest_us", BigInteger),
+    Column("standings", Text, nullable=False),
+    Column("receipts", Integer, nullable=False),
+    Column("latency_p50_us", BigInteger),
+    Column("latency_p99_us", BigInteger),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+)
+
+level_counts = Table(
+    "level_counts",
+    metadata,
+    account(),
+    Column("minute", Moment, primary_key=True),
+    Column("low", Integer, nullable=False),
+    Column("medium", Integer, nullable=False),
+    Column("high", Integer, nullable=False),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+    sqlite_with_rowid=False,
+)
+
+finding_counts = Table(
+    "finding_counts",
+    metadata,
+    account(),
+    Column("minute", Moment, primary_key=True),
+    Column("behavior", String(64), primary_key=True),
+    Column("findings", BigInteger, nullable=False),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+    sqlite_with_rowid=False,
 )

@@ -1,0 +1,60 @@
+"""Remembering how many findings came in, so that a request writes nothing for it.
+
+It is for charts: what a crash forgets is missing in them, and nowhere else.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+
+import structlog
+
+from riskrelay.actions.record_finding_counts import record_finding_counts
+from riskrelay.errors import Unavailable
+from riskrelay.integrations import AccountId
+from riskrelay.ports import Store
+from riskrelay.risk.behaviors import BehaviorId
+
+_log = structlog.get_logger()
+
+FLUSH_SECONDS = 5  # guessed: a crash forgets so much, and a chart is so far behind
+
+
+class PendingFindingCounts:
+    """Implements ports.FindingCounter. Holds a number for each account, behavior and minute, until the next flush."""
+
+    def __init__(self) -> None:
+        self._pending: dict[AccountId, Counter[tuple[datetime, BehaviorId]]] = defaultdict(Counter)
+
+    def note(self, account_id: AccountId, counts: Mapping[BehaviorId, int], at: datetime) -> None:
+        minute = at.replace(second=0, microsecond=0)
+        for behavior, count in counts.items():
+            self._pending[account_id][minute, behavior] += count
+
+    async def flush(self, store: Store) -> None:
+        """Write down what is remembered; what the database refuses is forgotten."""
+        noted, self._pending = self._pending, defaultdict(Counter)
+        try:
+            await record_finding_counts(store, noted)
+        except Unavailable:
+            _log.warning("finding_counts_lost", accounts=len(noted))
+
+    @asynccontextmanager
+    async def recording(self, store: Store) -> AsyncIterator[None]:
+        """Flush now and then while the context lasts, and once more at its end."""
+        stop = asyncio.Event()
+        running = asyncio.create_task(self._flush_until(stop, store))
+        try:
+            yield
+        finally:
+            stop.set()
+            await running
+            await self.flush(store)
+
+    async def _flush_until(self, stop: asyncio.Event, store: Store) -> None:
+        while not stop.is_set():
+            await self.flush(store)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), FLUSH_SECONDS)
