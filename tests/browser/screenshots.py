@@ -5,6 +5,7 @@ Args: names of screens; none: all.
 
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from support.browser import NARROW, WIDE, Person, chromium
@@ -18,6 +19,7 @@ SCREENS = {
     "overview": "",
     "users": "/users",
     "user": "/users/{user_id}",
+    "behaviors": "/behaviors?proposed=yes&enabled=imp_travel&level-imp_travel=high&level-high_dlp=low",
 }
 
 
@@ -28,6 +30,7 @@ def main(names: list[str]) -> None:
         service.start()
         try:
             live_a_day(service, oracle)
+            time.sleep(12)  # until the day has been counted
             (user_id, *_) = [user["user_id"] for user in service.result("GET", "/summary")["users"]]
             paths = {name: path.replace("{user_id}", user_id) for name, path in SCREENS.items()}
             take(service, {name: path for name, path in paths.items() if not names or name in names})

@@ -24,6 +24,7 @@ class Section:
 SECTIONS = (
     Section("Overview", "", Scope.READ),
     Section("Users", "/users", Scope.PII_READ),
+    Section("Behaviors", "/behaviors", Scope.READ),
 )
 
 

@@ -43,6 +43,8 @@ HEADERS = {
 
 DONE = {
     "signed-out": "You are signed out.",
+    "behaviors": "Saved. Levels that had to move have moved, and receivers are told.",
+    "nothing": "Nothing was changed: this is how it was.",
     "reset": "The user was reset; the receivers are told.",
 }
 """What a page says after a change, by the word in its URL."""

@@ -11,6 +11,7 @@ from riskrelay.web.console.cookies import SessionCookie
 from riskrelay.web.console.failures import METHOD_NOT_ALLOWED, failure_of
 from riskrelay.web.console.gate import Gate, Screen
 from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.screens.behaviors import BehaviorScreens
 from riskrelay.web.console.screens.overview import OverviewScreens
 from riskrelay.web.console.screens.users import UserScreens
 from riskrelay.web.console.sign_in import SignIn
@@ -50,12 +51,15 @@ class Console:
 
     def _screens(self) -> list[ScreenRow]:
         overview = OverviewScreens(self._outside, self._pages)
+        behaviors = BehaviorScreens(self._outside, self._pages)
         users = UserScreens(self._outside, self._pages)
         return [
             ("GET", "", Scope.READ, overview.show),
             ("GET", "/users", Scope.PII_READ, users.list_page),
             ("GET", "/users/{user_id}", Scope.PII_READ, users.show),
             ("POST", "/users/{user_id}/reset", Scope.WRITE, users.reset),
+            ("GET", "/behaviors", Scope.READ, behaviors.show),
+            ("POST", "/behaviors", Scope.WRITE, behaviors.save),
         ]
 
     def failed(self, status: int) -> Response:

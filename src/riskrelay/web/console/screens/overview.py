@@ -1,10 +1,31 @@
 """The overview: how the account is doing."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
 from starlette.responses import Response
 
-from riskrelay.ports import Outside
+from riskrelay.credentials import Scope
+from riskrelay.delivery.health import StreamHealth, why
+from riskrelay.ports import FindingCounts, Outside, Stock, Transaction
+from riskrelay.risk.behaviors import BEHAVIORS
+from riskrelay.risk.levels import RiskLevel
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
+from riskrelay.web.console.windows import WINDOWS, Window, behaviors_in, finding_rows, level_rows
+
+_HURTING = 10  # guessed: more than one can mend at once
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was read for one page."""
+
+    stock: Stock | None
+    hurting: Sequence[StreamHealth]
+    levels: Mapping[datetime, Sequence[int]]
+    findings: FindingCounts
 
 
 class OverviewScreens:
@@ -15,5 +36,30 @@ class OverviewScreens:
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """The page."""
-        return self._pages.page(visit, "overview.html")
+        """The page: nothing on it is counted for it."""
+        window = WINDOWS.get(visit.query.get("window", ""), WINDOWS["1h"])
+        starts = window.starts(self._outside.clock.now())
+        seen = await self._outside.store.read(visit.account, lambda tx: _seen(tx, window, starts[0]))
+        return self._pages.page(
+            visit,
+            "overview.html",
+            stock=seen.stock,
+            hurting=[(health, why(health)) for health in seen.hurting],
+            levels=list(reversed(RiskLevel)),
+            window=window,
+            windows=list(WINDOWS),
+            level_columns=["Time", *(level.word for level in RiskLevel)],
+            level_rows=level_rows(seen.levels, starts),
+            finding_columns=["Time", *(BEHAVIORS[behavior].name for behavior in behaviors_in(seen.findings))],
+            finding_rows=finding_rows(seen.findings, starts, window.step),
+            may_see_users=visit.may(Scope.PII_READ),
+        )
+
+
+def _seen(tx: Transaction, window: Window, since: datetime) -> _Seen:
+    return _Seen(
+        tx.stocks.latest(),
+        tx.health.hurting(_HURTING),
+        tx.stocks.levels(since, window.step),
+        tx.stocks.findings(since, window.step),
+    )

@@ -45,7 +45,7 @@ function series(columns, kind) {
     stroke: color(place + 1),
     fill: kind === "bars" ? color(place + 1) : undefined,
     width: kind === "bars" ? 0 : 2,
-    points: { show: column.values.length < 2 },
+    points: { show: column.values.filter((value) => value !== null).length < 3 },
     ...bars,
   }));
 }

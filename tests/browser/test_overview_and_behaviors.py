@@ -1,0 +1,110 @@
+"""The overview and the behaviors, in a browser."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from support.browser import Person, accessibility_problems
+from support.console_world import live_a_day
+from support.service import Oracle, Service
+
+
+@pytest.fixture(scope="module", autouse=True)
+def day(service: Service) -> Iterator[None]:
+    """A day in the account; one of its two receivers works."""
+    oracle = Oracle(service.log.parent)
+    oracle.start()
+    live_a_day(service, oracle)
+    yield
+    oracle.stop()
+
+
+def figure(page: Page, name: str) -> str:
+    """The number that stands under a name."""
+    return page.locator(".figure", has=page.get_by_text(name, exact=True)).locator("dd").first.inner_text()
+
+
+def test_the_overview_follows_what_happens_by_itself(person: Person) -> None:
+    """Counts, users and the integration that hurts, with the reason; without anybody reloading."""
+    page = person.open("")
+    expect(page.locator(".figure", has=page.get_by_text("Accepted", exact=True)).locator("dd").first).to_have_text("16")
+    assert figure(page, "Ledger imbalance") == "0"
+    assert figure(page, "Delivered") == "8"
+    expect(page.get_by_role("link", name="2 users with level high")).to_be_visible()
+    hurting = page.get_by_role("region", name="Integrations that hurt")
+    expect(hurting.get_by_text("Okta preview")).to_be_visible()
+    expect(hurting.get_by_text("connection_refused")).to_be_visible()
+    expect(hurting.get_by_text("Okta production")).to_have_count(0)
+
+
+def test_each_chart_has_its_table(person: Person) -> None:
+    """Drawn from it; open, it stays open when the chart refreshes."""
+    page = person.open("?window=6h")
+    expect(page.locator("#findings canvas")).to_be_visible()
+    page.locator("#findings summary").click()
+    table = page.get_by_role("region", name="Findings per minute by behavior")
+    expect(table.get_by_role("columnheader", name="Impossible travel")).to_be_visible()
+    expect(table.get_by_role("row")).to_have_count(73)
+    page.evaluate("htmx.trigger(document.getElementById('charts'), 'poll')")
+    page.wait_for_load_state("networkidle")
+    expect(table).to_be_visible()
+    expect(page.get_by_role("link", name="6h")).to_have_attribute("aria-current", "true")
+
+
+def test_a_page_says_when_the_service_is_gone_and_when_it_is_back(person: Person) -> None:
+    """In words, and what it shows is called old until then."""
+    page = person.open("")
+    person.context.set_offline(True)
+    page.evaluate("htmx.trigger(document.getElementById('now'), 'poll')")
+    expect(page.get_by_text("The service does not answer")).to_be_visible()
+    person.context.set_offline(False)
+    page.evaluate("htmx.trigger(document.getElementById('now'), 'poll')")
+    expect(page.get_by_text("The service does not answer")).to_be_hidden()
+    person.problems.clear()  # the browser itself notes that it is offline
+
+
+def test_the_effect_of_a_change_is_seen_before_it_is_saved(person: Person) -> None:
+    """Who would move from where to where; the address holds the proposal; saving does it."""
+    page = person.open("/behaviors")
+    page.get_by_label("How much Impossible travel weighs").select_option("high")
+    effect = page.locator("#effect")
+    expect(effect.get_by_text("1 user would go from medium to high")).to_be_visible()
+    assert "level-imp_travel=high" in page.url
+    assert "csrf" not in page.url
+    page.reload()
+    expect(effect.get_by_text("1 user would go from medium to high")).to_be_visible()
+    person.open("/users?level=high")
+    expect(page.get_by_role("link", name="kai.nakamura@example.com")).to_have_count(0)
+    page.go_back()
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved. Levels that had to move have moved")).to_be_visible()
+    person.open("/users?level=high")
+    expect(page.get_by_role("link", name="kai.nakamura@example.com")).to_be_visible()
+
+
+def test_a_behavior_is_switched_off_by_keyboard_alone(person: Person) -> None:
+    """Space on the box, Enter on Save."""
+    page = person.open("/behaviors")
+    page.get_by_label("High-risk domain visited is on").focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_text("Nobody's level would move")).to_be_visible()
+    page.get_by_role("button", name="Save").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Saved. Levels")).to_be_visible()
+    expect(page.get_by_label("High-risk domain visited is on")).not_to_be_checked()
+
+
+@pytest.mark.parametrize("path", ["", "/behaviors?proposed=yes&level-imp_travel=low"])
+def test_nothing_serious_is_wrong_for_those_who_cannot_see(person: Person, path: str) -> None:
+    """Says axe-core, in light and dark."""
+    page = person.open(path)
+    page.wait_for_load_state("networkidle")
+    assert accessibility_problems(page) == []
+
+
+@pytest.mark.parametrize("path", ["", "/behaviors"])
+def test_the_screens_are_readable_on_a_phone(phone: Person, path: str) -> None:
+    """Nothing but the tables scrolls sideways at 360 px."""
+    page = phone.open(path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
