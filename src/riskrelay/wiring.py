@@ -171,13 +171,11 @@ def hold_alone(path: Path) -> IO[str]:
     return lock
 
 
-def _notes() -> _Noted:
-    return PendingTokenUses(), PendingFindingCounts()
-
-
 def build_outside(settings: Settings) -> Outside:
     """What actions need, for a command that works on the database itself; close its store when done."""
-    return _outside(settings, lambda lanes: None, _notes(), Observers(PrometheusMetrics()))
+    return _outside(
+        settings, lambda lanes: None, (PendingTokenUses(), PendingFindingCounts()), Observers(PrometheusMetrics())
+    )
 
 
 def _outside(settings: Settings, wake: Wake, noted: _Noted, observers: Observers) -> Outside:
@@ -207,7 +205,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
     bell, woken, wakes = StreamBell(), _Relay(), _Relay()
     woken.told.append(bell.ring)
     wakes.told.append(woken.wake)
-    noted = token_uses, finding_counts = _notes()
+    noted = token_uses, finding_counts = PendingTokenUses(), PendingFindingCounts()
     observers = new_observers()
     outside = _outside(settings, wakes.wake, noted, observers)
     process = ProcessWatch(observers.metrics, log, outside.clock)
@@ -254,7 +252,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Deliver until *stop* is set."""
     woken, wakes = _Relay(), _Relay()
     wakes.told.append(woken.wake)
-    outside = _outside(settings, wakes.wake, _notes(), new_observers())
+    outside = _outside(settings, wakes.wake, (PendingTokenUses(), PendingFindingCounts()), new_observers())
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
     signer = _build_signer(outside, master_key, keyring)
