@@ -18,13 +18,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-from bench.bulk import Bulk, Row, open_bulk
+from bench.bulk import DAY_US, Bulk, Row, open_bulk
 from bench.deliveries import Lane, attempt_rows, event_rows, held_rows, lane_row
 from riskrelay.cli.benchmark.installation import Installation
 from riskrelay.risk.behaviors import BEHAVIORS
 from riskrelay.storage import tables
 
-DAY_US = 86_400_000_000
 SPAN_US = 6 * DAY_US  # younger than the retention, so that nothing expires or is purged
 FINDINGS_PER_USER = 3
 AUDIT_ENTRIES_PER_INTEGRATION = 10
@@ -49,6 +48,7 @@ async def fill(database_url: str, account_id: str, size: Size) -> None:
         await _fill_users(bulk, population)
         await _fill_integrations(bulk, population)
         lanes = list(population.lanes())
+        await bulk.make_room(now - SPAN_US, now)
         await bulk.insert(tables.lanes, *_columns(lane_row(lane) for lane in lanes))
         await bulk.insert(tables.events, *_columns(event_rows(lanes, population.email, size.seed)))
         await bulk.insert(tables.attempts, *_columns(attempt_rows(lanes)))

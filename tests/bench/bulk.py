@@ -10,6 +10,8 @@ from sqlalchemy import Table
 
 Row = Sequence[Any]
 
+DAY_US = 86_400_000_000
+
 
 class Bulk(Protocol):
     """A connection that rows are poured into; what was written stays when it is closed."""
@@ -19,6 +21,10 @@ class Bulk(Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+    async def make_room(self, begins: int, ends: int) -> None:
+        """Make the partitions that rows of the log between two moments belong into, where the engine has them."""
+        ...
 
     async def insert(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
         """Add *rows* of values as the database has them: times are integers."""
@@ -57,6 +63,9 @@ class SqliteBulk:
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.close()
 
+    async def make_room(self, begins: int, ends: int) -> None:
+        pass
+
     async def insert(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
         places = ", ".join("?" * len(columns))
         self._connection.executemany(f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES ({places})", rows)
@@ -82,6 +91,15 @@ class PostgresBulk:
     async def __aexit__(self, *_: object) -> None:
         await self._connection.execute("VACUUM ANALYZE")  # what autovacuum would have done by and by
         await self._connection.close()
+
+    async def make_room(self, begins: int, ends: int) -> None:
+        for day in range(begins // DAY_US, ends // DAY_US + 1):
+            for parent in ("events", "attempts"):  # named and bounded as the service's own (storage/partitions.py)
+                if await self._connection.fetchval("SELECT to_regclass($1)", f"{parent}_{day}") is None:
+                    await self._connection.execute(
+                        f"CREATE TABLE {parent}_{day} PARTITION OF {parent} "
+                        f"FOR VALUES FROM ({day * DAY_US}) TO ({(day + 1) * DAY_US})"
+                    )
 
     async def insert(self, table: Table, columns: Sequence[str], rows: Iterable[Row]) -> None:
         await self._connection.copy_records_to_table(table.name, records=rows, columns=columns)

@@ -10,7 +10,6 @@ from sqlalchemy import ColumnElement, Connection, Join, Row, and_, case, select,
 from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.integrations import AccountId, IntegrationId
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind, Phases
-from riskrelay.ssf.streams import StreamId
 from riskrelay.storage.tables import attempts, events, held_events, lanes, streams
 
 EVENT_KEY = ("account_id", "stream_id", "lane", "seq")
@@ -19,17 +18,10 @@ _BY_CURSOR = case((events.c.seq <= lanes.c.cursor, DeliveryState.DELIVERED.value
 delivery_state: ColumnElement[str] = case((held_events.c.state.is_not(None), held_events.c.state), else_=_BY_CURSOR)
 """A delivery's state: that of its own row, or what the cursor says."""
 
-_place = tuple_(events.c.stream_id, events.c.lane, events.c.seq)
-
 
 def in_state(state: DeliveryState | None) -> ColumnElement[bool]:
     """Deliveries in *state*; None: in any."""
     return true() if state is None else delivery_state == state.value
-
-
-def before(place: tuple[StreamId, int, int] | None) -> ColumnElement[bool]:
-    """Deliveries behind *place* in a list with the newest first; None: all."""
-    return true() if place is None else _place < place
 
 
 def joined() -> Join:

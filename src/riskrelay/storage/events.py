@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Table, bindparam, case, or_, select, true, update
+from sqlalchemy import BigInteger, ColumnElement, Connection, Table, bindparam, case, or_, select, update
 
 from riskrelay.delivery.attempts import Delivery, DeliveryState
 from riskrelay.delivery.lanes import LaneKey
@@ -13,9 +13,9 @@ from riskrelay.ssf.events import Jti
 from riskrelay.ssf.sets import fixed_claims
 from riskrelay.ssf.streams import CONTROL_LANE, STREAM_DISABLED, StreamId, StreamStatus
 from riskrelay.storage.backlog import cancel_lane
-from riskrelay.storage.deliveries import before, in_state, read_deliveries
+from riskrelay.storage.delivery_pages import deliveries_page, delivery_by_jti
 from riskrelay.storage.statements import BulkInsert
-from riskrelay.storage.tables import events, held_events, lanes
+from riskrelay.storage.tables import events, lanes
 from riskrelay.storage.times import database_now, later_of, number_of
 
 
@@ -98,19 +98,10 @@ class EventRows:
         after: tuple[StreamId, int, int] | None,
         limit: int,
     ) -> list[Delivery]:
-        return read_deliveries(
-            self._connection, self._account_id, integration_id, in_state(state), before(after), limit=limit
-        )
+        return deliveries_page(self._connection, self._account_id, integration_id, state, after, limit)
 
     def delivery(self, integration_id: IntegrationId, jti: Jti) -> Delivery | None:
-        """An exception is found among the exceptions; anything else needs a look at all of the integration's events."""
-        for among in (held_events.c.seq.is_not(None), true()):
-            found = read_deliveries(
-                self._connection, self._account_id, integration_id, among, events.c.jti == jti, limit=1
-            )
-            if found:
-                return found[0]
-        return None
+        return delivery_by_jti(self._connection, self._account_id, integration_id, jti)
 
 
 def _is_dropped(signal: Signal) -> bool:
