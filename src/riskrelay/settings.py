@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from riskrelay.errors import Misconfigured
+from riskrelay.ports import Check, Verdict
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -120,6 +121,31 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def loosened(self) -> list[Check]:
+        """What these settings allow beyond the safe defaults, each with its name."""
+        anybody = [str(network) for network in self.trusted_proxies if network.prefixlen == 0]
+        found = {
+            "ALLOW_TARGETS": (
+                self.allow_targets,
+                "pushed to although not public: ",
+                "remove what is not needed",
+            ),
+            "ALLOW_HTTP_TARGETS": (self.allow_http_targets, "SETs may go over plain http: ", "unset it in production"),
+            "TRUSTED_PROXIES": (anybody, "anybody may say who called: ", "name the proxies' own networks"),
+            "RATE_LIMIT": (not self.rate_limit, "no token is limited: ", "set a limit"),
+            "PUBLIC_URL": (
+                self.public_url.startswith("http:") and self.public_url,
+                "receivers are told a plain http address: ",
+                "put TLS in front, or set RISKRELAY_TLS_CERT; new integrations then get the https address",
+            ),
+        }
+        return [
+            Check("settings", Verdict.WARNING, f"RISKRELAY_{name}: {said}{_shown(value)}.", mend)
+            for name, (value, said, mend) in found.items()
+            if value
+        ]
+
+    @property
     def sqlite_path(self) -> Path | None:
         """The database file; None with PostgreSQL."""
         if not self.database_url.startswith("sqlite:///"):
@@ -155,6 +181,10 @@ def read_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         faults = [_sentence(fault["loc"], fault["msg"]) for fault in error.errors()]
         raise Misconfigured("; ".join(faults)) from error
+
+
+def _shown(value: object) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value).lower()
 
 
 def _sentence(place: tuple[int | str, ...], message: str) -> str:

@@ -1,17 +1,18 @@
 """The bill of materials: the only place that names concrete classes."""
 
 import asyncio
-import fcntl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import Connection
 from starlette.applications import Starlette
 
 from riskrelay.actions.complete_signing_keys import complete_signing_keys
+from riskrelay.actions.examine_installation import Examining, examine_installation
 from riskrelay.actions.poll_stream import Polling
 from riskrelay.chores import Chores, Kept
 from riskrelay.credentials import COMMAND_LINE
@@ -26,6 +27,7 @@ from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.log_sink import LogSink
 from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.outbound.observing import Observers, ProcessWatch, new_observers, show_certificate
+from riskrelay.outbound.probing import NetworkProbe
 from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.outbound.sealing import MasterKey
 from riskrelay.outbound.signer import KeySigner, new_signing_key
@@ -36,7 +38,7 @@ from riskrelay.pushing import Delivering
 from riskrelay.rate_limits import RateLimit
 from riskrelay.settings import Settings
 from riskrelay.storage.copying import Fingerprint, copy_all
-from riskrelay.storage.file_systems import require_local
+from riskrelay.storage.file_systems import hold_alone, require_local
 from riskrelay.storage.notices import Notices
 from riskrelay.storage.postgres import PostgresStore
 from riskrelay.storage.postgres_engine import postgres_engine
@@ -155,22 +157,6 @@ def _fill(source: Connection, target: Connection, copied: Callable[[str, int], N
     return copy_all(source, target, copied)
 
 
-def hold_alone(path: Path) -> IO[str]:
-    """Take the SQLite file for this process alone, until the returned handle is closed.
-
-    Raises: Misconfigured: another process has it.
-    """
-    lock = path.with_name(path.name + ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise Misconfigured(
-            f"another riskrelay process serves {path}; stop it, or use PostgreSQL to run several"
-        ) from error
-    return lock
-
-
 def build_outside(settings: Settings) -> Outside:
     """What actions need, for a command that works on the database itself; close its store when done."""
     return _outside(
@@ -237,6 +223,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
 
     app = create_app(outside, transmitting, settings.public_url, lifespan)
     observers.attend(app)
+    app.state.examine = partial(examine_installation, outside, build_examining(settings, master_key))
     app.state.trusted_proxies = settings.trusted_proxies
     app.state.before_stop = [bell.close]
     return app
@@ -266,6 +253,11 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             await stop.wait()
     finally:
         await outside.store.close()
+
+
+def build_examining(settings: Settings, master_key: MasterKey) -> Examining:
+    """What an examination of this installation needs."""
+    return Examining(settings.loosened, NetworkProbe(_target_rules(settings)), master_key, settings.public_url)
 
 
 class _Relay:

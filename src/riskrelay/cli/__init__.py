@@ -17,6 +17,7 @@ from riskrelay.cli import (
 )
 from riskrelay.cli.bench import bench
 from riskrelay.cli.demo import demo
+from riskrelay.cli.doctor import doctor
 from riskrelay.cli.receiving import receive
 
 app = typer.Typer(
@@ -28,6 +29,7 @@ app = typer.Typer(
 )
 operating.register(app)
 stores.register(app)
+app.command(epilog="Example: riskrelay doctor --json")(doctor)
 app.command(epilog="Example: riskrelay demo --json")(demo)
 app.command(epilog="Example: riskrelay bench --postgres postgresql://postgres@127.0.0.1/postgres --json")(bench)
 app.command(epilog="Example: riskrelay receive --well-known http://127.0.0.1:8700/.well-known/sse-configuration/6f0c…")(

@@ -16,6 +16,7 @@ from riskrelay.cli.tls import TlsPair, tls_pair
 from riskrelay.errors import Misconfigured
 from riskrelay.outbound.log_sink import LogSink
 from riskrelay.settings import Settings
+from riskrelay.storage.file_systems import hold_alone
 
 _log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ async def _serve(settings: Settings, log: LogSink, *, deliver: bool) -> None:
     tls = tls_pair(settings)
     await wiring.require_schema(settings)
     path = settings.sqlite_path
-    lock = None if path is None else wiring.hold_alone(path)
+    lock = None if path is None else hold_alone(path)
     try:
         await run_app(wiring.build_app(settings, log, deliver=deliver), settings.host, settings.port, tls)
     finally:

@@ -32,6 +32,7 @@ from riskrelay.ports.console import (
     Told,
     UserViews,
 )
+from riskrelay.ports.examining import Check, DatabaseFacts, Probe, Verdict
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, Tokens
 from riskrelay.ports.operating import DeliveryHealth, Replays, Retention
@@ -62,7 +63,9 @@ __all__ = [
     "AuditPlace",
     "Behaviors",
     "Bell",
+    "Check",
     "Clock",
+    "DatabaseFacts",
     "DeliveryHealth",
     "Detection",
     "EventRequests",
@@ -81,6 +84,7 @@ __all__ = [
     "Observer",
     "Outside",
     "Polls",
+    "Probe",
     "Pusher",
     "RateLimits",
     "ReceiverCredentials",
@@ -108,5 +112,6 @@ __all__ = [
     "UserViews",
     "Users",
     "Vault",
+    "Verdict",
     "Wake",
 ]

@@ -12,6 +12,7 @@ from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.keys import KeyChanges, SealedKey
 from riskrelay.ports.account import Audit
 from riskrelay.ports.console import Sessions
+from riskrelay.ports.examining import DatabaseFacts
 from riskrelay.ports.operating import Retention
 from riskrelay.signals import Signal
 from riskrelay.ssf.access import CredentialId, ReceiverCredential, ReceiverToken
@@ -147,6 +148,9 @@ class Installation(Protocol):
 
     def ledgers(self) -> list[Ledger]:
         """The ledger of every stream, counted from the rows (not from the lanes' counters alone)."""
+
+    def database(self) -> DatabaseFacts:
+        """Which database this is."""
 
     def survey(self) -> Survey:
         """What monitoring wants to know of it all: a handful of statements, none of which reads the log of events."""

@@ -2,9 +2,10 @@
 not hold, and two machines would write at once (https://www.sqlite.org/wal.html, "all processes must be on the same
 host")."""
 
+import fcntl
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import psutil
 
@@ -42,6 +43,22 @@ def require_local(path: Path) -> None:
             f"{path} lies on {mount.mountpoint}, a network file system ({mount.fstype}), where SQLite loses data; put "
             "it on a local disk (RISKRELAY_DATABASE_URL=sqlite:////var/lib/riskrelay/riskrelay.db), or use PostgreSQL"
         )
+
+
+def hold_alone(path: Path) -> IO[str]:
+    """Take the SQLite file for this process alone, until the returned handle is closed.
+
+    Raises: Misconfigured: another process has it.
+    """
+    lock = path.with_name(path.name + ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise Misconfigured(
+            f"another riskrelay process serves {path}; stop it, or use PostgreSQL to run several"
+        ) from error
+    return lock
 
 
 def mount_of(path: Path, mounts: Iterable[Mount]) -> Mount | None:

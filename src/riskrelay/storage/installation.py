@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from riskrelay.delivery.attempts import Ledger
 from riskrelay.delivery.survey import Survey
 from riskrelay.integrations import AccountId, Integration, IntegrationId
-from riskrelay.ports import Accounts, Audit, Keys, Lanes, Receivers, Retention, Sessions, Tokens
+from riskrelay.ports import Accounts, Audit, DatabaseFacts, Keys, Lanes, Receivers, Retention, Sessions, Tokens
 from riskrelay.ssf.streams import Stream
 from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.credentials import AccountRows, TokenRows
@@ -19,7 +19,7 @@ from riskrelay.storage.receivers import ReceiverRows
 from riskrelay.storage.retention import RetentionRows
 from riskrelay.storage.sessions import SessionRows
 from riskrelay.storage.streams import is_idle, select_streams, stream_from
-from riskrelay.storage.surveying import take_survey
+from riskrelay.storage.surveying import database_facts, take_survey
 from riskrelay.storage.tables import integrations
 
 
@@ -53,6 +53,9 @@ class InstallationTransaction:
 
     def ledgers(self) -> list[Ledger]:
         return count_ledgers(self._connection)
+
+    def database(self) -> DatabaseFacts:
+        return database_facts(self._connection)
 
     def survey(self) -> Survey:
         return take_survey(self._connection)

@@ -2,14 +2,15 @@
 
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, Connection, and_, case, func, select, text, type_coerce
+from sqlalchemy import BigInteger, Connection, and_, case, func, literal, select, text, type_coerce
 
 from riskrelay.delivery.survey import LaneCondition, Survey
 from riskrelay.keys import Algorithm
+from riskrelay.ports import DatabaseFacts
 from riskrelay.ssf.streams import StreamStatus
 from riskrelay.storage.ledgers import count_ledgers
 from riskrelay.storage.tables import integrations, lanes, signing_keys, streams
-from riskrelay.storage.times import database_now
+from riskrelay.storage.times import database_now, moment
 
 _NOW = database_now()
 _CONDITION = case(
@@ -49,6 +50,18 @@ _BYTES = {
     "sqlite": text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"),
     "postgresql": text("SELECT pg_database_size(current_database())"),
 }
+
+
+_VERSION = {
+    "sqlite": select(literal("SQLite ") + func.sqlite_version(), _NOW),
+    "postgresql": select(literal("PostgreSQL ") + func.current_setting("server_version"), _NOW),
+}
+
+
+def database_facts(connection: Connection) -> DatabaseFacts:
+    """The engine's version and its clock."""
+    version, now = connection.execute(_VERSION[connection.dialect.name]).one()
+    return DatabaseFacts(version, moment(now))
 
 
 def take_survey(connection: Connection) -> Survey:

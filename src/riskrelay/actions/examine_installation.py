@@ -1,0 +1,175 @@
+"""Look at the installation as a doctor would: what is wrong, how to mend it. Nothing is changed, no event is sent."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import msgspec
+
+from riskrelay.delivery.lanes import LaneKey, LaneLease
+from riskrelay.delivery.survey import LaneCondition, Survey
+from riskrelay.errors import Misconfigured, Unavailable
+from riskrelay.integrations import AccountId
+from riskrelay.keys import Algorithm, KeyState, SealedKey, key_in
+from riskrelay.ports import Check, DatabaseFacts, Installation, Outside, Probe, Vault, Verdict
+from riskrelay.ssf.streams import Stream, StreamId
+
+_LOW_DISK_BYTES = 1_000_000_000  # chosen: as the alert RiskrelayDiskLow
+_SKEW = timedelta(seconds=2)  # chosen: `iat` of SETs is this machine's, leases are the database's
+_OLD_KEY = timedelta(days=180)  # chosen: as the alert RiskrelaySigningKeyOld
+_AT_ONCE = 32  # guessed: as many as one lane pushes
+
+
+@dataclass(frozen=True, slots=True)
+class Examining:
+    """What the examination needs besides `Outside`.
+
+    Attributes:
+        loosened: what the settings allow beyond the safe defaults.
+        public_url: where receivers reach us.
+    """
+
+    loosened: Sequence[Check]
+    probe: Probe
+    vault: Vault
+    public_url: str
+
+
+async def examine_installation(outside: Outside, examining: Examining) -> list[Check]:
+    """Every check, topic by topic.
+
+    Returns: also what is in order, so that a reader sees what was looked at.
+    """
+    checks = list(examining.loosened) or [_ok("settings", "No setting loosens a safe default.")]
+    try:
+        facts, survey, keys = await outside.store.read_installation(_read)
+        await outside.store.write_installation(_touch_nothing)
+    except Unavailable as error:
+        mend = "see that it runs, is not read-only and has room; the log line database_refused has its own words"
+        return [*checks, _problem("database", f"It cannot be read and written: {error}.", mend)]
+    checks += _database(outside, facts, survey)
+    checks += _ledger(survey)
+    checks += _keys(outside, keys, examining.vault)
+    checks += await _public_url(examining, keys)
+    return checks + await _receivers(outside, examining.probe)
+
+
+def _read(tx: Installation) -> tuple[DatabaseFacts, Survey, list[SealedKey]]:
+    return tx.database(), tx.survey(), tx.keys.all()
+
+
+def _touch_nothing(tx: Installation) -> None:
+    """A write that changes no row: a read-only database refuses it all the same."""
+    tx.lanes.release(LaneLease(LaneKey(AccountId(""), StreamId(""), 0), 0))
+
+
+def _database(outside: Outside, facts: DatabaseFacts, survey: Survey) -> Iterable[Check]:
+    yield _ok("database", f"{facts.version}, {survey.database_bytes / 1e6:,.0f} MB, readable and writable.")
+    skew = abs(outside.clock.now() - facts.now)
+    if skew > _SKEW:
+        said = f"Its clock and this machine's differ by {skew.total_seconds():,.0f} s."
+        yield _problem("database", said, "synchronise both by NTP")
+    else:
+        yield _ok("database", "Its clock and this machine's agree.")
+    free = outside.store.load().disk_free_bytes
+    if free is not None and free < _LOW_DISK_BYTES:
+        said = f"Only {free / 1e9:.1f} GB are free on its disk."
+        yield _problem("database", said, "make room; on a full disk nothing is accepted")
+
+
+def _ledger(survey: Survey) -> Iterable[Check]:
+    imbalance = sum(abs(ledger.imbalance) for ledger in survey.ledgers)
+    if imbalance:
+        mend = "keep a backup and the log, and report it"
+        yield _problem("ledger", f"It does not add up by {imbalance} events.", mend)
+    else:
+        yield _ok("ledger", "It adds up.")
+    pending = sum(ledger.pending for ledger in survey.ledgers)
+    failing, stopped = (survey.lanes.get(one, 0) for one in (LaneCondition.OPEN, LaneCondition.STOPPED))
+    if pending and (failing or stopped):
+        said = f"{pending:,} events wait; {failing} lanes' receivers fail, {stopped} lanes are stopped."
+        yield Check("ledger", Verdict.WARNING, said, "riskrelay integration health says whose and why")
+
+
+def _keys(outside: Outside, keys: Sequence[SealedKey], vault: Vault) -> Iterable[Check]:
+    for algorithm in Algorithm:
+        current = key_in(keys, algorithm, KeyState.CURRENT)
+        if current is None:
+            yield _problem("keys", f"No {algorithm} key signs.", "riskrelay init")
+            continue
+        try:
+            vault.open(current.sealed_private)
+        except Misconfigured:
+            said = f"The master key does not open the {algorithm} key {current.kid}."
+            yield _problem("keys", said, "set RISKRELAY_MASTER_KEY to the one that sealed it; list both while changing")
+            continue
+        age = outside.clock.now() - (current.signs_from or current.created_at)
+        said = f"The {algorithm} key has signed for {age.days} days."
+        if age > _OLD_KEY:
+            yield Check("keys", Verdict.WARNING, said, "riskrelay key rotate")
+        else:
+            yield _ok("keys", said)
+        if key_in(keys, algorithm, KeyState.NEXT) is None:
+            said = f"No next {algorithm} key is published."
+            yield Check("keys", Verdict.WARNING, said, "restart riskrelay serve: it makes one")
+
+
+class _Jwks(msgspec.Struct):
+    keys: list[dict[str, object]]
+
+
+async def _public_url(examining: Examining, keys: Sequence[SealedKey]) -> Sequence[Check]:
+    """Whether receivers find *this* installation where it says it is."""
+    url = f"{examining.public_url}/jwks.json"
+    mend = "is riskrelay serve running, does RISKRELAY_PUBLIC_URL lead to it, does the proxy pass everything on?"
+    body = await examining.probe.fetch(url)
+    if isinstance(body, str):
+        return [_problem("public_url", f"{url} cannot be fetched: {body}.", mend)]
+    try:
+        served = {key.get("kid") for key in msgspec.json.decode(body, type=_Jwks).keys}
+    except msgspec.DecodeError:
+        return [_problem("public_url", f"{url} answers with something that is no key set.", mend)]
+    signing = {key.kid for key in keys if key.state is KeyState.CURRENT}
+    if not signing <= served:
+        return [_problem("public_url", f"{url} serves the keys of another installation.", mend)]
+    return [_ok("public_url", f"{examining.public_url} answers with this installation's keys.")]
+
+
+async def _receivers(outside: Outside, probe: Probe) -> list[Check]:
+    """Each receiver's address once, however many streams lead there."""
+    accounts = await outside.store.read_installation(lambda tx: tx.accounts.all())
+    endpoints: dict[str, Stream] = {}
+    for account in accounts:
+        for stream in await outside.store.read(account.account_id, lambda tx: tx.streams.taking_events()):
+            if not stream.is_polled:
+                endpoints.setdefault(_origin(stream.endpoint_url), stream)
+    slots = asyncio.Semaphore(_AT_ONCE)
+    found = await asyncio.gather(*(_reach(probe, slots, origin, stream) for origin, stream in endpoints.items()))
+    problems = [check for check in found if check is not None]
+    reached = len(found) - len(problems)
+    return [*problems, _ok("receivers", f"{reached} of {len(found)} receivers can be reached.")]
+
+
+async def _reach(probe: Probe, slots: asyncio.Semaphore, origin: str, stream: Stream) -> Check | None:
+    async with slots:
+        wrong = await probe.reach(stream.endpoint_url)
+    if wrong is None:
+        return None
+    integration = stream.integration
+    said = f"{origin} (account {integration.account_id}, integration {integration.integration_id}): {wrong}."
+    return _problem("receivers", said, "docs/guides/operate.md lists the reasons of an attempt and what to do")
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _ok(topic: str, said: str) -> Check:
+    return Check(topic, Verdict.OK, said)
+
+
+def _problem(topic: str, said: str, mend: str) -> Check:
+    return Check(topic, Verdict.PROBLEM, said, mend)

@@ -1,0 +1,52 @@
+"""`riskrelay doctor`: what is wrong with this installation, and how to mend it."""
+
+import asyncio
+from dataclasses import asdict
+
+import typer
+from rich.markup import escape
+
+from riskrelay import wiring
+from riskrelay.actions.examine_installation import examine_installation
+from riskrelay.cli.output import JsonFlag, console, show
+from riskrelay.cli.tls import tls_pair
+from riskrelay.errors import Misconfigured
+from riskrelay.ports import Check, Verdict
+from riskrelay.settings import read_settings
+
+_MARKS = {Verdict.OK: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.PROBLEM: "[bold red]✗[/]"}
+
+
+def doctor(as_json: JsonFlag = False) -> None:
+    """Check settings, database, keys, the public URL and the way to each receiver; say how to mend what is wrong.
+
+    Nothing is changed and no event is sent. Exit code 1 when there is a problem.
+    """
+    checks = asyncio.run(_examine())
+    problems = sum(check.verdict is Verdict.PROBLEM for check in checks)
+
+    def render() -> None:
+        for check in checks:
+            console.print(f"{_MARKS[check.verdict]} [dim]{check.topic:10}[/] {escape(check.said)}", soft_wrap=True)
+            if check.mend is not None:
+                console.print(f"             [bold]→ {escape(check.mend)}[/]", soft_wrap=True)
+        console.print("No problem." if not problems else f"{problems} problem{'s' if problems > 1 else ''}.")
+
+    show([asdict(check) for check in checks], as_json, render)
+    raise typer.Exit(1 if problems else 0)
+
+
+async def _examine() -> list[Check]:
+    """What keeps `serve` from starting is a problem by itself; nothing behind it can be looked at then."""
+    try:
+        settings = read_settings()
+        tls_pair(settings)
+        await wiring.require_schema(settings)
+        examining = wiring.build_examining(settings, wiring.read_master_key(settings))
+        outside = wiring.build_outside(settings)
+    except Misconfigured as error:
+        return [Check("settings", Verdict.PROBLEM, "riskrelay serve would not start.", str(error))]
+    try:
+        return await examine_installation(outside, examining)
+    finally:
+        await outside.store.close()

@@ -1,0 +1,61 @@
+"""What `doctor` finds, and what it needs from outside to look."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+
+class Verdict(StrEnum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"
+    """It works; somebody should know."""
+    PROBLEM = "problem"
+    """Something does not work, or will not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        topic: a stable word: settings, database, keys, receivers, public_url, ledger.
+        said: what was found, in one sentence.
+        mend: what to do; None when nothing is to be done.
+    """
+
+    topic: str
+    verdict: Verdict
+    said: str
+    mend: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseFacts:
+    """The database itself.
+
+    Attributes:
+        version: of its engine, such as `SQLite 3.40.1`.
+        now: its clock, aware UTC.
+    """
+
+    version: str
+    now: datetime
+
+
+class Probe(Protocol):
+    """Looks whether others can be reached. Nothing is ever sent to a receiver."""
+
+    async def reach(self, url: str) -> str | None:
+        """Resolve, dial and shake hands, under the rules that hold for pushes.
+
+        Returns: what is wrong, in a few words; None when nothing is.
+        """
+
+    async def fetch(self, url: str) -> bytes | str:
+        """GET one of our own pages.
+
+        Returns: its body, or as text what is wrong.
+        """

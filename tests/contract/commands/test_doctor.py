@@ -1,0 +1,117 @@
+"""`riskrelay doctor`: what it finds in a real installation that something is wrong with."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from riskrelay.outbound.sealing import new_master_key
+from support.certificates import new_authority
+from support.service import Oracle, Service
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service over https that loosens nothing but whom it pushes to."""
+    directory = tmp_path_factory.mktemp("doctor")
+    service = Service(directory, new_authority(directory), RISKRELAY_ALLOW_HTTP_TARGETS="false")
+    service.start()
+    yield service
+    assert service.stop() == 0
+
+
+def examine(service: Service, code: int, **settings: str) -> list[dict[str, Any]]:
+    """What the doctor says under *settings*, and that it ends with *code*; each finding says what to do."""
+    before = dict(service.settings)
+    service.settings.update(settings)
+    try:
+        ended = service.command("doctor", "--json", check=False)
+    finally:
+        service.settings = before
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    checks: list[dict[str, Any]] = json.loads(ended.stdout)
+    assert all((check["verdict"] == "ok") == (check["mend"] is None) for check in checks)
+    return checks
+
+
+def said(checks: list[dict[str, Any]], topic: str, verdict: str) -> str:
+    """What was said of a topic with that verdict."""
+    return " ".join(check["said"] for check in checks if (check["topic"], check["verdict"]) == (topic, verdict))
+
+
+def test_a_healthy_installation(service: Service) -> None:
+    """Everything is looked at; what the settings loosen is named; there is no problem."""
+    checks = examine(service, 0)
+    assert {check["topic"] for check in checks} == {"settings", "database", "keys", "public_url", "receivers", "ledger"}
+    assert "RISKRELAY_ALLOW_TARGETS: pushed to although not public: 127.0.0.1." in said(checks, "settings", "warning")
+    assert "SQLite 3." in said(checks, "database", "ok")
+    assert "RS256 key has signed for 0 days" in said(checks, "keys", "ok")
+    assert "answers with this installation's keys" in said(checks, "public_url", "ok")
+    people = service.command("doctor")
+    assert "No problem." in people.stdout
+
+
+def test_what_loosens_a_default_is_named(service: Service) -> None:
+    """Each setting, with its name and its value."""
+    loose = {
+        "RISKRELAY_ALLOW_HTTP_TARGETS": "true",
+        "RISKRELAY_TRUSTED_PROXIES": "0.0.0.0/0",
+        "RISKRELAY_RATE_LIMIT": "0",
+    }
+    found = said(examine(service, 0, **loose), "settings", "warning")
+    assert [name for name in loose if name not in found] == []
+    assert "0.0.0.0/0" in found
+
+
+def test_receivers_that_cannot_be_reached(service: Service, tmp_path: Path) -> None:
+    """Nobody listens; no TLS; a name that does not exist; an address that may not be dialled: each with its reason and
+    the integration; a receiver that can be reached is sent nothing."""
+    oracle = Oracle(tmp_path)  # plain http
+    oracle.start()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        refused = silent.getsockname()[1]
+    targets = {
+        f"https://127.0.0.1:{refused}": "connection_refused",
+        oracle.url.replace("http:", "https:"): "tls_protocol",
+        "https://nobody.invalid": "name_not_found",
+        "https://10.1.2.3": "blocked_address",
+    }
+    made = [service.create_integration(url)["id"] for url in targets]
+    try:
+        found = said(examine(service, 1), "receivers", "problem")
+        assert [reason for reason in targets.values() if reason not in found] == []
+        assert [one for one in made if one not in found] == []
+        assert oracle.requests() == []
+    finally:
+        for one in made:
+            service.result("DELETE", f"/integrations/{one}")
+        oracle.stop()
+
+
+def test_another_master_key_does_not_open_the_keys(service: Service) -> None:
+    """The key is named, not shown."""
+    found = examine(service, 1, RISKRELAY_MASTER_KEY=new_master_key())
+    assert "does not open the RS256 key" in said(found, "keys", "problem")
+
+
+def test_a_public_url_that_leads_elsewhere(service: Service, tmp_path: Path) -> None:
+    """To nobody, or to another installation."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        nobody = f"https://127.0.0.1:{silent.getsockname()[1]}"
+    assert "cannot be fetched" in said(examine(service, 1, RISKRELAY_PUBLIC_URL=nobody), "public_url", "problem")
+    (tmp_path / "other").mkdir()
+    other = Service(tmp_path / "other")
+    database = other.settings["RISKRELAY_DATABASE_URL"]
+    found = examine(service, 1, RISKRELAY_DATABASE_URL=database)
+    assert "keys of another installation" in said(found, "public_url", "problem")
+
+
+def test_an_installation_that_cannot_start(service: Service, tmp_path: Path) -> None:
+    """No database, or settings that are wrong: it says which command or setting mends it."""
+    missing = examine(service, 1, RISKRELAY_DATABASE_URL=f"sqlite:///{tmp_path / 'none.db'}")
+    assert "riskrelay init" in missing[0]["mend"]
+    wrong = examine(service, 1, RISKRELAY_PORT="many")
+    assert "RISKRELAY_PORT" in wrong[0]["mend"]
