@@ -69,7 +69,7 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
         )
     ]
     routes += by_path(_receiver_routes(outside, transmitting))
-    console = Console(outside, public_origin)
+    console = Console(outside, transmitting, public_origin)
     routes += by_path(console.routes())
     routes += by_path([("GET", path, handler) for path, handler in _open_routes(outside, transmitting)])
 

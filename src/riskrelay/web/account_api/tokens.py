@@ -83,13 +83,13 @@ class ApiTokenRoutes:
     async def _create(self, request: Request, owner: AccountId | None, own: StoredToken, actor: Actor) -> Response:
         body = await read_object(request, TokenBody)
         now = self._outside.clock.now()
-        _refuse_more(body, own, now)
+        refuse_more(body, own, now)
         expires_at = None if body.expires_on is None else body.expires_on.astimezone(UTC)
         token, stored = await create_token(self._outside, owner, actor, body.name, body.scopes, expires_at)
         return success({**_rendered(stored, now), "value": token})
 
 
-def _refuse_more(body: TokenBody, own: StoredToken, now: datetime) -> None:
+def refuse_more(body: TokenBody, own: StoredToken, now: datetime) -> None:
     """Raises: Invalid: more than the presented token may itself, or a time that is over."""
     message = "the token you present does not have this scope; leave it out, or present one that has it"
     faults = [

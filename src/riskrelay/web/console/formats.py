@@ -1,8 +1,25 @@
 """How times, durations and numbers are shown. Pure."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from riskrelay.delivery.health import in_words
+
+_BIDIRECTIONAL = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_PICTURES = {
+    **{code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"},
+    0x7F: "\u2421",
+    **{code: f"⟨U+{code:04X}⟩" for code in (*range(0x80, 0xA0), *_BIDIRECTIONAL)},
+}
+
+
+def visible(value: Any) -> Any:
+    """What is put into a page, with pictures for characters that steer terminals or turn the direction of text.
+
+    >>> visible("\x1b[31mred"), visible("\u202egpj.exe"), visible(7)
+    ('␛[31mred', '⟨U+202E⟩gpj.exe', 7)
+    """
+    return value.translate(_PICTURES) if type(value) is str else value  # Markup has passed here as text before
 
 
 def relative(at: datetime, now: datetime) -> str:

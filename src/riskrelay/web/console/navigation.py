@@ -25,6 +25,7 @@ SECTIONS = (
     Section("Overview", "", Scope.READ),
     Section("Users", "/users", Scope.PII_READ),
     Section("Behaviors", "/behaviors", Scope.READ),
+    Section("Settings", "/settings", Scope.OPERATE),
 )
 
 

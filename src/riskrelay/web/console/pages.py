@@ -45,6 +45,8 @@ DONE = {
     "signed-out": "You are signed out.",
     "behaviors": "Saved. Levels that had to move have moved, and receivers are told.",
     "nothing": "Nothing was changed: this is how it was.",
+    "revoked": "The token is revoked, and everybody who signed in with it is signed out.",
+    "rotated": "The next keys sign from now on; new next ones are published.",
     "reset": "The user was reset; the receivers are told.",
 }
 """What a page says after a change, by the word in its URL."""
@@ -60,6 +62,7 @@ class Pages:
             loader=PackageLoader("riskrelay.web.console"),
             autoescape=True,
             undefined=StrictUndefined,
+            finalize=formats.visible,
             trim_blocks=True,
             lstrip_blocks=True,
         )

@@ -12,11 +12,14 @@ from riskrelay.web.console.failures import METHOD_NOT_ALLOWED, failure_of
 from riskrelay.web.console.gate import Gate, Screen
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.screens.behaviors import BehaviorScreens
+from riskrelay.web.console.screens.keys import KeyScreens
 from riskrelay.web.console.screens.overview import OverviewScreens
+from riskrelay.web.console.screens.settings import SettingScreens
 from riskrelay.web.console.screens.users import UserScreens
 from riskrelay.web.console.sign_in import SignIn
 from riskrelay.web.console.visits import Visit
 from riskrelay.web.paths import Handler
+from riskrelay.web.transmitter.streams import Transmitting
 
 ACCOUNT = "/console/accounts/{account_id}"
 
@@ -27,8 +30,10 @@ ScreenRow = tuple[str, str, Scope | None, Screen]
 class Console:
     """The console's part of the application."""
 
-    def __init__(self, outside: Outside, public_origin: str) -> None:
+    def __init__(self, outside: Outside, transmitting: Transmitting, public_origin: str) -> None:
         self._outside = outside
+        self._transmitting = transmitting
+        self._public_origin = public_origin
         self._assets = Assets()
         self._pages = Pages(outside.clock, self._assets, public_origin)
         self._cookie = SessionCookie(public_origin)
@@ -51,6 +56,8 @@ class Console:
 
     def _screens(self) -> list[ScreenRow]:
         overview = OverviewScreens(self._outside, self._pages)
+        keys = KeyScreens(self._outside, self._pages, self._transmitting.keyring)
+        settings = SettingScreens(self._outside, self._pages, self._public_origin)
         behaviors = BehaviorScreens(self._outside, self._pages)
         users = UserScreens(self._outside, self._pages)
         return [
@@ -60,6 +67,13 @@ class Console:
             ("POST", "/users/{user_id}/reset", Scope.WRITE, users.reset),
             ("GET", "/behaviors", Scope.READ, behaviors.show),
             ("POST", "/behaviors", Scope.WRITE, behaviors.save),
+            ("GET", "/settings", Scope.OPERATE, settings.tokens),
+            ("POST", "/settings/tokens", Scope.OPERATE, settings.create_token),
+            ("POST", "/settings/tokens/{token_id}/revoke", Scope.OPERATE, settings.revoke_token),
+            ("GET", "/settings/audit", Scope.OPERATE, settings.audit),
+            ("GET", "/settings/keys", Scope.OPERATE, keys.show),
+            ("POST", "/settings/keys/rotate", Scope.OPERATE, keys.rotate),
+            ("GET", "/settings/health", Scope.OPERATE, settings.health),
         ]
 
     def failed(self, status: int) -> Response:

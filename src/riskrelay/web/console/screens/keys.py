@@ -1,0 +1,39 @@
+"""The installation's signing keys, and rotation."""
+
+from starlette.responses import Response
+
+from riskrelay.actions.rotate_signing_keys import rotate_signing_keys
+from riskrelay.credentials import Scope
+from riskrelay.keys import Keyring, published, rotation_problem
+from riskrelay.ports import Outside
+from riskrelay.web.console.navigation import account_path
+from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.visits import Visit
+
+
+class KeyScreens:
+    """The handlers of keys. What is published everybody may see; rotating needs a token of the installation."""
+
+    def __init__(self, outside: Outside, pages: Pages, keyring: Keyring) -> None:
+        self._outside = outside
+        self._pages = pages
+        self._keyring = keyring
+
+    async def show(self, visit: Visit) -> Response:
+        """What the JWKS serves now."""
+        keys = await self._outside.store.read_installation(lambda tx: tx.keys.all())
+        now = self._outside.clock.now()
+        return self._pages.page(
+            visit,
+            "keys.html",
+            keys=published(keys, now, self._keyring.horizon)[::-1],
+            too_early=rotation_problem(keys, now),
+            may_rotate=visit.session.token.account_id is None,
+        )
+
+    async def rotate(self, visit: Visit) -> Response:
+        """The next keys sign from now on."""
+        visit.session.token.require(None, Scope.OPERATE)
+        at_once = visit.form.get("at_once") == "yes"
+        await rotate_signing_keys(self._outside, visit.actor, self._keyring, at_once=at_once)
+        return self._pages.see(account_path(visit.account, "settings", "keys"), done="rotated")

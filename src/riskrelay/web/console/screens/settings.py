@@ -1,0 +1,95 @@
+"""Settings: the account's tokens, its audit log, and how the installation is."""
+
+from datetime import datetime, timedelta
+
+import msgspec
+from pydantic import TypeAdapter
+from starlette.responses import Response
+
+from riskrelay.actions.create_token import create_token
+from riskrelay.actions.revoke_token import revoke_token
+from riskrelay.audit import Kind
+from riskrelay.credentials import Scope, TokenId
+from riskrelay.errors import Invalid
+from riskrelay.ports import Outside
+from riskrelay.web.account_api.bodies import parse
+from riskrelay.web.account_api.tokens import TokenBody, refuse_more
+from riskrelay.web.console.checkup import checks
+from riskrelay.web.console.navigation import account_path
+from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.paging import PAGE, place_of, read_place, split
+from riskrelay.web.console.visits import Visit
+
+LIVES = {"30 days": 30, "90 days": 90, "a year": 365, "until it is revoked": None}
+"""How long a new token is good, in days."""
+
+_BODY: TypeAdapter[TokenBody] = TypeAdapter(TokenBody)
+
+
+class SettingScreens:
+    """The handlers of settings."""
+
+    def __init__(self, outside: Outside, pages: Pages, public_origin: str) -> None:
+        self._outside = outside
+        self._pages = pages
+        self._public_origin = public_origin
+
+    async def tokens(self, visit: Visit) -> Response:
+        """The account's tokens, and a form for a new one."""
+        return await self._tokens(visit)
+
+    async def create_token(self, visit: Visit) -> Response:
+        """A new token, shown once."""
+        now = self._outside.clock.now()
+        days = LIVES.get(visit.form.get("lives", ""))
+        expires_at = None if days is None else now + timedelta(days=days)
+        given = {"name": visit.form.get("name", "").strip(), "scopes": visit.form.getlist("scopes")}
+        try:
+            body = parse(_BODY, msgspec.json.encode(given))
+            refuse_more(body, visit.session.token, now)
+        except Invalid as error:
+            return await self._tokens(visit, 400, problems=[fault.message for fault in error.faults])
+        token, _ = await create_token(self._outside, visit.account, visit.actor, body.name, body.scopes, expires_at)
+        return await self._tokens(visit, made=token)
+
+    async def revoke_token(self, visit: Visit) -> Response:
+        """The token is unknown at once."""
+        token_id = TokenId(visit.request.path_params["token_id"])
+        await revoke_token(self._outside, visit.account, visit.actor, token_id)
+        return self._pages.see(account_path(visit.account, "settings"), done="revoked")
+
+    async def audit(self, visit: Visit) -> Response:
+        """Who changed what, newest first, of one kind or of all."""
+        word = visit.query.get("kind", "")
+        kind = Kind(word) if word in set(Kind) else None
+        after = read_place(visit.query.get("after"), tuple[datetime, str])
+        found = await self._outside.store.read(visit.account, lambda tx: tx.audit.page(kind, after, PAGE + 1))
+        page, last = split(found)
+        older = None if last is None else place_of(last.at, last.entry_id)
+        return self._pages.page(
+            visit, "audit.html", entries=page, older=older, kind=word, kinds=[one.value for one in Kind]
+        )
+
+    async def health(self, visit: Visit) -> Response:
+        """What is well, and what to do about the rest."""
+        keys = await self._outside.store.read_installation(lambda tx: tx.keys.all())
+        stock = await self._outside.store.read(visit.account, lambda tx: tx.stocks.latest())
+        found = checks(self._public_origin, keys, stock, self._outside.clock.now())
+        return self._pages.page(visit, "health.html", checks=found)
+
+    async def _tokens(
+        self, visit: Visit, status: int = 200, *, made: str | None = None, problems: list[str] | None = None
+    ) -> Response:
+        found = await self._outside.store.read_installation(lambda tx: tx.tokens.of(visit.account))
+        return self._pages.page(
+            visit,
+            "tokens.html",
+            status,
+            tokens=found[::-1],
+            now=self._outside.clock.now(),
+            scopes=[scope for scope in Scope if visit.may(scope)],
+            lives=list(LIVES),
+            made=made,
+            problems=problems or [],
+            own=visit.session.token.token_id,
+        )
