@@ -91,6 +91,11 @@ class Settings(BaseSettings):
         description="What is logged: with `info` one line for each attempt, with `warning` only for those that failed.",
     )
 
+    failpoint: str | None = Field(
+        None,
+        description="Ends the process at the named place, as a power cut would: for tests of crashes only. Unset it.",
+    )
+
     _split = field_validator("allow_targets", "trusted_proxies", mode="before")(_comma_separated)
 
     @field_validator("database_url")

@@ -18,6 +18,7 @@ from riskrelay.chores import Chores, Kept
 from riskrelay.credentials import COMMAND_LINE
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import Misconfigured
+from riskrelay.failpoints import Failpoint, arm, around_pusher, around_wake
 from riskrelay.keys import Keyring, SealedKey
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.clock import SystemClock
@@ -82,6 +83,7 @@ def read_master_key(settings: Settings) -> MasterKey:
 
 async def migrate(settings: Settings) -> None:
     """Bring the database to the newest schema; create the SQLite file when there is none."""
+    arm(settings.failpoint)
     await _with_connection(settings, upgrade)
 
 
@@ -186,6 +188,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
         deliver: False: accept and queue only; another process delivers. SETs that receivers fetch are signed here.
     Raises: Misconfigured: there is no master key.
     """
+    failpoint = arm(settings.failpoint)
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
     bell, woken, wakes = StreamBell(), _Relay(), _Relay()
@@ -193,7 +196,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
     wakes.told.append(woken.wake)
     noted = token_uses, finding_counts = PendingTokenUses(), PendingFindingCounts()
     observers = new_observers()
-    outside = _outside(settings, wakes.wake, noted, observers)
+    outside = _outside(settings, around_wake(wakes.wake, failpoint), noted, observers)
     process = ProcessWatch(observers.metrics, log, outside.clock)
     if settings.tls_cert is not None:
         show_certificate(observers.metrics, settings.tls_cert)
@@ -212,7 +215,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
                 _other_nodes(settings, wakes, woken),
             ):
                 if deliver:
-                    async with _delivery(settings, outside, signer, master_key) as worker:
+                    async with _delivery(settings, outside, signer, master_key, failpoint) as worker:
                         woken.told.append(worker.wake)
                         _show_worker(observers.metrics, worker)
                         yield
@@ -237,6 +240,7 @@ def _show_worker(metrics: PrometheusMetrics, worker: Worker) -> None:
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Deliver until *stop* is set."""
+    failpoint = arm(settings.failpoint)
     woken, wakes = _Relay(), _Relay()
     wakes.told.append(woken.wake)
     outside = _outside(settings, wakes.wake, (PendingTokenUses(), PendingFindingCounts()), new_observers())
@@ -247,7 +251,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         async with (
             _ready(signer, outside, keyring),
             _other_nodes(settings, wakes, woken),
-            _delivery(settings, outside, signer, master_key) as worker,
+            _delivery(settings, outside, signer, master_key, failpoint) as worker,
         ):
             woken.told.append(worker.wake)
             await stop.wait()
@@ -294,7 +298,7 @@ def _target_rules(settings: Settings) -> TargetRules:
 
 @asynccontextmanager
 async def _delivery(
-    settings: Settings, outside: Outside, signer: KeySigner, master_key: MasterKey
+    settings: Settings, outside: Outside, signer: KeySigner, master_key: MasterKey, failpoint: Failpoint | None
 ) -> AsyncIterator[Worker]:
     """Run a worker; at the end let what is in flight end and be settled."""
     embedded = settings.sqlite_path is not None
@@ -304,7 +308,8 @@ async def _delivery(
     retention = timedelta(days=settings.retention_days)
     lease = timedelta(seconds=settings.lease_seconds)
     push_for = lease * 0.8 - PUSH_DEADLINE  # design 3: whatever is in flight has ended at 80 % of the lease
-    delivering = Delivering(signer, pusher, master_key, lease, push_for, CONCURRENCY, retention)
+    failing = around_pusher(pusher, failpoint)
+    delivering = Delivering(signer, failing, master_key, lease, push_for, CONCURRENCY, retention)
     worker = Worker(outside, delivering, LINGER_EMBEDDED if embedded else timedelta(0))
     chores = Chores(outside, Kept(retention, timedelta(days=settings.history_days)))
     running = asyncio.gather(worker.run(), chores.run())

@@ -15,6 +15,7 @@ import pytest
 
 from support import fault_plugin
 from support.fault_plugin import seed_of_run
+from support.fork_server import ForkServer
 from support.ledger_checks import check_conservation
 from support.service import Service
 
@@ -86,12 +87,15 @@ def findings(service: Service, stop: threading.Event, asked: list[str]) -> None:
 
 @pytest.mark.fault(38)
 @pytest.mark.timeout(900)
-def test_two_pollers_survive_kills(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
+def test_two_pollers_survive_kills(
+    tmp_path: Path, fork_server: ForkServer, record_property: Callable[[str, object], None]
+) -> None:
     """Every change is received at least once, each time with the same claims; in the end all is settled (C1, C3)."""
     seed = seed_of_run(record_property)
     record_property("kills", KILLS)
     moments, asked, stop = random.Random(seed), list[str](), threading.Event()
     service = Service(tmp_path, RISKRELAY_RATE_LIMIT="0")
+    service.fork_server = fork_server
     service.start()
     service.enable_behaviors()
     body = {"integration_type": "SSF", "tenant_url": "https://receiver.example.com"}

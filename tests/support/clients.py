@@ -1,26 +1,29 @@
-"""A client of the account API that never gives up, and remembers what it was told."""
+"""Clients of the account API that keep a service busy while something goes wrong, never give up, and remember what they
+were told."""
 
 import json
 import random
 import threading
 import time
 import urllib.error
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any
 
+from support.ledger_checks import Told
 from support.service import Service
 
 BEHAVIORS = ("suspicious_domain", "high_risk_domain", "high_dlp")  # low, medium, high
+NO_ANSWER = (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, json.JSONDecodeError)
 
 
 class Client:
     """Sends findings without end, repeats each until it is answered, and resets users whose level is high.
 
     Attributes:
-        answered: by the finding's id, the result of the answer.
-        changes: how many level changes it was told of.
+        told: what it was told with a 200.
         refused: how often it got a 503; each said when to come again.
-        answered_at: when the last 200 came, by `time.monotonic`.
     """
 
     def __init__(self, service: Service, seed: int, pause_seconds: float = 0) -> None:
@@ -29,10 +32,8 @@ class Client:
         self._pause = pause_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
-        self.answered: dict[str, Any] = {}
-        self.changes = 0
+        self.told = Told()
         self.refused = 0
-        self.answered_at = 0.0
         self._name = f"client-{seed}"
 
     def start(self) -> None:
@@ -50,27 +51,56 @@ class Client:
             finding_id = f"{self._name}-{number}"
             email = f"{self._name}-{self._random.randrange(5)}@example.com"
             finding = {"id": finding_id, "behavior": self._random.choice(BEHAVIORS), "user": {"email": email}}
-            result = self._until_answered("/findings", finding)
-            self.answered[finding_id] = result
+            result = until_answered(self._service, "/findings", finding, self._count_refusal)
+            self.told.add(finding_id, result)
             for change in result["changes"]:
-                self.changes += 1
                 if change["current_level"] == "high":
-                    self._until_answered(f"/{change['user_id']}/reset", None)
+                    until_answered(self._service, f"/{change['user_id']}/reset", None, self._count_refusal)
 
-    def _until_answered(self, path: str, body: Any) -> Any:
-        whole = f"/accounts/{self._service.account_id}/zt_risk_scoring{path}"
-        while True:
-            try:
-                status, headers, envelope = self._service.exchange(
-                    "POST", whole, body, Authorization=f"Bearer {self._service.token}"
-                )
-            except (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, json.JSONDecodeError):
-                time.sleep(0.02)
-                continue
-            if status == 200:
-                self.answered_at = time.monotonic()
-                return envelope["result"]
-            assert status == 503, envelope
-            assert 1 <= int(headers["Retry-After"]) <= 59
-            self.refused += 1
-            time.sleep(0.1)
+    def _count_refusal(self) -> None:
+        self.refused += 1
+        time.sleep(0.1)
+
+
+def until_answered(service: Service, path: str, body: Any, refused: Callable[[], None] = lambda: None) -> Any:
+    """Repeat a POST until it is answered with a success. Whatever else is answered must be a 503 with Retry-After.
+
+    Args:
+        refused: called after each 503.
+
+    Returns: the result.
+    """
+    whole = f"/accounts/{service.account_id}/zt_risk_scoring{path}"
+    while True:
+        try:
+            status, headers, envelope = service.exchange("POST", whole, body, Authorization=f"Bearer {service.token}")
+        except NO_ANSWER:
+            time.sleep(0.02)
+            continue
+        if status == 200:
+            return envelope["result"]
+        assert status == 503, envelope
+        assert 1 <= int(headers["Retry-After"]) <= 59
+        refused()
+
+
+@contextmanager
+def load(service: Service, seed: int, clients: int = 3) -> Iterator[Sequence[Client]]:
+    """Keep the service busy; at the end every client has its last answer."""
+    running = [Client(service, seed + number) for number in range(clients)]
+    for client in running:
+        client.start()
+    try:
+        yield running
+    finally:
+        for client in running:
+            client.stop()
+
+
+def told_to(clients: Sequence[Client]) -> Told:
+    """What all of them were told."""
+    whole = Told()
+    for client in clients:
+        whole.findings |= client.told.findings
+        whole.changes += client.told.changes
+    return whole

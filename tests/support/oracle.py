@@ -7,8 +7,10 @@ before the answer is sent. It answers 202; below these paths it does what they s
 
     /reject/…        400 with an `err`, always
     /fail-once/…     500 to the first request of each path
+    /hold-once/…     no answer to the first request of each path, for a minute
 """
 
+import asyncio
 import json
 import ssl
 import sys
@@ -36,6 +38,9 @@ def oracle_app(log: Path) -> web.Application:
             "token": token,
         }
         file.write(json.dumps(entry) + "\n")
+        if request.path.startswith("/hold-once/") and request.path not in failed:
+            failed.add(request.path)
+            await asyncio.sleep(60)
         return answer_of(request.path)
 
     def answer_of(path: str) -> web.Response:
@@ -68,4 +73,5 @@ if __name__ == "__main__":
         ssl_context=tls_of(sys.argv[3:]),
         print=lambda _: None,
         access_log=None,
+        shutdown_timeout=1,  # a request that is held must not hold up the end
     )

@@ -1,8 +1,6 @@
 """Metadata, keys, and what is pushed, against a running service."""
 
 import json
-import socket
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +14,7 @@ from jwcrypto import jwk, jws
 from okta.models.okta_user_risk_change_event import OktaUserRiskChangeEvent
 from okta.models.security_event_token_request_jwt_body import SecurityEventTokenRequestJwtBody
 
+from support.canary import Canary
 from support.ledger_checks import wait_until_quiet
 from support.service import Oracle, Service
 
@@ -155,31 +154,6 @@ def test_an_integration_that_is_mended_gets_its_backlog_at_the_new_place(service
     wait_until_quiet(service, 10)
     (request,) = oracle.requests()
     assert jwt.decode(request["token"], options={"verify_signature": False})["aud"] == oracle.url
-
-
-class Canary:
-    """Listens on every address of this machine and counts connections."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
-        self.port: int = self._socket.getsockname()[1]
-        self.connections = 0
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            self.connections += 1
-            connection.close()
-
-    def stop(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
-        self._thread.join()
 
 
 @pytest.fixture

@@ -1,0 +1,156 @@
+"""Places at which a test lets the process end as by a power cut, to see what is left and what comes of it.
+
+Nothing here runs unless `RISKRELAY_FAILPOINT` names a place: `wiring` puts these around the ports only then, so the
+product's own code has no trace of them. A place in a transaction is named by the statement that it belongs to.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.pool import Pool
+
+from riskrelay.delivery.lanes import LaneKey
+from riskrelay.errors import Misconfigured
+from riskrelay.ports import Pusher, Wake
+from riskrelay.ssf.outcomes import Outcome
+
+_log = structlog.get_logger()
+
+EXIT_CODE = 86  # no other end of the process has it, so a test knows that the place was reached
+
+
+class _Moment(Enum):
+    """When it ends, as seen from a statement."""
+
+    BEFORE = auto()
+    BEFORE_COMMIT = auto()
+    AFTER_COMMIT = auto()
+
+
+_FINDING = r"INSERT INTO findings "
+_CLAIM = r"UPDATE lanes SET epoch=.*\sRETURNING\s"
+_ATTEMPTS = r"INSERT INTO attempts "
+_EXCEPTIONS = r"INSERT INTO held_events .*\sON CONFLICT\s"
+_REPLAY = r"UPDATE replays SET .*lane="
+_SCHEMA = r"\s*(CREATE|ALTER|DROP|INSERT INTO alembic_version|UPDATE alembic_version)\b"
+
+_IN_TRANSACTIONS = {
+    "accept.before_commit": (_FINDING, _Moment.BEFORE_COMMIT),
+    "accept.after_commit": (_FINDING, _Moment.AFTER_COMMIT),
+    "claim.after_commit": (_CLAIM, _Moment.AFTER_COMMIT),
+    "settle.after_cursor": (_ATTEMPTS, _Moment.BEFORE),
+    "settle.after_attempts": (_EXCEPTIONS, _Moment.BEFORE),
+    "settle.before_commit": (_ATTEMPTS, _Moment.BEFORE_COMMIT),
+    "settle.after_commit": (_ATTEMPTS, _Moment.AFTER_COMMIT),
+    "replay.before_commit": (_REPLAY, _Moment.BEFORE_COMMIT),
+    "replay.after_commit": (_REPLAY, _Moment.AFTER_COMMIT),
+    "migrate.statement": (_SCHEMA, _Moment.BEFORE),
+}
+_WOKEN = "accept.woken"
+_ANSWERED = "push.answered"
+
+NAMES = (*_IN_TRANSACTIONS, _WOKEN, _ANSWERED)
+
+
+@dataclass
+class Failpoint:
+    """An armed place: the process ends when it is reached for the last of *times*."""
+
+    name: str
+    times: int
+
+    def reached(self) -> None:
+        """Count, and end this process if this is the time: no clean-up, no flush."""
+        self.times -= 1
+        if self.times == 0:
+            os._exit(EXIT_CODE)
+
+
+def arm(setting: str | None) -> Failpoint | None:
+    """Arm the place that a setting names, loudly.
+
+    Args:
+        setting: a name, or `NAME:N` for the Nth time it is reached; None: nothing is armed.
+
+    Raises: Misconfigured: there is no such place.
+    """
+    if setting is None:
+        return None
+    name, _, times = setting.partition(":")
+    if name not in NAMES or not (times or "1").isdecimal() or times == "0":
+        raise Misconfigured(
+            f"RISKRELAY_FAILPOINT: {setting!r} is none of {', '.join(NAMES)}, each with :N for the Nth time; unset it, "
+            "it is for tests of crashes only"
+        )
+    failpoint = Failpoint(name, int(times or 1))
+    _log.critical("failpoint_armed", failpoint=setting, advice="unset RISKRELAY_FAILPOINT: it ends this process")
+    if name in _IN_TRANSACTIONS:
+        _watch_transactions(failpoint, *_IN_TRANSACTIONS[name])
+    return failpoint
+
+
+def _watch_transactions(failpoint: Failpoint, statement: str, moment: _Moment) -> None:
+    """Listen to every engine of this process."""
+    wanted = re.compile(statement, re.DOTALL)
+
+    def before_statement(connection: Connection, cursor: Any, sql: str, *rest: Any) -> None:
+        if wanted.match(sql):
+            if moment is _Moment.BEFORE:
+                failpoint.reached()
+            connection.info["failpoint"] = moment
+
+    def before_commit(connection: Connection) -> None:
+        if connection.info.get("failpoint") is _Moment.BEFORE_COMMIT:
+            failpoint.reached()
+
+    def given_back(dbapi_connection: Any, record: Any) -> None:
+        """The commit is done, and nobody has been told yet."""
+        if record.info.pop("failpoint", None) is _Moment.AFTER_COMMIT:
+            failpoint.reached()
+
+    def rolled_back(connection: Connection) -> None:
+        connection.info.pop("failpoint", None)
+
+    event.listen(Engine, "before_cursor_execute", before_statement)
+    event.listen(Engine, "commit", before_commit)
+    event.listen(Engine, "rollback", rolled_back)
+    event.listen(Pool, "checkin", given_back)
+
+
+def around_pusher(pusher: Pusher, failpoint: Failpoint | None) -> Pusher:
+    """The push client itself; or one that ends the process when an answer is read and nothing is written down yet."""
+    if failpoint is None or failpoint.name != _ANSWERED:
+        return pusher
+    return _EndsWhenAnswered(pusher, failpoint)
+
+
+def around_wake(wake: Wake, failpoint: Failpoint | None) -> Wake:
+    """The wake itself; or one that ends the process when the worker is woken and the client is not answered yet."""
+    if failpoint is None or failpoint.name != _WOKEN:
+        return wake
+
+    def woken(lanes: Sequence[LaneKey]) -> None:
+        wake(lanes)
+        if lanes:
+            failpoint.reached()
+
+    return woken
+
+
+class _EndsWhenAnswered:
+    """Implements ports.Pusher."""
+
+    def __init__(self, pusher: Pusher, failpoint: Failpoint) -> None:
+        self._pusher = pusher
+        self._failpoint = failpoint
+
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None) -> Outcome:
+        outcome = await self._pusher.push(endpoint_url, token, authorization)
+        self._failpoint.reached()
+        return outcome
