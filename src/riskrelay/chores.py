@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import structlog
 
+from riskrelay.actions.analyze_tables import analyze_tables
 from riskrelay.actions.continue_replays import continue_replays
 from riskrelay.actions.expire_events import expire_events
 from riskrelay.actions.pause_idle_streams import pause_idle_streams
@@ -20,6 +21,7 @@ from riskrelay.ports import Outside
 _log = structlog.get_logger()
 
 REPLAY_SWEEP = timedelta(seconds=1)  # how long a new replay waits at most
+ANALYZE_SWEEP = timedelta(seconds=1)  # a new table takes thousands of rows in its first second
 SWEEP = timedelta(minutes=1)  # guessed: as long may an event live beyond its retention
 _STOCK_SHARE = 50  # chosen: counting takes at most 2 % of one core's time
 _BETWEEN = timedelta(milliseconds=50)  # guessed: leaves the database to others between two bounded transactions
@@ -57,6 +59,7 @@ class Chores:
             self._repeat(self._replay, REPLAY_SWEEP),
             self._repeat(self._tidy, SWEEP),
             self._repeat(self._turn, SWEEP),
+            self._repeat(self._analyze, ANALYZE_SWEEP),
             self._repeat(self._take_stock, FRESH),
         )
 
@@ -71,6 +74,10 @@ class Chores:
 
     async def _turn(self) -> bool:
         return await turn_partitions(self._outside, self._kept.undelivered + self._kept.settled)
+
+    async def _analyze(self) -> bool:
+        await analyze_tables(self._outside)
+        return False
 
     async def _take_stock(self) -> bool:
         """As often as it is cheap: a large installation is counted less often than a small one."""

@@ -11,5 +11,5 @@ async def turn_partitions(outside: Outside, kept: timedelta) -> bool:
     Returns: whether one was dropped, so that there may be more. The ledger goes on counting its events.
     Raises: Unavailable: somebody reads what would have to be locked; nothing waited for it, the next call may succeed.
     """
-    await outside.store.write_installation(lambda tx: tx.retention.make_partitions(kept))
-    return await outside.store.write_installation(lambda tx: tx.retention.drop_partition(kept))
+    await outside.store.write_installation(lambda tx: tx.engine.make_partitions(kept))
+    return await outside.store.write_installation(lambda tx: tx.engine.drop_partition(kept))

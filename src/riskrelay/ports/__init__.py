@@ -35,7 +35,7 @@ from riskrelay.ports.console import (
 from riskrelay.ports.examining import Check, DatabaseFacts, Probe, Verdict
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, Tokens
-from riskrelay.ports.operating import DeliveryHealth, Replays, Retention
+from riskrelay.ports.operating import DeliveryHealth, EngineCare, Replays, Retention
 from riskrelay.ports.outside import (
     Bell,
     Clock,
@@ -68,6 +68,7 @@ __all__ = [
     "DatabaseFacts",
     "DeliveryHealth",
     "Detection",
+    "EngineCare",
     "EventRequests",
     "Events",
     "FindingCounter",

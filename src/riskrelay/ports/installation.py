@@ -13,7 +13,7 @@ from riskrelay.keys import KeyChanges, SealedKey
 from riskrelay.ports.account import Audit
 from riskrelay.ports.console import Sessions
 from riskrelay.ports.examining import DatabaseFacts
-from riskrelay.ports.operating import Retention
+from riskrelay.ports.operating import EngineCare, Retention
 from riskrelay.signals import Signal
 from riskrelay.ssf.access import CredentialId, ReceiverCredential, ReceiverToken
 from riskrelay.ssf.streams import Stream, StreamStatus
@@ -136,6 +136,7 @@ class Installation(Protocol):
     receivers: Receivers
     lanes: Lanes
     retention: Retention
+    engine: EngineCare
 
     def audit_of(self, owner: AccountId | None) -> Audit:
         """The audit log of one account, or with None the installation's own."""

@@ -72,6 +72,13 @@ class Retention(Protocol):
         """Forget settled events of a lane that were queued longer ago than *kept*, with their attempts, the oldest
         first; how many that were. The ledger goes on counting them."""
 
+    def running_replays(self, limit: int) -> list[tuple[AccountId, Replay]]:
+        """Replays that have something to do, the oldest first."""
+
+
+class EngineCare(Protocol):
+    """What some engines need done from time to time; each does nothing where it is not needed."""
+
     def make_partitions(self, kept: timedelta) -> None:
         """Make room for the days to come, where the engine keeps events by days; nothing elsewhere."""
 
@@ -79,5 +86,5 @@ class Retention(Protocol):
         """Forget the oldest partition that ended longer ago than *kept* and holds nothing that is pending, and all
         attempts so old; whether there was one. The ledger goes on counting."""
 
-    def running_replays(self, limit: int) -> list[tuple[AccountId, Replay]]:
-        """Replays that have something to do, the oldest first."""
+    def analyze_new(self) -> None:
+        """Gather statistics of tables that have grown and have none."""

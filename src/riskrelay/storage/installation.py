@@ -7,10 +7,22 @@ from sqlalchemy import Connection
 from riskrelay.delivery.attempts import Ledger
 from riskrelay.delivery.survey import Survey
 from riskrelay.integrations import AccountId, Integration, IntegrationId
-from riskrelay.ports import Accounts, Audit, DatabaseFacts, Keys, Lanes, Receivers, Retention, Sessions, Tokens
+from riskrelay.ports import (
+    Accounts,
+    Audit,
+    DatabaseFacts,
+    EngineCare,
+    Keys,
+    Lanes,
+    Receivers,
+    Retention,
+    Sessions,
+    Tokens,
+)
 from riskrelay.ssf.streams import Stream
 from riskrelay.storage.audit import AuditRows
 from riskrelay.storage.credentials import AccountRows, TokenRows
+from riskrelay.storage.engine_care import EngineCareRows
 from riskrelay.storage.integrations import find_integration
 from riskrelay.storage.keys import KeyRows
 from riskrelay.storage.lanes import LaneRows
@@ -35,6 +47,7 @@ class InstallationTransaction:
         self.receivers: Receivers = ReceiverRows(connection)
         self.lanes: Lanes = LaneRows(connection)
         self.retention: Retention = RetentionRows(connection)
+        self.engine: EngineCare = EngineCareRows(connection)
 
     def audit_of(self, owner: AccountId | None) -> Audit:
         return AuditRows(self._connection, owner)

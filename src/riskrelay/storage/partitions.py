@@ -58,7 +58,7 @@ def width(kept: timedelta) -> timedelta:
 
 def make_ahead(connection: Connection, kept: timedelta) -> None:
     """Make the partitions of the days to come; rows are kept for *kept*."""
-    if not _missing(connection, kept) or not _alone(connection):
+    if not _missing(connection, kept) or not alone(connection):
         return
     for parent, span in _missing(connection, kept):  # asked again: somebody may just have made them
         if not _rest_has(connection, parent, span):
@@ -76,7 +76,7 @@ def drop_oldest(connection: Connection, kept: timedelta) -> bool:
 
     Returns: whether events were dropped: there may be more.
     """
-    if not any(_over(connection, kept).values()) or not _alone(connection):
+    if not any(_over(connection, kept).values()) or not alone(connection):
         return False
     over = _over(connection, kept)  # asked again: somebody may just have dropped them
     settled = [span for span in over["events"] if not _has_pending(connection, span.table)]
@@ -111,7 +111,7 @@ def _over(connection: Connection, kept: timedelta) -> dict[str, list[Span]]:
     return {parent: [span for span in spans(connection, parent) if span.ends < now - micros(kept)] for parent in _TIMES}
 
 
-def _alone(connection: Connection) -> bool:
+def alone(connection: Connection) -> bool:
     """Take the right to turn partitions until the end of the transaction; whoever finds it taken leaves it."""
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
     taken: bool = connection.execute(text("SELECT pg_try_advisory_xact_lock(:turn)"), {"turn": _TURN}).scalar_one()

@@ -115,13 +115,6 @@ class RetentionRows:
             self._connection.execute(update(lanes).where(of_lane(lanes)).values(totals), parameters)
         return len(seqs)
 
-    def make_partitions(self, kept: timedelta) -> None:
-        if partitions.has_partitions(self._connection):
-            partitions.make_ahead(self._connection, kept)
-
-    def drop_partition(self, kept: timedelta) -> bool:
-        return partitions.has_partitions(self._connection) and partitions.drop_oldest(self._connection, kept)
-
     def _row_by_row(self, kept: timedelta) -> timedelta:
         """When rows are deleted: where partitions are dropped, only those that their partition has outlived."""
         return kept + 2 * partitions.width(kept) if partitions.has_partitions(self._connection) else kept

@@ -53,7 +53,7 @@ async def spans(world: World, parent: str) -> list[partitions.Span]:
 
 async def drop_what_is_over(world: World) -> None:
     """As in a month."""
-    while await world.outside.store.write_installation(lambda tx: tx.retention.drop_partition(-30 * DAY)):
+    while await world.outside.store.write_installation(lambda tx: tx.engine.drop_partition(-30 * DAY)):
         pass
 
 

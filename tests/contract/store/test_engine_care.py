@@ -1,0 +1,36 @@
+"""PostgreSQL plans by statistics, and has none of a new table: it gets them as soon as the table has grown."""
+
+import asyncpg
+
+from riskrelay.actions.analyze_tables import analyze_tables
+from riskrelay.ports import Store
+from support.databases import PostgresServer, migrated_postgres
+from support.outside import outside_of
+from support.world import account_with_integration, finding, record
+
+WITHOUT = "SELECT relname FROM pg_class WHERE relname IN ('users', 'findings', 'lanes') AND reltuples < 0 ORDER BY 1"
+
+
+async def test_what_has_grown_gets_statistics(postgres: PostgresServer) -> None:
+    """What is small does not need them."""
+    url = await postgres.new_database()
+    outside = outside_of(await migrated_postgres(url))
+    admin = await asyncpg.connect(url)
+    await account_with_integration(outside)
+    await analyze_tables(outside)
+    assert [row[0] for row in await admin.fetch(WITHOUT)] == ["findings", "lanes", "users"]
+    await record(outside, *(finding(f"{n}@example.com") for n in range(2_000)))
+    await analyze_tables(outside)
+    assert [row[0] for row in await admin.fetch(WITHOUT)] == ["lanes"]
+    await admin.close()
+    await outside.store.close()
+
+
+async def test_on_either_engine_nothing_else_changes(store: Store) -> None:
+    """SQLite needs none of it."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    await record(outside, finding())
+    await analyze_tables(outside)
+    (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
+    assert (ledger.queued, ledger.imbalance) == (1, 0)
