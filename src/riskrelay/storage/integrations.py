@@ -1,9 +1,10 @@
 """Integrations, by account."""
 
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from riskrelay.integrations import (
     AccountId,
@@ -70,7 +71,10 @@ class IntegrationRows:
         self._connection = connection
         self._account_id = account_id
         self._locking = locking
-        self._mine = (integrations.c.account_id == account_id) & integrations.c.deleted_at.is_(None)
+
+    @cached_property
+    def _mine(self) -> ColumnElement[bool]:
+        return (integrations.c.account_id == self._account_id) & integrations.c.deleted_at.is_(None)
 
     def add(self, integration: Integration) -> None:
         last = select(func.coalesce(func.max(integrations.c.position), 0) + 1).where(
