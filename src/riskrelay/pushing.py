@@ -1,14 +1,17 @@
 """The pushes of one batch: SETs signed some ahead, chains side by side, each strictly in order."""
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import chain
 
 from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.lanes import QueuedEvent
 from riskrelay.delivery.pacing import pace_of
 from riskrelay.errors import Misconfigured, Unavailable
+from riskrelay.keys import Algorithm
 from riskrelay.ports import Outside, Pusher, Signer, Vault
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.sets import complete_claims
@@ -18,7 +21,9 @@ _STOPS_LANE = frozenset({OutcomeKind.AUTH, OutcomeKind.GONE, OutcomeKind.THROTTL
 _STOPS_STREAM = {OutcomeKind.AUTH: StreamStatus.PAUSED, OutcomeKind.GONE: StreamStatus.DISABLED}
 _FAILURES_THAT_HALT = 3  # guessed: one bad subject must not stop a lane, a dead receiver must not be pushed 256 times
 _CHUNK = 8  # SETs signed in one call: 1.6 ms with RS256 here; 16 and 32 cost the same CPU (measured)
-_CHUNKS_AHEAD = 3  # guessed: enough for two signing threads, and little in vain when the receiver stops the batch
+SIGNED_AHEAD = (
+    64  # guessed: what two threads sign while a batch is settled, and not too much in vain when it is stopped
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,14 @@ class Batch:
     """
 
     def __init__(
-        self, outside: Outside, delivering: Delivering, stream: Stream, leased_at: float, *, is_control: bool
+        self,
+        outside: Outside,
+        delivering: Delivering,
+        stream: Stream,
+        signing: "SigningAhead",
+        leased_at: float,
+        *,
+        is_control: bool,
     ) -> None:
         self.outcomes: dict[int, Outcome] = {}
         self.attempts: list[Attempt] = []
@@ -60,32 +72,36 @@ class Batch:
         self._outside = outside
         self._delivering = delivering
         self._stream = stream
+        self._signing = signing
         self._stop_at = leased_at + delivering.push_for.total_seconds()
         self._next_start = outside.clock.monotonic()
         self._halted = False
         self._failed_in_a_row = 0
 
-    async def push(self, todo: Sequence[Sequence[QueuedEvent]]) -> None:
-        """Push every chain, at most `concurrency` at once."""
-        waiting = list(reversed(todo))
+    async def push(self, todo: Sequence[Sequence[QueuedEvent]], next_up: Sequence[QueuedEvent]) -> None:
+        """Push every chain, at most `concurrency` at once.
 
-        async def work(signed: _SignedAhead) -> None:
+        Args:
+            next_up: what the next batch will have, so that it is being signed while this one is settled.
+        """
+        waiting = list(reversed(todo))
+        self._signing.plan(self._stream, [*chain.from_iterable(todo), *next_up])
+
+        async def work() -> None:
             while waiting:
-                await self._push_chain(waiting.pop(), signed)
+                await self._push_chain(waiting.pop())
 
         async with asyncio.TaskGroup() as group:
-            events = [event for chain in todo for event in chain]
-            signed = _SignedAhead(self._delivering.signer, self._stream, events, group)
             for _ in range(min(len(waiting), self.pace.concurrency)):
-                group.create_task(work(signed))
+                group.create_task(work())
 
-    async def _push_chain(self, chain: Sequence[QueuedEvent], signed: "_SignedAhead") -> None:
-        for event in chain:
+    async def _push_chain(self, events: Sequence[QueuedEvent]) -> None:
+        for event in events:
             if self.pace.interval:
                 await self._keep_pace()
             if self._halted or self._outside.clock.monotonic() > self._stop_at:
                 return
-            outcome = await self._attempt(event, signed)
+            outcome = await self._attempt(event)
             self.outcomes[event.seq] = outcome
             self._judge(outcome)
             if outcome.kind is not OutcomeKind.ACCEPTED:
@@ -106,11 +122,11 @@ class Batch:
         else:
             self._next_start -= wait
 
-    async def _attempt(self, event: QueuedEvent, signed: "_SignedAhead") -> Outcome:
+    async def _attempt(self, event: QueuedEvent) -> Outcome:
         started_at, began = self._outside.clock.now(), self._outside.clock.monotonic()
         token, signing = b"", None
         try:
-            token = await signed.token(event)
+            token = await self._signing.token(event)
             signing = timedelta(seconds=self._outside.clock.monotonic() - began)
             authorization = self._authorization()
         except Unavailable:
@@ -149,44 +165,57 @@ class Batch:
             self.stop = (_STOPS_STREAM[outcome.kind], outcome.reason)
 
 
-class _SignedAhead:
-    """The SETs of a batch, signed a chunk at a time, the next chunks while earlier ones are pushed.
-
-    Args:
-        events: in the order in which they are pushed, by and large.
-        group: what signs; it ends after the last push.
+class SigningAhead:
+    """The SETs of a lane, signed a chunk at a time while earlier ones are pushed, and those that come next while a
+    batch is settled. Nothing is pushed out of turn for it: a SET that is not wanted in the end is thrown away.
     """
 
-    def __init__(self, signer: Signer, stream: Stream, events: Sequence[QueuedEvent], group: asyncio.TaskGroup) -> None:
+    def __init__(self, signer: Signer) -> None:
         self._signer = signer
-        self._stream = stream
-        self._group = group
-        self._chunks = [events[start : start + _CHUNK] for start in range(0, len(events), _CHUNK)]
-        self._place = {event.seq: place // _CHUNK for place, event in enumerate(events)}
-        self._signing: list[asyncio.Task[None]] = []
-        self._tokens: dict[int, bytes] = {}
+        self._terms: tuple[str, str, Algorithm] | None = None
+        self._waiting: deque[Sequence[QueuedEvent]] = deque()
+        self._signing: dict[int, asyncio.Task[dict[int, bytes]]] = {}  # by seq
+        self._running: set[asyncio.Task[dict[int, bytes]]] = set()
+
+    def plan(self, stream: Stream, events: Sequence[QueuedEvent]) -> None:
+        """Take these next, in this order, by and large; forget all others."""
+        terms = (stream.integration.issuer, stream.audience, stream.integration.signing_algorithm)
+        good = {seq: one for seq, one in self._signing.items() if one in self._running or one.result()}
+        signing = good if terms == self._terms else {}
+        self._terms = terms
+        self._signing = {event.seq: signing[event.seq] for event in events if event.seq in signing}
+        left = [event for event in events if event.seq not in self._signing]
+        self._waiting = deque(left[start : start + _CHUNK] for start in range(0, len(left), _CHUNK))
 
     async def token(self, event: QueuedEvent) -> bytes:
-        """The SET of *event*.
+        """The SET of *event*, which is in the plan.
 
         Raises: Unavailable: no key can be read.
         """
-        place = self._place[event.seq]
-        for chunk in self._chunks[len(self._signing) : place + 1 + _CHUNKS_AHEAD]:
-            self._signing.append(self._group.create_task(self._sign(chunk)))
-        token = self._tokens.pop(event.seq, None)
-        if token is None:
-            await self._signing[place]
-            token = self._tokens.pop(event.seq, None)
+        while self._waiting and (event.seq not in self._signing or len(self._signing) < SIGNED_AHEAD):
+            chunk = self._waiting.popleft()
+            signing = asyncio.create_task(self._sign(chunk))
+            self._running.add(signing)
+            signing.add_done_callback(self._running.discard)
+            self._signing.update((one.seq, signing) for one in chunk)
+        token = (await self._signing.pop(event.seq)).get(event.seq)
         if token is None:
             raise Unavailable("no signing key")
         return token
 
-    async def _sign(self, chunk: Sequence[QueuedEvent]) -> None:
-        integration = self._stream.integration
-        payloads = [complete_claims(event.claims, integration.issuer, self._stream.audience) for event in chunk]
+    async def aclose(self) -> None:
+        """Wait for what is being signed."""
+        await asyncio.gather(*self._running)
+
+    async def _sign(self, chunk: Sequence[QueuedEvent]) -> dict[int, bytes]:
+        """By seq; nothing when no key can be read."""
+        if self._terms is None:
+            raise RuntimeError("nothing is planned")
+        issuer, audience, algorithm = self._terms
         try:
-            tokens = await self._signer.sign(payloads, integration.signing_algorithm)
-        except Unavailable:  # whoever wants one of these tokens finds none
-            return
-        self._tokens.update(zip((event.seq for event in chunk), tokens, strict=True))
+            tokens = await self._signer.sign(
+                [complete_claims(event.claims, issuer, audience) for event in chunk], algorithm
+            )
+        except Unavailable:
+            return {}
+        return dict(zip((event.seq for event in chunk), tokens, strict=True))

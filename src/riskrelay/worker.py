@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import aclosing
 from datetime import timedelta
 
 import structlog
@@ -11,7 +12,7 @@ from riskrelay.actions.pause_idle_streams import pause_idle_streams
 from riskrelay.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease
 from riskrelay.errors import LeaseLost, Unavailable
 from riskrelay.ports import Outside
-from riskrelay.pushing import Delivering
+from riskrelay.pushing import Delivering, SigningAhead
 
 _log = structlog.get_logger()
 
@@ -138,13 +139,17 @@ class Worker:
         return None
 
     async def _deliver_all(self, lease: LaneLease, leased_at: float) -> None:
+        async with aclosing(SigningAhead(self._delivering.signer)) as signing:
+            await self._deliver_batches(lease, leased_at, signing)
+
+    async def _deliver_batches(self, lease: LaneLease, leased_at: float, signing: SigningAhead) -> None:
         limit = BATCH_EVENTS
         woken = self._held[lease.key]
         while not self._stopping:
             woken.clear()
             began = self._outside.clock.monotonic()
             try:
-                delivered = await deliver(self._outside, self._delivering, lease, leased_at, limit)
+                delivered = await deliver(self._outside, self._delivering, signing, lease, leased_at, limit)
             except Unavailable:  # what was pushed is not settled, so it will be pushed again: at least once
                 await _wait(woken, _AFTER_REFUSAL)
                 continue

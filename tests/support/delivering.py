@@ -1,6 +1,7 @@
 """A worker that does one thing at a time, and the receiver it pushes to."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -14,7 +15,7 @@ from riskrelay.integrations import Integration
 from riskrelay.keys import Algorithm
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.ports import Outside, Store
-from riskrelay.pushing import Delivering
+from riskrelay.pushing import Delivering, SigningAhead
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
 from support.outside import HandClock, outside_of
@@ -49,6 +50,7 @@ class Receiver:
     def __init__(self) -> None:
         self.answers: Callable[[str], Outcome] = lambda email: ACCEPTED
         self.accepted: list[tuple[str, str]] = []
+        self.audiences: Counter[str] = Counter()
         self.pushes = 0
         self.busy = 0
         self.most_at_once = 0
@@ -56,6 +58,7 @@ class Receiver:
 
     async def push(self, endpoint_url: str, token: bytes, authorization: str | None) -> Outcome:
         claims = msgspec.json.decode(token.removeprefix(_HEADER))
+        self.audiences[claims["aud"]] += 1
         email = claims["sub_id"]["email"]
         (event,) = claims["events"].values()
         self.pushes += 1
@@ -76,6 +79,7 @@ class World:
     def __init__(self, outside: Outside, clock: HandClock, integration: Integration) -> None:
         self.outside, self.clock, self.integration = outside, clock, integration
         self.receiver, self.signer = Receiver(), Plain()
+        self.signing = SigningAhead(self.signer)
         self.delivering = Delivering(
             self.signer, self.receiver, VAULT, LEASE, timedelta(seconds=28), 8, timedelta(days=36_500)
         )
@@ -85,7 +89,7 @@ class World:
         return lease
 
     async def deliver(self, lease: LaneLease, limit: int = BATCH_EVENTS) -> Delivered:
-        return await deliver(self.outside, self.delivering, lease, self.clock.monotonic(), limit)
+        return await deliver(self.outside, self.delivering, self.signing, lease, self.clock.monotonic(), limit)
 
     async def ledger(self) -> Ledger:
         (ledger,) = await self.outside.store.read_installation(lambda tx: tx.ledgers())

@@ -10,10 +10,11 @@ from riskrelay.delivery.lanes import (
     LaneLease,
     Settlement,
     chains,
+    following,
     settle,
 )
 from riskrelay.ports import Installation, Outside
-from riskrelay.pushing import Batch, Delivering
+from riskrelay.pushing import SIGNED_AHEAD, Batch, Delivering, SigningAhead
 from riskrelay.signals import Signal, stream_updated
 from riskrelay.ssf.streams import CONTROL_LANE, Stream, StreamStatus
 
@@ -34,11 +35,12 @@ class Delivered:
 
 
 async def deliver(
-    outside: Outside, delivering: Delivering, lease: LaneLease, leased_at: float, limit: int
+    outside: Outside, delivering: Delivering, signing: SigningAhead, lease: LaneLease, leased_at: float, limit: int
 ) -> Delivered:
     """Work off one batch of a lane.
 
     Args:
+        signing: the lane's own, from one batch to the next.
         lease: from `claim`; extended by every batch.
         leased_at: by the monotonic clock, before the lease was last asked for or extended.
         limit: at most so many events.
@@ -48,14 +50,16 @@ async def deliver(
         Unavailable: the store refused; what was pushed and not settled will be pushed again.
     Rule: design 2, 3, 4, 7.
     """
-    work = await outside.store.read_installation(lambda tx: tx.lanes.read(lease, BATCH_EVENTS, delivering.retention))
+    most = BATCH_EVENTS + SIGNED_AHEAD
+    work = await outside.store.read_installation(lambda tx: tx.lanes.read(lease, most, delivering.retention))
     if work.stream is None or work.stream.is_polled:
         return Delivered((), None, stopped=True)
     if not work.held and not work.fresh:
         return Delivered((), None)
     stream = work.stream
-    batch = Batch(outside, delivering, stream, leased_at, is_control=lease.key.lane == CONTROL_LANE)
-    await batch.push(chains(work, min(limit, batch.pace.batch)))
+    batch = Batch(outside, delivering, stream, signing, leased_at, is_control=lease.key.lane == CONTROL_LANE)
+    todo = chains(work, min(limit, batch.pace.batch))
+    await batch.push(todo, following(work, todo) if limit == BATCH_EVENTS else [])
     settlement = settle(work, batch.outcomes, outside.ids.jitter)
 
     def write_down(tx: Installation) -> list[LaneKey]:

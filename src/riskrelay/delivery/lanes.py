@@ -159,6 +159,17 @@ def chains(work: LaneWork, limit: int = BATCH_EVENTS) -> list[list[QueuedEvent]]
     return _first(ready, limit)
 
 
+def following(work: LaneWork, chosen: Sequence[Sequence[QueuedEvent]]) -> list[QueuedEvent]:
+    """The fresh events behind those that were chosen, which the next batch begins with if all goes well.
+
+    Returns: none when the lane has failed.
+    """
+    if work.failures:
+        return []
+    last = max((events[-1].seq for events in chosen), default=work.cursor)
+    return [event for event in work.fresh if event.seq > last and not event.expired]
+
+
 def _first(ready: list[list[QueuedEvent]], limit: int) -> list[list[QueuedEvent]]:
     """The *limit* events that were queued first, still grouped."""
     if sum(map(len, ready)) <= limit:

@@ -17,7 +17,7 @@ from riskrelay.delivery.attempts import DeliveryState
 from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.ports import Installation, Vault
-from riskrelay.pushing import Delivering
+from riskrelay.pushing import Delivering, SigningAhead
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
 from support.receiver_world import ENDPOINT, PUSH, UPDATED, VERIFICATION, ReceiverWorld, event_of
@@ -58,7 +58,9 @@ async def work(world: ReceiverWorld, recorder: Recorder, vault: Vault = VAULT) -
     while leases := await world.outside.store.write_installation(lambda tx: tx.lanes.claim(10, LEASE)):
         for lease in leases:
             while True:
-                delivered = await deliver(world.outside, delivering, lease, 0.0, BATCH_EVENTS)
+                delivered = await deliver(
+                    world.outside, delivering, SigningAhead(delivering.signer), lease, 0.0, BATCH_EVENTS
+                )
                 due_in = None if delivered.settlement is None else delivered.settlement.due_in
                 if delivered.stopped or due_in is None or due_in > timedelta(0):
                     break

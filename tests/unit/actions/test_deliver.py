@@ -7,10 +7,13 @@ from datetime import timedelta
 import pytest
 
 from riskrelay.actions.limit_integration import limit_integration
+from riskrelay.actions.update_integration import update_integration
 from riskrelay.credentials import COMMAND_LINE
+from riskrelay.delivery.lanes import BATCH_EVENTS
 from riskrelay.errors import LeaseLost
 from riskrelay.integrations import DeliveryLimits
 from riskrelay.ports import Store
+from riskrelay.pushing import SIGNED_AHEAD
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
 from riskrelay.worker import Worker
@@ -39,19 +42,44 @@ async def test_everything_queued_is_pushed_and_settled(world: World) -> None:
 
 
 async def test_sets_are_signed_many_at_a_time_and_not_far_ahead(world: World) -> None:
-    """A hundred in thirteen calls; a receiver that stops the batch with its first answer has had few signed in vain."""
+    """Eight in one call; a receiver that stops the batch with its first answer has had few signed in vain, and the
+    probe after it takes one of these."""
     await record(world.outside, *[finding(f"u{n}@example.com") for n in range(100)])
     world.receiver.answers = lambda email: Outcome(OutcomeKind.THROTTLED, "http_429", 429)
     world.delivering = replace(world.delivering, concurrency=1)
     lease = await world.claim()
     await world.deliver(lease)
     assert world.receiver.pushes == 1
-    assert sum(world.signer.lists) == 32
+    assert sum(world.signer.lists) == SIGNED_AHEAD
     world.receiver.answers = lambda email: ACCEPTED
     world.signer.lists.clear()
     await world.deliver(lease, limit=1)
     await world.deliver(lease)
-    assert world.signer.lists == [1] + 12 * [8] + [3]
+    assert world.signer.lists == 12 * [8] + [3]
+
+
+async def test_what_the_next_batch_begins_with_is_signed_while_this_one_is_settled(world: World) -> None:
+    """Signed once, pushed in its turn."""
+    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(BATCH_EVENTS + 20)])
+    lease = await world.claim()
+    await world.deliver(lease)
+    assert world.receiver.pushes == BATCH_EVENTS
+    assert sum(world.signer.lists) == BATCH_EVENTS + 20
+    await world.deliver(lease)
+    assert world.receiver.pushes == sum(world.signer.lists) == BATCH_EVENTS + 20
+    assert (await world.ledger()).delivered == BATCH_EVENTS + 20
+
+
+@pytest.mark.fault(34)
+async def test_what_was_signed_ahead_for_another_audience_is_not_sent(world: World) -> None:
+    """faults.md 34: the edit wins over everything that was not on its way yet."""
+    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(BATCH_EVENTS + 20)])
+    lease = await world.claim()
+    await world.deliver(lease)
+    integration_id, moved = world.integration.integration_id, "https://moved.example.com"
+    await update_integration(world.outside, ACCOUNT, COMMAND_LINE, integration_id, moved, None, None)
+    await world.deliver(lease)
+    assert world.receiver.audiences == {"https://acme.example.com": BATCH_EVENTS, moved: 20}
 
 
 async def test_a_users_events_arrive_in_order(world: World) -> None:
