@@ -140,7 +140,7 @@ class Settings(BaseSettings):
             "RATE_LIMIT": (not self.rate_limit, "no token is limited: ", "set a limit"),
             "PUBLIC_URL": (
                 self.public_url.startswith("http:") and self.public_url,
-                "receivers are told a plain http address: ",
+                "receivers are told a plain http address, the console's cookies go without Secure: ",
                 "put TLS in front, or set RISKRELAY_TLS_CERT; new integrations then get the https address",
             ),
         }

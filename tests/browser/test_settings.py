@@ -64,10 +64,17 @@ def test_keys_are_rotated_by_the_installation_only(person: Person) -> None:
 
 
 def test_health_says_what_is_well_and_what_to_do(person: Person) -> None:
-    """Here: plain http is named, delivery runs."""
+    """Here: plain http is named, delivery runs. The installation's token may examine everything, as doctor does."""
     page = person.open("/settings/health")
-    expect(page.get_by_role("row", name="Public URL")).to_contain_text("go without Secure")
+    expect(page.get_by_role("row", name="public url")).to_contain_text("go without Secure")
+    expect(page.get_by_role("button", name="Examine")).to_have_count(0)
     page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => t.includes('A process delivers'))")
+    page.get_by_role("button", name="Sign out").click()
+    person.sign_in(person.service.new_token(None))
+    person.open("/settings/health")
+    page.get_by_role("button", name="Examine").click()
+    expect(page.get_by_role("row", name="receivers ok")).to_contain_text("receivers can be reached")
+    expect(page.get_by_role("row", name="public url")).to_contain_text("answers with this installation's keys")
 
 
 @pytest.mark.parametrize("path", SCREENS)

@@ -1,28 +1,14 @@
-"""What the console itself knows about the health of the installation. Pure."""
+"""What an account may know of the installation's health; `doctor` knows more. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from riskrelay.delivery.health import in_words
 from riskrelay.keys import Algorithm, KeyState, SealedKey, key_in
-from riskrelay.ports import Stock
+from riskrelay.ports import Check, Stock, Verdict
 
 _STALE = timedelta(minutes=5)  # guessed: a large installation is counted every minute or two
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at.
-
-    Attributes:
-        is_well: False: `says` tells what to do about it.
-    """
-
-    name: str
-    is_well: bool
-    says: str
 
 
 def checks(public_origin: str, keys: Sequence[SealedKey], stock: Stock | None, now: datetime) -> list[Check]:
@@ -32,34 +18,28 @@ def checks(public_origin: str, keys: Sequence[SealedKey], stock: Stock | None, n
 
 def _public_url(public_origin: str) -> Check:
     if urlsplit(public_origin).scheme == "https":
-        return Check("Public URL", True, f"{public_origin}: sessions and receivers are reached by https.")
-    return Check(
-        "Public URL",
-        False,
-        f"{public_origin} is plain http on this machine: the cookies of sessions go without Secure, and no receiver "
-        "elsewhere can read the metadata. Set RISKRELAY_PUBLIC_URL to an https URL before others use it.",
-    )
+        return Check("public_url", Verdict.OK, f"{public_origin} is reached by https.")
+    said = f"{public_origin} is plain http: the cookies of sessions go without Secure."
+    return Check("public_url", Verdict.WARNING, said, "Put TLS in front, or set RISKRELAY_TLS_CERT.")
 
 
 def _key(keys: Sequence[SealedKey], algorithm: Algorithm) -> Check:
-    name = f"Signing key {algorithm.value}"
     if key_in(keys, algorithm, KeyState.CURRENT) is None:
-        return Check(name, False, "There is none: run `riskrelay init`.")
+        return Check("keys", Verdict.PROBLEM, f"No {algorithm.value} key signs.", "Run riskrelay init.")
     if key_in(keys, algorithm, KeyState.NEXT) is None:
-        return Check(name, False, "There is no next one: restart the service, which makes it.")
-    return Check(name, True, "One signs, the next one is published.")
+        said = f"No next {algorithm.value} key is published."
+        return Check("keys", Verdict.WARNING, said, "Restart riskrelay serve: it makes one.")
+    return Check("keys", Verdict.OK, f"One {algorithm.value} key signs, the next one is published.")
 
 
 def _delivery(stock: Stock | None, now: datetime) -> list[Check]:
     if stock is None or now - stock.taken_at > _STALE:
         since = "ever" if stock is None else f"for {in_words(now - stock.taken_at)}"
-        says = f"No process has counted this account {since}: is `riskrelay serve` or `riskrelay worker` running?"
-        return [Check("Delivery", False, says)]
+        mend = "Is riskrelay serve or riskrelay worker running?"
+        return [Check("delivery", Verdict.PROBLEM, f"No process has counted this account {since}.", mend)]
     imbalance = stock.ledger.imbalance
-    says = (
-        "queued = delivered + pending + dead + expired + cancelled" if not imbalance else f"It is off by {imbalance}."
-    )
-    return [
-        Check("Delivery", True, f"A process delivers; it counted {in_words(now - stock.taken_at)} ago."),
-        Check("Ledger", not imbalance, says),
-    ]
+    counted = Check("delivery", Verdict.OK, f"A process delivers; it counted {in_words(now - stock.taken_at)} ago.")
+    if imbalance:
+        mend = "Keep a backup and the log, and report it."
+        return [counted, Check("ledger", Verdict.PROBLEM, f"It does not add up by {imbalance} events.", mend)]
+    return [counted, Check("ledger", Verdict.OK, "It adds up.")]

@@ -74,6 +74,7 @@ class Console:
             ("GET", "/settings/keys", Scope.OPERATE, keys.show),
             ("POST", "/settings/keys/rotate", Scope.OPERATE, keys.rotate),
             ("GET", "/settings/health", Scope.OPERATE, settings.health),
+            ("POST", "/settings/health", Scope.OPERATE, settings.examine),
         ]
 
     def failed(self, status: int) -> Response:

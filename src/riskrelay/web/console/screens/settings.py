@@ -1,5 +1,6 @@
 """Settings: the account's tokens, its audit log, and how the installation is."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -11,7 +12,7 @@ from riskrelay.actions.revoke_token import revoke_token
 from riskrelay.audit import Kind
 from riskrelay.credentials import Scope, TokenId
 from riskrelay.errors import Invalid
-from riskrelay.ports import Outside
+from riskrelay.ports import Check, Outside
 from riskrelay.web.account_api.bodies import parse
 from riskrelay.web.account_api.tokens import TokenBody, refuse_more
 from riskrelay.web.console.checkup import checks
@@ -71,11 +72,18 @@ class SettingScreens:
         )
 
     async def health(self, visit: Visit) -> Response:
-        """What is well, and what to do about the rest."""
+        """What is well, and what to do about the rest, as far as it shows in an account."""
         keys = await self._outside.store.read_installation(lambda tx: tx.keys.all())
         stock = await self._outside.store.read(visit.account, lambda tx: tx.stocks.latest())
         found = checks(self._public_origin, keys, stock, self._outside.clock.now())
-        return self._pages.page(visit, "health.html", checks=found)
+        may_examine = visit.session.token.account_id is None
+        return self._pages.page(visit, "health.html", checks=found, may_examine=may_examine, examined=False)
+
+    async def examine(self, visit: Visit) -> Response:
+        """What `riskrelay doctor` finds: it names receivers of every account, so it is the installation's to see."""
+        visit.session.token.require(None, Scope.OPERATE)
+        examine: Callable[[], Awaitable[list[Check]]] = visit.request.app.state.examine
+        return self._pages.page(visit, "health.html", checks=await examine(), may_examine=True, examined=True)
 
     async def _tokens(
         self, visit: Visit, status: int = 200, *, made: str | None = None, problems: list[str] | None = None

@@ -1,0 +1,44 @@
+"""What an account may know of the installation's health."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from riskrelay.delivery.attempts import Ledger
+from riskrelay.keys import Algorithm, SealedKey
+from riskrelay.ports import Stock, Verdict
+from riskrelay.ssf.streams import StreamId
+from riskrelay.web.console.checkup import checks
+from support.outside import NOON
+
+HTTPS = "https://risk.example.com"
+BALANCED = Stock(NOON, Ledger(StreamId(""), 3, 1, 1, 1, 0, 0, None), [], 0, None, None)
+KEYS = [
+    SealedKey(f"{algorithm}{signs}", algorithm, "{}", b"", NOON, NOON if signs else None)
+    for algorithm in Algorithm
+    for signs in (True, False)
+]
+
+
+def test_everything_is_well() -> None:
+    """Each thing that was looked at says so."""
+    found = checks(HTTPS, KEYS, BALANCED, NOON + timedelta(seconds=5))
+    assert [check.topic for check in found] == ["public_url", "keys", "keys", "delivery", "ledger"]
+    assert {check.verdict for check in found} == {Verdict.OK}
+
+
+def test_what_is_wrong_comes_with_what_to_do() -> None:
+    """Plain http, no key, no next key, nobody delivers, a ledger that does not add up."""
+    late = NOON + timedelta(minutes=6)
+    off = replace(BALANCED, ledger=replace(BALANCED.ledger, queued=4))
+    for found, topic, said in (
+        (checks("http://127.0.0.1:8700", KEYS, BALANCED, NOON), "public_url", "without Secure"),
+        (checks(HTTPS, [], BALANCED, NOON), "keys", "No RS256 key signs"),
+        (checks(HTTPS, KEYS[::2], BALANCED, NOON), "keys", "No next RS256 key"),
+        (checks(HTTPS, KEYS, BALANCED, late), "delivery", "for 6 min"),
+        (checks(HTTPS, KEYS, None, NOON), "delivery", "ever"),
+        (checks(HTTPS, KEYS, off, NOON), "ledger", "by 1 events"),
+    ):
+        wrong = [check for check in found if check.verdict is not Verdict.OK]
+        assert wrong[0].topic == topic
+        assert said in wrong[0].said
+        assert all(check.mend for check in wrong)
