@@ -112,11 +112,11 @@ async def _work(settings: Settings) -> None:
     await wiring.run_worker(settings, stop)
 
 
-def migrate() -> None:
+def migrate(as_json: JsonFlag = False) -> None:
     """Bring the database to the schema of this version."""
     with explained():
         asyncio.run(wiring.migrate(read_settings()))
-    console.print("The database has the newest schema.")
+    show({"newest_schema": True}, as_json, lambda: console.print("The database has the newest schema."))
 
 
 def account_create(account_id: str, as_json: JsonFlag = False) -> None:

@@ -38,6 +38,7 @@ def show(data: Any, as_json: bool, render: Callable[[], None]) -> None:
     """Print *data* as one line of JSON, or let *render* show it to a person."""
     if as_json:
         sys.stdout.write(json.dumps(data) + "\n")
+        sys.stdout.flush()  # whoever follows reads a pipe
     else:
         render()
 

@@ -10,7 +10,7 @@ import typer
 import uvloop
 from rich.markup import escape
 
-from riskrelay.cli.output import console, explained, fail
+from riskrelay.cli.output import JsonFlag, console, errors, explained, fail, show
 from riskrelay.cli.serving import run_app
 from riskrelay.receiver import (
     Misbehaviour,
@@ -40,13 +40,14 @@ def receive(
             envvar="RISKRELAY_RECEIVER_TOKEN", help="The receiver's token, for polling. Better set than typed."
         ),
     ] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Receive SETs: fetch the transmitter's metadata and keys, verify each SET, print it."""
     expected = audience or f"http://127.0.0.1:{port}"
 
     async def on_event(token: SecurityEventToken) -> None:
         entry = _entry(token)
-        console.print(_line(entry), highlight=False, soft_wrap=True)
+        show(entry, as_json, lambda: console.print(_line(entry), highlight=False, soft_wrap=True))
         if log is not None:
             await asyncio.to_thread(_append, log, entry)
 
@@ -55,7 +56,7 @@ def receive(
         return
     misbehaviour = Misbehaviour(status, timedelta(milliseconds=delay_ms)) if status or delay_ms else None
     app = receiver_app(well_known_url=well_known, audience=expected, on_event=on_event, misbehaviour=misbehaviour)
-    console.print(f"Waiting for SETs from [bold]{well_known}[/]\n  at http://127.0.0.1:{port}", soft_wrap=True)
+    errors.print(f"Waiting for SETs from [bold]{well_known}[/]\n  at http://127.0.0.1:{port}", soft_wrap=True)
     with explained():
         uvloop.run(run_app(app, "127.0.0.1", port))
 
@@ -64,7 +65,7 @@ def _fetch(well_known: str, poll: str, token: str | None, audience: str | None, 
     """Poll until something refuses or the user ends it."""
     if token is None or audience is None:
         fail("polling needs the receiver's token (RISKRELAY_RECEIVER_TOKEN) and --audience, the stream's aud")
-    console.print(f"Polling [bold]{poll}[/]", soft_wrap=True)
+    errors.print(f"Polling [bold]{poll}[/]", soft_wrap=True)
     try:
         uvloop.run(
             poll_events(well_known_url=well_known, endpoint_url=poll, token=token, audience=audience, on_event=on_event)

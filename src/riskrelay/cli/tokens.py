@@ -65,14 +65,14 @@ def list_all(
 
 
 @app.command("revoke", epilog="Example: riskrelay token revoke 0b0c8a52-…")
-def revoke(token_id: str) -> None:
+def revoke(token_id: str, as_json: JsonFlag = False) -> None:
     """Make a token unknown at once."""
     with explained():
         try:
             on_database(read_settings(), lambda outside: _revoke(outside, token_id))
         except NotFound:
             fail(f"there is no token {token_id}; see: riskrelay token list")
-    console.print(f"Token {token_id} is revoked.")
+    show({"revoked": token_id}, as_json, lambda: console.print(f"Token {token_id} is revoked."))
 
 
 async def _all(outside: Outside) -> list[StoredToken]:

@@ -1,45 +1,18 @@
 """The commands, as a user runs them."""
 
 import json
-import re
 import socket
 import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from support.service import Service, environment, free_port
-
-COMMANDS = [
-    ["init"],
-    ["serve"],
-    ["worker"],
-    ["migrate"],
-    ["migrate-store"],
-    ["backup"],
-    ["demo"],
-    ["receive"],
-    ["account", "create"],
-    ["account", "list"],
-    ["token", "create"],
-    ["token", "list"],
-    ["token", "revoke"],
-    ["integration", "create"],
-    ["integration", "list"],
-    ["integration", "get"],
-    ["integration", "update"],
-    ["integration", "delete"],
-    ["integration", "settings"],
-    ["key", "list"],
-    ["key", "rotate"],
-    ["credential", "create"],
-    ["credential", "list"],
-    ["credential", "revoke"],
-    ["finding", "send"],
-    ["finding", "import"],
-]
+from support.service import Process, Service, environment, free_port
 
 
 @pytest.fixture(scope="module")
@@ -49,19 +22,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     service.start()
     yield service
     service.stop()
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_has_help_with_an_example(command: list[str]) -> None:
-    """--help ends with a line to paste."""
-    run = subprocess.run(
-        [sys.executable, "-m", "riskrelay", *command, "--help"],
-        env=environment(COLUMNS="200"),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert re.search(rf"Example: .*riskrelay {' '.join(command)}", run.stdout)
 
 
 def test_init_twice_changes_nothing(service: Service) -> None:
@@ -186,3 +146,37 @@ def test_a_port_in_use_is_said_so(tmp_path: Path) -> None:
     assert run.returncode == 1
     assert "port" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_a_list_is_followed_while_it_changes(service: Service) -> None:
+    """`delivery list --follow --json`: what is there, then one line for each delivery that is new or has changed."""
+    service.enable_behaviors()
+    own = service.create_integration(f"http://127.0.0.1:{free_port()}")["id"]
+    command = [sys.executable, "-m", "riskrelay", "delivery", "list", own, "--account", "acme", "--follow", "--json"]
+    reach = environment(RISKRELAY_URL=service.url, RISKRELAY_TOKEN=service.token)
+    with subprocess.Popen(command, env=reach, stdout=subprocess.PIPE, text=True) as following:
+        try:
+            assert following.stdout is not None
+            assert json.loads(following.stdout.readline()) == []
+            service.result("POST", "/findings", {"behavior": "high_dlp", "user": {"email": "kai@example.com"}})
+            row = json.loads(following.stdout.readline())
+            assert (row["state"], len(row["jti"])) == ("pending", 36)
+        finally:
+            following.kill()
+
+
+def test_a_receiver_misbehaves_when_it_is_told_to(tmp_path: Path) -> None:
+    """`receive --status 503 --delay-ms 300` answers that, so much later, whatever it is sent."""
+    port = free_port()
+    arguments = ["receive", "--well-known", "http://127.0.0.1:9/x", "--port", str(port)]
+    bad = ["--status", "503", "--delay-ms", "300"]
+    receiver = Process(["-m", "riskrelay", *arguments, *bad], port, {}, tmp_path / "receiver.log")
+    try:
+        began = time.monotonic()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/security/api/v1/security-events", b"anything", timeout=60)
+        refused.value.close()
+        assert refused.value.code == 503
+        assert time.monotonic() - began >= 0.3
+    finally:
+        receiver.kill()

@@ -78,8 +78,8 @@ def home(tmp_path: Path) -> Iterator[Path]:
                 probe.bind(("127.0.0.1", port))  # fails when something else of this machine is there
         (tmp_path / "work").mkdir()
         subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-        pip = [tmp_path / "venv/bin/pip", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path / "dist", ROOT], check=True)
+        pip = [str(tmp_path / "venv/bin/pip"), "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path / "dist"), str(ROOT)], check=True)
         yield tmp_path
 
 
