@@ -12,6 +12,7 @@ import asyncio
 import json
 import random
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import accumulate
@@ -22,8 +23,10 @@ from bench.bulk import DAY_US, Bulk, Row, open_bulk
 from bench.deliveries import Lane, attempt_rows, event_rows, held_rows, lane_row
 from riskrelay.cli.benchmark.installation import Installation
 from riskrelay.risk.behaviors import BEHAVIORS
+from riskrelay.risk.levels import RiskLevel
 from riskrelay.storage import tables
 
+MINUTE_US = 60_000_000
 SPAN_US = 6 * DAY_US  # younger than the retention, so that nothing expires or is purged
 FINDINGS_PER_USER = 3
 AUDIT_ENTRIES_PER_INTEGRATION = 10
@@ -46,6 +49,7 @@ async def fill(database_url: str, account_id: str, size: Size) -> None:
     population = Population(account_id, size, now)
     async with open_bulk(database_url) as bulk:
         await _fill_users(bulk, population)
+        await _fill_counts(bulk, population)
         await _fill_integrations(bulk, population)
         lanes = list(population.lanes())
         await bulk.make_room(now - SPAN_US, now)
@@ -126,6 +130,25 @@ class Population:
                     "digest": bytes(32),
                 }
 
+    def level_counts(self) -> Iterator[dict[str, Any]]:
+        """What the overview's charts are made of: the same number of users at each level all the time."""
+        counts = Counter(str(row["level"]) for row in self.users())
+        of_levels = {level.word: counts[str(int(level))] for level in RiskLevel}
+        for minute in self._minutes():
+            yield {"account_id": self.account_id, "minute": minute, **of_levels}
+
+    def finding_counts(self) -> Iterator[dict[str, Any]]:
+        """Findings of every behavior in every minute."""
+        for minute in self._minutes():
+            for place, behavior in enumerate(_BEHAVIORS):
+                findings = (minute // MINUTE_US * 7 + place * 13) % 31 + 1
+                yield {
+                    "account_id": self.account_id,
+                    "minute": minute,
+                    "behavior": behavior.behavior_id,
+                    "findings": findings,
+                }
+
     def integrations(self) -> Iterator[dict[str, Any]]:
         """All of Okta's kind; one in twenty is not active."""
         for number in range(self.size.integrations):
@@ -185,6 +208,11 @@ class Population:
                 "thing_id": self.id_of("integration", number // AUDIT_ENTRIES_PER_INTEGRATION),
             }
 
+    def _minutes(self) -> Iterator[int]:
+        """The beginnings of those of the last two days, which is as long as they are kept."""
+        last = self.now - self.now % MINUTE_US
+        yield from range(last - 2 * DAY_US, last, MINUTE_US)
+
     def _seen_at(self, user: int, place: int) -> int:
         share = random.Random(f"{self.size.seed} seen {user}").random()
         return self.now - int(SPAN_US * (share + 0.01)) + place * 1_000_000
@@ -193,6 +221,11 @@ class Population:
 async def _fill_users(bulk: Bulk, population: Population) -> None:
     await bulk.insert(tables.users, *_columns(population.users()))
     await bulk.insert(tables.findings, *_columns(population.findings()))
+
+
+async def _fill_counts(bulk: Bulk, population: Population) -> None:
+    await bulk.insert(tables.level_counts, *_columns(population.level_counts()))
+    await bulk.insert(tables.finding_counts, *_columns(population.finding_counts()))
 
 
 async def _fill_integrations(bulk: Bulk, population: Population) -> None:

@@ -3,7 +3,8 @@
     python -m bench.screens [--requests 20] [--scale 1] [--json]
 
 Pages of the account API, and every GET route of the console with its placeholders filled; over HTTP on one kept-alive
-connection, one request after another, nothing else running. What is slower than the target is marked.
+connection, one request after another, while the service does its chores and has nothing to deliver. What is slower than
+the target is marked.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import asyncio
 import http.client
 import json
 import re
+import sys
 import tempfile
 import time
 import warnings
@@ -28,6 +30,15 @@ from support.databases import PostgresServer
 
 TARGET_MS = 300  # every screen, measured at the server
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_CONSOLE = "/console/accounts/{account_id}"
+_QUERIES = {
+    "": ("window=6h", "window=24h"),
+    "/users": ("level=high", "level=low", "q=user-05", "q=nobody"),
+    "/integrations": ("q=tenant-1", "condition=failing"),
+    "/integrations/{integration_id}": ("state=dead", "state=pending"),
+    "/integrations/{integration_id}/deliveries": ("state=dead", "state=pending"),
+}
+"""What else a screen can be asked for, by its route; what it does not know changes nothing."""
 _ENDLESS = ("tail", "live", "stream")  # routes that go on until the browser leaves
 
 
@@ -134,20 +145,25 @@ def _oldest_jti(browser: Browser, integration: str) -> str:
     return jti
 
 
-def console_pages(population: Population) -> Iterator[str]:
-    """Every GET route of the console for this account, its placeholders filled."""
+def console_pages(browser: Browser, population: Population) -> Iterator[str]:
+    """Every GET route of the console for this account, its placeholders filled; and what its lists can be asked for."""
+    integration = population.id_of("integration", 0)
     values = {
         "account_id": population.account_id,
-        "integration_id": population.id_of("integration", 0),
+        "integration_id": integration,
         "user_id": population.id_of("user", 1),
         "behavior": "imp_travel",
         "behavior_id": "imp_travel",
+        "jti": _oldest_jti(browser, f"/accounts/{population.account_id}/zt_risk_scoring/integrations/{integration}"),
     }
     for method, path in routes():
-        if method != "GET" or not path.startswith("/console/accounts/{account_id}") or _is_endless(path):
+        if method != "GET" or not path.startswith(_CONSOLE) or _is_endless(path):
             continue
-        if set(re.findall(r"{(\w+)}", path)) <= set(values):
-            yield path.format_map(values)
+        if not set(re.findall(r"{(\w+)}", path)) <= set(values):
+            print(f"not measured, for nobody knows what to put into it: {path}", file=sys.stderr)
+            continue
+        yield path.format_map(values)
+        yield from (f"{path.format_map(values)}?{query}" for query in _QUERIES.get(path.removeprefix(_CONSOLE), ()))
 
 
 def _is_endless(path: str) -> bool:
@@ -165,7 +181,7 @@ async def measure(installation: Installation, size: Size, requests: int) -> list
 
 def _measure(installation: Installation, population: Population, requests: int) -> list[Page]:
     with closing(Browser(installation)) as browser:
-        paths = [*account_pages(browser, population), *console_pages(population)]
+        paths = [*account_pages(browser, population), *console_pages(browser, population)]
         return [browser.measure(installation.engine, path, requests) for path in paths]
 
 
@@ -186,7 +202,7 @@ async def measure_engines(size: Size, requests: int) -> list[Page]:
     pages: list[Page] = []
     with postgres_server() as server, tempfile.TemporaryDirectory(prefix="riskrelay-screens-") as directory:
         for name, database_url in (("sqlite", None), ("postgresql", await server.new_database())):
-            async with Installation(Path(directory) / name, database_url, workers=None) as installation:
+            async with Installation(Path(directory) / name, database_url) as installation:
                 pages += await measure(installation, size, requests)
     return pages
 
