@@ -1,11 +1,11 @@
 """Reading what became of queued events, by account."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Join, Row, and_, case, select, true, tuple_
+from sqlalchemy import ColumnElement, Connection, Join, Row, and_, case, select, true
 
 from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.integrations import AccountId, IntegrationId
@@ -78,23 +78,32 @@ def read_deliveries(
 def _attempts(
     connection: Connection, account_id: AccountId, rows: Sequence[Row[*tuple[Any, ...]]]
 ) -> dict[tuple[object, object, object], list[Attempt]]:
+    """By lane, because SQLite finds a list of numbers by its index, and a list of whole keys by reading everything."""
     queued = {(row.stream_id, row.lane, row.seq): row for row in rows}
-    query = (
-        select(attempts)
-        .where(
-            attempts.c.account_id == account_id,
-            tuple_(attempts.c.stream_id, attempts.c.lane, attempts.c.seq).in_(list(queued)),
-        )
-        .order_by(attempts.c.seq, attempts.c.number)
-    )
     found: dict[tuple[object, object, object], list[Attempt]] = defaultdict(list)
-    for row in connection.execute(query) if queued else ():
+    for row in _rows_of_attempts(connection, account_id, queued):
         key = (row.stream_id, row.lane, row.seq)
         phases = Phases(*map(_duration, (row.dns_us, row.connect_us, row.tls_us, row.first_byte_us)))
         outcome = Outcome(OutcomeKind(row.outcome), row.reason, row.http_status, None, row.detail, phases)
         event, duration = queued[key], timedelta(microseconds=row.duration_us)
         found[key].append(Attempt(row.seq, event.jti, row.number, event.queued_at, row.started_at, duration, outcome))
     return found
+
+
+def _rows_of_attempts(
+    connection: Connection, account_id: AccountId, places: Iterable[tuple[str, int, int]]
+) -> Iterator[Row[*tuple[Any, ...]]]:
+    by_lane: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for stream_id, lane, seq in places:
+        by_lane[stream_id, lane].append(seq)
+    for (stream_id, lane), numbers in by_lane.items():
+        query = select(attempts).where(
+            attempts.c.account_id == account_id,
+            attempts.c.stream_id == stream_id,
+            attempts.c.lane == lane,
+            attempts.c.seq.in_(numbers),
+        )
+        yield from connection.execute(query.order_by(attempts.c.seq, attempts.c.number))
 
 
 def _duration(micros: int | None) -> timedelta | None:
