@@ -1,6 +1,6 @@
 """An integration: an account's link to one receiver product, and its rules."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
@@ -58,6 +58,50 @@ NO_LIMITS = DeliveryLimits()
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiverTls:
+    """What connections to one integration's receivers use instead of what holds for all, as it is kept.
+
+    Attributes:
+        trusted_ca: the certificate authorities that are trusted, PEM; None: the system's.
+        certificate: the certificate that is shown, PEM, our own first; None: none is, and there is no key.
+        sealed_key: its private key, sealed under the master key.
+    """
+
+    trusted_ca: str | None
+    certificate: str | None
+    sealed_key: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedTls:
+    """The same, ready for a connection.
+
+    Attributes:
+        key: of the certificate, PEM; None: no certificate is shown.
+    """
+
+    trusted_ca: str | None
+    certificate: str | None
+    key: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFacts:
+    """What may be shown of a certificate.
+
+    Attributes:
+        subject: its distinguished name, as RFC 4514 writes it.
+        fingerprint: SHA-256, in lower-case hexadecimal digits.
+        begins, ends: of its validity, aware UTC.
+    """
+
+    subject: str
+    fingerprint: str
+    begins: datetime
+    ends: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Integration:
     """An account's link to one receiver product.
 
@@ -69,6 +113,7 @@ class Integration:
         created_at: aware UTC, whole seconds.
         signing_algorithm: with which its SETs are signed.
         pause: None: an operator lets it be delivered to.
+        tls: None: its receivers' certificates are judged by the system's authorities, and none is shown to them.
     """
 
     account_id: AccountId
@@ -82,6 +127,7 @@ class Integration:
     signing_algorithm: Algorithm = Algorithm.RS256
     pause: Pause | None = None
     limits: DeliveryLimits = NO_LIMITS
+    tls: ReceiverTls | None = None
 
     @property
     def issuer(self) -> str:

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import chain
+from functools import cached_property
 
 from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.lanes import QueuedEvent
 from riskrelay.delivery.pacing import pace_of
 from riskrelay.errors import Misconfigured, Unavailable
 from riskrelay.keys import Algorithm
+from riskrelay.integrations import OpenedTls
 from riskrelay.ports import Outside, Pusher, Signer, Vault
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.sets import complete_claims
@@ -128,13 +130,13 @@ class Batch:
         try:
             token = await self._signing.token(event)
             signing = timedelta(seconds=self._outside.clock.monotonic() - began)
-            authorization = self._authorization()
+            authorization, tls = self._authorization(), self._tls
         except Unavailable:
             outcome = Outcome(OutcomeKind.OURS, "no_signing_key")
         except Misconfigured:
             outcome = Outcome(OutcomeKind.OURS, "wrong_master_key")
         else:
-            outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token, authorization)
+            outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token, authorization, tls)
             if self._is_control and outcome.kind in _STOPS_STREAM:
                 # The stream is stopped for this very reason: its receiver does not want to hear of it.
                 outcome = replace(outcome, kind=OutcomeKind.REJECTED)
@@ -155,6 +157,18 @@ class Batch:
         """
         sealed = self._stream.sealed_authorization
         return None if sealed is None else self._delivering.vault.open(sealed).decode()
+
+    @cached_property
+    def _tls(self) -> OpenedTls | None:
+        """What the integration's receivers are met with.
+
+        Raises: Misconfigured: the key was sealed under another master key.
+        """
+        tls = self._stream.integration.tls
+        if tls is None:
+            return None
+        key = None if tls.sealed_key is None else self._delivering.vault.open(tls.sealed_key)
+        return OpenedTls(tls.trusted_ca, tls.certificate, key)
 
     def _judge(self, outcome: Outcome) -> None:
         """Some outcomes speak for the whole receiver, and so do a few failures in a row: nothing more is started."""

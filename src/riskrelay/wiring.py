@@ -33,6 +33,7 @@ from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.outbound.sealing import MasterKey
 from riskrelay.outbound.signer import KeySigner, new_signing_key
 from riskrelay.outbound.targets import PushTargets
+from riskrelay.outbound.tls_materials import PemMaterials
 from riskrelay.outbound.token_uses import PendingTokenUses
 from riskrelay.ports import Outside, Store, Wake
 from riskrelay.pushing import Delivering
@@ -202,7 +203,8 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
         show_certificate(observers.metrics, settings.tls_cert)
     signer = _build_signer(outside, master_key, keyring)
     polling = Polling(signer, bell, timedelta(days=settings.retention_days))
-    transmitting = Transmitting(polling, master_key, PushTargets(_target_rules(settings)), keyring)
+    materials = PemMaterials(master_key, outside.clock)
+    transmitting = Transmitting(polling, master_key, PushTargets(_target_rules(settings)), keyring, materials)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

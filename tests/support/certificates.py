@@ -58,6 +58,10 @@ class Authority:
         context.load_cert_chain(files.certificate, files.key)
         return context
 
+    def pem(self) -> str:
+        """The authority's certificate."""
+        return self.path.read_text()
+
     def client(self) -> ssl.SSLContext:
         """A client's TLS that trusts this authority alone."""
         return ssl.create_default_context(cafile=str(self.path))

@@ -11,7 +11,7 @@ from riskrelay.actions.deliver import Delivered, deliver
 from riskrelay.delivery.attempts import Ledger
 from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
 from riskrelay.errors import Unavailable
-from riskrelay.integrations import Integration
+from riskrelay.integrations import Integration, OpenedTls
 from riskrelay.keys import Algorithm
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.ports import Outside, Store
@@ -56,7 +56,7 @@ class Receiver:
         self.most_at_once = 0
         self.before_answer: Callable[[], None] = lambda: None
 
-    async def push(self, endpoint_url: str, token: bytes, authorization: str | None) -> Outcome:
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None, tls: OpenedTls | None) -> Outcome:
         claims = msgspec.json.decode(token.removeprefix(_HEADER))
         self.audiences[claims["aud"]] += 1
         email = claims["sub_id"]["email"]

@@ -23,6 +23,7 @@ NO_SCHEMA_SAYS = (
     "the next keys are not yet published",
     "must not lie more than 5 minutes in the future",
     "must lie between the years 1 and 9999 in UTC",
+    "give ca, or certificate with key",
 )
 OF_RECEIVERS = (
     "larger than 64 bits can hold",
@@ -35,6 +36,7 @@ OF_RECEIVERS = (
 )
 OWN_RULES = {
     "queueSecurityEvent": ("/event", "/subject"),  # each event type has its own members
+    "setIntegrationTls": ("/ca", "/certificate", "/key"),  # PEM, and what belongs together
 }
 
 

@@ -6,8 +6,10 @@ from datetime import timedelta
 from riskrelay.actions.poll_stream import Polling
 from riskrelay.keys import Algorithm
 from riskrelay.outbound.addresses import TargetRules
+from riskrelay.outbound.clock import SystemClock
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.outbound.targets import PushTargets
+from riskrelay.outbound.tls_materials import PemMaterials
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
 from support.keys import KEYRING
@@ -30,4 +32,5 @@ def polling_of(bell: StreamBell | None = None, longest_wait: timedelta = timedel
 
 def transmitting_of(polling: Polling | None = None) -> Transmitting:
     """Everything; only public addresses and https may be pushed to."""
-    return Transmitting(polling or polling_of(), VAULT, PushTargets(TargetRules([], allow_http=False)), KEYRING)
+    targets = PushTargets(TargetRules([], allow_http=False))
+    return Transmitting(polling or polling_of(), VAULT, targets, KEYRING, PemMaterials(VAULT, SystemClock()))

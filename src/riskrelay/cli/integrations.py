@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from riskrelay.cli import health
@@ -101,6 +102,35 @@ def settings(
     show(result, as_json, lambda: _details(result))
 
 
+_TLS_EXAMPLE = "Example: riskrelay integration tls 6f0c… --ca ca.pem --certificate client.pem --key client.key"
+
+
+@app.command("tls", epilog=_TLS_EXAMPLE)
+def tls(
+    integration_id: str,
+    ca: Annotated[typer.FileText | None, typer.Option(help="File of the authorities to trust, PEM.")] = None,
+    certificate: Annotated[typer.FileText | None, typer.Option(help="File of the certificate to show, PEM.")] = None,
+    key: Annotated[typer.FileText | None, typer.Option(help="File of its private key, PEM, not encrypted.")] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Forget all of them.")] = False,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Show the certificates that pushes to an integration use, or replace all of them (needs the scope operate)."""
+    path = f"/integrations/{quote(integration_id, safe='')}/tls"
+    given = {"ca": ca, "certificate": certificate, "key": key}
+    body = {name: file.read() for name, file in given.items() if file is not None}
+    if remove and body:
+        raise typer.BadParameter("give either files or --remove")
+    method = "DELETE" if remove else "PUT" if body else "GET"
+    result = asyncio.run(with_api(account, lambda api: api.call(method, path, body or None)))
+
+    def render() -> None:
+        _certificates("Trusted authorities", result["ca"], "those of the service's system")
+        _certificates("Client certificate", result["certificate"], "none")
+
+    show(result, as_json, render)
+
+
 @app.command("delete", epilog="Example: riskrelay integration delete 6f0c…")
 def delete(integration_id: str, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Delete an integration; what was not delivered yet is cancelled."""
@@ -119,6 +149,15 @@ def _table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(*(str(row[column]) for column in _COLUMNS))
     console.print(table)
+
+
+def _certificates(title: str, rows: list[dict[str, Any]], without: str) -> None:
+    if not rows:
+        console.print(f"[bold]{title}[/]: {without}")
+        return
+    for row in rows:
+        until = f"valid until {row['not_after']}, SHA-256 {row['fingerprint_sha256']}"
+        console.print(f"[bold]{title}[/]: {escape(row['subject'])}, {until}", soft_wrap=True, highlight=False)
 
 
 def _details(row: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import aiohappyeyeballs
 
+from riskrelay.integrations import OpenedTls
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.exchange import Answer, Connection
 from riskrelay.outbound.failures import ConnectTimedOut, Progress, outcome_of_failure
@@ -31,9 +32,9 @@ from riskrelay.outbound.push import (
     ThreadResolver,
     look_up,
     open_socket,
-    tls_context,
 )
 from riskrelay.outbound.targets import read_target
+from riskrelay.outbound.tls import TlsContexts
 from riskrelay.ports import Clock
 from riskrelay.ssf.outcomes import Outcome
 from riskrelay.ssf.push import outcome_of
@@ -78,14 +79,16 @@ class DirectPusher:
         self._clock = clock
         self._seconds = deadline.total_seconds()
         self._connect_seconds = connect_deadline.total_seconds()
-        self._tls = tls_context(trust_ca)
+        self._tls = TlsContexts(clock, trust_ca)
         self._resolver = ThreadResolver(resolve)
         self._target: Callable[[str], _Target | Outcome] = lru_cache(_TARGETS_KEPT)(self._read_target)
         self._connecting: set[asyncio.Timeout] = set()
         self._pool = ConnectionPool()
         self._is_closed = False
 
-    async def push(self, endpoint_url: str, token: bytes, authorization: str | None = None) -> Outcome:
+    async def push(
+        self, endpoint_url: str, token: bytes, authorization: str | None = None, tls: OpenedTls | None = None
+    ) -> Outcome:
         """Push one SET, as `push.HttpPusher.push` does.
 
         Rule: RFC 8935 §2; faults 25, 28, 30, 31, 32.
@@ -93,12 +96,17 @@ class DirectPusher:
         target = self._target(endpoint_url)
         if isinstance(target, Outcome):
             return target
+        context = self._tls.of(tls)
+        if isinstance(context, Outcome):
+            return context
+        is_own = tls is not None and target.place.context is not None
+        place = target.place._replace(context=context) if is_own else target.place
         if self._is_closed:
             return SHUTTING_DOWN
         progress = Progress(target.host_is_trusted)
         request = SetRequest(token, authorization)
         try:
-            answer = await self._exchange(target.place, _written(target, request), progress)
+            answer = await self._exchange(place, _written(target, request), progress)
         except Exception as error:  # noqa: BLE001  what went wrong is the outcome, whatever it is
             return SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
         headers = {} if answer.retry_after is None else {"Retry-After": answer.retry_after}
@@ -182,11 +190,11 @@ class DirectPusher:
         )
         progress.connected_at = time.monotonic()
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if not place.is_tls:
+        if place.context is None:
             _, connection = await loop.create_connection(lambda: Connection(loop), sock=opened)
             return connection
         _, connection = await loop.create_connection(
-            lambda: Connection(loop), sock=opened, ssl=self._tls, server_hostname=place.host
+            lambda: Connection(loop), sock=opened, ssl=place.context, server_hostname=place.host
         )
         progress.secured_at = time.monotonic()
         return connection
@@ -203,7 +211,8 @@ class DirectPusher:
         if isinstance(url, Outcome):
             return url
         host = url.raw_host or ""
-        place = Place(url.scheme == "https", host, url.port or 0)
+        context = self._tls.default if url.scheme == "https" else None
+        place = Place(host, url.port or 0, context)
         headers = {"Host": url.host_port_subcomponent, **HEADERS}
         lines = [f"POST {url.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
         return _Target(place, self._rules.trusts_host(host), "\r\n".join([*lines, "Content-Length: "]).encode())

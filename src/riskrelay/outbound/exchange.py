@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection on which SETs are posted one after the other, parsed by httptools (llhttp)."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 from typing import NamedTuple, cast
@@ -139,8 +140,10 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.is_closed = True
         self.is_reusable = False
-        cause = ConnectionResetError(f"the connection ended before the answer{f': {error}' if error else ''}")
-        self._end(cause)
+        if isinstance(error, ssl.SSLError):
+            self._end(error)  # an alert says why
+            return
+        self._end(ConnectionResetError(f"the connection ended before the answer{f': {error}' if error else ''}"))
 
     # What httptools calls.
 

@@ -43,6 +43,8 @@ _TLS_BY_VERIFY_CODE = {
 }
 # What OpenSSL calls it when the two sides share no version or cipher, or when the other side speaks no TLS.
 _TLS_PROTOCOL = re.compile(r"VERSION|PROTOCOL|CIPHER|HANDSHAKE_FAILURE|HTTP_REQUEST|RECORD|PACKET|UNEXPECTED_MESSAGE")
+# Alerts of a receiver that wants a certificate of ours, or another one (RFC 8446 §6.2).
+_REFUSES_OURS = re.compile(r"ALERT_(CERTIFICATE_|BAD_CERTIFICATE|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)")
 _LONG_TOKEN = re.compile(r"[A-Za-z0-9_.-]{64,}")  # a SET, or a part of one, that the receiver echoed
 
 
@@ -108,10 +110,19 @@ def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
     """
     if progress.blocked and not progress.dialled:
         return replace(refused("blocked_address", str(BlockedAddress())), phases=progress.phases)
-    cause: BaseException = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    cause = _innermost(error)
     kind, reason = _meaning(cause, progress)
     text = _LONG_TOKEN.sub("(…)", str(cause)) or f"{type(cause).__name__} without a message"
     return Outcome(kind, reason, detail=_printable(text), phases=progress.phases)
+
+
+def _innermost(error: Exception) -> BaseException:
+    """What the system or OpenSSL said, where aiohttp has wrapped it."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error
+    if isinstance(error, aiohttp.ClientOSError) and isinstance(error.__cause__, ssl.SSLError):
+        return error.__cause__
+    return error
 
 
 def _meaning(cause: BaseException, progress: Progress) -> tuple[OutcomeKind, str]:
@@ -152,6 +163,8 @@ def _timeout_meaning(cause: TimeoutError, progress: Progress) -> tuple[OutcomeKi
 
 
 def _tls_reason(error: ssl.SSLError) -> str:
+    if _REFUSES_OURS.search(error.reason or ""):
+        return "tls_client_refused"
     if isinstance(error, ssl.SSLCertVerificationError):
         return _TLS_BY_VERIFY_CODE.get(error.verify_code, "tls_failed")
     return "tls_protocol" if _TLS_PROTOCOL.search(error.reason or "") else "tls_failed"

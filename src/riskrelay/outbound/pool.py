@@ -1,6 +1,7 @@
 """Kept-alive connections to receivers: shares, waiting, and who is dialled."""
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,11 +14,15 @@ _SWEEP_SECONDS = 10.0  # guessed: an idle connection is closed at most so much l
 
 
 class Place(NamedTuple):
-    """Where a connection leads: pushes to one place share connections."""
+    """Where a connection leads, and whom it trusts and what it shows there: pushes to one place share connections.
 
-    is_tls: bool
+    Attributes:
+        context: None: plain http.
+    """
+
     host: str
     port: int
+    context: ssl.SSLContext | None
 
 
 @dataclass(slots=True)

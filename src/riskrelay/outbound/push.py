@@ -25,10 +25,11 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-from riskrelay.errors import Misconfigured
+from riskrelay.integrations import OpenedTls
 from riskrelay.outbound.addresses import BlockedAddress, TargetRules
 from riskrelay.outbound.failures import Progress, outcome_of_failure
 from riskrelay.outbound.targets import read_target
+from riskrelay.outbound.tls import TlsContexts
 from riskrelay.ports import Clock
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.push import outcome_of
@@ -95,18 +96,21 @@ class HttpPusher:
         self._clock = clock
         self._seconds = deadline.total_seconds()
         self._connect_seconds = connect_deadline.total_seconds()
-        self._tls = tls_context(trust_ca)
+        self._tls = TlsContexts(clock, trust_ca)
         self._resolver = ThreadResolver(resolve)
         self._sessions: tuple[ClientSession, ClientSession] | None = None
         self._is_closed = False
 
-    async def push(self, endpoint_url: str, token: bytes, authorization: str | None = None) -> Outcome:
+    async def push(
+        self, endpoint_url: str, token: bytes, authorization: str | None = None, tls: OpenedTls | None = None
+    ) -> Outcome:
         """Push one SET: one request, or a second one on a new connection when a kept-alive one turns out closed.
 
         Args:
             endpoint_url: https, or http where the rules allow it; without user name and password.
             token: the compact JWS.
             authorization: sent verbatim as the `Authorization` header; None: no such header.
+            tls: whom to trust and what to show at this receiver; None: the same as everywhere.
 
         Returns: what became of it. Once the status line is there it decides, whatever the body does; without one
             the reason says how far the push got. Redirects are never followed.
@@ -116,10 +120,13 @@ class HttpPusher:
         url = read_target(endpoint_url, self._rules)
         if isinstance(url, Outcome):
             return url
+        context = self._tls.of(tls)
+        if isinstance(context, Outcome):
+            return context
         progress = Progress(self._rules.trusts_host(url.raw_host or ""))
         mark = _progress.set(progress)
         try:
-            return await self._exchange(url, SetRequest(token, authorization), progress)
+            return await self._exchange(_Call(url, SetRequest(token, authorization), context), progress)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not self._is_closed or (task is not None and task.cancelling()):
@@ -144,18 +151,18 @@ class HttpPusher:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _exchange(self, url: URL, request: "SetRequest", progress: Progress) -> Outcome:
+    async def _exchange(self, call: "_Call", progress: Progress) -> Outcome:
         deadline = asyncio.get_running_loop().time() + self._seconds
         async with asyncio.timeout_at(deadline):
-            response = await self._post(url, request, progress)
+            response = await self._post(call, progress)
         try:
             body = await _read_body(response, deadline)
-            body = request.without_echo(body)
+            body = call.request.without_echo(body)
             return outcome_of(response.status, response.headers, body, self._clock.now(), progress.phases)
         finally:
             response.close()  # keeps the connection if the whole answer was read
 
-    async def _post(self, url: URL, request: "SetRequest", progress: Progress) -> ClientResponse:
+    async def _post(self, call: "_Call", progress: Progress) -> ClientResponse:
         """Send the request and wait for the answer's headers.
 
         A kept-alive connection that the receiver was just closing costs one more request, on a new connection: the
@@ -163,14 +170,14 @@ class HttpPusher:
         """
         pooled, unpooled = self._open_sessions()
         try:
-            return await pooled.post(url, data=request.token, headers=request.headers, allow_redirects=False)
+            return await call.by(pooled)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError, aiohttp.ClientConnectionResetError):
             was_reused = not progress.dialled
             if not was_reused:
                 raise
-        return await unpooled.post(url, data=request.token, headers=request.headers, allow_redirects=False)
+        return await call.by(unpooled)
 
     def _open_sessions(self) -> tuple[ClientSession, ClientSession]:
         """One session that keeps connections and one that never does."""
@@ -187,7 +194,6 @@ class HttpPusher:
             resolver=self._resolver,
             use_dns_cache=False,
             socket_factory=self._open_socket,
-            ssl=self._tls,
             force_close=not keep,
             keepalive_timeout=IDLE_SECONDS if keep else None,
         )
@@ -239,6 +245,21 @@ class SetRequest:
             return body
         credential = self.authorization.partition(" ")[2].strip() or self.authorization
         return body.replace(credential.encode(), b"(the authorization)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A request, and where and how it is sent. aiohttp shares connections among calls with the same *context* only."""
+
+    url: URL
+    request: SetRequest
+    context: ssl.SSLContext
+
+    async def by(self, session: ClientSession) -> ClientResponse:
+        """Send it; returns when the answer's headers are there."""
+        return await session.post(
+            self.url, data=self.request.token, headers=self.request.headers, ssl=self.context, allow_redirects=False
+        )
 
 
 class _AnswerHandler(ResponseHandler):
@@ -331,21 +352,6 @@ class ThreadResolver(AbstractResolver):
 def _resolved(host: str, address: str, port: int) -> ResolveResult:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST)
-
-
-def tls_context(trust_ca: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    if trust_ca is not None:
-        try:
-            context.load_verify_locations(trust_ca)
-        except OSError as error:
-            raise Misconfigured(
-                f"the certificate authorities in {trust_ca} cannot be read ({error}); name a PEM file that this "
-                "process may read"
-            ) from error
-    return context
 
 
 async def _read_body(response: ClientResponse, deadline: float) -> bytes:

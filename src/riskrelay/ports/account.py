@@ -55,10 +55,10 @@ class Integrations(Protocol):
         """
 
     def steer(self, integration: Integration) -> None:
-        """Overwrite pause and limits."""
+        """Overwrite pause, limits and TLS."""
 
     def delete(self, integration_id: IntegrationId, at: datetime) -> None:
-        """Make it invisible; its streams and their ledger stay."""
+        """Make it invisible and forget its private key; its streams and their ledger stay."""
 
     def get(self, integration_id: IntegrationId) -> Integration | None:
         """The one with that id, locked against other writers in a writing transaction."""

@@ -10,7 +10,7 @@ from riskrelay.credentials import StoredToken
 from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.delivery.survey import Survey
-from riskrelay.integrations import AccountId
+from riskrelay.integrations import AccountId, CertificateFacts, OpenedTls, ReceiverTls
 from riskrelay.keys import Algorithm
 from riskrelay.ports.account import Transaction
 from riskrelay.ports.installation import Installation
@@ -111,11 +111,13 @@ class Signer(Protocol):
 class Pusher(Protocol):
     """Pushes one SET."""
 
-    async def push(self, endpoint_url: str, token: bytes, authorization: str | None) -> Outcome:
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None, tls: OpenedTls | None) -> Outcome:
         """One HTTP request; never raises: what went wrong is the outcome.
 
         Args:
             authorization: the value of the `Authorization` header; None: none is sent. It is in no outcome.
+            tls: what the receiver's integration has of its own; None: the system's authorities, and no certificate.
+                Connections are shared by pushes with the same only.
         """
 
 
@@ -140,6 +142,19 @@ class Vault(Protocol):
 
         Raises: Misconfigured: it was sealed under another master key.
         """
+
+
+class TlsMaterials(Protocol):
+    """Reads the certificates and the key that an account gives for its receivers."""
+
+    def read(self, trusted_ca: str | None, certificate: str | None, key: str | None) -> ReceiverTls:
+        """Judge them and seal the key.
+
+        Raises: Invalid: one fault per mistake, at `/ca`, `/certificate` or `/key`, with what to change.
+        """
+
+    def facts(self, pem: str | None) -> list[CertificateFacts]:
+        """What may be shown of the certificates in *pem*, in its order; of None nothing."""
 
 
 class Listening(Protocol):

@@ -13,6 +13,7 @@ from riskrelay.integrations import (
     IntegrationId,
     IntegrationType,
     Pause,
+    ReceiverTls,
     reference_taken,
 )
 from riskrelay.keys import Algorithm
@@ -32,6 +33,9 @@ INTEGRATION_COLUMNS = (
     integrations.c.pause_reason,
     integrations.c.pushes_per_second,
     integrations.c.concurrency,
+    integrations.c.trusted_ca,
+    integrations.c.client_certificate,
+    integrations.c.sealed_client_key,
 )
 
 
@@ -39,7 +43,7 @@ def integration_from(row: Row[*tuple[object, ...]]) -> Integration:
     """Read an integration from a row that starts with INTEGRATION_COLUMNS."""
     values: tuple[Any, ...] = tuple(row[: len(INTEGRATION_COLUMNS)])
     account_id, integration_id, kind, reference_id, tenant_url, active, public_origin, created_at, *rest = values
-    algorithm, paused_at, pause_reason, *limits = rest
+    algorithm, paused_at, pause_reason, pushes_per_second, concurrency, *tls = rest
     return Integration(
         account_id,
         integration_id,
@@ -51,8 +55,17 @@ def integration_from(row: Row[*tuple[object, ...]]) -> Integration:
         created_at,
         Algorithm(algorithm),
         None if paused_at is None else Pause(paused_at, pause_reason),
-        DeliveryLimits(*limits),
+        DeliveryLimits(pushes_per_second, concurrency),
+        ReceiverTls(*tls) if any(tls) else None,
     )
+
+
+def _tls_columns(tls: ReceiverTls | None) -> dict[str, object]:
+    return {
+        "trusted_ca": None if tls is None else tls.trusted_ca,
+        "client_certificate": None if tls is None else tls.certificate,
+        "sealed_client_key": None if tls is None else tls.sealed_key,
+    }
 
 
 def find_integration(connection: Connection, integration_id: IntegrationId) -> Integration | None:
@@ -118,6 +131,7 @@ class IntegrationRows:
                 pause_reason=None if pause is None else pause.reason,
                 pushes_per_second=limits.pushes_per_second,
                 concurrency=limits.concurrency,
+                **_tls_columns(integration.tls),
             )
         )
 
@@ -125,7 +139,7 @@ class IntegrationRows:
         self._connection.execute(
             update(integrations)
             .where(self._mine, integrations.c.integration_id == integration_id)
-            .values(deleted_at=at, active=False)
+            .values(deleted_at=at, active=False, **_tls_columns(None))
         )
 
     def get(self, integration_id: IntegrationId) -> Integration | None:

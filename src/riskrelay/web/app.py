@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from datetime import timedelta
 
 import structlog
 from starlette.applications import Starlette
@@ -22,6 +21,7 @@ from riskrelay.web.account_api.behaviors import BehaviorRoutes
 from riskrelay.web.account_api.deliveries import DeliveryRoutes
 from riskrelay.web.account_api.findings import FindingRoutes
 from riskrelay.web.account_api.integration_settings import IntegrationSettingRoutes
+from riskrelay.web.account_api.integration_tls import IntegrationTlsRoutes
 from riskrelay.web.account_api.integrations import IntegrationRoutes
 from riskrelay.web.account_api.keys import KeyRoutes
 from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRoutes
@@ -56,7 +56,7 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
     Args:
         public_origin: goes into new integrations' well-known URLs and into the links that explain errors.
     """
-    account_routes = _account_routes(outside, public_origin, transmitting.polling.retention)
+    account_routes = _account_routes(outside, public_origin, transmitting)
     credential_routes = _credential_routes(outside, transmitting)
     routes = [
         route
@@ -128,13 +128,14 @@ def _credential_routes(outside: Outside, transmitting: Transmitting) -> list[tup
     ]
 
 
-def _account_routes(outside: Outside, public_origin: str, retention: timedelta) -> list[tuple[str, str, Handler]]:
+def _account_routes(outside: Outside, public_origin: str, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:
     integrations = IntegrationRoutes(outside, public_origin)
     deliveries = DeliveryRoutes(outside)
     replays = ReplayRoutes(outside)
-    steering = SteeringRoutes(outside, retention)
+    steering = SteeringRoutes(outside, transmitting.polling.retention)
     credentials = ReceiverCredentialRoutes(outside)
     settings = IntegrationSettingRoutes(outside)
+    tls = IntegrationTlsRoutes(outside, transmitting.materials)
     findings = FindingRoutes(outside)
     activity = ActivityRoutes(outside)
     security_events = SecurityEventRoutes(outside)
@@ -166,6 +167,9 @@ def _account_routes(outside: Outside, public_origin: str, retention: timedelta) 
         ("DELETE", "/integrations/{integration_id}/credentials/{credential_id}", credentials.revoke),
         ("GET", "/integrations/{integration_id}/settings", settings.get),
         ("PUT", "/integrations/{integration_id}/settings", settings.update),
+        ("GET", "/integrations/{integration_id}/tls", tls.get),
+        ("PUT", "/integrations/{integration_id}/tls", tls.set),
+        ("DELETE", "/integrations/{integration_id}/tls", tls.remove),
         ("POST", "/findings", findings.record),
         ("POST", "/activity", activity.record),
         ("GET", "/detection", activity.limits),

@@ -15,6 +15,7 @@ from riskrelay.actions.update_integration import update_integration
 from riskrelay.credentials import COMMAND_LINE
 from riskrelay.delivery.attempts import DeliveryState
 from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
+from riskrelay.integrations import OpenedTls
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.ports import Installation, Vault
 from riskrelay.pushing import Delivering, SigningAhead
@@ -37,7 +38,7 @@ class Recorder:
         self.answer: Callable[[dict[str, Any]], Outcome] = lambda claims: ACCEPTED
         self.pushed: list[tuple[str, str | None, dict[str, Any]]] = []
 
-    async def push(self, endpoint_url: str, token: bytes, authorization: str | None) -> Outcome:
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None, tls: OpenedTls | None) -> Outcome:
         claims = msgspec.json.decode(token)
         self.pushed.append((endpoint_url, authorization, claims))
         return self.answer(claims)

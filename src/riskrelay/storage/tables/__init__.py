@@ -126,6 +126,9 @@ integrations = Table(
     Column("pause_reason", Text),
     Column("pushes_per_second", Integer),
     Column("concurrency", Integer),
+    Column("trusted_ca", Text),
+    Column("client_certificate", Text),
+    Column("sealed_client_key", LargeBinary),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
     Index("integrations_integration_id_index", "integration_id"),
 )
