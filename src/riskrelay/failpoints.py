@@ -17,6 +17,7 @@ from sqlalchemy.pool import Pool
 
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import Misconfigured
+from riskrelay.integrations import OpenedTls
 from riskrelay.ports import Pusher, Wake
 from riskrelay.ssf.outcomes import Outcome
 
@@ -150,7 +151,7 @@ class _EndsWhenAnswered:
         self._pusher = pusher
         self._failpoint = failpoint
 
-    async def push(self, endpoint_url: str, token: bytes, authorization: str | None) -> Outcome:
-        outcome = await self._pusher.push(endpoint_url, token, authorization)
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None, tls: OpenedTls | None) -> Outcome:
+        outcome = await self._pusher.push(endpoint_url, token, authorization, tls)
         self._failpoint.reached()
         return outcome

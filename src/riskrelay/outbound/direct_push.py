@@ -18,6 +18,7 @@ import aiohappyeyeballs
 
 from riskrelay.integrations import OpenedTls
 from riskrelay.outbound.addresses import TargetRules
+from riskrelay.outbound.dialling import Resolve, ThreadResolver, look_up, open_socket
 from riskrelay.outbound.exchange import Answer, Connection
 from riskrelay.outbound.failures import ConnectTimedOut, Progress, outcome_of_failure
 from riskrelay.outbound.pool import ConnectionPool, Place
@@ -27,11 +28,7 @@ from riskrelay.outbound.push import (
     DEADLINE,
     HEADERS,
     SHUTTING_DOWN,
-    Resolve,
     SetRequest,
-    ThreadResolver,
-    look_up,
-    open_socket,
 )
 from riskrelay.outbound.targets import read_target
 from riskrelay.outbound.tls import TlsContexts

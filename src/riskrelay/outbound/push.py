@@ -9,10 +9,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -21,12 +18,12 @@ from typing import Any
 
 import aiohttp
 from aiohttp import ClientResponse, ClientSession
-from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from riskrelay.integrations import OpenedTls
-from riskrelay.outbound.addresses import BlockedAddress, TargetRules
+from riskrelay.outbound.addresses import TargetRules
+from riskrelay.outbound.dialling import Resolve, ThreadResolver, look_up, open_socket, progress_of_task
 from riskrelay.outbound.failures import Progress, outcome_of_failure
 from riskrelay.outbound.targets import read_target
 from riskrelay.outbound.tls import TlsContexts
@@ -41,8 +38,6 @@ MAX_BODY_BYTES = 64 * 1024  # faults 25
 MAX_CONNECTIONS = 1024  # chosen: below the usual limit of descriptors once it is raised, see `doctor`
 MAX_CONNECTIONS_PER_HOST = 64  # measured: design "HTTP push" was taken with 64 at once
 IDLE_SECONDS = 50  # guessed: many load balancers drop an idle connection after 60 s
-RECEIVE_BUFFER_BYTES = 64 * 1024  # what a receiver may make us hold: answers are small
-_RESOLVER_THREADS = 32  # guessed: each waits for one name, up to 10 s when its server is silent
 
 HEADERS = {
     "Content-Type": "application/secevent+jwt",  # RFC 8935 §2.1
@@ -52,20 +47,6 @@ HEADERS = {
 }
 
 SHUTTING_DOWN = Outcome(OutcomeKind.OURS, "shutting_down")
-
-Resolve = Callable[[str], Sequence[str]]
-"""Host name to addresses, in a thread. Raises socket.gaierror."""
-
-_progress: ContextVar[Progress] = ContextVar("progress")  # no default: a dial outside a push fails
-
-
-def look_up(host: str) -> list[str]:
-    """The addresses of *host*, as the system's resolver says. Blocks.
-
-    Raises: socket.gaierror.
-    """
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    return [str(info[4][0]) for info in found]
 
 
 class HttpPusher:
@@ -124,7 +105,7 @@ class HttpPusher:
         if isinstance(context, Outcome):
             return context
         progress = Progress(self._rules.trusts_host(url.raw_host or ""))
-        mark = _progress.set(progress)
+        mark = progress_of_task.set(progress)
         try:
             return await self._exchange(_Call(url, SetRequest(token, authorization), context), progress)
         except asyncio.CancelledError:
@@ -135,7 +116,7 @@ class HttpPusher:
         except Exception as error:  # noqa: BLE001  what went wrong is the outcome, whatever it is
             return SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
         finally:
-            _progress.reset(mark)
+            progress_of_task.reset(mark)
 
     async def close(self) -> None:
         """Close every connection. Pushes that still run, and later ones, end with OURS `shutting_down`."""
@@ -207,24 +188,7 @@ class HttpPusher:
         )
 
     def _open_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
-        return open_socket(info, self._rules, _progress.get())
-
-
-def open_socket(info: aiohttp.AddrInfoType, rules: TargetRules, progress: Progress) -> socket.socket:
-    """Judge the address that is dialled next, then make its socket.
-
-    Raises: BlockedAddress.
-    """
-    family, kind, protocol, _, address = info
-    if not (progress.host_is_trusted or rules.may_dial(str(address[0]))):
-        progress.blocked += 1
-        raise BlockedAddress
-    progress.dialled += 1
-    if progress.dialled_at is None:
-        progress.dialled_at = time.monotonic()
-    opened = socket.socket(family, kind, protocol)
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-    return opened
+        return open_socket(info, self._rules, progress_of_task.get())
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +239,7 @@ class _AnswerHandler(ResponseHandler):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called when the dial has succeeded, before any TLS handshake."""
         super().__init__(loop=loop)
-        self._push = _progress.get()
+        self._push = progress_of_task.get()
         self._push.connected_at = time.monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -287,7 +251,7 @@ class _AnswerHandler(ResponseHandler):
     def set_response_params(self, **options: Any) -> None:
         """Called before each request, in the task of its push."""
         super().set_response_params(**options)
-        self._push = _progress.get()
+        self._push = progress_of_task.get()
         self._push.sent_at, self._push.answered_at = time.monotonic(), None
 
     def data_received(self, data: bytes) -> None:
@@ -315,43 +279,6 @@ class _Connector(aiohttp.TCPConnector):
         super().__init__(**options)
         handler: type[ResponseHandler] = _AnswerHandler
         self._factory = partial(handler, loop=self._loop)
-
-
-class ThreadResolver(AbstractResolver):
-    """Asks a blocking resolver in threads of its own: when it hangs, nothing else waits for a thread."""
-
-    def __init__(self, resolve: Resolve) -> None:
-        self._resolve = resolve
-        self._threads = ThreadPoolExecutor(_RESOLVER_THREADS, thread_name_prefix="resolver")
-
-    async def addresses(self, host: str, progress: Progress) -> list[str]:
-        """The addresses of *host*, each once.
-
-        Raises: socket.gaierror, and whatever the resolver raises.
-        """
-        progress.is_resolving, progress.asked_at = True, time.monotonic()
-        try:
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, self._resolve, host)
-        except UnicodeError as error:
-            raise socket.gaierror(socket.EAI_NONAME, f"not a host name: {error}") from error
-        progress.is_resolving, progress.resolved_at = False, time.monotonic()
-        if not found:
-            raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
-        return list(dict.fromkeys(found))
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        del family  # the connector asks for both
-        return [_resolved(host, address, port) for address in await self.addresses(host, _progress.get())]
-
-    async def close(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _resolved(host: str, address: str, port: int) -> ResolveResult:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST)
 
 
 async def _read_body(response: ClientResponse, deadline: float) -> bytes:
