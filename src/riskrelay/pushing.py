@@ -5,15 +5,15 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import chain
 from functools import cached_property
+from itertools import chain
 
 from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.lanes import QueuedEvent
 from riskrelay.delivery.pacing import pace_of
 from riskrelay.errors import Misconfigured, Unavailable
-from riskrelay.keys import Algorithm
 from riskrelay.integrations import OpenedTls
+from riskrelay.keys import Algorithm
 from riskrelay.ports import Outside, Pusher, Signer, Vault
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.sets import complete_claims
