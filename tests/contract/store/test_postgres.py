@@ -271,3 +271,11 @@ async def _deliver_what_is_due(world: World) -> None:
     for lease in await world.outside.store.write_installation(lambda tx: tx.lanes.claim(5, world.delivering.lease)):
         await world.deliver(lease)
         await world.outside.store.write_installation(lambda tx, lease=lease: tx.lanes.release(lease))  # type: ignore[misc]
+
+
+@pytest.mark.fault(13)
+async def test_of_several_hosts_the_one_that_takes_writes_is_found(url: str, outside: Outside) -> None:
+    """A URL may name them all, as libpq takes it; those that do not answer are passed over."""
+    store = PostgresStore(url.replace("?host=", "?host=/nobody/here,") + "&target_session_attrs=primary")
+    assert (await record(replace(outside, store=store), finding())).accepted == 1
+    await store.close()
