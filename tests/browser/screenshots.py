@@ -9,23 +9,28 @@ import time
 from pathlib import Path
 
 from support.browser import NARROW, WIDE, Person, chromium
-from support.console_world import live_a_day
+from support.console_world import fill_charts, live_a_day
 from support.service import Oracle, Service
 
 DIRECTORY = Path(__file__).parents[2] / "docs" / "screenshots"
 
 SCREENS = {
     "sign-in": "/console/sign-in",
-    "overview": "",
+    "overview": "?window=6h",
     "users": "/users",
     "user": "/users/{user_id}",
     "behaviors": "/behaviors?proposed=yes&enabled=imp_travel&level-imp_travel=high&level-high_dlp=low",
+    "tokens": "/settings",
+    "audit": "/settings/audit",
+    "keys": "/settings/keys",
+    "health": "/settings/health",
 }
 
 
 def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory(prefix="riskrelay-screenshots-") as directory:
         service, oracle = Service(Path(directory)), Oracle(Path(directory))
+        fill_charts(service)
         oracle.start()
         service.start()
         try:

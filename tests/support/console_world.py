@@ -1,7 +1,19 @@
 """An account in which something has happened, for those who look at the console."""
 
+import asyncio
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
+from riskrelay.actions.take_stock import take_stock
+from riskrelay.integrations import AccountId
+from riskrelay.ports import Standings, Stock, Transaction
+from riskrelay.risk.behaviors import BehaviorId
+from riskrelay.risk.levels import RiskLevel
+from riskrelay.settings import read_settings
+from riskrelay.wiring import build_outside
 from support.service import Oracle, Service
 
 DAY = (
@@ -36,3 +48,35 @@ def live_a_day(service: Service, oracle: Oracle) -> None:
         service.result("POST", "/findings", finding(*one))
     users = {user["email"]: user["user_id"] for user in service.result("GET", "/summary")["users"]}
     service.result("POST", f"/{users['li.wei@example.com']}/reset")
+
+
+def fill_charts(service: Service) -> None:
+    """Give the account six hours in which findings came and levels moved, for charts to look at. The service must not
+    run; the counts are charts' alone, so users and ledger know nothing of them."""
+    asyncio.run(_fill_charts(service))
+
+
+async def _fill_charts(service: Service) -> None:
+    outside = build_outside(read_settings(database_url=service.settings["RISKRELAY_DATABASE_URL"]))
+    account_id = AccountId(service.account_id)
+    try:
+        await take_stock(outside)
+        stock = await outside.store.read(account_id, lambda tx: tx.stocks.count())
+        await outside.store.write(account_id, lambda tx: _keep_hours(tx, stock))
+    finally:
+        await outside.store.close()
+
+
+def _keep_hours(tx: Transaction, stock: Stock) -> None:
+    behaviors = [BehaviorId(name) for name in ("suspicious_domain", "crowdstrike_medium_zta", "imp_travel", "high_dlp")]
+    for minutes in range(360, 0, -1):
+        at = (stock.taken_at - timedelta(minutes=minutes)).replace(second=0, microsecond=0)
+        wave = 1 + math.sin(minutes / 55)
+        counts = {(at, one): round(wave * 6 / place) for place, one in enumerate(behaviors, 1)}
+        tx.stocks.add_findings(counts)
+        users = [round(4 + 3 * wave), round(2 + 2 * wave), 1 + (minutes % 150 < 40)]
+        tx.stocks.keep(replace(stock, taken_at=at, standings=_standings(users)))
+
+
+def _standings(users: Sequence[int]) -> list[Standings]:
+    return [Standings(frozenset(), level, count) for level, count in zip(RiskLevel, users, strict=True)]
