@@ -1,6 +1,8 @@
 """Authorization headers and tokens are in no log, no answer, no error, no metric and no database file in the clear."""
 
 import asyncio
+import json
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -140,6 +142,21 @@ def test_secrets_are_nowhere_in_the_clear(service: Service, operator: Operator, 
     listener = everything_done(service, operator, oracle)
     leaks = [leak for file in written_by(service) for leak in listener.leaks_in(file.name, file.read_bytes())]
     assert leaks + leaks_in_answers(service, listener) == []
+
+
+def test_the_log_of_attempts_names_nobody(service: Service, operator: Operator, oracle: Oracle) -> None:
+    """Accepted, refused and repeated attempts are lines of the log; no SET, no claims, no subject and nothing that the
+    receiver wrote is in it."""
+    everything_done(service, operator, oracle)
+    written = service.log.read_text()
+    lines = [json.loads(line) for line in written.splitlines() if '"event":"attempt"' in line]
+    assert {line["outcome"] for line in lines} >= {"accepted", "rejected", "transient"}
+    assert {"txn", "kid", "jti", "integration", "duration_ms"} <= set(lines[0])
+    pushed = [part for request in oracle.requests() for part in request["token"].split(".")[1:]]
+    assert pushed
+    assert [part for part in pushed if part in written] == []
+    assert "sub_id" not in written
+    assert re.search(r"[\w.]+@[\w.]+", written) is None
 
 
 def test_secrets_are_in_no_column_of_postgresql(on_postgres: Service, authority: Authority, oracle: Oracle) -> None:

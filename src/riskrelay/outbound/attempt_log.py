@@ -1,5 +1,6 @@
 """One wide line for each attempt: what an operator filters and sums, and nothing that is secret or personal."""
 
+import logging
 from base64 import urlsafe_b64decode
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,6 +16,7 @@ from riskrelay.ssf.streams import Stream
 
 _log = structlog.get_logger()
 
+PHASES = ("signing", *Phases._fields)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -35,9 +37,12 @@ def log_attempts(lane: LaneKey, stream: Stream, attempts: Sequence[Attempt]) -> 
 
     Never in it: subjects, the SET, authorization headers, what the receiver wrote.
     """
+    wants_all = _log.is_enabled_for(logging.INFO)
     for attempt in attempts:
         outcome = attempt.outcome
         accepted = outcome.kind is OutcomeKind.ACCEPTED
+        if accepted and not wants_all:
+            continue
         (_log.info if accepted else _log.warning)(
             "attempt",
             account=lane.account_id,
@@ -61,8 +66,7 @@ def log_attempts(lane: LaneKey, stream: Stream, attempts: Sequence[Attempt]) -> 
 
 def phases_of(attempt: Attempt) -> list[tuple[str, timedelta]]:
     """The phases that the attempt went through, in their order."""
-    phases = attempt.outcome.phases
-    every = (("signing", attempt.signing), *zip(Phases._fields, phases, strict=True))
+    every = zip(PHASES, (attempt.signing, *attempt.outcome.phases), strict=True)
     return [(name, took) for name, took in every if took is not None]
 
 

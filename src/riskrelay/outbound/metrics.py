@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 
 from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.survey import LaneCondition, Survey
-from riskrelay.outbound.attempt_log import phases_of
+from riskrelay.outbound.attempt_log import PHASES, phases_of
 from riskrelay.ports import StoreLoad
 from riskrelay.ssf.outcomes import OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
@@ -45,7 +45,8 @@ class PrometheusMetrics:
         self._failures = self._counter("attempt_failures", "Attempts that were not accepted, by the reason.", "reason")
         self._latency = self._histogram("delivery_latency", "From the moment an event was queued to its receipt.")
         self._duration = self._histogram("attempt_duration", "How long an attempt took, with its signing.")
-        self._phases = self._histogram("attempt_phase", "How long a phase of an attempt took.", "phase")
+        phases = self._histogram("attempt_phase", "How long a phase of an attempt took.", "phase")
+        self._phases = {phase: phases.labels(phase) for phase in PHASES}
         self._outcomes = {kind: self._deliveries.labels(kind.value) for kind in OutcomeKind}
         self._up = Gauge("riskrelay_database_up", "1 while the database answers, else 0.", registry=self._registry)
         self._survey = _SurveyGauges(self._registry)
@@ -71,7 +72,7 @@ class PrometheusMetrics:
             self._outcomes[kind].inc()
             self._duration.observe(attempt.duration.total_seconds())
             for phase, took in phases_of(attempt):
-                self._phases.labels(phase).observe(took.total_seconds())
+                self._phases[phase].observe(took.total_seconds())
             if kind is OutcomeKind.ACCEPTED:
                 self._latency.observe(attempt.latency.total_seconds())
             else:

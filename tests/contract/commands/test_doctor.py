@@ -60,6 +60,7 @@ def test_what_loosens_a_default_is_named(service: Service) -> None:
         "RISKRELAY_ALLOW_HTTP_TARGETS": "true",
         "RISKRELAY_TRUSTED_PROXIES": "0.0.0.0/0",
         "RISKRELAY_RATE_LIMIT": "0",
+        "RISKRELAY_FAILPOINT": "push.answered",
     }
     found = said(examine(service, 0, **loose), "settings", "warning")
     assert [name for name in loose if name not in found] == []
