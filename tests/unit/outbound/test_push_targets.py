@@ -18,6 +18,7 @@ from support.receivers import LOCAL, NOTHING_LISTED, TOKEN, Pushers, answer, rec
 ACCEPTED, TRANSIENT, OURS = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT, OutcomeKind.OURS
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(
     "host",
     [
@@ -53,6 +54,7 @@ def local_resolver(host: str) -> Sequence[str]:
     return [str(info[4][0]) for info in socket.getaddrinfo(host, None)]
 
 
+@pytest.mark.fault(30)
 @pytest.mark.parametrize(
     "host",
     ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "168.63.129.16", "100.100.100.200", "10.0.0.1"],
@@ -75,6 +77,7 @@ async def test_nothing_is_dialled_for_a_metadata_service(
         assert dials != []
 
 
+@pytest.mark.fault(30)
 async def test_a_name_that_moves_to_a_private_address_is_blocked(pusher: Pushers) -> None:
     """Rule: faults 30 (rebinding). Each new connection is judged by the address that it dials."""
     addresses = iter(["127.0.0.2", "127.0.0.1"])
@@ -169,6 +172,7 @@ def failing(error: Exception) -> Callable[[str], Sequence[str]]:
     return resolve
 
 
+@pytest.mark.fault(32)
 @pytest.mark.parametrize(
     ("resolve", "kind", "reason"),
     [
@@ -191,6 +195,7 @@ async def test_a_name_that_cannot_be_resolved(
     assert (outcome.kind, outcome.reason) == (kind, reason)
 
 
+@pytest.mark.fault(32)
 async def test_a_silent_resolver_is_ours_and_stops_nobody(pusher: Pushers) -> None:
     """Rule: faults 32. While lookups hang, the loop runs, literal targets are served, and the deadline holds."""
     release = threading.Event()
