@@ -128,7 +128,7 @@ def test_memory_and_descriptors_are_flat(world: World) -> None:
 
 @pytest.mark.fault(25, 31)
 def test_a_connection_that_does_not_come_about_says_why(world: World) -> None:
-    """A SYN that nobody answers, a handshake that stalls, and each wrong certificate: it fails closed, and precisely."""
+    """A SYN that nobody answers, a handshake that stalls, each wrong certificate: it fails closed, and says why."""
     ports = world.evil.ports
     urls = {reason: f"https://127.0.0.1:{port}/202" for reason, port in ports.items() if reason.startswith("tls_")}
     urls["accepted"] = f"https://127.0.0.1:{ports['accepted']}/202"

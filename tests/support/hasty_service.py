@@ -20,7 +20,7 @@ class HastyService(Service):
     """
 
     def __init__(self, directory: Path, client: str, trusted: Authority, deadline: float, **settings: str) -> None:
-        super().__init__(directory, SSL_CERT_FILE=str(trusted.path), **settings)
+        super().__init__(directory, None, SSL_CERT_FILE=str(trusted.path), **settings)
         self._names = directory / "names.json"
         self._launcher = ["-m", "support.hasty", client, str(deadline), str(self._names)]
         self.resolve({})
