@@ -204,7 +204,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
     signer = _build_signer(outside, master_key, keyring)
     polling = Polling(signer, bell, timedelta(days=settings.retention_days))
     materials = PemMaterials(master_key, outside.clock)
-    transmitting = Transmitting(polling, master_key, PushTargets(_target_rules(settings)), keyring, materials)
+    transmitting = Transmitting(polling, master_key, PushTargets(_target_rules(settings)), keyring, materials, signer)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

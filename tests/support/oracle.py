@@ -20,6 +20,8 @@ from pathlib import Path
 from aiohttp import web
 
 REFUSAL = {"err": "invalid_request", "description": "this path refuses everything"}
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+"""What must always show as the text that it is."""
 
 
 def oracle_app(log: Path) -> web.Application:
@@ -46,6 +48,9 @@ def oracle_app(log: Path) -> web.Application:
     def answer_of(path: str) -> web.Response:
         if path.startswith("/reject/"):
             return web.json_response(REFUSAL, status=400, headers={"Content-Language": "en"})
+        if path.startswith("/hostile/"):
+            refusal = {"err": "invalid_request", "description": f"\x1b[31m{HOSTILE}\x1b[0m"}
+            return web.json_response(refusal, status=400, headers={"Content-Language": "en"})
         if path.startswith("/fail-once/") and path not in failed:
             failed.add(path)
             return web.Response(status=500)

@@ -10,6 +10,7 @@ from riskrelay.outbound.clock import SystemClock
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.outbound.targets import PushTargets
 from riskrelay.outbound.tls_materials import PemMaterials
+from riskrelay.ports import Proof
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
 from support.keys import KEYRING
@@ -19,10 +20,13 @@ FOR_EVER = timedelta(days=36_500)  # events of tests bear the hand clock's date
 
 
 class PlainSigner:
-    """Implements ports.Signer: signs nothing, so that a test can read what is handed out."""
+    """Implements ports.Signer and ports.Proofs: signs nothing, so that a test can read what is handed out."""
 
     async def sign(self, payloads: Sequence[bytes], algorithm: Algorithm) -> list[bytes]:
         return list(payloads)
+
+    async def prove(self, payload: bytes, algorithm: Algorithm) -> Proof:
+        return Proof({}, "nothing is signed")
 
 
 def polling_of(bell: StreamBell | None = None, longest_wait: timedelta = timedelta(0)) -> Polling:
@@ -33,4 +37,5 @@ def polling_of(bell: StreamBell | None = None, longest_wait: timedelta = timedel
 def transmitting_of(polling: Polling | None = None) -> Transmitting:
     """Everything; only public addresses and https may be pushed to."""
     targets = PushTargets(TargetRules([], allow_http=False))
-    return Transmitting(polling or polling_of(), VAULT, targets, KEYRING, PemMaterials(VAULT, SystemClock()))
+    materials = PemMaterials(VAULT, SystemClock())
+    return Transmitting(polling or polling_of(), VAULT, targets, KEYRING, materials, PlainSigner())

@@ -43,14 +43,23 @@ class StreamHealth:
     @property
     def condition(self) -> Condition:
         """The health in one word."""
-        integration = self.stream.integration
-        if not integration.active:
-            return Condition.INACTIVE
-        if integration.pause is not None or self.stream.status is StreamStatus.PAUSED:
-            return Condition.PAUSED
-        if self.stream.status is StreamStatus.DISABLED:
-            return Condition.DISABLED
-        return Condition.FAILING if self.failures else Condition.HEALTHY
+        return condition_of(self.stream, self.failures)
+
+
+def condition_of(stream: Stream, failures: int) -> Condition:
+    """The health of a stream in one word.
+
+    Args:
+        failures: as in `StreamHealth`.
+    """
+    integration = stream.integration
+    if not integration.active:
+        return Condition.INACTIVE
+    if integration.pause is not None or stream.status is StreamStatus.PAUSED:
+        return Condition.PAUSED
+    if stream.status is StreamStatus.DISABLED:
+        return Condition.DISABLED
+    return Condition.FAILING if failures else Condition.HEALTHY
 
 
 def why(health: StreamHealth) -> str:
@@ -82,15 +91,15 @@ def what_next(health: StreamHealth, retention: timedelta) -> str:
     waiting = _waiting(health.ledger, retention)
     match health.condition:
         case Condition.INACTIVE:
-            return f"{waiting} Nothing new is queued; update the integration with active: true."
+            return f"{waiting} Nothing new is queued; set the integration active again."
         case Condition.PAUSED if health.stream.integration.pause is not None:
-            return f"{waiting} POST …/resume starts it again."
+            return f"{waiting} Resume it to start it again."
         case Condition.PAUSED | Condition.DISABLED if health.stream.status_set_by is Party.RECEIVER:
             return f"{waiting} Only the receiver can enable its stream again."
         case Condition.PAUSED | Condition.DISABLED:
-            return f"{waiting} Mend the receiver, then update the integration or POST …/resume."
+            return f"{waiting} Mend the receiver, then update or resume the integration."
         case Condition.FAILING:
-            return f"{waiting} {_next_attempt(health)} Mend the receiver; POST …/resume tries at once."
+            return f"{waiting} {_next_attempt(health)} Mend the receiver; resuming tries at once."
     if health.stream.is_polled:
         return f"{waiting} They go out when the receiver polls." if health.ledger.pending else waiting
     return f"{waiting} {_next_attempt(health)}" if health.ledger.pending else waiting

@@ -8,13 +8,14 @@ from datetime import datetime, timedelta
 
 import structlog
 from joserfc import jws
+from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
-from joserfc.util import urlsafe_b64encode
+from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 from riskrelay.errors import Misconfigured, Unavailable
 from riskrelay.keys import Algorithm, KeyState, SealedKey, key_in, published
 from riskrelay.outbound.sealing import MasterKey
-from riskrelay.ports import Clock
+from riskrelay.ports import Clock, Proof
 from riskrelay.ssf.sets import JOSE_TYPE
 
 _log = structlog.get_logger()
@@ -44,7 +45,8 @@ def new_signing_key(algorithm: Algorithm, master_key: MasterKey, at: datetime) -
 
 
 class KeySigner:
-    """Implements ports.Signer with the current key of each algorithm, which it reads again every few seconds.
+    """Implements ports.Signer, and ports.Proofs, with the current key of each algorithm, which it reads
+    again every few seconds.
 
     A key that a rotation has retired signs on while its successor cannot be opened (the master key of another node is
     newer than ours): receivers still find it in the JWKS.
@@ -85,6 +87,13 @@ class KeySigner:
         except RuntimeError as error:  # the pool has shut down
             raise Unavailable("the signer is stopped") from error
         return [token for part in signing for token in await part]
+
+    async def prove(self, payload: bytes, algorithm: Algorithm) -> Proof:
+        (token,) = await self.sign([payload], algorithm)
+        header = json.loads(urlsafe_b64decode(token.split(b".")[0]))
+        keys = published(await self._read_keys(), self._clock.now(), self._horizon)
+        key = next((key for key in keys if key.kid == header["kid"]), None)
+        return Proof(header, "its key is not published" if key is None else _problem(token, key))
 
     async def require_keys(self) -> None:
         """Open the keys now.
@@ -137,6 +146,16 @@ class KeySigner:
                 _log.error("signing_key_unreadable", kid=current.kid, error=str(error))
         still_published = {key.kid for key in published(stored, self._clock.now(), self._horizon)}
         return held if held is not None and held.kid in still_published else None
+
+
+def _problem(token: bytes, key: SealedKey) -> str | None:
+    """Why the public part of *key* does not verify a token; None: it does."""
+    try:
+        public = _KINDS[key.algorithm].import_key(json.loads(key.public_jwk))
+        jws.deserialize_compact(token, public, algorithms=[key.algorithm.value])
+    except (JoseError, ValueError):
+        return "the published key does not verify it"
+    return None
 
 
 class _OpenedKey:

@@ -11,6 +11,7 @@ from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.integrations import Integration, IntegrationId
 from riskrelay.ports.activity import Activities, Detection
 from riskrelay.ports.console import Stocks, UserViews
+from riskrelay.ports.deliveries import DeliveryViews
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.operating import DeliveryHealth, Replays
 from riskrelay.risk.assessment import Standing
@@ -292,6 +293,7 @@ class Transaction(Protocol):
     event_requests: EventRequests
     replays: Replays
     health: DeliveryHealth
+    delivery_views: DeliveryViews
     user_views: UserViews
     stocks: Stocks
     audit: Audit

@@ -8,6 +8,7 @@ from riskrelay.ports import (
     Audit,
     Behaviors,
     DeliveryHealth,
+    DeliveryViews,
     Detection,
     EventRequests,
     Events,
@@ -24,6 +25,7 @@ from riskrelay.ports import (
 )
 from riskrelay.storage.activity import ActivityRows, DetectionRows
 from riskrelay.storage.audit import AuditRows
+from riskrelay.storage.delivery_views import DeliveryViewRows
 from riskrelay.storage.event_requests import EventRequestRows
 from riskrelay.storage.events import EventRows
 from riskrelay.storage.health import HealthRows
@@ -60,6 +62,7 @@ class AccountTransaction:
         self.event_requests: EventRequests = EventRequestRows(connection, account_id)
         self.replays: Replays = ReplayRows(connection, account_id, locking=locking)
         self.health: DeliveryHealth = HealthRows(connection, account_id)
+        self.delivery_views: DeliveryViews = DeliveryViewRows(connection, account_id)
         self.user_views: UserViews = UserViewRows(connection, account_id)
         self.stocks: Stocks = StockRows(connection, account_id)
         self.audit: Audit = AuditRows(connection, account_id)

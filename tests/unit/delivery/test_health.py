@@ -35,8 +35,8 @@ def test_a_stopped_stream_says_what_the_endpoint_answered_and_how_to_go_on() -> 
     assert health.condition is Condition.PAUSED
     assert why(health) == "Paused since 2026-03-17 12:00 UTC: the endpoint answered 401."
     assert what_next(health, WEEK) == (
-        "9 events wait; the oldest for 2 h, it expires in 6 d. Mend the receiver, then update the integration or "
-        "POST …/resume."
+        "9 events wait; the oldest for 2 h, it expires in 6 d. Mend the receiver, then update or resume the "
+        "integration."
     )
 
 
@@ -46,7 +46,7 @@ def test_an_operators_pause_is_told_apart() -> None:
     health = replace(HEALTHY, stream=paused)
     assert health.condition is Condition.PAUSED
     assert why(health) == "Paused by an operator since 2026-03-17 12:00 UTC: maintenance."
-    assert what_next(health, WEEK) == "Nothing waits. POST …/resume starts it again."
+    assert what_next(health, WEEK) == "Nothing waits. Resume it to start it again."
 
 
 def test_a_failing_stream_says_when_it_is_tried_again() -> None:
@@ -68,7 +68,7 @@ def test_a_failing_stream_says_when_it_is_tried_again() -> None:
             replace(STREAM, integration=replace(INTEGRATION, active=False)),
             Condition.INACTIVE,
             "The integration is not active.",
-            "Nothing waits. Nothing new is queued; update the integration with active: true.",
+            "Nothing waits. Nothing new is queued; set the integration active again.",
         ),
         (
             replace(STREAM, status=StreamStatus.DISABLED, status_set_by=Party.RECEIVER),

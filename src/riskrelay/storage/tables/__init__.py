@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    literal_column,
 )
 
 from riskrelay.storage.tables.base import account, metadata
@@ -278,6 +279,14 @@ held_events = Table(
     Column("replayed_at", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(_LANE_KEY, ["lanes.account_id", "lanes.stream_id", "lanes.lane"]),
     sqlite_with_rowid=False,
+)
+
+_IS_DEAD = held_events.c.state == literal_column("'dead'")
+Index(
+    "held_events_dead_index",
+    *(held_events.c[name] for name in ("account_id", "stream_id", "reason", "lane", "seq")),
+    sqlite_where=_IS_DEAD,
+    postgresql_where=_IS_DEAD,
 )
 
 attempts = Table(

@@ -74,7 +74,7 @@ class ReplayRoutes:
         caller = await caller_of(request, self._outside, Scope.WRITE)
         integration_id = _integration_id(request)
         body = await read_object(request, ReplayBody)
-        wanted = _filter(body.filter, self._outside.clock.now())
+        wanted = filter_of(body.filter, self._outside.clock.now())
 
         def look(tx: Transaction) -> tuple[int, list[Delivery]]:
             if tx.integrations.get(integration_id) is None:
@@ -118,8 +118,11 @@ class ReplayRoutes:
         return success(rendered(steered))
 
 
-def _filter(body: FilterBody, now: datetime) -> ReplayFilter:
-    """Raises: Invalid: delivered ones are wanted, but not since when: that would be everything."""
+def filter_of(body: FilterBody, now: datetime) -> ReplayFilter:
+    """The filter that a body stands for.
+
+    Raises: Invalid: delivered ones are wanted, but not since when: that would be everything.
+    """
     if body.state == "delivered" and body.queued_from is None:
         message = "delivered events are replayed from a time on; say from when"
         raise Invalid([Fault(FaultKind.REQUIRED, "/filter/queued_from", message)])

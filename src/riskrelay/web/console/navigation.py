@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from riskrelay.credentials import Scope
-from riskrelay.integrations import AccountId
+from riskrelay.delivery.attempts import Delivery
+from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.ports import EventPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,9 @@ class Section:
 SECTIONS = (
     Section("Overview", "", Scope.READ),
     Section("Users", "/users", Scope.PII_READ),
+    Section("Integrations", "/integrations", Scope.READ),
+    Section("Dead letters", "/dead-letters", Scope.READ),
+    Section("Live", "/live", Scope.READ),
     Section("Behaviors", "/behaviors", Scope.READ),
     Section("Settings", "/settings", Scope.OPERATE),
 )
@@ -36,6 +41,12 @@ def account_path(account_id: AccountId, *parts: str) -> str:
     '/console/accounts/acme/users/a%2Fb'
     """
     return "/".join(["/console/accounts", *(quote(part, safe="") for part in (account_id, *parts))])
+
+
+def delivery_path(account_id: AccountId, integration_id: IntegrationId, event: Delivery | EventPlace) -> str:
+    """Where a delivery is in the console: named by its place in the log, because a jti would have to be searched."""
+    place = f"{event.stream_id}.{event.lane}.{event.seq}"
+    return account_path(account_id, "integrations", integration_id, "deliveries", place)
 
 
 def section_of(path: str, account_id: AccountId | None) -> Section | None:

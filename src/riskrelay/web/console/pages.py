@@ -14,7 +14,7 @@ from riskrelay.ports import Clock
 from riskrelay.risk.behaviors import reason_for
 from riskrelay.web.console import formats
 from riskrelay.web.console.assets import Assets
-from riskrelay.web.console.navigation import SECTIONS, account_path, section_of
+from riskrelay.web.console.navigation import SECTIONS, account_path, delivery_path, section_of
 from riskrelay.web.console.visits import Visit
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -47,6 +47,18 @@ DONE = {
     "nothing": "Nothing was changed: this is how it was.",
     "revoked": "The token is revoked, and everybody who signed in with it is signed out.",
     "rotated": "The next keys sign from now on; new next ones are published.",
+    "paused": "Paused. What happens is queued, and kept.",
+    "resumed": "Resumed. What waits is tried at once.",
+    "test-sent": "A test event is on its way; it stands among the latest deliveries.",
+    "no-stream": "Nothing was sent: no receiver has made a stream yet.",
+    "saved": "Saved.",
+    "integration-deleted": "The integration is deleted; what it had not delivered is cancelled.",
+    "retried": "This delivery is due now.",
+    "replay-started": "The replay has started.",
+    "replay-paused": "The replay is paused.",
+    "replay-running": "The replay goes on.",
+    "replay-cancelled": "The replay is cancelled; what it has put back already is delivered all the same.",
+    "credential-revoked": "The credential is revoked.",
     "reset": "The user was reset; the receivers are told.",
 }
 """What a page says after a change, by the word in its URL."""
@@ -66,7 +78,12 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals |= {"static": assets.url, "account_path": account_path, "Scope": Scope}
+        self._templates.globals |= {
+            "static": assets.url,
+            "account_path": account_path,
+            "delivery_path": delivery_path,
+            "Scope": Scope,
+        }
         self._templates.filters |= {
             "relative": lambda at: formats.relative(at, clock.now()),
             "absolute": formats.absolute,

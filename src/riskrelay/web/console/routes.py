@@ -12,8 +12,16 @@ from riskrelay.web.console.failures import METHOD_NOT_ALLOWED, failure_of
 from riskrelay.web.console.gate import Gate, Screen
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.screens.behaviors import BehaviorScreens
+from riskrelay.web.console.screens.dead_letters import DeadLetterScreens
+from riskrelay.web.console.screens.deliveries import DeliveryScreens
+from riskrelay.web.console.screens.integration import IntegrationScreen
+from riskrelay.web.console.screens.integration_settings import IntegrationSettingScreens
+from riskrelay.web.console.screens.integrations import IntegrationScreens
 from riskrelay.web.console.screens.keys import KeyScreens
+from riskrelay.web.console.screens.live import LiveScreens
 from riskrelay.web.console.screens.overview import OverviewScreens
+from riskrelay.web.console.screens.receivers import ReceiverScreens
+from riskrelay.web.console.screens.replays import ReplayScreens
 from riskrelay.web.console.screens.settings import SettingScreens
 from riskrelay.web.console.screens.users import UserScreens
 from riskrelay.web.console.sign_in import SignIn
@@ -75,6 +83,42 @@ class Console:
             ("POST", "/settings/keys/rotate", Scope.OPERATE, keys.rotate),
             ("GET", "/settings/health", Scope.OPERATE, settings.health),
             ("POST", "/settings/health", Scope.OPERATE, settings.examine),
+            ("GET", "/dead-letters", Scope.READ, DeadLetterScreens(self._outside, self._pages).show),
+            ("GET", "/live", Scope.READ, LiveScreens(self._outside, self._pages).show),
+            *self._integration_screens(),
+        ]
+
+    def _integration_screens(self) -> list[ScreenRow]:
+        integrations = IntegrationScreens(self._outside, self._pages, self._public_origin)
+        integration = IntegrationScreen(self._outside, self._pages, self._transmitting.polling.retention)
+        deliveries = DeliveryScreens(self._outside, self._pages, self._transmitting.proofs)
+        replays = ReplayScreens(self._outside, self._pages)
+        receivers = ReceiverScreens(self._outside, self._pages)
+        settings = IntegrationSettingScreens(self._outside, self._pages)
+        one = "/integrations/{integration_id}"
+        return [
+            ("GET", "/integrations", Scope.READ, integrations.list_page),
+            ("POST", "/integrations", Scope.WRITE, integrations.create),
+            ("GET", "/integrations/new", Scope.WRITE, integrations.new),
+            ("GET", one, Scope.READ, integration.show),
+            ("GET", f"{one}/setup", Scope.READ, integrations.set_up),
+            ("POST", f"{one}/pause", Scope.WRITE, integration.pause),
+            ("POST", f"{one}/resume", Scope.WRITE, integration.resume),
+            ("POST", f"{one}/verify", Scope.WRITE, integration.verify),
+            ("GET", f"{one}/deliveries", Scope.READ, deliveries.list_page),
+            ("GET", one + "/deliveries/{place}", Scope.READ, deliveries.show),
+            ("POST", one + "/deliveries/{place}/retry", Scope.WRITE, deliveries.retry),
+            ("GET", f"{one}/replays", Scope.READ, replays.show),
+            ("POST", f"{one}/replays", Scope.WRITE, replays.start),
+            ("POST", one + "/replays/{replay_id}/{step}", Scope.WRITE, replays.steer),
+            ("GET", f"{one}/receivers", Scope.READ, receivers.show),
+            ("POST", f"{one}/receivers", Scope.OPERATE, receivers.issue),
+            ("POST", one + "/receivers/{credential_id}/revoke", Scope.OPERATE, receivers.revoke),
+            ("GET", f"{one}/settings", Scope.READ, settings.show),
+            ("POST", f"{one}/settings", Scope.WRITE, settings.update),
+            ("POST", f"{one}/limits", Scope.WRITE, settings.limit),
+            ("POST", f"{one}/signing", Scope.OPERATE, settings.sign_with),
+            ("POST", f"{one}/delete", Scope.WRITE, settings.delete),
         ]
 
     def failed(self, status: int) -> Response:

@@ -14,7 +14,7 @@ from riskrelay.actions.poll_stream import Polling
 from riskrelay.actions.set_stream_status import set_stream_status
 from riskrelay.actions.visit_stream import visit_stream
 from riskrelay.keys import Keyring
-from riskrelay.ports import Outside, Targets, TlsMaterials, Vault
+from riskrelay.ports import Outside, Proofs, Targets, TlsMaterials, Vault
 from riskrelay.ssf.access import ReceiverScope
 from riskrelay.ssf.stream_documents import PushRules, document, patched, replaced
 from riskrelay.ssf.streams import Stream
@@ -26,13 +26,14 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 @dataclass(frozen=True, slots=True)
 class Transmitting:
-    """What the receivers' endpoints, and what accounts set for their receivers, need besides `Outside`."""
+    """What receivers, accounts that set something for them, and those who look at them need besides `Outside`."""
 
     polling: Polling
     vault: Vault
     targets: Targets
     keyring: Keyring
     materials: TlsMaterials
+    proofs: Proofs
 
 
 class StreamRoutes:

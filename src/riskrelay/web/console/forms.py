@@ -1,0 +1,34 @@
+"""Forms, read by the same rules as the bodies of the API."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import msgspec
+from pydantic import BaseModel, TypeAdapter
+
+from riskrelay.errors import Invalid
+from riskrelay.web.account_api.bodies import parse
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_fields(model: type[M], fields: Mapping[str, Any]) -> M:
+    """The fields as one object of the form *model*.
+
+    Args:
+        fields: an empty text stands for a field that was left empty, and is left out.
+
+    Raises: Invalid: one fault per mistake, all at once.
+    """
+    given = {name: value for name, value in fields.items() if value != ""}
+    return parse(TypeAdapter(model), msgspec.json.encode(given))
+
+
+def problems_of(error: Invalid) -> dict[str, str]:
+    """What is wrong, by field.
+
+    >>> from riskrelay.errors import Fault, FaultKind
+    >>> problems_of(Invalid([Fault(FaultKind.WRONG_VALUE, "/name", "must be short")]))
+    {'name': 'must be short'}
+    """
+    return {fault.pointer.rpartition("/")[2]: fault.message for fault in error.faults}

@@ -1,0 +1,54 @@
+"""What a page's address names."""
+
+import re
+from uuid import UUID
+
+from riskrelay.delivery.attempts import DeliveryState
+from riskrelay.errors import NotFound
+from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.ports import EventPlace, Transaction
+from riskrelay.ssf.streams import StreamId
+from riskrelay.web.console.visits import Visit
+
+_PLACE = re.compile(r"([0-9a-f-]{36})\.(-?[0-9]{1,5})\.([0-9]{1,18})")
+
+
+def integration_id_of(visit: Visit) -> IntegrationId:
+    """Raises: NotFound: it is no integration's id."""
+    return IntegrationId(id_of(visit, "integration_id"))
+
+
+def id_of(visit: Visit, name: str) -> str:
+    """The id in the path.
+
+    Raises: NotFound: it is none.
+    """
+    try:
+        return str(UUID(visit.request.path_params[name]))
+    except ValueError:
+        raise NotFound from None
+
+
+def find_integration(tx: Transaction, integration_id: IntegrationId) -> Integration:
+    """Raises: NotFound: the account has no such integration."""
+    found = tx.integrations.get(integration_id)
+    if found is None:
+        raise NotFound
+    return found
+
+
+def place_in_path(visit: Visit) -> EventPlace:
+    """Where the delivery of the path is.
+
+    Raises: NotFound: it is no place.
+    """
+    parts = _PLACE.fullmatch(visit.request.path_params["place"])
+    if parts is None:
+        raise NotFound
+    return EventPlace(StreamId(parts[1]), int(parts[2]), int(parts[3]))
+
+
+def state_in_query(visit: Visit) -> DeliveryState | None:
+    """The state that the filter names; a word that is none filters nothing."""
+    word = visit.query.get("state", "")
+    return DeliveryState(word) if word in list(DeliveryState) else None

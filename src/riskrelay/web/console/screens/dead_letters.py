@@ -1,0 +1,34 @@
+"""Dead letters of all integrations, by integration and reason."""
+
+from typing import Annotated
+
+from msgspec import Meta
+from starlette.responses import Response
+
+from riskrelay.ports import Outside, ReasonPlace
+from riskrelay.ssf.streams import StreamId
+from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.paging import PAGE, place_of, read_place, split
+from riskrelay.web.console.visits import Visit
+
+_Text = Annotated[str, Meta(pattern=r"^[^\x00]*$")]  # PostgreSQL takes no NUL
+
+
+class DeadLetterScreens:
+    """The handler of dead letters; replaying a group is a replay of its integration."""
+
+    def __init__(self, outside: Outside, pages: Pages) -> None:
+        self._outside = outside
+        self._pages = pages
+
+    async def show(self, visit: Visit) -> Response:
+        """The groups."""
+        place = read_place(visit.query.get("after"), tuple[_Text, _Text])
+        after = None if place is None else ReasonPlace(StreamId(place[0]), place[1])
+        found = await self._outside.store.read(
+            visit.account, lambda tx: tx.delivery_views.dead_letters(after, PAGE + 1)
+        )
+        groups, last = split(found)
+        return self._pages.page(
+            visit, "dead_letters.html", groups=groups, older=None if last is None else place_of(*last.place)
+        )

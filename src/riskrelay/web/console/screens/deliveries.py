@@ -1,0 +1,96 @@
+"""Deliveries of an integration, and one of them with all that was tried."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from starlette.responses import Response
+
+from riskrelay.actions.retry_delivery import retry_delivery
+from riskrelay.credentials import Scope
+from riskrelay.delivery.attempts import DeliveryState
+from riskrelay.errors import NotFound, Unavailable
+from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.ports import DeliveryPage, EventPlace, Outside, Proof, Proofs, Sent, Transaction
+from riskrelay.ssf.sets import complete_claims
+from riskrelay.web.console.bars import pieces
+from riskrelay.web.console.named import find_integration, integration_id_of, place_in_path, state_in_query
+from riskrelay.web.console.navigation import delivery_path
+from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.paging import PAGE, place_of, read_place
+from riskrelay.web.console.visits import Visit
+
+_Number = Annotated[int, Meta(ge=0, lt=2**62)]
+
+
+class DeliveryScreens:
+    """The handlers of deliveries."""
+
+    def __init__(self, outside: Outside, pages: Pages, proofs: Proofs) -> None:
+        self._outside = outside
+        self._pages = pages
+        self._proofs = proofs
+
+    async def list_page(self, visit: Visit) -> Response:
+        """The newest first, of one state or of all."""
+        integration_id, state = integration_id_of(visit), state_in_query(visit)
+        place = read_place(visit.query.get("after"), tuple[dict[str, _Number]])
+        behind = {} if place is None else place[0]
+
+        def read(tx: Transaction) -> tuple[Integration, DeliveryPage]:
+            integration = find_integration(tx, integration_id)
+            return integration, tx.delivery_views.page(integration_id, state, behind, PAGE)
+
+        integration, found = await self._outside.store.read(visit.account, read)
+        return self._pages.page(
+            visit,
+            "deliveries.html",
+            integration=integration,
+            deliveries=found.deliveries,
+            older=None if found.older is None else place_of(found.older),
+            state="" if state is None else state.value,
+            states=[one.value for one in DeliveryState],
+        )
+
+    async def show(self, visit: Visit) -> Response:
+        """One delivery."""
+        integration_id, place = integration_id_of(visit), place_in_path(visit)
+        sent = await self._outside.store.read(visit.account, lambda tx: _sent(tx, integration_id, place))
+        payload = complete_claims(sent.fixed_claims, sent.stream.integration.issuer, sent.stream.audience)
+        claims = msgspec.json.format(payload, indent=2).decode() if visit.may(Scope.PII_READ) else None
+        return self._pages.page(
+            visit,
+            "delivery.html",
+            integration=sent.stream.integration,
+            delivery=sent.delivery,
+            stream=sent.stream,
+            claims=claims,
+            event_type=next(iter(sent.claims["events"])),
+            proof=await self._proof(payload, sent),
+            attempts=[(attempt, pieces(attempt)) for attempt in sent.delivery.attempts],
+        )
+
+    async def retry(self, visit: Visit) -> Response:
+        """It is due now."""
+        integration_id, place = integration_id_of(visit), place_in_path(visit)
+        sent = await self._outside.store.read(visit.account, lambda tx: _sent(tx, integration_id, place))
+        await retry_delivery(self._outside, visit.account, visit.actor, integration_id, sent.delivery.jti)
+        return self._pages.see(delivery_path(visit.account, integration_id, place), done="retried")
+
+    async def _proof(self, payload: bytes, sent: Sent) -> Proof:
+        try:
+            return await self._proofs.prove(payload, sent.stream.integration.signing_algorithm)
+        except Unavailable:
+            return Proof(_NO_HEADER, "no signing key can be opened now")
+
+
+_NO_HEADER: dict[str, Any] = {}
+
+
+def _sent(tx: Transaction, integration_id: IntegrationId, place: EventPlace) -> Sent:
+    """Raises: NotFound: there is no such delivery of that integration, or its stream was deleted."""
+    find_integration(tx, integration_id)
+    sent = tx.delivery_views.at(integration_id, place)
+    if sent is None:
+        raise NotFound
+    return sent

@@ -1,0 +1,74 @@
+"""One integration: how it is doing, why, and what can be done about it."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from starlette.responses import Response
+
+from riskrelay.actions.pause_integration import pause_integration
+from riskrelay.actions.resume_integration import resume_integration
+from riskrelay.actions.verify_integration import verify_integration
+from riskrelay.delivery.attempts import Delivery
+from riskrelay.delivery.health import StreamHealth, what_next, why
+from riskrelay.integrations import Integration
+from riskrelay.ports import Outside, Transaction
+from riskrelay.web.account_api.steering import PauseBody
+from riskrelay.web.console.forms import read_fields
+from riskrelay.web.console.named import find_integration, integration_id_of
+from riskrelay.web.console.navigation import account_path
+from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.visits import Visit
+
+_LATEST = 8
+
+
+class IntegrationScreen:
+    """The handlers of an integration's own page.
+
+    Args:
+        retention: how long undelivered events are kept.
+    """
+
+    def __init__(self, outside: Outside, pages: Pages, retention: timedelta) -> None:
+        self._outside = outside
+        self._pages = pages
+        self._retention = retention
+
+    async def show(self, visit: Visit) -> Response:
+        """Health, stream by stream, and the newest deliveries."""
+        integration_id = integration_id_of(visit)
+
+        def read(tx: Transaction) -> tuple[Integration, Sequence[StreamHealth], Sequence[Delivery]]:
+            integration = find_integration(tx, integration_id)
+            latest = tx.delivery_views.page(integration_id, None, {}, _LATEST).deliveries
+            return integration, tx.health.streams(integration_id), latest
+
+        integration, streams, latest = await self._outside.store.read(visit.account, read)
+        told = [(health, why(health), what_next(health, self._retention)) for health in streams]
+        return self._pages.page(visit, "integration.html", integration=integration, streams=told, latest=latest)
+
+    async def pause(self, visit: Visit) -> Response:
+        """Nothing more is sent until it is resumed."""
+        body = read_fields(PauseBody, {"reason": visit.form.get("reason", "").strip()})
+        await pause_integration(self._outside, visit.account, visit.actor, integration_id_of(visit), body.reason)
+        return self._back(visit, "paused")
+
+    async def resume(self, visit: Visit) -> Response:
+        """It is sent to again."""
+        await resume_integration(self._outside, visit.account, visit.actor, integration_id_of(visit))
+        return self._back(visit, "resumed")
+
+    async def verify(self, visit: Visit) -> Response:
+        """A harmless event goes out; where it was asked for, its way is shown."""
+        queued = await verify_integration(self._outside, visit.account, visit.actor, integration_id_of(visit), None)
+        done = "test-sent" if queued else "no-stream"
+        if visit.form.get("from") == "setup":
+            return self._pages.see(_path(visit, "setup"), done=done)
+        return self._back(visit, done)
+
+    def _back(self, visit: Visit, done: str) -> Response:
+        return self._pages.see(_path(visit), done=done)
+
+
+def _path(visit: Visit, *parts: str) -> str:
+    return account_path(visit.account, "integrations", integration_id_of(visit), *parts)

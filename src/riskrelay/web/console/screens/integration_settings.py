@@ -1,0 +1,114 @@
+"""What is set about an integration: its record, its limits, how its SETs are signed, and its end."""
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from riskrelay.actions.delete_integration import delete_integration
+from riskrelay.actions.limit_integration import limit_integration
+from riskrelay.actions.set_signing_algorithm import set_signing_algorithm
+from riskrelay.actions.update_integration import update_integration
+from riskrelay.errors import Invalid
+from riskrelay.integrations import DeliveryLimits
+from riskrelay.keys import Algorithm
+from riskrelay.ports import Outside
+from riskrelay.web.account_api.integration_settings import SettingsBody
+from riskrelay.web.account_api.integrations import UpdateBody
+from riskrelay.web.account_api.steering import LimitsBody
+from riskrelay.web.console.forms import problems_of, read_fields
+from riskrelay.web.console.named import find_integration, integration_id_of
+from riskrelay.web.console.navigation import account_path
+from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.visits import Visit
+
+_LIMITS = ("pushes_per_second", "concurrency")
+
+
+class IntegrationSettingScreens:
+    """The handlers of an integration's settings."""
+
+    def __init__(self, outside: Outside, pages: Pages) -> None:
+        self._outside = outside
+        self._pages = pages
+
+    async def show(self, visit: Visit) -> Response:
+        """The forms."""
+        return await self._forms(visit, {}, {})
+
+    async def update(self, visit: Visit) -> Response:
+        """The record is overwritten, and what stopped because of its receiver is tried again."""
+        fields = {name: visit.form.get(name, "").strip() for name in ("tenant_url", "reference_id")}
+        try:
+            body = read_fields(UpdateBody, {**fields, "active": visit.form.get("active") == "on"})
+            await update_integration(
+                self._outside,
+                visit.account,
+                visit.actor,
+                integration_id_of(visit),
+                body.tenant_url,
+                body.reference_id,
+                body.active,
+            )
+        except Invalid as error:
+            return await self._forms(visit, fields, problems_of(error), 400)
+        return self._saved(visit)
+
+    async def limit(self, visit: Visit) -> Response:
+        """The limits hold from the next batch on."""
+        fields = {name: visit.form.get(name, "").strip() for name in _LIMITS}
+        try:
+            body = read_fields(LimitsBody, {name: _number_of(text) for name, text in fields.items()})
+        except Invalid as error:
+            return await self._forms(visit, fields, problems_of(error), 400)
+        limits = DeliveryLimits(body.pushes_per_second, body.concurrency)
+        await limit_integration(self._outside, visit.account, visit.actor, integration_id_of(visit), limits)
+        return self._saved(visit)
+
+    async def sign_with(self, visit: Visit) -> Response:
+        """Another algorithm signs from now on."""
+        fields = {"signing_algorithm": visit.form.get("signing_algorithm", "")}
+        try:
+            body = read_fields(SettingsBody, fields)
+            await set_signing_algorithm(
+                self._outside, visit.account, visit.actor, integration_id_of(visit), body.signing_algorithm
+            )
+        except Invalid as error:
+            return await self._forms(visit, fields, problems_of(error), 400)
+        return self._saved(visit)
+
+    async def delete(self, visit: Visit) -> Response:
+        """It is gone, once its reference was typed."""
+        integration_id = integration_id_of(visit)
+        integration = await self._outside.store.read(visit.account, lambda tx: find_integration(tx, integration_id))
+        if visit.form.get("confirmation", "").strip() != integration.reference_id.strip():
+            return await self._forms(
+                visit, {}, {"confirmation": "This is not its reference; nothing was deleted."}, 400
+            )
+        await delete_integration(self._outside, visit.account, visit.actor, integration_id)
+        return self._pages.see(account_path(visit.account, "integrations"), done="integration-deleted")
+
+    async def _forms(
+        self, visit: Visit, fields: Mapping[str, str], problems: Mapping[str, str], status: int = 200
+    ) -> Response:
+        integration_id = integration_id_of(visit)
+        integration = await self._outside.store.read(visit.account, lambda tx: find_integration(tx, integration_id))
+        return self._pages.page(
+            visit,
+            "integration_settings.html",
+            status,
+            integration=integration,
+            fields=fields,
+            problems=problems,
+            algorithms=list(Algorithm),
+        )
+
+    def _saved(self, visit: Visit) -> Response:
+        return self._pages.see(
+            account_path(visit.account, "integrations", integration_id_of(visit), "settings"), done="saved"
+        )
+
+
+def _number_of(text: str) -> int | str | None:
+    """What a field for a number holds, as JSON would; None: nothing."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= 8  # what is longer is too large anyway
+    return int(text) if is_number else text or None

@@ -1,0 +1,49 @@
+"""The live tail: what changed a moment ago, and what became of it."""
+
+from uuid import UUID
+
+from starlette.responses import Response
+
+from riskrelay.delivery.attempts import DeliveryState
+from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.ports import Outside, Sent, Transaction
+from riskrelay.web.console.named import state_in_query
+from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.visits import Visit
+
+_ROWS = 50  # guessed: what fits some screens; older ones are with their integration
+
+
+class LiveScreens:
+    """The handler of the tail."""
+
+    def __init__(self, outside: Outside, pages: Pages) -> None:
+        self._outside = outside
+        self._pages = pages
+
+    async def show(self, visit: Visit) -> Response:
+        """The newest deliveries, of one integration or of all, of one state or of any."""
+        state, named = state_in_query(visit), _named(visit.query.get("integration", ""))
+
+        def read(tx: Transaction) -> tuple[Integration | None, list[Sent]]:
+            integration = None if named is None else tx.integrations.get(named)
+            return integration, tx.delivery_views.latest(named, state, _ROWS)
+
+        integration, newest = await self._outside.store.read(visit.account, read)
+        return self._pages.page(
+            visit,
+            "live.html",
+            newest=newest,
+            integration=integration,
+            state="" if state is None else state.value,
+            states=[one.value for one in DeliveryState],
+            is_paused=visit.query.get("paused") == "1",
+        )
+
+
+def _named(text: str) -> IntegrationId | None:
+    """The integration that the filter names; what is no id filters nothing."""
+    try:
+        return IntegrationId(str(UUID(text)))
+    except ValueError:
+        return None

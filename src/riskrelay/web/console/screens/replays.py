@@ -1,0 +1,111 @@
+"""Replays of an integration: what would go out again, starting it, and how far it is."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from starlette.responses import Response
+
+from riskrelay.actions.start_replay import start_replay
+from riskrelay.actions.steer_replay import steer_replay
+from riskrelay.delivery.attempts import Delivery
+from riskrelay.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayId, ReplayStatus
+from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.ports import Outside, Transaction
+from riskrelay.web.account_api.replays import FilterBody, filter_of
+from riskrelay.web.console.forms import problems_of, read_fields
+from riskrelay.web.console.named import find_integration, id_of, integration_id_of
+from riskrelay.web.console.navigation import account_path
+from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.visits import Visit
+
+_SHOWN = 20
+_SAMPLE = 10
+_FIELDS = ("state", "reason", "queued_from", "queued_to")
+_STEPS = {"pause": ReplayStatus.PAUSED, "resume": ReplayStatus.RUNNING, "cancel": ReplayStatus.CANCELLED}
+
+_Preview = tuple[int, list[Delivery]]
+
+
+class ReplayScreens:
+    """The handlers of replays."""
+
+    def __init__(self, outside: Outside, pages: Pages) -> None:
+        self._outside = outside
+        self._pages = pages
+
+    async def show(self, visit: Visit) -> Response:
+        """The form, what it would replay when the URL says what, and the replays there are."""
+        fields = {name: visit.query.get(name, "").strip() for name in _FIELDS}
+        problems: Mapping[str, str] = {}
+        wanted: ReplayFilter | None = None
+        if fields["state"]:
+            try:
+                wanted = self._wanted(fields)
+            except Invalid as error:
+                problems = problems_of(error)
+        integration_id = integration_id_of(visit)
+        integration, replays, preview = await self._outside.store.read(
+            visit.account, lambda tx: _looked(tx, integration_id, wanted)
+        )
+        return self._pages.page(
+            visit,
+            "replays.html",
+            400 if problems else 200,
+            integration=integration,
+            replays=replays,
+            preview=preview,
+            fields=fields,
+            problems=problems,
+            states=[state.value for state in REPLAYABLE],
+        )
+
+    async def start(self, visit: Visit) -> Response:
+        """What was previewed goes out again."""
+        integration_id = integration_id_of(visit)
+        wanted = self._wanted({name: visit.form.get(name, "").strip() for name in _FIELDS})
+        _, _, preview = await self._outside.store.read(visit.account, lambda tx: _looked(tx, integration_id, wanted))
+        count = 0 if preview is None else preview[0]
+        await start_replay(self._outside, visit.account, visit.actor, integration_id, wanted, count)
+        return self._back(visit, "replay-started")
+
+    async def steer(self, visit: Visit) -> Response:
+        """Pause, resume or cancel one."""
+        status = _STEPS.get(visit.request.path_params["step"])
+        if status is None:
+            raise NotFound
+        replay_id = ReplayId(id_of(visit, "replay_id"))
+        await steer_replay(self._outside, visit.account, visit.actor, integration_id_of(visit), replay_id, status)
+        return self._back(visit, f"replay-{status.value}")
+
+    def _wanted(self, fields: Mapping[str, str]) -> ReplayFilter:
+        """Raises: Invalid."""
+        times = {name: _moment(name, fields[name]) for name in ("queued_from", "queued_to")}
+        return filter_of(read_fields(FilterBody, {**fields, **times}), self._outside.clock.now())
+
+    def _back(self, visit: Visit, done: str) -> Response:
+        return self._pages.see(
+            account_path(visit.account, "integrations", integration_id_of(visit), "replays"), done=done
+        )
+
+
+def _looked(
+    tx: Transaction, integration_id: IntegrationId, wanted: ReplayFilter | None
+) -> tuple[Integration, list[Replay], _Preview | None]:
+    """Raises: NotFound: no such integration in this account."""
+    integration = find_integration(tx, integration_id)
+    preview = None if wanted is None else tx.replays.matching(integration_id, wanted, _SAMPLE)
+    return integration, tx.replays.all(integration_id, _SHOWN), preview
+
+
+def _moment(name: str, text: str) -> str:
+    """What `<input type="datetime-local">` holds, as a time in UTC of the API; empty stays so.
+
+    Raises: Invalid.
+    """
+    if not text:
+        return ""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).isoformat()
+    except ValueError:
+        raise Invalid([Fault(FaultKind.WRONG_VALUE, f"/{name}", "must be a time, such as 2026-11-24T10:00")]) from None

@@ -1,0 +1,260 @@
+"""An operator's day with an integration, in a browser, against `riskrelay receive` in a process of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from support.browser import Person, accessibility_problems
+from support.console_world import finding
+from support.service import Oracle, Process, Service, free_port
+
+
+class LocalReceiver:
+    """`riskrelay receive` for an integration that is made when the day has begun; it can be broken and mended."""
+
+    def __init__(self, service: Service) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.well_known = ""
+        self._log = service.log.parent / "receive.log"
+        self._process: Process | None = None
+
+    def run(self, *misbehaviour: str) -> None:
+        """Run it, from now on as it is told to behave."""
+        self.stop()
+        arguments = ["-m", "riskrelay", "receive", "--well-known", self.well_known, "--port", str(self.port)]
+        self._process = Process([*arguments, *misbehaviour], self.port, {}, self._log)
+
+    def stop(self) -> None:
+        """Listen no more."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.stop()
+
+
+@pytest.fixture
+def receiver(service: Service) -> Iterator[LocalReceiver]:
+    service.enable_behaviors()
+    receiver = LocalReceiver(service)
+    yield receiver
+    receiver.stop()
+
+
+def report(service: Service, email: str) -> None:
+    """Something happens that receivers are told of."""
+    service.result("POST", "/findings", finding(email, None, "high_dlp", {}))
+
+
+def expect_figure(page: Page, name: str, value: int) -> None:
+    """Wait until a figure of the health header has that value."""
+    expect(page.locator(f".figure:has(dt:text-is('{name}')) dd").first).to_have_text(str(value))
+
+
+def create(page: Page, person: Person, reference: str, tenant_url: str) -> None:
+    """Go through the wizard."""
+    person.open("/integrations")
+    page.get_by_role("link", name="New integration").click()
+    page.get_by_label("Tenant URL").fill(tenant_url)
+    page.get_by_label("Reference").fill(reference)
+    page.get_by_role("button", name="Create").click()
+    expect(page.get_by_text("Waiting for the first verification")).to_be_visible()
+
+
+def test_an_integration_from_its_making_to_a_replayed_dead_letter(person: Person, receiver: LocalReceiver) -> None:
+    """Made, verified, broken, understood, mended, drained; refused for good, and replayed."""
+    page, service = person.page, person.service
+    create(page, person, "Okta day", receiver.url)
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    receiver.well_known = page.evaluate("navigator.clipboard.readText()")
+    assert "/.well-known/sse-configuration/" in receiver.well_known
+
+    receiver.run()
+    page.get_by_role("button", name="Send a test event").click()
+    expect(page.get_by_text("The receiver has taken an event")).to_be_visible()
+    expect(page.locator(".badge.ok", has_text="verified")).to_be_visible()
+    page.get_by_role("link", name="To the integration").click()
+    expect_figure(page, "Delivered", 1)
+
+    receiver.run("--status", "401")
+    for number in range(3):
+        report(service, f"held-{number}@example.com")
+    expect(page.locator(".health")).to_contain_text("the endpoint answered 401")
+    expect_figure(page, "Pending", 3)
+    expect(page.get_by_text("3 events wait; the oldest for")).to_be_visible()
+    expect(page.get_by_text("Mend the receiver, then update or resume the integration.")).to_be_visible()
+    receiver.run()
+    page.get_by_role("button", name="Resume").click()
+    expect_figure(page, "Pending", 0)
+    expect_figure(page, "Delivered", 4)
+    expect(page.locator(".health")).to_contain_text("healthy")
+
+    receiver.run("--audience", "https://elsewhere.example.com")
+    report(service, "refused@example.com")
+    expect_figure(page, "Dead", 1)
+    receiver.run()
+    page.get_by_role("link", name="Dead letters", exact=True).click()
+    page.get_by_role("row", name="Okta day").get_by_role("link", name="Preview replay").click()
+    expect(page.get_by_role("heading", name="1 delivery fits")).to_be_visible()
+    page.get_by_role("button", name="Replay it").click()
+    expect(page.get_by_text("The replay has started.")).to_be_visible()
+    expect(page.get_by_role("row", name="dead").get_by_text("completed")).to_be_visible()
+    expect(page.get_by_text("1 of 1")).to_be_visible()
+    page.get_by_role("navigation", name="Parts of the integration").get_by_role("link", name="Health").click()
+    expect_figure(page, "Dead", 0)
+    expect_figure(page, "Delivered", 5)
+
+
+@pytest.fixture(scope="module")
+def oracle(service: Service) -> Iterator[Oracle]:
+    """A receiver that takes everything, or below /reject nothing."""
+    oracle = Oracle(service.log.parent)
+    oracle.start()
+    yield oracle
+    oracle.stop()
+
+
+@pytest.fixture(scope="module")
+def own(service: Service, oracle: Oracle) -> str:
+    """An integration with a dead letter, by its path in the console."""
+    service.enable_behaviors()
+    body = {"integration_type": "Okta", "tenant_url": f"{oracle.url}/reject", "reference_id": "Okta refusing"}
+    made = service.result("POST", "/integrations", body)
+    report(service, "dead@example.com")
+    oracle.wait_for("/reject/security/api/v1/security-events", 1)
+    return f"/integrations/{made['id']}"
+
+
+def test_a_delivery_shows_what_was_tried_and_what_it_says(person: Person, own: str) -> None:
+    """Attempts with their phases, the answer, the decoded SET, and that its signature verifies; retried from there."""
+    page = person.open(f"{own}/deliveries?state=dead")
+    page.locator("tbody tr a").first.click()
+    expect(page.get_by_text("The receiver answered 400")).to_be_visible()
+    expect(page.get_by_text("this path refuses everything")).to_be_visible()
+    expect(page.get_by_role("region", name="Phases of attempt 1").get_by_text("first byte")).to_be_visible()
+    expect(page.get_by_role("img", name="Phases of attempt 1")).to_be_visible()
+    expect(page.get_by_text("signature verified")).to_be_visible()
+    expect(page.get_by_text('"dead@example.com"')).to_be_visible()
+    page.get_by_role("button", name="Send it again now").click()
+    expect(page.get_by_text("This delivery is due now.")).to_be_visible()
+    expect(page.get_by_role("region", name="Attempt 2", exact=True)).to_be_visible()
+
+
+def test_filters_stand_in_the_address(person: Person, own: str) -> None:
+    """The state of deliveries; of the tail also the integration, and that it is paused."""
+    page = person.open(f"{own}/deliveries")
+    page.get_by_label("State").select_option("delivered")
+    expect(page.get_by_text("No delivery is in this state")).to_be_visible()
+    assert page.url.endswith("?state=delivered")
+    page = person.open("/live")
+    page.get_by_role("link", name="Okta refusing").first.click()
+    expect(page.get_by_text("Okta refusing.")).to_be_visible()
+    page.get_by_role("link", name="Pause").click()
+    expect(page.get_by_text("Nothing new is shown until you go on.")).to_be_visible()
+    assert "integration=" in page.url
+    assert "paused=1" in page.url
+
+
+def test_the_tail_shows_what_happens(person: Person, own: str) -> None:
+    """Without anybody's doing."""
+    page = person.open("/live")
+    expect(page.get_by_text("Looks again every 2 s.")).to_be_visible()
+    report(person.service, "fresh@example.com")
+    expect(page.get_by_text("fresh@example.com").first).to_be_visible()
+
+
+def test_it_is_steered_by_keyboard_alone(person: Person, oracle: Oracle) -> None:
+    """Made, tested, paused with a reason, resumed, limited and deleted: Tab leads everywhere, Enter does it."""
+    page = person.open("/integrations/new")
+
+    def tab_to(role: str, name: str) -> None:
+        """Press Tab until it has the focus."""
+        wanted = page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
+        for _ in range(60):
+            if wanted.evaluate("element => element === document.activeElement"):
+                return
+            page.keyboard.press("Tab")
+        raise AssertionError(f"Tab does not lead to the {role} {name}")
+
+    tab_to("textbox", "Tenant URL")
+    page.keyboard.type(oracle.url)
+    tab_to("textbox", "Reference")
+    page.keyboard.type("By keyboard")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Waiting for the first verification")).to_be_visible()
+    tab_to("button", "Send a test event")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The receiver has taken an event")).to_be_visible()
+    tab_to("link", "To the integration")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Steer")).to_be_visible()
+    tab_to("textbox", "Pause, because")
+    page.keyboard.type("maintenance")
+    page.keyboard.press("Enter")
+    expect(page.locator(".health")).to_contain_text("Paused by an operator")
+    expect(page.locator(".health")).to_contain_text("maintenance")
+    tab_to("button", "Resume")
+    page.keyboard.press("Enter")
+    expect(page.locator(".health")).to_contain_text("healthy")
+    tab_to("link", "Set-up")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/integrations/*/settings")
+    tab_to("textbox", "Pushes per second")
+    page.keyboard.type("50")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Pushes per second")).to_have_value("50")
+    tab_to("textbox", "Type its reference to confirm")
+    page.keyboard.type("By keyboard")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The integration is deleted")).to_be_visible()
+
+
+def test_a_credential_is_shown_once(person: Person) -> None:
+    """Issued, copied, listed without its secret, revoked."""
+    made = person.service.result(
+        "POST",
+        "/integrations",
+        {"integration_type": "SSF", "tenant_url": "https://ssf.example.com", "reference_id": "Other receiver"},
+    )
+    page = person.open(f"/integrations/{made['id']}/receivers")
+    page.get_by_label("static token").check()
+    page.get_by_label("Name").fill("laptop")
+    page.get_by_role("button", name="Issue").click()
+    expect(page.get_by_text("it is shown once")).to_be_visible()
+    expect(page.locator("code", has_text="rrs_")).to_be_visible()
+    person.open(f"/integrations/{made['id']}/receivers")
+    expect(page.get_by_role("row", name="laptop")).to_be_visible()
+    expect(page.locator("code", has_text="rrs_")).to_have_count(0)
+    page.get_by_role("button", name="Revoke").click()
+    expect(page.get_by_text("The credential is revoked.")).to_be_visible()
+    expect(page.get_by_text("None was issued")).to_be_visible()
+
+
+PARTS = ("", "/deliveries", "/replays?state=dead", "/receivers", "/setup", "/settings")
+SCREENS = ("/integrations", "/integrations/new", "/dead-letters", "/live", "/live?paused=1&state=expired")
+
+
+def test_nothing_serious_is_wrong_for_those_who_cannot_see(person: Person, own: str) -> None:
+    """Says axe-core of every screen, in light and dark."""
+    page = person.page
+    for path in (*SCREENS, *(own + part for part in PARTS)):
+        person.open(path)
+        assert accessibility_problems(page) == [], path
+    person.open(f"{own}/deliveries")
+    page.locator("tbody tr a").first.click()
+    expect(page.get_by_role("heading", name="Security event token")).to_be_visible()
+    assert accessibility_problems(page) == []
+
+
+def test_the_screens_are_readable_on_a_phone(phone: Person, own: str) -> None:
+    """Nothing but tables scrolls sideways at 360 px."""
+    page = phone.page
+    for path in (*SCREENS, *(own + part for part in PARTS)):
+        phone.open(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+    phone.open(f"{own}/deliveries")
+    page.locator("tbody tr a").first.click()
+    expect(page.get_by_role("heading", name="Security event token")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360

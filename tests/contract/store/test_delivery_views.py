@@ -1,0 +1,157 @@
+"""What the console shows of deliveries, on both engines."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
+
+from riskrelay.delivery.attempts import DeliveryState
+from riskrelay.integrations import AccountId
+from riskrelay.ports import DeliveryPage, EventPlace, Outside, ReasonPlace, Sent, Store
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.storage import delivery_views
+from support.delivering import ACCEPTED, FAILED, World, world_of
+from support.outside import HandClock
+from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
+
+REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_request", 400, None, "no")
+
+
+async def queued(world: World, *emails: str) -> None:
+    """A change of each user, a minute apart."""
+    for email in emails:
+        await record(world.outside, finding(email, "high_dlp"))
+        world.clock.pass_time(timedelta(minutes=1))
+
+
+async def page_of(
+    world: World, state: DeliveryState | None, behind: Mapping[str, int] | None = None, limit: int = 10
+) -> DeliveryPage:
+    """A page of the world's integration."""
+    integration_id = world.integration.integration_id
+    return await world.outside.store.read(
+        ACCOUNT, lambda tx: tx.delivery_views.page(integration_id, state, behind or {}, limit)
+    )
+
+
+async def emails_of(world: World, page: DeliveryPage) -> list[str]:
+    """About whom the deliveries of a page are."""
+    return [(await at(world, one.stream_id, one.lane, one.seq)).claims["sub_id"]["email"] for one in page.deliveries]
+
+
+async def at(world: World, stream_id: str, lane: int, seq: int) -> Sent:
+    place = EventPlace(stream_id, lane, seq)  # type: ignore[arg-type]
+    found = await world.outside.store.read(
+        ACCOUNT, lambda tx: tx.delivery_views.at(world.integration.integration_id, place)
+    )
+    assert found is not None
+    return found
+
+
+async def mixed(store: Store) -> World:
+    """One of each: delivered, dead, pending after a failure, delivered, not tried yet."""
+    world = await world_of(store, HandClock())
+    outcomes = {"dead@x.org": REFUSED, "fails@x.org": FAILED}
+    world.receiver.answers = lambda email: outcomes.get(email, ACCEPTED)
+    await queued(world, "first@x.org", "dead@x.org", "fails@x.org", "last@x.org")
+    await world.deliver_once(10)
+    await queued(world, "waits@x.org")
+    return world
+
+
+async def test_each_state_shows_its_own_and_nothing_else(store: Store) -> None:
+    """The newest first."""
+    world = await mixed(store)
+    shown = {state: await emails_of(world, await page_of(world, state)) for state in DeliveryState}
+    assert shown == {
+        DeliveryState.PENDING: ["waits@x.org", "fails@x.org"],
+        DeliveryState.DELIVERED: ["last@x.org", "first@x.org"],
+        DeliveryState.DEAD: ["dead@x.org"],
+        DeliveryState.EXPIRED: [],
+        DeliveryState.CANCELLED: [],
+    }
+    everything = await page_of(world, None)
+    assert await emails_of(world, everything) == [
+        "waits@x.org",
+        "last@x.org",
+        "fails@x.org",
+        "dead@x.org",
+        "first@x.org",
+    ]
+    assert everything.older is None
+
+
+async def paged(world: World, state: DeliveryState | None) -> list[str]:
+    """The deliveries of all pages of one."""
+    found: list[str] = []
+    behind: Mapping[str, int] | None = {}
+    for _ in range(20):
+        page = await page_of(world, state, behind, 1)
+        found += [one.jti for one in page.deliveries]
+        behind = page.older
+        if behind is None:
+            return found
+    raise AssertionError("the pages do not end")
+
+
+async def test_pages_together_are_the_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing twice, nothing left out, however little one page looks at."""
+    world = await mixed(store)
+    states = [None, *DeliveryState]
+    whole = [[one.jti for one in (await page_of(world, state)).deliveries] for state in states]
+    for window in (1, 2, 2_000):
+        monkeypatch.setattr(delivery_views, "_WINDOW", window)
+        assert [await paged(world, state) for state in states] == whole
+
+
+async def test_the_newest_of_the_account_are_found_where_something_happened(store: Store) -> None:
+    """Tried or waiting, with what their SETs say; nothing of another account."""
+    world = await mixed(store)
+    await account_with_integration(world.outside, OTHER)
+    await record(world.outside, finding("elsewhere@x.org", "high_dlp"), account_id=OTHER)
+
+    async def newest(account_id: AccountId, limit: int) -> list[str]:
+        found = await store.read(account_id, lambda tx: tx.delivery_views.latest(None, None, limit))
+        return [one.claims["sub_id"]["email"] for one in found]
+
+    assert await newest(ACCOUNT, 2) == ["waits@x.org", "last@x.org"]
+    assert await newest(OTHER, 10) == ["elsewhere@x.org"]
+    mine = world.integration.integration_id
+    dead = await store.read(ACCOUNT, lambda tx: tx.delivery_views.latest(mine, DeliveryState.DEAD, 10))
+    assert [one.delivery.state for one in dead] == [DeliveryState.DEAD]
+    assert await store.read(OTHER, lambda tx: tx.delivery_views.latest(mine, None, 10)) == []
+
+
+async def dead_letters(outside: Outside, after: ReasonPlace | None = None, limit: int = 10) -> list[tuple[str, int]]:
+    found = await outside.store.read(ACCOUNT, lambda tx: tx.delivery_views.dead_letters(after, limit))
+    return [(group.reason, group.count) for group in found]
+
+
+async def test_dead_letters_are_grouped_by_reason(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With their numbers, counted to a bound, and their latest; in pages; those of a deleted integration are gone."""
+    world = await world_of(store, HandClock())
+    other = Outcome(OutcomeKind.REJECTED, "invalid_key", 400)
+    world.receiver.answers = lambda email: other if email.startswith("key") else REFUSED
+    await queued(world, "a@x.org", "key@x.org", "b@x.org", "c@x.org")
+    await world.deliver_once(10)
+    assert await dead_letters(world.outside) == [("invalid_key", 1), ("invalid_request", 3)]
+    (first,) = await store.read(ACCOUNT, lambda tx: tx.delivery_views.dead_letters(None, 1))
+    assert await dead_letters(world.outside, first.place) == [("invalid_request", 3)]
+    (latest,) = await store.read(ACCOUNT, lambda tx: tx.delivery_views.dead_letters(first.place, 1))
+    assert (await at(world, *latest.latest)).claims["sub_id"]["email"] == "c@x.org"
+    assert await store.read(OTHER, lambda tx: tx.delivery_views.dead_letters(None, 10)) == []
+    at_time = world.clock.now()
+    mine = world.integration.integration_id
+    await store.write(ACCOUNT, lambda tx: tx.integrations.delete(mine, at_time))
+    assert await dead_letters(world.outside) == []
+
+
+async def test_a_glance_tells_how_a_stream_is_doing(store: Store) -> None:
+    """Its condition and what was tried last, without counting."""
+    world = await mixed(store)
+    mine = world.integration.integration_id
+    (glance,) = await store.read(ACCOUNT, lambda tx: tx.delivery_views.glances([mine]))
+    assert glance.condition.value == "healthy"
+    assert glance.last_reason == "accepted"
+    assert glance.last_attempt_at is not None
+    assert await store.read(OTHER, lambda tx: tx.delivery_views.glances([mine])) == []

@@ -1,0 +1,38 @@
+"""The bar of an attempt's phases."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from riskrelay.delivery.attempts import Attempt
+from riskrelay.ssf.events import Jti
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind, Phases
+from riskrelay.web.console.bars import WIDTH, pieces
+from support.outside import NOON
+
+MS = timedelta(milliseconds=1)
+OUTCOME = Outcome(OutcomeKind.ACCEPTED, "accepted", 202, phases=Phases(10 * MS, 20 * MS, None, 50 * MS))
+ATTEMPT = Attempt(1, Jti("j"), 1, NOON, NOON, 100 * MS, OUTCOME)
+
+
+def test_phases_stand_in_their_order_and_fill_the_bar() -> None:
+    """As wide as they were long; a phase that was not has no width; what is left is the rest."""
+    found = pieces(ATTEMPT)
+    assert [(piece.name, piece.milliseconds, piece.start, piece.width) for piece in found] == [
+        ("DNS", 10, 0, 100),
+        ("connect", 20, 100, 200),
+        ("TLS", None, 300, 0),
+        ("first byte", 50, 300, 500),
+        ("the rest", 20, 800, 200),
+    ]
+
+
+def test_an_attempt_without_phases_is_all_rest() -> None:
+    """One that ended before its first dial, in no time at all too."""
+    failed = replace(ATTEMPT, outcome=Outcome(OutcomeKind.OURS, "blocked_address"))
+    assert [piece.width for piece in pieces(failed)] == [0, 0, 0, 0, WIDTH]
+    assert [piece.width for piece in pieces(replace(failed, duration=timedelta(0)))] == [0, 0, 0, 0, 0]
+
+
+def test_phases_that_last_longer_than_the_attempt_stay_within_the_bar() -> None:
+    """The clocks of phases and attempts are read at different moments."""
+    assert sum(piece.width for piece in pieces(replace(ATTEMPT, duration=79 * MS))) == WIDTH
