@@ -65,4 +65,7 @@ class SinkHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Take one record over."""
-        self._sink.msg(self.format(record))
+        try:
+            self._sink.msg(self.format(record))
+        except Exception:  # noqa: BLE001  as every handler of the library does it
+            self.handleError(record)

@@ -29,6 +29,7 @@ from riskrelay.ssf.outcomes import OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3_600, 86_400)
+_RESULTS = ("accepted", "duplicate", "ignored")
 _LEDGER_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled")
 
 
@@ -39,8 +40,8 @@ class PrometheusMetrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._findings = self._counter("findings", "Findings by what became of them.", "result")
-        self._activity = self._counter("activity", "Activity by what became of it.", "result")
+        self._findings = self._counter("findings", "Findings by what became of them.", "result", *_RESULTS)
+        self._activity = self._counter("activity", "Activity by what became of it.", "result", *_RESULTS, "late")
         self._deliveries = self._counter("deliveries", "Attempts by their outcome.", "outcome")
         self._failures = self._counter("attempt_failures", "Attempts that were not accepted, by the reason.", "reason")
         self._latency = self._histogram("delivery_latency", "From the moment an event was queued to its receipt.")
@@ -94,8 +95,12 @@ class PrometheusMetrics:
         self._load.show(load)
         return generate_latest(self._registry)
 
-    def _counter(self, name: str, documentation: str, label: str) -> Counter:
-        return Counter(f"riskrelay_{name}", documentation, [label], registry=self._registry)
+    def _counter(self, name: str, documentation: str, label: str, *values: str) -> Counter:
+        """A counter that shows 0 for *values* from the start, so that a rate sees the first one."""
+        counter = Counter(f"riskrelay_{name}", documentation, [label], registry=self._registry)
+        for value in values:
+            counter.labels(value)
+        return counter
 
     def _histogram(self, name: str, documentation: str, *labels: str) -> Histogram:
         return Histogram(f"riskrelay_{name}_seconds", documentation, labels, buckets=_SECONDS, registry=self._registry)

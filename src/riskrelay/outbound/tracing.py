@@ -12,6 +12,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from typing import Any, TypeVar
 
+import structlog
 from opentelemetry import propagate, trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import SERVICE_NAME, SERVICE_VERSION, OTELResourceDetector, Resource
@@ -33,6 +34,8 @@ from riskrelay.ssf.outcomes import OutcomeKind
 from riskrelay.ssf.streams import Stream
 
 T = TypeVar("T")
+
+_log = structlog.get_logger()
 
 _SCOPE = InstrumentationScope("riskrelay")
 _CLOSING_SECONDS = 2.0  # chosen: what the exporter cannot take in that time is lost, not waited for
@@ -159,8 +162,10 @@ class TracedStore:
             return work(tx)
 
         result = await self._store.write(account_id, watched)
-        if made:
+        try:
             self._traces.queued(made, datetime.now(UTC))
+        except Exception as error:  # noqa: BLE001  it is committed, whatever is wrong here
+            _log.error("not_traced", exc_info=error)
         return result
 
     async def close(self) -> None:
