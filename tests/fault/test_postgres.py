@@ -1,6 +1,7 @@
 """Many nodes on one PostgreSQL: it goes away, a node dies, freezes or is cut off, a pooler stands between."""
 
 import random
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from riskrelay.delivery.lanes import BATCH_EVENTS
 from support.clients import Client, told_to
@@ -271,3 +273,52 @@ def test_nodes_wake_each_other(world: World) -> None:
     wait_until(lambda: world.nodes.sql(listening) == [2])
     queue(world, 1)
     world.check(most_copies=0)
+
+
+@pytest.mark.fault(23, long=True)
+@pytest.mark.timeout(1200)
+def test_a_new_version_with_another_schema_comes_node_by_node(tmp_path: Path, database_url: str, seed: int) -> None:
+    """Migrated first, under load: the old nodes go on until each is replaced, nothing is lost and nothing sent twice.
+    An old node that starts after that refuses, and says why."""
+    with world_of(tmp_path, database_url, seed, integrations=2) as world:
+        service = world.nodes.service
+        old = [world.nodes.start_worker() for _ in range(2)]
+        for worker in old:
+            worker.wait_until_ready()
+        with world.load():
+            world.wait_for_answers(50)
+            service.settings["PYTHONPATH"] = str(next_version(tmp_path))
+            service.command("migrate")
+            world.wait_for_answers(50)
+            for worker in old:
+                world.nodes.start_worker().wait_until_ready()
+                assert worker.stop() == 0
+                world.wait_for_answers(20)
+            late = world.nodes.start_worker(PYTHONPATH="")
+            wait_until(lambda: not late.runs)
+            assert "another schema" in late.log.read_text()
+            assert service.stop() == 0
+            service.start("--no-delivery")
+            world.wait_for_answers(20)
+        world.check(most_copies=0)
+
+
+def next_version(directory: Path) -> Path:
+    """The next version of riskrelay: this one with one migration more.
+
+    Returns: what PYTHONPATH must name to run it.
+    """
+    root = Path(__file__).parents[2]
+    shutil.copytree(root / "src", directory / "next" / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(root / "specs", directory / "next" / "specs")
+    migrations = directory / "next" / "src" / "riskrelay" / "storage" / "migrations"
+    head = ScriptDirectory(str(migrations)).get_current_head()
+    (migrations / "versions" / "9999_the_next_version.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n\n"
+        f"revision = '9999'\ndown_revision = '{head}'\nbranch_labels = None\ndepends_on = None\n\n\n"
+        "def upgrade() -> None:\n"
+        "    for table in ('lanes', 'events', 'users'):\n"
+        "        op.add_column(table, sa.Column('of_the_next_version', sa.Integer(), server_default='0'))\n"
+        "    op.create_index('users_next_version_index', 'users', ['account_id', 'of_the_next_version'])\n"
+    )
+    return directory / "next" / "src"
