@@ -40,10 +40,10 @@ from riskrelay.pushing import Delivering
 from riskrelay.rate_limits import RateLimit
 from riskrelay.settings import Settings
 from riskrelay.storage.copying import Fingerprint, copy_all
-from riskrelay.storage.file_systems import hold_alone, require_local
+from riskrelay.storage.file_systems import hold_alone
 from riskrelay.storage.notices import Notices
+from riskrelay.storage.opening import work_on
 from riskrelay.storage.postgres import PostgresStore
-from riskrelay.storage.postgres_engine import postgres_engine
 from riskrelay.storage.schema import is_current, upgrade
 from riskrelay.storage.sqlite import SqliteStore, sqlite_engine
 from riskrelay.web.app import create_app
@@ -85,7 +85,7 @@ def read_master_key(settings: Settings) -> MasterKey:
 async def migrate(settings: Settings) -> None:
     """Bring the database to the newest schema; create the SQLite file when there is none."""
     arm(settings.failpoint)
-    await _with_connection(settings, upgrade)
+    await work_on(settings.database_url, settings.sqlite_path, upgrade)
 
 
 def open_store(settings: Settings) -> Store:
@@ -102,32 +102,8 @@ async def require_schema(settings: Settings) -> None:
     path = settings.sqlite_path
     if path is not None and not path.is_file():
         raise Misconfigured(f"there is no database at {path}; run `riskrelay init`, or set RISKRELAY_DATABASE_URL")
-    if not await _with_connection(settings, is_current):
+    if not await work_on(settings.database_url, settings.sqlite_path, is_current):
         raise Misconfigured("the database has another schema than this version works with; run `riskrelay migrate`")
-
-
-async def _with_connection(settings: Settings, work: Callable[[Connection], T]) -> T:
-    path = settings.sqlite_path
-    if path is None:
-        engine = postgres_engine(settings.database_url, limits={})  # a migration takes as long as it takes
-        try:
-            async with engine.begin() as connection:
-                return await connection.run_sync(work)
-        except OSError as error:
-            raise Misconfigured(f"PostgreSQL cannot be reached ({error}); check RISKRELAY_DATABASE_URL") from error
-        finally:
-            await engine.dispose()
-    return await asyncio.to_thread(_with_file, path, work)
-
-
-def _with_file(path: Path, work: Callable[[Connection], T]) -> T:
-    require_local(path)
-    engine = sqlite_engine(path)
-    try:
-        with engine.begin() as connection:
-            return work(connection)
-    finally:
-        engine.dispose()
 
 
 async def migrate_store(
@@ -150,7 +126,7 @@ async def migrate_store(
         try:
             with engine.connect() as source:
                 source.exec_driver_sql("BEGIN")
-                return await _with_connection(target, lambda connection: _fill(source, connection, copied))
+                return await work_on(target.database_url, None, lambda connection: _fill(source, connection, copied))
         finally:
             engine.dispose()
 

@@ -8,6 +8,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+_MIGRATING = 7_412_033  # an advisory lock's number; it says only that it is this
+
 
 def _config(connection: Connection | None = None) -> Config:
     config = Config()
@@ -23,6 +25,8 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     Args:
         revision: stop at this one; for tests of what a migration does to data.
     """
+    if connection.dialect.name == "postgresql":  # two nodes that migrate at once: one waits, and finds it done
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
     command.upgrade(_config(connection), revision)
 
 

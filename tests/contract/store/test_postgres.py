@@ -10,12 +10,14 @@ from typing import Any, TypeVar, cast
 import asyncpg
 import pytest
 
-from riskrelay.errors import Unavailable
+from riskrelay.errors import Misconfigured, Unavailable
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Installation, Outside, Transaction
+from riskrelay.settings import read_settings
 from riskrelay.storage import postgres_engine
 from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.storage.postgres import PostgresStore
+from riskrelay.wiring import require_schema
 from support.databases import PostgresServer, migrated_postgres
 from support.delivering import World, world_of
 from support.outside import HandClock, outside_of
@@ -279,3 +281,10 @@ async def test_of_several_hosts_the_one_that_takes_writes_is_found(url: str, out
     store = PostgresStore(url.replace("?host=", "?host=/nobody/here,") + "&target_session_attrs=primary")
     assert (await record(replace(outside, store=store), finding())).accepted == 1
     await store.close()
+
+
+async def test_a_database_that_cannot_be_had_is_explained(url: str) -> None:
+    """At the start of a command: what PostgreSQL says, and which setting names it."""
+    settings = read_settings(database_url=url.replace("?", "-which-is-not-there?"))
+    with pytest.raises(Misconfigured, match=r"does not exist.*check RISKRELAY_DATABASE_URL"):
+        await require_schema(settings)

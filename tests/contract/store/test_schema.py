@@ -1,5 +1,6 @@
 """The schema is the sum of the migrations, on both engines."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from riskrelay.keys import KeyState
 from riskrelay.storage.installation import InstallationTransaction
@@ -104,6 +106,20 @@ async def test_postgres(postgres: PostgresServer) -> None:
     async with engine.begin() as connection:
         await connection.run_sync(check)
     await engine.dispose()
+
+
+async def test_nodes_that_migrate_at_once_wait_for_each_other(postgres: PostgresServer) -> None:
+    """One does it, the others find it done."""
+    url = await postgres.new_database()
+    engines = [postgres_engine(url, limits={}) for _ in range(3)]
+
+    async def migrate(engine: AsyncEngine) -> bool:
+        async with engine.begin() as connection:
+            await connection.run_sync(upgrade)
+            return await connection.run_sync(is_current)
+
+    assert await asyncio.gather(*(migrate(engine) for engine in engines)) == [True] * 3
+    await asyncio.gather(*(engine.dispose() for engine in engines))
 
 
 def test_a_key_of_an_older_version_goes_on_signing(tmp_path: Path) -> None:

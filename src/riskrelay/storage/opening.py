@@ -1,0 +1,54 @@
+"""Working on a database of either engine outside of a store: its schema, and copies of it."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from riskrelay.errors import Misconfigured
+from riskrelay.storage.file_systems import require_local
+from riskrelay.storage.postgres_engine import postgres_engine
+from riskrelay.storage.sqlite import sqlite_engine
+
+T = TypeVar("T")
+
+
+async def work_on(database_url: str, sqlite_path: Path | None, work: Callable[[Connection], T]) -> T:
+    """Run *work* in one transaction, however long that takes.
+
+    Args:
+        sqlite_path: the file; None: *database_url* is of PostgreSQL.
+
+    Raises: Misconfigured: there is no way to the database.
+    """
+    if sqlite_path is not None:
+        return await asyncio.to_thread(_work_on_file, sqlite_path, work)
+    engine = postgres_engine(database_url, limits={})
+    try:
+        connection = await _connected(engine)
+        async with connection.begin():
+            return await connection.run_sync(work)
+    finally:
+        await engine.dispose()
+
+
+async def _connected(engine: AsyncEngine) -> AsyncConnection:
+    try:
+        return await engine.connect()
+    except (OSError, DBAPIError) as error:
+        said = error.orig if isinstance(error, DBAPIError) else error
+        raise Misconfigured(f"PostgreSQL cannot be reached ({said}); check RISKRELAY_DATABASE_URL") from error
+
+
+def _work_on_file(path: Path, work: Callable[[Connection], T]) -> T:
+    require_local(path)
+    engine = sqlite_engine(path)
+    try:
+        with engine.begin() as connection:
+            return work(connection)
+    finally:
+        engine.dispose()
