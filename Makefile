@@ -47,7 +47,7 @@ faults: .venv/.ready ## Everything that may go wrong, at length, into docs/fault
 	$(BIN)/pytest -q -m fault --timeout 3600 --fault-report docs/fault-report.md
 
 bench: .venv/.ready ## Measure this machine, a quarter of an hour, and write docs/benchmarks.md (BENCH_FLAGS="--only latency --scale 0.1")
-	PYTHONPATH=tests $(BIN)/python -W ignore::RuntimeWarning -m bench.run --page docs $(BENCH_FLAGS)
+	PYTHONPATH=tests $(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m bench.run --page docs $(BENCH_FLAGS)
 
 screenshots: .venv/.ready ## Pictures of the console's screens, into docs/screenshots/
 	PYTHONPATH=tests $(BIN)/python -m browser.screenshots $(SCREENS)

@@ -4,13 +4,15 @@
     python -m bench.big_installation sqlite:///big.db --seed 7
 
 The database must be new: `init` is run on it first. Everything follows from the seed and the sizes, times from the
-moment of the run; the ledger of every stream balances. It prints the account, a token and how long it took, as JSON.
+moment of the run; the ledger of every stream balances. It prints the account, a token, how long it took, and the
+settings to serve it with, as JSON.
 """
 
 import argparse
 import asyncio
 import json
 import random
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -247,9 +249,9 @@ async def main() -> None:
     given = arguments()
     size = Size(given.users, given.integrations, given.deliveries, given.seed)
     began = time.perf_counter()
-    directory = Path(f"big-installation-{time.time_ns()}")
-    async with Installation(directory, given.database_url) as installation:
-        await fill(installation.database_url, installation.accounts[0], size)
+    with tempfile.TemporaryDirectory(prefix="riskrelay-big-") as directory:
+        async with Installation(Path(directory) / "logs", given.database_url) as installation:
+            await fill(installation.database_url, installation.accounts[0], size)
     taken = round(time.perf_counter() - began, 1)
     made = {"account_id": installation.accounts[0], "token": installation.token, "seconds": taken}
     print(json.dumps({**made, "settings": installation.settings}))

@@ -34,9 +34,10 @@ _SECTIONS = {
     "latency": "Accept to receipt: from the moment a finding was to be sent until its event is with the receiver "
     "(open loop, so what waits because others are late counts)",
     "sustained": "Accepted in batches, decided, signed, pushed and settled, all at once",
-    "crowd": "2,000 integrations in 100 accounts: what the healthy receivers feel of dead and slow ones",
-    "backlog": "Cost of an event, accepted and delivered, with an empty ledger and with a million rows",
-    "drain": "Cost of an event that waited, with a small and with a big backlog",
+    "crowd": "Twenty integrations in each of many accounts (2,000 in all at scale 1): what the healthy feel of "
+    "the dead and the slow",
+    "backlog": "Cost of an event, accepted and delivered, with an empty ledger and with a million rows (at scale 1)",
+    "drain": "Cost of an event that waited, with a small backlog and with one of a million (at scale 1)",
 }
 _PLOTTED = {
     "ingest": ("findings_per_s",),

@@ -15,7 +15,6 @@ import re
 import sys
 import tempfile
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -188,9 +187,7 @@ def _measure(installation: Installation, population: Population, requests: int) 
 @contextmanager
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server for the run."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the test database's wheel asks for XDG_RUNTIME_DIR
-        server = PostgresServer()
+    server = PostgresServer()
     try:
         yield server
     finally:
