@@ -20,7 +20,7 @@ from riskrelay.settings import read_settings
 HEALTHY, DEAD, SLOW = 18, 1, 1  # integrations of each account: 5 % are dead and 5 % slow
 SLOW_MS = 10_000
 _NEVER = -1
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 300
 
 
 async def crowd(place: Place, accounts: int, per_second: float, seconds: float, *, sick: bool) -> list[Measured]:

@@ -79,6 +79,8 @@ def _lines(whole: dict[str, Any]) -> Iterator[str]:
     yield f"{whole['at']}; `python -m bench.run {whole['command']}` ({whole['seconds']} s, scale {whole['scale']:g});"
     yield f"the receiver is in {whole['receiver']}."
     yield ""
+    for failure in whole["failed"]:
+        yield from (f"**Not measured**: {failure}", "")
     yield from _limits(whole)
     yield from _targets(whole)
     for scenario, title in _SECTIONS.items():

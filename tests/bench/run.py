@@ -24,10 +24,11 @@ from bench.matrix import ENGINES, SCENARIOS, Run, runs
 from bench.page import write_page
 from bench.screens import postgres_server
 from bench.targets import judged
-from riskrelay.cli.benchmark.limits import measure_limits
+from riskrelay.cli.benchmark.limits import Limits, measure_limits
 from riskrelay.cli.benchmark.receiver import receiver_command
 from riskrelay.cli.benchmark.report import LABELS, document, figure, ratios
 from riskrelay.cli.benchmark.scenarios import Measured, Place
+from riskrelay.cli.processes import ProcessFailed
 from support.databases import PostgresServer
 
 ROOT = Path(__file__).parents[2]
@@ -49,18 +50,28 @@ async def measure(chosen: Sequence[Run], scale: float) -> dict[str, Any]:
         limits = await measure_limits(directory, command, max(0.2, _LIMIT_SECONDS * min(scale, 1)))
         _say(f"limits of this machine: {limits}")
         measured: list[Measured] = []
+        failed: list[str] = []
         for number, run in enumerate(chosen):
-            found = await _measured(run, server, directory / str(number), command)
+            try:
+                found = await _measured(run, server, directory / str(number), command)
+            except ProcessFailed as error:  # the others are worth having
+                failed.append(f"{run.scenario}, {run.engine}, {run.workers} workers: {error}")
+                _say(failed[-1])
+                continue
             for one in found:
-                shown = {**one.figures, **ratios(one, limits)}
-                figures = ", ".join(f"{figure(name, value)} {LABELS[name]}" for name, value in shown.items())
-                _say(f"{one.scenario} {one.variant}, {one.engine}, {one.workers} workers: {figures}")
+                _say(_line(one, limits))
             measured += found
         whole = document(limits, "C" if len(command) == 1 else "Python", measured)
     at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     seconds = round(time.perf_counter() - began)
     whole |= {"commit": _commit(), "at": at, "scale": scale, "seconds": seconds, "command": " ".join(sys.argv[1:])}
-    return {**whole, "targets": judged(whole)}
+    return {**whole, "failed": failed, "targets": judged(whole)}
+
+
+def _line(one: Measured, limits: Limits) -> str:
+    shown = {**one.figures, **ratios(one, limits)}
+    figures = ", ".join(f"{figure(name, value)} {LABELS[name]}" for name, value in shown.items())
+    return f"{one.scenario} {one.variant}, {one.engine}, {one.workers} workers: {figures}"
 
 
 async def _measured(run: Run, server: PostgresServer | None, directory: Path, command: list[str]) -> list[Measured]:
@@ -99,6 +110,8 @@ def main() -> None:
         given.json.write_text(json.dumps(whole, indent=1) + "\n")
     if given.page is not None:
         write_page(whole, given.page)
+    if whole["failed"]:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,11 @@ def test_the_matrix_has_every_scenario_on_both_engines() -> None:
     assert {run.workers for run in runs(1) if run.scenario == "sustained"} == {0, 1, 2, 4}
 
 
+def test_nothing_failed(whole: dict[str, Any]) -> None:
+    """Every run that was chosen was measured."""
+    assert whole["failed"] == []
+
+
 def test_a_crowd_is_measured_with_and_without_sick_receivers(whole: dict[str, Any]) -> None:
     """The same figures for both, so that they can be compared."""
     found = {row["variant"]: set(row["figures"]) for row in whole["measured"] if row["scenario"] == "crowd"}

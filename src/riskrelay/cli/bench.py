@@ -1,6 +1,5 @@
 """`riskrelay bench`: what this machine bears with this product."""
 
-import asyncio
 import json
 import sys
 import tempfile
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 from rich.console import Console
 from rich.table import Table
 
@@ -46,7 +46,7 @@ def bench(
     teller = Console(stderr=True) if as_json else Console()
     try:
         with tempfile.TemporaryDirectory(prefix="riskrelay-bench-") as directory, explained():
-            limits, written_in, measured = asyncio.run(_measure(Path(directory), postgres, scale, teller))
+            limits, written_in, measured = uvloop.run(_measure(Path(directory), postgres, scale, teller))
     except ProcessFailed as error:
         fail(str(error))
     if as_json:

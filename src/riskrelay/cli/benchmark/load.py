@@ -5,7 +5,8 @@ It runs in the measuring process, on the same cores as everything else; what it 
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -92,12 +93,13 @@ class Load:
         parts = urlsplit(service_url)
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._idle: list[_Connection] = []
+        self._opened: list[_Connection] = []
 
     async def __aenter__(self) -> "Load":
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for connection in self._idle:
+        for connection in self._opened:
             connection.close()
 
     async def closed_loop(self, requests: Iterator[bytes], at_once: int) -> float:
@@ -113,7 +115,7 @@ class Load:
                 await connection.send(request)
 
         began = time.perf_counter()
-        async with asyncio.TaskGroup() as group:
+        async with _together() as group:
             for connection in connections:
                 group.create_task(client(connection))
         taken = time.perf_counter() - began
@@ -130,7 +132,7 @@ class Load:
         self._idle += [await self._connect() for _ in range(_READY - len(self._idle))]
         began = time.monotonic_ns() + _NS // 10
         moments: list[int] = []
-        async with asyncio.TaskGroup() as group:
+        async with _together() as group:
             for number, request in enumerate(requests):
                 due = began + int(number * _NS / per_second)
                 await _sleep_until(due)
@@ -152,7 +154,18 @@ class Load:
 
     async def _connect(self) -> _Connection:
         _, connection = await asyncio.get_running_loop().create_connection(_Connection, self._host, self._port)
+        self._opened.append(connection)
         return connection
+
+
+@asynccontextmanager
+async def _together() -> AsyncIterator[asyncio.TaskGroup]:
+    """A group of tasks that ends with the first failure itself, not with a group of failures."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
 
 
 async def _sleep_until(due: int) -> None:
