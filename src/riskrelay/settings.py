@@ -63,6 +63,12 @@ class Settings(BaseSettings):
     allow_http_targets: bool = Field(
         False, description="Whether SETs may be pushed over plain http. For development only."
     )
+    egress_proxy: str | None = Field(
+        None,
+        repr=False,  # it may hold a password
+        description="An http:// or https:// proxy, perhaps with user name and password, through which SETs are pushed "
+        "(CONNECT to the address that was judged; https receivers only). Names are still looked up here.",
+    )
     retention_days: int = Field(7, ge=1, le=365, description="How long an undelivered event is kept and tried.")
     history_days: int = Field(
         7,
@@ -114,6 +120,14 @@ class Settings(BaseSettings):
         if parts.path not in ("", "/"):
             raise ValueError("must be an origin without a path: well-known URLs stand at the root of a host")
         return value.rstrip("/")
+
+    @field_validator("egress_proxy")
+    @classmethod
+    def _proxy_origin(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "http://none")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+            raise ValueError("must be like http://proxy.example.com:3128 or https://user:password@proxy.example.com")
+        return value
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:

@@ -22,13 +22,13 @@ from riskrelay.failpoints import Failpoint, arm, around_pusher, around_wake
 from riskrelay.keys import Keyring, SealedKey
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.clock import SystemClock
-from riskrelay.outbound.direct_push import DirectPusher
 from riskrelay.outbound.finding_counts import PendingFindingCounts
 from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.log_sink import LogSink
 from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.outbound.observing import Observers, ProcessWatch, new_observers, show_certificate
 from riskrelay.outbound.probing import NetworkProbe
+from riskrelay.outbound.pushers import open_pusher
 from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.outbound.sealing import MasterKey
 from riskrelay.outbound.signer import KeySigner, new_signing_key
@@ -282,7 +282,7 @@ async def _delivery(
     embedded = settings.sqlite_path is not None
     if embedded:  # nobody else can hold a lease: what is left is from before a crash
         await outside.store.write_installation(lambda tx: tx.lanes.release_all())
-    pusher = DirectPusher(_target_rules(settings), outside.clock, deadline=PUSH_DEADLINE)
+    pusher = open_pusher(_target_rules(settings), outside.clock, PUSH_DEADLINE, settings.egress_proxy)
     retention = timedelta(days=settings.retention_days)
     lease = timedelta(seconds=settings.lease_seconds)
     push_for = lease * 0.8 - PUSH_DEADLINE  # design 3: whatever is in flight has ended at 80 % of the lease

@@ -41,6 +41,6 @@ if __name__ == "__main__":
     wiring.PUSH_DEADLINE = timedelta(seconds=float(seconds))
     connecting = timedelta(seconds=min(float(seconds), 5) * 0.7)
     made = partial(CLIENTS[client], connect_deadline=connecting, resolve=partial(resolver, Path(names)))
-    vars(wiring)["DirectPusher"] = made
+    vars(wiring)["open_pusher"] = lambda rules, clock, deadline, _: made(rules, clock, deadline=deadline)
     sys.argv = ["riskrelay", *arguments]
     main()

@@ -64,6 +64,8 @@ class Progress:
         is_resolving: the resolver was asked and has not answered yet.
         dialled: sockets made for this push; 0 while it waits for a connection or when it has a kept-alive one.
         blocked: addresses that the rules refused.
+        through_proxy: what is dialled is the egress proxy.
+        has_tunnel: the proxy has let us through.
         asked_at, resolved_at, dialled_at, connected_at, secured_at, sent_at, answered_at: when the resolver was asked
             and answered, the first socket was made, the connection stood, its TLS handshake ended, the last request
             was sent and the first byte of its answer came; of the monotonic clock, None: it did not happen.
@@ -73,6 +75,8 @@ class Progress:
     is_resolving: bool = False
     dialled: int = 0
     blocked: int = 0
+    through_proxy: bool = False
+    has_tunnel: bool = False
     asked_at: float | None = None
     resolved_at: float | None = None
     dialled_at: float | None = None
@@ -110,10 +114,33 @@ def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
     """
     if progress.blocked and not progress.dialled:
         return replace(refused("blocked_address", str(BlockedAddress())), phases=progress.phases)
+    if progress.through_proxy and not progress.has_tunnel and (progress.dialled or progress.sent_at is None):
+        reason = _proxy_reason(error)
+        return Outcome(OutcomeKind.OURS, reason, detail=_PROXY_WORDS[reason], phases=progress.phases)
     cause = _innermost(error)
     kind, reason = _meaning(cause, progress)
     text = _LONG_TOKEN.sub("(…)", str(cause)) or f"{type(cause).__name__} without a message"
     return Outcome(kind, reason, detail=_printable(text), phases=progress.phases)
+
+
+_PROXY_WORDS = {
+    "proxy_unreachable": "the egress proxy cannot be reached; look at RISKRELAY_EGRESS_PROXY and at the proxy",
+    "proxy_authentication": "the egress proxy wants other credentials than those in RISKRELAY_EGRESS_PROXY (407)",
+    "proxy_refused": "the egress proxy did not open a tunnel; its log says why",
+    "proxy_timeout": "the egress proxy did not open a tunnel in time",
+}
+
+
+def _proxy_reason(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            return "proxy_authentication" if error.status == 407 else "proxy_refused"
+        case TimeoutError():
+            return "proxy_timeout"
+        case aiohttp.ClientConnectorError():
+            return "proxy_unreachable"
+        case _:
+            return "proxy_refused"
 
 
 def _innermost(error: Exception) -> BaseException:

@@ -9,8 +9,9 @@ import asyncio
 import socket
 import ssl
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,8 @@ from yarl import URL
 from riskrelay.integrations import OpenedTls
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.dialling import Resolve, ThreadResolver, look_up, open_socket, progress_of_task
-from riskrelay.outbound.failures import Progress, outcome_of_failure
+from riskrelay.outbound.egress import EgressProxy
+from riskrelay.outbound.failures import Progress, outcome_of_failure, refused
 from riskrelay.outbound.targets import read_target
 from riskrelay.outbound.tls import TlsContexts
 from riskrelay.ports import Clock
@@ -58,6 +60,8 @@ class HttpPusher:
         deadline: for the whole of one push.
         connect_deadline: for its connection, up to the end of the TLS handshake.
         trust_ca: a PEM file of certificate authorities to trust besides the system's.
+        proxy: where every connection is tunnelled through (CONNECT), perhaps with a user name and a password; None: no
+            proxy. Plain http is not pushed through it.
         resolve: asked for each new connection, in a thread; nothing is cached.
 
     Raises: Misconfigured: *trust_ca* cannot be read.
@@ -71,6 +75,7 @@ class HttpPusher:
         deadline: timedelta = DEADLINE,
         connect_deadline: timedelta = CONNECT_DEADLINE,
         trust_ca: Path | None = None,
+        proxy: URL | None = None,
         resolve: Resolve = look_up,
     ) -> None:
         self._rules = rules
@@ -79,6 +84,7 @@ class HttpPusher:
         self._connect_seconds = connect_deadline.total_seconds()
         self._tls = TlsContexts(clock, trust_ca)
         self._resolver = ThreadResolver(resolve)
+        self._proxy = None if proxy is None else EgressProxy(proxy)
         self._sessions: tuple[ClientSession, ClientSession] | None = None
         self._is_closed = False
 
@@ -101,13 +107,18 @@ class HttpPusher:
         url = read_target(endpoint_url, self._rules)
         if isinstance(url, Outcome):
             return url
+        if self._proxy is not None and url.scheme != "https":
+            return refused("http_not_allowed", "RISKRELAY_EGRESS_PROXY tunnels https only")
         context = self._tls.of(tls)
         if isinstance(context, Outcome):
             return context
         progress = Progress(self._rules.trusts_host(url.raw_host or ""))
         mark = progress_of_task.set(progress)
         try:
-            return await self._exchange(_Call(url, SetRequest(token, authorization), context), progress)
+            call = _Call(url, SetRequest(token, authorization), context)
+            if self._proxy is not None:
+                call = await self._tunnelled(self._proxy, call, progress)
+            return await self._exchange(call, progress)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not self._is_closed or (task is not None and task.cancelling()):
@@ -131,6 +142,18 @@ class HttpPusher:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    async def _tunnelled(self, proxy: EgressProxy, call: "_Call", progress: Progress) -> "_Call":
+        """The call, through the proxy: it is asked for an address that was judged, never for a name."""
+        route = await proxy.route(call.url, self._resolver, self._rules, progress, self._connect_seconds)
+        headers = {"Host": route.host, **call.request.headers}
+        way = {
+            "proxy": proxy.url,
+            "proxy_headers": dict(proxy.headers),
+            "server_hostname": route.server_name,
+            "headers": headers,
+        }
+        return replace(call, url=route.url, options=way)
 
     async def _exchange(self, call: "_Call", progress: Progress) -> Outcome:
         deadline = asyncio.get_running_loop().time() + self._seconds
@@ -176,6 +199,7 @@ class HttpPusher:
             use_dns_cache=False,
             socket_factory=self._open_socket,
             force_close=not keep,
+            proxy_tls=self._tls.default,
             keepalive_timeout=IDLE_SECONDS if keep else None,
         )
         return ClientSession(
@@ -213,17 +237,21 @@ class SetRequest:
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """A request, and where and how it is sent. aiohttp shares connections among calls with the same *context* only."""
+    """A request, and where and how it is sent. aiohttp shares connections among calls with the same *context* only.
+
+    Attributes:
+        options: of aiohttp, for the way through a proxy.
+    """
 
     url: URL
     request: SetRequest
     context: ssl.SSLContext
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     async def by(self, session: ClientSession) -> ClientResponse:
         """Send it; returns when the answer's headers are there."""
-        return await session.post(
-            self.url, data=self.request.token, headers=self.request.headers, ssl=self.context, allow_redirects=False
-        )
+        options: dict[str, Any] = {"headers": self.request.headers, **self.options}
+        return await session.post(self.url, data=self.request.token, ssl=self.context, allow_redirects=False, **options)
 
 
 class _AnswerHandler(ResponseHandler):
@@ -240,6 +268,8 @@ class _AnswerHandler(ResponseHandler):
         """Called when the dial has succeeded, before any TLS handshake."""
         super().__init__(loop=loop)
         self._push = progress_of_task.get()
+        # Through a proxy there is one for the connection to it, then one for the tunnel.
+        self._push.has_tunnel = self._push.connected_at is not None
         self._push.connected_at = time.monotonic()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -273,12 +303,21 @@ class _AnswerHandler(ResponseHandler):
 
 
 class _Connector(aiohttp.TCPConnector):
-    """A connector of `_AnswerHandler`s. `_factory` is aiohttp's own attribute: a test tells when it stops working."""
+    """A connector of `_AnswerHandler`s, which meets the proxy itself as *proxy_tls* says and not as a receiver.
 
-    def __init__(self, **options: Any) -> None:
+    `_factory`, `_ssl` and the method are aiohttp's own: tests tell when one of them stops working.
+    """
+
+    def __init__(self, *, proxy_tls: ssl.SSLContext, **options: Any) -> None:
         super().__init__(**options)
+        self._proxy_tls = proxy_tls
         handler: type[ResponseHandler] = _AnswerHandler
         self._factory = partial(handler, loop=self._loop)
+
+    def _update_proxy_auth_header_and_build_proxy_req(self, req: aiohttp.ClientRequest) -> aiohttp.ClientRequest:
+        asked = super()._update_proxy_auth_header_and_build_proxy_req(req)
+        asked._ssl = self._proxy_tls
+        return asked
 
 
 async def _read_body(response: ClientResponse, deadline: float) -> bytes:

@@ -1,0 +1,70 @@
+"""The egress proxy: pushes are tunnelled through it (CONNECT) to addresses that were judged here."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import aiohttp
+from yarl import URL
+
+from riskrelay.outbound.addresses import BlockedAddress, TargetRules
+from riskrelay.outbound.dialling import ThreadResolver
+from riskrelay.outbound.failures import ConnectTimedOut, Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How a request gets to its receiver through the proxy.
+
+    Attributes:
+        url: the receiver's, with the judged address in the place of its name: for this the proxy is asked.
+        host: the Host header.
+        server_name: whose certificate is expected, and what is sent as SNI.
+    """
+
+    url: URL
+    host: str
+    server_name: str
+
+
+class EgressProxy:
+    """Where everything goes through.
+
+    Args:
+        url: http or https, perhaps with a user name and a password, which are in no log.
+    """
+
+    def __init__(self, url: URL) -> None:
+        self.url = url.with_user(None)
+        self.headers: dict[str, str] = {}
+        if url.user is not None:
+            self.headers["Proxy-Authorization"] = aiohttp.encode_basic_auth(url.user, url.password or "")
+
+    async def route(
+        self, url: URL, resolver: ThreadResolver, rules: TargetRules, progress: Progress, seconds: float
+    ) -> Route:
+        """Look the receiver's name up and judge its addresses; from then on only the proxy is dialled.
+
+        Raises: BlockedAddress: no address may be dialled; ConnectTimedOut; what the resolver raises.
+        Rule: faults 30.
+        """
+        host = url.raw_host or ""
+        try:
+            async with asyncio.timeout(seconds):
+                found = await _addresses(host, resolver, progress)
+        except TimeoutError as error:
+            raise ConnectTimedOut("the resolver did not answer") from error
+        allowed = [one for one in found if progress.host_is_trusted or rules.may_dial(one)]
+        if not allowed:
+            progress.blocked += 1
+            raise BlockedAddress
+        progress.host_is_trusted = progress.through_proxy = True
+        return Route(url.with_host(allowed[0]), url.host_port_subcomponent or host, host)
+
+
+async def _addresses(host: str, resolver: ThreadResolver, progress: Progress) -> Sequence[str]:
+    try:
+        return [str(ip_address(host))]
+    except ValueError:
+        return await resolver.addresses(host, progress)
