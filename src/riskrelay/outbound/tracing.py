@@ -2,7 +2,7 @@
 
 One trace tells of one cause: its acceptance, the wait of each event, each attempt. Its id follows from the `txn`, so
 that another process, and the same after a restart, goes on with it, and nothing has to be remembered. A request has a
-trace of its own, which is the caller's if they sent one; the acceptance links to it. ADR 0013 says why.
+trace of its own, which is the caller's if they sent one; the acceptance links to it. ADR 0015 says why.
 """
 
 import threading
