@@ -125,7 +125,6 @@ class _Writer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._connection: Connection | None = None
         self._queue: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
         self.transactions = self.commits = 0
         self._thread = threading.Thread(target=self._loop, name="sqlite-writer", daemon=True)
@@ -158,36 +157,23 @@ class _Writer:
             group = [submitted for submitted in group if submitted.future.set_running_or_notify_cancel()]
             if group:
                 self._commit_together(group)
-        self._disconnect()
 
     def _commit_together(self, group: list["_Submitted"]) -> None:
         try:
-            connection = self._connect()
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            for submitted in group:
-                submitted.run(connection)
-            connection.commit()
+            with self._engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                for submitted in group:
+                    submitted.run(connection)
+                connection.commit()
             self.commits += 1
             self.transactions += len(group)
         except Exception as error:  # noqa: BLE001  every waiting caller must learn that nothing of theirs was stored
-            self._disconnect()
             refused = _unavailable(error)
             for submitted in group:
                 submitted.future.set_exception(refused)
             return
         for submitted in group:
             submitted.answer()
-
-    def _connect(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        return self._connection
-
-    def _disconnect(self) -> None:
-        """Close the connection, which rolls back what is open; the next group opens another."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
 
 class _Submitted:
