@@ -2,13 +2,19 @@
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from typing import TypeVar
+from datetime import datetime
+from typing import Annotated, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
 
 PAGE = 50
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
+"""What a place is made of: nothing that a column could not be compared with."""
 
 
 def read_place(text: str | None, kind: type[T]) -> T | None:

@@ -1,7 +1,7 @@
 """Settings: the account's tokens, its audit log, and how the installation is."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import msgspec
 from pydantic import TypeAdapter
@@ -18,7 +18,7 @@ from riskrelay.web.account_api.tokens import TokenBody, refuse_more
 from riskrelay.web.console.checkup import checks
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
-from riskrelay.web.console.paging import PAGE, place_of, read_place, split
+from riskrelay.web.console.paging import PAGE, Moment, Text, place_of, read_place, split
 from riskrelay.web.console.visits import Visit
 
 LIVES = {"30 days": 30, "90 days": 90, "a year": 365, "until it is revoked": None}
@@ -42,7 +42,10 @@ class SettingScreens:
     async def create_token(self, visit: Visit) -> Response:
         """A new token, shown once."""
         now = self._outside.clock.now()
-        days = LIVES.get(visit.form.get("lives", ""))
+        life = visit.form.get("lives", "")
+        if life not in LIVES:
+            return await self._tokens(visit, 400, problems=["choose how long it is good"])
+        days = LIVES[life]
         expires_at = None if days is None else now + timedelta(days=days)
         given = {"name": visit.form.get("name", "").strip(), "scopes": visit.form.getlist("scopes")}
         try:
@@ -63,7 +66,7 @@ class SettingScreens:
         """Who changed what, newest first, of one kind or of all."""
         word = visit.query.get("kind", "")
         kind = Kind(word) if word in set(Kind) else None
-        after = read_place(visit.query.get("after"), tuple[datetime, str])
+        after = read_place(visit.query.get("after"), tuple[Moment, Text])
         found = await self._outside.store.read(visit.account, lambda tx: tx.audit.page(kind, after, PAGE + 1))
         page, last = split(found)
         older = None if last is None else place_of(last.at, last.entry_id)

@@ -1,6 +1,5 @@
 """Users: who is at risk, and one user's story."""
 
-from datetime import datetime
 from uuid import UUID
 
 from starlette.responses import Response
@@ -14,7 +13,7 @@ from riskrelay.risk.levels import RiskLevel
 from riskrelay.ssf.subjects import email_subject, subject_key
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
-from riskrelay.web.console.paging import PAGE, place_of, read_place, split
+from riskrelay.web.console.paging import PAGE, Count, Moment, Text, place_of, read_place, split
 from riskrelay.web.console.stories import Chapter, chapters, moves, with_told
 from riskrelay.web.console.visits import Visit
 
@@ -32,7 +31,7 @@ class UserScreens:
 
     async def list_page(self, visit: Visit) -> Response:
         """Users at risk, or all whose e-mail starts with what is searched."""
-        search, word = visit.query.get("q", "").strip(), visit.query.get("level", "")
+        search, word = visit.query.get("q", "").replace("\0", "").strip(), visit.query.get("level", "")
         shown, older = await self._outside.store.read(
             visit.account, lambda tx: _users(tx, search, word, visit.query.get("after"))
         )
@@ -72,12 +71,12 @@ def _user_id(visit: Visit) -> UserId:
 def _users(tx: Transaction, search: str, word: str, after: str | None) -> tuple[list[Standing], str | None]:
     """A page of users, and the place behind which the next one starts; None: this is the last."""
     if search or word == "any":
-        place = read_place(after, tuple[str])
+        place = read_place(after, tuple[Text])
         page, last = split(tx.user_views.by_email(search, None if place is None else place[0], PAGE + 1))
         level = LEVELS.get(word)
         shown = [user for user in page if level is None or user.level is level]
         return shown, None if last is None else place_of(last.email_key)
-    behind = read_place(after, tuple[int, datetime, str])
+    behind = read_place(after, tuple[Count, Moment, Text])
     risk_place: RiskPlace | None = None if behind is None else (_level(behind[0]), behind[1], UserId(behind[2]))
     page, last = split(tx.user_views.at_risk(LEVELS.get(word), risk_place, PAGE + 1))
     return list(page), None if last is None else place_of(int(last.level or 0), last.last_event_at, last.user_id)
@@ -92,7 +91,7 @@ def _story(tx: Transaction, user_id: UserId, after: str | None) -> tuple[Standin
     standing = tx.users.get(user_id)
     if standing is None:
         raise NotFound
-    place = read_place(after, tuple[int, datetime, str])
+    place = read_place(after, tuple[Count, Moment, Text])
     behind: FindingPlace | None = None if place is None else (place[0], place[1], FindingId(place[2]))
     page, last = split(tx.user_views.findings(user_id, behind, PAGE + 1))
     story = chapters(standing, page, is_first=behind is None, has_older=last is not None)
