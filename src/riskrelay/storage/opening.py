@@ -49,6 +49,7 @@ def _work_on_file(path: Path, work: Callable[[Connection], T]) -> T:
     engine = sqlite_engine(path)
     try:
         with engine.begin() as connection:
+            connection.exec_driver_sql("BEGIN")  # the driver begins nothing: a migration is whole, or nothing of it
             return work(connection)
     finally:
         engine.dispose()
