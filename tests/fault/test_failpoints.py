@@ -1,5 +1,6 @@
-"""The process ends at a named place: what is left is right, and what was accepted arrives (rows 1 to 8)."""
+"""The process ends at a named place: what is left is right, and what was accepted arrives (rows 1 to 9)."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from riskrelay.delivery.lanes import BATCH_EVENTS
 from riskrelay.failpoints import EXIT_CODE, NAMES
 from riskrelay.ssf.streams import OKTA_EVENTS_PATH
 from support.clients import NO_ANSWER, until_answered
@@ -188,3 +190,31 @@ def test_an_armed_failpoint_is_said_loudly_and_an_unknown_one_refused(world: Wor
     del world.service.settings["RISKRELAY_FAILPOINT"]
     assert refused.returncode == 1
     assert all(name in refused.stderr.replace("\n", "") for name in NAMES)
+
+
+@pytest.mark.fault(9, long=True)
+@pytest.mark.parametrize("failpoint", ["replay.before_commit", "replay.after_commit", "replay.after_commit:2"])
+def test_a_replay_goes_on_where_it_was(world: World, failpoint: str) -> None:
+    """The process ends during a replay of 300 deliveries; the next one ends it. Each is sent once more, and at
+    most what was in flight at the end once again."""
+    batch = [finding(number) for number in range(300)]
+    world.service.result("POST", "/findings", batch)
+    wait_until_quiet(world.service)
+    assert world.service.stop() == 0
+    world.service.start(RISKRELAY_FAILPOINT=failpoint)
+    (integration,) = world.service.result("GET", "/integrations")
+    own = f"/integrations/{integration['id']}"
+    wanted = {"filter": {"state": "delivered", "queued_from": "2020-01-01T00:00:00Z"}}
+    replay = world.service.result("POST", f"{own}/deliveries/replay", wanted)["replay"]
+    assert replay["total"] == 300
+    assert world.service.process is not None
+    assert world.service.process.wait() == EXIT_CODE
+    world.service.process = None
+    world.service.start()
+    deadline = time.monotonic() + 60
+    while (shown := world.service.result("GET", f"{own}/replays")[0])["status"] != "completed":
+        assert time.monotonic() < deadline, shown
+        time.sleep(0.05)
+    assert shown["replayed"] == 300
+    copies = world.recover(at_most_copies=300 + BATCH_EVENTS).copies
+    assert copies >= 300
