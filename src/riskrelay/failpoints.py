@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.pool import Pool
 
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.errors import Misconfigured
@@ -107,12 +106,10 @@ def _watch_transactions(failpoint: Failpoint, statement: str, moment: _Moment) -
             connection.info["failpoint"] = moment
 
     def before_commit(connection: Connection) -> None:
-        if connection.info.get("failpoint") is _Moment.BEFORE_COMMIT:
-            failpoint.reached()
-
-    def given_back(dbapi_connection: Any, record: Any) -> None:
-        """The commit is done, and nobody has been told yet."""
-        if record.info.pop("failpoint", None) is _Moment.AFTER_COMMIT:
+        reached = connection.info.pop("failpoint", None)
+        if reached is _Moment.AFTER_COMMIT:
+            connection.connection.commit()  # now, so that nobody can be told between it and the end
+        if reached in (_Moment.BEFORE_COMMIT, _Moment.AFTER_COMMIT):
             failpoint.reached()
 
     def rolled_back(connection: Connection) -> None:
@@ -121,7 +118,6 @@ def _watch_transactions(failpoint: Failpoint, statement: str, moment: _Moment) -
     event.listen(Engine, "before_cursor_execute", before_statement)
     event.listen(Engine, "commit", before_commit)
     event.listen(Engine, "rollback", rolled_back)
-    event.listen(Pool, "checkin", given_back)
 
 
 def around_pusher(pusher: Pusher, failpoint: Failpoint | None) -> Pusher:

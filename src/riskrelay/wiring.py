@@ -218,7 +218,6 @@ def _show_worker(metrics: PrometheusMetrics, worker: Worker) -> None:
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Deliver until *stop* is set."""
-    failpoint = arm(settings.failpoint)
     woken, wakes = _Relay(), _Relay()
     wakes.told.append(woken.wake)
     outside = _outside(settings, wakes.wake, (PendingTokenUses(), PendingFindingCounts()), new_observers())
@@ -229,7 +228,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         async with (
             _ready(signer, outside, keyring),
             _other_nodes(settings, wakes, woken),
-            _delivery(settings, outside, signer, master_key, failpoint) as worker,
+            _delivery(settings, outside, signer, master_key, arm(settings.failpoint)) as worker,
         ):
             woken.told.append(worker.wake)
             await stop.wait()

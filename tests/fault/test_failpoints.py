@@ -180,11 +180,13 @@ def test_attempt_and_exception_are_recorded_together(world: World, failpoint: st
 
 
 def test_an_armed_failpoint_is_said_loudly_and_an_unknown_one_refused(world: World) -> None:
-    """In the log of a process that has one; the names are told to whoever misspells one."""
+    """In the log of a process that has one, and by doctor; the names are told to whoever misspells one."""
     world.end_at("accept.before_commit")
     said = [line for line in world.service.log.read_text().splitlines() if "failpoint_armed" in line]
     assert all("critical" in line for line in said)
     assert "accept.before_commit" in said[-1]
+    world.service.settings["RISKRELAY_FAILPOINT"] = "push.answered"
+    assert "RISKRELAY_FAILPOINT: the process ends at" in world.service.command("doctor", "--json", check=False).stdout
     world.service.settings["RISKRELAY_FAILPOINT"] = "nowhere"
     refused = world.service.command("serve", check=False)
     del world.service.settings["RISKRELAY_FAILPOINT"]
