@@ -152,7 +152,6 @@ class Settings(BaseSettings):
             "ALLOW_HTTP_TARGETS": (self.allow_http_targets, "SETs may go over plain http: ", "unset it in production"),
             "TRUSTED_PROXIES": (anybody, "anybody may say who called: ", "name the proxies' own networks"),
             "FAILPOINT": (self.failpoint, "the process ends itself at a place in the code: ", "unset it"),
-            "FAILPOINT": (self.failpoint, "the process ends at ", "unset it: it is for tests of crashes only"),
             "RATE_LIMIT": (not self.rate_limit, "no token is limited: ", "set a limit"),
             "PUBLIC_URL": (
                 self.public_url.startswith("http:") and self.public_url,

@@ -186,7 +186,7 @@ def test_an_armed_failpoint_is_said_loudly_and_an_unknown_one_refused(world: Wor
     assert all("critical" in line for line in said)
     assert "accept.before_commit" in said[-1]
     world.service.settings["RISKRELAY_FAILPOINT"] = "push.answered"
-    assert "RISKRELAY_FAILPOINT: the process ends at" in world.service.command("doctor", "--json", check=False).stdout
+    assert "RISKRELAY_FAILPOINT: the process ends" in world.service.command("doctor", "--json", check=False).stdout
     world.service.settings["RISKRELAY_FAILPOINT"] = "nowhere"
     refused = world.service.command("serve", check=False)
     del world.service.settings["RISKRELAY_FAILPOINT"]
