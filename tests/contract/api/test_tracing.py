@@ -68,14 +68,12 @@ def test_one_trace_from_acceptance_to_every_attempt(tmp_path: Path, collector: C
     service = Service(tmp_path, None, **collector.settings)
     service.start()
     service.enable_behaviors()
-    own = service.create_integration(oracle.url)["id"]
+    service.create_integration(oracle.url)
     assert service.call("POST", "/findings", FINDING, traceparent=TRACEPARENT)[0] == 200
     collector.wait_for(lambda spans: bool(named(spans, "attempt") and named(spans, "accept")))
     assert service.stop() == 0
     oracle.start()
     service.start()
-    (delivery,) = service.result("GET", f"/integrations/{own}/deliveries")
-    service.result("POST", f"/integrations/{own}/deliveries/{delivery['jti']}/retry")
     wait_until_quiet(service)
     assert service.stop() == 0
     spans = collector.spans()
@@ -86,11 +84,13 @@ def test_one_trace_from_acceptance_to_every_attempt(tmp_path: Path, collector: C
     (request,) = [span for span in spans if span["name"].startswith("POST") and span["name"].endswith("/findings")]
     assert {span["trace_id"] for span in [accept, queue, *attempts]} == {accept["trace_id"]}
     assert {span["parent"] for span in [queue, *attempts]} == {accept["span_id"]}
-    assert [span["said"]["riskrelay.outcome"] for span in attempts] == ["transient", "accepted"]
+    outcomes = [span["said"]["riskrelay.outcome"] for span in sorted(attempts, key=lambda span: span["began"])]
+    assert set(outcomes[:-1]) == {"transient"}
+    assert outcomes[-1] == "accepted"
     assert accept["said"]["riskrelay.txn"] == claims["txn"]
     assert accept["links"] == [request["trace_id"]] == [CALLERS_TRACE]
     assert request["parent"] == TRACEPARENT.split("-")[2]
-    assert accept["began"] <= accept["ended"] <= queue["ended"] <= attempts[0]["ended"] < attempts[1]["ended"]
+    assert accept["began"] <= accept["ended"] <= queue["ended"] <= min(span["ended"] for span in attempts)
     assert {span["service"] for span in spans} == {"riskrelay"}
     assert "example.com" not in json.dumps(spans)
 
