@@ -11,13 +11,14 @@ import pytest
 from riskrelay.wiring import CONCURRENCY
 from support.canary import Canary
 from support.certificates import Authority, new_authority
-from support.evil import HOSTILE, MISDEEDS, Evil
+from support.evil import MISDEEDS, Evil
 from support.hasty_service import HastyService
 from support.ledger_checks import conservation, ledger, nothing_forbidden
 from support.ledger_rows import read_rows
 from support.waiting import until
 
 DEADLINE = 2.0  # of a push, instead of 20 s
+PROBES = 10  # more than a silent lane gets in the minutes that this takes
 FORBIDDEN = "127.0.0.2"  # of this machine, too, but not in RISKRELAY_ALLOW_TARGETS
 
 
@@ -109,7 +110,7 @@ def test_each_misdeed_has_its_outcome(world: World) -> None:
 
 @pytest.mark.fault(25)
 def test_memory_and_descriptors_are_flat(world: World) -> None:
-    """The worst ten, again and again: after the first round nothing grows."""
+    """The worst ones, again and again: after the first round nothing grows."""
     assert world.service.process is not None
     process = psutil.Process(world.service.process.pid)
     names = ("silent", "slow-head", "endless-chunks", "endless-body", "bomb", "megabyte-header", "1xx-for-ever", "ssh")
@@ -149,8 +150,8 @@ def test_a_connection_that_does_not_come_about_says_why(world: World) -> None:
 
 @pytest.mark.fault(24)
 def test_healthy_receivers_wait_for_nobody(world: World) -> None:
-    """Of twenty, one does not answer and one is dead. The others have everything while the slow one is still being
-    waited for, and that one holds no more than its own share."""
+    """Of twenty, one does not answer and one is dead. The others get everything all the same, and the silent one is
+    given its own share of pushes once and then single probes."""
     users = [f"u{number}" for number in range(100)]
     urls = {f"healthy-{number}": world.evil.url("202") for number in range(18)}
     ids = world.integrations({**urls, "slow": world.evil.url("silent"), "dead": "http://127.0.0.1:9"})
@@ -159,7 +160,7 @@ def test_healthy_receivers_wait_for_nobody(world: World) -> None:
     for name in urls:
         until(lambda: world.service.stream(ids[name])["ledger"]["delivered"] == 100)  # noqa: B023  ends here
     assert world.service.stream(ids["slow"])["ledger"]["pending"] == 100
-    assert 0 < world.evil.requests["silent"] - before <= CONCURRENCY * max(1, len(world.service.attempts(ids["slow"])))
+    assert 0 < world.evil.requests["silent"] - before <= CONCURRENCY + PROBES
     assert world.service.stream(ids["dead"])["ledger"]["pending"] == 100
     world.check()
 
@@ -267,11 +268,9 @@ def test_hostile_answers_are_stored_and_shown_as_text(world: World) -> None:
         attempt: dict[str, Any] = delivery["attempts"][0]
         assert attempt["detail"].isprintable(), name
         named = ("--account", world.service.account_id, ids[name])
-        for command in (("show", *named, delivery["jti"]), ("list", *named)):
-            shown = world.service.command("delivery", *command).stdout
-            assert all(text.isprintable() for text in shown.splitlines()), name
+        shown = world.service.command("delivery", "show", *named, delivery["jti"]).stdout
+        assert all(text.isprintable() for text in shown.splitlines()), name
     text = "<script>alert(1)</script>\ufffd[31mred"
-    assert HOSTILE.startswith(b"<script>")
     assert world.service.attempts(ids["hostile-body"])[0]["detail"].startswith(text)
     assert "\x1b[31m" not in world.service.log.read_text(errors="replace")
     world.check()

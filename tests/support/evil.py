@@ -103,12 +103,11 @@ class Evil:
 
     Attributes:
         requests: how many came, by misdeed.
-        waiting: requests at `/held/…` that are not answered until `release`.
+        ports: by what listens there: "http" for the misdeeds, the reasons of wrong TLS, "half-open", "black-hole".
     """
 
     def __init__(self, trusted: Authority, stranger: Authority, away: str) -> None:
         self.requests: Counter[str] = Counter()
-        self.waiting = self.most_waiting = 0
         self._away = away.encode()
         self._tls = {
             "tls_expired": trusted.server("127.0.0.1", begins=-3, ends=-2),
@@ -143,12 +142,7 @@ class Evil:
         """The tenant URL whose receiver does that."""
         return f"http://127.0.0.1:{self.ports['http']}/{misdeed}"
 
-    def release(self) -> None:
-        """Answer what is held, now and from now on."""
-        self._loop.call_soon_threadsafe(self._released.set)
-
     async def _open(self) -> None:
-        self._released = asyncio.Event()
         self._servers = [await self._listen("http", self._serve, None)]
         self._servers += [await self._listen(reason, self._serve, tls) for reason, tls in self._tls.items()]
         self._servers.append(await self._listen("half-open", self._hang, None))
@@ -203,8 +197,6 @@ class Evil:
         length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
         await reader.readexactly(length)
         self.requests[name] += 1
-        if name == "held":
-            await self._hold()
         misdeed = MISDEEDS.get(name, MISDEEDS["202"])
         writer.write(misdeed.answer.replace(b"{away}", self._away))
         await writer.drain()
@@ -215,14 +207,6 @@ class Evil:
         if misdeed.then == "hang":
             await asyncio.sleep(3600)
         return misdeed.then == "keep"
-
-    async def _hold(self) -> None:
-        self.waiting += 1
-        self.most_waiting = max(self.most_waiting, self.waiting)
-        try:
-            await self._released.wait()
-        finally:
-            self.waiting -= 1
 
 
 class _OldTls:

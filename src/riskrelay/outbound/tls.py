@@ -99,7 +99,9 @@ def _show(context: ssl.SSLContext, certificate: str, key: bytes) -> None:
 
 
 def _only(trusted_ca: str) -> ssl.SSLContext:
-    return _hardened(ssl.create_default_context(cadata=trusted_ca))
+    authorities = load_pem_x509_certificates(trusted_ca.encode())
+    encoded = b"".join(one.public_bytes(serialization.Encoding.DER) for one in authorities)
+    return _hardened(ssl.create_default_context(cadata=encoded))
 
 
 def _trusting(trust_ca: Path | None) -> ssl.SSLContext:

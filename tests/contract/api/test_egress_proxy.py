@@ -53,6 +53,7 @@ def test_pushes_go_through_the_proxy_and_wait_while_it_is_away(world: World) -> 
 
     until(lambda: bool(reasons()))
     assert set(reasons()) == {("ours", "proxy_unreachable")}
+    assert service.result("GET", f"{own}/health")["streams"][0]["failures_in_a_row"] == 0
     assert world.oracle.requests() == []
     proxy = world.start_proxy()
     try:

@@ -107,6 +107,13 @@ def test_the_command_shows_sets_and_removes(service: Service, authority: Authori
     assert json.loads(service.command(*arguments, "--json").stdout) == {"ca": [], "certificate": []}
 
 
+def test_words_around_the_certificates_do_no_harm(service: Service, authority: Authority) -> None:
+    """Bundles come with comments, in any language."""
+    own = f"/integrations/{service.create_integration('https://receiver.example.com')['id']}/tls"
+    given = {name: f"# für Café\n{pem}\n# fin" for name, pem in material(authority).items()}
+    assert len(service.result("PUT", own, given)["ca"]) == 1
+
+
 def with_encrypted_key(authority: Authority) -> dict[str, Any]:
     encrypted = serialization.load_pem_private_key(material(authority)["key"].encode(), None).private_bytes(
         serialization.Encoding.PEM,
