@@ -23,6 +23,7 @@ class Processes:
         self._directory = directory
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RISKRELAY_")}
         self._environment = {**inherited, **settings}
+        self._started: list[Process] = []
 
     async def run(self, *arguments: str) -> bytes:
         """Run a `riskrelay` command to its end.
@@ -46,6 +47,7 @@ class Processes:
             process = await asyncio.create_subprocess_exec(
                 *command, env=self._environment, stdin=DEVNULL, stdout=file, stderr=file
             )
+        self._started.append(process)
         if port is not None:
             await self._listening(name, process, port)
         return process
@@ -53,6 +55,13 @@ class Processes:
     async def start_command(self, *arguments: str, port: int | None = None) -> Process:
         """Start a `riskrelay` command, as `start` does."""
         return await self.start(arguments[0], [sys.executable, "-m", "riskrelay", *arguments], port)
+
+    async def kill(self) -> None:
+        """End everything that was started and still runs, without waiting for what it does."""
+        for process in self._started:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
 
     async def _listening(self, name: str, process: Process, port: int) -> None:
         for _ in range(_START_SECONDS * 50):

@@ -76,9 +76,7 @@ class Installation:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for process in self._running:  # nothing of it is needed any more, so nothing is waited for
-            process.kill()
-            await process.wait()
+        await self.processes.kill()  # the receivers too, also when a scenario has failed
 
     async def start(self) -> None:
         """Serve, and deliver.
