@@ -24,6 +24,7 @@ from urllib.parse import urlencode, urlsplit
 from bench.big_installation import Population, Size, fill
 from riskrelay.cli.benchmark.installation import Installation
 from riskrelay.cli.benchmark.scenarios import percentiles_ms
+from riskrelay.delivery.attempts import DeliveryState
 from support.crossing import routes
 from support.databases import PostgresServer
 
@@ -33,12 +34,13 @@ _CONSOLE = "/console/accounts/{account_id}"
 _QUERIES = {
     "": ("window=6h", "window=24h"),
     "/users": ("level=high", "level=low", "q=user-05", "q=nobody"),
-    "/integrations": ("q=tenant-1", "condition=failing"),
-    "/integrations/{integration_id}": ("state=dead", "state=pending"),
-    "/integrations/{integration_id}/deliveries": ("state=dead", "state=pending"),
+    "/integrations": ("q=tenant-1",),
+    "/integrations/{integration_id}/deliveries": tuple(f"state={state}" for state in DeliveryState),
+    "/integrations/{integration_id}/replays": ("state=dead", "state=dead&reason=invalid_request"),
+    "/live": ("state=dead", "state=pending"),
 }
 """What else a screen can be asked for, by its route; what it does not know changes nothing."""
-_ENDLESS = ("tail", "live", "stream")  # routes that go on until the browser leaves
+_PLACE = re.compile(r"/deliveries/([0-9a-f-]+\.-?[0-9]+\.[0-9]+)")  # of a delivery, in the links to it
 
 
 @dataclass(frozen=True)
@@ -153,10 +155,10 @@ def console_pages(browser: Browser, population: Population) -> Iterator[str]:
         "user_id": population.id_of("user", 1),
         "behavior": "imp_travel",
         "behavior_id": "imp_travel",
-        "jti": _oldest_jti(browser, f"/accounts/{population.account_id}/zt_risk_scoring/integrations/{integration}"),
+        "place": _latest_place(browser, f"/console/accounts/{population.account_id}/integrations/{integration}"),
     }
     for method, path in routes():
-        if method != "GET" or not path.startswith(_CONSOLE) or _is_endless(path):
+        if method != "GET" or not path.startswith(_CONSOLE):
             continue
         if not set(re.findall(r"{(\w+)}", path)) <= set(values):
             print(f"not measured, for nobody knows what to put into it: {path}", file=sys.stderr)
@@ -165,8 +167,11 @@ def console_pages(browser: Browser, population: Population) -> Iterator[str]:
         yield from (f"{path.format_map(values)}?{query}" for query in _QUERIES.get(path.removeprefix(_CONSOLE), ()))
 
 
-def _is_endless(path: str) -> bool:
-    return any(word in path.split("/") for word in _ENDLESS)
+def _latest_place(browser: Browser, integration: str) -> str:
+    """Where the latest delivery of an integration is."""
+    found = _PLACE.search(browser.get(f"{integration}/deliveries").decode())
+    assert found is not None, "the integration has no delivery"
+    return found[1]
 
 
 async def measure(installation: Installation, size: Size, requests: int) -> list[Page]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from support.browser import NARROW, WIDE, Person, chromium
 from support.console_world import fill_charts, live_a_day
 from support.service import Oracle, Service
+from support.visitor import Visitor
 
 DIRECTORY = Path(__file__).parents[2] / "docs" / "screenshots"
 
@@ -20,6 +21,16 @@ SCREENS = {
     "users": "/users",
     "user": "/users/{user_id}",
     "behaviors": "/behaviors?proposed=yes&enabled=imp_travel&level-imp_travel=high&level-high_dlp=low",
+    "integrations": "/integrations",
+    "integration": "/integrations/{integration_id}",
+    "set-up": "/integrations/{integration_id}/setup",
+    "deliveries": "/integrations/{integration_id}/deliveries",
+    "delivery": "/integrations/{integration_id}/deliveries/{place}",
+    "replays": "/integrations/{integration_id}/replays?state=dead",
+    "receivers": "/integrations/{integration_id}/receivers",
+    "integration-settings": "/integrations/{integration_id}/settings",
+    "dead-letters": "/dead-letters",
+    "live": "/live?paused=1",
     "tokens": "/settings",
     "audit": "/settings/audit",
     "keys": "/settings/keys",
@@ -36,12 +47,26 @@ def main(names: list[str]) -> None:
         try:
             live_a_day(service, oracle)
             time.sleep(12)  # until the day has been counted
-            (user_id, *_) = [user["user_id"] for user in service.result("GET", "/summary")["users"]]
-            paths = {name: path.replace("{user_id}", user_id) for name, path in SCREENS.items()}
+            ids = _ids(service, oracle)
+            paths = {name: path.format_map(ids) for name, path in SCREENS.items()}
             take(service, {name: path for name, path in paths.items() if not names or name in names})
         finally:
             service.stop()
             oracle.stop()
+
+
+def _ids(service: Service, oracle: Oracle) -> dict[str, str]:
+    """A user, an integration whose receiver refuses everything, and a delivery that it refused."""
+    (user, *_) = service.result("GET", "/summary")["users"]
+    body = {"integration_type": "Okta", "tenant_url": f"{oracle.url}/reject", "reference_id": "Okta staging"}
+    integration_id = service.result("POST", "/integrations", body)["id"]
+    service.result("POST", f"/integrations/{integration_id}/verify")
+    oracle.wait_for("/reject/security/api/v1/security-events", 1)
+    visitor = Visitor(service)
+    visitor.sign_in()
+    page = visitor.ask("GET", f"/console/accounts/acme/integrations/{integration_id}/deliveries").text
+    place = page.partition("/deliveries/")[2].partition('"')[0]
+    return {"user_id": user["user_id"], "integration_id": integration_id, "place": place}
 
 
 def take(service: Service, paths: dict[str, str]) -> None:

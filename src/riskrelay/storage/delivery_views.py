@@ -26,7 +26,7 @@ from riskrelay.storage.times import moment
 
 _WINDOW = 2_000  # guessed: some milliseconds; a state that is rarer than that takes a click more
 _LANES = 64  # guessed: an integration has one or a few
-_LIVELIEST = 20  # guessed: so many lanes are looked at for the newest of a whole account, and as many again
+_LIVELIEST = 10  # guessed: so many lanes are looked at for the newest of a whole account, and as many again
 _COUNTED = 1_000  # guessed: nobody needs to know whether a heap of dead letters is 40,000 or 41,000
 _NEWEST = 2**62
 
@@ -47,7 +47,7 @@ _HELD = (
     .order_by(held_events.c.seq.desc())
     .limit(_MANY)
 )
-_CLAIMS = select(events.c.claims).where(of_lane(events), events.c.seq == bindparam("seq"))
+_PLACE = (events.c.stream_id, events.c.lane, events.c.seq)
 
 _OF_STREAM = and_(*(lanes.c[name] == streams.c[name] for name in ("account_id", "stream_id")))
 _OF_INTEGRATION = and_(*(streams.c[name] == integrations.c[name] for name in ("account_id", "integration_id")))
@@ -74,9 +74,9 @@ _OF_REASON = (
     & (held_events.c.reason == bindparam("reason"))
 )
 _FEW = select(held_events.c.seq).where(_OF_REASON).limit(_COUNTED + 1).subquery()
-_HOW_MANY = select(func.count()).select_from(_FEW)
+_HOW_MANY = select(func.count()).select_from(_FEW).scalar_subquery()
 _LATEST_DEAD = (
-    select(events.c.lane, events.c.seq, events.c.queued_at)
+    select(events.c.lane, events.c.seq, events.c.queued_at, _HOW_MANY.label("many"))
     .select_from(held_events.join(events, _IS_HELD))
     .where(_OF_REASON)
     .order_by(held_events.c.lane.desc(), held_events.c.seq.desc())
@@ -133,16 +133,17 @@ class DeliveryViewRows:
             by_integration[known[lane.key.stream_id].integration.integration_id].append((lane, seq))
         deliveries = [one for owner, some in by_integration.items() for one in self._read(owner, some)]
         deliveries.sort(key=lambda delivery: (delivery.queued_at, delivery.seq), reverse=True)
-        return [self._sent(delivery, known[delivery.stream_id]) for delivery in deliveries]
+        return self._sent(deliveries, known)
 
     def at(self, integration_id: IntegrationId, place: EventPlace) -> Sent | None:
         known = self._streams({place.stream_id})
         lane = _Lane(LaneKey(self._account_id, place.stream_id, place.lane), 0)
         found = self._read(integration_id, [(lane, place.seq)]) if known else []
-        return self._sent(found[0], known[place.stream_id]) if found else None
+        return self._sent(found, known)[0] if found else None
 
     def dead_letters(self, after: ReasonPlace | None, limit: int) -> list[DeadLetters]:
         place = after or ReasonPlace(StreamId(""), "")
+        known: dict[StreamId, Stream | None] = {}
         found: list[DeadLetters] = []
         for _ in range(2 * limit):  # deleted streams are passed over, but not without end
             row = self._connection.execute(
@@ -151,7 +152,9 @@ class DeliveryViewRows:
             if row is None or len(found) == limit:
                 break
             place = ReasonPlace(row.stream_id, row.reason)
-            stream = self._streams({place.stream_id}).get(place.stream_id)
+            if place.stream_id not in known:
+                known[place.stream_id] = self._streams({place.stream_id}).get(place.stream_id)
+            stream = known[place.stream_id]
             if stream is None:
                 place = ReasonPlace(place.stream_id, _BEHIND_ALL)
             else:
@@ -176,10 +179,11 @@ class DeliveryViewRows:
 
     def _group(self, stream: Stream, place: ReasonPlace) -> DeadLetters:
         parameters = {"account": self._account_id, "stream": place.stream_id, "reason": place.reason}
-        count = self._connection.execute(_HOW_MANY, parameters).scalar_one()
         latest = self._connection.execute(_LATEST_DEAD, parameters).one()
         event = EventPlace(place.stream_id, latest.lane, latest.seq)
-        return DeadLetters(stream, place.reason, min(count, _COUNTED), count > _COUNTED, event, latest.queued_at)
+        return DeadLetters(
+            stream, place.reason, min(latest.many, _COUNTED), latest.many > _COUNTED, event, latest.queued_at
+        )
 
     def _look(self, lane: _Lane, state: DeliveryState | None, below: int, limit: int) -> _Look:
         """The newest deliveries of a lane in a state; at least *limit* and one more where there are so many."""
@@ -219,11 +223,17 @@ class DeliveryViewRows:
             found += read_deliveries(self._connection, self._account_id, integration_id, *here, limit=len(numbers))
         return sorted(found, key=lambda one: order[one.stream_id, one.lane, one.seq])
 
-    def _sent(self, delivery: Delivery, stream: Stream) -> Sent:
-        key = LaneKey(self._account_id, delivery.stream_id, delivery.lane)
-        parameters = {**lane_parameters(key), "seq": delivery.seq}
-        fixed: bytes = self._connection.execute(_CLAIMS, parameters).scalar_one()
-        return Sent(delivery, stream, fixed, msgspec.json.decode(fixed))
+    def _sent(self, deliveries: Sequence[Delivery], known: Mapping[StreamId, Stream]) -> list[Sent]:
+        places = [(one.stream_id, one.lane, one.seq) for one in deliveries]
+        query = select(*_PLACE, events.c.claims).where(
+            events.c.account_id == self._account_id, tuple_(*_PLACE).in_(places)
+        )
+        rows = self._connection.execute(query) if places else ()
+        fixed: dict[tuple[StreamId, int, int], bytes] = {(row.stream_id, row.lane, row.seq): row.claims for row in rows}
+        return [
+            Sent(delivery, known[delivery.stream_id], fixed[place], msgspec.json.decode(fixed[place]))
+            for delivery, place in zip(deliveries, places, strict=True)
+        ]
 
     def _streams(self, stream_ids: Iterable[StreamId]) -> dict[StreamId, Stream]:
         """Those of them that still exist."""

@@ -94,11 +94,39 @@ class ReplayRows:
         self._connection.execute(update(replays).where(self._one(replay_id)).values(status=status.value))
 
     def matching(self, integration_id: IntegrationId, wanted: ReplayFilter, sample: int) -> tuple[int, list[Delivery]]:
+        if wanted.state is not DeliveryState.DELIVERED:
+            return self._matching_exceptions(integration_id, wanted, sample)
         fits = [in_state(wanted.state), _EXISTING, _is_wanted(wanted)]
         mine = [events.c.account_id == self._account_id, streams.c.integration_id == integration_id]
         count = self._connection.execute(select(func.count()).select_from(joined()).where(*mine, *fits)).scalar_one()
         shown = read_deliveries(self._connection, self._account_id, integration_id, *fits, limit=sample)
         return count, shown
+
+    def _matching_exceptions(
+        self, integration_id: IntegrationId, wanted: ReplayFilter, sample: int
+    ) -> tuple[int, list[Delivery]]:
+        """As `matching`, of a state that is a row: the exceptions are looked at alone, because there are few."""
+        mine = select(streams.c.stream_id).where(
+            streams.c.account_id == self._account_id, streams.c.integration_id == integration_id, _EXISTING
+        )
+        fits = (
+            held_events.c.account_id == self._account_id,
+            held_events.c.stream_id.in_(self._connection.execute(mine).scalars().all()),
+            held_events.c.state == wanted.state.value,
+            _is_wanted(wanted),
+        )
+        looked_at = held_events.join(events, _IS_EVENT)
+        count = self._connection.execute(select(func.count()).select_from(looked_at).where(*fits)).scalar_one()
+        newest = (
+            select(*(held_events.c[name] for name in EVENT_KEY[1:]))
+            .select_from(looked_at)
+            .where(*fits)
+            .order_by(*(held_events.c[name].desc() for name in EVENT_KEY[1:]))
+            .limit(sample)
+        )
+        places = [tuple(row) for row in self._connection.execute(newest)]
+        shown = tuple_(*(events.c[name] for name in EVENT_KEY[1:])).in_(places)
+        return count, read_deliveries(self._connection, self._account_id, integration_id, shown, limit=sample)
 
     def step(self, replay: Replay, limit: int) -> tuple[ReplayStep, list[LaneKey]]:
         place = self._connection.execute(select(replays).where(self._one(replay.replay_id)).with_for_update()).one()

@@ -11,7 +11,7 @@ from riskrelay.web.console.named import state_in_query
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
 
-_ROWS = 50  # guessed: what fits some screens; older ones are with their integration
+_ROWS = 30  # guessed: what fits some screens; older ones are with their integration
 
 
 class LiveScreens:
