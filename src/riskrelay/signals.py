@@ -1,9 +1,10 @@
 """What is to be told, and the streams that take it, to the security events to queue."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct
 
 from riskrelay.risk.assessment import LevelChange
 from riskrelay.ssf.event_requests import EventRequest
@@ -14,8 +15,7 @@ from riskrelay.ssf.streams import Stream, StreamStatus, takes
 from riskrelay.ssf.subjects import email_subject, opaque_subject, subject_key
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(Struct, frozen=True):
     """A security event for one stream, ready to be queued.
 
     Attributes:

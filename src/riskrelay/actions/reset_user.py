@@ -1,6 +1,6 @@
 """Clear a user's risk."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.credentials import Actor

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from msgspec import Struct
+
 from riskrelay.delivery.backoff import backoff, probe_wait
 from riskrelay.integrations import AccountId
 from riskrelay.ssf.events import Jti
@@ -37,8 +39,7 @@ class LaneLease:
     epoch: int
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedEvent:
+class QueuedEvent(Struct, frozen=True):
     """A delivery: one SET queued for one stream.
 
     Attributes:

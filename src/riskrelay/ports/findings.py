@@ -1,15 +1,15 @@
 """A finding as the store holds it."""
 
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from riskrelay.risk.behaviors import BehaviorId
 from riskrelay.risk.findings import FindingId, UserId
 from riskrelay.risk.levels import RiskLevel
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedFinding:
+class RecordedFinding(Struct, frozen=True):
     """A finding as it is stored: with an id, a time and a user of the account."""
 
     finding_id: FindingId

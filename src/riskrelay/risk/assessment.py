@@ -1,9 +1,11 @@
 """From what a user triggered and what the account decided about it, to the user's risk level."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.risk.findings import UserId
@@ -17,8 +19,7 @@ class Cause(StrEnum):
     ADMIN = "admin"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True):
     """Where a user stands now.
 
     Attributes:
@@ -46,8 +47,7 @@ class Standing:
         return self.email.casefold()
 
 
-@dataclass(frozen=True, slots=True)
-class LevelChange:
+class LevelChange(Struct, frozen=True):
     """A user's risk level moved.
 
     Attributes:

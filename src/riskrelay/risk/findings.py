@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NewType
 
+from msgspec import Struct
+
 from riskrelay.risk.behaviors import BehaviorId
 
 FindingId = NewType("FindingId", str)
@@ -31,8 +33,7 @@ class UserRef:
         object.__setattr__(self, "email_key", self.email.casefold())
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A risk behavior seen for a user at a time.
 
     Attributes:

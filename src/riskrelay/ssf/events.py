@@ -1,15 +1,15 @@
 """A security event as it is queued."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NewType
+
+from msgspec import Struct
 
 Jti = NewType("Jti", str)
 
 
-@dataclass(frozen=True, slots=True)
-class SecurityEvent:
+class SecurityEvent(Struct, frozen=True):
     """What one SET says, fixed for ever when it is queued.
 
     Attributes:

@@ -2,9 +2,9 @@
 
 import asyncio
 import itertools
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from riskrelay.actions.create_integration import create_integration
 from riskrelay.actions.record_findings import record_findings

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from riskrelay.delivery.lanes import (
     MAX_HELD_EVENTS,
@@ -154,7 +155,7 @@ class Simulation:
         by_seq = {e.seq: e for e in [*lane.held, *lane.fresh]}
         self.delivered += [seq for seq, outcome in outcomes.items() if outcome.kind is OutcomeKind.ACCEPTED]
         for row in settlement.held:
-            self.held[row.seq] = replace(by_seq[row.seq], attempts=row.attempts, due_in=row.due_in)
+            self.held[row.seq] = structs.replace(by_seq[row.seq], attempts=row.attempts, due_in=row.due_in)
         for dead in settlement.dead:
             self.held.pop(dead.seq, None)
             self.dead.add(dead.seq)
@@ -163,7 +164,7 @@ class Simulation:
         self.cursor, self.failures = settlement.cursor, settlement.failures
 
     def let_time_pass(self) -> None:
-        self.held = {seq: replace(e, due_in=timedelta(0)) for seq, e in self.held.items()}
+        self.held = {seq: structs.replace(e, due_in=timedelta(0)) for seq, e in self.held.items()}
 
 
 OUTCOMES = st.sampled_from([ACCEPTED, ACCEPTED, FAILED, REFUSED, OURS, None])
