@@ -25,7 +25,7 @@ from riskrelay.wiring import build_outside
 from support.certificates import Authority
 from support.fork_server import Forked, ForkServer
 
-START_SECONDS = 20
+START_SECONDS = 60
 
 
 def free_port() -> int:

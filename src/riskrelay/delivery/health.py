@@ -76,7 +76,8 @@ def why(health: StreamHealth) -> str:
             since = "" if health.status_since is None else f" since {_minute(health.status_since)}"
             return f"{stream.status.value.capitalize()}{since}{_stopped_by(stream)}"
         case Condition.FAILING:
-            return f"The last {health.failures} batches failed; the last attempt ended with {last}."
+            batches = "batch" if health.failures == 1 else f"{health.failures} batches"
+            return f"The last {batches} failed; the last attempt ended with {last}."
     if stream.is_polled:
         return "The receiver fetches its events."
     return "Nothing was sent yet." if health.last_outcome is None else f"The last attempt ended with {last}."

@@ -56,6 +56,7 @@ def test_a_failing_stream_says_when_it_is_tried_again() -> None:
     )
     assert health.condition is Condition.FAILING
     assert why(health) == "The last 5 batches failed; the last attempt ended with connect_timeout."
+    assert why(replace(health, failures=1)) == "The last batch failed; the last attempt ended with connect_timeout."
     assert "The next attempt is in 2 min." in what_next(health, WEEK)
     assert "due now" in what_next(replace(health, next_attempt_in=timedelta(0)), WEEK)
 
