@@ -47,7 +47,9 @@ _HELD = (
     .order_by(held_events.c.seq.desc())
     .limit(_MANY)
 )
-_PLACE = (events.c.stream_id, events.c.lane, events.c.seq)
+_CLAIMS = select(events.c.seq, events.c.claims).where(
+    of_lane(events), events.c.seq.in_(bindparam("numbers", expanding=True))
+)
 
 _OF_STREAM = and_(*(lanes.c[name] == streams.c[name] for name in ("account_id", "stream_id")))
 _OF_INTEGRATION = and_(*(streams.c[name] == integrations.c[name] for name in ("account_id", "integration_id")))
@@ -224,15 +226,17 @@ class DeliveryViewRows:
         return sorted(found, key=lambda one: order[one.stream_id, one.lane, one.seq])
 
     def _sent(self, deliveries: Sequence[Delivery], known: Mapping[StreamId, Stream]) -> list[Sent]:
-        places = [(one.stream_id, one.lane, one.seq) for one in deliveries]
-        query = select(*_PLACE, events.c.claims).where(
-            events.c.account_id == self._account_id, tuple_(*_PLACE).in_(places)
-        )
-        rows = self._connection.execute(query) if places else ()
-        fixed: dict[tuple[StreamId, int, int], bytes] = {(row.stream_id, row.lane, row.seq): row.claims for row in rows}
+        by_lane: dict[LaneKey, list[int]] = defaultdict(list)
+        for one in deliveries:
+            by_lane[LaneKey(self._account_id, one.stream_id, one.lane)].append(one.seq)
+        fixed: dict[tuple[StreamId, int, int], bytes] = {}
+        for key, numbers in by_lane.items():  # one by one: SQLite reads the whole log for a list of places
+            rows = self._connection.execute(_CLAIMS, {**lane_parameters(key), "numbers": numbers})
+            fixed |= {(key.stream_id, key.lane, seq): claims for seq, claims in rows}
+        claims_of = [fixed[one.stream_id, one.lane, one.seq] for one in deliveries]
         return [
-            Sent(delivery, known[delivery.stream_id], fixed[place], msgspec.json.decode(fixed[place]))
-            for delivery, place in zip(deliveries, places, strict=True)
+            Sent(delivery, known[delivery.stream_id], claims, msgspec.json.decode(claims))
+            for delivery, claims in zip(deliveries, claims_of, strict=True)
         ]
 
     def _streams(self, stream_ids: Iterable[StreamId]) -> dict[StreamId, Stream]:

@@ -1,5 +1,6 @@
 """Replays, by account: deliveries become pending again, a bounded number at a time."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -124,9 +125,17 @@ class ReplayRows:
             .order_by(*(held_events.c[name].desc() for name in EVENT_KEY[1:]))
             .limit(sample)
         )
-        places = [tuple(row) for row in self._connection.execute(newest)]
-        shown = tuple_(*(events.c[name] for name in EVENT_KEY[1:])).in_(places)
-        return count, read_deliveries(self._connection, self._account_id, integration_id, shown, limit=sample)
+        by_lane: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for stream_id, lane, seq in self._connection.execute(newest):
+            by_lane[stream_id, lane].append(seq)
+        shown: list[Delivery] = []
+        for (
+            stream_id,
+            lane,
+        ), numbers in by_lane.items():  # one by one: SQLite reads the whole log for a list of places
+            here = (events.c.stream_id == stream_id, events.c.lane == lane, events.c.seq.in_(numbers))
+            shown += read_deliveries(self._connection, self._account_id, integration_id, *here, limit=sample)
+        return count, shown
 
     def step(self, replay: Replay, limit: int) -> tuple[ReplayStep, list[LaneKey]]:
         place = self._connection.execute(select(replays).where(self._one(replay.replay_id)).with_for_update()).one()
