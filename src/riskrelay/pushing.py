@@ -12,7 +12,7 @@ from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.lanes import QueuedEvent
 from riskrelay.delivery.pacing import pace_of
 from riskrelay.errors import Misconfigured, Unavailable
-from riskrelay.integrations import OpenedTls
+from riskrelay.integrations import OpenedTls, ReceiverTls
 from riskrelay.keys import Algorithm
 from riskrelay.ports import Outside, Pusher, Signer, Vault
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
@@ -164,11 +164,7 @@ class Batch:
 
         Raises: Misconfigured: the key was sealed under another master key.
         """
-        tls = self._stream.integration.tls
-        if tls is None:
-            return None
-        key = None if tls.sealed_key is None else self._delivering.vault.open(tls.sealed_key)
-        return OpenedTls(tls.trusted_ca, tls.certificate, key)
+        return opened_tls(self._stream.integration.tls, self._delivering.vault)
 
     def _judge(self, outcome: Outcome) -> None:
         """Some outcomes speak for the whole receiver, and so do a few failures in a row: nothing more is started."""
@@ -177,6 +173,17 @@ class Batch:
             self._halted = True
         if outcome.kind in _STOPS_STREAM:
             self.stop = (_STOPS_STREAM[outcome.kind], outcome.reason)
+
+
+def opened_tls(tls: ReceiverTls | None, vault: Vault) -> OpenedTls | None:
+    """What an integration's receivers are met with; None: the same as all others.
+
+    Raises: Misconfigured: the key was sealed under another master key.
+    """
+    if tls is None:
+        return None
+    key = None if tls.sealed_key is None else vault.open(tls.sealed_key)
+    return OpenedTls(tls.trusted_ca, tls.certificate, key)
 
 
 class SigningAhead:

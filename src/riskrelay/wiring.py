@@ -22,12 +22,14 @@ from riskrelay.failpoints import Failpoint, arm, around_pusher, around_wake
 from riskrelay.keys import Keyring, SealedKey
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.clock import SystemClock
+from riskrelay.outbound.direct_push import DirectPusher
 from riskrelay.outbound.finding_counts import PendingFindingCounts
 from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.log_sink import LogSink
 from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.outbound.observing import Observers, ProcessWatch, new_observers, show_certificate
 from riskrelay.outbound.probing import NetworkProbe
+from riskrelay.outbound.push import HttpPusher
 from riskrelay.outbound.pushers import open_pusher
 from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.outbound.sealing import MasterKey
@@ -238,7 +240,9 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 def build_examining(settings: Settings, master_key: MasterKey) -> Examining:
     """What an examination of this installation needs."""
-    return Examining(settings.loosened, NetworkProbe(_target_rules(settings)), master_key, settings.public_url)
+    probe = NetworkProbe(lambda: _open_pusher(settings))
+    materials = PemMaterials(master_key, SystemClock())
+    return Examining(settings.loosened, probe, master_key, materials, settings.public_url)
 
 
 class _Relay:
@@ -273,6 +277,10 @@ def _target_rules(settings: Settings) -> TargetRules:
     return TargetRules(settings.allow_targets, allow_http=settings.allow_http_targets)
 
 
+def _open_pusher(settings: Settings) -> DirectPusher | HttpPusher:
+    return open_pusher(_target_rules(settings), SystemClock(), PUSH_DEADLINE, settings.egress_proxy)
+
+
 @asynccontextmanager
 async def _delivery(
     settings: Settings, outside: Outside, signer: KeySigner, master_key: MasterKey, failpoint: Failpoint | None
@@ -281,7 +289,7 @@ async def _delivery(
     embedded = settings.sqlite_path is not None
     if embedded:  # nobody else can hold a lease: what is left is from before a crash
         await outside.store.write_installation(lambda tx: tx.lanes.release_all())
-    pusher = open_pusher(_target_rules(settings), outside.clock, PUSH_DEADLINE, settings.egress_proxy)
+    pusher = _open_pusher(settings)
     retention = timedelta(days=settings.retention_days)
     lease = timedelta(seconds=settings.lease_seconds)
     push_for = lease * 0.8 - PUSH_DEADLINE  # design 3: whatever is in flight has ended at 80 % of the lease

@@ -1,9 +1,8 @@
 """Look at the installation as a doctor would: what is wrong, how to mend it. Nothing is changed, no event is sent."""
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,15 +10,16 @@ import msgspec
 from riskrelay.delivery.lanes import LaneKey, LaneLease
 from riskrelay.delivery.survey import LaneCondition, Survey
 from riskrelay.errors import Misconfigured, Unavailable
-from riskrelay.integrations import AccountId
+from riskrelay.integrations import AccountId, Integration, OpenedTls, ReceiverTls
 from riskrelay.keys import Algorithm, KeyState, SealedKey, key_in
-from riskrelay.ports import Check, DatabaseFacts, Installation, Outside, Probe, Vault, Verdict
+from riskrelay.ports import Check, DatabaseFacts, Installation, Outside, Probe, TlsMaterials, Vault, Verdict
+from riskrelay.pushing import opened_tls
 from riskrelay.ssf.streams import Stream, StreamId
 
 _LOW_DISK_BYTES = 1_000_000_000  # chosen: as the alert RiskrelayDiskLow
 _SKEW = timedelta(seconds=2)  # chosen: `iat` of SETs is this machine's, leases are the database's
 _OLD_KEY = timedelta(days=180)  # chosen: as the alert RiskrelaySigningKeyOld
-_AT_ONCE = 32  # guessed: as many as one lane pushes
+_CERTIFICATE_LEFT = timedelta(days=30)  # guessed: time enough to get another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Examining:
     loosened: Sequence[Check]
     probe: Probe
     vault: Vault
+    materials: TlsMaterials
     public_url: str
 
 
@@ -53,7 +54,7 @@ async def examine_installation(outside: Outside, examining: Examining) -> list[C
     checks += _ledger(survey)
     checks += _keys(outside, keys, examining.vault)
     checks += await _public_url(examining, keys)
-    return checks + await _receivers(outside, examining.probe)
+    return checks + await _receivers(outside, examining)
 
 
 def _read(tx: Installation) -> tuple[DatabaseFacts, Survey, list[SealedKey]]:
@@ -137,29 +138,65 @@ async def _public_url(examining: Examining, keys: Sequence[SealedKey]) -> Sequen
     return [_ok("public_url", f"{examining.public_url} answers with this installation's keys.")]
 
 
-async def _receivers(outside: Outside, probe: Probe) -> list[Check]:
-    """Each receiver's address once, however many streams lead there."""
-    accounts = await outside.store.read_installation(lambda tx: tx.accounts.all())
-    endpoints: dict[str, Stream] = {}
-    for account in accounts:
-        for stream in await outside.store.read(account.account_id, lambda tx: tx.streams.taking_events()):
-            if not stream.is_polled:
-                endpoints.setdefault(_origin(stream.endpoint_url), stream)
-    slots = asyncio.Semaphore(_AT_ONCE)
-    found = await asyncio.gather(*(_reach(probe, slots, origin, stream) for origin, stream in endpoints.items()))
-    problems = [check for check in found if check is not None]
-    reached = len(found) - len(problems)
-    return [*problems, _ok("receivers", f"{reached} of {len(found)} receivers can be reached.")]
+async def _receivers(outside: Outside, examining: Examining) -> list[Check]:
+    """Each receiver's address once for each TLS that is used there, however many streams lead there."""
+    streams: dict[tuple[str, ReceiverTls | None], Stream] = {}
+    for stream in await _pushed_streams(outside):
+        streams.setdefault((_origin(stream.endpoint_url), stream.integration.tls), stream)
+    problems, targets = list[Check](), list[tuple[Stream, OpenedTls | None]]()
+    for stream in streams.values():
+        try:
+            targets.append((stream, opened_tls(stream.integration.tls, examining.vault)))
+        except Misconfigured:
+            problems.append(_unreachable(stream, "wrong_master_key (it does not open the client certificate's key)"))
+    found = await examining.probe.reach([(stream.endpoint_url, tls) for stream, tls in targets])
+    problems += [_unreachable(stream, wrong) for (stream, _), wrong in zip(targets, found, strict=True) if wrong]
+    reached = len(streams) - len(problems)
+    integrations = {stream.integration.integration_id: stream.integration for stream in streams.values()}
+    certificates = [_certificate(one, outside.clock.now(), examining.materials) for one in integrations.values()]
+    return [
+        *problems,
+        *filter(None, certificates),
+        _ok("receivers", f"{reached} of {len(streams)} receivers can be reached."),
+    ]
 
 
-async def _reach(probe: Probe, slots: asyncio.Semaphore, origin: str, stream: Stream) -> Check | None:
-    async with slots:
-        wrong = await probe.reach(stream.endpoint_url)
-    if wrong is None:
-        return None
+async def _pushed_streams(outside: Outside) -> list[Stream]:
+    found: list[Stream] = []
+    for account in await outside.store.read_installation(lambda tx: tx.accounts.all()):
+        streams = await outside.store.read(account.account_id, lambda tx: tx.streams.taking_events())
+        found += [stream for stream in streams if not stream.is_polled]
+    return found
+
+
+def _unreachable(stream: Stream, wrong: str) -> Check:
     integration = stream.integration
-    said = f"{origin} (account {integration.account_id}, integration {integration.integration_id}): {wrong}."
+    said = (
+        f"{_origin(stream.endpoint_url)} (account {integration.account_id}, integration "
+        f"{integration.integration_id}): {wrong}."
+    )
     return _problem("receivers", said, "docs/guides/operate.md lists the reasons of an attempt and what to do")
+
+
+def _certificate(integration: Integration, now: datetime, materials: TlsMaterials) -> Check | None:
+    """What is to be said of the client certificate of an integration; None: nothing, or there is none."""
+    tls = integration.tls
+    if tls is None or tls.certificate is None:
+        return None
+    try:
+        ends = materials.facts(tls.certificate)[0].ends
+    except ValueError:  # it was damaged in the database: its receiver cannot be reached, which is told already
+        return None
+    if ends - now > _CERTIFICATE_LEFT:
+        return None
+    when = f"ends on {ends:%Y-%m-%d %H:%M} UTC" if ends > now else f"has ended on {ends:%Y-%m-%d %H:%M} UTC"
+    said = f"The client certificate of integration {integration.integration_id} {when}."
+    kept = "" if tls.trusted_ca is None else " --ca FILE"  # what is not given again is forgotten
+    mend = (
+        f"riskrelay integration tls {integration.integration_id} --certificate FILE --key FILE{kept} "
+        f"--account {integration.account_id}"
+    )
+    return Check("receivers", Verdict.WARNING if ends > now else Verdict.PROBLEM, said, mend)
 
 
 def _origin(url: str) -> str:

@@ -90,16 +90,10 @@ class DirectPusher:
 
         Rule: RFC 8935 §2; faults 25, 28, 30, 31, 32.
         """
-        target = self._target(endpoint_url)
-        if isinstance(target, Outcome):
-            return target
-        context = self._tls.of(tls)
-        if isinstance(context, Outcome):
-            return context
-        is_own = tls is not None and target.place.context is not None
-        place = target.place._replace(context=context) if is_own else target.place
-        if self._is_closed:
-            return SHUTTING_DOWN
+        way = self._way(endpoint_url, tls)
+        if isinstance(way, Outcome):
+            return way
+        target, place = way
         progress = Progress(target.host_is_trusted)
         request = SetRequest(token, authorization)
         try:
@@ -109,6 +103,21 @@ class DirectPusher:
         headers = {} if answer.retry_after is None else {"Retry-After": answer.retry_after}
         body = request.without_echo(answer.body)
         return outcome_of(answer.status, headers, body, self._clock.now(), progress.phases)
+
+    async def reach(self, endpoint_url: str, tls: OpenedTls | None = None) -> Outcome | None:
+        """Dial and hang up, as `push.HttpPusher.reach` does."""
+        way = self._way(endpoint_url, tls)
+        if isinstance(way, Outcome):
+            return way
+        target, place = way
+        progress = Progress(target.host_is_trusted)
+        try:
+            connection = await self._connect(place, progress)
+        except Exception as error:  # noqa: BLE001  as in `push`
+            return SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
+        connection.close()
+        self._pool.give_back(place, connection)
+        return None
 
     async def close(self) -> None:
         """Close every connection. Pushes that still run, and later ones, end with OURS `shutting_down`."""
@@ -124,6 +133,19 @@ class DirectPusher:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    def _way(self, endpoint_url: str, tls: OpenedTls | None) -> tuple[_Target, Place] | Outcome:
+        """Where to connect and how, or the outcome of what must not be tried."""
+        target = self._target(endpoint_url)
+        if isinstance(target, Outcome):
+            return target
+        context = self._tls.of(tls)
+        if isinstance(context, Outcome):
+            return context
+        if self._is_closed:
+            return SHUTTING_DOWN
+        is_own = tls is not None and target.place.context is not None
+        return target, target.place._replace(context=context) if is_own else target.place
 
     async def _exchange(self, place: Place, request: bytes, progress: Progress) -> Answer:
         """One request; a second one on a new connection when a kept-alive one turns out closed: the receiver knows a

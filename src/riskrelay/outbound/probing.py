@@ -1,60 +1,39 @@
-"""Looking whether a receiver can be reached: name, address rules, connection, TLS. No request is ever sent to it."""
+"""Looking whether others can be reached. No request is ever sent to a receiver."""
 
 import asyncio
-import socket
-import ssl
+from collections.abc import Callable, Sequence
 
 import aiohttp
-from yarl import URL
 
-from riskrelay.outbound.addresses import BlockedAddress, TargetRules
-from riskrelay.outbound.failures import ConnectTimedOut, Progress, outcome_of_failure
-from riskrelay.outbound.targets import read_target
+from riskrelay.integrations import OpenedTls
+from riskrelay.outbound.direct_push import DirectPusher
+from riskrelay.outbound.push import HttpPusher
 from riskrelay.ssf.outcomes import Outcome
 
-_SECONDS = 5.0  # chosen: whoever needs longer is no good receiver
+_AT_ONCE = 32  # guessed: as many as one lane pushes
+_SECONDS = 5.0  # chosen: as long as a push may take to connect
 
 
 class NetworkProbe:
-    """Implements ports.Probe."""
+    """Implements ports.Probe.
 
-    def __init__(self, rules: TargetRules) -> None:
-        self._rules = rules
+    Args:
+        open_pusher: makes a client as deliveries use it, so that a receiver is reached on the way that a push takes.
+    """
 
-    async def reach(self, url: str) -> str | None:
-        target = read_target(url, self._rules)
-        if isinstance(target, Outcome):
-            return _words(target)
-        host = target.raw_host or ""
-        progress = Progress(self._rules.trusts_host(host))
-        try:
-            async with asyncio.timeout(_SECONDS):
-                await self._connect(target, host, progress)
-        except TimeoutError:
-            error = TimeoutError() if progress.is_resolving else ConnectTimedOut()
-            return _words(outcome_of_failure(error, progress))
-        except OSError as failure:
-            return _words(outcome_of_failure(failure, progress))
-        return None
+    def __init__(self, open_pusher: Callable[[], DirectPusher | HttpPusher]) -> None:
+        self._open_pusher = open_pusher
 
-    async def _connect(self, target: URL, host: str, progress: Progress) -> None:
-        """Dial the first permitted address, as a push would.
+    async def reach(self, targets: Sequence[tuple[str, OpenedTls | None]]) -> list[str | None]:
+        slots = asyncio.Semaphore(_AT_ONCE)
+        async with self._open_pusher() as pusher:
 
-        Raises: OSError.
-        """
-        progress.is_resolving = True
-        found = await asyncio.get_running_loop().getaddrinfo(host, target.port, type=socket.SOCK_STREAM)
-        progress.is_resolving = False
-        addresses = [str(address[0]) for *_, address in found]
-        permitted = [one for one in addresses if progress.host_is_trusted or self._rules.may_dial(one)]
-        progress.blocked = len(addresses) - len(permitted)
-        if not permitted:
-            raise BlockedAddress
-        progress.dialled = 1
-        context = ssl.create_default_context() if target.scheme == "https" else None
-        name = host if context is not None else None
-        _, writer = await asyncio.open_connection(permitted[0], target.port, ssl=context, server_hostname=name)
-        writer.close()
+            async def reached(url: str, tls: OpenedTls | None) -> Outcome | None:
+                async with slots:
+                    return await pusher.reach(url, tls)
+
+            outcomes = await asyncio.gather(*(reached(url, tls) for url, tls in targets))
+        return [None if outcome is None else _words(outcome) for outcome in outcomes]
 
     async def fetch(self, url: str) -> bytes | str:
         timeout = aiohttp.ClientTimeout(total=_SECONDS)

@@ -8,22 +8,20 @@ socket factory, since aiohttp asks no resolver about literal addresses.
 import asyncio
 import socket
 import ssl
-import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from aiohttp import ClientResponse, ClientSession
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from riskrelay.integrations import OpenedTls
 from riskrelay.outbound.addresses import TargetRules
+from riskrelay.outbound.connector import Connector, Reached, UnsentRequest
 from riskrelay.outbound.dialling import Resolve, ThreadResolver, look_up, open_socket, progress_of_task
 from riskrelay.outbound.egress import EgressProxy
 from riskrelay.outbound.failures import Progress, outcome_of_failure, refused
@@ -32,6 +30,8 @@ from riskrelay.outbound.tls import TlsContexts
 from riskrelay.ports import Clock
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.push import outcome_of
+
+T = TypeVar("T")
 
 DEADLINE = timedelta(seconds=20)  # chosen: connect, send, headers and body together
 CONNECT_DEADLINE = timedelta(seconds=5)  # chosen: a free connection, the name, the dial and TLS together
@@ -104,6 +104,24 @@ class HttpPusher:
         Raises: nothing but CancelledError.
         Rule: RFC 8935 §2; faults 25, 28, 30, 31, 32.
         """
+        return await self._attempt(endpoint_url, SetRequest(token, authorization), tls, self._exchange)
+
+    async def reach(self, endpoint_url: str, tls: OpenedTls | None = None) -> Outcome | None:
+        """Do what comes before the request of a push, on a connection of its own, and hang up: nothing is sent.
+
+        Returns: what a push would have become; None: the receiver is there. Under TLS 1.3 it may still refuse our
+            certificate, which it says only after that.
+        """
+        return await self._attempt(endpoint_url, SetRequest(b"", None), tls, self._knock)
+
+    async def _attempt(
+        self,
+        endpoint_url: str,
+        request: "SetRequest",
+        tls: OpenedTls | None,
+        work: Callable[["_Call", Progress], Awaitable[T]],
+    ) -> T | Outcome:
+        """What *work* makes of the call, or the outcome when it fails or must not be tried."""
         url = read_target(endpoint_url, self._rules)
         if isinstance(url, Outcome):
             return url
@@ -115,10 +133,10 @@ class HttpPusher:
         progress = Progress(self._rules.trusts_host(url.raw_host or ""))
         mark = progress_of_task.set(progress)
         try:
-            call = _Call(url, SetRequest(token, authorization), context)
+            call = _Call(url, request, context)
             if self._proxy is not None:
                 call = await self._tunnelled(self._proxy, call, progress)
-            return await self._exchange(call, progress)
+            return await work(call, progress)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not self._is_closed or (task is not None and task.cancelling()):
@@ -154,6 +172,11 @@ class HttpPusher:
             "headers": headers,
         }
         return replace(call, url=route.url, options=way)
+
+    async def _knock(self, call: "_Call", _: Progress) -> None:
+        async with self._session(keep=False, request_class=UnsentRequest) as session:
+            with suppress(Reached):
+                await call.by(session)
 
     async def _exchange(self, call: "_Call", progress: Progress) -> Outcome:
         deadline = asyncio.get_running_loop().time() + self._seconds
@@ -191,8 +214,8 @@ class HttpPusher:
             self._sessions = (self._session(keep=True), self._session(keep=False))
         return self._sessions
 
-    def _session(self, keep: bool) -> ClientSession:
-        connector = _Connector(
+    def _session(self, keep: bool, request_class: type[aiohttp.ClientRequest] = aiohttp.ClientRequest) -> ClientSession:
+        connector = Connector(
             limit=MAX_CONNECTIONS,
             limit_per_host=MAX_CONNECTIONS_PER_HOST,
             resolver=self._resolver,
@@ -204,6 +227,7 @@ class HttpPusher:
         )
         return ClientSession(
             connector=connector,
+            request_class=request_class,
             headers=HEADERS,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect_seconds, ceil_threshold=float("inf")),
@@ -252,72 +276,6 @@ class _Call:
         """Send it; returns when the answer's headers are there."""
         options: dict[str, Any] = {"headers": self.request.headers, **self.options}
         return await session.post(self.url, data=self.request.token, ssl=self.context, allow_redirects=False, **options)
-
-
-class _AnswerHandler(ResponseHandler):
-    """Feeds a head to the parser before what follows it, ends a body where it breaks, and hangs up at once.
-
-    aiohttp forgets an answer that it has just parsed when bytes of the same segment make no sense: then a 202 with a
-    broken body would look like no answer at all (design 6). It lets the reader of a broken body wait for ever. And a
-    TLS connection that it closes stays open for 30 s when the receiver does not answer our farewell (faults 25).
-    """
-
-    _MAX_HEADS = 16  # chosen: interim answers that may come in one segment
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Called when the dial has succeeded, before any TLS handshake."""
-        super().__init__(loop=loop)
-        self._push = progress_of_task.get()
-        # Through a proxy there is one for the connection to it, then one for the tunnel.
-        self._push.has_tunnel = self._push.connected_at is not None
-        self._push.connected_at = time.monotonic()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called when the handshake has ended, or at once."""
-        super().connection_made(transport)
-        if transport.get_extra_info("ssl_object") is not None:
-            self._push.secured_at = time.monotonic()
-
-    def set_response_params(self, **options: Any) -> None:
-        """Called before each request, in the task of its push."""
-        super().set_response_params(**options)
-        self._push = progress_of_task.get()
-        self._push.sent_at, self._push.answered_at = time.monotonic(), None
-
-    def data_received(self, data: bytes) -> None:
-        if self._push.answered_at is None:
-            self._push.answered_at = time.monotonic()
-        start = 0
-        for _ in range(self._MAX_HEADS):
-            end = data.find(b"\r\n\r\n", start) + 4
-            if end < 4 or end == len(data) or self.exception() is not None:
-                break
-            super().data_received(data[start:end])
-            start = end
-        super().data_received(data[start:] if start else data)
-        if self.exception() is not None and self._payload is not None and not self._payload.is_eof():
-            self._payload.set_exception(aiohttp.ClientPayloadError("the body cannot be read"))
-
-    def close(self) -> None:
-        self.abort()
-
-
-class _Connector(aiohttp.TCPConnector):
-    """A connector of `_AnswerHandler`s, which meets the proxy itself as *proxy_tls* says and not as a receiver.
-
-    `_factory`, `_ssl` and the method are aiohttp's own: tests tell when one of them stops working.
-    """
-
-    def __init__(self, *, proxy_tls: ssl.SSLContext, **options: Any) -> None:
-        super().__init__(**options)
-        self._proxy_tls = proxy_tls
-        handler: type[ResponseHandler] = _AnswerHandler
-        self._factory = partial(handler, loop=self._loop)
-
-    def _update_proxy_auth_header_and_build_proxy_req(self, req: aiohttp.ClientRequest) -> aiohttp.ClientRequest:
-        asked = super()._update_proxy_auth_header_and_build_proxy_req(req)
-        asked._ssl = self._proxy_tls
-        return asked
 
 
 async def _read_body(response: ClientResponse, deadline: float) -> bytes:

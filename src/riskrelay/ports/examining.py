@@ -1,9 +1,12 @@
 """What `doctor` finds, and what it needs from outside to look."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+
+from riskrelay.integrations import OpenedTls
 
 
 class Verdict(StrEnum):
@@ -48,10 +51,13 @@ class DatabaseFacts:
 class Probe(Protocol):
     """Looks whether others can be reached. Nothing is ever sent to a receiver."""
 
-    async def reach(self, url: str) -> str | None:
-        """Resolve, dial and shake hands, under the rules that hold for pushes.
+    async def reach(self, targets: Sequence[tuple[str, OpenedTls | None]]) -> list[str | None]:
+        """Resolve, dial and shake hands, under the rules that hold for pushes and on their way.
 
-        Returns: what is wrong, in a few words; None when nothing is.
+        Args:
+            targets: each a URL, and what is used there as `Pusher.push` uses it.
+
+        Returns: for each what is wrong, in a few words; None when nothing is.
         """
 
     async def fetch(self, url: str) -> bytes | str:

@@ -154,7 +154,10 @@ class TlsMaterials(Protocol):
         """
 
     def facts(self, pem: str | None) -> list[CertificateFacts]:
-        """What may be shown of the certificates in *pem*, in its order; of None nothing."""
+        """What may be shown of the certificates in *pem*, in its order; of None nothing.
+
+        Raises: ValueError: they cannot be read.
+        """
 
 
 class Listening(Protocol):

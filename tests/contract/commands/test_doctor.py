@@ -10,7 +10,7 @@ import pytest
 
 from riskrelay.outbound.sealing import new_master_key
 from support.certificates import new_authority
-from support.service import Oracle, Service
+from support.service import Oracle, Process, Service, free_port
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,36 @@ def test_receivers_that_cannot_be_reached(service: Service, tmp_path: Path) -> N
     finally:
         for one in made:
             service.result("DELETE", f"/integrations/{one}")
+        oracle.stop()
+
+
+def test_a_receiver_behind_a_proxy_with_tls_of_its_own(service: Service, tmp_path: Path) -> None:
+    """It is looked for as a push would find it: with its integration's authority and client certificate, through the
+    proxy; a proxy that is not there is told as such. A certificate that ends soon is a warning. It is sent nothing."""
+    private = new_authority(tmp_path, "private")
+    oracle = Oracle(tmp_path, private)
+    oracle.start()
+    port, asked = free_port(), tmp_path / "asked"
+    proxy = Process(["-m", "support.connect_proxy", str(port), str(asked)], port, {}, tmp_path / "proxy.log")
+    through = {"RISKRELAY_EGRESS_PROXY": f"http://127.0.0.1:{port}"}
+    made = service.create_integration(oracle.url)["id"]
+    client = private.files("client.test", ends=5)
+    try:
+        assert "tls_unknown_ca" in said(examine(service, 1, **through), "receivers", "problem")
+        asked.unlink()
+        pair = {"certificate": client.certificate.read_text(), "key": client.key.read_text()}
+        service.result("PUT", f"/integrations/{made}/tls", {"ca": private.pem(), **pair})
+        for settings in ({}, through):
+            found = examine(service, 0, **settings)
+            assert "1 of 1 receivers can be reached" in said(found, "receivers", "ok")
+            assert f"The client certificate of integration {made} ends on " in said(found, "receivers", "warning")
+        assert asked.read_text() == f"127.0.0.1:{oracle.port}\n"
+        proxy.kill()
+        assert "proxy_unreachable" in said(examine(service, 1, **through), "receivers", "problem")
+        assert oracle.requests() == []
+    finally:
+        service.result("DELETE", f"/integrations/{made}")
+        proxy.kill()
         oracle.stop()
 
 

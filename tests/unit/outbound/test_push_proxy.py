@@ -100,6 +100,17 @@ async def test_plain_http_is_not_pushed_through_it(proxied: Proxied) -> None:
     assert (outcome.kind, outcome.reason, it.connections) == (TRANSIENT, "http_not_allowed", 0)
 
 
+async def test_a_receiver_is_reached_through_it(proxied: Proxied) -> None:
+    """The tunnel and the receiver's handshake are made; the receiver gets no byte of a request; a wrong certificate
+    and a tunnel that is refused are told apart."""
+    async with receiver(tls=proxied.authority.server("receiver.test")) as it, proxied.client() as client:
+        assert await client.reach(f"https://receiver.test:{it.port}/") is None
+        assert proxied.asked == [f"127.0.0.1:{it.port}"]
+        reached = [await client.reach(url) for url in (f"https://other.test:{it.port}/", "https://receiver.test:1/")]
+    assert [one and one.reason for one in reached] == ["tls_wrong_host", "proxy_refused"]
+    assert it.requests == []
+
+
 @pytest.mark.parametrize(
     ("url", "port", "reason"),
     [

@@ -1,0 +1,56 @@
+"""What `doctor` says of client certificates, as time goes by."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from riskrelay.actions.examine_installation import Examining, examine_installation
+from riskrelay.actions.set_integration_tls import set_integration_tls
+from riskrelay.credentials import COMMAND_LINE
+from riskrelay.outbound.direct_push import DirectPusher
+from riskrelay.outbound.probing import NetworkProbe
+from riskrelay.outbound.sealing import MasterKey, new_master_key
+from riskrelay.outbound.tls_materials import PemMaterials
+from riskrelay.ports import Store, Verdict
+from support.certificates import new_authority
+from support.delivering import VAULT
+from support.outside import HandClock, outside_of
+from support.receivers import LOCAL
+from support.world import ACCOUNT, account_with_integration
+
+NOWHERE = "https://127.0.0.1:1"
+
+
+async def test_a_client_certificate_that_ends(store: Store, tmp_path: Path) -> None:
+    """Nothing is said while it has more than a month; then when it ends, how to replace it and keep the authority; from
+    its end on it is a problem, and nothing is dialled. Under another master key that is said of its receiver."""
+    clock = HandClock(datetime.now(UTC))
+    outside = outside_of(store, clock)
+    integration = await account_with_integration(outside, ACCOUNT, NOWHERE)
+    authority = new_authority(tmp_path)
+    files = authority.files("client.test", ends=40)
+    materials = PemMaterials(VAULT, clock)
+    tls = materials.read(authority.pem(), files.certificate.read_text(), files.key.read_text())
+    await set_integration_tls(outside, ACCOUNT, COMMAND_LINE, integration.integration_id, tls)
+    probe = NetworkProbe(lambda: DirectPusher(LOCAL, clock))
+
+    async def receivers(vault: MasterKey) -> list[tuple[Verdict, str, str]]:
+        examining = Examining([], probe, vault, materials, NOWHERE)
+        checks = await examine_installation(outside, examining)
+        return [(one.verdict, one.said, one.mend or "") for one in checks if one.topic == "receivers"]
+
+    ends = (clock.now() + timedelta(days=40)).strftime("%Y-%m-%d")
+    ((verdict, said, _), _) = await receivers(VAULT)
+    assert (verdict, "connection_refused" in said) == (Verdict.PROBLEM, True)
+    clock.pass_time(timedelta(days=11))
+    _, (verdict, said, mend), _ = await receivers(VAULT)
+    assert (verdict, f"ends on {ends}" in said, integration.integration_id in said) == (Verdict.WARNING, True, True)
+    assert mend == (
+        f"riskrelay integration tls {integration.integration_id} --certificate FILE --key FILE --ca FILE "
+        f"--account {ACCOUNT}"
+    )
+    clock.pass_time(timedelta(days=30))
+    (_, reached, _), (verdict, said, _), _ = await receivers(VAULT)
+    assert (verdict, f"has ended on {ends}" in said) == (Verdict.PROBLEM, True)
+    assert "tls_client_expired" in reached
+    (_, reached, _), *_ = await receivers(MasterKey([new_master_key()]))
+    assert "wrong_master_key" in reached
