@@ -28,12 +28,13 @@ def service(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) 
 
 @pytest.fixture(scope="module")
 def screens(service: Service) -> list[str]:
-    """Every screen that reads its URL's query."""
+    """Every screen but that of one delivery."""
     own = f"/integrations/{service.create_integration('https://receiver.example.com')['id']}"
     (user,) = service.result("GET", "/summary")["users"]
     parts = ("", "/deliveries", "/replays", "/receivers", "/setup", "/settings")
     lists = ("/users", f"/users/{user['user_id']}", "/integrations", "/live", "/dead-letters", "/behaviors")
-    return ["", *lists, "/settings", "/settings/audit", "/settings/keys", *(own + part for part in parts)]
+    settings = ("/settings", "/settings/audit", "/settings/keys", "/settings/health")
+    return ["", *lists, "/integrations/new", *settings, *(own + part for part in parts)]
 
 
 def place(*parts: object) -> str:
@@ -85,3 +86,15 @@ def test_an_account_that_no_column_can_hold(service: Service) -> None:
     visitor.sign_in(service.new_token(None))
     for account in ("a%00b", "%ff", "a%01"):
         assert visitor.ask("GET", f"/console/accounts/{account}").status == 404, account
+
+
+def test_a_path_that_no_column_can_hold(service: Service, screens: list[str]) -> None:
+    """It names nothing."""
+    visitor = Visitor(service)
+    visitor.sign_in()
+    own = screens[-1].removesuffix("/settings")
+    places = ("-" * 36 + ".99999.999999999999999999", "-" * 36 + ".-99999.0", "a%00b", "a%00b.0.1")
+    paths = [f"{own}/deliveries/{one}" for one in places]
+    paths += ["/users/a%00b", "/integrations/a%00b", "/integrations/%ff/replays", "/a%00b"]
+    for path in paths:
+        assert visitor.ask("GET", f"/console/accounts/acme{path}").status == 404, path
