@@ -36,7 +36,7 @@ check: .venv/.ready ## Lint, format, types, architecture
 	$(BIN)/lint-imports
 
 test: check ## Everything CI runs: check, then all tests
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q --durations 40
 
 soak: .venv/.ready ## The tests at full length: thousands of examples, hundreds of kills
 	RISKRELAY_SOAK=1 $(BIN)/pytest -q --timeout 3600

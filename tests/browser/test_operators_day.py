@@ -1,6 +1,8 @@
 """An operator's day with an integration, in a browser, against `riskrelay receive` in a process of its own."""
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -8,6 +10,8 @@ from playwright.sync_api import Page, expect
 from support.browser import Person, accessibility_problems
 from support.console_world import finding
 from support.service import Oracle, Process, Service, free_port
+
+Role = Literal["button", "link", "textbox"]
 
 
 class LocalReceiver:
@@ -164,19 +168,32 @@ def test_the_tail_shows_what_happens(person: Person, own: str) -> None:
     expect(page.get_by_text("fresh@example.com").first).to_be_visible()
 
 
+def tab_along(page: Page, role: Role, name: str) -> None:
+    """Press Tab until something has the focus."""
+    wanted = page.get_by_role(role, name=name, exact=True)
+    for _ in range(60):
+        if wanted.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead to the {role} {name}")
+
+
+def test_dead_letters_are_replayed_by_keyboard_alone(person: Person, own: str) -> None:
+    """From the group to its preview, and on; its progress can be read."""
+    page = person.open("/dead-letters")
+    tab_along(page, "link", "Preview replay")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="1 delivery fits")).to_be_visible()
+    tab_along(page, "button", "Replay it")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The replay has started.")).to_be_visible()
+    expect(page.get_by_text("1 of 1")).to_be_visible()
+
+
 def test_it_is_steered_by_keyboard_alone(person: Person, oracle: Oracle) -> None:
     """Made, tested, paused with a reason, resumed, limited and deleted: Tab leads everywhere, Enter does it."""
     page = person.open("/integrations/new")
-
-    def tab_to(role: str, name: str) -> None:
-        """Press Tab until it has the focus."""
-        wanted = page.get_by_role(role, name=name, exact=True)  # type: ignore[arg-type]
-        for _ in range(60):
-            if wanted.evaluate("element => element === document.activeElement"):
-                return
-            page.keyboard.press("Tab")
-        raise AssertionError(f"Tab does not lead to the {role} {name}")
-
+    tab_to = partial(tab_along, page)
     tab_to("textbox", "Tenant URL")
     page.keyboard.type(oracle.url)
     tab_to("textbox", "Reference")
