@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,9 +17,13 @@ from riskrelay.storage.sqlite import sqlite_engine
 
 T = TypeVar("T")
 
+_DEADLOCK = "40P01"
+_TRIES = 10  # guessed: under load a migration that locks table after table meets one transaction or two
+
 
 async def work_on(database_url: str, sqlite_path: Path | None, work: Callable[[Connection], T]) -> T:
-    """Run *work* in one transaction, however long that takes.
+    """Run *work* in one transaction, however long that takes; again when PostgreSQL ended it to undo a deadlock with
+    a node that works meanwhile.
 
     Args:
         sqlite_path: the file; None: *database_url* is of PostgreSQL.
@@ -29,11 +34,21 @@ async def work_on(database_url: str, sqlite_path: Path | None, work: Callable[[C
         return await asyncio.to_thread(_work_on_file, sqlite_path, work)
     engine = postgres_engine(database_url, limits={})
     try:
-        connection = await _connected(engine)
-        async with connection.begin():
-            return await connection.run_sync(work)
+        async with aclosing(await _connected(engine)) as connection:
+            for _ in range(_TRIES - 1):
+                try:
+                    return await _work_in(connection, work)
+                except DBAPIError as error:
+                    if getattr(error.orig, "sqlstate", None) != _DEADLOCK:
+                        raise
+            return await _work_in(connection, work)
     finally:
         await engine.dispose()
+
+
+async def _work_in(connection: AsyncConnection, work: Callable[[Connection], T]) -> T:
+    async with connection.begin():
+        return await connection.run_sync(work)
 
 
 async def _connected(engine: AsyncEngine) -> AsyncConnection:

@@ -93,7 +93,7 @@ async def test_a_transaction_cut_in_the_middle_runs_again(outside: Outside) -> N
     assert (len(runs), failures) == (2, lanes)
 
 
-@pytest.mark.fault(13)
+@pytest.mark.fault(14)
 async def test_a_commit_whose_answer_is_lost_is_not_repeated(
     url: str, outside: Outside, postgres: PostgresServer
 ) -> None:
@@ -125,7 +125,7 @@ async def test_a_commit_whose_answer_is_lost_is_not_repeated(
     assert (again.accepted, again.duplicates) == (0, 1)
 
 
-@pytest.mark.fault(14)
+@pytest.mark.fault(15)
 async def test_when_every_connection_is_busy_the_next_is_refused(
     url: str, outside: Outside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +153,7 @@ async def test_when_every_connection_is_busy_the_next_is_refused(
         await store.close()
 
 
-@pytest.mark.fault(15)
+@pytest.mark.fault(16)
 async def test_of_two_that_wait_for_each_other_both_succeed(outside: Outside) -> None:
     """PostgreSQL ends one of them; it runs again."""
     runs = []
