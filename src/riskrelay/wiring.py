@@ -200,7 +200,8 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
                         _show_worker(observers.metrics, worker)
                         yield
                 else:
-                    yield
+                    async with _chores(settings, outside):
+                        yield
         finally:
             await outside.store.close()
 
@@ -296,15 +297,27 @@ async def _delivery(
     failing = around_pusher(pusher, failpoint)
     delivering = Delivering(signer, failing, master_key, lease, push_for, CONCURRENCY, retention)
     worker = Worker(outside, delivering, LINGER_EMBEDDED if embedded else timedelta(0))
-    chores = Chores(outside, Kept(retention, timedelta(days=settings.history_days)))
-    running = asyncio.gather(worker.run(), chores.run())
+    running = asyncio.create_task(worker.run())
     try:
-        yield worker
+        async with _chores(settings, outside):
+            yield worker
     finally:
         worker.stop()
-        chores.stop()
         await running
         await pusher.close()
+
+
+@asynccontextmanager
+async def _chores(settings: Settings, outside: Outside) -> AsyncIterator[None]:
+    """Do what has to be done from time to time. Every node does: one that only accepts fills tables, too."""
+    kept = Kept(timedelta(days=settings.retention_days), timedelta(days=settings.history_days))
+    chores = Chores(outside, kept)
+    running = asyncio.create_task(chores.run())
+    try:
+        yield
+    finally:
+        chores.stop()
+        await running
 
 
 def build_keyring(settings: Settings, master_key: MasterKey) -> Keyring:

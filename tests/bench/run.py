@@ -54,7 +54,7 @@ async def measure(chosen: Sequence[Run], scale: float) -> dict[str, Any]:
         for number, run in enumerate(chosen):
             try:
                 found = await _measured(run, server, directory / str(number), command)
-            except ProcessFailed as error:  # the others are worth having
+            except (ProcessFailed, OSError) as error:  # refused, or out of reach; the others are worth having
                 failed.append(f"{run.scenario}, {run.engine}, {run.workers} workers: {error}")
                 _say(failed[-1])
                 continue
