@@ -3,17 +3,18 @@
 It is for charts: what a crash forgets is missing in them, and nowhere else.
 """
 
-import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from functools import partial
 
 import structlog
 
 from riskrelay.actions.record_finding_counts import record_finding_counts
 from riskrelay.errors import Unavailable
 from riskrelay.integrations import AccountId
+from riskrelay.outbound.flushing import flushing
 from riskrelay.ports import Store
 from riskrelay.risk.behaviors import BehaviorId
 
@@ -41,20 +42,6 @@ class PendingFindingCounts:
         except Unavailable:
             _log.warning("finding_counts_lost", accounts=len(noted))
 
-    @asynccontextmanager
-    async def recording(self, store: Store) -> AsyncIterator[None]:
+    def recording(self, store: Store) -> AbstractAsyncContextManager[None]:
         """Flush now and then while the context lasts, and once more at its end."""
-        stop = asyncio.Event()
-        running = asyncio.create_task(self._flush_until(stop, store))
-        try:
-            yield
-        finally:
-            stop.set()
-            await running
-            await self.flush(store)
-
-    async def _flush_until(self, stop: asyncio.Event, store: Store) -> None:
-        while not stop.is_set():
-            await self.flush(store)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), FLUSH_SECONDS)
+        return flushing(partial(self.flush, store), FLUSH_SECONDS)

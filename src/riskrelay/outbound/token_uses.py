@@ -1,15 +1,15 @@
 """Remembering the last use of tokens, so that a request writes nothing for it."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from riskrelay.actions.record_token_uses import record_token_uses
 from riskrelay.credentials import StoredToken, TokenId
 from riskrelay.errors import Unavailable
+from riskrelay.outbound.flushing import flushing
 from riskrelay.ports import Store
 
 _log = structlog.get_logger()
@@ -43,20 +43,6 @@ class PendingTokenUses:
             _log.warning("token_uses_not_recorded", tokens=len(noted))
             self._pending = {**noted, **self._pending}
 
-    @asynccontextmanager
-    async def recording(self, store: Store) -> AsyncIterator[None]:
+    def recording(self, store: Store) -> AbstractAsyncContextManager[None]:
         """Flush now and then while the context lasts, and once more at its end."""
-        stop = asyncio.Event()
-        running = asyncio.create_task(self._flush_until(stop, store))
-        try:
-            yield
-        finally:
-            stop.set()
-            await running
-            await self.flush(store)
-
-    async def _flush_until(self, stop: asyncio.Event, store: Store) -> None:
-        while not stop.is_set():
-            await self.flush(store)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), FLUSH_SECONDS)
+        return flushing(partial(self.flush, store), FLUSH_SECONDS)
