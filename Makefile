@@ -44,7 +44,7 @@ soak: .venv/.ready ## The tests at full length: thousands of examples, hundreds 
 faults: export RISKRELAY_FAULTS = 1
 faults: export RISKRELAY_KILLS ?= 1000
 faults: .venv/.ready ## Everything that may go wrong, at length, into docs/fault-report.md (RISKRELAY_KILLS, RISKRELAY_SEED)
-	$(BIN)/pytest -q -m fault --timeout 3600 --fault-report docs/fault-report.md
+	$(BIN)/pytest -q -m fault --timeout 3600 --fault-report=docs/fault-report.md
 
 bench: .venv/.ready ## Measure this machine, a quarter of an hour, and write docs/benchmarks.md (BENCH_FLAGS="--only latency --scale 0.1")
 	PYTHONPATH=tests $(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m bench.run --page docs $(BENCH_FLAGS)

@@ -1,6 +1,6 @@
 """The marker `fault(*rows, long=False)`, and docs/fault-report.md from what its tests did.
 
-    RISKRELAY_FAULTS=1 pytest -m fault --fault-report docs/fault-report.md
+    RISKRELAY_FAULTS=1 pytest -m fault --fault-report=docs/fault-report.md
 
 A test tells how often it killed and from which seed by pytest's `record_property("kills", …)` and `("seed", …)`.
 """
