@@ -72,10 +72,10 @@ class UserViewRows:
         return found
 
     def _told_at(self, lane: "_Lane", subject_key: str, moment: datetime) -> list[Told]:
-        seq = lane.first_at(moment)
+        seq = lane.near(moment)
         here = and_(
             lane.condition,
-            events.c.seq.between(seq - _AROUND, seq + _AROUND),
+            events.c.seq.between(seq - _AROUND, seq + 2 * _AROUND),
             events.c.subject_key == subject_key,
             events.c.queued_at == moment,
         )
@@ -121,10 +121,11 @@ class _Lane:
         ]
         self._first, self._last = ends[0] or 0, ends[1] or 0
 
-    def first_at(self, moment: datetime) -> int:
-        """The number of the first event that was queued at *moment* or later: log2 of the lane's length in look-ups."""
+    def near(self, moment: datetime) -> int:
+        """A number at most _AROUND before the first event that was queued at *moment* or later: each look-up halves
+        what is left of the lane."""
         low, high = self._first, self._last + 1
-        while low < high:
+        while high - low > _AROUND:
             middle = (low + high) // 2
             queued_at = self._connection.execute(_QUEUED_AT, {**self._key, "seq": middle}).scalar()
             if queued_at is not None and queued_at >= moment:
