@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
-from riskrelay import wiring
 from riskrelay.actions.create_integration import create_integration
 from riskrelay.actions.set_behaviors import set_behaviors
 from riskrelay.cli.benchmark.installation import Installation
@@ -16,6 +15,7 @@ from riskrelay.integrations import AccountId, IntegrationType
 from riskrelay.ports import Outside
 from riskrelay.risk.behaviors import DEFAULT_SETTINGS
 from riskrelay.settings import read_settings
+from riskrelay.wiring.installation import build_outside
 
 HEALTHY, DEAD, SLOW = 18, 1, 1  # integrations of each account: 5 % are dead and 5 % slow
 SLOW_MS = 10_000
@@ -36,7 +36,7 @@ async def crowd(place: Place, accounts: int, per_second: float, seconds: float, 
     """
     receiver = BenchReceiver(place.receiver_command, keep=True, delays=(SLOW_MS, _NEVER))
     async with Installation(place.directory, place.database_url, place.workers, accounts) as installation:
-        outside = wiring.build_outside(read_settings(database_url=installation.database_url))
+        outside = build_outside(read_settings(database_url=installation.database_url))
         try:
             for number, account_id in enumerate(installation.accounts):
                 await _furnish(outside, account_id, list(_receivers(receiver, number, sick=sick)))

@@ -8,7 +8,7 @@ from typing import Any
 import psutil
 import pytest
 
-from riskrelay.wiring import CONCURRENCY
+from riskrelay.wiring.processes import CONCURRENCY
 from support.canary import Canary
 from support.certificates import Authority, new_authority
 from support.evil import MISDEEDS, Evil

@@ -7,7 +7,7 @@ import pytest
 
 from riskrelay.failpoints import EXIT_CODE
 from riskrelay.settings import read_settings
-from riskrelay.wiring import require_schema
+from riskrelay.wiring.installation import require_schema
 from support.fork_server import ForkServer
 from support.service import environment
 

@@ -13,7 +13,7 @@ from riskrelay.ports import Standings, Stock, Transaction
 from riskrelay.risk.behaviors import BehaviorId
 from riskrelay.risk.levels import RiskLevel
 from riskrelay.settings import read_settings
-from riskrelay.wiring import build_outside
+from riskrelay.wiring.installation import build_outside
 from support.service import Oracle, Service
 
 DAY = (

@@ -15,10 +15,10 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from riskrelay import wiring
 from riskrelay.cli import main
 from riskrelay.outbound.direct_push import DirectPusher
 from riskrelay.outbound.push import HttpPusher
+from riskrelay.wiring import processes
 
 CLIENTS = {"direct": DirectPusher, "aiohttp": HttpPusher}
 
@@ -38,9 +38,9 @@ def resolver(names: Path, host: str) -> Sequence[str]:
 
 if __name__ == "__main__":
     client, seconds, names, *arguments = sys.argv[1:]
-    wiring.PUSH_DEADLINE = timedelta(seconds=float(seconds))
+    processes.PUSH_DEADLINE = timedelta(seconds=float(seconds))
     connecting = timedelta(seconds=min(float(seconds), 5) * 0.7)
     made = partial(CLIENTS[client], connect_deadline=connecting, resolve=partial(resolver, Path(names)))
-    vars(wiring)["open_pusher"] = lambda rules, clock, deadline, _: made(rules, clock, deadline=deadline)
+    vars(processes)["open_pusher"] = lambda rules, clock, deadline, _: made(rules, clock, deadline=deadline)
     sys.argv = ["riskrelay", *arguments]
     main()

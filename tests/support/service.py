@@ -21,7 +21,7 @@ from riskrelay.actions.create_token import create_token
 from riskrelay.credentials import ALL_SCOPES, COMMAND_LINE, Scope
 from riskrelay.integrations import AccountId
 from riskrelay.settings import read_settings
-from riskrelay.wiring import build_outside
+from riskrelay.wiring.installation import build_outside
 from support.certificates import Authority
 from support.fork_server import Forked, ForkServer
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from riskrelay import wiring
 from riskrelay.ports import Outside
 from riskrelay.settings import Settings
+from riskrelay.wiring.installation import build_outside, require_schema
 
 T = TypeVar("T")
 
@@ -18,8 +18,8 @@ def on_database(settings: Settings, work: Callable[[Outside], Awaitable[T]]) -> 
     """
 
     async def run() -> T:
-        await wiring.require_schema(settings)
-        outside = wiring.build_outside(settings)
+        await require_schema(settings)
+        outside = build_outside(settings)
         try:
             return await work(outside)
         finally:

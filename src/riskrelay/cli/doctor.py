@@ -6,13 +6,14 @@ from dataclasses import asdict
 import typer
 from rich.markup import escape
 
-from riskrelay import wiring
 from riskrelay.actions.examine_installation import examine_installation
 from riskrelay.cli.output import JsonFlag, console, show
 from riskrelay.cli.tls import tls_pair
 from riskrelay.errors import Misconfigured
 from riskrelay.ports import Check, Verdict
 from riskrelay.settings import read_settings
+from riskrelay.wiring.installation import build_outside, read_master_key, require_schema
+from riskrelay.wiring.processes import build_examining
 
 _MARKS = {Verdict.OK: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.PROBLEM: "[bold red]✗[/]"}
 
@@ -41,9 +42,9 @@ async def _examine() -> list[Check]:
     try:
         settings = read_settings()
         tls_pair(settings)
-        await wiring.require_schema(settings)
-        examining = wiring.build_examining(settings, wiring.read_master_key(settings))
-        outside = wiring.build_outside(settings)
+        await require_schema(settings)
+        examining = build_examining(settings, read_master_key(settings))
+        outside = build_outside(settings)
     except Misconfigured as error:
         return [Check("settings", Verdict.PROBLEM, "riskrelay serve would not start.", str(error))]
     try:

@@ -8,7 +8,6 @@ from typing import Annotated, TypeVar
 import typer
 import uvloop
 
-from riskrelay import wiring
 from riskrelay.actions.complete_signing_keys import complete_signing_keys
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.initialise import initialise
@@ -20,6 +19,8 @@ from riskrelay.credentials import COMMAND_LINE, account_id_problem
 from riskrelay.integrations import AccountId
 from riskrelay.outbound.sealing import new_master_key
 from riskrelay.settings import Settings, read_settings
+from riskrelay.wiring import installation
+from riskrelay.wiring.processes import run_worker
 
 T = TypeVar("T")
 
@@ -46,14 +47,16 @@ def init(
     with explained():
         settings = read_settings()
         made_key = _make_key_file(settings)
-        asyncio.run(wiring.migrate(settings))
-        keyring = wiring.build_keyring(settings, wiring.read_master_key(settings))
+        asyncio.run(installation.migrate(settings))
+        keyring = installation.build_keyring(settings, installation.read_master_key(settings))
         on_database(settings, lambda outside: complete_signing_keys(outside, COMMAND_LINE, keyring.make))
         token = on_database(settings, lambda outside: initialise(outside, AccountId(account), COMMAND_LINE))
 
     def render() -> None:
         if made_key:
-            console.print(f"Master key written to [bold]{wiring.key_file(settings)}[/]: keep a copy, never commit it.")
+            console.print(
+                f"Master key written to [bold]{installation.key_file(settings)}[/]: keep a copy, never commit it."
+            )
         if token is None:
             console.print(f"Account [bold]{account}[/] is there already; nothing was changed.")
             console.print(f"A new token: riskrelay token create {account}")
@@ -73,7 +76,7 @@ def _require_account_id(account_id: str) -> None:
 
 def _make_key_file(settings: Settings) -> bool:
     """Write a master key beside an embedded database that has none, readable by its owner only."""
-    path = wiring.key_file(settings)
+    path = installation.key_file(settings)
     if settings.master_key is not None or path is None or path.exists():
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,17 +108,17 @@ def worker() -> None:
 
 
 async def _work(settings: Settings) -> None:
-    await wiring.require_schema(settings)
+    await installation.require_schema(settings)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await wiring.run_worker(settings, stop)
+    await run_worker(settings, stop)
 
 
 def migrate(as_json: JsonFlag = False) -> None:
     """Bring the database to the schema of this version."""
     with explained():
-        asyncio.run(wiring.migrate(read_settings()))
+        asyncio.run(installation.migrate(read_settings()))
     show({"newest_schema": True}, as_json, lambda: console.print("The database has the newest schema."))
 
 

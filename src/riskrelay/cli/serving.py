@@ -10,13 +10,14 @@ from granian.constants import Interfaces, SSLProtocols
 from granian.server.embed import Server
 from starlette.applications import Starlette
 
-from riskrelay import wiring
 from riskrelay.cli import interpreter
 from riskrelay.cli.tls import TlsPair, tls_pair
 from riskrelay.errors import Misconfigured
 from riskrelay.outbound.log_sink import LogSink
 from riskrelay.settings import Settings
 from riskrelay.storage.file_systems import hold_alone
+from riskrelay.wiring.installation import require_schema
+from riskrelay.wiring.processes import build_app
 
 _log = structlog.get_logger()
 
@@ -34,11 +35,11 @@ def serve(settings: Settings, log: LogSink, *, deliver: bool) -> None:
 
 async def _serve(settings: Settings, log: LogSink, *, deliver: bool) -> None:
     tls = tls_pair(settings)
-    await wiring.require_schema(settings)
+    await require_schema(settings)
     path = settings.sqlite_path
     lock = None if path is None else hold_alone(path)
     try:
-        await run_app(wiring.build_app(settings, log, deliver=deliver), settings.host, settings.port, tls)
+        await run_app(build_app(settings, log, deliver=deliver), settings.host, settings.port, tls)
     finally:
         if lock is not None:
             lock.close()

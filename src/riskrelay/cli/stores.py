@@ -8,10 +8,10 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
-from riskrelay import wiring
 from riskrelay.cli.output import JsonFlag, console, errors, explained, fail, show
 from riskrelay.settings import read_settings
 from riskrelay.storage.copying import Fingerprint, back_up
+from riskrelay.wiring import installation
 
 
 def register(app: typer.Typer) -> None:
@@ -31,12 +31,12 @@ def backup(
         path = settings.sqlite_path
         if path is None:
             fail("this installation is on PostgreSQL; use its own tools, such as pg_dump or a base backup")
-        asyncio.run(wiring.require_schema(settings))
+        asyncio.run(installation.require_schema(settings))
         size = back_up(path, file)
 
     def render() -> None:
         console.print(f"{file} holds a checked copy ({size:,} bytes).", soft_wrap=True)
-        key_file = wiring.key_file(settings)
+        key_file = installation.key_file(settings)
         if settings.master_key is None and key_file is not None:
             console.print(
                 f"It opens with the same master key only: keep a copy of {key_file} elsewhere.", soft_wrap=True
@@ -52,7 +52,7 @@ def migrate_store(
     with explained(), Progress(SpinnerColumn(), TextColumn("{task.description}"), console=errors) as progress:
         task = progress.add_task("Copying", total=None)
         copied = asyncio.run(
-            wiring.migrate_store(
+            installation.migrate_store(
                 read_settings(),
                 read_settings(database_url=target),
                 lambda table, rows: progress.update(task, description=f"{table}: {rows:,} rows"),

@@ -17,7 +17,7 @@ from riskrelay.settings import read_settings
 from riskrelay.storage import postgres_engine
 from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.storage.postgres import PostgresStore
-from riskrelay.wiring import require_schema
+from riskrelay.wiring.installation import require_schema
 from support.databases import PostgresServer, migrated_postgres
 from support.delivering import World, world_of
 from support.outside import HandClock, outside_of

@@ -8,7 +8,6 @@ from typing import Any, Self
 import aiohttp
 import psutil
 
-from riskrelay import wiring
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_token import create_token
 from riskrelay.cli.benchmark.load import Load, Target
@@ -20,6 +19,7 @@ from riskrelay.integrations import AccountId
 from riskrelay.outbound.sealing import new_master_key
 from riskrelay.settings import read_settings
 from riskrelay.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
+from riskrelay.wiring.installation import build_outside
 
 _CALM_SECONDS, _CALM_SHARE, _CALM_TRIES = 0.5, 0.1, 60  # a process that uses less of a core than this is calm
 _PUSH = "urn:ietf:rfc:8935"
@@ -66,7 +66,7 @@ class Installation:
 
     async def __aenter__(self) -> Self:
         await self.processes.run("init", "--account", self.accounts[0], "--json")
-        outside = wiring.build_outside(read_settings(database_url=self.database_url))
+        outside = build_outside(read_settings(database_url=self.database_url))
         try:
             for account_id in self.accounts:
                 await create_account(outside, account_id, COMMAND_LINE)

@@ -1,14 +1,11 @@
-"""The bill of materials: the only place that names concrete classes."""
+"""What runs in a process that serves or delivers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
-from typing import TypeVar
 
-from sqlalchemy import Connection
 from starlette.applications import Starlette
 
 from riskrelay.actions.complete_signing_keys import complete_signing_keys
@@ -17,147 +14,36 @@ from riskrelay.actions.poll_stream import Polling
 from riskrelay.chores import Chores, Kept
 from riskrelay.credentials import COMMAND_LINE
 from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import Misconfigured
 from riskrelay.failpoints import Failpoint, arm, around_pusher, around_wake
 from riskrelay.keys import Keyring, SealedKey
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.clock import SystemClock
 from riskrelay.outbound.direct_push import DirectPusher
 from riskrelay.outbound.finding_counts import PendingFindingCounts
-from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.log_sink import LogSink
 from riskrelay.outbound.metrics import PrometheusMetrics
-from riskrelay.outbound.observing import Observers, ProcessWatch, new_observers, show_certificate
+from riskrelay.outbound.observing import ProcessWatch, new_observers, show_certificate
 from riskrelay.outbound.probing import NetworkProbe
 from riskrelay.outbound.push import HttpPusher
 from riskrelay.outbound.pushers import open_pusher
-from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.outbound.sealing import MasterKey
-from riskrelay.outbound.signer import KeySigner, new_signing_key
+from riskrelay.outbound.signer import KeySigner
 from riskrelay.outbound.targets import PushTargets
 from riskrelay.outbound.tls_materials import PemMaterials
 from riskrelay.outbound.token_uses import PendingTokenUses
-from riskrelay.ports import Outside, Store, Wake
+from riskrelay.ports import Outside, Wake
 from riskrelay.pushing import Delivering
-from riskrelay.rate_limits import RateLimit
 from riskrelay.settings import Settings
-from riskrelay.storage.copying import Fingerprint, copy_all
-from riskrelay.storage.file_systems import hold_alone
 from riskrelay.storage.notices import Notices
-from riskrelay.storage.opening import work_on
-from riskrelay.storage.postgres import PostgresStore
-from riskrelay.storage.schema import is_current, upgrade
-from riskrelay.storage.sqlite import SqliteStore, sqlite_engine
 from riskrelay.web.app import create_app
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
+from riskrelay.wiring.installation import build_keyring, outside_of, read_master_key
 from riskrelay.worker import Worker
-
-T = TypeVar("T")
-_Noted = tuple[PendingTokenUses, PendingFindingCounts]
 
 PUSH_DEADLINE = timedelta(seconds=20)
 CONCURRENCY = 32  # guessed: pushes at once per lane; polite to a receiver, enough for its round trips
 LINGER_EMBEDDED = timedelta(seconds=10)
-
-
-def key_file(settings: Settings) -> Path | None:
-    """Where `init` puts the master key of an embedded installation; None with PostgreSQL."""
-    path = settings.sqlite_path
-    return None if path is None else path.with_name(path.name + ".key")
-
-
-def read_master_key(settings: Settings) -> MasterKey:
-    """The master key, from the setting or from the file beside the database.
-
-    Raises: Misconfigured.
-    """
-    if settings.master_key is not None:
-        return MasterKey([key.strip() for key in settings.master_key.split(",")])
-    path = key_file(settings)
-    if path is None:
-        raise Misconfigured("RISKRELAY_MASTER_KEY is not set; with PostgreSQL every node needs the same one")
-    if not path.is_file():
-        raise Misconfigured(
-            f"there is no master key: {path} is missing and RISKRELAY_MASTER_KEY is not set; run `riskrelay init`"
-        )
-    return MasterKey([key.strip() for key in path.read_text().split(",")])
-
-
-async def migrate(settings: Settings) -> None:
-    """Bring the database to the newest schema; create the SQLite file when there is none."""
-    arm(settings.failpoint)
-    await work_on(settings.database_url, settings.sqlite_path, upgrade)
-
-
-def open_store(settings: Settings) -> Store:
-    """The database of *settings*; nothing is created."""
-    path = settings.sqlite_path
-    return PostgresStore(settings.database_url) if path is None else SqliteStore(path)
-
-
-async def require_schema(settings: Settings) -> None:
-    """Refuse to work on a database that is not there or has another schema.
-
-    Raises: Misconfigured: says which command mends it.
-    """
-    path = settings.sqlite_path
-    if path is not None and not path.is_file():
-        raise Misconfigured(f"there is no database at {path}; run `riskrelay init`, or set RISKRELAY_DATABASE_URL")
-    if not await work_on(settings.database_url, settings.sqlite_path, is_current):
-        raise Misconfigured("the database has another schema than this version works with; run `riskrelay migrate`")
-
-
-async def migrate_store(
-    settings: Settings, target: Settings, copied: Callable[[str, int], None]
-) -> dict[str, Fingerprint]:
-    """Copy the SQLite installation of *settings* into the empty PostgreSQL database of *target*.
-
-    Args:
-        copied: told as it goes: a table, and how many of its rows are there.
-
-    Returns: by table, what both hold.
-    Raises:  Misconfigured: one of the two is of the wrong kind, is in use or not empty; then nothing was changed.
-    """
-    path = settings.sqlite_path
-    if path is None or target.sqlite_path is not None:
-        raise Misconfigured("RISKRELAY_DATABASE_URL must name the SQLite file, and the argument a postgresql:// URL")
-    await require_schema(settings)
-    with hold_alone(path):
-        engine = sqlite_engine(path)
-        try:
-            with engine.connect() as source:
-                source.exec_driver_sql("BEGIN")
-                return await work_on(target.database_url, None, lambda connection: _fill(source, connection, copied))
-        finally:
-            engine.dispose()
-
-
-def _fill(source: Connection, target: Connection, copied: Callable[[str, int], None]) -> dict[str, Fingerprint]:
-    upgrade(target)
-    return copy_all(source, target, copied)
-
-
-def build_outside(settings: Settings) -> Outside:
-    """What actions need, for a command that works on the database itself; close its store when done."""
-    return _outside(
-        settings, lambda lanes: None, (PendingTokenUses(), PendingFindingCounts()), Observers(PrometheusMetrics())
-    )
-
-
-def _outside(settings: Settings, wake: Wake, noted: _Noted, observers: Observers) -> Outside:
-    clock = SystemClock()
-    limit = RateLimit(settings.rate_limit, WINDOW_SECONDS) if settings.rate_limit else None
-    return Outside(
-        observers.over(open_store(settings)),
-        clock,
-        SystemIds(),
-        observers.metrics,
-        observers,
-        wake,
-        MemoryRateLimits(clock, limit),
-        *noted,
-    )
 
 
 def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Starlette:
@@ -175,7 +61,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
     wakes.told.append(woken.wake)
     noted = token_uses, finding_counts = PendingTokenUses(), PendingFindingCounts()
     observers = new_observers()
-    outside = _outside(settings, around_wake(wakes.wake, failpoint), noted, observers)
+    outside = outside_of(settings, around_wake(wakes.wake, failpoint), noted, observers)
     process = ProcessWatch(observers.metrics, log, outside.clock)
     if settings.tls_cert is not None:
         show_certificate(observers.metrics, settings.tls_cert)
@@ -223,7 +109,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     """Deliver until *stop* is set."""
     woken, wakes = _Relay(), _Relay()
     wakes.told.append(woken.wake)
-    outside = _outside(settings, wakes.wake, (PendingTokenUses(), PendingFindingCounts()), new_observers())
+    outside = outside_of(settings, wakes.wake, (PendingTokenUses(), PendingFindingCounts()), new_observers())
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
     signer = _build_signer(outside, master_key, keyring)
@@ -318,14 +204,6 @@ async def _chores(settings: Settings, outside: Outside) -> AsyncIterator[None]:
     finally:
         chores.stop()
         await running
-
-
-def build_keyring(settings: Settings, master_key: MasterKey) -> Keyring:
-    """How keys are made under *master_key*; a retired one is published as long as an event may be on its way."""
-    clock = SystemClock()
-    return Keyring(
-        lambda algorithm: new_signing_key(algorithm, master_key, clock.now()), timedelta(days=settings.retention_days)
-    )
 
 
 def _build_signer(outside: Outside, master_key: MasterKey, keyring: Keyring) -> KeySigner:

@@ -1,0 +1,1 @@
+"""The bill of materials: the only place that names concrete classes."""
