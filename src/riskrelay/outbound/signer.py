@@ -5,29 +5,28 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import chain
 
 import structlog
 from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
-from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
+from joserfc.util import urlsafe_b64decode
 
 from riskrelay.errors import Misconfigured, Unavailable
 from riskrelay.keys import Algorithm, KeyState, SealedKey, key_in, published
+from riskrelay.outbound.private_key import KINDS, PrivateKey
 from riskrelay.outbound.sealing import MasterKey
+from riskrelay.outbound.signing_pool import SigningPool
 from riskrelay.ports import Clock, Proof
-from riskrelay.ssf.sets import JOSE_TYPE
 
 _log = structlog.get_logger()
 
 RSA_BITS = 2_048  # IOP 1.0 §2.6: at least; more costs time on every event
 _CURVE = "P-256"
 _THREADS = 2  # measured: RSA releases the GIL, two threads sign 1.9 times what one does on two cores
-_PART = 8  # payloads that one thread signs before it takes the next, so that a long list occupies all of them
+_PART = 8  # payloads that one thread or process signs in a go, so that a long list occupies all of them
 REREAD_AFTER = timedelta(seconds=1)  # chosen: a few rows; how long a node may go on with a key that was just retired
-
-_PrivateKey = RSAKey | ECKey
-_KINDS: dict[Algorithm, type[RSAKey] | type[ECKey]] = {Algorithm.RS256: RSAKey, Algorithm.ES256: ECKey}
 
 
 def new_signing_key(algorithm: Algorithm, master_key: MasterKey, at: datetime) -> SealedKey:
@@ -35,7 +34,7 @@ def new_signing_key(algorithm: Algorithm, master_key: MasterKey, at: datetime) -
 
     Rule: IOP 1.0 §2.6; RFC 7638 (kid).
     """
-    key: _PrivateKey
+    key: RSAKey | ECKey
     if algorithm is Algorithm.RS256:
         key = RSAKey.generate_key(RSA_BITS, auto_kid=True)
     else:
@@ -67,26 +66,35 @@ class KeySigner:
         self._master_key = master_key
         self._clock = clock
         self._horizon = horizon
-        self._opened: Mapping[Algorithm, _OpenedKey] = {}
+        self._opened: Mapping[Algorithm, PrivateKey] = {}
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
         self._unreadable: set[str] = set()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="signer")
+        self._processes = SigningPool(clock)
 
     async def sign(self, payloads: Sequence[bytes], algorithm: Algorithm) -> list[bytes]:
         await self._reread_when_old()
         key = self._opened.get(algorithm)
         if key is None:
             raise Unavailable(f"no key for {algorithm} can be opened")
-        if algorithm is Algorithm.ES256:  # measured: slower in threads than inline
-            return key.sign_all(payloads)
-        loop = asyncio.get_running_loop()
+        if len(payloads) < _PART:  # a process costs memory, and a little time: a few are signed here
+            return await self._sign_here(key, payloads)
         parts = [payloads[start : start + _PART] for start in range(0, len(payloads), _PART)]
+        signed = await asyncio.gather(*(self._sign_part(key, part) for part in parts))
+        return list(chain.from_iterable(signed))
+
+    async def _sign_part(self, key: PrivateKey, payloads: Sequence[bytes]) -> list[bytes]:
+        signed = await self._processes.sign(key, payloads)
+        return await self._sign_here(key, payloads) if signed is None else signed
+
+    async def _sign_here(self, key: PrivateKey, payloads: Sequence[bytes]) -> list[bytes]:
+        if key.algorithm is Algorithm.ES256:  # measured: slower in threads than inline
+            return key.sign_all(payloads)
         try:
-            signing = [loop.run_in_executor(self._threads, key.sign_all, part) for part in parts]
+            return await asyncio.get_running_loop().run_in_executor(self._threads, key.sign_all, payloads)
         except RuntimeError as error:  # the pool has shut down
             raise Unavailable("the signer is stopped") from error
-        return [token for part in signing for token in await part]
 
     async def prove(self, payload: bytes, algorithm: Algorithm) -> Proof:
         (token,) = await self.sign([payload], algorithm)
@@ -105,12 +113,13 @@ class KeySigner:
             current = key_in(stored, algorithm, KeyState.CURRENT)
             if current is None:
                 raise Misconfigured("there is no signing key; run `riskrelay init`")
-            await asyncio.to_thread(_OpenedKey, current, self._master_key)
+            await asyncio.to_thread(_opened, current, self._master_key)
         await self._reread_when_old()
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads and processes."""
         self._threads.shutdown()
+        self._processes.close()
 
     async def _reread_when_old(self) -> None:
         if not self._is_old():
@@ -133,13 +142,13 @@ class KeySigner:
         opened = {algorithm: await self._open(stored, algorithm) for algorithm in Algorithm}
         self._opened = {algorithm: key for algorithm, key in opened.items() if key is not None}
 
-    async def _open(self, stored: Sequence[SealedKey], algorithm: Algorithm) -> "_OpenedKey | None":
+    async def _open(self, stored: Sequence[SealedKey], algorithm: Algorithm) -> "PrivateKey | None":
         held = self._opened.get(algorithm)
         current = key_in(stored, algorithm, KeyState.CURRENT)
         if current is None or (held is not None and held.kid == current.kid):
             return held
         try:
-            return await asyncio.to_thread(_OpenedKey, current, self._master_key)
+            return await asyncio.to_thread(_opened, current, self._master_key)
         except Misconfigured as error:
             if current.kid not in self._unreadable:  # said once, not every second
                 self._unreadable.add(current.kid)
@@ -151,32 +160,13 @@ class KeySigner:
 def _problem(token: bytes, key: SealedKey) -> str | None:
     """Why the public part of *key* does not verify a token; None: it does."""
     try:
-        public = _KINDS[key.algorithm].import_key(json.loads(key.public_jwk))
+        public = KINDS[key.algorithm].import_key(json.loads(key.public_jwk))
         jws.deserialize_compact(token, public, algorithms=[key.algorithm.value])
     except (JoseError, ValueError):
         return "the published key does not verify it"
     return None
 
 
-class _OpenedKey:
-    """A key that can sign: opened once, because reading an RSA key takes 46 ms.
-
-    Raises: Misconfigured: the master key does not open it.
-    """
-
-    def __init__(self, key: SealedKey, master_key: MasterKey) -> None:
-        self.kid = key.kid
-        self._key = _KINDS[key.algorithm].import_key(master_key.open(key.sealed_private))
-        self._sign = jws.JWSRegistry.algorithms[key.algorithm.value].sign
-        header = json.dumps({"alg": key.algorithm.value, "kid": key.kid, "typ": JOSE_TYPE}, separators=(",", ":"))
-        self._head = urlsafe_b64encode(header.encode()) + b"."
-
-    def sign_all(self, payloads: Sequence[bytes]) -> list[bytes]:
-        """The compact JWS of each payload (RFC 7515 §5.1)."""
-        return [self._sign_one(payload) for payload in payloads]
-
-    def _sign_one(self, payload: bytes) -> bytes:
-        # Not `jws.serialize_compact`: that checks the same header anew for each payload, which holds the GIL; measured
-        # with two threads: 7,200 RS256/s with it, 9,700 without, of 10,200 by `openssl speed -multi 2`.
-        signed = self._head + urlsafe_b64encode(payload)
-        return signed + b"." + urlsafe_b64encode(self._sign(signed, self._key))
+def _opened(key: SealedKey, master_key: MasterKey) -> PrivateKey:
+    """Raises: Misconfigured: the master key does not open it."""
+    return PrivateKey(key.kid, key.algorithm, master_key.open(key.sealed_private))

@@ -42,9 +42,9 @@ async def test_everything_queued_is_pushed_and_settled(world: World) -> None:
 
 
 async def test_sets_are_signed_many_at_a_time_and_not_far_ahead(world: World) -> None:
-    """Eight in one call; a receiver that stops the batch with its first answer has had few signed in vain, and the
+    """Sixteen in one call; a receiver that stops the batch with its first answer has had few signed in vain, and the
     probe after it takes one of these."""
-    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(100)])
+    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(200)])
     world.receiver.answers = lambda email: Outcome(OutcomeKind.THROTTLED, "http_429", 429)
     world.delivering = replace(world.delivering, concurrency=1)
     lease = await world.claim()
@@ -55,7 +55,7 @@ async def test_sets_are_signed_many_at_a_time_and_not_far_ahead(world: World) ->
     world.signer.lists.clear()
     await world.deliver(lease, limit=1)
     await world.deliver(lease)
-    assert world.signer.lists == 12 * [8] + [3]
+    assert world.signer.lists == 12 * [16] + [7]
 
 
 async def test_what_the_next_batch_begins_with_is_signed_while_this_one_is_settled(world: World) -> None:

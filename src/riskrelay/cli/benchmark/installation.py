@@ -2,6 +2,7 @@
 
 import asyncio
 from asyncio.subprocess import Process
+from itertools import chain
 from pathlib import Path
 from typing import Any, Self
 
@@ -165,9 +166,14 @@ class Installation:
 
     def memory_mb(self) -> float:
         """The resident memory of all its processes."""
-        return sum(psutil.Process(process.pid).memory_info().rss for process in self._running) / 1e6
+        return sum(process.memory_info().rss for process in self._processes()) / 1e6
 
     def cpu_seconds(self) -> float:
         """What all its processes have used; the database's own are not among them."""
-        times = [psutil.Process(process.pid).cpu_times() for process in self._running]
+        times = [process.cpu_times() for process in self._processes()]
         return sum(time.user + time.system for time in times)
+
+    def _processes(self) -> list[psutil.Process]:
+        """Those that were started here, and those that sign for them."""
+        started = [psutil.Process(process.pid) for process in self._running]
+        return [*started, *chain.from_iterable(process.children(recursive=True) for process in started)]
