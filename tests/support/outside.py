@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.outbound.finding_counts import PendingFindingCounts
+from riskrelay.outbound.gathering import Together
 from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.outbound.observing import Observers
 from riskrelay.outbound.rate_limits import MemoryRateLimits
@@ -80,4 +81,5 @@ def outside_of(store: Store, clock: HandClock | None = None) -> Outside:
         MemoryRateLimits(clock, None),
         PendingTokenUses(),
         PendingFindingCounts(),
+        Together(),
     )

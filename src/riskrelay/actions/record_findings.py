@@ -1,20 +1,27 @@
 """Accept findings, decide levels, queue security events: one transaction."""
 
-from collections import Counter, defaultdict
+from asyncio import gather
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from itertools import chain
 
 import msgspec
 from msgspec.structs import replace
 
 from riskrelay.delivery.lanes import LaneKey
+from riskrelay.errors import Unavailable
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Outside, RecordedFinding, Transaction
 from riskrelay.recording import find_users, latest_name, once, refuse_reused, tell
 from riskrelay.risk.assessment import Cause, LevelChange, Standing, with_events, with_findings
 from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
 from riskrelay.risk.findings import Finding, FindingId
+
+_FEW = 100  # guessed: a request of so many findings gains little by waiting for others
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,8 @@ async def record_findings(outside: Outside, account_id: AccountId, findings: Seq
     """Store *findings* and, for each user whose risk level they move, queue a security event on every stream that
     takes it. All or nothing; durable when it returns.
 
+    Few findings share their transaction with those of other requests that wait at the same time.
+
     Args:
         findings: of known behaviors, in any order.
 
@@ -49,10 +58,67 @@ async def record_findings(outside: Outside, account_id: AccountId, findings: Seq
         Unavailable: the store refused; nothing was recorded.
     Rule: design "The life of one event" 1; contract 22.
     """
+    if len(findings) > _FEW:
+        (recorded,) = await _record(outside, account_id, [findings])
+        return recorded
+    return await outside.gathering.join(
+        (record_findings, account_id), findings, partial(_record_each, outside, account_id)
+    )
+
+
+async def _record_each(
+    outside: Outside, account_id: AccountId, requests: Sequence[Sequence[Finding]]
+) -> list[Recorded | Exception]:
+    """Record each of *requests*, in as few transactions as possible.
+
+    Returns: what became of each, or why it is refused.
+    """
+
+    async def record(numbers: Sequence[int]) -> dict[int, Recorded | Exception]:
+        try:
+            recorded = await _record(outside, account_id, [requests[number] for number in numbers])
+        except Unavailable as error:
+            return dict.fromkeys(numbers, error)
+        except Exception as error:  # noqa: BLE001  handed to the caller who waits
+            if len(numbers) == 1:
+                return {numbers[0]: error}
+            return await record_all([[number] for number in numbers])  # who is at fault takes no other with it
+        return dict(zip(numbers, recorded, strict=True))
+
+    async def record_all(groups: Sequence[Sequence[int]]) -> dict[int, Recorded | Exception]:
+        return {number: answer for part in await gather(*map(record, groups)) for number, answer in part.items()}
+
+    answers = await record_all(_apart(requests))
+    return [answers[number] for number in range(len(requests))]
+
+
+def _apart(requests: Sequence[Sequence[Finding]]) -> list[list[int]]:
+    """The places of *requests* in groups, within which no two name the same user or the same finding: so what becomes
+    of one does not depend on the others."""
+    groups: list[tuple[set[object], list[int]]] = []
+    for number, findings in enumerate(requests):
+        named: set[object] = {one.user.email_key for one in findings}
+        named |= {(one.finding_id,) for one in findings if one.finding_id is not None}
+        fitting = next((group for group in groups if group[0].isdisjoint(named)), None)
+        if fitting is None:
+            groups.append((named, [number]))
+        else:
+            fitting[0].update(named)
+            fitting[1].append(number)
+    return [numbers for _, numbers in groups]
+
+
+async def _record(outside: Outside, account_id: AccountId, requests: Sequence[Sequence[Finding]]) -> list[Recorded]:
+    """Record *requests* in one transaction. No two name the same user or finding, and all are recorded or none.
+
+    Returns: in the order of *requests*.
+    Raises: Invalid: pointers start with the place among all findings; Unavailable.
+    """
     now = outside.clock.now()
+    findings = list(chain.from_iterable(requests))
     distinct = once({place: (f.finding_id, f.digest) for place, f in enumerate(findings)}, outside.ids)
 
-    def store(tx: Transaction) -> tuple[Recorded, list[LaneKey]]:
+    def store(tx: Transaction) -> tuple[list[Recorded], list[LaneKey]]:
         settings = settings_with(tx.behaviors.stored())
         enabled = {place: findings[place] for place in distinct if settings[findings[place].behavior].enabled}
         found = find_users(tx, {place: finding.user for place, finding in enabled.items()}, outside.ids.ordered_uuid)
@@ -71,15 +137,41 @@ async def record_findings(outside: Outside, account_id: AccountId, findings: Seq
                 for place, one in accepted.items()
             ]
         )
-        ignored = len(distinct) - len(enabled)
-        duplicates = len(findings) - ignored - len(accepted)
-        behaviors = Counter(finding.behavior for finding in accepted.values())
-        return Recorded(len(accepted), duplicates, ignored, changes, behaviors), queued
+        return _split(requests, accepted, distinct.keys() - enabled.keys(), changes), queued
 
     recorded, queued = await outside.store.write(account_id, store)
     outside.wake(queued)
-    outside.metrics.count_findings(recorded.accepted, recorded.duplicates, recorded.ignored)
-    outside.finding_counts.note(account_id, recorded.behaviors, now)
+    for one in recorded:
+        outside.metrics.count_findings(one.accepted, one.duplicates, one.ignored)
+        outside.finding_counts.note(account_id, one.behaviors, now)
+    return recorded
+
+
+def _split(
+    requests: Sequence[Sequence[Finding]],
+    accepted: Mapping[int, Finding],
+    ignored: AbstractSet[int],
+    changes: Sequence[LevelChange],
+) -> list[Recorded]:
+    """What became of each request.
+
+    Args:
+        accepted, ignored: by place among the findings of all.
+        changes: in the order in which their users appear in them.
+    """
+    recorded: list[Recorded] = []
+    left = deque(changes)
+    start = 0
+    for findings in requests:
+        places = range(start, start + len(findings))
+        start = places.stop
+        users = {finding.user.email_key for finding in findings}
+        mine: list[LevelChange] = []
+        while left and left[0].email.casefold() in users:
+            mine.append(left.popleft())
+        behaviors = Counter(accepted[place].behavior for place in places if place in accepted)
+        count, dropped = behaviors.total(), sum(place in ignored for place in places)
+        recorded.append(Recorded(count, len(findings) - count - dropped, dropped, mine, behaviors))
     return recorded
 
 

@@ -43,6 +43,11 @@ class Observers:
         except Exception as error:  # noqa: BLE001  whatever is wrong here, delivery goes on
             _log.error("not_observed", stream=lane.stream_id, exc_info=error)
 
+    @property
+    def trace(self) -> bool:
+        """Whether there are traces."""
+        return self._traces is not None
+
     def over(self, store: Store) -> Store:
         """The store that tells of what is queued, when there are traces."""
         return store if self._traces is None else self._traces.over(store)

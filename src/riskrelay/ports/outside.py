@@ -1,6 +1,6 @@
 """The world outside: clock, randomness, database, signer, push client, observers; and all of it in one piece."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from riskrelay.ssf.outcomes import Outcome
 from riskrelay.ssf.streams import Stream, StreamId
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Clock(Protocol):
@@ -204,6 +205,20 @@ class FindingCounter(Protocol):
         """Remember one request's. Never waits and never fails."""
 
 
+class Gathering(Protocol):
+    """Lets requests of one kind that wait at the same time go to the database together."""
+
+    async def join(
+        self, kind: Hashable, request: T, answer: Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]]
+    ) -> R:
+        """The answer to *request*, found after this call began.
+
+        Args:
+            kind: of these one group is answered at a time; what comes meanwhile makes up the next.
+            answer: answers a whole group, in its order; an exception is raised to the one whose it is.
+        """
+
+
 class Metrics(Protocol):
     """What monitoring counts."""
 
@@ -247,3 +262,4 @@ class Outside:
     rate_limits: RateLimits
     token_uses: TokenUses
     finding_counts: FindingCounter
+    gathering: Gathering

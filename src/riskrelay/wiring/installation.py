@@ -11,6 +11,7 @@ from riskrelay.failpoints import arm
 from riskrelay.keys import Keyring
 from riskrelay.outbound.clock import SystemClock
 from riskrelay.outbound.finding_counts import PendingFindingCounts
+from riskrelay.outbound.gathering import Alone, Together
 from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.outbound.observing import Observers
@@ -128,6 +129,7 @@ def outside_of(settings: Settings, wake: Wake, noted: Noted, observers: Observer
         wake,
         MemoryRateLimits(clock, limit),
         *noted,
+        Alone() if observers.trace else Together(),
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from riskrelay.actions.create_integration import create_integration
-from riskrelay.actions.record_findings import record_findings
+from riskrelay.actions.record_findings import Recorded, record_findings
 from riskrelay.actions.reset_user import reset_user
 from riskrelay.credentials import COMMAND_LINE
 from riskrelay.errors import Invalid, NotFound
@@ -96,6 +96,44 @@ async def test_one_user_raised_by_many_at_once_has_one_history(store: Store) -> 
     assert steps[0][0] == 0
     assert steps[-1][1] is RiskLevel.HIGH
     assert all(before[1] == after[0] for before, after in itertools.pairwise(steps))
+
+
+async def test_small_requests_that_wait_share_a_transaction(store: Store) -> None:
+    """Each is told of its own findings only."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    before = store.load().transactions
+    requests = [record(outside, finding(f"a{n}@example.com"), finding(f"b{n}@example.com")) for n in range(50)]
+    results = await asyncio.gather(*requests)
+    assert store.load().transactions - before == 1
+    assert {(result.accepted, result.duplicates, result.ignored) for result in results} == {(2, 0, 0)}
+    told = [[change.email for change in result.changes] for result in results]
+    assert told == [[f"a{n}@example.com", f"b{n}@example.com"] for n in range(50)]
+
+
+async def test_a_refused_request_takes_no_other_with_it(store: Store) -> None:
+    """Though they wait together: who is at fault is told so, with the place in their own request; the others are
+    stored, also what repeats another's id or user."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    await record(outside, finding(finding_id="used"))
+    reused = replace(finding("b@example.com", finding_id="used"), digest=b"x" * 32)
+    requests = [
+        record(outside, finding("first@example.com")),
+        record(outside, finding("c@example.com", finding_id="new")),
+        record(outside, finding("d@example.com"), reused),
+        record(outside, finding("c@example.com", finding_id="new")),
+        record(outside, finding("C@example.com")),
+    ]
+    answers = await asyncio.gather(*requests, return_exceptions=True)
+    (refused,) = [answer for answer in answers if isinstance(answer, Invalid)]
+    assert answers[2] is refused
+    assert [fault.pointer for fault in refused.faults] == ["/1/id"]
+    recorded = [answer for answer in answers if isinstance(answer, Recorded)]
+    assert [answer.accepted + answer.duplicates for answer in recorded] == [1, 1, 1, 1]
+    assert sum(answer.duplicates for answer in recorded) == 1
+    (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
+    assert ledger.queued == 3
 
 
 async def test_batches_of_shared_users_do_not_lock_each_other_out(store: Store) -> None:
