@@ -17,6 +17,7 @@ from support.clients import until_answered
 from support.fork_server import ForkServer
 from support.ledger_checks import Checked, Told, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
+from support.unchecked import UNCHECKED
 
 EMAILS = ("kai@example.com", "ana@example.com")
 BEHAVIORS = ("suspicious_domain", "imp_travel", "high_dlp")  # low, medium, high
@@ -151,6 +152,22 @@ def test_what_clients_were_told_and_is_not_there_is_refused(right: Ledger) -> No
     right.told.changes.append(("kai@example.com", "none", "low"))
     with pytest.raises(AssertionError, match="C2"):
         right.check()
+
+
+def test_a_request_asks_for_the_checks(right: Ledger) -> None:
+    """What only looks does not; what may have changed something does, until all six have passed."""
+    right.check()
+    right.service.result("GET", "/summary")
+    assert not UNCHECKED
+    right.service.enable_behaviors()
+    assert {right.service.settings["RISKRELAY_DATABASE_URL"]} == UNCHECKED
+    right.told.changes.append(("kai@example.com", "none", "low"))
+    with pytest.raises(AssertionError, match="C2"):
+        right.check()
+    assert UNCHECKED
+    right.told.changes.pop()
+    right.check()
+    assert not UNCHECKED
 
 
 def test_a_forbidden_connection_is_refused(right: Ledger) -> None:

@@ -173,7 +173,7 @@ def test_attempt_and_exception_are_recorded_together(world: World, failpoint: st
     """The receiver failed; the attempt's row without the exception's would lose the event. Neither is there: the next
     start tries again, as for the first time."""
     world.end_at(failpoint)
-    world.recover(at_most_copies=1)
+    world.recover(at_most_copies=0)
     (integration,) = world.service.result("GET", "/integrations")
     (delivery,) = world.service.result("GET", f"/integrations/{integration['id']}/deliveries")
     assert [(one["number"], one["outcome"]) for one in delivery["attempts"]] == [(1, "accepted")]

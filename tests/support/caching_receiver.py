@@ -3,7 +3,7 @@
     python -m support.caching_receiver PORT LOG JWKS_URL DELAY_MS
 
 It keeps the JWKS for an hour, and fetches it again when a SET names a kid that is not in it: PyJWT's client does that.
-Each line of LOG is one SET: {"kid", "alg", "jti", "problem"}; a SET that does not verify is refused for good.
+Each line of LOG is one SET: {"kid", "alg", "problem", "path", "token"}; a SET that does not verify is refused for good.
 """
 
 import asyncio
@@ -21,18 +21,18 @@ def caching_receiver(log: Path, keys: jwt.PyJWKClient, delay_seconds: float) -> 
 
     def verified(token: str) -> dict[str, str]:
         header = jwt.get_unverified_header(token)
-        seen = {"kid": header["kid"], "alg": header["alg"], "jti": "", "problem": ""}
+        seen = {"kid": header["kid"], "alg": header["alg"], "problem": ""}
         try:
             key = keys.get_signing_key_from_jwt(token)
-            claims = jwt.decode(token, key, algorithms=[header["alg"]], options={"verify_aud": False})
+            jwt.decode(token, key, algorithms=[header["alg"]], options={"verify_aud": False})
         except jwt.PyJWTError as error:
             return {**seen, "problem": f"{type(error).__name__}: {error}"}
-        return {**seen, "jti": claims["jti"]}
+        return seen
 
     async def receive(request: web.Request) -> web.Response:
         token = (await request.read()).decode()
         seen, _ = await asyncio.gather(asyncio.to_thread(verified, token), asyncio.sleep(delay_seconds))
-        file.write(json.dumps(seen) + "\n")
+        file.write(json.dumps({**seen, "path": request.path, "token": token}) + "\n")
         if seen["problem"]:
             return web.json_response({"err": "invalid_key", "description": seen["problem"]}, status=400)
         return web.Response(status=202)

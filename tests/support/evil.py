@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from support.certificates import Authority
 from support.receivers import OK, answer
@@ -102,12 +102,15 @@ class Evil:
     """A server on 127.0.0.1, in a thread of its own; a context manager.
 
     Attributes:
-        requests: how many came, by misdeed.
+        counts: how many requests came, by misdeed.
+        healed: from now on it does right by everybody; connections are those of before.
         ports: by what listens there: "http" for the misdeeds, the reasons of wrong TLS, "half-open", "black-hole".
     """
 
     def __init__(self, trusted: Authority, stranger: Authority, away: str) -> None:
-        self.requests: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
+        self.healed = False
+        self._received: list[dict[str, Any]] = []
         self._away = away.encode()
         self._tls = {
             "tls_expired": trusted.server("127.0.0.1", begins=-3, ends=-2),
@@ -141,6 +144,10 @@ class Evil:
     def url(self, misdeed: str) -> str:
         """The tenant URL whose receiver does that."""
         return f"http://127.0.0.1:{self.ports['http']}/{misdeed}"
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Everything it was sent, in order."""
+        return list(self._received)
 
     async def _open(self) -> None:
         self._servers = [await self._listen("http", self._serve, None)]
@@ -177,6 +184,7 @@ class Evil:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # what was closed is gone when the loop comes round again
 
     async def _hang(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take the connection and never read or say anything."""
@@ -192,12 +200,7 @@ class Evil:
 
     async def _answer_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Handle one request; whether the connection is kept."""
-        head = await reader.readuntil(b"\r\n\r\n")
-        name = head.split(b"/", 2)[1].decode()
-        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-        await reader.readexactly(length)
-        self.requests[name] += 1
-        misdeed = MISDEEDS.get(name, MISDEEDS["202"])
+        misdeed = await self._read_one(reader, "http" if writer.get_extra_info("ssl_object") is None else "https")
         writer.write(misdeed.answer.replace(b"{away}", self._away))
         await writer.drain()
         while misdeed.drip is not None:
@@ -207,6 +210,21 @@ class Evil:
         if misdeed.then == "hang":
             await asyncio.sleep(3600)
         return misdeed.then == "keep"
+
+    async def _read_one(self, reader: asyncio.StreamReader, scheme: str) -> Misdeed:
+        """Read one request and write it down; what is done to it."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        request, *lines = head.split("\r\n")
+        fields = dict(line.lower().split(": ", 1) for line in lines if line)
+        token = await reader.readexactly(int(fields["content-length"]))
+        path = request.split(" ")[1]
+        name = path.split("/")[1]
+        self.counts[name] += 1
+        misdeed = MISDEEDS["202"] if self.healed else MISDEEDS.get(name, MISDEEDS["202"])
+        accepted = misdeed.outcome == "accepted"
+        url = f"{scheme}://{fields['host']}{path}"
+        self._received.append({"token": token.decode(), "url": url, "accepted": accepted})
+        return misdeed
 
 
 class _OldTls:

@@ -3,6 +3,7 @@
     RISKRELAY_FAULTS=1 pytest -m fault --fault-report=docs/fault-report.md
 
 A test tells how often it killed and from which seed by pytest's `record_property("kills", …)` and `("seed", …)`.
+One that changes anything in a running service ends with the six checks, or fails.
 """
 
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from support.fault_report import Result, report
+from support.unchecked import UNCHECKED
 
 AT_LENGTH = bool(os.environ.get("RISKRELAY_FAULTS") or os.environ.get("RISKRELAY_SOAK"))
 """Whether tests run at full length: those marked `long` too, and as often as they like."""
@@ -53,6 +55,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Refuse a test of a fault that leaves a ledger unchecked."""
+    UNCHECKED.clear()
+    done = yield
+    if UNCHECKED and pyfuncitem.get_closest_marker("fault") is not None:
+        raise AssertionError("a test of a fault ends with support.ledger_checks.check_ledger, after its last request")
+    return done
 
 
 class _Reporter:

@@ -31,11 +31,17 @@ class EventRow:
 
     @property
     def change(self) -> tuple[str, str, str] | None:
-        """Whose level moved from where to where; None when it tells of something else."""
+        """Whose level moved from where to where, in its own words; None when it tells of something else."""
         (event,) = self.claims["events"].values()
         if "previous_level" not in event:
             return None
-        return event["subject"]["user"]["email"], event["previous_level"], event["current_level"]
+        subject = event["subject"]["user"] if "subject" in event else self.claims["sub_id"]
+        return subject["email"], event["previous_level"], event["current_level"]
+
+    @property
+    def is_caep(self) -> bool:
+        """Whether its words are those of CAEP."""
+        return any("/caep/" in event_type for event_type in self.claims["events"])
 
 
 @dataclass(frozen=True, slots=True)

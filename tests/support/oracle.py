@@ -2,8 +2,8 @@
 
     python -m support.oracle PORT LOG [CERTIFICATE KEY]
 
-Each line of LOG is one request: {"received_at", "path", "content_type", "accept", "authorization", "token"}, on disk
-before the answer is sent. It answers 202; below these paths it does what they say:
+Each line of LOG is one request: {"received_at", "path", "content_type", "accept", "authorization", "token",
+"accepted"}, on disk before the answer is sent. It answers 202; below these paths it does what they say:
 
     /reject/…        400 with an `err`, always
     /fail-once/…     500 to the first request of each path
@@ -27,10 +27,12 @@ HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 def oracle_app(log: Path) -> web.Application:
     """An application that logs each POST and answers it."""
     file = log.open("a", buffering=1)
-    failed: set[str] = set()
+    seen: set[str] = set()
 
     async def receive(request: web.Request) -> web.Response:
         token = (await request.read()).decode()
+        answer, is_first = answer_of(request.path), request.path not in seen
+        seen.add(request.path)
         entry = {
             "received_at": time.time(),
             "path": request.path,
@@ -38,12 +40,12 @@ def oracle_app(log: Path) -> web.Application:
             "accept": request.headers.get("Accept"),
             "authorization": request.headers.get("Authorization"),
             "token": token,
+            "accepted": answer.status == 202,
         }
         file.write(json.dumps(entry) + "\n")
-        if request.path.startswith("/hold-once/") and request.path not in failed:
-            failed.add(request.path)
+        if request.path.startswith("/hold-once/") and is_first:
             await asyncio.sleep(60)
-        return answer_of(request.path)
+        return answer
 
     def answer_of(path: str) -> web.Response:
         if path.startswith("/reject/"):
@@ -51,8 +53,7 @@ def oracle_app(log: Path) -> web.Application:
         if path.startswith("/hostile/"):
             refusal = {"err": "invalid_request", "description": f"\x1b[31m{HOSTILE}\x1b[0m"}
             return web.json_response(refusal, status=400, headers={"Content-Language": "en"})
-        if path.startswith("/fail-once/") and path not in failed:
-            failed.add(path)
+        if path.startswith("/fail-once/") and path not in seen:
             return web.Response(status=500)
         return web.Response(status=202)
 

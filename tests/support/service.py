@@ -24,6 +24,7 @@ from riskrelay.settings import read_settings
 from riskrelay.wiring.installation import build_outside
 from support.certificates import Authority
 from support.fork_server import Forked, ForkServer
+from support.unchecked import UNCHECKED
 
 START_SECONDS = 60
 
@@ -240,6 +241,8 @@ class Service:
 
         Returns: the status, the headers and the body.
         """
+        if method != "GET":
+            UNCHECKED.add(self.settings["RISKRELAY_DATABASE_URL"])
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(
             self.url + path, data, {"Content-Type": "application/json", **headers}, method=method
@@ -311,7 +314,8 @@ class Oracle:
         """Everything it was sent, in order."""
         if not self._log.exists():
             return []
-        return [json.loads(line) for line in self._log.read_text().splitlines()]
+        entries = [json.loads(line) for line in self._log.read_text().splitlines()]
+        return [{**entry, "url": self.url + entry["path"]} for entry in entries]
 
     def wait_for(self, path: str, count: int) -> list[dict[str, Any]]:
         """The first *count* requests to *path*, once they are there."""

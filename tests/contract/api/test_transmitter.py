@@ -15,7 +15,7 @@ from okta.models.okta_user_risk_change_event import OktaUserRiskChangeEvent
 from okta.models.security_event_token_request_jwt_body import SecurityEventTokenRequestJwtBody
 
 from support.canary import Canary
-from support.ledger_checks import wait_until_quiet
+from support.ledger_checks import Told, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
 
 FINDING = {"behavior": "high_dlp", "user": {"email": "kai@example.com"}}
@@ -193,8 +193,8 @@ def test_no_connection_is_opened_to_an_address_that_is_not_public(strict: Servic
     strict.result("POST", "/findings", {"behavior": "high_dlp", "user": {"email": f"{integration['id']}@example.com"}})
     attempt = wait_for_attempt(strict, integration)
     assert (attempt["outcome"], attempt["reason"]) == ("transient", "blocked_address")
-    assert canary.connections == 0
     strict.result("DELETE", f"/integrations/{integration['id']}")
+    check_ledger(strict, None, Told(), at_most_copies=0, canaries=[canary])
 
 
 def test_plain_http_is_refused_by_default(tmp_path: Path, canary: Canary) -> None:

@@ -1,7 +1,12 @@
 """Every fault that the product must survive has a test, and CI runs those that it should."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 from support.fault_report import Result, report
 from support.fault_rows import ROWS, marked_tests, shown_by_row
+from support.service import environment
 
 TESTS = marked_tests()
 
@@ -16,6 +21,34 @@ def test_ci_shows_what_it_should() -> None:
     """By tests that `make test` does not leave out."""
     in_ci = set(shown_by_row([test for test in TESTS if not test.long]))
     assert {number for number, row in ROWS.items() if row.in_ci} <= in_ci
+
+
+FORGETFUL = """
+import pytest
+from support.unchecked import UNCHECKED
+
+@pytest.mark.fault(1)
+def test_that_forgets():
+    UNCHECKED.add("sqlite:///a.db")
+
+@pytest.mark.fault(1)
+def test_that_checks():
+    UNCHECKED.add("sqlite:///a.db")
+    UNCHECKED.discard("sqlite:///a.db")
+
+def test_of_no_fault():
+    UNCHECKED.add("sqlite:///a.db")
+"""
+
+
+def test_a_test_of_a_fault_ends_with_the_six_checks(tmp_path: Path) -> None:
+    """One that has changed something in a running service, and not checked its ledger since, fails."""
+    (tmp_path / "test_some.py").write_text(FORGETFUL)
+    pytest_of_its_own = [sys.executable, "-m", "pytest", "-q", "-p", "support.fault_plugin", "-p", "no:cacheprovider"]
+    run = subprocess.run([*pytest_of_its_own, tmp_path], env=environment(), capture_output=True, text=True)
+    assert "1 failed, 2 passed" in run.stdout, run.stdout + run.stderr
+    assert "AssertionError: a test of a fault ends with" in run.stdout
+    assert run.stdout.splitlines()[-2].endswith("::test_that_forgets")
 
 
 def test_the_report_says_what_failed_and_what_did_not_run() -> None:
