@@ -13,6 +13,7 @@ from riskrelay.outbound.log_sink import LogSink, SinkHandler
 from riskrelay.settings import LogLevel
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
+_for_people = structlog.dev.ConsoleRenderer()
 
 
 def configure_logs(level: LogLevel) -> LogSink:
@@ -32,7 +33,7 @@ def configure_logs(level: LogLevel) -> LogSink:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer() if readable else _render,
+            _readable if readable else _render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda *names: sink,
@@ -46,7 +47,18 @@ def configure_logs(level: LogLevel) -> LogSink:
 
 
 def _render(logger: Any, name: str, event: MutableMapping[str, Any]) -> bytes:
-    return _encode(event)
+    """One line; or, of an event with `each`, as many lines as that has members, all with the rest of the event."""
+    each = event.pop("each", None)
+    shared = _encode(event)
+    if each is None:
+        return shared
+    return b"\n".join([_encode(members)[:-1] + b"," + shared[1:] for members in each])
+
+
+def _readable(logger: Any, name: str, event: MutableMapping[str, Any]) -> str:
+    """The same for a person."""
+    each = event.pop("each", [{}])
+    return "\n".join(_for_people(logger, name, {**msgspec.to_builtins(members), **event}) for members in each)
 
 
 class _LibraryLines(logging.Formatter):

@@ -4,9 +4,10 @@ import logging
 import os
 import queue
 import threading
+from contextlib import suppress
 
-_MOST_LINES = 20_000  # guessed: seconds of a busy process; a few MB
-_MOST_AT_ONCE = 256  # lines one write carries
+_MOST_BYTES = 8_000_000  # guessed: a second or two of a busy process
+_MOST_AT_ONCE = 256  # handed-over pieces that one write carries
 
 
 class LogSink:
@@ -21,15 +22,22 @@ class LogSink:
         self.dropped = 0
         self._descriptor = descriptor
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._waiting_bytes = 0
+        self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._write_all, name="log", daemon=True)
         self._thread.start()
 
-    def msg(self, line: bytes | str) -> None:
-        """Take one line over; structlog calls it by the level's name."""
-        if self._lines.qsize() >= _MOST_LINES:
-            self.dropped += 1
-        else:
-            self._lines.put(line if isinstance(line, bytes) else line.encode())
+    def msg(self, lines: bytes | str) -> None:
+        """Take a line over, or several; structlog calls it by the level's name."""
+        written = (lines if isinstance(lines, bytes) else lines.encode()) + b"\n"
+        with self._counting:
+            fits = self._waiting_bytes < _MOST_BYTES
+            if fits:
+                self._waiting_bytes += len(written)
+            else:
+                self.dropped += written.count(b"\n")
+        if fits:
+            self._lines.put(written)
 
     debug = info = warning = error = critical = exception = msg
 
@@ -41,18 +49,19 @@ class LogSink:
     def _write_all(self) -> None:
         going_on = True
         while going_on:
-            lines = [self._lines.get()]
-            while len(lines) < _MOST_AT_ONCE and not self._lines.empty():
-                lines.append(self._lines.get())
-            going_on = lines[-1] is not None
-            self._write([line for line in lines if line is not None])
+            pieces = [self._lines.get()]
+            while len(pieces) < _MOST_AT_ONCE and not self._lines.empty():
+                pieces.append(self._lines.get())
+            going_on = pieces[-1] is not None
+            self._write(b"".join(piece for piece in pieces if piece is not None))
 
-    def _write(self, lines: list[bytes]) -> None:
-        rest = b"".join(line + b"\n" for line in lines)
-        try:
+    def _write(self, lines: bytes) -> None:
+        rest = lines
+        with suppress(OSError):  # the disk is full, or the reader has gone
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
-        except OSError:  # the disk is full, or the reader has gone
+        with self._counting:
+            self._waiting_bytes -= len(lines)
             self.dropped += rest.count(b"\n")
 
 

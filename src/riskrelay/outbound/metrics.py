@@ -4,6 +4,7 @@ No metric has a label for an account, an integration or a user: thousands of the
 rows, and scraping needs no credential. Who it is, the health of the API says.
 """
 
+from collections import Counter as Tally
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -13,7 +14,6 @@ from prometheus_client import (
     Counter,
     Gauge,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
     generate_latest,
@@ -23,12 +23,12 @@ from prometheus_client.registry import Collector
 
 from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.survey import LaneCondition, Survey
-from riskrelay.outbound.attempt_log import PHASES, phases_of
+from riskrelay.outbound.attempt_log import PHASES
+from riskrelay.outbound.histograms import Histogram
 from riskrelay.ports import StoreLoad
 from riskrelay.ssf.outcomes import OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3_600, 86_400)
 _RESULTS = ("accepted", "duplicate", "ignored")
 _LEDGER_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled")
 
@@ -44,10 +44,10 @@ class PrometheusMetrics:
         self._activity = self._counter("activity", "Activity by what became of it.", "result", *_RESULTS, "late")
         self._deliveries = self._counter("deliveries", "Attempts by their outcome.", "outcome")
         self._failures = self._counter("attempt_failures", "Attempts that were not accepted, by the reason.", "reason")
-        self._latency = self._histogram("delivery_latency", "From the moment an event was queued to its receipt.")
-        self._duration = self._histogram("attempt_duration", "How long an attempt took, with its signing.")
+        self._latency = self._histogram("delivery_latency", "From the moment an event was queued to its receipt.").of()
+        self._duration = self._histogram("attempt_duration", "How long an attempt took, with its signing.").of()
         phases = self._histogram("attempt_phase", "How long a phase of an attempt took.", "phase")
-        self._phases = {phase: phases.labels(phase) for phase in PHASES}
+        self._phases = [phases.of(phase) for phase in PHASES]
         self._outcomes = {kind: self._deliveries.labels(kind.value) for kind in OutcomeKind}
         self._up = Gauge("riskrelay_database_up", "1 while the database answers, else 0.", registry=self._registry)
         self._survey = _SurveyGauges(self._registry)
@@ -68,16 +68,17 @@ class PrometheusMetrics:
 
     def count_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Count one batch's attempts."""
+        for kind, count in Tally(attempt.outcome.kind for attempt in attempts).items():
+            self._outcomes[kind].inc(count)
         for attempt in attempts:
-            kind = attempt.outcome.kind
-            self._outcomes[kind].inc()
-            self._duration.observe(attempt.duration.total_seconds())
-            for phase, took in phases_of(attempt):
-                self._phases[phase].observe(took.total_seconds())
-            if kind is OutcomeKind.ACCEPTED:
-                self._latency.observe(attempt.latency.total_seconds())
-            else:
+            if attempt.outcome.kind is not OutcomeKind.ACCEPTED:
                 self._failures.labels(attempt.outcome.reason).inc()
+        accepted = [attempt for attempt in attempts if attempt.outcome.kind is OutcomeKind.ACCEPTED]
+        self._latency.observe([attempt.latency.total_seconds() for attempt in accepted])
+        self._duration.observe([attempt.duration.total_seconds() for attempt in attempts])
+        phases = zip(*[(attempt.signing, *attempt.outcome.phases) for attempt in attempts], strict=True)
+        for durations, took in zip(self._phases, phases, strict=False):  # no attempts, no phases
+            durations.observe([one.total_seconds() for one in took if one is not None])
 
     def read_gauge(self, name: str, documentation: str, read: Callable[[], float]) -> None:
         """Show a number that is read at each scrape."""
@@ -103,7 +104,9 @@ class PrometheusMetrics:
         return counter
 
     def _histogram(self, name: str, documentation: str, *labels: str) -> Histogram:
-        return Histogram(f"riskrelay_{name}_seconds", documentation, labels, buckets=_SECONDS, registry=self._registry)
+        histogram = Histogram(f"riskrelay_{name}_seconds", documentation, labels)
+        self._registry.register(histogram)
+        return histogram
 
 
 class _ReadCounter(Collector):

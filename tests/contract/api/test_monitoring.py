@@ -16,6 +16,11 @@ from support.clients import send_batch
 from support.ledger_checks import Told, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
 
+MEMBERS = (
+    *("account", "integration", "stream", "lane", "seq", "jti", "txn", "attempt", "outcome", "reason", "http_status"),
+    *("duration_ms", "queued_ms", "signing_ms", "dns_ms", "connect_ms", "tls_ms", "first_byte_ms", "kid", "bytes"),
+    *("event", "level", "timestamp"),
+)
 NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 
 
@@ -101,6 +106,8 @@ def test_each_attempt_is_one_line_and_one_count(tmp_path: Path, oracle: Oracle) 
     assert found["riskrelay_disk_free_bytes database"] > 0
     assert found["riskrelay_attempt_phase_seconds_count first_byte"] == 3
     for line in accepted:
+        assert list(line) == [name for name in MEMBERS if name in line]
+        assert set(MEMBERS) - set(line) <= {"dns_ms", "connect_ms", "tls_ms"}
         assert line["level"] == "info"
         assert line["account"] == "acme"
         assert line["kid"] in kids

@@ -1,0 +1,58 @@
+"""Histograms of durations for Prometheus: delivery makes four observations an event, and the library's own cost 0.8 us
+each, a few per cent of all that an event costs."""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import accumulate
+
+from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
+
+LIMITS_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600, 3_600, 86_400)
+_BOUNDS = [*(str(float(bound)) for bound in LIMITS_SECONDS), "+Inf"]
+
+
+class Durations:
+    """Durations that were observed, all on one thread; any may read them.
+
+    Attributes:
+        total_seconds: of all of them together.
+    """
+
+    def __init__(self) -> None:
+        self._counts = [0] * len(_BOUNDS)
+        self.total_seconds = 0.0
+
+    def observe(self, seconds: Sequence[float]) -> None:
+        """Count some."""
+        for one in seconds:
+            self._counts[bisect_left(LIMITS_SECONDS, one)] += 1
+        self.total_seconds += sum(seconds)
+
+    @property
+    def buckets(self) -> list[tuple[str, float]]:
+        """By the longest that a bucket takes: how many were no longer than that."""
+        return list(zip(_BOUNDS, accumulate(self._counts), strict=True))
+
+
+class Histogram(Collector):
+    """Durations by the values of its labels."""
+
+    def __init__(self, name: str, documentation: str, labels: Sequence[str]) -> None:
+        self._name, self._documentation, self._labels = name, documentation, labels
+        self._durations: dict[tuple[str, ...], Durations] = {}
+
+    def of(self, *values: str) -> Durations:
+        """Those with these values, which are shown from now on."""
+        return self._durations.setdefault(values, Durations())
+
+    def describe(self) -> list[HistogramMetricFamily]:
+        """Its name, before there is a value."""
+        return [HistogramMetricFamily(self._name, self._documentation, labels=self._labels)]
+
+    def collect(self) -> list[HistogramMetricFamily]:
+        """What was observed up to now."""
+        (family,) = self.describe()
+        for values, durations in self._durations.items():
+            family.add_metric(values, durations.buckets, durations.total_seconds)
+        return [family]
