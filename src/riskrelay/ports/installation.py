@@ -1,6 +1,6 @@
 """What a transaction over the whole installation offers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -47,8 +47,8 @@ class Tokens(Protocol):
     def of(self, owner: AccountId | None) -> list[StoredToken]:
         """The tokens of one account, or with None the installation's own, oldest first."""
 
-    def by_hash(self, token_hash: bytes) -> StoredToken | None:
-        """The token with that hash."""
+    def by_hashes(self, token_hashes: Collection[bytes]) -> dict[bytes, StoredToken]:
+        """Those of the tokens that exist, by hash."""
 
     def get(self, owner: AccountId | None, token_id: TokenId) -> StoredToken | None:
         """The token of that account, or with None of the installation, that has that id."""

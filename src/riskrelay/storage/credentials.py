@@ -1,6 +1,6 @@
 """Accounts and tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, or_, select, update
@@ -21,7 +21,7 @@ _RECORD_USE = (
     )
     .values(last_used_at=bindparam("used_at"))
 )
-_TOKEN_BY_HASH = select(tokens).where(tokens.c.token_hash == bindparam("hash"))
+_TOKENS_BY_HASH = select(tokens).where(tokens.c.token_hash.in_(bindparam("hashes", expanding=True)))
 
 
 class AccountRows:
@@ -68,9 +68,9 @@ class TokenRows:
     def of(self, owner: AccountId | None) -> list[StoredToken]:
         return self._read(select(tokens).where(tokens.c.account_id == account_key(owner)))
 
-    def by_hash(self, token_hash: bytes) -> StoredToken | None:
-        row = self._connection.execute(_TOKEN_BY_HASH, {"hash": token_hash}).first()
-        return None if row is None else token_from(row)
+    def by_hashes(self, token_hashes: Collection[bytes]) -> dict[bytes, StoredToken]:
+        rows = self._connection.execute(_TOKENS_BY_HASH, {"hashes": list(token_hashes)})
+        return {row.token_hash: token_from(row) for row in rows}
 
     def get(self, owner: AccountId | None, token_id: TokenId) -> StoredToken | None:
         found = self._read(

@@ -1,14 +1,16 @@
 """Who calls: reading credentials from a request's headers, and insisting that they are good for it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 
 from riskrelay.actions.authenticate import authenticate
-from riskrelay.credentials import Actor, Scope, StoredToken, hash_token
+from riskrelay.credentials import Account, Actor, Scope, StoredToken, hash_token
 from riskrelay.errors import MalformedCredentials, NoCredentials, NotFound, RateLimited
 from riskrelay.integrations import AccountId
-from riskrelay.ports import Outside
+from riskrelay.ports import Installation, Outside
 from riskrelay.rate_limits import Allowance
 from riskrelay.web.client_address import client_address
 
@@ -67,10 +69,20 @@ async def caller_of(request: Request, outside: Outside, scope: Scope | None) -> 
     token = await token_of(request, outside)
     token.require(account_id, scope)
     if token.account_id is None:
-        account = await outside.store.read_installation(lambda tx: tx.accounts.get(account_id))
+        account = await outside.gathering.join(Account, account_id, partial(_accounts, outside))
         if account is None:
             raise NotFound
     return Caller(account_id, actor_of(request, token), token)
+
+
+async def _accounts(outside: Outside, account_ids: Sequence[AccountId]) -> list[Account | None]:
+    """The accounts of requests that wait at the same time."""
+
+    def read(tx: Installation) -> dict[AccountId, Account | None]:
+        return {account_id: tx.accounts.get(account_id) for account_id in set(account_ids)}
+
+    found = await outside.store.read_installation(read)
+    return [found[account_id] for account_id in account_ids]
 
 
 async def token_of(request: Request, outside: Outside) -> StoredToken:

@@ -1,5 +1,6 @@
 """Tokens and what they are good for, on both engines."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -37,6 +38,19 @@ async def test_a_token_is_found_by_what_was_presented_only(store: Store) -> None
         for other in (token + "x", token[:-1], token.upper(), stored.token_id, stored.token_hash.hex()):
             with pytest.raises(UnknownToken):
                 await authenticate(outside, other)
+
+
+async def test_requests_that_wait_together_are_told_apart(store: Store) -> None:
+    """Their tokens are looked up at once; each has its own, a stranger none."""
+    outside = await two_accounts(store)
+    made = [await create_token(outside, owner, COMMAND_LINE, "ci") for owner in (ACCOUNT, OTHER, None)]
+    presented = [token for token, _ in made]
+    found = await asyncio.gather(
+        *(authenticate(outside, token) for token in (*presented, "stranger", presented[0])), return_exceptions=True
+    )
+    assert found[:3] == [stored for _, stored in made]
+    assert isinstance(found[3], UnknownToken)
+    assert found[4] == made[0][1]
 
 
 async def test_an_expired_or_revoked_token_is_unknown(store: Store) -> None:
