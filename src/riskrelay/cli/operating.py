@@ -15,6 +15,7 @@ from riskrelay.cli import interpreter, serving
 from riskrelay.cli.database import on_database
 from riskrelay.cli.logs import configure_logs
 from riskrelay.cli.output import JsonFlag, console, explained, fail, print_table, show
+from riskrelay.cli.supervisor import supervise
 from riskrelay.credentials import COMMAND_LINE, account_id_problem
 from riskrelay.integrations import AccountId
 from riskrelay.outbound.sealing import new_master_key
@@ -30,7 +31,9 @@ account_app = typer.Typer(help="Accounts: the isolation boundary.", no_args_is_h
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command(epilog="Example: riskrelay init --account acme --json")(init)
-    app.command(epilog="Example: RISKRELAY_PUBLIC_URL=https://risk.example.com riskrelay serve --host 0.0.0.0")(serve)
+    app.command(
+        epilog="Example: RISKRELAY_DATABASE_URL=postgresql://db/riskrelay riskrelay serve --host 0.0.0.0 --workers 4"
+    )(serve)
     app.command(epilog="Example: RISKRELAY_DATABASE_URL=postgresql://db/riskrelay riskrelay worker")(worker)
     app.command(epilog="Example: riskrelay migrate")(migrate)
     account_app.command("create", epilog="Example: riskrelay account create acme")(account_create)
@@ -88,12 +91,23 @@ def _make_key_file(settings: Settings) -> bool:
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="So many processes share the port; more than 1 on PostgreSQL only.")
+    ] = 1,
     no_delivery: Annotated[bool, typer.Option("--no-delivery", help="Accept and queue only.")] = False,
 ) -> None:
-    """Serve the API and the transmitter, and deliver."""
+    """Serve the API, the transmitter and the console, and deliver."""
     with explained():
         settings = read_settings(host=host, port=port)
-        serving.serve(settings, configure_logs(settings.log_level), deliver=not no_delivery)
+        if workers > 1 and settings.sqlite_path is not None:
+            fail(
+                "SQLite is served by one process, which alone may write its file; for --workers 2 and more move to "
+                "PostgreSQL (`riskrelay migrate-store postgresql://…`)"
+            )
+        log = configure_logs(settings.log_level)
+        if workers > 1:
+            raise typer.Exit(supervise(settings, workers, deliver=not no_delivery))
+        serving.serve(settings, log, deliver=not no_delivery)
 
 
 def worker() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import socket
+from dataclasses import dataclass
 
 import structlog
 import uvloop
@@ -14,6 +15,7 @@ from riskrelay.cli import interpreter
 from riskrelay.cli.tls import TlsPair, tls_pair
 from riskrelay.errors import Misconfigured
 from riskrelay.outbound.log_sink import LogSink
+from riskrelay.outbound.siblings import Siblings
 from riskrelay.settings import Settings
 from riskrelay.storage.file_systems import hold_alone
 from riskrelay.wiring.installation import require_schema
@@ -23,46 +25,70 @@ _log = structlog.get_logger()
 
 BACKPRESSURE = 512  # requests in work at once; more wait in the socket
 
+READY = b"r"
 
-def serve(settings: Settings, log: LogSink, *, deliver: bool) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What a process has that shares its port with others.
+
+    Attributes:
+        siblings: the others.
+        lifeline: to the supervisor. The process says READY there when it serves; it closes when the supervisor is gone.
+    """
+
+    siblings: Siblings
+    lifeline: socket.socket
+
+
+def serve(settings: Settings, log: LogSink, *, deliver: bool, shared: Shared | None = None) -> None:
     """Serve until SIGTERM or SIGINT; then finish what is in flight.
 
     Raises: Misconfigured.
     """
     interpreter.tune()
-    uvloop.run(_serve(settings, log, deliver=deliver))
+    uvloop.run(_serve(settings, log, deliver=deliver, shared=shared))
 
 
-async def _serve(settings: Settings, log: LogSink, *, deliver: bool) -> None:
+async def _serve(settings: Settings, log: LogSink, *, deliver: bool, shared: Shared | None) -> None:
     tls = tls_pair(settings)
     await require_schema(settings)
     path = settings.sqlite_path
     lock = None if path is None else hold_alone(path)
     try:
-        await run_app(build_app(settings, log, deliver=deliver), settings.host, settings.port, tls)
+        siblings = None if shared is None else shared.siblings
+        app = build_app(settings, log, deliver=deliver, siblings=siblings)
+        await run_app(app, settings.host, settings.port, tls, None if shared is None else shared.lifeline)
     finally:
         if lock is not None:
             lock.close()
 
 
-def _require_free(host: str, port: int) -> None:
-    """Refuse early and clearly: the server itself would fail after everything has started."""
+def require_free(host: str, port: int) -> None:
+    """Refuse early and clearly: the server itself would fail after everything has started.
+
+    Raises: Misconfigured.
+    """
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
         raise Misconfigured(f"cannot listen on {host} port {port} ({error.strerror}); choose another --port") from error
 
 
-async def run_app(app: Starlette, host: str, port: int, tls: TlsPair | None = None) -> None:
+async def run_app(
+    app: Starlette, host: str, port: int, tls: TlsPair | None = None, lifeline: socket.socket | None = None
+) -> None:
     """Run an ASGI application with its lifespan until SIGTERM or SIGINT.
 
     Args:
         tls: None: plain http.
+        lifeline: to the supervisor, when the port is shared.
 
     Raises: Misconfigured: nothing can listen there.
     Rule: IOP 1.0 §2.1: TLS 1.2 or later.
     """
-    _require_free(host, port)
+    if lifeline is None:
+        require_free(host, port)
     server = Server(
         app,
         address=host,
@@ -79,10 +105,14 @@ async def run_app(app: Starlette, host: str, port: int, tls: TlsPair | None = No
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    if lifeline is not None:
+        loop.add_reader(lifeline, stopped.set)  # nothing ever comes on it but its end
     async with app.router.lifespan_context(app):
         serving = asyncio.create_task(server.serve())
         waiting = asyncio.create_task(stopped.wait())
         _log.info("serving", url=f"{'http' if tls is None else 'https'}://{host}:{port}")
+        if lifeline is not None:
+            lifeline.send(READY)
         await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         for call in getattr(app.state, "before_stop", ()):  # requests that wait for something would hold the server up

@@ -25,6 +25,7 @@ from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.survey import LaneCondition, Survey
 from riskrelay.outbound.attempt_log import PHASES
 from riskrelay.outbound.histograms import Histogram
+from riskrelay.outbound.siblings import Siblings, of_all
 from riskrelay.ports import StoreLoad
 from riskrelay.ssf.outcomes import OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
@@ -34,11 +35,16 @@ _LEDGER_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelle
 
 
 class PrometheusMetrics:
-    """Implements ports.Metrics, in a registry of its own."""
+    """Implements ports.Metrics. What the process counts and what the database holds are registries of their own.
+
+    Args:
+        siblings: processes whose port this one shares; what they count is shown, too.
+    """
 
     content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self) -> None:
+    def __init__(self, siblings: Siblings | None = None) -> None:
+        self._siblings = siblings
         self._registry = CollectorRegistry()
         self._findings = self._counter("findings", "Findings by what became of them.", "result", *_RESULTS)
         self._activity = self._counter("activity", "Activity by what became of it.", "result", *_RESULTS, "late")
@@ -49,8 +55,9 @@ class PrometheusMetrics:
         phases = self._histogram("attempt_phase", "How long a phase of an attempt took.", "phase")
         self._phases = [phases.of(phase) for phase in PHASES]
         self._outcomes = {kind: self._deliveries.labels(kind.value) for kind in OutcomeKind}
-        self._up = Gauge("riskrelay_database_up", "1 while the database answers, else 0.", registry=self._registry)
-        self._survey = _SurveyGauges(self._registry)
+        self._found = CollectorRegistry()
+        self._up = Gauge("riskrelay_database_up", "1 while the database answers, else 0.", registry=self._found)
+        self._survey = _SurveyGauges(self._found)
         self._load = _LoadGauges(self._registry)
         for collect in (ProcessCollector, PlatformCollector, GCCollector):
             collect(registry=self._registry)
@@ -88,13 +95,20 @@ class PrometheusMetrics:
         """Show a number that only grows, read at each scrape."""
         self._registry.register(_ReadCounter(f"riskrelay_{name}", documentation, read))
 
-    def exposition(self, survey: Survey | None, load: StoreLoad) -> bytes:
+    def own_exposition(self, load: StoreLoad) -> bytes:
+        """What this process counts, in Prometheus' text form."""
+        self._load.show(load)
+        return generate_latest(self._registry)
+
+    async def exposition(self, survey: Survey | None, load: StoreLoad) -> bytes:
         """Everything in Prometheus' text form, with the database as it was found last."""
+        counted = self.own_exposition(load)
+        if self._siblings is not None:
+            counted = of_all({self._siblings.number: counted, **await self._siblings.ask()})
         self._up.set(survey is not None)
         if survey is not None:
             self._survey.show(survey)
-        self._load.show(load)
-        return generate_latest(self._registry)
+        return generate_latest(self._found) + counted
 
     def _counter(self, name: str, documentation: str, label: str, *values: str) -> Counter:
         """A counter that shows 0 for *values* from the start, so that a rate sees the first one."""

@@ -16,6 +16,7 @@ from riskrelay.delivery.lanes import LaneKey
 from riskrelay.outbound.attempt_log import log_attempts
 from riskrelay.outbound.log_sink import LogSink
 from riskrelay.outbound.metrics import PrometheusMetrics
+from riskrelay.outbound.siblings import Siblings
 from riskrelay.ports import Clock, Store
 from riskrelay.ssf.streams import Stream
 
@@ -58,22 +59,23 @@ class Observers:
             self._traces.attend(app)
 
 
-def new_observers() -> Observers:
+def new_observers(siblings: Siblings | None = None) -> Observers:
     """Those of a process that serves or delivers; OpenTelemetry's standard variables say whether it makes traces."""
+    metrics = PrometheusMetrics(siblings)
     wanted = any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT") for name in ("", "TRACES_"))
     refused = (
         os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true" or os.environ.get("OTEL_TRACES_EXPORTER") == "none"
     )
     if not wanted or refused:
-        return Observers(PrometheusMetrics())
+        return Observers(metrics)
     try:
         from riskrelay.outbound.tracing import Traces
     except ImportError as error:
         _log.error(
             "no_traces", missing=error.name, mend="pip install 'riskrelay[otel]', or unset OTEL_EXPORTER_OTLP_ENDPOINT"
         )
-        return Observers(PrometheusMetrics())
-    return Observers(PrometheusMetrics(), Traces())
+        return Observers(metrics)
+    return Observers(metrics, Traces())
 
 
 def show_certificate(metrics: PrometheusMetrics, chain: Path) -> None:

@@ -230,7 +230,7 @@ class Metrics(Protocol):
     def count_activity(self, accepted: int, duplicates: int, ignored: int, late: int) -> None:
         """Count one request's activity."""
 
-    def exposition(self, survey: Survey | None, load: StoreLoad) -> bytes:
+    async def exposition(self, survey: Survey | None, load: StoreLoad) -> bytes:
         """Everything counted, with the database as it was found, in Prometheus' text form.
 
         Args:

@@ -38,7 +38,7 @@ class HealthRoutes:
         """The metrics in Prometheus' text form; what this process counts is there without the database too."""
         survey = await self._surveyor.survey()
         metrics = self._outside.metrics
-        body = metrics.exposition(survey, self._outside.store.load())
+        body = await metrics.exposition(survey, self._outside.store.load())
         return Response(body, headers={"Content-Type": metrics.content_type})
 
 

@@ -27,6 +27,7 @@ from riskrelay.outbound.probing import NetworkProbe
 from riskrelay.outbound.push import HttpPusher
 from riskrelay.outbound.pushers import open_pusher
 from riskrelay.outbound.sealing import MasterKey
+from riskrelay.outbound.siblings import Siblings
 from riskrelay.outbound.signer import KeySigner
 from riskrelay.outbound.targets import PushTargets
 from riskrelay.outbound.tls_materials import PemMaterials
@@ -46,11 +47,12 @@ CONCURRENCY = 32  # guessed: pushes at once per lane; polite to a receiver, enou
 LINGER_EMBEDDED = timedelta(seconds=10)
 
 
-def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Starlette:
+def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, siblings: Siblings | None = None) -> Starlette:
     """The ASGI application; with its lifespan the database is opened and delivery runs.
 
     Args:
         deliver: False: accept and queue only; another process delivers. SETs that receivers fetch are signed here.
+        siblings: processes that share the port.
     Raises: Misconfigured: there is no master key.
     """
     failpoint = arm(settings.failpoint)
@@ -60,7 +62,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
     woken.told.append(bell.ring)
     wakes.told.append(woken.wake)
     noted = token_uses, finding_counts = PendingTokenUses(), PendingFindingCounts()
-    observers = new_observers()
+    observers = new_observers(siblings)
     outside = outside_of(settings, around_wake(wakes.wake, failpoint), noted, observers)
     process = ProcessWatch(observers.metrics, log, outside.clock)
     if settings.tls_cert is not None:
@@ -75,6 +77,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
         try:
             async with (
                 process.running(),
+                _counted(siblings, outside, observers.metrics),
                 token_uses.recording(outside.store),
                 finding_counts.recording(outside.store),
                 _ready(signer, outside, keyring),
@@ -97,6 +100,16 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True) -> Star
     app.state.trusted_proxies = settings.trusted_proxies
     app.state.before_stop = [bell.close]
     return app
+
+
+@asynccontextmanager
+async def _counted(siblings: Siblings | None, outside: Outside, metrics: PrometheusMetrics) -> AsyncIterator[None]:
+    """Tell the siblings, if there are any, what this process counts."""
+    if siblings is None:
+        yield
+    else:
+        async with siblings.answering(lambda: metrics.own_exposition(outside.store.load())):
+            yield
 
 
 def _show_worker(metrics: PrometheusMetrics, worker: Worker) -> None:

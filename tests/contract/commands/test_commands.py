@@ -97,6 +97,7 @@ def test_a_second_process_on_the_same_file_refuses_to_start(service: Service) ->
         ({"RISKRELAY_MASTER_KEY": "secret"}, ["init"], "RISKRELAY_MASTER_KEY must be"),
         ({"RISKRELAY_CONFIG": "nowhere.toml"}, ["init"], "nowhere.toml"),
         ({}, ["worker"], "use PostgreSQL"),
+        ({}, ["serve", "--workers", "2"], "riskrelay migrate-store"),
         ({}, ["init", "--account", ""], "an account id has 1 to 255"),
         ({}, ["account", "create", "a/b"], "an account id has 1 to 255"),
         ({}, ["integration", "list"], "RISKRELAY_TOKEN is not set"),
