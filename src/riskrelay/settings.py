@@ -38,8 +38,15 @@ class Settings(BaseSettings):
         "http://127.0.0.1:8700",
         description="Where receivers reach this service; becomes part of every new issuer and well-known URL.",
     )
-    host: str = Field("127.0.0.1", description="The address `serve` listens on.")
+    host: str = Field("127.0.0.1", description="The address `serve` listens on, and `worker` for its metrics.")
     port: int = Field(8700, ge=0, le=65_535, description="The port `serve` listens on.")
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="The port on which `worker` shows /metrics, /healthz and /readyz, over plain http; default: none. "
+        "`serve` shows them on its own.",
+    )
     tls_cert: Path | None = Field(
         None,
         description="Makes `serve` speak https (TLS 1.2 and 1.3): the file with the certificate chain, PEM, the "

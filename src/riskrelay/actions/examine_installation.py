@@ -29,6 +29,7 @@ class Examining:
     Attributes:
         loosened: what the settings allow beyond the safe defaults.
         public_url: where receivers reach us.
+        worker_url: where a worker on this machine shows its metrics; None: nowhere.
     """
 
     loosened: Sequence[Check]
@@ -36,6 +37,7 @@ class Examining:
     vault: Vault
     materials: TlsMaterials
     public_url: str
+    worker_url: str | None
 
 
 async def examine_installation(outside: Outside, examining: Examining) -> list[Check]:
@@ -54,6 +56,7 @@ async def examine_installation(outside: Outside, examining: Examining) -> list[C
     checks += _ledger(survey)
     checks += _keys(outside, keys, examining.vault)
     checks += await _public_url(examining, keys)
+    checks += await _worker(examining)
     return checks + await _receivers(outside, examining)
 
 
@@ -136,6 +139,18 @@ async def _public_url(examining: Examining, keys: Sequence[SealedKey]) -> Sequen
     if not signing <= served:
         return [_problem("public_url", f"{url} serves the keys of another installation.", mend)]
     return [_ok("public_url", f"{examining.public_url} answers with this installation's keys.")]
+
+
+async def _worker(examining: Examining) -> Sequence[Check]:
+    """Whether a worker shows its metrics where the settings say."""
+    if examining.worker_url is None:
+        return []
+    answer = await examining.probe.fetch(f"{examining.worker_url}/readyz")
+    if isinstance(answer, bytes):
+        return [_ok("worker", f"Its metrics are at {examining.worker_url}/metrics.")]
+    said = f"No worker answers at {examining.worker_url}/readyz: {answer}."
+    mend = "start riskrelay worker on this machine, or unset RISKRELAY_METRICS_PORT where none runs"
+    return [Check("worker", Verdict.WARNING, said, mend)]
 
 
 async def _receivers(outside: Outside, examining: Examining) -> list[Check]:

@@ -2,16 +2,14 @@
 
 import asyncio
 import os
-import signal
 from typing import Annotated, TypeVar
 
 import typer
-import uvloop
 
 from riskrelay.actions.complete_signing_keys import complete_signing_keys
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.initialise import initialise
-from riskrelay.cli import interpreter, serving
+from riskrelay.cli import serving
 from riskrelay.cli.database import on_database
 from riskrelay.cli.logs import configure_logs
 from riskrelay.cli.output import JsonFlag, console, explained, fail, print_table, show
@@ -21,7 +19,6 @@ from riskrelay.integrations import AccountId
 from riskrelay.outbound.sealing import new_master_key
 from riskrelay.settings import Settings, read_settings
 from riskrelay.wiring import installation
-from riskrelay.wiring.processes import run_worker
 
 T = TypeVar("T")
 
@@ -34,7 +31,9 @@ def register(app: typer.Typer) -> None:
     app.command(
         epilog="Example: RISKRELAY_DATABASE_URL=postgresql://db/riskrelay riskrelay serve --host 0.0.0.0 --workers 4"
     )(serve)
-    app.command(epilog="Example: RISKRELAY_DATABASE_URL=postgresql://db/riskrelay riskrelay worker")(worker)
+    app.command(
+        epilog="Example: RISKRELAY_DATABASE_URL=postgresql://db/riskrelay riskrelay worker --metrics-port 8709"
+    )(worker)
     app.command(epilog="Example: riskrelay migrate")(migrate)
     account_app.command("create", epilog="Example: riskrelay account create acme")(account_create)
     account_app.command("list", epilog="Example: riskrelay account list --json")(account_list)
@@ -110,23 +109,16 @@ def serve(
         serving.serve(settings, log, deliver=not no_delivery)
 
 
-def worker() -> None:
+def worker(
+    host: Annotated[str | None, typer.Option(help="Address to show metrics on.")] = None,
+    metrics_port: Annotated[int | None, typer.Option(help="Port to show metrics and health on; default: none.")] = None,
+) -> None:
     """Deliver only: one of many, on PostgreSQL."""
     with explained():
-        settings = read_settings()
+        settings = read_settings(host=host, metrics_port=metrics_port)
         if settings.sqlite_path is not None:
             fail("SQLite is served by one process, and `riskrelay serve` delivers; use PostgreSQL to run workers")
-        configure_logs(settings.log_level)
-        interpreter.tune()
-        uvloop.run(_work(settings))
-
-
-async def _work(settings: Settings) -> None:
-    await installation.require_schema(settings)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await run_worker(settings, stop)
+        serving.work(settings, configure_logs(settings.log_level))
 
 
 def migrate(as_json: JsonFlag = False) -> None:

@@ -19,7 +19,7 @@ from riskrelay.outbound.siblings import Siblings
 from riskrelay.settings import Settings
 from riskrelay.storage.file_systems import hold_alone
 from riskrelay.wiring.installation import require_schema
-from riskrelay.wiring.processes import build_app
+from riskrelay.wiring.processes import build_app, build_worker_app
 
 _log = structlog.get_logger()
 
@@ -72,7 +72,7 @@ def require_free(host: str, port: int) -> None:
     try:
         socket.create_server((host, port)).close()
     except OSError as error:
-        raise Misconfigured(f"cannot listen on {host} port {port} ({error.strerror}); choose another --port") from error
+        raise Misconfigured(f"cannot listen on {host} port {port} ({error.strerror}); choose another port") from error
 
 
 async def run_app(
@@ -101,12 +101,9 @@ async def run_app(
         ssl_key=None if tls is None else tls.key,
         ssl_protocol_min=SSLProtocols.tls12,
     )
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+    stopped = _stop_signal()
     if lifeline is not None:
-        loop.add_reader(lifeline, stopped.set)  # nothing ever comes on it but its end
+        asyncio.get_running_loop().add_reader(lifeline, stopped.set)  # nothing ever comes on it but its end
     async with app.router.lifespan_context(app):
         serving = asyncio.create_task(server.serve())
         waiting = asyncio.create_task(stopped.wait())
@@ -120,3 +117,31 @@ async def run_app(
         if not serving.done():
             server.stop()  # type: ignore[no-untyped-call]
         await serving
+
+
+def _stop_signal() -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set."""
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    return stopped
+
+
+def work(settings: Settings, log: LogSink) -> None:
+    """Deliver only, until SIGTERM or SIGINT; then finish what is in flight.
+
+    Raises: Misconfigured.
+    """
+    interpreter.tune()
+    uvloop.run(_work(settings, log))
+
+
+async def _work(settings: Settings, log: LogSink) -> None:
+    await require_schema(settings)
+    app = build_worker_app(settings, log)
+    if settings.metrics_port is not None:
+        return await run_app(app, settings.host, settings.metrics_port)
+    stopped = _stop_signal()
+    async with app.router.lifespan_context(app):
+        await stopped.wait()
+    return None

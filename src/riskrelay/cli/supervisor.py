@@ -50,7 +50,7 @@ def _reserved(host: str, port: int) -> Iterator[int]:
             reserving.bind((host, port))
         except OSError as error:
             raise Misconfigured(
-                f"cannot listen on {host} port {port} ({error.strerror}); choose another --port"
+                f"cannot listen on {host} port {port} ({error.strerror}); choose another port"
             ) from error
         yield reserving.getsockname()[1]
 

@@ -24,7 +24,7 @@ class Check:
     """One thing that was looked at.
 
     Attributes:
-        topic: a stable word: settings, database, keys, receivers, public_url, ledger.
+        topic: a stable word: settings, database, keys, receivers, public_url, worker, ledger.
         said: what was found, in one sentence.
         mend: what to do; None when nothing is to be done.
     """

@@ -113,6 +113,12 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
     return app
 
 
+def create_worker_app(outside: Outside, lifespan: Lifespan) -> Starlette:
+    """What `riskrelay worker` shows to monitoring, and nothing else."""
+    routes = by_path([("GET", path, handler) for path, handler in _health_routes(outside)])
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
 def _credential_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:
     tokens = ApiTokenRoutes(outside)
     keys = KeyRoutes(outside, transmitting.keyring)
@@ -211,7 +217,6 @@ def _receiver_routes(outside: Outside, transmitting: Transmitting) -> list[tuple
 
 def _open_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[str, Handler]]:
     transmitter = TransmitterRoutes(outside, transmitting.keyring)
-    health = HealthRoutes(outside)
     return [
         ("/.well-known/ssf-configuration/{integration_id}", transmitter.metadata),
         ("/.well-known/ssf-configuration/{integration_id}/", transmitter.metadata),
@@ -221,14 +226,17 @@ def _open_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[str
         ("/.well-known/oauth-protected-resource/{integration_id}", transmitter.protected_resource),
         ("/.well-known/oauth-protected-resource/ssf/{integration_id}/{endpoint:path}", transmitter.protected_resource),
         ("/jwks.json", transmitter.jwks),
-        ("/healthz", health.live),
-        ("/readyz", health.ready),
-        ("/metrics", health.metrics),
+        *_health_routes(outside),
         ("/openapi.json", documentation.openapi),
         ("/docs", documentation.reference),
         ("/docs/errors", documentation.error_index),
         ("/docs/errors/{code}", documentation.error_page),
     ]
+
+
+def _health_routes(outside: Outside) -> list[tuple[str, Handler]]:
+    health = HealthRoutes(outside)
+    return [("/healthz", health.live), ("/readyz", health.ready), ("/metrics", health.metrics)]
 
 
 def _of_receivers(request: Request) -> bool:

@@ -36,7 +36,7 @@ from riskrelay.ports import Outside, Wake
 from riskrelay.pushing import Delivering
 from riskrelay.settings import Settings
 from riskrelay.storage.notices import Notices
-from riskrelay.web.app import create_app
+from riskrelay.web.app import create_app, create_worker_app
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
 from riskrelay.wiring.installation import build_keyring, outside_of, read_master_key
@@ -118,31 +118,45 @@ def _show_worker(metrics: PrometheusMetrics, worker: Worker) -> None:
     metrics.read_counter("claims", "Lanes that were taken.", lambda: worker.claims)
 
 
-async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
-    """Deliver until *stop* is set."""
+def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
+    """What monitoring reads of a process that only delivers; with its lifespan the database is opened and it delivers.
+
+    Raises: Misconfigured: there is no master key.
+    """
     woken, wakes = _Relay(), _Relay()
     wakes.told.append(woken.wake)
-    outside = outside_of(settings, wakes.wake, (PendingTokenUses(), PendingFindingCounts()), new_observers())
+    observers = new_observers()
+    outside = outside_of(settings, wakes.wake, (PendingTokenUses(), PendingFindingCounts()), observers)
+    process = ProcessWatch(observers.metrics, log, outside.clock)
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
     signer = _build_signer(outside, master_key, keyring)
-    try:
-        async with (
-            _ready(signer, outside, keyring),
-            _other_nodes(settings, wakes, woken),
-            _delivery(settings, outside, signer, master_key, arm(settings.failpoint)) as worker,
-        ):
-            woken.told.append(worker.wake)
-            await stop.wait()
-    finally:
-        await outside.store.close()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        try:
+            async with (
+                process.running(),
+                _ready(signer, outside, keyring),
+                _other_nodes(settings, wakes, woken),
+                _delivery(settings, outside, signer, master_key, arm(settings.failpoint)) as worker,
+            ):
+                woken.told.append(worker.wake)
+                _show_worker(observers.metrics, worker)
+                yield
+        finally:
+            await outside.store.close()
+
+    return create_worker_app(outside, lifespan)
 
 
 def build_examining(settings: Settings, master_key: MasterKey) -> Examining:
     """What an examination of this installation needs."""
     probe = NetworkProbe(lambda: _open_pusher(settings))
     materials = PemMaterials(master_key, SystemClock())
-    return Examining(settings.loosened, probe, master_key, materials, settings.public_url)
+    port = settings.metrics_port
+    worker_url = None if port is None else f"http://{settings.host}:{port}"
+    return Examining(settings.loosened, probe, master_key, materials, settings.public_url, worker_url)
 
 
 class _Relay:
