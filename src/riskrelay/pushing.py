@@ -23,6 +23,7 @@ _STOPS_LANE = frozenset({OutcomeKind.AUTH, OutcomeKind.GONE, OutcomeKind.THROTTL
 _STOPS_STREAM = {OutcomeKind.AUTH: StreamStatus.PAUSED, OutcomeKind.GONE: StreamStatus.DISABLED}
 _FAILURES_THAT_HALT = 3  # guessed: one bad subject must not stop a lane, a dead receiver must not be pushed 256 times
 _CHUNK = 16  # SETs signed in one call: 8 and 32 cost the same CPU (measured); the first waits for all of them
+SNAPSHOT = timedelta(seconds=1)  # specified: what is disabled gets nothing new after it
 SIGNED_AHEAD = (
     128  # guessed: what two threads sign while a batch is settled, and not too much in vain when it is stopped
 )
@@ -76,6 +77,7 @@ class Batch:
         self._stream = stream
         self._signing = signing
         self._stop_at = leased_at + delivering.push_for.total_seconds()
+        self._fresh_until = outside.clock.monotonic() + SNAPSHOT.total_seconds()
         self._next_start = outside.clock.monotonic()
         self._halted = False
         self._failed_in_a_row = 0
@@ -99,6 +101,8 @@ class Batch:
 
     async def _push_chain(self, events: Sequence[QueuedEvent]) -> None:
         for event in events:
+            if self._outside.clock.monotonic() > self._fresh_until:
+                return  # the next batch goes on, with the stream as it is then
             if self.pace.interval:
                 await self._keep_pace()
             if self._halted or self._outside.clock.monotonic() > self._stop_at:

@@ -1,95 +1,30 @@
-"""Many nodes on one PostgreSQL: it goes away, a node dies, freezes or is cut off, a pooler stands between."""
+"""Many nodes on one PostgreSQL: it goes away, a node freezes or is cut off, a pooler stands between."""
 
-import random
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from alembic.script import ScriptDirectory
 
 from riskrelay.delivery.lanes import BATCH_EVENTS
-from support.clients import Client, told_to
 from support.databases import PostgresServer
-from support.fault_plugin import AT_LENGTH, KILLS, seed_of_run
-from support.ledger_checks import check_ledger, wait_until_quiet
-from support.nodes import Nodes
+from support.fault_plugin import AT_LENGTH, seed_of_run
+from support.ledger_checks import wait_until_quiet
+from support.node_world import PATIENCE_SECONDS, World, wait_until, world_of
 from support.pooler import pooler_before
-from support.service import Oracle
 from support.tcp_proxy import TcpProxy
 
 Record = Callable[[str, object], None]
 
 OUTAGE_SECONDS = 30 if AT_LENGTH else 2
-WORKERS = 8 if AT_LENGTH else 2
-PATIENCE_SECONDS = 180.0
-
-
-class World:
-    """Nodes, the receivers of their integrations, and clients that never give up."""
-
-    def __init__(self, nodes: Nodes, oracle: Oracle, seed: int) -> None:
-        self.nodes, self.oracle = nodes, oracle
-        self.clients = [Client(nodes.service, seed + number, pause_seconds=0.005) for number in range(2)]
-
-    @contextmanager
-    def load(self) -> Iterator[None]:
-        """Clients send as long as this lasts, and then until each has its answer."""
-        for client in self.clients:
-            client.start()
-        try:
-            yield
-        finally:
-            for client in self.clients:
-                client.stop()
-
-    def answered(self) -> int:
-        return sum(len(client.told.findings) for client in self.clients)
-
-    def wait_for_answers(self, more: int) -> None:
-        """Until the clients have been answered *more* times from now on."""
-        enough = self.answered() + more
-        wait_until(lambda: self.answered() >= enough)
-
-    def check(self, most_copies: int) -> None:
-        """C1 to C5."""
-        service = self.nodes.service
-        wait_until_quiet(service, PATIENCE_SECONDS)
-        checked = check_ledger(service, self.oracle, told_to(self.clients), at_most_copies=most_copies)
-        assert checked.states["delivered"] == checked.states.total() > 0
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 @pytest.fixture
 def seed(record_property: Record) -> int:
     return seed_of_run(record_property)
-
-
-@contextmanager
-def world_of(
-    directory: Path, database_url: str, seed: int, through: str | None = None, integrations: int = 1
-) -> Iterator[World]:
-    """A world whose API is up; nobody delivers yet."""
-    nodes, oracle = Nodes(directory, database_url, through), Oracle(directory)
-    oracle.start()
-    try:
-        nodes.service.start("--no-delivery")
-        nodes.service.enable_behaviors()
-        for _ in range(integrations):
-            nodes.service.create_integration(oracle.url)
-        yield World(nodes, oracle, seed)
-    finally:
-        nodes.stop()
-        oracle.stop()
 
 
 @pytest.fixture
@@ -101,12 +36,6 @@ async def database_url(postgres: PostgresServer) -> str:
 def world(tmp_path: Path, database_url: str, seed: int) -> Iterator[World]:
     with world_of(tmp_path, database_url, seed) as world:
         yield world
-
-
-def in_work(nodes: Nodes) -> bool:
-    """Whether some worker holds a lease."""
-    now = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
-    return bool(nodes.sql(f"SELECT 1 FROM lanes WHERE lease_until > {now}"))
 
 
 def slow_down(world: World, pushes_per_second: int) -> None:
@@ -149,27 +78,6 @@ def test_the_database_goes_away_and_comes_back(tmp_path: Path, seed: int) -> Non
             assert all(worker.runs for worker in workers)
     finally:
         server.stop()
-
-
-@pytest.mark.fault(4, 5, 6, 7, 8)
-@pytest.mark.timeout(3600)
-def test_workers_are_killed_at_random(tmp_path: Path, database_url: str, seed: int, record_property: Record) -> None:
-    """Under load, each replaced by a new one; the rest take over. Leases are ended early, those of the living too: an
-    owner that has lost its lane writes nothing."""
-    moments = random.Random(seed)
-    kills = KILLS // 10 if AT_LENGTH else 4  # a worker takes a second to start
-    record_property("kills", kills)
-    with world_of(tmp_path, database_url, seed, integrations=4) as world:
-        running = [world.nodes.start_worker() for _ in range(WORKERS)]
-        with world.load():
-            for _ in range(kills):
-                world.wait_for_answers(moments.randrange(1, 40))
-                place = moments.randrange(len(running))
-                running[place].kill()
-                running[place] = world.nodes.start_worker()
-                world.nodes.end_leases()
-        world.nodes.end_leases()
-        world.check(most_copies=2 * kills * 4 * BATCH_EVENTS)
 
 
 @pytest.mark.fault(20)

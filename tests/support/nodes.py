@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import psutil
 
 from riskrelay.outbound.sealing import new_master_key
 from support.service import START_SECONDS, Service, environment
@@ -35,6 +36,11 @@ class WorkerNode:
     @property
     def runs(self) -> bool:
         return self._process.poll() is None
+
+    def ports_to(self, port: int) -> set[int]:
+        """Its own ports of the connections that it has to *port*."""
+        connections = psutil.Process(self._process.pid).net_connections("tcp")
+        return {one.laddr.port for one in connections if one.raddr and one.raddr.port == port}
 
     def kill(self) -> None:
         """SIGKILL."""

@@ -3,10 +3,11 @@
     python -m support.oracle PORT LOG [CERTIFICATE KEY]
 
 Each line of LOG is one request: {"received_at", "path", "content_type", "accept", "authorization", "token",
-"accepted"}, on disk before the answer is sent. It answers 202; below these paths it does what they say:
+"port", "accepted"}, on disk before the answer is sent. It answers 202; below these paths it does what they say:
 
     /reject/…        400 with an `err`, always
     /fail-once/…     500 to the first request of each path
+    /slow/…          answers after SLOW_SECONDS
     /hold-once/…     no answer to the first request of each path, for a minute
 """
 
@@ -20,6 +21,7 @@ from pathlib import Path
 from aiohttp import web
 
 REFUSAL = {"err": "invalid_request", "description": "this path refuses everything"}
+SLOW_SECONDS = 0.3
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 """What must always show as the text that it is."""
 
@@ -33,6 +35,7 @@ def oracle_app(log: Path) -> web.Application:
         token = (await request.read()).decode()
         answer, is_first = answer_of(request.path), request.path not in seen
         seen.add(request.path)
+        assert request.transport is not None
         entry = {
             "received_at": time.time(),
             "path": request.path,
@@ -40,11 +43,14 @@ def oracle_app(log: Path) -> web.Application:
             "accept": request.headers.get("Accept"),
             "authorization": request.headers.get("Authorization"),
             "token": token,
+            "port": request.transport.get_extra_info("peername")[1],
             "accepted": answer.status == 202,
         }
         file.write(json.dumps(entry) + "\n")
         if request.path.startswith("/hold-once/") and is_first:
             await asyncio.sleep(60)
+        if request.path.startswith("/slow/"):
+            await asyncio.sleep(SLOW_SECONDS)
         return answer
 
     def answer_of(path: str) -> web.Response:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from riskrelay.actions.deliver import deliver
 from riskrelay.actions.limit_integration import limit_integration
 from riskrelay.actions.update_integration import update_integration
 from riskrelay.credentials import COMMAND_LINE
@@ -13,7 +14,7 @@ from riskrelay.delivery.lanes import BATCH_EVENTS
 from riskrelay.errors import LeaseLost
 from riskrelay.integrations import DeliveryLimits
 from riskrelay.ports import Store
-from riskrelay.pushing import SIGNED_AHEAD
+from riskrelay.pushing import SIGNED_AHEAD, SNAPSHOT
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
 from riskrelay.worker import Worker
@@ -176,13 +177,26 @@ async def test_no_push_starts_when_the_lease_is_nearly_over(world: World) -> Non
     """The worker stops by its own clock before another may begin (design 3)."""
     await record(world.outside, *[finding(f"u{n}@example.com") for n in range(50)])
     world.delivering = replace(world.delivering, concurrency=1)
-    world.receiver.before_answer = lambda: world.clock.pass_time(timedelta(seconds=10))
+    world.receiver.before_answer = lambda: world.clock.pass_time(timedelta(seconds=0.1))
     lease = await world.claim()
-    delivered = await world.deliver(lease)
+    leased_at = world.clock.monotonic() - 27.75  # 28 s are for pushes
+    delivered = await deliver(world.outside, world.delivering, world.signing, lease, leased_at, BATCH_EVENTS)
     assert len(delivered.attempts) == 3
     assert (await world.ledger()).delivered == 3
     assert delivered.settlement is not None
     assert delivered.settlement.due_in == timedelta(0)
+
+
+@pytest.mark.fault(34)
+async def test_no_push_starts_when_the_stream_was_read_a_second_ago(world: World) -> None:
+    """It may have been disabled since; the next batch reads it again."""
+    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(50)])
+    world.delivering = replace(world.delivering, concurrency=1)
+    world.receiver.before_answer = lambda: world.clock.pass_time(0.3 * SNAPSHOT)
+    lease = await world.claim()
+    assert len((await world.deliver(lease)).attempts) == 4
+    assert len((await world.deliver(lease)).attempts) == 4
+    assert (await world.ledger()).delivered == 8
 
 
 @pytest.mark.fault(20)
