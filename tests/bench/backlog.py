@@ -17,8 +17,8 @@ _HOUR_US = 3_600_000_000
 
 
 async def backlog(place: Place, rows: int, events: int) -> list[Measured]:
-    """Four measurements on one installation: accepting and delivering *events*, and draining as many that wait; both
-    with an empty ledger, and again with *rows* delivered ones in it, or with *rows* that wait.
+    """Measurements on one installation, each made twice: accepting and delivering *events*, and draining as many that
+    wait; both with an empty ledger, and again with *rows* delivered ones in it, or with *rows* that wait.
 
     Args:
         rows: how big the ledger becomes.
@@ -27,12 +27,15 @@ async def backlog(place: Place, rows: int, events: int) -> list[Measured]:
     async with Installation(place.directory, place.database_url, place.workers) as installation:
         bench = _Backlog(installation, place)
         await bench.prepare()
-        small = await bench.sustained("empty ledger", events)
-        drained = await bench.drained("backlog as small as what is drained", events, events)
+        found = [await bench.sustained("empty ledger", events) for _ in range(2)]
+        for _ in range(2):
+            await bench.add(events, delivered=False)
+            found.append(await bench.drained("backlog as small as what is drained", events))
         await bench.add(rows, delivered=True)
-        big = await bench.sustained(f"{rows:,} delivered", events)
-        waiting = await bench.drained(f"backlog of {rows:,}", rows, events)
-    return [small, big, drained, waiting]
+        found += [await bench.sustained(f"{rows:,} delivered", events) for _ in range(2)]
+        await bench.add(rows, delivered=False)
+        found += [await bench.drained(f"backlog of {rows:,}", events) for _ in range(2)]
+    return found
 
 
 class _Backlog:
@@ -69,9 +72,8 @@ class _Backlog:
         self._rows += events
         return await self._finished("backlog", variant, events, taken)
 
-    async def drained(self, variant: str, rows: int, events: int) -> Measured:
-        """Let *rows* wait, and time the second half of the first *events* that are delivered."""
-        await self.add(rows, delivered=False)
+    async def drained(self, variant: str, events: int) -> Measured:
+        """Of what waits, time the second half of the first *events* that are delivered."""
         await self._receiver.start(self._installation.processes)
         await self._installation.start()
         await self._receiver.wait_for(events // 2, _PATIENCE_SECONDS)

@@ -30,10 +30,11 @@ async def crowd(place: Place, accounts: int, per_second: float, seconds: float, 
     address of its own.
 
     Args:
-        accounts: each with 18 healthy integrations.
+        accounts: each with 20 integrations.
         per_second: findings, spread over the accounts; each is an event for every integration of its account.
-        sick: whether each account has one dead and one slow integration beside them.
+        sick: whether one of them is dead and one slow; otherwise these two are healthy as well.
     """
+    healthy = HEALTHY if sick else HEALTHY + DEAD + SLOW
     receiver = BenchReceiver(place.receiver_command, keep=True, delays=(SLOW_MS, _NEVER))
     async with Installation(place.directory, place.database_url, place.workers, accounts) as installation:
         outside = build_outside(read_settings(database_url=installation.database_url))
@@ -50,7 +51,7 @@ async def crowd(place: Place, accounts: int, per_second: float, seconds: float, 
         requests = (targets[number % accounts].single(email) for number, email in enumerate(emails))
         async with installation.load() as load:
             moments = await load.open_loop(requests, per_second)
-        arrivals = await _healthy_arrivals(receiver, len(emails) * HEALTHY)
+        arrivals = await _healthy_arrivals(receiver, len(emails) * healthy)
         await receiver.stop()
     due = dict(zip(emails, moments, strict=True))
     waits = sorted((arrival.at - due[arrival.claims["sub_id"]["email"]]) / 1e6 for arrival in arrivals)
@@ -61,7 +62,7 @@ async def crowd(place: Place, accounts: int, per_second: float, seconds: float, 
 def _receivers(receiver: BenchReceiver, account: int, *, sick: bool) -> Iterator[str]:
     """The tenant URLs of one account's integrations."""
     slow, mute = receiver.slow_ports
-    for number in range(HEALTHY):
+    for number in range(HEALTHY if sick else HEALTHY + DEAD + SLOW):
         yield f"http://127.1.{account}.{number + 1}:{receiver.port}"
     if sick:
         yield f"http://127.2.{account}.1:{slow}"

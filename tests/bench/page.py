@@ -81,7 +81,7 @@ def _lines(whole: dict[str, Any]) -> Iterator[str]:
         yield f"**{whole['note']}**"
         yield ""
     yield f"{machine['cores']} cores, {machine['system']}, Python {machine['python']}; commit {whole['commit']},"
-    yield f"{whole['at']}; `python -m bench.run {whole['command']}` ({whole['seconds']} s, scale {whole['scale']:g});"
+    yield f"{whole['at']}; `{whole['command']}` ({whole['seconds']} s);"
     yield f"the receiver is in {whole['receiver']}."
     yield ""
     for failure in whole["failed"]:

@@ -35,8 +35,11 @@ ROOT = Path(__file__).parents[2]
 _LIMIT_SECONDS = 3.0
 
 
-async def measure(chosen: Sequence[Run], scale: float) -> dict[str, Any]:
+async def measure(chosen: Sequence[Run], scale: float, flags: str = "") -> dict[str, Any]:
     """Run what was chosen, one after the other.
+
+    Args:
+        flags: what chose it.
 
     Returns: everything, as JSON has it.
     """
@@ -64,7 +67,13 @@ async def measure(chosen: Sequence[Run], scale: float) -> dict[str, Any]:
         whole = document(limits, "C" if len(command) == 1 else "Python", measured)
     at = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     seconds = round(time.perf_counter() - began)
-    whole |= {"commit": _commit(), "at": at, "scale": scale, "seconds": seconds, "command": " ".join(sys.argv[1:])}
+    whole |= {
+        "commit": _commit(),
+        "at": at,
+        "scale": scale,
+        "seconds": seconds,
+        "command": f"python -m bench.run {flags}".strip(),
+    }
     return {**whole, "failed": failed, "targets": judged(whole)}
 
 
@@ -105,7 +114,12 @@ def main() -> None:
         for run in runs(given.scale)
         if run.scenario in given.only.split(",") and run.engine in given.engine.split(",")
     ]
-    whole = {**uvloop.run(measure(chosen, given.scale)), "note": given.note}
+    flags = " ".join(
+        f"--{name} {value}"
+        for name in ("only", "engine", "scale")
+        if (value := getattr(given, name)) != parser.get_default(name)
+    )
+    whole = {**uvloop.run(measure(chosen, given.scale, flags)), "note": given.note}
     if given.json is not None:
         given.json.write_text(json.dumps(whole, indent=1) + "\n")
     if given.page is not None:

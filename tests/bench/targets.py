@@ -49,10 +49,10 @@ def _values(measured: _Measured, scenario: str, variant: str, engine: str, name:
 
 
 def _ratio(scenario: str, variants: tuple[str, str], engine: str, name: str) -> Callable[[_Measured], float | None]:
-    """The second variant's figure as a multiple of the first's."""
+    """The second variant's figure as a multiple of the first's, of the better run of each: less is better."""
 
     def value(measured: _Measured) -> float | None:
-        first, second = (_of(scenario, variant, engine, name)(measured) for variant in variants)
+        first, second = (min(_values(measured, scenario, variant, engine, name), default=None) for variant in variants)
         return None if first is None or second is None else second / first
 
     return value

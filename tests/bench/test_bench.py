@@ -56,7 +56,8 @@ def test_a_backlog_is_measured_small_and_big(whole: dict[str, Any]) -> None:
     """Cost and memory, of what is accepted and of what waited."""
     for scenario in ("backlog", "drain"):
         rows = [row for row in whole["measured"] if row["scenario"] == scenario and row["engine"] == "sqlite"]
-        assert len(rows) == 2
+        assert len(rows) == 4
+        assert len({row["variant"] for row in rows}) == 2
         assert all(set(row["figures"]) == _COST and min(row["figures"].values()) > 0 for row in rows)
 
 
