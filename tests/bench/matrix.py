@@ -55,7 +55,14 @@ def runs(scale: float) -> list[Run]:
                 Run("crowd", engine, workers, _crowd(size(100, 2), max(2, 10 * scale), seconds * 1.5, sick=sick))
             )
     for engine, workers in (("sqlite", 0), ("postgresql", 1)):
-        found.append(Run("backlog", engine, workers, lambda place: backlog(place, size(1_000_000, 20 * BATCH), in_batches(40_000))))
+        found.append(
+            Run(
+                "backlog",
+                engine,
+                workers,
+                lambda place: backlog(place, size(1_000_000, 20 * BATCH), in_batches(40_000)),
+            )
+        )
     return found
 
 
