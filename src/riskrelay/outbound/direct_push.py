@@ -95,13 +95,12 @@ class DirectPusher:
             return way
         target, place = way
         progress = Progress(target.host_is_trusted)
-        request = SetRequest(token, authorization)
         try:
-            answer = await self._exchange(place, _written(target, request), progress)
+            answer = await self._exchange(place, _written(target, token, authorization), progress)
         except Exception as error:  # noqa: BLE001  what went wrong is the outcome, whatever it is
             return SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
         headers = {} if answer.retry_after is None else {"Retry-After": answer.retry_after}
-        body = request.without_echo(answer.body)
+        body = SetRequest(token, authorization).without_echo(answer.body) if answer.body else b""
         return outcome_of(answer.status, headers, body, self._clock.now(), progress.phases)
 
     async def reach(self, endpoint_url: str, tls: OpenedTls | None = None) -> Outcome | None:
@@ -165,7 +164,7 @@ class DirectPusher:
         self, place: Place, connection: Connection, request: bytes, ends: float, progress: Progress
     ) -> Answer:
         try:
-            return await connection.post(request, ends - asyncio.get_running_loop().time())
+            return await connection.post(request, ends)
         except BaseException:
             connection.close()
             raise
@@ -237,10 +236,10 @@ class DirectPusher:
         return _Target(place, self._rules.trusts_host(host), "\r\n".join([*lines, "Content-Length: "]).encode())
 
 
-def _written(target: _Target, request: SetRequest) -> bytes:
+def _written(target: _Target, token: bytes, authorization: str | None) -> bytes:
     """The bytes of a request."""
-    headers = "".join(f"\r\n{name}: {value}" for name, value in request.headers.items()).encode()
-    return b"%b%d%b\r\n\r\n%b" % (target.head, len(request.token), headers, request.token)
+    header = b"" if authorization is None else f"\r\nAuthorization: {authorization}".encode()
+    return b"%b%d%b\r\n\r\n%b" % (target.head, len(token), header, token)
 
 
 def _address_info(address: str, port: int) -> AddrInfo:

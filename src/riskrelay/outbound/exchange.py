@@ -14,6 +14,7 @@ from riskrelay.outbound.push import MAX_BODY_BYTES
 MAX_HEAD_BYTES = 64 * 1024  # faults 25; what a receiver may send before the end of the head of its answer
 
 _SWITCHING_PROTOCOLS = 101
+_GRAIN_SECONDS = 0.001  # of the event loop's timers
 
 # Receivers are of all ages. As aiohttp reads them: sloppy spelling must not hide a 2xx, and an answer that is read on
 # a connection of its own can smuggle nothing to anyone.
@@ -44,6 +45,7 @@ class Connection(asyncio.Protocol):
     connection can be used again. Whatever else comes that was not asked for ends the connection.
 
     Attributes:
+        is_finished: nothing of an answer is still to come.
         sent_at, answered_at: when the last request was sent and the first byte of its answer came, by the monotonic
             clock; None: it was not, or nothing came.
     """
@@ -51,65 +53,60 @@ class Connection(asyncio.Protocol):
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.is_reusable = False
         self.is_closed = False
-        self.requests = 0
+        self.is_finished = True
         self.idle_since = 0.0
         self.sent_at: float | None = None
         self.answered_at: float | None = None
         self._loop = loop
-        self._finished: asyncio.Future[None] | None = None
-        self._answered: asyncio.Future[Answer] | None = None
+        self._answered: asyncio.Future[Answer] = loop.create_future()
+        self._ends = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._when_finished: Callable[[], object] | None = None
+        self._body = bytearray()
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(**_LENIENCIES)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
 
-    async def post(self, request: bytes, seconds: float) -> Answer:
-        """Send *request* and wait for the head of the answer; for its body too unless it is a 2xx.
+    def post(self, request: bytes, ends: float) -> asyncio.Future[Answer]:
+        """Send *request*.
 
         Args:
-            seconds: when they have passed, what came of the body is all of it.
+            ends: when, by the loop's clock, what came of the body is all of it; not before that of an earlier request.
 
-        Raises:
+        Returns: what will be the head of the answer, and its body too unless it is a 2xx; or one of
             TimeoutError: there was no whole head in time.
             NotHttp: what came is no HTTP answer, or its head has more than 64 KiB.
             ConnectionError: the connection ended before the head did.
+        Raises:
+            ConnectionError: it has ended already.
         """
         self.sent_at = self.answered_at = None
         if self.is_closed:
             raise ConnectionResetError("the connection was closed before the request")
-        self.requests += 1
-        self.is_reusable = False
+        self.is_reusable = self.is_finished = False
         self._status = 0
         self._retry_after: str | None = None
-        self._body = bytearray()
+        self._body.clear()
         self._head_bytes = self._body_bytes = 0
-        self._parser = httptools.HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(**_LENIENCIES)
         self._answered = self._loop.create_future()
-        self._finished = self._loop.create_future()
-        timer = self._loop.call_later(seconds, self._end, TimeoutError())
+        self._ends = ends
+        if self._timer is None:
+            self._timer = self._loop.call_at(ends, self._look_at_the_clock)
         self._transport.write(request)
         self.sent_at = time.monotonic()
-        try:
-            return await self._answered
-        finally:
-            timer.cancel()
-
-    @property
-    def is_finished(self) -> bool:
-        """Whether nothing of an answer is still to come."""
-        return self._finished is None or self._finished.done()
+        return self._answered
 
     def when_finished(self, seconds: float, callback: Callable[[], object]) -> None:
         """Call back when the whole answer is there or the connection has ended, which it does after so many seconds."""
-        if self._finished is None:
-            raise RuntimeError("nothing was posted")
         timer = self._loop.call_later(seconds, self.close)
 
-        def finished(_: object) -> None:
+        def finished() -> None:
             timer.cancel()
             callback()
 
-        self._finished.add_done_callback(finished)
+        self._when_finished = finished
 
     def close(self) -> None:
         """End the connection at once, without a farewell that the receiver would have to answer."""
@@ -140,6 +137,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.is_closed = True
         self.is_reusable = False
+        if self._timer is not None:
+            self._timer.cancel()
         if isinstance(error, ssl.SSLError):
             self._end(error)  # an alert says why
             return
@@ -148,7 +147,7 @@ class Connection(asyncio.Protocol):
     # What httptools calls.
 
     def on_message_begin(self) -> None:
-        if self._finished is not None and self._finished.done():
+        if self.is_finished:
             self.is_reusable = False  # a second answer that nobody asked for
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -165,11 +164,11 @@ class Connection(asyncio.Protocol):
             return
         self._status = status
         if 200 <= status < 300:
-            self._tell(self._so_far())
+            self._tell()
 
     def on_body(self, piece: bytes) -> None:
         self._body_bytes += len(piece)
-        if self._answered is not None and not self._answered.done():
+        if not self._answered.done():
             self._body += piece[: MAX_BODY_BYTES - len(self._body)]
         if self._body_bytes > MAX_BODY_BYTES:
             self._end(None)
@@ -181,27 +180,36 @@ class Connection(asyncio.Protocol):
             return
         if not self.is_finished:
             self.is_reusable = self._parser.should_keep_alive() and not self.is_closed
-            self._tell(self._so_far())
-            self._settle()
+            self._tell()
+            self._finish()
 
-    def _so_far(self) -> Answer:
-        return Answer(self._status, self._retry_after, bytes(self._body))
+    def _look_at_the_clock(self) -> None:
+        """One timer serves one request after the other: when it is over, it mostly was one of long ago."""
+        self._timer = None
+        if self.is_finished:
+            return
+        if self._ends - self._loop.time() > _GRAIN_SECONDS:
+            self._timer = self._loop.call_at(self._ends, self._look_at_the_clock)
+        else:
+            self._end(TimeoutError())
 
     def _end(self, cause: Exception | None) -> None:
         """Nothing more of this answer will be read: what came of it counts if its head was complete."""
         if self.is_finished:
             return
         if self._status:
-            self._tell(self._so_far())
-        elif self._answered is not None and not self._answered.done():
+            self._tell()
+        elif not self._answered.done():
             self._answered.set_exception(cause or ConnectionResetError("the connection was given up"))
-        self._settle()
+        self._finish()
         self.close()
 
-    def _tell(self, answer: Answer) -> None:
-        if self._answered is not None and not self._answered.done():
-            self._answered.set_result(answer)
+    def _tell(self) -> None:
+        if not self._answered.done():
+            self._answered.set_result(Answer(self._status, self._retry_after, bytes(self._body)))
 
-    def _settle(self) -> None:
-        if self._finished is not None and not self._finished.done():
-            self._finished.set_result(None)
+    def _finish(self) -> None:
+        self.is_finished = True
+        if self._when_finished is not None:  # later: what was received with the end is still being read
+            self._loop.call_soon(self._when_finished)
+            self._when_finished = None

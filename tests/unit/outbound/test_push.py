@@ -167,6 +167,39 @@ async def test_a_connection_is_kept(pusher: Pushers) -> None:
     assert (it.connections, len(it.requests)) == (1, 20)
 
 
+async def test_an_answer_leaves_nothing_to_the_next(pusher: Pushers) -> None:
+    """On one connection every answer is read by itself: its interim answers, its status, its time to wait, its body."""
+    chunked = b"HTTP/1.1 202 A\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    said = [
+        (answer("503 A", b"first", "Retry-After: 7"), (THROTTLED, 503, timedelta(seconds=7), "first")),
+        (answer("503 A", b"second"), (TRANSIENT, 503, None, "second")),
+        (chunked, (ACCEPTED, 202, None, "")),
+        (b"HTTP/1.1 103 H\r\nRetry-After: 9\r\n\r\n" + answer("503 A"), (TRANSIENT, 503, None, "")),
+        (answer("204 A"), (ACCEPTED, 204, None, "")),
+        (answer("500 A", b"last"), (TRANSIENT, 500, None, "last")),
+    ]
+    async with receiver() as it, pusher() as client:
+        for raw, expected in said * 2:
+            it.answer = raw
+            outcome = await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
+            assert (outcome.kind, outcome.status, outcome.retry_after, outcome.detail) == expected
+    assert it.connections == 1
+
+
+async def test_each_push_on_a_kept_connection_has_the_whole_time(pusher: Pushers) -> None:
+    """A receiver that answered once and then no more: the second push is given up when its own time is over."""
+    async with receiver() as it, pusher(deadline=0.5) as client:
+        await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
+        await asyncio.sleep(0.3)
+        it.answer, it.then = b"", "hang"
+        began = time.monotonic()
+        outcome = await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
+        took = time.monotonic() - began
+    assert (outcome.kind, outcome.reason) == (TRANSIENT, "timeout")
+    assert took > 0.49
+    assert it.connections == 1
+
+
 async def test_a_kept_connection_that_was_closing_costs_one_retry(pusher: Pushers) -> None:
     """Every second push finds its connection closed, and delivers with one more request on a new connection."""
     async with receiver(answers_per_connection=1) as it, pusher() as client:
