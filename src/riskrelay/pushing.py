@@ -3,10 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from itertools import chain
+
+from msgspec import structs
 
 from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.lanes import QueuedEvent
@@ -143,13 +145,20 @@ class Batch:
             outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token, authorization, tls)
             if self._is_control and outcome.kind in _STOPS_STREAM:
                 # The stream is stopped for this very reason: its receiver does not want to hear of it.
-                outcome = replace(outcome, kind=OutcomeKind.REJECTED)
+                outcome = structs.replace(outcome, kind=OutcomeKind.REJECTED)
         duration = timedelta(seconds=self._outside.clock.monotonic() - began)
-        number = event.attempts + 1
         self.attempts.append(
             Attempt(
-                *(event.seq, event.jti, number, event.queued_at, started_at, duration, outcome),
-                *(signing, event.claims, token),
+                event.seq,
+                event.jti,
+                event.attempts + 1,
+                event.queued_at,
+                started_at,
+                duration,
+                outcome,
+                signing,
+                event.claims,
+                token,
             )
         )
         return outcome

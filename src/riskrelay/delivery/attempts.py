@@ -1,17 +1,18 @@
 """What was tried, what became of it, and the ledger that must always add up."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+
+from msgspec import Struct
 
 from riskrelay.ssf.events import Jti
 from riskrelay.ssf.outcomes import Outcome
 from riskrelay.ssf.streams import StreamId
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(Struct, frozen=True):
     """One push of one SET.
 
     Attributes:
@@ -29,9 +30,13 @@ class Attempt:
     started_at: datetime
     duration: timedelta
     outcome: Outcome
-    signing: timedelta | None = field(default=None, compare=False)
-    claims: bytes = field(default=b"", repr=False, compare=False)
-    token: bytes = field(default=b"", repr=False, compare=False)
+    signing: timedelta | None = None
+    claims: bytes = b""
+    token: bytes = b""
+
+    def __repr__(self) -> str:
+        """Without what is never shown."""
+        return f"Attempt({self.seq}, {self.jti!r}, {self.number}, {self.outcome})"
 
     @property
     def latency(self) -> timedelta:

@@ -4,10 +4,11 @@ import errno
 import re
 import socket
 import ssl
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 import aiohttp
+from msgspec import structs
 
 from riskrelay.outbound.addresses import BlockedAddress
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind, Phases
@@ -113,7 +114,7 @@ def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
     Rule: faults 25, 28, 30-32.
     """
     if progress.blocked and not progress.dialled:
-        return replace(refused("blocked_address", str(BlockedAddress())), phases=progress.phases)
+        return structs.replace(refused("blocked_address", str(BlockedAddress())), phases=progress.phases)
     if progress.through_proxy and not progress.has_tunnel and (progress.dialled or progress.sent_at is None):
         reason = _proxy_reason(error)
         return Outcome(OutcomeKind.OURS, reason, detail=_PROXY_WORDS[reason], phases=progress.phases)

@@ -1,9 +1,10 @@
 """What became of one attempt to deliver a SET: a value, never an exception."""
 
-from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple
+
+from msgspec import Struct
 
 
 class OutcomeKind(StrEnum):
@@ -38,8 +39,7 @@ class Phases(NamedTuple):
 NO_PHASES = Phases()
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What became of one attempt.
 
     Attributes:
@@ -47,7 +47,7 @@ class Outcome:
         status: the HTTP status code; None when no answer came.
         retry_after: how long the receiver asks to be left alone; None when it does not say.
         detail: at most 500 printable characters of what the receiver or the network said.
-        phases: how long it took to get there; no part of what became of it.
+        phases: how long it took to get there.
     """
 
     kind: OutcomeKind
@@ -55,4 +55,4 @@ class Outcome:
     status: int | None = None
     retry_after: timedelta | None = None
     detail: str = ""
-    phases: Phases = field(default=NO_PHASES, compare=False)
+    phases: Phases = NO_PHASES

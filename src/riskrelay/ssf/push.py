@@ -1,7 +1,6 @@
 """What a receiver's answer to a pushed SET means (RFC 8935)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -48,7 +47,7 @@ def outcome_of(
     """
     if 200 <= status < 300:
         return Outcome(OutcomeKind.ACCEPTED, "accepted", status=status, phases=phases)
-    return replace(_failure_of(status, headers, body, now), phases=phases)
+    return msgspec.structs.replace(_failure_of(status, headers, body, now), phases=phases)
 
 
 def _failure_of(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Outcome:

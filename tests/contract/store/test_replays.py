@@ -1,9 +1,9 @@
 """Replays and retries: settled deliveries become pending again, and the ledger counts each once. On both engines."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from msgspec import structs
 
 from riskrelay.actions.continue_replays import continue_replays
 from riskrelay.actions.pause_integration import pause_integration
@@ -137,7 +137,7 @@ async def test_a_replay_takes_what_its_filter_says(world: World) -> None:
     await world.queue("a")
     await world.work(REFUSED)
     await world.queue("b")
-    await world.work(replace(REFUSED, reason="invalid_key"))
+    await world.work(structs.replace(REFUSED, reason="invalid_key"))
     replay = await world.replay(DeliveryState.DEAD, "invalid_key")
     await continue_replays(world.outside)
     assert replay.total == (await world.seen(replay)).replayed == 1
@@ -236,6 +236,6 @@ async def test_nobody_retries_what_is_not_theirs(world: World) -> None:
 async def test_the_phases_of_an_attempt_are_read_as_they_were_written(world: World, phases: Phases) -> None:
     """To the microsecond; what there was not stays absent."""
     await world.queue("kai")
-    await world.work(replace(ACCEPTED, phases=phases))
+    await world.work(structs.replace(ACCEPTED, phases=phases))
     ((attempt,),) = [delivery.attempts for delivery in await world.deliveries()]
     assert attempt.outcome.phases == phases

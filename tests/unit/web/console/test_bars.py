@@ -1,7 +1,8 @@
 """The bar of an attempt's phases."""
 
-from dataclasses import replace
 from datetime import timedelta
+
+from msgspec import structs
 
 from riskrelay.delivery.attempts import Attempt
 from riskrelay.ssf.events import Jti
@@ -28,11 +29,11 @@ def test_phases_stand_in_their_order_and_fill_the_bar() -> None:
 
 def test_an_attempt_without_phases_is_all_rest() -> None:
     """One that ended before its first dial, in no time at all too."""
-    failed = replace(ATTEMPT, outcome=Outcome(OutcomeKind.OURS, "blocked_address"))
+    failed = structs.replace(ATTEMPT, outcome=Outcome(OutcomeKind.OURS, "blocked_address"))
     assert [piece.width for piece in pieces(failed)] == [0, 0, 0, 0, WIDTH]
-    assert [piece.width for piece in pieces(replace(failed, duration=timedelta(0)))] == [0, 0, 0, 0, 0]
+    assert [piece.width for piece in pieces(structs.replace(failed, duration=timedelta(0)))] == [0, 0, 0, 0, 0]
 
 
 def test_phases_that_last_longer_than_the_attempt_stay_within_the_bar() -> None:
     """The clocks of phases and attempts are read at different moments."""
-    assert sum(piece.width for piece in pieces(replace(ATTEMPT, duration=79 * MS))) == WIDTH
+    assert sum(piece.width for piece in pieces(structs.replace(ATTEMPT, duration=79 * MS))) == WIDTH
