@@ -1,7 +1,6 @@
 """A finding: a risk behavior seen for a user at a time."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NewType
 
@@ -13,24 +12,23 @@ FindingId = NewType("FindingId", str)
 UserId = NewType("UserId", str)
 
 
-@dataclass(frozen=True, slots=True)
-class UserRef:
+class UserRef(Struct, frozen=True):
     """The user a finding is about, as the caller named them.
 
     Attributes:
         email: as sent; two spellings that differ in letter case only are one user.
         name: for people; the latest one given is kept. None: not supplied.
         user_id: a UUID the caller chose for a user that is new here, or the one a known user has.
-        email_key: what makes two references the same user within an account.
     """
 
     email: str
     name: str | None = None
     user_id: UserId | None = None
-    email_key: str = field(init=False, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "email_key", self.email.casefold())
+    @property
+    def email_key(self) -> str:
+        """What makes two references the same user within an account."""
+        return self.email.casefold()
 
 
 class Finding(Struct, frozen=True):

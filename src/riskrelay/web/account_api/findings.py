@@ -11,11 +11,11 @@ from riskrelay.actions.record_findings import record_findings
 from riskrelay.credentials import Scope
 from riskrelay.errors import Invalid
 from riskrelay.ports import Outside
-from riskrelay.risk.behaviors import BehaviorId
-from riskrelay.risk.findings import Finding, FindingId
-from riskrelay.web.account_api.batches import ItemId, Timestamp, UserBody, digest_of, read_batch, rendered_change
+from riskrelay.risk.findings import Finding
+from riskrelay.web.account_api.batches import ItemId, Timestamp, UserBody, read_batch, rendered_change
 from riskrelay.web.account_api.bodies import BehaviorName, parse
 from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.plain_findings import finding_of, read_plainly
 from riskrelay.web.auth import caller_of
 
 
@@ -56,13 +56,14 @@ class FindingRoutes:
 
 
 def _read_one(written: bytes, prefix: Sequence[int]) -> Finding:
+    plain = read_plainly(written)
+    return read_closely(written, prefix) if plain is None else plain
+
+
+def read_closely(written: bytes, prefix: Sequence[int]) -> Finding:
+    """Any finding.
+
+    Raises: Invalid: one fault per mistake, all at once; *prefix* comes before every pointer.
+    """
     body = parse(_ADAPTER, written, prefix)
-    sent = [body.behavior, body.user.email, body.user.name, body.user.user_id, body.timestamp, body.details]
-    return Finding(
-        finding_id=None if body.id is None else FindingId(body.id),
-        behavior=BehaviorId(body.behavior),
-        user=body.user.reference(),
-        occurred_at=body.timestamp,
-        details=body.details,
-        digest=digest_of(sent),
-    )
+    return finding_of(body.id, body.behavior, body.user.reference(), body.timestamp, body.details)

@@ -49,6 +49,23 @@ def look_at(body: bytes, prefix: Path = ()) -> tuple[list[Fault], bytes]:
     return faults, json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") if faults else body
 
 
+def sound_object(text: bytes, depth: int) -> dict[str, Any]:
+    """An object with which nothing is wrong.
+
+    Args:
+        depth: how deep it nests in the body of which it is a part; 1: it is the body.
+
+    Raises: ValueError: it is none, or something is wrong with it; RecursionError.
+    """
+    value = _READER.decode(text.decode())
+    faults: list[Fault] = []
+    if isinstance(value, dict):
+        _look_within(value, (), depth, faults)
+    if faults or not isinstance(value, dict):
+        raise ValueError
+    return value
+
+
 def refuse_too_many_values(body: bytes, prefix: Path, max_values: int) -> None:
     """Raises: Invalid: reading *body* would make more than *max_values* values.
 
