@@ -14,6 +14,8 @@ from bench.run import measure
 from bench.screens import measure_engines
 from bench.targets import judged
 
+pytestmark = pytest.mark.soak
+
 _LATENCY = {"p50_ms", "p99_ms", "p99_9_ms", "max_ms"}
 _COST = {"cost_us", "memory_mb"}
 SCALE = 0.001

@@ -16,6 +16,7 @@ from support.service import Oracle, Service
 
 
 @pytest.mark.fault(1, 2, 3, 4, 5, 6, 7, 8)
+@pytest.mark.soak
 @pytest.mark.timeout(3600)
 def test_serve_survives_being_killed(
     tmp_path: Path, fork_server: ForkServer, record_property: Callable[[str, object], None]

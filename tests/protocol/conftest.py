@@ -30,11 +30,14 @@ def oracle(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> It
     oracle.stop()
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgres"] if os.environ.get("RISKRELAY_SOAK") else ["sqlite"])
+SOAK = bool(os.environ.get("RISKRELAY_SOAK"))
+
+
+@pytest.fixture(scope="session", params=[pytest.param("postgres", marks=pytest.mark.soak) if SOAK else "sqlite"])
 def service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, authority: Authority
 ) -> Iterator[Service]:
-    """The service, over https; it pushes over https only. In a soak run once on each engine."""
+    """The service, over https; it pushes over https only. In a soak on PostgreSQL."""
     settings = {"RISKRELAY_ALLOW_HTTP_TARGETS": "false"}
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres")

@@ -17,7 +17,7 @@ import pytest
 from support.fault_report import Result, report
 from support.unchecked import UNCHECKED
 
-AT_LENGTH = bool(os.environ.get("RISKRELAY_FAULTS") or os.environ.get("RISKRELAY_SOAK"))
+AT_LENGTH = bool(os.environ.get("RISKRELAY_FAULTS"))
 """Whether tests run at full length: those marked `long` too, and as often as they like."""
 
 KILLS = int(os.environ.get("RISKRELAY_KILLS", "100"))

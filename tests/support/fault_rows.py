@@ -29,7 +29,7 @@ class MarkedTest:
     """A test that names rows.
 
     Attributes:
-        long: it runs with `make faults` and `make soak` only.
+        long: it runs with `make faults` only.
     """
 
     name: str

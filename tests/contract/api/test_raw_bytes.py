@@ -204,6 +204,7 @@ async def routes(sqlite_store: Store) -> list[Route]:
     return [route for route in app.routes if isinstance(route, Route)]
 
 
+@pytest.mark.soak
 def test_raw_bytes_never_hurt(routes: list[Route], tmp_path: Path) -> None:
     """Every answer has its form, none is a 5xx, none fails to come; the service is well afterwards, and not larger."""
     seed = int(os.environ.get("RISKRELAY_SEED") or random.randrange(2**32))

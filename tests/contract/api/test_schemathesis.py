@@ -1,12 +1,15 @@
 """schemathesis makes requests from the contract, right ones and wrong ones, and judges the answers of a real service.
 
-Every operation of specs/openapi.yaml takes part, new ones by themselves; one run, one account a tag. `make soak` makes
-2,000 examples an operation. A failing run prints its seed; RISKRELAY_SEED repeats it.
+Every operation of specs/openapi.yaml takes part, new ones by themselves; one run, one service a tag, two of them at a
+time: each keeps a core busy, now the client, now the service. `make soak` makes 2,000 examples an operation. A failing
+run prints its seed; RISKRELAY_SEED repeats it.
 """
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -48,25 +51,42 @@ max-steps = 8
 """
 
 
-@pytest.mark.timeout(SECONDS + 60)
+@pytest.fixture(scope="module")
+def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[None]]]:
+    """A run for each tag whose test was chosen, by tag."""
+    here = [item for item in request.session.items if item.path == request.path and isinstance(item, pytest.Function)]
+    chosen = [str(item.callspec.params["tag"]) for item in here]
+    with ThreadPoolExecutor(2) as pool:
+        yield {tag: pool.submit(run_tag, tmp_path_factory.mktemp(tag), tag) for tag in chosen}
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(2 * SECONDS + 60)
 @pytest.mark.parametrize("tag", TAGS)
-def test_requests_made_from_the_contract(tmp_path: Path, tag: str) -> None:
+def test_requests_made_from_the_contract(runs: dict[str, Future[None]], tag: str) -> None:
     """No failed check, no 5xx, single operations and chains of them; the ledger balances afterwards."""
-    service = Service(tmp_path)
+    runs[tag].result()
+
+
+def run_tag(directory: Path, tag: str) -> None:
+    """Let schemathesis loose on a service of its own.
+
+    Raises: AssertionError: the service did something wrong, or does not live.
+    """
+    service = Service(directory)
     service.start()
     try:
-        configuration = tmp_path / "schemathesis.toml"
+        configuration = directory / "schemathesis.toml"
         configuration.write_text(CONFIGURATION.format(**what_is_there(service)))
         run = subprocess.run(
             [*_command(configuration, service), "--include-tag", tag, "--phases", _phases(tag)],
             env=environment(SCHEMATHESIS_HOOKS="support.schemathesis_hooks"),
-            cwd=tmp_path,
+            cwd=directory,
             capture_output=True,
             text=True,
             timeout=SECONDS,
         )
-        print(run.stdout[-20_000:], run.stderr[-2_000:])
-        assert run.returncode == 0
+        assert run.returncode == 0, run.stdout[-20_000:] + run.stderr[-2_000:]
         assert service.get("/healthz") == b"ok\n"
         assert b"\nriskrelay_ledger_imbalance 0.0\n" in service.get("/metrics")
         assert "request_failed" not in service.log.read_text()
