@@ -1,9 +1,10 @@
 """The worker: wait for a wake or a timer, claim lanes that are due, and let each be delivered by a task of its own."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -17,7 +18,10 @@ from riskrelay.pushing import Delivering, SigningAhead
 _log = structlog.get_logger()
 
 MAX_LANES = 512  # guessed: lanes one process works on at once; the rest wait their turn, the longest due first
+MAX_NAMED = 8  # guessed: so many lanes are claimed by name; for more, one look finds all that are due
+TURN = 10  # guessed: after so many times `linger` an idle lane is given up at once, so that each node gets its share
 SWEEP = timedelta(seconds=1)  # a wake that got lost costs at most this
+LOOK_AT_ALL = timedelta(seconds=30)  # guessed: finds what a transaction of more than half a minute made due
 IDLE_SWEEP = timedelta(minutes=10)  # guessed: how late a stream may be paused after a month of silence
 _AFTER_REFUSAL = timedelta(seconds=1)
 
@@ -26,8 +30,8 @@ class Worker:
     """Delivers until it is stopped.
 
     Args:
-        linger: how long a lane without work is kept, so that the next event needs no claim. Only where this process
-            hears of every event (the embedded store); zero elsewhere.
+        linger: how long a lane without work is kept, so that the next event needs no claim. What nobody told this
+            process about waits for as long, so with other nodes it is short.
 
     Attributes:
         sweeps, claims: how often it looked for lanes that are due, and how many it took.
@@ -39,6 +43,9 @@ class Worker:
         self._linger = linger
         self._woken = asyncio.Event()
         self._held: dict[LaneKey, asyncio.Event] = {}
+        self._named: dict[LaneKey, None] = {}
+        self._since: datetime | None = None  # no lane was due before, when all were looked at
+        self._look_at = self._look_at_all_at = -math.inf  # by the clock of the event loop
         self.sweeps = self.claims = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -54,7 +61,7 @@ class Worker:
         for lane in lanes:
             held = self._held.get(lane)
             if held is None:
-                self._woken.set()
+                self._name(lane)
             else:
                 held.set()
 
@@ -64,9 +71,9 @@ class Worker:
         pausing = asyncio.create_task(self._pause_idle_streams())
         while not self._stopping:
             self._woken.clear()
-            wait = await self._claim()
+            await self._claim()
             if not self._stopping:
-                await _wait(self._woken, wait)
+                await _wait(self._woken, timedelta(seconds=max(self._look_at - _loop_time(), 0)))
         await asyncio.wait({pausing, *self._tasks})
 
     def stop(self) -> None:
@@ -88,32 +95,60 @@ class Worker:
                 _log.info("idle_streams_paused", streams=paused)
             await _wait(self._stopped, IDLE_SWEEP)
 
-    async def _claim(self) -> timedelta:
-        """Claim what is due.
+    def _name(self, lane: LaneKey) -> None:
+        """Let a lane be claimed by its name, or be looked for together with many."""
+        self._named[lane] = None
+        self._woken.set()
+        if len(self._named) > MAX_NAMED:
+            self._look_in(timedelta(0))
 
-        Returns: how long to wait before the next look.
-        """
-        room = MAX_LANES - len(self._held)
-        if room <= 0:
-            return SWEEP
-        self.sweeps += 1
+    def _look_in(self, wait: timedelta) -> None:
+        """Look for what is due no later than in *wait*."""
+        self._look_at = min(self._look_at, _loop_time() + wait.total_seconds())
+        self._woken.set()
+
+    async def _claim(self) -> None:
+        """Claim what is due when it is time to look for it, and else what was named."""
+        room, now = MAX_LANES - len(self._held), _loop_time()
+        named, self._named = list(self._named), {}
         try:
-            due_in = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due_in())
-            if due_in is None or due_in > timedelta(0):
-                return SWEEP if due_in is None else min(due_in, SWEEP)
-            leased_at = self._outside.clock.monotonic()
-            leases = await self._outside.store.write_installation(
-                lambda tx: tx.lanes.claim(room, self._delivering.lease)
-            )
+            if now >= self._look_at:
+                self._look_at = now + SWEEP.total_seconds()
+                if room > 0:
+                    await self._look(room)
+            elif named and room > 0:
+                await self._begin(room, named)
         except Unavailable:
-            return _AFTER_REFUSAL
+            self._look_at = now + _AFTER_REFUSAL.total_seconds()
+
+    async def _look(self, room: int) -> None:
+        """Look for what is due and claim it, or come back when it will be."""
+        self.sweeps += 1
+        if _loop_time() >= self._look_at_all_at:
+            self._look_at_all_at = _loop_time() + LOOK_AT_ALL.total_seconds()
+            self._since = None
+        due = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due(self._since))
+        if due.due_in is None:
+            self._since = due.since
+        elif due.due_in > timedelta(0):
+            self._since = due.since
+            self._look_in(due.due_in)
+        else:
+            await self._begin(room, None)
+            self._since = due.since
+
+    async def _begin(self, room: int, named: Sequence[LaneKey] | None) -> None:
+        """Claim lanes, and let each be delivered by a task of its own."""
+        leased_at, lease_for = self._outside.clock.monotonic(), self._delivering.lease
+        leases = await self._outside.store.write_installation(
+            lambda tx: tx.lanes.claim(room, lease_for, named, self._since)
+        )
         self.claims += len(leases)
         for lease in leases:
             self._held[lease.key] = asyncio.Event()
             task = asyncio.create_task(self._work_on(lease, leased_at))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return SWEEP
 
     async def _work_on(self, lease: LaneLease, leased_at: float) -> None:
         """Deliver one lane until it has nothing left to do, then give it back."""
@@ -122,9 +157,13 @@ class Worker:
             await self._release(lease)
         except LeaseLost:
             _log.warning("lease_lost", stream=lease.key.stream_id, lane=lease.key.lane)
+            self._look_in(timedelta(0))
         finally:
-            del self._held[lease.key]
-            self._woken.set()
+            was_crowded = len(self._held) == MAX_LANES
+            if self._held.pop(lease.key).is_set():
+                self._name(lease.key)
+            if was_crowded:
+                self._look_in(timedelta(0))
 
     async def _release(self, lease: LaneLease) -> None:
         """Give a lane back. A database that is away must not cost the rest of the lease when it is back before that."""
@@ -144,7 +183,7 @@ class Worker:
 
     async def _deliver_batches(self, lease: LaneLease, leased_at: float, signing: SigningAhead) -> None:
         limit = BATCH_EVENTS
-        woken = self._held[lease.key]
+        woken, turn_ends = self._held[lease.key], _loop_time() + TURN * self._linger.total_seconds()
         while not self._stopping:
             woken.clear()
             began = self._outside.clock.monotonic()
@@ -156,15 +195,18 @@ class Worker:
             limit = _next_limit(limit, delivered)
             if delivered.settlement is not None:
                 leased_at = began
-            if delivered.stopped or not await self._has_more(delivered, woken):
+            if delivered.stopped or not await self._has_more(delivered, woken, turn_ends):
                 return
 
-    async def _has_more(self, delivered: Delivered, woken: asyncio.Event) -> bool:
+    async def _has_more(self, delivered: Delivered, woken: asyncio.Event, turn_ends: float) -> bool:
         due_in = None if delivered.settlement is None else delivered.settlement.due_in
         if due_in is None:
-            crowded = len(self._held) > MAX_LANES // 2
-            return await _wait(woken, timedelta(0) if crowded else self._linger)
-        return due_in <= timedelta(0)  # later: the timer of the claim brings the lane back
+            gives_up = len(self._held) > MAX_LANES // 2 or _loop_time() > turn_ends
+            return await _wait(woken, timedelta(0) if gives_up else self._linger)
+        if due_in > timedelta(0):
+            self._look_in(due_in)
+            return False
+        return True
 
 
 def _next_limit(limit: int, delivered: Delivered) -> int:
@@ -172,6 +214,10 @@ def _next_limit(limit: int, delivered: Delivered) -> int:
     if delivered.settlement is None:
         return limit
     return 1 if delivered.settlement.failures else min(limit * 2, BATCH_EVENTS)
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _wait(event: asyncio.Event, at_most: timedelta) -> bool:

@@ -39,6 +39,19 @@ class LaneLease:
     epoch: int
 
 
+@dataclass(frozen=True, slots=True)
+class NextDue:
+    """What waits to be claimed.
+
+    Attributes:
+        due_in: how long until some free lane is due; None when none waits.
+        since: no lane has been due for longer, by the database's clock: a later look may begin there.
+    """
+
+    due_in: timedelta | None
+    since: datetime
+
+
 class QueuedEvent(Struct, frozen=True):
     """A delivery: one SET queued for one stream.
 

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from riskrelay.credentials import Account, StoredToken, TokenId
 from riskrelay.delivery.attempts import Attempt, Ledger
-from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
+from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, NextDue, Settlement
 from riskrelay.delivery.survey import Survey
 from riskrelay.integrations import AccountId, Integration, IntegrationId
 from riskrelay.keys import KeyChanges, SealedKey
@@ -83,11 +83,23 @@ class Receivers(Protocol):
 class Lanes(Protocol):
     """Claiming lanes and writing down what became of a batch. The lease clock is the database's."""
 
-    def claim(self, limit: int, lease: timedelta) -> list[LaneLease]:
-        """Take lanes that are due and free, the longest due first; each gets a new epoch."""
+    def claim(
+        self,
+        limit: int,
+        lease: timedelta,
+        named: Sequence[LaneKey] | None = None,
+        since: datetime | None = None,
+    ) -> list[LaneLease]:
+        """Take lanes that are due and free; each gets a new epoch.
 
-    def next_due_in(self) -> timedelta | None:
-        """How long until some free lane is due; None when none waits."""
+        Args:
+            limit: at most so many.
+            named: only these, such as those that a wake named; None: any, the longest due first.
+            since: those that have been due for longer may be missed; None: none is.
+        """
+
+    def next_due(self, since: datetime | None = None) -> NextDue:
+        """When to claim next; lanes that have been due since before *since* may be missed."""
 
     def read(self, lease: LaneLease, limit: int, retention: timedelta) -> LaneWork:
         """The lane's state and its next events.

@@ -19,7 +19,7 @@ from riskrelay.integrations import AccountId, IntegrationId
 from riskrelay.ports import DeadLetters, DeliveryPage, EventPlace, Glance, LanePlaces, ReasonPlace, Sent
 from riskrelay.ssf.streams import Stream, StreamId
 from riskrelay.storage.deliveries import EVENT_KEY, read_deliveries
-from riskrelay.storage.events import lane_parameters, of_lane
+from riskrelay.storage.newest import lane_parameters, of_lane
 from riskrelay.storage.streams import select_streams, stream_from
 from riskrelay.storage.tables import events, held_events, integrations, lanes, streams
 from riskrelay.storage.times import moment

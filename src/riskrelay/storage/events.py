@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, Table, bindparam, case, or_, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, or_, select, update
 
 from riskrelay.delivery.attempts import Delivery, DeliveryState
 from riskrelay.delivery.lanes import LaneKey
@@ -14,23 +14,10 @@ from riskrelay.ssf.sets import fixed_claims
 from riskrelay.ssf.streams import CONTROL_LANE, STREAM_DISABLED, StreamId, StreamStatus
 from riskrelay.storage.backlog import cancel_lane
 from riskrelay.storage.delivery_pages import deliveries_page, delivery_by_jti
+from riskrelay.storage.newest import lane_parameters, this_lane
 from riskrelay.storage.statements import BulkInsert
 from riskrelay.storage.tables import events, lanes
 from riskrelay.storage.times import database_now, later_of, number_of
-
-
-def of_lane(table: Table) -> ColumnElement[bool]:
-    """The rows of *table* that belong to one lane: parameters `account`, `stream`, `lane` (see `lane_parameters`)."""
-    return (
-        (table.c.account_id == bindparam("account"))
-        & (table.c.stream_id == bindparam("stream"))
-        & (table.c.lane == bindparam("lane_number"))
-    )
-
-
-def lane_parameters(key: LaneKey) -> dict[str, object]:
-    """The parameters of `of_lane`."""
-    return {"account": key.account_id, "stream": key.stream_id, "lane_number": key.lane}
 
 
 _DUE_AT = later_of(database_now(), lanes.c.blocked_until)
@@ -39,15 +26,16 @@ SOONER = case((or_(lanes.c.due_at.is_(None), lanes.c.due_at > _DUE_AT), _DUE_AT)
 
 _TAKE_NUMBERS = (
     update(lanes)
-    .where(of_lane(lanes))
+    .where(this_lane())
     .values(
+        version=lanes.c.version + 1,
         last_seq=lanes.c.last_seq + bindparam("count", type_=BigInteger),
         due_at=SOONER,
     )
     .returning(lanes.c.last_seq)
 )
 _APPEND = BulkInsert(events, "account_id", "stream_id", "lane", "seq", "jti", "subject_key", "claims", "queued_at")
-_LAST_SEQ = select(lanes.c.last_seq).where(of_lane(lanes))
+_LAST_SEQ = select(lanes.c.last_seq).where(this_lane())
 
 
 class EventRows:

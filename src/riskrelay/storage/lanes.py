@@ -1,4 +1,4 @@
-"""Claiming lanes and settling batches: every write says `WHERE epoch = mine`, and 0 rows means stop."""
+"""Reading lanes and settling batches: every write says `WHERE epoch = mine`, and 0 rows means stop."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -31,6 +31,7 @@ from riskrelay.delivery.lanes import (
     LaneKey,
     LaneLease,
     LaneWork,
+    NextDue,
     QueuedEvent,
     Settlement,
 )
@@ -38,41 +39,26 @@ from riskrelay.errors import LeaseLost
 from riskrelay.signals import Signal
 from riskrelay.ssf.streams import CONTROL_LANE, STREAM_DISABLED, Party, Stream, StreamStatus
 from riskrelay.storage.backlog import cancel_lane
+from riskrelay.storage.claiming import claim_longest_due, claim_named, next_due
 from riskrelay.storage.deliveries import EVENT_KEY
-from riskrelay.storage.events import EventRows, lane_parameters, of_lane
+from riskrelay.storage.events import EventRows
+from riskrelay.storage.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.statements import BulkInsert, Insert, PerEngine
 from riskrelay.storage.streams import select_streams, stream_from
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, streams
 from riskrelay.storage.times import database_now, later_of, micros, moment, number_of
 
-_KEY = (lanes.c.account_id, lanes.c.stream_id, lanes.c.lane)
 _NOW = database_now()
-_FREE = lanes.c.due_at.is_not(None) & (lanes.c.stopped == false())
-_MINE = of_lane(lanes) & (lanes.c.epoch == bindparam("mine"))
+_MINE = this_lane() & (lanes.c.epoch == bindparam("mine"))
 
 
 def _number(name: str) -> BindParameter[int]:
     return bindparam(name, type_=BigInteger)
 
 
-_DUE = (
-    select(*_KEY)
-    .where(_FREE, lanes.c.due_at <= _NOW, lanes.c.lease_until <= _NOW)
-    .order_by(lanes.c.due_at)
-    .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)
-)
-_CLAIM = (
-    update(lanes)
-    .where(tuple_(*_KEY).in_(_DUE))
-    .values(epoch=lanes.c.epoch + 1, lease_until=_NOW + _number("lease_us"))
-    .returning(*_KEY, lanes.c.epoch)
-)
-_NEXT_DUE = select(func.min(later_of(lanes.c.due_at, lanes.c.lease_until)) - _NOW).where(_FREE)
-
 _STATE = select(lanes.c.cursor, lanes.c.failures, lanes.c.last_seq, lanes.c.replayed, _NOW.label("now"))
 _OWNED = _STATE.where(_MINE)
-_LOOKED_AT = _STATE.where(of_lane(lanes))
+_LOOKED_AT = _STATE.where(this_lane())
 _EVENT = (events.c.seq, events.c.jti, events.c.subject_key, events.c.claims, events.c.queued_at)
 _FRESH = (
     select(*_EVENT)
@@ -99,6 +85,7 @@ _SETTLE = (
     update(lanes)
     .where(_MINE)
     .values(
+        version=lanes.c.version + 1,
         cursor=_number("new_cursor"),
         delivered=lanes.c.delivered + _number("accepted"),
         delivered_at=case((_number("accepted") > 0, _NOW), else_=lanes.c.delivered_at),
@@ -116,9 +103,14 @@ _SETTLE = (
     )
 )
 _KEEP = update(lanes).where(_MINE).values(epoch=lanes.c.epoch)
-_RELEASE = update(lanes).where(_MINE).values(lease_until=0)
+_RELEASE = update(lanes).where(_MINE).values(version=lanes.c.version + 1, lease_until=0)
 _RELEASE_ALL = update(lanes).where(lanes.c.lease_until > 0).values(lease_until=0, epoch=lanes.c.epoch + 1)
-_TAKE = update(lanes).where(of_lane(lanes)).values(epoch=lanes.c.epoch + 1, lease_until=0).returning(lanes.c.epoch)
+_TAKE = (
+    update(lanes)
+    .where(this_lane())
+    .values(version=lanes.c.version + 1, epoch=lanes.c.epoch + 1, lease_until=0)
+    .returning(lanes.c.epoch)
+)
 _STOP_STREAM = (
     update(streams)
     .where(
@@ -174,13 +166,19 @@ class LaneRows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def claim(self, limit: int, lease: timedelta) -> list[LaneLease]:
-        rows = self._connection.execute(_CLAIM, {"most": limit, "lease_us": micros(lease)})
-        return [LaneLease(LaneKey(*row[:3]), row.epoch) for row in rows]
+    def claim(
+        self,
+        limit: int,
+        lease: timedelta,
+        named: Sequence[LaneKey] | None = None,
+        since: datetime | None = None,
+    ) -> list[LaneLease]:
+        if named is None:
+            return claim_longest_due(self._connection, limit, lease, since)
+        return claim_named(self._connection, named[:limit], lease)
 
-    def next_due_in(self) -> timedelta | None:
-        wait = self._connection.execute(_NEXT_DUE).scalar_one()
-        return None if wait is None else timedelta(microseconds=max(wait, 0))
+    def next_due(self, since: datetime | None = None) -> NextDue:
+        return next_due(self._connection, since)
 
     def read(self, lease: LaneLease, limit: int, retention: timedelta) -> LaneWork:
         lane = self._connection.execute(_OWNED, {**lane_parameters(lease.key), "mine": lease.epoch}).first()

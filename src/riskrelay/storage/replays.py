@@ -34,7 +34,8 @@ from riskrelay.integrations import AccountId, IntegrationId
 from riskrelay.ssf.events import Jti
 from riskrelay.ssf.streams import CONTROL_LANE, StreamStatus
 from riskrelay.storage.deliveries import EVENT_KEY, delivery_state, in_state, joined, read_deliveries
-from riskrelay.storage.events import SOONER, lane_parameters, of_lane
+from riskrelay.storage.events import SOONER
+from riskrelay.storage.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, replays, streams
 from riskrelay.storage.times import database_now
 
@@ -207,7 +208,7 @@ class ReplayRows:
 
     def _lock(self, key: LaneKey) -> None:
         """Whoever settles this lane waits, and then sees what was done to it."""
-        self._connection.execute(select(lanes.c.cursor).where(of_lane(lanes)).with_for_update(), lane_parameters(key))
+        self._connection.execute(select(lanes.c.cursor).where(this_lane()).with_for_update(), lane_parameters(key))
 
     def _waiting(self, key: LaneKey) -> int:
         query = (
@@ -253,7 +254,7 @@ class ReplayRows:
             )
         self._connection.execute(
             update(lanes)
-            .where(of_lane(lanes))
+            .where(this_lane())
             .values(
                 delivered=lanes.c.delivered - (len(seqs) if was_delivered else 0),
                 replayed=lanes.c.replayed + len(seqs),
@@ -310,7 +311,7 @@ class ReplayRows:
             update(held_events).where(of_lane(held_events), held_events.c.seq == seq).values(due_at=0), parameters
         )
         self._connection.execute(
-            update(lanes).where(of_lane(lanes)).values(replayed=lanes.c.replayed + 1, due_at=SOONER), parameters
+            update(lanes).where(this_lane()).values(replayed=lanes.c.replayed + 1, due_at=SOONER), parameters
         )
 
 

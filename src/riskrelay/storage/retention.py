@@ -25,7 +25,7 @@ from riskrelay.delivery.replays import Replay, ReplayStatus
 from riskrelay.integrations import AccountId
 from riskrelay.storage import partitions
 from riskrelay.storage.deliveries import EVENT_KEY
-from riskrelay.storage.events import lane_parameters, of_lane
+from riskrelay.storage.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.replays import replay_from
 from riskrelay.storage.tables import attempts, events, held_events, lanes, replays
 from riskrelay.storage.times import database_now, later_of, micros
@@ -78,7 +78,7 @@ class RetentionRows:
         held = self._expire_held(key, before)
         through = self._old_through(key, lane.cursor, before, limit)
         self._insert_expired(key, lane.cursor, through)
-        self._connection.execute(update(lanes).where(of_lane(lanes)).values(cursor=through), lane_parameters(key))
+        self._connection.execute(update(lanes).where(this_lane()).values(cursor=through), lane_parameters(key))
         return held + through - int(lane.cursor)
 
     def lanes_to_purge(self, kept: timedelta, limit: int) -> list[LaneKey]:
@@ -89,7 +89,7 @@ class RetentionRows:
     def purge(self, key: LaneKey, kept: timedelta, limit: int) -> int:
         parameters = lane_parameters(key)
         lane = self._connection.execute(
-            select(lanes.c.cursor).where(of_lane(lanes)).with_for_update(), parameters
+            select(lanes.c.cursor).where(this_lane()).with_for_update(), parameters
         ).one()
         query = (
             select(events.c.seq, held_events.c.state)
@@ -112,7 +112,7 @@ class RetentionRows:
         counts = Counter(row.state for row in found if row.state is not None)
         totals = {_PURGED[state].name: _PURGED[state] + count for state, count in counts.items()}
         if totals:
-            self._connection.execute(update(lanes).where(of_lane(lanes)).values(totals), parameters)
+            self._connection.execute(update(lanes).where(this_lane()).values(totals), parameters)
         return len(seqs)
 
     def _row_by_row(self, kept: timedelta) -> timedelta:
@@ -130,7 +130,7 @@ class RetentionRows:
 
     def _take(self, key: LaneKey, condition: ColumnElement[bool]) -> Row[*tuple[Any, ...]] | None:
         """Own a lane until the transaction ends: whoever claimed it before writes nothing any more."""
-        taken = update(lanes).where(of_lane(lanes), condition).values(epoch=lanes.c.epoch + 1)
+        taken = update(lanes).where(this_lane(), condition).values(epoch=lanes.c.epoch + 1)
         return self._connection.execute(taken.returning(lanes.c.cursor), lane_parameters(key)).first()
 
     def _expire_held(self, key: LaneKey, before: int) -> int:

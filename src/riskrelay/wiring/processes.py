@@ -45,6 +45,7 @@ from riskrelay.worker import Worker
 PUSH_DEADLINE = timedelta(seconds=20)
 CONCURRENCY = 32  # guessed: pushes at once per lane; polite to a receiver, enough for its round trips
 LINGER_EMBEDDED = timedelta(seconds=10)
+LINGER_SHARED = timedelta(seconds=1)  # as the sweep: a notice that got lost costs no more
 
 
 def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, siblings: Siblings | None = None) -> Starlette:
@@ -209,7 +210,7 @@ async def _delivery(
     push_for = lease * 0.8 - PUSH_DEADLINE  # design 3: whatever is in flight has ended at 80 % of the lease
     failing = around_pusher(pusher, failpoint)
     delivering = Delivering(signer, failing, master_key, lease, push_for, CONCURRENCY, retention)
-    worker = Worker(outside, delivering, LINGER_EMBEDDED if embedded else timedelta(0))
+    worker = Worker(outside, delivering, LINGER_EMBEDDED if embedded else LINGER_SHARED)
     running = asyncio.create_task(worker.run())
     try:
         async with _chores(settings, outside):

@@ -79,7 +79,7 @@ async def test_a_lane_without_events_is_not_claimed(store: Store, integration: I
     for lease in await claim(store):
         await write_down(store, lease, await read(store, lease), {}, NO_LEASE)
     assert await claim(store) == []
-    assert await store.read_installation(lambda tx: tx.lanes.next_due_in()) is None
+    assert (await store.read_installation(lambda tx: tx.lanes.next_due())).due_in is None
 
 
 async def test_events_are_numbered_in_order_without_gaps(
@@ -241,7 +241,7 @@ async def test_a_failing_lane_is_not_due_before_its_wait_is_over(
     await write_down(store, lease, await read(store, lease), {1: FAILED}, NO_LEASE)
     await record(outside, finding("b@example.com"))
     assert await claim(store) == []
-    due_in = await store.read_installation(lambda tx: tx.lanes.next_due_in())
+    due_in = (await store.read_installation(lambda tx: tx.lanes.next_due())).due_in
     assert due_in is not None
     assert timedelta(0) < due_in <= timedelta(seconds=1)
 

@@ -19,7 +19,10 @@ from riskrelay.storage.sqlite import sqlite_engine
 from riskrelay.storage.tables import metadata
 from support.databases import PostgresServer
 
-MISSING_ON_POSTGRES = {"events_lanes_fk", "attempts_lanes_fk", "findings_users_fk", "users_accounts_fk"}
+MISSING_ON_POSTGRES = {
+    *("events_lanes_fk", "attempts_lanes_fk", "held_events_lanes_fk"),
+    *("findings_users_fk", "users_accounts_fk"),
+}
 ACCOUNT_FREE = {"signing_keys", "alembic_version"}
 
 
