@@ -19,7 +19,6 @@ from riskrelay.storage.statements import BulkInsert
 from riskrelay.storage.tables import events, lanes
 from riskrelay.storage.times import database_now, later_of, number_of
 
-
 _DUE_AT = later_of(database_now(), lanes.c.blocked_until)
 SOONER = case((or_(lanes.c.due_at.is_(None), lanes.c.due_at > _DUE_AT), _DUE_AT), else_=lanes.c.due_at)
 """When a lane that has just got work is due: at once, unless its receiver is to be left alone for a while."""

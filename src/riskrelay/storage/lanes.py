@@ -16,10 +16,8 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
-    false,
     func,
     select,
-    tuple_,
     update,
 )
 
@@ -46,7 +44,7 @@ from riskrelay.storage.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.statements import BulkInsert, Insert, PerEngine
 from riskrelay.storage.streams import select_streams, stream_from
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, streams
-from riskrelay.storage.times import database_now, later_of, micros, moment, number_of
+from riskrelay.storage.times import database_now, micros, moment, number_of
 
 _NOW = database_now()
 _MINE = this_lane() & (lanes.c.epoch == bindparam("mine"))

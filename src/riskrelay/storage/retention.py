@@ -88,9 +88,7 @@ class RetentionRows:
 
     def purge(self, key: LaneKey, kept: timedelta, limit: int) -> int:
         parameters = lane_parameters(key)
-        lane = self._connection.execute(
-            select(lanes.c.cursor).where(this_lane()).with_for_update(), parameters
-        ).one()
+        lane = self._connection.execute(select(lanes.c.cursor).where(this_lane()).with_for_update(), parameters).one()
         query = (
             select(events.c.seq, held_events.c.state)
             .select_from(events.outerjoin(held_events, _IS_EVENT))

@@ -8,7 +8,7 @@ from support.databases import PostgresServer, migrated_postgres
 from support.outside import outside_of
 from support.world import account_with_integration, finding, record
 
-WITHOUT = "SELECT relname FROM pg_class WHERE relname IN ('users', 'findings', 'lanes') AND reltuples < 0 ORDER BY 1"
+WITHOUT = "SELECT relname FROM pg_class WHERE relname IN ('users', 'findings', 'streams') AND reltuples < 0 ORDER BY 1"
 
 
 async def test_what_has_grown_gets_statistics(postgres: PostgresServer) -> None:
@@ -18,10 +18,10 @@ async def test_what_has_grown_gets_statistics(postgres: PostgresServer) -> None:
     admin = await asyncpg.connect(url)
     await account_with_integration(outside)
     await analyze_tables(outside)
-    assert [row[0] for row in await admin.fetch(WITHOUT)] == ["findings", "lanes", "users"]
+    assert [row[0] for row in await admin.fetch(WITHOUT)] == ["findings", "streams", "users"]
     await record(outside, *(finding(f"{n}@example.com") for n in range(2_000)))
     await analyze_tables(outside)
-    assert [row[0] for row in await admin.fetch(WITHOUT)] == ["lanes"]
+    assert [row[0] for row in await admin.fetch(WITHOUT)] == ["streams"]
     await admin.close()
     await outside.store.close()
 

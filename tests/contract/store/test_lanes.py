@@ -1,5 +1,6 @@
 """Lanes: claim, read, settle, release. The same on both engines."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,13 +9,14 @@ from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.update_integration import update_integration
 from riskrelay.credentials import COMMAND_LINE
 from riskrelay.delivery.attempts import Attempt, Ledger
-from riskrelay.delivery.lanes import LaneLease, LaneWork, Settlement, settle
+from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement, settle
 from riskrelay.errors import LeaseLost
 from riskrelay.integrations import Integration
 from riskrelay.ports import Outside, Store
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
 from riskrelay.ssf.subjects import email_subject, subject_key
+from support.database_time import pass_time
 from support.outside import NOON, Wakes, outside_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 
@@ -244,6 +246,45 @@ async def test_a_failing_lane_is_not_due_before_its_wait_is_over(
     due_in = (await store.read_installation(lambda tx: tx.lanes.next_due())).due_in
     assert due_in is not None
     assert timedelta(0) < due_in <= timedelta(seconds=1)
+
+
+async def test_a_lane_is_claimed_by_its_name(store: Store, outside: Outside, integration: Integration) -> None:
+    """Only the one that is named, and as ever only one that is due, free and not stopped."""
+
+    async def named(*keys: LaneKey) -> list[LaneLease]:
+        return await store.write_installation(lambda tx: tx.lanes.claim(10, LEASE, keys))
+
+    await record(outside, finding())
+    (lease,) = await claim(store, NO_LEASE)
+    other = replace(lease.key, lane=lease.key.lane + 1)
+    assert await named() == await named(other) == []
+    assert await named(other, lease.key) == [LaneLease(lease.key, lease.epoch + 1)]
+    assert await named(lease.key) == []
+    await store.write_installation(lambda tx: tx.lanes.release_all())
+    await update(outside, integration, active=False)
+    assert await named(lease.key) == []
+    await update(outside, integration, active=True)
+    (again,) = await named(lease.key)
+    await write_down(store, again, await read(store, again), {1: ACCEPTED}, NO_LEASE)
+    assert await named(lease.key) == []
+
+
+async def test_a_look_begins_where_it_is_told(store: Store, outside: Outside, integration: Integration) -> None:
+    """What has been due for longer may be missed, and is found from the beginning; nothing is missed because the
+    database's clock was put back."""
+    await record(outside, finding())
+    began = (await store.read_installation(lambda tx: tx.lanes.next_due())).since
+    await pass_time(store, timedelta(hours=1))
+    missed = await store.read_installation(lambda tx: tx.lanes.next_due(began))
+    assert missed.due_in is None
+    assert missed.since >= began
+    assert await store.write_installation(lambda tx: tx.lanes.claim(10, LEASE, None, began)) == []
+    found = await store.read_installation(lambda tx: tx.lanes.next_due())
+    assert found.due_in == timedelta(0)
+    assert began - found.since == timedelta(hours=1)
+    ahead = missed.since + timedelta(hours=2)
+    await pass_time(store, timedelta(hours=-1))
+    assert len(await store.write_installation(lambda tx: tx.lanes.claim(10, LEASE, None, ahead))) == 1
 
 
 @pytest.mark.fault(29)

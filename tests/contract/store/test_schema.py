@@ -138,3 +138,42 @@ def test_a_key_of_an_older_version_goes_on_signing(tmp_path: Path) -> None:
         keys = InstallationTransaction(connection).keys.all()
     engine.dispose()
     assert {key.kid: key.state for key in keys} == {"old": KeyState.RETIRED, "new": KeyState.CURRENT}
+
+
+LANE_OF_OLD = (
+    "INSERT INTO accounts VALUES ('a', 0)",
+    "INSERT INTO integrations (account_id, integration_id, integration_type, reference_id, tenant_url, active, "
+    "public_origin, created_at, position) VALUES ('a', 'i', 'okta', '', '', true, '', 0, 1)",
+    "INSERT INTO streams (account_id, stream_id, integration_id, status, lanes) VALUES ('a', 's', 'i', 'enabled', 1)",
+    "INSERT INTO lanes (account_id, stream_id, lane, last_seq, cursor, delivered, failures, epoch, lease_until, "
+    "blocked_until, due_at, stopped) VALUES ('a', 's', 0, 9, 8, 7, 6, 5, 4, 3, 2, false)",
+    "INSERT INTO held_events (account_id, stream_id, lane, seq, state, attempts, due_at, reason) "
+    "VALUES ('a', 's', 0, 8, 'dead', 1, 0, 'http_400')",
+)
+
+
+def check_lanes_get_versions(connection: Connection) -> None:
+    """From the schema before there were any; what else a lane had, it has."""
+    upgrade(connection, "0017")
+    for statement in LANE_OF_OLD:
+        connection.exec_driver_sql(statement)
+    before = connection.exec_driver_sql("SELECT * FROM lanes").mappings().one()
+    upgrade(connection)
+    after = connection.exec_driver_sql("SELECT * FROM lanes").mappings().one()
+    assert dict(after) == {**before, "version": 0}
+
+
+def test_lanes_of_an_older_schema_stay_on_sqlite(tmp_path: Path) -> None:
+    """With a version that has not been counted yet."""
+    engine = sqlite_engine(tmp_path / "lanes.db")
+    with engine.begin() as connection:
+        check_lanes_get_versions(connection)
+    engine.dispose()
+
+
+async def test_lanes_of_an_older_schema_stay_on_postgres(postgres: PostgresServer) -> None:
+    """Nothing else is left of what makes their table large."""
+    engine = postgres_engine(await postgres.new_database())
+    async with engine.begin() as connection:
+        await connection.run_sync(check_lanes_get_versions)
+    await engine.dispose()

@@ -1,0 +1,90 @@
+"""What a worker claims, and for how long it keeps it; over a real store, with a receiver in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import pytest
+
+from riskrelay import worker as working
+from riskrelay.actions.create_integration import create_integration
+from riskrelay.credentials import COMMAND_LINE
+from riskrelay.integrations import IntegrationType
+from riskrelay.ports import Outside, Store
+from riskrelay.worker import MAX_NAMED, Worker
+from support.delivering import World, world_of
+from support.outside import HandClock
+from support.world import ACCOUNT, ORIGIN, finding, record
+
+LONG = timedelta(hours=1)
+
+
+@pytest.fixture
+async def world(store: Store) -> World:
+    return await world_of(store, HandClock())
+
+
+@asynccontextmanager
+async def running(world: World, linger: timedelta) -> AsyncIterator[tuple[Worker, Outside]]:
+    """A worker that has looked for what is due, and an outside whose commits wake it."""
+    worker = Worker(world.outside, world.delivering, linger)
+    task = asyncio.create_task(worker.run())
+    await until(lambda: worker.sweeps > 0 and worker.lanes_held == 0)
+    yield worker, replace(world.outside, wake=worker.wake)
+    worker.stop()
+    await task
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+def _has_come(world: World, before: int) -> bool:
+    return len(world.receiver.accepted) > before
+
+
+async def deliver_in_turn(world: World, outside: Outside, count: int, done: Callable[[], bool]) -> None:
+    """Record *count* changes, each when the one before has arrived and *done* holds."""
+    for number in range(count):
+        before = len(world.receiver.accepted)
+        await record(outside, finding(f"u{number}@example.com"))
+        await until(partial(_has_come, world, before))
+        await until(done)
+
+
+async def test_a_lane_is_kept_while_it_lingers(world: World) -> None:
+    """One claim for all that comes in time."""
+    async with running(world, LONG) as (worker, outside):
+        await deliver_in_turn(world, outside, 5, lambda: True)
+        assert (worker.claims, worker.lanes_held) == (1, 1)
+
+
+async def test_after_its_turn_an_idle_lane_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that another node can take it; this one claims it again by its name."""
+    monkeypatch.setattr(working, "TURN", 0)
+    async with running(world, LONG) as (worker, outside):
+        await deliver_in_turn(world, outside, 5, lambda: worker.lanes_held == 0)
+        assert worker.claims == 5
+
+
+async def test_what_nobody_told_is_found_by_looking(world: World) -> None:
+    """A wake that got lost."""
+    async with running(world, timedelta(0)) as (worker, _):
+        await deliver_in_turn(world, world.outside, 2, lambda: worker.lanes_held == 0)
+
+
+async def test_many_lanes_at_once_are_found_by_one_look(world: World) -> None:
+    """Each is claimed once, whether by its name or by a look."""
+    streams = MAX_NAMED + 2
+    for number in range(streams - 1):
+        url = f"https://{number}.example.com"
+        await create_integration(world.outside, ACCOUNT, COMMAND_LINE, IntegrationType.OKTA, url, public_origin=ORIGIN)
+    async with running(world, LONG) as (worker, outside):
+        await record(outside, finding())
+        await until(lambda: len(world.receiver.accepted) == streams)
+        assert worker.claims == worker.lanes_held == streams
