@@ -3,11 +3,12 @@
     PYTHONPATH=tests python -m bench.held_snapshot [--seconds 180] [--linger 0]
 
 PostgreSQL may clean up nothing that the snapshot could still see, so whatever a batch updates grows versions. One run
-measures without it, at its end, and after it, on a database of its own, with a receiver in memory: what the database
-costs shows as it is, without HTTP and signing beside it. Without lingering each change is recorded, claimed, read,
-pushed, settled and released by itself: the most updates of the lane's row for an event that there can be. Prints one
-line of JSON; pages and milliseconds of the server are per change and PostgreSQL's own count, so that a busy machine
-does not show in the pages.
+works on two databases of one server in turn, change by change, and holds a snapshot on one of them: whatever else the
+machine does, it does to both. The receivers are in memory: what the database costs shows as it is, without HTTP and
+signing beside it. Without lingering each change is recorded, claimed, read, pushed, settled and released by itself: the
+most updates of the lane's row for an event that there can be. Prints one line of JSON: the medians of a change and of
+one look-up of the lane's row (by EXPLAIN ANALYZE, with the pages it touched), before, at the end of, and after the time
+that the snapshot is held.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import itertools
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from statistics import median
@@ -23,112 +25,122 @@ from statistics import median
 import asyncpg
 import structlog
 
-from riskrelay.actions.analyze_tables import analyze_tables
+from riskrelay.storage import lanes
 from riskrelay.worker import Worker
 from support.databases import PostgresServer, migrated_postgres
-from support.delivering import World, world_of
+from support.delivering import world_of
+from support.explaining import explain
 from support.outside import HandClock
-from support.world import finding, record
+from support.world import ACCOUNT, finding, record
 
-WINDOW_SECONDS = 15.0
-WARM_UP_SECONDS = 5.0
-PRELOADED = 10_000  # so that no index grows another level between the windows
-STATS_SECONDS = 1.5  # a session tells the server of what it read at most once a second
-
-_READ = "SELECT blks_hit + blks_read, active_time FROM pg_stat_database WHERE datname = current_database()"
+WINDOW_SECONDS = 20.0
+LOOK_UPS = 200
+PRELOADED = 5_000  # so that no index grows another level between the windows
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What changes cost in a span of time: the median from being recorded to being settled and, if the worker does not
-    linger, released; and what the server did for each."""
+    """Medians: of a change, from being recorded to being settled and, if the worker does not linger, released; and of
+    one look-up of the lane's row."""
 
-    median_ms: float
-    pages: float
-    server_ms: float
-    per_second: float
+    changes: int
+    change_ms: float
+    look_up_ms: float
+    look_up_pages: float
 
 
-class Bench:
-    """A worker on a database, and somebody who records one change after the other."""
+class Site:
+    """A database with an integration, and a worker on it."""
 
-    def __init__(self, world: World, watcher: asyncpg.Connection, linger: timedelta) -> None:
-        self._linger = linger
-        self._worker = Worker(world.outside, world.delivering, linger)
-        self._world, self._outside = world, replace(world.outside, wake=self._worker.wake)
-        self._watcher = watcher
+    def __init__(self, server: PostgresServer, linger: timedelta) -> None:
+        self._server, self._linger = server, linger
         self._numbers = itertools.count()
 
-    async def deliver(self, seconds: float) -> list[float]:
-        """How long each change took, for so many seconds."""
-        began, took = time.perf_counter(), []
-        while (start := time.perf_counter()) - began < seconds:
-            before = len(self._world.receiver.accepted)
-            await record(self._outside, finding(f"{next(self._numbers)}@example.com"))
-            while len(self._world.receiver.accepted) == before or (self._worker.lanes_held and not self._linger):
-                await asyncio.sleep(0.0005)
-            took.append(time.perf_counter() - start)
-        return took
-
-    async def measure(self) -> Window:
-        """A window with what the server did in it."""
-        await asyncio.sleep(STATS_SECONDS)
-        pages, active_ms = await self._watcher.fetchrow(_READ)
-        took = await self.deliver(WINDOW_SECONDS)
-        await asyncio.sleep(STATS_SECONDS)
-        pages_after, active_ms_after = await self._watcher.fetchrow(_READ)
-        return Window(
-            round(1000 * median(took), 3),
-            round((pages_after - pages) / len(took), 1),
-            round((active_ms_after - active_ms) / len(took), 3),
-            round(len(took) / WINDOW_SECONDS, 1),
-        )
-
-    async def run(self, url: str, held_seconds: float) -> dict[str, Window]:
-        """Without a held snapshot, at the end of *held_seconds* with one, and after it."""
-        running = asyncio.create_task(self._worker.run())
+    async def open(self) -> None:
+        """Make it, with some changes that were delivered."""
+        self.url = await self._server.new_database()
+        self._world = await world_of(await migrated_postgres(self.url), HandClock())
+        self._worker = Worker(self._world.outside, self._world.delivering, self._linger)
+        self._outside = replace(self._world.outside, wake=self._worker.wake)
+        self._running = asyncio.create_task(self._worker.run())
+        self._watcher = await asyncpg.connect(self.url)
         for _ in range(PRELOADED // 1_000):
-            await record(self._outside, *(finding(f"{next(self._numbers)}@example.com") for _ in range(1_000)))
-        await self.deliver(WARM_UP_SECONDS)
-        await analyze_tables(self._outside)
-        windows = {"without": await self.measure()}
-        holder = await asyncpg.connect(url)
-        async with holder.transaction(isolation="repeatable_read"):
-            await holder.fetchval("SELECT count(*) FROM lanes")
-            await self.deliver(max(held_seconds - WINDOW_SECONDS, 0))
-            windows["held"] = await self.measure()
-        windows["after"] = await self.measure()
-        await holder.close()
+            await self.deliver(1_000)
+
+    async def deliver(self, changes: int = 1) -> float:
+        """How long it took from being recorded, in seconds."""
+        began, wanted = time.perf_counter(), len(self._world.receiver.accepted) + changes
+        await record(self._outside, *(finding(f"{next(self._numbers)}@example.com") for _ in range(changes)))
+        while len(self._world.receiver.accepted) < wanted or (self._worker.lanes_held and not self._linger):
+            await asyncio.sleep(0.0005)
+        return time.perf_counter() - began
+
+    async def look_up(self) -> tuple[float, int]:
+        """Milliseconds and pages that the server needs for the lane's row."""
+        (key,) = await self._watcher.fetch("SELECT stream_id AS stream, lane AS lane_number, epoch AS mine FROM lanes")
+        explained = await explain(self._watcher, lanes._OWNED, account=ACCOUNT, **dict(key))
+        return explained.milliseconds, explained.pages
+
+    async def close(self) -> None:
+        """Stop the worker and leave the database."""
         self._worker.stop()
-        await running
-        return windows
+        await self._running
+        await self._watcher.close()
+        await self._world.outside.store.close()
+
+
+async def deliver_in_turn(sites: Sequence[Site], seconds: float) -> list[list[float]]:
+    """How long each change took, by site."""
+    took: list[list[float]] = [[] for _ in sites]
+    began = time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        for site, times in zip(sites, took, strict=True):
+            times.append(await site.deliver())
+    return took
+
+
+async def windows(sites: Sequence[Site]) -> list[Window]:
+    """One of each site."""
+    took = await deliver_in_turn(sites, WINDOW_SECONDS)
+    looked = [[await site.look_up() for site in sites] for _ in range(LOOK_UPS)]
+    found = []
+    for times, look_ups in zip(took, zip(*looked, strict=True), strict=True):
+        look_up_ms, pages = (median(values) for values in zip(*look_ups, strict=True))
+        found.append(Window(len(times), round(1000 * median(times), 3), round(look_up_ms, 4), pages))
+    return found
 
 
 async def measure(held_seconds: float, linger: timedelta) -> dict[str, object]:
     """One run on a server of its own."""
     server = PostgresServer()
     try:
-        url = await server.new_database()
-        world = await world_of(await migrated_postgres(url), HandClock())
-        watcher = await asyncpg.connect(url)
-        windows = await Bench(world, watcher, linger).run(url, held_seconds)
-        await watcher.close()
-        await world.outside.store.close()
+        sites = [Site(server, linger), Site(server, linger)]
+        for site in sites:
+            await site.open()
+        before = await windows(sites)
+        holder = await asyncpg.connect(sites[0].url)
+        async with holder.transaction(isolation="repeatable_read"):
+            await holder.fetchval("SELECT count(*) FROM lanes")
+            await deliver_in_turn(sites, max(held_seconds - WINDOW_SECONDS, 0))
+            during = await windows(sites)
+        after = await windows(sites)
+        await holder.close()
+        for site in sites:
+            await site.close()
     finally:
         server.stop()
-    held, without = windows["held"], windows["without"]
+    found = {"before": before, "during": during, "after": after}
     return {
         "held_seconds": held_seconds,
-        **{name: asdict(window) for name, window in windows.items()},
-        "median_ratio": round(held.median_ms / without.median_ms, 3),
-        "pages_ratio": round(held.pages / without.pages, 3),
+        **{name: {"held": asdict(held), "free": asdict(free)} for name, (held, free) in found.items()},
+        "ratio": {name: round(held.change_ms / free.change_ms, 3) for name, (held, free) in found.items()},
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=180.0, help="how long the snapshot is held")
-    parser.add_argument("--linger", type=float, default=0.0, help="how long the worker keeps an idle lane, in seconds")
+    parser.add_argument("--linger", type=float, default=0.0, help="how long the workers keep an idle lane, in seconds")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     linger = timedelta(seconds=arguments.linger)

@@ -1,4 +1,4 @@
-"""A lane's row by its key, in the same time however often it has changed (ADR 0016).
+"""A lane's row by its key, in the same time however often it has changed (ADR 0018).
 
 Every batch changes it, and while somebody holds a snapshot PostgreSQL keeps each version that there was, with its
 entries in the indexes. A look-up by (account, stream, lane) would try all of them, the oldest first. So what changes it

@@ -1,18 +1,14 @@
 """PostgreSQL keeps every version of a row that a held snapshot could see: what delivery does for each batch still finds
-the newest at once (ADR 0016). Counted in pages that a statement touches, so that a busy machine changes nothing."""
+the newest at once (ADR 0018). Counted in pages that a statement touches, so that a busy machine changes nothing."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import cast
 
 import asyncpg
 import pytest
 from sqlalchemy import ClauseElement, select
-from sqlalchemy.dialects import registry
-from sqlalchemy.sql.compiler import SQLCompiler
 
 from riskrelay.delivery.lanes import LaneKey
 from riskrelay.ports import Installation
@@ -22,10 +18,10 @@ from riskrelay.storage.tables import lanes as lane_rows
 from riskrelay.storage.times import number_of
 from support.databases import PostgresServer, migrated_postgres
 from support.delivering import LEASE, World, world_of
+from support.explaining import explain
 from support.outside import HandClock
 from support.world import finding, record
 
-asyncpg_dialect = registry.load("postgresql.asyncpg")
 CLAIMS = 2_000
 FEW = 30  # pages: a handful of index look-ups, and an update with its entries in two indexes
 MANY = 2 * FEW
@@ -52,17 +48,8 @@ class Database:
 
     async def pages(self, statement: ClauseElement, **parameters: object) -> int:
         """How many pages *statement* touches; what it does is undone."""
-        compiled = cast(SQLCompiler, statement.compile(dialect=asyncpg_dialect()))
-        values = compiled.construct_params({**lane_parameters(self.lane), **parameters})
-        names = compiled.positiontup or []
-        transaction = self.connection.transaction()
-        await transaction.start()
-        explained = await self.connection.fetchval(
-            f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {compiled}", *(values[name] for name in names)
-        )
-        await transaction.rollback()
-        (plan,) = json.loads(explained)
-        return int(plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"])
+        explained = await explain(self.connection, statement, **lane_parameters(self.lane), **parameters)
+        return explained.pages
 
     @asynccontextmanager
     async def held_snapshot(self) -> AsyncIterator[None]:

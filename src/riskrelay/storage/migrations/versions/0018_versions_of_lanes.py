@@ -1,4 +1,4 @@
-"""A lane's row has a version, which on PostgreSQL is the end of its key (ADR 0016).
+"""A lane's row has a version, which on PostgreSQL is the end of its key (ADR 0018).
 
 While a snapshot is held, each version that a batch leaves behind stays, and so does its entry in the index. With the
 version in the key the newest is found first, however many there are. Held events then have no key to refer to; a row is
