@@ -107,7 +107,7 @@ def _poll(pid: int) -> int | None:
 
 
 if __name__ == "__main__":
-    import riskrelay.cli  # noqa: F401
+    import riskrelay.cli.serving  # noqa: F401  with all that a server needs
 
     for line in sys.stdin:
         asked = json.loads(line)

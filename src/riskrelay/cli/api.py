@@ -1,21 +1,21 @@
-"""The client of the account API that commands use."""
+"""The client of the account API that commands use. It imports little: a command is over in a moment."""
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from types import TracebackType
 from typing import Annotated, Any, Self, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
-import aiohttp
 import msgspec
 import typer
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from riskrelay.cli.output import fail
 
 T = TypeVar("T")
 
-_TIMEOUT = aiohttp.ClientTimeout(total=60)
+_TIMEOUT_SECONDS = 60
 _PATIENCE_SECONDS = 60  # how long a command goes on trying before it gives up
 
 AccountOption = Annotated[str, typer.Option("--account", envvar="RISKRELAY_ACCOUNT", help="The account's id.")]
@@ -52,21 +52,20 @@ class Api:
         token = token or os.environ.get("RISKRELAY_TOKEN")
         if not token:
             fail("RISKRELAY_TOKEN is not set; `riskrelay init` or `riskrelay token create` prints one")
-        self._prefix = self._base + (f"/accounts/{account_id}/zt_risk_scoring" if account_id is not None else "")
-        self._headers = {"Authorization": f"Bearer {token}"}
-        self._session: aiohttp.ClientSession | None = None
+        self._connection = _connection(self._base)
+        account = "" if account_id is None else f"/accounts/{quote(account_id, safe='')}/zt_risk_scoring"
+        self._prefix = urlsplit(self._base).path + account
+        self._token = token
 
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(headers=self._headers, timeout=_TIMEOUT)
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        self._connection.close()
 
-    async def call(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
+    def call(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
         """Send one request, again and again while the service cannot answer, for at most a minute.
 
         Args:
@@ -75,9 +74,9 @@ class Api:
         Returns: the envelope's `result`.
         Raises:  ApiError: the service refused.
         """
-        return (await self._exchange(method, path, body, content_type))["result"]
+        return self._exchange(method, path, body, content_type)["result"]
 
-    async def newest(self, path: str, query: dict[str, str], limit: int) -> list[Any]:
+    def newest(self, path: str, query: dict[str, str], limit: int) -> list[Any]:
         """The first *limit* items of a list that comes in pages with cursors, newest first.
 
         Raises: ApiError: the service refused.
@@ -85,44 +84,43 @@ class Api:
         items: list[Any] = []
         following: dict[str, str] = {}
         while len(items) < limit:
-            envelope = await self._exchange("GET", f"{path}?{urlencode({**query, **following})}")
+            envelope = self._exchange("GET", f"{path}?{urlencode({**query, **following})}")
             items += envelope["result"]
             if envelope["result_info"]["cursor"] is None:
                 break
             following = {"cursor": envelope["result_info"]["cursor"]}
         return items[:limit]
 
-    async def _exchange(
+    def _exchange(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"
     ) -> dict[str, Any]:
         data = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
-        retrying = AsyncRetrying(
+        retrying = Retrying(
             retry=retry_if_exception_type(_Busy),
             stop=stop_after_delay(_PATIENCE_SECONDS),
             wait=_wait,
             reraise=True,
         )
         try:
-            async for attempt in retrying:
+            for attempt in retrying:
                 with attempt:
-                    envelope = await self._once(method, path, data, content_type)
+                    envelope = self._once(method, path, data, content_type)
         except _Busy as error:
             fail(f"{self._base} does not answer ({error}); is `riskrelay serve` running, and RISKRELAY_URL right?")
         return envelope
 
-    async def _once(self, method: str, path: str, data: bytes | None, content_type: str) -> dict[str, Any]:
-        if self._session is None:
-            raise RuntimeError("used outside `async with`")
+    def _once(self, method: str, path: str, data: bytes | None, content_type: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type}
         try:
-            async with self._session.request(
-                method, self._prefix + path, data=data, headers={"Content-Type": content_type}
-            ) as response:
-                answer = await response.read()
-                if response.status == 429 or response.status >= 500:
-                    wait = response.headers.get("Retry-After", "")
-                    raise _Busy(f"HTTP {response.status}", float(wait) if wait.isdigit() else None)
-        except (aiohttp.ClientError, TimeoutError) as error:
+            self._connection.request(method, self._prefix + path, data, headers)
+            response = self._connection.getresponse()
+            answer = response.read()
+        except (OSError, HTTPException) as error:
+            self._connection.close()  # the next request dials again
             raise _Busy(str(error) or type(error).__name__) from error
+        if response.status == 429 or response.status >= 500:
+            wait = response.headers.get("Retry-After", "")
+            raise _Busy(f"HTTP {response.status}", float(wait) if wait.isdigit() else None)
         try:
             envelope: dict[str, Any] = msgspec.json.decode(answer)
         except msgspec.DecodeError:
@@ -130,6 +128,15 @@ class Api:
         if not envelope.get("success"):
             raise ApiError(response.status, envelope.get("errors", []))
         return envelope
+
+
+def _connection(url: str) -> HTTPConnection:
+    kinds: dict[str, type[HTTPConnection]] = {"http": HTTPConnection, "https": HTTPSConnection}
+    try:
+        parts = urlsplit(url)
+        return kinds[parts.scheme](parts.netloc, timeout=_TIMEOUT_SECONDS)
+    except (KeyError, ValueError, HTTPException):
+        fail(f"RISKRELAY_URL must be like http://127.0.0.1:8700, not {url}")
 
 
 def _wait(state: RetryCallState) -> float:
@@ -144,10 +151,10 @@ def _sentence(error: dict[str, Any]) -> str:
     return f"{error['message']}{f' (at {where})' if where else ''} [{error['code']}]"
 
 
-async def with_api(account_id: str | None, work: Callable[[Api], Awaitable[T]]) -> T:
+def with_api(account_id: str | None, work: Callable[[Api], T]) -> T:
     """Run *work* with a client; a refusal ends the command with its message."""
-    async with Api(account_id) as api:
+    with Api(account_id) as api:
         try:
-            return await work(api)
+            return work(api)
         except ApiError as error:
             fail(str(error))

@@ -1,6 +1,5 @@
 """The audit log, over the API."""
 
-import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -24,10 +23,9 @@ def list_entries(
     """List entries, newest first; needs a token with the scope operate."""
     query = {} if kind is None else {"kind": kind.value}
     if installation:
-        read = with_api(None, lambda api: api.newest("/installation/audit", query, limit))
+        entries = with_api(None, lambda api: api.newest("/installation/audit", query, limit))
     else:
-        read = with_api(account, lambda api: api.newest("/audit", query, limit))
-    entries = asyncio.run(read)
+        entries = with_api(account, lambda api: api.newest("/audit", query, limit))
 
     def render() -> None:
         for entry in entries:

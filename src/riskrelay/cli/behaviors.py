@@ -1,6 +1,5 @@
 """Commands on behaviors, over the API."""
 
-import asyncio
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +14,7 @@ app = typer.Typer(help="Behaviors: what counts as risky conduct, and how much.",
 @app.command("list", epilog="Example: riskrelay behavior list")
 def list_all(account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """List every behavior with the account's setting."""
-    result = asyncio.run(with_api(account, lambda api: api.call("GET", "/behaviors")))
+    result = with_api(account, lambda api: api.call("GET", "/behaviors"))
     show(result["behaviors"], as_json, lambda: _table(result["behaviors"]))
 
 
@@ -31,15 +30,15 @@ def set_one(
     if behavior not in BEHAVIORS:
         fail(f"there is no behavior {behavior}; `riskrelay behavior list` shows them")
 
-    async def change(api: Api) -> Any:
-        now = (await api.call("GET", "/behaviors"))["behaviors"][behavior]
+    def change(api: Api) -> Any:
+        now = api.call("GET", "/behaviors")["behaviors"][behavior]
         wanted = {
             "enabled": now["enabled"] if enabled is None else enabled,
             "risk_level": now["risk_level"] if level is None else level,
         }
-        return await api.call("PUT", "/behaviors", {"behaviors": {behavior: wanted}})
+        return api.call("PUT", "/behaviors", {"behaviors": {behavior: wanted}})
 
-    row = asyncio.run(with_api(account, change))["behaviors"][behavior]
+    row = with_api(account, change)["behaviors"][behavior]
     show(row, as_json, lambda: _table({behavior: row}))
 
 

@@ -2,20 +2,24 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from riskrelay.ports import Outside
-from riskrelay.settings import Settings
-from riskrelay.wiring.installation import build_outside, require_schema
+if TYPE_CHECKING:
+    from riskrelay.ports import Outside
 
 T = TypeVar("T")
 
 
-def on_database(settings: Settings, work: Callable[[Outside], Awaitable[T]]) -> T:
-    """Run an action on the database of *settings*.
+def on_database(work: "Callable[[Outside], Awaitable[T]]") -> T:
+    """Run an action on the database that the settings name.
 
     Raises: Misconfigured: it is not there, or has another schema.
     """
+
+    from riskrelay.settings import read_settings
+    from riskrelay.wiring.installation import build_outside, require_schema
+
+    settings = read_settings()
 
     async def run() -> T:
         await require_schema(settings)

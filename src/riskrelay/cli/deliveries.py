@@ -1,6 +1,5 @@
 """Commands on deliveries and replays, over the API."""
 
-import asyncio
 import time
 from datetime import datetime
 from typing import Annotated, Any
@@ -33,15 +32,15 @@ def list_newest(
     """List the newest deliveries of an integration."""
     query = {} if state is None else {"state": state.value}
 
-    async def newest(api: Api) -> list[Any]:
-        return await api.newest(_path(integration_id), query, limit)
+    def newest(api: Api) -> list[Any]:
+        return api.newest(_path(integration_id), query, limit)
 
-    rows = asyncio.run(with_api(account, newest))
+    rows = with_api(account, newest)
     show(rows, as_json, lambda: _table(rows))
     while follow:
         seen = {row["jti"]: row for row in rows}
         time.sleep(_FOLLOW_SECONDS)
-        rows = asyncio.run(with_api(account, newest))
+        rows = with_api(account, newest)
         changed = [row for row in reversed(rows) if row != seen.get(row["jti"])]
         for row in changed:
             show(row, as_json, lambda row=row: console.print(_line(row), soft_wrap=True))  # type: ignore[misc]
@@ -52,7 +51,7 @@ def show_one(
     integration_id: IntegrationArgument, jti: JtiArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:
     """Show one delivery with each attempt."""
-    row = asyncio.run(with_api(account, lambda api: api.call("GET", _path(integration_id, jti))))
+    row = with_api(account, lambda api: api.call("GET", _path(integration_id, jti)))
 
     def render() -> None:
         console.print(_line(row), soft_wrap=True)
@@ -68,7 +67,7 @@ def retry(
     integration_id: IntegrationArgument, jti: JtiArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:
     """Send one delivery again: the same jti, the same claims."""
-    row = asyncio.run(with_api(account, lambda api: api.call("POST", _path(integration_id, jti, "retry"))))
+    row = with_api(account, lambda api: api.call("POST", _path(integration_id, jti, "retry")))
     show(row, as_json, lambda: console.print(_line(row), soft_wrap=True))
 
 
@@ -88,7 +87,7 @@ def replay(
     """Send many deliveries again; their receiver ignores those that it knows."""
     wanted = {"state": state.value, "reason": reason, "queued_from": _utc(queued_from), "queued_to": _utc(queued_to)}
     body = {"filter": wanted, "dry_run": dry_run}
-    answer = asyncio.run(with_api(account, lambda api: api.call("POST", _path(integration_id, "replay"), body)))
+    answer = with_api(account, lambda api: api.call("POST", _path(integration_id, "replay"), body))
 
     def render() -> None:
         for row in answer["sample"]:
@@ -112,7 +111,7 @@ def list_replays(
     integration_id: IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:
     """List an integration's replays, newest first, with how far each is."""
-    rows = asyncio.run(with_api(account, lambda api: api.call("GET", _replay_path(integration_id))))
+    rows = with_api(account, lambda api: api.call("GET", _replay_path(integration_id)))
     shown = [{name: row[name] for name in ("id", "status", "replayed", "total", "created_at")} for row in rows]
     show(rows, as_json, lambda: print_table(shown))
 
@@ -152,7 +151,7 @@ def cancel(
 
 def _steer(integration_id: str, replay_id: str, verb: str, account: str, *, as_json: bool) -> None:
     path = _replay_path(integration_id, replay_id, verb)
-    row = asyncio.run(with_api(account, lambda api: api.call("POST", path)))
+    row = with_api(account, lambda api: api.call("POST", path))
     show(row, as_json, lambda: console.print(f"Replay {replay_id} is {row['status']}, {row['replayed']:,} sent again."))
 
 

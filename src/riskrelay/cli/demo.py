@@ -87,26 +87,27 @@ def demo(
 
 async def _play(directory: Path, teller: Console, stay: bool, no_receiver: bool) -> dict[str, Any]:
     teller.rule("[bold]riskrelay demo[/]")
-    async with Stage(directory) as stage, Api("demo", stage.url, stage.token) as api:
-        teller.print(f"Service on a temporary SQLite file, at {stage.url}")
-        story = Story()
-        well_known_url = await _set_up(api, stage, teller)
-        if not no_receiver:
-            await stage.start_receiver(well_known_url)
-        watching = asyncio.create_task(_watch(stage, teller))
-        day = _day()
-        first, second, third = _parts(day)
-        await _send(api, first, story, teller)
-        if not no_receiver:
-            await _outage(api, second, stage, story, teller, well_known_url)
-        await _send(api, third if not no_receiver else second + third, story, teller)
-        await _reset(api, story, teller)
-        await _settled(stage, story)
-        watching.cancel()
-        result = await _summary(stage, story, teller)
-        if stay:
-            await _stay(stage, teller)
-        return result
+    async with Stage(directory) as stage:
+        with Api("demo", stage.url, stage.token) as api:
+            teller.print(f"Service on a temporary SQLite file, at {stage.url}")
+            story = Story()
+            well_known_url = await _set_up(api, stage, teller)
+            if not no_receiver:
+                await stage.start_receiver(well_known_url)
+            watching = asyncio.create_task(_watch(stage, teller))
+            day = _day()
+            first, second, third = _parts(day)
+            await _send(api, first, story, teller)
+            if not no_receiver:
+                await _outage(api, second, stage, story, teller, well_known_url)
+            await _send(api, third if not no_receiver else second + third, story, teller)
+            await _reset(api, story, teller)
+            await _settled(stage, story)
+            watching.cancel()
+            result = await _summary(stage, story, teller)
+            if stay:
+                await _stay(stage, teller)
+            return result
 
 
 async def _set_up(api: Api, stage: Stage, teller: Console) -> str:
@@ -115,11 +116,11 @@ async def _set_up(api: Api, stage: Stage, teller: Console) -> str:
     Returns: the integration's well-known URL.
     """
     body = {"integration_type": "Okta", "tenant_url": stage.tenant_url, "reference_id": "demo-receiver"}
-    integration = await api.call("POST", "/integrations", body)
+    integration = await asyncio.to_thread(api.call, "POST", "/integrations", body)
     teller.print(f"Integration created: {integration['well_known_url']}", soft_wrap=True)
-    behaviors = (await api.call("GET", "/behaviors"))["behaviors"]
+    behaviors = (await asyncio.to_thread(api.call, "GET", "/behaviors"))["behaviors"]
     enabled = {name: {**row, "enabled": True} for name, row in behaviors.items()}
-    await api.call("PUT", "/behaviors", {"behaviors": enabled})
+    await asyncio.to_thread(api.call, "PUT", "/behaviors", {"behaviors": enabled})
     teller.print(f"{len(enabled)} behaviors enabled. A day at Northwind Harbor begins:\n")
     return str(integration["well_known_url"])
 
@@ -128,7 +129,7 @@ async def _send(api: Api, findings: list[dict[str, Any]], story: Story, teller: 
     """Send findings one by one and show the levels they change."""
     for finding in findings:
         sent_at = time.time()
-        result = await api.call("POST", "/findings", finding)
+        result = await asyncio.to_thread(api.call, "POST", "/findings", finding)
         story.findings += 1
         for change in result["changes"]:
             story.sent[change["email"]].append((sent_at, not story.outage))
@@ -160,7 +161,7 @@ async def _reset(api: Api, story: Story, teller: Console) -> None:
     email, user_id = next(iter(story.high.items()))
     teller.print(f"\n[bold]An analyst has looked into {_who(email)}[/] and resets the risk:\n")
     story.sent[email].append((time.time(), True))
-    await api.call("POST", f"/{user_id}/reset")
+    await asyncio.to_thread(api.call, "POST", f"/{user_id}/reset")
 
 
 async def _settled(stage: Stage, story: Story) -> None:

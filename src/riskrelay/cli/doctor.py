@@ -2,20 +2,18 @@
 
 import asyncio
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
-from riskrelay.actions.examine_installation import examine_installation
 from riskrelay.cli.output import JsonFlag, console, show
-from riskrelay.cli.tls import tls_pair
 from riskrelay.errors import Misconfigured
-from riskrelay.ports import Check, Verdict
-from riskrelay.settings import read_settings
-from riskrelay.wiring.installation import build_outside, read_master_key, require_schema
-from riskrelay.wiring.processes import build_examining
 
-_MARKS = {Verdict.OK: "[green]✓[/]", Verdict.WARNING: "[yellow]![/]", Verdict.PROBLEM: "[bold red]✗[/]"}
+if TYPE_CHECKING:
+    from riskrelay.ports import Check
+
+_MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[bold red]✗[/]"}
 
 
 def doctor(as_json: JsonFlag = False) -> None:
@@ -24,7 +22,7 @@ def doctor(as_json: JsonFlag = False) -> None:
     Nothing is changed and no event is sent. Exit code 1 when there is a problem.
     """
     checks = asyncio.run(_examine())
-    problems = sum(check.verdict is Verdict.PROBLEM for check in checks)
+    problems = sum(check.verdict == "problem" for check in checks)
 
     def render() -> None:
         for check in checks:
@@ -37,8 +35,15 @@ def doctor(as_json: JsonFlag = False) -> None:
     raise typer.Exit(1 if problems else 0)
 
 
-async def _examine() -> list[Check]:
+async def _examine() -> "list[Check]":
     """What keeps `serve` from starting is a problem by itself; nothing behind it can be looked at then."""
+    from riskrelay.actions.examine_installation import examine_installation
+    from riskrelay.cli.tls import tls_pair
+    from riskrelay.ports import Check, Verdict
+    from riskrelay.settings import read_settings
+    from riskrelay.wiring.installation import build_outside, read_master_key, require_schema
+    from riskrelay.wiring.processes import build_examining
+
     try:
         settings = read_settings()
         tls_pair(settings)

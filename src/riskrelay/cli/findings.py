@@ -1,6 +1,5 @@
 """Commands that send findings, over the API."""
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,7 +29,7 @@ def send(
         body["user"]["name"] = name
     if finding_id is not None:
         body["id"] = finding_id
-    result = asyncio.run(with_api(account, lambda api: api.call("POST", "/findings", body)))
+    result = with_api(account, lambda api: api.call("POST", "/findings", body))
 
     def render() -> None:
         if result["ignored"]:
@@ -57,7 +56,7 @@ def import_file(
     if progress.offset and not as_json:
         console.print(f"Resuming after line {progress.line:,}.")
     try:
-        asyncio.run(with_api(account, lambda api: _send_all(api, file, progress)))
+        with_api(account, lambda api: _send_all(api, file, progress))
     except KeyboardInterrupt:
         errors.print(f"\nStopped after line {progress.line:,}; the same command resumes there.")
         raise typer.Exit(130) from None
@@ -65,18 +64,18 @@ def import_file(
     show(progress.totals(), as_json, lambda: console.print(_summary(progress)))
 
 
-async def _send_all(api: Api, file: Path, progress: ImportProgress) -> None:
+def _send_all(api: Api, file: Path, progress: ImportProgress) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors) as bar:
         task = bar.add_task("Sending findings", total=progress.size, completed=progress.offset)
         for batch in batches(file, progress):
-            progress.advance(batch, await _send(api, batch))
+            progress.advance(batch, _send(api, batch))
             bar.update(task, completed=progress.offset, description=f"{progress.line:,} lines")
 
 
-async def _send(api: Api, batch: Batch) -> dict[str, Any]:
+def _send(api: Api, batch: Batch) -> dict[str, Any]:
     try:
-        result = await api.call("POST", "/findings", batch.body, content_type="application/x-ndjson")
+        result = api.call("POST", "/findings", batch.body, content_type="application/x-ndjson")
     except ApiError as error:
         if error.status != 400:
             raise

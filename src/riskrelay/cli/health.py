@@ -1,6 +1,5 @@
 """Commands that show how delivery is doing and steer it, over the API."""
 
-import asyncio
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -29,7 +28,7 @@ def health(
 ) -> None:
     """Show how delivery is doing, why, and what comes next."""
     path = "/health" if integration_id is None else _path(integration_id, "health")
-    result = asyncio.run(with_api(account, lambda api: api.call("GET", path)))
+    result = with_api(account, lambda api: api.call("GET", path))
     rows = result if isinstance(result, list) else [result]
     show(result, as_json, lambda: _render(rows))
 
@@ -42,13 +41,13 @@ def pause(
 ) -> None:
     """Stop delivery; what is queued and what comes is kept until its retention."""
     body = {"reason": reason}
-    row = asyncio.run(with_api(account, lambda api: api.call("POST", _path(integration_id, "pause"), body)))
+    row = with_api(account, lambda api: api.call("POST", _path(integration_id, "pause"), body))
     show(row, as_json, lambda: _render([row]))
 
 
 def resume(integration_id: IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Start delivery again and try at once what waits."""
-    row = asyncio.run(with_api(account, lambda api: api.call("POST", _path(integration_id, "resume"))))
+    row = with_api(account, lambda api: api.call("POST", _path(integration_id, "resume")))
     show(row, as_json, lambda: _render([row]))
 
 
@@ -61,7 +60,7 @@ def limit(
 ) -> None:
     """Set how much the receiver is asked to bear; a limit that is left out is lifted."""
     body = {"pushes_per_second": pushes_per_second, "concurrency": concurrency}
-    row = asyncio.run(with_api(account, lambda api: api.call("PUT", _path(integration_id, "limits"), body)))
+    row = with_api(account, lambda api: api.call("PUT", _path(integration_id, "limits"), body))
     show(row, as_json, lambda: _render([row]))
 
 
@@ -73,7 +72,7 @@ def verify(
 ) -> None:
     """Send a harmless event on each stream; `riskrelay delivery show` tells what came of it."""
     body = {"state": state}
-    result = asyncio.run(with_api(account, lambda api: api.call("POST", _path(integration_id, "verify"), body)))
+    result = with_api(account, lambda api: api.call("POST", _path(integration_id, "verify"), body))
 
     def render() -> None:
         for sent in result["deliveries"]:

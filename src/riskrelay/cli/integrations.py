@@ -1,6 +1,5 @@
 """Commands on integrations, over the API."""
 
-import asyncio
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -34,7 +33,7 @@ def create(
     body: dict[str, Any] = {"integration_type": integration_type.value, "tenant_url": tenant_url}
     if reference is not None:
         body["reference_id"] = reference
-    result = asyncio.run(with_api(account, lambda api: api.call("POST", "/integrations", body)))
+    result = with_api(account, lambda api: api.call("POST", "/integrations", body))
 
     def render() -> None:
         _details(result)
@@ -46,7 +45,7 @@ def create(
 @app.command("list", epilog="Example: riskrelay integration list --json")
 def list_all(account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """List the account's integrations, oldest first."""
-    result = asyncio.run(with_api(account, lambda api: api.call("GET", "/integrations")))
+    result = with_api(account, lambda api: api.call("GET", "/integrations"))
     show(result, as_json, lambda: _table(result))
 
 
@@ -63,7 +62,7 @@ def get(
     if (integration_id is None) == (reference is None):
         raise typer.BadParameter("give either an id or --reference")
     path = f"/reference_id/{quote(reference, safe='')}" if reference else f"/{quote(str(integration_id), safe='')}"
-    result = asyncio.run(with_api(account, lambda api: api.call("GET", "/integrations" + path)))
+    result = with_api(account, lambda api: api.call("GET", "/integrations" + path))
     show(result, as_json, lambda: _details(result))
 
 
@@ -79,7 +78,7 @@ def update(
     """Overwrite an integration; what waits for it is tried again at once."""
     body = {"tenant_url": tenant_url, "reference_id": reference, "active": active}
     path = f"/integrations/{quote(integration_id, safe='')}"
-    result = asyncio.run(with_api(account, lambda api: api.call("PUT", path, body)))
+    result = with_api(account, lambda api: api.call("PUT", path, body))
     show(result, as_json, lambda: _details(result))
 
 
@@ -95,10 +94,10 @@ def settings(
     """Show an integration's settings, or change them (needs a token with the scope operate)."""
     path = f"/integrations/{quote(integration_id, safe='')}/settings"
     if signing_algorithm is None:
-        result = asyncio.run(with_api(account, lambda api: api.call("GET", path)))
+        result = with_api(account, lambda api: api.call("GET", path))
     else:
         body = {"signing_algorithm": signing_algorithm.value}
-        result = asyncio.run(with_api(account, lambda api: api.call("PUT", path, body)))
+        result = with_api(account, lambda api: api.call("PUT", path, body))
     show(result, as_json, lambda: _details(result))
 
 
@@ -122,7 +121,7 @@ def tls(
     if remove and body:
         raise typer.BadParameter("give either files or --remove")
     method = "DELETE" if remove else "PUT" if body else "GET"
-    result = asyncio.run(with_api(account, lambda api: api.call(method, path, body or None)))
+    result = with_api(account, lambda api: api.call(method, path, body or None))
 
     def render() -> None:
         _certificates("Trusted authorities", result["ca"], "those of the service's system")
@@ -135,7 +134,7 @@ def tls(
 def delete(integration_id: str, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Delete an integration; what was not delivered yet is cancelled."""
     path = f"/integrations/{quote(integration_id, safe='')}"
-    result = asyncio.run(with_api(account, lambda api: api.call("DELETE", path)))
+    result = with_api(account, lambda api: api.call("DELETE", path))
     show(result, as_json, lambda: console.print(f"Integration {integration_id} is deleted."))
 
 

@@ -1,6 +1,5 @@
 """Commands on the signing keys, over the API."""
 
-import asyncio
 from typing import Annotated
 
 import typer
@@ -16,7 +15,7 @@ app = typer.Typer(
 @app.command("list", epilog="Example: riskrelay key list --json")
 def list_all(as_json: JsonFlag = False) -> None:
     """List the published keys: those that sign, those that will, those that did."""
-    keys = asyncio.run(with_api(None, lambda api: api.call("GET", "/installation/keys")))
+    keys = with_api(None, lambda api: api.call("GET", "/installation/keys"))
     show(keys, as_json, lambda: print_table(keys))
 
 
@@ -29,5 +28,5 @@ def rotate(
 ) -> None:
     """Let the next keys sign; the old ones stay published as long as an event may be on its way."""
     body = {"at_once": at_once}
-    keys = asyncio.run(with_api(None, lambda api: api.call("POST", "/installation/keys/rotate", body)))
+    keys = with_api(None, lambda api: api.call("POST", "/installation/keys/rotate", body))
     show(keys, as_json, lambda: print_table(keys))

@@ -2,23 +2,17 @@
 
 import asyncio
 import os
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from riskrelay.actions.complete_signing_keys import complete_signing_keys
-from riskrelay.actions.create_account import create_account
-from riskrelay.actions.initialise import initialise
-from riskrelay.cli import serving
 from riskrelay.cli.database import on_database
-from riskrelay.cli.logs import configure_logs
 from riskrelay.cli.output import JsonFlag, console, explained, fail, print_table, show
-from riskrelay.cli.supervisor import supervise
 from riskrelay.credentials import COMMAND_LINE, account_id_problem
 from riskrelay.integrations import AccountId
-from riskrelay.outbound.sealing import new_master_key
-from riskrelay.settings import Settings, read_settings
-from riskrelay.wiring import installation
+
+if TYPE_CHECKING:
+    from riskrelay.settings import Settings
 
 T = TypeVar("T")
 
@@ -45,14 +39,19 @@ def init(
     as_json: JsonFlag = False,
 ) -> None:
     """Create the database, the first signing key, the first account and its token. Safe to run again."""
+    from riskrelay.actions.complete_signing_keys import complete_signing_keys
+    from riskrelay.actions.initialise import initialise
+    from riskrelay.settings import read_settings
+    from riskrelay.wiring import installation
+
     _require_account_id(account)
     with explained():
         settings = read_settings()
         made_key = _make_key_file(settings)
         asyncio.run(installation.migrate(settings))
         keyring = installation.build_keyring(settings, installation.read_master_key(settings))
-        on_database(settings, lambda outside: complete_signing_keys(outside, COMMAND_LINE, keyring.make))
-        token = on_database(settings, lambda outside: initialise(outside, AccountId(account), COMMAND_LINE))
+        on_database(lambda outside: complete_signing_keys(outside, COMMAND_LINE, keyring.make))
+        token = on_database(lambda outside: initialise(outside, AccountId(account), COMMAND_LINE))
 
     def render() -> None:
         if made_key:
@@ -76,8 +75,11 @@ def _require_account_id(account_id: str) -> None:
         fail(problem)
 
 
-def _make_key_file(settings: Settings) -> bool:
+def _make_key_file(settings: "Settings") -> bool:
     """Write a master key beside an embedded database that has none, readable by its owner only."""
+    from riskrelay.outbound.sealing import new_master_key
+    from riskrelay.wiring import installation
+
     path = installation.key_file(settings)
     if settings.master_key is not None or path is None or path.exists():
         return False
@@ -96,6 +98,9 @@ def serve(
     no_delivery: Annotated[bool, typer.Option("--no-delivery", help="Accept and queue only.")] = False,
 ) -> None:
     """Serve the API, the transmitter and the console, and deliver."""
+    from riskrelay.cli.logs import configure_logs
+    from riskrelay.settings import read_settings
+
     with explained():
         settings = read_settings(host=host, port=port)
         if workers > 1 and settings.sqlite_path is not None:
@@ -105,7 +110,11 @@ def serve(
             )
         log = configure_logs(settings.log_level)
         if workers > 1:
-            raise typer.Exit(supervise(settings, workers, deliver=not no_delivery))
+            from riskrelay.cli.supervisor import supervise
+
+            raise typer.Exit(supervise(settings.host, settings.port, workers, deliver=not no_delivery))
+        from riskrelay.cli import serving
+
         serving.serve(settings, log, deliver=not no_delivery)
 
 
@@ -114,6 +123,10 @@ def worker(
     metrics_port: Annotated[int | None, typer.Option(help="Port to show metrics and health on; default: none.")] = None,
 ) -> None:
     """Deliver only: one of many, on PostgreSQL."""
+    from riskrelay.cli import serving
+    from riskrelay.cli.logs import configure_logs
+    from riskrelay.settings import read_settings
+
     with explained():
         settings = read_settings(host=host, metrics_port=metrics_port)
         if settings.sqlite_path is not None:
@@ -123,6 +136,9 @@ def worker(
 
 def migrate(as_json: JsonFlag = False) -> None:
     """Bring the database to the schema of this version."""
+    from riskrelay.settings import read_settings
+    from riskrelay.wiring import installation
+
     with explained():
         asyncio.run(installation.migrate(read_settings()))
     show({"newest_schema": True}, as_json, lambda: console.print("The database has the newest schema."))
@@ -130,11 +146,11 @@ def migrate(as_json: JsonFlag = False) -> None:
 
 def account_create(account_id: str, as_json: JsonFlag = False) -> None:
     """Create an account."""
+    from riskrelay.actions.create_account import create_account
+
     _require_account_id(account_id)
     with explained():
-        created = on_database(
-            read_settings(), lambda outside: create_account(outside, AccountId(account_id), COMMAND_LINE)
-        )
+        created = on_database(lambda outside: create_account(outside, AccountId(account_id), COMMAND_LINE))
     message = f"Account {account_id} created." if created else f"Account {account_id} is there already."
     show({"account_id": account_id, "created": created}, as_json, lambda: console.print(message))
 
@@ -142,8 +158,6 @@ def account_create(account_id: str, as_json: JsonFlag = False) -> None:
 def account_list(as_json: JsonFlag = False) -> None:
     """List the accounts."""
     with explained():
-        accounts = on_database(
-            read_settings(), lambda outside: outside.store.read_installation(lambda tx: tx.accounts.all())
-        )
+        accounts = on_database(lambda outside: outside.store.read_installation(lambda tx: tx.accounts.all()))
     rows = [{"account_id": a.account_id, "created_at": a.created_at.isoformat()} for a in accounts]
     show(rows, as_json, lambda: print_table(rows))

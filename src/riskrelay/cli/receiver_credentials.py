@@ -1,6 +1,5 @@
 """Commands on the credentials of an integration's receiver, over the API."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -35,7 +34,7 @@ def create(
         body["scopes"] = [word.value for word in scope]
     if days is not None:
         body["expires_at"] = (datetime.now(UTC) + timedelta(days=days)).isoformat()
-    result = asyncio.run(with_api(account, lambda api: api.call("POST", _path(integration_id), body)))
+    result = with_api(account, lambda api: api.call("POST", _path(integration_id), body))
     show(result, as_json, lambda: _details(result))
 
 
@@ -44,7 +43,7 @@ def list_all(
     integration_id: IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:
     """List an integration's credentials: never the secrets."""
-    result = asyncio.run(with_api(account, lambda api: api.call("GET", _path(integration_id))))
+    result = with_api(account, lambda api: api.call("GET", _path(integration_id)))
     show(result, as_json, lambda: _table(integration_id, result))
 
 
@@ -57,7 +56,7 @@ def revoke(
 ) -> None:
     """Make a credential, and its access tokens, unknown at once."""
     path = f"{_path(integration_id)}/{quote(credential_id, safe='')}"
-    result = asyncio.run(with_api(account, lambda api: api.call("DELETE", path)))
+    result = with_api(account, lambda api: api.call("DELETE", path))
     show(result, as_json, lambda: console.print(f"Credential {credential_id} is revoked."))
 
 

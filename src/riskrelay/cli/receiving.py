@@ -4,22 +4,15 @@ import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import uvloop
 from rich.markup import escape
 
 from riskrelay.cli.output import JsonFlag, console, errors, explained, fail, show
-from riskrelay.cli.serving import run_app
-from riskrelay.receiver import (
-    Misbehaviour,
-    OnEvent,
-    PollRefused,
-    SecurityEventToken,
-    poll_events,
-    receiver_app,
-)
+
+if TYPE_CHECKING:
+    from riskrelay.receiver import OnEvent, SecurityEventToken
 
 
 def receive(
@@ -43,9 +36,14 @@ def receive(
     as_json: JsonFlag = False,
 ) -> None:
     """Receive SETs: fetch the transmitter's metadata and keys, verify each SET, print it."""
+    import uvloop
+
+    from riskrelay.cli.serving import run_app
+    from riskrelay.receiver import Misbehaviour, receiver_app
+
     expected = audience or f"http://127.0.0.1:{port}"
 
-    async def on_event(token: SecurityEventToken) -> None:
+    async def on_event(token: "SecurityEventToken") -> None:
         entry = _entry(token)
         show(entry, as_json, lambda: console.print(_line(entry), highlight=False, soft_wrap=True))
         if log is not None:
@@ -61,8 +59,12 @@ def receive(
         uvloop.run(run_app(app, "127.0.0.1", port))
 
 
-def _fetch(well_known: str, poll: str, token: str | None, audience: str | None, on_event: OnEvent) -> None:
+def _fetch(well_known: str, poll: str, token: str | None, audience: str | None, on_event: "OnEvent") -> None:
     """Poll until something refuses or the user ends it."""
+    import uvloop
+
+    from riskrelay.receiver import PollRefused, poll_events
+
     if token is None or audience is None:
         fail("polling needs the receiver's token (RISKRELAY_RECEIVER_TOKEN) and --audience, the stream's aud")
     errors.print(f"Polling [bold]{poll}[/]", soft_wrap=True)
@@ -74,7 +76,7 @@ def _fetch(well_known: str, poll: str, token: str | None, audience: str | None, 
         fail(str(error))
 
 
-def _entry(token: SecurityEventToken) -> dict[str, Any]:
+def _entry(token: "SecurityEventToken") -> dict[str, Any]:
     """What the log keeps of a verified event."""
     event = token.event
     subject = token.sub_id or {}

@@ -12,8 +12,9 @@ from granian.server.embed import Server
 from starlette.applications import Starlette
 
 from riskrelay.cli import interpreter
+from riskrelay.cli.listening import require_free
+from riskrelay.cli.supervisor import READY
 from riskrelay.cli.tls import TlsPair, tls_pair
-from riskrelay.errors import Misconfigured
 from riskrelay.outbound.log_sink import LogSink
 from riskrelay.outbound.siblings import Siblings
 from riskrelay.settings import Settings
@@ -24,8 +25,6 @@ from riskrelay.wiring.processes import build_app, build_worker_app
 _log = structlog.get_logger()
 
 BACKPRESSURE = 512  # requests in work at once; more wait in the socket
-
-READY = b"r"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +61,6 @@ async def _serve(settings: Settings, log: LogSink, *, deliver: bool, shared: Sha
     finally:
         if lock is not None:
             lock.close()
-
-
-def require_free(host: str, port: int) -> None:
-    """Refuse early and clearly: the server itself would fail after everything has started.
-
-    Raises: Misconfigured.
-    """
-    try:
-        socket.create_server((host, port)).close()
-    except OSError as error:
-        raise Misconfigured(f"cannot listen on {host} port {port} ({error.strerror}); choose another port") from error
 
 
 async def run_app(

@@ -2,16 +2,16 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
 from riskrelay.cli.output import JsonFlag, console, errors, explained, fail, show
-from riskrelay.settings import read_settings
-from riskrelay.storage.copying import Fingerprint, back_up
-from riskrelay.wiring import installation
+
+if TYPE_CHECKING:
+    from riskrelay.storage.copying import Fingerprint
 
 
 def register(app: typer.Typer) -> None:
@@ -26,6 +26,10 @@ def backup(
     file: Annotated[Path, typer.Argument(help="Where the copy goes; must not be there yet.")], as_json: JsonFlag = False
 ) -> None:
     """Copy the SQLite database while it is served: one consistent, checked file."""
+    from riskrelay.settings import read_settings
+    from riskrelay.storage.copying import back_up
+    from riskrelay.wiring import installation
+
     with explained():
         settings = read_settings()
         path = settings.sqlite_path
@@ -49,6 +53,9 @@ def migrate_store(
     target: Annotated[str, typer.Argument(help="postgresql://… of an empty database.")], as_json: JsonFlag = False
 ) -> None:
     """Move from SQLite to PostgreSQL: copy everything in one transaction, and compare counts and hashes."""
+    from riskrelay.settings import read_settings
+    from riskrelay.wiring import installation
+
     with explained(), Progress(SpinnerColumn(), TextColumn("{task.description}"), console=errors) as progress:
         task = progress.add_task("Copying", total=None)
         copied = asyncio.run(
@@ -69,5 +76,5 @@ def migrate_store(
     show(_rows(copied), as_json, render)
 
 
-def _rows(copied: dict[str, Fingerprint]) -> dict[str, dict[str, object]]:
+def _rows(copied: "dict[str, Fingerprint]") -> dict[str, dict[str, object]]:
     return {name: {"rows": found.rows, "checksum": f"{found.checksum:064x}"} for name, found in copied.items()}

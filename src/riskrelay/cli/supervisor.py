@@ -7,52 +7,32 @@ import sys
 import tempfile
 import time
 from asyncio.subprocess import Process
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 
-from riskrelay.cli.serving import READY, require_free
-from riskrelay.errors import Misconfigured
-from riskrelay.settings import Settings
+from riskrelay.cli.listening import reserved
 
 _log = structlog.get_logger()
+
+READY = b"r"
+"""What a process says on its lifeline when it serves."""
 
 _CALM_SECONDS = 60  # guessed: a process that lived so long did not die of how it was started
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.5, 30.0  # guessed
 _TOLD_TO_END = (0, -int(signal.SIGTERM))  # the latter when it had not got as far as to listen for signals
 
 
-def supervise(settings: Settings, count: int, *, deliver: bool) -> int:
+def supervise(host: str, port: int, count: int, *, deliver: bool) -> int:
     """Serve with *count* processes until SIGTERM or SIGINT.
 
     Returns: the exit code: 0 when every process ended in an orderly way; 1 when one did not, or when none could be
         started (it has said why).
     Raises:  Misconfigured: nothing can listen there.
     """
-    require_free(settings.host, settings.port)
-    with _reserved(settings.host, settings.port) as port, tempfile.TemporaryDirectory(prefix="riskrelay-") as directory:
-        options = [settings.host, str(port), *([] if deliver else ["--no-delivery"])]
+    with reserved(host, port) as port, tempfile.TemporaryDirectory(prefix="riskrelay-") as directory:
+        options = [host, str(port), *([] if deliver else ["--no-delivery"])]
         return asyncio.run(Supervisor(Path(directory), options).run(count))
-
-
-@contextmanager
-def _reserved(host: str, port: int) -> Iterator[int]:
-    """Keep a port for our processes, without taking connections.
-
-    Yields: the port; of 0, the one that the system chose.
-    """
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as reserving:
-        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
-            reserving.setsockopt(socket.SOL_SOCKET, option, 1)
-        try:
-            reserving.bind((host, port))
-        except OSError as error:
-            raise Misconfigured(
-                f"cannot listen on {host} port {port} ({error.strerror}); choose another port"
-            ) from error
-        yield reserving.getsockname()[1]
 
 
 class Supervisor:

@@ -1,19 +1,18 @@
 """Commands on tokens, on the database itself: whoever can open it needs no token to make one."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from riskrelay.actions.create_token import create_token
-from riskrelay.actions.revoke_token import revoke_token
 from riskrelay.cli.database import on_database
 from riskrelay.cli.output import JsonFlag, console, explained, fail, print_table, show
 from riskrelay.credentials import ALL_SCOPES, COMMAND_LINE, Scope, StoredToken
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId
-from riskrelay.ports import Outside
-from riskrelay.settings import read_settings
+
+if TYPE_CHECKING:
+    from riskrelay.ports import Outside
 
 app = typer.Typer(help="Tokens: shown once, stored hashed.", no_args_is_help=True)
 
@@ -30,6 +29,8 @@ def create(
     as_json: JsonFlag = False,
 ) -> None:
     """Create a token for one account or for the installation; it is shown only now."""
+    from riskrelay.actions.create_token import create_token
+
     if installation == (account_id is not None):
         fail("name either an account or --installation")
     if not 1 <= len(name) <= 255 or not name.isprintable():
@@ -39,7 +40,6 @@ def create(
     with explained():
         try:
             token, stored = on_database(
-                read_settings(),
                 lambda outside: create_token(outside, owner, COMMAND_LINE, name, scope or ALL_SCOPES, expires_at),
             )
         except NotFound:
@@ -57,7 +57,7 @@ def list_all(
     if installation and account is not None:
         fail("name either --account or --installation")
     with explained():
-        tokens = on_database(read_settings(), _all)
+        tokens = on_database(_all)
     if installation or account is not None:
         tokens = [token for token in tokens if token.account_id == account]
     rows = [_row(token) for token in tokens]
@@ -69,17 +69,19 @@ def revoke(token_id: str, as_json: JsonFlag = False) -> None:
     """Make a token unknown at once."""
     with explained():
         try:
-            on_database(read_settings(), lambda outside: _revoke(outside, token_id))
+            on_database(lambda outside: _revoke(outside, token_id))
         except NotFound:
             fail(f"there is no token {token_id}; see: riskrelay token list")
     show({"revoked": token_id}, as_json, lambda: console.print(f"Token {token_id} is revoked."))
 
 
-async def _all(outside: Outside) -> list[StoredToken]:
+async def _all(outside: "Outside") -> list[StoredToken]:
     return await outside.store.read_installation(lambda tx: tx.tokens.all())
 
 
-async def _revoke(outside: Outside, token_id: str) -> None:
+async def _revoke(outside: "Outside", token_id: str) -> None:
+    from riskrelay.actions.revoke_token import revoke_token
+
     for token in await _all(outside):
         if token.token_id == token_id:
             return await revoke_token(outside, token.account_id, COMMAND_LINE, token.token_id)

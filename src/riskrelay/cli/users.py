@@ -1,6 +1,5 @@
 """Commands on users and their risk, over the API."""
 
-import asyncio
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -21,14 +20,14 @@ def list_at_risk(
     as_json: JsonFlag = False,
 ) -> None:
     """List users at risk, the highest level first."""
-    result = asyncio.run(with_api(account, lambda api: api.call("GET", f"/summary?per_page={limit}")))
+    result = with_api(account, lambda api: api.call("GET", f"/summary?per_page={limit}"))
     show(result["users"], as_json, lambda: print_table(result["users"]))
 
 
 @app.command("show", epilog="Example: riskrelay user show 0d9b…")
 def show_one(user_id: UserArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Show a user's level and what was found since the last reset."""
-    row: dict[str, Any] = asyncio.run(with_api(account, lambda api: api.call("GET", f"/{quote(user_id, safe='')}")))
+    row: dict[str, Any] = with_api(account, lambda api: api.call("GET", f"/{quote(user_id, safe='')}"))
 
     def render() -> None:
         level, reset = row.get("risk_level", "no risk"), row["last_reset_time"] or "never"
@@ -42,5 +41,5 @@ def show_one(user_id: UserArgument, account: AccountOption = "default", as_json:
 @app.command("reset", epilog="Example: riskrelay user reset 0d9b…")
 def reset(user_id: UserArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Clear a user's risk; receivers are told."""
-    result = asyncio.run(with_api(account, lambda api: api.call("POST", f"/{quote(user_id, safe='')}/reset")))
+    result = with_api(account, lambda api: api.call("POST", f"/{quote(user_id, safe='')}/reset"))
     show(result, as_json, lambda: console.print(f"The risk of {user_id} is cleared."))

@@ -1,0 +1,40 @@
+"""Taking a port, for oneself or for several processes."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from riskrelay.errors import Misconfigured
+
+
+def require_free(host: str, port: int) -> None:
+    """Refuse early and clearly: the server itself would fail after everything has started.
+
+    Raises: Misconfigured.
+    """
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise _refusal(host, port, error) from error
+
+
+@contextmanager
+def reserved(host: str, port: int) -> Iterator[int]:
+    """Keep a port for processes of ours, without taking connections.
+
+    Yields:  the port; of 0, the one that the system chose.
+    Raises:  Misconfigured.
+    """
+    require_free(host, port)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as reserving:
+        for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
+            reserving.setsockopt(socket.SOL_SOCKET, option, 1)
+        try:
+            reserving.bind((host, port))
+        except OSError as error:
+            raise _refusal(host, port, error) from error
+        yield reserving.getsockname()[1]
+
+
+def _refusal(host: str, port: int, error: OSError) -> Misconfigured:
+    return Misconfigured(f"cannot listen on {host} port {port} ({error.strerror}); choose another port")
