@@ -42,6 +42,7 @@ _SUMMARY = (
 _COUNT_AT_RISK = select(func.count()).where(users.c.account_id == bindparam("account"), _AT_RISK)
 _STANDINGS = _SHOWN.with_for_update()
 _USERS_BY_EMAIL = _STANDINGS.where(users.c.email_key.in_(_KEYS)).order_by(users.c.email_key)
+_USER_BY_EMAIL = _STANDINGS.where(users.c.email_key == bindparam("key"))
 _USER_BY_ID = _STANDINGS.where(users.c.user_id == bindparam("user"))
 _USERS_AT_RISK = _STANDINGS.where(users.c.triggered != "").order_by(users.c.email_key)
 _USED_IDS = select(users.c.user_id).where(users.c.account_id == bindparam("account"), users.c.user_id.in_(_KEYS))
@@ -228,6 +229,9 @@ class UserRows:
         return UserProfile(standing, [recorded_from(finding) for finding in rows])
 
     def _find(self, keys: Sequence[str]) -> dict[str, Standing]:
+        if len(keys) == 1:  # without a list, which is written into the statement anew each time
+            rows = self._connection.execute(_USER_BY_EMAIL, {"account": self._account_id, "key": keys[0]})
+            return {row[0]: standing_from(row) for row in rows}
         found: dict[str, Standing] = {}
         for part in in_parts(keys):
             rows = self._connection.execute(_USERS_BY_EMAIL, {"account": self._account_id, "keys": part})

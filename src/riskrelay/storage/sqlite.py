@@ -126,6 +126,7 @@ class _Writer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._queue: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
+        self._connection: Connection | None = None  # kept: to get and give back one costs as much as two statements
         self.transactions = self.commits = 0
         self._thread = threading.Thread(target=self._loop, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -157,23 +158,34 @@ class _Writer:
             group = [submitted for submitted in group if submitted.future.set_running_or_notify_cancel()]
             if group:
                 self._commit_together(group)
+        self._hang_up()
 
     def _commit_together(self, group: list["_Submitted"]) -> None:
         try:
-            with self._engine.connect() as connection:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection = self._connection = self._connection or self._engine.connect()
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            if len(group) == 1:
+                group[0].run_alone(connection)
+            else:
                 for submitted in group:
                     submitted.run(connection)
-                connection.commit()
+            connection.commit()
             self.commits += 1
             self.transactions += len(group)
         except Exception as error:  # noqa: BLE001  every waiting caller must learn that nothing of theirs was stored
+            self._hang_up()
             refused = _unavailable(error)
             for submitted in group:
                 submitted.future.set_exception(refused)
             return
         for submitted in group:
             submitted.answer()
+
+    def _hang_up(self) -> None:
+        """Close the connection, which ends its transaction, whatever state it is in."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
 
 class _Submitted:
@@ -191,12 +203,22 @@ class _Submitted:
         Raises: DBAPIError: the whole group is lost (SQLite has rolled it back).
         """
         connection.exec_driver_sql("SAVEPOINT one")
+        if not self._worked(connection):
+            connection.exec_driver_sql("ROLLBACK TO one")
+        connection.exec_driver_sql("RELEASE one")
+
+    def run_alone(self, connection: Connection) -> None:
+        """Run as the only one of its group."""
+        if not self._worked(connection):
+            connection.rollback()
+
+    def _worked(self, connection: Connection) -> bool:
         try:
             self._result = self._work(connection)
         except Exception as error:  # noqa: BLE001  handed to the caller who waits
             self._error = _unavailable(error) if isinstance(error, exc.DBAPIError) else error
-            connection.exec_driver_sql("ROLLBACK TO one")
-        connection.exec_driver_sql("RELEASE one")
+            return False
+        return True
 
     def answer(self) -> None:
         """Tell the caller, after the commit."""
