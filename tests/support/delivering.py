@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import cast
 
 import msgspec
 
@@ -18,7 +19,11 @@ from riskrelay.ports import Outside, Store
 from riskrelay.pushing import Delivering, SigningAhead
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
+from riskrelay.storage.installation import InstallationTransaction
+from support.ledger_checks import STATES, Checked, Received, Told, check_rows
+from support.ledger_rows import rows_in
 from support.outside import HandClock, outside_of
+from support.unchecked import UNCHECKED
 from support.world import ACCOUNT, account_with_integration
 
 LEASE = timedelta(minutes=1)
@@ -51,6 +56,7 @@ class Receiver:
         self.answers: Callable[[str], Outcome] = lambda email: ACCEPTED
         self.accepted: list[tuple[str, str]] = []
         self.audiences: Counter[str] = Counter()
+        self.seen: list[Received] = []
         self.pushes = 0
         self.busy = 0
         self.most_at_once = 0
@@ -68,6 +74,7 @@ class Receiver:
         self.busy -= 1
         self.before_answer()
         outcome = self.answers(email)
+        self.seen.append(Received(claims, outcome.kind is OutcomeKind.ACCEPTED))
         if outcome.kind is OutcomeKind.ACCEPTED:
             self.accepted.append((email, event["current_level"]))
         return outcome
@@ -89,12 +96,23 @@ class World:
         return lease
 
     async def deliver(self, lease: LaneLease, limit: int = BATCH_EVENTS) -> Delivered:
+        UNCHECKED.add(str(self.outside.store))
         return await deliver(self.outside, self.delivering, self.signing, lease, self.clock.monotonic(), limit)
 
     async def ledger(self) -> Ledger:
         (ledger,) = await self.outside.store.read_installation(lambda tx: tx.ledgers())
         assert ledger.imbalance == 0
         return ledger
+
+    async def check(self, *, at_most_copies: int = 0) -> Checked:
+        """The six checks of a test of a fault, as far as there is no client, signature or address."""
+        read = self.outside.store.read_installation
+        rows = await read(lambda tx: rows_in(cast(InstallationTransaction, tx)._connection))
+        ledgers = await read(lambda tx: tx.ledgers())
+        shown = {name: sum(getattr(one, name) for one in ledgers) for name in (*STATES, "imbalance")}
+        checked = check_rows(rows, shown, self.receiver.seen, ACCOUNT, Told(), at_most_copies)
+        UNCHECKED.discard(str(self.outside.store))
+        return checked
 
     async def status(self) -> StreamStatus:
         streams = await self.outside.store.read(ACCOUNT, lambda tx: tx.streams.taking_events())

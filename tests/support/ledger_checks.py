@@ -110,16 +110,33 @@ def check_ledger(
         at_most_copies: how many receipts more than delivered events the fault allows.
         canaries: listeners at addresses that nobody may be pushed to.
     """
-    rows = read_rows(service.settings["RISKRELAY_DATABASE_URL"])
+    url = service.settings["RISKRELAY_DATABASE_URL"]
     seen = [] if receiver is None else received_sets(service, receiver)
-    conservation(rows, ledger(service))
-    findings_and_changes(rows, service.account_id, told)
+    checked = check_rows(read_rows(url), ledger(service), seen, service.account_id, told, at_most_copies)
+    nothing_forbidden(canaries)
+    UNCHECKED.discard(url)
+    return checked
+
+
+def check_rows(
+    rows: LedgerRows,
+    shown: Mapping[str, int],
+    seen: Sequence[Received],
+    account_id: str,
+    told: Told,
+    at_most_copies: int,
+) -> Checked:
+    """C1 to C5, wherever the ledger is; `check_ledger` says what goes in.
+
+    Args:
+        shown: the ledger that the product shows.
+    """
+    conservation(rows, shown)
+    findings_and_changes(rows, account_id, told)
     receipts(rows, seen)
-    copies = rows.copies(service.account_id, [one.jti for one in seen if one.accepted])
+    copies = rows.copies(account_id, [one.jti for one in seen if one.accepted])
     few_copies(copies, at_most_copies)
     order(rows, [one.jti for one in seen])
-    nothing_forbidden(canaries)
-    UNCHECKED.discard(service.settings["RISKRELAY_DATABASE_URL"])
     return Checked(rows.total, copies)
 
 

@@ -94,7 +94,7 @@ def read_rows(database_url: str) -> LedgerRows:
     engine = create_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
     try:
         with engine.connect() as connection:
-            return _read(connection)
+            return rows_in(connection)
     finally:
         engine.dispose()
 
@@ -103,12 +103,13 @@ async def _read_postgres(database_url: str) -> LedgerRows:
     engine = postgres_engine(database_url)
     try:
         async with engine.connect() as connection:
-            return await connection.run_sync(_read)
+            return await connection.run_sync(rows_in)
     finally:
         await engine.dispose()
 
 
-def _read(connection: Connection) -> LedgerRows:
+def rows_in(connection: Connection) -> LedgerRows:
+    """What a database holds."""
     lanes = connection.execute(text("SELECT account_id, stream_id, lane, last_seq, cursor, delivered FROM lanes")).all()
     cursors = {(row.stream_id, row.lane): row.cursor for row in lanes}
     delivered: dict[str, int] = defaultdict(int)

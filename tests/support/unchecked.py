@@ -1,4 +1,5 @@
 """The ledgers that a test has changed, and not checked since."""
 
 UNCHECKED: set[str] = set()
-"""Their database URLs: `Service` adds one with each request that is more than a look, `check_ledger` takes it out."""
+"""Their names: `Service` adds its database with each request that is more than a look, the `World` of one process its
+store with each batch; the checks take it out."""

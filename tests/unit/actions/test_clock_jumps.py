@@ -44,6 +44,7 @@ async def test_this_machines_clock_moves_nothing(world: World, clock: WallClock,
     await record(world.outside, finding("later@example.com"))
     await world.deliver(lease)
     assert (await world.ledger()).pending == 0
+    await world.check()
 
 
 @pytest.mark.fault(22, long=True)
@@ -56,6 +57,7 @@ async def test_the_databases_clock_lets_healthy_lanes_go_on(world: World, by: ti
     await record(world.outside, finding("after@example.com"))
     await world.deliver_once(10)
     assert (await world.ledger()).pending == 0
+    await world.check()
 
 
 @pytest.mark.fault(22, long=True)
@@ -77,3 +79,4 @@ async def test_the_databases_clock_brings_no_stampede(world: World, by: timedelt
     again = (await world.outside.store.read_installation(lambda tx: tx.lanes.next_due())).due_in
     assert again is not None
     assert again > timedelta(0)
+    await world.check()

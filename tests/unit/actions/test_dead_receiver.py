@@ -54,6 +54,7 @@ async def test_one_probe_in_15_minutes_then_the_whole_backlog_in_order(world: Wo
         received[email].append(level)
     assert len(received) == 100
     assert set(map(tuple, received.values())) == {LEVELS}
+    await world.check()
 
 
 async def skip_to_due(world: World) -> timedelta:

@@ -81,6 +81,7 @@ async def test_what_was_signed_ahead_for_another_audience_is_not_sent(world: Wor
     await update_integration(world.outside, ACCOUNT, COMMAND_LINE, integration_id, moved, None, None)
     await world.deliver(lease)
     assert world.receiver.audiences == {"https://acme.example.com": BATCH_EVENTS, moved: 20}
+    await world.check()
 
 
 async def test_a_users_events_arrive_in_order(world: World) -> None:
@@ -123,6 +124,7 @@ async def test_a_refusal_is_a_dead_letter_and_others_go_on(world: World) -> None
     await world.deliver(await world.claim())
     counted = await world.ledger()
     assert (counted.delivered, counted.dead, counted.pending) == (1, 1, 0)
+    await world.check()
 
 
 @pytest.mark.fault(29)
@@ -147,6 +149,7 @@ async def test_some_answers_stop_the_stream_and_keep_the_backlog(
     assert (await world.ledger()).pending == 20
     assert (await world.deliver(lease)).stopped
     assert world.receiver.pushes == 1
+    await world.check()
 
 
 @pytest.mark.fault(26)
@@ -159,6 +162,7 @@ async def test_retry_after_quiets_the_whole_lane(world: World) -> None:
     delivered = await world.deliver(await world.claim())
     assert delivered.settlement is not None
     assert (len(delivered.attempts), delivered.settlement.quiet_for) == (1, timedelta(seconds=90))
+    await world.check()
 
 
 @pytest.mark.fault(33)
@@ -171,6 +175,7 @@ async def test_without_a_key_nothing_unsigned_is_pushed(world: World) -> None:
     assert delivered.settlement is not None
     assert delivered.settlement.failures == 0
     assert world.receiver.pushes == 0
+    await world.check()
 
 
 async def test_no_push_starts_when_the_lease_is_nearly_over(world: World) -> None:
@@ -197,6 +202,7 @@ async def test_no_push_starts_when_the_stream_was_read_a_second_ago(world: World
     assert len((await world.deliver(lease)).attempts) == 4
     assert len((await world.deliver(lease)).attempts) == 4
     assert (await world.ledger()).delivered == 8
+    await world.check()
 
 
 @pytest.mark.fault(20)
@@ -209,6 +215,7 @@ async def test_a_worker_that_lost_its_lease_writes_nothing(world: World) -> None
         await world.deliver(lease)
     again = await world.claim()
     assert len((await world.deliver(again)).attempts) == 1
+    await world.check()
 
 
 async def test_a_worker_delivers_what_it_is_woken_for_and_drains_when_stopped(world: World) -> None:

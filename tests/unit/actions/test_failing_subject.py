@@ -58,3 +58,4 @@ async def test_only_the_failing_subject_waits(world: World) -> None:
         await world.deliver(lease)
     assert [level for email, level in world.receiver.accepted if email == BAD] == ["low", "medium", "high"]
     assert (await world.ledger()).pending == 0
+    await world.check()
