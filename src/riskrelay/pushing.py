@@ -136,7 +136,7 @@ class Batch:
         try:
             token = await self._signing.token(event)
             signing = timedelta(seconds=self._outside.clock.monotonic() - began)
-            authorization, tls = self._authorization(), self._tls
+            authorization, tls = self._authorization, self._tls
         except Unavailable:
             outcome = Outcome(OutcomeKind.OURS, "no_signing_key")
         except Misconfigured:
@@ -163,6 +163,7 @@ class Batch:
         )
         return outcome
 
+    @cached_property
     def _authorization(self) -> str | None:
         """The header that the receiver wants with each push.
 
