@@ -115,4 +115,4 @@ def test_the_unit_runs_commands_that_exist() -> None:
     assert service["ExecStartPre"].split()[1:] == ["init"]
     assert service["ExecStart"].split()[1:] == ["serve"]
     assert service["NoNewPrivileges"] == "yes"
-    assert int(service["TimeoutStopSec"]) > 20  # wiring.PUSH_DEADLINE
+    assert int(service["TimeoutStopSec"]) > 20  # PUSH_DEADLINE in wiring
