@@ -113,7 +113,7 @@ class ReceiverStreams(Protocol):
         """Make it invisible; its ledger stays."""
 
     def note_activity(self, stream_id: StreamId) -> None:
-        """Start its inactivity timeout again, by the database's clock."""
+        """Start its inactivity timeout again, by the database's clock, to the minute."""
 
     def may_verify(self, stream_id: StreamId, interval: timedelta) -> bool:
         """Note a request for verification; False, and nothing is noted, when the last one is not *interval* ago."""

@@ -16,6 +16,8 @@ from riskrelay.storage.streams import configuration_columns, select_streams, str
 from riskrelay.storage.tables import integrations, streams, subject_statements
 from riskrelay.storage.times import database_now, micros
 
+_PRECISION = timedelta(minutes=1)  # chosen: the timeout is a month, and some receivers poll many times a second
+
 
 def _upsert(inserting: Insert) -> Insert:
     return inserting.on_conflict_do_update(
@@ -54,7 +56,8 @@ class ReceiverStreamRows:
         self._connection.execute(self._update(stream_id).values(deleted_at=at))
 
     def note_activity(self, stream_id: StreamId) -> None:
-        self._connection.execute(self._update(stream_id).values(active_at=database_now()))
+        not_just_noted = streams.c.active_at <= database_now() - micros(_PRECISION)
+        self._connection.execute(self._update(stream_id).where(not_just_noted).values(active_at=database_now()))
 
     def may_verify(self, stream_id: StreamId, interval: timedelta) -> bool:
         noted = self._connection.execute(

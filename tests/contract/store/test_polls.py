@@ -28,6 +28,7 @@ from riskrelay.ssf.polling import PollRequest, SetError
 from riskrelay.ssf.stream_documents import PushRules
 from riskrelay.ssf.streams import Stream, StreamStatus
 from riskrelay.ssf.subjects import email_subject, subject_key
+from support.database_time import pass_time
 from support.outside import outside_of
 from support.receiver_world import ssf_integration
 from support.transmitting import VAULT, polling_of
@@ -220,3 +221,19 @@ async def test_expired_events_are_not_handed_out(store: Store) -> None:
     assert answer.sets == {}
     ledger = await it.ledger()
     assert (ledger.expired, ledger.pending, ledger.imbalance) == (2, 0, 0)
+
+
+async def test_polling_many_times_notes_activity_once_a_minute(store: Store) -> None:
+    """The stream's row is not written by every poll: what reads streams stays quick while a snapshot is held."""
+    it = await polled(store)
+
+    async def is_idle(for_longer_than: timedelta) -> bool:
+        idle = await store.read_installation(lambda tx: tx.idle_streams(for_longer_than, 10))
+        return any(stream.stream_id == it.stream.stream_id for stream in idle)
+
+    await pass_time(store, timedelta(seconds=20))
+    await it.poll(PollRequest(return_immediately=True))
+    assert await is_idle(timedelta(seconds=19))
+    await pass_time(store, timedelta(seconds=41))
+    await it.poll(PollRequest(return_immediately=True))
+    assert not await is_idle(timedelta(seconds=19))
