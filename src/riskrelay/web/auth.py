@@ -1,16 +1,14 @@
 """Who calls: reading credentials from a request's headers, and insisting that they are good for it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from starlette.requests import Request
 
-from riskrelay.actions.authenticate import authenticate
-from riskrelay.credentials import Account, Actor, Scope, StoredToken, hash_token
+from riskrelay.actions.authenticate import Authenticated, authenticate
+from riskrelay.credentials import Actor, Scope, StoredToken, hash_token
 from riskrelay.errors import MalformedCredentials, NoCredentials, NotFound, RateLimited
 from riskrelay.integrations import AccountId
-from riskrelay.ports import Installation, Outside
+from riskrelay.ports import Outside
 from riskrelay.rate_limits import Allowance
 from riskrelay.web.client_address import client_address
 
@@ -66,23 +64,11 @@ async def caller_of(request: Request, outside: Outside, scope: Scope | None) -> 
         account.
     """
     account_id = AccountId(request.path_params["account_id"])
-    token = await token_of(request, outside)
-    token.require(account_id, scope)
-    if token.account_id is None:
-        account = await outside.gathering.join(Account, account_id, partial(_accounts, outside))
-        if account is None:
-            raise NotFound
-    return Caller(account_id, actor_of(request, token), token)
-
-
-async def _accounts(outside: Outside, account_ids: Sequence[AccountId]) -> list[Account | None]:
-    """The accounts of requests that wait at the same time."""
-
-    def read(tx: Installation) -> dict[AccountId, Account | None]:
-        return {account_id: tx.accounts.get(account_id) for account_id in set(account_ids)}
-
-    found = await outside.store.read_installation(read)
-    return [found[account_id] for account_id in account_ids]
+    shown = await _authenticated(request, outside, account_id)
+    shown.token.require(account_id, scope)
+    if not shown.account_exists:
+        raise NotFound
+    return Caller(account_id, actor_of(request, shown.token), shown.token)
 
 
 async def token_of(request: Request, outside: Outside) -> StoredToken:
@@ -90,13 +76,17 @@ async def token_of(request: Request, outside: Outside) -> StoredToken:
 
     Raises: Unauthenticated, RateLimited.
     """
+    return (await _authenticated(request, outside, None)).token
+
+
+async def _authenticated(request: Request, outside: Outside, account_id: AccountId | None) -> Authenticated:
     headers = request.headers
     presented = presented_token(headers.get("authorization"), headers.get("x-auth-email"), headers.get("x-auth-key"))
     holder = hash_token(presented)
     show_allowance(request, outside.rate_limits.refusal(holder))  # whoever floods costs no look into the database
-    token = await authenticate(outside, presented)
+    shown = await authenticate(outside, presented, account_id)
     show_allowance(request, outside.rate_limits.spend(holder))
-    return token
+    return shown
 
 
 def show_allowance(request: Request, allowance: Allowance | None) -> None:

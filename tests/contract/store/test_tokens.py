@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.authenticate import authenticate
+from riskrelay.actions.authenticate import Authenticated, authenticate
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_token import create_token
 from riskrelay.actions.record_token_uses import record_token_uses
@@ -34,23 +34,29 @@ async def test_a_token_is_found_by_what_was_presented_only(store: Store) -> None
     outside = await two_accounts(store)
     for owner in (ACCOUNT, None):
         token, stored = await create_token(outside, owner, COMMAND_LINE, "ci")
-        assert await authenticate(outside, token) == stored
+        assert (await authenticate(outside, token)).token == stored
         for other in (token + "x", token[:-1], token.upper(), stored.token_id, stored.token_hash.hex()):
             with pytest.raises(UnknownToken):
                 await authenticate(outside, other)
 
 
 async def test_requests_that_wait_together_are_told_apart(store: Store) -> None:
-    """Their tokens are looked up at once; each has its own, a stranger none."""
+    """Their tokens are looked up at once; each has its own, a stranger none. An account is looked for where the token
+    does not say that there is one."""
     outside = await two_accounts(store)
     made = [await create_token(outside, owner, COMMAND_LINE, "ci") for owner in (ACCOUNT, OTHER, None)]
-    presented = [token for token, _ in made]
-    found = await asyncio.gather(
-        *(authenticate(outside, token) for token in (*presented, "stranger", presented[0])), return_exceptions=True
+    (mine, stored), (others, _), (everybodys, _) = made
+    nobody = AccountId("nobody")
+    asked = [(mine, ACCOUNT), (others, OTHER), (everybodys, OTHER), (everybodys, nobody), (everybodys, None)]
+    found = await asyncio.gather(*(authenticate(outside, token, account_id) for token, account_id in asked))
+    assert [one.token.account_id for one in found] == [ACCOUNT, OTHER, None, None, None]
+    assert [one.account_exists for one in found] == [True, True, True, False, True]
+    refused, known = await asyncio.gather(
+        authenticate(outside, "stranger", ACCOUNT), authenticate(outside, mine, OTHER), return_exceptions=True
     )
-    assert found[:3] == [stored for _, stored in made]
-    assert isinstance(found[3], UnknownToken)
-    assert found[4] == made[0][1]
+    assert isinstance(refused, UnknownToken)
+    assert isinstance(known, Authenticated)
+    assert known.token == stored
 
 
 async def test_an_expired_or_revoked_token_is_unknown(store: Store) -> None:

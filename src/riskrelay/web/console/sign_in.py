@@ -52,7 +52,8 @@ class SignIn:
             return self._form(following, 400)
         try:
             self._throttle.spend(client_address(request))
-            token = await authenticate(self._outside, presented_token(f"Bearer {form.get('token', '')}", None, None))
+            presented = presented_token(f"Bearer {form.get('token', '')}", None, None)
+            token = (await authenticate(self._outside, presented)).token
         except RateLimited as error:
             return self._form(following, 429, f"Too many tries; wait {error.wait_seconds} s.")
         except (MalformedCredentials, UnknownToken):
