@@ -1,6 +1,6 @@
 """The push client of the hot path: the same as `push.HttpPusher` to its users, at a fraction of the cost (ADR 0008).
 
-A push that finds a kept-alive connection costs one write, one parse and one timer. Both clients are held to the same
+A push that finds a kept-alive connection costs one write and one parse. Both clients are held to the same
 tests, and are compared with each other.
 """
 
