@@ -44,7 +44,7 @@ class Worker:
         self._woken = asyncio.Event()
         self._held: dict[LaneKey, asyncio.Event] = {}
         self._named: dict[LaneKey, None] = {}
-        self._since: datetime | None = None  # no lane was due before, when all were looked at
+        self._since: datetime | None = None  # where the next look begins; None: at the beginning
         self._look_at = self._look_at_all_at = -math.inf  # by the clock of the event loop
         self.sweeps = self.claims = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -128,14 +128,11 @@ class Worker:
             self._look_at_all_at = _loop_time() + LOOK_AT_ALL.total_seconds()
             self._since = None
         due = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due(self._since))
-        if due.due_in is None:
-            self._since = due.since
-        elif due.due_in > timedelta(0):
-            self._since = due.since
+        if due.due_in is not None and due.due_in > timedelta(0):
             self._look_in(due.due_in)
-        else:
+        elif due.due_in is not None:
             await self._begin(room, None)
-            self._since = due.since
+        self._since = due.since
 
     async def _begin(self, room: int, named: Sequence[LaneKey] | None) -> None:
         """Claim lanes, and let each be delivered by a task of its own."""
