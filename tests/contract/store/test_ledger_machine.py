@@ -248,7 +248,7 @@ def attempt(event: QueuedEvent, outcome: Outcome, clock: HandClock) -> Attempt:
 
 
 LedgerMachine.TestCase.settings = settings(
-    max_examples=1_000 if SOAK else 12,
+    max_examples=500 if SOAK else 12,
     stateful_step_count=60 if SOAK else 30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -36,6 +37,7 @@ from support.transmitting import VAULT, polling_of
 POLLING = polling_of()
 RULES = PushRules(lambda url: None, VAULT.seal)
 ACCOUNTS = itertools.count()
+EXAMPLES = 500 if os.environ.get("RISKRELAY_SOAK") else 25
 
 
 @dataclass
@@ -191,7 +193,7 @@ async def step(it: Polled, verb: str, details: Any) -> None:
             assert [jti for jti in before if jti in got] == got
 
 
-@settings(max_examples=settings().max_examples // 4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEPS, max_size=12))
 async def test_polling_is_what_a_naive_model_says(store: Store, steps: list[tuple[str, Any]]) -> None:
     """After each step the ledger balances and each event is in its one state; at the end everything that was not

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from riskrelay.outbound.direct_push import DirectPusher
@@ -75,6 +75,7 @@ def answers(draw: st.DrawFn) -> bytes:
 
 
 @pytest.mark.timeout(1800)  # thousands of examples, each with a receiver and two clients of its own
+@settings(max_examples=min(settings().max_examples, 2_000))
 @given(answers())
 @example(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
 def test_both_clients_say_the_same(answer: bytes) -> None:
