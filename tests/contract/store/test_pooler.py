@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import asyncpg
 
+from riskrelay.outbound.gathering import Alone
 from riskrelay.ports import Installation, Store
 from riskrelay.storage.postgres import PostgresStore
 from riskrelay.storage.postgres_engine import LIMITS
@@ -52,7 +53,6 @@ async def test_nodes_share_the_poolers_sessions(postgres: PostgresServer) -> Non
 
 
 async def _send(world: World, store: Store, place: int) -> None:
-    recorded = await record(
-        replace(world.outside, store=store), finding(f"{place}@example.com", finding_id=f"f{place}")
-    )
+    outside = replace(world.outside, store=store, gathering=Alone())
+    recorded = await record(outside, finding(f"{place}@example.com", finding_id=f"f{place}"))
     assert recorded.accepted == 1

@@ -12,6 +12,7 @@ import pytest
 
 from riskrelay.errors import Misconfigured, Unavailable
 from riskrelay.integrations import AccountId
+from riskrelay.outbound.gathering import Alone
 from riskrelay.ports import Installation, Outside, Transaction
 from riskrelay.settings import read_settings
 from riskrelay.storage import postgres_engine
@@ -252,9 +253,8 @@ async def test_a_number_that_commits_late_is_not_skipped(url: str) -> None:
 
             return await store.write(account_id, then_wait)
 
-    first = asyncio.create_task(
-        record(replace(world.outside, store=cast(PostgresStore, Late())), finding("1@x.example"))
-    )
+    late = replace(world.outside, store=cast(PostgresStore, Late()), gathering=Alone())
+    first = asyncio.create_task(record(late, finding("1@x.example")))
     await numbered.wait()
     second = asyncio.create_task(record(world.outside, finding("2@x.example")))
     while not (first.done() and second.done()):
@@ -266,6 +266,7 @@ async def test_a_number_that_commits_late_is_not_skipped(url: str) -> None:
     await _deliver_what_is_due(world)
     await asyncio.gather(first, second)
     assert world.receiver.accepted == [("1@x.example", "low"), ("2@x.example", "low")]
+    await world.check()
     await store.close()
 
 
