@@ -1,4 +1,4 @@
-"""The findings about which nothing is unusual, which nearly all are, read at a third of what the models cost.
+"""The findings about which nothing is unusual: nearly all. To read them so is half of what the models cost (measured).
 
 Whatever may be wrong, or may be read in two ways, is left to the models, which say what is wrong where.
 """
