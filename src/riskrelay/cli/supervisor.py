@@ -68,7 +68,7 @@ class Supervisor:
         self._stopping.set()
         self._one_serves.set()
         for process in self._running:
-            process.terminate()
+            _tell_to_end(process)
 
     async def _keep(self, number: int) -> None:
         """Run process *number*, again and again. The first goes first: what keeps it from starting is said once."""
@@ -97,7 +97,11 @@ class Supervisor:
         lifeline, theirs = socket.socketpair()
         with lifeline:
             with theirs:
-                process = await self._start(number, theirs)
+                try:
+                    process = await self._start(number, theirs)
+                except OSError as error:  # no memory, no more processes: the others go on
+                    _log.error("process_not_started", process=number, error=str(error))
+                    return 1, False
             lifeline.setblocking(False)
             served = await asyncio.get_running_loop().sock_recv(lifeline, 1) == READY
             if served:
@@ -109,7 +113,8 @@ class Supervisor:
         return code, served
 
     async def _start(self, number: int, lifeline: socket.socket) -> Process:
-        command = [sys.executable, "-m", "riskrelay.cli.serving_process", str(number), str(self._directory)]
+        # -P: it imports nothing from the directory that we happen to be started in.
+        command = [sys.executable, "-P", "-m", "riskrelay.cli.serving_process", str(number), str(self._directory)]
         process = await asyncio.create_subprocess_exec(
             *command,
             str(lifeline.fileno()),
@@ -119,7 +124,7 @@ class Supervisor:
         )
         self._running.add(process)
         if self._stopping.is_set():
-            process.terminate()
+            _tell_to_end(process)
         return process
 
     async def _wait(self, seconds: float) -> None:
@@ -128,3 +133,8 @@ class Supervisor:
                 await self._stopping.wait()
         except TimeoutError:
             return
+
+
+def _tell_to_end(process: Process) -> None:
+    if process.returncode is None:  # else it has ended a moment ago
+        process.terminate()

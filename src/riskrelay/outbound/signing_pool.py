@@ -102,7 +102,8 @@ def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:
     # It needs none of our settings, and so gets no secret but the keys it signs with. In a session of its own no Ctrl-C
     # reaches it.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RISKRELAY_")}
-    command = [sys.executable, "-m", "riskrelay.outbound.signing_process"]
+    # -P: it imports nothing from the directory that we happen to be started in.
+    command = [sys.executable, "-P", "-m", "riskrelay.outbound.signing_process"]
     return subprocess.Popen(  # noqa: S603  a command of our own
         command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=environment, start_new_session=True
     )

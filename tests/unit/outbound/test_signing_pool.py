@@ -145,6 +145,16 @@ async def test_a_process_gets_no_settings(monkeypatch: pytest.MonkeyPatch) -> No
             assert not [name for name in child.environ() if name.startswith("RISKRELAY_")]
 
 
+async def test_a_process_imports_nothing_from_the_current_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It holds private keys: what lies where somebody started the service is no part of it."""
+    (tmp_path / "msgspec.py").write_text("raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    async with running(HandClock()) as pool:
+        assert await signed(pool) == RSA.sign_all(PAYLOADS)
+
+
 async def test_a_machine_that_cannot_start_them_signs_elsewhere(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -34,6 +34,7 @@ UNUSUAL = [
     '{"behavior":"high_dlp","user":{"email":"k@e"},"timestamp":"2026-03-17 12:00:00Z"}',
     '{"behavior":"high_dlp","user":{"email":"k@e"},"timestamp":"2026-03-17T12:00:00"}',
     '{"behavior":"high_dlp","user":{"email":"k@e"},"timestamp":"0001-01-01T00:00:00+14:00"}',
+    '{"behavior":"high_dlp","user":{"email":"k@e"},"timestamp":"2026-03-17T12:00:00+01:60"}',
     '{"behavior":"high_dlp","user":{"email":"k@e"},"timestamp":""}',
     '{"behavior":"unheard_of","user":{"email":"k@e"}}',
     '{"behavior":"high_dlp","user":{"email":"k@e"}} {}',
@@ -63,6 +64,7 @@ _WRITTEN = r"""
 null true "" "x" "high_dlp" "k@e" "a\"b" "\u0041" 1 1.0 -0 1e5 1E400 [] {} {"a":"b","a":1} {"x":[{"y":null}]}
 "2026-03-17T12:00:00Z" "2026-02-30T12:00:00Z" "2026-03-17T12:00:00.123456789Z" "2026-03-17T24:00:00Z"
 "9999-12-31T23:59:59-00:01" "2026-03-17T12:00:60+00:00" "2026-03-17T12:00:00-00:00" "2026-03-17T12:00:00+24:00"
+"2026-03-17T12:00:00-01:99"
 """
 LITERALS = st.sampled_from(_WRITTEN.split())
 NUMBERS = st.one_of(

@@ -15,7 +15,7 @@ from riskrelay.risk.findings import Finding, FindingId, UserRef
 from riskrelay.web.account_api.batches import MAX_ID_CHARACTERS, MAX_NAME_CHARACTERS, digest_of, is_email
 from riskrelay.web.account_api.strict_json import MAX_VALUES, sound_object
 
-_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:Z|[+-]\d\d:[0-5]\d)", re.ASCII)
 
 _Name = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS)]
 _Id = Annotated[str, Meta(min_length=1, max_length=MAX_ID_CHARACTERS)]
