@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from types import TracebackType
 from typing import Annotated, Any, Self, TypeVar
@@ -52,9 +53,11 @@ class Api:
         token = token or os.environ.get("RISKRELAY_TOKEN")
         if not token:
             fail("RISKRELAY_TOKEN is not set; `riskrelay init` or `riskrelay token create` prints one")
+        if not (token.isascii() and token.isprintable()):
+            fail("RISKRELAY_TOKEN has characters that no token has; copy it again, without quotation marks")
         self._connection = _connection(self._base)
         account = "" if account_id is None else f"/accounts/{quote(account_id, safe='')}/zt_risk_scoring"
-        self._prefix = urlsplit(self._base).path + account
+        self._prefix = quote(urlsplit(self._base).path, safe="/%") + account
         self._token = token
 
     def __enter__(self) -> Self:
@@ -111,13 +114,18 @@ class Api:
 
     def _once(self, method: str, path: str, data: bytes | None, content_type: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type}
+        is_sent = False
         try:
-            self._connection.request(method, self._prefix + path, data, headers)
+            with suppress(BrokenPipeError, ConnectionResetError):  # a refusal may come before all of a body is sent
+                self._connection.request(method, self._prefix + path, data, headers)
+                is_sent = True
             response = self._connection.getresponse()
             answer = response.read()
         except (OSError, HTTPException) as error:
             self._connection.close()  # the next request dials again
             raise _Busy(str(error) or type(error).__name__) from error
+        if not is_sent:
+            self._connection.close()
         if response.status == 429 or response.status >= 500:
             wait = response.headers.get("Retry-After", "")
             raise _Busy(f"HTTP {response.status}", float(wait) if wait.isdigit() else None)
@@ -134,6 +142,8 @@ def _connection(url: str) -> HTTPConnection:
     kinds: dict[str, type[HTTPConnection]] = {"http": HTTPConnection, "https": HTTPSConnection}
     try:
         parts = urlsplit(url)
+        if not parts.hostname:
+            raise ValueError
         return kinds[parts.scheme](parts.netloc, timeout=_TIMEOUT_SECONDS)
     except (KeyError, ValueError, HTTPException):
         fail(f"RISKRELAY_URL must be like http://127.0.0.1:8700, not {url}")

@@ -91,7 +91,7 @@ async def run_app(
     )
     stopped = _stop_signal()
     if lifeline is not None:
-        asyncio.get_running_loop().add_reader(lifeline, stopped.set)  # nothing ever comes on it but its end
+        _watch(lifeline, stopped)
     async with app.router.lifespan_context(app):
         serving = asyncio.create_task(server.serve())
         waiting = asyncio.create_task(stopped.wait())
@@ -105,6 +105,17 @@ async def run_app(
         if not serving.done():
             server.stop()  # type: ignore[no-untyped-call]
         await serving
+
+
+def _watch(lifeline: socket.socket, stopped: asyncio.Event) -> None:
+    """Set *stopped* when the supervisor is gone: nothing ever comes on its lifeline but the end."""
+    loop = asyncio.get_running_loop()
+
+    def ended() -> None:
+        loop.remove_reader(lifeline)
+        stopped.set()
+
+    loop.add_reader(lifeline, ended)
 
 
 def _stop_signal() -> asyncio.Event:

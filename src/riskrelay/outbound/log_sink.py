@@ -7,7 +7,8 @@ import threading
 from contextlib import suppress
 
 _MOST_BYTES = 8_000_000  # guessed: a second or two of a busy process
-_MOST_AT_ONCE = 256  # handed-over pieces that one write carries
+_MOST_AT_ONCE = 256  # handed-over pieces that are written in one go
+_UNTORN_BYTES = 4_096  # pipe(7), PIPE_BUF on Linux: what several processes write to one pipe does not mix up to here
 
 
 class LogSink:
@@ -56,13 +57,14 @@ class LogSink:
             self._write(b"".join(piece for piece in pieces if piece is not None))
 
     def _write(self, lines: bytes) -> None:
-        rest = lines
+        at = 0
         with suppress(OSError):  # the disk is full, or the reader has gone
-            while rest:
-                rest = rest[os.write(self._descriptor, rest) :]
+            while at < len(lines):
+                whole = lines.rfind(b"\n", at, at + _UNTORN_BYTES) + 1 or lines.find(b"\n", at) + 1
+                at += os.write(self._descriptor, lines[at:whole])
         with self._counting:
             self._waiting_bytes -= len(lines)
-            self.dropped += rest.count(b"\n")
+            self.dropped += lines.count(b"\n", at)
 
 
 class SinkHandler(logging.Handler):

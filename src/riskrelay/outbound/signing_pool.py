@@ -25,6 +25,7 @@ _log = structlog.get_logger()
 
 PROCESSES = min(os.cpu_count() or 1, 4)  # guessed: one event loop cannot push what four cores sign
 RESTART_AFTER = timedelta(seconds=10)  # guessed: a machine without memory for them must not be kept busy by trying
+ANSWER_WITHIN = timedelta(seconds=60)  # guessed: ten times what the full queues of as many lanes as a worker takes need
 _END_WITHIN_SECONDS = 5.0
 
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
@@ -52,9 +53,14 @@ class SigningPool:
             self._start()
         if not ready:
             return None
+        child = min(ready, key=lambda child: child.orders)
         try:
-            return await min(ready, key=lambda child: child.orders).sign(key, payloads)
+            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+                return await child.sign(key, payloads)
         except ConnectionError:
+            return None
+        except TimeoutError:
+            child.give_up()
             return None
 
     def close(self) -> None:
@@ -79,7 +85,8 @@ class SigningPool:
                 self._children.append(await _started())
         except OSError as error:  # no memory, no more processes: threads sign
             _log.warning("signing_process_not_started", error=str(error))
-        self._starting = None
+        finally:
+            self._starting = None
 
 
 async def _started() -> "_Child":
@@ -141,6 +148,10 @@ class _Child(asyncio.Protocol):
         self._waiting.append(answer)
         self._transport.write(frame(Order(key.kid, list(payloads), material)))
         return await answer
+
+    def give_up(self) -> None:
+        """End a process that does not answer; whoever waits for it is told."""
+        self._transport.abort()
 
     def end(self) -> None:
         """End the process, now."""

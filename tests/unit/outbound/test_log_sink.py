@@ -1,6 +1,7 @@
 """The log's way out."""
 
 import os
+import socket
 import threading
 import time
 
@@ -63,3 +64,16 @@ def test_lines_for_a_reader_that_has_gone_are_dropped() -> None:
     sink.close()
     os.close(writing)
     assert sink.dropped == 3
+
+
+def test_each_write_is_of_whole_lines_that_a_pipe_takes_untorn() -> None:
+    """Processes that share a pipe do not cut into each other's lines; a line that is longer is written alone."""
+    reading, writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    lines = [b"x" * size for size in (300, 3_000, 900, 4_095, 1, 9_000, 20)]
+    with reading, writing:
+        sink = LogSink(writing.fileno())
+        sink.info(b"\n".join(lines))
+        pieces = [reading.recv(65_536) for _ in range(6)]
+        sink.close()
+    assert b"".join(pieces) == b"\n".join([*lines, b""])
+    assert [piece.count(b"\n") for piece in pieces] == [2, 1, 1, 1, 1, 1]

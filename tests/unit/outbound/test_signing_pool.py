@@ -200,3 +200,14 @@ async def test_processes_end_with_their_parent() -> None:
     await parent.wait()
     assert pids
     await until(lambda: not any(map(psutil.pid_exists, pids)))
+
+
+async def test_a_frozen_process_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It holds nobody up for ever, and is replaced like one that was killed."""
+    async with running(HandClock()) as pool:
+        frozen = await all_started(pool)
+        monkeypatch.setattr("riskrelay.outbound.signing_pool.ANSWER_WITHIN", timedelta(milliseconds=10))
+        for child in frozen:
+            child.suspend()
+        assert await asyncio.gather(*(pool.sign(RSA, PAYLOADS) for _ in frozen)) == [None] * len(frozen)
+        await until(lambda: children() == [])
