@@ -11,11 +11,13 @@ import pytest
 
 from riskrelay import worker as working
 from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.expire_events import expire_events
 from riskrelay.credentials import COMMAND_LINE
 from riskrelay.integrations import IntegrationType
 from riskrelay.ports import Outside, Store
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.worker import MAX_NAMED, Worker
-from support.delivering import World, world_of
+from support.delivering import ACCEPTED, FAILED, World, world_of
 from support.outside import HandClock
 from support.world import ACCOUNT, ORIGIN, finding, record
 
@@ -88,3 +90,31 @@ async def test_many_lanes_at_once_are_found_by_one_look(world: World) -> None:
         await record(outside, finding())
         await until(lambda: len(world.receiver.accepted) == streams)
         assert worker.claims == worker.lanes_held == streams
+
+
+async def test_a_lane_whose_events_have_all_expired_is_not_due_any_more(world: World) -> None:
+    """Behind a receiver that was down for the whole retention: nobody claims such lanes again and again."""
+    world.receiver.answers = lambda email: FAILED
+    await record(world.outside, finding())
+    await world.deliver_once(1)
+    assert await expire_events(world.outside, timedelta(0)) == 1
+    due = await world.outside.store.read_installation(lambda tx: tx.lanes.next_due())
+    assert due.due_in is None
+    world.receiver.answers = lambda email: ACCEPTED
+    await record(world.outside, finding("later@example.com"))
+    due = await world.outside.store.read_installation(lambda tx: tx.lanes.next_due())
+    assert due.due_in is not None
+    await world.check()
+
+
+async def test_a_lane_stays_due_while_something_of_it_has_not_expired(world: World) -> None:
+    """One that was put back, whose retention has begun anew."""
+    world.receiver.answers = lambda email: Outcome(OutcomeKind.REJECTED, "invalid_request", 400)
+    await record(world.outside, finding(), finding("other@example.com"))
+    (attempt,) = (await world.deliver_once(1)).attempts
+    integration = world.integration.integration_id
+    await world.outside.store.write(ACCOUNT, lambda tx: tx.replays.retry(integration, attempt.jti))
+    assert await expire_events(world.outside, timedelta(hours=1)) == 1
+    due = await world.outside.store.read_installation(lambda tx: tx.lanes.next_due())
+    assert due.due_in is not None
+    await world.check()

@@ -10,6 +10,8 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    bindparam,
+    case,
     delete,
     insert,
     literal,
@@ -41,6 +43,18 @@ _PURGED = {
     DeliveryState.EXPIRED.value: lanes.c.purged_expired,
     DeliveryState.CANCELLED.value: lanes.c.purged_cancelled,
 }
+# A lane of which nothing is left must not stay due: it would be claimed in vain each second.
+_IS_LEFT = select(held_events.c.seq).where(of_lane(held_events), _IS_PENDING).exists()
+_PASS = (
+    update(lanes)
+    .where(this_lane())
+    .values(
+        cursor=bindparam("through", type_=BigInteger),
+        due_at=case(
+            (or_(lanes.c.last_seq > bindparam("through", type_=BigInteger), _IS_LEFT), lanes.c.due_at), else_=None
+        ),
+    )
+)
 
 
 def _older(age: timedelta) -> ColumnElement[int]:
@@ -78,7 +92,7 @@ class RetentionRows:
         held = self._expire_held(key, before)
         through = self._old_through(key, lane.cursor, before, limit)
         self._insert_expired(key, lane.cursor, through)
-        self._connection.execute(update(lanes).where(this_lane()).values(cursor=through), lane_parameters(key))
+        self._connection.execute(_PASS, {**lane_parameters(key), "through": through})
         return held + through - int(lane.cursor)
 
     def lanes_to_purge(self, kept: timedelta, limit: int) -> list[LaneKey]:
