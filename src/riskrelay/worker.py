@@ -142,23 +142,27 @@ class Worker:
         )
         self.claims += len(leases)
         for lease in leases:
-            self._held[lease.key] = asyncio.Event()
-            task = asyncio.create_task(self._work_on(lease, leased_at))
+            if (outrun := self._held.get(lease.key)) is not None:
+                outrun.set()  # its lease ended unnoticed, with the database away; it will see that it has lost it
+            woken = self._held[lease.key] = asyncio.Event()
+            task = asyncio.create_task(self._work_on(lease, leased_at, woken))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _work_on(self, lease: LaneLease, leased_at: float) -> None:
+    async def _work_on(self, lease: LaneLease, leased_at: float, woken: asyncio.Event) -> None:
         """Deliver one lane until it has nothing left to do, then give it back."""
         try:
-            await self._deliver_all(lease, leased_at)
+            await self._deliver_all(lease, leased_at, woken)
             await self._release(lease)
         except LeaseLost:
             _log.warning("lease_lost", stream=lease.key.stream_id, lane=lease.key.lane)
             self._look_in(timedelta(0))
         finally:
             was_crowded = len(self._held) == MAX_LANES
-            if self._held.pop(lease.key).is_set():
-                self._name(lease.key)
+            if self._held.get(lease.key) is woken:  # else it was claimed here once more
+                del self._held[lease.key]
+            if woken.is_set():
+                self.wake([lease.key])
             if was_crowded:
                 self._look_in(timedelta(0))
 
@@ -174,13 +178,14 @@ class Worker:
         _log.warning("lane_not_released", stream=lease.key.stream_id, lane=lease.key.lane)
         return None
 
-    async def _deliver_all(self, lease: LaneLease, leased_at: float) -> None:
+    async def _deliver_all(self, lease: LaneLease, leased_at: float, woken: asyncio.Event) -> None:
         async with aclosing(SigningAhead(self._delivering.signer)) as signing:
-            await self._deliver_batches(lease, leased_at, signing)
+            await self._deliver_batches(lease, leased_at, woken, signing)
 
-    async def _deliver_batches(self, lease: LaneLease, leased_at: float, signing: SigningAhead) -> None:
-        limit = BATCH_EVENTS
-        woken, turn_ends = self._held[lease.key], _loop_time() + TURN * self._linger.total_seconds()
+    async def _deliver_batches(
+        self, lease: LaneLease, leased_at: float, woken: asyncio.Event, signing: SigningAhead
+    ) -> None:
+        limit, turn_ends = BATCH_EVENTS, _loop_time() + TURN * self._linger.total_seconds()
         while not self._stopping:
             woken.clear()
             began = self._outside.clock.monotonic()

@@ -118,3 +118,18 @@ async def test_a_lane_stays_due_while_something_of_it_has_not_expired(world: Wor
     due = await world.outside.store.read_installation(lambda tx: tx.lanes.next_due())
     assert due.due_in is not None
     await world.check()
+
+
+async def test_a_lane_whose_lease_ended_unnoticed_is_claimed_once_more(world: World) -> None:
+    """The database was away for longer than the lease: who had the lane before ends, and takes nothing with it."""
+    async with running(world, LONG) as (worker, outside):
+        await deliver_in_turn(world, outside, 1, lambda: worker.lanes_held == 1)
+        while (await world.ledger()).delivered == 0:
+            await asyncio.sleep(0.001)
+        await world.outside.store.write_installation(lambda tx: tx.lanes.release_all())
+        await record(world.outside, finding("unheard@example.com"))
+        await until(lambda: len(world.receiver.accepted) == 2)
+        await record(outside, finding("later@example.com"))
+        await until(lambda: len(world.receiver.accepted) == 3)
+        assert (worker.claims, worker.lanes_held) == (2, 1)
+    await world.check()

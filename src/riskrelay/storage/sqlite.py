@@ -173,10 +173,10 @@ class _Writer:
             self.commits += 1
             self.transactions += len(group)
         except Exception as error:  # noqa: BLE001  every waiting caller must learn that nothing of theirs was stored
-            self._hang_up()
             refused = _unavailable(error)
             for submitted in group:
                 submitted.future.set_exception(refused)
+            self._hang_up()
             return
         for submitted in group:
             submitted.answer()
@@ -184,8 +184,13 @@ class _Writer:
     def _hang_up(self) -> None:
         """Close the connection, which ends its transaction, whatever state it is in."""
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is None:
+            return
+        try:
             connection.close()
+        except exc.DBAPIError as error:  # it could not even roll back; this thread has to go on with another one
+            _log.error("database_connection_lost", error=str(error.orig))
+            connection.invalidate()
 
 
 class _Submitted:
