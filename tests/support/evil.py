@@ -122,6 +122,7 @@ class Evil:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._silent: list[socket.socket] = []
+        self._taken: set[asyncio.StreamWriter] = set()
         self._old = _OldTls(trusted.server("127.0.0.1"))
         self.ports["tls_protocol"] = self._old.port
 
@@ -184,15 +185,19 @@ class Evil:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in self._taken:
+            writer.transport.abort()  # closing would wait for those who do not read
         await asyncio.sleep(0)  # what was closed is gone when the loop comes round again
 
     async def _hang(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take the connection and never read or say anything."""
+        self._taken.add(writer)
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(3600)
         writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._taken.add(writer)
         with suppress(asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError, ssl.SSLError):
             while await self._answer_one(reader, writer):
                 pass
