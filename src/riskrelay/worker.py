@@ -152,8 +152,8 @@ class Worker:
     async def _work_on(self, lease: LaneLease, leased_at: float, woken: asyncio.Event) -> None:
         """Deliver one lane until it has nothing left to do, then give it back."""
         try:
-            await self._deliver_all(lease, leased_at, woken)
-            await self._release(lease)
+            if not await self._deliver_all(lease, leased_at, woken):
+                await self._release(lease)
         except LeaseLost:
             _log.warning("lease_lost", stream=lease.key.stream_id, lane=lease.key.lane)
             self._look_in(timedelta(0))
@@ -178,13 +178,14 @@ class Worker:
         _log.warning("lane_not_released", stream=lease.key.stream_id, lane=lease.key.lane)
         return None
 
-    async def _deliver_all(self, lease: LaneLease, leased_at: float, woken: asyncio.Event) -> None:
+    async def _deliver_all(self, lease: LaneLease, leased_at: float, woken: asyncio.Event) -> bool:
+        """Returns: whether the lane has been given back."""
         async with aclosing(SigningAhead(self._delivering.signer)) as signing:
-            await self._deliver_batches(lease, leased_at, woken, signing)
+            return await self._deliver_batches(lease, leased_at, woken, signing)
 
     async def _deliver_batches(
         self, lease: LaneLease, leased_at: float, woken: asyncio.Event, signing: SigningAhead
-    ) -> None:
+    ) -> bool:
         limit, turn_ends = BATCH_EVENTS, _loop_time() + TURN * self._linger.total_seconds()
         while not self._stopping:
             woken.clear()
@@ -198,7 +199,8 @@ class Worker:
             if delivered.settlement is not None:
                 leased_at = began
             if delivered.stopped or not await self._has_more(delivered, woken, turn_ends):
-                return
+                return delivered.given_back
+        return False
 
     async def _has_more(self, delivered: Delivered, woken: asyncio.Event, turn_ends: float) -> bool:
         due_in = None if delivered.settlement is None else delivered.settlement.due_in

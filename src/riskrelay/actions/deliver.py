@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from riskrelay.delivery.attempts import Attempt
 from riskrelay.delivery.lanes import (
     BATCH_EVENTS,
+    NOW,
     LaneKey,
     LaneLease,
     Settlement,
@@ -27,11 +28,13 @@ class Delivered:
         attempts: what was tried, in the order it ended.
         settlement: what was written down; None when there was nothing to do.
         stopped: the lane must not be worked on now (paused, disabled, inactive).
+        given_back: the lane has to wait, and was given back with what was written down.
     """
 
     attempts: Sequence[Attempt]
     settlement: Settlement | None
     stopped: bool = False
+    given_back: bool = False
 
 
 async def deliver(
@@ -61,16 +64,18 @@ async def deliver(
     todo = chains(work, min(limit, batch.pace.batch))
     await batch.push(todo, following(work, todo) if limit == BATCH_EVENTS else [])
     settlement = settle(work, batch.outcomes, outside.ids.jitter)
+    waits = settlement.due_in is not None and settlement.due_in > NOW
+    extend = NOW if waits else delivering.lease
 
     def write_down(tx: Installation) -> list[LaneKey]:
-        tx.lanes.settle(lease, work, settlement, batch.attempts, delivering.lease)
+        tx.lanes.settle(lease, work, settlement, batch.attempts, extend)
         if batch.stop is None:
             return []
         return tx.lanes.stop_stream(lease, *batch.stop, _notice(outside, stream, *batch.stop))
 
     outside.wake(await outside.store.write_installation(write_down))
     outside.observer.attempted(lease.key, stream, batch.attempts)
-    return Delivered(batch.attempts, settlement, stopped=batch.stop is not None)
+    return Delivered(batch.attempts, settlement, stopped=batch.stop is not None, given_back=waits)
 
 
 def _notice(outside: Outside, stream: Stream, status: StreamStatus, reason: str) -> Signal | None:

@@ -88,7 +88,8 @@ async def _record_each(
     async def record_all(groups: Sequence[Sequence[int]]) -> dict[int, Recorded | Exception]:
         return {number: answer for part in await gather(*map(record, groups)) for number, answer in part.items()}
 
-    answers = await record_all(_apart(requests))
+    groups = _apart(requests)
+    answers = await (record(groups[0]) if len(groups) == 1 else record_all(groups))
     return [answers[number] for number in range(len(requests))]
 
 

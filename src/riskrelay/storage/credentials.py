@@ -21,6 +21,7 @@ _RECORD_USE = (
     )
     .values(last_used_at=bindparam("used_at"))
 )
+_TOKEN_BY_HASH = select(tokens).where(tokens.c.token_hash == bindparam("token_hash"))
 _TOKENS_BY_HASH = select(tokens).where(tokens.c.token_hash.in_(bindparam("hashes", expanding=True)))
 
 
@@ -69,7 +70,10 @@ class TokenRows:
         return self._read(select(tokens).where(tokens.c.account_id == account_key(owner)))
 
     def by_hashes(self, token_hashes: Collection[bytes]) -> dict[bytes, StoredToken]:
-        rows = self._connection.execute(_TOKENS_BY_HASH, {"hashes": list(token_hashes)})
+        if len(token_hashes) == 1:  # the usual case; an IN of its own length is made anew for each look
+            rows = self._connection.execute(_TOKEN_BY_HASH, {"token_hash": next(iter(token_hashes))})
+        else:
+            rows = self._connection.execute(_TOKENS_BY_HASH, {"hashes": list(token_hashes)})
         return {row.token_hash: token_from(row) for row in rows}
 
     def get(self, owner: AccountId | None, token_id: TokenId) -> StoredToken | None:

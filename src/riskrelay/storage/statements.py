@@ -6,12 +6,17 @@ costs more than running it (measured: 450 single findings a second before, 820 a
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
+from itertools import chain
 from typing import TypeVar
 
 from sqlalchemy import Connection, Executable, Table, bindparam, insert
 from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
+
+# On SQLite the driver gives up the GIL for each run of a statement and has to get it back from a busy event loop.
+# Measured: 10,000 events a second, accepted and delivered, with one row a run, 11,900 with 64.
+_ROWS_AT_ONCE = 64
 
 Insert = sqlite.Insert | postgresql.Insert
 
@@ -49,12 +54,23 @@ class BulkInsert:
     def __init__(self, table: Table, *columns: str) -> None:
         statement = insert(table).values({name: bindparam(name) for name in columns})
         self._sql = cache(lambda dialect: str(statement.compile(dialect=dialect)))
+        row = f"({', '.join('?' * len(columns))})"
+        rows = ", ".join([row] * _ROWS_AT_ONCE)
+        self._wide = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {rows}"  # noqa: S608  names of ours
         self._places = [columns.index(column.name) for column in table.columns if column.name in columns]
         if self._places != sorted(self._places):
             raise ValueError("name the columns in the order of the table")
 
     def run(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
         """Insert *rows*: values as the driver takes them, so times are integers (`times.number_of`)."""
+        if connection.dialect.name == "sqlite" and len(rows) >= _ROWS_AT_ONCE:
+            whole = len(rows) - len(rows) % _ROWS_AT_ONCE
+            wide = [
+                tuple(chain.from_iterable(rows[start : start + _ROWS_AT_ONCE]))
+                for start in range(0, whole, _ROWS_AT_ONCE)
+            ]
+            connection.exec_driver_sql(self._wide, wide)
+            rows = rows[whole:]
         if rows:
             connection.exec_driver_sql(self._sql(connection.dialect), list(rows))
 
