@@ -13,7 +13,7 @@ def require_free(host: str, port: int) -> None:
     Raises: Misconfigured.
     """
     try:
-        socket.create_server((host, port)).close()
+        socket.create_server((host, port), family=_family(host)).close()
     except OSError as error:
         raise _refusal(host, port, error) from error
 
@@ -26,7 +26,7 @@ def reserved(host: str, port: int) -> Iterator[int]:
     Raises:  Misconfigured.
     """
     require_free(host, port)
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as reserving:
+    with socket.socket(_family(host)) as reserving:
         for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
             reserving.setsockopt(socket.SOL_SOCKET, option, 1)
         try:
@@ -34,6 +34,10 @@ def reserved(host: str, port: int) -> Iterator[int]:
         except OSError as error:
             raise _refusal(host, port, error) from error
         yield reserving.getsockname()[1]
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _refusal(host: str, port: int, error: OSError) -> Misconfigured:

@@ -10,6 +10,7 @@ import uvloop
 from granian.constants import Interfaces, SSLProtocols
 from granian.server.embed import Server
 from starlette.applications import Starlette
+from yarl import URL
 
 from riskrelay.cli import interpreter
 from riskrelay.cli.listening import require_free
@@ -95,7 +96,7 @@ async def run_app(
     async with app.router.lifespan_context(app):
         serving = asyncio.create_task(server.serve())
         waiting = asyncio.create_task(stopped.wait())
-        _log.info("serving", url=f"{'http' if tls is None else 'https'}://{host}:{port}")
+        _log.info("serving", url=str(URL.build(scheme="http" if tls is None else "https", host=host, port=port)))
         if lifeline is not None:
             lifeline.send(READY)
         await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)

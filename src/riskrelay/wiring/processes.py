@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 
 from starlette.applications import Starlette
+from yarl import URL
 
 from riskrelay.actions.complete_signing_keys import complete_signing_keys
 from riskrelay.actions.examine_installation import Examining, examine_installation
@@ -156,7 +157,7 @@ def build_examining(settings: Settings, master_key: MasterKey) -> Examining:
     probe = NetworkProbe(lambda: _open_pusher(settings))
     materials = PemMaterials(master_key, SystemClock())
     port = settings.metrics_port
-    worker_url = None if port is None else f"http://{settings.host}:{port}"
+    worker_url = None if port is None else str(URL.build(scheme="http", host=settings.host, port=port))
     return Examining(settings.loosened, probe, master_key, materials, settings.public_url, worker_url)
 
 

@@ -1,0 +1,34 @@
+"""Taking a port."""
+
+import socket
+
+import pytest
+
+from riskrelay.cli.listening import require_free, reserved
+from riskrelay.errors import Misconfigured
+
+LOOPBACKS = ["127.0.0.1", pytest.param("::1", marks=pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6"))]
+
+
+@pytest.mark.parametrize("host", LOOPBACKS)
+def test_a_port_that_is_taken_is_refused(host: str) -> None:
+    """By its number, with what to do; when it is free again it is not. Both with IPv4 and with IPv6."""
+    with socket.create_server((host, 0), family=socket.getaddrinfo(host, None)[0][0]) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(Misconfigured, match=f"port {port} .*choose another port"):
+            require_free(host, port)
+        with pytest.raises(Misconfigured, match=f"port {port} .*choose another port"), reserved(host, port):
+            pytest.fail("it was taken")
+    require_free(host, port)
+
+
+@pytest.mark.parametrize("host", LOOPBACKS)
+def test_a_port_that_is_kept_can_be_shared(host: str) -> None:
+    """Several processes may listen on it at once, while nobody is given it by chance."""
+    with reserved(host, 0) as port:
+        family = socket.getaddrinfo(host, None)[0][0]
+        with (
+            socket.create_server((host, port), family=family, reuse_port=True) as one,
+            socket.create_server((host, port), family=family, reuse_port=True) as other,
+        ):
+            assert one.getsockname()[1] == other.getsockname()[1] == port
