@@ -1,6 +1,6 @@
-"""Where a SQLite file may lie: on a disk of this machine. On a network file system its locks and its shared memory do
-not hold, and two machines would write at once (https://www.sqlite.org/wal.html, "all processes must be on the same
-host")."""
+"""Where a SQLite file may lie: on a disk of this machine, under one name. On a network file system its locks and its
+shared memory do not hold, and two machines would write at once (https://www.sqlite.org/wal.html, "all processes must be
+on the same host")."""
 
 import fcntl
 from collections.abc import Iterable
@@ -45,12 +45,33 @@ def require_local(path: Path) -> None:
         )
 
 
+def require_one_name(path: Path) -> None:
+    """Refuse a database file that has a second name by a hard link: SQLite keeps its log beside the name that it was
+    opened by, so two processes would not see each other's, and neither would we (https://www.sqlite.org/howtocorrupt.html,
+    "Multiple links to the same file").
+
+    Args:
+        path: of the file, which need not be there yet.
+
+    Raises: Misconfigured: says how to find the other names.
+    """
+    if path.exists() and path.stat().st_nlink > 1:
+        raise Misconfigured(
+            f"{path} has another name, a hard link, by which a second process could damage it; remove one of the two "
+            f"(`find / -xdev -samefile {path}` lists them). `riskrelay backup` makes a copy"
+        )
+
+
 def hold_alone(path: Path) -> IO[str]:
     """Take the SQLite file for this process alone, until the returned handle is closed.
 
+    Args:
+        path: of the file, or of a symbolic link to it: the lock lies beside the file.
+
     Raises: Misconfigured: another process has it.
     """
-    lock = path.with_name(path.name + ".lock").open("w")
+    real = path.resolve()
+    lock = real.with_name(real.name + ".lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from riskrelay.errors import Misconfigured
-from riskrelay.storage.file_systems import require_local
+from riskrelay.storage.file_systems import require_local, require_one_name
 from riskrelay.storage.postgres_engine import postgres_engine
 from riskrelay.storage.sqlite import sqlite_engine
 
@@ -28,7 +28,7 @@ async def work_on(database_url: str, sqlite_path: Path | None, work: Callable[[C
     Args:
         sqlite_path: the file; None: *database_url* is of PostgreSQL.
 
-    Raises: Misconfigured: there is no way to the database.
+    Raises: Misconfigured: there is no way to the database, or the file lies where SQLite could damage it.
     """
     if sqlite_path is not None:
         return await asyncio.to_thread(_work_on_file, sqlite_path, work)
@@ -61,6 +61,7 @@ async def _connected(engine: AsyncEngine) -> AsyncConnection:
 
 def _work_on_file(path: Path, work: Callable[[Connection], T]) -> T:
     require_local(path)
+    require_one_name(path)
     engine = sqlite_engine(path)
     try:
         with engine.begin() as connection:

@@ -7,7 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -105,18 +105,57 @@ def test_a_command_that_only_speaks_http_loads_no_server(service: Service, argum
     assert run.stderr.strip() == "loaded:"
 
 
+def by_the_same_name(database: Path, directory: Path) -> Path:
+    return database
+
+
+def by_a_symbolic_link(database: Path, directory: Path) -> Path:
+    link = directory / "link.db"
+    link.symlink_to(database)
+    return link
+
+
+def by_a_linked_directory(database: Path, directory: Path) -> Path:
+    link = directory / "link"
+    link.symlink_to(database.parent, target_is_directory=True)
+    return link / database.name
+
+
+def by_a_hard_link(database: Path, directory: Path) -> Path:
+    link = directory / "link.db"
+    link.hardlink_to(database)
+    return link
+
+
 @pytest.mark.fault(19)
-def test_a_second_process_on_the_same_file_refuses_to_start(service: Service) -> None:
-    """faults.md 19: it says why, and the first one goes on."""
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (by_the_same_name, "another riskrelay process serves {}"),
+        (by_a_symbolic_link, "another riskrelay process serves {}"),
+        (by_a_linked_directory, "another riskrelay process serves {}"),
+        (by_a_hard_link, "{} has another name, a hard link"),
+    ],
+)
+def test_a_second_process_on_the_same_file_refuses_to_start(
+    service: Service, tmp_path: Path, name: Callable[[Path, Path], Path], said: str
+) -> None:
+    """faults.md 19: whatever name leads there, it says why, and the first one goes on."""
+    database = Path(service.settings["RISKRELAY_DATABASE_URL"].removeprefix("sqlite:///"))
+    path = name(database, tmp_path)
+    key = database.with_name(database.name + ".key").read_text().strip()
+    settings = service.settings | {"RISKRELAY_DATABASE_URL": f"sqlite:///{path}", "RISKRELAY_MASTER_KEY": key}
     second = subprocess.run(
         [sys.executable, "-m", "riskrelay", "serve", "--port", str(free_port())],
-        env=environment(**service.settings),
+        env=environment(**settings),
         capture_output=True,
         text=True,
         timeout=30,
     )
+    for link in tmp_path.iterdir():
+        link.unlink()
     assert second.returncode == 1
-    assert "another riskrelay process serves" in second.stderr
+    assert said.format(path) in second.stderr
     assert service.get("/healthz") == b"ok\n"
 
 

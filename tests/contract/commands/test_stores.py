@@ -2,13 +2,15 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from support.databases import PostgresServer
 from support.ledger_checks import Told, check_ledger, wait_until_quiet
-from support.service import Oracle, Service
+from support.service import Oracle, Service, environment
 
 
 @pytest.fixture
@@ -53,9 +55,15 @@ def test_an_installation_moves_to_postgres_with_its_backlog(
     created = service.create_integration(oracle.url)
     send(service, 50, "before")
     url = asyncio.run(postgres.new_database())
-    refused = service.command("migrate-store", url, check=False)
-    assert refused.returncode == 1
-    assert "another riskrelay process serves" in refused.stderr
+    link = tmp_path / "link.db"
+    link.symlink_to(tmp_path / "riskrelay.db")
+    for path in (tmp_path / "riskrelay.db", link):
+        settings = environment(**service.settings | {"RISKRELAY_DATABASE_URL": f"sqlite:///{path}"})
+        refused = subprocess.run(
+            [sys.executable, "-m", "riskrelay", "migrate-store", url], env=settings, capture_output=True, text=True
+        )
+        assert refused.returncode == 1
+        assert f"another riskrelay process serves {path}" in refused.stderr
     service.stop()
     moved = json.loads(service.command("migrate-store", url, "--json").stdout)
     assert moved["users"]["rows"] == moved["findings"]["rows"] == moved["events"]["rows"] == 50

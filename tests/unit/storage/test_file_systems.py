@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from riskrelay.storage.file_systems import Mount, is_network, mount_of, require_local
+from riskrelay.errors import Misconfigured
+from riskrelay.storage.file_systems import Mount, is_network, mount_of, require_local, require_one_name
 
 MOUNTS = [Mount("/", "ext4"), Mount("/srv", "nfs4"), Mount("/srv/local", "xfs"), Mount("/mnt", "ext4")]
 
@@ -46,3 +47,17 @@ def test_local_file_systems_are_taken(fstype: str) -> None:
 def test_the_disk_of_this_machine_is_taken(tmp_path: Path) -> None:
     """Also for a file that is not there yet."""
     require_local(tmp_path / "not" / "there" / "yet.db")
+
+
+def test_a_file_with_a_second_name_is_refused(tmp_path: Path) -> None:
+    """Both names, for neither can know of the other's log; the one that is left is taken again."""
+    file, other = tmp_path / "a.db", tmp_path / "b.db"
+    require_one_name(file)
+    file.touch()
+    require_one_name(file)
+    other.hardlink_to(file)
+    for path in (file, other):
+        with pytest.raises(Misconfigured, match=f"{path} has another name, a hard link"):
+            require_one_name(path)
+    other.unlink()
+    require_one_name(file)
