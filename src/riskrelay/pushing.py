@@ -78,9 +78,11 @@ class Batch:
         self._delivering = delivering
         self._stream = stream
         self._signing = signing
-        self._stop_at = leased_at + delivering.push_for.total_seconds()
-        self._fresh_until = outside.clock.monotonic() + SNAPSHOT.total_seconds()
-        self._next_start = outside.clock.monotonic()
+        began = outside.clock.monotonic()
+        # A push that has to keep a pace waits for its moment first, so the one that is due next may still start.
+        fresh_until = began + SNAPSHOT.total_seconds() + self.pace.interval
+        self._stop_at = min(leased_at + delivering.push_for.total_seconds(), fresh_until)
+        self._next_start = began
         self._halted = False
         self._failed_in_a_row = 0
 
@@ -103,19 +105,25 @@ class Batch:
 
     async def _push_chain(self, events: Sequence[QueuedEvent]) -> None:
         for event in events:
-            if self._outside.clock.monotonic() > self._fresh_until:
-                return  # the next batch goes on, with the stream as it is then
+            if not self._may_start(self._outside.clock.monotonic()):
+                return
             if self.pace.interval:
                 await self._keep_pace()
-            if self._halted or self._outside.clock.monotonic() > self._stop_at:
-                return
             outcome = await self._attempt(event)
+            if outcome is None:
+                return
             self.outcomes[event.seq] = outcome
             self._judge(outcome)
             if outcome.kind is not OutcomeKind.ACCEPTED:
                 # A refusal too: the next event of this subject may go only when it is written down that this one
                 # will not come again, or a crash now would bring it out of order.
                 return
+
+    def _may_start(self, now: float) -> bool:
+        """Whether a push may start: the stream was read just now, the lease holds, and no answer has spoken against it.
+        If not, the next batch goes on, with the stream as it is then.
+        """
+        return not self._halted and now <= self._stop_at
 
     async def _keep_pace(self) -> None:
         """Wait for the next moment at which a push may start.
@@ -130,23 +138,17 @@ class Batch:
         else:
             self._next_start -= wait
 
-    async def _attempt(self, event: QueuedEvent) -> Outcome:
+    async def _attempt(self, event: QueuedEvent) -> Outcome | None:
+        """Push one event.
+
+        Returns: None: its SET was signed too late to be pushed now. Nothing was tried.
+        """
         started_at, began = self._outside.clock.now(), self._outside.clock.monotonic()
-        token, signing = b"", None
-        try:
-            token = await self._signing.token(event)
-            signing = timedelta(seconds=self._outside.clock.monotonic() - began)
-            authorization, tls = self._authorization, self._tls
-        except Unavailable:
-            outcome = Outcome(OutcomeKind.OURS, "no_signing_key")
-        except Misconfigured:
-            outcome = Outcome(OutcomeKind.OURS, "wrong_master_key")
-        else:
-            outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token, authorization, tls)
-            if self._is_control and outcome.kind in _STOPS_STREAM:
-                # The stream is stopped for this very reason: its receiver does not want to hear of it.
-                outcome = structs.replace(outcome, kind=OutcomeKind.REJECTED)
-        duration = timedelta(seconds=self._outside.clock.monotonic() - began)
+        await self._signing.sign(event)
+        signed = self._outside.clock.monotonic()
+        if not self._may_start(signed):
+            return None
+        token, outcome = await self._push(event)
         self.attempts.append(
             Attempt(
                 event.seq,
@@ -154,14 +156,33 @@ class Batch:
                 event.attempts + 1,
                 event.queued_at,
                 started_at,
-                duration,
+                timedelta(seconds=self._outside.clock.monotonic() - began),
                 outcome,
-                signing,
+                timedelta(seconds=signed - began) if token else None,
                 event.claims,
                 token,
             )
         )
         return outcome
+
+    async def _push(self, event: QueuedEvent) -> tuple[bytes, Outcome]:
+        """Push what is signed.
+
+        Returns: the SET, empty when there is no key, and what became of it.
+        """
+        token = b""
+        try:
+            token = self._signing.take(event)
+            authorization, tls = self._authorization, self._tls
+        except Unavailable:
+            return token, Outcome(OutcomeKind.OURS, "no_signing_key")
+        except Misconfigured:
+            return token, Outcome(OutcomeKind.OURS, "wrong_master_key")
+        outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token, authorization, tls)
+        if self._is_control and outcome.kind in _STOPS_STREAM:
+            # The stream is stopped for this very reason: its receiver does not want to hear of it.
+            outcome = structs.replace(outcome, kind=OutcomeKind.REJECTED)
+        return token, outcome
 
     @cached_property
     def _authorization(self) -> str | None:
@@ -222,18 +243,22 @@ class SigningAhead:
         left = [event for event in events if event.seq not in self._signing]
         self._waiting = deque(left[start : start + _CHUNK] for start in range(0, len(left), _CHUNK))
 
-    async def token(self, event: QueuedEvent) -> bytes:
-        """The SET of *event*, which is in the plan.
-
-        Raises: Unavailable: no key can be read.
-        """
+    async def sign(self, event: QueuedEvent) -> None:
+        """Wait until the SET of *event*, which is in the plan, is signed."""
         while self._waiting and (event.seq not in self._signing or len(self._signing) < SIGNED_AHEAD):
             chunk = self._waiting.popleft()
             signing = asyncio.create_task(self._sign(chunk))
             self._running.add(signing)
             signing.add_done_callback(self._running.discard)
             self._signing.update((one.seq, signing) for one in chunk)
-        token = (await self._signing.pop(event.seq)).get(event.seq)
+        await self._signing[event.seq]
+
+    def take(self, event: QueuedEvent) -> bytes:
+        """The SET of *event*, which `sign` has waited for. One that is not taken is there for the next batch.
+
+        Raises: Unavailable: no key can be read.
+        """
+        token = self._signing.pop(event.seq).result().get(event.seq)
         if token is None:
             raise Unavailable("no signing key")
         return token

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import cast
 
@@ -41,11 +41,13 @@ class Plain:
     def __init__(self) -> None:
         self.broken = False
         self.lists: list[int] = []
+        self.before_signing: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
 
     async def sign(self, payloads: Sequence[bytes], algorithm: Algorithm) -> list[bytes]:
         if self.broken:
             raise Unavailable("no key")
         self.lists.append(len(payloads))
+        await self.before_signing()
         return [_HEADER + payload for payload in payloads]
 
 

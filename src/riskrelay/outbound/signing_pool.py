@@ -25,7 +25,9 @@ _log = structlog.get_logger()
 
 PROCESSES = min(os.cpu_count() or 1, 4)  # guessed: one event loop cannot push what four cores sign
 RESTART_AFTER = timedelta(seconds=10)  # guessed: a machine without memory for them must not be kept busy by trying
-ANSWER_WITHIN = timedelta(seconds=60)  # guessed: ten times what the full queues of as many lanes as a worker takes need
+# Chosen: below the 4 s in which a batch may push under the shortest lease, and a thousand times what eight signatures
+# take. It counts from the answer before, since a queue may be long.
+ANSWER_WITHIN = timedelta(seconds=3)
 _END_WITHIN_SECONDS = 5.0
 
 _decode = msgspec.msgpack.Decoder(list[bytes]).decode
@@ -55,12 +57,8 @@ class SigningPool:
             return None
         child = min(ready, key=lambda child: child.orders)
         try:
-            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
-                return await child.sign(key, payloads)
+            return await child.sign(key, payloads)
         except ConnectionError:
-            return None
-        except TimeoutError:
-            child.give_up()
             return None
 
     def close(self) -> None:
@@ -132,6 +130,7 @@ class _Child(asyncio.Protocol):
         self._known: set[str] = set()
         self._waiting: deque[asyncio.Future[list[bytes]]] = deque()
         self._received = bytearray()
+        self._giving_up: asyncio.TimerHandle | None = None
 
     @property
     def orders(self) -> int:
@@ -140,18 +139,16 @@ class _Child(asyncio.Protocol):
     async def sign(self, key: PrivateKey, payloads: Sequence[bytes]) -> list[bytes]:
         """As the pool does.
 
-        Raises: ConnectionError: the process has ended.
+        Raises: ConnectionError: the process has ended, or was given up because it answered nothing.
         """
         material = None if key.kid in self._known else KeyMaterial(key.algorithm, key.pem)
         self._known.add(key.kid)
         answer: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
         self._waiting.append(answer)
+        if self._giving_up is None:
+            self._expect_an_answer()
         self._transport.write(frame(Order(key.kid, list(payloads), material)))
         return await answer
-
-    def give_up(self) -> None:
-        """End a process that does not answer; whoever waits for it is told."""
-        self._transport.abort()
 
     def end(self) -> None:
         """End the process, now."""
@@ -171,10 +168,13 @@ class _Child(asyncio.Protocol):
                 answer = self._waiting.popleft()
                 if not answer.done():
                     answer.set_result(_decode(content))
+                self._expect_an_answer()
             self.is_ready = True
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_ready = False
+        if self._giving_up is not None:
+            self._giving_up.cancel()
         if not self.is_lost:
             self.is_lost = True
             _log.warning("signing_process_ended", exit_code=self.reap())
@@ -185,6 +185,15 @@ class _Child(asyncio.Protocol):
     def reap(self) -> int:
         self._process.kill()
         return self._process.wait(_END_WITHIN_SECONDS)
+
+    def _expect_an_answer(self) -> None:
+        """Give the process up, so that whoever waits for it is told, when its next answer does not come in time."""
+        if self._giving_up is not None:
+            self._giving_up.cancel()
+            self._giving_up = None
+        if self._waiting:
+            loop = asyncio.get_running_loop()
+            self._giving_up = loop.call_later(ANSWER_WITHIN.total_seconds(), self._transport.abort)
 
     def _next_frame(self) -> bytes | None:
         if len(self._received) < LENGTH.size:
