@@ -214,10 +214,10 @@ class Worker:
 
 
 def _next_limit(limit: int, delivered: Delivered) -> int:
-    """A lane that failed starts again with one event, and doubles with every batch that works."""
+    """A failing lane probes with one event; once that has worked, its batches are of 2, 4, 8 … events."""
     if delivered.settlement is None:
         return limit
-    return 1 if delivered.settlement.failures else min(limit * 2, BATCH_EVENTS)
+    return 2 if delivered.recovered else min(limit * 2, BATCH_EVENTS)
 
 
 def _loop_time() -> float:

@@ -1,8 +1,7 @@
 """What a worker claims, and for how long it keeps it; over a real store, with a receiver in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -16,9 +15,10 @@ from riskrelay.credentials import COMMAND_LINE
 from riskrelay.integrations import IntegrationType
 from riskrelay.ports import Outside, Store
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.worker import MAX_NAMED, Worker
+from riskrelay.worker import MAX_NAMED
 from support.delivering import ACCEPTED, FAILED, World, world_of
 from support.outside import HandClock
+from support.working import BatchSizes, running, until
 from support.world import ACCOUNT, ORIGIN, finding, record
 
 LONG = timedelta(hours=1)
@@ -27,23 +27,6 @@ LONG = timedelta(hours=1)
 @pytest.fixture
 async def world(store: Store) -> World:
     return await world_of(store, HandClock())
-
-
-@asynccontextmanager
-async def running(world: World, linger: timedelta) -> AsyncIterator[tuple[Worker, Outside]]:
-    """A worker that has looked for what is due, and an outside whose commits wake it."""
-    worker = Worker(world.outside, world.delivering, linger)
-    task = asyncio.create_task(worker.run())
-    await until(lambda: worker.sweeps > 0 and worker.lanes_held == 0)
-    yield worker, replace(world.outside, wake=worker.wake)
-    worker.stop()
-    await task
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.001)
 
 
 def _has_come(world: World, before: int) -> bool:
@@ -132,4 +115,17 @@ async def test_a_lane_whose_lease_ended_unnoticed_is_claimed_once_more(world: Wo
         await record(outside, finding("later@example.com"))
         await until(lambda: len(world.receiver.accepted) == 3)
         assert (worker.claims, worker.lanes_held) == (2, 1)
+    await world.check()
+
+
+async def test_after_a_failure_the_batches_double(world: World) -> None:
+    """A probe of one event; it works, and 2, 4, 8 … follow, so that who has just come back is not overrun."""
+    sizes = BatchSizes()
+    world.outside = replace(world.outside, observer=sizes)
+    await record(world.outside, *(finding(f"u{number}@example.com") for number in range(600)))
+    world.receiver.answers = lambda email: ACCEPTED if sizes.seen else FAILED
+    async with running(world, LONG) as (worker, _):
+        await until(lambda: len(world.receiver.accepted) == 600)
+        assert worker.claims == 2
+    assert sizes.seen[1:] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 600 - 511]
     await world.check()

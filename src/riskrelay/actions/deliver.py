@@ -29,12 +29,14 @@ class Delivered:
         settlement: what was written down; None when there was nothing to do.
         stopped: the lane must not be worked on now (paused, disabled, inactive).
         given_back: the lane has to wait, and was given back with what was written down.
+        recovered: it was the first batch that worked after some that brought nothing but failure.
     """
 
     attempts: Sequence[Attempt]
     settlement: Settlement | None
     stopped: bool = False
     given_back: bool = False
+    recovered: bool = False
 
 
 async def deliver(
@@ -75,7 +77,8 @@ async def deliver(
 
     outside.wake(await outside.store.write_installation(write_down))
     outside.observer.attempted(lease.key, stream, batch.attempts)
-    return Delivered(batch.attempts, settlement, stopped=batch.stop is not None, given_back=waits)
+    recovered = work.failures > 0 and settlement.failures == 0
+    return Delivered(batch.attempts, settlement, batch.stop is not None, given_back=waits, recovered=recovered)
 
 
 def _notice(outside: Outside, stream: Stream, status: StreamStatus, reason: str) -> Signal | None:

@@ -1,17 +1,18 @@
 """A receiver that is dead for days and comes back: simulated, nothing waits (faults.md 27)."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
 from riskrelay.delivery.backoff import LONGEST
-from riskrelay.delivery.lanes import BATCH_EVENTS
 from riskrelay.ports import Store
 from support.database_time import pass_time
 from support.delivering import ACCEPTED, FAILED, World, world_of
 from support.outside import HandClock
+from support.working import BatchSizes, running, until
 from support.world import finding, record
 
 DEAD_FOR = timedelta(days=3)
@@ -27,7 +28,8 @@ async def world(sqlite_store: Store) -> World:
 @pytest.mark.fault(27)
 async def test_one_probe_in_15_minutes_then_the_whole_backlog_in_order(world: World) -> None:
     """After the first hour no two pushes are less than 15 minutes apart; once it is back everything arrives, each
-    user's levels in order, in batches that start with one event and double; the ledger balances all the time."""
+    user's levels in order, in a worker's batches that start with one event and double; the ledger balances
+    all the time."""
     for behavior in BEHAVIORS:
         await record(world.outside, *[finding(f"u{number}@example.com", behavior) for number in range(100)])
     world.receiver.answers = lambda email: FAILED
@@ -45,10 +47,12 @@ async def test_one_probe_in_15_minutes_then_the_whole_backlog_in_order(world: Wo
 
     world.receiver.answers = lambda email: ACCEPTED
     await skip_to_due(world)
-    limit = 1
-    while (await world.ledger()).pending:
-        await world.deliver_once(limit)
-        limit = min(limit * 2, BATCH_EVENTS)
+    sizes = BatchSizes()
+    world.outside = replace(world.outside, observer=sizes)
+    async with running(world, timedelta(0)):
+        await until(lambda: len(world.receiver.accepted) == 300)
+    assert (await world.ledger()).pending == 0
+    assert sizes.seen == [1, 2, 4, 8, 16, 32, 64, 128, 300 - 255]
     received: dict[str, list[str]] = defaultdict(list)
     for email, level in world.receiver.accepted:
         received[email].append(level)
