@@ -29,7 +29,7 @@ def follow(
         is_ours = mend and stream.status_set_by is Party.TRANSMITTER
         now = replace(stream, status=StreamStatus.ENABLED, status_reason=None) if is_ours else stream
         tx.streams.set_status(now.stream_id, now.status, now.status_reason, now.status_set_by)
-        ready += tx.streams.refresh_lanes(now)
+        ready += tx.streams.refresh_lanes(now, is_mended=mend)
         ready += tx.events.queue(_notices(replace(stream, integration=before), now, told, at, new_id))
     return ready
 

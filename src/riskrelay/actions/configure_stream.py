@@ -46,7 +46,7 @@ async def configure_stream(
         if (stream.endpoint_url, stream.sealed_authorization) == (stored.endpoint_url, stored.sealed_authorization):
             return stream, []
         if stream.status is StreamStatus.ENABLED or stream.status_set_by is Party.RECEIVER:
-            return stream, tx.streams.refresh_lanes(stream)
+            return stream, tx.streams.refresh_lanes(stream, is_mended=True)
         return _resume(tx, outside, stream)
 
     stream, ready = await outside.store.write(receiver.account_id, store)
@@ -57,7 +57,7 @@ async def configure_stream(
 def _resume(tx: Transaction, outside: Outside, stopped: Stream) -> tuple[Stream, list[LaneKey]]:
     stream = replace(stopped, status=StreamStatus.ENABLED, status_reason=None)
     tx.streams.set_status(stream.stream_id, stream.status, None, Party.TRANSMITTER)
-    ready = tx.streams.refresh_lanes(stream)
+    ready = tx.streams.refresh_lanes(stream, is_mended=True)
     reason = "delivery_updated"
     notice = stream_updated(stream, stream.status, reason, outside.clock.now(), outside.ids.uuid)
     return stream, ready + tx.events.queue([notice])

@@ -56,7 +56,7 @@ async def create_integration(
         tx.integrations.add(integration)
         if integration_type is IntegrationType.OKTA:
             tx.streams.add(stream)
-            tx.streams.refresh_lanes(stream)
+            tx.streams.refresh_lanes(stream, is_mended=False)
         tx.audit.record(entry)
         return integration
 

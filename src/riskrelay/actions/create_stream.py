@@ -45,7 +45,7 @@ async def create_stream(outside: Outside, receiver: Receiver, body: Mapping[str,
         )
         tx.streams.add(stream)
         tx.audit.record(entry)
-        tx.streams.refresh_lanes(stream)
+        tx.streams.refresh_lanes(stream, is_mended=False)
         hello = verification(stream, None, now, outside.ids.uuid)
         return stream, tx.events.queue([hello])
 

@@ -14,7 +14,7 @@ from riskrelay.delivery.lanes import (
     following,
     settle,
 )
-from riskrelay.ports import Installation, Outside
+from riskrelay.ports import Installation, Outside, StreamStop
 from riskrelay.pushing import SIGNED_AHEAD, Batch, Delivering, SigningAhead
 from riskrelay.signals import Signal, stream_updated
 from riskrelay.ssf.streams import CONTROL_LANE, Stream, StreamStatus
@@ -70,15 +70,16 @@ async def deliver(
     extend = NOW if waits else delivering.lease
 
     def write_down(tx: Installation) -> list[LaneKey]:
-        tx.lanes.settle(lease, work, settlement, batch.attempts, extend)
         if batch.stop is None:
+            tx.lanes.settle(lease, work, settlement, batch.attempts, extend)
             return []
-        return tx.lanes.stop_stream(lease, *batch.stop, _notice(outside, stream, *batch.stop))
+        stop = StreamStop(*batch.stop, _notice(outside, stream, *batch.stop))
+        return tx.lanes.stop_stream(lease, work, settlement, batch.attempts, stop)
 
     outside.wake(await outside.store.write_installation(write_down))
     outside.observer.attempted(lease.key, stream, batch.attempts)
-    recovered = work.failures > 0 and settlement.failures == 0
-    return Delivered(batch.attempts, settlement, batch.stop is not None, given_back=waits, recovered=recovered)
+    stopped, recovered = batch.stop is not None, work.failures > 0 and settlement.failures == 0
+    return Delivered(batch.attempts, settlement, stopped, given_back=stopped or waits, recovered=recovered)
 
 
 def _notice(outside: Outside, stream: Stream, status: StreamStatus, reason: str) -> Signal | None:

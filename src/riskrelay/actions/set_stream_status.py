@@ -33,7 +33,7 @@ async def set_stream_status(
             tx.audit.record(entry)
         if status is StreamStatus.DISABLED:
             tx.streams.cancel_backlog(stream, range(stream.lanes), STREAM_DISABLED)
-        return stream, tx.streams.refresh_lanes(stream)
+        return stream, tx.streams.refresh_lanes(stream, is_mended=status is StreamStatus.ENABLED)
 
     stream, ready = await outside.store.write(receiver.account_id, store)
     outside.wake(ready)

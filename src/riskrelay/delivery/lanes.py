@@ -6,7 +6,7 @@ million events is a million queued events and a handful of rows. docs/delivery-c
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -89,6 +89,7 @@ class LaneWork:
         fresh: the next events above the cursor, in order and without a gap; none when the lane holds too many.
         last_seq: the newest event of the lane when it was read.
         replayed: how many events of the lane had ever been replayed by then.
+        edits: how often its stream had been edited or resumed by then.
     """
 
     stream: Stream | None
@@ -98,6 +99,7 @@ class LaneWork:
     fresh: Sequence[QueuedEvent]
     last_seq: int
     replayed: int = 0
+    edits: int = 0
 
     @property
     def full(self) -> bool:
@@ -149,6 +151,18 @@ class Settlement:
     failures: int = 0
     quiet_for: timedelta = NOW
     due_in: timedelta | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything is not tried at once that could be."""
+        is_late = self.due_in is not None and self.due_in > NOW
+        return bool(self.held) or self.failures > 0 or self.quiet_for > NOW or is_late
+
+    def without_waits(self) -> "Settlement":
+        """The same for a stream that was edited meanwhile: what became of the events stays true, but how the receiver
+        was says nothing of the one that the stream has now."""
+        held = [replace(event, due_in=NOW) for event in self.held]
+        return replace(self, held=held, failures=0, quiet_for=NOW, due_in=None if self.due_in is None else NOW)
 
 
 def chains(work: LaneWork, limit: int = BATCH_EVENTS) -> list[list[QueuedEvent]]:

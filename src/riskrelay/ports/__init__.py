@@ -46,7 +46,7 @@ from riskrelay.ports.deliveries import (
 )
 from riskrelay.ports.examining import Check, DatabaseFacts, Probe, Verdict
 from riskrelay.ports.findings import RecordedFinding
-from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, Tokens
+from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.operating import DeliveryHealth, EngineCare, Replays, Retention
 from riskrelay.ports.outside import (
     Bell,
@@ -128,6 +128,7 @@ __all__ = [
     "Stocks",
     "Store",
     "StoreLoad",
+    "StreamStop",
     "Streams",
     "Targets",
     "TlsMaterials",

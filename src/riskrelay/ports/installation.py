@@ -1,6 +1,7 @@
 """What a transaction over the whole installation offers."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -80,6 +81,20 @@ class Receivers(Protocol):
         """The static token or the access token of that integration with that hash."""
 
 
+@dataclass(frozen=True, slots=True)
+class StreamStop:
+    """A stream is paused or disabled because of what its receiver answered.
+
+    Attributes:
+        notice: the event that tells the receiver; None for an implicit stream, which then keeps its backlog whatever
+            its status is. A receiver's stream that is disabled loses it, as cancelled.
+    """
+
+    status: StreamStatus
+    reason: str
+    notice: Signal | None
+
+
 class Lanes(Protocol):
     """Claiming lanes and writing down what became of a batch. The lease clock is the database's."""
 
@@ -115,7 +130,8 @@ class Lanes(Protocol):
         tried: Sequence[Attempt],
         extend: timedelta,
     ) -> None:
-        """Write a batch down and extend the lease.
+        """Write a batch down and extend the lease. Where the stream was edited or resumed since it was read, what has
+        to wait is due at once, and nothing is held against the receiver.
 
         Raises: LeaseLost: nothing was written.
         """
@@ -126,15 +142,14 @@ class Lanes(Protocol):
     def release_all(self) -> None:
         """End every lease: for a process that holds the database alone and has just started."""
 
-    def stop_stream(self, lease: LaneLease, status: StreamStatus, reason: str, notice: Signal | None) -> list[LaneKey]:
-        """Pause or disable the lane's stream because of what its receiver answered.
-
-        Args:
-            notice: the event that tells the receiver; None for an implicit stream, which then keeps its backlog
-                whatever its status is. A receiver's stream that is disabled loses it, as cancelled.
+    def stop_stream(
+        self, lease: LaneLease, work: LaneWork, settlement: Settlement, tried: Sequence[Attempt], stop: StreamStop
+    ) -> list[LaneKey]:
+        """Settle a batch whose answers stop the stream, and give the lane back. A stream that was edited or resumed
+        since it was read is not stopped: those answers speak of what it was.
 
         Returns: the lanes that got the notice.
-        Raises:  LeaseLost.
+        Raises:  LeaseLost: nothing was written.
         """
 
 

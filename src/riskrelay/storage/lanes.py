@@ -24,6 +24,7 @@ from sqlalchemy import (
 from riskrelay.delivery.attempts import Attempt, DeliveryState
 from riskrelay.delivery.lanes import (
     MAX_HELD_EVENTS,
+    NOW,
     DeadEvent,
     HeldEvent,
     LaneKey,
@@ -34,15 +35,14 @@ from riskrelay.delivery.lanes import (
     Settlement,
 )
 from riskrelay.errors import LeaseLost
-from riskrelay.signals import Signal
-from riskrelay.ssf.streams import CONTROL_LANE, STREAM_DISABLED, Party, Stream, StreamStatus
-from riskrelay.storage.backlog import cancel_lane
+from riskrelay.ports import StreamStop
+from riskrelay.ssf.streams import Stream
 from riskrelay.storage.claiming import claim_longest_due, claim_named, next_due
 from riskrelay.storage.deliveries import EVENT_KEY
-from riskrelay.storage.events import EventRows
 from riskrelay.storage.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.statements import BulkInsert, Insert, PerEngine
-from riskrelay.storage.streams import select_streams, stream_from
+from riskrelay.storage.stopping import stop_stream
+from riskrelay.storage.streams import lock_stream, select_streams, stream_from
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, streams
 from riskrelay.storage.times import database_now, micros, moment, number_of
 
@@ -54,7 +54,7 @@ def _number(name: str) -> BindParameter[int]:
     return bindparam(name, type_=BigInteger)
 
 
-_STATE = select(lanes.c.cursor, lanes.c.failures, lanes.c.last_seq, lanes.c.replayed, _NOW.label("now"))
+_STATE = select(lanes.c.cursor, lanes.c.failures, lanes.c.last_seq, lanes.c.replayed, lanes.c.edits, _NOW.label("now"))
 _OWNED = _STATE.where(_MINE)
 _LOOKED_AT = _STATE.where(this_lane())
 _EVENT = (events.c.seq, events.c.jti, events.c.subject_key, events.c.claims, events.c.queued_at)
@@ -100,7 +100,7 @@ _SETTLE = (
         last_reason=func.coalesce(bindparam("last_why", type_=String), lanes.c.last_reason),
     )
 )
-_KEEP = update(lanes).where(_MINE).values(epoch=lanes.c.epoch)
+_EDITS = select(lanes.c.edits).where(_MINE).with_for_update()
 _RELEASE = update(lanes).where(_MINE).values(version=lanes.c.version + 1, lease_until=0)
 _RELEASE_ALL = update(lanes).where(lanes.c.lease_until > 0).values(lease_until=0, epoch=lanes.c.epoch + 1)
 _TAKE = (
@@ -108,39 +108,6 @@ _TAKE = (
     .where(this_lane())
     .values(version=lanes.c.version + 1, epoch=lanes.c.epoch + 1, lease_until=0)
     .returning(lanes.c.epoch)
-)
-_STOP_STREAM = (
-    update(streams)
-    .where(
-        streams.c.account_id == bindparam("account"),
-        streams.c.stream_id == bindparam("stream"),
-        streams.c.status == StreamStatus.ENABLED.value,
-    )
-    .values(
-        status=bindparam("new_status"),
-        status_reason=bindparam("why"),
-        status_set_by=Party.TRANSMITTER.value,
-        status_at=_NOW,
-    )
-)
-_STOP_LANES = (
-    update(lanes)
-    .where(
-        lanes.c.account_id == bindparam("account"),
-        lanes.c.stream_id == bindparam("stream"),
-        lanes.c.lane != CONTROL_LANE,
-    )
-    .values(stopped=True)
-)
-_BACKLOG = (
-    select(lanes.c.lane, lanes.c.cursor)
-    .where(
-        lanes.c.account_id == bindparam("account"),
-        lanes.c.stream_id == bindparam("stream"),
-        lanes.c.lane != CONTROL_LANE,
-    )
-    .order_by(lanes.c.lane)
-    .with_for_update()
 )
 _ADD_ATTEMPTS = BulkInsert(attempts, *(column.name for column in attempts.columns))
 _DELETE_HELD = delete(held_events).where(of_lane(held_events), held_events.c.seq.in_(bindparam("seqs", expanding=True)))
@@ -200,7 +167,7 @@ class LaneRows:
             rows = self._connection.execute(_FRESH, {**key, "after": lane.cursor, "most": limit})
             fresh = [_queued(row, oldest) for row in rows]
         stream = self._sending(lane_key)
-        return LaneWork(stream, lane.cursor, lane.failures, held, fresh, lane.last_seq, lane.replayed)
+        return LaneWork(stream, lane.cursor, lane.failures, held, fresh, lane.last_seq, lane.replayed, lane.edits)
 
     def _sending(self, key: LaneKey) -> Stream | None:
         """The lane's stream; None when nothing of the lane may be sent now."""
@@ -216,6 +183,8 @@ class LaneRows:
         tried: Sequence[Attempt],
         extend: timedelta,
     ) -> None:
+        if settlement.waits and self._is_edited(lease, work):
+            settlement = settlement.without_waits()
         last = tried[-1].outcome if tried else None
         self._mine(
             _SETTLE,
@@ -248,20 +217,23 @@ class LaneRows:
     def release_all(self) -> None:
         self._connection.execute(_RELEASE_ALL)
 
-    def stop_stream(self, lease: LaneLease, status: StreamStatus, reason: str, notice: Signal | None) -> list[LaneKey]:
-        parameters = {**lane_parameters(lease.key), "new_status": status.value, "why": reason}
-        self._mine(_KEEP, lease)
-        stopped = self._connection.execute(_STOP_STREAM, parameters).rowcount
-        self._connection.execute(_STOP_LANES, parameters)
-        if not stopped:  # its receiver was quicker, and its word stays
-            return []
-        if notice is None:  # an implicit stream: its receiver takes no such event, and its backlog is kept
-            return []
-        if status is StreamStatus.DISABLED:
-            for row in self._connection.execute(_BACKLOG, parameters).all():
-                key = LaneKey(lease.key.account_id, lease.key.stream_id, row.lane)
-                cancel_lane(self._connection, key, row.cursor, STREAM_DISABLED)
-        return EventRows(self._connection, lease.key.account_id).queue([notice])
+    def stop_stream(
+        self, lease: LaneLease, work: LaneWork, settlement: Settlement, tried: Sequence[Attempt], stop: StreamStop
+    ) -> list[LaneKey]:
+        lock_stream(self._connection, lease.key.account_id, lease.key.stream_id)
+        is_edited = self._is_edited(lease, work)
+        self.settle(lease, work, settlement, tried, NOW)
+        return [] if is_edited else stop_stream(self._connection, lease.key, stop)
+
+    def _is_edited(self, lease: LaneLease, work: LaneWork) -> bool:
+        """Whether the stream was edited or resumed since the lane was read; it stays so until the transaction ends.
+
+        Raises: LeaseLost: the epoch has moved on.
+        """
+        edits = self._connection.execute(_EDITS, {**lane_parameters(lease.key), "mine": lease.epoch}).scalar()
+        if edits is None:
+            raise LeaseLost
+        return bool(edits != work.edits)
 
     def _mine(self, statement: Update, lease: LaneLease, **values: object) -> None:
         """Run an UPDATE of the lane's row.

@@ -170,6 +170,13 @@ def since_when(status: StreamStatus) -> ColumnElement[int]:
     return case((streams.c.status != status.value, database_now()), else_=streams.c.status_at)
 
 
+def lock_stream(connection: Connection, account_id: AccountId, stream_id: StreamId) -> None:
+    """Lock a stream before any of its lanes: of two transactions that want several lanes, none waits for the other in a
+    circle."""
+    query = select(streams.c.stream_id).where(streams.c.account_id == account_id, streams.c.stream_id == stream_id)
+    connection.execute(query.with_for_update())
+
+
 class StreamRows:
     """Implements ports.Streams."""
 
@@ -236,12 +243,19 @@ class StreamRows:
         )
         return paused.rowcount == 1
 
-    def refresh_lanes(self, changed: Stream) -> list[LaneKey]:
+    def refresh_lanes(self, changed: Stream, *, is_mended: bool) -> list[LaneKey]:
+        lock_stream(self._connection, self._account_id, changed.stream_id)
         sent = [lane for lane in changed.all_lanes if not changed.is_silent(lane)]
         self._set_lanes(changed, [lane for lane in changed.all_lanes if lane not in sent], stopped=True)
-        # Whoever edits an integration or a stream has perhaps mended it: no wait from before counts any more.
-        fresh_start = {"blocked_until": 0, "failures": 0, "due_at": _DUE_IF_ANYTHING_WAITS}
-        self._set_lanes(changed, sent, stopped=changed.is_polled, **fresh_start)
+        self._set_lanes(changed, sent, stopped=changed.is_polled)
+        if is_mended:
+            self._start_afresh(changed, sent)
+        return [LaneKey(self._account_id, changed.stream_id, lane) for lane in sent]
+
+    def _start_afresh(self, changed: Stream, sent: Sequence[int]) -> None:
+        """No wait from before counts any more, and no answer to an attempt that began before."""
+        self._set_lanes(changed, changed.all_lanes, edits=lanes.c.edits + 1)
+        self._set_lanes(changed, sent, blocked_until=0, failures=0, due_at=_DUE_IF_ANYTHING_WAITS)
         self._connection.execute(
             update(held_events)
             .where(
@@ -252,7 +266,6 @@ class StreamRows:
             )
             .values(due_at=0)
         )
-        return [LaneKey(self._account_id, changed.stream_id, lane) for lane in sent]
 
     def _set_lanes(self, stream: Stream, numbers: Sequence[int], **values: object) -> None:
         self._connection.execute(

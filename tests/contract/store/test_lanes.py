@@ -12,7 +12,7 @@ from riskrelay.delivery.attempts import Attempt, Ledger
 from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement, settle
 from riskrelay.errors import LeaseLost
 from riskrelay.integrations import Integration
-from riskrelay.ports import Outside, Store
+from riskrelay.ports import Outside, Store, StreamStop
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
 from riskrelay.ssf.subjects import email_subject, subject_key
@@ -294,9 +294,10 @@ async def test_a_stopped_stream_keeps_its_backlog_and_resumes_on_update(
     """401 pauses: nothing is claimed, events are still queued; an update lets it go on (faults.md 29)."""
     await record(outside, finding("a@example.com"))
     (lease,) = await claim(store)
-    await store.write_installation(lambda tx: tx.lanes.stop_stream(lease, StreamStatus.PAUSED, "http_401", None))
+    work, stop = await read(store, lease), StreamStop(StreamStatus.PAUSED, "http_401", None)
+    settlement = settle(work, {1: Outcome(OutcomeKind.AUTH, "http_401", 401)}, lambda: 0.0)
+    await store.write_installation(lambda tx: tx.lanes.stop_stream(lease, work, settlement, [], stop))
     assert (await read(store, lease)).stream is None
-    await store.write_installation(lambda tx: tx.lanes.release(lease))
     await record(outside, finding("b@example.com"))
     assert await claim(store) == []
     assert (await ledger(store)).pending == 2
@@ -304,7 +305,8 @@ async def test_a_stopped_stream_keeps_its_backlog_and_resumes_on_update(
         outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, None
     )
     (again,) = await claim(store)
-    assert [event.seq for event in (await read(store, again)).fresh] == [1, 2]
+    work = await read(store, again)
+    assert [event.seq for event in [*work.held, *work.fresh]] == [1, 2]
 
 
 async def test_an_inactive_integration_gets_nothing_and_keeps_what_it_had(

@@ -14,10 +14,10 @@ from riskrelay.actions.pause_idle_streams import pause_idle_streams
 from riskrelay.actions.update_integration import update_integration
 from riskrelay.credentials import COMMAND_LINE
 from riskrelay.delivery.attempts import DeliveryState
-from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
+from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease, Settlement
 from riskrelay.integrations import OpenedTls
 from riskrelay.outbound.sealing import MasterKey, new_master_key
-from riskrelay.ports import Installation, Vault
+from riskrelay.ports import Installation, StreamStop, Vault
 from riskrelay.pushing import Delivering, SigningAhead
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
@@ -185,8 +185,36 @@ async def test_what_the_receiver_said_meanwhile_stays(world: ReceiverWorld, reco
     leases = await world.outside.store.write_installation(lambda tx: tx.lanes.claim(10, LEASE))
     (lease,) = [lease for lease in leases if (lease.key.stream_id, lease.key.lane) == (stream_id, 0)]
     await world.set_status(stream_id, "paused", reason="Maintenance")
+    work = await world.outside.store.read_installation(lambda tx: tx.lanes.read(lease, BATCH_EVENTS, FOR_EVER))
+    stop = StreamStop(StreamStatus.PAUSED, "http_401", None)
     told = await world.outside.store.write_installation(
-        lambda tx: tx.lanes.stop_stream(lease, StreamStatus.PAUSED, "http_401", None)
+        lambda tx: tx.lanes.stop_stream(lease, work, Settlement(work.cursor), [], stop)
     )
     assert told == []
     assert await world.status(stream_id) == ("paused", "Maintenance")
+
+
+@pytest.mark.fault(29, 34)
+async def test_gone_of_an_address_that_was_just_changed_cancels_nothing(
+    world: ReceiverWorld, recorder: Recorder
+) -> None:
+    """The receiver moves its stream while a push is under way, and the old address then says 410: the stream stays
+    enabled, and what waits goes to the new one."""
+    stream_id = (await world.push_stream())["stream_id"]
+    await work(world, recorder)
+    moved = {"method": PUSH, "endpoint_url": "https://moved.example.com"}
+
+    class Moving(Recorder):
+        async def push(self, endpoint_url: str, *others: Any) -> Outcome:
+            if endpoint_url == ENDPOINT:
+                await world.call("PATCH", "/streams", {"stream_id": stream_id, "delivery": moved})
+                return GONE
+            return await super().push(endpoint_url, *others)
+
+    await record(world.outside, finding("kai@example.com"), finding("ana@example.com"))
+    moving = Moving()
+    await work(world, moving)
+    assert await world.status(stream_id) == ("enabled", None)
+    ledger = await world.ledger(stream_id)
+    assert (ledger.delivered, ledger.pending, ledger.cancelled) == (3, 0, 0)
+    assert len(moving.events("https://moved.example.com")) == 2

@@ -235,6 +235,7 @@ lanes = Table(
     Column("purged_expired", BigInteger, nullable=False, server_default="0"),
     Column("purged_cancelled", BigInteger, nullable=False, server_default="0"),
     Column("version", BigInteger, nullable=False, default=0, server_default="0"),  # see storage.newest
+    Column("edits", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(["account_id", "stream_id"], ["streams.account_id", "streams.stream_id"]),
     CheckConstraint("cursor <= last_seq", name="cursor"),
 )
