@@ -82,7 +82,7 @@ class LaneWork:
     """A lane as it stood in one read: what to push, and where.
 
     Attributes:
-        stream: None when nothing may be pushed now (paused, disabled, inactive or deleted).
+        stream: None when nothing may be pushed now (paused, disabled, inactive, deleted, or asked for quiet meanwhile).
         cursor: all up to here is settled or among *held*.
         failures: how many batches in a row brought nothing but failure; above 0 the lane only probes.
         held: events at or below the cursor that failed or wait behind one that did, in order.
@@ -90,6 +90,7 @@ class LaneWork:
         last_seq: the newest event of the lane when it was read.
         replayed: how many events of the lane had ever been replayed by then.
         edits: how often its stream had been edited or resumed by then.
+        blocked_until: until then its receiver was to be left alone, by the database's clock; None: it is not known.
     """
 
     stream: Stream | None
@@ -100,6 +101,7 @@ class LaneWork:
     last_seq: int
     replayed: int = 0
     edits: int = 0
+    blocked_until: datetime | None = None
 
     @property
     def full(self) -> bool:
@@ -139,6 +141,7 @@ class Settlement:
         held: rows to insert or update.
         failures: the lane's new count.
         quiet_for: nothing is pushed on this lane before this has passed.
+        asked_for: its receiver asked to be left alone for so long (Retry-After), so every lane of the stream waits.
         due_in: when the held events want the lane again; None when nothing is left.
     """
 
@@ -150,6 +153,7 @@ class Settlement:
     held: list[HeldEvent] = field(default_factory=list)
     failures: int = 0
     quiet_for: timedelta = NOW
+    asked_for: timedelta = NOW
     due_in: timedelta | None = None
 
     @property
@@ -162,7 +166,8 @@ class Settlement:
         """The same for a stream that was edited meanwhile: what became of the events stays true, but how the receiver
         was says nothing of the one that the stream has now."""
         held = [replace(event, due_in=NOW) for event in self.held]
-        return replace(self, held=held, failures=0, quiet_for=NOW, due_in=None if self.due_in is None else NOW)
+        due_in = None if self.due_in is None else NOW
+        return replace(self, held=held, failures=0, quiet_for=NOW, asked_for=NOW, due_in=due_in)
 
 
 def chains(work: LaneWork, limit: int = BATCH_EVENTS) -> list[list[QueuedEvent]]:
@@ -219,6 +224,7 @@ def settle(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[],
     """
     settlement = Settlement(_new_cursor(work, outcomes))
     settlement.failures, settlement.quiet_for = _judge_lane(work, outcomes, jitter)
+    settlement.asked_for = max((outcome.retry_after or NOW for outcome in outcomes.values()), default=NOW)
     recovered = work.failures > 0 and settlement.failures == 0
     first_due: dict[str, timedelta] = {}  # per subject, when its first held event may be tried
     for event in work.held:

@@ -1,6 +1,7 @@
 """Reading lanes and settling batches: every write says `WHERE epoch = mine`, and 0 rows means stop."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,8 +26,6 @@ from riskrelay.delivery.attempts import Attempt, DeliveryState
 from riskrelay.delivery.lanes import (
     MAX_HELD_EVENTS,
     NOW,
-    DeadEvent,
-    HeldEvent,
     LaneKey,
     LaneLease,
     LaneWork,
@@ -39,12 +38,13 @@ from riskrelay.ports import StreamStop
 from riskrelay.ssf.streams import Stream
 from riskrelay.storage.claiming import claim_longest_due, claim_named, next_due
 from riskrelay.storage.deliveries import EVENT_KEY
+from riskrelay.storage.lane_rows import attempt_row, held_from, held_row, queued_from
 from riskrelay.storage.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.statements import BulkInsert, Insert, PerEngine
 from riskrelay.storage.stopping import stop_stream
 from riskrelay.storage.streams import lock_stream, select_streams, stream_from
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, streams
-from riskrelay.storage.times import database_now, micros, moment, number_of
+from riskrelay.storage.times import database_now, later_of, micros, moment, number_of
 
 _NOW = database_now()
 _MINE = this_lane() & (lanes.c.epoch == bindparam("mine"))
@@ -54,8 +54,13 @@ def _number(name: str) -> BindParameter[int]:
     return bindparam(name, type_=BigInteger)
 
 
-_STATE = select(lanes.c.cursor, lanes.c.failures, lanes.c.last_seq, lanes.c.replayed, lanes.c.edits, _NOW.label("now"))
-_OWNED = _STATE.where(_MINE)
+_STATE = select(
+    *(lanes.c[name] for name in ("cursor", "failures", "last_seq", "replayed", "edits", "blocked_until")),
+    _NOW.label("now"),
+)
+# One that has to wait was given back: if it is still owned, and yet blocked, another lane's receiver asked for quiet.
+_IS_QUIETED = (lanes.c.blocked_until > _NOW) & (lanes.c.lease_until > _NOW)
+_OWNED = _STATE.add_columns(_IS_QUIETED.label("is_quieted")).where(_MINE)
 _LOOKED_AT = _STATE.where(this_lane())
 _EVENT = (events.c.seq, events.c.jti, events.c.subject_key, events.c.claims, events.c.queued_at)
 _FRESH = (
@@ -79,6 +84,8 @@ _STREAM = select_streams().where(
 )
 
 _QUIET_UNTIL = _NOW + _number("quiet_us")
+# Another lane of the stream has been asked for quiet since this one was read.
+_OTHERS_WAIT = case((lanes.c.blocked_until > _number("seen_blocked"), lanes.c.blocked_until), else_=0)
 _SETTLE = (
     update(lanes)
     .where(_MINE)
@@ -88,16 +95,35 @@ _SETTLE = (
         delivered=lanes.c.delivered + _number("accepted"),
         delivered_at=case((_number("accepted") > 0, _NOW), else_=lanes.c.delivered_at),
         failures=bindparam("new_failures", type_=Integer),
-        blocked_until=case((_number("quiet_us") > 0, _QUIET_UNTIL), else_=0),
+        blocked_until=case(
+            ((_number("quiet_us") > 0) | (_OTHERS_WAIT > 0), later_of(_OTHERS_WAIT, _QUIET_UNTIL)), else_=0
+        ),
         lease_until=_NOW + _number("lease_us"),
         # What was queued or replayed since the lane was read has made it due; that must not be overwritten.
         due_at=case(
-            ((lanes.c.last_seq > _number("seen")) | (lanes.c.replayed > _number("seen_replayed")), _QUIET_UNTIL),
-            else_=_NOW + _number("due_us"),
+            (
+                (lanes.c.last_seq > _number("seen")) | (lanes.c.replayed > _number("seen_replayed")),
+                later_of(_OTHERS_WAIT, _QUIET_UNTIL),
+            ),
+            (_number("due_us").is_not(None), later_of(_OTHERS_WAIT, _NOW + _number("due_us"))),
+            else_=None,
         ),
         attempted_at=case((bindparam("last_kind", type_=String).is_not(None), _NOW), else_=lanes.c.attempted_at),
         last_outcome=func.coalesce(bindparam("last_kind", type_=String), lanes.c.last_outcome),
         last_reason=func.coalesce(bindparam("last_why", type_=String), lanes.c.last_reason),
+    )
+)
+_ASKED_UNTIL = _NOW + _number("asked_us")
+_QUIET_OTHERS = (
+    update(lanes)
+    .where(
+        lanes.c.account_id == bindparam("account"),
+        lanes.c.stream_id == bindparam("stream"),
+        lanes.c.lane != bindparam("lane_number"),
+    )
+    .values(
+        blocked_until=later_of(lanes.c.blocked_until, _ASKED_UNTIL),
+        due_at=case((lanes.c.due_at.is_not(None), later_of(lanes.c.due_at, _ASKED_UNTIL)), else_=None),
     )
 )
 _EDITS = select(lanes.c.edits).where(_MINE).with_for_update()
@@ -149,7 +175,8 @@ class LaneRows:
         lane = self._connection.execute(_OWNED, {**lane_parameters(lease.key), "mine": lease.epoch}).first()
         if lane is None:
             raise LeaseLost
-        return self._work(lease.key, lane, limit, retention)
+        work = self._work(lease.key, lane, limit, retention)
+        return replace(work, stream=None) if lane.is_quieted else work
 
     def look(self, key: LaneKey, limit: int, retention: timedelta) -> LaneWork:
         lane = self._connection.execute(_LOOKED_AT, lane_parameters(key)).one()
@@ -161,13 +188,13 @@ class LaneRows:
     def _work(self, lane_key: LaneKey, lane: Row[*tuple[Any, ...]], limit: int, retention: timedelta) -> LaneWork:
         key = lane_parameters(lane_key)
         oldest = moment(lane.now) - retention
-        held = [_held(row, lane.now, oldest) for row in self._connection.execute(_HELD, key)]
+        held = [held_from(row, lane.now, oldest) for row in self._connection.execute(_HELD, key)]
         fresh: list[QueuedEvent] = []
         if len(held) < MAX_HELD_EVENTS and lane.last_seq > lane.cursor:
             rows = self._connection.execute(_FRESH, {**key, "after": lane.cursor, "most": limit})
-            fresh = [_queued(row, oldest) for row in rows]
-        stream = self._sending(lane_key)
-        return LaneWork(stream, lane.cursor, lane.failures, held, fresh, lane.last_seq, lane.replayed, lane.edits)
+            fresh = [queued_from(row, oldest) for row in rows]
+        seen = (lane.last_seq, lane.replayed, lane.edits, moment(lane.blocked_until))
+        return LaneWork(self._sending(lane_key), lane.cursor, lane.failures, held, fresh, *seen)
 
     def _sending(self, key: LaneKey) -> Stream | None:
         """The lane's stream; None when nothing of the lane may be sent now."""
@@ -183,6 +210,8 @@ class LaneRows:
         tried: Sequence[Attempt],
         extend: timedelta,
     ) -> None:
+        if settlement.asked_for > NOW:
+            lock_stream(self._connection, lease.key.account_id, lease.key.stream_id)
         if settlement.waits and self._is_edited(lease, work):
             settlement = settlement.without_waits()
         last = tried[-1].outcome if tried else None
@@ -196,20 +225,18 @@ class LaneRows:
             lease_us=micros(extend),
             seen=work.last_seq,
             seen_replayed=work.replayed,
+            seen_blocked=number_of(work.blocked_until),
             last_kind=None if last is None else last.kind.value,
             last_why=None if last is None else last.reason,
             due_us=None if settlement.due_in is None else micros(settlement.due_in),
         )
+        if settlement.asked_for > NOW:
+            self._connection.execute(
+                _QUIET_OTHERS, {**lane_parameters(lease.key), "asked_us": micros(settlement.asked_for)}
+            )
         if tried:
-            _ADD_ATTEMPTS.run(self._connection, [_attempt_row(lease.key, attempt) for attempt in tried])
-        if settlement.released:
-            parameters = {**lane_parameters(lease.key), "seqs": settlement.released}
-            self._connection.execute(_DELETE_HELD, parameters)
-        rows = [_held_row(lease.key, row, DeliveryState.PENDING, micros(row.due_in)) for row in settlement.held]
-        rows += [_held_row(lease.key, row, DeliveryState.DEAD, 0) for row in settlement.dead]
-        rows += [_held_row(lease.key, row, DeliveryState.EXPIRED, 0) for row in settlement.expired]
-        if rows:
-            self._connection.execute(_UPSERT_HELD.on(self._connection), rows)
+            _ADD_ATTEMPTS.run(self._connection, [attempt_row(lease.key, attempt) for attempt in tried])
+        self._write_exceptions(lease.key, settlement)
 
     def release(self, lease: LaneLease) -> None:
         self._connection.execute(_RELEASE, {**lane_parameters(lease.key), "mine": lease.epoch})
@@ -224,6 +251,17 @@ class LaneRows:
         is_edited = self._is_edited(lease, work)
         self.settle(lease, work, settlement, tried, NOW)
         return [] if is_edited else stop_stream(self._connection, lease.key, stop)
+
+    def _write_exceptions(self, key: LaneKey, settlement: Settlement) -> None:
+        """Events at or below the cursor that are not delivered, and those that are now."""
+        if settlement.released:
+            parameters = {**lane_parameters(key), "seqs": settlement.released}
+            self._connection.execute(_DELETE_HELD, parameters)
+        rows = [held_row(key, row, DeliveryState.PENDING, micros(row.due_in)) for row in settlement.held]
+        rows += [held_row(key, row, DeliveryState.DEAD, 0) for row in settlement.dead]
+        rows += [held_row(key, row, DeliveryState.EXPIRED, 0) for row in settlement.expired]
+        if rows:
+            self._connection.execute(_UPSERT_HELD.on(self._connection), rows)
 
     def _is_edited(self, lease: LaneLease, work: LaneWork) -> bool:
         """Whether the stream was edited or resumed since the lane was read; it stays so until the transaction ends.
@@ -243,53 +281,3 @@ class LaneRows:
         parameters = {**lane_parameters(lease.key), "mine": lease.epoch, **values}
         if self._connection.execute(statement, parameters).rowcount != 1:
             raise LeaseLost
-
-
-def _attempt_row(key: LaneKey, attempt: Attempt) -> tuple[object, ...]:
-    """A row for the driver, in the order of the table's columns."""
-    outcome = attempt.outcome
-    return (
-        key.account_id,
-        key.stream_id,
-        key.lane,
-        attempt.seq,
-        attempt.number,
-        number_of(attempt.started_at),
-        micros(attempt.duration),
-        outcome.kind.value,
-        outcome.reason,
-        outcome.status,
-        outcome.detail,
-        *map(_micros, outcome.phases),
-    )
-
-
-def _micros(duration: timedelta | None) -> int | None:
-    return None if duration is None else micros(duration)
-
-
-def _held_row(key: LaneKey, row: HeldEvent | DeadEvent, state: DeliveryState, due_us: int) -> dict[str, object]:
-    return {
-        "account_id": key.account_id,
-        "stream_id": key.stream_id,
-        "lane": key.lane,
-        "seq": row.seq,
-        "state": state.value,
-        "attempts": row.attempts,
-        "due_us": due_us,
-        "reason": row.reason,
-    }
-
-
-def _queued(row: Row[*tuple[Any, ...]], oldest: datetime) -> QueuedEvent:
-    """Read an event that has no row of its own."""
-    seq, jti, subject_key, claims, queued_at = row
-    return QueuedEvent(seq, jti, subject_key, claims, queued_at, expired=queued_at < oldest)
-
-
-def _held(row: Row[*tuple[Any, ...]], now: int, oldest: datetime) -> QueuedEvent:
-    """Read an event that is held."""
-    seq, jti, subject_key, claims, queued_at, tried, due_at, reason, replayed_at = row
-    due_in = timedelta(microseconds=due_at - now)
-    expired = max(queued_at, moment(replayed_at)) < oldest
-    return QueuedEvent(seq, jti, subject_key, claims, queued_at, tried, due_in, reason, expired)

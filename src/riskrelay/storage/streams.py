@@ -279,6 +279,7 @@ class StreamRows:
         )
 
     def cancel_backlog(self, stream: Stream, numbers: Collection[int], reason: str) -> int:
+        lock_stream(self._connection, self._account_id, stream.stream_id)
         query = (
             select(lanes.c.lane, lanes.c.cursor)
             .where(

@@ -11,16 +11,19 @@ import pytest
 
 from riskrelay.actions.deliver import deliver
 from riskrelay.actions.pause_idle_streams import pause_idle_streams
+from riskrelay.actions.pause_integration import pause_integration
+from riskrelay.actions.resume_integration import resume_integration
 from riskrelay.actions.update_integration import update_integration
 from riskrelay.credentials import COMMAND_LINE
 from riskrelay.delivery.attempts import DeliveryState
-from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease, Settlement
+from riskrelay.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease, Settlement
 from riskrelay.integrations import OpenedTls
 from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.ports import Installation, StreamStop, Vault
 from riskrelay.pushing import Delivering, SigningAhead
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.ssf.streams import StreamStatus
+from riskrelay.ssf.streams import StreamId, StreamStatus
+from support.database_time import pass_time
 from support.receiver_world import ENDPOINT, PUSH, UPDATED, VERIFICATION, ReceiverWorld, event_of
 from support.transmitting import FOR_EVER, VAULT, PlainSigner
 from support.world import ACCOUNT, finding, record
@@ -29,6 +32,7 @@ LEASE = timedelta(minutes=1)
 ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
 UNAUTHORIZED = Outcome(OutcomeKind.AUTH, "http_401", 401)
 GONE = Outcome(OutcomeKind.GONE, "http_410", 410)
+THROTTLED = Outcome(OutcomeKind.THROTTLED, "http_429", 429, timedelta(hours=1))
 
 
 class Recorder:
@@ -218,3 +222,63 @@ async def test_gone_of_an_address_that_was_just_changed_cancels_nothing(
     ledger = await world.ledger(stream_id)
     assert (ledger.delivered, ledger.pending, ledger.cancelled) == (3, 0, 0)
     assert len(moving.events("https://moved.example.com")) == 2
+
+
+@pytest.mark.fault(26)
+async def test_retry_after_quiets_what_a_stream_says_of_itself_too(world: ReceiverWorld, recorder: Recorder) -> None:
+    """An event gets a 429 with an hour; what the operator's pause tells the receiver waits until that has passed."""
+    stream_id = (await world.push_stream())["stream_id"]
+    await work(world, recorder)
+    recorder.answer = lambda claims: THROTTLED
+    await record(world.outside, finding())
+    await work(world, recorder)
+    recorder.answer = lambda claims: ACCEPTED
+    await pause_integration(world.outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id, None)
+    await pass_time(world.outside.store, timedelta(minutes=59))
+    pushed = len(recorder.events())
+    await work(world, recorder)
+    assert len(recorder.events()) == pushed
+    await pass_time(world.outside.store, timedelta(minutes=1))
+    await work(world, recorder)
+    assert recorder.events()[pushed:] == [(UPDATED, {"status": "paused", "reason": "integration_paused"})]
+    ledger = await world.ledger(stream_id)
+    assert (ledger.delivered, ledger.pending) == (2, 1)
+
+
+@pytest.mark.fault(26)
+async def test_retry_after_quiets_a_lane_that_is_being_worked_on(world: ReceiverWorld, recorder: Recorder) -> None:
+    """While a batch is under way the stream's own news gets a 429 with an hour: what the batch settles does not end
+    the wait, its owner pushes nothing more, and all of it goes out after the hour."""
+    stream_id = (await world.push_stream())["stream_id"]
+    await work(world, recorder)
+
+    class Interrupted(Recorder):
+        async def push(self, *arguments: Any) -> Outcome:
+            await throttle_news(world, recorder)
+            return await super().push(*arguments)
+
+    await record(world.outside, finding("kai@example.com"), finding("ana@example.com"))
+    key = LaneKey(ACCOUNT, StreamId(stream_id), 0)
+    (lease,) = await world.outside.store.write_installation(lambda tx: tx.lanes.claim(1, LEASE, [key]))
+    interrupted = Interrupted()
+    delivering = Delivering(PlainSigner(), interrupted, VAULT, LEASE, timedelta(seconds=28), 8, FOR_EVER)
+    signing = SigningAhead(delivering.signer)
+    await deliver(world.outside, delivering, signing, lease, 0.0, 1)
+    assert (await deliver(world.outside, delivering, signing, lease, 0.0, 1)).stopped
+    await world.outside.store.write_installation(lambda tx: tx.lanes.release(lease))
+    pushed = len(recorder.events())
+    await work(world, recorder)
+    assert (len(interrupted.pushed), len(recorder.events())) == (1, pushed)
+    await pass_time(world.outside.store, timedelta(hours=1))
+    await work(world, recorder)
+    assert (await world.ledger(stream_id)).pending == 0
+
+
+async def throttle_news(world: ReceiverWorld, recorder: Recorder) -> None:
+    """Let the stream have news, which is answered with a 429 and an hour."""
+    place = (world.outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id)
+    await pause_integration(*place, None)
+    await resume_integration(*place)
+    recorder.answer = lambda claims: THROTTLED
+    await work(world, recorder)
+    recorder.answer = lambda claims: ACCEPTED
