@@ -25,7 +25,8 @@ class Receiver:
 
     Attributes:
         then: after the answer, "keep" the connection, "close" it, "hang", or "drip" the last piece for ever.
-        answers_per_connection: after so many, a further request is read and the connection closed without an answer.
+        answers_per_connection: after so many, a further request is read and the connection closed without an answer,
+            after *closes_after* seconds.
         arrivals: gets an item for each request.
     """
 
@@ -33,6 +34,7 @@ class Receiver:
     then: str = "keep"
     drip: bytes = b""
     answers_per_connection: int = 1_000
+    closes_after: float = 0
     connections: int = 0
     requests: list[bytes] = field(default_factory=list)
     port: int = 0
@@ -51,7 +53,8 @@ class Receiver:
                 if self.then == "close":
                     break
             else:
-                await reader.readuntil(TOKEN)
+                self.requests.append(await reader.readuntil(TOKEN))
+                await asyncio.sleep(self.closes_after)
         writer.close()
         self.tasks.discard(task)
 

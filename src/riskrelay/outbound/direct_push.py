@@ -111,7 +111,7 @@ class DirectPusher:
         target, place = way
         progress = Progress(target.host_is_trusted)
         try:
-            connection = await self._connect(place, progress)
+            connection = await self._connect(place, asyncio.get_running_loop().time() + self._seconds, progress)
         except Exception as error:  # noqa: BLE001  as in `push`
             return SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
         connection.close()
@@ -157,7 +157,7 @@ class DirectPusher:
             except ConnectionError:
                 if self._is_closed:
                     raise
-        connection = await self._connect(place, progress)
+        connection = await self._connect(place, ends, progress)
         return await self._post(place, connection, request, ends, progress)
 
     async def _post(
@@ -180,18 +180,23 @@ class DirectPusher:
         seconds = ACCEPTED_BODY_WAIT.total_seconds()
         connection.when_finished(seconds, lambda: self._pool.give_back(place, connection))
 
-    async def _connect(self, place: Place, progress: Progress) -> Connection:
+    async def _connect(self, place: Place, ends: float, progress: Progress) -> Connection:
         """A new connection, once there may be one more.
 
-        Raises: ConnectTimedOut; what resolving, dialling and the TLS handshake raise.
+        Args:
+            ends: when, by the loop's clock, the whole push has to be over.
+
+        Raises: ConnectTimedOut; TimeoutError: the whole push has no time left; what resolving, dialling and the TLS
+            handshake raise.
         """
-        scope = asyncio.timeout(min(self._connect_seconds, self._seconds))
+        connect_ends = asyncio.get_running_loop().time() + self._connect_seconds
+        scope = asyncio.timeout_at(min(connect_ends, ends))
         self._connecting.add(scope)
         try:
             async with scope:
                 return await self._pool.take_new(place, lambda: self._dial(place, progress))
         except TimeoutError as error:
-            if not scope.expired():
+            if not scope.expired() or ends < connect_ends:
                 raise
             raise ConnectTimedOut("no connection in time") from error
         finally:

@@ -133,7 +133,7 @@ class HttpPusher:
         progress = Progress(self._rules.trusts_host(url.raw_host or ""))
         mark = progress_of_task.set(progress)
         try:
-            call = _Call(url, request, context)
+            call = _Call(url, request, context, asyncio.get_running_loop().time() + self._seconds)
             if self._proxy is not None:
                 call = await self._tunnelled(self._proxy, call, progress)
             return await work(call, progress)
@@ -163,7 +163,8 @@ class HttpPusher:
 
     async def _tunnelled(self, proxy: EgressProxy, call: "_Call", progress: Progress) -> "_Call":
         """The call, through the proxy: it is asked for an address that was judged, never for a name."""
-        route = await proxy.route(call.url, self._resolver, self._rules, progress, self._connect_seconds)
+        seconds = min(self._connect_seconds, self._seconds)
+        route = await proxy.route(call.url, self._resolver, self._rules, progress, seconds)
         headers = {"Host": route.host, **call.request.headers}
         way = {
             "proxy": proxy.url,
@@ -176,14 +177,14 @@ class HttpPusher:
     async def _knock(self, call: "_Call", _: Progress) -> None:
         async with self._session(keep=False, request_class=UnsentRequest) as session:
             with suppress(Reached):
-                await call.by(session)
+                async with asyncio.timeout_at(call.ends):
+                    await call.by(session)
 
     async def _exchange(self, call: "_Call", progress: Progress) -> Outcome:
-        deadline = asyncio.get_running_loop().time() + self._seconds
-        async with asyncio.timeout_at(deadline):
+        async with asyncio.timeout_at(call.ends):
             response = await self._post(call, progress)
         try:
-            body = await _read_body(response, deadline)
+            body = await _read_body(response, call.ends)
             body = call.request.without_echo(body)
             return outcome_of(response.status, response.headers, body, self._clock.now(), progress.phases)
         finally:
@@ -264,12 +265,14 @@ class _Call:
     """A request, and where and how it is sent. aiohttp shares connections among calls with the same *context* only.
 
     Attributes:
+        ends: when, by the loop's clock, all of it has to be over.
         options: of aiohttp, for the way through a proxy.
     """
 
     url: URL
     request: SetRequest
     context: ssl.SSLContext
+    ends: float
     options: Mapping[str, Any] = field(default_factory=dict)
 
     async def by(self, session: ClientSession) -> ClientResponse:

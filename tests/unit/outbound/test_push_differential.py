@@ -1,6 +1,8 @@
 """The two push clients, compared: whatever a receiver answers, both say the same of it."""
 
 import asyncio
+import time
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import example, given, settings
@@ -92,3 +94,27 @@ def test_both_clients_say_the_same(answer: bytes) -> None:
         assert len(it.requests) == 2
 
     asyncio.run(push_with_each())
+
+
+@pytest.mark.parametrize("looks_up_for", [0.0, 1.2])
+async def test_both_clients_share_the_deadline_among_two_connections(looks_up_for: float) -> None:
+    """A kept connection breaks long after the request: the second one has what is left of the time, its look-up too,
+    and nothing is sent when it is over."""
+
+    async def push_twice(kind: type[HttpPusher] | type[DirectPusher]) -> tuple[str, str, int]:
+        waits = iter([0.0, looks_up_for])
+
+        def resolve(host: str) -> Sequence[str]:
+            time.sleep(next(waits))
+            return ["127.0.0.1"]
+
+        async with (
+            receiver(answers_per_connection=1, closes_after=1.2) as it,
+            Pushers(kind)(deadline=2, resolve=resolve) as client,
+        ):
+            first, second = [await client.push(f"http://receiver.test:{it.port}/", TOKEN) for _ in range(2)]
+            await asyncio.sleep(looks_up_for)
+        return first.reason, second.reason, len(it.requests)
+
+    expected = ("accepted", "resolver_unavailable", 2) if looks_up_for else ("accepted", "accepted", 3)
+    assert await asyncio.gather(*map(push_twice, KINDS)) == [expected, expected]

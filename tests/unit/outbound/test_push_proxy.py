@@ -1,5 +1,7 @@
 """Pushing through an egress proxy: real tunnels of a proxy in another process."""
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -129,6 +131,24 @@ async def test_what_the_proxy_does_is_ours(proxied: Proxied, url: str, port: int
     assert (outcome.kind, outcome.reason) == (OURS, reason)
     assert "secret" not in outcome.detail
     assert "user" not in outcome.detail
+
+
+async def test_the_deadline_covers_the_look_up(proxied: Proxied) -> None:
+    """Nothing that comes before the proxy is dialled has a time of its own."""
+    over = threading.Event()
+
+    def resolve(host: str) -> list[str]:
+        over.wait(60)
+        return ["127.0.0.1"]
+
+    deadline, connect_deadline = timedelta(seconds=0.5), timedelta(seconds=60)
+    async with proxied.client(deadline=deadline, connect_deadline=connect_deadline, resolve=resolve) as client:
+        try:
+            async with asyncio.timeout(30):
+                outcome = await client.push("https://receiver.test/", TOKEN)
+        finally:
+            over.set()
+    assert (outcome.kind, outcome.reason, proxied.asked) == (OURS, "resolver_unavailable", [])
 
 
 async def test_what_is_behind_the_tunnel_is_the_receivers(proxied: Proxied) -> None:
