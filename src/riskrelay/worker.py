@@ -20,6 +20,7 @@ _log = structlog.get_logger()
 MAX_LANES = 512  # guessed: lanes one process works on at once; the rest wait their turn, the longest due first
 MAX_NAMED = 8  # guessed: so many lanes are claimed by name; for more, one look finds all that are due
 TURN = 10  # guessed: after so many times `linger` an idle lane is given up at once, so that each node gets its share
+SLOT_FOR = timedelta(seconds=2)  # guessed: so long a lane with a backlog keeps others waiting: a batch or two
 SWEEP = timedelta(seconds=1)  # a wake that got lost costs at most this
 LOOK_AT_ALL = timedelta(seconds=30)  # guessed: finds what a transaction of more than half a minute made due
 IDLE_SWEEP = timedelta(minutes=10)  # guessed: how late a stream may be paused after a month of silence
@@ -46,6 +47,7 @@ class Worker:
         self._named: dict[LaneKey, None] = {}
         self._since: datetime | None = None  # where the next look begins; None: at the beginning
         self._look_at = self._look_at_all_at = -math.inf  # by the clock of the event loop
+        self._others_wait = False  # a lane is due, and all MAX_LANES are taken
         self.sweeps = self.claims = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
@@ -114,24 +116,26 @@ class Worker:
         try:
             if now >= self._look_at:
                 self._look_at = now + SWEEP.total_seconds()
-                if room > 0:
-                    await self._look(room)
+                await self._look(room)
             elif named and room > 0:
                 await self._begin(room, named)
         except Unavailable:
             self._look_at = now + _AFTER_REFUSAL.total_seconds()
 
     async def _look(self, room: int) -> None:
-        """Look for what is due and claim it, or come back when it will be."""
+        """Look for what is due and claim it, or let it wait for room, or come back when it will be due."""
         self.sweeps += 1
         if _loop_time() >= self._look_at_all_at:
             self._look_at_all_at = _loop_time() + LOOK_AT_ALL.total_seconds()
             self._since = None
         due = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due(self._since))
+        self._others_wait = room <= 0 and due.due_in is not None and due.due_in <= timedelta(0)
         if due.due_in is not None and due.due_in > timedelta(0):
             self._look_in(due.due_in)
-        elif due.due_in is not None:
+        elif due.due_in is not None and room > 0:
             await self._begin(room, None)
+            if len(self._held) >= MAX_LANES:
+                self._look_in(timedelta(0))  # whether others wait
         self._since = due.since
 
     async def _begin(self, room: int, named: Sequence[LaneKey] | None) -> None:
@@ -186,7 +190,7 @@ class Worker:
     async def _deliver_batches(
         self, lease: LaneLease, leased_at: float, woken: asyncio.Event, signing: SigningAhead
     ) -> bool:
-        limit, turn_ends = BATCH_EVENTS, _loop_time() + TURN * self._linger.total_seconds()
+        limit, claimed_at = BATCH_EVENTS, _loop_time()
         while not self._stopping:
             woken.clear()
             began = self._outside.clock.monotonic()
@@ -198,13 +202,23 @@ class Worker:
             limit = _next_limit(limit, delivered)
             if delivered.settlement is not None:
                 leased_at = began
-            if delivered.stopped or not await self._has_more(delivered, woken, turn_ends):
+            if delivered.stopped or not await self._has_more(delivered, woken, claimed_at):
                 return delivered.given_back
+            if self._others_wait and limit == BATCH_EVENTS and self._makes_room(claimed_at):
+                return False
         return False
 
-    async def _has_more(self, delivered: Delivered, woken: asyncio.Event, turn_ends: float) -> bool:
+    def _makes_room(self, claimed_at: float) -> bool:
+        """Whether a lane that has more to do gives up its place: one lane for one that waits, which is longer due."""
+        if _loop_time() < claimed_at + SLOT_FOR.total_seconds():
+            return False
+        self._others_wait = False  # until the next look, which comes when the place is free
+        return True
+
+    async def _has_more(self, delivered: Delivered, woken: asyncio.Event, claimed_at: float) -> bool:
         due_in = None if delivered.settlement is None else delivered.settlement.due_in
         if due_in is None:
+            turn_ends = claimed_at + TURN * self._linger.total_seconds()
             gives_up = len(self._held) > MAX_LANES // 2 or _loop_time() > turn_ends
             return await _wait(woken, timedelta(0) if gives_up else self._linger)
         if due_in > timedelta(0):

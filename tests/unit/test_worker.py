@@ -1,6 +1,7 @@
 """What a worker claims, and for how long it keeps it; over a real store, with a receiver in memory."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -12,14 +13,15 @@ from riskrelay import worker as working
 from riskrelay.actions.create_integration import create_integration
 from riskrelay.actions.expire_events import expire_events
 from riskrelay.credentials import COMMAND_LINE
-from riskrelay.integrations import IntegrationType
+from riskrelay.delivery.lanes import BATCH_EVENTS
+from riskrelay.integrations import AccountId, IntegrationType, OpenedTls
 from riskrelay.ports import Outside, Store
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.worker import MAX_NAMED
-from support.delivering import ACCEPTED, FAILED, World, world_of
+from support.delivering import ACCEPTED, FAILED, Receiver, World, world_of
 from support.outside import HandClock
 from support.working import BatchSizes, running, until
-from support.world import ACCOUNT, ORIGIN, finding, record
+from support.world import ACCOUNT, ORIGIN, account_with_integration, finding, record
 
 LONG = timedelta(hours=1)
 
@@ -129,3 +131,40 @@ async def test_after_a_failure_the_batches_double(world: World) -> None:
         assert worker.claims == 2
     assert sizes.seen[1:] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 600 - 511]
     await world.check()
+
+
+class SlowInPart(Receiver):
+    """Takes its time at tenants whose name says so, and counts what each took until the quick one had its event."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_quick: Counter[str] = Counter()
+        self.quick_had_its = False
+
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None, tls: OpenedTls | None) -> Outcome:
+        if "quick" in endpoint_url:
+            self.quick_had_its = True
+        elif not self.quick_had_its:
+            self.before_quick[endpoint_url] += 1
+            await asyncio.sleep(0.01)
+        return await super().push(endpoint_url, token, authorization, tls)
+
+
+async def test_a_lane_with_a_backlog_makes_room_for_one_that_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slow receivers that take everything have every place; another gets its event long before they are done."""
+    monkeypatch.setattr(working, "MAX_LANES", 2)
+    monkeypatch.setattr(working, "SLOT_FOR", timedelta(0))
+    receiver = SlowInPart()
+    world.delivering = replace(world.delivering, pusher=receiver)
+    backlog = [finding(f"u{number}@example.com") for number in range(3 * BATCH_EVENTS)]
+    for name in ("slow-1", "slow-2", "quick"):
+        account = AccountId(name)
+        await account_with_integration(world.outside, account, f"https://{name}.example.com")
+        await record(world.outside, *(backlog if name != "quick" else [finding()]), account_id=account)
+    async with running(world, timedelta(0)) as (worker, _):
+        await until(lambda: len(receiver.accepted) == 2 * len(backlog) + 1)
+        await until(lambda: worker.lanes_held == 0)
+    assert len(receiver.before_quick) == 2
+    assert max(receiver.before_quick.values()) < len(backlog)
