@@ -17,11 +17,12 @@ class LaneCondition(StrEnum):
     STOPPED = "stopped"
     """Its stream is paused, disabled, or its integration inactive."""
     OPEN = "breaker_open"
-    """Its receiver failed: it is left alone until the next probe."""
+    """Its receiver failed, and it has something to send: it only probes. So it is until a probe is answered, also while
+    one is due or a worker is at it."""
     THROTTLED = "throttled"
     """Its receiver works and asked to be left alone for a while."""
     LEASED = "leased"
-    """A worker has it."""
+    """A worker has it, and its receiver works."""
     WAITING = "waiting"
     """It is due, and no worker has taken it yet."""
 

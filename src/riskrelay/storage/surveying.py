@@ -15,8 +15,8 @@ from riskrelay.storage.times import database_now, moment
 _NOW = database_now()
 _CONDITION = case(
     (lanes.c.stopped, LaneCondition.STOPPED.value),
+    ((lanes.c.failures > 0) & lanes.c.due_at.is_not(None), LaneCondition.OPEN.value),  # also leased for a probe
     (lanes.c.lease_until > _NOW, LaneCondition.LEASED.value),
-    ((lanes.c.blocked_until > _NOW) & (lanes.c.failures > 0), LaneCondition.OPEN.value),
     (lanes.c.blocked_until > _NOW, LaneCondition.THROTTLED.value),
     (lanes.c.due_at <= _NOW, LaneCondition.WAITING.value),
     else_=LaneCondition.IDLE.value,

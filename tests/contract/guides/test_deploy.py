@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from configparser import RawConfigParser
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from riskrelay.delivery.backoff import LONGEST
+from riskrelay.delivery.survey import LaneCondition
 from support.certificates import new_authority
 from support.ledger_checks import wait_until_quiet
 from support.service import Oracle, Service
@@ -95,6 +98,30 @@ def test_every_alert_says_what_to_do() -> None:
     assert [rule["annotations"]["runbook"] for rule in rules()] == [
         f"docs/guides/operate.md#{name.lower()}" for name in names
     ]
+
+
+def test_rules_are_evaluated_as_often_as_there_are_samples() -> None:
+    """And several times within the shortest `for`: one sample alone alarms nobody."""
+    settings = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["global"]
+    assert settings["evaluation_interval"] == settings["scrape_interval"] == "15s"
+    waits = [rule["for"] for rule in rules() if "for" in rule]
+    assert all(re.fullmatch(r"[1-9]\d*m", wait) for wait in waits)
+
+
+def test_a_failing_receiver_is_alarmed_by_the_condition_that_lasts() -> None:
+    """A lane that fails is breaker_open through each probe (tests/contract/store/test_surveying.py), so `for` may be as
+    long as the wait between two."""
+    (rule,) = [rule for rule in rules() if rule["alert"] == "RiskrelayBreakerOpen"]
+    assert rule["expr"] == f'riskrelay_lanes{{condition="{LaneCondition.OPEN.value}"}} > 0'
+    assert rule["for"] == f"{LONGEST // timedelta(minutes=1)}m"
+
+
+def test_no_forecast_is_made_from_the_first_minutes() -> None:
+    """A metric of which something is predicted must have been there hours before."""
+    forecast = [rule["expr"] for rule in rules() if "predict_linear" in rule["expr"]]
+    assert len(forecast) == 1
+    for metric, rest in re.findall(r"predict_linear\((\w+)\[6h\], \d+\) < 0(.*)", forecast[0]):
+        assert rest == f" and {metric} offset 3h)"
 
 
 def test_the_dashboard_is_whole() -> None:

@@ -1,17 +1,22 @@
 """What monitoring learns of an installation. The same on both engines."""
 
+from dataclasses import replace
 from datetime import timedelta
+
+import pytest
 
 from riskrelay.actions.complete_signing_keys import complete_signing_keys
 from riskrelay.actions.pause_integration import pause_integration
 from riskrelay.credentials import COMMAND_LINE
+from riskrelay.delivery.backoff import LONGEST
 from riskrelay.delivery.lanes import BATCH_EVENTS
 from riskrelay.delivery.survey import LaneCondition, Survey
 from riskrelay.keys import Algorithm
 from riskrelay.outbound.clock import SystemClock
 from riskrelay.outbound.signer import new_signing_key
 from riskrelay.ports import Outside, Store
-from support.delivering import FAILED, VAULT, world_of
+from support.database_time import pass_time
+from support.delivering import ACCEPTED, FAILED, VAULT, world_of
 from support.outside import HandClock
 from support.world import ACCOUNT, finding, record
 
@@ -42,6 +47,45 @@ async def test_each_lane_is_in_one_condition(store: Store) -> None:
     paused = await survey_of(world.outside)
     assert conditions(paused) == {"stopped": 1}
     assert paused.streams == {"paused": 1}
+
+
+@pytest.mark.fault(27)
+async def test_a_lane_that_fails_is_open_until_a_probe_is_answered(store: Store) -> None:
+    """While it waits, while it is due, while it is leased for the probe and after one that failed: an alert `for` a
+    quarter of an hour sees no gap. It ends with the answer, and with the events."""
+    world = await world_of(store, HandClock())
+    world.receiver.answers = lambda email: FAILED
+    await record(world.outside, finding())
+    await world.deliver_once(BATCH_EVENTS)
+    seen = [conditions(await survey_of(world.outside))]
+    for _ in range(3):
+        await pass_time(store, LONGEST * 2)
+        seen.append(conditions(await survey_of(world.outside)))
+        lease = await world.claim()
+        seen.append(conditions(await survey_of(world.outside)))
+        await world.deliver(lease, BATCH_EVENTS)
+        await store.write_installation(lambda tx: tx.lanes.release(lease))  # noqa: B023  called here
+        seen.append(conditions(await survey_of(world.outside)))
+    assert seen == [{"breaker_open": 1}] * 10
+    world.receiver.answers = lambda email: ACCEPTED
+    await pass_time(store, LONGEST * 2)
+    await world.deliver_once(BATCH_EVENTS)
+    assert conditions(await survey_of(world.outside)) == {"idle": 1}
+    await world.check()
+
+
+async def test_a_lane_that_failed_and_has_nothing_more_to_send_is_idle(store: Store) -> None:
+    """What it failed with has expired: nobody is probed, and nobody is to be alarmed."""
+    world = await world_of(store, HandClock())
+    world.receiver.answers = lambda email: FAILED
+    await record(world.outside, finding())
+    await world.deliver_once(BATCH_EVENTS)
+    world.delivering = replace(world.delivering, retention=timedelta(0))
+    await pass_time(store, LONGEST * 2)
+    await world.deliver_once(BATCH_EVENTS)
+    assert (await world.ledger()).expired == 1
+    assert conditions(await survey_of(world.outside)) == {"idle": 1}
+    await world.check()
 
 
 async def test_a_survey_holds_the_ledger_the_keys_and_the_size(store: Store) -> None:
