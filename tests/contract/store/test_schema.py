@@ -158,7 +158,7 @@ def check_lanes_get_versions(connection: Connection) -> None:
     for statement in LANE_OF_OLD:
         connection.exec_driver_sql(statement)
     before = connection.exec_driver_sql("SELECT * FROM lanes").mappings().one()
-    upgrade(connection)
+    upgrade(connection, "0018")
     after = connection.exec_driver_sql("SELECT * FROM lanes").mappings().one()
     assert dict(after) == {**before, "version": 0}
 
