@@ -169,6 +169,17 @@ def test_the_tail_shows_what_happens(person: Person, own: str) -> None:
     expect(page.get_by_text("fresh@example.com").first).to_be_visible()
 
 
+def test_what_has_the_focus_keeps_it(person: Person, own: str) -> None:
+    """Also when the piece that it is in looks again, and is another one then."""
+    page = person.open("/live")
+    focused = page.get_by_role("link", name="Okta refusing").first
+    focused.focus()
+    for _ in range(2):  # when the second answer comes, the first is on the screen
+        with page.expect_response(lambda response: "x-console-poll" in response.request.headers):
+            pass
+    expect(focused).to_be_focused()
+
+
 def tab_along(page: Page, role: Role, name: str) -> None:
     """Press Tab until something has the focus."""
     wanted = page.get_by_role(role, name=name, exact=True)

@@ -73,9 +73,19 @@ for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) doc
 document.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.successful) say("");
 });
+const FOCUSABLE = "a[href], button, summary";
+// What an element says and where it leads: its successor in the next version of a piece has the same.
+const nameOf = (element) => [element.tagName, element.textContent.trim(), element.href ?? element.form?.action].join(" ");
 let opened = [];
-document.addEventListener("htmx:beforeSwap", () => {
+let focused = null;
+document.addEventListener("htmx:beforeSwap", (event) => {
   opened = [...document.querySelectorAll("details[open][id]")].map((details) => details.id);
+  const active = document.activeElement;
+  focused = event.detail.target.contains(active) && active.matches(FOCUSABLE) ? nameOf(active) : null;
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  const found = document.getElementById(event.detail.target.id)?.querySelectorAll(FOCUSABLE) ?? [];
+  [...found].find((element) => nameOf(element) === focused)?.focus({ preventScroll: true });
 });
 document.addEventListener("htmx:afterSettle", (event) => {
   for (const id of opened) document.getElementById(id)?.setAttribute("open", "");
