@@ -107,10 +107,10 @@ def bad_tokens(operator: Operator, integration: dict[str, Any], receiver: SsfRec
     client = operator.issue(integration, "oauth_client")
     granted = receiver.obtain_token(client["client_id"], client["client_secret"]).json["access_token"]
     operator.result("DELETE", f"/integrations/{integration['id']}/credentials/{client['id']}")
-    soon = datetime.now(UTC) + timedelta(seconds=1.2)
+    soon = datetime.now(UTC) + timedelta(seconds=2.5)
     body = {"kind": "static_token", "expires_at": soon.isoformat()}
     expiring = operator.result("POST", f"/integrations/{integration['id']}/credentials", body)
-    time.sleep(1.3)
+    time.sleep(2.6)
     return {
         "invented": str(uuid.uuid4()),
         "the account's own": operator.token,

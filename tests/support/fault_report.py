@@ -100,4 +100,5 @@ def _processor() -> str:
 
 
 def _git(*arguments: str) -> str:
-    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+    command = ["git", "-c", "safe.directory=*", *arguments]  # whoever owns the checkout: it is only read
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

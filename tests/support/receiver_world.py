@@ -18,7 +18,7 @@ from riskrelay.ports import Outside
 from riskrelay.ssf.access import ALL_RECEIVER_SCOPES, CredentialKind, ReceiverScope
 from riskrelay.web.app import create_app
 from riskrelay.web.transmitter.bell import StreamBell
-from support.transmitting import polling_of, transmitting_of
+from support.transmitting import claims_in, polling_of, transmitting_of
 from support.world import ACCOUNT, ORIGIN, account_with_integration
 
 PUSH = "urn:ietf:rfc:8935"
@@ -60,7 +60,7 @@ class ReceiverWorld:
         answer = await self.call("POST", f"/poll/{stream_id}", {"returnImmediately": True, **body})
         assert answer.status_code == 200, answer.text
         polled = answer.json()
-        return {**polled, "sets": {jti: msgspec.json.decode(token) for jti, token in polled["sets"].items()}}
+        return {**polled, "sets": {jti: claims_in(token) for jti, token in polled["sets"].items()}}
 
     async def drain(self, stream_id: str) -> list[dict[str, Any]]:
         """Poll and acknowledge until nothing is left; the claims, in order."""

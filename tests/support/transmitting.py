@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
+
+import msgspec
 
 from riskrelay.actions.poll_stream import Polling
 from riskrelay.keys import Algorithm
@@ -18,12 +21,20 @@ from support.keys import KEYRING
 VAULT = MasterKey([new_master_key()])
 FOR_EVER = timedelta(days=36_500)  # events of tests bear the hand clock's date
 
+_HEADER = "eyJraWQiOiJwbGFpbiJ9."  # {"kid":"plain"}, because each attempt is logged with its key
+
+
+def claims_in(token: bytes | str) -> Any:
+    """The claims of what `PlainSigner` has not signed."""
+    text = token if isinstance(token, str) else token.decode()
+    return msgspec.json.decode(text.removeprefix(_HEADER))
+
 
 class PlainSigner:
     """Implements ports.Signer and ports.Proofs: signs nothing, so that a test can read what is handed out."""
 
     async def sign(self, payloads: Sequence[bytes], algorithm: Algorithm) -> list[bytes]:
-        return list(payloads)
+        return [_HEADER.encode() + payload for payload in payloads]
 
     async def prove(self, payload: bytes, algorithm: Algorithm) -> Proof:
         return Proof({}, "nothing is signed")

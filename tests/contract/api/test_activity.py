@@ -1,6 +1,7 @@
 """Activity and its limits over HTTP, against a running service."""
 
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,12 @@ PARIS = {"latitude": 48.8566, "longitude": 2.3522}
 NEW_YORK = {"latitude": 40.7128, "longitude": -74.006}
 NOW = datetime.now(UTC).replace(microsecond=0)
 EVENTS = Path(__file__).parents[3] / "specs" / "ocsf"
+
+
+@pytest.fixture(autouse=True)
+def now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test begins now, and not when it was collected: after an hour activity is late."""
+    monkeypatch.setattr(sys.modules[__name__], "NOW", datetime.now(UTC).replace(microsecond=0))
 
 
 @pytest.fixture

@@ -44,8 +44,10 @@ def test_of_no_fault():
 def test_a_test_of_a_fault_ends_with_the_six_checks(tmp_path: Path) -> None:
     """One that has changed something in a running service, and not checked its ledger since, fails."""
     (tmp_path / "test_some.py").write_text(FORGETFUL)
-    pytest_of_its_own = [sys.executable, "-m", "pytest", "-q", "-p", "support.fault_plugin", "-p", "no:cacheprovider"]
-    run = subprocess.run([*pytest_of_its_own, tmp_path], env=environment(), capture_output=True, text=True)
+    options = ["-q", "--color=no", "-p", "support.fault_plugin", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, tmp_path], env=environment(), capture_output=True, text=True
+    )
     assert "1 failed, 2 passed" in run.stdout, run.stdout + run.stderr
     assert "AssertionError: a test of a fault ends with" in run.stdout
     [failed] = [line for line in run.stdout.splitlines() if line.startswith("FAILED ")]
