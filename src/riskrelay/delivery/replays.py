@@ -74,7 +74,7 @@ class ReplayStep:
 
     Attributes:
         replayed: how many events it made pending.
-        has_moved: False: the lane where the replay is has enough waiting, or may not be sent now.
+        has_moved: False: every lane that is left has enough waiting, or may not be sent now.
         is_over: nothing is left.
     """
 

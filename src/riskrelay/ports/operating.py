@@ -32,7 +32,7 @@ class Replays(Protocol):
 
     def step(self, replay: Replay, limit: int) -> tuple[ReplayStep, list[LaneKey]]:
         """Make the next deliveries of a running replay pending again, at most *limit*, in order within their lane, and
-        remember how far it is.
+        remember how far it is. A lane that cannot go on now is passed over and come back to.
 
         Returns: the lanes that got something to send.
         """

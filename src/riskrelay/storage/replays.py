@@ -9,12 +9,12 @@ from sqlalchemy import (
     Connection,
     Row,
     and_,
+    delete,
     func,
     insert,
     literal,
     select,
     true,
-    tuple_,
     update,
 )
 
@@ -36,12 +36,18 @@ from riskrelay.ssf.streams import CONTROL_LANE, StreamStatus
 from riskrelay.storage.deliveries import EVENT_KEY, delivery_state, in_state, joined, read_deliveries
 from riskrelay.storage.events import SOONER
 from riskrelay.storage.newest import lane_parameters, of_lane, this_lane
-from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, replays, streams
+from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, replay_places, replays, streams
 from riskrelay.storage.times import database_now
 
 _START = {"stream_id": "", "lane": CONTROL_LANE, "seq": 0}
 _IS_EVENT = and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))
+_OF_STREAM = (streams.c.account_id == lanes.c.account_id) & (streams.c.stream_id == lanes.c.stream_id)
 _EXISTING = streams.c.deleted_at.is_(None)
+_PLACE = (replay_places.c.stream_id, replay_places.c.lane, replay_places.c.seq, replay_places.c.last_seq)
+_OF_PLACE = (streams.c.account_id == replay_places.c.account_id) & (streams.c.stream_id == replay_places.c.stream_id)
+_OF_INTEGRATION = (integrations.c.account_id == streams.c.account_id) & (
+    integrations.c.integration_id == streams.c.integration_id
+)
 _IS_SENT = (streams.c.status == StreamStatus.ENABLED.value) & integrations.c.active & integrations.c.paused_at.is_(None)
 
 
@@ -77,6 +83,15 @@ class ReplayRows:
                 **_START,
             )
         )
+        beginnings = (
+            select(
+                *(lanes.c.account_id, literal(replay.replay_id), lanes.c.stream_id, lanes.c.lane),
+                *(literal(0), lanes.c.last_seq),
+            )
+            .select_from(lanes.join(streams, _OF_STREAM))
+            .where(lanes.c.account_id == self._account_id, streams.c.integration_id == replay.integration_id, _EXISTING)
+        )
+        self._connection.execute(insert(replay_places).from_select(list(replay_places.columns.keys()), beginnings))
 
     def get(self, integration_id: IntegrationId, replay_id: ReplayId) -> Replay | None:
         query = select(replays).where(self._one(replay_id), replays.c.integration_id == integration_id)
@@ -94,6 +109,9 @@ class ReplayRows:
 
     def set_status(self, replay_id: ReplayId, status: ReplayStatus) -> None:
         self._connection.execute(update(replays).where(self._one(replay_id)).values(status=status.value))
+        if status.is_over:
+            of_replay = (replay_places.c.account_id == self._account_id) & (replay_places.c.replay_id == replay_id)
+            self._connection.execute(delete(replay_places).where(of_replay))
 
     def matching(self, integration_id: IntegrationId, wanted: ReplayFilter, sample: int) -> tuple[int, list[Delivery]]:
         if wanted.state is not DeliveryState.DELIVERED:
@@ -139,20 +157,26 @@ class ReplayRows:
         return count, shown
 
     def step(self, replay: Replay, limit: int) -> tuple[ReplayStep, list[LaneKey]]:
-        place = self._connection.execute(select(replays).where(self._one(replay.replay_id)).with_for_update()).one()
-        if place.status != ReplayStatus.RUNNING.value:
+        locked = select(replays.c.status).where(self._one(replay.replay_id)).with_for_update()
+        if self._connection.execute(locked).scalar_one() != ReplayStatus.RUNNING.value:
             return ReplayStep(has_moved=False), []
-        lane = self._lane_at(replay, place)
-        if lane is None:
+        places = self._unfinished(replay)
+        if not places:
             self.set_status(replay.replay_id, ReplayStatus.COMPLETED)
             return ReplayStep(is_over=True), []
-        key = LaneKey(self._account_id, lane.stream_id, lane.lane)
-        room = min(limit, MAX_WAITING - self._waiting(key)) if lane.is_sent else 0
-        if room <= 0:
-            return ReplayStep(has_moved=False), []
-        after = place.seq if (lane.stream_id, lane.lane) == (place.stream_id, place.lane) else 0
-        end = min(after + WINDOW_EVENTS, lane.last_seq)
-        seqs = self._next(key, replay.filter, after, end, room)
+        for place in places:
+            key = LaneKey(self._account_id, place.stream_id, place.lane)
+            room = min(limit, MAX_WAITING - self._waiting(key)) if place.is_sent else 0
+            if room > 0 and self._lock_sent(key):
+                return self._step_in(replay, key, place, room)
+        return ReplayStep(has_moved=False), []
+
+    def _step_in(
+        self, replay: Replay, key: LaneKey, place: Row[*tuple[Any, ...]], room: int
+    ) -> tuple[ReplayStep, list[LaneKey]]:
+        """Go on in one lane, which is locked."""
+        end = min(place.seq + WINDOW_EVENTS, place.last_seq)
+        seqs = self._next(key, replay.filter, place.seq, end, room)
         self._put_back(key, replay.filter.state, seqs)
         self._move(replay, key, seqs[-1] if len(seqs) == room else end, len(seqs))
         return ReplayStep(len(seqs)), [key] if seqs else []
@@ -173,38 +197,34 @@ class ReplayRows:
     def _one(self, replay_id: ReplayId) -> ColumnElement[bool]:
         return (replays.c.account_id == self._account_id) & (replays.c.replay_id == replay_id)
 
-    def _lane_at(self, replay: Replay, place: Row[*tuple[Any, ...]]) -> Row[*tuple[Any, ...]] | None:
-        """The lane where a replay is or comes to next, locked; None: it has passed them all."""
-        here = tuple_(lanes.c.stream_id, lanes.c.lane)
+    def _unfinished(self, replay: Replay) -> Sequence[Row[*tuple[Any, ...]]]:
+        """The lanes where a replay has not come to its end, in order; nobody waits for a stream that is disabled."""
         query = (
-            select(lanes.c.stream_id, lanes.c.lane, lanes.c.last_seq, _IS_SENT.label("is_sent"))
-            .select_from(
-                lanes.join(
-                    streams,
-                    (streams.c.account_id == lanes.c.account_id) & (streams.c.stream_id == lanes.c.stream_id),
-                ).join(
-                    integrations,
-                    (integrations.c.account_id == streams.c.account_id)
-                    & (integrations.c.integration_id == streams.c.integration_id),
-                )
+            select(
+                *(replay_places.c[name] for name in ("stream_id", "lane", "seq", "last_seq")), _IS_SENT.label("is_sent")
             )
+            .select_from(replay_places.join(streams, _OF_PLACE).join(integrations, _OF_INTEGRATION))
             .where(
-                lanes.c.account_id == self._account_id,
-                streams.c.integration_id == replay.integration_id,
+                replay_places.c.account_id == self._account_id,
+                replay_places.c.replay_id == replay.replay_id,
+                replay_places.c.seq < replay_places.c.last_seq,
                 _EXISTING,
+                streams.c.status != StreamStatus.DISABLED.value,
                 integrations.c.deleted_at.is_(None),
-                (here > (place.stream_id, place.lane))
-                | (
-                    (lanes.c.stream_id == place.stream_id)
-                    & (lanes.c.lane == place.lane)
-                    & (lanes.c.last_seq > place.seq)
-                ),
             )
-            .order_by(lanes.c.stream_id, lanes.c.lane)
-            .limit(1)
-            .with_for_update(of=lanes)
+            .order_by(replay_places.c.stream_id, replay_places.c.lane)
         )
-        return self._connection.execute(query).first()
+        return self._connection.execute(query).all()
+
+    def _lock_sent(self, key: LaneKey) -> bool:
+        """Lock a lane; whether its stream is still sent."""
+        self._lock(key)
+        query = (
+            select(_IS_SENT)
+            .select_from(streams.join(integrations, _OF_INTEGRATION))
+            .where(streams.c.account_id == key.account_id, streams.c.stream_id == key.stream_id)
+        )
+        return bool(self._connection.execute(query).scalar_one())
 
     def _lock(self, key: LaneKey) -> None:
         """Whoever settles this lane waits, and then sees what was done to it."""
@@ -233,9 +253,13 @@ class ReplayRows:
 
     def _move(self, replay: Replay, key: LaneKey, seq: int, count: int) -> None:
         self._connection.execute(
-            update(replays)
-            .where(self._one(replay.replay_id))
-            .values(stream_id=key.stream_id, lane=key.lane, seq=seq, replayed=replays.c.replayed + count)
+            update(replay_places)
+            .where(of_lane(replay_places), replay_places.c.replay_id == replay.replay_id)
+            .values(seq=seq),
+            lane_parameters(key),
+        )
+        self._connection.execute(
+            update(replays).where(self._one(replay.replay_id)).values(replayed=replays.c.replayed + count)
         )
 
     def _put_back(self, key: LaneKey, state: DeliveryState, seqs: Sequence[int]) -> None:

@@ -77,6 +77,38 @@ def test_users_of_an_older_schema_get_their_counts(tmp_path: Path) -> None:
     assert {tuple(row) for row in rows} == {("kept", 2, 2000, 0), ("reset", 1, 2000, 1), ("cleared", 0, None, 1)}
 
 
+def test_a_replay_of_an_older_schema_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Lanes before its place are done, those behind it are not; a replay that is over needs no places."""
+    engine = sqlite_engine(tmp_path / "schema.db")
+    with engine.begin() as connection:
+        upgrade(connection, "0019")
+        connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        connection.exec_driver_sql("INSERT INTO accounts VALUES ('a', 0)")
+        _insert(connection, "integrations", account_id="a", integration_id="i", integration_type="Okta")
+        for stream_id in ("s1", "s2", "s3"):
+            _insert(connection, "streams", account_id="a", stream_id=stream_id, integration_id="i")
+            _insert(connection, "lanes", account_id="a", stream_id=stream_id, last_seq=9)
+        for replay_id, status in (("r", "running"), ("over", "completed")):
+            place = {"stream_id": "s2", "lane": 0, "seq": 4}
+            _insert(
+                connection, "replays", account_id="a", replay_id=replay_id, integration_id="i", status=status, **place
+            )
+        upgrade(connection)
+        query = "SELECT replay_id, stream_id, lane, seq, last_seq FROM replay_places ORDER BY stream_id"
+        rows = connection.exec_driver_sql(query).all()
+    engine.dispose()
+    assert [tuple(row) for row in rows] == [("r", "s1", 0, 9, 9), ("r", "s2", 0, 4, 9), ("r", "s3", 0, 0, 9)]
+
+
+def _insert(connection: Connection, table: str, **values: object) -> None:
+    """Insert a row whose other columns are empty, as far as the table wants them filled."""
+    columns = connection.exec_driver_sql(f"PRAGMA table_info({table})").all()
+    empty = {column.name: 0 for column in columns if column.notnull and column.dflt_value is None}
+    row = {**empty, **values}
+    marks = ", ".join("?" * len(row))
+    connection.exec_driver_sql(f"INSERT INTO {table} ({', '.join(row)}) VALUES ({marks})", tuple(row.values()))
+
+
 def test_tokens_survive_what_lets_the_installation_have_some(tmp_path: Path) -> None:
     """0002 builds SQLite's table anew: every row is there afterwards, and was not used yet."""
     engine = sqlite_engine(tmp_path / "old.db")
@@ -160,7 +192,7 @@ def check_lanes_get_versions(connection: Connection) -> None:
     before = connection.exec_driver_sql("SELECT * FROM lanes").mappings().one()
     upgrade(connection, "0018")
     after = connection.exec_driver_sql("SELECT * FROM lanes").mappings().one()
-    assert dict(after) == {**before, "version": 0}
+    assert dict(after) == {**before, "version": 0, "edits": 0}
 
 
 def test_lanes_of_an_older_schema_stay_on_sqlite(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The table of replays: which deliveries an operator wants again, and how far that has come."""
+"""The tables of replays: which deliveries an operator wants again, and how far that has come."""
 
 from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer, String, Table, text
 
@@ -18,7 +18,7 @@ replays = Table(
     Column("queued_to", Moment, nullable=False),
     Column("total", BigInteger, nullable=False),
     Column("replayed", BigInteger, nullable=False, default=0),
-    Column("stream_id", String(36), nullable=False, default=""),  # where it is: all before this place is done
+    Column("stream_id", String(36), nullable=False, default=""),  # this and the next two: read by older nodes
     Column("lane", Integer, nullable=False, default=0),
     Column("seq", BigInteger, nullable=False, default=0),
     Column("created_at", Moment, nullable=False),
@@ -30,4 +30,16 @@ replays = Table(
         sqlite_where=text("status = 'running'"),
         postgresql_where=text("status = 'running'"),
     ),
+)
+
+replay_places = Table(
+    "replay_places",
+    metadata,
+    account(),
+    Column("replay_id", String(36), primary_key=True),
+    Column("stream_id", String(36), primary_key=True),
+    Column("lane", Integer, primary_key=True),
+    Column("seq", BigInteger, nullable=False),  # all up to here is done
+    Column("last_seq", BigInteger, nullable=False),  # the newest when the replay was started: there it ends
+    ForeignKeyConstraint(["account_id", "replay_id"], ["replays.account_id", "replays.replay_id"]),
 )

@@ -1,0 +1,129 @@
+"""A replay of an integration that has several streams: none keeps it from the others. On both engines."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from riskrelay.actions.continue_replays import continue_replays
+from riskrelay.actions.start_replay import start_replay
+from riskrelay.actions.steer_replay import steer_replay
+from riskrelay.credentials import COMMAND_LINE
+from riskrelay.delivery.attempts import DeliveryState
+from riskrelay.delivery.lanes import settle
+from riskrelay.delivery.replays import MAX_WAITING, Replay, ReplayFilter, ReplayStatus
+from riskrelay.integrations import Integration
+from riskrelay.ports import Outside, Store, Transaction
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.streams import Configuration, Party, Push, Stream, StreamId, StreamStatus
+from support.outside import outside_of
+from support.receiver_world import ENDPOINT, RISK
+from support.world import ACCOUNT, account_with_integration, finding, record
+
+RETENTION = timedelta(days=36_500)  # events of these tests bear the hand clock's date
+REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
+ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
+
+
+class World:
+    """An integration with two streams; a replay comes to the first one first."""
+
+    def __init__(self, outside: Outside, integration: Integration, first: Stream, second: Stream) -> None:
+        self.outside, self.integration, self.first, self.second = outside, integration, first, second
+
+    async def queue(self, count: int) -> None:
+        """Queue so many events on each stream, and let them die there."""
+        await record(self.outside, *[finding(f"u{number}@example.com") for number in range(count)])
+        await self.work(REFUSED)
+
+    async def work(self, outcome: Outcome) -> None:
+        """Whatever may be pushed is answered so."""
+        store = self.outside.store
+        for lease in await store.write_installation(lambda tx: tx.lanes.claim(5, timedelta(0))):
+            work = await store.read_installation(lambda tx: tx.lanes.read(lease, 256, RETENTION))  # noqa: B023  ends here
+            said = {event.seq: outcome for event in [*work.held, *work.fresh]}
+            settled = settle(work, said, lambda: 0.0)
+            await store.write_installation(lambda tx: tx.lanes.settle(lease, work, settled, [], timedelta(0)))  # noqa: B023
+
+    async def set_status(self, status: StreamStatus) -> None:
+        """Of the first stream."""
+
+        def store(tx: Transaction) -> None:
+            tx.streams.set_status(self.first.stream_id, status, None, Party.TRANSMITTER)
+            tx.streams.refresh_lanes(replace(self.first, status=status), is_mended=True)
+
+        await self.outside.store.write(ACCOUNT, store)
+
+    async def start(self) -> Replay:
+        """A replay of all that is dead."""
+        integration_id = self.integration.integration_id
+        wanted = ReplayFilter(DeliveryState.DEAD, None, None, self.outside.clock.now() + timedelta(seconds=1))
+        count, _ = await self.outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
+        return await start_replay(self.outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
+
+    async def go_on(self) -> None:
+        """Until the replay cannot."""
+        while await continue_replays(self.outside):
+            pass
+
+    async def seen(self, replay: Replay) -> tuple[ReplayStatus, int, int]:
+        """Its status, what it has put back, and its total."""
+        place = (self.integration.integration_id, replay.replay_id)
+        found = await self.outside.store.read(ACCOUNT, lambda tx: tx.replays.get(*place))
+        assert found is not None
+        return found.status, found.replayed, found.total
+
+    async def pending(self) -> tuple[int, int]:
+        """How many wait on the first stream and on the second."""
+        ledgers = {one.stream_id: one for one in await self.outside.store.read_installation(lambda tx: tx.ledgers())}
+        assert not any(one.imbalance for one in ledgers.values())
+        return ledgers[self.first.stream_id].pending, ledgers[self.second.stream_id].pending
+
+
+@pytest.fixture
+async def world(store: Store) -> World:
+    outside = outside_of(store)
+    integration = await account_with_integration(outside)
+    (first,) = await store.read(ACCOUNT, lambda tx: tx.streams.of_integration(integration.integration_id))
+    configuration = Configuration("audience", Push(ENDPOINT), (RISK,))
+    last_id = StreamId("ffffffff-0000-4000-8000-000000000001")
+    second = Stream(last_id, integration, StreamStatus.ENABLED, 1, configuration, status_set_by=Party.RECEIVER)
+    await store.write(ACCOUNT, lambda tx: tx.streams.add(second))
+    return World(outside, integration, first, second)
+
+
+async def test_a_paused_stream_is_passed_over_and_come_back_to(world: World) -> None:
+    """The replay runs on until the stream goes on; each event is put back once."""
+    await world.queue(5)
+    await world.set_status(StreamStatus.PAUSED)
+    replay = await world.start()
+    await world.go_on()
+    assert (await world.pending(), await world.seen(replay)) == ((0, 5), (ReplayStatus.RUNNING, 5, 10))
+    await world.work(REFUSED)
+    await world.set_status(StreamStatus.ENABLED)
+    await world.go_on()
+    assert (await world.pending(), await world.seen(replay)) == ((5, 0), (ReplayStatus.COMPLETED, 10, 10))
+
+
+async def test_a_disabled_stream_does_not_keep_a_replay_running(world: World) -> None:
+    """It is completed without what only that stream had."""
+    await world.queue(5)
+    await world.set_status(StreamStatus.DISABLED)
+    replay = await world.start()
+    await world.go_on()
+    assert (await world.pending(), await world.seen(replay)) == ((0, 5), (ReplayStatus.COMPLETED, 5, 10))
+
+
+async def test_a_lane_with_enough_waiting_is_passed_over_and_come_back_to(world: World) -> None:
+    """Also across a pause of the replay."""
+    await world.queue(MAX_WAITING + 10)
+    replay = await world.start()
+    await world.go_on()
+    assert await world.pending() == (MAX_WAITING, MAX_WAITING)
+    for status in (ReplayStatus.PAUSED, ReplayStatus.RUNNING):
+        place = (world.integration.integration_id, replay.replay_id, status)
+        await steer_replay(world.outside, ACCOUNT, COMMAND_LINE, *place)
+    await world.work(ACCEPTED)
+    await world.go_on()
+    assert await world.pending() == (10, 10)
+    assert await world.seen(replay) == (ReplayStatus.COMPLETED, 2 * MAX_WAITING + 20, 2 * MAX_WAITING + 20)
