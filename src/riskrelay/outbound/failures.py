@@ -86,6 +86,11 @@ class Progress:
     sent_at: float | None = None
     answered_at: float | None = None
 
+    def begin_again(self) -> None:
+        """Forget the way to an address that was not reached; how the name was looked up stays."""
+        self.dialled, self.has_tunnel = 0, False
+        self.dialled_at = self.connected_at = self.secured_at = self.sent_at = self.answered_at = None
+
     @property
     def phases(self) -> Phases:
         """How long each phase took that ended."""

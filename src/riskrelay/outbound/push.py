@@ -23,7 +23,7 @@ from riskrelay.integrations import OpenedTls
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.connector import Connector, Reached, UnsentRequest
 from riskrelay.outbound.dialling import Resolve, ThreadResolver, look_up, open_socket, progress_of_task
-from riskrelay.outbound.egress import EgressProxy
+from riskrelay.outbound.egress import EgressProxy, Route, may_lead_elsewhere
 from riskrelay.outbound.failures import Progress, outcome_of_failure, refused
 from riskrelay.outbound.targets import read_target
 from riskrelay.outbound.tls import TlsContexts
@@ -135,7 +135,7 @@ class HttpPusher:
         try:
             call = _Call(url, request, context, asyncio.get_running_loop().time() + self._seconds)
             if self._proxy is not None:
-                call = await self._tunnelled(self._proxy, call, progress)
+                return await self._through(self._proxy, call, work, progress)
             return await work(call, progress)
         except asyncio.CancelledError:
             task = asyncio.current_task()
@@ -161,18 +161,26 @@ class HttpPusher:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _tunnelled(self, proxy: EgressProxy, call: "_Call", progress: Progress) -> "_Call":
-        """The call, through the proxy: it is asked for an address that was judged, never for a name."""
+    async def _through(
+        self, proxy: EgressProxy, call: "_Call", work: Callable[["_Call", Progress], Awaitable[T]], progress: Progress
+    ) -> T:
+        """Do the work through the proxy. It is asked for addresses that were judged, one after the other until it gets
+        to one, never for a name."""
         seconds = min(self._connect_seconds, self._seconds)
-        route = await proxy.route(call.url, self._resolver, self._rules, progress, seconds)
-        headers = {"Host": route.host, **call.request.headers}
-        way = {
-            "proxy": proxy.url,
-            "proxy_headers": dict(proxy.headers),
-            "server_hostname": route.server_name,
-            "headers": headers,
-        }
-        return replace(call, url=route.url, options=way)
+        routes = await proxy.routes(call.url, self._resolver, self._rules, progress, seconds)
+        for route in routes[:-1]:
+            try:
+                done = await work(call.through(proxy, route), progress)
+            except Exception as error:
+                if self._is_closed or not may_lead_elsewhere(error, progress):
+                    raise
+                progress.begin_again()
+            else:
+                proxy.remember(route)
+                return done
+        done = await work(call.through(proxy, routes[-1]), progress)
+        proxy.remember(routes[-1])
+        return done
 
     async def _knock(self, call: "_Call", _: Progress) -> None:
         async with self._session(keep=False, request_class=UnsentRequest) as session:
@@ -274,6 +282,16 @@ class _Call:
     context: ssl.SSLContext
     ends: float
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def through(self, proxy: EgressProxy, route: Route) -> "_Call":
+        """The same, through the proxy."""
+        way = {
+            "proxy": proxy.url,
+            "proxy_headers": dict(proxy.headers),
+            "server_hostname": route.server_name,
+            "headers": {"Host": route.host, **self.request.headers},
+        }
+        return replace(self, url=route.url, options=way)
 
     async def by(self, session: ClientSession) -> ClientResponse:
         """Send it; returns when the answer's headers are there."""

@@ -95,6 +95,38 @@ async def test_the_proxy_is_not_asked_for_what_may_not_be_reached(proxied: Proxi
     assert proxied.asked == []
 
 
+@pytest.mark.fault(30)
+async def test_the_proxy_is_asked_for_one_judged_address_after_the_other(proxied: Proxied) -> None:
+    """It does not get to the first; it hears nothing of the one that may not be reached; the third is kept, and asked
+    for first from then on."""
+    addresses = ["127.0.0.9", "10.1.2.3", "127.0.0.1"]
+    tls = proxied.authority.server("receiver.test")
+    async with receiver(tls=tls) as it, proxied.client(resolve=lambda _: addresses) as client:
+        url = f"https://receiver.test:{it.port}/"
+        outcomes = [await client.push(url, TOKEN) for _ in range(2)]
+        assert (await client.reach(url)) is None
+    assert [outcome.kind for outcome in outcomes] == [ACCEPTED, ACCEPTED]
+    assert proxied.asked == [f"127.0.0.9:{it.port}", f"127.0.0.1:{it.port}", f"127.0.0.1:{it.port}"]
+    assert (it.connections, len(it.requests)) == (2, 2)
+
+
+async def test_an_address_that_the_proxy_waits_for_leaves_time_for_the_next(proxied: Proxied) -> None:
+    """It is given up after the time of a connection; when no address is reached that is ours."""
+    addresses, limit = ["127.0.0.9", "127.0.0.1"], timedelta(seconds=0.5)
+    async with proxied.client(resolve=lambda _: addresses, connect_deadline=limit) as client:
+        outcome = await client.push("https://receiver.test:2/", TOKEN)
+    assert (outcome.kind, outcome.reason) == (OURS, "proxy_timeout")
+    assert proxied.asked == ["127.0.0.9:2", "127.0.0.1:2"]
+
+
+async def test_credentials_that_the_proxy_refuses_are_shown_once(proxied: Proxied) -> None:
+    """Another address would not change its mind; nor would it when it cannot be reached itself."""
+    url = f"http://user:other@127.0.0.1:{proxied.port}"
+    async with proxied.client(url, resolve=lambda _: ["127.0.0.9", "127.0.0.1"]) as client:
+        outcome = await client.push("https://receiver.test/", TOKEN)
+    assert (outcome.reason, proxied.asked) == ("proxy_authentication", ["127.0.0.9:443"])
+
+
 async def test_plain_http_is_not_pushed_through_it(proxied: Proxied) -> None:
     """A proxy would be asked for a name then, and could answer itself."""
     async with receiver() as it, proxied.client() as client:
