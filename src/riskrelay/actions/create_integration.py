@@ -6,7 +6,7 @@ from riskrelay.integrations import AccountId, Integration, IntegrationId, Integr
 from riskrelay.ports import Outside, Transaction
 from riskrelay.ssf.streams import Stream, StreamId, StreamStatus
 
-LANES = 1  # measured: one lane delivers 1,800 events/s (docs/benchmarks.md); a hot stream is split by subject
+LANES = 1  # measured: one lane is as fast as a process of two cores (ADR 0016); why not more: docs/choices.md
 
 
 async def create_integration(
