@@ -106,7 +106,8 @@ def test_the_sdk_waits_and_goes_on(service: Service) -> None:
 
 @pytest.mark.fault(36)
 def test_a_flood_leaves_others_alone(service: Service) -> None:
-    """faults.md 36: while one account floods, another one is served, every time."""
+    """faults.md 36: while one account floods, another one is served, every time, and the flooder has its quota and no
+    more. How long the other waits is not measured here: time on a shared machine says nothing."""
     flooder = service.new_token("flooder")
     path = "/accounts/flooder/zt_risk_scoring/integrations"
     stop = threading.Event()
