@@ -264,8 +264,6 @@ def test_without_a_resolver_nobody_is_blamed(world: World, how: str) -> None:
     assert set(outcomes.values()) == {("ours", "resolver_unavailable")}
     world.service.resolve({name: ["127.0.0.1"] for name in names})
     for name in names:
-        world.service.result("POST", f"/integrations/{ids[name]}/resume")
-    for name in names:
         until(lambda: world.service.stream(ids[name])["ledger"]["delivered"] == 1)  # noqa: B023  ends here
     world.recover()
 

@@ -168,3 +168,16 @@ async def test_a_lane_with_a_backlog_makes_room_for_one_that_waits(
         await until(lambda: worker.lanes_held == 0)
     assert len(receiver.before_quick) == 2
     assert max(receiver.before_quick.values()) < len(backlog)
+
+
+async def test_a_lane_that_was_throttled_begins_small(world: World) -> None:
+    """A receiver that takes a few and sheds the rest with 429: the next batch is a probe, and the batches double."""
+    sizes = BatchSizes()
+    world.outside = replace(world.outside, observer=sizes)
+    await record(world.outside, *(finding(f"u{number}@example.com") for number in range(100)))
+    shed = Outcome(OutcomeKind.THROTTLED, "http_429", 429)
+    world.receiver.answers = lambda email: ACCEPTED if sizes.seen or world.receiver.pushes <= 5 else shed
+    async with running(world, LONG):
+        await until(lambda: len(world.receiver.accepted) == 100)
+    assert sizes.seen[1:6] == [1, 2, 4, 8, 16]
+    await world.check()

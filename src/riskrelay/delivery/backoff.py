@@ -5,6 +5,7 @@ from datetime import timedelta
 FIRST = timedelta(seconds=1)  # design 6
 LONGEST = timedelta(minutes=15)  # design 6
 FIRST_PROBE = timedelta(seconds=10)  # design "breaker"
+LONGEST_OURS = timedelta(seconds=10)  # guessed: late enough for thousands of lanes at once
 STUMBLES = 3  # guessed: a restart is over within the first 7 s; what still fails then is down
 _PROBE_JITTER = 0.1  # guessed: spreads 1,000 receivers that died together over 90 s of each 15 min
 
@@ -23,6 +24,14 @@ def backoff(failures: int, jitter: float) -> timedelta:
     (1.0, 8.0, 900.0)
     """
     return _doubled(FIRST, failures) * (1 - jitter / 2)
+
+
+def own_wait(failures: int, jitter: float) -> timedelta:
+    """How long to wait when it was our own part that failed: as `backoff`, but never longer than 10 s.
+
+    Rule: design 6, "uses up nobody's budget".
+    """
+    return min(backoff(failures, jitter), LONGEST_OURS)
 
 
 def probe_wait(failures: int, jitter: float) -> timedelta:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from riskrelay.delivery.backoff import backoff, probe_wait
+from riskrelay.delivery.backoff import backoff, own_wait, probe_wait
 from riskrelay.integrations import AccountId
 from riskrelay.ssf.events import Jti
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
@@ -84,7 +84,8 @@ class LaneWork:
     Attributes:
         stream: None when nothing may be pushed now (paused, disabled, inactive, deleted, or asked for quiet meanwhile).
         cursor: all up to here is settled or among *held*.
-        failures: how many batches in a row brought nothing but failure; above 0 the lane only probes.
+        failures: how many batches in a row brought nothing but failure, or were throttled; above 0 the lane only
+            probes.
         held: events at or below the cursor that failed or wait behind one that did, in order.
         fresh: the next events above the cursor, in order and without a gap; none when the lane holds too many.
         last_seq: the newest event of the lane when it was read.
@@ -267,13 +268,15 @@ def _judge_lane(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callabl
     """The lane's failures in a row, and how long to leave the receiver alone."""
     kinds = {outcome.kind for outcome in outcomes.values()}
     failures, quiet_for = work.failures, NOW
-    if kinds & {OutcomeKind.ACCEPTED, OutcomeKind.REJECTED}:  # the receiver works, whatever it said
+    works = kinds & {OutcomeKind.ACCEPTED, OutcomeKind.REJECTED}  # whatever it said
+    if works and OutcomeKind.THROTTLED not in kinds:
         failures = 0
-    elif kinds - {OutcomeKind.OURS}:
+    elif kinds - {OutcomeKind.OURS}:  # one that took some and wants no more is probed, too, and started slowly
         failures += 1
         quiet_for = probe_wait(failures, jitter())
     elif kinds:
-        quiet_for = backoff(1, jitter())
+        tried = (event.attempts for event in [*work.held, *work.fresh] if event.seq in outcomes)
+        quiet_for = own_wait(max(tried) + 1, jitter())
     asked = [outcome.retry_after for outcome in outcomes.values() if outcome.retry_after is not None]
     return failures, max([quiet_for, *asked])
 
@@ -296,7 +299,8 @@ def _settle_event(
     elif outcome.kind is OutcomeKind.REJECTED:
         settlement.dead.append(DeadEvent(event.seq, event.jti, event.attempts + 1, outcome.reason))
     else:
-        due_in = max(backoff(event.attempts + 1, jitter()), settlement.quiet_for)
+        wait = own_wait if outcome.kind is OutcomeKind.OURS else backoff
+        due_in = max(wait(event.attempts + 1, jitter()), settlement.quiet_for)
         first_due.setdefault(event.subject_key, due_in)
         settlement.held.append(HeldEvent(event.seq, event.jti, event.attempts + 1, due_in, outcome.reason))
 

@@ -120,6 +120,26 @@ def test_what_is_ours_does_not_count_against_the_receiver() -> None:
     assert (settlement.failures, settlement.quiet_for) == (0, timedelta(seconds=1))
 
 
+@given(attempts=st.integers(0, 10_000), jitter=st.floats(0, 1))
+def test_what_is_ours_uses_up_nobodys_budget(attempts: int, jitter: float) -> None:
+    """However long our own part was away, an event is tried again within 10 s."""
+    settlement = settle(work([event(1, attempts=attempts)]), {1: OURS}, lambda: jitter)
+    (held,) = settlement.held
+    assert settlement.failures == 0
+    assert timedelta(seconds=0.5) <= settlement.quiet_for <= held.due_in <= timedelta(seconds=10)
+    assert settlement.due_in == held.due_in
+
+
+def test_who_sheds_load_is_left_alone_and_then_probed() -> None:
+    """One of many was accepted, the others were answered 429 without a time: quiet first, then one event."""
+    throttled = Outcome(OutcomeKind.THROTTLED, "http_429", 429)
+    lane = work(fresh=[event(seq, str(seq)) for seq in range(1, 33)])
+    settlement = done(lane, {1: ACCEPTED, **dict.fromkeys(range(2, 33), throttled)})
+    assert (settlement.delivered, settlement.failures) == (1, 1)
+    assert settlement.quiet_for == settlement.due_in == timedelta(seconds=1)
+    assert all(held.due_in >= settlement.quiet_for for held in settlement.held)
+
+
 def test_retry_after_is_honoured_for_the_whole_lane() -> None:
     """Nothing is due before the time the receiver asked for."""
     settlement = done(work(fresh=[event(1, "a"), event(2, "b")]), {1: THROTTLED})
