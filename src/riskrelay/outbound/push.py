@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,12 +23,13 @@ from riskrelay.integrations import OpenedTls
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.connector import Connector, Reached, UnsentRequest
 from riskrelay.outbound.dialling import Resolve, ThreadResolver, look_up, open_socket, progress_of_task
+from riskrelay.outbound.echoes import outcome_without_echo, without_echo
 from riskrelay.outbound.egress import EgressProxy, Route, may_lead_elsewhere
 from riskrelay.outbound.failures import Progress, outcome_of_failure, refused
 from riskrelay.outbound.targets import read_target
 from riskrelay.outbound.tls import TlsContexts
 from riskrelay.ports import Clock
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.outcomes import Outcome, OutcomeKind, Phases
 from riskrelay.ssf.push import outcome_of
 
 T = TypeVar("T")
@@ -193,8 +194,7 @@ class HttpPusher:
             response = await self._post(call, progress)
         try:
             body = await _read_body(response, call.ends)
-            body = call.request.without_echo(body)
-            return outcome_of(response.status, response.headers, body, self._clock.now(), progress.phases)
+            return call.request.outcome_of(response, body, self._clock.now(), progress.phases)
         finally:
             response.close()  # keeps the connection if the whole answer was read
 
@@ -259,13 +259,11 @@ class SetRequest:
     def headers(self) -> dict[str, str]:
         return {} if self.authorization is None else {"Authorization": self.authorization}
 
-    def without_echo(self, body: bytes) -> bytes:
-        """An answer's body: a receiver that echoes the request must not put it into the outcome's detail."""
-        body = body.replace(self.token, b"(the SET)")
-        if self.authorization is None:
-            return body
-        credential = self.authorization.partition(" ")[2].strip() or self.authorization
-        return body.replace(credential.encode(), b"(the authorization)")
+    def outcome_of(self, answer: ClientResponse, body: bytes, now: datetime, phases: Phases) -> Outcome:
+        """What an answer means, without what it echoes of the request."""
+        sent = self.token, self.authorization
+        outcome = outcome_of(answer.status, answer.headers, without_echo(body, *sent), now, phases)
+        return outcome_without_echo(outcome, *sent)
 
 
 @dataclass(frozen=True, slots=True)
