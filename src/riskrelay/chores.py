@@ -96,6 +96,9 @@ class Chores:
             except Unavailable:
                 _log.warning("chores_put_off")
                 has_more = False
+            except Exception as error:  # noqa: BLE001  the next time, and the other chores, must come all the same
+                _log.error("chore_failed", exc_info=error)
+                has_more = False
             try:
                 async with asyncio.timeout((_BETWEEN if has_more else pause).total_seconds()):
                     await self._stopping.wait()

@@ -93,6 +93,9 @@ class Worker:
                 paused = await pause_idle_streams(self._outside)
             except Unavailable:  # the next look finds them
                 paused = 0
+            except Exception as error:  # noqa: BLE001  as in `_claim`
+                _log.error("pausing_failed", exc_info=error)
+                paused = 0
             if paused:
                 _log.info("idle_streams_paused", streams=paused)
             await _wait(self._stopped, IDLE_SWEEP)
@@ -120,6 +123,9 @@ class Worker:
             elif named and room > 0:
                 await self._begin(room, named)
         except Unavailable:
+            self._look_at = now + _AFTER_REFUSAL.total_seconds()
+        except Exception as error:  # noqa: BLE001  whatever it is, delivery must go on
+            _log.error("claiming_failed", exc_info=error)
             self._look_at = now + _AFTER_REFUSAL.total_seconds()
 
     async def _look(self, room: int) -> None:
@@ -161,6 +167,10 @@ class Worker:
         except LeaseLost:
             _log.warning("lease_lost", stream=lease.key.stream_id, lane=lease.key.lane)
             self._look_in(timedelta(0))
+        except Exception as error:  # noqa: BLE001  it must cost this lane a second, and no other anything
+            _log.error("lane_failed", stream=lease.key.stream_id, lane=lease.key.lane, exc_info=error)
+            await _wait(self._stopped, _AFTER_REFUSAL)
+            await self._release(lease)
         finally:
             was_crowded = len(self._held) == MAX_LANES
             if self._held.get(lease.key) is woken:  # else it was claimed here once more

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from riskrelay.actions.expire_events import expire_events
 from riskrelay.credentials import COMMAND_LINE
 from riskrelay.delivery.lanes import BATCH_EVENTS
 from riskrelay.integrations import AccountId, IntegrationType, OpenedTls
-from riskrelay.ports import Outside, Store
+from riskrelay.ports import Installation, Outside, Store
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.worker import MAX_NAMED
 from support.delivering import ACCEPTED, FAILED, Receiver, World, world_of
@@ -180,4 +181,41 @@ async def test_a_lane_that_was_throttled_begins_small(world: World) -> None:
     async with running(world, LONG):
         await until(lambda: len(world.receiver.accepted) == 100)
     assert sizes.seen[1:6] == [1, 2, 4, 8, 16]
+    await world.check()
+
+
+async def test_an_error_that_nobody_foresaw_costs_a_lane_a_second(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lane is given back and delivered, and so are others meanwhile."""
+    monkeypatch.setattr(working, "_AFTER_REFUSAL", timedelta(milliseconds=10))
+    broken = iter([True])
+
+    def break_once() -> None:
+        if next(broken, False):
+            raise LookupError("a defect")
+
+    world.receiver.before_answer = break_once
+    async with running(world, LONG) as (worker, outside):
+        await record(outside, finding())
+        await until(lambda: len(world.receiver.accepted) == 1)
+        assert worker.claims == 2
+    await world.check()
+
+
+async def test_an_error_in_looking_does_not_end_delivery(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next look finds what there is."""
+    monkeypatch.setattr(working, "_AFTER_REFUSAL", timedelta(milliseconds=10))
+    read = world.outside.store.read_installation
+    failures = iter([LookupError("a defect")])
+
+    async def failing_once(work: Callable[[Installation], Any]) -> Any:
+        for error in failures:
+            raise error
+        return await read(work)
+
+    await record(world.outside, finding())
+    monkeypatch.setattr(world.outside.store, "read_installation", failing_once)
+    async with running(world, timedelta(0)):
+        await until(lambda: len(world.receiver.accepted) == 1)
     await world.check()
