@@ -37,7 +37,7 @@ _FINDING = r"INSERT INTO findings "
 _CLAIM = r"UPDATE lanes SET epoch=.*\sRETURNING\s"
 _ATTEMPTS = r"INSERT INTO attempts "
 _EXCEPTIONS = r"INSERT INTO held_events .*\sON CONFLICT\s"
-_REPLAY = r"UPDATE replays SET .*lane="
+_REPLAY = r"UPDATE replay_places SET "
 _SCHEMA = r"\s*(CREATE|ALTER|DROP|INSERT INTO alembic_version|UPDATE alembic_version)\b"
 
 _IN_TRANSACTIONS = {
