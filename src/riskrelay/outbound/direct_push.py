@@ -19,7 +19,6 @@ import aiohappyeyeballs
 from riskrelay.integrations import OpenedTls
 from riskrelay.outbound.addresses import TargetRules
 from riskrelay.outbound.dialling import Resolve, ThreadResolver, look_up, open_socket
-from riskrelay.outbound.echoes import outcome_without_echo, without_echo
 from riskrelay.outbound.exchange import Answer, Connection
 from riskrelay.outbound.failures import ConnectTimedOut, Progress, outcome_of_failure
 from riskrelay.outbound.pool import ConnectionPool, Place
@@ -29,12 +28,12 @@ from riskrelay.outbound.push import (
     DEADLINE,
     HEADERS,
     SHUTTING_DOWN,
+    SetRequest,
 )
 from riskrelay.outbound.targets import read_target
 from riskrelay.outbound.tls import TlsContexts
 from riskrelay.ports import Clock
 from riskrelay.ssf.outcomes import Outcome
-from riskrelay.ssf.push import outcome_of
 
 _NEXT_ADDRESS_AFTER_SECONDS = 0.25  # RFC 8305 §5
 AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
@@ -100,9 +99,8 @@ class DirectPusher:
         except Exception as error:  # noqa: BLE001  what went wrong is the outcome, whatever it is
             return SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
         headers = {} if answer.retry_after is None else {"Retry-After": answer.retry_after}
-        body = without_echo(answer.body, token, authorization) if answer.body else b""
-        outcome = outcome_of(answer.status, headers, body, self._clock.now(), progress.phases)
-        return outcome_without_echo(outcome, token, authorization)
+        request = SetRequest(token, authorization)
+        return request.outcome_of(answer.status, headers, answer.body, self._clock.now(), progress.phases)
 
     async def reach(self, endpoint_url: str, tls: OpenedTls | None = None) -> Outcome | None:
         """Dial and hang up, as `push.HttpPusher.reach` does."""

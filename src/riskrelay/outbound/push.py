@@ -194,7 +194,8 @@ class HttpPusher:
             response = await self._post(call, progress)
         try:
             body = await _read_body(response, call.ends)
-            return call.request.outcome_of(response, body, self._clock.now(), progress.phases)
+            now = self._clock.now()
+            return call.request.outcome_of(response.status, response.headers, body, now, progress.phases)
         finally:
             response.close()  # keeps the connection if the whole answer was read
 
@@ -259,10 +260,14 @@ class SetRequest:
     def headers(self) -> dict[str, str]:
         return {} if self.authorization is None else {"Authorization": self.authorization}
 
-    def outcome_of(self, answer: ClientResponse, body: bytes, now: datetime, phases: Phases) -> Outcome:
-        """What an answer means, without what it echoes of the request."""
+    def outcome_of(
+        self, status: int, headers: Mapping[str, str], body: bytes, now: datetime, phases: Phases
+    ) -> Outcome:
+        """What an answer means (`ssf.push.outcome_of`), without what it echoes of the request."""
+        if not body:
+            return outcome_of(status, headers, body, now, phases)
         sent = self.token, self.authorization
-        outcome = outcome_of(answer.status, answer.headers, without_echo(body, *sent), now, phases)
+        outcome = outcome_of(status, headers, without_echo(body, *sent), now, phases)
         return outcome_without_echo(outcome, *sent)
 
 
