@@ -23,7 +23,8 @@ class StreamHealth:
     """What is known about delivery on one stream.
 
     Attributes:
-        failures: batches in a row that brought nothing but failure, or were throttled, of the lane with the most of them.
+        failures: batches in a row that brought nothing but failure, or were throttled, of the lane with the most of
+            them.
         next_attempt_in: how long until something is pushed; zero: now; None: nothing waits, it is fetched, or nothing
             may be sent.
         status_since: when the stream got its status, aware UTC; None: it has always had it.

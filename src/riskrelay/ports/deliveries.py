@@ -87,7 +87,8 @@ class Glance:
     """How delivery on one stream is doing, as far as one sees without counting.
 
     Attributes:
-        failures: batches in a row that brought nothing but failure, or were throttled, of the lane with the most of them.
+        failures: batches in a row that brought nothing but failure, or were throttled, of the lane with the most of
+            them.
         last_reason, last_attempt_at: of what was tried last; None: nothing was.
     """
 
