@@ -161,9 +161,15 @@ def require_algorithm(integration_type: IntegrationType, algorithm: Algorithm) -
         raise Invalid([Fault(FaultKind.WRONG_VALUE, "/signing_algorithm", message)])
 
 
-def reference_taken() -> Invalid:
-    """The refusal of a reference id that another integration of the account holds. Rule: contract 8, 10."""
-    message = "another integration of this account has this reference_id; choose another one"
+def reference_taken(holder: IntegrationId) -> Invalid:
+    """Return the refusal of a reference id that another integration of the account has.
+
+    Args:
+        holder: the integration that has it.
+
+    Rule: contract 8, 10.
+    """
+    message = f"integration {holder} has this reference_id; choose another one, or update that integration"
     return Invalid([Fault(FaultKind.REFERENCE_TAKEN, "/reference_id", message)])
 
 

@@ -1,5 +1,7 @@
 """Create an integration."""
 
+from datetime import datetime, timedelta
+
 from riskrelay.audit import AuditEntry, Kind, Verb
 from riskrelay.credentials import Actor
 from riskrelay.integrations import AccountId, Integration, IntegrationId, IntegrationType, reference_taken
@@ -7,6 +9,7 @@ from riskrelay.ports import Outside, Transaction
 from riskrelay.ssf.streams import Stream, StreamId, StreamStatus
 
 LANES = 1  # measured: one lane is as fast as a process of two cores (ADR 0016); why not more: docs/choices.md
+MAX_RETRY_AGE = timedelta(minutes=10)  # contract 8: how old a record may be that an unmarked repeat is answered with
 
 
 async def create_integration(
@@ -19,6 +22,7 @@ async def create_integration(
     *,
     active: bool = True,
     public_origin: str,
+    retry_count: int | None = None,
 ) -> Integration:
     """Store a new integration. An Okta integration has its stream at once, which carries events from this moment on;
     the receiver of another makes its own.
@@ -27,10 +31,11 @@ async def create_integration(
         tenant_url: of valid form; kept byte for byte.
         reference_id: None: a fresh UUID.
         public_origin: where this transmitter is reachable now, without a final slash.
+        retry_count: how many times the client has sent this request before; None: the client does not count.
 
-    Returns: the stored record. A repeat (same given reference id, type and tenant URL) returns the record that is
-        there already and changes nothing: SDKs repeat a POST whose answer they did not get.
-    Raises:  Invalid: the reference id belongs to another tenant URL.
+    Returns: the stored record. A request that can be a retry (`_is_retry`) returns the existing record and changes
+        nothing: SDKs repeat a POST whose answer got lost.
+    Raises:  Invalid: another integration has the reference id.
     Rule: contract 6, 8.
     """
     now = outside.clock.now()
@@ -50,8 +55,8 @@ async def create_integration(
     def store(tx: Transaction) -> Integration:
         stored = tx.integrations.by_reference(integration.reference_id)
         if stored is not None:
-            if not _same(stored, integration):
-                raise reference_taken()
+            if not _is_retry(stored, integration, retry_count, now):
+                raise reference_taken(stored.integration_id)
             return stored
         tx.integrations.add(integration)
         if integration_type is IntegrationType.OKTA:
@@ -63,5 +68,18 @@ async def create_integration(
     return await outside.store.write(account_id, store)
 
 
-def _same(stored: Integration, repeated: Integration) -> bool:
-    return (stored.integration_type, stored.tenant_url) == (repeated.integration_type, repeated.tenant_url)
+def _is_retry(stored: Integration, requested: Integration, retry_count: int | None, now: datetime) -> bool:
+    """Return whether a create can be the repeat of the request that made *stored*.
+
+    Terraform with create_before_destroy creates the replacement first and then deletes the old record. If a first try
+    were answered with the old record, that delete would destroy the only one.
+
+    Rule: contract 8.
+    """
+    old = stored.integration_type, stored.tenant_url, stored.active
+    if old != (requested.integration_type, requested.tenant_url, requested.active):
+        return False
+    if retry_count is not None:
+        return retry_count >= 1
+    # The absolute value, because a clock that was set back makes records look as if they came from the future.
+    return abs(now - stored.created_at) < MAX_RETRY_AGE

@@ -159,4 +159,4 @@ class IntegrationRows:
     def _refuse_taken(self, integration: Integration) -> None:
         holder = self.by_reference(integration.reference_id)
         if holder is not None and holder.integration_id != integration.integration_id:
-            raise reference_taken()
+            raise reference_taken(holder.integration_id)

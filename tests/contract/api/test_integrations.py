@@ -107,15 +107,35 @@ def test_a_body_that_is_no_json_object_is_a_400(service: Service, body: bytes) -
     assert faults(envelope)
 
 
-def test_a_repeated_create_answers_the_stored_record(service: Service) -> None:
-    """Contract 8: SDKs repeat a POST whose answer they did not get."""
+@pytest.mark.parametrize("headers", [{}, {"X-Stainless-Retry-Count": "1"}, {"X-Stainless-Retry-Count": "soon"}])
+def test_a_create_that_can_be_a_retry_answers_the_stored_record(service: Service, headers: dict[str, str]) -> None:
+    """Contract 8: SDKs repeat a POST whose answer got lost. A header that is not a number counts as absent."""
     first = create(service, reference_id="once")
-    assert create(service, reference_id="once") == first
+    body = {"integration_type": "Okta", "tenant_url": TENANT, "reference_id": "once"}
+    assert service.call("POST", "/integrations", body, **headers)[1]["result"] == first
     assert len(service.result("GET", "/integrations")) == 1
-    other = {"integration_type": "Okta", "tenant_url": "https://other.okta.com", "reference_id": "once"}
-    status, envelope = service.call("POST", "/integrations", other)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"X-Stainless-Retry-Count": "0"}, {}),
+        ({"X-Stainless-Retry-Count": "1"}, {"tenant_url": "https://other.okta.com"}),
+        ({"X-Stainless-Retry-Count": "1"}, {"active": False}),
+        ({}, {"integration_type": "SSF"}),
+    ],
+)
+def test_a_create_that_is_no_retry_is_refused(
+    service: Service, headers: dict[str, str], body: dict[str, object]
+) -> None:
+    """Contract 8: a first try or another body gets 1105, which names the integration that has the reference."""
+    first = create(service, reference_id="once")
+    body = {"integration_type": "Okta", "tenant_url": TENANT, "reference_id": "once", **body}
+    status, envelope = service.call("POST", "/integrations", body, **headers)
     assert status == 400
-    assert set(faults(envelope)) == {"/reference_id"}
+    assert faults(envelope) == {"/reference_id": 1105}
+    assert first["id"] in envelope["errors"][0]["message"]
+    assert service.result("GET", "/integrations") == [first]
 
 
 def test_create_takes_null_reference_unknown_members_and_active(service: Service) -> None:

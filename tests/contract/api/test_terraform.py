@@ -47,3 +47,16 @@ def test_another_spelling_of_the_type_is_refused(service: Service, written: obje
     assert status == 400
     assert [error["source"]["pointer"] for error in envelope["errors"]] == ["/integration_type"]
     assert service.result("GET", "/integrations") == []
+
+
+def test_create_before_destroy_destroys_nothing_else(service: Service) -> None:
+    """A replacement with the old reference_id is refused; with another one, deleting the old record leaves the new."""
+    first_try = {"X-Stainless-Retry-Count": "0"}
+    body = {"integration_type": "Okta", "tenant_url": "https://example.okta.com", "reference_id": "prod"}
+    old = service.call("POST", "/integrations", body, **first_try)[1]["result"]
+    status, refused = service.call("POST", "/integrations", body, **first_try)
+    assert status == 400
+    assert [error["code"] for error in refused["errors"]] == [1105]
+    new = service.call("POST", "/integrations", {**body, "reference_id": "prod-2"}, **first_try)[1]["result"]
+    service.result("DELETE", f"/integrations/{old['id']}")
+    assert service.result("GET", "/integrations") == [new]

@@ -1,5 +1,6 @@
 """The six operations on integrations. Rule: contract 6 to 13; the seed."""
 
+import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -23,6 +24,8 @@ from riskrelay.ports import Outside
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import caller_of
+
+_COUNT = re.compile(r"[0-9]{1,9}")
 
 
 def _tenant_url(url: str) -> str:
@@ -86,6 +89,7 @@ class IntegrationRoutes:
             body.reference_id,
             active=body.active is not False,
             public_origin=self._public_origin,
+            retry_count=_retry_count(request),
         )
         return success(rendered(integration))
 
@@ -127,6 +131,15 @@ class IntegrationRoutes:
             self._outside, caller.account_id, caller.actor, IntegrationId(request.path_params["integration_id"])
         )
         return success({})
+
+
+def _retry_count(request: Request) -> int | None:
+    """Return how many times an SDK says it has sent this request before; None when the client does not say.
+
+    A value that is not a number counts as absent: this API ignores headers that it does not know (contract 17).
+    """
+    count = request.headers.get("x-stainless-retry-count", "").strip()
+    return int(count) if _COUNT.fullmatch(count) else None
 
 
 def _answer(found: Integration | None) -> Response:

@@ -29,8 +29,8 @@ class Problem:
 
 _CREATE = '`{"integration_type": "Okta", "tenant_url": "https://example.okta.com"}`'
 _REPEAT = (
-    "then send the same request again. A create with a `reference_id` and a finding with an `id` take effect once, "
-    "however often they are sent."
+    "then send the same request again. A finding with an `id` takes effect once, however often it is sent; so does a "
+    "create with a `reference_id` that is repeated within ten minutes."
 )
 
 # Neither of the two that are our fault promises that nothing was stored: a failure after the commit, or a connection
@@ -224,8 +224,11 @@ FAULTS: dict[FaultKind, Problem] = {
         1105,
         "Reference id taken",
         "another integration of the account has this reference_id; choose another one, or update that integration",
-        "Another integration of the account has this `reference_id`. Choose another one, or update that integration. "
-        "(A create that repeats type, `tenant_url` and `reference_id` is no fault: it answers the stored record.)",
+        "Another integration of the account has this `reference_id`; the message names it. Choose another one, or "
+        "update that integration. A create that can be a retry is answered with the stored record instead: the type, "
+        "`tenant_url` and `active` are the same, and `X-Stainless-Retry-Count` is 1 or more; without that header, the "
+        "record is younger than ten minutes. With Terraform's `create_before_destroy`, change the `reference_id` along "
+        "with the rest.",
         '`{"reference_id": "okta", "tenant_url": "https://second.okta.com", …}` when `okta` stands for another tenant',
         '`{"reference_id": "okta-second", "tenant_url": "https://second.okta.com", …}`',
     ),

@@ -31,13 +31,22 @@ def integrations(service: Service) -> list[dict[str, Any]]:
 @also_async
 @pytest.mark.parametrize("loss", [Loss.RESET, Loss.CLOSED])
 def test_a_repeated_create_makes_one_record(service: Service, proxy: Proxy, sdk: Sdk, loss: Loss) -> None:
-    """Contract 8: the same reference_id, type and tenant_url answer the record that is there."""
+    """Contract 8: the SDK marks its second try, which has the same body, so it gets the record of the first."""
     proxy.misbehave(loss)
     outcome = call(sdk, "create", proxy, service)
     assert proxy.statuses() == [200, 200]
     assert equal_requests(proxy.exchanges)
     assert integrations(service) == [outcome.result]
     assert outcome.result["reference_id"] == "once"
+
+
+@also_async
+def test_a_second_create_is_not_answered_with_the_record_of_the_first(service: Service, proxy: Proxy, sdk: Sdk) -> None:
+    """Terraform's create_before_destroy: a new call with the same body is refused, so it deletes nothing."""
+    (first, second) = calls(sdk, ["create", "create"], proxy, service)
+    assert proxy.statuses() == [200, 400]
+    assert second == Outcome(None, "BadRequestError")
+    assert integrations(service) == [first.result]
 
 
 def test_a_create_without_reference_id_that_is_repeated_makes_two(service: Service, proxy: Proxy, sdk: Sdk) -> None:

@@ -1,0 +1,100 @@
+"""A create that repeats a reference id: a retry, or a second integration (contract 8)."""
+
+from datetime import timedelta
+
+import pytest
+
+from riskrelay.actions.create_integration import MAX_RETRY_AGE, create_integration
+from riskrelay.credentials import COMMAND_LINE
+from riskrelay.errors import FaultKind, Invalid
+from riskrelay.integrations import Integration, IntegrationType
+from riskrelay.ports import Outside, Store
+from support.outside import HandClock, outside_of
+from support.world import ACCOUNT, ORIGIN, account_with_integration
+
+TENANT = "https://a.example"
+ONE_SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+async def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+async def outside(sqlite_store: Store, clock: HandClock) -> Outside:
+    outside = outside_of(sqlite_store, clock)
+    await account_with_integration(outside)
+    return outside
+
+
+async def create(
+    outside: Outside,
+    kind: IntegrationType = IntegrationType.OKTA,
+    tenant: str = TENANT,
+    *,
+    active: bool = True,
+    retry_count: int | None = None,
+) -> Integration:
+    return await create_integration(
+        outside,
+        ACCOUNT,
+        COMMAND_LINE,
+        kind,
+        tenant,
+        "ref",
+        active=active,
+        public_origin=ORIGIN,
+        retry_count=retry_count,
+    )
+
+
+async def refused(outside: Outside, holder: Integration, retry_count: int | None, **body: object) -> None:
+    """Check that a create is refused with 1105, and that the message names *holder*."""
+    with pytest.raises(Invalid) as caught:
+        await create(outside, retry_count=retry_count, **body)  # type: ignore[arg-type]
+    (fault,) = caught.value.faults
+    assert (fault.kind, fault.pointer) == (FaultKind.REFERENCE_TAKEN, "/reference_id")
+    assert holder.integration_id in fault.message
+
+
+@pytest.mark.parametrize("count", [1, 2, 10])
+async def test_a_marked_retry_gets_the_stored_record_at_any_age(outside: Outside, clock: HandClock, count: int) -> None:
+    """X-Stainless-Retry-Count of 1 or more with the same body: the record, unchanged."""
+    made = await create(outside, retry_count=0)
+    clock.pass_time(timedelta(days=300))
+    assert await create(outside, retry_count=count) == made
+
+
+async def test_a_marked_first_try_never_gets_the_stored_record(outside: Outside) -> None:
+    """Terraform's create_before_destroy sends the old body as a first try: the old record must not be the answer."""
+    made = await create(outside, retry_count=0)
+    await refused(outside, made, 0)
+
+
+async def test_an_unmarked_repeat_gets_the_stored_record_for_ten_minutes(outside: Outside, clock: HandClock) -> None:
+    """Without the header, the age of the record decides; ten minutes old is too old."""
+    made = await create(outside)
+    clock.pass_time(MAX_RETRY_AGE - ONE_SECOND)
+    assert await create(outside) == made
+    clock.pass_time(ONE_SECOND)
+    await refused(outside, made, None)
+
+
+async def test_a_clock_that_was_set_back_keeps_no_record_young(outside: Outside, clock: HandClock) -> None:
+    """A record that seems to come from more than ten minutes ahead is not younger than ten minutes."""
+    made = await create(outside)
+    clock.pass_time(-MAX_RETRY_AGE + ONE_SECOND)
+    assert await create(outside) == made
+    clock.pass_time(-ONE_SECOND)
+    await refused(outside, made, None)
+
+
+@pytest.mark.parametrize("count", [None, 0, 1])
+@pytest.mark.parametrize("body", [{"kind": IntegrationType.SSF}, {"tenant": f"{TENANT}/"}, {"active": False}])
+async def test_another_body_is_refused_whatever_the_header_says(
+    outside: Outside, count: int | None, body: dict[str, object]
+) -> None:
+    """Another type, tenant URL or active is no repeat."""
+    made = await create(outside)
+    await refused(outside, made, count, **body)
