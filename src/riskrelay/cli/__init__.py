@@ -1,5 +1,9 @@
 """The `riskrelay` command."""
 
+import io
+import sys
+from typing import Annotated
+
 import typer
 
 from riskrelay.cli import (
@@ -18,6 +22,7 @@ from riskrelay.cli import (
 from riskrelay.cli.bench import bench
 from riskrelay.cli.demo import demo
 from riskrelay.cli.doctor import doctor
+from riskrelay.cli.output import explained, say
 from riskrelay.cli.receiving import receive
 
 app = typer.Typer(
@@ -47,6 +52,30 @@ app.add_typer(deliveries.app, name="delivery")
 app.add_typer(deliveries.replays, name="replay")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        say("riskrelay {}", version("riskrelay"))
+        raise typer.Exit
+
+
+@app.callback()
+def _with_version(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Risk findings in, risk levels decided, signed security events out."""
+
+
 def main() -> None:
-    """The entry point of the `riskrelay` script."""
-    app()
+    """Run the command line; a user's mistake or a broken environment ends it with one sentence."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every character
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with explained():
+            app()
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)

@@ -7,7 +7,7 @@ import typer
 
 from riskrelay.audit import Kind
 from riskrelay.cli.api import AccountOption, with_api
-from riskrelay.cli.output import JsonFlag, console, show
+from riskrelay.cli.output import JsonFlag, say, show
 
 app = typer.Typer(help="The audit log: who changed what, when and from where.", no_args_is_help=True)
 
@@ -29,9 +29,9 @@ def list_entries(
 
     def render() -> None:
         for entry in entries:
-            console.print(_line(entry), soft_wrap=True, markup=False, highlight=False)
+            say("{}", _line(entry))
         if not entries:
-            console.print("None.")
+            say("None.")
 
     show(entries, as_json, render)
 

@@ -2,14 +2,14 @@
 
 import time
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.table import Table
 
 from riskrelay.cli.api import AccountOption, Api, with_api
-from riskrelay.cli.output import JsonFlag, console, print_table, show
+from riskrelay.cli.output import JsonFlag, print_table, say, show
 from riskrelay.delivery.attempts import DeliveryState
 
 app = typer.Typer(help="Deliveries: what was sent, and sending it again.", no_args_is_help=True)
@@ -43,7 +43,7 @@ def list_newest(
         rows = with_api(account, newest)
         changed = [row for row in reversed(rows) if row != seen.get(row["jti"])]
         for row in changed:
-            show(row, as_json, lambda row=row: console.print(_line(row), soft_wrap=True))  # type: ignore[misc]
+            show(row, as_json, partial(_print_line, row))
 
 
 @app.command("show", epilog="Example: riskrelay delivery show 6f0c… 8133…")
@@ -54,10 +54,10 @@ def show_one(
     row = with_api(account, lambda api: api.call("GET", _path(integration_id, jti)))
 
     def render() -> None:
-        console.print(_line(row), soft_wrap=True)
+        _print_line(row)
         print_table([{name: cell for name, cell in one.items() if name != "phases"} for one in row["attempts"]])
         for attempt in row["attempts"]:
-            console.print(f"Attempt {attempt['number']}: {_phases(attempt['phases'])}", soft_wrap=True)
+            say("Attempt {}: {}", attempt["number"], _phases(attempt["phases"]))
 
     show(row, as_json, render)
 
@@ -68,7 +68,7 @@ def retry(
 ) -> None:
     """Send one delivery again: the same jti, the same claims."""
     row = with_api(account, lambda api: api.call("POST", _path(integration_id, jti, "retry")))
-    show(row, as_json, lambda: console.print(_line(row), soft_wrap=True))
+    show(row, as_json, partial(_print_line, row))
 
 
 @app.command(
@@ -91,12 +91,11 @@ def replay(
 
     def render() -> None:
         for row in answer["sample"]:
-            console.print(_line(row), soft_wrap=True)
-        console.print(f"{answer['count']:,} fit.")
+            _print_line(row)
+        say("{:,} fit.", answer["count"])
         if answer["replay"] is not None:
-            console.print(
-                f"Replay {answer['replay']['id']} is running; `riskrelay replay list {integration_id}` follows it."
-            )
+            started = answer["replay"]["id"]
+            say("Replay {} is running; `riskrelay replay list {}` follows it.", started, integration_id)
 
     show(answer, as_json, render)
 
@@ -152,7 +151,8 @@ def cancel(
 def _steer(integration_id: str, replay_id: str, verb: str, account: str, *, as_json: bool) -> None:
     path = _replay_path(integration_id, replay_id, verb)
     row = with_api(account, lambda api: api.call("POST", path))
-    show(row, as_json, lambda: console.print(f"Replay {replay_id} is {row['status']}, {row['replayed']:,} sent again."))
+    said = "Replay {} is {}, {:,} sent again."
+    show(row, as_json, lambda: say(said, replay_id, row["status"], row["replayed"]))
 
 
 def _path(integration_id: str, *parts: str) -> str:
@@ -169,9 +169,10 @@ def _utc(at: datetime | None) -> str | None:
     return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _line(row: dict[str, Any]) -> str:
+def _print_line(row: dict[str, Any]) -> None:
     reason = "" if row["reason"] is None else f" ({row['reason']})"
-    return f"{row['queued_at']}  {row['jti']}  [bold]{row['state']}[/]{reason}, attempts: {len(row['attempts'])}"
+    attempts = len(row["attempts"])
+    say("{}  {}  [bold]{}[/]{}, attempts: {}", row["queued_at"], row["jti"], row["state"], reason, attempts)
 
 
 def _phases(phases: dict[str, float | None]) -> str:
@@ -181,11 +182,5 @@ def _phases(phases: dict[str, float | None]) -> str:
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        console.print("None.")
-        return
-    table = Table("queued_at", "state", "reason", "attempts")
-    table.add_column("jti", no_wrap=True)
-    for row in rows:
-        table.add_row(row["queued_at"], row["state"], row["reason"] or "", str(len(row["attempts"])), row["jti"])
-    console.print(table)
+    columns = ("queued_at", "state", "reason", "attempts", "jti")
+    print_table([{column: row[column] for column in columns} | {"attempts": len(row["attempts"])} for row in rows])

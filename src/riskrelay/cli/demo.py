@@ -15,17 +15,16 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from riskrelay.cli.api import Api, ApiError
 from riskrelay.cli.demo_stage import Stage
-from riskrelay.cli.output import JsonFlag, fail
+from riskrelay.cli.output import JsonFlag, fail, say
 from riskrelay.cli.processes import ProcessFailed
 
 _PACE_SECONDS = 0.02  # between findings: a day of forty people in some seconds
 _DOWN_FROM, _DOWN_UNTIL = 0.45, 0.65  # of the day: while the receiver is away
 _PATIENCE_SECONDS = 12
-_LEVELS = {"low": "[yellow]low[/]", "medium": "[dark_orange]medium[/]", "high": "[bold red]high[/]", None: "none"}
+_LEVELS = {"low": "[yellow]{}[/]", "medium": "[dark_orange]{}[/]", "high": "[bold red]{}[/]", None: "{}"}
 
 
 class DemoFailed(Exception):
@@ -80,7 +79,7 @@ def demo(
         with tempfile.TemporaryDirectory(prefix="riskrelay-demo-") as directory:
             result = asyncio.run(_play(Path(directory), teller, stay, no_receiver))
     except (DemoFailed, ProcessFailed, ApiError) as error:
-        fail(str(error))
+        fail(*str(error).splitlines())
     if as_json:
         sys.stdout.write(json.dumps(result) + "\n")
 
@@ -89,7 +88,7 @@ async def _play(directory: Path, teller: Console, stay: bool, no_receiver: bool)
     teller.rule("[bold]riskrelay demo[/]")
     async with Stage(directory) as stage:
         with Api("demo", stage.url, stage.token) as api:
-            teller.print(f"Service on a temporary SQLite file, at {stage.url}")
+            say("Service on a temporary SQLite file, at {}", stage.url, to=teller)
             story = Story()
             well_known_url = await _set_up(api, stage, teller)
             if not no_receiver:
@@ -117,11 +116,11 @@ async def _set_up(api: Api, stage: Stage, teller: Console) -> str:
     """
     body = {"integration_type": "Okta", "tenant_url": stage.tenant_url, "reference_id": "demo-receiver"}
     integration = await asyncio.to_thread(api.call, "POST", "/integrations", body)
-    teller.print(f"Integration created: {integration['well_known_url']}", soft_wrap=True)
+    say("Integration created: {}", integration["well_known_url"], to=teller)
     behaviors = (await asyncio.to_thread(api.call, "GET", "/behaviors"))["behaviors"]
     enabled = {name: {**row, "enabled": True} for name, row in behaviors.items()}
     await asyncio.to_thread(api.call, "PUT", "/behaviors", {"behaviors": enabled})
-    teller.print(f"{len(enabled)} behaviors enabled. A day at Northwind Harbor begins:\n")
+    say("{} behaviors enabled. A day at Northwind Harbor begins:\n", len(enabled), to=teller)
     return str(integration["well_known_url"])
 
 
@@ -133,7 +132,7 @@ async def _send(api: Api, findings: list[dict[str, Any]], story: Story, teller: 
         story.findings += 1
         for change in result["changes"]:
             story.sent[change["email"]].append((sent_at, not story.outage))
-            teller.print(_changed(finding, change), highlight=False)
+            _print_change(finding, change, teller)
             if change["current_level"] == "high":
                 story.high.setdefault(change["email"], change["user_id"])
         await asyncio.sleep(_PACE_SECONDS)
@@ -146,20 +145,21 @@ async def _outage(
     await _settled(stage, story)
     await stage.stop_receiver()
     story.outage = True
-    teller.print("\n[bold]The receiver goes down.[/] Findings go on being accepted:\n")
+    say("\n[bold]The receiver goes down.[/] Findings go on being accepted:\n", to=teller)
     await _send(api, findings, story, teller)
     waiting = (await stage.ledger())["pending"]
-    teller.print(f"\n[bold]The receiver comes back.[/] {waiting} events have waited for it:\n")
+    say("\n[bold]The receiver comes back.[/] {} events have waited for it:\n", waiting, to=teller)
     await stage.start_receiver(well_known_url)
     began = time.monotonic()
     await _settled(stage, story)
     story.outage = False
-    teller.print(f"\n[bold]Nothing was lost:[/] all {waiting} arrived {time.monotonic() - began:.1f} s later.\n")
+    took = time.monotonic() - began
+    say("\n[bold]Nothing was lost:[/] all {} arrived {:.1f} s later.\n", waiting, took, to=teller)
 
 
 async def _reset(api: Api, story: Story, teller: Console) -> None:
     email, user_id = next(iter(story.high.items()))
-    teller.print(f"\n[bold]An analyst has looked into {_who(email)}[/] and resets the risk:\n")
+    say("\n[bold]An analyst has looked into {}[/] and resets the risk:\n", _who(email), to=teller)
     story.sent[email].append((time.time(), True))
     await asyncio.to_thread(api.call, "POST", f"/{user_id}/reset")
 
@@ -187,8 +187,9 @@ async def _watch(stage: Stage, teller: Console) -> None:
     while True:
         for entry in stage.received()[shown:]:
             shown += 1
-            level = _LEVELS.get(entry["current_level"], entry["current_level"])
-            teller.print(f"{'':>20}[green]✓ verified[/] {_who(entry['subject']):<20} is {level}", highlight=False)
+            level = _LEVELS.get(entry["current_level"], "{}")
+            said = "{:>20}[green]✓ verified[/] {:<20} is " + level
+            say(said, "", _who(entry["subject"]), entry["current_level"] or "none", to=teller)
         await asyncio.sleep(0.05)
 
 
@@ -205,13 +206,12 @@ async def _summary(stage: Stage, story: Story, teller: Console) -> dict[str, Any
         "p50_ms": _percentile(latencies, 0.50),
         "p99_ms": _percentile(latencies, 0.99),
     }
-    table = Table(title="What happened", show_header=False)
+    say("\n[bold]What happened[/]", to=teller)
     for name, value in result.items():
-        table.add_row(name, str(value))
-    teller.print(table)
+        say("  {:<10} {}", name, value, to=teller)
     if not result["changes"] == result["delivered"] == result["verified"] > 0 or ledger["imbalance"]:
         raise DemoFailed(f"changes, delivered and verified differ, or the ledger does not balance: {ledger}")
-    teller.print("[bold green]Every level change was delivered, and every signature verified.[/]")
+    say("[bold green]Every level change was delivered, and every signature verified.[/]", to=teller)
     return result
 
 
@@ -236,9 +236,11 @@ def _parts(day: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return [day[:down], day[down:up], day[up:]]
 
 
-def _changed(finding: dict[str, Any], change: dict[str, Any]) -> str:
-    before, after = _LEVELS[change["previous_level"]], _LEVELS[change["current_level"]]
-    return f"{finding['timestamp'][11:19]}  {finding['behavior']:<22} {_who(change['email']):<20} {before} → {after}"
+def _print_change(finding: dict[str, Any], change: dict[str, Any], teller: Console) -> None:
+    levels = [change["previous_level"], change["current_level"]]
+    before, after = (_LEVELS.get(level, "{}") for level in levels)
+    shown = [finding["timestamp"][11:19], finding["behavior"], _who(change["email"])]
+    say("{}  {:<22} {:<20} " + f"{before} → {after}", *shown, *(level or "none" for level in levels), to=teller)
 
 
 def _who(email: str) -> str:

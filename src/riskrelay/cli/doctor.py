@@ -5,9 +5,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 
-from riskrelay.cli.output import JsonFlag, console, show
+from riskrelay.cli.output import JsonFlag, say, show
 from riskrelay.errors import Misconfigured
 
 if TYPE_CHECKING:
@@ -26,10 +25,10 @@ def doctor(as_json: JsonFlag = False) -> None:
 
     def render() -> None:
         for check in checks:
-            console.print(f"{_MARKS[check.verdict]} [dim]{check.topic:10}[/] {escape(check.said)}", soft_wrap=True)
+            say(_MARKS[check.verdict] + " [dim]{:10}[/] {}", check.topic, check.said)
             if check.mend is not None:
-                console.print(f"             [bold]→ {escape(check.mend)}[/]", soft_wrap=True)
-        console.print("No problem." if not problems else f"{problems} problem{'s' if problems > 1 else ''}.")
+                say("             [bold]→ {}[/]", check.mend)
+        say("No problem." if not problems else "1 problem." if problems == 1 else "{} problems.", problems)
 
     show([asdict(check) for check in checks], as_json, render)
     raise typer.Exit(1 if problems else 0)

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from riskrelay.cli.api import AccountOption, Api, ApiError, with_api
 from riskrelay.cli.importing import Batch, ImportProgress, batches
-from riskrelay.cli.output import JsonFlag, console, errors, fail, show
+from riskrelay.cli.output import JsonFlag, errors, fail, say, show
 
 app = typer.Typer(help="Findings: risk behaviors seen for users.", no_args_is_help=True)
 
@@ -33,14 +33,14 @@ def send(
 
     def render() -> None:
         if result["ignored"]:
-            console.print(f"Ignored: {behavior} is not enabled in this account (PUT …/behaviors).")
+            say("Ignored: {} is not enabled in this account: riskrelay behavior set {} --on", behavior, behavior)
         elif result["duplicates"]:
-            console.print("A finding with this id is stored already; nothing was changed.")
+            say("A finding with this id is stored already; nothing was changed.")
         elif not result["changes"]:
-            console.print("Accepted; the user's level stays.")
+            say("Accepted; the user's level stays.")
         for change in result["changes"]:
             before, after = change["previous_level"] or "none", change["current_level"] or "none"
-            console.print(f"{change['email']}: {before} → [bold]{after}[/]")
+            say("{}: {} → [bold]{}[/]", change["email"], before, after)
 
     show(result, as_json, render)
 
@@ -54,14 +54,14 @@ def import_file(
     """Send a file of findings, one JSON object a line. Interrupted, it resumes where it was: run it again."""
     progress = ImportProgress.of(file)
     if progress.offset and not as_json:
-        console.print(f"Resuming after line {progress.line:,}.")
+        say("Resuming after line {:,}.", progress.line)
     try:
         with_api(account, lambda api: _send_all(api, file, progress))
     except KeyboardInterrupt:
-        errors.print(f"\nStopped after line {progress.line:,}; the same command resumes there.")
+        say("\nStopped after line {:,}; the same command resumes there.", progress.line, to=errors)
         raise typer.Exit(130) from None
     progress.forget()
-    show(progress.totals(), as_json, lambda: console.print(_summary(progress)))
+    show(progress.totals(), as_json, lambda: say("{}", _summary(progress)))
 
 
 def _send_all(api: Api, file: Path, progress: ImportProgress) -> None:
@@ -79,7 +79,7 @@ def _send(api: Api, batch: Batch) -> dict[str, Any]:
     except ApiError as error:
         if error.status != 400:
             raise
-        fail("nothing of this batch was stored: " + "; ".join(_in_file(fault, batch) for fault in error.errors[:10]))
+        fail("nothing of this batch was stored:", *(_in_file(fault, batch) for fault in error.errors[:10]))
     return msgspec.convert(result, dict[str, Any])
 
 

@@ -4,10 +4,9 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.markup import escape
 
 from riskrelay.cli.api import AccountOption, with_api
-from riskrelay.cli.output import JsonFlag, console, show
+from riskrelay.cli.output import JsonFlag, say, show
 
 IntegrationArgument = Annotated[str, typer.Argument(help="The integration's id.")]
 
@@ -76,9 +75,9 @@ def verify(
 
     def render() -> None:
         for sent in result["deliveries"]:
-            console.print(f"Queued: riskrelay delivery show {integration_id} {sent['jti']}", soft_wrap=True)
+            say("Queued: riskrelay delivery show {} {}", integration_id, sent["jti"])
         if not result["deliveries"]:
-            console.print("It has no stream that sends: its receiver has made none yet, or has disabled them.")
+            say("It has no stream that sends: its receiver has made none yet, or has disabled them.")
 
     show(result, as_json, render)
 
@@ -89,11 +88,11 @@ def _path(integration_id: str, verb: str) -> str:
 
 def _render(rows: list[dict[str, Any]]) -> None:
     for row in rows:
-        console.print(f"[bold]{row['integration_id']}[/]", soft_wrap=True)
+        say("[bold]{}[/]", row["integration_id"])
         for stream in row["streams"]:
-            console.print(f"  {stream['condition']}: {escape(stream['why'])}", soft_wrap=True, highlight=False)
-            console.print(f"  {escape(stream['next'])}", soft_wrap=True, highlight=False)
+            say("  {}: {}", stream["condition"], stream["why"])
+            say("  {}", stream["next"])
             counts = ", ".join(f"{count:,} {state}" for state, count in stream["ledger"].items())
-            console.print(f"  {counts}", soft_wrap=True, highlight=False)
+            say("  {}", counts)
         if not row["streams"]:
-            console.print("  No streams: its receiver has made none yet.")
+            say("  No streams: its receiver has made none yet.")

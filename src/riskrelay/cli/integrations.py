@@ -4,12 +4,10 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
 from riskrelay.cli import health
 from riskrelay.cli.api import AccountOption, with_api
-from riskrelay.cli.output import JsonFlag, console, show
+from riskrelay.cli.output import JsonFlag, print_table, say, show
 from riskrelay.integrations import IntegrationType
 from riskrelay.keys import Algorithm
 
@@ -37,7 +35,7 @@ def create(
 
     def render() -> None:
         _details(result)
-        console.print(f"\nGive the receiver this URL:\n  [bold]{result['well_known_url']}[/]", soft_wrap=True)
+        say("\nGive the receiver this URL:\n  [bold]{}[/]", result["well_known_url"])
 
     show(result, as_json, render)
 
@@ -135,30 +133,23 @@ def delete(integration_id: str, account: AccountOption = "default", as_json: Jso
     """Delete an integration; what was not delivered yet is cancelled."""
     path = f"/integrations/{quote(integration_id, safe='')}"
     result = with_api(account, lambda api: api.call("DELETE", path))
-    show(result, as_json, lambda: console.print(f"Integration {integration_id} is deleted."))
+    show(result, as_json, lambda: say("Integration {} is deleted.", integration_id))
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        console.print("None yet: riskrelay integration create https://example.okta.com")
-        return
-    table = Table()
-    for column in _COLUMNS:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(str(row[column]) for column in _COLUMNS))
-    console.print(table)
+    without = "None yet: riskrelay integration create https://example.okta.com"
+    print_table([{column: row[column] for column in _COLUMNS} for row in rows], without)
 
 
 def _certificates(title: str, rows: list[dict[str, Any]], without: str) -> None:
     if not rows:
-        console.print(f"[bold]{title}[/]: {without}")
+        say("[bold]{}[/]: {}", title, without)
         return
     for row in rows:
         until = f"valid until {row['not_after']}, SHA-256 {row['fingerprint_sha256']}"
-        console.print(f"[bold]{title}[/]: {escape(row['subject'])}, {until}", soft_wrap=True, highlight=False)
+        say("[bold]{}[/]: {}, {}", title, row["subject"], until)
 
 
 def _details(row: dict[str, Any]) -> None:
     for name, value in row.items():
-        console.print(f"[bold]{name:<17}[/] {value}", soft_wrap=True, highlight=False)
+        say("[bold]{:<17}[/] {}", name, value)

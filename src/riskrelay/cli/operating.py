@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from riskrelay.cli.database import on_database
-from riskrelay.cli.output import JsonFlag, console, explained, fail, print_table, show
+from riskrelay.cli.output import JsonFlag, explained, fail, print_table, say, show
 from riskrelay.credentials import COMMAND_LINE, account_id_problem
 from riskrelay.integrations import AccountId
 
@@ -55,16 +55,15 @@ def init(
 
     def render() -> None:
         if made_key:
-            console.print(
-                f"Master key written to [bold]{installation.key_file(settings)}[/]: keep a copy, never commit it."
-            )
+            key_file = installation.key_file(settings)
+            say("Master key written to [bold]{}[/]: keep a copy, never commit it.", key_file)
         if token is None:
-            console.print(f"Account [bold]{account}[/] is there already; nothing was changed.")
-            console.print(f"A new token: riskrelay token create {account}")
+            say("Account [bold]{}[/] is there already; nothing was changed.", account)
+            say("A new token: riskrelay token create {}", account)
             return
-        console.print(f"Account [bold]{account}[/] is ready. Its token, shown only now:\n")
-        console.print(f"  [bold green]{token}[/]\n")
-        console.print("Next: riskrelay serve")
+        say("Account [bold]{}[/] is ready. Its token, shown only now:\n", account)
+        say("  [bold green]{}[/]\n", token)
+        say("Next: riskrelay serve")
 
     show({"account_id": account, "token": token}, as_json, render)
 
@@ -141,7 +140,7 @@ def migrate(as_json: JsonFlag = False) -> None:
 
     with explained():
         asyncio.run(installation.migrate(read_settings()))
-    show({"newest_schema": True}, as_json, lambda: console.print("The database has the newest schema."))
+    show({"newest_schema": True}, as_json, lambda: say("The database has the newest schema."))
 
 
 def account_create(account_id: str, as_json: JsonFlag = False) -> None:
@@ -151,8 +150,8 @@ def account_create(account_id: str, as_json: JsonFlag = False) -> None:
     _require_account_id(account_id)
     with explained():
         created = on_database(lambda outside: create_account(outside, AccountId(account_id), COMMAND_LINE))
-    message = f"Account {account_id} created." if created else f"Account {account_id} is there already."
-    show({"account_id": account_id, "created": created}, as_json, lambda: console.print(message))
+    said = "Account {} created." if created else "Account {} is there already."
+    show({"account_id": account_id, "created": created}, as_json, lambda: say(said, account_id))
 
 
 def account_list(as_json: JsonFlag = False) -> None:

@@ -1,15 +1,16 @@
 """What commands print: for people by default, JSON on request, errors with the next step."""
 
 import json
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from riskrelay.errors import RiskrelayError
 
@@ -18,20 +19,95 @@ errors = Console(stderr=True)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
+_COPIED = ("id", "jti", "kid", "token_id", "user_id", "account_id")  # a line break would get in the way
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
-def fail(message: str, code: int = 1) -> NoReturn:
-    """Say on standard error what is wrong and what to do, and end with *code*."""
-    errors.print(f"[bold red]error:[/] {escape(message)}", highlight=False, soft_wrap=True)
-    raise typer.Exit(code)
+
+def visible(value: object) -> str:
+    r"""Return *value* as text in which every character can be seen.
+
+    A terminal obeys control characters, and some invisible characters change the order of the text around them, so
+    both are shown as escapes.
+
+    >>> print(visible("kai\x1b[2J\u202e@example.com"))
+    kai\x1b[2J\u202e@example.com
+    """
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def text(template: str, *values: object) -> Text:
+    """Fill *template* with *values*.
+
+    Args:
+        template: markup of our own, such as `[bold]{}[/] has {:,} events`. A placeholder has a format or none.
+        values: one for each placeholder. They are never read as markup, and `visible`.
+    """
+    remaining = iter(values)
+    filled = Text()
+    marked = Text.from_markup(template, emoji=False)
+    edges = [edge for found in _PLACEHOLDER.finditer(marked.plain) for edge in found.span()]
+    for piece in marked.divide(edges):
+        placeholder = _PLACEHOLDER.fullmatch(piece.plain)
+        if placeholder is None:
+            filled.append_text(piece)
+        else:
+            value = Text(visible(format(next(remaining), placeholder[1].removeprefix(":"))), piece.style)
+            for span in piece.spans:
+                value.stylize(span.style)
+            filled.append_text(value)
+    return filled
+
+
+def say(template: str, *values: object, to: Console | None = None) -> None:
+    """Print one line for a person; see `text`.
+
+    Args:
+        to: None: standard output.
+    """
+    (to or console).print(text(template, *values), soft_wrap=True, highlight=False)
+
+
+def fail(message: str, *more: str) -> NoReturn:
+    """Say on standard error what is wrong and what to do, and end with exit code 1.
+
+    Args:
+        more: further lines.
+    """
+    say("[bold red]error:[/] {}", message, to=errors)
+    for line in more:
+        say("  {}", line, to=errors)
+    raise typer.Exit(1)
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn errors of the domain into a message and exit code 1."""
+    """Turn errors of the domain and of the system into a message and exit code 1.
+
+    A bug of ours is none of them, and keeps its traceback.
+    """
     try:
         yield
     except RiskrelayError as error:
         fail(str(error) or type(error).__name__)
+    except BrokenPipeError:
+        raise  # the reader has left, as `head` does: nothing is wrong
+    except OSError as error:
+        fail(_of_system(error))
+    except UnicodeError:
+        fail("a value has characters that are no Unicode text; write it as UTF-8")
+
+
+def _of_system(error: OSError) -> str:
+    """What the operating system refused.
+
+    >>> _of_system(FileNotFoundError(2, "No such file or directory", "/nope/x.db"))
+    '/nope/x.db: No such file or directory'
+    """
+    said = error.strerror or str(error) or type(error).__name__
+    return said if error.filename is None else f"{error.filename}: {said}"
 
 
 def show(data: Any, as_json: bool, render: Callable[[], None]) -> None:
@@ -43,14 +119,18 @@ def show(data: Any, as_json: bool, render: Callable[[], None]) -> None:
         render()
 
 
-def print_table(rows: list[dict[str, Any]]) -> None:
-    """Show rows that have the same members to a person."""
+def print_table(rows: Sequence[dict[str, Any]], without: str = "None.") -> None:
+    """Show rows that have the same members to a person; a value that is None is shown as nothing.
+
+    Args:
+        without: said when there are no rows.
+    """
     if not rows:
-        console.print("None.")
+        say("{}", without)
         return
     table = Table()
     for name in rows[0]:
-        table.add_column(name, overflow="fold", no_wrap=name.endswith("id"))  # an id is there to be copied
+        table.add_column(Text(visible(name)), overflow="fold", no_wrap=name in _COPIED)
     for row in rows:
-        table.add_row(*("" if value is None else escape(str(value)) for value in row.values()))
+        table.add_row(*(Text("" if value is None else visible(value)) for value in row.values()))
     console.print(table)

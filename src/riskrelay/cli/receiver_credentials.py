@@ -5,10 +5,9 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
-from rich.table import Table
 
 from riskrelay.cli.api import AccountOption, with_api
-from riskrelay.cli.output import JsonFlag, console, show
+from riskrelay.cli.output import JsonFlag, print_table, say, show
 from riskrelay.ssf.access import CredentialKind, ReceiverScope
 
 app = typer.Typer(help="Credentials: what an integration's receiver authenticates with.", no_args_is_help=True)
@@ -57,7 +56,7 @@ def revoke(
     """Make a credential, and its access tokens, unknown at once."""
     path = f"{_path(integration_id)}/{quote(credential_id, safe='')}"
     result = with_api(account, lambda api: api.call("DELETE", path))
-    show(result, as_json, lambda: console.print(f"Credential {credential_id} is revoked."))
+    show(result, as_json, lambda: say("Credential {} is revoked.", credential_id))
 
 
 def _path(integration_id: str) -> str:
@@ -65,18 +64,13 @@ def _path(integration_id: str) -> str:
 
 
 def _table(integration_id: str, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        console.print(f"None yet: riskrelay credential create {integration_id}")
-        return
     columns = ("id", "kind", "name", "scopes", "created_at", "expires_at")
-    table = Table(*columns)
-    for row in rows:
-        shown = {**row, "scopes": " ".join(row["scopes"]), "expires_at": row["expires_at"] or "never"}
-        table.add_row(*(str(shown[column]) for column in columns))
-    console.print(table)
+    shown = [{**row, "scopes": " ".join(row["scopes"]), "expires_at": row["expires_at"] or "never"} for row in rows]
+    without = f"None yet: riskrelay credential create {integration_id}"
+    print_table([{column: row[column] for column in columns} for row in shown], without)
 
 
 def _details(row: dict[str, Any]) -> None:
     for name, value in row.items():
         shown = " ".join(value) if isinstance(value, list) else value
-        console.print(f"[bold]{name:<15}[/] {shown}", soft_wrap=True, highlight=False)
+        say("[bold]{:<15}[/] {}", name, shown)

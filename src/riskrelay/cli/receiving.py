@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from riskrelay.cli.output import JsonFlag, console, errors, explained, fail, show
+from riskrelay.cli.output import JsonFlag, errors, explained, fail, say, show
 
 if TYPE_CHECKING:
     from riskrelay.receiver import OnEvent, SecurityEventToken
@@ -45,7 +44,7 @@ def receive(
 
     async def on_event(token: "SecurityEventToken") -> None:
         entry = _entry(token)
-        show(entry, as_json, lambda: console.print(_line(entry), highlight=False, soft_wrap=True))
+        show(entry, as_json, lambda: _print_line(entry))
         if log is not None:
             await asyncio.to_thread(_append, log, entry)
 
@@ -54,7 +53,7 @@ def receive(
         return
     misbehaviour = Misbehaviour(status, timedelta(milliseconds=delay_ms)) if status or delay_ms else None
     app = receiver_app(well_known_url=well_known, audience=expected, on_event=on_event, misbehaviour=misbehaviour)
-    errors.print(f"Waiting for SETs from [bold]{well_known}[/]\n  at http://127.0.0.1:{port}", soft_wrap=True)
+    say("Waiting for SETs from [bold]{}[/]\n  at http://127.0.0.1:{}", well_known, port, to=errors)
     with explained():
         uvloop.run(run_app(app, "127.0.0.1", port))
 
@@ -67,7 +66,7 @@ def _fetch(well_known: str, poll: str, token: str | None, audience: str | None, 
 
     if token is None or audience is None:
         fail("polling needs the receiver's token (RISKRELAY_RECEIVER_TOKEN) and --audience, the stream's aud")
-    errors.print(f"Polling [bold]{poll}[/]", soft_wrap=True)
+    say("Polling [bold]{}[/]", poll, to=errors)
     try:
         uvloop.run(
             poll_events(well_known_url=well_known, endpoint_url=poll, token=token, audience=audience, on_event=on_event)
@@ -100,14 +99,12 @@ def _english(reason: Any) -> str | None:
     return message if isinstance(message, str) else None
 
 
-def _line(entry: dict[str, Any]) -> str:
-    what = entry["event_type"].rpartition("/")[2]
+def _print_line(entry: dict[str, Any]) -> None:
+    what, level = entry["event_type"].rpartition("/")[2], ""
     if entry["current_level"] is not None:
-        what = f"{entry['previous_level']} → [bold]{entry['current_level']}[/]"
-    return (
-        f"{entry['received_at'][11:23]} [green]verified[/] {escape(entry['subject'])}: {what}  "
-        f"{escape(entry['reason'] or '')} [dim]jti {entry['jti'][:8]}[/]"
-    )
+        what, level = f"{entry['previous_level']} → ", entry["current_level"]
+    shown = entry["received_at"][11:23], entry["subject"], what, level, entry["reason"] or "", entry["jti"][:8]
+    say("{} [green]verified[/] {}: {}[bold]{}[/]  {} [dim]jti {}[/]", *shown)
 
 
 def _append(log: Path, entry: dict[str, Any]) -> None:

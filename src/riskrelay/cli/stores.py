@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
-from rich.table import Table
 
-from riskrelay.cli.output import JsonFlag, console, errors, explained, fail, show
+from riskrelay.cli.output import JsonFlag, errors, explained, fail, print_table, say, show
 
 if TYPE_CHECKING:
     from riskrelay.storage.copying import Fingerprint
@@ -39,12 +38,10 @@ def backup(
         size = back_up(path, file)
 
     def render() -> None:
-        console.print(f"{file} holds a checked copy ({size:,} bytes).", soft_wrap=True)
+        say("{} holds a checked copy ({:,} bytes).", file, size)
         key_file = installation.key_file(settings)
         if settings.master_key is None and key_file is not None:
-            console.print(
-                f"It opens with the same master key only: keep a copy of {key_file} elsewhere.", soft_wrap=True
-            )
+            say("It opens with the same master key only: keep a copy of {} elsewhere.", key_file)
 
     show({"file": str(file), "bytes": size}, as_json, render)
 
@@ -67,11 +64,9 @@ def migrate_store(
         )
 
     def render() -> None:
-        table = Table("table", "rows", "SHA-256 sum, both sides")
-        for name, found in copied.items():
-            table.add_row(name, f"{found.rows:,}", found.short)
-        console.print(table)
-        console.print("Next: set RISKRELAY_DATABASE_URL to the new database and RISKRELAY_MASTER_KEY to the same key.")
+        columns = ("table", "rows", "SHA-256 sum, both sides")
+        print_table([dict(zip(columns, (n, f"{f.rows:,}", f.short), strict=True)) for n, f in copied.items()])
+        say("Next: set RISKRELAY_DATABASE_URL to the new database and RISKRELAY_MASTER_KEY to the same key.")
 
     show(_rows(copied), as_json, render)
 

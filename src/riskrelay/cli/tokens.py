@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from riskrelay.cli.database import on_database
-from riskrelay.cli.output import JsonFlag, console, explained, fail, print_table, show
+from riskrelay.cli.output import JsonFlag, explained, fail, print_table, say, show
 from riskrelay.credentials import ALL_SCOPES, COMMAND_LINE, Scope, StoredToken
 from riskrelay.errors import NotFound
 from riskrelay.integrations import AccountId
@@ -44,7 +44,7 @@ def create(
             )
         except NotFound:
             fail(f"there is no account {account_id}; create it: riskrelay account create {account_id}")
-    show({**_row(stored), "token": token}, as_json, lambda: console.print(f"[bold green]{token}[/]"))
+    show({**_row(stored), "token": token}, as_json, lambda: say("[bold green]{}[/]", token))
 
 
 @app.command("list", epilog="Example: riskrelay token list --account acme")
@@ -72,7 +72,7 @@ def revoke(token_id: str, as_json: JsonFlag = False) -> None:
             on_database(lambda outside: _revoke(outside, token_id))
         except NotFound:
             fail(f"there is no token {token_id}; see: riskrelay token list")
-    show({"revoked": token_id}, as_json, lambda: console.print(f"Token {token_id} is revoked."))
+    show({"revoked": token_id}, as_json, lambda: say("Token {} is revoked.", token_id))
 
 
 async def _all(outside: "Outside") -> list[StoredToken]:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import typer
 
 from riskrelay.cli.api import AccountOption, with_api
-from riskrelay.cli.output import JsonFlag, console, print_table, show
+from riskrelay.cli.output import JsonFlag, print_table, say, show
 
 app = typer.Typer(help="Users: who is at risk, and why.", no_args_is_help=True)
 
@@ -31,7 +31,7 @@ def show_one(user_id: UserArgument, account: AccountOption = "default", as_json:
 
     def render() -> None:
         level, reset = row.get("risk_level", "no risk"), row["last_reset_time"] or "never"
-        console.print(f"{row['email']} {row['name']}: [bold]{level}[/], last reset: {reset}", soft_wrap=True)
+        say("{} {}: [bold]{}[/], last reset: {}", row["email"], row["name"], level, reset)
         shown = ("timestamp", "name", "risk_level", "id")
         print_table([{name: event[name] for name in shown} for event in row["events"]])
 
@@ -42,4 +42,4 @@ def show_one(user_id: UserArgument, account: AccountOption = "default", as_json:
 def reset(user_id: UserArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Clear a user's risk; receivers are told."""
     result = with_api(account, lambda api: api.call("POST", f"/{quote(user_id, safe='')}/reset"))
-    show(result, as_json, lambda: console.print(f"The risk of {user_id} is cleared."))
+    show(result, as_json, lambda: say("The risk of {} is cleared.", user_id))

@@ -32,7 +32,7 @@ def run_bench(postgres: str | None, scale: float, as_json: bool) -> None:
         with tempfile.TemporaryDirectory(prefix="riskrelay-bench-") as directory, explained():
             limits, written_in, measured = uvloop.run(_measure(Path(directory), postgres, scale, teller))
     except ProcessFailed as error:
-        fail(str(error))
+        fail(*str(error).splitlines())
     if as_json:
         sys.stdout.write(json.dumps(document(limits, written_in, measured)) + "\n")
     else:
