@@ -1,24 +1,30 @@
 """Every setting, read once. docs/settings.md lists them."""
 
 import os
-from ipaddress import IPv4Network, IPv6Network
+from collections.abc import Iterable
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from riskrelay.errors import Misconfigured
 from riskrelay.ports import Check, Verdict
+from riskrelay.setting_sources import closest, read_secret, read_toml
 
 LogLevel = Literal["debug", "info", "warning", "error"]
+
+_PREFIX = "RISKRELAY_"
+_OF_COMMANDS = ("CONFIG", "URL", "TOKEN", "ACCOUNT", "RECEIVER_TOKEN")  # of the command line: no settings
+_FROM_FILES = ("database_url", "master_key")  # secrets, which a file can hold instead of the environment
 
 
 def _comma_separated(value: object) -> object:
@@ -28,11 +34,15 @@ def _comma_separated(value: object) -> object:
 class Settings(BaseSettings):
     """The settings, from the environment (`RISKRELAY_…`) or the TOML file that `RISKRELAY_CONFIG` names."""
 
-    model_config = SettingsConfigDict(env_prefix="RISKRELAY_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     database_url: str = Field(
         "sqlite:///riskrelay.db",
+        repr=False,  # it may hold a password
         description="Where everything is kept: `sqlite:///FILE` (one machine) or `postgresql://…` (many).",
+    )
+    database_url_file: Path | None = Field(
+        None, description="The file that holds the database URL, instead of `RISKRELAY_DATABASE_URL`."
     )
     public_url: str = Field(
         "http://127.0.0.1:8700",
@@ -60,8 +70,14 @@ class Settings(BaseSettings):
     )
     master_key: str | None = Field(
         None,
+        repr=False,
         description="Encrypts keys and secrets at rest; several, separated by commas: the first encrypts, all "
         "decrypt. Default: the file beside the SQLite database that `init` makes.",
+    )
+    master_key_file: Path | None = Field(
+        None,
+        description="The file that holds the master key, or several, instead of `RISKRELAY_MASTER_KEY`: a secret of "
+        "systemd, Docker or Kubernetes.",
     )
     allow_targets: Annotated[list[str], NoDecode] = Field(
         default=[],
@@ -110,6 +126,19 @@ class Settings(BaseSettings):
     )
 
     _split = field_validator("allow_targets", "trusted_proxies", mode="before")(_comma_separated)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_secret_files(cls, given: dict[str, Any]) -> dict[str, Any]:
+        for name in _FROM_FILES:
+            file = given.get(f"{name}_file")
+            if file is None:
+                continue
+            setting = f"{_PREFIX}{name.upper()}"
+            if given.get(name):  # a variable that is empty is as good as unset here
+                raise ValueError(f"set {setting} or {setting}_FILE, not both")
+            given = {**given, name: read_secret(f"{setting}_FILE", Path(str(file)))}
+        return given
 
     @field_validator("database_url")
     @classmethod
@@ -160,6 +189,11 @@ class Settings(BaseSettings):
             "TRUSTED_PROXIES": (anybody, "anybody may say who called: ", "name the proxies' own networks"),
             "FAILPOINT": (self.failpoint, "the process ends itself at a place in the code: ", "unset it"),
             "RATE_LIMIT": (not self.rate_limit, "no token is limited: ", "set a limit"),
+            "DATABASE_URL": (
+                _without_verified_tls(self.database_url),
+                "the connection to PostgreSQL is not protected by verified TLS: ",
+                "add ?sslmode=verify-full (and &sslrootcert=FILE for an authority of your own)",
+            ),
             "PUBLIC_URL": (
                 self.public_url.startswith("http:") and self.public_url,
                 "receivers are told a plain http address, the console's cookies go without Secure: ",
@@ -190,11 +224,28 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Arguments, then the environment, then the TOML file."""
         path = os.environ.get("RISKRELAY_CONFIG")
-        if path is None:
+        if not path:
             return init_settings, env_settings
-        if not Path(path).is_file():
-            raise Misconfigured(f"RISKRELAY_CONFIG names {path}, which is not a file; mend the path or unset it")
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, Path(path))
+        return init_settings, env_settings, InitSettingsSource(settings_cls, read_toml(Path(path), cls.model_fields))
+
+
+def unknown_variables(environment: Iterable[str]) -> list[Check]:
+    """Report variables named like a setting that nothing reads: misspelled ones are ignored otherwise.
+
+    Args:
+        environment: the names of all variables.
+    """
+    known = [f"{_PREFIX}{name.upper()}" for name in (*Settings.model_fields, *_OF_COMMANDS)]
+    return [
+        Check(
+            "settings",
+            Verdict.WARNING,
+            f"{name} is set, but there is no such setting{closest(name.upper(), known)}.",
+            "correct its name or unset it",
+        )
+        for name in sorted(environment)
+        if name.upper().startswith(_PREFIX) and name.upper() not in known
+    ]
 
 
 def read_settings(**overrides: object) -> Settings:
@@ -203,11 +254,40 @@ def read_settings(**overrides: object) -> Settings:
     Raises: Misconfigured: a setting is wrong; the message names each and what to write.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
+    given |= {f"{name}_file": None for name in _FROM_FILES if name in given}  # what is given here wins over a file
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         faults = [_sentence(fault["loc"], fault["msg"]) for fault in error.errors()]
         raise Misconfigured("; ".join(faults)) from error
+
+
+def _without_verified_tls(database_url: str) -> str | None:
+    """Return the hosts that are reached over a network without verifying who answers; None: there are none.
+
+    Only verify-full checks the certificate and its name. asyncpg's default, prefer, takes any certificate or none.
+
+    Rule: libpq, "Connection Strings", "SSL Support"; PGHOST and PGSSLMODE stand in for what the URL leaves out.
+    """
+    if not database_url.startswith("postgresql://"):
+        return None
+    parts = urlsplit(database_url)
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    if options.get("sslmode", os.environ.get("PGSSLMODE")) == "verify-full":
+        return None
+    named = parts.netloc.rpartition("@")[2] or options.get("host") or os.environ.get("PGHOST", "")
+    return ", ".join(host for host in named.split(",") if not _is_of_this_machine(unquote(host))) or None
+
+
+def _is_of_this_machine(host: str) -> bool:
+    """Tell whether *host*, perhaps with a port, is a socket's directory or a loopback address; "" is a socket."""
+    if not host or host.startswith(("/", "@", ":")):
+        return True
+    name = host[1:].partition("]")[0] if host.startswith("[") else host if host.count(":") > 1 else host.split(":")[0]
+    try:
+        return ip_address(name).is_loopback
+    except ValueError:
+        return name.lower().rstrip(".") == "localhost"
 
 
 def _shown(value: object) -> str:

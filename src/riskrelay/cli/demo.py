@@ -216,12 +216,16 @@ async def _summary(stage: Stage, story: Story, teller: Console) -> dict[str, Any
 
 
 async def _stay(stage: Stage, teller: Console) -> None:
-    teller.print(f"\nStill running: {stage.url}/docs  (Ctrl-C ends it)\nRISKRELAY_URL={stage.url}", soft_wrap=True)
-    teller.print(f"RISKRELAY_ACCOUNT=demo\nRISKRELAY_TOKEN={stage.token}", soft_wrap=True)
+    say("\nStill running. Console: [bold]{}/console[/]; sign in with this token:", stage.url, to=teller)
+    say("  [bold green]{}[/]", stage.token, to=teller)
+    say("API: {}/docs. For commands, in another terminal:", stage.url, to=teller)
+    for name, value in (("URL", stage.url), ("ACCOUNT", "demo"), ("TOKEN", stage.token)):
+        say("  export RISKRELAY_{}={}", name, value, to=teller)
+    say("Ctrl-C ends it.", to=teller)
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        teller.print("Bye.")
+        say("Bye.", to=teller)
 
 
 def _day() -> list[dict[str, Any]]:
@@ -240,7 +244,7 @@ def _print_change(finding: dict[str, Any], change: dict[str, Any], teller: Conso
     levels = [change["previous_level"], change["current_level"]]
     before, after = (_LEVELS.get(level, "{}") for level in levels)
     shown = [finding["timestamp"][11:19], finding["behavior"], _who(change["email"])]
-    say("{}  {:<22} {:<20} " + f"{before} → {after}", *shown, *(level or "none" for level in levels), to=teller)
+    say("{}  {:<22} {:<20} " + before + " → " + after, *shown, *(level or "none" for level in levels), to=teller)
 
 
 def _who(email: str) -> str:

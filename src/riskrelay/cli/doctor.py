@@ -1,13 +1,14 @@
-"""`riskrelay doctor`: what is wrong with this installation, and how to mend it."""
+"""`riskrelay doctor`: what is wrong with this installation, and how to fix it."""
 
 import asyncio
+import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import typer
 
 from riskrelay.cli.output import JsonFlag, say, show
-from riskrelay.errors import Misconfigured
+from riskrelay.errors import RiskrelayError
 
 if TYPE_CHECKING:
     from riskrelay.ports import Check
@@ -39,19 +40,20 @@ async def _examine() -> "list[Check]":
     from riskrelay.actions.examine_installation import examine_installation
     from riskrelay.cli.tls import tls_pair
     from riskrelay.ports import Check, Verdict
-    from riskrelay.settings import read_settings
+    from riskrelay.settings import read_settings, unknown_variables
     from riskrelay.wiring.installation import build_outside, read_master_key, require_schema
     from riskrelay.wiring.processes import build_examining
 
+    unknown = unknown_variables(os.environ)
     try:
         settings = read_settings()
         tls_pair(settings)
         await require_schema(settings)
         examining = build_examining(settings, read_master_key(settings))
         outside = build_outside(settings)
-    except Misconfigured as error:
-        return [Check("settings", Verdict.PROBLEM, "riskrelay serve would not start.", str(error))]
+    except RiskrelayError as error:
+        return [*unknown, Check("settings", Verdict.PROBLEM, "riskrelay serve would not start.", str(error))]
     try:
-        return await examine_installation(outside, examining)
+        return unknown + await examine_installation(outside, examining)
     finally:
         await outside.store.close()

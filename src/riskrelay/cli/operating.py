@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from riskrelay.cli.database import on_database
-from riskrelay.cli.output import JsonFlag, explained, fail, print_table, say, show
+from riskrelay.cli.output import JsonFlag, errors, explained, fail, print_table, say, show
 from riskrelay.credentials import COMMAND_LINE, account_id_problem
 from riskrelay.integrations import AccountId
 
@@ -47,6 +47,7 @@ def init(
     _require_account_id(account)
     with explained():
         settings = read_settings()
+        _warn_of_unknown_variables()
         made_key = _make_key_file(settings)
         asyncio.run(installation.migrate(settings))
         keyring = installation.build_keyring(settings, installation.read_master_key(settings))
@@ -66,6 +67,22 @@ def init(
         say("Next: riskrelay serve")
 
     show({"account_id": account, "token": token}, as_json, render)
+
+
+def _warn_of_unknown_variables() -> None:
+    from riskrelay.settings import unknown_variables
+
+    for check in unknown_variables(os.environ):
+        say("[yellow]warning:[/] {} {}", check.said, f"Next: {check.mend}.", to=errors)
+
+
+def _log_unknown_variables() -> None:
+    import structlog
+
+    from riskrelay.settings import unknown_variables
+
+    for check in unknown_variables(os.environ):
+        structlog.get_logger().warning("unknown_setting", said=check.said, next=check.mend)
 
 
 def _require_account_id(account_id: str) -> None:
@@ -108,6 +125,7 @@ def serve(
                 "PostgreSQL (`riskrelay migrate-store postgresql://…`)"
             )
         log = configure_logs(settings.log_level)
+        _log_unknown_variables()
         if workers > 1:
             from riskrelay.cli.supervisor import supervise
 
@@ -130,7 +148,9 @@ def worker(
         settings = read_settings(host=host, metrics_port=metrics_port)
         if settings.sqlite_path is not None:
             fail("SQLite is served by one process, and `riskrelay serve` delivers; use PostgreSQL to run workers")
-        serving.work(settings, configure_logs(settings.log_level))
+        log = configure_logs(settings.log_level)
+        _log_unknown_variables()
+        serving.work(settings, log)
 
 
 def migrate(as_json: JsonFlag = False) -> None:

@@ -1,0 +1,182 @@
+"""Settings: where they come from, what is refused, and what is never shown."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from riskrelay.cli import app
+from riskrelay.errors import Misconfigured
+from riskrelay.settings import read_settings, unknown_variables
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("RISKRELAY_", "PGSSL", "PGHOST"))]:
+        monkeypatch.delenv(name)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"port = = 3", "which is not TOML: "),
+        (b"port = ", "which is not TOML: "),
+        (b"[" * 100_000, "which is not TOML: "),
+        (b"port = " + b"1" * 5_000, "which is not TOML: "),
+        (b'public_url = "http://b\xfcr.example"', "which is not UTF-8 at byte 22"),
+        ("port = 1".encode("utf-16"), "which is not UTF-8 at byte 0"),
+        (b"prot = 3", "prot (did you mean port?)"),
+        (b"PORT = 3", "PORT (did you mean port?)"),
+        (b"riskrelay_port = 3", "riskrelay_port (did you mean port?)"),
+        (b"qqqqqqqq = 3", "unknown settings: qqqqqqqq"),
+        (b"[server]\nport = 1", "unknown settings: server"),
+        (b'port = "abc"', "RISKRELAY_PORT: "),
+        (b"port = [1]", "RISKRELAY_PORT: "),
+    ],
+)
+def test_a_toml_file_that_is_wrong_is_refused_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, said: str
+) -> None:
+    """The message names the file or the setting, and what is wrong."""
+    file = tmp_path / "riskrelay.toml"
+    file.write_bytes(content)
+    monkeypatch.setenv("RISKRELAY_CONFIG", str(file))
+    with pytest.raises(Misconfigured) as refused:
+        read_settings()
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["missing.toml", ".", "a" * 300 + ".toml", "riskrelay.toml/below"])
+def test_a_toml_path_that_leads_to_no_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Missing, a directory, a name that is too long, below a file."""
+    (tmp_path / "riskrelay.toml").touch()
+    monkeypatch.setenv("RISKRELAY_CONFIG", str(tmp_path / name))
+    with pytest.raises(Misconfigured, match="RISKRELAY_CONFIG names"):
+        read_settings()
+
+
+def test_a_byte_order_mark_before_toml_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Editors of Windows write one."""
+    file = tmp_path / "riskrelay.toml"
+    file.write_bytes(b"\xef\xbb\xbfport = 1234")
+    monkeypatch.setenv("RISKRELAY_CONFIG", str(file))
+    assert read_settings().port == 1234
+
+
+def test_secrets_come_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files' surrounding white space is not part of the secrets; an empty variable counts as unset."""
+    (tmp_path / "key").write_text("  abc,def\n")
+    (tmp_path / "url").write_text("postgresql://u:p@127.0.0.1/db\n")
+    monkeypatch.setenv("RISKRELAY_MASTER_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("RISKRELAY_MASTER_KEY", "")
+    monkeypatch.setenv("RISKRELAY_DATABASE_URL_FILE", str(tmp_path / "url"))
+    settings = read_settings()
+    assert (settings.master_key, settings.database_url) == ("abc,def", "postgresql://u:p@127.0.0.1/db")
+    assert read_settings(database_url="sqlite:///other.db").database_url == "sqlite:///other.db"
+
+
+@pytest.mark.parametrize("name", ["MASTER_KEY", "DATABASE_URL"])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot be read"), (b"", "is empty"), (b" \n", "is empty"), (b"\xff\xfe", "is not a text file")],
+)
+def test_a_secret_file_that_cannot_be_used_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes | None, said: str
+) -> None:
+    """The message names the variable and the file."""
+    if content is not None:
+        (tmp_path / "secret").write_bytes(content)
+    monkeypatch.setenv(f"RISKRELAY_{name}_FILE", str(tmp_path / "secret"))
+    with pytest.raises(Misconfigured, match=f"RISKRELAY_{name}_FILE: .*{said}"):
+        read_settings()
+
+
+@pytest.mark.parametrize(("name", "value"), [("MASTER_KEY", "abc"), ("DATABASE_URL", "sqlite:///a.db")])
+def test_a_secret_given_twice_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """Which of the two counts would be a guess."""
+    (tmp_path / "secret").write_text(value)
+    monkeypatch.setenv(f"RISKRELAY_{name}_FILE", str(tmp_path / "secret"))
+    monkeypatch.setenv(f"RISKRELAY_{name}", value)
+    with pytest.raises(Misconfigured, match=f"set RISKRELAY_{name} or RISKRELAY_{name}_FILE, not both"):
+        read_settings()
+
+
+def test_no_secret_is_shown() -> None:
+    """Neither as text of the settings nor in the message about a wrong one, nor in what loosens a default."""
+    settings = read_settings(
+        database_url="postgresql://user:canary1@db.example/x",
+        master_key="canary2",
+        egress_proxy="http://user:canary3@proxy.example:3128",
+    )
+    with pytest.raises(Misconfigured) as refused:
+        read_settings(database_url="mysql://user:canary4@db.example/x", egress_proxy="socks://user:canary5@x")
+    texts = [repr(settings), str(settings), f"{settings.loosened}", str(refused.value), str(refused.value.__cause__)]
+    assert [text for text in texts if "canary" in text] == []
+
+
+@pytest.mark.parametrize(
+    ("variable", "suggested"),
+    [
+        ("RISKRELAY_PROT", "RISKRELAY_PORT"),
+        ("RISKRELAY_DATABASEURL", "RISKRELAY_DATABASE_URL"),
+        ("RISKRELAY_MASTERKEY_FILE", "RISKRELAY_MASTER_KEY_FILE"),
+        ("riskrelay_ratelimit", "RISKRELAY_RATE_LIMIT"),
+        ("RISKRELAY_TOKN", "RISKRELAY_TOKEN"),
+    ],
+)
+def test_a_variable_that_nothing_reads_is_reported_with_the_closest_name(variable: str, suggested: str) -> None:
+    """Whatever is neither a setting nor read by a command."""
+    (check,) = unknown_variables([variable, "PATH", "RISKRELAYER", "RISKRELAY_PORT", "riskrelay_port"])
+    assert variable in check.said
+    assert f"did you mean {suggested}?" in check.said
+
+
+def test_every_variable_that_the_program_reads_is_known() -> None:
+    """Settings, options of commands, and every variable that a text of the sources names."""
+    sources = Path(app.registered_commands[0].callback.__code__.co_filename).parents[1]  # type: ignore[union-attr]
+    named = {
+        name for file in sources.rglob("*.py") for name in re.findall(r"RISKRELAY_[A-Z][A-Z_]*[A-Z]", file.read_text())
+    }
+    assert [check.said for check in unknown_variables(named)] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("sqlite:///a.db", None),
+        ("postgresql://u:p@db.example/x", "db.example"),
+        ("postgresql://u:p@db.example:5432/x?sslmode=require", "db.example:5432"),
+        ("postgresql://db.example/x?sslmode=verify-ca", "db.example"),
+        ("postgresql://db.example/x?sslmode=prefer", "db.example"),
+        ("postgresql://db.example/x?sslmode=verify-full", None),
+        ("postgresql://db.example/x?sslmode=verify-full&sslmode=disable", "db.example"),
+        ("postgresql://a.example,127.0.0.1:5433,10.0.0.1/x", "a.example, 10.0.0.1"),
+        ("postgresql:///x?host=/var/run/postgresql", None),
+        ("postgresql:///x?host=10.1.2.3", "10.1.2.3"),
+        ("postgresql://u@%2Fvar%2Frun/x", None),
+        ("postgresql:///x", None),
+        ("postgresql://localhost/x", None),
+        ("postgresql://LOCALHOST.:5432/x", None),
+        ("postgresql://127.8.9.1:5432/x", None),
+        ("postgresql://[::1]:5432/x", None),
+        ("postgresql://[fd00::1]:5432/x", "[fd00::1]:5432"),
+    ],
+)
+def test_postgresql_without_verified_tls_over_a_network_loosens_a_default(url: str, hosts: str | None) -> None:
+    """A socket, a loopback address and sslmode=verify-full are fine; the password is not in the warning."""
+    found = [check.said for check in read_settings(database_url=url).loosened if "DATABASE_URL" in check.said]
+    expected = [] if hosts is None else [f"connection to PostgreSQL is not protected by verified TLS: {hosts}."]
+    assert [said.partition(": the ")[2] for said in found] == expected
+
+
+def test_libpqs_own_variables_stand_in_for_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PGHOST and PGSSLMODE count where the URL says nothing."""
+    monkeypatch.setenv("PGHOST", "db.example")
+    assert any("db.example" in check.said for check in read_settings(database_url="postgresql:///x").loosened)
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    assert not any("db.example" in check.said for check in read_settings(database_url="postgresql:///x").loosened)
