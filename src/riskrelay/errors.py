@@ -15,7 +15,8 @@
     ├── RateLimited        this token has sent too many requests; it may go on after a moment
     ├── Unavailable        something of ours refused (database, key store); try again
     ├── Misconfigured      a setting must change before this can work
-    └── LeaseLost          another worker owns the lane now: stop, write nothing
+    └── LeaseLost          the lane's epoch moved on, because another worker claimed it: stop, write nothing
+        └── LaneWithdrawn  its stream was deleted, disabled or is polled now: stop, write nothing
 
 What a status code or a document looks like is decided in one place outside: `web/account_api/problem_table.py`.
 """
@@ -140,3 +141,7 @@ class Misconfigured(RiskrelayError):
 
 class LeaseLost(RiskrelayError):
     """The lane has another owner (its epoch moved on); the holder must stop and write nothing."""
+
+
+class LaneWithdrawn(LeaseLost):
+    """The lane has no owner any more: its stream was deleted or disabled, or is polled now. Nobody made a mistake."""

@@ -4,6 +4,7 @@ import resource
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 import support
 from riskrelay.delivery.lanes import BATCH_EVENTS
-from support.clients import load, told_to, until_answered
+from support.clients import load, send_batch, told_to, until_answered
 from support.fault_plugin import AT_LENGTH, seed_of_run
 from support.fork_server import ForkServer
 from support.ledger_checks import Told, check_ledger, wait_until_quiet
@@ -130,4 +131,25 @@ def test_what_was_not_synced_is_not_missed(
     wait_until_quiet(service)
     check_ledger(service, oracle, told_to(clients), at_most_copies=cuts * BATCH_EVENTS)
     service.stop()
+    assert is_whole(tmp_path / "riskrelay.db")
+
+
+@pytest.mark.fault(43)
+def test_outcomes_that_a_full_disk_refuses_are_kept(service: Service, oracle: Oracle, tmp_path: Path) -> None:
+    """No file of the process may grow while a batch is in flight: that batch ends, nothing is pushed again or anew, and
+    when there is room its outcomes are written and the rest goes out, each SET once."""
+    (integration,) = service.result("GET", "/integrations")
+    limits = {"pushes_per_second": 20, "concurrency": 1}
+    service.result("PUT", f"/integrations/{integration['id']}/limits", limits)
+    told = send_batch(service, [f"u{number}@example.com" for number in range(60)])
+    until(lambda: len(oracle.requests()) >= 5)
+    assert service.process is not None
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (4_096, resource.RLIM_INFINITY))
+    time.sleep(1.5)  # a batch at this pace lasts a second
+    in_flight = len(oracle.requests())
+    time.sleep(20 if AT_LENGTH else 3)
+    assert len(oracle.requests()) == in_flight < 60
+    resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, UNLIMITED)
+    wait_until_quiet(service)
+    check_ledger(service, oracle, told, at_most_copies=0)
     assert is_whole(tmp_path / "riskrelay.db")

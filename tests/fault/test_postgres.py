@@ -1,18 +1,21 @@
 """Many nodes on one PostgreSQL: it goes away, a node freezes or is cut off, a pooler stands between."""
 
+import asyncio
 import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from alembic.script import ScriptDirectory
 
 from riskrelay.delivery.lanes import BATCH_EVENTS
+from support.clients import send_batch
 from support.databases import PostgresServer
 from support.fault_plugin import AT_LENGTH, seed_of_run
-from support.ledger_checks import wait_until_quiet
+from support.ledger_checks import check_ledger, wait_until_quiet
 from support.node_world import PATIENCE_SECONDS, World, wait_until, world_of
 from support.pooler import pooler_before
 from support.tcp_proxy import TcpProxy
@@ -230,3 +233,41 @@ def next_version(directory: Path) -> Path:
         "    op.create_index('users_next_version_index', 'users', ['account_id', 'of_the_next_version'])\n"
     )
     return directory / "next" / "src"
+
+
+def set_read_only(database_url: str, *, read_only: bool) -> None:
+    """Let no transaction of the database write, and end the sessions that still could."""
+
+    async def change() -> None:
+        connection = await asyncpg.connect(database_url)
+        try:
+            name = await connection.fetchval("SELECT current_database()")
+            await connection.execute("SET default_transaction_read_only = off")
+            await connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = {read_only}')
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        finally:
+            await connection.close()
+
+    asyncio.run(change())
+
+
+@pytest.mark.fault(43)
+def test_a_read_only_database_causes_no_push_again(world: World, database_url: str) -> None:
+    """The batch in flight ends and its outcomes are kept; nothing is pushed again or anew until the database takes a
+    write, and then each SET has come once."""
+    slow_down(world, 20)
+    told = send_batch(world.nodes.service, [f"u{number}@example.com" for number in range(60)])
+    worker = world.nodes.start_worker()
+    wait_until(lambda: len(world.oracle.requests()) >= 5)
+    set_read_only(database_url, read_only=True)
+    time.sleep(1.5)  # a batch at this pace lasts a second
+    in_flight = len(world.oracle.requests())
+    time.sleep(OUTAGE_SECONDS)
+    assert len(world.oracle.requests()) == in_flight < 60
+    set_read_only(database_url, read_only=False)
+    wait_until_quiet(world.nodes.service, PATIENCE_SECONDS)
+    check_ledger(world.nodes.service, world.oracle, told, at_most_copies=0)
+    assert worker.runs

@@ -84,6 +84,11 @@ ROWS = {
     ),
     39: FaultRow("HTML, ANSI, CRLF, NUL, bad UTF-8 in answers", "stored and shown escaped"),
     40: FaultRow("metrics or log sink down", "delivery untouched"),
+    43: FaultRow(
+        "outcomes cannot be written: disk full, database read-only",
+        "nothing is pushed again, or anew, before a write works; settled when it does",
+        True,
+    ),
 }
 
 

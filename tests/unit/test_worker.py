@@ -2,22 +2,25 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from riskrelay import worker as working
 from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.expire_events import expire_events
 from riskrelay.credentials import COMMAND_LINE
 from riskrelay.delivery.lanes import BATCH_EVENTS
 from riskrelay.integrations import AccountId, IntegrationType, OpenedTls
-from riskrelay.ports import Installation, Outside, Store
+from riskrelay.ports import Installation, Outside, Store, Transaction
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.ssf.streams import STREAM_DISABLED, Party, Stream, StreamStatus
 from riskrelay.worker import MAX_NAMED
 from support.delivering import ACCEPTED, FAILED, Receiver, World, world_of
 from support.outside import HandClock
@@ -219,3 +222,56 @@ async def test_an_error_in_looking_does_not_end_delivery(world: World, monkeypat
     async with running(world, timedelta(0)):
         await until(lambda: len(world.receiver.accepted) == 1)
     await world.check()
+
+
+class Interrupted(Receiver):
+    """Lets something happen during the first push, before its answer."""
+
+    def __init__(self, during: Callable[[], Awaitable[object]]) -> None:
+        super().__init__()
+        self._during = during
+
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None, tls: OpenedTls | None) -> Outcome:
+        if not self.pushes:
+            await self._during()
+        return await super().push(endpoint_url, token, authorization, tls)
+
+
+def _cancel(tx: Transaction, stream: Stream, status: StreamStatus) -> None:
+    tx.streams.set_status(stream.stream_id, status, None, Party.RECEIVER)
+    tx.streams.cancel_backlog(stream, stream.all_lanes, STREAM_DISABLED)
+
+
+@pytest.mark.parametrize("how", ["integration deleted", "stream disabled"])
+async def test_a_stream_that_ends_during_its_first_push_is_no_warning(world: World, how: str) -> None:
+    """The worker notes that the lane was withdrawn, at info, and names no other worker; the delivery is cancelled."""
+    store, integration_id = world.outside.store, world.integration.integration_id
+    (stream,) = await store.read(ACCOUNT, lambda tx: tx.streams.of_integration(integration_id))
+
+    async def end() -> None:
+        if how == "integration deleted":
+            await delete_integration(world.outside, ACCOUNT, COMMAND_LINE, integration_id)
+        else:
+            await store.write(ACCOUNT, lambda tx: _cancel(tx, stream, StreamStatus.DISABLED))
+
+    world.delivering = replace(world.delivering, pusher=Interrupted(end))
+    with capture_logs() as logs:
+        async with running(world, LONG) as (worker, outside):
+            await record(outside, finding())
+            await until(lambda: any(line["event"] == "lane_withdrawn" for line in logs))
+            await until(lambda: worker.lanes_held == 0)
+    assert [line["event"] for line in logs if line["log_level"] not in ("debug", "info")] == []
+
+
+async def test_a_lane_that_another_worker_claimed_during_a_push_is_a_warning(world: World) -> None:
+    """The lease ended too early, which the operator should know: the batch goes out once more."""
+    store = world.outside.store
+    world.delivering = replace(
+        world.delivering, pusher=Interrupted(lambda: store.write_installation(lambda tx: tx.lanes.release_all()))
+    )
+    with capture_logs() as logs:
+        async with running(world, LONG) as (_, outside):
+            await record(outside, finding())
+            await until(lambda: any(line["event"] == "lease_lost" for line in logs))
+    (line,) = [line for line in logs if line["event"] == "lease_lost"]
+    assert line["log_level"] == "warning"

@@ -104,6 +104,7 @@ class Lanes(Protocol):
         lease: timedelta,
         named: Sequence[LaneKey] | None = None,
         since: datetime | None = None,
+        besides: Collection[LaneKey] = (),
     ) -> list[LaneLease]:
         """Take lanes that are due and free; each gets a new epoch.
 
@@ -111,6 +112,7 @@ class Lanes(Protocol):
             limit: at most so many.
             named: only these, such as those that a wake named; None: any, the longest due first.
             since: those that have been due for longer may be missed; None: none is.
+            besides: never these: the caller has outcomes of theirs to write under an older lease.
         """
 
     def next_due(self, since: datetime | None = None) -> NextDue:
@@ -134,6 +136,18 @@ class Lanes(Protocol):
         to wait is due at once, and nothing is held against the receiver.
 
         Raises: LeaseLost: nothing was written.
+        """
+
+    def is_settled(self, lease: LaneLease, tried: Sequence[Attempt]) -> bool:
+        """Whether *tried* was written already under this lease, by a commit whose answer was lost.
+
+        Raises: LeaseLost.
+        """
+
+    def renew(self, lease: LaneLease, extend: timedelta) -> None:
+        """Extend the lease and change nothing else.
+
+        Raises: LeaseLost.
         """
 
     def release(self, lease: LaneLease) -> None:

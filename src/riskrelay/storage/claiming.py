@@ -4,7 +4,7 @@ Under a held snapshot the index of what is due keeps an entry for every batch th
 nothing older can be, and who knows the lane by name does not look at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import BigInteger, Connection, bindparam, case, false, func, select, update
@@ -51,10 +51,13 @@ _NEXT_DUE = select(
 ).where(_WANTS_WORK, lanes.c.due_at >= _START)
 
 
-def claim_longest_due(connection: Connection, limit: int, lease: timedelta, since: datetime | None) -> list[LaneLease]:
-    """Own at most *limit* lanes, the longest due first."""
-    rows = connection.execute(_LONGEST_DUE, {"most": limit, "since": number_of(since) or 0}).all()
-    leases = [LaneLease(LaneKey(*row[:3]), row.epoch + 1) for row in rows]
+def claim_longest_due(
+    connection: Connection, limit: int, lease: timedelta, since: datetime | None, besides: Collection[LaneKey]
+) -> list[LaneLease]:
+    """Own at most *limit* lanes, the longest due first, and none of *besides*."""
+    rows = connection.execute(_LONGEST_DUE, {"most": limit + len(besides), "since": number_of(since) or 0}).all()
+    found = [LaneLease(LaneKey(*row[:3]), row.epoch + 1) for row in rows]
+    leases = [each for each in found if each.key not in besides][:limit]
     if leases:  # a statement for each: joined with what was found, PostgreSQL may read all versions of all lanes
         lease_us = micros(lease)
         connection.execute(_OWN_LOCKED, [{**lane_parameters(each.key), "lease_us": lease_us} for each in leases])

@@ -1,6 +1,6 @@
 """Reading lanes and settling batches: every write says `WHERE epoch = mine`, and 0 rows means stop."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -33,7 +33,7 @@ from riskrelay.delivery.lanes import (
     QueuedEvent,
     Settlement,
 )
-from riskrelay.errors import LeaseLost
+from riskrelay.errors import LaneWithdrawn, LeaseLost
 from riskrelay.ports import StreamStop
 from riskrelay.ssf.streams import Stream
 from riskrelay.storage.claiming import claim_longest_due, claim_named, next_due
@@ -127,6 +127,11 @@ _QUIET_OTHERS = (
     )
 )
 _EDITS = select(lanes.c.edits).where(_MINE).with_for_update()
+_RENEW = (
+    update(lanes)
+    .where(_MINE)
+    .values(version=lanes.c.version + 1, lease_until=_NOW + bindparam("lease_us", type_=BigInteger))
+)
 _RELEASE = update(lanes).where(_MINE).values(version=lanes.c.version + 1, lease_until=0)
 _RELEASE_ALL = update(lanes).where(lanes.c.lease_until > 0).values(lease_until=0, epoch=lanes.c.epoch + 1)
 _TAKE = (
@@ -134,6 +139,9 @@ _TAKE = (
     .where(this_lane())
     .values(version=lanes.c.version + 1, epoch=lanes.c.epoch + 1, lease_until=0)
     .returning(lanes.c.epoch)
+)
+_ATTEMPT = select(attempts.c.number).where(
+    of_lane(attempts), attempts.c.seq == _number("seq"), attempts.c.number == bindparam("number")
 )
 _ADD_ATTEMPTS = BulkInsert(attempts, *(column.name for column in attempts.columns))
 _DELETE_HELD = delete(held_events).where(of_lane(held_events), held_events.c.seq.in_(bindparam("seqs", expanding=True)))
@@ -163,10 +171,12 @@ class LaneRows:
         lease: timedelta,
         named: Sequence[LaneKey] | None = None,
         since: datetime | None = None,
+        besides: Collection[LaneKey] = (),
     ) -> list[LaneLease]:
         if named is None:
-            return claim_longest_due(self._connection, limit, lease, since)
-        return claim_named(self._connection, named[:limit], lease)
+            return claim_longest_due(self._connection, limit, lease, since, besides)
+        wanted = [key for key in named if key not in besides]
+        return claim_named(self._connection, wanted[:limit], lease)
 
     def next_due(self, since: datetime | None = None) -> NextDue:
         return next_due(self._connection, since)
@@ -174,7 +184,7 @@ class LaneRows:
     def read(self, lease: LaneLease, limit: int, retention: timedelta) -> LaneWork:
         lane = self._connection.execute(_OWNED, {**lane_parameters(lease.key), "mine": lease.epoch}).first()
         if lane is None:
-            raise LeaseLost
+            raise self._lost(lease.key)
         work = self._work(lease.key, lane, limit, retention)
         return replace(work, stream=None) if lane.is_quieted else work
 
@@ -238,6 +248,16 @@ class LaneRows:
             _ADD_ATTEMPTS.run(self._connection, [attempt_row(lease.key, attempt) for attempt in tried])
         self._write_exceptions(lease.key, settlement)
 
+    def is_settled(self, lease: LaneLease, tried: Sequence[Attempt]) -> bool:
+        self._lock_owned(lease)
+        if not tried:
+            return False  # such a settlement writes the same values each time
+        first = {**lane_parameters(lease.key), "seq": tried[0].seq, "number": tried[0].number}
+        return self._connection.execute(_ATTEMPT, first).first() is not None
+
+    def renew(self, lease: LaneLease, extend: timedelta) -> None:
+        self._mine(_RENEW, lease, lease_us=micros(extend))
+
     def release(self, lease: LaneLease) -> None:
         self._connection.execute(_RELEASE, {**lane_parameters(lease.key), "mine": lease.epoch})
 
@@ -268,10 +288,20 @@ class LaneRows:
 
         Raises: LeaseLost: the epoch has moved on.
         """
-        edits = self._connection.execute(_EDITS, {**lane_parameters(lease.key), "mine": lease.epoch}).scalar()
+        return self._lock_owned(lease) != work.edits
+
+    def _lock_owned(self, lease: LaneLease) -> int:
+        """Lock a lane that is still owned.
+
+        Returns: how often its stream was edited or resumed.
+        Raises: LeaseLost: the epoch has moved on.
+        """
+        edits: int | None = self._connection.execute(
+            _EDITS, {**lane_parameters(lease.key), "mine": lease.epoch}
+        ).scalar()
         if edits is None:
-            raise LeaseLost
-        return bool(edits != work.edits)
+            raise self._lost(lease.key)
+        return edits
 
     def _mine(self, statement: Update, lease: LaneLease, **values: object) -> None:
         """Run an UPDATE of the lane's row.
@@ -280,4 +310,9 @@ class LaneRows:
         """
         parameters = {**lane_parameters(lease.key), "mine": lease.epoch, **values}
         if self._connection.execute(statement, parameters).rowcount != 1:
-            raise LeaseLost
+            raise self._lost(lease.key)
+
+    def _lost(self, key: LaneKey) -> LeaseLost:
+        """Say why the epoch of a lane has moved on: nobody may send its stream now, or another worker has it."""
+        stream = self._sending(key)
+        return LaneWithdrawn() if stream is None or stream.is_polled else LeaseLost()

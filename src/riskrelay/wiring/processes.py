@@ -116,6 +116,11 @@ async def _counted(siblings: Siblings | None, outside: Outside, metrics: Prometh
 
 def _show_worker(metrics: PrometheusMetrics, worker: Worker) -> None:
     metrics.read_gauge("lanes_held", "Lanes that this process works on.", lambda: worker.lanes_held)
+    metrics.read_gauge(
+        "unsettled_batches",
+        "Batches pushed whose outcomes the store has not taken yet.",
+        lambda: worker.unsettled_batches,
+    )
     metrics.read_counter("sweeps", "Looks for lanes that are due.", lambda: worker.sweeps)
     metrics.read_counter("claims", "Lanes that were taken.", lambda: worker.claims)
 

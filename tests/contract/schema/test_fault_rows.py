@@ -12,9 +12,9 @@ TESTS = marked_tests()
 
 
 def test_each_row_is_shown_by_a_test() -> None:
-    """All forty; and no test names another one."""
+    """The rows are in order, and no test names another one."""
     assert set(shown_by_row(TESTS)) == set(ROWS)
-    assert list(ROWS) == list(range(1, 41))
+    assert list(ROWS) == sorted(ROWS)
 
 
 def test_ci_shows_what_it_should() -> None:
@@ -69,4 +69,4 @@ def test_the_report_says_what_failed_and_what_did_not_run() -> None:
     assert rows["| 2"].endswith("| 4 | 7 | 5 | **failed** |")
     assert rows["| 3"].endswith("| 0 | 0 | – | **not run** |")
     assert rows["| 4"].endswith("| – | 0 | 0 | – | **not run** |")
-    assert "**1 of 40 faults passed**, 4 runs of 3 tests, 7 kills." in page
+    assert f"**1 of {len(ROWS)} faults passed**, 4 runs of 3 tests, 7 kills." in page
