@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from riskrelay.actions.deliver import Delivered, PushedBatch, push_batch, settle_batch
+from riskrelay.actions.continue_replays import continue_replay_of
+from riskrelay.actions.deliver import Delivered, push_batch
 from riskrelay.actions.pause_idle_streams import pause_idle_streams
-from riskrelay.delivery.backoff import own_wait
 from riskrelay.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease
 from riskrelay.errors import LaneWithdrawn, LeaseLost, Unavailable
 from riskrelay.ports import Outside
 from riskrelay.pushing import Delivering, SigningAhead
-from riskrelay.write_gate import WriteGate
+from riskrelay.settling import Settling
 
 _log = structlog.get_logger()
 
@@ -27,7 +27,6 @@ SWEEP = timedelta(seconds=1)  # a wake that got lost costs at most this
 LOOK_AT_ALL = timedelta(seconds=30)  # guessed: finds what a transaction of more than half a minute made due
 IDLE_SWEEP = timedelta(minutes=10)  # guessed: how late a stream may be paused after a month of silence
 _AFTER_REFUSAL = timedelta(seconds=1)
-_TRIES_WHEN_STOPPING = 3  # guessed: with a second between them it stays within a unit's stop time
 
 
 class Worker:
@@ -53,8 +52,7 @@ class Worker:
         self._others_wait = False  # a lane is due, and all MAX_LANES are taken
         self.sweeps = self.claims = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._gate = WriteGate()
-        self._unsettled: set[LaneKey] = set()
+        self._settling = Settling(outside, delivering.lease)
         self._stopping = False
         self._stopped = asyncio.Event()
 
@@ -66,7 +64,7 @@ class Worker:
     @property
     def unsettled_batches(self) -> int:
         """How many batches were pushed and wait until the store takes their outcomes."""
-        return len(self._unsettled)
+        return len(self._settling.unsettled)
 
     def wake(self, lanes: Sequence[LaneKey]) -> None:
         """Say that *lanes* have work. Call it on the worker's own event loop, after the commit."""
@@ -91,6 +89,7 @@ class Worker:
     def stop(self) -> None:
         """Start no more pushes. `run` returns when those in flight are settled."""
         self._stopping = True
+        self._settling.stop()
         self._stopped.set()
         self._woken.set()
         for held in self._held.values():
@@ -159,14 +158,14 @@ class Worker:
         leased_at, lease_for = self._outside.clock.monotonic(), self._delivering.lease
         try:
             leases = await self._outside.store.write_installation(
-                lambda tx: tx.lanes.claim(room, lease_for, named, self._since, self._unsettled)
+                lambda tx: tx.lanes.claim(room, lease_for, named, self._since, self._settling.unsettled)
             )
         except Unavailable:
-            self._gate.close()
+            self._settling.gate.close()
             raise
         self.claims += len(leases)
         if leases:
-            self._gate.open()  # a claim is a write, and it has worked
+            self._settling.gate.open()  # a claim is a write, and it has worked
         for lease in leases:
             if (outrun := self._held.get(lease.key)) is not None:
                 outrun.set()  # its lease ended unnoticed, with the database away; it will see that it has lost it
@@ -223,8 +222,8 @@ class Worker:
         limit, claimed_at = BATCH_EVENTS, _loop_time()
         while not self._stopping:
             woken.clear()
-            if not self._gate.is_open:
-                leased_at = await self._prove_writes(lease)
+            if not self._settling.gate.is_open:
+                leased_at = await self._settling.prove_writes(lease)
                 continue
             began = self._outside.clock.monotonic()
             try:
@@ -232,7 +231,9 @@ class Worker:
             except Unavailable:  # nothing was pushed
                 await _wait(woken, _AFTER_REFUSAL)
                 continue
-            delivered = pushed if isinstance(pushed, Delivered) else await self._settle(pushed)
+            delivered = pushed if isinstance(pushed, Delivered) else await self._settling.settle(pushed)
+            if delivered.has_replayed:
+                await self._continue_replay(lease.key)
             limit = _next_limit(limit, delivered)
             if delivered.settlement is not None:
                 leased_at = began
@@ -242,68 +243,12 @@ class Worker:
                 return False
         return False
 
-    async def _settle(self, pushed: PushedBatch) -> Delivered:
-        """Write the outcomes of a batch, however long the store refuses them: a batch that is forgotten is pushed
-        again.
-
-        Raises:
-            LeaseLost: the lease ended meanwhile and another worker claimed the lane, or its stream was stopped.
-            Unavailable: the worker is being stopped and the store still refuses.
-        """
-        key, failures = pushed.lease.key, 0
+    async def _continue_replay(self, lane: LaneKey) -> None:
+        """Let a replay put the lane's next events back at once, so that it runs as fast as delivery does."""
         try:
-            while True:
-                try:
-                    delivered = await settle_batch(self._outside, pushed, is_retry=failures > 0)
-                except LeaseLost:
-                    raise
-                except Unavailable:
-                    self._gate.close()
-                except Exception as error:  # noqa: BLE001  a defect must not cause another push either
-                    _log.error("settling_failed", stream=key.stream_id, lane=key.lane, exc_info=error)
-                else:
-                    self._gate.open()
-                    return delivered
-                failures += 1
-                if self._stopping and failures >= _TRIES_WHEN_STOPPING:
-                    _log.error(
-                        "outcomes_not_written", stream=key.stream_id, lane=key.lane, attempts=len(pushed.attempts)
-                    )
-                    raise Unavailable("the store refused the outcomes of a batch until the worker was stopped")
-                self._unsettled.add(key)
-                await self._pause(failures)
-        finally:
-            self._unsettled.discard(key)
-
-    async def _prove_writes(self, lease: LaneLease) -> float:
-        """Wait until the store takes writes again, as this lane's own write or another one's shows.
-
-        Returns: by the monotonic clock, before the lease was extended.
-        Raises: LeaseLost.
-        """
-        failures, extend = 0, self._delivering.lease
-        while not self._stopping:
-            began = self._outside.clock.monotonic()
-            try:
-                await self._outside.store.write_installation(lambda tx: tx.lanes.renew(lease, extend))
-            except Unavailable:
-                failures += 1
-                await self._pause(failures)
-            else:
-                self._gate.open()
-                return began
-        return -math.inf
-
-    async def _pause(self, failures: int) -> None:
-        """Wait between two tries of a write: a second, then longer, and no longer than until another write works."""
-        await asyncio.sleep(_AFTER_REFUSAL.total_seconds())
-        wait = own_wait(failures, self._outside.ids.jitter()) - _AFTER_REFUSAL
-        if wait > timedelta(0) and not self._stopping:
-            try:
-                async with asyncio.timeout(wait.total_seconds()):
-                    await self._gate.wait()
-            except TimeoutError:
-                return
+            self.wake(await continue_replay_of(self._outside, lane))
+        except Unavailable:  # the sweep of the chores goes on
+            return
 
     def _makes_room(self, claimed_at: float) -> bool:
         """Whether a lane that has more to do gives up its place: one lane for one that waits, which is longer due."""

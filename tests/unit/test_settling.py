@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from riskrelay import worker as working
+from riskrelay import settling
 from riskrelay.actions.deliver import settle_batch
 from riskrelay.errors import Unavailable
 from riskrelay.integrations import AccountId
@@ -57,8 +57,8 @@ class RefusingStore:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(working, "_AFTER_REFUSAL", timedelta(milliseconds=2))
-    monkeypatch.setattr(working, "own_wait", lambda failures, jitter: timedelta(milliseconds=4))
+    monkeypatch.setattr(settling, "_AFTER_REFUSAL", timedelta(milliseconds=2))
+    monkeypatch.setattr(settling, "own_wait", lambda failures, jitter: timedelta(milliseconds=4))
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ async def test_this_process_does_not_claim_a_lane_whose_outcomes_it_keeps(
     await record(world.outside, *(finding(f"u{number}@example.com") for number in range(10)))
     async with running_refused(world) as worker:
         await until(lambda: refusing.refused > 1)
-        (key,) = worker._unsettled
+        (key,) = worker._settling.unsettled
         kept = await store.write_installation(lambda tx: tx.lanes.claim(5, LONG, besides=[key]))
         named = await store.write_installation(lambda tx: tx.lanes.claim(5, LONG, [key], besides=[key]))
         assert (kept, named) == ([], [])
@@ -221,7 +221,7 @@ async def test_a_defect_in_settling_causes_no_other_push(world: World, monkeypat
             raise LookupError("a defect")
         return await settle(*args, **kwargs)
 
-    monkeypatch.setattr(working, "settle_batch", failing_twice)
+    monkeypatch.setattr(settling, "settle_batch", failing_twice)
     async with running(world, LONG) as (_, outside):
         await record(outside, finding())
         await until_delivered(world, 1)

@@ -23,5 +23,18 @@ async def continue_replays(outside: Outside) -> bool:
     return has_moved
 
 
+async def continue_replay_of(outside: Outside, lane: LaneKey) -> list[LaneKey]:
+    """Take the next step of the oldest running replay that has not come to its end in *lane*.
+
+    Returns: the lane when it got something to send, else nothing.
+    """
+
+    def step(tx: Transaction) -> list[LaneKey]:
+        replay = tx.replays.running_in(lane)
+        return [] if replay is None else tx.replays.step(replay, MAX_WAITING, lane)[1]
+
+    return await outside.store.write(lane.account_id, step)
+
+
 def _step(tx: Transaction, replay: Replay) -> tuple[ReplayStep, list[LaneKey]]:
     return tx.replays.step(replay, MAX_WAITING)

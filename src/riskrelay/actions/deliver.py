@@ -16,6 +16,7 @@ from riskrelay.delivery.lanes import (
     following,
     settle,
 )
+from riskrelay.delivery.replays import REPLAYED
 from riskrelay.ports import Installation, Outside, StreamStop
 from riskrelay.pushing import SIGNED_AHEAD, Batch, Delivering, SigningAhead
 from riskrelay.signals import Signal, stream_updated
@@ -32,6 +33,7 @@ class Delivered:
         stopped: the lane must not be worked on now (paused, disabled, inactive).
         given_back: the lane has to wait, and was given back with what was written down.
         recovered: it was the first batch that worked after some that brought nothing but failure.
+        has_replayed: some of the events that were tried had been put back by a replay.
     """
 
     attempts: Sequence[Attempt]
@@ -39,6 +41,7 @@ class Delivered:
     stopped: bool = False
     given_back: bool = False
     recovered: bool = False
+    has_replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +153,13 @@ async def settle_batch(outside: Outside, pushed: PushedBatch, *, is_retry: bool)
         stopped,
         given_back=stopped or pushed.extend <= NOW,
         recovered=pushed.work.failures > 0 and pushed.settlement.failures == 0,
+        has_replayed=_has_replayed(pushed),
     )
+
+
+def _has_replayed(pushed: PushedBatch) -> bool:
+    tried = {attempt.seq for attempt in pushed.attempts}
+    return any(event.reason == REPLAYED and event.seq in tried for event in pushed.work.held)
 
 
 def _notice(outside: Outside, stream: Stream, status: StreamStatus, reason: str) -> Signal | None:

@@ -30,9 +30,15 @@ class Replays(Protocol):
     def matching(self, integration_id: IntegrationId, wanted: ReplayFilter, sample: int) -> tuple[int, list[Delivery]]:
         """How many deliveries of streams that still exist fit a filter, and the *sample* newest of them."""
 
-    def step(self, replay: Replay, limit: int) -> tuple[ReplayStep, list[LaneKey]]:
+    def running_in(self, lane: LaneKey) -> Replay | None:
+        """The oldest running replay that has not come to its end in *lane*; None: there is none."""
+
+    def step(self, replay: Replay, limit: int, lane: LaneKey | None = None) -> tuple[ReplayStep, list[LaneKey]]:
         """Make the next deliveries of a running replay pending again, at most *limit*, in order within their lane, and
         remember how far it is. A lane that cannot go on now is passed over and come back to.
+
+        Args:
+            lane: only in this one; None: in the first that can go on.
 
         Returns: the lanes that got something to send.
         """

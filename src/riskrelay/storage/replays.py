@@ -1,6 +1,5 @@
 """Replays, by account: deliveries become pending again, a bounded number at a time."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,17 +32,29 @@ from riskrelay.delivery.replays import (
 from riskrelay.integrations import AccountId, IntegrationId
 from riskrelay.ssf.events import Jti
 from riskrelay.ssf.streams import CONTROL_LANE, StreamStatus
-from riskrelay.storage.deliveries import EVENT_KEY, delivery_state, in_state, joined, read_deliveries
+from riskrelay.storage.deliveries import EVENT_KEY, delivery_state, in_state, joined
 from riskrelay.storage.events import SOONER
+from riskrelay.storage.matching import is_wanted, matching_deliveries
 from riskrelay.storage.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, replay_places, replays, streams
 from riskrelay.storage.times import database_now
 
 _START = {"stream_id": "", "lane": CONTROL_LANE, "seq": 0}
-_IS_EVENT = and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))
 _OF_STREAM = (streams.c.account_id == lanes.c.account_id) & (streams.c.stream_id == lanes.c.stream_id)
 _EXISTING = streams.c.deleted_at.is_(None)
-_PLACE = (replay_places.c.stream_id, replay_places.c.lane, replay_places.c.seq, replay_places.c.last_seq)
+_REPLAY_KEY = ("account_id", "replay_id")
+_RUNNING_IN = (
+    select(replays)
+    .select_from(replay_places.join(replays, and_(*(replay_places.c[n] == replays.c[n] for n in _REPLAY_KEY))))
+    .where(
+        of_lane(replay_places),
+        replay_places.c.seq < replay_places.c.last_seq,
+        replays.c.status == ReplayStatus.RUNNING.value,
+    )
+    .order_by(replays.c.created_at)
+    .limit(1)
+)
+_OF_REPLAY_KEY = ("account_id", "replay_id")
 _OF_PLACE = (streams.c.account_id == replay_places.c.account_id) & (streams.c.stream_id == replay_places.c.stream_id)
 _OF_INTEGRATION = (integrations.c.account_id == streams.c.account_id) & (
     integrations.c.integration_id == streams.c.integration_id
@@ -114,49 +125,13 @@ class ReplayRows:
             self._connection.execute(delete(replay_places).where(of_replay))
 
     def matching(self, integration_id: IntegrationId, wanted: ReplayFilter, sample: int) -> tuple[int, list[Delivery]]:
-        if wanted.state is not DeliveryState.DELIVERED:
-            return self._matching_exceptions(integration_id, wanted, sample)
-        fits = [in_state(wanted.state), _EXISTING, _is_wanted(wanted)]
-        mine = [events.c.account_id == self._account_id, streams.c.integration_id == integration_id]
-        count = self._connection.execute(select(func.count()).select_from(joined()).where(*mine, *fits)).scalar_one()
-        shown = read_deliveries(self._connection, self._account_id, integration_id, *fits, limit=sample)
-        return count, shown
+        return matching_deliveries(self._connection, self._account_id, integration_id, wanted, sample=sample)
 
-    def _matching_exceptions(
-        self, integration_id: IntegrationId, wanted: ReplayFilter, sample: int
-    ) -> tuple[int, list[Delivery]]:
-        """As `matching`, of a state that is a row: the exceptions are looked at alone, because there are few."""
-        mine = select(streams.c.stream_id).where(
-            streams.c.account_id == self._account_id, streams.c.integration_id == integration_id, _EXISTING
-        )
-        fits = (
-            held_events.c.account_id == self._account_id,
-            held_events.c.stream_id.in_(self._connection.execute(mine).scalars().all()),
-            held_events.c.state == wanted.state.value,
-            _is_wanted(wanted),
-        )
-        looked_at = held_events.join(events, _IS_EVENT)
-        count = self._connection.execute(select(func.count()).select_from(looked_at).where(*fits)).scalar_one()
-        newest = (
-            select(*(held_events.c[name] for name in EVENT_KEY[1:]))
-            .select_from(looked_at)
-            .where(*fits)
-            .order_by(*(held_events.c[name].desc() for name in EVENT_KEY[1:]))
-            .limit(sample)
-        )
-        by_lane: dict[tuple[str, int], list[int]] = defaultdict(list)
-        for stream_id, lane, seq in self._connection.execute(newest):
-            by_lane[stream_id, lane].append(seq)
-        shown: list[Delivery] = []
-        for (
-            stream_id,
-            lane,
-        ), numbers in by_lane.items():  # one by one: SQLite reads the whole log for a list of places
-            here = (events.c.stream_id == stream_id, events.c.lane == lane, events.c.seq.in_(numbers))
-            shown += read_deliveries(self._connection, self._account_id, integration_id, *here, limit=sample)
-        return count, shown
+    def running_in(self, lane: LaneKey) -> Replay | None:
+        row = self._connection.execute(_RUNNING_IN, lane_parameters(lane)).first()
+        return None if row is None else replay_from(row)
 
-    def step(self, replay: Replay, limit: int) -> tuple[ReplayStep, list[LaneKey]]:
+    def step(self, replay: Replay, limit: int, lane: LaneKey | None = None) -> tuple[ReplayStep, list[LaneKey]]:
         locked = select(replays.c.status).where(self._one(replay.replay_id)).with_for_update()
         if self._connection.execute(locked).scalar_one() != ReplayStatus.RUNNING.value:
             return ReplayStep(has_moved=False), []
@@ -166,6 +141,8 @@ class ReplayRows:
             return ReplayStep(is_over=True), []
         for place in places:
             key = LaneKey(self._account_id, place.stream_id, place.lane)
+            if lane not in (None, key):
+                continue
             room = min(limit, MAX_WAITING - self._waiting(key)) if place.is_sent else 0
             if room > 0 and self._lock_sent(key):
                 return self._step_in(replay, key, place, room)
@@ -244,7 +221,7 @@ class ReplayRows:
             select(events.c.seq)
             .select_from(joined())
             .where(
-                of_lane(events), events.c.seq > after, events.c.seq <= end, in_state(wanted.state), _is_wanted(wanted)
+                of_lane(events), events.c.seq > after, events.c.seq <= end, in_state(wanted.state), is_wanted(wanted)
             )
             .order_by(events.c.seq)
             .limit(limit)
@@ -337,12 +314,3 @@ class ReplayRows:
         self._connection.execute(
             update(lanes).where(this_lane()).values(replayed=lanes.c.replayed + 1, due_at=SOONER), parameters
         )
-
-
-def _is_wanted(wanted: ReplayFilter) -> ColumnElement[bool]:
-    """What a filter says beyond the state."""
-    return and_(
-        true() if wanted.reason is None else held_events.c.reason == wanted.reason,
-        true() if wanted.queued_from is None else events.c.queued_at >= wanted.queued_from,
-        events.c.queued_at <= wanted.queued_to,
-    )

@@ -1,0 +1,134 @@
+"""Writing outcomes down, however long the store refuses; meanwhile nothing new is pushed."""
+
+import asyncio
+import math
+from datetime import timedelta
+
+import structlog
+
+from riskrelay.actions.deliver import Delivered, PushedBatch, settle_batch
+from riskrelay.delivery.backoff import own_wait
+from riskrelay.delivery.lanes import LaneKey, LaneLease
+from riskrelay.errors import LeaseLost, Unavailable
+from riskrelay.ports import Outside
+
+_log = structlog.get_logger()
+
+_AFTER_REFUSAL = timedelta(seconds=1)
+_TRIES_WHEN_STOPPING = 3  # guessed: with a second between them it stays within a unit's stop time
+
+
+class WriteGate:
+    """Closed by a write that the store refused, opened by the next one that works, of any lane.
+
+    A push whose outcome cannot be written would be repeated. So a lane that has something new to push first proves
+    that the store takes writes again.
+    """
+
+    def __init__(self) -> None:
+        self._is_open = asyncio.Event()
+        self._is_open.set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last write worked."""
+        return self._is_open.is_set()
+
+    def open(self) -> None:
+        """Say that a write has worked. Wakes every lane that waits."""
+        self._is_open.set()
+
+    def close(self) -> None:
+        """Say that the store refused a write."""
+        self._is_open.clear()
+
+    async def wait(self) -> None:
+        """Return when a write has worked."""
+        await self._is_open.wait()
+
+
+class Settling:
+    """Keeps the outcomes of one worker's batches until the store has taken them.
+
+    Args:
+        lease: how long a lane is kept by each write.
+
+    Attributes:
+        gate: whether the store takes writes.
+        unsettled: the lanes whose outcomes are kept. This process must not claim them: their batches would be pushed
+            again.
+    """
+
+    def __init__(self, outside: Outside, lease: timedelta) -> None:
+        self.gate = WriteGate()
+        self.unsettled: set[LaneKey] = set()
+        self._outside = outside
+        self._lease = lease
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Give outcomes up after a few tries more."""
+        self._stopping = True
+
+    async def settle(self, pushed: PushedBatch) -> Delivered:
+        """Write the outcomes of a batch, however long the store refuses them: a batch that is forgotten is pushed
+        again.
+
+        Raises:
+            LeaseLost: the lease ended meanwhile and another worker claimed the lane, or its stream was stopped.
+            Unavailable: the worker is being stopped and the store still refuses.
+        """
+        key, failures = pushed.lease.key, 0
+        try:
+            while True:
+                try:
+                    delivered = await settle_batch(self._outside, pushed, is_retry=failures > 0)
+                except LeaseLost:
+                    raise
+                except Unavailable:
+                    self.gate.close()
+                except Exception as error:  # noqa: BLE001  a defect must not cause another push either
+                    _log.error("settling_failed", stream=key.stream_id, lane=key.lane, exc_info=error)
+                else:
+                    self.gate.open()
+                    return delivered
+                failures += 1
+                if self._stopping and failures >= _TRIES_WHEN_STOPPING:
+                    _log.error(
+                        "outcomes_not_written", stream=key.stream_id, lane=key.lane, attempts=len(pushed.attempts)
+                    )
+                    raise Unavailable("the store refused the outcomes of a batch until the worker was stopped")
+                self.unsettled.add(key)
+                await self._pause(failures)
+        finally:
+            self.unsettled.discard(key)
+
+    async def prove_writes(self, lease: LaneLease) -> float:
+        """Wait until the store takes writes again, as this lane's own write or another one's shows.
+
+        Returns: by the monotonic clock, before the lease was extended.
+        Raises: LeaseLost.
+        """
+        failures = 0
+        while not self._stopping:
+            began = self._outside.clock.monotonic()
+            try:
+                await self._outside.store.write_installation(lambda tx: tx.lanes.renew(lease, self._lease))
+            except Unavailable:
+                failures += 1
+                await self._pause(failures)
+            else:
+                self.gate.open()
+                return began
+        return -math.inf
+
+    async def _pause(self, failures: int) -> None:
+        """Wait between two tries of a write: a second, then longer, and no longer than until another write works."""
+        await asyncio.sleep(_AFTER_REFUSAL.total_seconds())
+        wait = own_wait(failures, self._outside.ids.jitter()) - _AFTER_REFUSAL
+        if wait > timedelta(0) and not self._stopping:
+            try:
+                async with asyncio.timeout(wait.total_seconds()):
+                    await self.gate.wait()
+            except TimeoutError:
+                return
