@@ -13,7 +13,7 @@
     │   └── SessionEnded   the console's session is over, or never was
     ├── Forbidden          valid credentials, but not for this account or this operation
     ├── RateLimited        this token has sent too many requests; it may go on after a moment
-    ├── Unavailable        something of ours refused (database, key store); try again
+    ├── Unavailable        the database or the key store refused; the same request may succeed later
     ├── Misconfigured      a setting must change before this can work
     └── LeaseLost          the lane's epoch moved on, because another worker claimed it: stop, write nothing
         └── LaneWithdrawn  its stream was deleted, disabled or is polled now: stop, write nothing
@@ -24,6 +24,7 @@ What a status code or a document looks like is decided in one place outside: `we
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 
 class FaultKind(StrEnum):
@@ -130,9 +131,56 @@ class RateLimited(RiskrelayError):
         self.wait_seconds = wait_seconds
 
 
+class UnavailableCause(StrEnum):
+    """Why the database refuses, in words for people."""
+
+    DISK_FULL = "the disk is full"
+    READ_ONLY = "the database is read-only"
+    LOCKED = "another program holds a lock on the database"
+    NOT_ALLOWED = "the database file or its directory cannot be written by this user"
+    IO_ERROR = "the disk reports an input/output error"
+    DAMAGED = "the database file is damaged or is not a database"
+    STARTING = "the database is starting or recovering"
+    UNREACHABLE = "the database cannot be reached"
+    NO_DESCRIPTORS = "this process has too many files open"
+    BUSY = "no database connection is free"
+    TOO_SLOW = "the database does not answer in time"
+    REFUSED = "the database refused"
+
+    @property
+    def advice(self) -> str:
+        """What the operator can do."""
+        return _ADVICE[self]
+
+
+_ADVICE: Final = {
+    UnavailableCause.DISK_FULL: "make room on its disk, or raise the quota or the limit on the size of a file",
+    UnavailableCause.READ_ONLY: "mount its file system for writing; with PostgreSQL name the primary in "
+    "RISKRELAY_DATABASE_URL (target_session_attrs=read-write) and look at default_transaction_read_only",
+    UnavailableCause.LOCKED: "end the other program, or let it finish (`fuser -v FILE` names who has the file open)",
+    UnavailableCause.NOT_ALLOWED: "let the user that riskrelay runs as own the file and its directory (chown)",
+    UnavailableCause.IO_ERROR: "look at the system's log (`dmesg`) and at the disk; keep a copy of the file first",
+    UnavailableCause.DAMAGED: "check the path in RISKRELAY_DATABASE_URL, or restore a backup: riskrelay restore FILE",
+    UnavailableCause.STARTING: "wait until PostgreSQL accepts connections; its log says how far it is",
+    UnavailableCause.UNREACHABLE: "check that it runs, and RISKRELAY_DATABASE_URL",
+    UnavailableCause.BUSY: "raise max_connections of PostgreSQL, or run fewer processes",
+    UnavailableCause.NO_DESCRIPTORS: "raise LimitNOFILE (`ulimit -n`)",
+    UnavailableCause.TOO_SLOW: "look at the load of the database and of its disk",
+    UnavailableCause.REFUSED: "the log line database_refused has the database's own words",
+}
+
+
 class Unavailable(RiskrelayError):
-    """Something of ours refused (database, key store); the same request may succeed later. Nothing was done, unless the
-    message says that the answer to a commit got lost."""
+    """The database or the key store refused; the same request may succeed later. Nothing was done, unless the message
+    says that the answer to a commit got lost.
+
+    Args:
+        cause: why the database refused; None when it is not the database's refusal.
+    """
+
+    def __init__(self, message: str = "", cause: UnavailableCause | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class Misconfigured(RiskrelayError):

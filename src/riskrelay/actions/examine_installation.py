@@ -1,20 +1,20 @@
 """Look at the installation as a doctor would: what is wrong, how to mend it. Nothing is changed, no event is sent."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 import msgspec
 
-from riskrelay.delivery.lanes import LaneKey, LaneLease
 from riskrelay.delivery.survey import LaneCondition, Survey
-from riskrelay.errors import Misconfigured, Unavailable
-from riskrelay.integrations import AccountId, Integration, OpenedTls, ReceiverTls
+from riskrelay.errors import Misconfigured, Unavailable, UnavailableCause
+from riskrelay.integrations import Integration, OpenedTls, ReceiverTls
 from riskrelay.keys import Algorithm, KeyState, SealedKey, key_in
 from riskrelay.ports import Check, DatabaseFacts, Installation, Outside, Probe, TlsMaterials, Vault, Verdict
 from riskrelay.pushing import opened_tls
-from riskrelay.ssf.streams import Stream, StreamId
+from riskrelay.ssf.streams import Stream
 
 _LOW_DISK_BYTES = 1_000_000_000  # chosen: as the alert RiskrelayDiskLow
 _SKEW = timedelta(seconds=2)  # chosen: `iat` of SETs is this machine's, leases are the database's
@@ -22,17 +22,19 @@ _OLD_KEY = timedelta(days=180)  # chosen: as the alert RiskrelaySigningKeyOld
 _CERTIFICATE_LEFT = timedelta(days=30)  # guessed: time enough to get another one
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Examining:
     """What the examination needs besides `Outside`.
 
     Attributes:
         loosened: what the settings allow beyond the safe defaults.
+        check_files: says what is wrong with the files of the installation; it reads them, off the loop.
         public_url: where receivers reach us.
         worker_url: where a worker on this machine shows its metrics; None: nowhere.
     """
 
     loosened: Sequence[Check]
+    check_files: Callable[[], Sequence[Check]]
     probe: Probe
     vault: Vault
     materials: TlsMaterials
@@ -46,13 +48,13 @@ async def examine_installation(outside: Outside, examining: Examining) -> list[C
     Returns: also what is in order, so that a reader sees what was looked at.
     """
     checks = list(examining.loosened) or [_ok("settings", "No setting loosens a safe default.")]
+    checks += await asyncio.to_thread(examining.check_files)
     try:
         facts, survey, keys = await outside.store.read_installation(_read)
-        await outside.store.write_installation(_touch_nothing)
     except Unavailable as error:
-        mend = "see that it runs, is not read-only and has room; the log line database_refused has its own words"
-        return [*checks, _problem("database", f"It cannot be read and written: {error}.", mend)]
-    checks += _database(outside, facts, survey)
+        return [*checks, _refusal("It cannot be read", error)]
+    checks += await _writable(outside, facts, survey)
+    checks += _database(outside, facts)
     checks += _ledger(survey)
     checks += _keys(outside, keys, examining.vault)
     checks += await _public_url(examining, keys)
@@ -64,13 +66,20 @@ def _read(tx: Installation) -> tuple[DatabaseFacts, Survey, list[SealedKey]]:
     return tx.database(), tx.survey(), tx.keys.all()
 
 
-def _touch_nothing(tx: Installation) -> None:
-    """A write that changes no row: a read-only database refuses it all the same."""
-    tx.lanes.release(LaneLease(LaneKey(AccountId(""), StreamId(""), 0), 0))
+async def _writable(outside: Outside, facts: DatabaseFacts, survey: Survey) -> Sequence[Check]:
+    try:
+        await outside.store.require_writable(thorough=True)
+    except Unavailable as error:
+        return [_refusal(f"{facts.version} can be read, but not written", error)]
+    return [_ok("database", f"{facts.version}, {survey.database_bytes / 1e6:,.0f} MB, readable and writable.")]
 
 
-def _database(outside: Outside, facts: DatabaseFacts, survey: Survey) -> Iterable[Check]:
-    yield _ok("database", f"{facts.version}, {survey.database_bytes / 1e6:,.0f} MB, readable and writable.")
+def _refusal(said: str, error: Unavailable) -> Check:
+    cause = error.cause or UnavailableCause.REFUSED
+    return _problem("database", f"{said}: {cause}.", cause.advice)
+
+
+def _database(outside: Outside, facts: DatabaseFacts) -> Iterable[Check]:
     skew = abs(outside.clock.now() - facts.now)
     if skew > _SKEW:
         said = f"Its clock and this machine's differ by {skew.total_seconds():,.0f} s."

@@ -49,7 +49,7 @@ async def _examine() -> "list[Check]":
         settings = read_settings()
         tls_pair(settings)
         await require_schema(settings)
-        examining = build_examining(settings, read_master_key(settings))
+        examining = build_examining(settings, read_master_key(settings), whole=True)
         outside = build_outside(settings)
     except RiskrelayError as error:
         return [*unknown, Check("settings", Verdict.PROBLEM, "riskrelay serve would not start.", str(error))]

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
@@ -10,11 +10,6 @@ from riskrelay.cli.database import on_database
 from riskrelay.cli.output import JsonFlag, errors, explained, fail, print_table, say, show
 from riskrelay.credentials import COMMAND_LINE, account_id_problem
 from riskrelay.integrations import AccountId
-
-if TYPE_CHECKING:
-    from riskrelay.settings import Settings
-
-T = TypeVar("T")
 
 account_app = typer.Typer(help="Accounts: the isolation boundary.", no_args_is_help=True)
 
@@ -48,9 +43,11 @@ def init(
     with explained():
         settings = read_settings()
         _warn_of_unknown_variables()
-        made_key = _make_key_file(settings)
-        asyncio.run(installation.migrate(settings))
-        keyring = installation.build_keyring(settings, installation.read_master_key(settings))
+        made_key = asyncio.run(installation.make_key_file(settings))
+        master_key = installation.read_master_key(settings)
+        asyncio.run(installation.migrate(settings, _say_waiting))
+        asyncio.run(installation.require_key_of_data(settings, master_key))
+        keyring = installation.build_keyring(settings, master_key)
         on_database(lambda outside: complete_signing_keys(outside, COMMAND_LINE, keyring.make))
         token = on_database(lambda outside: initialise(outside, AccountId(account), COMMAND_LINE))
 
@@ -91,18 +88,9 @@ def _require_account_id(account_id: str) -> None:
         fail(problem)
 
 
-def _make_key_file(settings: "Settings") -> bool:
-    """Write a master key beside an embedded database that has none, readable by its owner only."""
-    from riskrelay.outbound.sealing import new_master_key
-    from riskrelay.wiring import installation
-
-    path = installation.key_file(settings)
-    if settings.master_key is not None or path is None or path.exists():
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(new_master_key() + "\n")
-    return True
+def _say_waiting(holders: str) -> None:
+    """Tell the operator who holds a lock that a migration waits for."""
+    say("Waiting for a lock. Held by {}", holders, to=errors)
 
 
 def serve(
@@ -159,7 +147,7 @@ def migrate(as_json: JsonFlag = False) -> None:
     from riskrelay.wiring import installation
 
     with explained():
-        asyncio.run(installation.migrate(read_settings()))
+        asyncio.run(installation.migrate(read_settings(), _say_waiting))
     show({"newest_schema": True}, as_json, lambda: say("The database has the newest schema."))
 
 

@@ -20,7 +20,7 @@ from riskrelay.outbound.log_sink import LogSink
 from riskrelay.outbound.siblings import Siblings
 from riskrelay.settings import Settings
 from riskrelay.storage.file_systems import hold_alone
-from riskrelay.wiring.installation import require_schema
+from riskrelay.wiring.installation import exposed_files, require_schema, require_whole_after_crash
 from riskrelay.wiring.processes import build_app, build_worker_app
 
 _log = structlog.get_logger()
@@ -52,16 +52,23 @@ def serve(settings: Settings, log: LogSink, *, deliver: bool, shared: Shared | N
 
 async def _serve(settings: Settings, log: LogSink, *, deliver: bool, shared: Shared | None) -> None:
     tls = tls_pair(settings)
-    await require_schema(settings)
     path = settings.sqlite_path
-    lock = None if path is None else hold_alone(path)
+    lock = None if path is None or not path.is_file() else hold_alone(path)
     try:
+        await require_whole_after_crash(settings)
+        await require_schema(settings)
+        _warn_of_exposed_files(settings)
         siblings = None if shared is None else shared.siblings
         app = build_app(settings, log, deliver=deliver, siblings=siblings)
         await run_app(app, settings.host, settings.port, tls, None if shared is None else shared.lifeline)
     finally:
         if lock is not None:
             lock.close()
+
+
+def _warn_of_exposed_files(settings: Settings) -> None:
+    for file, advice in exposed_files(settings).items():
+        _log.warning("file_readable_by_others", file=str(file), advice=advice)
 
 
 async def run_app(
@@ -138,6 +145,7 @@ def work(settings: Settings, log: LogSink) -> None:
 
 async def _work(settings: Settings, log: LogSink) -> None:
     await require_schema(settings)
+    _warn_of_exposed_files(settings)
     app = build_worker_app(settings, log)
     if settings.metrics_port is not None:
         return await run_app(app, settings.host, settings.metrics_port)

@@ -1,4 +1,4 @@
-"""Commands that copy the whole database: backup, migrate-store."""
+"""Commands that copy the whole database: backup, restore, migrate-store."""
 
 import asyncio
 from pathlib import Path
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("backup", epilog="Example: riskrelay backup /var/backups/riskrelay-2026-11-24.db")(backup)
+    app.command("restore", epilog="Example: riskrelay restore /var/backups/riskrelay-2026-11-24.db --overwrite")(
+        restore
+    )
     app.command("migrate-store", epilog="Example: riskrelay migrate-store postgresql://riskrelay@db/riskrelay")(
         migrate_store
     )
@@ -41,9 +44,38 @@ def backup(
         say("{} holds a checked copy ({:,} bytes).", file, size)
         key_file = installation.key_file(settings)
         if settings.master_key is None and key_file is not None:
-            say("It opens with the same master key only: keep a copy of {} elsewhere.", key_file)
+            say("It does not hold the master key, and only that key opens it: keep a copy of {} elsewhere.", key_file)
+        else:
+            say("It does not hold RISKRELAY_MASTER_KEY, and only that key opens it: keep a copy elsewhere.")
 
     show({"file": str(file), "bytes": size}, as_json, render)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="A backup that `riskrelay backup` made.")],
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a database that holds accounts. It is not kept.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Put a backup in the place of the SQLite database. Stop the service and put the master key back first.
+
+    The backup is checked, brought to the schema of this version, and opened with the master key; then it replaces the
+    old file and its log. When anything is wrong, nothing is changed.
+    """
+    from riskrelay.settings import read_settings
+    from riskrelay.wiring import installation
+
+    with explained():
+        settings = read_settings()
+        accounts = installation.restore_backup(settings, file, overwrite=overwrite)
+
+    def render() -> None:
+        names = ", ".join(accounts) or "none"
+        say("{} holds the backup. Accounts: {}.", settings.sqlite_path, names)
+        say("Next: riskrelay serve, then riskrelay doctor.")
+
+    show({"file": str(settings.sqlite_path), "accounts": accounts}, as_json, render)
 
 
 def migrate_store(

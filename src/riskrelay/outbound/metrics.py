@@ -56,7 +56,7 @@ class PrometheusMetrics:
         self._phases = [phases.of(phase) for phase in PHASES]
         self._outcomes = {kind: self._deliveries.labels(kind.value) for kind in OutcomeKind}
         self._found = CollectorRegistry()
-        self._up = Gauge("riskrelay_database_up", "1 while the database answers, else 0.", registry=self._found)
+        self._up = Gauge("riskrelay_database_up", "1 while the database can be read and written.", registry=self._found)
         self._survey = _SurveyGauges(self._found)
         self._load = _LoadGauges(self._registry)
         for collect in (ProcessCollector, PlatformCollector, GCCollector):
@@ -100,12 +100,12 @@ class PrometheusMetrics:
         self._load.show(load)
         return generate_latest(self._registry)
 
-    async def exposition(self, survey: Survey | None, load: StoreLoad) -> bytes:
+    async def exposition(self, survey: Survey | None, load: StoreLoad, *, writable: bool) -> bytes:
         """Everything in Prometheus' text form, with the database as it was found last."""
         counted = self.own_exposition(load)
         if self._siblings is not None:
             counted = of_all({self._siblings.number: counted, **await self._siblings.ask()})
-        self._up.set(survey is not None)
+        self._up.set(survey is not None and writable)
         if survey is not None:
             self._survey.show(survey)
         return generate_latest(self._found) + counted
@@ -186,6 +186,7 @@ class _LoadGauges:
         self._in_use = gauge("store_connections_in_use", "Database connections in use.")
         self._most = gauge("store_connections", "Database connections there may be.")
         self._free = gauge("disk_free_bytes", "Free on the disk of the SQLite file.", "disk")
+        self._wal = gauge("database_wal_bytes", "Size of the write-ahead log of the SQLite file.", "disk")
         counter("transactions", "Writing transactions.")
         counter("commits", "Durable commits; transactions by commits is the size of a group.")
 
@@ -197,3 +198,5 @@ class _LoadGauges:
         self._grown.update(transactions=load.transactions, commits=load.commits)
         if load.disk_free_bytes is not None:  # with PostgreSQL there is no such number
             self._free.labels("database").set(load.disk_free_bytes)
+        if load.wal_bytes is not None:
+            self._wal.labels("database").set(load.wal_bytes)

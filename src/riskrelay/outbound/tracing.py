@@ -168,6 +168,10 @@ class TracedStore:
             _log.error("not_traced", exc_info=error)
         return result
 
+    async def require_writable(self, *, thorough: bool = False) -> None:
+        """As the store, without a span: a health check is no request."""
+        await self._store.require_writable(thorough=thorough)
+
     async def close(self) -> None:
         await self._store.close()
         self._traces.close()

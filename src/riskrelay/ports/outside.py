@@ -63,6 +63,7 @@ class StoreLoad:
         transactions, commits: writes that were made, and durable commits that carried them; several share one where
             writes are grouped.
         disk_free_bytes: where the database's file is; None when that is another machine's.
+        wal_bytes: size of the embedded store's write-ahead log; None with PostgreSQL.
     """
 
     waiting: int
@@ -71,6 +72,7 @@ class StoreLoad:
     transactions: int
     commits: int
     disk_free_bytes: int | None
+    wal_bytes: int | None
 
 
 class Store(Protocol):
@@ -91,6 +93,15 @@ class Store(Protocol):
 
     async def read_installation(self, work: Callable[[Installation], T]) -> T:
         """As `read`, over the installation."""
+
+    async def require_writable(self, *, thorough: bool = False) -> None:
+        """Write something that changes no row. It takes two seconds at most.
+
+        Args:
+            thorough: let a table of PostgreSQL grow for it; the embedded store's disk is asked for room in any case.
+
+        Raises: Unavailable: the database takes no writes now; `cause` says why.
+        """
 
     async def close(self) -> None:
         """Finish what runs and close the connections."""
@@ -230,11 +241,12 @@ class Metrics(Protocol):
     def count_activity(self, accepted: int, duplicates: int, ignored: int, late: int) -> None:
         """Count one request's activity."""
 
-    async def exposition(self, survey: Survey | None, load: StoreLoad) -> bytes:
+    async def exposition(self, survey: Survey | None, load: StoreLoad, *, writable: bool) -> bytes:
         """Everything counted, with the database as it was found, in Prometheus' text form.
 
         Args:
             survey: None: the database does not answer.
+            writable: whether it takes writes.
         """
 
 

@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Table, func, insert, select
 
 from riskrelay.errors import Misconfigured
+from riskrelay.storage.private_files import create_private
 from riskrelay.storage.tables import metadata
 
 ROWS_AT_ONCE = 1_000  # guessed: a few megabytes of the widest rows
@@ -101,19 +102,24 @@ def back_up(source: Path, target: Path) -> int:
     unfinished = target.with_name(target.name + ".unfinished")
     try:
         unfinished.unlink(missing_ok=True)
-        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        _copy_file(source, unfinished)
-        _sync(unfinished)
+        create_private(unfinished)
+        copy_file(source, unfinished)
+        sync(unfinished)
         unfinished.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except (OSError, sqlite3.Error) as error:
         unfinished.unlink(missing_ok=True)
         raise Misconfigured(f"the copy could not be written to {target} ({error}); nothing was kept") from error
     return target.stat().st_size
 
 
-def _copy_file(source: Path, target: Path) -> None:
-    with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as old, closing(sqlite3.connect(target)) as new:
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a SQLite database into an empty file, as one file without a log, and check the copy.
+
+    Raises: sqlite3.Error: *source* cannot be read, or the copy is damaged.
+    """
+    address = f"{source.resolve().as_uri()}?mode=ro"
+    with closing(sqlite3.connect(address, uri=True)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
         new.execute("PRAGMA journal_mode=DELETE")  # one file, without a -wal beside it
         (verdict,) = new.execute("PRAGMA integrity_check").fetchone()
@@ -121,7 +127,8 @@ def _copy_file(source: Path, target: Path) -> None:
             raise sqlite3.DatabaseError(f"integrity check of the copy: {verdict}")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file or a directory to its disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -10,6 +10,7 @@ from typing import IO, NamedTuple
 import psutil
 
 from riskrelay.errors import Misconfigured
+from riskrelay.storage.private_files import ensure_private
 
 # As Linux and macOS name them. Many come by FUSE, whose names nobody can list: there the local ones are listed.
 _NETWORK = frozenset(
@@ -68,10 +69,17 @@ def hold_alone(path: Path) -> IO[str]:
     Args:
         path: of the file, or of a symbolic link to it: the lock lies beside the file.
 
-    Raises: Misconfigured: another process has it.
+    Raises: Misconfigured: another process has it, or the lock cannot be created.
     """
     real = path.resolve()
-    lock = real.with_name(real.name + ".lock").open("w")
+    place = real.with_name(real.name + ".lock")
+    ensure_private(place)
+    try:
+        lock = place.open("w")
+    except OSError as error:
+        raise Misconfigured(
+            f"{place} cannot be opened ({error.strerror}); let the user that riskrelay runs as own it"
+        ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

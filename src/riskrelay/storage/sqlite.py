@@ -13,11 +13,13 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy import Connection, Engine, create_engine, event, exc
 
-from riskrelay.errors import RiskrelayError, Unavailable
+from riskrelay.errors import Unavailable, UnavailableCause
 from riskrelay.integrations import AccountId
 from riskrelay.ports import Installation, StoreLoad, Transaction
+from riskrelay.storage.causes import disk_refusal, refused, sqlite_cause
 from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.storage.transaction import AccountTransaction
+from riskrelay.storage.writability import Writability
 
 T = TypeVar("T")
 
@@ -26,6 +28,11 @@ _log = structlog.get_logger()
 _READERS = 4  # guessed: reads are short, and two cores serve them
 _GROUP = 64  # at most so many transactions share one commit: bounds how long the first of them waits
 _BUSY_TIMEOUT_MS = 5_000  # another process (riskrelay token create) may hold the file for a moment
+_PROBE_SECONDS = 2.0  # chosen: a health check waits no longer for the writer; orchestrators give up after a few seconds
+# The log starts over after a checkpoint that no reader holds up, and is then cut to this. The checkpoint comes every
+# 16,384 pages of 4,096 bytes, so a log in ordinary use is never cut and never has to grow again.
+_WAL_BYTES = 16_384 * 4_096
+_COMMITS_BETWEEN_CHECKS = 256  # guessed: the size of the log is looked at so often; one stat
 
 
 def sqlite_engine(path: Path) -> Engine:
@@ -41,6 +48,7 @@ def sqlite_engine(path: Path) -> Engine:
             "foreign_keys=ON",
             "cache_size=-65536",
             "wal_autocheckpoint=16384",
+            f"journal_size_limit={_WAL_BYTES}",
         ):
             connection.execute(f"PRAGMA {pragma}")
 
@@ -53,7 +61,9 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._engine = sqlite_engine(path)
-        self._writer = _Writer(self._engine)
+        self._wal = path.with_name(path.name + "-wal")
+        self._writability = Writability(self._ask_for_write)
+        self._writer = _Writer(self._engine, self._wal, self._refusal)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
         self._local = threading.local()
         self._connections: list[Connection] = []
@@ -71,6 +81,22 @@ class SqliteStore:
     async def read_installation(self, work: Callable[[Installation], T]) -> T:
         return await self._read(lambda connection: work(InstallationTransaction(connection)))
 
+    async def require_writable(self, *, thorough: bool = False) -> None:
+        await self._writability.require(thorough=thorough)
+
+    async def _ask_for_write(self, needs_room: bool) -> UnavailableCause | None:
+        cause = await asyncio.to_thread(disk_refusal, self._path)
+        if cause is not None:
+            return cause
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await self._writer.run(_rewrite_header)
+        except Unavailable as error:
+            return error.cause
+        except TimeoutError:
+            return UnavailableCause.LOCKED if self._writer.waits_for_lock else UnavailableCause.TOO_SLOW
+        return None
+
     async def close(self) -> None:
         await asyncio.to_thread(self._close)
 
@@ -82,6 +108,7 @@ class SqliteStore:
             self._writer.transactions,
             self._writer.commits,
             shutil.disk_usage(self._path.parent).free,
+            _size(self._wal),
         )
 
     def _close(self) -> None:
@@ -107,7 +134,14 @@ class SqliteStore:
             finally:
                 connection.rollback()
         except exc.DBAPIError as error:
-            raise _unavailable(error) from error
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: Exception) -> Unavailable:
+        """Return what the caller of a transaction that met *error* is told."""
+        cause = sqlite_cause(error, self._path)
+        self._writability.refused(cause)
+        _log.error("database_refused", cause=cause.name.lower(), error=str(getattr(error, "orig", error)))
+        return refused(cause)
 
     def _reader(self) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)
@@ -123,8 +157,11 @@ class _Writer:
     """The one thread that writes. Transactions that arrive while one commits share the next commit, each behind a
     savepoint of its own, so that one which fails takes no other with it."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, wal: Path, refusal: Callable[[Exception], Unavailable]) -> None:
         self._engine = engine
+        self._wal = wal
+        self._refusal = refusal
+        self.waits_for_lock = False
         self._queue: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
         self._connection: Connection | None = None  # kept: to get and give back one costs as much as two statements
         self.transactions = self.commits = 0
@@ -132,7 +169,7 @@ class _Writer:
         self._thread.start()
 
     async def run(self, work: Callable[[Connection], T]) -> T:
-        submitted = _Submitted(work)
+        submitted = _Submitted(work, self._refusal)
         self._queue.put(submitted)
         return await asyncio.wrap_future(submitted.future)
 
@@ -162,8 +199,7 @@ class _Writer:
 
     def _commit_together(self, group: list["_Submitted"]) -> None:
         try:
-            connection = self._connection = self._connection or self._engine.connect()
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            connection = self._begun()
             if len(group) == 1:
                 group[0].run_alone(connection)
             else:
@@ -173,13 +209,42 @@ class _Writer:
             self.commits += 1
             self.transactions += len(group)
         except Exception as error:  # noqa: BLE001  every waiting caller must learn that nothing of theirs was stored
-            refused = _unavailable(error)
+            # SQLite undoes the whole group when a statement meets a full disk: that statement knows the cause.
+            own = next((submitted.refusal for submitted in group if submitted.refusal is not None), None)
+            unavailable = own or self._refusal(error)
             for submitted in group:
-                submitted.future.set_exception(refused)
+                submitted.future.set_exception(unavailable)
             self._hang_up()
             return
         for submitted in group:
             submitted.answer()
+        if self.commits % _COMMITS_BETWEEN_CHECKS == 0:
+            self._shrink_log(connection)
+
+    def _begun(self) -> Connection:
+        """Return the connection with a transaction that holds the write lock."""
+        self.waits_for_lock = True
+        try:
+            connection = self._connection = self._connection or self._engine.connect()
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return connection
+        finally:
+            self.waits_for_lock = False
+
+    def _shrink_log(self, connection: Connection) -> None:
+        """Start the log over when readers that overlap have kept it from it for long.
+
+        An automatic checkpoint waits for no reader. This one does: readers that begin meanwhile read the database
+        file alone, so the last reader of the log ends soon.
+        """
+        if _size(self._wal) < 2 * _WAL_BYTES:
+            return
+        try:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.rollback()
+        except exc.DBAPIError as error:  # what was committed stays in the log
+            _log.warning("checkpoint_failed", error=str(error.orig))
+            self._hang_up()
 
     def _hang_up(self) -> None:
         """Close the connection, which ends its transaction, whatever state it is in."""
@@ -196,8 +261,10 @@ class _Writer:
 class _Submitted:
     """A transaction somebody waits for."""
 
-    def __init__(self, work: Callable[[Connection], Any]) -> None:
+    def __init__(self, work: Callable[[Connection], Any], explain: Callable[[Exception], Unavailable]) -> None:
         self.future: Future[Any] = Future()
+        self.refusal: Unavailable | None = None
+        self._explain = explain
         self._work = work
         self._result: Any = None
         self._error: BaseException | None = None
@@ -220,8 +287,11 @@ class _Submitted:
     def _worked(self, connection: Connection) -> bool:
         try:
             self._result = self._work(connection)
+        except exc.DBAPIError as error:
+            self._error = self.refusal = self._explain(error)
+            return False
         except Exception as error:  # noqa: BLE001  handed to the caller who waits
-            self._error = _unavailable(error) if isinstance(error, exc.DBAPIError) else error
+            self._error = error
             return False
         return True
 
@@ -233,6 +303,14 @@ class _Submitted:
             self.future.set_result(self._result)
 
 
-def _unavailable(error: Exception) -> RiskrelayError:
-    _log.error("database_refused", error=str(getattr(error, "orig", error)))
-    return Unavailable("the database refused; nothing was stored")
+def _rewrite_header(connection: Connection) -> None:
+    """Write a page that says what it said before, so that the commit reaches the disk."""
+    (version,) = connection.exec_driver_sql("PRAGMA user_version").one()
+    connection.exec_driver_sql(f"PRAGMA user_version={int(version)}")
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0

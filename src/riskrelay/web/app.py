@@ -77,6 +77,8 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
         if _of_receivers(request):
             return refusals.answer(error)
         assert isinstance(error, RiskrelayError)  # noqa: S101  registered for nothing else
+        if is_of_console(request):  # outside of the gate: the sign-in
+            return console.refused(error)
         return envelope.failure(error, public_origin)
 
     async def not_routed(request: Request, error: Exception) -> Response:

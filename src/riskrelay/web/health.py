@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from riskrelay.delivery.survey import Survey
-from riskrelay.errors import Unavailable
+from riskrelay.errors import Unavailable, UnavailableCause
 from riskrelay.keys import Algorithm, KeyState, key_in
 from riskrelay.ports import Outside
 
@@ -25,20 +25,34 @@ class HealthRoutes:
         return PlainTextResponse("ok\n")
 
     async def ready(self, request: Request) -> Response:
-        """200 when the database answers and a signing key is there, 503 otherwise."""
+        """200 when the database takes writes and a signing key is there, 503 with the cause otherwise."""
+        cause = await self._refusal()
+        if cause is not None:
+            return PlainTextResponse(f"not ready: {cause}\n", 503)
         try:
-            keys = await self._outside.store.read_installation(lambda tx: tx.keys.all())
-        except Unavailable:
-            return PlainTextResponse("the database does not answer\n", 503)
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                keys = await self._outside.store.read_installation(lambda tx: tx.keys.all())
+        except Unavailable as error:
+            return PlainTextResponse(f"not ready: {error.cause or UnavailableCause.REFUSED}\n", 503)
+        except TimeoutError:
+            return PlainTextResponse(f"not ready: {UnavailableCause.TOO_SLOW}\n", 503)
         if any(key_in(keys, algorithm, KeyState.CURRENT) is None for algorithm in Algorithm):
-            return PlainTextResponse("no signing key: riskrelay init\n", 503)
+            return PlainTextResponse("not ready: there is no signing key; run riskrelay init\n", 503)
         return PlainTextResponse("ready\n")
+
+    async def _refusal(self) -> UnavailableCause | None:
+        """Return why the database takes no writes; None when it does."""
+        try:
+            await self._outside.store.require_writable()
+        except Unavailable as error:
+            return error.cause or UnavailableCause.REFUSED
+        return None
 
     async def metrics(self, request: Request) -> Response:
         """The metrics in Prometheus' text form; what this process counts is there without the database too."""
-        survey = await self._surveyor.survey()
+        refusal, survey = await asyncio.gather(self._refusal(), self._surveyor.survey())
         metrics = self._outside.metrics
-        body = await metrics.exposition(survey, self._outside.store.load())
+        body = await metrics.exposition(survey, self._outside.store.load(), writable=refusal is None)
         return Response(body, headers={"Content-Type": metrics.content_type})
 
 

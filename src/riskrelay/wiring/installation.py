@@ -1,5 +1,6 @@
 """The installation itself: its database, its master key, and what commands need that work on them."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -16,18 +17,22 @@ from riskrelay.outbound.ids import SystemIds
 from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.outbound.observing import Observers
 from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
-from riskrelay.outbound.sealing import MasterKey
+from riskrelay.outbound.sealing import MasterKey, new_master_key
 from riskrelay.outbound.signer import new_signing_key
 from riskrelay.outbound.token_uses import PendingTokenUses
-from riskrelay.ports import Outside, Store, Wake
+from riskrelay.ports import Check, Outside, Store, Verdict, Wake
 from riskrelay.rate_limits import RateLimit
 from riskrelay.settings import Settings
 from riskrelay.storage.copying import Fingerprint, copy_all
 from riskrelay.storage.file_systems import hold_alone
-from riskrelay.storage.opening import work_on
+from riskrelay.storage.opening import Waiting, work_on
 from riskrelay.storage.postgres import PostgresStore
+from riskrelay.storage.private_files import database_files, ensure_private, readable_by_others
+from riskrelay.storage.restoring import restore
 from riskrelay.storage.schema import is_current, upgrade
+from riskrelay.storage.sealed_values import holds_sealed_values, sealed_values
 from riskrelay.storage.sqlite import SqliteStore, sqlite_engine
+from riskrelay.storage.whole_files import faults_of, log_of, require_own_log, require_whole
 
 Noted = tuple[PendingTokenUses, PendingFindingCounts]
 
@@ -50,15 +55,109 @@ def read_master_key(settings: Settings) -> MasterKey:
         raise Misconfigured("RISKRELAY_MASTER_KEY is not set; with PostgreSQL every node needs the same one")
     if not path.is_file():
         raise Misconfigured(
-            f"there is no master key: {path} is missing and RISKRELAY_MASTER_KEY is not set; run `riskrelay init`"
+            f"there is no master key: {path} is missing and RISKRELAY_MASTER_KEY is not set; for a new installation "
+            "run `riskrelay init`, otherwise put the copy of the key back"
         )
-    return MasterKey([key.strip() for key in path.read_text().split(",")])
+    try:
+        text = path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"the master key {path} cannot be read ({error}); put the copy of the key back") from error
+    return MasterKey([key.strip() for key in text.split(",")])
 
 
-async def migrate(settings: Settings) -> None:
-    """Bring the database to the newest schema; create the SQLite file when there is none."""
+async def make_key_file(settings: Settings) -> bool:
+    """Write a master key beside an embedded database that has none, readable by its owner only.
+
+    Returns: whether one was written; not when there is one, nor where the settings hold it.
+    Raises:  Misconfigured: the database holds values that only its lost master key opens, or the key cannot be written.
+    """
+    path, database = key_file(settings), settings.sqlite_path
+    if settings.master_key is not None or path is None or path.exists():
+        return False
+    if (
+        database is not None
+        and database.exists()
+        and await work_on(settings.database_url, database, holds_sealed_values)
+    ):
+        raise Misconfigured(
+            f"{database} holds keys that were sealed under a master key, and {path} is missing. Put the copy of the "
+            "key back there, or set RISKRELAY_MASTER_KEY to it: a new key could not open them"
+        )
+    return ensure_private(path, new_master_key() + "\n")
+
+
+async def require_key_of_data(settings: Settings, master_key: MasterKey) -> None:
+    """Refuse a master key that does not open what the database holds.
+
+    Raises: Misconfigured: says what to restore.
+    """
+
+    def open_all(connection: Connection) -> None:
+        for value in sealed_values(connection):
+            master_key.open(value)
+
+    await work_on(settings.database_url, settings.sqlite_path, open_all)
+
+
+async def migrate(settings: Settings, waiting: Waiting = lambda holders: None) -> None:
+    """Bring the database to the newest schema; create the SQLite file when there is none.
+
+    Args:
+        waiting: hears who holds a lock that a migration of PostgreSQL waits for.
+
+    Raises: Misconfigured: the database cannot be used or is damaged, or a lock was not free; nothing was changed.
+    """
     arm(settings.failpoint)
-    await work_on(settings.database_url, settings.sqlite_path, upgrade)
+    path = settings.sqlite_path
+    if path is not None and path.is_file() and path.stat().st_size:
+        require_own_log(path)
+        await asyncio.to_thread(require_whole, path)
+    await work_on(settings.database_url, path, upgrade, waiting)
+
+
+def restore_backup(settings: Settings, backup: Path, *, overwrite: bool) -> list[str]:
+    """Put a backup in the place of the embedded database.
+
+    Returns: the ids of the accounts that it holds.
+    Raises:  Misconfigured: nothing was changed.
+    """
+    path = settings.sqlite_path
+    if path is None:
+        raise Misconfigured(
+            "this installation is on PostgreSQL; restore with its own tools, such as pg_restore or a base backup"
+        )
+    return restore(backup, path, read_master_key(settings).open, overwrite=overwrite)
+
+
+def check_files(settings: Settings, *, whole: bool) -> list[Check]:
+    """Return what is wrong with the files of this installation.
+
+    Args:
+        whole: also read the whole SQLite file, which takes a second or two a gigabyte.
+    """
+    found = [
+        Check("files", Verdict.WARNING, f"Other users of this machine can read {file}.", advice)
+        for file, advice in exposed_files(settings).items()
+    ]
+    path = settings.sqlite_path
+    if path is None or not whole:
+        return found
+    try:
+        faults = faults_of(path)
+    except Misconfigured as error:
+        return [*found, Check("database", Verdict.PROBLEM, f"It cannot be checked: {error}.", "see what is said below")]
+    if faults is None:
+        return [*found, Check("database", Verdict.OK, "Its file is whole (quick_check).")]
+    advice = "keep a copy of the file and its -wal, then restore a backup: riskrelay restore FILE --overwrite"
+    return [*found, Check("database", Verdict.PROBLEM, f"Its file is damaged: {faults}.", advice)]
+
+
+def exposed_files(settings: Settings) -> dict[Path, str]:
+    """Return the files of this installation that other users can read, each with the command that ends it."""
+    path, key = settings.sqlite_path, key_file(settings)
+    files = [] if path is None else database_files(path)
+    files += [file for file in (key, settings.tls_key) if file is not None]
+    return readable_by_others(files)
 
 
 def open_store(settings: Settings) -> Store:
@@ -70,13 +169,26 @@ def open_store(settings: Settings) -> Store:
 async def require_schema(settings: Settings) -> None:
     """Refuse to work on a database that is not there or has another schema.
 
-    Raises: Misconfigured: says which command mends it.
+    Raises: Misconfigured: says what to do.
     """
     path = settings.sqlite_path
-    if path is not None and not path.is_file():
+    if path is not None and not path.exists():
         raise Misconfigured(f"there is no database at {path}; run `riskrelay init`, or set RISKRELAY_DATABASE_URL")
     if not await work_on(settings.database_url, settings.sqlite_path, is_current):
         raise Misconfigured("the database has another schema than this version works with; run `riskrelay migrate`")
+
+
+_CHECKED_BYTES = 1 << 30  # guessed: SQLite checks so much in seconds; `riskrelay doctor` checks any size
+
+
+async def require_whole_after_crash(settings: Settings) -> None:
+    """Refuse a damaged SQLite file that was not closed in an orderly way, such as one restored beside an old log.
+
+    Raises: Misconfigured: says how to restore.
+    """
+    path = settings.sqlite_path
+    if path is not None and path.is_file() and log_of(path).exists() and path.stat().st_size <= _CHECKED_BYTES:
+        await asyncio.to_thread(require_whole, path)
 
 
 async def migrate_store(

@@ -40,7 +40,7 @@ from riskrelay.storage.notices import Notices
 from riskrelay.web.app import create_app, create_worker_app
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
-from riskrelay.wiring.installation import build_keyring, outside_of, read_master_key
+from riskrelay.wiring.installation import build_keyring, check_files, outside_of, read_master_key
 from riskrelay.worker import Worker
 
 PUSH_DEADLINE = timedelta(seconds=20)
@@ -157,13 +157,25 @@ def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
     return create_worker_app(outside, lifespan)
 
 
-def build_examining(settings: Settings, master_key: MasterKey) -> Examining:
-    """What an examination of this installation needs."""
+def build_examining(settings: Settings, master_key: MasterKey, *, whole: bool = False) -> Examining:
+    """What an examination of this installation needs.
+
+    Args:
+        whole: also read the whole SQLite file.
+    """
     probe = NetworkProbe(lambda: _open_pusher(settings))
     materials = PemMaterials(master_key, SystemClock())
     port = settings.metrics_port
     worker_url = None if port is None else str(URL.build(scheme="http", host=settings.host, port=port))
-    return Examining(settings.loosened, probe, master_key, materials, settings.public_url, worker_url)
+    return Examining(
+        loosened=settings.loosened,
+        check_files=partial(check_files, settings, whole=whole),
+        probe=probe,
+        vault=master_key,
+        materials=materials,
+        public_url=settings.public_url,
+        worker_url=worker_url,
+    )
 
 
 class _Relay:

@@ -38,7 +38,7 @@ async def test_everything_queued_is_pushed_and_settled(world: World) -> None:
     assert len(world.receiver.accepted) == 50
     assert world.receiver.most_at_once == 8
     assert (await world.ledger()).delivered == 50
-    shown = await world.outside.metrics.exposition(None, world.outside.store.load())
+    shown = await world.outside.metrics.exposition(None, world.outside.store.load(), writable=True)
     assert b'riskrelay_deliveries_total{outcome="accepted"} 50.0' in shown
 
 

@@ -34,7 +34,15 @@ async def test_a_client_certificate_that_ends(store: Store, tmp_path: Path) -> N
     probe = NetworkProbe(lambda: DirectPusher(LOCAL, clock))
 
     async def receivers(vault: MasterKey) -> list[tuple[Verdict, str, str]]:
-        examining = Examining([], probe, vault, materials, NOWHERE, None)
+        examining = Examining(
+            loosened=[],
+            check_files=list,
+            probe=probe,
+            vault=vault,
+            materials=materials,
+            public_url=NOWHERE,
+            worker_url=None,
+        )
         checks = await examine_installation(outside, examining)
         return [(one.verdict, one.said, one.mend or "") for one in checks if one.topic == "receivers"]
 

@@ -10,7 +10,7 @@ from riskrelay.outbound.metrics import PrometheusMetrics
 from riskrelay.outbound.siblings import Siblings
 from riskrelay.ports import StoreLoad
 
-LOAD = StoreLoad(0, 1, 2, 3, 4, None)
+LOAD = StoreLoad(0, 1, 2, 3, 4, None, None)
 
 
 async def test_whichever_is_scraped_shows_what_all_count(tmp_path: Path) -> None:
@@ -22,7 +22,7 @@ async def test_whichever_is_scraped_shows_what_all_count(tmp_path: Path) -> None
     with socket.socket(socket.AF_UNIX) as left_behind:
         left_behind.bind(str(tmp_path / "3"))
     async with Siblings(tmp_path, 2).answering(lambda: second.own_exposition(LOAD)):
-        text = (await first.exposition(None, LOAD)).decode()
+        text = (await first.exposition(None, LOAD, writable=True)).decode()
         async with Siblings(tmp_path, 3).answering(lambda: dead.own_exposition(LOAD)):
             assert set(await Siblings(tmp_path, 1).ask()) == {2, 3}
     families = {family.name: family for family in text_string_to_metric_families(text)}

@@ -93,13 +93,16 @@ UNSUPPORTED_MEDIA_TYPE = Problem(
     "`Content-Type: application/xml`",
     "`Content-Type: application/json`",
 )
+TRY_AGAIN = "send the same request again after a moment, as Retry-After says"
+"""What to do about an error that passes."""
+
 UNAVAILABLE = Problem(
     1006,
     503,
     "Unavailable",
-    "the service cannot reach its database now; send the same request again after a moment, as Retry-After says",
-    "The database refused or cannot be reached. As a rule nothing of the request was stored; only a connection lost in "
-    "the moment of the commit leaves that open.",
+    f"the service cannot use its database now; {TRY_AGAIN}",
+    "The database refused or cannot be reached; the message says why, such as `the disk is full`. As a rule nothing of "
+    "the request was stored; only a connection lost in the moment of the commit leaves that open.",
     "",
     f"Wait as long as `Retry-After` says, {_REPEAT}",
 )

@@ -30,6 +30,7 @@ from riskrelay.web.account_api.problem_table import (
     NO_CREDENTIALS,
     NOT_FOUND,
     TOO_MANY_REQUESTS,
+    TRY_AGAIN,
     UNAVAILABLE,
     UNKNOWN_ROUTE,
     UNKNOWN_TOKEN,
@@ -81,8 +82,15 @@ def status_and_errors(error: RiskrelayError, docs_base: str) -> tuple[int, list[
         faults = [(problem_for_fault(fault.kind), fault) for fault in error.faults]
         return 400, [entry(row, docs_base, fault.message, fault.pointer) for row, fault in faults]
     problem = problem_for(error)
-    message = f"{problem.message}: {error}" if isinstance(error, BodyTooLarge) else problem.message
-    return problem.status, [entry(problem, docs_base, message)]
+    return problem.status, [entry(problem, docs_base, _message(problem, error))]
+
+
+def _message(problem: Problem, error: RiskrelayError) -> str:
+    if isinstance(error, BodyTooLarge):
+        return f"{problem.message}: {error}"
+    if isinstance(error, Unavailable) and error.cause is not None:
+        return f"{error.cause}; {TRY_AGAIN}"
+    return problem.message
 
 
 def entry(problem: Problem, docs_base: str, message: str | None = None, pointer: str = "") -> dict[str, Any]:

@@ -10,6 +10,7 @@ from riskrelay.errors import (
     RateLimited,
     Unauthenticated,
     Unavailable,
+    UnavailableCause,
     UnsupportedMediaType,
 )
 from riskrelay.web.console.visits import ForgedRequest
@@ -78,7 +79,16 @@ def failure_of(error: Exception) -> Failure:
         case Unauthenticated():
             return _ENDED
         case Unavailable():
-            return Failure(503, "The database does not answer", "Nothing was changed. Try again in a moment.")
+            return _unavailable(error)
         case BodyTooLarge() | UnsupportedMediaType():
             return Failure(400, "This form cannot be read", "Nothing was changed. Send it from the page again.")
     return _INTERNAL
+
+
+def _unavailable(error: Unavailable) -> Failure:
+    cause = error.cause or UnavailableCause.REFUSED
+    advice = (
+        "The change may not have been stored. Try again in a moment. If it stays so, run `riskrelay doctor` on the "
+        "machine that serves: it says what to do."
+    )
+    return Failure(503, f"The service cannot use its database: {cause}", advice)

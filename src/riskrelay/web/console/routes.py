@@ -126,6 +126,11 @@ class Console:
         failure = METHOD_NOT_ALLOWED if status == 405 else failure_of(NotFound() if status == 404 else Exception())
         return self._pages.bare_page("error.html", failure.status, failure=failure)
 
+    def refused(self, error: Exception) -> Response:
+        """The page for an error that no screen caught."""
+        failure = failure_of(error)
+        return self._pages.bare_page("error.html", failure.status, failure=failure)
+
 
 async def _nothing(visit: Visit) -> Response:
     raise NotFound

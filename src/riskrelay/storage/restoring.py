@@ -1,0 +1,147 @@
+"""Putting a backup of the embedded store in its place."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import Connection, inspect, text
+
+from riskrelay.errors import Misconfigured
+from riskrelay.storage.causes import cannot_open, sqlite_cause
+from riskrelay.storage.copying import copy_file, sync
+from riskrelay.storage.file_systems import hold_alone, require_local, require_one_name
+from riskrelay.storage.opening import work_on_file
+from riskrelay.storage.private_files import database_files, ensure_private
+from riskrelay.storage.schema import known_revisions, upgrade
+from riskrelay.storage.sealed_values import sealed_values
+from riskrelay.storage.whole_files import log_of, require_own_log
+
+_NAME = "alembic_version"
+
+
+def restore(backup: Path, path: Path, opens: Callable[[bytes], object], *, overwrite: bool) -> list[str]:
+    """Put a backup in the place of an embedded database, whole or not at all.
+
+    The copy is checked and brought to the newest schema beside the old file. Only then it takes the old one's place.
+
+    Args:
+        opens: opens a sealed value, or raises Misconfigured when it is sealed under another master key.
+        overwrite: whether a database that holds accounts may be replaced.
+
+    Returns: the ids of the accounts that the restored database holds.
+    Raises:  Misconfigured: the backup is damaged or of a newer version, the master key is another one, or the place is
+        taken. Nothing was changed.
+    """
+    _require_backup(backup, path)
+    require_local(path)
+    require_one_name(path)
+    unfinished = path.with_name(path.name + ".restoring")
+    ensure_private(path.with_name(path.name + ".lock"))  # makes the directory, too
+    with hold_alone(path):
+        if not overwrite:
+            _require_vacant(path)
+        try:
+            _remove(unfinished)
+            ensure_private(unfinished)
+            _copy_checked(backup, unfinished)
+            accounts = work_on_file(unfinished, lambda connection: _made_ready(connection, opens))
+            _replace(unfinished, path)
+        finally:
+            _remove(unfinished)
+    return accounts
+
+
+def _require_backup(backup: Path, path: Path) -> None:
+    if not backup.is_file():
+        raise Misconfigured(f"there is no backup at {backup}; name a file that `riskrelay backup` made")
+    if path.exists() and backup.samefile(path):
+        raise Misconfigured(f"{backup} is the database itself; name a file that `riskrelay backup` made")
+    require_own_log(backup)
+
+
+def _require_vacant(path: Path) -> None:
+    """Refuse to replace a database that holds accounts.
+
+    Raises: Misconfigured.
+    """
+    if not path.exists() or not path.stat().st_size:
+        return
+    advice = "stop its service and add --overwrite to replace it; keep a copy if it is of any use"
+    try:
+        accounts = work_on_file(path, _accounts)
+    except Misconfigured as error:
+        raise Misconfigured(f"there is a file at {path} already ({error}); {advice}") from error
+    if accounts:
+        raise Misconfigured(f"{path} holds the accounts {', '.join(accounts[:5])}; {advice}")
+
+
+def _copy_checked(backup: Path, unfinished: Path) -> None:
+    try:
+        copy_file(backup, unfinished)
+    except sqlite3.Error as error:
+        raise cannot_open(str(backup), sqlite_cause(error, backup)) from error
+
+
+def _made_ready(connection: Connection, opens: Callable[[bytes], object]) -> list[str]:
+    found = connection.execute(text(f"SELECT version_num FROM {_NAME}")).scalar() if _has(connection, _NAME) else None  # noqa: S608  a constant
+    if found is None:
+        raise Misconfigured("the backup is a SQLite database, but not one of riskrelay; name another file")
+    if found not in known_revisions():
+        raise Misconfigured(
+            f"the backup has the schema {found}, which this version does not know; restore it with the version of "
+            "riskrelay that made it, or a newer one"
+        )
+    upgrade(connection)
+    for value in sealed_values(connection):
+        opens(value)
+    return _accounts(connection)
+
+
+def _accounts(connection: Connection) -> list[str]:
+    if not _has(connection, "accounts"):
+        return []
+    return list(connection.execute(text("SELECT account_id FROM accounts ORDER BY created_at, account_id")).scalars())
+
+
+def _has(connection: Connection, table: str) -> bool:
+    return table in inspect(connection).get_table_names()
+
+
+def _replace(unfinished: Path, path: Path) -> None:
+    """Put the finished copy in the place of *path*, without a log of the old file beside it at any moment.
+
+    The order matters for a crash between two steps: the old file first takes over its own log, so it is whole without
+    it, and the new file comes last.
+    """
+    try:
+        sync(unfinished)
+        _settle(path)
+        for file in (log_of(path), path.with_name(path.name + "-shm"), path.with_name(path.name + "-journal")):
+            file.unlink(missing_ok=True)
+        unfinished.rename(path.resolve())
+        sync(path.resolve().parent)
+    except OSError as error:
+        raise Misconfigured(f"{path} cannot be replaced ({error.strerror}); the old file is unchanged") from error
+
+
+def _settle(path: Path) -> None:
+    """Let the old file take over its log, where it can still be read. A damaged one is replaced as it is.
+
+    Raises: Misconfigured: another program works on it.
+    """
+    if not path.exists() or not log_of(path).exists():
+        return
+    try:
+        require_own_log(path)
+        with closing(sqlite3.connect(path)) as old:
+            busy, _, _ = old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except (Misconfigured, sqlite3.DatabaseError):
+        return
+    if busy:
+        raise Misconfigured(f"another program uses {path}; end it (`fuser -v {path}` names it), then restore again")
+
+
+def _remove(unfinished: Path) -> None:
+    for file in database_files(unfinished):
+        file.unlink(missing_ok=True)
