@@ -187,7 +187,10 @@ async def require_whole_after_crash(settings: Settings) -> None:
     Raises: Misconfigured: says how to restore.
     """
     path = settings.sqlite_path
-    if path is not None and path.is_file() and log_of(path).exists() and path.stat().st_size <= _CHECKED_BYTES:
+    if path is None or not path.is_file() or not log_of(path).exists():
+        return
+    require_own_log(path)
+    if path.stat().st_size <= _CHECKED_BYTES:
         await asyncio.to_thread(require_whole, path)
 
 
