@@ -190,8 +190,8 @@ BAD: list[Any] = [
     {"returnImmediately": "true"},
     {"ack": "jti"},
     {"ack": [7]},
-    {"setErrs": []},
-    {"setErrs": {"jti": "err"}},
+    {"setErrs": ["jti"]},
+    b'{"returnImmediately": true} {"ack": []}',
 ]
 
 

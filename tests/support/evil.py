@@ -78,6 +78,12 @@ MISDEEDS = {
     "301": Misdeed("transient", "http_301", answer("301 Moved", b"", "Location: {away}")),
     "307": Misdeed("transient", "http_307", answer("307 Moved", b"", "Location: {away}")),
     "1xx-then-202": Misdeed("accepted", "accepted", b"HTTP/1.1 100 Continue\r\n\r\n" * 300 + OK),
+    "2xx-two-lengths": Misdeed("accepted", "accepted", b"HTTP/1.1 202 A\r\nContent-Length: 0, 0\r\n\r\n"),
+    "2xx-length-and-chunks": Misdeed(
+        "accepted", "accepted", b"HTTP/1.1 202 A\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
+    "2xx-odd-name": Misdeed("accepted", "accepted", b"HTTP/1.1 202 A\r\nX Y: z\r\nContent-Length: 0\r\n\r\n"),
+    "1xx-flood": Misdeed("transient", "not_http", b"HTTP/1.1 100 Continue\r\n\r\n" * 100_000),
     "1xx-for-ever": Misdeed("transient", "timeout", b"", b"HTTP/1.1 103 Hints\r\n\r\n"),
     "ssh": Misdeed("transient", "not_http", b"SSH-2.0-OpenSSH_9.6\r\n"),
     "html-only": Misdeed("transient", "not_http", b"<html>hello"),
@@ -85,6 +91,12 @@ MISDEEDS = {
     "half-a-head": Misdeed("transient", "connection_lost", b"HTTP/1.1 202 A\r\nContent-"),
     # Row 29.
     "400-err": Misdeed("rejected", "invalid_key", answer("400 Bad", b'{"err":"invalid_key","description":"x"}')),
+    "400-err-null": Misdeed("rejected", "invalid_key", answer("400 Bad", b'{"err":"invalid_key","description":null}')),
+    "400-err-bom": Misdeed("rejected", "invalid_key", answer("400 Bad", b'\xef\xbb\xbf{"err":"invalid_key"}')),
+    "400-authentication": Misdeed(
+        "auth", "authentication_failed", answer("400 Bad", b'{"err":"authentication_failed","description":null}')
+    ),
+    "400-access": Misdeed("auth", "access_denied", answer("400 Bad", b'{"err":"access_denied"}')),
     "400-html": Misdeed("transient", "bad_request_without_err", answer("400 Bad", b"<html>")),
     "401": Misdeed("auth", "http_401", answer("401 Who")),
     "403": Misdeed("auth", "http_403", answer("403 No")),
@@ -94,7 +106,7 @@ MISDEEDS = {
     "hostile-err": Misdeed(
         "rejected", "unregistered_err", answer("400 A", b'{"err":"<b>\\u001b[31m","description":"\\u0000\\r\\n<i>"}')
     ),
-    "hostile-header": Misdeed("transient", "not_http", b"HTTP/1.1 500 \x1b[31m<b>\r\nX: \x1b[31m\0<b>\xff\r\n\r\n"),
+    "hostile-header": Misdeed("transient", "http_500", b"HTTP/1.1 500 \x1b[31m<b>\r\nX: \x1b[31m\0<b>\xff\r\n\r\n"),
 }
 
 

@@ -89,6 +89,9 @@ ROWS = {
         "nothing is pushed again, or anew, before a write works; settled when it does",
         True,
     ),
+    45: FaultRow(
+        "a receiver that refuses every event; 400 authentication_failed", "rejecting · paused, backlog kept", True
+    ),
 }
 
 

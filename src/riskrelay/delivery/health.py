@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from riskrelay.delivery.attempts import Ledger
+from riskrelay.ssf.receiver_errors import TRANSMITTER_ERRORS
 from riskrelay.ssf.streams import Party, Stream, StreamStatus
 
 
@@ -111,6 +112,8 @@ def _stopped_by(stream: Stream) -> str:
     if stream.status_set_by is Party.RECEIVER:
         return " by its receiver" + ("." if stream.status_reason is None else f": {stream.status_reason.rstrip('.')}.")
     code = (stream.status_reason or "").removeprefix("http_")
+    if code in TRANSMITTER_ERRORS:
+        return f": the endpoint answered 400 with {code}."
     return (
         f": the endpoint answered {code}." if code.isdigit() else f": {stream.status_reason or 'no reason is known'}."
     )

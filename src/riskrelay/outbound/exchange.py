@@ -8,16 +8,15 @@ from typing import NamedTuple, cast
 
 import httptools
 
+from riskrelay.outbound.answer_heads import MAX_HEAD_BYTES, find_head, is_plain, retry_after_of
 from riskrelay.outbound.failures import NotHttp
-from riskrelay.outbound.push import MAX_BODY_BYTES
-
-MAX_HEAD_BYTES = 64 * 1024  # faults 25; what a receiver may send before the end of the head of its answer
+from riskrelay.outbound.push import ACCEPTED_BODY_WAIT, MAX_BODY_BYTES
 
 _SWITCHING_PROTOCOLS = 101
 _GRAIN_SECONDS = 0.001  # of the event loop's timers
 
-# Receivers are of all ages. As aiohttp reads them: sloppy spelling must not hide a 2xx, and an answer that is read on
-# a connection of its own can smuggle nothing to anyone.
+# Receivers are of all ages. As aiohttp reads them: sloppy spelling must not hide a 2xx. After a head that is not plain
+# the connection is closed, so that nothing can be smuggled into the answer to another push.
 _LENIENCIES = {
     "lenient_headers": True,
     "lenient_optional_cr_before_lf": True,
@@ -63,8 +62,8 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._when_finished: Callable[[], object] | None = None
         self._body = bytearray()
-        self._parser = httptools.HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(**_LENIENCIES)
+        self._received = bytearray()  # of an answer, up to the end of its head
+        self._parser = self._new_parser()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -87,9 +86,10 @@ class Connection(asyncio.Protocol):
             raise ConnectionResetError("the connection was closed before the request")
         self.is_reusable = self.is_finished = False
         self._status = 0
-        self._retry_after: str | None = None
         self._body.clear()
-        self._head_bytes = self._body_bytes = 0
+        self._received.clear()
+        self._body_bytes = 0
+        self._refusal: httptools.HttpParserError | None = None
         self._answered = self._loop.create_future()
         self._ends = ends
         if self._timer is None:
@@ -123,16 +123,13 @@ class Connection(asyncio.Protocol):
         if not self._status:
             if self.answered_at is None:
                 self.answered_at = time.monotonic()
-            self._head_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._end(None)
-        except httptools.HttpParserError as error:
-            self._end(NotHttp(str(error) or type(error).__name__))
+            self._received += data
+        if self._refusal is None or self._status:
+            self._feed(data)
         else:
-            if not self._status and self._head_bytes > MAX_HEAD_BYTES:
-                self._end(NotHttp(f"the head of the answer has more than {MAX_HEAD_BYTES} bytes"))
+            self._read_odd_head(self._refusal)
+        if not self._status and len(self._received) > MAX_HEAD_BYTES:
+            self._end(NotHttp(f"the head of the answer has more than {MAX_HEAD_BYTES} bytes"))
 
     def connection_lost(self, error: Exception | None) -> None:
         self.is_closed = True
@@ -149,12 +146,6 @@ class Connection(asyncio.Protocol):
     def on_message_begin(self) -> None:
         if self.is_finished:
             self.is_reusable = False  # a second answer that nobody asked for
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if b"\0" in value:
-            raise NotHttp("a header has a NUL")
-        if name.lower() == b"retry-after" and self._retry_after is None:
-            self._retry_after = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -174,14 +165,46 @@ class Connection(asyncio.Protocol):
             self._end(None)
 
     def on_message_complete(self) -> None:
-        if not self._status:  # an interim answer
-            self._head_bytes = 0
-            self._retry_after = None
-            return
-        if not self.is_finished:
-            self.is_reusable = self._parser.should_keep_alive() and not self.is_closed
+        if self._status and not self.is_finished:
+            can_follow = self._refusal is None and self._parser.should_keep_alive() and is_plain(self._received)
+            self.is_reusable = can_follow and not self.is_closed
             self._tell()
             self._finish()
+
+    def _new_parser(self) -> httptools.HttpResponseParser:
+        parser = httptools.HttpResponseParser(self)
+        parser.set_dangerous_leniencies(**_LENIENCIES)
+        return parser
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._end(None)
+        except httptools.HttpParserError as error:
+            if self._status:
+                self._end(None)
+            elif self._refusal is None:
+                self._read_odd_head(error)
+            else:
+                self._end(NotHttp(str(error) or type(error).__name__))
+
+    def _read_odd_head(self, refusal: httptools.HttpParserError) -> None:
+        """Let the status line decide when the parser refuses what stands behind it. The connection is not used again.
+
+        Until the head is complete, each piece of it comes here.
+        """
+        self._refusal = refusal
+        try:
+            head = find_head(self._received)
+        except ValueError:
+            self._end(NotHttp(str(refusal) or type(refusal).__name__))
+            return
+        if head is not None:
+            self._parser = self._new_parser()
+            self._feed(head.rewritten() + self._received[head.end :])
+            if not self.is_finished:  # where the body ends may not be known
+                self._loop.call_later(ACCEPTED_BODY_WAIT.total_seconds(), self._end, None)
 
     def _look_at_the_clock(self) -> None:
         """One timer serves one request after the other: when it is over, it mostly was one of long ago."""
@@ -205,8 +228,11 @@ class Connection(asyncio.Protocol):
         self.close()
 
     def _tell(self) -> None:
-        if not self._answered.done():
-            self._answered.set_result(Answer(self._status, self._retry_after, bytes(self._body)))
+        if self._answered.done():
+            return
+        is_accepted = 200 <= self._status < 300
+        retry_after = None if is_accepted else retry_after_of(self._received)
+        self._answered.set_result(Answer(self._status, retry_after, bytes(self._body)))
 
     def _finish(self) -> None:
         self.is_finished = True

@@ -6,16 +6,9 @@ from dataclasses import dataclass, field
 from riskrelay.ssf.events import Jti
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ssf.push import rejection
+from riskrelay.ssf.receiver_errors import SetError
 
 MAX_EVENTS = 256  # chosen: as many as one push batch, about 256 KiB of SETs
-
-
-@dataclass(frozen=True, slots=True)
-class SetError:
-    """Why a receiver refuses a SET. Rule: RFC 8936 §2.4.4, the codes of RFC 8935 §2.4."""
-
-    err: str
-    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +57,13 @@ def outcomes(request: PollRequest, waiting: Iterable[tuple[int, Jti]]) -> dict[i
         waiting: number and jti of each undelivered event of a lane.
 
     Returns: by number; a jti of no waiting event is passed over: it is unknown, another stream's, or settled already.
-    Rule: RFC 8936 §2.4 (acknowledging what is not outstanding is no error).
+    Rule: RFC 8936 §2.4 (acknowledging what is not outstanding is no error), §2.4.4 (every error settles its SET,
+        authentication_failed too: the receiver has authenticated us by TLS and reports about one SET that it read).
     """
     found: dict[int, Outcome] = {}
     for seq, jti in waiting:
         if jti in request.refused:
-            refusal = request.refused[jti]
-            found[seq] = rejection(refusal.err, refusal.description)
+            found[seq] = rejection(request.refused[jti])
         elif jti in request.acknowledged:
             found[seq] = Outcome(OutcomeKind.ACCEPTED, "acknowledged")
     return found

@@ -7,27 +7,16 @@ from email.utils import parsedate_to_datetime
 import msgspec
 
 from riskrelay.ssf.outcomes import NO_PHASES, Outcome, OutcomeKind, Phases
+from riskrelay.ssf.receiver_errors import (
+    REGISTERED_ERRORS,
+    TRANSMITTER_ERRORS,
+    SetError,
+    decoded,
+    read_set_error,
+)
 
 RETRY_AFTER_CAP = timedelta(hours=24)  # faults.md row 26
 _DETAIL_CHARACTERS = 500
-
-# The registered error codes: RFC 8935 §2.4, and the one that SSF 1.0 §11 adds for a verification with a wrong state.
-REGISTERED_ERRORS = frozenset(
-    {
-        "invalid_request",
-        "invalid_key",
-        "invalid_issuer",
-        "invalid_audience",
-        "authentication_failed",
-        "access_denied",
-        "invalid_state",
-    }
-)
-
-
-class _ErrorBody(msgspec.Struct):
-    err: str
-    description: str = ""
 
 
 def outcome_of(
@@ -43,7 +32,8 @@ def outcome_of(
         phases: how long it took; told on.
 
     Returns: the outcome; it never raises, whatever the receiver sent.
-    Rule: RFC 8935 §2.2 (202, any 2xx taken), §2.3 (400 with `err`), §2.4 (codes); 3xx are never followed.
+    Rule: RFC 8935 §2.2 (202, any 2xx taken), §2.3 (400 with `err`), §2.4 (codes; two of them are about the
+        transmitter, as 401 and 403 are); 3xx are never followed.
     """
     if 200 <= status < 300:
         return Outcome(OutcomeKind.ACCEPTED, "accepted", status=status, phases=phases)
@@ -52,12 +42,14 @@ def outcome_of(
 
 def _failure_of(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Outcome:
     """Read an answer that is no 2xx."""
-    detail = _printable(body)
+    detail = _printable(decoded(body[: 4 * _DETAIL_CHARACTERS]))
     if status == 400:
-        error = _read_error(body)
+        error = read_set_error(body)
         if error is None:
             return Outcome(OutcomeKind.TRANSIENT, "bad_request_without_err", status=status, detail=detail)
-        return rejection(error.err, error.description, status)
+        if error.err in TRANSMITTER_ERRORS:
+            return Outcome(OutcomeKind.AUTH, error.err, status=status, detail=_said(error))
+        return rejection(error, status)
     if status in (401, 403):
         return Outcome(OutcomeKind.AUTH, f"http_{status}", status=status, detail=detail)
     if status == 410:
@@ -69,14 +61,13 @@ def _failure_of(status: int, headers: Mapping[str, str], body: bytes, now: datet
     return Outcome(OutcomeKind.TRANSIENT, f"http_{status}", status=status, detail=detail)
 
 
-def rejection(err: str, description: str, status: int | None = None) -> Outcome:
-    """A receiver's refusal of one SET, by push or by poll.
+def rejection(error: SetError, status: int | None = None) -> Outcome:
+    """Return the outcome of a SET that its receiver refuses, by push or by poll.
 
     Rule: RFC 8935 §2.3, §2.4; RFC 8936 §2.4.4 (the same codes).
     """
-    reason = err if err in REGISTERED_ERRORS else "unregistered_err"
-    text = _printable(f"{err}: {description}".encode(errors="replace"))
-    return Outcome(OutcomeKind.REJECTED, reason, status=status, detail=text)
+    reason = error.err if error.err in REGISTERED_ERRORS else "unregistered_err"
+    return Outcome(OutcomeKind.REJECTED, reason, status=status, detail=_said(error))
 
 
 def retry_after(value: str | None, now: datetime) -> timedelta | None:
@@ -104,14 +95,11 @@ def retry_after(value: str | None, now: datetime) -> timedelta | None:
     return min(max(wait, timedelta(0)), RETRY_AFTER_CAP)
 
 
-def _read_error(body: bytes) -> _ErrorBody | None:
-    try:
-        return msgspec.json.decode(body, type=_ErrorBody)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+def _said(error: SetError) -> str:
+    return _printable(f"{error.err}: {error.description}" if error.description else error.err)
 
 
-def _printable(body: bytes) -> str:
+def _printable(text: str) -> str:
     """At most 500 characters that are safe to store and show: control characters and bad UTF-8 replaced."""
-    text = body[: 4 * _DETAIL_CHARACTERS].decode("utf-8", errors="replace")
-    return "".join(c if c.isprintable() else "�" for c in text)[:_DETAIL_CHARACTERS]
+    start = text[:_DETAIL_CHARACTERS].encode(errors="replace").decode()
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in start)

@@ -40,7 +40,8 @@ from riskrelay.ssf.access import CredentialId, Receiver
 from riskrelay.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
 from riskrelay.ssf.events import Jti
 from riskrelay.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.ssf.polling import PollRequest, SetError
+from riskrelay.ssf.polling import PollRequest
+from riskrelay.ssf.receiver_errors import SetError
 from riskrelay.ssf.stream_documents import PushRules
 from riskrelay.storage.sqlite import SqliteStore
 from support.database_time import pass_time

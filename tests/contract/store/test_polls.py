@@ -25,7 +25,8 @@ from riskrelay.signals import Signal
 from riskrelay.ssf.access import CredentialId, Receiver
 from riskrelay.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
 from riskrelay.ssf.events import Jti, SecurityEvent
-from riskrelay.ssf.polling import PollRequest, SetError
+from riskrelay.ssf.polling import PollRequest
+from riskrelay.ssf.receiver_errors import SetError
 from riskrelay.ssf.stream_documents import PushRules
 from riskrelay.ssf.streams import Stream, StreamStatus
 from riskrelay.ssf.subjects import email_subject, subject_key

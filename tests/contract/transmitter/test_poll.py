@@ -1,6 +1,7 @@
 """Polling (RFC 8936), over both engines."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -29,7 +30,7 @@ async def test_what_is_not_acknowledged_comes_again(world: ReceiverWorld) -> Non
     stream_id, _ = await stream_with(world, "a@example.com", "b@example.com")
     first, again = await world.poll(stream_id), await world.poll(stream_id)
     assert first == again
-    assert first["moreAvailable"] is False
+    assert "moreAvailable" not in first
     assert (await world.poll(stream_id, ack=list(first["sets"])))["sets"] == {}
     assert (await world.ledger(stream_id)).delivered == 3
 
@@ -43,7 +44,7 @@ async def test_max_events_and_more_available(world: ReceiverWorld) -> None:
     polled = await world.poll(stream_id, maxEvents=0, ack=jtis[:2])
     assert (polled["sets"], polled["moreAvailable"]) == ({}, True)
     polled = await world.poll(stream_id, maxEvents=3)
-    assert (list(polled["sets"]), polled["moreAvailable"]) == (jtis[2:], False)
+    assert (list(polled["sets"]), polled.get("moreAvailable", False)) == (jtis[2:], False)
 
 
 @pytest.mark.fault(38)
@@ -78,6 +79,55 @@ async def test_a_refused_set_is_a_dead_letter_with_its_reason(world: ReceiverWor
     assert "\u009b" not in dead[0].attempts[-1].outcome.detail
 
 
+ERRORS: list[Any] = [
+    {"err": "invalid_key", "description": None},
+    {"err": "invalid_key", "description": {"en": "x"}},
+    {"err": "invalid_key", "description": 7},
+    {"err": "INVALID_KEY", "description": "\ud800"},
+    {"Err": "invalid_key"},
+]
+NO_ERRORS: list[Any] = ["broken", None, 7, [], {}, {"description": "no err"}, {"err": None}, {"err": 7}, {"err": ""}]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+async def test_only_err_decides_and_a_member_without_it_is_passed_over(world: ReceiverWorld, encoding: str) -> None:
+    """§2.4.4: whatever stands beside the code, its SET is settled, and so are the acknowledgements beside it. The SET
+    of a member without a code is handed out again."""
+    emails = [f"u{n}@example.com" for n in range(len(ERRORS) + len(NO_ERRORS) + 1)]
+    stream_id, jtis = await stream_with(world, *emails)
+    errors = dict(zip(jtis[1:], [*ERRORS, *NO_ERRORS], strict=True))
+    body = json.dumps({"ack": jtis[:1], "setErrs": errors, "returnImmediately": True}).encode(encoding)
+    answer = await world.call("POST", f"/poll/{stream_id}", body)
+    assert answer.status_code == 200
+    assert list(answer.json()["sets"]) == jtis[1 + len(ERRORS) :]
+    ledger = await world.ledger(stream_id)
+    assert (ledger.delivered, ledger.dead) == (2, len(ERRORS))
+
+
+async def test_a_description_in_latin_1_keeps_nothing_from_being_settled(world: ReceiverWorld) -> None:
+    """Codes and jtis are ASCII; what is not UTF-8 is replaced."""
+    stream_id, jtis = await stream_with(world, "a@example.com", "b@example.com")
+    text = json.dumps({"ack": jtis[:1], "setErrs": {jtis[1]: {"err": "invalid_key", "description": "cle"}}})
+    body = text.replace("cle", "cl\xe9").replace("}}}", '}}, "returnImmediately": true}').encode("latin-1")
+    assert (await world.call("POST", f"/poll/{stream_id}", body)).json() == {"sets": {}}
+    assert (await world.ledger(stream_id)).dead == 1
+
+
+async def test_an_empty_array_of_errors_is_an_empty_object(world: ReceiverWorld) -> None:
+    """PHP writes it so."""
+    stream_id, jtis = await stream_with(world, "a@example.com")
+    assert await world.poll(stream_id, ack=jtis, setErrs=[]) == {"sets": {}}
+
+
+async def test_an_error_about_the_transmitter_settles_its_set(world: ReceiverWorld) -> None:
+    """§2.4.4: as in its own example. The receiver has read the SET, and goes on to get the others."""
+    stream_id, jtis = await stream_with(world, "a@example.com", "b@example.com")
+    polled = await world.poll(stream_id, setErrs={jtis[0]: {"err": "authentication_failed"}})
+    assert list(polled["sets"]) == jtis[1:]
+    assert (await world.status(stream_id))[0] == "enabled"
+    assert (await world.ledger(stream_id)).dead == 1
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -90,9 +140,9 @@ async def test_a_refused_set_is_a_dead_letter_with_its_reason(world: ReceiverWor
         {"returnImmediately": 1},
         {"ack": "jti"},
         {"ack": [5]},
-        {"setErrs": []},
-        {"setErrs": {"jti": "broken"}},
-        {"setErrs": {"jti": {"description": "no err"}}},
+        b'{"ack": ["\xff"]}',
+        {"setErrs": ["jti"]},
+        b'{"returnImmediately": true} {"ack": []}',
     ],
 )
 async def test_a_poll_that_cannot_be_understood_settles_nothing(world: ReceiverWorld, body: Any) -> None:
@@ -202,4 +252,4 @@ async def test_a_long_poll_ends_empty(store: Store) -> None:
     async with receiver_world(outside, longest_wait=timedelta(milliseconds=50)) as world:
         stream_id = (await world.create())["stream_id"]
         await world.drain(stream_id)
-        assert await world.poll(stream_id, returnImmediately=False) == {"sets": {}, "moreAvailable": False}
+        assert await world.poll(stream_id, returnImmediately=False) == {"sets": {}}

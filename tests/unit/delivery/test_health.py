@@ -40,6 +40,13 @@ def test_a_stopped_stream_says_what_the_endpoint_answered_and_how_to_go_on() -> 
     )
 
 
+def test_a_receiver_that_does_not_accept_the_transmitter_is_named() -> None:
+    """A 400 with a code about the transmitter pauses the stream; the sentence has the code."""
+    paused = replace(STREAM, status=StreamStatus.PAUSED, status_reason="authentication_failed")
+    health = replace(HEALTHY, stream=paused, ledger=BACKLOG, status_since=NOON)
+    assert why(health) == ("Paused since 2026-03-17 12:00 UTC: the endpoint answered 400 with authentication_failed.")
+
+
 def test_an_operators_pause_is_told_apart() -> None:
     """With the operator's own words; only a resume ends it."""
     paused = replace(STREAM, integration=replace(INTEGRATION, pause=Pause(NOON, "maintenance")))

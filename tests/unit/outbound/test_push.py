@@ -42,7 +42,7 @@ BROKEN_CHUNK = b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
         (b"<html>hello", TRANSIENT, "not_http", None),
         (b"HTTP/1.1 202 A\r\nX: " + b"a" * 1_000_000, TRANSIENT, "not_http", None),
         (b"HTTP/1.1 202 A\r\n" + b"X: y\r\n" * 100_000, TRANSIENT, "not_http", None),
-        (b"HTTP/1.1 202 A\r\nX: a\0b\r\n\r\n", TRANSIENT, "not_http", None),
+        (b"HTTP/1.1 103 Hints\r\n\r\n" * 4_000, TRANSIENT, "not_http", None),
         (b"", TRANSIENT, "connection_lost", None),
         (b"HTTP/1.1 202 A\r\nContent-", TRANSIENT, "connection_lost", None),
     ],
@@ -61,6 +61,68 @@ async def test_an_answer_becomes_an_outcome(
     assert outcome.detail.isprintable()
 
 
+ODD_HEADS = [
+    b"HTTP/1.1 %b\r\nContent-Length: 45\r\nTransfer-Encoding: chunked\r\n",
+    b"HTTP/1.1 %b\r\nTransfer-Encoding: chunked\r\nContent-Length: 45\r\n",
+    b"HTTP/1.1 %b\r\nContent-Length: 45\r\nContent-Length: 45\r\n",
+    b"HTTP/1.1 %b\r\nContent-Length: 45\r\nContent-Length: 9\r\n",
+    b"HTTP/1.1 %b\r\nContent-Length:\r\n",
+    b"HTTP/1.1 %b\r\nContent-Length: \r\n",
+    b"HTTP/1.1 %b\r\nContent-Length: 45, 45\r\n",
+    b"HTTP/1.1 %b\r\nContent-Length: +45\r\n",
+    b"HTTP/1.1 %b\r\nContent-Length: 0x2d\r\n",
+    b"HTTP/1.1 %b\r\nContent-Length: 99999999999999999999999\r\n",
+    b"HTTP/1.1 %b\r\nContent-Length : 45\r\n",
+    b"HTTP/1.1 %b\r\nContent Length: 45\r\n",
+    b"HTTP/1.1 %b\r\nX Y: z\r\nContent-Length: 45\r\n",
+    b"HTTP/1.1 %b\r\nno colon\r\nContent-Length: 45\r\n",
+    b"HTTP/1.1 %b\r\n: no name\r\nContent-Length: 45\r\n",
+    b"HTTP/1.1 %b\r\nX: a\0b\r\nContent-Length: 45\r\n",
+    b"HTTP/1.1 %b\r\nX\0: a\r\nContent-Length: 45\r\n",
+    b"HTTP/1.1 %b\r\n\xc3\x9c: a\r\nContent-Length: 45\r\n",
+    b"HTTP/1.1 %b\r\nX: a\rb\r\nContent-Length: 45\r\n",
+    b"HTTP/1.1 %b\r\nX: a\r\n b\r\nContent-Length: 45\r\n",
+    b"HTTP/1.1 %b\r\n folded\r\nContent-Length: 45\r\n",
+    b"HTTP/1.1 %b\nContent-Length: 45\n",
+    b"HTTP/1.1 %b\r\n",
+    b"HTTP/1.0 %b\r\n",
+    b"HTTP/1.2 %b\r\nContent-Length: 45\r\n",
+    b"HTTP/2 %b\r\nContent-Length: 45\r\n",
+    b"http/1.1  %b\r\nContent-Length: 45\r\n",
+    b"HTTP/1.1 100 Continue\r\nX Y: z\r\n\r\nHTTP/1.1 %b\r\nX Y: z\r\nContent-Length: 45\r\n",
+]
+REFUSAL = b'\r\n{"err":"invalid_key","description":"unknown"}'
+assert len(REFUSAL.strip()) == 45
+
+
+@pytest.mark.fault(28)
+@pytest.mark.parametrize("head", ODD_HEADS)
+async def test_the_status_line_decides_whatever_the_framing(pusher: Pushers, head: bytes) -> None:
+    """Rule: design 6. A 2xx is delivered, and the connection is not used again; other answers mean what they say."""
+    async with receiver(answer=head % b"202 A" + REFUSAL, then="keep") as it, pusher(deadline=5) as client:
+        outcomes = [await client.push(f"http://127.0.0.1:{it.port}/", TOKEN) for _ in range(2)]
+        assert (len(it.requests), it.connections) == (2, 2)
+    assert [(outcome.reason, outcome.status) for outcome in outcomes] == [("accepted", 202)] * 2
+    expected = [(b"410", "http_410", None), (b"503 A\r\nRetry-After: 7", "http_503", timedelta(seconds=7))]
+    if b"chunked" not in head and b"Length: 9\r" not in head:
+        expected.append((b"400 A", "invalid_key", None))
+    for status, reason, retry_after in expected:
+        async with receiver(answer=head % status + REFUSAL, then="close") as it, pusher(deadline=5) as client:
+            outcome = await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
+        assert (outcome.reason, outcome.status, outcome.retry_after) == (reason, int(status[:3]), retry_after)
+
+
+@pytest.mark.fault(28)
+async def test_a_refusal_of_unknown_length_is_not_waited_for(pusher: Pushers) -> None:
+    """The connection stays open behind a 400 whose length cannot be read: what came within a second counts."""
+    head = b"HTTP/1.1 400 A\r\nContent-Length: 45, 9\r\n"
+    async with receiver(answer=head + REFUSAL, then="hang") as it, pusher(deadline=10) as client:
+        before = time.monotonic()
+        outcome = await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
+        assert time.monotonic() - before < 5
+    assert outcome.reason == "invalid_key"
+
+
 @pytest.mark.fault(25)
 @pytest.mark.parametrize(
     ("raw", "then", "drip", "reason"),
@@ -68,6 +130,9 @@ async def test_an_answer_becomes_an_outcome(
         (b"", "hang", b"", "timeout"),
         (b"HTTP/1.1 202 A\r\n", "drip", b"X: y\r\n", "timeout"),
         (b"", "drip", b"HTTP/1.1 100 Continue\r\n\r\n", "timeout"),
+        (b"", "drip", b"HTTP/1.1 100 Continue\r\n\r\n" * 100, "not_http"),
+        (b"", "drip", b"HTTP/1.1 100 Continue\r\nX Y: z\r\n\r\n" * 100, "not_http"),
+        (b"HTTP/1.1 202 A\r\nX Y: z\r\n", "drip", b"X: y\r\n", "timeout"),
         (b"HTTP/1.1 202 A\r\nContent-Length: 9\r\n\r\n", "hang", b"", "accepted"),
         (b"HTTP/1.1 202 A\r\nContent-Length: 9999\r\n\r\n", "drip", b"x", "accepted"),
         (b"HTTP/1.1 202 A\r\n\r\n", "drip", b"x" * 10_000, "accepted"),
@@ -148,7 +213,7 @@ async def test_a_compressed_body_stays_compressed(pusher: Pushers) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [answer("500 A", b"you sent " + TOKEN), TOKEN + b"\r\n\r\n", b"HTTP/1.1 202 A\r\n\0: " + TOKEN + b"\r\n\r\n"]
+    "raw", [answer("500 A", b"you sent " + TOKEN), TOKEN + b"\r\n\r\n", b"HTTP/1.1 20 A\r\n\0: " + TOKEN + b"\r\n\r\n"]
 )
 async def test_an_echoed_set_is_not_in_the_detail(pusher: Pushers, raw: bytes) -> None:
     """What is stored and shown of an attempt holds no part of the SET."""

@@ -19,6 +19,10 @@ STATUS_LINES = st.sampled_from(
         *(b"HTTP/1.1 %d Said" % status for status in (200, 202, 204, 302, 400, 401, 403, 404, 410, 429, 500, 503)),
         b"HTTP/1.0 202 Old",
         b"HTTP/1.1 202",
+        b"HTTP/1.1  202 A",
+        b"HTTP/1.2 202 A",
+        b"HTTP/1.1 202 A\0B",
+        b"HTTP/1.1 2020 A",
         b"HTTP/1.1 999 Odd",
         b"HTTP/1.1 20 Short",
         b"HTTP/2 202 Later",
@@ -35,6 +39,15 @@ HEADERS = st.lists(
             b"Content-Length: 70000",
             b"Content-Length: -1",
             b"Content-Length: 5, 5",
+            b"Content-Length:",
+            b"Content-Length : 5",
+            b"Content-Length: 99999999999999999999999",
+            b"Content Length: 5",
+            b"X-Nul: a\0b",
+            b"X\0: a",
+            b"X-Return: a\rb",
+            b"\xc3\x9c: a",
+            b"\tfolded",
             b"Transfer-Encoding: chunked",
             b"Transfer-Encoding: gzip, chunked",
             b"Connection: close",
@@ -64,14 +77,23 @@ BODIES = st.sampled_from(
         b"x" * 70_000,
     ]
 )
-INTERIM = st.sampled_from([b"", b"", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n"])
+INTERIM = st.sampled_from(
+    [
+        b"",
+        b"",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n",
+        b"HTTP/1.1 100 A\r\nX Y: z\r\n\r\n",
+    ]
+)
 
 
 @st.composite
 def answers(draw: st.DrawFn) -> bytes:
     """Answers of receivers: good ones, odd ones, and what is none; sometimes cut off."""
-    head = b"\r\n".join([draw(STATUS_LINES), *draw(HEADERS)])
-    whole = draw(INTERIM) + head + b"\r\n\r\n" + draw(BODIES)
+    end = draw(st.sampled_from([b"\r\n", b"\r\n", b"\n"]))
+    head = end.join([draw(STATUS_LINES), *draw(HEADERS)])
+    whole = draw(INTERIM) + head + end + end + draw(BODIES)
     cut = draw(st.none() | st.integers(0, len(whole)))
     return whole[:cut]
 

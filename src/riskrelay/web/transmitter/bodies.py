@@ -8,7 +8,8 @@ from starlette.requests import Request
 
 from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.ssf.events import Jti
-from riskrelay.ssf.polling import MAX_EVENTS, PollRequest, SetError
+from riskrelay.ssf.polling import MAX_EVENTS, PollRequest
+from riskrelay.ssf.receiver_errors import SetError, decoded, read_json, set_error_of
 from riskrelay.ssf.stream_documents import MAX_DESCRIPTION_CHARACTERS
 from riskrelay.ssf.streams import StreamId, StreamStatus
 from riskrelay.ssf.subjects import subject_faults
@@ -26,6 +27,21 @@ async def read_object(request: Request) -> dict[str, Any]:
     Raises: Invalid: it is no JSON object; BodyTooLarge.
     """
     return parse(_OBJECT, await read_body(request, MAX_OBJECT_BYTES))
+
+
+async def read_poll(request: Request) -> dict[str, Any]:
+    """Read a poll's body as leniently as an answer to a push: descriptions of errors come in every form, and must not
+    keep acknowledgements from being settled. Of members that come twice the last one counts.
+
+    Raises: Invalid: it is no JSON object; BodyTooLarge.
+    """
+    try:
+        value, rest = read_json(decoded(await read_body(request, MAX_OBJECT_BYTES)))
+    except ValueError:
+        raise Invalid([Fault(FaultKind.MALFORMED_BODY, "", "the body is not JSON")]) from None
+    if not isinstance(value, dict) or rest.strip():
+        raise Invalid([Fault(FaultKind.MALFORMED_BODY, "", "the body must be one JSON object")])
+    return value
 
 
 def stream_id_of(body: Body) -> StreamId:
@@ -121,7 +137,7 @@ def poll_of(body: Body) -> PollRequest:
     if immediately is not None and not isinstance(immediately, bool):
         faults.append(Fault(FaultKind.WRONG_TYPE, "/returnImmediately", "must be true or false"))
     taken = [] if body.get("ack") is None else body["ack"]
-    if not isinstance(taken, list) or not all(isinstance(jti, str) for jti in taken):
+    if not isinstance(taken, list) or not all(_is_jti(jti) for jti in taken):
         faults.append(Fault(FaultKind.WRONG_TYPE, "/ack", "must be an array of jti values"))
     refused = _set_errors({} if body.get("setErrs") is None else body["setErrs"], faults)
     if faults:
@@ -130,21 +146,24 @@ def poll_of(body: Body) -> PollRequest:
     return PollRequest(most, immediately is True, frozenset(Jti(jti) for jti in taken), refused)
 
 
+def _is_jti(value: Any) -> bool:
+    """Whether an array of acknowledgements may hold *value*: a string whose bytes could be decoded."""
+    return isinstance(value, str) and "\N{REPLACEMENT CHARACTER}" not in value
+
+
 def _set_errors(value: Any, faults: list[Fault]) -> dict[Jti, SetError]:
-    """Rule: RFC 8936 §2.4.4: an object by jti, each with err and description."""
+    """Read the SETs that the receiver refuses. A member without an error code is passed over, so that it does not
+    keep the rest of the request from being settled: its SET is handed out again.
+
+    Rule: RFC 8936 §2.4.4: an object by jti, each with err and description.
+    """
+    if value == []:  # what PHP writes for an object without members
+        return {}
     if not isinstance(value, dict):
         faults.append(Fault(FaultKind.WRONG_TYPE, "/setErrs", "must be an object by jti"))
         return {}
-    found: dict[Jti, SetError] = {}
-    for jti, error in value.items():
-        err = error.get("err") if isinstance(error, dict) else None
-        description = error.get("description", "") if isinstance(error, dict) else ""
-        if isinstance(err, str) and isinstance(description, str):
-            found[Jti(jti)] = SetError(err, description)
-        else:
-            message = 'each member must be an object such as {"err": "invalid_key", "description": "…"}'
-            faults.append(Fault(FaultKind.WRONG_VALUE, "/setErrs", message))
-    return found
+    errors = {Jti(jti): set_error_of(error) for jti, error in value.items()}
+    return {jti: error for jti, error in errors.items() if error is not None}
 
 
 def _text(body: Body, name: str, faults: list[Fault], most: int) -> str | None:

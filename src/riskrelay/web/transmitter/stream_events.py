@@ -1,5 +1,7 @@
 """What a stream carries, as receivers steer and fetch it. Rule: SSF 1.0 §8.1.3, §8.1.4; RFC 8936."""
 
+from typing import Any
+
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,7 +13,7 @@ from riskrelay.actions.verify_stream import verify_stream
 from riskrelay.ports import Outside
 from riskrelay.ssf.access import ReceiverScope
 from riskrelay.web.transmitter.auth import receiver_of
-from riskrelay.web.transmitter.bodies import poll_of, read_object, state_of, stream_id_of, subject_of
+from riskrelay.web.transmitter.bodies import poll_of, read_object, read_poll, state_of, stream_id_of, subject_of
 from riskrelay.web.transmitter.streams import NO_STORE, Transmitting
 
 
@@ -46,9 +48,11 @@ class StreamEventRoutes:
     async def poll(self, request: Request) -> Response:
         """Rule: RFC 8936 §2.2 to §2.4."""
         receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
-        asked = poll_of(await read_object(request))
+        asked = poll_of(await read_poll(request))
         stream_id = stream_id_of(request.path_params)
         answer = await poll_stream(self._outside, self._polling, receiver, stream_id, asked)
         sets = {jti: token.decode() for jti, token in answer.sets.items()}
-        body = msgspec.json.encode({"sets": sets, "moreAvailable": answer.more_available})
-        return Response(body, 200, NO_STORE, media_type="application/json")
+        body: dict[str, Any] = {"sets": sets}
+        if answer.more_available:  # left out when false (RFC 8936 §2.3): caep.dev's library cannot decode false
+            body["moreAvailable"] = True
+        return Response(msgspec.json.encode(body), 200, NO_STORE, media_type="application/json")
