@@ -19,6 +19,7 @@ from riskrelay.cli import (
     tokens,
     users,
 )
+from riskrelay.cli.api import all_call_service
 from riskrelay.cli.bench import bench
 from riskrelay.cli.demo import demo
 from riskrelay.cli.doctor import doctor
@@ -41,15 +42,15 @@ app.command(epilog="Example: riskrelay receive --well-known http://127.0.0.1:870
     receive
 )
 app.add_typer(tokens.app, name="token")
-app.add_typer(audit.app, name="audit")
-app.add_typer(integrations.app, name="integration")
+app.add_typer(all_call_service(audit.app), name="audit")
+app.add_typer(all_call_service(integrations.app), name="integration")
 app.add_typer(keys.app, name="key")
-app.add_typer(receiver_credentials.app, name="credential")
-app.add_typer(findings.app, name="finding")
-app.add_typer(users.app, name="user")
-app.add_typer(behaviors.app, name="behavior")
-app.add_typer(deliveries.app, name="delivery")
-app.add_typer(deliveries.replays, name="replay")
+app.add_typer(all_call_service(receiver_credentials.app), name="credential")
+app.add_typer(all_call_service(findings.app), name="finding")
+app.add_typer(all_call_service(users.app), name="user")
+app.add_typer(all_call_service(behaviors.app), name="behavior")
+app.add_typer(all_call_service(deliveries.app), name="delivery")
+app.add_typer(all_call_service(deliveries.replays), name="replay")
 
 
 def _print_version(wanted: bool) -> None:

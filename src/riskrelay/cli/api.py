@@ -1,41 +1,92 @@
 """The client of the account API that commands use. It imports little: a command is over in a moment."""
 
+import inspect
 import os
+import socket
+import ssl
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from contextvars import ContextVar
+from functools import wraps
+from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPSConnection
+from threading import Thread
 from types import TracebackType
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, NoReturn, Self, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 import typer
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
-from riskrelay.cli.output import fail
+from riskrelay.cli.output import errors, fail, say
 
 T = TypeVar("T")
 
-_TIMEOUT_SECONDS = 60
-_PATIENCE_SECONDS = 60  # how long a command goes on trying before it gives up
+_TIMEOUT_SECONDS = 10.0  # chosen: far above what a service that works needs, short enough for a person to wait
+_MAX_ANSWER_BYTES = 256 * 1024 * 1024  # guessed: some million users at risk
+
+_timeout = ContextVar("_timeout", default=_TIMEOUT_SECONDS)
 
 AccountOption = Annotated[str, typer.Option("--account", envvar="RISKRELAY_ACCOUNT", help="The account's id.")]
+TimeoutOption = Annotated[
+    float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds to wait for each answer of the service.")
+]
+
+
+def calls_service(seconds: float = _TIMEOUT_SECONDS) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Decorate a command that calls the service: give it the option `--timeout`, with *seconds* as the default."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        signature = inspect.signature(command)
+        option = inspect.Parameter("timeout", inspect.Parameter.KEYWORD_ONLY, default=seconds, annotation=TimeoutOption)
+
+        @wraps(command)
+        def run(*, timeout: float, **given: Any) -> None:
+            _timeout.set(timeout)
+            command(**given)
+
+        run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), option])  # type: ignore[attr-defined]
+        run.__annotations__ = {**command.__annotations__, "timeout": TimeoutOption}
+        return run
+
+    return decorate
+
+
+def all_call_service(app: typer.Typer) -> typer.Typer:
+    """Give each command of *app* the option `--timeout`, unless it has one."""
+    for command in app.registered_commands:
+        if command.callback is not None and "timeout" not in inspect.signature(command.callback).parameters:
+            command.callback = calls_service()(command.callback)
+    return app
 
 
 class ApiError(Exception):
-    """The API refused a request."""
+    """The service refused a request.
+
+    Attributes:
+        errors: as the envelope has them; empty: the answer was no envelope.
+        sentences: what the service said, one for each error.
+    """
 
     def __init__(self, status: int, errors: list[dict[str, Any]]) -> None:
-        super().__init__("; ".join(_sentence(error) for error in errors) or f"HTTP {status}")
+        self.sentences = [_sentence(error) for error in errors] or [f"the service answered HTTP {status}"]
+        super().__init__("; ".join(self.sentences))
         self.status = status
         self.errors = errors
 
 
-class _Busy(Exception):
-    """Try again: no answer, or 429, or 5xx."""
+class _TryAgain(Exception):
+    """The service may answer in a moment.
 
-    def __init__(self, reason: str, after_seconds: float | None = None) -> None:
-        super().__init__(reason)
+    Args:
+        error: what to say when it does not.
+        after_seconds: as long as the service asked for.
+    """
+
+    def __init__(self, error: ApiError | OSError | HTTPException, after_seconds: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
         self.after_seconds = after_seconds
 
 
@@ -46,19 +97,29 @@ class Api:
         account_id: paths are below this account's prefix; None: they are whole.
         url: default: RISKRELAY_URL.
         token: default: RISKRELAY_TOKEN.
+        timeout_seconds: for each answer; default: the command's `--timeout`.
     """
 
-    def __init__(self, account_id: str | None, url: str | None = None, token: str | None = None) -> None:
+    def __init__(
+        self,
+        account_id: str | None,
+        url: str | None = None,
+        token: str | None = None,
+        timeout_seconds: float | None = None,
+    ) -> None:
         self._base = (url or os.environ.get("RISKRELAY_URL", "http://127.0.0.1:8700")).rstrip("/")
         token = token or os.environ.get("RISKRELAY_TOKEN")
         if not token:
             fail("RISKRELAY_TOKEN is not set; `riskrelay init` or `riskrelay token create` prints one")
         if not (token.isascii() and token.isprintable()):
             fail("RISKRELAY_TOKEN has characters that no token has; copy it again, without quotation marks")
-        self._connection = _connection(self._base)
+        self._timeout_seconds = timeout_seconds or _timeout.get()
+        self._connection = _connection(self._base, self._timeout_seconds)
         account = "" if account_id is None else f"/accounts/{quote(account_id, safe='')}/zt_risk_scoring"
         self._prefix = quote(urlsplit(self._base).path, safe="/%") + account
         self._token = token
+        self._has_answered = False
+        self._last_refusal: ApiError | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +130,10 @@ class Api:
         self._connection.close()
 
     def call(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
-        """Send one request, again and again while the service cannot answer, for at most a minute.
+        """Send one request and wait for its answer, at most as long as the timeout.
+
+        A service that has answered before, or that answers 429 or 5xx, is asked again within that time. One that does
+        not listen is reported at once.
 
         Args:
             body: bytes as they are, anything else as JSON.
@@ -80,7 +144,7 @@ class Api:
         return self._exchange(method, path, body, content_type)["result"]
 
     def newest(self, path: str, query: dict[str, str], limit: int) -> list[Any]:
-        """The first *limit* items of a list that comes in pages with cursors, newest first.
+        """Return the first *limit* items of a list that comes in pages with cursors, newest first.
 
         Raises: ApiError: the service refused.
         """
@@ -99,17 +163,31 @@ class Api:
     ) -> dict[str, Any]:
         data = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
         retrying = Retrying(
-            retry=retry_if_exception_type(_Busy),
-            stop=stop_after_delay(_PATIENCE_SECONDS),
+            retry=retry_if_exception_type(_TryAgain),
+            stop=stop_before_delay(self._timeout_seconds),
             wait=_wait,
             reraise=True,
         )
         try:
-            for attempt in retrying:
-                with attempt:
-                    envelope = self._once(method, path, data, content_type)
-        except _Busy as error:
-            fail(f"{self._base} does not answer ({error}); is `riskrelay serve` running, and RISKRELAY_URL right?")
+            envelope: dict[str, Any] = _within(
+                self._timeout_seconds, lambda: retrying(self._once, method, path, data, content_type)
+            )
+        except TimeoutError:
+            # The thread still reads from the connection, and to close it would wait for that read.
+            self._connection = _connection(self._base, self._timeout_seconds)
+            if self._last_refusal is not None:
+                raise self._last_refusal from None
+            fail(
+                f"{self._base} did not answer within {self._timeout_seconds:g} s",
+                f"Check it with: curl {self._base}/healthz. --timeout waits longer.",
+            )
+        except _TryAgain as last:
+            if isinstance(last.error, ApiError):
+                raise last.error from None
+            self._fail_unreachable(last.error)
+        for message in envelope.get("messages") or []:
+            note = message.get("message") if isinstance(message, dict) else message
+            say("[yellow]note:[/] {}", note, to=errors)
         return envelope
 
     def _once(self, method: str, path: str, data: bytes | None, content_type: str) -> dict[str, Any]:
@@ -120,45 +198,113 @@ class Api:
                 self._connection.request(method, self._prefix + path, data, headers)
                 is_sent = True
             response = self._connection.getresponse()
-            answer = response.read()
+            answer = response.read(_MAX_ANSWER_BYTES)
+        except TimeoutError:
+            raise
         except (OSError, HTTPException) as error:
             self._connection.close()  # the next request dials again
-            raise _Busy(str(error) or type(error).__name__) from error
+            if self._has_answered:  # it is restarting, or has closed an idle connection
+                raise _TryAgain(error) from error
+            self._fail_unreachable(error)
         if not is_sent:
             self._connection.close()
+        self._has_answered = True
+        refusal = ApiError(response.status, _errors_of(answer))
         if response.status == 429 or response.status >= 500:
+            self._last_refusal = refusal
             wait = response.headers.get("Retry-After", "")
-            raise _Busy(f"HTTP {response.status}", float(wait) if wait.isdigit() else None)
-        try:
-            envelope: dict[str, Any] = msgspec.json.decode(answer)
-        except msgspec.DecodeError:
-            fail(f"{self._base} answered HTTP {response.status} without JSON; is RISKRELAY_URL right?")
-        if not envelope.get("success"):
-            raise ApiError(response.status, envelope.get("errors", []))
+            raise _TryAgain(refusal, float(wait) if wait.isdecimal() else None)
+        envelope = _envelope_of(answer)
+        if envelope is None:
+            fail(
+                f"{self._base} answered HTTP {response.status}, but not as riskrelay does",
+                "Set RISKRELAY_URL to the address of `riskrelay serve`.",
+            )
+        if not envelope["success"]:
+            raise refusal
         return envelope
 
+    def _fail_unreachable(self, error: OSError | HTTPException) -> NoReturn:
+        fail(
+            f"{self._base} does not answer: {_in_words(error)}",
+            "Start `riskrelay serve`, or set RISKRELAY_URL to the address where it runs.",
+        )
 
-def _connection(url: str) -> HTTPConnection:
+
+def _within(seconds: float, work: Callable[[], T]) -> T:
+    """Run *work* in a thread and give up waiting for it after *seconds*: neither looking a name up nor an answer that
+    comes byte by byte ends by itself.
+
+    Raises: TimeoutError; what *work* raises.
+    """
+    outcome = Future[T]()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as error:  # noqa: BLE001  it is raised where the outcome is awaited
+            outcome.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return outcome.result(seconds)
+
+
+def _envelope_of(answer: bytes) -> dict[str, Any] | None:
+    """Read the envelope of the account API; None: it is none. Rule: contract 1 to 3."""
+    try:
+        envelope = msgspec.json.decode(answer)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    if not isinstance(envelope, dict) or not isinstance(envelope.get("success"), bool):
+        return None
+    return envelope if not envelope["success"] or "result" in envelope else None
+
+
+def _errors_of(answer: bytes) -> list[dict[str, Any]]:
+    found = (_envelope_of(answer) or {}).get("errors")
+    return [error for error in found if isinstance(error, dict)] if isinstance(found, list) else []
+
+
+def _in_words(error: OSError | HTTPException) -> str:
+    """What went wrong between here and the service."""
+    match error:
+        case socket.gaierror():
+            return "host name not found"
+        case ConnectionRefusedError():
+            return "nothing listens there"
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted ({error.verify_message})"
+        case ssl.SSLError():
+            return "it does not speak https"
+        case ConnectionResetError() | BrokenPipeError() | BadStatusLine():
+            return "it closed the connection without an answer that is HTTP"
+        case OSError() if error.strerror:
+            return error.strerror.lower()
+    return str(error) or type(error).__name__
+
+
+def _connection(url: str, timeout_seconds: float) -> HTTPConnection:
     kinds: dict[str, type[HTTPConnection]] = {"http": HTTPConnection, "https": HTTPSConnection}
     try:
         parts = urlsplit(url)
         if not parts.hostname:
             raise ValueError
-        return kinds[parts.scheme](parts.netloc, timeout=_TIMEOUT_SECONDS)
+        return kinds[parts.scheme](parts.netloc, timeout=timeout_seconds)
     except (KeyError, ValueError, HTTPException):
         fail(f"RISKRELAY_URL must be like http://127.0.0.1:8700, not {url}")
 
 
 def _wait(state: RetryCallState) -> float:
-    """As long as the service asked for, or a growing random while."""
+    """Wait as long as the service asked for, or a growing random while."""
     error = state.outcome.exception() if state.outcome is not None else None
-    asked = error.after_seconds if isinstance(error, _Busy) else None
+    asked = error.after_seconds if isinstance(error, _TryAgain) else None
     return asked if asked is not None else wait_random_exponential(multiplier=0.2, max=5)(state)
 
 
 def _sentence(error: dict[str, Any]) -> str:
-    where = error.get("source", {}).get("pointer", "")
-    return f"{error['message']}{f' (at {where})' if where else ''} [{error['code']}]"
+    source = error.get("source")
+    where = source.get("pointer", "") if isinstance(source, dict) else ""
+    return f"{error.get('message')}{f' (at {where})' if where else ''} [{error.get('code')}]"
 
 
 def with_api(account_id: str | None, work: Callable[[Api], T]) -> T:
@@ -167,4 +313,4 @@ def with_api(account_id: str | None, work: Callable[[Api], T]) -> T:
         try:
             return work(api)
         except ApiError as error:
-            fail(str(error))
+            fail(*error.sentences)

@@ -32,18 +32,18 @@ def list_newest(
     """List the newest deliveries of an integration."""
     query = {} if state is None else {"state": state.value}
 
-    def newest(api: Api) -> list[Any]:
-        return api.newest(_path(integration_id), query, limit)
+    def work(api: Api) -> None:
+        rows = api.newest(_path(integration_id), query, limit)
+        show(rows, as_json, lambda: _table(rows))
+        while follow:
+            seen = {row["jti"]: row for row in rows}
+            time.sleep(_FOLLOW_SECONDS)
+            rows = api.newest(_path(integration_id), query, limit)
+            for row in reversed(rows):
+                if row != seen.get(row["jti"]):
+                    show(row, as_json, partial(_print_line, row))
 
-    rows = with_api(account, newest)
-    show(rows, as_json, lambda: _table(rows))
-    while follow:
-        seen = {row["jti"]: row for row in rows}
-        time.sleep(_FOLLOW_SECONDS)
-        rows = with_api(account, newest)
-        changed = [row for row in reversed(rows) if row != seen.get(row["jti"])]
-        for row in changed:
-            show(row, as_json, partial(_print_line, row))
+    with_api(account, work)
 
 
 @app.command("show", epilog="Example: riskrelay delivery show 6f0c… 8133…")

@@ -87,7 +87,7 @@ def demo(
 async def _play(directory: Path, teller: Console, stay: bool, no_receiver: bool) -> dict[str, Any]:
     teller.rule("[bold]riskrelay demo[/]")
     async with Stage(directory) as stage:
-        with Api("demo", stage.url, stage.token) as api:
+        with Api("demo", stage.url, stage.token, _PATIENCE_SECONDS) as api:
             say("Service on a temporary SQLite file, at {}", stage.url, to=teller)
             story = Story()
             well_known_url = await _set_up(api, stage, teller)

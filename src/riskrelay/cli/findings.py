@@ -7,9 +7,12 @@ import msgspec
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from riskrelay.cli.api import AccountOption, Api, ApiError, with_api
+from riskrelay.cli.api import AccountOption, Api, ApiError, calls_service, with_api
 from riskrelay.cli.importing import Batch, ImportProgress, batches
 from riskrelay.cli.output import JsonFlag, errors, fail, say, show
+
+_SHOWN_FAULTS = 10
+_IMPORT_SECONDS = 60.0  # guessed: a thousand findings on a busy machine; a service that restarts meanwhile
 
 app = typer.Typer(help="Findings: risk behaviors seen for users.", no_args_is_help=True)
 
@@ -46,6 +49,7 @@ def send(
 
 
 @app.command("import", epilog="Example: riskrelay finding import findings.ndjson")
+@calls_service(_IMPORT_SECONDS)
 def import_file(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="NDJSON of any size.")],
     account: AccountOption = "default",
@@ -79,7 +83,9 @@ def _send(api: Api, batch: Batch) -> dict[str, Any]:
     except ApiError as error:
         if error.status != 400:
             raise
-        fail("nothing of this batch was stored:", *(_in_file(fault, batch) for fault in error.errors[:10]))
+        faults = [_in_file(fault, batch) for fault in error.errors]
+        more = [] if len(faults) <= _SHOWN_FAULTS else [f"and {len(faults) - _SHOWN_FAULTS:,} more"]
+        fail("nothing of this batch was stored:", *faults[:_SHOWN_FAULTS], *more)
     return msgspec.convert(result, dict[str, Any])
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from riskrelay.cli.api import with_api
+from riskrelay.cli.api import calls_service, with_api
 from riskrelay.cli.output import JsonFlag, print_table, show
 
 app = typer.Typer(
@@ -13,6 +13,7 @@ app = typer.Typer(
 
 
 @app.command("list", epilog="Example: riskrelay key list --json")
+@calls_service()
 def list_all(as_json: JsonFlag = False) -> None:
     """List the published keys: those that sign, those that will, those that did."""
     keys = with_api(None, lambda api: api.call("GET", "/installation/keys"))
@@ -20,6 +21,7 @@ def list_all(as_json: JsonFlag = False) -> None:
 
 
 @app.command("rotate", epilog="Example: riskrelay key rotate")
+@calls_service()
 def rotate(
     at_once: Annotated[
         bool, typer.Option("--at-once", help="Also when receivers may not have the next keys yet: a key has leaked.")

@@ -1,13 +1,16 @@
 """What the client of the account API makes of its settings, and of a server that answers early."""
 
+import json
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import typer
 
-from riskrelay.cli.api import Api, ApiError
+from riskrelay.cli.api import Api, ApiError, with_api
 
 _REFUSAL = b'{"success":false,"errors":[{"code":10000,"message":"Authentication error"}],"messages":[],"result":null}'
 
@@ -90,3 +93,185 @@ def test_a_refusal_before_all_is_sent_is_what_is_said(hasty: HastyServer) -> Non
             with pytest.raises(ApiError, match="Authentication error"):
                 api.call("POST", "/findings", b"x" * 16_000_000)
     assert len(hasty.heads) == 2
+
+
+class Scripted:
+    """Answers each request with the next of *answers*, raw bytes or None for hanging up, the last one again and again.
+
+    Attributes:
+        requests: how many came.
+    """
+
+    def __init__(self, *answers: bytes | None, pause_seconds: float = 0) -> None:
+        self.requests = 0
+        self._answers = answers
+        self._pause_seconds = pause_seconds
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listening.accept()
+            except OSError:  # closed
+                return
+            threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection:
+            while True:
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    piece = connection.recv(65_536)
+                    if not piece:
+                        return
+                    head += piece
+                answer = self._answers[min(self.requests, len(self._answers) - 1)]
+                self.requests += 1
+                if answer is None:
+                    return
+                try:
+                    for start in range(0, len(answer), 20 if self._pause_seconds else len(answer)):
+                        connection.sendall(answer[start : start + 20] if self._pause_seconds else answer)
+                        time.sleep(self._pause_seconds)
+                except OSError:  # the client has given up
+                    return
+
+    def close(self) -> None:
+        self._listening.close()
+
+
+def answer(status: int, body: Any, **headers: str) -> bytes:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} x", f"Content-Length: {len(content)}", *(f"{k}: {v}" for k, v in headers.items())]
+    return "\r\n".join([*lines, "", ""]).replace("_", "-").encode() + content
+
+
+def refusal(status: int, *sentences: str, **headers: str) -> bytes:
+    errors = [{"code": 1_001, "message": text, "source": {"pointer": f"/{n}"}} for n, text in enumerate(sentences)]
+    return answer(status, {"success": False, "errors": errors, "messages": [], "result": {}}, **headers)
+
+
+FINE = answer(200, {"success": True, "errors": [], "messages": [], "result": [7]})
+
+
+@pytest.fixture
+def scripted() -> Iterator[Callable[..., Scripted]]:
+    """Makes servers."""
+    made: list[Scripted] = []
+
+    def make(*answers: bytes | None, pause_seconds: float = 0) -> Scripted:
+        made.append(Scripted(*answers, pause_seconds=pause_seconds))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.close()
+
+
+def failure(url: str, capsys: pytest.CaptureFixture[str], timeout_seconds: float = 5) -> str:
+    """What a command says that fails to get an answer."""
+    with Api("acme", url, "token", timeout_seconds) as api, pytest.raises(typer.Exit) as ended:
+        api.call("GET", "/integrations")
+    assert ended.value.exit_code == 1
+    return capsys.readouterr().err
+
+
+def test_a_service_that_does_not_listen_is_said_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """With its URL and the next step; nothing is tried again."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    began = time.monotonic()
+    said = failure(url, capsys, 600)
+    assert time.monotonic() - began < 60
+    assert f"{url} does not answer: nothing listens there" in said
+    assert "Start `riskrelay serve`, or set RISKRELAY_URL" in said
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ((None,), "closed the connection"),
+        ((b"SSH-2.0-OpenSSH_9.2\r\n\r\n",), "closed the connection without an answer that is HTTP"),
+        ((answer(200, b"<html>"),), "answered HTTP 200, but not as riskrelay does"),
+        ((answer(404, b"<html>"),), "answered HTTP 404, but not as riskrelay does"),
+        ((answer(200, []),), "not as riskrelay does"),
+        ((answer(200, {"success": True}),), "not as riskrelay does"),
+        ((answer(200, b'{"success": "yes", "result": 1}'),), "not as riskrelay does"),
+        ((answer(200, b"[" * 100_000),), "not as riskrelay does"),
+        ((answer(301, b"", Location="https://elsewhere.example"),), "answered HTTP 301"),
+    ],
+)
+def test_an_answer_of_something_else_is_said_so(
+    scripted: Callable[..., Scripted], capsys: pytest.CaptureFixture[str], answers: tuple[bytes | None], said: str
+) -> None:
+    """One request, and a sentence with the URL."""
+    server = scripted(*answers)
+    shown = failure(server.url, capsys)
+    assert said in shown
+    assert server.url in shown
+    assert server.requests == 1
+
+
+def test_an_answer_that_comes_byte_by_byte_does_not_outlast_the_timeout(
+    scripted: Callable[..., Scripted], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each piece comes well within it, all of them do not."""
+    server = scripted(answer(200, {"success": True, "result": "x" * 2_000}), pause_seconds=0.2)
+    assert "did not answer within 0.5 s" in failure(server.url, capsys, 0.5)
+
+
+def test_a_busy_service_is_asked_again_and_then_explains_itself(scripted: Callable[..., Scripted]) -> None:
+    """429 and 5xx within the timeout; what the service said last is what is said."""
+    busy = scripted(refusal(503, "the disk is full"), refusal(429, "slow down"), FINE)
+    with Api("acme", busy.url, "token") as api:
+        assert api.call("GET", "/integrations") == [7]
+    assert busy.requests == 3
+    full = scripted(refusal(503, "the disk is full", Retry_After="60"))
+    with Api("acme", full.url, "token") as api, pytest.raises(ApiError, match="the disk is full"):
+        api.call("GET", "/integrations")
+    assert full.requests == 1
+
+
+def test_a_proxys_5xx_is_said_as_such(scripted: Callable[..., Scripted]) -> None:
+    """It has no envelope, so the status is all there is."""
+    server = scripted(answer(502, b"<html>Bad gateway", Retry_After="60"))
+    with Api("acme", server.url, "token") as api, pytest.raises(ApiError, match="the service answered HTTP 502"):
+        api.call("GET", "/integrations")
+
+
+def test_a_service_that_has_answered_may_restart(scripted: Callable[..., Scripted]) -> None:
+    """A connection that was closed meanwhile is dialled again."""
+    server = scripted(FINE, None, None, FINE)
+    with Api("acme", server.url, "token") as api:
+        assert [api.call("GET", "/integrations") for _ in range(2)] == [[7], [7]]
+
+
+def test_every_error_and_every_message_is_printed(
+    scripted: Callable[..., Scripted], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each error on a line of its own, with its place; messages of a success as notes on standard error."""
+    monkeypatch.setenv("RISKRELAY_TOKEN", "token")
+    notes = ["unknown member detail", {"code": 1, "message": "[/foo] \x1b[2J"}]
+    server = scripted(
+        refusal(400, "first is wrong", "second [/x] is wrong"),
+        answer(200, {"success": True, "errors": [], "messages": notes, "result": 1}),
+    )
+    monkeypatch.setenv("RISKRELAY_URL", server.url)
+    with pytest.raises(typer.Exit):
+        with_api("acme", lambda api: api.call("POST", "/findings", {}))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == ["error: first is wrong (at /0) [1001]", "  second [/x] is wrong (at /1) [1001]"]
+    with_api("acme", lambda api: api.call("POST", "/findings", {}))
+    assert capsys.readouterr().err.splitlines() == ["note: unknown member detail", "note: [/foo] \\x1b[2J"]
+
+
+@pytest.mark.parametrize(
+    "errors", [None, "text", [1, "x"], [{}], [{"message": None, "code": None, "source": None}], {"a": 1}]
+)
+def test_errors_of_another_form_are_no_traceback(scripted: Callable[..., Scripted], errors: Any) -> None:
+    """Whatever a server that is not ours calls an error."""
+    server = scripted(answer(400, {"success": False, "errors": errors}))
+    with Api("acme", server.url, "token") as api, pytest.raises(ApiError):
+        api.call("GET", "/integrations")
