@@ -119,6 +119,7 @@ class Api:
         self._prefix = quote(urlsplit(self._base).path, safe="/%") + account
         self._token = token
         self._has_answered = False
+        self._is_closed = False
         self._last_refusal: ApiError | None = None
 
     def __enter__(self) -> Self:
@@ -127,6 +128,7 @@ class Api:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._is_closed = True
         self._connection.close()
 
     def call(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
@@ -203,7 +205,7 @@ class Api:
             raise
         except (OSError, HTTPException) as error:
             self._connection.close()  # the next request dials again
-            if self._has_answered:  # it is restarting, or has closed an idle connection
+            if self._has_answered and not self._is_closed:  # it is restarting, or has closed an idle connection
                 raise _TryAgain(error) from error
             self._fail_unreachable(error)
         if not is_sent:

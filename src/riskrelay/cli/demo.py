@@ -18,6 +18,7 @@ from rich.console import Console
 
 from riskrelay.cli.api import Api, ApiError
 from riskrelay.cli.demo_stage import Stage
+from riskrelay.cli.interruption import run_until_signal
 from riskrelay.cli.output import JsonFlag, fail, say
 from riskrelay.cli.processes import ProcessFailed
 
@@ -77,7 +78,7 @@ def demo(
     teller = Console(stderr=True) if as_json else Console()
     try:
         with tempfile.TemporaryDirectory(prefix="riskrelay-demo-") as directory:
-            result = asyncio.run(_play(Path(directory), teller, stay, no_receiver))
+            result = run_until_signal(_play(Path(directory), teller, stay, no_receiver))
     except (DemoFailed, ProcessFailed, ApiError) as error:
         fail(*str(error).splitlines())
     if as_json:

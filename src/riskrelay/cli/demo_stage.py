@@ -32,16 +32,23 @@ class Stage:
         self._receiver: Process | None = None
 
     async def __aenter__(self) -> Self:
-        made = await self._processes.run("init", "--account", "demo", "--json")
-        self.token = json.loads(made)["token"]
-        self._service = await self._processes.start_command("serve", port=int(self.url.rpartition(":")[2]))
+        try:
+            made = await self._processes.run("init", "--account", "demo", "--json")
+            self.token = json.loads(made)["token"]
+            self._service = await self._processes.start_command("serve", port=int(self.url.rpartition(":")[2]))
+        except BaseException:  # a signal, too: nothing that was started stays behind
+            await self._processes.kill()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.stop_receiver()
-        await stop(self._service)
+        try:
+            await self.stop_receiver()
+            await stop(self._service)
+        finally:
+            await self._processes.kill()  # what was about to start when a signal arrived
 
     async def start_receiver(self, well_known_url: str) -> None:
         """Start the receiver and wait until it listens."""

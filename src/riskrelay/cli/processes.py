@@ -33,6 +33,7 @@ class Processes:
         """
         command = [sys.executable, "-m", "riskrelay", *arguments]
         process = await asyncio.create_subprocess_exec(*command, env=self._environment, stdin=DEVNULL, stdout=PIPE)
+        self._started.append(process)
         output, _ = await process.communicate()
         if process.returncode:
             raise ProcessFailed(f"`riskrelay {arguments[0]}` failed with exit code {process.returncode}")

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 import uvloop
@@ -13,6 +14,7 @@ from starlette.applications import Starlette
 from yarl import URL
 
 from riskrelay.cli import interpreter
+from riskrelay.cli.greeting import greet
 from riskrelay.cli.listening import require_free
 from riskrelay.cli.supervisor import READY
 from riskrelay.cli.tls import TlsPair, tls_pair
@@ -60,6 +62,8 @@ async def _serve(settings: Settings, log: LogSink, *, deliver: bool, shared: Sha
         _warn_of_exposed_files(settings)
         siblings = None if shared is None else shared.siblings
         app = build_app(settings, log, deliver=deliver, siblings=siblings)
+        if siblings is None or siblings.number == 1:
+            app.state.when_serving = partial(greet, settings)
         await run_app(app, settings.host, settings.port, tls, None if shared is None else shared.lifeline)
     finally:
         if lock is not None:
@@ -106,6 +110,7 @@ async def run_app(
         _log.info("serving", url=str(URL.build(scheme="http" if tls is None else "https", host=host, port=port)))
         if lifeline is not None:
             lifeline.send(READY)
+        getattr(app.state, "when_serving", lambda: None)()
         await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
         waiting.cancel()
         for call in getattr(app.state, "before_stop", ()):  # requests that wait for something would hold the server up

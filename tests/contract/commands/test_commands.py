@@ -1,6 +1,8 @@
 """The commands, as a user runs them."""
 
 import json
+import os
+import pty
 import socket
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from support.service import Process, Service, environment, free_port
+from support.service import Process, Service, environment, free_port, wait_for_port
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +255,26 @@ def test_a_receiver_misbehaves_when_it_is_told_to(tmp_path: Path) -> None:
         assert time.monotonic() - began >= 0.3
     finally:
         receiver.kill()
+
+
+def test_serve_on_a_terminal_says_where_the_console_is(tmp_path: Path) -> None:
+    """On standard output; `/` leads there; the log stays JSON lines on standard error, which is a file here."""
+    service = Service(tmp_path)
+    ours, theirs = pty.openpty()
+    with (tmp_path / "log").open("wb") as log:
+        command = [sys.executable, "-m", "riskrelay", "serve"]
+        serving = subprocess.Popen(command, env=environment(**service.settings), stdout=theirs, stderr=log)
+    os.close(theirs)
+    try:
+        said = b""
+        while b"Ctrl-C" not in said:
+            said += os.read(ours, 1_024)
+        assert f"Console: {service.settings['RISKRELAY_PUBLIC_URL']}/console\r\nSign in with the token".encode() in said
+        wait_for_port(int(service.settings["RISKRELAY_PORT"]), serving, tmp_path / "log")
+        with urllib.request.urlopen(service.url, timeout=60) as page:
+            assert "/console/sign-in" in page.url
+        assert all(json.loads(line) for line in (tmp_path / "log").read_text().splitlines())
+    finally:
+        serving.terminate()
+        assert serving.wait(60) == 0
+        os.close(ours)

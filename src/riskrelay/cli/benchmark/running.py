@@ -15,6 +15,7 @@ from riskrelay.cli.benchmark.limits import Limits, measure_limits
 from riskrelay.cli.benchmark.receiver import receiver_command
 from riskrelay.cli.benchmark.report import LABELS, document, figure, ratios
 from riskrelay.cli.benchmark.scenarios import Measured, Place, ingest, latency, sustained
+from riskrelay.cli.interruption import run_until_signal
 from riskrelay.cli.output import explained, fail
 from riskrelay.cli.processes import ProcessFailed
 from riskrelay.storage.temporary import temporary_database
@@ -30,7 +31,9 @@ def run_bench(postgres: str | None, scale: float, as_json: bool) -> None:
     teller = Console(stderr=True) if as_json else Console()
     try:
         with tempfile.TemporaryDirectory(prefix="riskrelay-bench-") as directory, explained():
-            limits, written_in, measured = uvloop.run(_measure(Path(directory), postgres, scale, teller))
+            limits, written_in, measured = run_until_signal(
+                _measure(Path(directory), postgres, scale, teller), uvloop.new_event_loop
+            )
     except ProcessFailed as error:
         fail(*str(error).splitlines())
     if as_json:

@@ -1,7 +1,7 @@
 """Every URL of the console, each with the scope it needs."""
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from riskrelay.credentials import Scope
 from riskrelay.errors import NotFound
@@ -52,6 +52,7 @@ class Console:
         """Method, path, handler."""
         screen = self._gate.screen
         return [
+            ("GET", "/", _to_console),
             ("GET", "/console/static/{name}", self._assets.serve),
             ("GET", "/console/sign-in", self._sign_in.show),
             ("POST", "/console/sign-in", self._sign_in.submit),
@@ -130,6 +131,10 @@ class Console:
         """The page for an error that no screen caught."""
         failure = failure_of(error)
         return self._pages.bare_page("error.html", failure.status, failure=failure)
+
+
+async def _to_console(request: Request) -> Response:
+    return RedirectResponse("/console", 302)
 
 
 async def _nothing(visit: Visit) -> Response:
