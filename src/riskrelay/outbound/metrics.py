@@ -30,6 +30,7 @@ from riskrelay.ports import StoreLoad
 from riskrelay.ssf.outcomes import OutcomeKind
 from riskrelay.ssf.streams import StreamStatus
 
+_REFUSALS = ("no_credentials", "malformed", "unknown", "forbidden")
 _RESULTS = ("accepted", "duplicate", "ignored")
 _LEDGER_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled")
 
@@ -48,6 +49,9 @@ class PrometheusMetrics:
         self._registry = CollectorRegistry()
         self._findings = self._counter("findings", "Findings by what became of them.", "result", *_RESULTS)
         self._activity = self._counter("activity", "Activity by what became of it.", "result", *_RESULTS, "late")
+        self._refused = self._counter(
+            "authentication_refused", "Requests whose credentials were refused, by the reason.", "reason", *_REFUSALS
+        )
         self._deliveries = self._counter("deliveries", "Attempts by their outcome.", "outcome")
         self._failures = self._counter("attempt_failures", "Attempts that were not accepted, by the reason.", "reason")
         self._latency = self._histogram("delivery_latency", "From the moment an event was queued to its receipt.").of()
@@ -72,6 +76,10 @@ class PrometheusMetrics:
         """Count one request's activity."""
         for result, count in (("accepted", accepted), ("duplicate", duplicates), ("ignored", ignored), ("late", late)):
             self._activity.labels(result).inc(count)
+
+    def count_refused_authentication(self, reason: str) -> None:
+        """Count one request whose credentials were refused."""
+        self._refused.labels(reason).inc()
 
     def count_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Count one batch's attempts."""

@@ -241,6 +241,13 @@ class Metrics(Protocol):
     def count_activity(self, accepted: int, duplicates: int, ignored: int, late: int) -> None:
         """Count one request's activity."""
 
+    def count_refused_authentication(self, reason: str) -> None:
+        """Count one request whose credentials were refused.
+
+        Args:
+            reason: no_credentials, malformed, unknown or forbidden.
+        """
+
     async def exposition(self, survey: Survey | None, load: StoreLoad, *, writable: bool) -> bytes:
         """Everything counted, with the database as it was found, in Prometheus' text form.
 

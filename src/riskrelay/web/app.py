@@ -34,6 +34,7 @@ from riskrelay.web.console.routes import Console, is_of_console
 from riskrelay.web.health import HealthRoutes
 from riskrelay.web.paths import EncodedPaths, Handler, by_path
 from riskrelay.web.rate_limit_headers import RateLimitHeaders, rate_limit_headers
+from riskrelay.web.refused_authentication import RefusedAuthentication
 from riskrelay.web.transmitter import refusals
 from riskrelay.web.transmitter.metadata import TransmitterRoutes
 from riskrelay.web.transmitter.stream_events import StreamEventRoutes
@@ -69,11 +70,13 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
         )
     ]
     routes += by_path(_receiver_routes(outside, transmitting))
+    noting = RefusedAuthentication(outside.metrics, outside.clock)
     console = Console(outside, transmitting, public_origin)
     routes += by_path(console.routes())
     routes += by_path([("GET", path, handler) for path, handler in _open_routes(outside, transmitting)])
 
     async def refused(request: Request, error: Exception) -> Response:
+        noting.note(request, error)
         if _of_receivers(request):
             return refusals.answer(error)
         assert isinstance(error, RiskrelayError)  # noqa: S101  registered for nothing else
@@ -110,6 +113,7 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
             Exception: failed,
         },
     )
+    app.state.refused_authentication = noting
     app.state.trusted_proxies = ()  # those that the settings name are put here: see web/client_address.py
     app.router.redirect_slashes = False  # a slash at the end must not redirect a POST
     return app

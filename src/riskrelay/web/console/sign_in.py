@@ -50,14 +50,17 @@ class SignIn:
         following = form.get("next")
         if not self._cookie.is_possible:
             return self._form(following, 400)
+        address, typed = client_address(request), form.get("token", "")
         try:
-            self._throttle.spend(client_address(request))
-            presented = presented_token(f"Bearer {form.get('token', '')}", None, None)
+            self._throttle.spend(address, typed)
+            presented = presented_token(f"Bearer {typed}", None, None)
             token = (await authenticate(self._outside, presented)).token
         except RateLimited as error:
             return self._form(following, 429, f"Too many tries; wait {error.wait_seconds} s.")
-        except (MalformedCredentials, UnknownToken):
+        except (MalformedCredentials, UnknownToken) as error:
+            request.app.state.refused_authentication.note(request, error)
             return self._form(following, 401, _UNKNOWN)
+        self._throttle.succeeded(address, typed)
         secret = await start_session(self._outside, token)
         actor = actor_of(request, token)
         _log.info("console_signed_in", token=actor.token_id, address=actor.address)

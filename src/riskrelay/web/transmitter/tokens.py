@@ -66,6 +66,8 @@ class TokenRoutes:
             show_allowance(request, self._outside.rate_limits.spend(holder_of(client.credential_id)))
             return await self._granted(form, client)
         except OAuth2Error as error:
+            if isinstance(error, InvalidClientError):
+                request.app.state.refused_authentication.note(request, UnknownToken())
             return _refused(error.status_code, error.error or "invalid_request", error.description)
 
     async def _authenticated(self, integration_id: IntegrationId, client_id: str, secret: str) -> ReceiverCredential:
