@@ -14,11 +14,11 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection, Engine, event
 
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import Misconfigured
-from riskrelay.integrations import OpenedTls
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import Misconfigured
+from riskrelay.core.integrations import OpenedTls
+from riskrelay.core.ssf.outcomes import Outcome
 from riskrelay.ports import Pusher, Wake
-from riskrelay.ssf.outcomes import Outcome
 
 _log = structlog.get_logger()
 

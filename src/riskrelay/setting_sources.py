@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from riskrelay.errors import Misconfigured
+from riskrelay.core.errors import Misconfigured
 
 _MAX_SECRET_BYTES = 64 * 1024  # guessed: far above many master keys
 

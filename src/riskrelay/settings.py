@@ -16,7 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from riskrelay.errors import Misconfigured
+from riskrelay.core.errors import Misconfigured
 from riskrelay.ports import Check, Verdict
 from riskrelay.setting_sources import closest, read_secret, read_toml
 

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import structlog
 
-from riskrelay.actions.deliver import Delivered, PushedBatch, settle_batch
-from riskrelay.delivery.backoff import own_wait
-from riskrelay.delivery.lanes import LaneKey, LaneLease
-from riskrelay.errors import LeaseLost, Unavailable
+from riskrelay.core.delivery.backoff import own_wait
+from riskrelay.core.delivery.lanes import LaneKey, LaneLease
+from riskrelay.core.errors import LeaseLost, Unavailable
+from riskrelay.engine.deliver import Delivered, PushedBatch, settle_batch
 from riskrelay.ports import Outside
 
 _log = structlog.get_logger()

@@ -7,9 +7,9 @@ from typing import Any
 
 from bench.bulk import open_bulk
 from bench.deliveries import Lane, attempt_rows, event_rows
-from riskrelay.cli.benchmark.installation import Installation
-from riskrelay.cli.benchmark.receiver import BenchReceiver
-from riskrelay.cli.benchmark.scenarios import BATCH, Measured, Place, settled
+from riskrelay.bench.installation import Installation
+from riskrelay.bench.receiver import BenchReceiver
+from riskrelay.bench.scenarios import BATCH, Measured, Place, settled
 from riskrelay.storage import tables
 
 _PATIENCE_SECONDS = 300

@@ -23,9 +23,9 @@ from typing import Any
 
 from bench.bulk import DAY_US, Bulk, Row, open_bulk
 from bench.deliveries import Lane, attempt_rows, event_rows, held_rows, lane_row
-from riskrelay.cli.benchmark.installation import Installation
-from riskrelay.risk.behaviors import BEHAVIORS
-from riskrelay.risk.levels import RiskLevel
+from riskrelay.bench.installation import Installation
+from riskrelay.core.risk.behaviors import BEHAVIORS
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.storage import tables
 
 MINUTE_US = 60_000_000

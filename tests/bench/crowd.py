@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from riskrelay.actions.create_integration import create_integration
 from riskrelay.actions.set_behaviors import set_behaviors
-from riskrelay.cli.benchmark.installation import Installation
-from riskrelay.cli.benchmark.receiver import Arrival, BenchReceiver
-from riskrelay.cli.benchmark.scenarios import Measured, Place, percentiles_ms
-from riskrelay.cli.processes import ProcessFailed, free_port
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.integrations import AccountId, IntegrationType
+from riskrelay.bench.installation import Installation
+from riskrelay.bench.processes import ProcessFailed, free_port
+from riskrelay.bench.receiver import Arrival, BenchReceiver
+from riskrelay.bench.scenarios import Measured, Place, percentiles_ms
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.integrations import AccountId, IntegrationType
+from riskrelay.core.risk.behaviors import DEFAULT_SETTINGS
 from riskrelay.ports import Outside
-from riskrelay.risk.behaviors import DEFAULT_SETTINGS
 from riskrelay.settings import read_settings
 from riskrelay.wiring.installation import build_outside
 

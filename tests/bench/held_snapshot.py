@@ -25,8 +25,8 @@ from statistics import median
 import asyncpg
 import structlog
 
-from riskrelay.storage import lanes
-from riskrelay.worker import Worker
+from riskrelay.engine.worker import Worker
+from riskrelay.storage.delivery import lanes
 from support.databases import PostgresServer, migrated_postgres
 from support.delivering import world_of
 from support.explaining import explain

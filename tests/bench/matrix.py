@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from bench.backlog import backlog
 from bench.crowd import crowd
-from riskrelay.cli.benchmark.scenarios import Measured, Place, ingest, latency, sustained
+from riskrelay.bench.scenarios import Measured, Place, ingest, latency, sustained
 
 BATCH = 1_000
 

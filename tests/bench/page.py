@@ -9,7 +9,7 @@ from pygal import PluginImportFixer
 from pygal.graph.horizontalbar import HorizontalBar
 from pygal.style import Style
 
-from riskrelay.cli.benchmark.report import LABELS, figure
+from riskrelay.bench.report import LABELS, figure
 
 # It answers every later import of the process in the manner of Python 3.3, which is a warning each time.
 sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, PluginImportFixer)]

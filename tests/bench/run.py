@@ -24,11 +24,11 @@ from bench.matrix import ENGINES, SCENARIOS, Run, runs
 from bench.page import write_page
 from bench.screens import postgres_server
 from bench.targets import judged
-from riskrelay.cli.benchmark.limits import Limits, measure_limits
-from riskrelay.cli.benchmark.receiver import receiver_command
-from riskrelay.cli.benchmark.report import LABELS, document, figure, ratios
-from riskrelay.cli.benchmark.scenarios import Measured, Place
-from riskrelay.cli.processes import ProcessFailed
+from riskrelay.bench.limits import Limits, measure_limits
+from riskrelay.bench.processes import ProcessFailed
+from riskrelay.bench.receiver import receiver_command
+from riskrelay.bench.report import LABELS, document, figure, ratios
+from riskrelay.bench.scenarios import Measured, Place
 from support.databases import PostgresServer
 
 ROOT = Path(__file__).parents[2]

@@ -22,9 +22,9 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from bench.big_installation import Population, Size, fill
-from riskrelay.cli.benchmark.installation import Installation
-from riskrelay.cli.benchmark.scenarios import percentiles_ms
-from riskrelay.delivery.attempts import DeliveryState
+from riskrelay.bench.installation import Installation
+from riskrelay.bench.scenarios import percentiles_ms
+from riskrelay.core.delivery.attempts import DeliveryState
 from support.crossing import routes
 from support.databases import PostgresServer
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from playwright.sync_api import expect
 
-from riskrelay.credentials import Scope
+from riskrelay.core.credentials import Scope
 from support.browser import Person, accessibility_problems
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import support
-from riskrelay.delivery.lanes import BATCH_EVENTS
+from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from support.clients import load, send_batch, told_to, until_answered
 from support.fault_plugin import AT_LENGTH, seed_of_run
 from support.fork_server import ForkServer

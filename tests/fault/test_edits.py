@@ -10,8 +10,8 @@ from typing import Any
 import jwt
 import pytest
 
-from riskrelay.pushing import SNAPSHOT
-from riskrelay.ssf.streams import OKTA_EVENTS_PATH
+from riskrelay.core.ssf.streams import OKTA_EVENTS_PATH
+from riskrelay.engine.pushing import SNAPSHOT
 from support.clients import send_batch
 from support.fork_server import ForkServer
 from support.ledger_checks import Checked, Told, check_ledger, wait_until_quiet

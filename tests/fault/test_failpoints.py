@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from riskrelay.delivery.lanes import BATCH_EVENTS
+from riskrelay.core.delivery.lanes import BATCH_EVENTS
+from riskrelay.core.ssf.streams import OKTA_EVENTS_PATH
 from riskrelay.failpoints import EXIT_CODE, NAMES
-from riskrelay.ssf.streams import OKTA_EVENTS_PATH
 from support.clients import NO_ANSWER, until_answered
 from support.fork_server import ForkServer
 from support.ledger_checks import Checked, Told, check_ledger, wait_until_quiet

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from riskrelay.outbound.sealing import new_master_key
+from riskrelay.signing.sealing import new_master_key
 from support.clients import send_batch
 from support.databases import PostgresServer
 from support.fault_plugin import AT_LENGTH

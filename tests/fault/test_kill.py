@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from riskrelay.delivery.lanes import BATCH_EVENTS
+from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from support.clients import load, told_to
 from support.fault_plugin import KILLS, seed_of_run
 from support.fork_server import ForkServer

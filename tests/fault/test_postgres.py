@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from alembic.script import ScriptDirectory
 
-from riskrelay.delivery.lanes import BATCH_EVENTS
+from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from support.clients import send_batch
 from support.databases import PostgresServer
 from support.fault_plugin import AT_LENGTH, seed_of_run

@@ -12,8 +12,8 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from riskrelay.delivery.lanes import BATCH_EVENTS
-from riskrelay.outbound.sealing import new_master_key
+from riskrelay.core.delivery.lanes import BATCH_EVENTS
+from riskrelay.signing.sealing import new_master_key
 from support.clients import load, told_to
 from support.databases import PostgresServer
 from support.fault_plugin import seed_of_run

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from riskrelay.outbound.sealing import new_master_key
+from riskrelay.signing.sealing import new_master_key
 from support.certificates import Authority, new_authority
 from support.databases import PostgresServer
 from support.service import Oracle, Service

@@ -12,8 +12,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from riskrelay.credentials import hash_token
-from riskrelay.outbound.sealing import new_master_key
+from riskrelay.core.credentials import hash_token
+from riskrelay.signing.sealing import new_master_key
 from support.certificates import Authority
 from support.databases import PostgresServer
 from support.service import Oracle, Service

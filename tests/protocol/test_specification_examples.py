@@ -10,14 +10,14 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import RSAKey
 
-from riskrelay.errors import Fault
+from riskrelay.core.errors import Fault
+from riskrelay.core.ssf.event_fields import LANGUAGE_MAP
+from riskrelay.core.ssf.event_rules import event_faults, event_subject_faults
+from riskrelay.core.ssf.event_types import EVENT_TYPES
+from riskrelay.core.ssf.events import Jti, SecurityEvent
+from riskrelay.core.ssf.sets import complete_claims, fixed_claims
+from riskrelay.core.ssf.subjects import matches, subject_faults
 from riskrelay.receiver import InvalidSet, SecurityEventToken, verify_set
-from riskrelay.ssf.event_fields import LANGUAGE_MAP
-from riskrelay.ssf.event_rules import event_faults, event_subject_faults
-from riskrelay.ssf.event_types import EVENT_TYPES
-from riskrelay.ssf.events import Jti, SecurityEvent
-from riskrelay.ssf.sets import complete_claims, fixed_claims
-from riskrelay.ssf.subjects import matches, subject_faults
 from support.specifications import documents, examples_of_the_texts
 
 KEY = RSAKey.generate_key(2_048, {"kid": "example"})

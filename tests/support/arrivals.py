@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic
 
-from riskrelay.risk.activity import ActivityId, Derived, E, Kept
-from riskrelay.risk.findings import FindingId
+from riskrelay.core.risk.activity import ActivityId, Derived, E, Kept
+from riskrelay.core.risk.findings import FindingId
 
 Derive = Callable[[Sequence[Kept[Any]], Mapping[FindingId, E]], list[Derived[E]]]
 

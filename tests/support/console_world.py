@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from riskrelay.actions.take_stock import take_stock
-from riskrelay.integrations import AccountId
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Standings, Stock, Transaction
-from riskrelay.risk.behaviors import BehaviorId
-from riskrelay.risk.levels import RiskLevel
 from riskrelay.settings import read_settings
 from riskrelay.wiring.installation import build_outside
 from support.service import Oracle, Service

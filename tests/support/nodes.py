@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 import psutil
 
-from riskrelay.outbound.sealing import new_master_key
+from riskrelay.signing.sealing import new_master_key
 from support.service import START_SECONDS, Service, environment
 
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.outbound.finding_counts import PendingFindingCounts
-from riskrelay.outbound.gathering import Together
-from riskrelay.outbound.metrics import PrometheusMetrics
-from riskrelay.outbound.observing import Observers
-from riskrelay.outbound.rate_limits import MemoryRateLimits
-from riskrelay.outbound.token_uses import PendingTokenUses
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.local.finding_counts import PendingFindingCounts
+from riskrelay.local.gathering import Together
+from riskrelay.local.rate_limits import MemoryRateLimits
+from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.ports import Outside, Store
+from riskrelay.telemetry.metrics import PrometheusMetrics
+from riskrelay.telemetry.observing import Observers
 
 NOON = datetime(2026, 3, 17, 12, 0, tzinfo=UTC)
 

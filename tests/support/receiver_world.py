@@ -11,11 +11,11 @@ import msgspec
 
 from riskrelay.actions.create_integration import create_integration
 from riskrelay.actions.create_receiver_credential import WantedCredential, create_receiver_credential
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.delivery.attempts import Ledger
-from riskrelay.integrations import AccountId, Integration, IntegrationType
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.integrations import AccountId, Integration, IntegrationType
+from riskrelay.core.ssf.access import ALL_RECEIVER_SCOPES, CredentialKind, ReceiverScope
 from riskrelay.ports import Outside
-from riskrelay.ssf.access import ALL_RECEIVER_SCOPES, CredentialKind, ReceiverScope
 from riskrelay.web.app import create_app
 from riskrelay.web.transmitter.bell import StreamBell
 from support.transmitting import claims_in, polling_of, transmitting_of

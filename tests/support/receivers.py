@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from riskrelay.outbound.addresses import TargetRules
-from riskrelay.outbound.direct_push import DirectPusher
-from riskrelay.outbound.push import HttpPusher
+from riskrelay.push.addresses import TargetRules
+from riskrelay.push.aiohttp_client import HttpPusher
+from riskrelay.push.client import DirectPusher
 from support.outside import HandClock
 
 TOKEN = b"eyJhbGciOiJSUzI1NiJ9." + b"p" * 700 + b"." + b"s" * 342

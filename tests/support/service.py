@@ -18,8 +18,8 @@ from typing import Any
 
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_token import create_token
-from riskrelay.credentials import ALL_SCOPES, COMMAND_LINE, Scope
-from riskrelay.integrations import AccountId
+from riskrelay.core.credentials import ALL_SCOPES, COMMAND_LINE, Scope
+from riskrelay.core.integrations import AccountId
 from riskrelay.settings import read_settings
 from riskrelay.wiring.installation import build_outside
 from support.certificates import Authority

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 
 from riskrelay.actions.poll_stream import Polling
-from riskrelay.keys import Algorithm
-from riskrelay.outbound.addresses import TargetRules
-from riskrelay.outbound.clock import SystemClock
-from riskrelay.outbound.sealing import MasterKey, new_master_key
-from riskrelay.outbound.targets import PushTargets
-from riskrelay.outbound.tls_materials import PemMaterials
+from riskrelay.core.keys import Algorithm
+from riskrelay.local.clock import SystemClock
 from riskrelay.ports import Proof
+from riskrelay.push.addresses import TargetRules
+from riskrelay.push.targets import PushTargets
+from riskrelay.push.tls_materials import PemMaterials
+from riskrelay.signing.sealing import MasterKey, new_master_key
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
 from support.keys import KEYRING

@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
-from riskrelay.delivery.attempts import Attempt
-from riskrelay.delivery.lanes import LaneKey
+from riskrelay.core.delivery.attempts import Attempt
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.ssf.streams import Stream
+from riskrelay.engine.worker import Worker
 from riskrelay.ports import Outside
-from riskrelay.ssf.streams import Stream
-from riskrelay.worker import Worker
 from support.delivering import World
 
 

@@ -6,11 +6,11 @@ from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_integration import create_integration
 from riskrelay.actions.record_findings import Recorded, record_findings
 from riskrelay.actions.set_behaviors import set_behaviors
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.integrations import AccountId, Integration, IntegrationType
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.integrations import AccountId, Integration, IntegrationType
+from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting
+from riskrelay.core.risk.findings import Finding, FindingId, UserRef
 from riskrelay.ports import Outside
-from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting
-from riskrelay.risk.findings import Finding, FindingId, UserRef
 
 ACCOUNT = AccountId("acme")
 OTHER = AccountId("other")

@@ -6,11 +6,11 @@ import pytest
 
 from riskrelay.actions.continue_replays import continue_replays
 from riskrelay.actions.start_replay import start_replay
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.delivery.attempts import DeliveryState
-from riskrelay.delivery.replays import MAX_WAITING, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.attempts import DeliveryState
+from riskrelay.core.delivery.replays import MAX_WAITING, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ports import Outside, Store
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from support.delivering import ACCEPTED, World, world_of
 from support.outside import HandClock
 from support.working import running, until

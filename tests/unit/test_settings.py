@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from riskrelay.cli import app
-from riskrelay.errors import Misconfigured
+from riskrelay.core.errors import Misconfigured
 from riskrelay.settings import read_settings, unknown_variables
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from riskrelay.errors import NotFound
+from riskrelay.core.errors import NotFound
+from riskrelay.core.ssf.access import Receiver
+from riskrelay.core.ssf.streams import StreamId
+from riskrelay.core.ssf.subjects import matches, subject_key
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.access import Receiver
-from riskrelay.ssf.streams import StreamId
-from riskrelay.ssf.subjects import matches, subject_key
 
 
 async def add_subject(outside: Outside, receiver: Receiver, stream_id: StreamId, subject: Mapping[str, Any]) -> None:

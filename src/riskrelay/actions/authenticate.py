@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from riskrelay.credentials import StoredToken, hash_token
-from riskrelay.errors import UnknownToken
-from riskrelay.integrations import AccountId
+from riskrelay.core.credentials import StoredToken, hash_token
+from riskrelay.core.errors import UnknownToken
+from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Installation, Outside
 
 

@@ -2,11 +2,11 @@
 
 import hmac
 
-from riskrelay.credentials import hash_token
-from riskrelay.errors import Forbidden, UnknownToken
-from riskrelay.integrations import IntegrationId
+from riskrelay.core.credentials import hash_token
+from riskrelay.core.errors import Forbidden, UnknownToken
+from riskrelay.core.integrations import IntegrationId
+from riskrelay.core.ssf.access import Receiver, ReceiverScope, covers, is_current
 from riskrelay.ports import Outside
-from riskrelay.ssf.access import Receiver, ReceiverScope, covers, is_current
 
 
 async def authenticate_receiver(

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.keys import KeyMaker, completed, missing
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.keys import KeyMaker, completed, missing
 from riskrelay.ports import Installation, Outside
 
 

@@ -4,14 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import NotFound
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import NotFound
+from riskrelay.core.signals import stream_updated
+from riskrelay.core.ssf.access import Receiver
+from riskrelay.core.ssf.stream_documents import PushRules
+from riskrelay.core.ssf.streams import Configuration, Party, Stream, StreamId, StreamStatus
 from riskrelay.ports import Outside, Transaction
-from riskrelay.signals import stream_updated
-from riskrelay.ssf.access import Receiver
-from riskrelay.ssf.stream_documents import PushRules
-from riskrelay.ssf.streams import Configuration, Party, Stream, StreamId, StreamStatus
 
 Apply = Callable[[Mapping[str, Any], Stream, PushRules], Configuration]
 

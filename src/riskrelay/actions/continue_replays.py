@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.delivery.replays import MAX_WAITING, Replay, ReplayStep
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.replays import MAX_WAITING, Replay, ReplayStep
 from riskrelay.ports import Outside, Transaction
 
 _AT_ONCE = 100  # guessed: replays that one call looks at, the oldest first

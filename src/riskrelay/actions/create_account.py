@@ -1,8 +1,8 @@
 """Create an account."""
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.integrations import AccountId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Installation, Outside
 
 

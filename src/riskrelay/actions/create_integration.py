@@ -2,11 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.integrations import AccountId, Integration, IntegrationId, IntegrationType, reference_taken
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId, IntegrationType, reference_taken
+from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.streams import Stream, StreamId, StreamStatus
 
 LANES = 1  # measured: one lane is as fast as a process of two cores (ADR 0016); why not more: docs/choices.md
 MAX_RETRY_AGE = timedelta(minutes=10)  # contract 8: how old a record may be that an unmarked repeat is answered with

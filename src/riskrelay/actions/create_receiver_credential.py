@@ -4,12 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor, hash_token
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId, Integration, IntegrationId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor, hash_token
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId
+from riskrelay.core.ssf.access import CredentialId, CredentialKind, ReceiverCredential, ReceiverScope
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.access import CredentialId, CredentialKind, ReceiverCredential, ReceiverScope
 
 _PREFIXES = {CredentialKind.OAUTH_CLIENT: "rrc_", CredentialKind.STATIC_TOKEN: "rrs_"}  # for secret scanners
 

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import Forbidden, NotFound
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import Forbidden, NotFound
+from riskrelay.core.signals import verification
+from riskrelay.core.ssf.access import Receiver
+from riskrelay.core.ssf.stream_documents import PushRules, created
+from riskrelay.core.ssf.streams import Party, Stream, StreamId, StreamStatus
 from riskrelay.ports import Outside, Transaction
-from riskrelay.signals import verification
-from riskrelay.ssf.access import Receiver
-from riskrelay.ssf.stream_documents import PushRules, created
-from riskrelay.ssf.streams import Party, Stream, StreamId, StreamStatus
 
 MAX_STREAMS = 100  # guessed: one per product and environment of a receiver, with room
 LANES = 1  # as create_integration

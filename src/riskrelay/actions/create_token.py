@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, Scope, StoredToken, TokenId, hash_token
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, Scope, StoredToken, TokenId, hash_token
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Installation, Outside
 
 

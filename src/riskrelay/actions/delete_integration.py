@@ -1,11 +1,11 @@
 """Delete an integration."""
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.ssf.streams import INTEGRATION_DELETED
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.streams import INTEGRATION_DELETED
 
 
 async def delete_integration(

@@ -1,10 +1,10 @@
 """Delete a receiver's stream."""
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.errors import NotFound
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.errors import NotFound
+from riskrelay.core.ssf.access import Receiver
+from riskrelay.core.ssf.streams import STREAM_DELETED, StreamId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.access import Receiver
-from riskrelay.ssf.streams import STREAM_DELETED, StreamId
 
 
 async def delete_stream(outside: Outside, receiver: Receiver, stream_id: StreamId) -> None:

@@ -1,6 +1,6 @@
 """Sign out of the console."""
 
-from riskrelay.credentials import Session
+from riskrelay.core.credentials import Session
 from riskrelay.ports import Outside
 
 

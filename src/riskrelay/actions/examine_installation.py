@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from riskrelay.delivery.survey import LaneCondition, Survey
-from riskrelay.errors import Misconfigured, Unavailable, UnavailableCause
-from riskrelay.integrations import Integration, OpenedTls, ReceiverTls
-from riskrelay.keys import Algorithm, KeyState, SealedKey, key_in
+from riskrelay.actions.set_integration_tls import opened_tls
+from riskrelay.core.delivery.survey import LaneCondition, Survey
+from riskrelay.core.errors import Misconfigured, Unavailable, UnavailableCause
+from riskrelay.core.integrations import Integration, OpenedTls, ReceiverTls
+from riskrelay.core.keys import Algorithm, KeyState, SealedKey, key_in
+from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import Check, DatabaseFacts, Installation, Outside, Probe, TlsMaterials, Vault, Verdict
-from riskrelay.pushing import opened_tls
-from riskrelay.ssf.streams import Stream
 
 _LOW_DISK_BYTES = 1_000_000_000  # chosen: as the alert RiskrelayDiskLow
 _SKEW = timedelta(seconds=2)  # chosen: `iat` of SETs is this machine's, leases are the database's

@@ -1,8 +1,8 @@
 """Make the first account and its first token."""
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, StoredToken, TokenId, hash_token
-from riskrelay.integrations import AccountId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, StoredToken, TokenId, hash_token
+from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Installation, Outside
 
 

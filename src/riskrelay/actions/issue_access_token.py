@@ -1,8 +1,8 @@
 """Exchange a receiver's client credentials for an access token."""
 
-from riskrelay.errors import UnknownToken
+from riskrelay.core.errors import UnknownToken
+from riskrelay.core.ssf.access import AccessToken, is_current
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.access import AccessToken, is_current
 
 MAX_ACCESS_TOKENS = 1_000  # guessed: living ones per client; one that asks on and on loses its oldest
 

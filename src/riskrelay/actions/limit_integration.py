@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId, DeliveryLimits, Integration, IntegrationId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId, DeliveryLimits, Integration, IntegrationId
 from riskrelay.ports import Outside, Transaction
 
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from riskrelay.delivery.lanes import LaneKey
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.signals import stream_updated
+from riskrelay.core.ssf.stream_documents import INACTIVITY_TIMEOUT
+from riskrelay.core.ssf.streams import INACTIVITY, Party, Stream, StreamStatus
 from riskrelay.ports import Outside, Transaction
-from riskrelay.signals import stream_updated
-from riskrelay.ssf.stream_documents import INACTIVITY_TIMEOUT
-from riskrelay.ssf.streams import INACTIVITY, Party, Stream, StreamStatus
 
 _AT_ONCE = 100  # guessed: streams that one call pauses; the rest are found by the next
 

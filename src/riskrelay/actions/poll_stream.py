@@ -5,14 +5,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
-from riskrelay.delivery.attempts import Attempt
-from riskrelay.delivery.lanes import BATCH_EVENTS, LaneKey, LaneWork, QueuedEvent, settle
-from riskrelay.errors import NotFound
+from riskrelay.core.delivery.attempts import Attempt
+from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneWork, QueuedEvent, settle
+from riskrelay.core.errors import NotFound
+from riskrelay.core.ssf.access import Receiver
+from riskrelay.core.ssf.polling import PollAnswer, PollRequest, outcomes
+from riskrelay.core.ssf.sets import complete_claims
+from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports import Bell, Outside, Signer, Transaction
-from riskrelay.ssf.access import Receiver
-from riskrelay.ssf.polling import PollAnswer, PollRequest, outcomes
-from riskrelay.ssf.sets import complete_claims
-from riskrelay.ssf.streams import Stream, StreamId
 
 LONGEST_WAIT = timedelta(seconds=25)  # guessed: below the 30 s after which impatient proxies and clients hang up
 SWEEP = timedelta(seconds=1)  # as the worker's: what another process queues is seen within this

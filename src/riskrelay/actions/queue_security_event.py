@@ -1,13 +1,13 @@
 """Queue a security event that a caller asked for."""
 
-from riskrelay import signals
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import Fault, FaultKind, Invalid
-from riskrelay.integrations import AccountId
+from riskrelay.core import signals
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, QueuedDelivery
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.event_requests import AnsweredRequest, EventRequest, QueuedDelivery
 
 
 async def queue_security_event(

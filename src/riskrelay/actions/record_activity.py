@@ -7,16 +7,16 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.detecting import Detected, Detecting, detect, purge
-from riskrelay.errors import Fault, FaultKind, Invalid
-from riskrelay.integrations import AccountId
+from riskrelay.actions.detecting import Detected, Detecting, detect, purge
+from riskrelay.actions.recording import find_users, latest_name, once, refuse_reused, tell
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.activity import SKEW, Activity, ActivityId, Timing, timing
+from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, with_findings
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
+from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import Outside, RecordedActivity, RecordedFinding, Transaction
-from riskrelay.recording import find_users, latest_name, once, refuse_reused, tell
-from riskrelay.risk.activity import SKEW, Activity, ActivityId, Timing, timing
-from riskrelay.risk.assessment import Cause, LevelChange, Standing, with_findings
-from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
-from riskrelay.risk.findings import UserId
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import partial
 
-from riskrelay.integrations import AccountId
+from riskrelay.core.integrations import AccountId
 from riskrelay.ports import FindingCounts, Store, Transaction
 
 

@@ -12,14 +12,14 @@ from itertools import chain
 import msgspec
 from msgspec.structs import replace
 
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import Unavailable
-from riskrelay.integrations import AccountId
+from riskrelay.actions.recording import find_users, latest_name, once, refuse_reused, tell
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import Unavailable
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, with_events, with_findings
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
+from riskrelay.core.risk.findings import Finding, FindingId
 from riskrelay.ports import Outside, RecordedFinding, Transaction
-from riskrelay.recording import find_users, latest_name, once, refuse_reused, tell
-from riskrelay.risk.assessment import Cause, LevelChange, Standing, with_events, with_findings
-from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
-from riskrelay.risk.findings import Finding, FindingId
 
 _FEW = 100  # guessed: a request of so many findings gains little by waiting for others
 

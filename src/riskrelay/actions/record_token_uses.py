@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from riskrelay.credentials import StoredToken
+from riskrelay.core.credentials import StoredToken
 from riskrelay.ports import Store
 
 

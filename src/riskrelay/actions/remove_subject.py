@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from riskrelay.errors import Forbidden, NotFound
+from riskrelay.core.errors import Forbidden, NotFound
+from riskrelay.core.ssf.access import Receiver
+from riskrelay.core.ssf.streams import StreamId
+from riskrelay.core.ssf.subject_filters import MAX_STATEMENTS
+from riskrelay.core.ssf.subjects import opaque_subject, subject_key
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.access import Receiver
-from riskrelay.ssf.streams import StreamId
-from riskrelay.ssf.subject_filters import MAX_STATEMENTS
-from riskrelay.ssf.subjects import opaque_subject, subject_key
 
 
 async def remove_subject(outside: Outside, receiver: Receiver, stream_id: StreamId, subject: Mapping[str, Any]) -> None:

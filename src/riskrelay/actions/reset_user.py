@@ -2,16 +2,16 @@
 
 from msgspec.structs import replace
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId
+from riskrelay.actions.recording import queue_changes
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.assessment import Cause, after_reset, level_change
+from riskrelay.core.risk.behaviors import settings_with
+from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.recording import queue_changes
-from riskrelay.risk.assessment import Cause, after_reset, level_change
-from riskrelay.risk.behaviors import settings_with
-from riskrelay.risk.findings import UserId
 
 
 async def reset_user(

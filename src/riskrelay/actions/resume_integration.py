@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId, Integration, IntegrationId
+from riskrelay.actions.resuming import follow
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.resuming import follow
 
 
 async def resume_integration(

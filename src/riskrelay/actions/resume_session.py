@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from riskrelay.credentials import Session, hash_token
-from riskrelay.errors import SessionEnded
+from riskrelay.core.credentials import Session, hash_token
+from riskrelay.core.errors import SessionEnded
 from riskrelay.ports import Outside
 
 PRECISION = timedelta(minutes=1)  # chosen: a visit writes at most once a minute

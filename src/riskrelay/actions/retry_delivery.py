@@ -1,13 +1,13 @@
 """Send one delivery again."""
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.delivery.attempts import Delivery
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.delivery.attempts import Delivery
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.ssf.events import Jti
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.events import Jti
 
 
 async def retry_delivery(

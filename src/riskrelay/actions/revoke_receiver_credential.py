@@ -1,11 +1,11 @@
 """Revoke a receiver's credential."""
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.ssf.access import CredentialId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.access import CredentialId
 
 
 async def revoke_receiver_credential(

@@ -1,9 +1,9 @@
 """Revoke a token."""
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor, TokenId
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor, TokenId
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Installation, Outside
 
 

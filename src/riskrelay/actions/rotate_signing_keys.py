@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.errors import Fault, FaultKind, Invalid
-from riskrelay.keys import Algorithm, Keyring, SealedKey, published, rotated, rotation_problem
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.keys import Algorithm, Keyring, SealedKey, published, rotated, rotation_problem
 from riskrelay.ports import Installation, Outside
 
 

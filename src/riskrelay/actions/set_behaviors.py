@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.integrations import AccountId
+from riskrelay.actions.recording import tell
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.assessment import Cause, with_findings
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
 from riskrelay.ports import Outside, Transaction
-from riskrelay.recording import tell
-from riskrelay.risk.assessment import Cause, with_findings
-from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
 
 
 async def set_behaviors(

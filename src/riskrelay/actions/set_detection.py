@@ -1,10 +1,10 @@
 """Change what an account takes to be possible."""
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.integrations import AccountId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.travel import TravelLimits
 from riskrelay.ports import Outside, Transaction
-from riskrelay.risk.travel import TravelLimits
 
 
 async def set_detection(outside: Outside, account_id: AccountId, actor: Actor, limits: TravelLimits) -> None:

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId, Integration, IntegrationId, ReceiverTls
-from riskrelay.ports import Outside, Transaction
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId, OpenedTls, ReceiverTls
+from riskrelay.ports import Outside, Transaction, Vault
 
 
 async def set_integration_tls(
@@ -35,3 +35,14 @@ async def set_integration_tls(
     changed, ready = await outside.store.write(account_id, store)
     outside.wake(ready)
     return changed
+
+
+def opened_tls(tls: ReceiverTls | None, vault: Vault) -> OpenedTls | None:
+    """What an integration's receivers are met with; None: the same as all others.
+
+    Raises: Misconfigured: the key was sealed under another master key.
+    """
+    if tls is None:
+        return None
+    key = None if tls.sealed_key is None else vault.open(tls.sealed_key)
+    return OpenedTls(tls.trusted_ca, tls.certificate, key)

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId, Integration, IntegrationId, require_algorithm
-from riskrelay.keys import Algorithm
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId, require_algorithm
+from riskrelay.core.keys import Algorithm
 from riskrelay.ports import Outside, Transaction
 
 

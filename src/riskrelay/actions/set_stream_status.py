@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import NotFound
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import NotFound
+from riskrelay.core.ssf.access import Receiver
+from riskrelay.core.ssf.streams import STREAM_DISABLED, Party, Stream, StreamId, StreamStatus
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.access import Receiver
-from riskrelay.ssf.streams import STREAM_DISABLED, Party, Stream, StreamId, StreamStatus
 
 
 async def set_stream_status(

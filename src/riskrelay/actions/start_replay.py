@@ -1,10 +1,10 @@
 """Send many deliveries again."""
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.ports import Outside, Transaction
 
 

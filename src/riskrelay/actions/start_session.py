@@ -1,6 +1,6 @@
 """Sign in to the console."""
 
-from riskrelay.credentials import SESSION_LIFE, Session, StoredToken, hash_token
+from riskrelay.core.credentials import SESSION_LIFE, Session, StoredToken, hash_token
 from riskrelay.ports import Installation, Outside
 
 

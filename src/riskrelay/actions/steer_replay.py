@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.delivery.replays import Replay, ReplayId, ReplayStatus
-from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
-from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.delivery.replays import Replay, ReplayId, ReplayStatus
+from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.ports import Outside, Transaction
 
 _VERBS = {

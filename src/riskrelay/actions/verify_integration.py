@@ -1,13 +1,13 @@
 """Send an event that shows whether the streams of an integration work."""
 
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import Actor
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.signals import Signal, operators_verification
+from riskrelay.core.ssf.streams import StreamStatus
 from riskrelay.ports import Outside, Transaction
-from riskrelay.signals import Signal, operators_verification
-from riskrelay.ssf.streams import StreamStatus
 
 
 async def verify_integration(

@@ -2,13 +2,13 @@
 
 from datetime import timedelta
 
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.errors import Fault, FaultKind, Invalid, NotFound, RateLimited
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound, RateLimited
+from riskrelay.core.signals import verification
+from riskrelay.core.ssf.access import Receiver
+from riskrelay.core.ssf.stream_documents import MIN_VERIFICATION_INTERVAL
+from riskrelay.core.ssf.streams import StreamId, StreamStatus
 from riskrelay.ports import Outside, Transaction
-from riskrelay.signals import verification
-from riskrelay.ssf.access import Receiver
-from riskrelay.ssf.stream_documents import MIN_VERIFICATION_INTERVAL
-from riskrelay.ssf.streams import StreamId, StreamStatus
 
 
 async def verify_stream(

@@ -1,9 +1,9 @@
 """Look at a receiver's stream."""
 
-from riskrelay.errors import NotFound
+from riskrelay.core.errors import NotFound
+from riskrelay.core.ssf.access import Receiver
+from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.access import Receiver
-from riskrelay.ssf.streams import Stream, StreamId
 
 
 async def visit_stream(outside: Outside, receiver: Receiver, stream_id: StreamId) -> Stream:

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from riskrelay.audit import Kind
 from riskrelay.cli.api import AccountOption, with_api
 from riskrelay.cli.output import JsonFlag, say, show
+from riskrelay.core.audit import Kind
 
 app = typer.Typer(help="The audit log: who changed what, when and from where.", no_args_is_help=True)
 

@@ -6,7 +6,7 @@ import typer
 
 from riskrelay.cli.api import AccountOption, Api, with_api
 from riskrelay.cli.output import JsonFlag, fail, print_table, show
-from riskrelay.risk.behaviors import BEHAVIORS
+from riskrelay.core.risk.behaviors import BEHAVIORS
 
 app = typer.Typer(help="Behaviors: what counts as risky conduct, and how much.", no_args_is_help=True)
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from riskrelay.cli.output import JsonFlag
+from riskrelay.cli.output import JsonFlag, explained, fail
 
 
 def bench(
@@ -23,6 +23,11 @@ def bench(
     figures stands what the machine itself bears, measured in the same run. The database is in the directory for
     temporary files (TMPDIR): set it to a directory on the disk that you want to know about.
     """
-    from riskrelay.cli.benchmark.running import run_bench
+    from riskrelay.bench.processes import ProcessFailed
+    from riskrelay.bench.running import run_bench
 
-    run_bench(postgres, scale, as_json)
+    try:
+        with explained():
+            run_bench(postgres, scale, as_json)
+    except ProcessFailed as error:
+        fail(*str(error).splitlines())

@@ -10,7 +10,7 @@ import typer
 
 from riskrelay.cli.api import AccountOption, Api, with_api
 from riskrelay.cli.output import JsonFlag, print_table, say, show
-from riskrelay.delivery.attempts import DeliveryState
+from riskrelay.core.delivery.attempts import DeliveryState
 
 app = typer.Typer(help="Deliveries: what was sent, and sending it again.", no_args_is_help=True)
 

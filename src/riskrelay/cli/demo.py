@@ -16,11 +16,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from riskrelay.bench.processes import ProcessFailed
 from riskrelay.cli.api import Api, ApiError
 from riskrelay.cli.demo_stage import Stage
 from riskrelay.cli.interruption import run_until_signal
 from riskrelay.cli.output import JsonFlag, fail, say
-from riskrelay.cli.processes import ProcessFailed
 
 _PACE_SECONDS = 0.02  # between findings: a day of forty people in some seconds
 _DOWN_FROM, _DOWN_UNTIL = 0.45, 0.65  # of the day: while the receiver is away

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from riskrelay.cli.ledger import read_ledger
-from riskrelay.cli.processes import Processes, free_port, stop
+from riskrelay.bench.ledger import read_ledger
+from riskrelay.bench.processes import Processes, free_port, stop
 
 
 class Stage:

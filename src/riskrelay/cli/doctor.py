@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from riskrelay.cli.output import JsonFlag, say, show
-from riskrelay.errors import RiskrelayError
+from riskrelay.core.errors import RiskrelayError
 
 if TYPE_CHECKING:
     from riskrelay.ports import Check

@@ -5,10 +5,10 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from riskrelay.ssf.event_examples import full_example
-from riskrelay.ssf.event_fields import Field
-from riskrelay.ssf.event_types import EVENT_TYPES, EVENTS_SUPPORTED, OF_STREAMS, EventType
-from riskrelay.ssf.subjects import FORMATS
+from riskrelay.core.ssf.event_examples import full_example
+from riskrelay.core.ssf.event_fields import Field
+from riskrelay.core.ssf.event_types import EVENT_TYPES, EVENTS_SUPPORTED, OF_STREAMS, EventType
+from riskrelay.core.ssf.subjects import FORMATS
 
 _HEAD = """# Event types
 

@@ -8,8 +8,8 @@ import typer
 from riskrelay.cli import health
 from riskrelay.cli.api import AccountOption, with_api
 from riskrelay.cli.output import JsonFlag, print_table, say, show
-from riskrelay.integrations import IntegrationType
-from riskrelay.keys import Algorithm
+from riskrelay.core.integrations import IntegrationType
+from riskrelay.core.keys import Algorithm
 
 app = typer.Typer(help="Integrations: an account's links to receiver products.", no_args_is_help=True)
 health.register(app)

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from riskrelay.errors import Misconfigured
+from riskrelay.core.errors import Misconfigured
 
 
 def require_free(host: str, port: int) -> None:

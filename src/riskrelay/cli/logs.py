@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from riskrelay.outbound.log_sink import LogSink, SinkHandler
 from riskrelay.settings import LogLevel
+from riskrelay.telemetry.log_sink import LogSink, SinkHandler
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 _for_people = structlog.dev.ConsoleRenderer()

@@ -8,8 +8,8 @@ import typer
 
 from riskrelay.cli.database import on_database
 from riskrelay.cli.output import JsonFlag, errors, explained, fail, print_table, say, show
-from riskrelay.credentials import COMMAND_LINE, account_id_problem
-from riskrelay.integrations import AccountId
+from riskrelay.core.credentials import COMMAND_LINE, account_id_problem
+from riskrelay.core.integrations import AccountId
 
 account_app = typer.Typer(help="Accounts: the isolation boundary.", no_args_is_help=True)
 

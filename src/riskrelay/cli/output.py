@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from riskrelay.errors import RiskrelayError
+from riskrelay.core.errors import RiskrelayError
 
 console = Console()
 errors = Console(stderr=True)

@@ -8,7 +8,7 @@ import typer
 
 from riskrelay.cli.api import AccountOption, with_api
 from riskrelay.cli.output import JsonFlag, print_table, say, show
-from riskrelay.ssf.access import CredentialKind, ReceiverScope
+from riskrelay.core.ssf.access import CredentialKind, ReceiverScope
 
 app = typer.Typer(help="Credentials: what an integration's receiver authenticates with.", no_args_is_help=True)
 

@@ -18,10 +18,10 @@ from riskrelay.cli.greeting import greet
 from riskrelay.cli.listening import require_free
 from riskrelay.cli.supervisor import READY
 from riskrelay.cli.tls import TlsPair, tls_pair
-from riskrelay.outbound.log_sink import LogSink
-from riskrelay.outbound.siblings import Siblings
 from riskrelay.settings import Settings
-from riskrelay.storage.file_systems import hold_alone
+from riskrelay.storage.engines.file_systems import hold_alone
+from riskrelay.telemetry.log_sink import LogSink
+from riskrelay.telemetry.siblings import Siblings
 from riskrelay.wiring.installation import exposed_files, require_schema, require_whole_after_crash
 from riskrelay.wiring.processes import build_app, build_worker_app
 

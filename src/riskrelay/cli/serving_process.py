@@ -9,8 +9,8 @@ import typer
 from riskrelay.cli.logs import configure_logs
 from riskrelay.cli.output import explained
 from riskrelay.cli.serving import Shared, serve
-from riskrelay.outbound.siblings import Siblings
 from riskrelay.settings import read_settings
+from riskrelay.telemetry.siblings import Siblings
 
 
 def main(

@@ -10,7 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from riskrelay.cli.output import JsonFlag, errors, explained, fail, print_table, say, show
 
 if TYPE_CHECKING:
-    from riskrelay.storage.copying import Fingerprint
+    from riskrelay.storage.engines.copying import Fingerprint
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +29,7 @@ def backup(
 ) -> None:
     """Copy the SQLite database while it is served: one consistent, checked file."""
     from riskrelay.settings import read_settings
-    from riskrelay.storage.copying import back_up
+    from riskrelay.storage.engines.copying import back_up
     from riskrelay.wiring import installation
 
     with explained():

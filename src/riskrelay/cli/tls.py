@@ -4,7 +4,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-from riskrelay.errors import Misconfigured
+from riskrelay.core.errors import Misconfigured
 from riskrelay.settings import Settings
 
 _READABLE_BY_ANYBODY = 0o004

@@ -7,9 +7,9 @@ import typer
 
 from riskrelay.cli.database import on_database
 from riskrelay.cli.output import JsonFlag, explained, fail, print_table, say, show
-from riskrelay.credentials import ALL_SCOPES, COMMAND_LINE, Scope, StoredToken
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId
+from riskrelay.core.credentials import ALL_SCOPES, COMMAND_LINE, Scope, StoredToken
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId
 
 if TYPE_CHECKING:
     from riskrelay.ports import Outside

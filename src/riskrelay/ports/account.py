@@ -5,24 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from riskrelay.audit import AuditEntry, Kind
-from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
-from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
-from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.core.audit import AuditEntry, Kind
+from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
+from riskrelay.core.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
+from riskrelay.core.integrations import Integration, IntegrationId
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.findings import FindingId, UserId, UserRef
+from riskrelay.core.signals import Signal
+from riskrelay.core.ssf.access import AccessToken, CredentialId, ReceiverCredential
+from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequestId
+from riskrelay.core.ssf.events import Jti
+from riskrelay.core.ssf.streams import Party, Stream, StreamId, StreamStatus
+from riskrelay.core.ssf.subject_filters import SubjectStatement
 from riskrelay.ports.activity import Activities, Detection
 from riskrelay.ports.console import Stocks, UserViews
 from riskrelay.ports.deliveries import DeliveryViews
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.operating import DeliveryHealth, Replays
-from riskrelay.risk.assessment import Standing
-from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
-from riskrelay.risk.findings import FindingId, UserId, UserRef
-from riskrelay.signals import Signal
-from riskrelay.ssf.access import AccessToken, CredentialId, ReceiverCredential
-from riskrelay.ssf.event_requests import AnsweredRequest, EventRequestId
-from riskrelay.ssf.events import Jti
-from riskrelay.ssf.streams import Party, Stream, StreamId, StreamStatus
-from riskrelay.ssf.subject_filters import SubjectStatement
 
 AuditPlace = tuple[datetime, str]
 """The time and the id of an entry: its place in the log."""

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from riskrelay.risk.activity import ActivityId, DlpHit, Kept, Login, S
-from riskrelay.risk.findings import FindingId, UserId
-from riskrelay.risk.travel import TravelLimits
+from riskrelay.core.risk.activity import ActivityId, DlpHit, Kept, Login, S
+from riskrelay.core.risk.findings import FindingId, UserId
+from riskrelay.core.risk.travel import TravelLimits
 
 
 @dataclass(frozen=True, slots=True)

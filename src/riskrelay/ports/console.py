@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from riskrelay.credentials import Session
-from riskrelay.delivery.attempts import Delivery, Ledger
-from riskrelay.integrations import Integration
+from riskrelay.core.credentials import Session
+from riskrelay.core.delivery.attempts import Delivery, Ledger
+from riskrelay.core.integrations import Integration
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.findings import FindingId, UserId
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports.findings import RecordedFinding
-from riskrelay.risk.assessment import Standing
-from riskrelay.risk.behaviors import BehaviorId
-from riskrelay.risk.findings import FindingId, UserId
-from riskrelay.risk.levels import RiskLevel
 
 RiskPlace = tuple[RiskLevel, datetime, UserId]
 """Level, last event and id of a user: their place among those at risk."""

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from riskrelay.delivery.attempts import Delivery, DeliveryState
-from riskrelay.delivery.health import Condition, condition_of
-from riskrelay.integrations import IntegrationId
-from riskrelay.keys import Algorithm
-from riskrelay.ssf.streams import Stream, StreamId
+from riskrelay.core.delivery.attempts import Delivery, DeliveryState
+from riskrelay.core.delivery.health import Condition, condition_of
+from riskrelay.core.integrations import IntegrationId
+from riskrelay.core.keys import Algorithm
+from riskrelay.core.ssf.streams import Stream, StreamId
 
 
 class EventPlace(NamedTuple):

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from riskrelay.integrations import OpenedTls
+from riskrelay.core.integrations import OpenedTls
 
 
 class Verdict(StrEnum):

@@ -4,9 +4,9 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from riskrelay.risk.behaviors import BehaviorId
-from riskrelay.risk.findings import FindingId, UserId
-from riskrelay.risk.levels import RiskLevel
+from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.findings import FindingId, UserId
+from riskrelay.core.risk.levels import RiskLevel
 
 
 class RecordedFinding(Struct, frozen=True):

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from riskrelay.credentials import Account, StoredToken, TokenId
-from riskrelay.delivery.attempts import Attempt, Ledger
-from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, NextDue, Settlement
-from riskrelay.delivery.survey import Survey
-from riskrelay.integrations import AccountId, Integration, IntegrationId
-from riskrelay.keys import KeyChanges, SealedKey
+from riskrelay.core.credentials import Account, StoredToken, TokenId
+from riskrelay.core.delivery.attempts import Attempt, Ledger
+from riskrelay.core.delivery.lanes import LaneKey, LaneLease, LaneWork, NextDue, Settlement
+from riskrelay.core.delivery.survey import Survey
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId
+from riskrelay.core.keys import KeyChanges, SealedKey
+from riskrelay.core.signals import Signal
+from riskrelay.core.ssf.access import CredentialId, ReceiverCredential, ReceiverToken
+from riskrelay.core.ssf.streams import Stream, StreamStatus
 from riskrelay.ports.account import Audit
 from riskrelay.ports.console import Sessions
 from riskrelay.ports.examining import DatabaseFacts
 from riskrelay.ports.operating import EngineCare, Retention
-from riskrelay.signals import Signal
-from riskrelay.ssf.access import CredentialId, ReceiverCredential, ReceiverToken
-from riskrelay.ssf.streams import Stream, StreamStatus
 
 
 class Accounts(Protocol):

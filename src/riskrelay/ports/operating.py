@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 
-from riskrelay.delivery.attempts import Delivery
-from riskrelay.delivery.health import StreamHealth
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus, ReplayStep
-from riskrelay.integrations import AccountId, IntegrationId
-from riskrelay.ssf.events import Jti
+from riskrelay.core.delivery.attempts import Delivery
+from riskrelay.core.delivery.health import StreamHealth
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus, ReplayStep
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.ssf.events import Jti
 
 
 class Replays(Protocol):

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from riskrelay.credentials import StoredToken
-from riskrelay.delivery.attempts import Attempt
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.delivery.survey import Survey
-from riskrelay.integrations import AccountId, CertificateFacts, OpenedTls, ReceiverTls
-from riskrelay.keys import Algorithm
+from riskrelay.core.credentials import StoredToken
+from riskrelay.core.delivery.attempts import Attempt
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.survey import Survey
+from riskrelay.core.integrations import AccountId, CertificateFacts, OpenedTls, ReceiverTls
+from riskrelay.core.keys import Algorithm
+from riskrelay.core.rate_limits import Allowance
+from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.ssf.outcomes import Outcome
+from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports.account import Transaction
 from riskrelay.ports.installation import Installation
-from riskrelay.rate_limits import Allowance
-from riskrelay.risk.behaviors import BehaviorId
-from riskrelay.ssf.outcomes import Outcome
-from riskrelay.ssf.streams import Stream, StreamId
 
 T = TypeVar("T")
 R = TypeVar("R")

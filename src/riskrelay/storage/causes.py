@@ -10,7 +10,7 @@ from typing import Final
 import asyncpg
 from sqlalchemy import exc
 
-from riskrelay.errors import Misconfigured, Unavailable, UnavailableCause
+from riskrelay.core.errors import Misconfigured, Unavailable, UnavailableCause
 
 ROOM_BYTES: Final = 1 << 20  # guessed: a group of transactions writes less than this to the log
 

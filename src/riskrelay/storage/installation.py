@@ -4,9 +4,10 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from riskrelay.delivery.attempts import Ledger
-from riskrelay.delivery.survey import Survey
-from riskrelay.integrations import AccountId, Integration, IntegrationId
+from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.delivery.survey import Survey
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId
+from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import (
     Accounts,
     Audit,
@@ -19,19 +20,18 @@ from riskrelay.ports import (
     Sessions,
     Tokens,
 )
-from riskrelay.ssf.streams import Stream
-from riskrelay.storage.audit import AuditRows
-from riskrelay.storage.credentials import AccountRows, TokenRows
-from riskrelay.storage.engine_care import EngineCareRows
-from riskrelay.storage.integrations import find_integration
-from riskrelay.storage.keys import KeyRows
-from riskrelay.storage.lanes import LaneRows
-from riskrelay.storage.ledgers import count_ledgers
-from riskrelay.storage.receivers import ReceiverRows
-from riskrelay.storage.retention import RetentionRows
-from riskrelay.storage.sessions import SessionRows
-from riskrelay.storage.streams import is_idle, select_streams, stream_from
-from riskrelay.storage.surveying import database_facts, take_survey
+from riskrelay.storage.accounts.audit import AuditRows
+from riskrelay.storage.accounts.credentials import AccountRows, TokenRows
+from riskrelay.storage.accounts.integrations import find_integration
+from riskrelay.storage.accounts.keys import KeyRows
+from riskrelay.storage.accounts.receivers import ReceiverRows
+from riskrelay.storage.accounts.sessions import SessionRows
+from riskrelay.storage.delivery.lanes import LaneRows
+from riskrelay.storage.delivery.ledgers import count_ledgers
+from riskrelay.storage.delivery.retention import RetentionRows
+from riskrelay.storage.delivery.streams import is_idle, select_streams, stream_from
+from riskrelay.storage.delivery.surveying import database_facts, take_survey
+from riskrelay.storage.engines.engine_care import EngineCareRows
 from riskrelay.storage.tables import integrations
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import asyncpg
 
-from riskrelay.storage.postgres_engine import CONNECT_SECONDS, UNPREPARED
+from riskrelay.storage.engines.postgres_engine import CONNECT_SECONDS, UNPREPARED
 
 _LOOK_SECONDS: Final = 0.25  # several times within the lock timeout of a migration
 _SECONDS: Final = 5.0  # to connect, and for the query

@@ -4,10 +4,10 @@ from collections import defaultdict
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select, true
 
-from riskrelay.delivery.attempts import Delivery, DeliveryState
-from riskrelay.delivery.replays import ReplayFilter
-from riskrelay.integrations import AccountId, IntegrationId
-from riskrelay.storage.deliveries import EVENT_KEY, in_state, joined, read_deliveries
+from riskrelay.core.delivery.attempts import Delivery, DeliveryState
+from riskrelay.core.delivery.replays import ReplayFilter
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.storage.delivery.deliveries import EVENT_KEY, in_state, joined, read_deliveries
 from riskrelay.storage.tables import events, held_events, streams
 
 _IS_EVENT = and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))

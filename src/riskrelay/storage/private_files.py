@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from riskrelay.errors import Misconfigured
+from riskrelay.core.errors import Misconfigured
 
 _OWNER_ONLY: Final = 0o600
 _GROUP_OR_OTHERS: Final = 0o077

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from riskrelay.integrations import AccountId
+from riskrelay.core.integrations import AccountId
 from riskrelay.ports import (
     Activities,
     Audit,
@@ -23,21 +23,21 @@ from riskrelay.ports import (
     Users,
     UserViews,
 )
-from riskrelay.storage.activity import ActivityRows, DetectionRows
-from riskrelay.storage.audit import AuditRows
-from riskrelay.storage.delivery_views import DeliveryViewRows
-from riskrelay.storage.event_requests import EventRequestRows
-from riskrelay.storage.events import EventRows
-from riskrelay.storage.health import HealthRows
-from riskrelay.storage.integrations import IntegrationRows
-from riskrelay.storage.lanes import LaneRows
-from riskrelay.storage.receiver_streams import ReceiverStreamRows
-from riskrelay.storage.receivers import ReceiverCredentialRows
-from riskrelay.storage.replays import ReplayRows
-from riskrelay.storage.risk import BehaviorRows, FindingRows, UserRows
-from riskrelay.storage.stocks import StockRows
-from riskrelay.storage.streams import StreamRows
-from riskrelay.storage.user_views import UserViewRows
+from riskrelay.storage.accounts.audit import AuditRows
+from riskrelay.storage.accounts.integrations import IntegrationRows
+from riskrelay.storage.accounts.receivers import ReceiverCredentialRows
+from riskrelay.storage.accounts.stocks import StockRows
+from riskrelay.storage.delivery.event_requests import EventRequestRows
+from riskrelay.storage.delivery.events import EventRows
+from riskrelay.storage.delivery.health import HealthRows
+from riskrelay.storage.delivery.lanes import LaneRows
+from riskrelay.storage.delivery.receiver_streams import ReceiverStreamRows
+from riskrelay.storage.delivery.replays import ReplayRows
+from riskrelay.storage.delivery.streams import StreamRows
+from riskrelay.storage.delivery.views import DeliveryViewRows
+from riskrelay.storage.risk.activity import ActivityRows, DetectionRows
+from riskrelay.storage.risk.user_views import UserViewRows
+from riskrelay.storage.risk.users import BehaviorRows, FindingRows, UserRows
 
 
 class AccountTransaction:

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from riskrelay.errors import Misconfigured
+from riskrelay.core.errors import Misconfigured
 from riskrelay.storage.causes import cannot_open, sqlite_cause
 
 _MAGIC: Final = b"SQLite format 3\x00"

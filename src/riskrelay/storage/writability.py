@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from riskrelay.errors import UnavailableCause
+from riskrelay.core.errors import UnavailableCause
 from riskrelay.storage.causes import refused
 
 _ASK_SECONDS: Final = 1.0  # chosen: anybody may call /readyz, and each question costs a commit

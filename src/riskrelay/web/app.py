@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from riskrelay.errors import RiskrelayError
+from riskrelay.core.errors import RiskrelayError
 from riskrelay.ports import Outside
 from riskrelay.web import documentation
 from riskrelay.web.account_api import envelope, problems

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from riskrelay.actions.authenticate import Authenticated, authenticate
-from riskrelay.credentials import Actor, Scope, StoredToken, hash_token
-from riskrelay.errors import MalformedCredentials, NoCredentials, NotFound, RateLimited
-from riskrelay.integrations import AccountId
+from riskrelay.core.credentials import Actor, Scope, StoredToken, hash_token
+from riskrelay.core.errors import MalformedCredentials, NoCredentials, NotFound, RateLimited
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.rate_limits import Allowance
 from riskrelay.ports import Outside
-from riskrelay.rate_limits import Allowance
 from riskrelay.web.client_address import client_address
 
 _MAX_TOKEN_CHARACTERS = 512

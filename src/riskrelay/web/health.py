@@ -5,9 +5,9 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from riskrelay.delivery.survey import Survey
-from riskrelay.errors import Unavailable, UnavailableCause
-from riskrelay.keys import Algorithm, KeyState, key_in
+from riskrelay.core.delivery.survey import Survey
+from riskrelay.core.errors import Unavailable, UnavailableCause
+from riskrelay.core.keys import Algorithm, KeyState, key_in
 from riskrelay.ports import Outside
 
 _PATIENCE_SECONDS = 2  # chosen: a scrape waits no longer for a survey; scrapers give up after 10

@@ -3,7 +3,7 @@
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from riskrelay.rate_limits import Allowance
+from riskrelay.core.rate_limits import Allowance
 
 _POLICY = '"default"'
 

@@ -4,9 +4,9 @@ import structlog
 from starlette.requests import Request
 from starlette.routing import Route
 
-from riskrelay.errors import Forbidden, MalformedCredentials, NoCredentials, RiskrelayError, UnknownToken
+from riskrelay.core.errors import Forbidden, MalformedCredentials, NoCredentials, RiskrelayError, UnknownToken
+from riskrelay.core.rate_limits import Bucket, RateLimit, spend
 from riskrelay.ports import Clock, Metrics
-from riskrelay.rate_limits import Bucket, RateLimit, spend
 from riskrelay.web.client_address import client_address
 from riskrelay.web.transmitter.refusals import BearerRefusal
 

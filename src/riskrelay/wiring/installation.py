@@ -7,32 +7,32 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from riskrelay.errors import Misconfigured
+from riskrelay.core.errors import Misconfigured
+from riskrelay.core.keys import Keyring
+from riskrelay.core.rate_limits import RateLimit
 from riskrelay.failpoints import arm
-from riskrelay.keys import Keyring
-from riskrelay.outbound.clock import SystemClock
-from riskrelay.outbound.finding_counts import PendingFindingCounts
-from riskrelay.outbound.gathering import Alone, Together
-from riskrelay.outbound.ids import SystemIds
-from riskrelay.outbound.metrics import PrometheusMetrics
-from riskrelay.outbound.observing import Observers
-from riskrelay.outbound.rate_limits import WINDOW_SECONDS, MemoryRateLimits
-from riskrelay.outbound.sealing import MasterKey, new_master_key
-from riskrelay.outbound.signer import new_signing_key
-from riskrelay.outbound.token_uses import PendingTokenUses
+from riskrelay.local.clock import SystemClock
+from riskrelay.local.finding_counts import PendingFindingCounts
+from riskrelay.local.gathering import Alone, Together
+from riskrelay.local.ids import SystemIds
+from riskrelay.local.rate_limits import WINDOW_SECONDS, MemoryRateLimits
+from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.ports import Check, Outside, Store, Verdict, Wake
-from riskrelay.rate_limits import RateLimit
 from riskrelay.settings import Settings
-from riskrelay.storage.copying import Fingerprint, copy_all
-from riskrelay.storage.file_systems import hold_alone
-from riskrelay.storage.opening import Waiting, work_on
-from riskrelay.storage.postgres import PostgresStore
+from riskrelay.signing.sealing import MasterKey, new_master_key
+from riskrelay.signing.signer import new_signing_key
+from riskrelay.storage.engines.copying import Fingerprint, copy_all
+from riskrelay.storage.engines.file_systems import hold_alone
+from riskrelay.storage.engines.opening import Waiting, work_on
+from riskrelay.storage.engines.postgres import PostgresStore
+from riskrelay.storage.engines.schema import is_current, upgrade
+from riskrelay.storage.engines.sqlite import SqliteStore, sqlite_engine
 from riskrelay.storage.private_files import database_files, ensure_private, readable_by_others
 from riskrelay.storage.restoring import restore
-from riskrelay.storage.schema import is_current, upgrade
 from riskrelay.storage.sealed_values import holds_sealed_values, sealed_values
-from riskrelay.storage.sqlite import SqliteStore, sqlite_engine
 from riskrelay.storage.whole_files import faults_of, log_of, require_own_log, require_whole
+from riskrelay.telemetry.metrics import PrometheusMetrics
+from riskrelay.telemetry.observing import Observers
 
 Noted = tuple[PendingTokenUses, PendingFindingCounts]
 

@@ -12,36 +12,36 @@ from yarl import URL
 from riskrelay.actions.complete_signing_keys import complete_signing_keys
 from riskrelay.actions.examine_installation import Examining, examine_installation
 from riskrelay.actions.poll_stream import Polling
-from riskrelay.chores import Chores, Kept
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.delivery.lanes import LaneKey
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.keys import Keyring, SealedKey
+from riskrelay.engine.chores import Chores, Kept
+from riskrelay.engine.pushing import Delivering
+from riskrelay.engine.worker import Worker
 from riskrelay.failpoints import Failpoint, arm, around_pusher, around_wake
-from riskrelay.keys import Keyring, SealedKey
-from riskrelay.outbound.addresses import TargetRules
-from riskrelay.outbound.clock import SystemClock
-from riskrelay.outbound.direct_push import DirectPusher
-from riskrelay.outbound.finding_counts import PendingFindingCounts
-from riskrelay.outbound.log_sink import LogSink
-from riskrelay.outbound.metrics import PrometheusMetrics
-from riskrelay.outbound.observing import ProcessWatch, new_observers, show_certificate
-from riskrelay.outbound.probing import NetworkProbe
-from riskrelay.outbound.push import HttpPusher
-from riskrelay.outbound.pushers import open_pusher
-from riskrelay.outbound.sealing import MasterKey
-from riskrelay.outbound.siblings import Siblings
-from riskrelay.outbound.signer import KeySigner
-from riskrelay.outbound.targets import PushTargets
-from riskrelay.outbound.tls_materials import PemMaterials
-from riskrelay.outbound.token_uses import PendingTokenUses
+from riskrelay.local.clock import SystemClock
+from riskrelay.local.finding_counts import PendingFindingCounts
+from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.ports import Outside, Wake
-from riskrelay.pushing import Delivering
+from riskrelay.push.addresses import TargetRules
+from riskrelay.push.aiohttp_client import HttpPusher
+from riskrelay.push.client import DirectPusher
+from riskrelay.push.probing import NetworkProbe
+from riskrelay.push.pushers import open_pusher
+from riskrelay.push.targets import PushTargets
+from riskrelay.push.tls_materials import PemMaterials
 from riskrelay.settings import Settings
-from riskrelay.storage.notices import Notices
+from riskrelay.signing.sealing import MasterKey
+from riskrelay.signing.signer import KeySigner
+from riskrelay.storage.engines.notices import Notices
+from riskrelay.telemetry.log_sink import LogSink
+from riskrelay.telemetry.metrics import PrometheusMetrics
+from riskrelay.telemetry.observing import ProcessWatch, new_observers, show_certificate
+from riskrelay.telemetry.siblings import Siblings
 from riskrelay.web.app import create_app, create_worker_app
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
 from riskrelay.wiring.installation import build_keyring, check_files, outside_of, read_master_key
-from riskrelay.worker import Worker
 
 PUSH_DEADLINE = timedelta(seconds=20)
 CONCURRENCY = 32  # guessed: pushes at once per lane; polite to a receiver, enough for its round trips

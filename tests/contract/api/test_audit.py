@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from riskrelay.credentials import Scope
+from riskrelay.core.credentials import Scope
 from support.crossing import OF_ACCOUNTS, body_for, routes, things_of
 from support.service import Service
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cloudflare import AsyncCloudflare, AuthenticationError, Cloudflare
 
-from riskrelay.credentials import Scope
+from riskrelay.core.credentials import Scope
 from support.service import Service
 
 BEARER, EMAIL, KEY = "Authorization", "X-Auth-Email", "X-Auth-Key"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from riskrelay.credentials import Scope
+from riskrelay.core.credentials import Scope
 from support.service import Service
 
 pytestmark = pytest.mark.parametrize("base_path", ["", "/client/v4"], indirect=True)

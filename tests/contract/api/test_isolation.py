@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from riskrelay.credentials import Scope
+from riskrelay.core.credentials import Scope
 from support.contract import DOCUMENT
 from support.crossing import (
     OF_ACCOUNTS,

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from riskrelay.credentials import Scope
-from riskrelay.errors import FaultKind
-from riskrelay.ssf.event_examples import full_example, minimal_example
-from riskrelay.ssf.event_types import CAEP, EVENT_TYPES, OF_STREAMS, OKTA_USER_RISK_CHANGE, VERIFICATION, EventType
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import FaultKind
+from riskrelay.core.ssf.event_examples import full_example, minimal_example
+from riskrelay.core.ssf.event_types import CAEP, EVENT_TYPES, OF_STREAMS, OKTA_USER_RISK_CHANGE, VERIFICATION, EventType
 from riskrelay.web.account_api.problem_table import FAULTS
 from support.service import Service
 from support.specifications import documents

@@ -124,7 +124,7 @@ def test_a_collector_that_is_down_holds_nothing_up(tmp_path: Path, oracle: Oracl
 def test_nothing_of_opentelemetry_is_imported_unless_it_is_wanted(tmp_path: Path) -> None:
     """Without the standard variables no module of it is loaded."""
     code = (
-        "import sys; from riskrelay.outbound.observing import new_observers; from riskrelay import cli;"
+        "import sys; from riskrelay.telemetry.observing import new_observers; from riskrelay import cli;"
         "new_observers(); print([name for name in sys.modules if name.startswith('opentelemetry')])"
     )
     run = [sys.executable, "-c", code]

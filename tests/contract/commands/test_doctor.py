@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from riskrelay.outbound.sealing import new_master_key
+from riskrelay.signing.sealing import new_master_key
 from support.certificates import new_authority
 from support.service import Oracle, Process, Service, free_port
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from riskrelay.credentials import Scope
+from riskrelay.core.credentials import Scope
 from support.crossing import OF_THE_CONSOLE, routes
 from support.service import Service
 from support.visitor import Page, Visitor

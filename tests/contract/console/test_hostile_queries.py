@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from riskrelay.outbound.sealing import new_master_key
+from riskrelay.signing.sealing import new_master_key
 from support.databases import PostgresServer
 from support.service import Service
 from support.visitor import Visitor

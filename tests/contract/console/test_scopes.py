@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from riskrelay.credentials import Scope
+from riskrelay.core.credentials import Scope
 from support.service import Oracle, Service
 from support.visitor import Visitor
 

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from riskrelay.delivery.backoff import LONGEST
-from riskrelay.delivery.survey import LaneCondition
+from riskrelay.core.delivery.backoff import LONGEST
+from riskrelay.core.delivery.survey import LaneCondition
 from support.certificates import new_authority
 from support.ledger_checks import wait_until_quiet
 from support.service import Oracle, Service

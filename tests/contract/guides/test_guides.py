@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from riskrelay.actions.poll_stream import LONGEST_WAIT
+from riskrelay.core.ssf.access import ACCESS_TOKEN_LIFE
+from riskrelay.core.ssf.stream_documents import INACTIVITY_TIMEOUT, MIN_VERIFICATION_INTERVAL
+from riskrelay.engine.worker import SWEEP
 from riskrelay.settings import Settings
-from riskrelay.ssf.access import ACCESS_TOKEN_LIFE
-from riskrelay.ssf.stream_documents import INACTIVITY_TIMEOUT, MIN_VERIFICATION_INTERVAL
-from riskrelay.worker import SWEEP
 from support.service import Oracle, Service, environment, free_port
 
 GUIDES = Path(__file__).parents[3] / "docs" / "guides"

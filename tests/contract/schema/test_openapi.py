@@ -14,11 +14,11 @@ from jsonschema import Draft202012Validator, FormatChecker, ValidationError
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from riskrelay.audit import Kind, Verb
-from riskrelay.credentials import Scope
+from riskrelay.core.audit import Kind, Verb
+from riskrelay.core.credentials import Scope
+from riskrelay.core.risk.behaviors import BEHAVIORS
+from riskrelay.core.ssf.access import ReceiverScope
 from riskrelay.ports import Store
-from riskrelay.risk.behaviors import BEHAVIORS
-from riskrelay.ssf.access import ReceiverScope
 from riskrelay.web.account_api import problem_table
 from riskrelay.web.app import BASE_PATHS, create_app
 from support.contract import DOCUMENT, examples, operations, resolved

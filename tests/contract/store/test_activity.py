@@ -21,17 +21,17 @@ from riskrelay.actions.record_activity import ActivityRecorded, record_activity
 from riskrelay.actions.reset_user import reset_user
 from riskrelay.actions.set_behaviors import set_behaviors
 from riskrelay.actions.set_detection import set_detection
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.errors import Invalid
-from riskrelay.integrations import AccountId
-from riskrelay.outbound.ids import SystemIds
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.errors import Invalid
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit, Login
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.findings import UserId, UserRef
+from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.travel import TravelLimits
+from riskrelay.local.ids import SystemIds
 from riskrelay.ports import Outside, Store, UserProfile
-from riskrelay.risk.activity import Activity, ActivityId, DlpHit, Login
-from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
-from riskrelay.risk.findings import UserId, UserRef
-from riskrelay.risk.levels import RiskLevel
-from riskrelay.risk.travel import TravelLimits
-from riskrelay.storage.activity import MAX_KEPT
+from riskrelay.storage.risk.activity import MAX_KEPT
 from support.outside import NOON, HandClock, outside_of
 from support.world import ACCOUNT, OTHER, account_with_integration
 

@@ -21,21 +21,21 @@ from riskrelay.actions.revoke_token import revoke_token
 from riskrelay.actions.set_behaviors import set_behaviors
 from riskrelay.actions.set_stream_status import set_stream_status
 from riskrelay.actions.update_integration import update_integration
-from riskrelay.audit import AuditEntry, Kind, Verb
-from riskrelay.credentials import COMMAND_LINE, Actor, hash_token
-from riskrelay.errors import Invalid, NotFound
-from riskrelay.integrations import AccountId, IntegrationId, IntegrationType
-from riskrelay.outbound.addresses import TargetRules
-from riskrelay.outbound.targets import PushTargets
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import COMMAND_LINE, Actor, hash_token
+from riskrelay.core.errors import Invalid, NotFound
+from riskrelay.core.integrations import AccountId, IntegrationId, IntegrationType
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.ssf.access import ALL_RECEIVER_SCOPES, CredentialId, Receiver
+from riskrelay.core.ssf.stream_documents import PushRules, patched
+from riskrelay.core.ssf.streams import StreamStatus
 from riskrelay.ports import Outside, Store, Transaction
-from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
-from riskrelay.risk.levels import RiskLevel
-from riskrelay.ssf.access import ALL_RECEIVER_SCOPES, CredentialId, Receiver
-from riskrelay.ssf.stream_documents import PushRules, patched
-from riskrelay.ssf.streams import StreamStatus
-from riskrelay.storage.postgres_engine import postgres_engine
-from riskrelay.storage.schema import upgrade
-from riskrelay.storage.sqlite import sqlite_engine
+from riskrelay.push.addresses import TargetRules
+from riskrelay.push.targets import PushTargets
+from riskrelay.storage.engines.postgres_engine import postgres_engine
+from riskrelay.storage.engines.schema import upgrade
+from riskrelay.storage.engines.sqlite import sqlite_engine
 from support.databases import PostgresServer
 from support.outside import NOON, HandClock, outside_of
 from support.transmitting import VAULT

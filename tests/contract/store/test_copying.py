@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, select, update
 
-from riskrelay.errors import Misconfigured
-from riskrelay.storage.copying import back_up, copy_all, fingerprint
-from riskrelay.storage.postgres_engine import postgres_engine
-from riskrelay.storage.schema import upgrade
-from riskrelay.storage.sqlite import sqlite_engine
+from riskrelay.core.errors import Misconfigured
+from riskrelay.storage.engines.copying import back_up, copy_all, fingerprint
+from riskrelay.storage.engines.postgres_engine import postgres_engine
+from riskrelay.storage.engines.schema import upgrade
+from riskrelay.storage.engines.sqlite import sqlite_engine
 from riskrelay.storage.tables import events, findings, metadata, users
 from support.databases import PostgresServer, migrated_sqlite
 from support.outside import outside_of

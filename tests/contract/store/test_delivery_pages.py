@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench.big_installation import Population, Size, fill
-from riskrelay.delivery.attempts import Delivery, DeliveryState
-from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.core.delivery.attempts import Delivery, DeliveryState
+from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.ports import Store
 from support.databases import PostgresServer, migrated_postgres, migrated_sqlite
 

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.delivery.attempts import DeliveryState
-from riskrelay.integrations import AccountId
+from riskrelay.core.delivery.attempts import DeliveryState
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ports import DeliveryPage, EventPlace, Outside, ReasonPlace, Sent, Store
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.storage import delivery_views
+from riskrelay.storage.delivery import views as delivery_views
 from support.delivering import ACCEPTED, FAILED, World, world_of
 from support.outside import HandClock
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record

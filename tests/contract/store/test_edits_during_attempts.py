@@ -10,12 +10,12 @@ import pytest
 from riskrelay.actions.resume_integration import resume_integration
 from riskrelay.actions.set_integration_tls import set_integration_tls
 from riskrelay.actions.update_integration import update_integration
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.integrations import OpenedTls, ReceiverTls
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.integrations import OpenedTls, ReceiverTls
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.core.ssf.streams import OKTA_EVENTS_PATH, StreamStatus
+from riskrelay.engine.worker import Worker
 from riskrelay.ports import Outside, Store
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.ssf.streams import OKTA_EVENTS_PATH, StreamStatus
-from riskrelay.worker import Worker
 from support.delivering import ACCEPTED, FAILED, World, world_of
 from support.outside import HandClock
 from support.world import ACCOUNT, finding, record

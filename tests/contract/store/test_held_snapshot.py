@@ -10,10 +10,10 @@ import asyncpg
 import pytest
 from sqlalchemy import ClauseElement, select
 
-from riskrelay.delivery.lanes import LaneKey
+from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.ports import Installation
-from riskrelay.storage import claiming, events, lanes
-from riskrelay.storage.newest import lane_parameters, of_lane
+from riskrelay.storage.delivery import claiming, events, lanes
+from riskrelay.storage.delivery.newest import lane_parameters, of_lane
 from riskrelay.storage.tables import lanes as lane_rows
 from riskrelay.storage.times import number_of
 from support.databases import PostgresServer, migrated_postgres

@@ -7,15 +7,15 @@ import pytest
 
 from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.update_integration import update_integration
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.delivery.attempts import Attempt, Ledger
-from riskrelay.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement, settle
-from riskrelay.errors import LeaseLost
-from riskrelay.integrations import Integration
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.attempts import Attempt, Ledger
+from riskrelay.core.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement, settle
+from riskrelay.core.errors import LeaseLost
+from riskrelay.core.integrations import Integration
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.core.ssf.streams import StreamStatus
+from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import Outside, Store, StreamStop
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.ssf.streams import StreamStatus
-from riskrelay.ssf.subjects import email_subject, subject_key
 from support.database_time import pass_time
 from support.outside import NOON, Wakes, outside_of
 from support.world import ACCOUNT, account_with_integration, finding, record

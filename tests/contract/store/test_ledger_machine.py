@@ -30,20 +30,20 @@ from riskrelay.actions.resume_integration import resume_integration
 from riskrelay.actions.retry_delivery import retry_delivery
 from riskrelay.actions.start_replay import start_replay
 from riskrelay.actions.steer_replay import steer_replay
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
-from riskrelay.delivery.lanes import LaneLease, LaneWork, QueuedEvent, chains, settle
-from riskrelay.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayStatus
-from riskrelay.errors import Invalid, LeaseLost
-from riskrelay.integrations import IntegrationId
-from riskrelay.ssf.access import CredentialId, Receiver
-from riskrelay.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
-from riskrelay.ssf.events import Jti
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.ssf.polling import PollRequest
-from riskrelay.ssf.receiver_errors import SetError
-from riskrelay.ssf.stream_documents import PushRules
-from riskrelay.storage.sqlite import SqliteStore
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
+from riskrelay.core.delivery.lanes import LaneLease, LaneWork, QueuedEvent, chains, settle
+from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.errors import Invalid, LeaseLost
+from riskrelay.core.integrations import IntegrationId
+from riskrelay.core.ssf.access import CredentialId, Receiver
+from riskrelay.core.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
+from riskrelay.core.ssf.events import Jti
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.core.ssf.polling import PollRequest
+from riskrelay.core.ssf.receiver_errors import SetError
+from riskrelay.core.ssf.stream_documents import PushRules
+from riskrelay.storage.engines.sqlite import SqliteStore
 from support.database_time import pass_time
 from support.databases import migrated_sqlite
 from support.outside import HandClock, outside_of

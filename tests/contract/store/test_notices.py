@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.integrations import AccountId
-from riskrelay.ssf.streams import StreamId
-from riskrelay.storage.notices import Notices
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.ssf.streams import StreamId
+from riskrelay.storage.engines.notices import Notices
 from support.databases import PostgresServer
 from support.pooler import pooler_before
 

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 from sqlalchemy import Connection
 
-from riskrelay.storage.opening import work_on
+from riskrelay.storage.engines.opening import work_on
 from support.databases import PostgresServer
 
 

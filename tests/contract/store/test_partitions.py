@@ -11,14 +11,14 @@ import asyncpg
 import pytest
 
 from riskrelay.actions.turn_partitions import turn_partitions
-from riskrelay.delivery.attempts import Ledger
-from riskrelay.errors import Unavailable
+from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.errors import Unavailable
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ports import Installation
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.storage import partitions
+from riskrelay.storage.engines import partitions
+from riskrelay.storage.engines.postgres_engine import postgres_engine
+from riskrelay.storage.engines.schema import upgrade
 from riskrelay.storage.installation import InstallationTransaction
-from riskrelay.storage.postgres_engine import postgres_engine
-from riskrelay.storage.schema import upgrade
 from support.databases import PostgresServer, migrated_postgres
 from support.delivering import ACCEPTED, World, world_of
 from support.outside import HandClock

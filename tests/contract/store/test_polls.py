@@ -15,21 +15,21 @@ from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_stream import create_stream
 from riskrelay.actions.poll_stream import poll_stream
 from riskrelay.actions.set_stream_status import set_stream_status
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.delivery.attempts import Ledger
-from riskrelay.delivery.lanes import BATCH_EVENTS
-from riskrelay.integrations import AccountId
-from riskrelay.outbound.ids import SystemIds
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.delivery.lanes import BATCH_EVENTS
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.signals import Signal
+from riskrelay.core.ssf.access import CredentialId, Receiver
+from riskrelay.core.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
+from riskrelay.core.ssf.events import Jti, SecurityEvent
+from riskrelay.core.ssf.polling import PollRequest
+from riskrelay.core.ssf.receiver_errors import SetError
+from riskrelay.core.ssf.stream_documents import PushRules
+from riskrelay.core.ssf.streams import Stream, StreamStatus
+from riskrelay.core.ssf.subjects import email_subject, subject_key
+from riskrelay.local.ids import SystemIds
 from riskrelay.ports import Outside, Store
-from riskrelay.signals import Signal
-from riskrelay.ssf.access import CredentialId, Receiver
-from riskrelay.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
-from riskrelay.ssf.events import Jti, SecurityEvent
-from riskrelay.ssf.polling import PollRequest
-from riskrelay.ssf.receiver_errors import SetError
-from riskrelay.ssf.stream_documents import PushRules
-from riskrelay.ssf.streams import Stream, StreamStatus
-from riskrelay.ssf.subjects import email_subject, subject_key
 from support.database_time import pass_time
 from support.outside import outside_of
 from support.receiver_world import ssf_integration

@@ -6,10 +6,10 @@ from typing import Any, cast
 
 import asyncpg
 
-from riskrelay.outbound.gathering import Alone
+from riskrelay.local.gathering import Alone
 from riskrelay.ports import Installation, Store
-from riskrelay.storage.postgres import PostgresStore
-from riskrelay.storage.postgres_engine import LIMITS
+from riskrelay.storage.engines.postgres import PostgresStore
+from riskrelay.storage.engines.postgres_engine import LIMITS
 from support.databases import PostgresServer, migrated_postgres
 from support.delivering import World, world_of
 from support.outside import HandClock

@@ -10,14 +10,14 @@ from typing import Any, TypeVar, cast
 import asyncpg
 import pytest
 
-from riskrelay.errors import Misconfigured, Unavailable
-from riskrelay.integrations import AccountId
-from riskrelay.outbound.gathering import Alone
+from riskrelay.core.errors import Misconfigured, Unavailable
+from riskrelay.core.integrations import AccountId
+from riskrelay.local.gathering import Alone
 from riskrelay.ports import Installation, Outside, Transaction
 from riskrelay.settings import read_settings
-from riskrelay.storage import postgres_engine
+from riskrelay.storage.engines import postgres_engine
+from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.installation import InstallationTransaction
-from riskrelay.storage.postgres import PostgresStore
 from riskrelay.wiring.installation import require_schema
 from support.databases import PostgresServer, migrated_postgres
 from support.delivering import World, world_of
@@ -203,7 +203,7 @@ async def test_a_network_that_swallows_everything_is_given_up(
     url: str, outside: Outside, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without an answer the caller is refused all the same; when the network is back, so are we."""
-    monkeypatch.setattr("riskrelay.storage.postgres._GIVE_UP_SECONDS", 0.2)
+    monkeypatch.setattr("riskrelay.storage.engines.postgres._GIVE_UP_SECONDS", 0.2)
     proxy = TcpProxy(Path(postgres.socket_directory) / ".s.PGSQL.5432")
     store = PostgresStore(f"postgresql://postgres@127.0.0.1:{proxy.port}/{url.split('?')[0].rsplit('/', 1)[1]}")
     through = replace(outside, store=store)

@@ -14,18 +14,18 @@ from riskrelay.actions.create_receiver_credential import (
 from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.issue_access_token import MAX_ACCESS_TOKENS, issue_access_token
 from riskrelay.actions.revoke_receiver_credential import revoke_receiver_credential
-from riskrelay.audit import Kind, Verb
-from riskrelay.credentials import COMMAND_LINE, hash_token
-from riskrelay.errors import Forbidden, NotFound, UnknownToken
-from riskrelay.integrations import Integration, IntegrationId
-from riskrelay.ports import Outside, Store
-from riskrelay.ssf.access import (
+from riskrelay.core.audit import Kind, Verb
+from riskrelay.core.credentials import COMMAND_LINE, hash_token
+from riskrelay.core.errors import Forbidden, NotFound, UnknownToken
+from riskrelay.core.integrations import Integration, IntegrationId
+from riskrelay.core.ssf.access import (
     ALL_RECEIVER_SCOPES,
     AccessToken,
     CredentialId,
     CredentialKind,
     ReceiverScope,
 )
+from riskrelay.ports import Outside, Store
 from support.outside import HandClock, outside_of
 from support.world import ACCOUNT, OTHER, account_with_integration
 

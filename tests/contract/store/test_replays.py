@@ -11,15 +11,15 @@ from riskrelay.actions.resume_integration import resume_integration
 from riskrelay.actions.retry_delivery import retry_delivery
 from riskrelay.actions.start_replay import start_replay
 from riskrelay.actions.steer_replay import steer_replay
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState, Ledger
-from riskrelay.delivery.lanes import LaneLease, settle
-from riskrelay.delivery.replays import MAX_WAITING, Replay, ReplayFilter, ReplayStatus
-from riskrelay.errors import Invalid, NotFound
-from riskrelay.integrations import Integration
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState, Ledger
+from riskrelay.core.delivery.lanes import LaneLease, settle
+from riskrelay.core.delivery.replays import MAX_WAITING, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.errors import Invalid, NotFound
+from riskrelay.core.integrations import Integration
+from riskrelay.core.ssf.events import Jti
+from riskrelay.core.ssf.outcomes import NO_PHASES, Outcome, OutcomeKind, Phases
 from riskrelay.ports import Outside, Store
-from riskrelay.ssf.events import Jti
-from riskrelay.ssf.outcomes import NO_PHASES, Outcome, OutcomeKind, Phases
 from support.outside import NOON, outside_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 

@@ -8,14 +8,14 @@ import pytest
 from riskrelay.actions.continue_replays import continue_replays
 from riskrelay.actions.start_replay import start_replay
 from riskrelay.actions.steer_replay import steer_replay
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.delivery.attempts import DeliveryState
-from riskrelay.delivery.lanes import settle
-from riskrelay.delivery.replays import MAX_WAITING, Replay, ReplayFilter, ReplayStatus
-from riskrelay.integrations import Integration
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.attempts import DeliveryState
+from riskrelay.core.delivery.lanes import settle
+from riskrelay.core.delivery.replays import MAX_WAITING, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.integrations import Integration
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.core.ssf.streams import Configuration, Party, Push, Stream, StreamId, StreamStatus
 from riskrelay.ports import Outside, Store, Transaction
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.ssf.streams import Configuration, Party, Push, Stream, StreamId, StreamStatus
 from support.outside import outside_of
 from support.receiver_world import ENDPOINT, RISK
 from support.world import ACCOUNT, account_with_integration, finding, record

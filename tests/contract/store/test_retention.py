@@ -10,12 +10,12 @@ from riskrelay.actions.pause_integration import pause_integration
 from riskrelay.actions.purge_events import purge_events
 from riskrelay.actions.retry_delivery import retry_delivery
 from riskrelay.actions.update_integration import update_integration
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.delivery.attempts import DeliveryState, Ledger
-from riskrelay.delivery.lanes import LaneLease, settle
-from riskrelay.integrations import Integration
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.attempts import DeliveryState, Ledger
+from riskrelay.core.delivery.lanes import LaneLease, settle
+from riskrelay.core.integrations import Integration
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ports import Outside, Store
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
 from support.outside import NOON, outside_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 

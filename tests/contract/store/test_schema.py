@@ -11,11 +11,11 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from riskrelay.keys import KeyState
+from riskrelay.core.keys import KeyState
+from riskrelay.storage.engines.postgres_engine import postgres_engine
+from riskrelay.storage.engines.schema import is_current, upgrade
+from riskrelay.storage.engines.sqlite import sqlite_engine
 from riskrelay.storage.installation import InstallationTransaction
-from riskrelay.storage.postgres_engine import postgres_engine
-from riskrelay.storage.schema import is_current, upgrade
-from riskrelay.storage.sqlite import sqlite_engine
 from riskrelay.storage.tables import metadata
 from support.databases import PostgresServer
 

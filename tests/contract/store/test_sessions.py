@@ -10,8 +10,8 @@ from riskrelay.actions.end_session import end_session
 from riskrelay.actions.resume_session import resume_session
 from riskrelay.actions.revoke_token import revoke_token
 from riskrelay.actions.start_session import start_session
-from riskrelay.credentials import COMMAND_LINE, SESSION_IDLE, SESSION_LIFE, Scope, StoredToken, hash_token
-from riskrelay.errors import SessionEnded
+from riskrelay.core.credentials import COMMAND_LINE, SESSION_IDLE, SESSION_LIFE, Scope, StoredToken, hash_token
+from riskrelay.core.errors import SessionEnded
 from riskrelay.ports import Outside, Store
 from support.outside import HandClock, outside_of
 from support.world import ACCOUNT

@@ -8,10 +8,10 @@ import pytest
 
 from riskrelay.actions.complete_signing_keys import complete_signing_keys
 from riskrelay.actions.rotate_signing_keys import rotate_signing_keys
-from riskrelay.audit import Kind
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.errors import Invalid
-from riskrelay.keys import Algorithm, Keyring, KeyState, SealedKey, key_in
+from riskrelay.core.audit import Kind
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.errors import Invalid
+from riskrelay.core.keys import Algorithm, Keyring, KeyState, SealedKey, key_in
 from riskrelay.ports import Outside, Store
 from support.keys import HORIZON, KEYRING, make_key
 from support.outside import HandClock, outside_of

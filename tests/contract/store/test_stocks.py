@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from riskrelay.actions.reset_user import reset_user
 from riskrelay.actions.take_stock import FRESH, take_stock
-from riskrelay.credentials import COMMAND_LINE
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Outside, Stock, Store
-from riskrelay.risk.behaviors import BehaviorId
-from riskrelay.risk.levels import RiskLevel
 from support.outside import NOON, HandClock, outside_of
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
 

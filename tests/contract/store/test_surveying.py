@@ -7,14 +7,14 @@ import pytest
 
 from riskrelay.actions.complete_signing_keys import complete_signing_keys
 from riskrelay.actions.pause_integration import pause_integration
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.delivery.backoff import LONGEST
-from riskrelay.delivery.lanes import BATCH_EVENTS
-from riskrelay.delivery.survey import LaneCondition, Survey
-from riskrelay.keys import Algorithm
-from riskrelay.outbound.clock import SystemClock
-from riskrelay.outbound.signer import new_signing_key
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.backoff import LONGEST
+from riskrelay.core.delivery.lanes import BATCH_EVENTS
+from riskrelay.core.delivery.survey import LaneCondition, Survey
+from riskrelay.core.keys import Algorithm
+from riskrelay.local.clock import SystemClock
 from riskrelay.ports import Outside, Store
+from riskrelay.signing.signer import new_signing_key
 from support.database_time import pass_time
 from support.delivering import ACCEPTED, FAILED, VAULT, world_of
 from support.outside import HandClock

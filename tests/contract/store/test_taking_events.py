@@ -6,13 +6,13 @@ from sqlalchemy import event
 
 from riskrelay.actions.create_stream import create_stream
 from riskrelay.actions.remove_subject import remove_subject
+from riskrelay.core.ssf.access import CredentialId, Receiver
+from riskrelay.core.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
+from riskrelay.core.ssf.stream_documents import PushRules
+from riskrelay.core.ssf.streams import Stream, takes
+from riskrelay.core.ssf.subjects import email_subject
 from riskrelay.ports import Store
-from riskrelay.ssf.access import CredentialId, Receiver
-from riskrelay.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
-from riskrelay.ssf.stream_documents import PushRules
-from riskrelay.ssf.streams import Stream, takes
-from riskrelay.ssf.subjects import email_subject
-from riskrelay.storage.sqlite import SqliteStore
+from riskrelay.storage.engines.sqlite import SqliteStore
 from support.outside import outside_of
 from support.receiver_world import ssf_integration
 from support.transmitting import VAULT

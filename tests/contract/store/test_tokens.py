@@ -10,9 +10,9 @@ from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_token import create_token
 from riskrelay.actions.record_token_uses import record_token_uses
 from riskrelay.actions.revoke_token import revoke_token
-from riskrelay.credentials import ALL_SCOPES, COMMAND_LINE, StoredToken, TokenId
-from riskrelay.errors import NotFound, UnknownToken
-from riskrelay.integrations import AccountId
+from riskrelay.core.credentials import ALL_SCOPES, COMMAND_LINE, StoredToken, TokenId
+from riskrelay.core.errors import NotFound, UnknownToken
+from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Outside, Store
 from support.outside import NOON, HandClock, outside_of
 from support.world import ACCOUNT, OTHER

@@ -9,13 +9,13 @@ from msgspec.structs import replace
 from riskrelay.actions.create_integration import create_integration
 from riskrelay.actions.record_findings import Recorded, record_findings
 from riskrelay.actions.reset_user import reset_user
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.errors import Invalid, NotFound
-from riskrelay.integrations import IntegrationId, IntegrationType
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.errors import Invalid, NotFound
+from riskrelay.core.integrations import IntegrationId, IntegrationType
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.findings import UserId, UserRef
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Store, Transaction
-from riskrelay.risk.assessment import Standing
-from riskrelay.risk.findings import UserId, UserRef
-from riskrelay.risk.levels import RiskLevel
 from support.outside import outside_of
 from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
 

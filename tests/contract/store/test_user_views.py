@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from riskrelay.actions.reset_user import reset_user
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.integrations import AccountId
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import Outside, Store, Told
-from riskrelay.risk.assessment import Standing
-from riskrelay.risk.levels import RiskLevel
-from riskrelay.ssf.subjects import email_subject, subject_key
 from support.outside import NOON, HandClock, outside_of
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
 

@@ -10,12 +10,12 @@ from sqlalchemy.dialects import sqlite
 
 from riskrelay.actions.record_findings import record_findings
 from riskrelay.actions.reset_user import reset_user
-from riskrelay.credentials import COMMAND_LINE
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.risk.assessment import Standing, with_events
+from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Store, Transaction
-from riskrelay.risk.assessment import Standing, with_events
-from riskrelay.risk.findings import UserId
-from riskrelay.risk.levels import RiskLevel
-from riskrelay.storage.risk import _SUMMARY
+from riskrelay.storage.risk.users import _SUMMARY
 from support.databases import migrated_sqlite
 from support.outside import NOON, outside_of
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record

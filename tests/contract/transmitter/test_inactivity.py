@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from riskrelay.actions.pause_idle_streams import pause_idle_streams
+from riskrelay.core.ssf.stream_documents import INACTIVITY_TIMEOUT
 from riskrelay.ports import Store
-from riskrelay.ssf.stream_documents import INACTIVITY_TIMEOUT
 from support.outside import outside_of
 from support.receiver_world import ReceiverWorld, receiver_world
 

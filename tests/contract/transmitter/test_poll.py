@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from riskrelay.delivery.attempts import DeliveryState
-from riskrelay.outbound.clock import SystemClock
+from riskrelay.core.delivery.attempts import DeliveryState
+from riskrelay.local.clock import SystemClock
 from riskrelay.ports import Store
 from support.outside import outside_of
 from support.receiver_world import PUSH, ReceiverWorld, receiver_world

@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from riskrelay.actions.deliver import deliver
 from riskrelay.actions.pause_idle_streams import pause_idle_streams
 from riskrelay.actions.pause_integration import pause_integration
 from riskrelay.actions.resume_integration import resume_integration
 from riskrelay.actions.update_integration import update_integration
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.delivery.attempts import DeliveryState
-from riskrelay.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease, Settlement
-from riskrelay.integrations import OpenedTls
-from riskrelay.outbound.sealing import MasterKey, new_master_key
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.attempts import DeliveryState
+from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease, Settlement
+from riskrelay.core.integrations import OpenedTls
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.core.ssf.streams import StreamId, StreamStatus
+from riskrelay.engine.deliver import deliver
+from riskrelay.engine.pushing import Delivering, SigningAhead
 from riskrelay.ports import Installation, StreamStop, Vault
-from riskrelay.pushing import Delivering, SigningAhead
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.ssf.streams import StreamId, StreamStatus
+from riskrelay.signing.sealing import MasterKey, new_master_key
 from support.database_time import pass_time
 from support.receiver_world import ENDPOINT, PUSH, UPDATED, VERIFICATION, ReceiverWorld, event_of
 from support.transmitting import FOR_EVER, VAULT, PlainSigner, claims_in

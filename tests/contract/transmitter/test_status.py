@@ -8,7 +8,7 @@ import pytest
 from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.pause_idle_streams import pause_idle_streams
 from riskrelay.actions.update_integration import update_integration
-from riskrelay.credentials import COMMAND_LINE
+from riskrelay.core.credentials import COMMAND_LINE
 from support.receiver_world import RISK, UPDATED, VERIFICATION, ReceiverWorld, event_of
 from support.world import ACCOUNT, finding, record
 

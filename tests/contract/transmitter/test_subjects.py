@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from riskrelay.signals import for_changes
+from riskrelay.core.signals import for_changes
 from support.receiver_world import VERIFICATION, ReceiverWorld, event_of
 from support.world import ACCOUNT, finding, record
 

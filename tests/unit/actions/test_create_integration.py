@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from riskrelay.actions.create_integration import MAX_RETRY_AGE, create_integration
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.errors import FaultKind, Invalid
-from riskrelay.integrations import Integration, IntegrationType
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.errors import FaultKind, Invalid
+from riskrelay.core.integrations import Integration, IntegrationType
 from riskrelay.ports import Outside, Store
 from support.outside import HandClock, outside_of
 from support.world import ACCOUNT, ORIGIN, account_with_integration

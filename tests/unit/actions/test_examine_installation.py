@@ -5,12 +5,12 @@ from pathlib import Path
 
 from riskrelay.actions.examine_installation import Examining, examine_installation
 from riskrelay.actions.set_integration_tls import set_integration_tls
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.outbound.direct_push import DirectPusher
-from riskrelay.outbound.probing import NetworkProbe
-from riskrelay.outbound.sealing import MasterKey, new_master_key
-from riskrelay.outbound.tls_materials import PemMaterials
+from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.ports import Store, Verdict
+from riskrelay.push.client import DirectPusher
+from riskrelay.push.probing import NetworkProbe
+from riskrelay.push.tls_materials import PemMaterials
+from riskrelay.signing.sealing import MasterKey, new_master_key
 from support.certificates import new_authority
 from support.delivering import VAULT
 from support.outside import HandClock, outside_of

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId
-from riskrelay.risk.levels import RiskLevel
+from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId
+from riskrelay.core.risk.levels import RiskLevel
 
 Line = dict[str, Any]
 

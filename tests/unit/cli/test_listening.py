@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from riskrelay.cli.listening import require_free, reserved
-from riskrelay.errors import Misconfigured
+from riskrelay.core.errors import Misconfigured
 
 
 def has_ipv6() -> bool:

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from riskrelay.cli.tls import tls_pair
-from riskrelay.errors import Misconfigured
+from riskrelay.core.errors import Misconfigured
 from riskrelay.settings import read_settings
 from support.certificates import ServerFiles, new_authority
 

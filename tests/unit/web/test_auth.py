@@ -11,12 +11,12 @@ from starlette.types import Message
 
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_token import create_token
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.errors import MalformedCredentials, NoCredentials
-from riskrelay.outbound.rate_limits import MemoryRateLimits
-from riskrelay.outbound.token_uses import PendingTokenUses
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.errors import MalformedCredentials, NoCredentials
+from riskrelay.core.rate_limits import RateLimit
+from riskrelay.local.rate_limits import MemoryRateLimits
+from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.ports import Store
-from riskrelay.rate_limits import RateLimit
 from riskrelay.web.app import create_app
 from riskrelay.web.auth import presented_token
 from support.outside import HandClock, outside_of

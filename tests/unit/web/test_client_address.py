@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
 
-from riskrelay.errors import Misconfigured
+from riskrelay.core.errors import Misconfigured
 from riskrelay.settings import read_settings
 from riskrelay.web.client_address import client_address
 

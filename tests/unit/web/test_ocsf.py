@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from riskrelay.errors import Invalid
-from riskrelay.risk.activity import Activity, DlpHit, Login
-from riskrelay.risk.findings import UserRef
+from riskrelay.core.errors import Invalid
+from riskrelay.core.risk.activity import Activity, DlpHit, Login
+from riskrelay.core.risk.findings import UserRef
 from riskrelay.web.account_api.ocsf import CLASSES
 
 EXAMPLES = Path(__file__).parents[3] / "specs" / "ocsf"

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 from starlette.applications import Starlette
 
-from riskrelay import errors
-from riskrelay.errors import Fault, FaultKind, Invalid, RiskrelayError
+from riskrelay.core import errors
+from riskrelay.core.errors import Fault, FaultKind, Invalid, RiskrelayError
 from riskrelay.web.account_api import problem_table, problems
 from riskrelay.web.app import create_app
 from riskrelay.web.error_pages import render_error_index, render_error_page, render_markdown, statuses

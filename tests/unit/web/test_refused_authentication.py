@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_token import create_token
-from riskrelay.credentials import COMMAND_LINE, Scope
+from riskrelay.core.credentials import COMMAND_LINE, Scope
 from riskrelay.ports import Outside, Store
 from riskrelay.web.app import create_app
 from support.outside import HandClock, outside_of

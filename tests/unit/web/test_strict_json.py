@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskrelay.errors import Fault, FaultKind, Invalid
+from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.web.account_api.strict_json import MAX_DEPTH, MAX_INTEGER, look_at
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))

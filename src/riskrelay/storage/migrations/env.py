@@ -1,4 +1,4 @@
-"""Alembic's entry: the connection is handed over by `riskrelay.storage.schema`, never made here."""
+"""Alembic's entry: the connection is handed over by `riskrelay.storage.engines.schema`, never made here."""
 
 from alembic import context
 

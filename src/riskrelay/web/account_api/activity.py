@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from riskrelay.actions.record_activity import ActivityRecorded, record_activity
 from riskrelay.actions.set_detection import set_detection
-from riskrelay.credentials import Scope
-from riskrelay.errors import Fault, FaultKind, Invalid, pointer
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import Fault, FaultKind, Invalid, pointer
+from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit, Login, written
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.travel import TravelLimits
 from riskrelay.ports import Outside, RecordedFinding
-from riskrelay.risk.activity import Activity, ActivityId, DlpHit, Login, written
-from riskrelay.risk.assessment import Standing
-from riskrelay.risk.travel import TravelLimits
 from riskrelay.web.account_api import ocsf
 from riskrelay.web.account_api.batches import (
     Batch,

@@ -8,10 +8,10 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.audit import AuditEntry, Kind
-from riskrelay.credentials import Scope
-from riskrelay.errors import Fault, FaultKind, Invalid
-from riskrelay.integrations import AccountId
+from riskrelay.core.audit import AuditEntry, Kind
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.integrations import AccountId
 from riskrelay.ports import AuditPlace, Outside
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import cursor_of, read_cursor

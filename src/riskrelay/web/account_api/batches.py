@@ -13,9 +13,9 @@ import msgspec
 from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 from starlette.requests import Request
 
-from riskrelay.errors import BodyTooLarge, Fault, FaultKind, Invalid
-from riskrelay.risk.assessment import LevelChange
-from riskrelay.risk.findings import UserId, UserRef
+from riskrelay.core.errors import BodyTooLarge, Fault, FaultKind, Invalid
+from riskrelay.core.risk.assessment import LevelChange
+from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.web.account_api.bodies import MAX_BATCH_BYTES, MAX_OBJECT_BYTES, PlainText, media_type, read_body
 from riskrelay.web.account_api.strict_json import MAX_BATCH_VALUES, refuse_too_many_values
 

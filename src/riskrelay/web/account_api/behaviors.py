@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.set_behaviors import set_behaviors
-from riskrelay.credentials import Scope
+from riskrelay.core.credentials import Scope
+from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, settings_with
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Outside
-from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, settings_with
-from riskrelay.risk.levels import RiskLevel
 from riskrelay.web.account_api.bodies import BehaviorName, read_object
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import caller_of

@@ -8,8 +8,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, TypeAdapter, Va
 from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect, Request
 
-from riskrelay.errors import BodyTooLarge, Fault, FaultKind, Invalid, UnsupportedMediaType, pointer
-from riskrelay.risk.behaviors import BEHAVIORS
+from riskrelay.core.errors import BodyTooLarge, Fault, FaultKind, Invalid, UnsupportedMediaType, pointer
+from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.web.account_api.strict_json import look_at
 
 MAX_OBJECT_BYTES = 1024 * 1024  # 1 MiB

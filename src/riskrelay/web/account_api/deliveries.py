@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.retry_delivery import retry_delivery
-from riskrelay.credentials import Scope
-from riskrelay.delivery.attempts import Attempt, Delivery, DeliveryState
-from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
-from riskrelay.integrations import IntegrationId
+from riskrelay.core.credentials import Scope
+from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
+from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.integrations import IntegrationId
+from riskrelay.core.ssf.events import Jti
+from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.events import Jti
-from riskrelay.ssf.streams import StreamId
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import cursor_of, read_cursor
 from riskrelay.web.auth import caller_of

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from riskrelay.errors import RateLimited, RiskrelayError, Unavailable
+from riskrelay.core.errors import RateLimited, RiskrelayError, Unavailable
 from riskrelay.web.account_api import problem_table, problems
 
 _RETRY_AFTER_SECONDS = 2  # guessed: a database that restarts needs a moment

@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.record_findings import record_findings
-from riskrelay.credentials import Scope
-from riskrelay.errors import Invalid
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import Invalid
+from riskrelay.core.risk.findings import Finding
 from riskrelay.ports import Outside
-from riskrelay.risk.findings import Finding
 from riskrelay.web.account_api.batches import ItemId, Timestamp, UserBody, read_batch, rendered_change
 from riskrelay.web.account_api.bodies import BehaviorName, parse
 from riskrelay.web.account_api.envelope import success

@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.set_signing_algorithm import set_signing_algorithm
-from riskrelay.credentials import Scope
-from riskrelay.errors import NotFound
-from riskrelay.integrations import Integration, IntegrationId
-from riskrelay.keys import Algorithm
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import Integration, IntegrationId
+from riskrelay.core.keys import Algorithm
 from riskrelay.ports import Outside
 from riskrelay.web.account_api.bodies import read_object
 from riskrelay.web.account_api.envelope import success

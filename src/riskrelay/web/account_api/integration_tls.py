@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.set_integration_tls import set_integration_tls
-from riskrelay.credentials import Scope
-from riskrelay.errors import NotFound
-from riskrelay.integrations import CertificateFacts, IntegrationId, ReceiverTls
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import CertificateFacts, IntegrationId, ReceiverTls
 from riskrelay.ports import Outside, TlsMaterials
 from riskrelay.web.account_api.bodies import read_object
 from riskrelay.web.account_api.envelope import success

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from riskrelay.actions.create_integration import create_integration
 from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.update_integration import update_integration
-from riskrelay.credentials import Scope
-from riskrelay.errors import NotFound
-from riskrelay.integrations import (
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import (
     MAX_REFERENCE_ID_CHARACTERS,
     MAX_TENANT_URL_CHARACTERS,
     Integration,

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.rotate_signing_keys import rotate_signing_keys
-from riskrelay.credentials import Scope, StoredToken
-from riskrelay.keys import Keyring, SealedKey, published
+from riskrelay.core.credentials import Scope, StoredToken
+from riskrelay.core.keys import Keyring, SealedKey, published
 from riskrelay.ports import Outside
 from riskrelay.web.account_api.bodies import read_object
 from riskrelay.web.account_api.envelope import success

@@ -15,8 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, model_validator
 
-from riskrelay.risk.activity import Activity, ActivityId, DlpHit, Login
-from riskrelay.risk.findings import UserRef
+from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit, Login
+from riskrelay.core.risk.findings import UserRef
 from riskrelay.web.account_api.batches import Email, digest_of, is_email
 from riskrelay.web.account_api.bodies import WholeNumber, parse
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.datastructures import QueryParams
 
-from riskrelay.errors import Fault, FaultKind, Invalid
+from riskrelay.core.errors import Fault, FaultKind, Invalid
 
 PER_PAGE = 100
 MAX_PER_PAGE = 1_000  # guessed: an answer of some 200 KB

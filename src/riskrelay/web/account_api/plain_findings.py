@@ -10,8 +10,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId
-from riskrelay.risk.findings import Finding, FindingId, UserRef
+from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId
+from riskrelay.core.risk.findings import Finding, FindingId, UserRef
 from riskrelay.web.account_api.batches import MAX_ID_CHARACTERS, MAX_NAME_CHARACTERS, digest_of, is_email
 from riskrelay.web.account_api.strict_json import MAX_VALUES, sound_object
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from riskrelay.errors import FaultKind
+from riskrelay.core.errors import FaultKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """What each error looks like on the wire: computed from the table of codes (`problem_table`).
 
-The domain says what kind of error it is (riskrelay.errors); the code, the status and the words are decided here.
+The domain says what kind of error it is (riskrelay.core.errors); the code, the status and the words are decided here.
 Rule: contract 1 to 5, 9, 15.
 """
 
 from typing import Any
 
-from riskrelay.errors import (
+from riskrelay.core.errors import (
     BodyTooLarge,
     FaultKind,
     Forbidden,

@@ -13,11 +13,10 @@ from riskrelay.actions.create_receiver_credential import (
     create_receiver_credential,
 )
 from riskrelay.actions.revoke_receiver_credential import revoke_receiver_credential
-from riskrelay.credentials import Scope
-from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
-from riskrelay.integrations import IntegrationId
-from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.access import (
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.integrations import IntegrationId
+from riskrelay.core.ssf.access import (
     ALL_RECEIVER_SCOPES,
     CredentialId,
     CredentialKind,
@@ -25,7 +24,8 @@ from riskrelay.ssf.access import (
     ReceiverScope,
     is_current,
 )
-from riskrelay.ssf.oauth import token_endpoint
+from riskrelay.core.ssf.oauth import token_endpoint
+from riskrelay.ports import Outside, Transaction
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import caller_of

@@ -9,11 +9,11 @@ from starlette.responses import Response
 
 from riskrelay.actions.start_replay import start_replay
 from riskrelay.actions.steer_replay import steer_replay
-from riskrelay.credentials import Scope
-from riskrelay.delivery.attempts import Delivery, DeliveryState
-from riskrelay.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus
-from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
-from riskrelay.integrations import IntegrationId
+from riskrelay.core.credentials import Scope
+from riskrelay.core.delivery.attempts import Delivery, DeliveryState
+from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus
+from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.integrations import IntegrationId
 from riskrelay.ports import Outside, Transaction
 from riskrelay.web.account_api.batches import Timestamp
 from riskrelay.web.account_api.bodies import PlainText, read_object

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.queue_security_event import queue_security_event
-from riskrelay.credentials import Scope
-from riskrelay.errors import Invalid, UnsupportedMediaType
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import Invalid, UnsupportedMediaType
+from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, EventRequestId
+from riskrelay.core.ssf.event_rules import request_faults, with_subject
+from riskrelay.core.ssf.event_types import EVENT_TYPES
 from riskrelay.ports import Outside
-from riskrelay.ssf.event_requests import AnsweredRequest, EventRequest, EventRequestId
-from riskrelay.ssf.event_rules import request_faults, with_subject
-from riskrelay.ssf.event_types import EVENT_TYPES
 from riskrelay.web.account_api.bodies import MAX_OBJECT_BYTES, PlainText, faults_of, media_type, parse, read_body
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import caller_of

@@ -13,10 +13,10 @@ from riskrelay.actions.limit_integration import limit_integration
 from riskrelay.actions.pause_integration import pause_integration
 from riskrelay.actions.resume_integration import resume_integration
 from riskrelay.actions.verify_integration import verify_integration
-from riskrelay.credentials import Scope
-from riskrelay.delivery.health import StreamHealth, what_next, why
-from riskrelay.errors import NotFound
-from riskrelay.integrations import AccountId, DeliveryLimits, Integration, IntegrationId
+from riskrelay.core.credentials import Scope
+from riskrelay.core.delivery.health import StreamHealth, what_next, why
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import AccountId, DeliveryLimits, Integration, IntegrationId
 from riskrelay.ports import Outside, Transaction
 from riskrelay.web.account_api.bodies import PlainText, WholeNumber, read_object, read_optional
 from riskrelay.web.account_api.envelope import success

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from riskrelay.errors import Fault, FaultKind, Invalid, pointer
+from riskrelay.core.errors import Fault, FaultKind, Invalid, pointer
 
 MAX_DEPTH = 32  # guessed: a finding with details nests 4 deep; programs that read details give up at some 100
 MAX_VALUES = 10_000  # guessed: a finding has some ten; bounds the memory of one object, to about 1 MB

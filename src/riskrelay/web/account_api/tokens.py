@@ -12,9 +12,9 @@ from starlette.responses import Response
 
 from riskrelay.actions.create_token import create_token
 from riskrelay.actions.revoke_token import revoke_token
-from riskrelay.credentials import Actor, Scope, StoredToken, TokenId
-from riskrelay.errors import Fault, FaultKind, Invalid
-from riskrelay.integrations import AccountId
+from riskrelay.core.credentials import Actor, Scope, StoredToken, TokenId
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Outside
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.envelope import success

@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.reset_user import reset_user
-from riskrelay.credentials import Scope
-from riskrelay.errors import NotFound
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import NotFound
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.behaviors import BEHAVIORS
+from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import Outside, RecordedFinding, UserProfile
-from riskrelay.risk.assessment import Standing
-from riskrelay.risk.behaviors import BEHAVIORS
-from riskrelay.risk.findings import UserId
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import read_page
 from riskrelay.web.auth import caller_of

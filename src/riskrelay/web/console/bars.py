@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from riskrelay.delivery.attempts import Attempt
+from riskrelay.core.delivery.attempts import Attempt
 
 _NAMES = {"dns": "DNS", "connect": "connect", "tls": "TLS", "first_byte": "first byte"}
 REST = "the rest"

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from riskrelay.delivery.health import in_words
-from riskrelay.keys import Algorithm, KeyState, SealedKey, key_in
+from riskrelay.core.delivery.health import in_words
+from riskrelay.core.keys import Algorithm, KeyState, SealedKey, key_in
 from riskrelay.ports import Check, Stock, Verdict
 
 _STALE = timedelta(minutes=5)  # guessed: a large installation is counted every minute or two

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.credentials import SESSION_LIFE
+from riskrelay.core.credentials import SESSION_LIFE
 
 
 class SessionCookie:

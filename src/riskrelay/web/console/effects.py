@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from riskrelay.core.risk.assessment import level_of
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Standings
-from riskrelay.risk.assessment import level_of
-from riskrelay.risk.behaviors import BehaviorId, BehaviorSetting
-from riskrelay.risk.levels import RiskLevel
 
 Settings = Mapping[BehaviorId, BehaviorSetting]
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from riskrelay.errors import (
+from riskrelay.core.errors import (
     BodyTooLarge,
     Forbidden,
     Invalid,

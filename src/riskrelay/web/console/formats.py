@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from riskrelay.delivery.health import in_words
+from riskrelay.core.delivery.health import in_words
 
 _BIDIRECTIONAL = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _PICTURES = {

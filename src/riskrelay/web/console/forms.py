@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 from pydantic import BaseModel, TypeAdapter
 
-from riskrelay.errors import Invalid
+from riskrelay.core.errors import Invalid
 from riskrelay.web.account_api.bodies import parse
 
 M = TypeVar("M", bound=BaseModel)
@@ -27,7 +27,7 @@ def read_fields(model: type[M], fields: Mapping[str, Any]) -> M:
 def problems_of(error: Invalid) -> dict[str, str]:
     """What is wrong, by field.
 
-    >>> from riskrelay.errors import Fault, FaultKind
+    >>> from riskrelay.core.errors import Fault, FaultKind
     >>> problems_of(Invalid([Fault(FaultKind.WRONG_VALUE, "/name", "must be short")]))
     {'name': 'must be short'}
     """

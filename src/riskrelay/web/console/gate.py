@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.resume_session import resume_session
-from riskrelay.credentials import Scope
-from riskrelay.errors import NotFound, RiskrelayError, SessionEnded
-from riskrelay.integrations import AccountId
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import NotFound, RiskrelayError, SessionEnded
+from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Outside
 from riskrelay.web.auth import actor_of, show_allowance
 from riskrelay.web.console.cookies import SessionCookie

@@ -3,11 +3,11 @@
 import re
 from uuid import UUID
 
-from riskrelay.delivery.attempts import DeliveryState
-from riskrelay.errors import NotFound
-from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.core.delivery.attempts import DeliveryState
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import Integration, IntegrationId
+from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports import EventPlace, Transaction
-from riskrelay.ssf.streams import StreamId
 from riskrelay.web.console.visits import Visit
 
 _PLACE = re.compile(r"([0-9a-f-]{36})\.(-?[0-9]{1,5})\.([0-9]{1,18})")

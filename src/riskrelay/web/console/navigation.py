@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from riskrelay.credentials import Scope
-from riskrelay.delivery.attempts import Delivery
-from riskrelay.integrations import AccountId, IntegrationId
+from riskrelay.core.credentials import Scope
+from riskrelay.core.delivery.attempts import Delivery
+from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.ports import EventPlace
 
 

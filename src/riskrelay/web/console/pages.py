@@ -8,10 +8,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from riskrelay.credentials import Scope
-from riskrelay.delivery.health import in_words
+from riskrelay.core.credentials import Scope
+from riskrelay.core.delivery.health import in_words
+from riskrelay.core.risk.behaviors import reason_for
 from riskrelay.ports import Clock
-from riskrelay.risk.behaviors import reason_for
 from riskrelay.web.console import formats
 from riskrelay.web.console.assets import Assets
 from riskrelay.web.console.navigation import SECTIONS, account_path, delivery_path, section_of

@@ -3,8 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from riskrelay.credentials import Scope
-from riskrelay.errors import NotFound
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import NotFound
 from riskrelay.ports import Outside
 from riskrelay.web.console.assets import Assets
 from riskrelay.web.console.cookies import SessionCookie

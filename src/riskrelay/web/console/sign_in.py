@@ -7,7 +7,7 @@ from starlette.responses import Response
 from riskrelay.actions.authenticate import authenticate
 from riskrelay.actions.end_session import end_session
 from riskrelay.actions.start_session import start_session
-from riskrelay.errors import MalformedCredentials, RateLimited, RiskrelayError, UnknownToken
+from riskrelay.core.errors import MalformedCredentials, RateLimited, RiskrelayError, UnknownToken
 from riskrelay.ports import Outside
 from riskrelay.web.auth import actor_of, presented_token
 from riskrelay.web.client_address import client_address

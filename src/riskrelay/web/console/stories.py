@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.behaviors import BEHAVIORS
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import RecordedFinding, Told
-from riskrelay.risk.assessment import Standing
-from riskrelay.risk.behaviors import BEHAVIORS
-from riskrelay.risk.levels import RiskLevel
 
 MAX_MOVES = 8  # guessed: a level can rise three times between two resets; older moves are on the next page
 

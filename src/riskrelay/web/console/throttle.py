@@ -3,9 +3,9 @@
 from collections import OrderedDict
 from typing import TypeVar
 
-from riskrelay.errors import RateLimited
+from riskrelay.core.errors import RateLimited
+from riskrelay.core.rate_limits import Bucket, RateLimit, spend
 from riskrelay.ports import Clock
-from riskrelay.rate_limits import Bucket, RateLimit, spend
 
 SIGN_INS = RateLimit(quota=30, window_seconds=60)  # guessed: more than people mistype; tokens cannot be guessed anyway
 SIGN_INS_OF_ADDRESS = RateLimit(quota=600, window_seconds=60)  # guessed: a company behind one address, on a Monday

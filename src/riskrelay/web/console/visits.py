@@ -9,9 +9,9 @@ from urllib.parse import parse_qsl, urlsplit
 from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
 
-from riskrelay.credentials import Actor, Scope, Session
-from riskrelay.errors import Fault, FaultKind, Invalid
-from riskrelay.integrations import AccountId
+from riskrelay.core.credentials import Actor, Scope, Session
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.integrations import AccountId
 from riskrelay.web.account_api.bodies import read_body
 
 MAX_FORM_BYTES = 256 * 1024  # guessed: the longest form has a URL and a reason in it

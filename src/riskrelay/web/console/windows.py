@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId
 from riskrelay.ports import FindingCounts
-from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -6,10 +6,10 @@ from urllib.parse import quote
 from starlette.requests import Request
 
 from riskrelay.actions.authenticate_receiver import authenticate_receiver
-from riskrelay.errors import Forbidden, UnknownToken
-from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.core.errors import Forbidden, UnknownToken
+from riskrelay.core.integrations import Integration, IntegrationId
+from riskrelay.core.ssf.access import CredentialId, Receiver, ReceiverScope
 from riskrelay.ports import Outside
-from riskrelay.ssf.access import CredentialId, Receiver, ReceiverScope
 from riskrelay.web.auth import show_allowance
 from riskrelay.web.client_address import client_address
 from riskrelay.web.transmitter.refusals import BearerRefusal

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.ssf.streams import StreamId
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.ssf.streams import StreamId
 
 MAX_LISTENERS = 256  # chosen: half of the requests that the server works on at once; the others must get through
 

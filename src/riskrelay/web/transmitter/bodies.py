@@ -6,13 +6,13 @@ from typing import Any
 from pydantic import TypeAdapter
 from starlette.requests import Request
 
-from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
-from riskrelay.ssf.events import Jti
-from riskrelay.ssf.polling import MAX_EVENTS, PollRequest
-from riskrelay.ssf.receiver_errors import SetError, decoded, read_json, set_error_of
-from riskrelay.ssf.stream_documents import MAX_DESCRIPTION_CHARACTERS
-from riskrelay.ssf.streams import StreamId, StreamStatus
-from riskrelay.ssf.subjects import subject_faults
+from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.ssf.events import Jti
+from riskrelay.core.ssf.polling import MAX_EVENTS, PollRequest
+from riskrelay.core.ssf.receiver_errors import SetError, decoded, read_json, set_error_of
+from riskrelay.core.ssf.stream_documents import MAX_DESCRIPTION_CHARACTERS
+from riskrelay.core.ssf.streams import StreamId, StreamStatus
+from riskrelay.core.ssf.subjects import subject_faults
 from riskrelay.web.account_api.bodies import MAX_OBJECT_BYTES, parse, read_body
 
 _OBJECT = TypeAdapter(dict[str, Any])

@@ -7,12 +7,12 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.errors import NotFound
-from riskrelay.integrations import Integration, IntegrationId
-from riskrelay.keys import JWKS_MAX_AGE, Keyring, published
+from riskrelay.core.errors import NotFound
+from riskrelay.core.integrations import Integration, IntegrationId
+from riskrelay.core.keys import JWKS_MAX_AGE, Keyring, published
+from riskrelay.core.ssf.metadata import transmitter_metadata
+from riskrelay.core.ssf.oauth import authorization_server_metadata, protected_resource_metadata
 from riskrelay.ports import Outside
-from riskrelay.ssf.metadata import transmitter_metadata
-from riskrelay.ssf.oauth import authorization_server_metadata, protected_resource_metadata
 from riskrelay.web.transmitter import refusals
 from riskrelay.web.transmitter.auth import quoted_path
 

@@ -9,7 +9,7 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from riskrelay.errors import (
+from riskrelay.core.errors import (
     BodyTooLarge,
     Forbidden,
     Invalid,

@@ -10,8 +10,8 @@ from riskrelay.actions.add_subject import add_subject
 from riskrelay.actions.poll_stream import poll_stream
 from riskrelay.actions.remove_subject import remove_subject
 from riskrelay.actions.verify_stream import verify_stream
+from riskrelay.core.ssf.access import ReceiverScope
 from riskrelay.ports import Outside
-from riskrelay.ssf.access import ReceiverScope
 from riskrelay.web.transmitter.auth import receiver_of
 from riskrelay.web.transmitter.bodies import poll_of, read_object, read_poll, state_of, stream_id_of, subject_of
 from riskrelay.web.transmitter.streams import NO_STORE, Transmitting

@@ -13,11 +13,11 @@ from riskrelay.actions.delete_stream import delete_stream
 from riskrelay.actions.poll_stream import Polling
 from riskrelay.actions.set_stream_status import set_stream_status
 from riskrelay.actions.visit_stream import visit_stream
-from riskrelay.keys import Keyring
+from riskrelay.core.keys import Keyring
+from riskrelay.core.ssf.access import ReceiverScope
+from riskrelay.core.ssf.stream_documents import PushRules, document, patched, replaced
+from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import Outside, Proofs, Targets, TlsMaterials, Vault
-from riskrelay.ssf.access import ReceiverScope
-from riskrelay.ssf.stream_documents import PushRules, document, patched, replaced
-from riskrelay.ssf.streams import Stream
 from riskrelay.web.transmitter.auth import receiver_of
 from riskrelay.web.transmitter.bodies import read_object, status_of, stream_id_of, stream_id_of_query
 

@@ -18,11 +18,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.issue_access_token import issue_access_token
-from riskrelay.credentials import hash_token
-from riskrelay.errors import UnknownToken
-from riskrelay.integrations import IntegrationId
-from riskrelay.ports import Outside
-from riskrelay.ssf.access import (
+from riskrelay.core.credentials import hash_token
+from riskrelay.core.errors import UnknownToken
+from riskrelay.core.integrations import IntegrationId
+from riskrelay.core.ssf.access import (
     AccessToken,
     CredentialId,
     ReceiverCredential,
@@ -30,6 +29,7 @@ from riskrelay.ssf.access import (
     access_token_life,
     is_current,
 )
+from riskrelay.ports import Outside
 from riskrelay.web.account_api.bodies import read_body
 from riskrelay.web.auth import show_allowance
 from riskrelay.web.transmitter.auth import holder_of

@@ -7,7 +7,7 @@ import cloudflare
 import pytest
 from cloudflare import AsyncCloudflare, Cloudflare
 
-from riskrelay.credentials import Scope
+from riskrelay.core.credentials import Scope
 from support.sdk_world import TENANT, World
 from support.service import Service
 

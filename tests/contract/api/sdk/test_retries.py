@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.responses import Response
 
-from riskrelay.errors import Unavailable
+from riskrelay.core.errors import Unavailable
 from riskrelay.web.account_api import envelope, problem_table
 from riskrelay.web.account_api.problem_table import Problem
 from support.proxy import Answer, Exchange, Loss, Proxy

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from riskrelay.credentials import Scope
+from riskrelay.core.credentials import Scope
 from support.node import NodeProject
 from support.sdk_world import TENANT, USER, make_world
 from support.service import Service

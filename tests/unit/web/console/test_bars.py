@@ -4,9 +4,9 @@ from datetime import timedelta
 
 from msgspec import structs
 
-from riskrelay.delivery.attempts import Attempt
-from riskrelay.ssf.events import Jti
-from riskrelay.ssf.outcomes import Outcome, OutcomeKind, Phases
+from riskrelay.core.delivery.attempts import Attempt
+from riskrelay.core.ssf.events import Jti
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind, Phases
 from riskrelay.web.console.bars import WIDTH, pieces
 from support.outside import NOON
 

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from riskrelay.delivery.attempts import Ledger
-from riskrelay.keys import Algorithm, SealedKey
+from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.keys import Algorithm, SealedKey
+from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports import Stock, Verdict
-from riskrelay.ssf.streams import StreamId
 from riskrelay.web.console.checkup import checks
 from support.outside import NOON
 

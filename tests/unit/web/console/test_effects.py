@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from riskrelay.core.risk.assessment import Standing, level_of, with_findings
+from riskrelay.core.risk.behaviors import BEHAVIORS, DEFAULT_SETTINGS, BehaviorId, BehaviorSetting
+from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Standings
-from riskrelay.risk.assessment import Standing, level_of, with_findings
-from riskrelay.risk.behaviors import BEHAVIORS, DEFAULT_SETTINGS, BehaviorId, BehaviorSetting
-from riskrelay.risk.findings import UserId
-from riskrelay.risk.levels import RiskLevel
 from riskrelay.web.console.effects import Move, moves_of, users_holding
 
 DLP, TRAVEL = BehaviorId("high_dlp"), BehaviorId("imp_travel")

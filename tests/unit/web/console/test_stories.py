@@ -2,11 +2,11 @@
 
 from datetime import timedelta
 
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.findings import FindingId, UserId
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import RecordedFinding
-from riskrelay.risk.assessment import Standing
-from riskrelay.risk.behaviors import BehaviorId
-from riskrelay.risk.findings import FindingId, UserId
-from riskrelay.risk.levels import RiskLevel
 from riskrelay.web.console.stories import chapters, moves
 from support.outside import NOON
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.errors import RateLimited
+from riskrelay.core.errors import RateLimited
 from riskrelay.web.console.throttle import SIGN_INS, SIGN_INS_OF_ADDRESS, SignInThrottle
 from support.outside import HandClock
 

@@ -3,7 +3,7 @@
 import itertools
 from datetime import timedelta
 
-from riskrelay.risk.behaviors import BehaviorId
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.web.console.windows import WINDOWS, behaviors_in, finding_rows, level_rows
 from support.outside import NOON
 

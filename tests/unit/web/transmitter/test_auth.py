@@ -10,12 +10,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from riskrelay.actions.create_receiver_credential import WantedCredential, create_receiver_credential
-from riskrelay.credentials import COMMAND_LINE
-from riskrelay.integrations import Integration
-from riskrelay.outbound.rate_limits import MemoryRateLimits
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.integrations import Integration
+from riskrelay.core.rate_limits import RateLimit
+from riskrelay.core.ssf.access import ALL_RECEIVER_SCOPES, CredentialKind, ReceiverScope
+from riskrelay.local.rate_limits import MemoryRateLimits
 from riskrelay.ports import Outside, Store
-from riskrelay.rate_limits import RateLimit
-from riskrelay.ssf.access import ALL_RECEIVER_SCOPES, CredentialKind, ReceiverScope
 from riskrelay.web.app import create_app
 from riskrelay.web.transmitter.auth import receiver_of
 from support.outside import HandClock, outside_of

@@ -3,9 +3,9 @@
 import asyncio
 from datetime import timedelta
 
-from riskrelay.delivery.lanes import LaneKey
-from riskrelay.integrations import AccountId
-from riskrelay.ssf.streams import StreamId
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.ssf.streams import StreamId
 from riskrelay.web.transmitter.bell import MAX_LISTENERS, StreamBell
 
 ONE, OTHER = StreamId("one"), StreamId("other")

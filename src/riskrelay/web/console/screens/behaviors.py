@@ -8,11 +8,11 @@ from starlette.datastructures import ImmutableMultiDict
 from starlette.responses import Response
 
 from riskrelay.actions.set_behaviors import set_behaviors
-from riskrelay.credentials import Scope
-from riskrelay.errors import Fault, FaultKind, Invalid
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, settings_with
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import FindingCounts, Outside, Stock, Transaction
-from riskrelay.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, settings_with
-from riskrelay.risk.levels import RiskLevel
 from riskrelay.web.console.effects import Settings, moves_of, users_holding
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages

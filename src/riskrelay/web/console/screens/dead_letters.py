@@ -2,8 +2,8 @@
 
 from starlette.responses import Response
 
+from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports import Outside, ReasonPlace
-from riskrelay.ssf.streams import StreamId
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import Text, place_of, read_place
 from riskrelay.web.console.visits import Visit

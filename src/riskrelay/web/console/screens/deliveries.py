@@ -7,12 +7,12 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from riskrelay.actions.retry_delivery import retry_delivery
-from riskrelay.credentials import Scope
-from riskrelay.delivery.attempts import DeliveryState
-from riskrelay.errors import NotFound, Unavailable
-from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.core.credentials import Scope
+from riskrelay.core.delivery.attempts import DeliveryState
+from riskrelay.core.errors import NotFound, Unavailable
+from riskrelay.core.integrations import Integration, IntegrationId
+from riskrelay.core.ssf.sets import complete_claims
 from riskrelay.ports import DeliveryPage, EventPlace, Outside, Proof, Proofs, Sent, Transaction
-from riskrelay.ssf.sets import complete_claims
 from riskrelay.web.console.bars import pieces
 from riskrelay.web.console.named import find_integration, integration_id_of, place_in_path, state_in_query
 from riskrelay.web.console.navigation import delivery_path

@@ -8,9 +8,9 @@ from starlette.responses import Response
 from riskrelay.actions.pause_integration import pause_integration
 from riskrelay.actions.resume_integration import resume_integration
 from riskrelay.actions.verify_integration import verify_integration
-from riskrelay.delivery.attempts import Delivery
-from riskrelay.delivery.health import StreamHealth, what_next, why
-from riskrelay.integrations import Integration
+from riskrelay.core.delivery.attempts import Delivery
+from riskrelay.core.delivery.health import StreamHealth, what_next, why
+from riskrelay.core.integrations import Integration
 from riskrelay.ports import Outside, Transaction
 from riskrelay.web.account_api.steering import PauseBody
 from riskrelay.web.console.forms import read_fields

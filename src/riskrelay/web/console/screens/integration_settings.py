@@ -8,9 +8,9 @@ from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.limit_integration import limit_integration
 from riskrelay.actions.set_signing_algorithm import set_signing_algorithm
 from riskrelay.actions.update_integration import update_integration
-from riskrelay.errors import Invalid
-from riskrelay.integrations import DeliveryLimits
-from riskrelay.keys import Algorithm
+from riskrelay.core.errors import Invalid
+from riskrelay.core.integrations import DeliveryLimits
+from riskrelay.core.keys import Algorithm
 from riskrelay.ports import Outside
 from riskrelay.web.account_api.integration_settings import SettingsBody
 from riskrelay.web.account_api.integrations import UpdateBody

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from starlette.responses import Response
 
 from riskrelay.actions.create_integration import create_integration
-from riskrelay.delivery.attempts import Delivery, DeliveryState
-from riskrelay.errors import Invalid
-from riskrelay.integrations import Integration, IntegrationId, IntegrationType
+from riskrelay.core.delivery.attempts import Delivery, DeliveryState
+from riskrelay.core.errors import Invalid
+from riskrelay.core.integrations import Integration, IntegrationId, IntegrationType
+from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import Glance, Outside, Transaction
-from riskrelay.ssf.streams import Stream
 from riskrelay.web.account_api.integrations import CreateBody
 from riskrelay.web.console.forms import problems_of, read_fields
 from riskrelay.web.console.named import find_integration, integration_id_of

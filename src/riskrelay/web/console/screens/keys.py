@@ -3,8 +3,8 @@
 from starlette.responses import Response
 
 from riskrelay.actions.rotate_signing_keys import rotate_signing_keys
-from riskrelay.credentials import Scope
-from riskrelay.keys import Keyring, published, rotation_problem
+from riskrelay.core.credentials import Scope
+from riskrelay.core.keys import Keyring, published, rotation_problem
 from riskrelay.ports import Outside
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages

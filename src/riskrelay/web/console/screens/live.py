@@ -4,8 +4,8 @@ from uuid import UUID
 
 from starlette.responses import Response
 
-from riskrelay.delivery.attempts import DeliveryState
-from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.core.delivery.attempts import DeliveryState
+from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.ports import Outside, Sent, Transaction
 from riskrelay.web.console.named import state_in_query
 from riskrelay.web.console.pages import Pages

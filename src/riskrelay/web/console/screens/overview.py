@@ -6,11 +6,11 @@ from datetime import datetime
 
 from starlette.responses import Response
 
-from riskrelay.credentials import Scope
-from riskrelay.delivery.health import StreamHealth, why
+from riskrelay.core.credentials import Scope
+from riskrelay.core.delivery.health import StreamHealth, why
+from riskrelay.core.risk.behaviors import BEHAVIORS
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import FindingCounts, Outside, Stock, Transaction
-from riskrelay.risk.behaviors import BEHAVIORS
-from riskrelay.risk.levels import RiskLevel
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
 from riskrelay.web.console.windows import WINDOWS, Window, behaviors_in, finding_rows, level_rows

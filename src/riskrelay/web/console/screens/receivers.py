@@ -6,13 +6,19 @@ from starlette.responses import Response
 
 from riskrelay.actions.create_receiver_credential import IssuedCredential, WantedCredential, create_receiver_credential
 from riskrelay.actions.revoke_receiver_credential import revoke_receiver_credential
-from riskrelay.credentials import Scope
-from riskrelay.errors import Invalid
-from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import Invalid
+from riskrelay.core.integrations import Integration, IntegrationId
+from riskrelay.core.ssf.access import (
+    ALL_RECEIVER_SCOPES,
+    CredentialId,
+    CredentialKind,
+    ReceiverCredential,
+    ReceiverScope,
+)
+from riskrelay.core.ssf.oauth import token_endpoint
+from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import Outside, Transaction
-from riskrelay.ssf.access import ALL_RECEIVER_SCOPES, CredentialId, CredentialKind, ReceiverCredential, ReceiverScope
-from riskrelay.ssf.oauth import token_endpoint
-from riskrelay.ssf.streams import Stream
 from riskrelay.web.account_api.receiver_credentials import CreateBody
 from riskrelay.web.console.forms import problems_of, read_fields
 from riskrelay.web.console.named import find_integration, id_of, integration_id_of

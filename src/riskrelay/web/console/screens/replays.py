@@ -7,10 +7,10 @@ from starlette.responses import Response
 
 from riskrelay.actions.start_replay import start_replay
 from riskrelay.actions.steer_replay import steer_replay
-from riskrelay.delivery.attempts import Delivery
-from riskrelay.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayId, ReplayStatus
-from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
-from riskrelay.integrations import Integration, IntegrationId
+from riskrelay.core.delivery.attempts import Delivery
+from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayId, ReplayStatus
+from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.ports import Outside, Transaction
 from riskrelay.web.account_api.replays import FilterBody, filter_of
 from riskrelay.web.console.forms import problems_of, read_fields

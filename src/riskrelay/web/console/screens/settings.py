@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from riskrelay.actions.create_token import create_token
 from riskrelay.actions.revoke_token import revoke_token
-from riskrelay.audit import Kind
-from riskrelay.credentials import Scope, TokenId
-from riskrelay.errors import Invalid
+from riskrelay.core.audit import Kind
+from riskrelay.core.credentials import Scope, TokenId
+from riskrelay.core.errors import Invalid
 from riskrelay.ports import Check, Outside
 from riskrelay.web.account_api.bodies import parse
 from riskrelay.web.account_api.tokens import TokenBody, refuse_more

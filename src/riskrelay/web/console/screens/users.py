@@ -5,12 +5,12 @@ from uuid import UUID
 from starlette.responses import Response
 
 from riskrelay.actions.reset_user import reset_user
-from riskrelay.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.findings import FindingId, UserId
+from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import FindingPlace, Outside, RiskPlace, Told, Transaction
-from riskrelay.risk.assessment import Standing
-from riskrelay.risk.findings import FindingId, UserId
-from riskrelay.risk.levels import RiskLevel
-from riskrelay.ssf.subjects import email_subject, subject_key
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import PAGE, Count, Moment, Text, place_of, read_place, split

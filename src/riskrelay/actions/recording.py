@@ -1,0 +1,132 @@
+"""What the actions that record and move users' risk have in common, inside their transactions."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from riskrelay.core import signals
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import Fault, FaultKind, Invalid, UserMismatch
+from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, level_change
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.findings import UserId, UserRef
+from riskrelay.ports import Ids, Transaction
+
+Id = TypeVar("Id", bound=str)
+
+
+def once(sent: Mapping[int, tuple[str | None, bytes]], ids: Ids) -> dict[int, str]:
+    """Give what was sent its ids: the sender's where there is one, else a fresh one.
+
+    Args:
+        sent: by place in the request, the id and the digest.
+
+    Returns: by place; of those that repeat an id the first only.
+    Raises: Invalid: one id with two bodies.
+    """
+    digests: dict[str, bytes] = {}
+    distinct: dict[int, str] = {}
+    faults: list[Fault] = []
+    for place, (given, digest) in sent.items():
+        if given is None:
+            distinct[place] = ids.ordered_uuid()
+        elif given not in digests:
+            digests[given], distinct[place] = digest, given
+        elif digests[given] != digest:
+            faults.append(_reused(place))
+    if faults:
+        raise Invalid(faults)
+    return distinct
+
+
+def refuse_reused(repeated: Mapping[int, tuple[Id, bytes]], stored: Mapping[Id, bytes]) -> None:
+    """See that what is stored already was sent again with the same body.
+
+    Args:
+        repeated: by place in the request, the id and the digest.
+        stored: the digests by id.
+
+    Raises: Invalid: an id is there already, with another body.
+    """
+    faults = [_reused(place) for place, (given, digest) in repeated.items() if stored[given] != digest]
+    if faults:
+        raise Invalid(faults)
+
+
+def _reused(place: int) -> Fault:
+    message = "this id was sent before with another body; an id names one thing for ever, send a new one"
+    return Fault(FaultKind.ID_REUSED, f"/{place}/id", message)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The users that a request names, locked.
+
+    Attributes:
+        standings: by email_key, where each stands; new ones too, which are not stored yet.
+        new: the email_keys of these.
+    """
+
+    standings: dict[str, Standing]
+    new: frozenset[str]
+
+
+def find_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[], str]) -> Found:
+    """Find users, and lock them; give those an id that are not there yet.
+
+    Args:
+        users: by place in the request.
+
+    Raises: Invalid: a user id does not fit its e-mail.
+    """
+    try:
+        known = tx.users.find(list(users.values()))
+    except UserMismatch as error:
+        message = "user_id and email belong to different users of this account; leave user_id out, or send the user's"
+        raise Invalid(
+            [
+                Fault(FaultKind.USER_MISMATCH, f"/{place}/user/user_id", message)
+                for place, user in users.items()
+                if user.email_key == error.email_key and user.user_id is not None
+            ]
+        ) from error
+    missing = {user.email_key: user for user in users.values() if user.email_key not in known}
+    for key, user in missing.items():
+        known[key] = Standing(user.user_id or UserId(new_id()), user.email, user.name, None, frozenset())
+    return Found(known, frozenset(missing))
+
+
+def latest_name(users: Iterable[UserRef], known: str | None) -> str | None:
+    """The name that was given last, or the one that is known."""
+    named = [user.name for user in users if user.name is not None]
+    return named[-1] if named else known
+
+
+def tell(
+    tx: Transaction,
+    steps: Sequence[tuple[Standing, Standing]],
+    settings: Mapping[BehaviorId, BehaviorSetting],
+    cause: Cause,
+    now: datetime,
+    ids: Ids,
+) -> tuple[list[LevelChange], list[LaneKey]]:
+    """For each user whose level moves, queue a security event on every stream that takes it.
+
+    Args:
+        steps: of each user, the standing before and after.
+
+    Returns: what changed for the receivers, in the order of *steps*; the lanes to wake after the commit.
+    """
+    moved = [level_change(before, after, settings, cause, now) for before, after in steps]
+    changes = [change for change in moved if change is not None]
+    return changes, queue_changes(tx, changes, ids)
+
+
+def queue_changes(tx: Transaction, changes: Sequence[LevelChange], ids: Ids) -> list[LaneKey]:
+    """Queue a security event for each change on every stream that takes it.
+
+    Returns: the lanes to wake after the commit.
+    """
+    streams = tx.streams.taking_events() if changes else ()
+    return tx.events.queue(signals.for_changes(changes, streams, ids.uuid))

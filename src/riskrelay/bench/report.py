@@ -1,0 +1,78 @@
+"""What was measured, beside what the machine bears."""
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from riskrelay.bench.limits import Limits
+from riskrelay.bench.scenarios import Measured
+
+LABELS = {
+    "findings_per_s": "findings accepted",
+    "events_per_s": "events accepted, signed, pushed and settled",
+    "p50_ms": "p50",
+    "p99_ms": "p99",
+    "p99_9_ms": "p99.9",
+    "max_ms": "longest",
+    "service_cpu_us": "of CPU each in the service",
+    "client_cpu_us": "of CPU each in the measuring client",
+    "service_cores": "cores used by the service",
+    "client_cores": "cores used by the measuring client",
+    "memory_mb": "memory of the processes",
+    "cost_us": "for an event",
+    "of_signatures": "of the signatures that OpenSSL makes",
+    "of_pushes": "of the pushes to a constant answer",
+    "of_fsyncs": "of the durable writes",
+}
+"""What the figures are, for people."""
+
+
+def machine() -> dict[str, Any]:
+    """What this machine is."""
+    return {
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "processor": platform.machine(),
+        "python": platform.python_version(),
+    }
+
+
+def document(limits: Limits, receiver: str, measured: Sequence[Measured]) -> dict[str, Any]:
+    """Everything, as JSON has it.
+
+    Args:
+        receiver: what the receiver was written in.
+    """
+    return {
+        "machine": machine(),
+        "receiver": receiver,
+        "limits": limits._asdict(),
+        "measured": [{**asdict(one), "ratios": ratios(one, limits)} for one in measured],
+    }
+
+
+def ratios(measured: Measured, limits: Limits) -> dict[str, float]:
+    """The figures of a scenario as shares of the limits that it cannot pass."""
+    if measured.scenario == "sustained":
+        signatures = limits.rs256 if measured.variant == "RS256" else limits.es256
+        rate = measured.figures["events_per_s"]
+        found = {"of_pushes": rate / limits.pushes}
+        return found if signatures is None else {"of_signatures": rate / signatures, **found}
+    if measured.scenario == "ingest" and measured.variant.startswith("single"):
+        return {"of_fsyncs": measured.figures["findings_per_s"] / limits.fsyncs}
+    return {}
+
+
+def figure(name: str, value: float) -> str:
+    """A figure for people, by the unit at the end of its name."""
+    if name.endswith("_ms"):
+        return f"{value:,.1f} ms"
+    if name.endswith("_per_s"):
+        return f"{value:,.0f}/s"
+    if name.endswith("_us"):
+        return f"{value:,.0f} µs"
+    if name.endswith("_mb"):
+        return f"{value:,.0f} MB"
+    return f"{value:.0%}" if name.startswith("of_") else f"{value:,.2f}"

@@ -1,0 +1,94 @@
+"""What `riskrelay bench` does: measure on each engine, and show it."""
+
+import json
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from riskrelay.bench.limits import Limits, measure_limits
+from riskrelay.bench.receiver import receiver_command
+from riskrelay.bench.report import LABELS, document, figure, ratios
+from riskrelay.bench.scenarios import Measured, Place, ingest, latency, sustained
+from riskrelay.storage.engines.temporary import temporary_database
+
+_RATE = 100  # changes a second: the latency that the product promises is stated for it
+_LIMIT_SECONDS, _LATENCY_SECONDS = 2, 10
+_MIN_SECONDS = 0.2
+_FINDINGS, _SINGLES, _EVENTS = 20_000, 2_000, 20_000
+
+
+def run_bench(postgres: str | None, scale: float, as_json: bool) -> None:
+    """Measure and print the figures: see `riskrelay bench --help`.
+
+    Raises: ProcessFailed: a process of the benchmark ended. RiskrelayError: the database server cannot be used.
+    """
+    teller = Console(stderr=True) if as_json else Console()
+    with tempfile.TemporaryDirectory(prefix="riskrelay-bench-") as directory:
+        limits, written_in, measured = uvloop.run(_measure(Path(directory), postgres, scale, teller))
+    if as_json:
+        sys.stdout.write(json.dumps(document(limits, written_in, measured)) + "\n")
+    else:
+        _show(teller, limits, written_in, measured)
+
+
+async def _measure(
+    directory: Path, postgres: str | None, scale: float, teller: Console
+) -> tuple[Limits, str, list[Measured]]:
+    if postgres is not None:
+        async with temporary_database(postgres):  # so that a wrong URL is said before anything else
+            pass
+    command = await receiver_command(directory)
+    written_in = "C" if len(command) == 1 else "Python (no C compiler here), which takes more of the machine"
+    measured: list[Measured] = []
+    with teller.status("What the machine bears") as status:
+        limits = await measure_limits(directory, command, max(_LIMIT_SECONDS * scale, _MIN_SECONDS))
+        for name, run in _scenarios(scale).items():
+            for server_url in (None,) if postgres is None else (None, postgres):
+                engine = "SQLite" if server_url is None else "PostgreSQL"
+                status.update(f"{name}, {engine}")
+                async with _place(directory / f"{name} {engine}", server_url, command) as place:
+                    measured += await run(place)
+    return limits, written_in, measured
+
+
+def _scenarios(scale: float) -> dict[str, Callable[[Place], Awaitable[list[Measured]]]]:
+    findings, singles, events = (max(1, round(count * scale)) for count in (_FINDINGS, _SINGLES, _EVENTS))
+    return {
+        "Accepting findings": lambda place: ingest(place, findings, singles),
+        "Latency": lambda place: latency(place, _RATE, _LATENCY_SECONDS * scale),
+        "Delivering, RS256": lambda place: sustained(place, events, "RS256"),
+        "Delivering, ES256": lambda place: sustained(place, events, "ES256"),
+    }
+
+
+@asynccontextmanager
+async def _place(directory: Path, server_url: str | None, command: list[str]) -> AsyncIterator[Place]:
+    if server_url is None:
+        yield Place(directory, None, 0, command)
+        return
+    async with temporary_database(server_url) as database_url:
+        yield Place(directory, database_url, 0, command)
+
+
+def _show(teller: Console, limits: Limits, written_in: str, measured: Sequence[Measured]) -> None:
+    bears = Table("the machine itself", "", title="What this machine bears")
+    for name, value in (
+        ("RSA-2048 signatures (openssl, two cores)", limits.rs256),
+        ("ECDSA P-256 signatures (openssl, two cores)", limits.es256),
+        ("durable writes of 4 KiB", limits.fsyncs),
+        (f"pushes against a constant answer (receiver in {written_in})", limits.pushes),
+    ):
+        bears.add_row(name, "openssl is not installed" if value is None else f"{value:,.0f}/s")
+    teller.print(bears)
+    table = Table("scenario", "on", "figures", title="With this product")
+    for one in measured:
+        shown = {**one.figures, **ratios(one, limits)}
+        lines = [f"{figure(name, value)} {LABELS[name]}" for name, value in shown.items()]
+        table.add_row(f"{one.scenario}, {one.variant}", one.engine, "\n".join(lines))
+    teller.print(table)

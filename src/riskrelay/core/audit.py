@@ -1,0 +1,56 @@
+"""The audit log's entries: who did what to which thing, when, and from where."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from riskrelay.core.credentials import Actor
+
+
+class Verb(StrEnum):
+    """What was done."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    DELETED = "deleted"
+    RESET = "reset"
+    REVOKED = "revoked"
+    SENT = "sent"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    REPLAYED = "replayed"
+    VERIFIED = "verified"
+    CANCELLED = "cancelled"
+
+
+class Kind(StrEnum):
+    """The kind of thing it was done to."""
+
+    ACCOUNT = "account"
+    TOKEN = "token"  # noqa: S105  a word, not a secret
+    KEY = "key"
+    INTEGRATION = "integration"
+    CREDENTIAL = "credential"
+    STREAM = "stream"
+    BEHAVIOR = "behavior"
+    USER = "user"
+    SECURITY_EVENT = "security_event"
+    DETECTION = "detection"
+    DELIVERY = "delivery"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One change, as the audit log keeps it for ever.
+
+    Attributes:
+        thing_id: the id of what was changed, never its content: an entry holds no secret, no e-mail and no token.
+    """
+
+    entry_id: str
+    at: datetime
+    actor: Actor
+    verb: Verb
+    kind: Kind
+    thing_id: str

@@ -1,0 +1,155 @@
+"""How delivery to a stream is doing, and what to do about it, in words. Pure."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.ssf.receiver_errors import TRANSMITTER_ERRORS
+from riskrelay.core.ssf.streams import Party, Stream, StreamStatus
+
+
+class Condition(StrEnum):
+    """The health of a stream in one word."""
+
+    HEALTHY = "healthy"
+    FAILING = "failing"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+    INACTIVE = "inactive"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamHealth:
+    """What is known about delivery on one stream.
+
+    Attributes:
+        failures: batches in a row that brought nothing but failure, or were throttled, of the lane with the most of
+            them.
+        next_attempt_in: how long until something is pushed; zero: now; None: nothing waits, it is fetched, or nothing
+            may be sent.
+        status_since: when the stream got its status, aware UTC; None: it has always had it.
+        last_outcome, last_reason: of the last push, or of what a poll said; None: there was none.
+        last_attempt_at: aware UTC, when that was.
+    """
+
+    stream: Stream
+    ledger: Ledger
+    failures: int
+    next_attempt_in: timedelta | None
+    status_since: datetime | None
+    last_outcome: str | None
+    last_reason: str | None
+    last_attempt_at: datetime | None
+
+    @property
+    def condition(self) -> Condition:
+        """The health in one word."""
+        return condition_of(self.stream, self.failures)
+
+
+def condition_of(stream: Stream, failures: int) -> Condition:
+    """The health of a stream in one word.
+
+    Args:
+        failures: as in `StreamHealth`.
+    """
+    integration = stream.integration
+    if not integration.active:
+        return Condition.INACTIVE
+    if integration.pause is not None or stream.status is StreamStatus.PAUSED:
+        return Condition.PAUSED
+    if stream.status is StreamStatus.DISABLED:
+        return Condition.DISABLED
+    return Condition.FAILING if failures else Condition.HEALTHY
+
+
+def why(health: StreamHealth) -> str:
+    """Why a stream is in its condition, in one sentence."""
+    stream, last = health.stream, health.last_reason or "nothing was tried yet"
+    pause = stream.integration.pause
+    match health.condition:
+        case Condition.INACTIVE:
+            return "The integration is not active."
+        case Condition.PAUSED if pause is not None:
+            said = "." if pause.reason is None else f": {pause.reason.rstrip('.')}."
+            return f"Paused by an operator since {_minute(pause.since)}{said}"
+        case Condition.PAUSED | Condition.DISABLED:
+            since = "" if health.status_since is None else f" since {_minute(health.status_since)}"
+            return f"{stream.status.value.capitalize()}{since}{_stopped_by(stream)}"
+        case Condition.FAILING:
+            batches = "batch" if health.failures == 1 else f"{health.failures} batches"
+            return f"The last {batches} failed; the last attempt ended with {last}."
+    if stream.is_polled:
+        return "The receiver fetches its events."
+    return "Nothing was sent yet." if health.last_outcome is None else f"The last attempt ended with {last}."
+
+
+def what_next(health: StreamHealth, retention: timedelta) -> str:
+    """What happens next, and what to do if that is not enough, in a few sentences.
+
+    Args:
+        retention: how long undelivered events are kept.
+    """
+    waiting = _waiting(health.ledger, retention)
+    match health.condition:
+        case Condition.INACTIVE:
+            return f"{waiting} Nothing new is queued; set the integration active again."
+        case Condition.PAUSED if health.stream.integration.pause is not None:
+            return f"{waiting} Resume it to start it again."
+        case Condition.PAUSED | Condition.DISABLED if health.stream.status_set_by is Party.RECEIVER:
+            return f"{waiting} Only the receiver can enable its stream again."
+        case Condition.PAUSED | Condition.DISABLED:
+            return f"{waiting} Mend the receiver, then update or resume the integration."
+        case Condition.FAILING:
+            return f"{waiting} {_next_attempt(health)} Mend the receiver; resuming tries at once."
+    if health.stream.is_polled:
+        return f"{waiting} They go out when the receiver polls." if health.ledger.pending else waiting
+    return f"{waiting} {_next_attempt(health)}" if health.ledger.pending else waiting
+
+
+def _stopped_by(stream: Stream) -> str:
+    if stream.status_set_by is Party.RECEIVER:
+        return " by its receiver" + ("." if stream.status_reason is None else f": {stream.status_reason.rstrip('.')}.")
+    code = (stream.status_reason or "").removeprefix("http_")
+    if code in TRANSMITTER_ERRORS:
+        return f": the endpoint answered 400 with {code}."
+    return (
+        f": the endpoint answered {code}." if code.isdigit() else f": {stream.status_reason or 'no reason is known'}."
+    )
+
+
+def _next_attempt(health: StreamHealth) -> str:
+    if health.next_attempt_in is None:
+        return "Nothing is due."
+    if health.next_attempt_in <= timedelta(0):
+        return "The next attempt is due now."
+    return f"The next attempt is in {in_words(health.next_attempt_in)}."
+
+
+def _waiting(ledger: Ledger, retention: timedelta) -> str:
+    if not ledger.pending:
+        return "Nothing waits."
+    events = "1 event waits" if ledger.pending == 1 else f"{ledger.pending:,} events wait"
+    if ledger.oldest_pending is None:
+        return f"{events}."
+    left = retention - ledger.oldest_pending
+    expiry = f"it expires in {in_words(left)}" if left > timedelta(0) else "it expires now"
+    return f"{events}; the oldest for {in_words(ledger.oldest_pending)}, {expiry}."
+
+
+def in_words(duration: timedelta) -> str:
+    """A duration, in its largest unit, rounded down.
+
+    >>> in_words(timedelta(seconds=59)), in_words(timedelta(minutes=119)), in_words(timedelta(days=6, hours=23))
+    ('59 s', '1 h', '6 d')
+    """
+    seconds = int(duration.total_seconds())
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{max(seconds, 0)} s"
+
+
+def _minute(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,313 @@
+"""A lane: a stream's events in order, worked off by one owner at a time.
+
+A lane has a cursor. Every event at or below it is settled, or has a row of its own that says why not (it failed, it
+waits behind one that failed, it died). So a delivery that works writes no row, and a dead receiver's backlog of a
+million events is a million queued events and a handful of rows. docs/delivery-cycle.md tells the whole story.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+
+from riskrelay.core.delivery.backoff import backoff, own_wait, probe_wait
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.ssf.events import Jti
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.core.ssf.streams import Stream, StreamId
+
+BATCH_EVENTS = 256  # how many events one read takes: also the bound on extra copies after a crash (ADR 0004)
+MAX_HELD_EVENTS = 1_000  # guessed: above this many failed or waiting events a lane takes no new ones
+NOW = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class LaneKey:
+    """Which lane."""
+
+    account_id: AccountId
+    stream_id: StreamId
+    lane: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLease:
+    """The right to work on a lane until the lease ends. Every write names the epoch; 0 rows means stop."""
+
+    key: LaneKey
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class NextDue:
+    """What waits to be claimed.
+
+    Attributes:
+        due_in: how long until some free lane is due; None when none waits.
+        since: no lane has been due for longer, by the database's clock: a later look may begin there.
+    """
+
+    due_in: timedelta | None
+    since: datetime
+
+
+class QueuedEvent(Struct, frozen=True):
+    """A delivery: one SET queued for one stream.
+
+    Attributes:
+        seq: its place in the lane, from 1, without gaps.
+        subject_key: events with the same key keep their order.
+        claims: the fixed claims (see ssf.sets).
+        queued_at: aware UTC, for measuring; whether it has expired is judged by the database's clock.
+        attempts: how often it was tried before.
+        due_in: how long until it may be tried; zero or less: now.
+        reason: why it is held, for an event that has a row.
+        expired: queued, or replayed, longer ago than the retention.
+    """
+
+    seq: int
+    jti: Jti
+    subject_key: str
+    claims: bytes
+    queued_at: datetime
+    attempts: int = 0
+    due_in: timedelta = NOW
+    reason: str = "waiting"
+    expired: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LaneWork:
+    """A lane as it stood in one read: what to push, and where.
+
+    Attributes:
+        stream: None when nothing may be pushed now (paused, disabled, inactive, deleted, or asked for quiet meanwhile).
+        cursor: all up to here is settled or among *held*.
+        failures: how many batches in a row brought nothing but failure, or were throttled; above 0 the lane only
+            probes.
+        held: events at or below the cursor that failed or wait behind one that did, in order.
+        fresh: the next events above the cursor, in order and without a gap; none when the lane holds too many.
+        last_seq: the newest event of the lane when it was read.
+        replayed: how many events of the lane had ever been replayed by then.
+        edits: how often its stream had been edited or resumed by then.
+        blocked_until: until then its receiver was to be left alone, by the database's clock; None: it is not known.
+    """
+
+    stream: Stream | None
+    cursor: int
+    failures: int
+    held: Sequence[QueuedEvent]
+    fresh: Sequence[QueuedEvent]
+    last_seq: int
+    replayed: int = 0
+    edits: int = 0
+    blocked_until: datetime | None = None
+
+    @property
+    def full(self) -> bool:
+        """Too many events are held: the lane takes no new ones until some of those have gone."""
+        return len(self.held) >= MAX_HELD_EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEvent:
+    """A row to write: *seq* stays undelivered at or below the cursor, and may be tried again in *due_in*."""
+
+    seq: int
+    jti: Jti
+    attempts: int
+    due_in: timedelta
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEvent:
+    """A row to write: *seq* was refused for good by its receiver, or has outlived the retention."""
+
+    seq: int
+    jti: Jti
+    attempts: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Settlement:
+    """What to write down after a batch, in one transaction.
+
+    Attributes:
+        cursor: the new one, never below the old.
+        delivered: how many events were accepted.
+        released: events that had a row and need none any more.
+        held: rows to insert or update.
+        failures: the lane's new count.
+        quiet_for: nothing is pushed on this lane before this has passed.
+        asked_for: its receiver asked to be left alone for so long (Retry-After), so every lane of the stream waits.
+        due_in: when the held events want the lane again; None when nothing is left.
+    """
+
+    cursor: int
+    delivered: int = 0
+    expired: list[DeadEvent] = field(default_factory=list)
+    dead: list[DeadEvent] = field(default_factory=list)
+    released: list[int] = field(default_factory=list)
+    held: list[HeldEvent] = field(default_factory=list)
+    failures: int = 0
+    quiet_for: timedelta = NOW
+    asked_for: timedelta = NOW
+    due_in: timedelta | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything is not tried at once that could be."""
+        is_late = self.due_in is not None and self.due_in > NOW
+        return bool(self.held) or self.failures > 0 or self.quiet_for > NOW or is_late
+
+    def without_waits(self) -> "Settlement":
+        """The same for a stream that was edited meanwhile: what became of the events stays true, but how the receiver
+        was says nothing of the one that the stream has now."""
+        held = [replace(event, due_in=NOW) for event in self.held]
+        due_in = None if self.due_in is None else NOW
+        return replace(self, held=held, failures=0, quiet_for=NOW, asked_for=NOW, due_in=due_in)
+
+
+def chains(work: LaneWork, limit: int = BATCH_EVENTS) -> list[list[QueuedEvent]]:
+    """Choose what to push now.
+
+    Args:
+        limit: at most so many events (a lane that has just recovered starts slowly).
+
+    Returns: one list per subject, each to be pushed strictly in order, the lists side by side. A lane with
+        failures gets a single event: the one tried least often, so that one poisonous event cannot starve
+        the others. Events that have expired are in none.
+    Rule: design 3, 6; order per subject is faults.md C5.
+    """
+    by_subject: dict[str, list[QueuedEvent]] = {}
+    for event in [*work.held, *work.fresh]:
+        if not event.expired:
+            by_subject.setdefault(event.subject_key, []).append(event)
+    if work.failures:
+        heads = [chain[0] for chain in by_subject.values()]
+        return [[min(heads, key=lambda event: (event.attempts, event.seq))]] if heads else []
+    ready = [chain for chain in by_subject.values() if chain[0].due_in <= NOW]
+    return _first(ready, limit)
+
+
+def following(work: LaneWork, chosen: Sequence[Sequence[QueuedEvent]]) -> list[QueuedEvent]:
+    """The fresh events behind those that were chosen, which the next batch begins with if all goes well.
+
+    Returns: none when the lane has failed.
+    """
+    if work.failures:
+        return []
+    last = max((events[-1].seq for events in chosen), default=work.cursor)
+    return [event for event in work.fresh if event.seq > last and not event.expired]
+
+
+def _first(ready: list[list[QueuedEvent]], limit: int) -> list[list[QueuedEvent]]:
+    """The *limit* events that were queued first, still grouped."""
+    if sum(map(len, ready)) <= limit:
+        return ready
+    last = sorted(event.seq for chain in ready for event in chain)[limit - 1]
+    cut = [[event for event in chain if event.seq <= last] for chain in ready]
+    return [chain for chain in cut if chain]
+
+
+def settle(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[], float]) -> Settlement:
+    """Decide what to write down after a batch.
+
+    Args:
+        work: the read that the batch was chosen from.
+        outcomes: by seq; an event that was chosen but not reached has none.
+        jitter: a fresh number from 0 to 1 at each call.
+
+    Rule: design 2, 6. The cursor passes an event only when it was accepted, died, expired, or gets a row.
+    """
+    settlement = Settlement(_new_cursor(work, outcomes))
+    settlement.failures, settlement.quiet_for = _judge_lane(work, outcomes, jitter)
+    settlement.asked_for = max((outcome.retry_after or NOW for outcome in outcomes.values()), default=NOW)
+    recovered = work.failures > 0 and settlement.failures == 0
+    first_due: dict[str, timedelta] = {}  # per subject, when its first held event may be tried
+    for event in work.held:
+        outcome = outcomes.get(event.seq)
+        due_in = event.due_in
+        if outcome is None and not event.expired:
+            if recovered and due_in > NOW:
+                due_in = NOW
+                settlement.held.append(HeldEvent(event.seq, event.jti, event.attempts, NOW, event.reason))
+            first_due.setdefault(event.subject_key, due_in)
+            continue
+        if outcome is not None and outcome.kind is OutcomeKind.ACCEPTED:
+            settlement.released.append(event.seq)
+        _settle_event(event, outcome, settlement, first_due, jitter)
+    for event in work.fresh:
+        if event.seq <= settlement.cursor:
+            _settle_event(event, outcomes.get(event.seq), settlement, first_due, jitter)
+    settlement.due_in = _due_in(work, settlement, first_due)
+    return settlement
+
+
+def _new_cursor(work: LaneWork, outcomes: Mapping[int, Outcome]) -> int:
+    """As far as events were reached or have expired, and on over those that must wait behind a held one."""
+    cursor = work.cursor
+    for event in work.fresh:
+        if event.seq in outcomes or event.expired:
+            cursor = event.seq
+    if work.failures:
+        return cursor
+    blocked = {event.subject_key for event in work.held if event.due_in > NOW and not event.expired}
+    for event in work.fresh:
+        if event.seq > cursor:
+            if event.subject_key not in blocked:
+                break
+            cursor = event.seq
+    return cursor
+
+
+def _judge_lane(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[], float]) -> tuple[int, timedelta]:
+    """The lane's failures in a row, and how long to leave the receiver alone."""
+    kinds = {outcome.kind for outcome in outcomes.values()}
+    failures, quiet_for = work.failures, NOW
+    works = kinds & {OutcomeKind.ACCEPTED, OutcomeKind.REJECTED}  # whatever it said
+    if works and OutcomeKind.THROTTLED not in kinds:
+        failures = 0
+    elif kinds - {OutcomeKind.OURS}:  # one that took some and wants no more is probed, too, and started slowly
+        failures += 1
+        quiet_for = probe_wait(failures, jitter())
+    elif kinds:
+        tried = (event.attempts for event in [*work.held, *work.fresh] if event.seq in outcomes)
+        quiet_for = own_wait(max(tried) + 1, jitter())
+    asked = [outcome.retry_after for outcome in outcomes.values() if outcome.retry_after is not None]
+    return failures, max([quiet_for, *asked])
+
+
+def _settle_event(
+    event: QueuedEvent,
+    outcome: Outcome | None,
+    settlement: Settlement,
+    first_due: dict[str, timedelta],
+    jitter: Callable[[], float],
+) -> None:
+    """Settle one event at or below the new cursor."""
+    if outcome is None and event.expired:
+        settlement.expired.append(DeadEvent(event.seq, event.jti, event.attempts, event.reason))
+    elif outcome is None:
+        due_in = first_due.setdefault(event.subject_key, NOW)
+        settlement.held.append(HeldEvent(event.seq, event.jti, event.attempts, due_in, event.reason))
+    elif outcome.kind is OutcomeKind.ACCEPTED:
+        settlement.delivered += 1
+    elif outcome.kind is OutcomeKind.REJECTED:
+        settlement.dead.append(DeadEvent(event.seq, event.jti, event.attempts + 1, outcome.reason))
+    else:
+        wait = own_wait if outcome.kind is OutcomeKind.OURS else backoff
+        due_in = max(wait(event.attempts + 1, jitter()), settlement.quiet_for)
+        first_due.setdefault(event.subject_key, due_in)
+        settlement.held.append(HeldEvent(event.seq, event.jti, event.attempts + 1, due_in, outcome.reason))
+
+
+def _due_in(work: LaneWork, settlement: Settlement, first_due: Mapping[str, timedelta]) -> timedelta | None:
+    due_in = min(first_due.values(), default=None)
+    gone = settlement.released or settlement.dead or settlement.expired
+    if work.last_seq > settlement.cursor and (not work.full or gone):
+        due_in = NOW
+    return None if due_in is None else max(due_in, settlement.quiet_for)

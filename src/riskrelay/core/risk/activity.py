@@ -1,0 +1,171 @@
+"""Activity: what a user did, from which the service itself can tell a risk behavior."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Any, Generic, NewType, Protocol, TypeVar
+
+from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.findings import FindingId, UserRef
+
+ActivityId = NewType("ActivityId", str)
+
+LOGIN_BEHAVIOR = BehaviorId("imp_travel")
+HIT_BEHAVIOR = BehaviorId("high_dlp")
+
+LATEST = timedelta(hours=1)  # specified: activity may come up to an hour late
+SKEW = timedelta(minutes=5)  # guessed: by so much a sender's clock may be ahead of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A successful login.
+
+    Attributes:
+        at: aware UTC.
+        latitude, longitude: of where it came from, in degrees.
+        application: what the user logged in to; None: not supplied.
+    """
+
+    at: datetime
+    latitude: float
+    longitude: float
+    application: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DlpHit:
+    """Something a user did matched a DLP profile.
+
+    Attributes:
+        at: aware UTC.
+        profile: the name of the profile; None: not supplied.
+    """
+
+    at: datetime
+    profile: str | None
+
+
+class Episode(Protocol):
+    """One continuing triggering of a behavior, however much activity it is made of: it is one finding."""
+
+    @property
+    def identity(self) -> str:
+        """Tells it from every other episode of the same user and behavior."""
+
+    @property
+    def triggered_at(self) -> datetime:
+        """When what had happened by then first was the behavior."""
+
+    def details(self) -> dict[str, Any]:
+        """The evidence, as JSON."""
+
+
+S = TypeVar("S", Login, DlpHit)
+E = TypeVar("E", bound=Episode)
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What a user did, as the caller sent it.
+
+    Attributes:
+        activity_id: the caller's id, unique per account and what makes a repeat harmless; None: none given.
+        digest: 32 bytes over everything that was read of it: a repeat with another digest is not a repeat.
+    """
+
+    activity_id: ActivityId | None
+    user: UserRef
+    seen: Login | DlpHit
+    digest: bytes
+
+    @property
+    def behavior(self) -> BehaviorId:
+        """The behavior that activity of this kind can trigger."""
+        return LOGIN_BEHAVIOR if isinstance(self.seen, Login) else HIT_BEHAVIOR
+
+
+@dataclass(frozen=True, slots=True)
+class Kept(Generic[S]):
+    """Activity as it is stored.
+
+    Attributes:
+        episode: the finding of the episode it belongs to; None: it belongs to none.
+        fresh: stored by the transaction that asks.
+    """
+
+    activity_id: ActivityId
+    seen: S
+    episode: FindingId | None
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Derived(Generic[E]):
+    """An episode that fresh activity started, extended or merged.
+
+    Attributes:
+        episode: all of it, with what was known before.
+        joined: the activity that belongs to it from now on and did to none before.
+        replaced: the findings of the episodes that are part of it.
+    """
+
+    episode: E
+    joined: tuple[ActivityId, ...]
+    replaced: frozenset[FindingId]
+
+
+class Timing(Enum):
+    """When activity happened, seen from the moment it arrives."""
+
+    TIMELY = auto()
+    LATE = auto()
+    FUTURE = auto()
+
+
+def timing(at: datetime, now: datetime) -> Timing:
+    """Whether activity of the moment *at* can be used: exactly an hour old it can, a microsecond older it is late."""
+    if at < now - LATEST:
+        return Timing.LATE
+    return Timing.FUTURE if at > now + SKEW else Timing.TIMELY
+
+
+def written(at: datetime) -> str:
+    """The moment as evidence shows it; `datetime.fromisoformat` reads it back."""
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def connected(count: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
+    """The numbers below *count*, grouped: linked ones, directly or over others, are in one group.
+
+    Returns: the groups by their smallest number, each in ascending order.
+
+    >>> connected(5, [(0, 3), (3, 4)])
+    [[0, 3, 4], [1], [2]]
+    """
+    parent = list(range(count))
+
+    def root(number: int) -> int:
+        while parent[number] != number:
+            parent[number] = parent[parent[number]]
+            number = parent[number]
+        return number
+
+    for one, other in links:
+        first, second = sorted((root(one), root(other)))
+        parent[second] = first
+    groups: dict[int, list[int]] = {}
+    for number in range(count):
+        groups.setdefault(root(number), []).append(number)
+    return list(groups.values())
+
+
+def same_episode(kept: Sequence[Kept[S]]) -> list[tuple[int, int]]:
+    """Links between the places of those in *kept* that belong to one episode already."""
+    first: dict[FindingId, int] = {}
+    return [
+        (first.setdefault(activity.episode, place), place)
+        for place, activity in enumerate(kept)
+        if activity.episode is not None
+    ]

@@ -1,0 +1,49 @@
+"""A finding: a risk behavior seen for a user at a time."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, NewType
+
+from msgspec import Struct
+
+from riskrelay.core.risk.behaviors import BehaviorId
+
+FindingId = NewType("FindingId", str)
+UserId = NewType("UserId", str)
+
+
+class UserRef(Struct, frozen=True):
+    """The user a finding is about, as the caller named them.
+
+    Attributes:
+        email: as sent; two spellings that differ in letter case only are one user.
+        name: for people; the latest one given is kept. None: not supplied.
+        user_id: a UUID the caller chose for a user that is new here, or the one a known user has.
+    """
+
+    email: str
+    name: str | None = None
+    user_id: UserId | None = None
+
+    @property
+    def email_key(self) -> str:
+        """What makes two references the same user within an account."""
+        return self.email.casefold()
+
+
+class Finding(Struct, frozen=True):
+    """A risk behavior seen for a user at a time.
+
+    Attributes:
+        finding_id: the caller's id, unique per account and what makes a repeat harmless; None: none given.
+        occurred_at: aware UTC; None: the caller gave none, so the moment of acceptance stands.
+        details: the evidence, any JSON object, stored as it is.
+        digest: 32 bytes over everything the caller sent: a repeat with another digest is not a repeat.
+    """
+
+    finding_id: FindingId | None
+    behavior: BehaviorId
+    user: UserRef
+    occurred_at: datetime | None
+    details: Mapping[str, Any] | None
+    digest: bytes

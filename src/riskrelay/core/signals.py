@@ -1,0 +1,133 @@
+"""What is to be told, and the streams that take it, to the security events to queue."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+
+from riskrelay.core.risk.assessment import LevelChange
+from riskrelay.core.ssf.event_requests import EventRequest
+from riskrelay.core.ssf.event_types import OKTA_USER_RISK_CHANGE, STREAM_UPDATED, VERIFICATION
+from riskrelay.core.ssf.events import Jti, SecurityEvent
+from riskrelay.core.ssf.level_changes import LEVEL_CHANGE_EVENTS, TEST_USER, okta_verification
+from riskrelay.core.ssf.streams import Stream, StreamStatus, takes
+from riskrelay.core.ssf.subjects import email_subject, opaque_subject, subject_key
+
+
+class Signal(Struct, frozen=True):
+    """A security event for one stream, ready to be queued.
+
+    Attributes:
+        subject_key: events with the same key keep their order.
+        is_control: it goes onto the stream's control lane: what the stream says about itself while it is stopped.
+    """
+
+    stream: Stream
+    subject_key: str
+    event: SecurityEvent
+    is_control: bool = False
+
+
+def for_changes(changes: Iterable[LevelChange], streams: Sequence[Stream], new_id: Callable[[], str]) -> list[Signal]:
+    """One security event per change and stream that takes one of the event types that tell of it.
+
+    Args:
+        streams: those of active integrations.
+        new_id: a fresh UUID at each call, for `jti` and `txn`.
+
+    Returns: in the order of *changes*; all SETs of one change share a `txn`.
+    Rule: SSF 1.0 §4.1.9 txn; RFC 8417 §2.2 jti.
+    """
+    signals: list[Signal] = []
+    if not streams:
+        return signals
+    for change in changes:
+        txn = new_id()
+        subject = email_subject(change.email)
+        key = subject_key(subject)
+        for event_type, render in LEVEL_CHANGE_EVENTS.items():
+            taking = [stream for stream in streams if takes(stream, event_type, subject)]
+            members = render(change) if taking else {}
+            for stream in taking:
+                event = SecurityEvent(Jti(new_id()), txn, change.changed_at, event_type, members, subject)
+                signals.append(Signal(stream, key, event))
+    return signals
+
+
+def for_event(
+    request: EventRequest, txn: str, at: datetime, streams: Sequence[Stream], new_id: Callable[[], str]
+) -> list[Signal]:
+    """The requested event, once per stream that takes it.
+
+    Args:
+        at: when it was accepted: the `iat` of the SETs.
+        streams: those that take events now (of active integrations, enabled or paused).
+        new_id: a fresh UUID at each call, for `jti`.
+
+    Returns: in the order of *streams*.
+    """
+    key = subject_key(request.subject)
+    return [
+        Signal(
+            stream,
+            key,
+            SecurityEvent(Jti(new_id()), txn, at, request.event_type, request.event, request.subject),
+        )
+        for stream in streams
+        if takes(stream, request.event_type, request.subject)
+    ]
+
+
+def verification(stream: Stream, state: str | None, now: datetime, new_id: Callable[[], str]) -> Signal:
+    """A verification event for *stream*.
+
+    Args:
+        state: echoed to the receiver that asked; None when nobody asked, or sent none.
+
+    Rule: SSF 1.0 §8.1.4.1: no `state` member unless the receiver sent one; the subject is the stream.
+    """
+    members = {} if state is None else {"state": state}
+    return _about_stream(stream, VERIFICATION, members, now, new_id, is_control=False)
+
+
+def operators_verification(stream: Stream, state: str | None, now: datetime, new_id: Callable[[], str]) -> Signal:
+    """What an operator sends to see whether a stream works: a verification event, or on an implicit stream, whose
+    receiver documents none, a level change from none to none of a user that cannot exist.
+
+    Args:
+        state: echoed in a verification event; None: it has no such member.
+
+    Rule: SSF 1.0 §8.1.4.1; RFC 2606 §2 (no address is ever registered below `.invalid`); docs/choices.md.
+    """
+    if not stream.is_implicit:
+        return verification(stream, state, now, new_id)
+    subject = email_subject(TEST_USER)
+    members = okta_verification(subject, now)
+    event = SecurityEvent(Jti(new_id()), new_id(), now, OKTA_USER_RISK_CHANGE, members, subject)
+    return Signal(stream, subject_key(subject), event)
+
+
+def stream_updated(
+    stream: Stream, status: StreamStatus, reason: str, now: datetime, new_id: Callable[[], str]
+) -> Signal:
+    """The event that tells a receiver that we, not it, changed the status of its stream.
+
+    Rule: SSF 1.0 §8.1.5: before the stream stops, and when it starts again.
+    """
+    members = {"status": status.value, "reason": reason}
+    return _about_stream(stream, STREAM_UPDATED, members, now, new_id, is_control=True)
+
+
+def _about_stream(
+    stream: Stream,
+    event_type: str,
+    members: Mapping[str, Any],
+    now: datetime,
+    new_id: Callable[[], str],
+    *,
+    is_control: bool,
+) -> Signal:
+    subject = opaque_subject(stream.stream_id)
+    event = SecurityEvent(Jti(new_id()), new_id(), now, event_type, members, subject)
+    return Signal(stream, subject_key(subject), event, is_control)

@@ -1,0 +1,119 @@
+"""What a receiver shows to be let in: credentials of one integration, and the access tokens they are good for."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType
+
+from riskrelay.core.credentials import Actor
+from riskrelay.core.integrations import AccountId, IntegrationId
+
+CredentialId = NewType("CredentialId", str)
+
+ACCESS_TOKEN_LIFE = timedelta(minutes=60)  # specified: IOP 1.0 §2.7.1, at most
+
+
+class ReceiverScope(StrEnum):
+    """What a receiver may do. Rule: IOP 1.0 §2.7.2."""
+
+    READ = "ssf.read"
+    MANAGE = "ssf.manage"
+
+
+ALL_RECEIVER_SCOPES = frozenset(ReceiverScope)
+
+
+class CredentialKind(StrEnum):
+    """How a receiver authenticates."""
+
+    OAUTH_CLIENT = "oauth_client"
+    STATIC_TOKEN = "static_token"  # noqa: S105  a kind of credential, no secret
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverCredential:
+    """A credential that an operator issued to the receiver of one integration.
+
+    Attributes:
+        credential_id: the `client_id` of an OAuth client, too.
+        secret_hash: SHA-256 of the client secret or of the token. Plain, because what is hashed is 256 random bits.
+        expires_at: None: never.
+    """
+
+    account_id: AccountId
+    integration_id: IntegrationId
+    credential_id: CredentialId
+    kind: CredentialKind
+    name: str
+    secret_hash: bytes
+    scopes: frozenset[ReceiverScope]
+    created_at: datetime
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """An OAuth access token as it is stored: by its hash."""
+
+    account_id: AccountId
+    integration_id: IntegrationId
+    credential_id: CredentialId
+    token_hash: bytes
+    scopes: frozenset[ReceiverScope]
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Who has shown a good token: the receiver of one integration of one account.
+
+    Attributes:
+        address: where the request came from; None: not known.
+    """
+
+    account_id: AccountId
+    integration_id: IntegrationId
+    credential_id: CredentialId
+    scopes: frozenset[ReceiverScope]
+    address: str | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """What the audit log is told."""
+        return Actor(self.credential_id, f"receiver of {self.integration_id}", self.address)
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverToken:
+    """A token as it is found by its hash: whose it is and until when it is good (None: for ever)."""
+
+    receiver: Receiver
+    token_hash: bytes
+    expires_at: datetime | None
+
+
+def covers(held: Collection[ReceiverScope], wanted: ReceiverScope) -> bool:
+    """Whether a token with *held* scopes may do what *wanted* stands for; who manages may read.
+
+    Rule: IOP 1.0 §2.7.2: reading accepts ssf.read, managing accepts ssf.manage.
+
+    >>> covers({ReceiverScope.MANAGE}, ReceiverScope.READ), covers({ReceiverScope.READ}, ReceiverScope.MANAGE)
+    (True, False)
+    """
+    return wanted in held or (wanted is ReceiverScope.READ and ReceiverScope.MANAGE in held)
+
+
+def is_current(expires_at: datetime | None, now: datetime) -> bool:
+    """Whether something that ends at *expires_at* (None: never) is still good."""
+    return expires_at is None or expires_at > now
+
+
+def access_token_life(credential: ReceiverCredential, now: datetime) -> timedelta:
+    """How long an access token that *credential* is exchanged for at *now* is good: never longer than itself.
+
+    Rule: IOP 1.0 §2.7.1: at most 60 minutes.
+    """
+    if credential.expires_at is None:
+        return ACCESS_TOKEN_LIFE
+    return min(ACCESS_TOKEN_LIFE, credential.expires_at - now)

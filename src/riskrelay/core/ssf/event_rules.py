@@ -1,0 +1,102 @@
+"""Holding an event to its row of the table of event types."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from riskrelay.core.errors import Fault, FaultKind, pointer
+from riskrelay.core.ssf.event_fields import value_faults
+from riskrelay.core.ssf.event_types import EVENT_TYPES, OF_STREAMS, EventType
+from riskrelay.core.ssf.subjects import Part, subject_faults
+
+MAX_EVENT_BYTES = (
+    32 * 1024
+)  # guessed: base64 makes 43 KiB of it, and receivers that limit a SET take 64 KiB, as ours does
+
+
+def event_faults(row: EventType, event: Any, at: tuple[Part, ...] = ()) -> list[Fault]:
+    """Everything that is wrong with an event of the type *row*.
+
+    Args:
+        event: any JSON value; an event whose receivers read the subject in it has it there (`with_subject`).
+        at: where it stands in the request, for the pointers.
+
+    Returns: one fault per mistake; empty when the event is valid. A member that the type does not define must have a
+        name that can collide with none, a URI: so a misspelt name is found, and extensions stay possible.
+    Rule: the section that the row names; SSF 1.0 §4.2.3 (additional members may be sent); RFC 7519 §4.2 (their names).
+    """
+    if not isinstance(event, dict):
+        return [Fault(FaultKind.WRONG_TYPE, pointer(at), "must be an object: the members of the event")]
+    faults: list[Fault] = []
+    for field in row.fields:
+        if field.name in event:
+            faults += value_faults(field, event[field.name], (*at, field.name))
+        elif field.required:
+            source = field.rule or row.source
+            message = f"{row.name} requires this member ({source}): {field.meaning}"
+            faults.append(Fault(FaultKind.REQUIRED, pointer((*at, field.name)), message))
+    if row.one_of and not any(name in event for name in row.one_of):
+        message = f"{row.name} requires one of {', '.join(row.one_of)} ({row.source})"
+        faults.append(Fault(FaultKind.REQUIRED, pointer((*at, row.one_of[0])), message))
+    known = {field.name for field in row.fields}
+    for name in event:
+        if name not in known and ":" not in name:
+            has = ", ".join(field.name for field in row.fields) or "none"
+            message = f"{row.name} has no such member; it has: {has}. A member of your own needs a URI as its name"
+            faults.append(Fault(FaultKind.WRONG_VALUE, pointer((*at, name)), message))
+    return faults
+
+
+def event_subject_faults(row: EventType, subject: Any, at: tuple[Part, ...] = ()) -> list[Fault]:
+    """Everything that is wrong with the subject of an event of the type *row*.
+
+    Returns: one fault per mistake; empty when it is a valid subject that such an event can have.
+    """
+    faults = subject_faults(subject, at)
+    if not faults and row.subject_formats is not None and subject["format"] not in row.subject_formats:
+        message = f"the subject of {row.name} must be of format {' or '.join(row.subject_formats)} ({row.source})"
+        faults.append(Fault(FaultKind.WRONG_VALUE, pointer((*at, "format")), message))
+    return faults
+
+
+def with_subject(row: EventType, event: Mapping[str, Any], subject: Mapping[str, Any]) -> dict[str, Any]:
+    """*event* as it is sent: with the subject in it where the receivers of its type read it there.
+
+    Rule: SSF 1.0 §3.1.1 (types that have a `subject` keep it, besides `sub_id`); Okta API, SecurityEventSubject.
+    """
+    return {"subject": {"user": subject}, **event} if row.subject_in_event else dict(event)
+
+
+def request_faults(event_type: Any, subject: Any, event: Any) -> list[Fault]:
+    """Everything in a request to send an event that the table of event types forbids.
+
+    Args: the members of the request's body, any JSON values. What is no string, no object, no object is not looked at:
+        whoever reads the body says so.
+
+    Returns: one fault per mistake, with pointers into the body.
+    """
+    if not isinstance(event_type, str):
+        return []
+    row = EVENT_TYPES.get(event_type)
+    if row is None or event_type in OF_STREAMS:
+        message = "must be the URI of an event type that can be asked for: those of CAEP and RISC, and Okta's own"
+        return [Fault(FaultKind.WRONG_VALUE, "/event_type", message)]
+    faults: list[Fault] = []
+    if isinstance(subject, dict):
+        faults += event_subject_faults(row, subject, ("subject",))
+    if isinstance(event, dict):
+        faults += event_faults(row, with_subject(row, event, subject), ("event",))
+        faults += _other_subject(row, event, subject)
+        if len(msgspec.json.encode([subject, event])) > MAX_EVENT_BYTES:
+            message = f"subject and event may have {MAX_EVENT_BYTES:,} bytes together"
+            faults.append(Fault(FaultKind.TOO_LONG, "/event", message))
+    return faults
+
+
+def _other_subject(row: EventType, event: Mapping[str, Any], subject: Any) -> list[Fault]:
+    """One subject in the event and another beside it cannot both be meant."""
+    if not row.subject_in_event or "subject" not in event or event["subject"] == {"user": subject}:
+        return []
+    message = "leave it out: the subject of the request is put here, as the member user"
+    return [Fault(FaultKind.WRONG_VALUE, "/event/subject", message)]

@@ -1,0 +1,105 @@
+"""What a receiver's answer to a pushed SET means (RFC 8935)."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import msgspec
+
+from riskrelay.core.ssf.outcomes import NO_PHASES, Outcome, OutcomeKind, Phases
+from riskrelay.core.ssf.receiver_errors import (
+    REGISTERED_ERRORS,
+    TRANSMITTER_ERRORS,
+    SetError,
+    decoded,
+    read_set_error,
+)
+
+RETRY_AFTER_CAP = timedelta(hours=24)  # faults.md row 26
+_DETAIL_CHARACTERS = 500
+
+
+def outcome_of(
+    status: int, headers: Mapping[str, str], body: bytes, now: datetime, phases: Phases = NO_PHASES
+) -> Outcome:
+    """Read a receiver's answer.
+
+    Args:
+        status: the HTTP status code.
+        headers: case-insensitive.
+        body: at most the first 64 KiB; anything, of any receiver. It never changes the outcome of a 2xx.
+        now: aware UTC, to read a `Retry-After` that is a date.
+        phases: how long it took; told on.
+
+    Returns: the outcome; it never raises, whatever the receiver sent.
+    Rule: RFC 8935 §2.2 (202, any 2xx taken), §2.3 (400 with `err`), §2.4 (codes; two of them are about the
+        transmitter, as 401 and 403 are); 3xx are never followed.
+    """
+    if 200 <= status < 300:
+        return Outcome(OutcomeKind.ACCEPTED, "accepted", status=status, phases=phases)
+    return msgspec.structs.replace(_failure_of(status, headers, body, now), phases=phases)
+
+
+def _failure_of(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Outcome:
+    """Read an answer that is no 2xx."""
+    detail = _printable(decoded(body[: 4 * _DETAIL_CHARACTERS]))
+    if status == 400:
+        error = read_set_error(body)
+        if error is None:
+            return Outcome(OutcomeKind.TRANSIENT, "bad_request_without_err", status=status, detail=detail)
+        if error.err in TRANSMITTER_ERRORS:
+            return Outcome(OutcomeKind.AUTH, error.err, status=status, detail=_said(error))
+        return rejection(error, status)
+    if status in (401, 403):
+        return Outcome(OutcomeKind.AUTH, f"http_{status}", status=status, detail=detail)
+    if status == 410:
+        return Outcome(OutcomeKind.GONE, "http_410", status=status, detail=detail)
+    if status in (429, 503):
+        wait = retry_after(headers.get("Retry-After"), now)
+        if wait is not None or status == 429:
+            return Outcome(OutcomeKind.THROTTLED, f"http_{status}", status=status, retry_after=wait, detail=detail)
+    return Outcome(OutcomeKind.TRANSIENT, f"http_{status}", status=status, detail=detail)
+
+
+def rejection(error: SetError, status: int | None = None) -> Outcome:
+    """Return the outcome of a SET that its receiver refuses, by push or by poll.
+
+    Rule: RFC 8935 §2.3, §2.4; RFC 8936 §2.4.4 (the same codes).
+    """
+    reason = error.err if error.err in REGISTERED_ERRORS else "unregistered_err"
+    return Outcome(OutcomeKind.REJECTED, reason, status=status, detail=_said(error))
+
+
+def retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """Read a `Retry-After` header.
+
+    Returns: how long to wait, from zero to 24 hours; None when the header is absent or unreadable.
+    Rule: RFC 9110 §10.2.3 (seconds or a date).
+
+    >>> from datetime import UTC
+    >>> retry_after("120", datetime(2026, 1, 1, tzinfo=UTC))
+    datetime.timedelta(seconds=120)
+    >>> retry_after("soon", datetime(2026, 1, 1, tzinfo=UTC))
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        seconds = int(text) if len(text) < 10 else RETRY_AFTER_CAP.total_seconds()
+        return min(timedelta(seconds=seconds), RETRY_AFTER_CAP)
+    try:
+        until = parsedate_to_datetime(text)
+        wait = until.replace(tzinfo=until.tzinfo or now.tzinfo) - now
+    except (ValueError, OverflowError):
+        return None
+    return min(max(wait, timedelta(0)), RETRY_AFTER_CAP)
+
+
+def _said(error: SetError) -> str:
+    return _printable(f"{error.err}: {error.description}" if error.description else error.err)
+
+
+def _printable(text: str) -> str:
+    """At most 500 characters that are safe to store and show: control characters and bad UTF-8 replaced."""
+    start = text[:_DETAIL_CHARACTERS].encode(errors="replace").decode()
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in start)

@@ -1,0 +1,212 @@
+"""A stream: what carries an integration's security events to its receiver."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NewType
+from zlib import crc32
+
+from riskrelay.core.integrations import Integration
+from riskrelay.core.ssf.event_types import EVENTS_SUPPORTED, OKTA_USER_RISK_CHANGE
+from riskrelay.core.ssf.subject_filters import HEARS_ALL, SubjectFilter
+
+StreamId = NewType("StreamId", str)
+
+_SUPPORTED = frozenset(EVENTS_SUPPORTED)
+
+CONTROL_LANE = -1
+"""The lane of a stream's own news (stream-updated): it still goes out while the stream is paused or disabled, because
+the last word before the silence must arrive (SSF 1.0 §8.1.5). No subject is spread to it."""
+
+# Why an event was cancelled, or a stream paused: stable words for people and programs.
+STREAM_DISABLED = "stream_disabled"
+STREAM_DELETED = "stream_deleted"
+INTEGRATION_DELETED = "integration_deleted"
+INACTIVITY = "inactivity_timeout"
+INTEGRATION_INACTIVE = "integration_inactive"
+INTEGRATION_PAUSED = "integration_paused"
+
+# Documented: Okta API "Publish a Security Event Token".
+OKTA_EVENTS_PATH = "/security/api/v1/security-events"
+
+
+class StreamStatus(StrEnum):
+    """Rule: SSF 1.0 §8.1.2: paused holds events, disabled neither holds nor sends them."""
+
+    ENABLED = "enabled"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+
+
+class Party(StrEnum):
+    """Who set a stream's status: what a receiver stopped, only the receiver starts again."""
+
+    RECEIVER = "receiver"
+    TRANSMITTER = "transmitter"
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """SETs are pushed to the receiver (RFC 8935).
+
+    Attributes:
+        endpoint_url: where, as the receiver gave it.
+        sealed_authorization: the `Authorization` header of each push, sealed under the master key; None: no header.
+    """
+
+    endpoint_url: str
+    sealed_authorization: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """SETs are fetched from us (RFC 8936)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What a receiver's stream is, beyond what follows from its integration.
+
+    Attributes:
+        audience: the `aud`, fixed when the stream is made; an integration that moves takes no stream along.
+        events_requested: as the receiver sent them; None: it named none.
+        description: for people; None: it gave none.
+    Rule: SSF 1.0 §8.1.1.
+    """
+
+    audience: str
+    delivery: Push | Poll
+    events_requested: tuple[str, ...] | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """An integration's stream, with the integration it belongs to as it is at the same moment.
+
+    Attributes:
+        lanes: into how many lanes its events are spread by subject; at least 1.
+        configuration: None for the implicit stream of an Okta integration: everything about it follows from the
+            integration, and no receiver manages it.
+        status_reason: why it has this status, in the words of whoever set it.
+        subjects: about whom it carries events.
+    """
+
+    stream_id: StreamId
+    integration: Integration
+    status: StreamStatus
+    lanes: int
+    configuration: Configuration | None = None
+    status_reason: str | None = None
+    status_set_by: Party = Party.TRANSMITTER
+    subjects: SubjectFilter = HEARS_ALL
+
+    @property
+    def is_implicit(self) -> bool:
+        """Whether it came with its integration instead of being made by a receiver."""
+        return self.configuration is None
+
+    @property
+    def is_polled(self) -> bool:
+        """Whether its receiver fetches its SETs."""
+        return self.configuration is not None and isinstance(self.configuration.delivery, Poll)
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where its SETs are pushed, or fetched from.
+
+        Rule: Okta takes pushes at one path of the org's URL.
+
+        A final slash of the tenant URL does not double: the tenant is echoed byte for byte, the path is ours.
+        """
+        if self.configuration is None:
+            return self.integration.tenant_url.rstrip("/") + OKTA_EVENTS_PATH
+        if isinstance(self.configuration.delivery, Push):
+            return self.configuration.delivery.endpoint_url
+        return self.poll_url
+
+    @property
+    def poll_url(self) -> str:
+        """Where its SETs are fetched, or would be if it were polled. Rule: SSF 1.0 §6.1.2: one per stream."""
+        return f"{self.integration.transmitter_url}/poll/{self.stream_id}"
+
+    @property
+    def sealed_authorization(self) -> bytes | None:
+        """The header of each push, sealed; None: there is none."""
+        delivery = None if self.configuration is None else self.configuration.delivery
+        return delivery.sealed_authorization if isinstance(delivery, Push) else None
+
+    @property
+    def audience(self) -> str:
+        """The `aud` of its SETs; of an implicit stream the Okta org's URL, as the account wrote it."""
+        return self.integration.tenant_url if self.configuration is None else self.configuration.audience
+
+    @property
+    def events_delivered(self) -> tuple[str, ...]:
+        """The event types it carries, besides verification and stream-updated."""
+        if self.configuration is None:
+            return (OKTA_USER_RISK_CHANGE,)
+        return events_delivered(_SUPPORTED, self.configuration.events_requested or ())
+
+    def carries(self, event_type: str) -> bool:
+        """Whether *event_type* is among `events_delivered`."""
+        if self.configuration is None:
+            return event_type == OKTA_USER_RISK_CHANGE
+        return event_type in _SUPPORTED and event_type in (self.configuration.events_requested or ())
+
+    def lane_of(self, subject_key: str) -> int:
+        """The lane that carries *subject_key*: always the same, so that order per subject holds."""
+        return crc32(subject_key.encode()) % self.lanes
+
+    @property
+    def effective_status(self) -> tuple[StreamStatus, str | None]:
+        """Its status as its receiver sees it, and why: an integration that is inactive, or paused by an operator,
+        pauses every stream it has."""
+        if self.status is StreamStatus.ENABLED and not self.integration.active:
+            return StreamStatus.PAUSED, INTEGRATION_INACTIVE
+        if self.status is StreamStatus.ENABLED and self.integration.pause is not None:
+            return StreamStatus.PAUSED, INTEGRATION_PAUSED
+        return self.status, self.status_reason
+
+    @property
+    def all_lanes(self) -> tuple[int, ...]:
+        """Every lane it has: a receiver's stream has a control lane too, and that one goes first."""
+        spread = tuple(range(self.lanes))
+        return spread if self.is_implicit else (CONTROL_LANE, *spread)
+
+    def is_silent(self, lane: int) -> bool:
+        """Whether nothing of *lane* may be sent now, by push or by poll.
+
+        Rule: SSF 1.0 §8.1.2; what the stream says about itself is sent whatever its status is (§8.1.5).
+        """
+        if lane == CONTROL_LANE:
+            return False
+        return self.effective_status[0] is not StreamStatus.ENABLED
+
+
+def takes(stream: Stream, event_type: str, subject: Mapping[str, Any]) -> bool:
+    """Whether *stream* carries events of *event_type* about *subject*.
+
+    Rule: SSF 1.0 §8.1.1 events_delivered, §8.1.3; the stream that every Okta integration has carries Okta's own event
+    type only (docs/choices.md).
+    """
+    return stream.carries(event_type) and stream.subjects.hears(subject)
+
+
+def events_delivered(supported: Collection[str], requested: Sequence[str]) -> tuple[str, ...]:
+    """Choose the event types that a stream carries.
+
+    Args:
+        supported: event-type URIs this transmitter can send to the receiver.
+        requested: event-type URIs as the receiver sent them, in its order.
+
+    Returns:
+        Those of *requested* that are supported, in the receiver's order, each once. Empty when none is:
+        the stream is legal and carries only verification and stream-updated events.
+
+    Rule: SSF 1.0 §8.1.1 events_delivered, events_requested (unknown URIs are ignored, never an error).
+
+    >>> events_delivered({"a", "b"}, ["b", "x", "b"])
+    ('b',)
+    """
+    return tuple(dict.fromkeys(uri for uri in requested if uri in supported))

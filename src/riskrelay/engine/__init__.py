@@ -1,0 +1,1 @@
+"""What runs by itself: the worker that delivers, and the chores."""

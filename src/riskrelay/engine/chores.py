@@ -1,0 +1,106 @@
+"""What has to be done from time to time: replays go on, events expire, old rows go, idle streams are paused, and what
+the console shows is counted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from riskrelay.actions.analyze_tables import analyze_tables
+from riskrelay.actions.continue_replays import continue_replays
+from riskrelay.actions.expire_events import expire_events
+from riskrelay.actions.pause_idle_streams import pause_idle_streams
+from riskrelay.actions.purge_events import purge_events
+from riskrelay.actions.take_stock import FRESH, take_stock
+from riskrelay.actions.turn_partitions import turn_partitions
+from riskrelay.core.errors import Unavailable
+from riskrelay.ports import Outside
+
+_log = structlog.get_logger()
+
+REPLAY_SWEEP = timedelta(seconds=1)  # how long a new replay waits at most
+ANALYZE_SWEEP = timedelta(seconds=1)  # a new table takes thousands of rows in its first second
+SWEEP = timedelta(minutes=1)  # guessed: as long may an event live beyond its retention
+_STOCK_SHARE = 50  # chosen: counting takes at most 2 % of one core's time
+_BETWEEN = timedelta(milliseconds=50)  # guessed: leaves the database to others between two bounded transactions
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How long things are kept.
+
+    Attributes:
+        undelivered: how long an event is kept and tried.
+        settled: how long after that its row, its attempts and what became of it are kept.
+    """
+
+    undelivered: timedelta
+    settled: timedelta
+
+
+class Chores:
+    """Does them until it is stopped. Several processes may do them at once: each step is one fenced transaction."""
+
+    def __init__(self, outside: Outside, kept: Kept) -> None:
+        self._outside = outside
+        self._kept = kept
+        self._stopping = asyncio.Event()
+        self._stock_due = 0.0
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Return after `stop`, when what is under way is done."""
+        await asyncio.gather(
+            self._repeat(self._replay, REPLAY_SWEEP),
+            self._repeat(self._tidy, SWEEP),
+            self._repeat(self._turn, SWEEP),
+            self._repeat(self._analyze, ANALYZE_SWEEP),
+            self._repeat(self._take_stock, FRESH),
+        )
+
+    async def _replay(self) -> bool:
+        return await continue_replays(self._outside)
+
+    async def _tidy(self) -> bool:
+        expired = await expire_events(self._outside, self._kept.undelivered)
+        purged = await purge_events(self._outside, self._kept.undelivered + self._kept.settled)
+        idle = await pause_idle_streams(self._outside)
+        return bool(expired or purged or idle)
+
+    async def _turn(self) -> bool:
+        return await turn_partitions(self._outside, self._kept.undelivered + self._kept.settled)
+
+    async def _analyze(self) -> bool:
+        await analyze_tables(self._outside)
+        return False
+
+    async def _take_stock(self) -> bool:
+        """As often as it is cheap: a large installation is counted less often than a small one."""
+        began = self._outside.clock.monotonic()
+        if began >= self._stock_due:
+            await take_stock(self._outside)
+            took = self._outside.clock.monotonic() - began
+            self._stock_due = began + _STOCK_SHARE * took
+        return False
+
+    async def _repeat(self, work: Callable[[], Awaitable[bool]], pause: timedelta) -> None:
+        """Again at once while there is more to do, otherwise after *pause*."""
+        while not self._stopping.is_set():
+            try:
+                has_more = await work()
+            except Unavailable:
+                _log.warning("chores_put_off")
+                has_more = False
+            except Exception as error:  # noqa: BLE001  the next time, and the other chores, must come all the same
+                _log.error("chore_failed", exc_info=error)
+                has_more = False
+            try:
+                async with asyncio.timeout((_BETWEEN if has_more else pause).total_seconds()):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue

@@ -1,0 +1,169 @@
+"""Deliver what a lane holds: read (transaction), sign and push (no transaction), settle (transaction)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from riskrelay.core.delivery.attempts import Attempt
+from riskrelay.core.delivery.lanes import (
+    BATCH_EVENTS,
+    NOW,
+    LaneKey,
+    LaneLease,
+    LaneWork,
+    Settlement,
+    chains,
+    following,
+    settle,
+)
+from riskrelay.core.delivery.replays import REPLAYED
+from riskrelay.core.signals import Signal, stream_updated
+from riskrelay.core.ssf.streams import CONTROL_LANE, Stream, StreamStatus
+from riskrelay.engine.pushing import SIGNED_AHEAD, Batch, Delivering, SigningAhead
+from riskrelay.ports import Installation, Outside, StreamStop
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What one batch came to.
+
+    Attributes:
+        attempts: what was tried, in the order it ended.
+        settlement: what was written down; None when there was nothing to do.
+        stopped: the lane must not be worked on now (paused, disabled, inactive).
+        given_back: the lane has to wait, and was given back with what was written down.
+        recovered: it was the first batch that worked after some that brought nothing but failure.
+        has_replayed: some of the events that were tried had been put back by a replay.
+    """
+
+    attempts: Sequence[Attempt]
+    settlement: Settlement | None
+    stopped: bool = False
+    given_back: bool = False
+    recovered: bool = False
+    has_replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushedBatch:
+    """A batch that was pushed and whose outcomes are not written yet.
+
+    Attributes:
+        lease: the right to write them; every write names its epoch.
+        stream: the stream as it was read for the pushes.
+        work: the read that the batch was chosen from.
+        settlement: what to write. It is decided once, so that each try writes the same.
+        attempts: what was tried, in the order it ended.
+        stop: how to stop the stream because of an answer; None: it goes on.
+        extend: how long the lease holds after the write; zero: the lane is given back.
+    """
+
+    lease: LaneLease
+    stream: Stream
+    work: LaneWork
+    settlement: Settlement
+    attempts: Sequence[Attempt]
+    stop: StreamStop | None
+    extend: timedelta
+
+
+async def deliver(
+    outside: Outside, delivering: Delivering, signing: SigningAhead, lease: LaneLease, leased_at: float, limit: int
+) -> Delivered:
+    """Work off one batch of a lane, and try to write its outcomes once.
+
+    Args: as `push_batch`.
+
+    Raises:
+        LeaseLost: another worker owns the lane; nothing was written.
+        Unavailable: the store refused; the outcomes are lost, so what was pushed will be pushed again.
+    Rule: design 2, 3, 4, 7.
+    """
+    pushed = await push_batch(outside, delivering, signing, lease, leased_at, limit)
+    return pushed if isinstance(pushed, Delivered) else await settle_batch(outside, pushed, is_retry=False)
+
+
+async def push_batch(
+    outside: Outside, delivering: Delivering, signing: SigningAhead, lease: LaneLease, leased_at: float, limit: int
+) -> PushedBatch | Delivered:
+    """Read a lane and push its next events. Write nothing.
+
+    Args:
+        signing: the lane's own, from one batch to the next.
+        lease: from `claim`; extended by every batch.
+        leased_at: by the monotonic clock, before the lease was last asked for or extended.
+        limit: at most so many events.
+
+    Returns: what to settle with `settle_batch`; when there was nothing to do, what that means.
+    Raises:
+        LeaseLost: another worker owns the lane, or its stream was stopped; nothing was pushed.
+        Unavailable: the lane cannot be read; nothing was pushed.
+    """
+    most = BATCH_EVENTS + SIGNED_AHEAD
+    work = await outside.store.read_installation(lambda tx: tx.lanes.read(lease, most, delivering.retention))
+    if work.stream is None or work.stream.is_polled:
+        return Delivered((), None, stopped=True)
+    if not work.held and not work.fresh:
+        return Delivered((), None)
+    stream = work.stream
+    batch = Batch(outside, delivering, stream, signing, leased_at, is_control=lease.key.lane == CONTROL_LANE)
+    todo = chains(work, min(limit, batch.pace.batch))
+    await batch.push(todo, following(work, todo) if limit == BATCH_EVENTS else [])
+    settlement = settle(work, batch.outcomes, outside.ids.jitter)
+    waits = settlement.due_in is not None and settlement.due_in > NOW
+    stop = None if batch.stop is None else StreamStop(*batch.stop, _notice(outside, stream, *batch.stop))
+    return PushedBatch(
+        lease=lease,
+        stream=stream,
+        work=work,
+        settlement=settlement,
+        attempts=batch.attempts,
+        stop=stop,
+        extend=NOW if waits else delivering.lease,
+    )
+
+
+async def settle_batch(outside: Outside, pushed: PushedBatch, *, is_retry: bool) -> Delivered:
+    """Write the outcomes of a batch.
+
+    Args:
+        is_retry: an earlier try failed. It may have been committed all the same, when only the answer was lost; then
+            nothing is written a second time.
+
+    Raises:
+        LeaseLost: another worker owns the lane, or its stream was stopped; nothing was written.
+        Unavailable: the store refused. Call it again with the same batch: nothing must be pushed before it is settled.
+    Rule: design 4, "a failed settle never causes another push of the same batch".
+    """
+
+    def write_down(tx: Installation) -> list[LaneKey]:
+        if is_retry and tx.lanes.is_settled(pushed.lease, pushed.attempts):
+            return []
+        if pushed.stop is None:
+            tx.lanes.settle(pushed.lease, pushed.work, pushed.settlement, pushed.attempts, pushed.extend)
+            return []
+        return tx.lanes.stop_stream(pushed.lease, pushed.work, pushed.settlement, pushed.attempts, pushed.stop)
+
+    outside.wake(await outside.store.write_installation(write_down))
+    outside.observer.attempted(pushed.lease.key, pushed.stream, pushed.attempts)
+    stopped = pushed.stop is not None
+    return Delivered(
+        pushed.attempts,
+        pushed.settlement,
+        stopped,
+        given_back=stopped or pushed.extend <= NOW,
+        recovered=pushed.work.failures > 0 and pushed.settlement.failures == 0,
+        has_replayed=_has_replayed(pushed),
+    )
+
+
+def _has_replayed(pushed: PushedBatch) -> bool:
+    tried = {attempt.seq for attempt in pushed.attempts}
+    return any(event.reason == REPLAYED and event.seq in tried for event in pushed.work.held)
+
+
+def _notice(outside: Outside, stream: Stream, status: StreamStatus, reason: str) -> Signal | None:
+    """What a receiver is told when its stream is stopped. Rule: SSF 1.0 §8.1.5."""
+    if stream.is_implicit:
+        return None
+    return stream_updated(stream, status, reason, outside.clock.now(), outside.ids.uuid)

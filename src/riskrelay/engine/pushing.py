@@ -1,0 +1,271 @@
+"""The pushes of one batch: SETs signed some ahead, chains side by side, each strictly in order."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from itertools import chain
+
+from msgspec import structs
+
+from riskrelay.actions.set_integration_tls import opened_tls
+from riskrelay.core.delivery.attempts import Attempt
+from riskrelay.core.delivery.lanes import QueuedEvent
+from riskrelay.core.delivery.pacing import pace_of
+from riskrelay.core.errors import Misconfigured, Unavailable
+from riskrelay.core.integrations import OpenedTls
+from riskrelay.core.keys import Algorithm
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.core.ssf.sets import complete_claims
+from riskrelay.core.ssf.streams import Stream, StreamStatus
+from riskrelay.ports import Outside, Pusher, Signer, Vault
+
+_STOPS_LANE = frozenset({OutcomeKind.AUTH, OutcomeKind.GONE, OutcomeKind.THROTTLED, OutcomeKind.OURS})
+_STOPS_STREAM = {OutcomeKind.AUTH: StreamStatus.PAUSED, OutcomeKind.GONE: StreamStatus.DISABLED}
+_FAILURES_THAT_HALT = 3  # guessed: one bad subject must not stop a lane, a dead receiver must not be pushed 256 times
+_CHUNK = 16  # SETs signed in one call: 8 and 32 cost the same CPU (measured); the first waits for all of them
+SNAPSHOT = timedelta(seconds=1)  # specified: what is disabled gets nothing new after it
+SIGNED_AHEAD = (
+    128  # guessed: what two threads sign while a batch is settled, and not too much in vain when it is stopped
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivering:
+    """What delivery needs besides `Outside`, and its limits.
+
+    Attributes:
+        lease: how long a claim holds without a sign of life.
+        push_for: how long after the lease began new pushes may start; with the longest push it stays below 80 % of the
+            lease, so that the worker has stopped before another one may begin (design 3).
+        concurrency: pushes at once per lane, unless the integration has a lower limit of its own.
+        retention: older events are not sent any more.
+    """
+
+    signer: Signer
+    pusher: Pusher
+    vault: Vault
+    lease: timedelta
+    push_for: timedelta
+    concurrency: int
+    retention: timedelta
+
+
+class Batch:
+    """The pushes of one batch: chains side by side, each strictly in order.
+
+    Args:
+        is_control: what is pushed is the last word about a stream that is stopped already.
+    """
+
+    def __init__(
+        self,
+        outside: Outside,
+        delivering: Delivering,
+        stream: Stream,
+        signing: "SigningAhead",
+        leased_at: float,
+        *,
+        is_control: bool,
+    ) -> None:
+        self.outcomes: dict[int, Outcome] = {}
+        self.attempts: list[Attempt] = []
+        self.stop: tuple[StreamStatus, str] | None = None
+        self.pace = pace_of(stream, delivering.concurrency)
+        self._is_control = is_control
+        self._outside = outside
+        self._delivering = delivering
+        self._stream = stream
+        self._signing = signing
+        began = outside.clock.monotonic()
+        # A push that has to keep a pace waits for its moment first, so the one that is due next may still start.
+        fresh_until = began + SNAPSHOT.total_seconds() + self.pace.interval
+        self._stop_at = min(leased_at + delivering.push_for.total_seconds(), fresh_until)
+        self._next_start = began
+        self._halted = False
+        self._failed_in_a_row = 0
+
+    async def push(self, todo: Sequence[Sequence[QueuedEvent]], next_up: Sequence[QueuedEvent]) -> None:
+        """Push every chain, at most `concurrency` at once.
+
+        Args:
+            next_up: what the next batch will have, so that it is being signed while this one is settled.
+        """
+        waiting = list(reversed(todo))
+        self._signing.plan(self._stream, [*chain.from_iterable(todo), *next_up])
+
+        async def work() -> None:
+            while waiting:
+                await self._push_chain(waiting.pop())
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(len(waiting), self.pace.concurrency)):
+                group.create_task(work())
+
+    async def _push_chain(self, events: Sequence[QueuedEvent]) -> None:
+        for event in events:
+            if not self._may_start(self._outside.clock.monotonic()):
+                return
+            if self.pace.interval:
+                await self._keep_pace()
+            outcome = await self._attempt(event)
+            if outcome is None:
+                return
+            self.outcomes[event.seq] = outcome
+            self._judge(outcome)
+            if outcome.kind is not OutcomeKind.ACCEPTED:
+                # A refusal too: the next event of this subject may go only when it is written down that this one
+                # will not come again, or a crash now would bring it out of order.
+                return
+
+    def _may_start(self, now: float) -> bool:
+        """Whether a push may start: the stream was read just now, the lease holds, and no answer has spoken against it.
+        If not, the next batch goes on, with the stream as it is then.
+        """
+        return not self._halted and now <= self._stop_at
+
+    async def _keep_pace(self) -> None:
+        """Wait for the next moment at which a push may start.
+
+        The first of a batch waits too, as if one had started just before: so pushes are spaced whatever happens between
+        two batches, and nothing has to be remembered.
+        """
+        self._next_start += self.pace.interval
+        wait = self._next_start - self._outside.clock.monotonic()
+        if wait > 0:
+            await self._outside.clock.sleep(wait)
+        else:
+            self._next_start -= wait
+
+    async def _attempt(self, event: QueuedEvent) -> Outcome | None:
+        """Push one event.
+
+        Returns: None: its SET was signed too late to be pushed now. Nothing was tried.
+        """
+        started_at, began = self._outside.clock.now(), self._outside.clock.monotonic()
+        await self._signing.sign(event)
+        signed = self._outside.clock.monotonic()
+        if not self._may_start(signed):
+            return None
+        token, outcome = await self._push(event)
+        self.attempts.append(
+            Attempt(
+                event.seq,
+                event.jti,
+                event.attempts + 1,
+                event.queued_at,
+                started_at,
+                timedelta(seconds=self._outside.clock.monotonic() - began),
+                outcome,
+                timedelta(seconds=signed - began) if token else None,
+                event.claims,
+                token,
+            )
+        )
+        return outcome
+
+    async def _push(self, event: QueuedEvent) -> tuple[bytes, Outcome]:
+        """Push what is signed.
+
+        Returns: the SET, empty when there is no key, and what became of it.
+        """
+        token = b""
+        try:
+            token = self._signing.take(event)
+            authorization, tls = self._authorization, self._tls
+        except Unavailable:
+            return token, Outcome(OutcomeKind.OURS, "no_signing_key")
+        except Misconfigured:
+            return token, Outcome(OutcomeKind.OURS, "wrong_master_key")
+        outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token, authorization, tls)
+        if self._is_control and outcome.kind in _STOPS_STREAM:
+            # The stream is stopped for this very reason: its receiver does not want to hear of it.
+            outcome = structs.replace(outcome, kind=OutcomeKind.REJECTED)
+        return token, outcome
+
+    @cached_property
+    def _authorization(self) -> str | None:
+        """The header that the receiver wants with each push.
+
+        Raises: Misconfigured: it was sealed under another master key.
+        """
+        sealed = self._stream.sealed_authorization
+        return None if sealed is None else self._delivering.vault.open(sealed).decode()
+
+    @cached_property
+    def _tls(self) -> OpenedTls | None:
+        """What the integration's receivers are met with.
+
+        Raises: Misconfigured: the key was sealed under another master key.
+        """
+        return opened_tls(self._stream.integration.tls, self._delivering.vault)
+
+    def _judge(self, outcome: Outcome) -> None:
+        """Some outcomes speak for the whole receiver, and so do a few failures in a row: nothing more is started."""
+        self._failed_in_a_row = self._failed_in_a_row + 1 if outcome.kind is OutcomeKind.TRANSIENT else 0
+        if outcome.kind in _STOPS_LANE or self._failed_in_a_row >= _FAILURES_THAT_HALT:
+            self._halted = True
+        if outcome.kind in _STOPS_STREAM:
+            self.stop = (_STOPS_STREAM[outcome.kind], outcome.reason)
+
+
+class SigningAhead:
+    """The SETs of a lane, signed a chunk at a time while earlier ones are pushed, and those that come next while a
+    batch is settled. Nothing is pushed out of turn for it: a SET that is not wanted in the end is thrown away.
+    """
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        self._terms: tuple[str, str, Algorithm] | None = None
+        self._waiting: deque[Sequence[QueuedEvent]] = deque()
+        self._signing: dict[int, asyncio.Task[dict[int, bytes]]] = {}  # by seq
+        self._running: set[asyncio.Task[dict[int, bytes]]] = set()
+
+    def plan(self, stream: Stream, events: Sequence[QueuedEvent]) -> None:
+        """Take these next, in this order, by and large; forget all others."""
+        terms = (stream.integration.issuer, stream.audience, stream.integration.signing_algorithm)
+        good = {seq: one for seq, one in self._signing.items() if one in self._running or one.result()}
+        signing = good if terms == self._terms else {}
+        self._terms = terms
+        self._signing = {event.seq: signing[event.seq] for event in events if event.seq in signing}
+        left = [event for event in events if event.seq not in self._signing]
+        self._waiting = deque(left[start : start + _CHUNK] for start in range(0, len(left), _CHUNK))
+
+    async def sign(self, event: QueuedEvent) -> None:
+        """Wait until the SET of *event*, which is in the plan, is signed."""
+        while self._waiting and (event.seq not in self._signing or len(self._signing) < SIGNED_AHEAD):
+            chunk = self._waiting.popleft()
+            signing = asyncio.create_task(self._sign(chunk))
+            self._running.add(signing)
+            signing.add_done_callback(self._running.discard)
+            self._signing.update((one.seq, signing) for one in chunk)
+        await self._signing[event.seq]
+
+    def take(self, event: QueuedEvent) -> bytes:
+        """The SET of *event*, which `sign` has waited for. One that is not taken is there for the next batch.
+
+        Raises: Unavailable: no key can be read.
+        """
+        token = self._signing.pop(event.seq).result().get(event.seq)
+        if token is None:
+            raise Unavailable("no signing key")
+        return token
+
+    async def aclose(self) -> None:
+        """Wait for what is being signed."""
+        await asyncio.gather(*self._running)
+
+    async def _sign(self, chunk: Sequence[QueuedEvent]) -> dict[int, bytes]:
+        """By seq; nothing when no key can be read."""
+        if self._terms is None:
+            raise RuntimeError("nothing is planned")
+        issuer, audience, algorithm = self._terms
+        try:
+            tokens = await self._signer.sign(
+                [complete_claims(event.claims, issuer, audience) for event in chunk], algorithm
+            )
+        except Unavailable:
+            return {}
+        return dict(zip((event.seq for event in chunk), tokens, strict=True))

@@ -1,0 +1,295 @@
+"""The worker: wait for a wake or a timer, claim lanes that are due, and let each be delivered by a task of its own."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from contextlib import aclosing
+from datetime import datetime, timedelta
+
+import structlog
+
+from riskrelay.actions.continue_replays import continue_replay_of
+from riskrelay.actions.pause_idle_streams import pause_idle_streams
+from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease
+from riskrelay.core.errors import LaneWithdrawn, LeaseLost, Unavailable
+from riskrelay.engine.deliver import Delivered, push_batch
+from riskrelay.engine.pushing import Delivering, SigningAhead
+from riskrelay.ports import Outside
+from riskrelay.settling import Settling
+
+_log = structlog.get_logger()
+
+MAX_LANES = 512  # guessed: lanes one process works on at once; the rest wait their turn, the longest due first
+MAX_NAMED = 8  # guessed: so many lanes are claimed by name; for more, one look finds all that are due
+TURN = 10  # guessed: after so many times `linger` an idle lane is given up at once, so that each node gets its share
+SLOT_FOR = timedelta(seconds=2)  # guessed: so long a lane with a backlog keeps others waiting: a batch or two
+SWEEP = timedelta(seconds=1)  # a wake that got lost costs at most this
+LOOK_AT_ALL = timedelta(seconds=30)  # guessed: finds what a transaction of more than half a minute made due
+IDLE_SWEEP = timedelta(minutes=10)  # guessed: how late a stream may be paused after a month of silence
+_AFTER_REFUSAL = timedelta(seconds=1)
+
+
+class Worker:
+    """Delivers until it is stopped.
+
+    Args:
+        linger: how long a lane without work is kept, so that the next event needs no claim. What nobody told this
+            process about waits for as long, so with other nodes it is short.
+
+    Attributes:
+        sweeps, claims: how often it looked for lanes that are due, and how many it took.
+    """
+
+    def __init__(self, outside: Outside, delivering: Delivering, linger: timedelta) -> None:
+        self._outside = outside
+        self._delivering = delivering
+        self._linger = linger
+        self._woken = asyncio.Event()
+        self._held: dict[LaneKey, asyncio.Event] = {}
+        self._named: dict[LaneKey, None] = {}
+        self._since: datetime | None = None  # where the next look begins; None: at the beginning
+        self._look_at = self._look_at_all_at = -math.inf  # by the clock of the event loop
+        self._others_wait = False  # a lane is due, and all MAX_LANES are taken
+        self.sweeps = self.claims = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._settling = Settling(outside, delivering.lease)
+        self._stopping = False
+        self._stopped = asyncio.Event()
+
+    @property
+    def lanes_held(self) -> int:
+        """How many lanes it works on now."""
+        return len(self._held)
+
+    @property
+    def unsettled_batches(self) -> int:
+        """How many batches were pushed and wait until the store takes their outcomes."""
+        return len(self._settling.unsettled)
+
+    def wake(self, lanes: Sequence[LaneKey]) -> None:
+        """Say that *lanes* have work. Call it on the worker's own event loop, after the commit."""
+        for lane in lanes:
+            held = self._held.get(lane)
+            if held is None:
+                self._name(lane)
+            else:
+                held.set()
+
+    async def run(self) -> None:
+        """Claim and deliver until `stop`; then let what is in flight end, settle it, and give the lanes back."""
+        _log.info("delivering")
+        pausing = asyncio.create_task(self._pause_idle_streams())
+        while not self._stopping:
+            self._woken.clear()
+            await self._claim()
+            if not self._stopping:
+                await _wait(self._woken, timedelta(seconds=max(self._look_at - _loop_time(), 0)))
+        await asyncio.wait({pausing, *self._tasks})
+
+    def stop(self) -> None:
+        """Start no more pushes. `run` returns when those in flight are settled."""
+        self._stopping = True
+        self._settling.stop()
+        self._stopped.set()
+        self._woken.set()
+        for held in self._held.values():
+            held.set()
+
+    async def _pause_idle_streams(self) -> None:
+        """Look for streams whose receivers are silent, at the start and from time to time."""
+        while not self._stopping:
+            try:
+                paused = await pause_idle_streams(self._outside)
+            except Unavailable:  # the next look finds them
+                paused = 0
+            except Exception as error:  # noqa: BLE001  as in `_claim`
+                _log.error("pausing_failed", exc_info=error)
+                paused = 0
+            if paused:
+                _log.info("idle_streams_paused", streams=paused)
+            await _wait(self._stopped, IDLE_SWEEP)
+
+    def _name(self, lane: LaneKey) -> None:
+        """Let a lane be claimed by its name, or be looked for together with many."""
+        self._named[lane] = None
+        self._woken.set()
+        if len(self._named) > MAX_NAMED:
+            self._look_in(timedelta(0))
+
+    def _look_in(self, wait: timedelta) -> None:
+        """Look for what is due no later than in *wait*."""
+        self._look_at = min(self._look_at, _loop_time() + wait.total_seconds())
+        self._woken.set()
+
+    async def _claim(self) -> None:
+        """Claim what is due when it is time to look for it, and else what was named."""
+        room, now = MAX_LANES - len(self._held), _loop_time()
+        named, self._named = list(self._named), {}
+        try:
+            if now >= self._look_at:
+                self._look_at = now + SWEEP.total_seconds()
+                await self._look(room)
+            elif named and room > 0:
+                await self._begin(room, named)
+        except Unavailable:
+            self._look_at = now + _AFTER_REFUSAL.total_seconds()
+        except Exception as error:  # noqa: BLE001  whatever it is, delivery must go on
+            _log.error("claiming_failed", exc_info=error)
+            self._look_at = now + _AFTER_REFUSAL.total_seconds()
+
+    async def _look(self, room: int) -> None:
+        """Look for what is due and claim it, or let it wait for room, or come back when it will be due."""
+        self.sweeps += 1
+        if _loop_time() >= self._look_at_all_at:
+            self._look_at_all_at = _loop_time() + LOOK_AT_ALL.total_seconds()
+            self._since = None
+        due = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due(self._since))
+        self._others_wait = room <= 0 and due.due_in is not None and due.due_in <= timedelta(0)
+        if due.due_in is not None and due.due_in > timedelta(0):
+            self._look_in(due.due_in)
+        elif due.due_in is not None and room > 0:
+            await self._begin(room, None)
+            if len(self._held) >= MAX_LANES:
+                self._look_in(timedelta(0))  # whether others wait
+        self._since = due.since
+
+    async def _begin(self, room: int, named: Sequence[LaneKey] | None) -> None:
+        """Claim lanes, and let each be delivered by a task of its own."""
+        leased_at, lease_for = self._outside.clock.monotonic(), self._delivering.lease
+        try:
+            leases = await self._outside.store.write_installation(
+                lambda tx: tx.lanes.claim(room, lease_for, named, self._since, self._settling.unsettled)
+            )
+        except Unavailable:
+            self._settling.gate.close()
+            raise
+        self.claims += len(leases)
+        if leases:
+            self._settling.gate.open()  # a claim is a write, and it has worked
+        for lease in leases:
+            if (outrun := self._held.get(lease.key)) is not None:
+                outrun.set()  # its lease ended unnoticed, with the database away; it will see that it has lost it
+            woken = self._held[lease.key] = asyncio.Event()
+            task = asyncio.create_task(self._work_on(lease, leased_at, woken))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work_on(self, lease: LaneLease, leased_at: float, woken: asyncio.Event) -> None:
+        """Deliver one lane until it has nothing left to do, then give it back."""
+        try:
+            if not await self._deliver_all(lease, leased_at, woken):
+                await self._release(lease)
+        except LaneWithdrawn:
+            _log.info("lane_withdrawn", stream=lease.key.stream_id, lane=lease.key.lane)
+        except LeaseLost:
+            _log.warning("lease_lost", stream=lease.key.stream_id, lane=lease.key.lane)
+            self._look_in(timedelta(0))
+        except Unavailable:
+            await self._release(lease)
+        except Exception as error:  # noqa: BLE001  it must cost this lane a second, and no other anything
+            _log.error("lane_failed", stream=lease.key.stream_id, lane=lease.key.lane, exc_info=error)
+            await _wait(self._stopped, _AFTER_REFUSAL)
+            await self._release(lease)
+        finally:
+            was_crowded = len(self._held) == MAX_LANES
+            if self._held.get(lease.key) is woken:  # else it was claimed here once more
+                del self._held[lease.key]
+            if woken.is_set():
+                self.wake([lease.key])
+            if was_crowded:
+                self._look_in(timedelta(0))
+
+    async def _release(self, lease: LaneLease) -> None:
+        """Give a lane back. A database that is away must not cost the rest of the lease when it is back before that."""
+        tries = max(self._delivering.lease // _AFTER_REFUSAL, 1)
+        for _ in range(tries):
+            try:
+                return await self._outside.store.write_installation(lambda tx: tx.lanes.release(lease))
+            except Unavailable:
+                if self._stopping or await _wait(self._stopped, _AFTER_REFUSAL):
+                    break
+        _log.warning("lane_not_released", stream=lease.key.stream_id, lane=lease.key.lane)
+        return None
+
+    async def _deliver_all(self, lease: LaneLease, leased_at: float, woken: asyncio.Event) -> bool:
+        """Returns: whether the lane has been given back."""
+        async with aclosing(SigningAhead(self._delivering.signer)) as signing:
+            return await self._deliver_batches(lease, leased_at, woken, signing)
+
+    async def _deliver_batches(
+        self, lease: LaneLease, leased_at: float, woken: asyncio.Event, signing: SigningAhead
+    ) -> bool:
+        limit, claimed_at = BATCH_EVENTS, _loop_time()
+        while not self._stopping:
+            woken.clear()
+            if not self._settling.gate.is_open:
+                leased_at = await self._settling.prove_writes(lease)
+                continue
+            began = self._outside.clock.monotonic()
+            try:
+                pushed = await push_batch(self._outside, self._delivering, signing, lease, leased_at, limit)
+            except Unavailable:  # nothing was pushed
+                await _wait(woken, _AFTER_REFUSAL)
+                continue
+            delivered = pushed if isinstance(pushed, Delivered) else await self._settling.settle(pushed)
+            if delivered.has_replayed:
+                await self._continue_replay(lease.key)
+            limit = _next_limit(limit, delivered)
+            if delivered.settlement is not None:
+                leased_at = began
+            if delivered.stopped or not await self._has_more(delivered, woken, claimed_at):
+                return delivered.given_back
+            if self._others_wait and limit == BATCH_EVENTS and self._makes_room(claimed_at):
+                return False
+        return False
+
+    async def _continue_replay(self, lane: LaneKey) -> None:
+        """Let a replay put the lane's next events back at once, so that it runs as fast as delivery does."""
+        try:
+            self.wake(await continue_replay_of(self._outside, lane))
+        except Unavailable:  # the sweep of the chores goes on
+            return
+
+    def _makes_room(self, claimed_at: float) -> bool:
+        """Whether a lane that has more to do gives up its place: one lane for one that waits, which is longer due."""
+        if _loop_time() < claimed_at + SLOT_FOR.total_seconds():
+            return False
+        self._others_wait = False  # until the next look, which comes when the place is free
+        return True
+
+    async def _has_more(self, delivered: Delivered, woken: asyncio.Event, claimed_at: float) -> bool:
+        due_in = None if delivered.settlement is None else delivered.settlement.due_in
+        if due_in is None:
+            turn_ends = claimed_at + TURN * self._linger.total_seconds()
+            gives_up = len(self._held) > MAX_LANES // 2 or _loop_time() > turn_ends
+            return await _wait(woken, timedelta(0) if gives_up else self._linger)
+        if due_in > timedelta(0):
+            self._look_in(due_in)
+            return False
+        return True
+
+
+def _next_limit(limit: int, delivered: Delivered) -> int:
+    """A failing lane probes with one event; once that has worked, its batches are of 2, 4, 8 … events."""
+    if delivered.settlement is None:
+        return limit
+    return 2 if delivered.recovered else min(limit * 2, BATCH_EVENTS)
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def _wait(event: asyncio.Event, at_most: timedelta) -> bool:
+    """Wait for *event*.
+
+    Returns: whether it came.
+    """
+    if at_most <= timedelta(0):
+        return event.is_set()
+    try:
+        async with asyncio.timeout(at_most.total_seconds()):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

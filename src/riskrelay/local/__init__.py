@@ -1,0 +1,1 @@
+"""What one process has of its own: clock, randomness, caches, counters."""

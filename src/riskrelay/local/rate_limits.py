@@ -1,0 +1,58 @@
+"""What each holder of a credential may still send, in this process's memory."""
+
+from collections import OrderedDict
+
+from riskrelay.core.rate_limits import Allowance, Bucket, RateLimit, spend
+from riskrelay.ports import Clock
+
+WINDOW_SECONDS = 60
+MAX_HOLDERS = 100_000  # guessed: some 20 MB; whoever is pushed out starts again with a full quota
+
+
+class MemoryRateLimits:
+    """Implements ports.RateLimits.
+
+    Only holders of valid credentials are counted, so that a flood of made-up tokens leaves nothing here. A holder who
+    was quiet for a window has a full bucket, and is forgotten.
+
+    Args:
+        limit: None: nothing is limited.
+    """
+
+    def __init__(self, clock: Clock, limit: RateLimit | None, max_holders: int = MAX_HOLDERS) -> None:
+        self._clock = clock
+        self._limit = limit
+        self._max_holders = max_holders
+        self._buckets: OrderedDict[bytes, Bucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many holders are remembered."""
+        return len(self._buckets)
+
+    def refusal(self, holder: bytes) -> Allowance | None:
+        bucket = self._buckets.get(holder)
+        if self._limit is None or bucket is None:
+            return None
+        _, allowance = spend(bucket, self._limit, self._now_us())
+        return None if allowance.granted else allowance
+
+    def spend(self, holder: bytes) -> Allowance | None:
+        if self._limit is None:
+            return None
+        now_us = self._now_us()
+        bucket, allowance = spend(self._buckets.get(holder), self._limit, now_us)
+        self._buckets[holder] = bucket
+        self._buckets.move_to_end(holder)
+        self._forget(now_us - self._limit.window_seconds * 1_000_000)
+        return allowance
+
+    def _now_us(self) -> int:
+        return int(self._clock.monotonic() * 1_000_000)
+
+    def _forget(self, quiet_since_us: int) -> None:
+        """Drop from the longest quiet on: those whose bucket is full again, and those above the bound."""
+        while self._buckets:
+            longest_quiet = next(iter(self._buckets))
+            if self._buckets[longest_quiet].at_us > quiet_since_us and len(self._buckets) <= self._max_holders:
+                return
+            del self._buckets[longest_quiet]

@@ -1,0 +1,48 @@
+"""Remembering the last use of tokens, so that a request writes nothing for it."""
+
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+
+from riskrelay.actions.record_token_uses import record_token_uses
+from riskrelay.core.credentials import StoredToken, TokenId
+from riskrelay.core.errors import Unavailable
+from riskrelay.local.flushing import flushing
+from riskrelay.ports import Store
+
+_log = structlog.get_logger()
+
+PRECISION = timedelta(minutes=1)  # chosen: who looks for forgotten tokens thinks in days
+FLUSH_SECONDS = 10  # guessed: a crash forgets so much, and a token list is so far behind
+
+
+class PendingTokenUses:
+    """Implements ports.TokenUses. Holds at most one use per valid token, until the next flush."""
+
+    def __init__(self) -> None:
+        self._pending: dict[TokenId, tuple[StoredToken, datetime]] = {}
+
+    def __len__(self) -> int:
+        """How many uses are remembered."""
+        return len(self._pending)
+
+    def note(self, token: StoredToken, at: datetime) -> None:
+        if token.last_used_at is None or at - token.last_used_at >= PRECISION:
+            self._pending[token.token_id] = (token, at)
+
+    async def flush(self, store: Store) -> None:
+        """Write down what is remembered; what the database refuses is kept for the next time."""
+        noted, self._pending = self._pending, {}
+        if not noted:
+            return
+        try:
+            await record_token_uses(store, list(noted.values()))
+        except Unavailable:
+            _log.warning("token_uses_not_recorded", tokens=len(noted))
+            self._pending = {**noted, **self._pending}
+
+    def recording(self, store: Store) -> AbstractAsyncContextManager[None]:
+        """Flush now and then while the context lasts, and once more at its end."""
+        return flushing(partial(self.flush, store), FLUSH_SECONDS)

@@ -1,1 +1,0 @@
-"""What the service reaches for outside: signing, pushing, the clock, randomness."""

@@ -1,0 +1,1 @@
+"""Pushing SETs to receivers: the only HTTP client of the service."""

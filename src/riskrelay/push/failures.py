@@ -1,0 +1,207 @@
+"""What a push that got no answer means: the exceptions of the clients, ssl and the system, turned into outcomes."""
+
+import errno
+import re
+import socket
+import ssl
+from dataclasses import dataclass
+from datetime import timedelta
+
+import aiohttp
+from msgspec import structs
+
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind, Phases
+from riskrelay.push.addresses import BlockedAddress
+
+_DETAIL_CHARACTERS = 500  # ports: Outcome.detail
+
+_BY_ERRNO = {
+    errno.ECONNREFUSED: "connection_refused",
+    errno.ECONNRESET: "connection_lost",
+    errno.ECONNABORTED: "connection_lost",
+    errno.EPIPE: "connection_lost",
+    errno.EHOSTUNREACH: "unreachable",
+    errno.ENETUNREACH: "unreachable",
+    errno.ETIMEDOUT: "timeout_connect",
+}
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+_NO_SUCH_NAME = {
+    getattr(socket, name)
+    for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY")
+    if hasattr(socket, name)  # musl lacks some
+}
+
+# OpenSSL's X509_V_ERR_* numbers (x509_vfy.h), which Python gives as `verify_code`.
+_TLS_BY_VERIFY_CODE = {
+    10: "tls_expired",
+    2: "tls_unknown_ca",
+    18: "tls_unknown_ca",  # self-signed
+    19: "tls_unknown_ca",  # self-signed in the chain
+    20: "tls_unknown_ca",
+    21: "tls_unknown_ca",
+    62: "tls_wrong_host",
+    64: "tls_wrong_host",  # of an address
+}
+# What OpenSSL calls it when the two sides share no version or cipher, or when the other side speaks no TLS.
+_TLS_PROTOCOL = re.compile(r"VERSION|PROTOCOL|CIPHER|HANDSHAKE_FAILURE|HTTP_REQUEST|RECORD|PACKET|UNEXPECTED_MESSAGE")
+# Alerts of a receiver that wants a certificate of ours, or another one (RFC 8446 §6.2).
+_REFUSES_OURS = re.compile(r"ALERT_(CERTIFICATE_|BAD_CERTIFICATE|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)")
+_LONG_TOKEN = re.compile(r"[A-Za-z0-9_.-]{64,}")  # a SET, or a part of one, that the receiver echoed
+
+
+class NotHttp(Exception):
+    """What came is no HTTP answer that we read."""
+
+
+class ConnectTimedOut(TimeoutError):
+    """There was no usable connection in time."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far one push got.
+
+    Attributes:
+        is_resolving: the resolver was asked and has not answered yet.
+        dialled: sockets made for this push; 0 while it waits for a connection or when it has a kept-alive one.
+        blocked: addresses that the rules refused.
+        through_proxy: what is dialled is the egress proxy.
+        has_tunnel: the proxy has let us through.
+        asked_at, resolved_at, dialled_at, connected_at, secured_at, sent_at, answered_at: when the resolver was asked
+            and answered, the first socket was made, the connection stood, its TLS handshake ended, the last request
+            was sent and the first byte of its answer came; of the monotonic clock, None: it did not happen.
+    """
+
+    host_is_trusted: bool
+    is_resolving: bool = False
+    dialled: int = 0
+    blocked: int = 0
+    through_proxy: bool = False
+    has_tunnel: bool = False
+    asked_at: float | None = None
+    resolved_at: float | None = None
+    dialled_at: float | None = None
+    connected_at: float | None = None
+    secured_at: float | None = None
+    sent_at: float | None = None
+    answered_at: float | None = None
+
+    def begin_again(self) -> None:
+        """Forget the way to an address that was not reached; how the name was looked up stays."""
+        self.dialled, self.has_tunnel = 0, False
+        self.dialled_at = self.connected_at = self.secured_at = self.sent_at = self.answered_at = None
+
+    @property
+    def phases(self) -> Phases:
+        """How long each phase took that ended."""
+        return Phases(
+            _between(self.asked_at, self.resolved_at),
+            _between(self.dialled_at, self.connected_at),
+            _between(self.connected_at, self.secured_at),
+            _between(self.sent_at, self.answered_at),
+        )
+
+
+def _between(begin: float | None, end: float | None) -> timedelta | None:
+    return None if begin is None or end is None else timedelta(seconds=end - begin)
+
+
+def refused(reason: str, detail: str) -> Outcome:
+    """The outcome of a push that was not tried because of its target; transient, so that the backlog is kept."""
+    return Outcome(OutcomeKind.TRANSIENT, reason, detail=_printable(detail))
+
+
+def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
+    """The outcome of a push that got no status line.
+
+    Returns: kind OURS when the cause is on our side (resolver, descriptors, no free connection, a defect), else
+        TRANSIENT. The detail holds no part of the SET, even when the receiver echoed it.
+    Rule: faults 25, 28, 30-32.
+    """
+    if progress.blocked and not progress.dialled:
+        return structs.replace(refused("blocked_address", str(BlockedAddress())), phases=progress.phases)
+    if progress.through_proxy and not progress.has_tunnel and (progress.dialled or progress.sent_at is None):
+        reason = _proxy_reason(error)
+        return Outcome(OutcomeKind.OURS, reason, detail=_PROXY_WORDS[reason], phases=progress.phases)
+    cause = _innermost(error)
+    kind, reason = _meaning(cause, progress)
+    text = _LONG_TOKEN.sub("(…)", str(cause)) or f"{type(cause).__name__} without a message"
+    return Outcome(kind, reason, detail=_printable(text), phases=progress.phases)
+
+
+_PROXY_WORDS = {
+    "proxy_unreachable": "the egress proxy cannot be reached; look at RISKRELAY_EGRESS_PROXY and at the proxy",
+    "proxy_authentication": "the egress proxy wants other credentials than those in RISKRELAY_EGRESS_PROXY (407)",
+    "proxy_refused": "the egress proxy did not open a tunnel; its log says why",
+    "proxy_timeout": "the egress proxy did not open a tunnel in time",
+}
+
+
+def _proxy_reason(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientHttpProxyError():
+            return "proxy_authentication" if error.status == 407 else "proxy_refused"
+        case TimeoutError():
+            return "proxy_timeout"
+        case aiohttp.ClientConnectorError():
+            return "proxy_unreachable"
+        case _:
+            return "proxy_refused"
+
+
+def _innermost(error: Exception) -> BaseException:
+    """What the system or OpenSSL said, where aiohttp has wrapped it."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return error.os_error
+    if isinstance(error, aiohttp.ClientOSError) and isinstance(error.__cause__, ssl.SSLError):
+        return error.__cause__
+    return error
+
+
+def _meaning(cause: BaseException, progress: Progress) -> tuple[OutcomeKind, str]:
+    """The kind and the reason of the innermost exception. Order matters: all of these but the last are OSErrors."""
+    ours, transient = OutcomeKind.OURS, OutcomeKind.TRANSIENT
+    match cause:
+        case socket.gaierror():
+            # EAI_AGAIN and the rest: the resolver is down, refuses or is broken.
+            return (transient, "name_not_found") if cause.errno in _NO_SUCH_NAME else (ours, "resolver_unavailable")
+        case ssl.SSLError() if not isinstance(cause, ssl.SSLEOFError):
+            return transient, _tls_reason(cause)
+        case TimeoutError() if cause.errno is None:
+            return _timeout_meaning(cause, progress)
+        case aiohttp.ClientResponseError() | NotHttp():
+            return transient, "not_http"
+        case aiohttp.InvalidURL():
+            return transient, "bad_url"
+        case OSError() if cause.errno in _NO_DESCRIPTORS:
+            return ours, "no_descriptors"
+        case OSError() if cause.errno in _BY_ERRNO:
+            return transient, _BY_ERRNO[cause.errno]
+        case ConnectionError() | ssl.SSLEOFError() | aiohttp.ClientConnectionError():
+            return transient, "connection_lost"
+        case OSError():
+            return transient, "connection_failed"
+        case _:
+            return ours, "push_failed"
+
+
+def _timeout_meaning(cause: TimeoutError, progress: Progress) -> tuple[OutcomeKind, str]:
+    if progress.is_resolving:
+        return OutcomeKind.OURS, "resolver_unavailable"
+    if not isinstance(cause, aiohttp.ConnectionTimeoutError | ConnectTimedOut):
+        return OutcomeKind.TRANSIENT, "timeout"
+    if not progress.dialled:
+        return OutcomeKind.OURS, "no_free_connection"
+    return OutcomeKind.TRANSIENT, "timeout_connect"
+
+
+def _tls_reason(error: ssl.SSLError) -> str:
+    if _REFUSES_OURS.search(error.reason or ""):
+        return "tls_client_refused"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _TLS_BY_VERIFY_CODE.get(error.verify_code, "tls_failed")
+    return "tls_protocol" if _TLS_PROTOCOL.search(error.reason or "") else "tls_failed"
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)[:_DETAIL_CHARACTERS]

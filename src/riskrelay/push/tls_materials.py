@@ -1,0 +1,108 @@
+"""Judging the certificates and keys that accounts give, before they are kept."""
+
+import ssl
+from collections.abc import Sequence
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+from cryptography.x509 import Certificate, load_pem_x509_certificates
+
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.integrations import CertificateFacts, OpenedTls, ReceiverTls
+from riskrelay.ports import Clock, Vault
+from riskrelay.push.tls import context_of
+
+_NO_CERTIFICATES = "must be certificates in PEM, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
+
+
+class PemMaterials:
+    """Implements ports.TlsMaterials."""
+
+    def __init__(self, vault: Vault, clock: Clock) -> None:
+        self._vault = vault
+        self._clock = clock
+
+    def read(self, trusted_ca: str | None, certificate: str | None, key: str | None) -> ReceiverTls:
+        opened = OpenedTls(trusted_ca, certificate, None if key is None else key.encode())
+        faults = [*self._ca_faults(trusted_ca), *self._certificate_faults(certificate), *_key_faults(opened)]
+        if trusted_ca is None and certificate is None and not faults:
+            faults = [Fault(FaultKind.REQUIRED, "", "give ca, or certificate with key; DELETE takes them away")]
+        faults = faults or _faults_of_use(opened)
+        if faults:
+            raise Invalid(faults)
+        return ReceiverTls(trusted_ca, certificate, None if opened.key is None else self._vault.seal(opened.key))
+
+    def facts(self, pem: str | None) -> list[CertificateFacts]:
+        return [] if pem is None else [_facts(one) for one in load_pem_x509_certificates(pem.encode())]
+
+    def _ca_faults(self, pem: str | None) -> list[Fault]:
+        if pem is None:
+            return []
+        if "PRIVATE KEY" in pem:
+            return [_wrong("/ca", "must hold certificates only; take the private key out")]
+        return [] if _certificates(pem) else [_wrong("/ca", _NO_CERTIFICATES)]
+
+    def _certificate_faults(self, pem: str | None) -> list[Fault]:
+        if pem is None:
+            return []
+        if "PRIVATE KEY" in pem:
+            return [_wrong("/certificate", "must hold certificates only; send the private key as key")]
+        chain = _certificates(pem)
+        if not chain:
+            return [_wrong("/certificate", _NO_CERTIFICATES)]
+        ends = chain[0].not_valid_after_utc
+        if ends <= self._clock.now():
+            return [_wrong("/certificate", f"has ended on {ends:%Y-%m-%d}; send one that is valid")]
+        return []
+
+
+def _key_faults(opened: OpenedTls) -> list[Fault]:
+    if opened.certificate is None:
+        return [] if opened.key is None else [Fault(FaultKind.REQUIRED, "/certificate", "a key needs its certificate")]
+    if opened.key is None:
+        return [Fault(FaultKind.REQUIRED, "/key", "a certificate needs its private key")]
+    try:
+        key = serialization.load_pem_private_key(opened.key, None)
+    except TypeError:
+        return [_wrong("/key", "must not be encrypted; `openssl pkey -in FILE` decrypts it")]
+    except (ValueError, NotImplementedError):
+        return [_wrong("/key", "must be a private key in PEM, such as -----BEGIN PRIVATE KEY-----")]
+    chain = _certificates(opened.certificate)
+    if chain and _encoded(chain[0].public_key()) != _encoded(key.public_key()):
+        return [_wrong("/key", "does not belong to certificate, whose first one must be the key's own")]
+    return []
+
+
+def _faults_of_use(opened: OpenedTls) -> list[Fault]:
+    """What only OpenSSL knows, such as a key that is too short for it."""
+    try:
+        context_of(opened)
+    except (ssl.SSLError, ValueError) as error:
+        reason = getattr(error, "reason", None) or str(error)
+        return [_wrong("", f"OpenSSL does not take this: {reason}; use RSA of 2,048 bits or more, or P-256")]
+    return []
+
+
+def _certificates(pem: str) -> Sequence[Certificate]:
+    """Empty when there is none that can be read."""
+    try:
+        return load_pem_x509_certificates(pem.encode())
+    except ValueError:
+        return ()
+
+
+def _encoded(key: PublicKeyTypes) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def _facts(certificate: Certificate) -> CertificateFacts:
+    return CertificateFacts(
+        certificate.subject.rfc4514_string(),
+        certificate.fingerprint(hashes.SHA256()).hex(),
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+    )
+
+
+def _wrong(pointer: str, message: str) -> Fault:
+    return Fault(FaultKind.WRONG_VALUE, pointer, message)

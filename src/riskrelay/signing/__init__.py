@@ -1,0 +1,1 @@
+"""Signing SETs, and sealing keys and secrets at rest."""

@@ -1,0 +1,72 @@
+"""A process that only signs: `python -m riskrelay.signing.signing_process`, started by `signing_pool` with a socket
+as its standard input. It ends when its parent does.
+"""
+
+import signal
+import socket
+import struct
+from contextlib import suppress
+
+import msgspec
+
+from riskrelay.core.keys import Algorithm
+from riskrelay.signing.private_key import PrivateKey
+
+LENGTH = struct.Struct("!I")  # before each frame
+
+
+class KeyMaterial(msgspec.Struct, array_like=True):
+    """A private key, sent once, to the parent's own child and over an unnamed socket only."""
+
+    algorithm: Algorithm
+    pem: bytes
+
+
+class Order(msgspec.Struct, array_like=True):
+    """Payloads to sign; answered by a frame with the list of their compact JWS.
+
+    Attributes:
+        key: with the first order for a kid.
+    """
+
+    kid: str
+    payloads: list[bytes]
+    key: KeyMaterial | None = None
+
+
+def frame(content: object) -> bytes:
+    """What goes over the wire for *content*."""
+    encoded = msgspec.msgpack.encode(content)
+    return LENGTH.pack(len(encoded)) + encoded
+
+
+def serve(parent: socket.socket) -> None:
+    """Answer orders in turn, until there are no more. The first frame is empty: it says that this process is ready.
+
+    Raises: ConnectionError: the parent has gone without farewell.
+    """
+    keys: dict[str, PrivateKey] = {}
+    decode = msgspec.msgpack.Decoder(Order).decode
+    parent.sendall(frame([]))
+    with parent.makefile("rb") as orders:
+        while len(head := orders.read(LENGTH.size)) == LENGTH.size:
+            (length,) = LENGTH.unpack(head)
+            content = orders.read(length)
+            if len(content) < length:
+                return
+            order = decode(content)
+            if order.key is not None:
+                keys[order.kid] = PrivateKey(order.kid, order.key.algorithm, order.key.pem)
+            parent.sendall(frame(keys[order.kid].sign_all(order.payloads)))
+
+
+def main() -> None:
+    """Serve the parent. Signals that are sent to all processes of a terminal or a service are the parent's to judge."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with socket.socket(fileno=0) as parent, suppress(ConnectionError):
+        serve(parent)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Statements on accounts, credentials, integrations, keys and the audit log."""

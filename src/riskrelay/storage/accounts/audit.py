@@ -1,0 +1,51 @@
+"""The audit log: rows are added, never changed and never removed."""
+
+from sqlalchemy import Connection, Row, insert, select, tuple_
+
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.integrations import AccountId
+from riskrelay.ports import AuditPlace
+from riskrelay.storage.tables import INSTALLATION, audit_entries
+
+
+class AuditRows:
+    """Implements ports.Audit.
+
+    Args:
+        owner: the account; None: the installation.
+    """
+
+    def __init__(self, connection: Connection, owner: AccountId | None) -> None:
+        self._connection = connection
+        self._account_id = INSTALLATION if owner is None else owner
+
+    def record(self, entry: AuditEntry) -> None:
+        self._connection.execute(
+            insert(audit_entries).values(
+                account_id=self._account_id,
+                at=entry.at,
+                entry_id=entry.entry_id,
+                actor_token_id=entry.actor.token_id,
+                actor_name=entry.actor.name,
+                actor_address=entry.actor.address,
+                verb=entry.verb.value,
+                kind=entry.kind.value,
+                thing_id=entry.thing_id,
+            )
+        )
+
+    def page(self, kind: Kind | None, after: AuditPlace | None, limit: int) -> list[AuditEntry]:
+        place = tuple_(audit_entries.c.at, audit_entries.c.entry_id)
+        query = select(audit_entries).where(audit_entries.c.account_id == self._account_id)
+        if kind is not None:
+            query = query.where(audit_entries.c.kind == kind.value)
+        if after is not None:
+            query = query.where(place < after)
+        newest_first = query.order_by(audit_entries.c.at.desc(), audit_entries.c.entry_id.desc()).limit(limit)
+        return [_entry(row) for row in self._connection.execute(newest_first)]
+
+
+def _entry(row: Row[*tuple[object, ...]]) -> AuditEntry:
+    actor = Actor(row.actor_token_id, row.actor_name, row.actor_address)
+    return AuditEntry(row.entry_id, row.at, actor, Verb(row.verb), Kind(row.kind), row.thing_id)

@@ -1,0 +1,117 @@
+"""Accounts and tokens."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, or_, select, update
+
+from riskrelay.core.credentials import Account, Scope, StoredToken, TokenId
+from riskrelay.core.integrations import AccountId
+from riskrelay.storage.statements import PerEngine
+from riskrelay.storage.tables import INSTALLATION, accounts, tokens
+
+_ADD_ACCOUNT = PerEngine(accounts, lambda insert: insert.on_conflict_do_nothing())
+_ACCOUNT = select(accounts).where(accounts.c.account_id == bindparam("account"))
+_RECORD_USE = (
+    update(tokens)
+    .where(
+        tokens.c.account_id == bindparam("account"),
+        tokens.c.token_id == bindparam("token"),
+        or_(tokens.c.last_used_at.is_(None), tokens.c.last_used_at < bindparam("used_at")),
+    )
+    .values(last_used_at=bindparam("used_at"))
+)
+_TOKEN_BY_HASH = select(tokens).where(tokens.c.token_hash == bindparam("token_hash"))
+_TOKENS_BY_HASH = select(tokens).where(tokens.c.token_hash.in_(bindparam("hashes", expanding=True)))
+
+
+class AccountRows:
+    """Implements ports.Accounts."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, account_id: AccountId, at: datetime) -> bool:
+        values = {"account_id": account_id, "created_at": at}
+        return self._connection.execute(_ADD_ACCOUNT.on(self._connection), values).rowcount == 1
+
+    def get(self, account_id: AccountId) -> Account | None:
+        row = self._connection.execute(_ACCOUNT, {"account": account_id}).first()
+        return None if row is None else Account(row.account_id, row.created_at)
+
+    def all(self) -> list[Account]:
+        ordered = select(accounts).order_by(accounts.c.created_at, accounts.c.account_id)
+        return [Account(row.account_id, row.created_at) for row in self._connection.execute(ordered)]
+
+
+class TokenRows:
+    """Implements ports.Tokens."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def add(self, token: StoredToken) -> None:
+        self._connection.execute(
+            insert(tokens).values(
+                account_id=account_key(token.account_id),
+                token_id=token.token_id,
+                name=token.name,
+                token_hash=token.token_hash,
+                scopes=" ".join(sorted(token.scopes)),
+                created_at=token.created_at,
+                expires_at=token.expires_at,
+            )
+        )
+
+    def all(self) -> list[StoredToken]:
+        return self._read(select(tokens))
+
+    def of(self, owner: AccountId | None) -> list[StoredToken]:
+        return self._read(select(tokens).where(tokens.c.account_id == account_key(owner)))
+
+    def by_hashes(self, token_hashes: Collection[bytes]) -> dict[bytes, StoredToken]:
+        if len(token_hashes) == 1:  # the usual case; an IN of its own length is made anew for each look
+            rows = self._connection.execute(_TOKEN_BY_HASH, {"token_hash": next(iter(token_hashes))})
+        else:
+            rows = self._connection.execute(_TOKENS_BY_HASH, {"hashes": list(token_hashes)})
+        return {row.token_hash: token_from(row) for row in rows}
+
+    def get(self, owner: AccountId | None, token_id: TokenId) -> StoredToken | None:
+        found = self._read(
+            select(tokens).where(tokens.c.account_id == account_key(owner), tokens.c.token_id == token_id)
+        )
+        return found[0] if found else None
+
+    def delete(self, token: StoredToken) -> None:
+        mine = (tokens.c.account_id == account_key(token.account_id)) & (tokens.c.token_id == token.token_id)
+        self._connection.execute(delete(tokens).where(mine))
+
+    def record_uses(self, uses: Sequence[tuple[StoredToken, datetime]]) -> None:
+        rows = [
+            {"account": account_key(token.account_id), "token": token.token_id, "used_at": at} for token, at in uses
+        ]
+        # Always in one order, so that two processes never wait for each other's rows.
+        self._connection.execute(_RECORD_USE, sorted(rows, key=lambda row: (row["account"], row["token"])))
+
+    def _read(self, query: Select[*tuple[object, ...]]) -> list[StoredToken]:
+        ordered = query.order_by(tokens.c.created_at, tokens.c.token_id)
+        return [token_from(row) for row in self._connection.execute(ordered)]
+
+
+def account_key(owner: AccountId | None) -> str:
+    """What stands in account_id for *owner*; None: the installation."""
+    return INSTALLATION if owner is None else owner
+
+
+def token_from(row: Row[*tuple[object, ...]]) -> StoredToken:
+    """The token of a row that has every column of `tokens`."""
+    return StoredToken(
+        row.token_id,
+        None if row.account_id == INSTALLATION else row.account_id,
+        row.name,
+        row.token_hash,
+        frozenset(Scope(word) for word in row.scopes.split()),
+        row.created_at,
+        row.expires_at,
+        row.last_used_at,
+    )

@@ -1,0 +1,221 @@
+"""What is counted beforehand for the console: how the account's ledger and its users stand, and how that went."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, delete, func, select, type_coerce
+
+from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.ssf.outcomes import OutcomeKind
+from riskrelay.core.ssf.streams import StreamId
+from riskrelay.ports import FindingCounts, Standings, Stock
+from riskrelay.storage.delivery.ledgers import count_ledgers
+from riskrelay.storage.statements import PerEngine
+from riskrelay.storage.tables import attempts, events, finding_counts, lanes, level_counts, stocks, users
+from riskrelay.storage.tables.console import LEDGER_COLUMNS
+from riskrelay.storage.times import database_now, micros, moment
+
+MINUTE = timedelta(minutes=1)
+KEPT = timedelta(days=2)  # chosen: today and yesterday; longer stories are monitoring's
+_LANES, _RECEIPTS = 50, 20  # guessed: the latest 1,000 receipts, of the lanes that delivered last
+
+_ALL_STREAMS = StreamId("")
+_NUMBERS = (*LEDGER_COLUMNS, "oldest_us", "receipts", "latency_p50_us", "latency_p99_us")
+_KEEP = PerEngine(
+    stocks,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[stocks.c.account_id],
+        set_={name: insert.excluded[name] for name in ("taken_at", "standings", *_NUMBERS)},
+    ),
+)
+_KEEP_LEVELS = PerEngine(
+    level_counts,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[level_counts.c.account_id, level_counts.c.minute],
+        set_={name: insert.excluded[name] for name in ("low", "medium", "high")},
+    ),
+)
+_ADD_FINDINGS = PerEngine(
+    finding_counts,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[finding_counts.c.account_id, finding_counts.c.minute, finding_counts.c.behavior],
+        set_={"findings": finding_counts.c.findings + insert.excluded.findings},
+    ),
+)
+_WORDS: msgspec.json.Decoder[list[tuple[list[str], int, int]]] = msgspec.json.Decoder(list[tuple[list[str], int, int]])
+
+
+class StockRows:
+    """Implements ports.Stocks."""
+
+    def __init__(self, connection: Connection, account_id: AccountId) -> None:
+        self._connection = connection
+        self._account_id = account_id
+
+    def count(self) -> Stock:
+        taken_at = moment(self._connection.execute(select(database_now())).scalar_one())
+        ledgers = count_ledgers(self._connection, self._account_id)
+        latencies = sorted(self._latencies())
+        return Stock(
+            taken_at,
+            _together(ledgers),
+            self._standings(),
+            len(latencies),
+            _percentile(latencies, 50),
+            _percentile(latencies, 99),
+        )
+
+    def keep(self, stock: Stock) -> None:
+        ledger = stock.ledger
+        row = {
+            "account_id": self._account_id,
+            "taken_at": stock.taken_at,
+            **{name: getattr(ledger, name) for name in LEDGER_COLUMNS},
+            "oldest_us": _micros(ledger.oldest_pending),
+            "standings": msgspec.json.encode(
+                [(sorted(one.triggered), int(one.level), one.users) for one in stock.standings]
+            ).decode(),
+            "receipts": stock.receipts,
+            "latency_p50_us": _micros(stock.latency_p50),
+            "latency_p99_us": _micros(stock.latency_p99),
+        }
+        self._connection.execute(_KEEP.on(self._connection), row)
+        minute = _beginning(stock.taken_at, MINUTE)
+        counts = {level.word: stock.users(level) for level in RiskLevel}
+        self._connection.execute(
+            _KEEP_LEVELS.on(self._connection), {"account_id": self._account_id, "minute": minute, **counts}
+        )
+        for table in (level_counts, finding_counts):
+            old = (table.c.account_id == self._account_id) & (table.c.minute < minute - KEPT)
+            self._connection.execute(delete(table).where(old))
+
+    def latest(self) -> Stock | None:
+        row = self._connection.execute(select(stocks).where(stocks.c.account_id == self._account_id)).first()
+        return None if row is None else _stock(row)
+
+    def levels(self, since: datetime, step: timedelta) -> Mapping[datetime, Sequence[int]]:
+        step_start = _step_start(level_counts.c.minute, step)
+        query = (
+            select(step_start, *(func.max(level_counts.c[level.word]) for level in RiskLevel))
+            .where(level_counts.c.account_id == self._account_id, level_counts.c.minute >= since)
+            .group_by(step_start)
+        )
+        return {moment(at): counts for at, *counts in self._connection.execute(query)}
+
+    def add_findings(self, counts: FindingCounts) -> None:
+        rows = [
+            {"account_id": self._account_id, "minute": minute, "behavior": behavior, "findings": findings}
+            for (minute, behavior), findings in sorted(counts.items())  # so that none wait in a circle
+        ]
+        if rows:
+            self._connection.execute(_ADD_FINDINGS.on(self._connection), rows)
+
+    def findings(self, since: datetime, step: timedelta) -> FindingCounts:
+        step_start = _step_start(finding_counts.c.minute, step)
+        query = (
+            select(step_start, finding_counts.c.behavior, func.sum(finding_counts.c.findings))
+            .where(finding_counts.c.account_id == self._account_id, finding_counts.c.minute >= since)
+            .group_by(step_start, finding_counts.c.behavior)
+        )
+        rows = self._connection.execute(query)
+        return {(moment(at), BehaviorId(behavior)): int(findings) for at, behavior, findings in rows}
+
+    def _standings(self) -> list[Standings]:
+        query = (
+            select(users.c.triggered, users.c.level, func.count())
+            .where(users.c.account_id == self._account_id, users.c.level >= int(min(RiskLevel)))
+            .group_by(users.c.triggered, users.c.level)
+        )
+        return [
+            Standings(_behaviors(triggered.split(",")), RiskLevel(level), count)
+            for triggered, level, count in self._connection.execute(query)
+        ]
+
+    def _latencies(self) -> list[timedelta]:
+        busiest = (
+            select(lanes.c.stream_id, lanes.c.lane)
+            .where(lanes.c.account_id == self._account_id, lanes.c.attempted_at > 0)
+            .order_by(lanes.c.attempted_at.desc())
+            .limit(_LANES)
+        )
+        return [
+            latency
+            for stream_id, lane in self._connection.execute(busiest).all()
+            for latency in self._latencies_of(stream_id, lane)
+        ]
+
+    def _latencies_of(self, stream_id: StreamId, lane: int) -> list[timedelta]:
+        in_lane = (
+            (attempts.c.account_id == self._account_id)
+            & (attempts.c.stream_id == stream_id)
+            & (attempts.c.lane == lane)
+        )
+        is_event = (
+            (events.c.account_id == attempts.c.account_id)
+            & (events.c.stream_id == attempts.c.stream_id)
+            & (events.c.lane == attempts.c.lane)
+            & (events.c.seq == attempts.c.seq)
+        )
+        latest = (
+            select(
+                attempts.c.outcome,
+                type_coerce(attempts.c.started_at, BigInteger)
+                + attempts.c.duration_us
+                - type_coerce(events.c.queued_at, BigInteger),
+            )
+            .select_from(attempts.join(events, is_event))
+            .where(in_lane)
+            .order_by(attempts.c.seq.desc(), attempts.c.number.desc())
+            .limit(_RECEIPTS)
+        )
+        accepted = OutcomeKind.ACCEPTED.value
+        return [timedelta(microseconds=took) for kind, took in self._connection.execute(latest) if kind == accepted]
+
+
+def _stock(row: Row[*tuple[Any, ...]]) -> Stock:
+    counts = {name: getattr(row, name) for name in LEDGER_COLUMNS}
+    return Stock(
+        row.taken_at,
+        Ledger(_ALL_STREAMS, **counts, oldest_pending=_duration(row.oldest_us)),
+        [Standings(_behaviors(words), RiskLevel(level), count) for words, level, count in _WORDS.decode(row.standings)],
+        row.receipts,
+        _duration(row.latency_p50_us),
+        _duration(row.latency_p99_us),
+    )
+
+
+def _together(ledgers: Sequence[Ledger]) -> Ledger:
+    sums = {name: sum(getattr(ledger, name) for ledger in ledgers) for name in LEDGER_COLUMNS}
+    oldest = max((one.oldest_pending for one in ledgers if one.oldest_pending is not None), default=None)
+    return Ledger(_ALL_STREAMS, **sums, oldest_pending=oldest)
+
+
+def _behaviors(words: Sequence[str]) -> frozenset[BehaviorId]:
+    return frozenset(BehaviorId(word) for word in words if word)
+
+
+def _percentile(ordered: Sequence[timedelta], percent: int) -> timedelta | None:
+    """The nearest-rank percentile of *ordered*; None when it is empty."""
+    return ordered[max(-(-len(ordered) * percent // 100) - 1, 0)] if ordered else None
+
+
+def _beginning(at: datetime, step: timedelta) -> datetime:
+    return moment(micros(at - moment(0)) // micros(step) * micros(step))
+
+
+def _step_start(minute: ColumnElement[Any], step: timedelta) -> ColumnElement[int]:
+    number: ColumnElement[int] = type_coerce(minute, BigInteger)
+    return number - number % micros(step)
+
+
+def _micros(duration: timedelta | None) -> int | None:
+    return None if duration is None else micros(duration)
+
+
+def _duration(microseconds: int | None) -> timedelta | None:
+    return None if microseconds is None else timedelta(microseconds=microseconds)

@@ -1,0 +1,1 @@
+"""Statements on streams, lanes, events and what became of them."""

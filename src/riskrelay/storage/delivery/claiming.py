@@ -1,0 +1,81 @@
+"""Claiming lanes that are due: those that somebody named, or the longest due of all.
+
+Under a held snapshot the index of what is due keeps an entry for every batch that ever was. So a look begins where
+nothing older can be, and who knows the lane by name does not look at all.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import BigInteger, Connection, bindparam, case, false, func, select, update
+
+from riskrelay.core.delivery.lanes import LaneKey, LaneLease, NextDue
+from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
+from riskrelay.storage.tables import lanes
+from riskrelay.storage.times import database_now, later_of, micros, moment, number_of
+
+_NOW = select(database_now()).scalar_subquery()  # read once: PostgreSQL searches no index for a clock that moves on
+_LATE = timedelta(seconds=30)  # longer than a transaction may take: it commits with the time at which it wrote
+_LATEST_START = _NOW - micros(_LATE)  # also after the clock was put back
+_SINCE = bindparam("since", type_=BigInteger)
+_START = case((_SINCE > _LATEST_START, _LATEST_START), else_=_SINCE)
+
+
+_due = lanes.alias("due")
+_OWN = update(lanes).values(
+    version=lanes.c.version + 1,
+    epoch=lanes.c.epoch + 1,
+    lease_until=database_now() + bindparam("lease_us", type_=BigInteger),
+)
+_WANTS_WORK = lanes.c.due_at.is_not(None) & (lanes.c.stopped == false())
+_LONGEST_DUE = (
+    select(lanes.c.account_id, lanes.c.stream_id, lanes.c.lane, lanes.c.epoch)
+    .where(_WANTS_WORK, lanes.c.due_at >= _START, lanes.c.due_at <= _NOW, lanes.c.lease_until <= _NOW)
+    .order_by(lanes.c.due_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_OWN_LOCKED = _OWN.where(this_lane())
+# A CASE, so that no plan takes the index of what is due for it. One that changes between the look and the lock is
+# missed: who changed it wakes a worker, and the sweep finds it.
+_NAMED = (
+    select(_due.c.version)
+    .where(this_lane(_due), case((_due.c.stopped, None), else_=_due.c.due_at) <= _NOW, _due.c.lease_until <= _NOW)
+    .with_for_update(skip_locked=True)
+)
+_OWN_NAMED = _OWN.where(of_lane(lanes), lanes.c.version == _NAMED.scalar_subquery()).returning(lanes.c.epoch)
+_NEXT_DUE = select(
+    (func.min(later_of(lanes.c.due_at, lanes.c.lease_until)) - _NOW).label("due_in"),
+    func.min(lanes.c.due_at).label("oldest"),
+    _NOW.label("now"),
+).where(_WANTS_WORK, lanes.c.due_at >= _START)
+
+
+def claim_longest_due(
+    connection: Connection, limit: int, lease: timedelta, since: datetime | None, besides: Collection[LaneKey]
+) -> list[LaneLease]:
+    """Own at most *limit* lanes, the longest due first, and none of *besides*."""
+    rows = connection.execute(_LONGEST_DUE, {"most": limit + len(besides), "since": number_of(since) or 0}).all()
+    found = [LaneLease(LaneKey(*row[:3]), row.epoch + 1) for row in rows]
+    leases = [each for each in found if each.key not in besides][:limit]
+    if leases:  # a statement for each: joined with what was found, PostgreSQL may read all versions of all lanes
+        lease_us = micros(lease)
+        connection.execute(_OWN_LOCKED, [{**lane_parameters(each.key), "lease_us": lease_us} for each in leases])
+    return leases
+
+
+def claim_named(connection: Connection, named: Sequence[LaneKey], lease: timedelta) -> list[LaneLease]:
+    """Own those of *named* that are due and free."""
+    leases = []
+    for key in named:
+        row = connection.execute(_OWN_NAMED, {**lane_parameters(key), "lease_us": micros(lease)}).first()
+        if row is not None:
+            leases.append(LaneLease(key, row.epoch))
+    return leases
+
+
+def next_due(connection: Connection, since: datetime | None) -> NextDue:
+    """When a lane is to be claimed next."""
+    row = connection.execute(_NEXT_DUE, {"since": number_of(since) or 0}).one()
+    due_in = None if row.due_in is None else timedelta(microseconds=max(row.due_in, 0))
+    return NextDue(due_in, moment(row.now if row.oldest is None else min(row.oldest, row.now)))

@@ -1,0 +1,110 @@
+"""Reading what became of queued events, by account."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Join, Row, and_, case, select, true
+
+from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind, Phases
+from riskrelay.storage.tables import attempts, events, held_events, lanes, streams
+
+EVENT_KEY = ("account_id", "stream_id", "lane", "seq")
+
+_BY_CURSOR = case((events.c.seq <= lanes.c.cursor, DeliveryState.DELIVERED.value), else_=DeliveryState.PENDING.value)
+delivery_state: ColumnElement[str] = case((held_events.c.state.is_not(None), held_events.c.state), else_=_BY_CURSOR)
+"""A delivery's state: that of its own row, or what the cursor says."""
+
+
+def in_state(state: DeliveryState | None) -> ColumnElement[bool]:
+    """Deliveries in *state*; None: in any."""
+    return true() if state is None else delivery_state == state.value
+
+
+def joined() -> Join:
+    """Events with their lane, their stream, and the row they have if they are an exception."""
+    lane = and_(*(lanes.c[name] == events.c[name] for name in EVENT_KEY[:3]))
+    stream = (streams.c.account_id == events.c.account_id) & (streams.c.stream_id == events.c.stream_id)
+    return (
+        events.join(lanes, lane)
+        .join(streams, stream)
+        .outerjoin(held_events, and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY)))
+    )
+
+
+def read_deliveries(
+    connection: Connection,
+    account_id: AccountId,
+    integration_id: IntegrationId,
+    *conditions: ColumnElement[bool],
+    limit: int,
+) -> list[Delivery]:
+    """Deliveries of one integration that fit all *conditions*, with their attempts, newest first."""
+    query = (
+        select(
+            events.c.stream_id,
+            events.c.lane,
+            events.c.seq,
+            events.c.jti,
+            delivery_state.label("state"),
+            held_events.c.reason,
+            events.c.queued_at,
+        )
+        .select_from(joined())
+        .where(events.c.account_id == account_id, streams.c.integration_id == integration_id, *conditions)
+        .order_by(events.c.stream_id.desc(), events.c.lane.desc(), events.c.seq.desc())
+        .limit(limit)
+    )
+    rows = connection.execute(query).all()
+    tried = _attempts(connection, account_id, rows)
+    return [
+        Delivery(
+            row.stream_id,
+            row.lane,
+            row.seq,
+            row.jti,
+            DeliveryState(row.state),
+            row.reason,
+            row.queued_at,
+            tried[row.stream_id, row.lane, row.seq],
+        )
+        for row in rows
+    ]
+
+
+def _attempts(
+    connection: Connection, account_id: AccountId, rows: Sequence[Row[*tuple[Any, ...]]]
+) -> dict[tuple[object, object, object], list[Attempt]]:
+    """By lane, because SQLite finds a list of numbers by its index, and a list of whole keys by reading everything."""
+    queued = {(row.stream_id, row.lane, row.seq): row for row in rows}
+    found: dict[tuple[object, object, object], list[Attempt]] = defaultdict(list)
+    for row in _rows_of_attempts(connection, account_id, queued):
+        key = (row.stream_id, row.lane, row.seq)
+        phases = Phases(*map(_duration, (row.dns_us, row.connect_us, row.tls_us, row.first_byte_us)))
+        outcome = Outcome(OutcomeKind(row.outcome), row.reason, row.http_status, None, row.detail, phases)
+        event, duration = queued[key], timedelta(microseconds=row.duration_us)
+        found[key].append(Attempt(row.seq, event.jti, row.number, event.queued_at, row.started_at, duration, outcome))
+    return found
+
+
+def _rows_of_attempts(
+    connection: Connection, account_id: AccountId, places: Iterable[tuple[str, int, int]]
+) -> Iterator[Row[*tuple[Any, ...]]]:
+    by_lane: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for stream_id, lane, seq in places:
+        by_lane[stream_id, lane].append(seq)
+    for (stream_id, lane), numbers in by_lane.items():
+        query = select(attempts).where(
+            attempts.c.account_id == account_id,
+            attempts.c.stream_id == stream_id,
+            attempts.c.lane == lane,
+            attempts.c.seq.in_(numbers),
+        )
+        yield from connection.execute(query.order_by(attempts.c.seq, attempts.c.number))
+
+
+def _duration(micros: int | None) -> timedelta | None:
+    return None if micros is None else timedelta(microseconds=micros)

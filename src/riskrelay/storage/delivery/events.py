@@ -1,0 +1,96 @@
+"""The log of queued security events, and what became of each, by account."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from sqlalchemy import BigInteger, Connection, bindparam, case, or_, select, update
+
+from riskrelay.core.delivery.attempts import Delivery, DeliveryState
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.signals import Signal
+from riskrelay.core.ssf.events import Jti
+from riskrelay.core.ssf.sets import fixed_claims
+from riskrelay.core.ssf.streams import CONTROL_LANE, STREAM_DISABLED, StreamId, StreamStatus
+from riskrelay.storage.delivery.backlog import cancel_lane
+from riskrelay.storage.delivery.newest import lane_parameters, this_lane
+from riskrelay.storage.delivery.pages import deliveries_page, delivery_by_jti
+from riskrelay.storage.statements import BulkInsert
+from riskrelay.storage.tables import events, lanes
+from riskrelay.storage.times import database_now, later_of, number_of
+
+_DUE_AT = later_of(database_now(), lanes.c.blocked_until)
+SOONER = case((or_(lanes.c.due_at.is_(None), lanes.c.due_at > _DUE_AT), _DUE_AT), else_=lanes.c.due_at)
+"""When a lane that has just got work is due: at once, unless its receiver is to be left alone for a while."""
+
+_TAKE_NUMBERS = (
+    update(lanes)
+    .where(this_lane())
+    .values(
+        version=lanes.c.version + 1,
+        last_seq=lanes.c.last_seq + bindparam("count", type_=BigInteger),
+        due_at=SOONER,
+    )
+    .returning(lanes.c.last_seq)
+)
+_APPEND = BulkInsert(events, "account_id", "stream_id", "lane", "seq", "jti", "subject_key", "claims", "queued_at")
+_LAST_SEQ = select(lanes.c.last_seq).where(this_lane())
+
+
+class EventRows:
+    """Implements ports.Events."""
+
+    def __init__(self, connection: Connection, account_id: AccountId) -> None:
+        self._connection = connection
+        self._account_id = account_id
+
+    def queue(self, signals: Sequence[Signal]) -> list[LaneKey]:
+        by_lane: dict[LaneKey, list[Signal]] = defaultdict(list)
+        for signal in signals:
+            stream = signal.stream
+            number = CONTROL_LANE if signal.is_control else stream.lane_of(signal.subject_key)
+            by_lane[LaneKey(self._account_id, stream.stream_id, number)].append(signal)
+        rows: list[tuple[object, ...]] = []
+        # Always in the same order, so that two transactions cannot wait for each other.
+        for key in sorted(by_lane, key=lambda key: (key.stream_id, key.lane)):
+            rows += self._rows(key, by_lane[key])
+        _APPEND.run(self._connection, rows)
+        dropped = {key: found for key, found in by_lane.items() if _is_dropped(found[0])}
+        for key, found in dropped.items():
+            self._cancel(key, len(found))
+        return [key for key in by_lane if key not in dropped]
+
+    def _cancel(self, key: LaneKey, count: int) -> None:
+        """Cancel the newest *count* events of a lane whose stream is disabled; there are no others to cancel."""
+        last = self._connection.execute(_LAST_SEQ, lane_parameters(key)).scalar_one()
+        cancel_lane(self._connection, key, last - count, STREAM_DISABLED)
+
+    def _rows(self, key: LaneKey, signals: Sequence[Signal]) -> list[tuple[object, ...]]:
+        """Number the events of one lane. The lane's row stays locked until the commit, so numbers become visible
+        in their order and a cursor can never pass one that commits late (design 5)."""
+        parameters = {**lane_parameters(key), "count": len(signals)}
+        first = self._connection.execute(_TAKE_NUMBERS, parameters).scalar_one() - len(signals) + 1
+        return [
+            (
+                *(key.account_id, key.stream_id, key.lane, seq),
+                *(signal.event.jti, signal.subject_key, fixed_claims(signal.event), number_of(signal.event.issued_at)),
+            )
+            for seq, signal in enumerate(signals, first)
+        ]
+
+    def deliveries(
+        self,
+        integration_id: IntegrationId,
+        state: DeliveryState | None,
+        after: tuple[StreamId, int, int] | None,
+        limit: int,
+    ) -> list[Delivery]:
+        return deliveries_page(self._connection, self._account_id, integration_id, state, after, limit)
+
+    def delivery(self, integration_id: IntegrationId, jti: Jti) -> Delivery | None:
+        return delivery_by_jti(self._connection, self._account_id, integration_id, jti)
+
+
+def _is_dropped(signal: Signal) -> bool:
+    """Rule: SSF 1.0 §8.1.2: a disabled stream neither sends nor holds; what it says about itself still goes out."""
+    return signal.stream.status is StreamStatus.DISABLED and not signal.is_control

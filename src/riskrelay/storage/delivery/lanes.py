@@ -1,0 +1,318 @@
+"""Reading lanes and settling batches: every write says `WHERE epoch = mine`, and 0 rows means stop."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Connection,
+    Integer,
+    Row,
+    String,
+    Update,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    select,
+    update,
+)
+
+from riskrelay.core.delivery.attempts import Attempt, DeliveryState
+from riskrelay.core.delivery.lanes import (
+    MAX_HELD_EVENTS,
+    NOW,
+    LaneKey,
+    LaneLease,
+    LaneWork,
+    NextDue,
+    QueuedEvent,
+    Settlement,
+)
+from riskrelay.core.errors import LaneWithdrawn, LeaseLost
+from riskrelay.core.ssf.streams import Stream
+from riskrelay.ports import StreamStop
+from riskrelay.storage.delivery.claiming import claim_longest_due, claim_named, next_due
+from riskrelay.storage.delivery.deliveries import EVENT_KEY
+from riskrelay.storage.delivery.lane_rows import attempt_row, held_from, held_row, queued_from
+from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
+from riskrelay.storage.delivery.stopping import stop_stream
+from riskrelay.storage.delivery.streams import lock_stream, select_streams, stream_from
+from riskrelay.storage.statements import BulkInsert, Insert, PerEngine
+from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, streams
+from riskrelay.storage.times import database_now, later_of, micros, moment, number_of
+
+_NOW = database_now()
+_MINE = this_lane() & (lanes.c.epoch == bindparam("mine"))
+
+
+def _number(name: str) -> BindParameter[int]:
+    return bindparam(name, type_=BigInteger)
+
+
+_STATE = select(
+    *(lanes.c[name] for name in ("cursor", "failures", "last_seq", "replayed", "edits", "blocked_until")),
+    _NOW.label("now"),
+)
+# One that has to wait was given back: if it is still owned, and yet blocked, another lane's receiver asked for quiet.
+_IS_QUIETED = (lanes.c.blocked_until > _NOW) & (lanes.c.lease_until > _NOW)
+_OWNED = _STATE.add_columns(_IS_QUIETED.label("is_quieted")).where(_MINE)
+_LOOKED_AT = _STATE.where(this_lane())
+_EVENT = (events.c.seq, events.c.jti, events.c.subject_key, events.c.claims, events.c.queued_at)
+_FRESH = (
+    select(*_EVENT)
+    .where(of_lane(events), events.c.seq > _number("after"))
+    .order_by(events.c.seq)
+    .limit(bindparam("most"))
+)
+_HELD = (
+    select(*_EVENT, held_events.c.attempts, held_events.c.due_at, held_events.c.reason, held_events.c.replayed_at)
+    .select_from(held_events.join(events, and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))))
+    .where(of_lane(held_events), held_events.c.state == DeliveryState.PENDING.value)
+    .order_by(held_events.c.seq)
+    .limit(MAX_HELD_EVENTS + 1)
+)
+_STREAM = select_streams().where(
+    streams.c.account_id == bindparam("account"),
+    streams.c.stream_id == bindparam("stream"),
+    streams.c.deleted_at.is_(None),
+    integrations.c.deleted_at.is_(None),
+)
+
+_QUIET_UNTIL = _NOW + _number("quiet_us")
+# Another lane of the stream has been asked for quiet since this one was read.
+_OTHERS_WAIT = case((lanes.c.blocked_until > _number("seen_blocked"), lanes.c.blocked_until), else_=0)
+_SETTLE = (
+    update(lanes)
+    .where(_MINE)
+    .values(
+        version=lanes.c.version + 1,
+        cursor=_number("new_cursor"),
+        delivered=lanes.c.delivered + _number("accepted"),
+        delivered_at=case((_number("accepted") > 0, _NOW), else_=lanes.c.delivered_at),
+        failures=bindparam("new_failures", type_=Integer),
+        blocked_until=case(
+            ((_number("quiet_us") > 0) | (_OTHERS_WAIT > 0), later_of(_OTHERS_WAIT, _QUIET_UNTIL)), else_=0
+        ),
+        lease_until=_NOW + _number("lease_us"),
+        # What was queued or replayed since the lane was read has made it due; that must not be overwritten.
+        due_at=case(
+            (
+                (lanes.c.last_seq > _number("seen")) | (lanes.c.replayed > _number("seen_replayed")),
+                later_of(_OTHERS_WAIT, _QUIET_UNTIL),
+            ),
+            (_number("due_us").is_not(None), later_of(_OTHERS_WAIT, _NOW + _number("due_us"))),
+            else_=None,
+        ),
+        attempted_at=case((bindparam("last_kind", type_=String).is_not(None), _NOW), else_=lanes.c.attempted_at),
+        last_outcome=func.coalesce(bindparam("last_kind", type_=String), lanes.c.last_outcome),
+        last_reason=func.coalesce(bindparam("last_why", type_=String), lanes.c.last_reason),
+    )
+)
+_ASKED_UNTIL = _NOW + _number("asked_us")
+_QUIET_OTHERS = (
+    update(lanes)
+    .where(
+        lanes.c.account_id == bindparam("account"),
+        lanes.c.stream_id == bindparam("stream"),
+        lanes.c.lane != bindparam("lane_number"),
+    )
+    .values(
+        blocked_until=later_of(lanes.c.blocked_until, _ASKED_UNTIL),
+        due_at=case((lanes.c.due_at.is_not(None), later_of(lanes.c.due_at, _ASKED_UNTIL)), else_=None),
+    )
+)
+_EDITS = select(lanes.c.edits).where(_MINE).with_for_update()
+_RENEW = (
+    update(lanes)
+    .where(_MINE)
+    .values(version=lanes.c.version + 1, lease_until=_NOW + bindparam("lease_us", type_=BigInteger))
+)
+_RELEASE = update(lanes).where(_MINE).values(version=lanes.c.version + 1, lease_until=0)
+_RELEASE_ALL = update(lanes).where(lanes.c.lease_until > 0).values(lease_until=0, epoch=lanes.c.epoch + 1)
+_TAKE = (
+    update(lanes)
+    .where(this_lane())
+    .values(version=lanes.c.version + 1, epoch=lanes.c.epoch + 1, lease_until=0)
+    .returning(lanes.c.epoch)
+)
+_ATTEMPT = select(attempts.c.number).where(
+    of_lane(attempts), attempts.c.seq == _number("seq"), attempts.c.number == bindparam("number")
+)
+_ADD_ATTEMPTS = BulkInsert(attempts, *(column.name for column in attempts.columns))
+_DELETE_HELD = delete(held_events).where(of_lane(held_events), held_events.c.seq.in_(bindparam("seqs", expanding=True)))
+
+
+def _upsert(inserting: Insert) -> Insert:
+    statement = inserting.values(due_at=_NOW + _number("due_us"))
+    written = ("state", "attempts", "due_at", "reason")
+    return statement.on_conflict_do_update(
+        index_elements=list(held_events.primary_key.columns),
+        set_={name: statement.excluded[name] for name in written},
+    )
+
+
+_UPSERT_HELD = PerEngine(held_events, _upsert)
+
+
+class LaneRows:
+    """Implements ports.Lanes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def claim(
+        self,
+        limit: int,
+        lease: timedelta,
+        named: Sequence[LaneKey] | None = None,
+        since: datetime | None = None,
+        besides: Collection[LaneKey] = (),
+    ) -> list[LaneLease]:
+        if named is None:
+            return claim_longest_due(self._connection, limit, lease, since, besides)
+        wanted = [key for key in named if key not in besides]
+        return claim_named(self._connection, wanted[:limit], lease)
+
+    def next_due(self, since: datetime | None = None) -> NextDue:
+        return next_due(self._connection, since)
+
+    def read(self, lease: LaneLease, limit: int, retention: timedelta) -> LaneWork:
+        lane = self._connection.execute(_OWNED, {**lane_parameters(lease.key), "mine": lease.epoch}).first()
+        if lane is None:
+            raise self._lost(lease.key)
+        work = self._work(lease.key, lane, limit, retention)
+        return replace(work, stream=None) if lane.is_quieted else work
+
+    def look(self, key: LaneKey, limit: int, retention: timedelta) -> LaneWork:
+        lane = self._connection.execute(_LOOKED_AT, lane_parameters(key)).one()
+        return self._work(key, lane, limit, retention)
+
+    def take(self, key: LaneKey) -> LaneLease:
+        return LaneLease(key, self._connection.execute(_TAKE, lane_parameters(key)).scalar_one())
+
+    def _work(self, lane_key: LaneKey, lane: Row[*tuple[Any, ...]], limit: int, retention: timedelta) -> LaneWork:
+        key = lane_parameters(lane_key)
+        oldest = moment(lane.now) - retention
+        held = [held_from(row, lane.now, oldest) for row in self._connection.execute(_HELD, key)]
+        fresh: list[QueuedEvent] = []
+        if len(held) < MAX_HELD_EVENTS and lane.last_seq > lane.cursor:
+            rows = self._connection.execute(_FRESH, {**key, "after": lane.cursor, "most": limit})
+            fresh = [queued_from(row, oldest) for row in rows]
+        seen = (lane.last_seq, lane.replayed, lane.edits, moment(lane.blocked_until))
+        return LaneWork(self._sending(lane_key), lane.cursor, lane.failures, held, fresh, *seen)
+
+    def _sending(self, key: LaneKey) -> Stream | None:
+        """The lane's stream; None when nothing of the lane may be sent now."""
+        row = self._connection.execute(_STREAM, lane_parameters(key)).first()
+        stream = None if row is None else stream_from(row)
+        return None if stream is None or stream.is_silent(key.lane) else stream
+
+    def settle(
+        self,
+        lease: LaneLease,
+        work: LaneWork,
+        settlement: Settlement,
+        tried: Sequence[Attempt],
+        extend: timedelta,
+    ) -> None:
+        if settlement.asked_for > NOW:
+            lock_stream(self._connection, lease.key.account_id, lease.key.stream_id)
+        if settlement.waits and self._is_edited(lease, work):
+            settlement = settlement.without_waits()
+        last = tried[-1].outcome if tried else None
+        self._mine(
+            _SETTLE,
+            lease,
+            new_cursor=settlement.cursor,
+            accepted=settlement.delivered,
+            new_failures=settlement.failures,
+            quiet_us=micros(settlement.quiet_for),
+            lease_us=micros(extend),
+            seen=work.last_seq,
+            seen_replayed=work.replayed,
+            seen_blocked=number_of(work.blocked_until),
+            last_kind=None if last is None else last.kind.value,
+            last_why=None if last is None else last.reason,
+            due_us=None if settlement.due_in is None else micros(settlement.due_in),
+        )
+        if settlement.asked_for > NOW:
+            self._connection.execute(
+                _QUIET_OTHERS, {**lane_parameters(lease.key), "asked_us": micros(settlement.asked_for)}
+            )
+        if tried:
+            _ADD_ATTEMPTS.run(self._connection, [attempt_row(lease.key, attempt) for attempt in tried])
+        self._write_exceptions(lease.key, settlement)
+
+    def is_settled(self, lease: LaneLease, tried: Sequence[Attempt]) -> bool:
+        self._lock_owned(lease)
+        if not tried:
+            return False  # such a settlement writes the same values each time
+        first = {**lane_parameters(lease.key), "seq": tried[0].seq, "number": tried[0].number}
+        return self._connection.execute(_ATTEMPT, first).first() is not None
+
+    def renew(self, lease: LaneLease, extend: timedelta) -> None:
+        self._mine(_RENEW, lease, lease_us=micros(extend))
+
+    def release(self, lease: LaneLease) -> None:
+        self._connection.execute(_RELEASE, {**lane_parameters(lease.key), "mine": lease.epoch})
+
+    def release_all(self) -> None:
+        self._connection.execute(_RELEASE_ALL)
+
+    def stop_stream(
+        self, lease: LaneLease, work: LaneWork, settlement: Settlement, tried: Sequence[Attempt], stop: StreamStop
+    ) -> list[LaneKey]:
+        lock_stream(self._connection, lease.key.account_id, lease.key.stream_id)
+        is_edited = self._is_edited(lease, work)
+        self.settle(lease, work, settlement, tried, NOW)
+        return [] if is_edited else stop_stream(self._connection, lease.key, stop)
+
+    def _write_exceptions(self, key: LaneKey, settlement: Settlement) -> None:
+        """Events at or below the cursor that are not delivered, and those that are now."""
+        if settlement.released:
+            parameters = {**lane_parameters(key), "seqs": settlement.released}
+            self._connection.execute(_DELETE_HELD, parameters)
+        rows = [held_row(key, row, DeliveryState.PENDING, micros(row.due_in)) for row in settlement.held]
+        rows += [held_row(key, row, DeliveryState.DEAD, 0) for row in settlement.dead]
+        rows += [held_row(key, row, DeliveryState.EXPIRED, 0) for row in settlement.expired]
+        if rows:
+            self._connection.execute(_UPSERT_HELD.on(self._connection), rows)
+
+    def _is_edited(self, lease: LaneLease, work: LaneWork) -> bool:
+        """Whether the stream was edited or resumed since the lane was read; it stays so until the transaction ends.
+
+        Raises: LeaseLost: the epoch has moved on.
+        """
+        return self._lock_owned(lease) != work.edits
+
+    def _lock_owned(self, lease: LaneLease) -> int:
+        """Lock a lane that is still owned.
+
+        Returns: how often its stream was edited or resumed.
+        Raises: LeaseLost: the epoch has moved on.
+        """
+        edits: int | None = self._connection.execute(
+            _EDITS, {**lane_parameters(lease.key), "mine": lease.epoch}
+        ).scalar()
+        if edits is None:
+            raise self._lost(lease.key)
+        return edits
+
+    def _mine(self, statement: Update, lease: LaneLease, **values: object) -> None:
+        """Run an UPDATE of the lane's row.
+
+        Raises: LeaseLost: the epoch has moved on.
+        """
+        parameters = {**lane_parameters(lease.key), "mine": lease.epoch, **values}
+        if self._connection.execute(statement, parameters).rowcount != 1:
+            raise self._lost(lease.key)
+
+    def _lost(self, key: LaneKey) -> LeaseLost:
+        """Say why the epoch of a lane has moved on: nobody may send its stream now, or another worker has it."""
+        stream = self._sending(key)
+        return LaneWithdrawn() if stream is None or stream.is_polled else LeaseLost()

@@ -1,0 +1,108 @@
+"""The ledgers of streams, counted without touching the log of events: lanes, and the rows of the exceptions."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    func,
+    select,
+    true,
+    type_coerce,
+    union_all,
+)
+
+from riskrelay.core.delivery.attempts import DeliveryState, Ledger
+from riskrelay.core.integrations import AccountId
+from riskrelay.storage.delivery.deliveries import EVENT_KEY
+from riskrelay.storage.tables import events, held_events, lanes
+from riskrelay.storage.times import database_now, later_of
+
+_Wanted = Callable[[Table], ColumnElement[bool]]
+"""Makes the condition for the rows of a table that belong to the streams that are counted."""
+
+_HELD_STATES = (DeliveryState.PENDING, DeliveryState.DEAD, DeliveryState.EXPIRED, DeliveryState.CANCELLED)
+
+
+def count_ledgers(
+    connection: Connection, account_id: AccountId | None = None, stream_ids: Select[tuple[str]] | None = None
+) -> list[Ledger]:
+    """The ledger of every stream, or of one account's.
+
+    Args:
+        stream_ids: those of the streams that are wanted, of that account; None: all.
+    """
+
+    def wanted(table: Table) -> ColumnElement[bool]:
+        mine = true() if account_id is None else table.c.account_id == account_id
+        return mine if stream_ids is None else mine & table.c.stream_id.in_(stream_ids)
+
+    oldest = _oldest_pending(connection, wanted)
+    held = _held(wanted)
+    query = (
+        select(
+            lanes.c.stream_id,
+            func.sum(lanes.c.last_seq).label("queued"),
+            func.sum(lanes.c.delivered).label("delivered"),
+            func.sum(lanes.c.last_seq - lanes.c.cursor).label("above_cursor"),
+            func.sum(lanes.c.purged_dead).label("purged_dead"),
+            func.sum(lanes.c.purged_expired).label("purged_expired"),
+            func.sum(lanes.c.purged_cancelled).label("purged_cancelled"),
+            # In this statement, so that it sees the moment that the lanes are seen at; one row a stream.
+            *(func.coalesce(func.max(held.c[state.value]), 0).label(state.value) for state in _HELD_STATES),
+        )
+        .select_from(lanes.outerjoin(held, held.c.stream_id == lanes.c.stream_id))
+        .where(wanted(lanes))
+        .group_by(lanes.c.stream_id)
+    )
+    return [_ledger(row, oldest) for row in connection.execute(query)]
+
+
+def _ledger(row: Row[*tuple[Any, ...]], oldest: dict[str, timedelta]) -> Ledger:
+    return Ledger(
+        row.stream_id,
+        int(row.queued),
+        int(row.delivered),
+        int(row.above_cursor) + int(row.pending),
+        int(row.purged_dead) + int(row.dead),
+        int(row.purged_expired) + int(row.expired),
+        int(row.purged_cancelled) + int(row.cancelled),
+        oldest.get(row.stream_id),
+    )
+
+
+def _held(wanted: _Wanted) -> Subquery:
+    """How many events of each stream are in each state that is a row."""
+    counts = (func.count().filter(held_events.c.state == state.value).label(state.value) for state in _HELD_STATES)
+    query = select(held_events.c.stream_id, *counts).where(wanted(held_events))
+    return query.group_by(held_events.c.stream_id).subquery()
+
+
+def _oldest_pending(connection: Connection, wanted: _Wanted) -> dict[str, timedelta]:
+    """How long the oldest undelivered event of each stream has waited: the first above a cursor, or a held one; since
+    it was replayed, if it was."""
+    queued_at: ColumnElement[int] = type_coerce(events.c.queued_at, BigInteger)
+    in_lane = and_(*(events.c[name] == lanes.c[name] for name in EVENT_KEY[:3]))
+    next_one = (
+        select(events.c.stream_id, queued_at.label("since"))
+        .select_from(lanes.join(events, in_lane & (events.c.seq == lanes.c.cursor + 1)))
+        .where(lanes.c.last_seq > lanes.c.cursor, wanted(lanes))
+    )
+    is_event = and_(*(events.c[name] == held_events.c[name] for name in EVENT_KEY))
+    held = (
+        select(events.c.stream_id, later_of(queued_at, held_events.c.replayed_at).label("since"))
+        .select_from(held_events.join(events, is_event))
+        .where(held_events.c.state == DeliveryState.PENDING.value, wanted(held_events))
+    )
+    pending: FromClause = union_all(next_one, held).subquery()
+    query = select(pending.c.stream_id, database_now() - func.min(pending.c.since)).group_by(pending.c.stream_id)
+    return {stream_id: timedelta(microseconds=max(age, 0)) for stream_id, age in connection.execute(query)}

@@ -1,0 +1,103 @@
+"""Pages of one integration's deliveries, newest first, lane by lane: what a page costs does not grow with the log.
+
+First the numbers of a page are found, in whichever table has an index that ends after a page; then those rows are read.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, and_, exists, select, true
+
+from riskrelay.core.delivery.attempts import Delivery, DeliveryState
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.ssf.events import Jti
+from riskrelay.core.ssf.streams import StreamId
+from riskrelay.storage.delivery.deliveries import EVENT_KEY, read_deliveries
+from riskrelay.storage.tables import events, held_events, lanes, streams
+
+_IS_HELD = exists().where(and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY)))
+
+
+class _Lane(NamedTuple):
+    """A lane of the integration."""
+
+    account_id: AccountId
+    stream_id: StreamId
+    number: int
+    cursor: int
+
+    def rows(self, table: Any) -> ColumnElement[bool]:
+        """Its rows of events or held events."""
+        return and_(
+            table.c.account_id == self.account_id, table.c.stream_id == self.stream_id, table.c.lane == self.number
+        )
+
+
+def deliveries_page(
+    connection: Connection,
+    account_id: AccountId,
+    integration_id: IntegrationId,
+    state: DeliveryState | None,
+    after: tuple[StreamId, int, int] | None,
+    limit: int,
+) -> list[Delivery]:
+    """At most *limit* deliveries in *state* (None: in any), behind the place *after* (None: from the newest on)."""
+    found: list[Delivery] = []
+    for lane in _lanes(connection, account_id, integration_id):
+        if after is not None and (lane.stream_id, lane.number) > after[:2]:
+            continue
+        before = after[2] if after is not None and (lane.stream_id, lane.number) == after[:2] else None
+        numbers = _numbers(connection, lane, state, before, limit - len(found))
+        if numbers:
+            here = lane.rows(events) & events.c.seq.in_(numbers)
+            found += read_deliveries(connection, account_id, integration_id, here, limit=len(numbers))
+        if len(found) == limit:
+            break
+    return found
+
+
+def delivery_by_jti(
+    connection: Connection, account_id: AccountId, integration_id: IntegrationId, jti: Jti
+) -> Delivery | None:
+    """The delivery with that id. Exceptions are looked through first; nothing indexes the log by jti, which would cost
+    on every insert what is asked for rarely."""
+    for only in (_IS_HELD, true()):
+        for lane in _lanes(connection, account_id, integration_id):
+            query = select(events.c.seq).where(lane.rows(events), events.c.jti == jti, only).limit(1)
+            seq = connection.execute(query).scalar()
+            if seq is not None:
+                here = lane.rows(events) & (events.c.seq == seq)
+                return read_deliveries(connection, account_id, integration_id, here, limit=1)[0]
+    return None
+
+
+def _lanes(connection: Connection, account_id: AccountId, integration_id: IntegrationId) -> list[_Lane]:
+    """In the order of the list: the last comes first."""
+    of_stream = (lanes.c.account_id == streams.c.account_id) & (lanes.c.stream_id == streams.c.stream_id)
+    query = (
+        select(lanes.c.account_id, lanes.c.stream_id, lanes.c.lane, lanes.c.cursor)
+        .select_from(streams.join(lanes, of_stream))
+        .where(streams.c.account_id == account_id, streams.c.integration_id == integration_id)
+    )
+    found = [_Lane(*row) for row in connection.execute(query)]
+    return sorted(found, key=lambda lane: (lane.stream_id, lane.number), reverse=True)
+
+
+def _numbers(
+    connection: Connection, lane: _Lane, state: DeliveryState | None, before: int | None, limit: int
+) -> Sequence[int]:
+    """The highest *limit* numbers below *before* of the lane's deliveries in *state*."""
+
+    def highest(table: Any, condition: ColumnElement[bool]) -> list[int]:
+        below = true() if before is None else table.c.seq < before
+        query = select(table.c.seq).where(lane.rows(table), condition, below).order_by(table.c.seq.desc()).limit(limit)
+        return list(connection.execute(query).scalars())
+
+    if state is None:
+        return highest(events, true())
+    if state is DeliveryState.DELIVERED:
+        return highest(events, (events.c.seq <= lane.cursor) & ~_IS_HELD)
+    exceptions = highest(held_events, held_events.c.state == state.value)
+    if state is not DeliveryState.PENDING:
+        return exceptions
+    return sorted({*exceptions, *highest(events, events.c.seq > lane.cursor)}, reverse=True)[:limit]

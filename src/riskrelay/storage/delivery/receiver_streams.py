@@ -1,0 +1,103 @@
+"""What receivers do with their streams, by account."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Update, delete, func, select, update
+
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.ssf.streams import Stream, StreamId
+from riskrelay.core.ssf.subject_filters import SubjectStatement
+from riskrelay.core.ssf.subjects import subject_key
+from riskrelay.storage.delivery.streams import configuration_columns, select_streams, stream_from
+from riskrelay.storage.statements import Insert, PerEngine
+from riskrelay.storage.tables import integrations, streams, subject_statements
+from riskrelay.storage.times import database_now, micros
+
+_PRECISION = timedelta(minutes=1)  # chosen: the timeout is a month, and some receivers poll many times a second
+
+
+def _upsert(inserting: Insert) -> Insert:
+    return inserting.on_conflict_do_update(
+        index_elements=list(subject_statements.primary_key.columns),
+        set_={name: inserting.excluded[name] for name in ("is_removed", "position")},
+    )
+
+
+_SAVE_STATEMENT = PerEngine(subject_statements, _upsert)
+
+
+class ReceiverStreamRows:
+    """Implements ports.ReceiverStreams."""
+
+    def __init__(self, connection: Connection, account_id: AccountId, *, locking: bool) -> None:
+        self._connection = connection
+        self._account_id = account_id
+        self._locking = locking
+
+    def get(self, integration_id: IntegrationId, stream_id: StreamId) -> Stream | None:
+        query = select_streams().where(
+            streams.c.account_id == self._account_id,
+            streams.c.stream_id == stream_id,
+            streams.c.integration_id == integration_id,
+            streams.c.audience.is_not(None),
+            streams.c.deleted_at.is_(None),
+            integrations.c.deleted_at.is_(None),
+        )
+        row = self._connection.execute(query.with_for_update(of=streams) if self._locking else query).first()
+        return None if row is None else stream_from(row)
+
+    def save(self, stream: Stream) -> None:
+        self._connection.execute(self._update(stream.stream_id).values(**configuration_columns(stream.configuration)))
+
+    def delete(self, stream_id: StreamId, at: datetime) -> None:
+        self._connection.execute(self._update(stream_id).values(deleted_at=at))
+
+    def note_activity(self, stream_id: StreamId) -> None:
+        not_just_noted = streams.c.active_at <= database_now() - micros(_PRECISION)
+        self._connection.execute(self._update(stream_id).where(not_just_noted).values(active_at=database_now()))
+
+    def may_verify(self, stream_id: StreamId, interval: timedelta) -> bool:
+        noted = self._connection.execute(
+            self._update(stream_id)
+            .where(streams.c.verified_at <= database_now() - micros(interval))
+            .values(verified_at=database_now())
+        )
+        return noted.rowcount == 1
+
+    def statements(self, stream_id: StreamId) -> list[SubjectStatement]:
+        query = select(
+            subject_statements.c.subject, subject_statements.c.is_removed, subject_statements.c.position
+        ).where(self._of(stream_id))
+        return [SubjectStatement(row.subject, row.is_removed, row.position) for row in self._connection.execute(query)]
+
+    def state(self, stream_id: StreamId, subject: Mapping[str, Any], is_removed: bool | None) -> None:
+        key = subject_key(subject)
+        digest = sha256(key.encode()).hexdigest()
+        if is_removed is None:
+            self._connection.execute(
+                delete(subject_statements).where(self._of(stream_id), subject_statements.c.subject_hash == digest)
+            )
+        else:
+            last = select(func.coalesce(func.max(subject_statements.c.position), 0) + 1).where(self._of(stream_id))
+            self._connection.execute(
+                _SAVE_STATEMENT.on(self._connection),
+                {
+                    "account_id": self._account_id,
+                    "stream_id": stream_id,
+                    "subject_hash": digest,
+                    "subject": key,
+                    "is_removed": is_removed,
+                    "position": self._connection.execute(last).scalar_one(),
+                },
+            )
+        remaining = select(subject_statements.c.stream_id).where(self._of(stream_id)).exists()
+        self._connection.execute(self._update(stream_id).values(has_statements=remaining))
+
+    def _of(self, stream_id: StreamId) -> ColumnElement[bool]:
+        return (subject_statements.c.account_id == self._account_id) & (subject_statements.c.stream_id == stream_id)
+
+    def _update(self, stream_id: StreamId) -> Update:
+        return update(streams).where(streams.c.account_id == self._account_id, streams.c.stream_id == stream_id)

@@ -1,0 +1,316 @@
+"""Replays, by account: deliveries become pending again, a bounded number at a time."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    true,
+    update,
+)
+
+from riskrelay.core.delivery.attempts import Delivery, DeliveryState
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.replays import (
+    MAX_WAITING,
+    REPLAYED,
+    WINDOW_EVENTS,
+    Replay,
+    ReplayFilter,
+    ReplayId,
+    ReplayStatus,
+    ReplayStep,
+)
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.ssf.events import Jti
+from riskrelay.core.ssf.streams import CONTROL_LANE, StreamStatus
+from riskrelay.storage.delivery.deliveries import EVENT_KEY, delivery_state, in_state, joined
+from riskrelay.storage.delivery.events import SOONER
+from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
+from riskrelay.storage.matching import is_wanted, matching_deliveries
+from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, replay_places, replays, streams
+from riskrelay.storage.times import database_now
+
+_START = {"stream_id": "", "lane": CONTROL_LANE, "seq": 0}
+_OF_STREAM = (streams.c.account_id == lanes.c.account_id) & (streams.c.stream_id == lanes.c.stream_id)
+_EXISTING = streams.c.deleted_at.is_(None)
+_REPLAY_KEY = ("account_id", "replay_id")
+_RUNNING_IN = (
+    select(replays)
+    .select_from(replay_places.join(replays, and_(*(replay_places.c[n] == replays.c[n] for n in _REPLAY_KEY))))
+    .where(
+        of_lane(replay_places),
+        replay_places.c.seq < replay_places.c.last_seq,
+        replays.c.status == ReplayStatus.RUNNING.value,
+    )
+    .order_by(replays.c.created_at)
+    .limit(1)
+)
+_OF_REPLAY_KEY = ("account_id", "replay_id")
+_OF_PLACE = (streams.c.account_id == replay_places.c.account_id) & (streams.c.stream_id == replay_places.c.stream_id)
+_OF_INTEGRATION = (integrations.c.account_id == streams.c.account_id) & (
+    integrations.c.integration_id == streams.c.integration_id
+)
+_IS_SENT = (streams.c.status == StreamStatus.ENABLED.value) & integrations.c.active & integrations.c.paused_at.is_(None)
+
+
+def replay_from(row: Row[*tuple[Any, ...]]) -> Replay:
+    """Read a replay from a row of its table."""
+    wanted = ReplayFilter(DeliveryState(row.state), row.reason, row.queued_from, row.queued_to)
+    status = ReplayStatus(row.status)
+    return Replay(row.replay_id, row.integration_id, wanted, status, row.total, row.replayed, row.created_at)
+
+
+class ReplayRows:
+    """Implements ports.Replays."""
+
+    def __init__(self, connection: Connection, account_id: AccountId, *, locking: bool) -> None:
+        self._connection = connection
+        self._account_id = account_id
+        self._locking = locking
+
+    def add(self, replay: Replay) -> None:
+        self._connection.execute(
+            insert(replays).values(
+                account_id=self._account_id,
+                replay_id=replay.replay_id,
+                integration_id=replay.integration_id,
+                status=replay.status.value,
+                state=replay.filter.state.value,
+                reason=replay.filter.reason,
+                queued_from=replay.filter.queued_from,
+                queued_to=replay.filter.queued_to,
+                total=replay.total,
+                replayed=replay.replayed,
+                created_at=replay.created_at,
+                **_START,
+            )
+        )
+        beginnings = (
+            select(
+                *(lanes.c.account_id, literal(replay.replay_id), lanes.c.stream_id, lanes.c.lane),
+                *(literal(0), lanes.c.last_seq),
+            )
+            .select_from(lanes.join(streams, _OF_STREAM))
+            .where(lanes.c.account_id == self._account_id, streams.c.integration_id == replay.integration_id, _EXISTING)
+        )
+        self._connection.execute(insert(replay_places).from_select(list(replay_places.columns.keys()), beginnings))
+
+    def get(self, integration_id: IntegrationId, replay_id: ReplayId) -> Replay | None:
+        query = select(replays).where(self._one(replay_id), replays.c.integration_id == integration_id)
+        row = self._connection.execute(query.with_for_update() if self._locking else query).first()
+        return None if row is None else replay_from(row)
+
+    def all(self, integration_id: IntegrationId, limit: int) -> list[Replay]:
+        query = (
+            select(replays)
+            .where(replays.c.account_id == self._account_id, replays.c.integration_id == integration_id)
+            .order_by(replays.c.created_at.desc(), replays.c.replay_id)
+            .limit(limit)
+        )
+        return [replay_from(row) for row in self._connection.execute(query)]
+
+    def set_status(self, replay_id: ReplayId, status: ReplayStatus) -> None:
+        self._connection.execute(update(replays).where(self._one(replay_id)).values(status=status.value))
+        if status.is_over:
+            of_replay = (replay_places.c.account_id == self._account_id) & (replay_places.c.replay_id == replay_id)
+            self._connection.execute(delete(replay_places).where(of_replay))
+
+    def matching(self, integration_id: IntegrationId, wanted: ReplayFilter, sample: int) -> tuple[int, list[Delivery]]:
+        return matching_deliveries(self._connection, self._account_id, integration_id, wanted, sample=sample)
+
+    def running_in(self, lane: LaneKey) -> Replay | None:
+        row = self._connection.execute(_RUNNING_IN, lane_parameters(lane)).first()
+        return None if row is None else replay_from(row)
+
+    def step(self, replay: Replay, limit: int, lane: LaneKey | None = None) -> tuple[ReplayStep, list[LaneKey]]:
+        locked = select(replays.c.status).where(self._one(replay.replay_id)).with_for_update()
+        if self._connection.execute(locked).scalar_one() != ReplayStatus.RUNNING.value:
+            return ReplayStep(has_moved=False), []
+        places = self._unfinished(replay)
+        if not places:
+            self.set_status(replay.replay_id, ReplayStatus.COMPLETED)
+            return ReplayStep(is_over=True), []
+        for place in places:
+            key = LaneKey(self._account_id, place.stream_id, place.lane)
+            if lane not in (None, key):
+                continue
+            room = min(limit, MAX_WAITING - self._waiting(key)) if place.is_sent else 0
+            if room > 0 and self._lock_sent(key):
+                return self._step_in(replay, key, place, room)
+        return ReplayStep(has_moved=False), []
+
+    def _step_in(
+        self, replay: Replay, key: LaneKey, place: Row[*tuple[Any, ...]], room: int
+    ) -> tuple[ReplayStep, list[LaneKey]]:
+        """Go on in one lane, which is locked."""
+        end = min(place.seq + WINDOW_EVENTS, place.last_seq)
+        seqs = self._next(key, replay.filter, place.seq, end, room)
+        self._put_back(key, replay.filter.state, seqs)
+        self._move(replay, key, seqs[-1] if len(seqs) == room else end, len(seqs))
+        return ReplayStep(len(seqs)), [key] if seqs else []
+
+    def retry(self, integration_id: IntegrationId, jti: Jti) -> list[LaneKey] | None:
+        found = self._place_of(integration_id, jti)
+        if found is None:
+            return None
+        key = LaneKey(self._account_id, found.stream_id, found.lane)
+        self._lock(key)
+        state = self._state_of(key, found.seq)
+        if state is DeliveryState.PENDING:
+            self._hurry(key, found.seq)
+        else:
+            self._put_back(key, state, [found.seq])
+        return [key]
+
+    def _one(self, replay_id: ReplayId) -> ColumnElement[bool]:
+        return (replays.c.account_id == self._account_id) & (replays.c.replay_id == replay_id)
+
+    def _unfinished(self, replay: Replay) -> Sequence[Row[*tuple[Any, ...]]]:
+        """The lanes where a replay has not come to its end, in order; nobody waits for a stream that is disabled."""
+        query = (
+            select(
+                *(replay_places.c[name] for name in ("stream_id", "lane", "seq", "last_seq")), _IS_SENT.label("is_sent")
+            )
+            .select_from(replay_places.join(streams, _OF_PLACE).join(integrations, _OF_INTEGRATION))
+            .where(
+                replay_places.c.account_id == self._account_id,
+                replay_places.c.replay_id == replay.replay_id,
+                replay_places.c.seq < replay_places.c.last_seq,
+                _EXISTING,
+                streams.c.status != StreamStatus.DISABLED.value,
+                integrations.c.deleted_at.is_(None),
+            )
+            .order_by(replay_places.c.stream_id, replay_places.c.lane)
+        )
+        return self._connection.execute(query).all()
+
+    def _lock_sent(self, key: LaneKey) -> bool:
+        """Lock a lane; whether its stream is still sent."""
+        self._lock(key)
+        query = (
+            select(_IS_SENT)
+            .select_from(streams.join(integrations, _OF_INTEGRATION))
+            .where(streams.c.account_id == key.account_id, streams.c.stream_id == key.stream_id)
+        )
+        return bool(self._connection.execute(query).scalar_one())
+
+    def _lock(self, key: LaneKey) -> None:
+        """Whoever settles this lane waits, and then sees what was done to it."""
+        self._connection.execute(select(lanes.c.cursor).where(this_lane()).with_for_update(), lane_parameters(key))
+
+    def _waiting(self, key: LaneKey) -> int:
+        query = (
+            select(func.count())
+            .select_from(held_events)
+            .where(of_lane(held_events), held_events.c.state == DeliveryState.PENDING.value)
+        )
+        return int(self._connection.execute(query, lane_parameters(key)).scalar_one())
+
+    def _next(self, key: LaneKey, wanted: ReplayFilter, after: int, end: int, limit: int) -> list[int]:
+        """The numbers of the next deliveries that fit, in order."""
+        query = (
+            select(events.c.seq)
+            .select_from(joined())
+            .where(
+                of_lane(events), events.c.seq > after, events.c.seq <= end, in_state(wanted.state), is_wanted(wanted)
+            )
+            .order_by(events.c.seq)
+            .limit(limit)
+        )
+        return list(self._connection.execute(query, lane_parameters(key)).scalars())
+
+    def _move(self, replay: Replay, key: LaneKey, seq: int, count: int) -> None:
+        self._connection.execute(
+            update(replay_places)
+            .where(of_lane(replay_places), replay_places.c.replay_id == replay.replay_id)
+            .values(seq=seq),
+            lane_parameters(key),
+        )
+        self._connection.execute(
+            update(replays).where(self._one(replay.replay_id)).values(replayed=replays.c.replayed + count)
+        )
+
+    def _put_back(self, key: LaneKey, state: DeliveryState, seqs: Sequence[int]) -> None:
+        """Make settled deliveries of a locked lane pending: the ledger counts each of them once, before and after."""
+        if not seqs:
+            return
+        was_delivered = state is DeliveryState.DELIVERED
+        if was_delivered:
+            self._insert_pending(key, seqs)
+        else:
+            self._connection.execute(
+                update(held_events)
+                .where(of_lane(held_events), held_events.c.seq.in_(seqs), held_events.c.state == state.value)
+                .values(state=DeliveryState.PENDING.value, due_at=0, reason=REPLAYED, replayed_at=database_now()),
+                lane_parameters(key),
+            )
+        self._connection.execute(
+            update(lanes)
+            .where(this_lane())
+            .values(
+                delivered=lanes.c.delivered - (len(seqs) if was_delivered else 0),
+                replayed=lanes.c.replayed + len(seqs),
+                due_at=SOONER,
+            ),
+            lane_parameters(key),
+        )
+
+    def _insert_pending(self, key: LaneKey, seqs: Sequence[int]) -> None:
+        """A delivered event has no row of its own; its attempts go on counting from the last one."""
+        number = (
+            select(func.coalesce(func.max(attempts.c.number), 0))
+            .where(and_(*(attempts.c[name] == events.c[name] for name in EVENT_KEY)))
+            .scalar_subquery()
+        )
+        rows = select(
+            *(events.c[name] for name in EVENT_KEY),
+            literal(DeliveryState.PENDING.value),
+            number,
+            literal(0),
+            literal(REPLAYED),
+            database_now(),
+        ).where(of_lane(events), events.c.seq.in_(seqs))
+        names = [*EVENT_KEY, "state", "attempts", "due_at", "reason", "replayed_at"]
+        self._connection.execute(insert(held_events).from_select(names, rows), lane_parameters(key))
+
+    def _place_of(self, integration_id: IntegrationId, jti: Jti) -> Row[*tuple[Any, ...]] | None:
+        """Where a delivery is: looked for among the exceptions first, because there are few."""
+        query = (
+            select(events.c.stream_id, events.c.lane, events.c.seq)
+            .select_from(joined())
+            .where(
+                events.c.account_id == self._account_id,
+                streams.c.integration_id == integration_id,
+                _EXISTING,
+                events.c.jti == jti,
+            )
+        )
+        for among in (held_events.c.seq.is_not(None), true()):
+            row = self._connection.execute(query.where(among)).first()
+            if row is not None:
+                return row
+        return None
+
+    def _state_of(self, key: LaneKey, seq: int) -> DeliveryState:
+        """The state of a delivery of a locked lane."""
+        query = select(delivery_state).select_from(joined()).where(of_lane(events), events.c.seq == seq)
+        return DeliveryState(self._connection.execute(query, lane_parameters(key)).scalar_one())
+
+    def _hurry(self, key: LaneKey, seq: int) -> None:
+        """A pending delivery is due now."""
+        parameters = lane_parameters(key)
+        self._connection.execute(
+            update(held_events).where(of_lane(held_events), held_events.c.seq == seq).values(due_at=0), parameters
+        )
+        self._connection.execute(
+            update(lanes).where(this_lane()).values(replayed=lanes.c.replayed + 1, due_at=SOONER), parameters
+        )

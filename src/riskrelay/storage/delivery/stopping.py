@@ -1,0 +1,50 @@
+"""Stopping a stream because of what its receiver answered."""
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.ssf.streams import CONTROL_LANE, STREAM_DISABLED, Party, StreamStatus
+from riskrelay.ports import StreamStop
+from riskrelay.storage.delivery.backlog import cancel_lane
+from riskrelay.storage.delivery.events import EventRows
+from riskrelay.storage.delivery.newest import lane_parameters
+from riskrelay.storage.tables import lanes, streams
+from riskrelay.storage.times import database_now
+
+_THIS_STREAM = (streams.c.account_id == bindparam("account")) & (streams.c.stream_id == bindparam("stream"))
+_ITS_LANES = (
+    (lanes.c.account_id == bindparam("account"))
+    & (lanes.c.stream_id == bindparam("stream"))
+    & (lanes.c.lane != CONTROL_LANE)
+)
+_STOP_STREAM = (
+    update(streams)
+    .where(_THIS_STREAM, streams.c.status == StreamStatus.ENABLED.value)
+    .values(
+        status=bindparam("new_status"),
+        status_reason=bindparam("why"),
+        status_set_by=Party.TRANSMITTER.value,
+        status_at=database_now(),
+    )
+)
+_STOP_LANES = update(lanes).where(_ITS_LANES).values(stopped=True)
+_BACKLOG = select(lanes.c.lane, lanes.c.cursor).where(_ITS_LANES).order_by(lanes.c.lane).with_for_update()
+
+
+def stop_stream(connection: Connection, key: LaneKey, stop: StreamStop) -> list[LaneKey]:
+    """Pause or disable the stream of a lane, in a transaction that has locked it.
+
+    Returns: the lanes that got the notice.
+    """
+    parameters = {**lane_parameters(key), "new_status": stop.status.value, "why": stop.reason}
+    stopped = connection.execute(_STOP_STREAM, parameters).rowcount
+    connection.execute(_STOP_LANES, parameters)
+    if not stopped:  # its receiver was quicker, and its word stays
+        return []
+    if stop.notice is None:  # an implicit stream: its receiver takes no such event, and its backlog is kept
+        return []
+    if stop.status is StreamStatus.DISABLED:
+        for row in connection.execute(_BACKLOG, parameters).all():
+            lane = LaneKey(key.account_id, key.stream_id, row.lane)
+            cancel_lane(connection, lane, row.cursor, STREAM_DISABLED)
+    return EventRows(connection, key.account_id).queue([stop.notice])

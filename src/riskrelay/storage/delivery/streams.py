@@ -1,0 +1,296 @@
+"""Streams, by account: which take events, what status they have, what becomes of their backlog."""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+
+from riskrelay.core.delivery.attempts import DeliveryState
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.ssf.metadata import DELIVERY_POLL, DELIVERY_PUSH
+from riskrelay.core.ssf.streams import Configuration, Party, Poll, Push, Stream, StreamId, StreamStatus
+from riskrelay.core.ssf.subject_filters import SubjectFilter, SubjectStatement
+from riskrelay.storage.accounts.integrations import INTEGRATION_COLUMNS, integration_from
+from riskrelay.storage.delivery.backlog import cancel_lane
+from riskrelay.storage.tables import held_events, integrations, lanes, streams, subject_statements
+from riskrelay.storage.times import database_now, micros
+
+_COLUMNS = (
+    streams.c.stream_id,
+    streams.c.status,
+    streams.c.lanes,
+    streams.c.status_reason,
+    streams.c.status_set_by,
+    streams.c.audience,
+    streams.c.delivery_method,
+    streams.c.endpoint_url,
+    streams.c.sealed_authorization,
+    streams.c.events_requested,
+    streams.c.description,
+    streams.c.has_statements,
+)
+_FIRST = len(INTEGRATION_COLUMNS)
+_HAS_STATEMENTS = _FIRST + len(_COLUMNS) - 1
+
+
+def select_streams() -> Select[*tuple[Any, ...]]:
+    """Streams joined with their integrations: a row for `stream_from`."""
+    joined = streams.join(
+        integrations,
+        (streams.c.account_id == integrations.c.account_id)
+        & (streams.c.integration_id == integrations.c.integration_id),
+    )
+    return select(*INTEGRATION_COLUMNS, *_COLUMNS).select_from(joined)
+
+
+def stream_from(row: Row[*tuple[Any, ...]]) -> Stream:
+    """Read a stream, without what its receiver said about subjects, from a row of `select_streams`."""
+    stream_id, status, lane_count, reason, set_by, *configured = row[_FIRST:_HAS_STATEMENTS]
+    return Stream(
+        stream_id,
+        integration_from(row),
+        StreamStatus(status),
+        lane_count,
+        _configuration(*configured),
+        reason,
+        Party(set_by),
+    )
+
+
+def _configuration(
+    audience: str | None,
+    method: str | None,
+    endpoint_url: str | None,
+    sealed: bytes | None,
+    requested: str | None,
+    description: str | None,
+) -> Configuration | None:
+    if audience is None:
+        return None
+    delivery = Poll() if endpoint_url is None or method == DELIVERY_POLL else Push(endpoint_url, sealed)
+    wanted = None if requested is None else msgspec.json.decode(requested, type=tuple[str, ...])
+    return Configuration(audience, delivery, wanted, description)
+
+
+def configuration_columns(configuration: Configuration | None) -> dict[str, object]:
+    """The columns that hold a configuration; all empty for an implicit stream."""
+    if configuration is None:
+        return {}
+    delivery = configuration.delivery
+    wanted = configuration.events_requested
+    return {
+        "audience": configuration.audience,
+        "delivery_method": DELIVERY_PUSH if isinstance(delivery, Push) else DELIVERY_POLL,
+        "endpoint_url": delivery.endpoint_url if isinstance(delivery, Push) else None,
+        "sealed_authorization": delivery.sealed_authorization if isinstance(delivery, Push) else None,
+        "events_requested": None if wanted is None else msgspec.json.encode(wanted).decode(),
+        "description": configuration.description,
+    }
+
+
+# Shared lock: an integration that is being deleted must not get an event after its backlog was cancelled. What comes
+# for a stream that its receiver has disabled is cancelled; an implicit one that is gone keeps what it has.
+_TAKING_EVENTS = (
+    select_streams()
+    .where(
+        streams.c.account_id == bindparam("account"),
+        streams.c.deleted_at.is_(None),
+        integrations.c.active,
+        integrations.c.deleted_at.is_(None),
+        or_(streams.c.status != StreamStatus.DISABLED.value, streams.c.audience.is_not(None)),
+    )
+    .order_by(streams.c.stream_id)
+    .with_for_update(read=True)
+)
+_OF_INTEGRATION = (
+    select_streams()
+    .where(
+        streams.c.account_id == bindparam("account"),
+        streams.c.integration_id == bindparam("integration"),
+        streams.c.deleted_at.is_(None),
+        integrations.c.deleted_at.is_(None),
+    )
+    .order_by(streams.c.created_at, streams.c.stream_id)
+)
+_STATEMENTS = select(
+    subject_statements.c.stream_id,
+    subject_statements.c.subject,
+    subject_statements.c.is_removed,
+    subject_statements.c.position,
+).where(
+    subject_statements.c.account_id == bindparam("account"),
+    subject_statements.c.stream_id.in_(bindparam("stream_ids", expanding=True)),
+)
+
+
+_WAITS = exists().where(
+    held_events.c.account_id == lanes.c.account_id,
+    held_events.c.stream_id == lanes.c.stream_id,
+    held_events.c.lane == lanes.c.lane,
+    held_events.c.state == DeliveryState.PENDING.value,
+)
+_DUE_IF_ANYTHING_WAITS = case((or_(lanes.c.last_seq > lanes.c.cursor, _WAITS), database_now()), else_=None)
+
+
+def is_idle(timeout: timedelta) -> ColumnElement[bool]:
+    """Streams of receivers that are enabled, and have neither been active nor taken anything for *timeout*."""
+    since = database_now() - literal(micros(timeout), BigInteger)
+    of_stream = and_(lanes.c.account_id == streams.c.account_id, lanes.c.stream_id == streams.c.stream_id)
+    return and_(
+        streams.c.audience.is_not(None),
+        streams.c.deleted_at.is_(None),
+        streams.c.status == StreamStatus.ENABLED.value,
+        streams.c.active_at <= since,
+        ~exists().where(of_stream, lanes.c.delivered_at > since),
+    )
+
+
+def since_when(status: StreamStatus) -> ColumnElement[int]:
+    """Since when a stream has the status that is being written: the same again changes nothing."""
+    return case((streams.c.status != status.value, database_now()), else_=streams.c.status_at)
+
+
+def lock_stream(connection: Connection, account_id: AccountId, stream_id: StreamId) -> None:
+    """Lock a stream before any of its lanes: of two transactions that want several lanes, none waits for the other in a
+    circle."""
+    query = select(streams.c.stream_id).where(streams.c.account_id == account_id, streams.c.stream_id == stream_id)
+    connection.execute(query.with_for_update())
+
+
+class StreamRows:
+    """Implements ports.Streams."""
+
+    def __init__(self, connection: Connection, account_id: AccountId) -> None:
+        self._connection = connection
+        self._account_id = account_id
+
+    def add(self, stream: Stream) -> None:
+        self._connection.execute(
+            insert(streams).values(
+                account_id=self._account_id,
+                stream_id=stream.stream_id,
+                integration_id=stream.integration.integration_id,
+                status=stream.status.value,
+                lanes=stream.lanes,
+                active_at=database_now(),
+                created_at=database_now(),
+                **configuration_columns(stream.configuration),
+            )
+        )
+        rows = [
+            {"account_id": self._account_id, "stream_id": stream.stream_id, "lane": lane} for lane in stream.all_lanes
+        ]
+        self._connection.execute(insert(lanes), rows)
+
+    def taking_events(self) -> list[Stream]:
+        rows = self._connection.execute(_TAKING_EVENTS, {"account": self._account_id}).all()
+        said = self._filters([row.stream_id for row in rows if row.has_statements])
+        found = [stream_from(row) for row in rows]
+        return [replace(s, subjects=said[s.stream_id]) if s.stream_id in said else s for s in found]
+
+    def _filters(self, stream_ids: Sequence[StreamId]) -> dict[StreamId, SubjectFilter]:
+        """What receivers said about subjects; asked only where one said something."""
+        if not stream_ids:
+            return {}
+        said: dict[StreamId, list[SubjectStatement]] = defaultdict(list)
+        parameters = {"account": self._account_id, "stream_ids": stream_ids}
+        for row in self._connection.execute(_STATEMENTS, parameters):
+            statement = SubjectStatement(row.subject, row.is_removed, row.position)
+            said[row.stream_id].append(statement)
+        return {stream_id: SubjectFilter(statements) for stream_id, statements in said.items()}
+
+    def of_integration(self, integration_id: IntegrationId) -> list[Stream]:
+        parameters = {"account": self._account_id, "integration": integration_id}
+        return [stream_from(row) for row in self._connection.execute(_OF_INTEGRATION, parameters)]
+
+    def set_status(self, stream_id: StreamId, status: StreamStatus, reason: str | None, by: Party) -> None:
+        self._connection.execute(
+            update(streams)
+            .where(streams.c.account_id == self._account_id, streams.c.stream_id == stream_id)
+            .values(status=status.value, status_reason=reason, status_set_by=by.value, status_at=since_when(status))
+        )
+
+    def pause_if_idle(self, stream_id: StreamId, timeout: timedelta, reason: str) -> bool:
+        paused = self._connection.execute(
+            update(streams)
+            .where(streams.c.account_id == self._account_id, streams.c.stream_id == stream_id, is_idle(timeout))
+            .values(
+                status=StreamStatus.PAUSED.value,
+                status_reason=reason,
+                status_set_by=Party.TRANSMITTER.value,
+                status_at=database_now(),
+            )
+        )
+        return paused.rowcount == 1
+
+    def refresh_lanes(self, changed: Stream, *, is_mended: bool) -> list[LaneKey]:
+        lock_stream(self._connection, self._account_id, changed.stream_id)
+        sent = [lane for lane in changed.all_lanes if not changed.is_silent(lane)]
+        self._set_lanes(changed, [lane for lane in changed.all_lanes if lane not in sent], stopped=True)
+        self._set_lanes(changed, sent, stopped=changed.is_polled)
+        if is_mended:
+            self._start_afresh(changed, sent)
+        return [LaneKey(self._account_id, changed.stream_id, lane) for lane in sent]
+
+    def _start_afresh(self, changed: Stream, sent: Sequence[int]) -> None:
+        """No wait from before counts any more, and no answer to an attempt that began before."""
+        self._set_lanes(changed, changed.all_lanes, edits=lanes.c.edits + 1)
+        self._set_lanes(changed, sent, blocked_until=0, failures=0, due_at=_DUE_IF_ANYTHING_WAITS)
+        self._connection.execute(
+            update(held_events)
+            .where(
+                held_events.c.account_id == self._account_id,
+                held_events.c.stream_id == changed.stream_id,
+                held_events.c.lane.in_(sent),
+                held_events.c.state == DeliveryState.PENDING.value,
+            )
+            .values(due_at=0)
+        )
+
+    def _set_lanes(self, stream: Stream, numbers: Sequence[int], **values: object) -> None:
+        self._connection.execute(
+            update(lanes)
+            .where(
+                lanes.c.account_id == self._account_id,
+                lanes.c.stream_id == stream.stream_id,
+                lanes.c.lane.in_(numbers),
+            )
+            .values(**values)
+        )
+
+    def cancel_backlog(self, stream: Stream, numbers: Collection[int], reason: str) -> int:
+        lock_stream(self._connection, self._account_id, stream.stream_id)
+        query = (
+            select(lanes.c.lane, lanes.c.cursor)
+            .where(
+                lanes.c.account_id == self._account_id,
+                lanes.c.stream_id == stream.stream_id,
+                lanes.c.lane.in_(numbers),
+            )
+            .order_by(lanes.c.lane)
+            .with_for_update()
+        )
+        return sum(
+            cancel_lane(self._connection, LaneKey(self._account_id, stream.stream_id, row.lane), row.cursor, reason)
+            for row in self._connection.execute(query).all()
+        )

@@ -1,0 +1,75 @@
+"""The survey of an installation for monitoring: over lanes, streams and exceptions, never over the log of events."""
+
+from datetime import timedelta
+
+from sqlalchemy import BigInteger, Connection, and_, case, func, literal, select, text, type_coerce
+
+from riskrelay.core.delivery.survey import LaneCondition, Survey
+from riskrelay.core.keys import Algorithm
+from riskrelay.core.ssf.streams import StreamStatus
+from riskrelay.ports import DatabaseFacts
+from riskrelay.storage.delivery.ledgers import count_ledgers
+from riskrelay.storage.tables import integrations, lanes, signing_keys, streams
+from riskrelay.storage.times import database_now, moment
+
+_NOW = database_now()
+_CONDITION = case(
+    (lanes.c.stopped, LaneCondition.STOPPED.value),
+    ((lanes.c.failures > 0) & lanes.c.due_at.is_not(None), LaneCondition.OPEN.value),  # also leased for a probe
+    (lanes.c.lease_until > _NOW, LaneCondition.LEASED.value),
+    (lanes.c.blocked_until > _NOW, LaneCondition.THROTTLED.value),
+    (lanes.c.due_at <= _NOW, LaneCondition.WAITING.value),
+    else_=LaneCondition.IDLE.value,
+)
+_STREAM_STATUS = case(
+    (streams.c.status != StreamStatus.ENABLED.value, streams.c.status),
+    (~integrations.c.active | integrations.c.paused_at.is_not(None), StreamStatus.PAUSED.value),
+    else_=streams.c.status,
+)
+_LIVING = streams.c.deleted_at.is_(None) & integrations.c.deleted_at.is_(None)
+_OF_INTEGRATION = and_(*(streams.c[name] == integrations.c[name] for name in ("account_id", "integration_id")))
+_STREAMS = streams.join(integrations, _OF_INTEGRATION)
+_OF_STREAM = and_(*(lanes.c[name] == streams.c[name] for name in ("account_id", "stream_id")))
+
+_LANES = (
+    select(_CONDITION.label("condition"), func.count())
+    .select_from(lanes.join(_STREAMS, _OF_STREAM))
+    .where(_LIVING)
+    .group_by("condition")
+)
+_STATUSES = (
+    select(_STREAM_STATUS.label("seen_status"), func.count().label("many"))
+    .select_from(_STREAMS)
+    .where(_LIVING)
+    .group_by("seen_status")
+)
+_KEYS = select(signing_keys.c.algorithm, _NOW - type_coerce(signing_keys.c.signs_from, BigInteger)).where(
+    signing_keys.c.signs_from.is_not(None), signing_keys.c.retired_at.is_(None)
+)
+_BYTES = {
+    "sqlite": text("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"),
+    "postgresql": text("SELECT pg_database_size(current_database())"),
+}
+
+
+_VERSION = {
+    "sqlite": select(literal("SQLite ") + func.sqlite_version(), _NOW),
+    "postgresql": select(literal("PostgreSQL ") + func.current_setting("server_version"), _NOW),
+}
+
+
+def database_facts(connection: Connection) -> DatabaseFacts:
+    """The engine's version and its clock."""
+    version, now = connection.execute(_VERSION[connection.dialect.name]).one()
+    return DatabaseFacts(version, moment(now))
+
+
+def take_survey(connection: Connection) -> Survey:
+    """The installation as it is now."""
+    return Survey(
+        count_ledgers(connection),
+        {LaneCondition(name): count for name, count in connection.execute(_LANES)},
+        {row.seen_status: row.many for row in connection.execute(_STATUSES)},
+        {Algorithm(name): timedelta(microseconds=max(age, 0)) for name, age in connection.execute(_KEYS)},
+        connection.execute(_BYTES[connection.dialect.name]).scalar_one(),
+    )

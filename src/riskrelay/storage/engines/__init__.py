@@ -1,0 +1,1 @@
+"""The two database engines: SQLite and PostgreSQL."""

@@ -1,0 +1,110 @@
+"""Where a SQLite file may lie: on a disk of this machine, under one name. On a network file system its locks and its
+shared memory do not hold, and two machines would write at once (https://www.sqlite.org/wal.html, "all processes must be
+on the same host")."""
+
+import fcntl
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import psutil
+
+from riskrelay.core.errors import Misconfigured
+from riskrelay.storage.private_files import ensure_private
+
+# As Linux and macOS name them. Many come by FUSE, whose names nobody can list: there the local ones are listed.
+_NETWORK = frozenset(
+    (
+        *("9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "gfs2", "glusterfs", "lustre", "ncpfs"),
+        *("nfs", "nfs4", "ocfs2", "smb2", "smb3", "smbfs", "vboxsf", "webdav"),
+    )
+)
+_LOCAL_FUSE = frozenset({"fuse.fuse-overlayfs", "fuse.ntfs-3g", "fuse.ext4", "fuse.exfat", "fuse.zfs"})
+
+
+class Mount(NamedTuple):
+    """A mounted file system: where, and of what type."""
+
+    mountpoint: str
+    fstype: str
+
+
+def require_local(path: Path) -> None:
+    """Refuse a database file on a network file system.
+
+    Args:
+        path: of the file, which need not be there yet.
+
+    Raises: Misconfigured: says what it lies on and what to do.
+    """
+    mounts = [Mount(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)]
+    mount = mount_of(path.resolve(), mounts)
+    if mount is not None and is_network(mount.fstype):
+        raise Misconfigured(
+            f"{path} lies on {mount.mountpoint}, a network file system ({mount.fstype}), where SQLite loses data; put "
+            "it on a local disk (RISKRELAY_DATABASE_URL=sqlite:////var/lib/riskrelay/riskrelay.db), or use PostgreSQL"
+        )
+
+
+def require_one_name(path: Path) -> None:
+    """Refuse a database file that has a second name by a hard link: SQLite keeps its log beside the name that it was
+    opened by, so two processes would not see each other's, and neither would we (https://www.sqlite.org/howtocorrupt.html,
+    "Multiple links to the same file").
+
+    Args:
+        path: of the file, which need not be there yet.
+
+    Raises: Misconfigured: says how to find the other names.
+    """
+    if path.exists() and path.stat().st_nlink > 1:
+        raise Misconfigured(
+            f"{path} has another name, a hard link, by which a second process could damage it; remove one of the two "
+            f"(`find / -xdev -samefile {path}` lists them). `riskrelay backup` makes a copy"
+        )
+
+
+def hold_alone(path: Path) -> IO[str]:
+    """Take the SQLite file for this process alone, until the returned handle is closed.
+
+    Args:
+        path: of the file, or of a symbolic link to it: the lock lies beside the file.
+
+    Raises: Misconfigured: another process has it, or the lock cannot be created.
+    """
+    real = path.resolve()
+    place = real.with_name(real.name + ".lock")
+    ensure_private(place)
+    try:
+        lock = place.open("w")
+    except OSError as error:
+        raise Misconfigured(
+            f"{place} cannot be opened ({error.strerror}); let the user that riskrelay runs as own it"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise Misconfigured(
+            f"another riskrelay process serves {path}; stop it, or use PostgreSQL to run several"
+        ) from error
+    return lock
+
+
+def mount_of(path: Path, mounts: Iterable[Mount]) -> Mount | None:
+    """The mount that holds *path*: the deepest one, and of two at one place the later.
+
+    >>> mount_of(Path("/srv/data/a.db"), [Mount("/", "ext4"), Mount("/srv", "nfs4"), Mount("/srv/da", "ext4")])
+    Mount(mountpoint='/srv', fstype='nfs4')
+    """
+    holding = [mount for mount in mounts if path.is_relative_to(mount.mountpoint)]
+    return max(reversed(holding), key=lambda mount: len(Path(mount.mountpoint).parts), default=None)
+
+
+def is_network(fstype: str) -> bool:
+    """Whether a file system of that type may lie on another machine.
+
+    >>> [is_network(name) for name in ("ext4", "nfs4", "fuse.sshfs", "overlay", "fuse.fuse-overlayfs")]
+    [False, True, True, False, False]
+    """
+    name = fstype.lower()
+    return name in _NETWORK or (name.startswith("fuse.") and name not in _LOCAL_FUSE)

@@ -1,0 +1,123 @@
+"""Telling the other nodes which lanes have work, by NOTIFY, and hearing it from them, by LISTEN.
+
+Never inside a transaction that records something: a commit with a NOTIFY in it waits for every other such commit of the
+database. It is sent after the commit, on a connection of its own, one at a time. Any of them may get lost: workers and
+polls look by themselves every second.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import asyncpg
+import msgspec
+import structlog
+from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
+
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.ssf.streams import StreamId
+from riskrelay.ports import Wake
+from riskrelay.storage.engines.postgres_engine import CONNECT_SECONDS, UNPREPARED, is_pooled
+
+_log = structlog.get_logger()
+
+CHANNEL: Final = "riskrelay_lanes"
+_MAX_PAYLOAD_BYTES = 7_999  # PostgreSQL's limit
+_PAUSE_SECONDS = 0.01  # guessed: at most 100 notices a second from a node, however many events it takes
+_BEFORE_RECONNECT_SECONDS = 1.0  # as the sweep: what is not heard meanwhile is found by it
+_COMMAND_SECONDS = 5.0
+_places = msgspec.json.Decoder(list[tuple[AccountId, StreamId, int]])
+
+
+class Notices:
+    """The node's line to the others.
+
+    Args:
+        heard: told of lanes that got work by another node.
+    """
+
+    def __init__(self, database_url: str, heard: Wake) -> None:
+        self._database_url = database_url
+        self._heard = heard
+        self._connected = False
+        self._pending: dict[LaneKey, None] = {}
+        self._changed = asyncio.Event()
+        self._stopping = False
+
+    def tell(self, lanes: Sequence[LaneKey]) -> None:
+        """Say that *lanes* have work. Never waits and never fails."""
+        if self._connected:
+            self._pending |= dict.fromkeys(lanes)
+            self._changed.set()
+
+    def stop(self) -> None:
+        """Let `run` return."""
+        self._stopping = True
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Tell and hear until `stop`; connect again whenever the connection is lost."""
+        while not self._stopping:
+            try:
+                await self._connect_and_tell()
+            except (OSError, PostgresError, InterfaceError, InternalClientError) as error:
+                _log.warning("notices_interrupted", error=type(error).__name__)
+            if not self._stopping:
+                self._changed.clear()
+                await self._wait(_BEFORE_RECONNECT_SECONDS)
+
+    async def _connect_and_tell(self) -> None:
+        connection = await asyncpg.connect(
+            self._database_url, timeout=CONNECT_SECONDS, command_timeout=_COMMAND_SECONDS, **UNPREPARED
+        )
+        try:
+            connection.add_termination_listener(lambda _: self._changed.set())
+            if await is_pooled(connection):
+                _log.info(
+                    "notices_not_heard", reason="a pooler shares sessions; other nodes' events are found by looking"
+                )
+            else:
+                await connection.add_listener(CHANNEL, self._hear)
+            self._connected = True
+            await self._tell_on(connection)
+        finally:
+            self._connected = False
+            self._pending.clear()
+            connection.terminate()
+
+    async def _tell_on(self, connection: asyncpg.Connection) -> None:
+        while not (self._stopping or connection.is_closed()):
+            self._changed.clear()
+            if self._pending:
+                payload = _payload(list(self._pending))
+                self._pending.clear()
+                async with connection.transaction():
+                    await connection.execute("SELECT pg_notify($1, $2)", CHANNEL, payload)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                await self._changed.wait()
+
+    def _hear(self, connection: Any, sender: int, channel: str, payload: str) -> None:
+        if sender != connection.get_server_pid():
+            self._heard([LaneKey(*place) for place in _places.decode(payload)])
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+
+def _payload(lanes: Sequence[LaneKey]) -> str:
+    """As many of *lanes* as fit into one notice: a worker that is woken by one looks at all that is due."""
+    parts: list[bytes] = []
+    room = _MAX_PAYLOAD_BYTES - len("[]")
+    for lane in lanes:
+        part = msgspec.json.encode((lane.account_id, lane.stream_id, lane.lane))
+        room -= len(part) + len(",")
+        if room < 0:
+            break
+        parts.append(part)
+    return f"[{b','.join(parts).decode()}]"

@@ -1,0 +1,46 @@
+"""Bringing a database to the newest schema, and asking whether it is there."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+# While a migration waits for a table, every statement of every node waits behind it. Longer than deadlock_timeout
+# (1 s), after which PostgreSQL ends an autovacuum that is in the way.
+LOCK_TIMEOUT = "2s"
+_MIGRATING = 7_412_033  # an advisory lock's number; it says only that it is this
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Bring the database behind *connection* to the newest schema; nothing happens when it is there.
+
+    Args:
+        revision: stop at this one; for tests of what a migration does to data.
+    """
+    if connection.dialect.name == "postgresql":
+        # Two nodes that migrate at once: one waits, however long the other takes, and finds it done.
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATING})")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+    command.upgrade(_config(connection), revision)
+
+
+def is_current(connection: Connection) -> bool:
+    """Whether the database has exactly the schema that this version works with."""
+    current = MigrationContext.configure(connection).get_current_revision()
+    return current == ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def known_revisions() -> set[str]:
+    """Return every revision that this version can bring to the newest schema."""
+    return {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}

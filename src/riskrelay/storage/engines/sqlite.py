@@ -1,0 +1,316 @@
+"""The embedded store: one file, one writer thread with group commit, a few reading threads."""
+
+import asyncio
+import queue
+import shutil
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine, create_engine, event, exc
+
+from riskrelay.core.errors import Unavailable, UnavailableCause
+from riskrelay.core.integrations import AccountId
+from riskrelay.ports import Installation, StoreLoad, Transaction
+from riskrelay.storage.causes import disk_refusal, refused, sqlite_cause
+from riskrelay.storage.installation import InstallationTransaction
+from riskrelay.storage.transaction import AccountTransaction
+from riskrelay.storage.writability import Writability
+
+T = TypeVar("T")
+
+_log = structlog.get_logger()
+
+_READERS = 4  # guessed: reads are short, and two cores serve them
+_GROUP = 64  # at most so many transactions share one commit: bounds how long the first of them waits
+_BUSY_TIMEOUT_MS = 5_000  # another process (riskrelay token create) may hold the file for a moment
+_PROBE_SECONDS = 2.0  # chosen: a health check waits no longer for the writer; orchestrators give up after a few seconds
+# The log starts over after a checkpoint that no reader holds up, and is then cut to this. The checkpoint comes every
+# 16,384 pages of 4,096 bytes, so a log in ordinary use is never cut and never has to grow again.
+_WAL_BYTES = 16_384 * 4_096
+_COMMITS_BETWEEN_CHECKS = 256  # guessed: the size of the log is looked at so often; one stat
+
+
+def sqlite_engine(path: Path) -> Engine:
+    """An engine whose connections leave BEGIN and COMMIT to us and are as durable as SQLite can be."""
+    engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False, "isolation_level": None})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        for pragma in (
+            f"busy_timeout={_BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-65536",
+            "wal_autocheckpoint=16384",
+            f"journal_size_limit={_WAL_BYTES}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+class SqliteStore:
+    """Implements ports.Store on one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._engine = sqlite_engine(path)
+        self._wal = path.with_name(path.name + "-wal")
+        self._writability = Writability(self._ask_for_write)
+        self._writer = _Writer(self._engine, self._wal, self._refusal)
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="sqlite-reader")
+        self._local = threading.local()
+        self._connections: list[Connection] = []
+        self._reading = 0
+
+    async def write(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
+        return await self._writer.run(lambda connection: work(AccountTransaction(connection, account_id, locking=True)))
+
+    async def read(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
+        return await self._read(lambda connection: work(AccountTransaction(connection, account_id, locking=False)))
+
+    async def write_installation(self, work: Callable[[Installation], T]) -> T:
+        return await self._writer.run(lambda connection: work(InstallationTransaction(connection)))
+
+    async def read_installation(self, work: Callable[[Installation], T]) -> T:
+        return await self._read(lambda connection: work(InstallationTransaction(connection)))
+
+    async def require_writable(self, *, thorough: bool = False) -> None:
+        await self._writability.require(thorough=thorough)
+
+    async def _ask_for_write(self, needs_room: bool) -> UnavailableCause | None:
+        cause = await asyncio.to_thread(disk_refusal, self._path)
+        if cause is not None:
+            return cause
+        try:
+            async with asyncio.timeout(_PROBE_SECONDS):
+                await self._writer.run(_rewrite_header)
+        except Unavailable as error:
+            return error.cause
+        except TimeoutError:
+            return UnavailableCause.LOCKED if self._writer.waits_for_lock else UnavailableCause.TOO_SLOW
+        return None
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    def load(self) -> StoreLoad:
+        return StoreLoad(
+            self._writer.waiting + max(self._reading - _READERS, 0),
+            min(self._reading, _READERS),
+            _READERS,
+            self._writer.transactions,
+            self._writer.commits,
+            shutil.disk_usage(self._path.parent).free,
+            _size(self._wal),
+        )
+
+    def _close(self) -> None:
+        self._writer.stop()
+        self._readers.shutdown()
+        for connection in self._connections:
+            connection.close()
+        self._engine.dispose()
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        self._reading += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._readers, partial(self._run_read, work))
+        finally:
+            self._reading -= 1
+
+    def _run_read(self, work: Callable[[Connection], T]) -> T:
+        try:
+            connection = self._reader()
+            connection.exec_driver_sql("BEGIN")
+            try:
+                return work(connection)
+            finally:
+                connection.rollback()
+        except exc.DBAPIError as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: Exception) -> Unavailable:
+        """Return what the caller of a transaction that met *error* is told."""
+        cause = sqlite_cause(error, self._path)
+        self._writability.refused(cause)
+        _log.error("database_refused", cause=cause.name.lower(), error=str(getattr(error, "orig", error)))
+        return refused(cause)
+
+    def _reader(self) -> Connection:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._engine.connect()
+            connection.exec_driver_sql("PRAGMA query_only=ON")
+            connection.commit()
+            self._connections.append(connection)
+        return connection
+
+
+class _Writer:
+    """The one thread that writes. Transactions that arrive while one commits share the next commit, each behind a
+    savepoint of its own, so that one which fails takes no other with it."""
+
+    def __init__(self, engine: Engine, wal: Path, refusal: Callable[[Exception], Unavailable]) -> None:
+        self._engine = engine
+        self._wal = wal
+        self._refusal = refusal
+        self.waits_for_lock = False
+        self._queue: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
+        self._connection: Connection | None = None  # kept: to get and give back one costs as much as two statements
+        self.transactions = self.commits = 0
+        self._thread = threading.Thread(target=self._loop, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        submitted = _Submitted(work, self._refusal)
+        self._queue.put(submitted)
+        return await asyncio.wrap_future(submitted.future)
+
+    @property
+    def waiting(self) -> int:
+        return self._queue.qsize()
+
+    def stop(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
+
+    def _loop(self) -> None:
+        running = True
+        while running:
+            group: list[_Submitted] = []
+            item = self._queue.get()
+            while item is not None:
+                group.append(item)
+                if len(group) == _GROUP or self._queue.empty():
+                    break
+                item = self._queue.get()
+            running = item is not None
+            group = [submitted for submitted in group if submitted.future.set_running_or_notify_cancel()]
+            if group:
+                self._commit_together(group)
+        self._hang_up()
+
+    def _commit_together(self, group: list["_Submitted"]) -> None:
+        try:
+            connection = self._begun()
+            if len(group) == 1:
+                group[0].run_alone(connection)
+            else:
+                for submitted in group:
+                    submitted.run(connection)
+            connection.commit()
+            self.commits += 1
+            self.transactions += len(group)
+        except Exception as error:  # noqa: BLE001  every waiting caller must learn that nothing of theirs was stored
+            # SQLite undoes the whole group when a statement meets a full disk: that statement knows the cause.
+            own = next((submitted.refusal for submitted in group if submitted.refusal is not None), None)
+            unavailable = own or self._refusal(error)
+            for submitted in group:
+                submitted.future.set_exception(unavailable)
+            self._hang_up()
+            return
+        for submitted in group:
+            submitted.answer()
+        if self.commits % _COMMITS_BETWEEN_CHECKS == 0:
+            self._shrink_log(connection)
+
+    def _begun(self) -> Connection:
+        """Return the connection with a transaction that holds the write lock."""
+        self.waits_for_lock = True
+        try:
+            connection = self._connection = self._connection or self._engine.connect()
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return connection
+        finally:
+            self.waits_for_lock = False
+
+    def _shrink_log(self, connection: Connection) -> None:
+        """Start the log over when readers that overlap have kept it from it for long.
+
+        An automatic checkpoint waits for no reader. This one does: readers that begin meanwhile read the database
+        file alone, so the last reader of the log ends soon.
+        """
+        if _size(self._wal) < 2 * _WAL_BYTES:
+            return
+        try:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.rollback()
+        except exc.DBAPIError as error:  # what was committed stays in the log
+            _log.warning("checkpoint_failed", error=str(error.orig))
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Close the connection, which ends its transaction, whatever state it is in."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            connection.close()
+        except exc.DBAPIError as error:  # it could not even roll back; this thread has to go on with another one
+            _log.error("database_connection_lost", error=str(error.orig))
+            connection.invalidate()
+
+
+class _Submitted:
+    """A transaction somebody waits for."""
+
+    def __init__(self, work: Callable[[Connection], Any], explain: Callable[[Exception], Unavailable]) -> None:
+        self.future: Future[Any] = Future()
+        self.refusal: Unavailable | None = None
+        self._explain = explain
+        self._work = work
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    def run(self, connection: Connection) -> None:
+        """Run behind a savepoint.
+
+        Raises: DBAPIError: the whole group is lost (SQLite has rolled it back).
+        """
+        connection.exec_driver_sql("SAVEPOINT one")
+        if not self._worked(connection):
+            connection.exec_driver_sql("ROLLBACK TO one")
+        connection.exec_driver_sql("RELEASE one")
+
+    def run_alone(self, connection: Connection) -> None:
+        """Run as the only one of its group."""
+        if not self._worked(connection):
+            connection.rollback()
+
+    def _worked(self, connection: Connection) -> bool:
+        try:
+            self._result = self._work(connection)
+        except exc.DBAPIError as error:
+            self._error = self.refusal = self._explain(error)
+            return False
+        except Exception as error:  # noqa: BLE001  handed to the caller who waits
+            self._error = error
+            return False
+        return True
+
+    def answer(self) -> None:
+        """Tell the caller, after the commit."""
+        if self._error is not None:
+            self.future.set_exception(self._error)
+        else:
+            self.future.set_result(self._result)
+
+
+def _rewrite_header(connection: Connection) -> None:
+    """Write a page that says what it said before, so that the commit reaches the disk."""
+    (version,) = connection.exec_driver_sql("PRAGMA user_version").one()
+    connection.exec_driver_sql(f"PRAGMA user_version={int(version)}")
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0

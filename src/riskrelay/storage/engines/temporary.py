@@ -1,0 +1,37 @@
+"""A PostgreSQL database for a while: what a benchmark fills must not be anybody's own."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from asyncpg.exceptions import PostgresError
+from sqlalchemy import make_url
+
+from riskrelay.core.errors import Misconfigured
+
+
+@asynccontextmanager
+async def temporary_database(server_url: str) -> AsyncIterator[str]:
+    """An empty database beside the one that *server_url* names, on the same server; dropped at the end.
+
+    Yields:  its URL.
+    Raises:  Misconfigured: the server cannot be reached, or that user may not create databases.
+    """
+    name = f"riskrelay_bench_{secrets.token_hex(8)}"
+    await _execute(server_url, f'CREATE DATABASE "{name}"')
+    try:
+        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    finally:
+        await _execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _execute(server_url: str, statement: str) -> None:
+    try:
+        connection = await asyncpg.connect(server_url)
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+    except (OSError, PostgresError) as error:
+        raise Misconfigured(f"the benchmark needs a database of its own on that server: {error}") from error

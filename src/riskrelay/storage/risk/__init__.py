@@ -1,0 +1,1 @@
+"""Statements on users, findings and activity."""

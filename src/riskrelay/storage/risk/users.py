@@ -1,0 +1,343 @@
+"""Users, findings and behavior settings, by account."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, func, select, update
+
+from riskrelay.core.errors import UserMismatch
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.findings import FindingId, UserId, UserRef
+from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.ports import RecordedFinding, UserProfile
+from riskrelay.storage.statements import BulkInsert, PerEngine, in_parts
+from riskrelay.storage.tables import behavior_settings, findings, users
+from riskrelay.storage.times import number_of
+
+_KEYS: BindParameter[str] = bindparam("keys", expanding=True)
+
+_SHOWN = select(
+    users.c.email_key,
+    users.c.user_id,
+    users.c.email,
+    users.c.name,
+    users.c.level,
+    users.c.triggered,
+    users.c.event_count,
+    users.c.last_event_at,
+    users.c.resets,
+    users.c.last_reset_at,
+).where(users.c.account_id == bindparam("account"))
+_SHOWN_BY_ID = _SHOWN.where(users.c.user_id == bindparam("user"))
+_AT_RISK = users.c.level >= int(min(RiskLevel))  # not IS NOT NULL: so both engines read users_summary_index in order
+_SUMMARY = (
+    _SHOWN.where(_AT_RISK)
+    .order_by(users.c.level.desc(), users.c.last_event_at.desc(), users.c.user_id.desc())
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+_COUNT_AT_RISK = select(func.count()).where(users.c.account_id == bindparam("account"), _AT_RISK)
+_STANDINGS = _SHOWN.with_for_update()
+_USERS_BY_EMAIL = _STANDINGS.where(users.c.email_key.in_(_KEYS)).order_by(users.c.email_key)
+_USER_BY_EMAIL = _STANDINGS.where(users.c.email_key == bindparam("key"))
+_USER_BY_ID = _STANDINGS.where(users.c.user_id == bindparam("user"))
+_USERS_AT_RISK = _STANDINGS.where(users.c.triggered != "").order_by(users.c.email_key)
+_USED_IDS = select(users.c.user_id).where(users.c.account_id == bindparam("account"), users.c.user_id.in_(_KEYS))
+_ADD_USERS = BulkInsert(
+    users,
+    *("account_id", "user_id", "email_key", "email", "name", "level", "triggered", "event_count", "last_event_at"),
+    *("resets", "last_reset_at"),
+)
+_SAVE_USERS = (
+    update(users)
+    .where(users.c.account_id == bindparam("account"), users.c.user_id == bindparam("user"))
+    .values(
+        {
+            column: bindparam(f"new_{column}")
+            for column in ("name", "level", "triggered", "event_count", "last_event_at", "resets", "last_reset_at")
+        }
+    )
+)
+
+_ADD_FINDINGS = BulkInsert(findings, *(column.name for column in findings.columns))
+_DIGESTS = select(findings.c.finding_id, findings.c.digest).where(
+    findings.c.account_id == bindparam("account"), findings.c.finding_id.in_(_KEYS)
+)
+
+_FINDINGS_BY_ID = select(findings).where(
+    findings.c.account_id == bindparam("account"), findings.c.finding_id.in_(_KEYS)
+)
+_DELETE_FINDINGS = delete(findings).where(
+    findings.c.account_id == bindparam("account"), findings.c.finding_id.in_(_KEYS)
+)
+_PUT_FINDINGS = PerEngine(
+    findings,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[findings.c.account_id, findings.c.finding_id],
+        set_={
+            name: insert.excluded[name] for name in ("risk_level", "occurred_at", "recorded_at", "details", "digest")
+        },
+    ),
+)
+_TALLY = (
+    select(findings.c.user_id, func.count().label("count"), func.max(findings.c.occurred_at).label("latest"))
+    .join(users, (users.c.account_id == findings.c.account_id) & (users.c.user_id == findings.c.user_id))
+    .where(
+        findings.c.account_id == bindparam("account"),
+        findings.c.user_id.in_(_KEYS),
+        findings.c.resets == users.c.resets,
+    )
+    .group_by(findings.c.user_id)
+)
+_LATEST_FINDINGS = (
+    select(findings)
+    .where(
+        findings.c.account_id == bindparam("account"),
+        findings.c.user_id == bindparam("user"),
+        findings.c.resets == bindparam("resets"),
+    )
+    .order_by(findings.c.occurred_at.desc(), findings.c.finding_id.desc())
+    .limit(bindparam("limit"))
+)
+
+_SETTINGS = select(behavior_settings.c.behavior, behavior_settings.c.enabled, behavior_settings.c.risk_level).where(
+    behavior_settings.c.account_id == bindparam("account")
+)
+_SAVE_SETTINGS = PerEngine(
+    behavior_settings,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[behavior_settings.c.account_id, behavior_settings.c.behavior],
+        set_={"enabled": insert.excluded.enabled, "risk_level": insert.excluded.risk_level},
+    ),
+)
+
+
+def standing_from(row: Row[*tuple[Any, ...]]) -> Standing:
+    """The standing of a row that has the columns of `users`."""
+    return Standing(
+        UserId(row.user_id),
+        row.email,
+        row.name,
+        None if row.level is None else RiskLevel(row.level),
+        frozenset(BehaviorId(word) for word in row.triggered.split(",") if word),
+        row.event_count,
+        row.last_event_at,
+        row.resets,
+        row.last_reset_at,
+    )
+
+
+def recorded_from(row: Row[*tuple[Any, ...]]) -> RecordedFinding:
+    """The finding of a row of `findings`."""
+    return RecordedFinding(
+        FindingId(row.finding_id),
+        UserId(row.user_id),
+        BehaviorId(row.behavior),
+        RiskLevel(row.risk_level),
+        row.occurred_at,
+        row.recorded_at,
+        row.resets,
+        row.details,
+        row.digest,
+    )
+
+
+def _triggered(standing: Standing) -> str:
+    return ",".join(sorted(standing.triggered))
+
+
+class UserRows:
+    """Implements ports.Users."""
+
+    def __init__(self, connection: Connection, account_id: AccountId) -> None:
+        self._connection = connection
+        self._account_id = account_id
+
+    def find(self, references: Sequence[UserRef]) -> dict[str, Standing]:
+        by_key = {reference.email_key: reference for reference in references}
+        known = self._find(sorted(by_key))
+        self._refuse_used_ids([reference for key, reference in by_key.items() if key not in known])
+        for reference in references:
+            standing = known.get(reference.email_key)
+            if standing is not None and reference.user_id not in (None, standing.user_id):
+                raise UserMismatch(reference.email_key)
+            if standing is None and reference.user_id not in (None, by_key[reference.email_key].user_id):
+                raise UserMismatch(reference.email_key)
+        return known
+
+    def add(self, standings: Collection[Standing]) -> None:
+        rows: list[tuple[object, ...]] = [
+            (
+                self._account_id,
+                standing.user_id,
+                standing.email_key,
+                standing.email,
+                standing.name,
+                standing.level,
+                _triggered(standing),
+                standing.event_count,
+                number_of(standing.last_event_at),
+                standing.resets,
+                number_of(standing.last_reset_at),
+            )
+            for standing in sorted(standings, key=lambda standing: standing.email_key)  # so that none wait in a circle
+        ]
+        _ADD_USERS.run(self._connection, rows)
+
+    def get(self, user_id: UserId) -> Standing | None:
+        row = self._connection.execute(_USER_BY_ID, {"account": self._account_id, "user": user_id}).first()
+        return None if row is None else standing_from(row)
+
+    def at_risk(self) -> list[Standing]:
+        return [standing_from(row) for row in self._connection.execute(_USERS_AT_RISK, {"account": self._account_id})]
+
+    def save(self, standings: Collection[Standing]) -> None:
+        rows = [
+            {
+                "account": self._account_id,
+                "user": standing.user_id,
+                "new_name": standing.name,
+                "new_level": None if standing.level is None else int(standing.level),
+                "new_triggered": _triggered(standing),
+                "new_event_count": standing.event_count,
+                "new_last_event_at": standing.last_event_at,
+                "new_resets": standing.resets,
+                "new_last_reset_at": standing.last_reset_at,
+            }
+            for standing in standings
+        ]
+        if rows:
+            self._connection.execute(_SAVE_USERS, rows)
+
+    def summary(self, offset: int, limit: int) -> tuple[list[Standing], int]:
+        page = {"account": self._account_id, "offset": offset, "limit": limit}
+        rows = self._connection.execute(_SUMMARY, page)
+        standings = [standing_from(row) for row in rows]
+        total = self._connection.execute(_COUNT_AT_RISK, {"account": self._account_id}).scalar_one()
+        return standings, total
+
+    def profile(self, user_id: UserId, limit: int) -> UserProfile | None:
+        key = {"account": self._account_id, "user": user_id}
+        row = self._connection.execute(_SHOWN_BY_ID, key).first()
+        if row is None:
+            return None
+        standing = standing_from(row)
+        rows = self._connection.execute(_LATEST_FINDINGS, {**key, "resets": standing.resets, "limit": limit})
+        return UserProfile(standing, [recorded_from(finding) for finding in rows])
+
+    def _find(self, keys: Sequence[str]) -> dict[str, Standing]:
+        if len(keys) == 1:  # without a list, which is written into the statement anew each time
+            rows = self._connection.execute(_USER_BY_EMAIL, {"account": self._account_id, "key": keys[0]})
+            return {row[0]: standing_from(row) for row in rows}
+        found: dict[str, Standing] = {}
+        for part in in_parts(keys):
+            rows = self._connection.execute(_USERS_BY_EMAIL, {"account": self._account_id, "keys": part})
+            found |= {row[0]: standing_from(row) for row in rows}
+        return found
+
+    def _refuse_used_ids(self, references: Sequence[UserRef]) -> None:
+        chosen: dict[UserId, UserRef] = {}
+        for reference in references:
+            if reference.user_id is None:
+                continue
+            if reference.user_id in chosen:
+                raise UserMismatch(reference.email_key)
+            chosen[reference.user_id] = reference
+        for part in in_parts(list(chosen)):
+            for row in self._connection.execute(_USED_IDS, {"account": self._account_id, "keys": part}):
+                raise UserMismatch(chosen[row.user_id].email_key)
+
+
+class FindingRows:
+    """Implements ports.Findings."""
+
+    def __init__(self, connection: Connection, account_id: AccountId) -> None:
+        self._connection = connection
+        self._account_id = account_id
+
+    def add(self, recorded: Sequence[RecordedFinding]) -> None:
+        rows: list[tuple[object, ...]] = [
+            (
+                self._account_id,
+                finding.finding_id,
+                finding.user_id,
+                finding.behavior,
+                finding.risk_level,
+                number_of(finding.occurred_at),
+                number_of(finding.recorded_at),
+                finding.resets,
+                finding.details_json,
+                finding.digest,
+            )
+            for finding in recorded
+        ]
+        _ADD_FINDINGS.run(self._connection, rows)
+
+    def digests(self, finding_ids: Collection[FindingId]) -> dict[FindingId, bytes]:
+        found: dict[FindingId, bytes] = {}
+        for part in in_parts(list(finding_ids)):
+            rows = self._connection.execute(_DIGESTS, {"account": self._account_id, "keys": part})
+            found |= {row.finding_id: row.digest for row in rows}
+        return found
+
+    def get(self, finding_ids: Collection[FindingId]) -> list[RecordedFinding]:
+        found: list[RecordedFinding] = []
+        for part in in_parts(list(finding_ids)):
+            rows = self._connection.execute(_FINDINGS_BY_ID, {"account": self._account_id, "keys": part})
+            found += [recorded_from(row) for row in rows]
+        return found
+
+    def replace(self, old: Collection[FindingId], new: Sequence[RecordedFinding]) -> None:
+        for part in in_parts(list(old)):
+            self._connection.execute(_DELETE_FINDINGS, {"account": self._account_id, "keys": part})
+        if new:
+            self._connection.execute(_PUT_FINDINGS.on(self._connection), [self._row(finding) for finding in new])
+
+    def tally(self, user_ids: Collection[UserId]) -> dict[UserId, tuple[int, datetime | None]]:
+        tallies: dict[UserId, tuple[int, datetime | None]] = dict.fromkeys(user_ids, (0, None))
+        for part in in_parts(list(user_ids)):
+            rows = self._connection.execute(_TALLY, {"account": self._account_id, "keys": part})
+            tallies |= {row.user_id: (row.count, row.latest) for row in rows}
+        return tallies
+
+    def _row(self, finding: RecordedFinding) -> dict[str, object]:
+        return {
+            "account_id": self._account_id,
+            "finding_id": finding.finding_id,
+            "user_id": finding.user_id,
+            "behavior": finding.behavior,
+            "risk_level": int(finding.risk_level),
+            "occurred_at": finding.occurred_at,
+            "recorded_at": finding.recorded_at,
+            "resets": finding.resets,
+            "details": finding.details_json,
+            "digest": finding.digest,
+        }
+
+
+class BehaviorRows:
+    """Implements ports.Behaviors."""
+
+    def __init__(self, connection: Connection, account_id: AccountId) -> None:
+        self._connection = connection
+        self._account_id = account_id
+
+    def stored(self) -> dict[BehaviorId, BehaviorSetting]:
+        rows = self._connection.execute(_SETTINGS, {"account": self._account_id})
+        return {behavior: BehaviorSetting(enabled, RiskLevel(level)) for behavior, enabled, level in rows}
+
+    def save(self, settings: Mapping[BehaviorId, BehaviorSetting]) -> None:
+        rows = [
+            {
+                "account_id": self._account_id,
+                "behavior": behavior,
+                "enabled": setting.enabled,
+                "risk_level": int(setting.risk_level),
+            }
+            for behavior, setting in settings.items()
+        ]
+        if rows:
+            self._connection.execute(_SAVE_SETTINGS.on(self._connection), rows)

@@ -1,0 +1,210 @@
+"""What is counted, for Prometheus. The names are fixed: dashboards and alerts read them.
+
+No metric has a label for an account, an integration or a user: thousands of them would make every scrape thousands of
+rows, and scraping needs no credential. Who it is, the health of the API says.
+"""
+
+from collections import Counter as Tally
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from riskrelay.core.delivery.attempts import Attempt
+from riskrelay.core.delivery.survey import LaneCondition, Survey
+from riskrelay.core.ssf.outcomes import OutcomeKind
+from riskrelay.core.ssf.streams import StreamStatus
+from riskrelay.ports import StoreLoad
+from riskrelay.telemetry.attempt_log import PHASES
+from riskrelay.telemetry.histograms import Histogram
+from riskrelay.telemetry.siblings import Siblings, of_all
+
+_REFUSALS = ("no_credentials", "malformed", "unknown", "forbidden")
+_RESULTS = ("accepted", "duplicate", "ignored")
+_LEDGER_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled")
+
+
+class PrometheusMetrics:
+    """Implements ports.Metrics. What the process counts and what the database holds are registries of their own.
+
+    Args:
+        siblings: processes whose port this one shares; what they count is shown, too.
+    """
+
+    content_type = CONTENT_TYPE_LATEST
+
+    def __init__(self, siblings: Siblings | None = None) -> None:
+        self._siblings = siblings
+        self._registry = CollectorRegistry()
+        self._findings = self._counter("findings", "Findings by what became of them.", "result", *_RESULTS)
+        self._activity = self._counter("activity", "Activity by what became of it.", "result", *_RESULTS, "late")
+        self._refused = self._counter(
+            "authentication_refused", "Requests whose credentials were refused, by the reason.", "reason", *_REFUSALS
+        )
+        self._deliveries = self._counter("deliveries", "Attempts by their outcome.", "outcome")
+        self._failures = self._counter("attempt_failures", "Attempts that were not accepted, by the reason.", "reason")
+        self._latency = self._histogram("delivery_latency", "From the moment an event was queued to its receipt.").of()
+        self._duration = self._histogram("attempt_duration", "How long an attempt took, with its signing.").of()
+        phases = self._histogram("attempt_phase", "How long a phase of an attempt took.", "phase")
+        self._phases = [phases.of(phase) for phase in PHASES]
+        self._outcomes = {kind: self._deliveries.labels(kind.value) for kind in OutcomeKind}
+        self._found = CollectorRegistry()
+        self._up = Gauge("riskrelay_database_up", "1 while the database can be read and written.", registry=self._found)
+        self._survey = _SurveyGauges(self._found)
+        self._load = _LoadGauges(self._registry)
+        for collect in (ProcessCollector, PlatformCollector, GCCollector):
+            collect(registry=self._registry)
+
+    def count_findings(self, accepted: int, duplicates: int, ignored: int) -> None:
+        """Count one request's findings."""
+        self._findings.labels("accepted").inc(accepted)
+        self._findings.labels("duplicate").inc(duplicates)
+        self._findings.labels("ignored").inc(ignored)
+
+    def count_activity(self, accepted: int, duplicates: int, ignored: int, late: int) -> None:
+        """Count one request's activity."""
+        for result, count in (("accepted", accepted), ("duplicate", duplicates), ("ignored", ignored), ("late", late)):
+            self._activity.labels(result).inc(count)
+
+    def count_refused_authentication(self, reason: str) -> None:
+        """Count one request whose credentials were refused."""
+        self._refused.labels(reason).inc()
+
+    def count_attempts(self, attempts: Sequence[Attempt]) -> None:
+        """Count one batch's attempts."""
+        for kind, count in Tally(attempt.outcome.kind for attempt in attempts).items():
+            self._outcomes[kind].inc(count)
+        for attempt in attempts:
+            if attempt.outcome.kind is not OutcomeKind.ACCEPTED:
+                self._failures.labels(attempt.outcome.reason).inc()
+        accepted = [attempt for attempt in attempts if attempt.outcome.kind is OutcomeKind.ACCEPTED]
+        self._latency.observe([attempt.latency.total_seconds() for attempt in accepted])
+        self._duration.observe([attempt.duration.total_seconds() for attempt in attempts])
+        phases = zip(*[(attempt.signing, *attempt.outcome.phases) for attempt in attempts], strict=True)
+        for durations, took in zip(self._phases, phases, strict=False):  # no attempts, no phases
+            durations.observe([one.total_seconds() for one in took if one is not None])
+
+    def read_gauge(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        """Show a number that is read at each scrape."""
+        Gauge(f"riskrelay_{name}", documentation, registry=self._registry).set_function(read)
+
+    def read_counter(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        """Show a number that only grows, read at each scrape."""
+        self._registry.register(_ReadCounter(f"riskrelay_{name}", documentation, read))
+
+    def own_exposition(self, load: StoreLoad) -> bytes:
+        """What this process counts, in Prometheus' text form."""
+        self._load.show(load)
+        return generate_latest(self._registry)
+
+    async def exposition(self, survey: Survey | None, load: StoreLoad, *, writable: bool) -> bytes:
+        """Everything in Prometheus' text form, with the database as it was found last."""
+        counted = self.own_exposition(load)
+        if self._siblings is not None:
+            counted = of_all({self._siblings.number: counted, **await self._siblings.ask()})
+        self._up.set(survey is not None and writable)
+        if survey is not None:
+            self._survey.show(survey)
+        return generate_latest(self._found) + counted
+
+    def _counter(self, name: str, documentation: str, label: str, *values: str) -> Counter:
+        """A counter that shows 0 for *values* from the start, so that a rate sees the first one."""
+        counter = Counter(f"riskrelay_{name}", documentation, [label], registry=self._registry)
+        for value in values:
+            counter.labels(value)
+        return counter
+
+    def _histogram(self, name: str, documentation: str, *labels: str) -> Histogram:
+        histogram = Histogram(f"riskrelay_{name}_seconds", documentation, labels)
+        self._registry.register(histogram)
+        return histogram
+
+
+class _ReadCounter(Collector):
+    """A counter whose value somebody else keeps."""
+
+    def __init__(self, name: str, documentation: str, read: Callable[[], float]) -> None:
+        self._name, self._documentation, self._read = name, documentation, read
+
+    def describe(self) -> list[CounterMetricFamily]:
+        """Its name, before there is a value."""
+        return [CounterMetricFamily(self._name, self._documentation)]
+
+    def collect(self) -> list[CounterMetricFamily]:
+        """Its value now."""
+        return [CounterMetricFamily(self._name, self._documentation, value=self._read())]
+
+
+class _SurveyGauges:
+    """What the database holds."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, documentation: str, *labels: str) -> Gauge:
+            return Gauge(f"riskrelay_{name}", documentation, labels, registry=registry)
+
+        self._imbalance = gauge("ledger_imbalance", "Events that are in no state or in two: 0, always.")
+        self._oldest = gauge("oldest_undelivered_seconds", "Age of the oldest undelivered event, whatever the reason.")
+        self._ledger = gauge("ledger_events", "Events of all streams by state.", "state")
+        self._lanes = gauge("lanes", "Lanes by what they are doing.", "condition")
+        self._streams = gauge("streams", "Streams by status, as their receivers see it.", "status")
+        self._key_age = gauge("signing_key_age_seconds", "How long the current key has been signing.", "algorithm")
+        self._bytes = gauge("database_bytes", "What the database takes on its disk.")
+
+    def show(self, survey: Survey) -> None:
+        """Take the numbers over."""
+        ledgers = survey.ledgers
+        self._imbalance.set(sum(abs(ledger.imbalance) for ledger in ledgers))
+        ages = [ledger.oldest_pending.total_seconds() for ledger in ledgers if ledger.oldest_pending is not None]
+        self._oldest.set(max(ages, default=0))
+        for state in _LEDGER_STATES:
+            self._ledger.labels(state).set(sum(getattr(ledger, state) for ledger in ledgers))
+        for condition in LaneCondition:
+            self._lanes.labels(condition.value).set(survey.lanes.get(condition, 0))
+        for status in StreamStatus:
+            self._streams.labels(status.value).set(survey.streams.get(status.value, 0))
+        for algorithm, age in survey.key_ages.items():
+            self._key_age.labels(algorithm.value).set(age.total_seconds())
+        self._bytes.set(survey.database_bytes)
+
+
+class _LoadGauges:
+    """How busy this process's end of the database is."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def gauge(name: str, documentation: str, *labels: str) -> Gauge:
+            return Gauge(f"riskrelay_{name}", documentation, labels, registry=registry)
+
+        def counter(name: str, documentation: str) -> None:
+            read = partial(self._grown.__getitem__, name)
+            registry.register(_ReadCounter(f"riskrelay_store_{name}", documentation, read))
+
+        self._grown = {"transactions": 0, "commits": 0}
+        self._waiting = gauge("store_waiting", "Transactions that wait for the writer or for a connection.")
+        self._in_use = gauge("store_connections_in_use", "Database connections in use.")
+        self._most = gauge("store_connections", "Database connections there may be.")
+        self._free = gauge("disk_free_bytes", "Free on the disk of the SQLite file.", "disk")
+        self._wal = gauge("database_wal_bytes", "Size of the write-ahead log of the SQLite file.", "disk")
+        counter("transactions", "Writing transactions.")
+        counter("commits", "Durable commits; transactions by commits is the size of a group.")
+
+    def show(self, load: StoreLoad) -> None:
+        """Take the numbers over."""
+        self._waiting.set(load.waiting)
+        self._in_use.set(load.connections_in_use)
+        self._most.set(load.connections)
+        self._grown.update(transactions=load.transactions, commits=load.commits)
+        if load.disk_free_bytes is not None:  # with PostgreSQL there is no such number
+            self._free.labels("database").set(load.disk_free_bytes)
+        if load.wal_bytes is not None:
+            self._wal.labels("database").set(load.wal_bytes)

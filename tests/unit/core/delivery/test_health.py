@@ -1,0 +1,107 @@
+"""Why a stream is as it is, and what to do, in words."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.delivery.health import Condition, StreamHealth, what_next, why
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId, IntegrationType, Pause
+from riskrelay.core.ssf.streams import Configuration, Party, Poll, Stream, StreamId, StreamStatus
+from support.outside import NOON
+
+WEEK = timedelta(days=7)
+INTEGRATION = Integration(
+    AccountId("acme"),
+    IntegrationId("i"),
+    IntegrationType.OKTA,
+    "r",
+    "https://acme.okta.com",
+    True,
+    "https://risk.example.com",
+    NOON,
+)
+STREAM = Stream(StreamId("s"), INTEGRATION, StreamStatus.ENABLED, 1)
+QUIET = Ledger(StreamId("s"), 10, 10, 0, 0, 0, 0, None)
+BACKLOG = replace(QUIET, delivered=1, pending=9, oldest_pending=timedelta(hours=2))
+HEALTHY = StreamHealth(STREAM, QUIET, 0, None, None, "accepted", "accepted", NOON)
+
+
+def test_a_stopped_stream_says_what_the_endpoint_answered_and_how_to_go_on() -> None:
+    """When, why, how much waits, how long it is kept, and the two ways to resume."""
+    paused = replace(STREAM, status=StreamStatus.PAUSED, status_reason="http_401")
+    health = replace(HEALTHY, stream=paused, ledger=BACKLOG, status_since=NOON)
+    assert health.condition is Condition.PAUSED
+    assert why(health) == "Paused since 2026-03-17 12:00 UTC: the endpoint answered 401."
+    assert what_next(health, WEEK) == (
+        "9 events wait; the oldest for 2 h, it expires in 6 d. Mend the receiver, then update or resume the "
+        "integration."
+    )
+
+
+def test_a_receiver_that_does_not_accept_the_transmitter_is_named() -> None:
+    """A 400 with a code about the transmitter pauses the stream; the sentence has the code."""
+    paused = replace(STREAM, status=StreamStatus.PAUSED, status_reason="authentication_failed")
+    health = replace(HEALTHY, stream=paused, ledger=BACKLOG, status_since=NOON)
+    assert why(health) == ("Paused since 2026-03-17 12:00 UTC: the endpoint answered 400 with authentication_failed.")
+
+
+def test_an_operators_pause_is_told_apart() -> None:
+    """With the operator's own words; only a resume ends it."""
+    paused = replace(STREAM, integration=replace(INTEGRATION, pause=Pause(NOON, "maintenance")))
+    health = replace(HEALTHY, stream=paused)
+    assert health.condition is Condition.PAUSED
+    assert why(health) == "Paused by an operator since 2026-03-17 12:00 UTC: maintenance."
+    assert what_next(health, WEEK) == "Nothing waits. Resume it to start it again."
+
+
+def test_a_failing_stream_says_when_it_is_tried_again() -> None:
+    """And that a resume need not wait for it."""
+    health = replace(
+        HEALTHY, ledger=BACKLOG, failures=5, next_attempt_in=timedelta(seconds=130), last_reason="connect_timeout"
+    )
+    assert health.condition is Condition.FAILING
+    assert why(health) == "The last 5 batches failed; the last attempt ended with connect_timeout."
+    assert why(replace(health, failures=1)) == "The last batch failed; the last attempt ended with connect_timeout."
+    assert "The next attempt is in 2 min." in what_next(health, WEEK)
+    assert "due now" in what_next(replace(health, next_attempt_in=timedelta(0)), WEEK)
+
+
+@pytest.mark.parametrize(
+    ("stream", "condition", "said", "advised"),
+    [
+        (STREAM, Condition.HEALTHY, "The last attempt ended with accepted.", "Nothing waits."),
+        (
+            replace(STREAM, integration=replace(INTEGRATION, active=False)),
+            Condition.INACTIVE,
+            "The integration is not active.",
+            "Nothing waits. Nothing new is queued; set the integration active again.",
+        ),
+        (
+            replace(STREAM, status=StreamStatus.DISABLED, status_set_by=Party.RECEIVER),
+            Condition.DISABLED,
+            "Disabled by its receiver.",
+            "Nothing waits. Only the receiver can enable its stream again.",
+        ),
+        (
+            replace(STREAM, configuration=Configuration("aud", Poll())),
+            Condition.HEALTHY,
+            "The receiver fetches its events.",
+            "Nothing waits.",
+        ),
+    ],
+    ids=["healthy", "inactive", "disabled", "polled"],
+)
+def test_each_condition_has_its_words(stream: Stream, condition: Condition, said: str, advised: str) -> None:
+    """One sentence why, and what to do."""
+    health = replace(HEALTHY, stream=stream)
+    assert (health.condition, why(health), what_next(health, WEEK)) == (condition, said, advised)
+
+
+def test_nothing_that_waits_is_called_kept_beyond_its_retention() -> None:
+    """An event that is about to expire says so; a single one is counted in words."""
+    old = replace(BACKLOG, pending=1, oldest_pending=WEEK)
+    assert what_next(replace(HEALTHY, ledger=old), WEEK).startswith(
+        "1 event waits; the oldest for 7 d, it expires now."
+    )

@@ -1,0 +1,110 @@
+"""From findings and settings to a level: monotone, order-independent, explained."""
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from riskrelay.core.risk.assessment import Cause, Standing, after_reset, level_change, with_events, with_findings
+from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, reason_for, settings_with
+from riskrelay.core.risk.findings import UserId, UserRef
+from riskrelay.core.risk.levels import RiskLevel
+from support.outside import NOON
+
+BEHAVIOR = st.sampled_from(list(BEHAVIORS))
+SETTINGS = st.fixed_dictionaries(
+    {behavior: st.builds(BehaviorSetting, st.booleans(), st.sampled_from(RiskLevel)) for behavior in BEHAVIORS}
+)
+NOBODY = Standing(UserId("u"), "kai@example.com", None, None, frozenset())
+LOW, HIGH = BehaviorId("suspicious_domain"), BehaviorId("high_dlp")
+
+
+@given(SETTINGS, st.lists(BEHAVIOR), st.lists(BEHAVIOR))
+def test_more_findings_never_lower_a_level(
+    settings: dict[BehaviorId, BehaviorSetting], first: list[BehaviorId], then: list[BehaviorId]
+) -> None:
+    """Contract 22: the highest of all."""
+    before = with_findings(NOBODY, first, settings)
+    after = with_findings(before, then, settings)
+    assert (after.level or 0) >= (before.level or 0)
+
+
+@given(SETTINGS, st.lists(BEHAVIOR), st.randoms(), st.integers(0, 10))
+def test_order_and_batches_do_not_matter(
+    settings: dict[BehaviorId, BehaviorSetting], behaviors: list[BehaviorId], random: object, cut: int
+) -> None:
+    """The same findings in any order, in one batch or in two."""
+    shuffled = list(behaviors)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    at_once = with_findings(NOBODY, behaviors, settings)
+    in_two = with_findings(with_findings(NOBODY, shuffled[:cut], settings), shuffled[cut:], settings)
+    assert in_two == at_once
+
+
+def test_a_user_without_findings_has_no_level() -> None:
+    """None, not low."""
+    assert with_findings(NOBODY, [], settings_with({})).level is None
+
+
+def test_a_change_names_the_behaviors_that_hold_the_level() -> None:
+    """Not the weaker ones."""
+    settings = settings_with({})
+    before = with_findings(NOBODY, [LOW], settings)
+    after = with_findings(before, [HIGH], settings)
+    change = level_change(before, after, settings, Cause.POLICY, NOON)
+    assert change is not None
+    assert (change.previous, change.current, change.behaviors) == (RiskLevel.LOW, RiskLevel.HIGH, (HIGH,))
+
+
+def test_a_level_that_stays_is_no_change() -> None:
+    """Another behavior of the same or a lower level tells the receivers nothing."""
+    settings = settings_with({})
+    before = with_findings(NOBODY, [HIGH], settings)
+    after = with_findings(before, [LOW], settings)
+    assert after != before
+    assert level_change(before, after, settings, Cause.POLICY, NOON) is None
+
+
+def test_a_reset_takes_everything_away() -> None:
+    """Contract 21; a user without risk is not changed by it."""
+    settings = settings_with({})
+    high = with_findings(NOBODY, [HIGH], settings)
+    change = level_change(high, after_reset(high, NOON), settings, Cause.ADMIN, NOON)
+    assert change is not None
+    assert (change.current, change.behaviors, change.cause) == (None, (), Cause.ADMIN)
+    assert level_change(NOBODY, after_reset(NOBODY, NOON), settings, Cause.ADMIN, NOON) is None
+
+
+TIMES = st.lists(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))
+
+
+@given(TIMES, TIMES)
+def test_events_are_counted_and_the_latest_stands(first: list[datetime], then: list[datetime]) -> None:
+    """Contract 19: in any order, in one batch or in two; a reset starts anew, and is itself counted."""
+    at_once = with_events(NOBODY, first + then)
+    assert with_events(with_events(NOBODY, then), first) == at_once
+    assert at_once.event_count == len(first) + len(then)
+    assert at_once.last_event_at == max(first + then, default=None)
+    cleared = after_reset(at_once, NOON)
+    assert (cleared.event_count, cleared.last_event_at) == (0, None)
+    assert (cleared.resets, cleared.last_reset_at) == (1, NOON)
+
+
+def test_a_disabled_behavior_keeps_its_weight() -> None:
+    """Disabling stops new findings; those recorded stay (contract 22)."""
+    disabled = settings_with({HIGH: BehaviorSetting(False, RiskLevel.HIGH)})
+    assert with_findings(NOBODY, [HIGH], disabled).level is RiskLevel.HIGH
+
+
+def test_the_known_behaviors() -> None:
+    """Contract 18: eight kinds, of which three have published ids; reasons are their names."""
+    assert len(BEHAVIORS) == 8
+    assert {"high_dlp", "imp_travel", "sentinel_one"} < set(BEHAVIORS)
+    assert reason_for([HIGH, LOW]) == f"{BEHAVIORS[HIGH].name}, {BEHAVIORS[LOW].name}"
+    assert not any(setting.enabled for setting in settings_with({}).values())
+
+
+def test_letter_case_does_not_tell_users_apart() -> None:
+    """Also beyond ASCII."""
+    assert UserRef("KAI@Example.com").email_key == UserRef("kai@example.COM").email_key
+    assert UserRef("straße@example.com").email_key == UserRef("STRASSE@example.com").email_key

@@ -1,0 +1,48 @@
+"""What a token is good for."""
+
+import itertools
+
+import pytest
+
+from riskrelay.core.credentials import ALL_SCOPES, Scope, StoredToken, TokenId
+from riskrelay.core.errors import Forbidden
+from riskrelay.core.integrations import AccountId
+from support.outside import NOON
+
+OWN, OTHER = AccountId("own"), AccountId("other")
+
+
+def token(owner: AccountId | None, *scopes: Scope) -> StoredToken:
+    return StoredToken(TokenId("t"), owner, "x", b"", frozenset(scopes), NOON, None)
+
+
+def allowed(held: StoredToken, owner: AccountId | None, scope: Scope | None) -> bool:
+    try:
+        held.require(owner, scope)
+    except Forbidden:
+        return False
+    return True
+
+
+def test_an_accounts_token_is_good_for_that_account_only() -> None:
+    """Not for another one, and not for the installation, whatever its scopes are."""
+    held = token(OWN, *ALL_SCOPES)
+    for scope in (*Scope, None):
+        assert allowed(held, OWN, scope)
+        assert not allowed(held, OTHER, scope)
+        assert not allowed(held, None, scope)
+
+
+def test_an_installation_token_is_good_everywhere() -> None:
+    """Within its scopes."""
+    held = token(None, Scope.OPERATE)
+    for owner in (OWN, OTHER, None):
+        assert allowed(held, owner, Scope.OPERATE)
+        assert allowed(held, owner, None)
+        assert not allowed(held, owner, Scope.READ)
+
+
+@pytest.mark.parametrize(("held", "needed"), list(itertools.product(Scope, Scope)))
+def test_no_scope_contains_another(held: Scope, needed: Scope) -> None:
+    """Contract 16: writing is not reading, operating is neither."""
+    assert allowed(token(OWN, held), OWN, needed) == (held is needed)
