@@ -14,8 +14,8 @@ from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease
 from riskrelay.core.errors import LaneWithdrawn, LeaseLost, Unavailable
 from riskrelay.engine.deliver import Delivered, push_batch
 from riskrelay.engine.pushing import Delivering, SigningAhead
+from riskrelay.engine.settling import Settling
 from riskrelay.ports import Outside
-from riskrelay.settling import Settling
 
 _log = structlog.get_logger()
 

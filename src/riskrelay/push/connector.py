@@ -9,7 +9,7 @@ from typing import Any, Never
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from riskrelay.outbound.answer_heads import MAX_HEAD_BYTES, find_head, is_plain
+from riskrelay.push.answer_heads import MAX_HEAD_BYTES, find_head, is_plain
 from riskrelay.push.dialling import progress_of_task
 from riskrelay.push.failures import NotHttp
 

@@ -8,8 +8,8 @@ from typing import NamedTuple, cast
 
 import httptools
 
-from riskrelay.outbound.answer_heads import MAX_HEAD_BYTES, find_head, is_plain, retry_after_of
 from riskrelay.push.aiohttp_client import ACCEPTED_BODY_WAIT, MAX_BODY_BYTES
+from riskrelay.push.answer_heads import MAX_HEAD_BYTES, find_head, is_plain, retry_after_of
 from riskrelay.push.failures import NotHttp
 
 _SWITCHING_PROTOCOLS = 101
