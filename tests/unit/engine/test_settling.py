@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pytest
 
-from riskrelay import settling
 from riskrelay.core.errors import Unavailable
 from riskrelay.core.integrations import AccountId
+from riskrelay.engine import settling
 from riskrelay.engine.deliver import settle_batch
 from riskrelay.engine.worker import Worker
 from riskrelay.ports import Installation, Store
