@@ -163,7 +163,7 @@ def _claims(jti: str, txn: str, email: str, at: int, before: str, after: str) ->
     return (
         f'{{"jti":"{jti}","iat":{at},"txn":"{txn}","sub_id":{subject},"events":'
         f'{{"https://schemas.okta.com/secevent/okta/event-type/user-risk-change":{{"subject":{{"user":{subject}}},{change},'
-        f'"initiating_entity":"policy","reason_admin":{{"en":"Impossible travel"}}}}}}}}'
+        f'"initiating_entity":"policy","reason_admin":{{"en":"Impossible Travel"}}}}}}}}'
     ).encode()
 
 

@@ -44,7 +44,7 @@ def test_each_chart_has_its_table(person: Person) -> None:
     expect(page.locator("#findings canvas")).to_be_visible()
     page.locator("#findings summary").click()
     table = page.get_by_role("region", name="Findings per minute by behavior")
-    expect(table.get_by_role("columnheader", name="Impossible travel")).to_be_visible()
+    expect(table.get_by_role("columnheader", name="Impossible Travel")).to_be_visible()
     expect(table.get_by_role("row")).to_have_count(73)
     page.evaluate("htmx.trigger(document.getElementById('charts'), 'poll')")
     page.wait_for_load_state("networkidle")
@@ -67,7 +67,7 @@ def test_a_page_says_when_the_service_is_gone_and_when_it_is_back(person: Person
 def test_the_effect_of_a_change_is_seen_before_it_is_saved(person: Person) -> None:
     """Who would move from where to where; the address holds the proposal; saving does it."""
     page = person.open("/behaviors")
-    page.get_by_label("How much Impossible travel weighs").select_option("high")
+    page.get_by_label("How much Impossible Travel weighs").select_option("high")
     effect = page.locator("#effect")
     expect(effect.get_by_text("1 user would go from medium to high")).to_be_visible()
     assert "level-imp_travel=high" in page.url
@@ -86,13 +86,13 @@ def test_the_effect_of_a_change_is_seen_before_it_is_saved(person: Person) -> No
 def test_a_behavior_is_switched_off_by_keyboard_alone(person: Person) -> None:
     """Space on the box, Enter on Save."""
     page = person.open("/behaviors")
-    page.get_by_label("High-risk domain visited is on").focus()
+    page.get_by_label("Suspicious Security Domain Visited is on").focus()
     page.keyboard.press("Space")
     expect(page.get_by_text("Nobody's level would move")).to_be_visible()
     page.get_by_role("button", name="Save").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("Saved. Levels")).to_be_visible()
-    expect(page.get_by_label("High-risk domain visited is on")).not_to_be_checked()
+    expect(page.get_by_label("Suspicious Security Domain Visited is on")).not_to_be_checked()
 
 
 @pytest.mark.parametrize("path", ["", "/behaviors?proposed=yes&level-imp_travel=low"])

@@ -20,7 +20,7 @@ from support.service import Oracle, Service
 from support.unchecked import UNCHECKED
 
 EMAILS = ("kai@example.com", "ana@example.com")
-BEHAVIORS = ("suspicious_domain", "imp_travel", "high_dlp")  # low, medium, high
+BEHAVIORS = ("high_risk_domain", "imp_travel", "high_dlp")  # low, medium, high
 
 
 @dataclass

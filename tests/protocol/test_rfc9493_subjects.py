@@ -95,7 +95,7 @@ def test_a_level_change_always_names_its_user_the_same_way(operator: Operator, r
     """SSF §10.1, RFC 9493 §3.2: by e-mail address, the most specific format, whoever wrote it in which case."""
     operator.enable_behaviors()
     stream = receiver.create_stream(events_requested=[CAEP + "risk-level-change"])
-    for behavior, email in (("suspicious_domain", "Ann@Example.com"), ("high_dlp", "ann@example.com")):
+    for behavior, email in (("high_risk_domain", "Ann@Example.com"), ("high_dlp", "ann@example.com")):
         operator.result("POST", "/findings", {"behavior": behavior, "user": {"email": email}})
     first = receiver.events(stream, 1)
     seen = [claims["sub_id"] for claims in (first if len(first) == 2 else first + receiver.events(stream, 1))]

@@ -14,7 +14,7 @@ from typing import Any
 from support.ledger_checks import Told
 from support.service import Service
 
-BEHAVIORS = ("suspicious_domain", "high_risk_domain", "high_dlp")  # low, medium, high
+BEHAVIORS = ("high_risk_domain", "suspicious_domain", "high_dlp")  # low, medium, high
 NO_ANSWER = (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, json.JSONDecodeError)
 
 

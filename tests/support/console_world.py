@@ -17,13 +17,13 @@ from riskrelay.wiring.installation import build_outside
 from support.service import Oracle, Service
 
 DAY = (
-    ("kai.nakamura@example.com", "Kai Nakamura", "suspicious_domain", {"domain": "free-prizes.example"}),
+    ("kai.nakamura@example.com", "Kai Nakamura", "high_risk_domain", {"domain": "free-prizes.example"}),
     ("kai.nakamura@example.com", "Kai Nakamura", "imp_travel", {"from": "Lisbon", "to": "Singapore", "minutes": 42}),
     ("ada.okafor@example.com", "Ada Okafor", "malicious_file", {"file": "invoice_7731.pdf.exe", "sha256": "9f2c…"}),
     ("li.wei@example.com", "Li Wei", "crowdstrike_medium_zta", {"score": 61}),
     ("mara.silva@example.com", "Mara Silva", "high_dlp", {"hits": 23, "profile": "Card numbers"}),
-    ("mara.silva@example.com", "Mara Silva", "suspicious_domain", {"domain": "pastes.example"}),
-    ("jonas.berg@example.com", "Jonas Berg", "high_risk_domain", {"domain": "login-okta.example"}),
+    ("mara.silva@example.com", "Mara Silva", "high_risk_domain", {"domain": "pastes.example"}),
+    ("jonas.berg@example.com", "Jonas Berg", "suspicious_domain", {"domain": "login-okta.example"}),
     ("priya.raman@example.com", None, "crowdstrike_low_zta", {"score": 12}),
 )
 
@@ -68,7 +68,7 @@ async def _fill_charts(service: Service) -> None:
 
 
 def _keep_hours(tx: Transaction, stock: Stock) -> None:
-    behaviors = [BehaviorId(name) for name in ("suspicious_domain", "crowdstrike_medium_zta", "imp_travel", "high_dlp")]
+    behaviors = [BehaviorId(name) for name in ("high_risk_domain", "crowdstrike_medium_zta", "imp_travel", "high_dlp")]
     for minutes in range(360, 0, -1):
         at = (stock.taken_at - timedelta(minutes=minutes)).replace(second=0, microsecond=0)
         wave = 1 + math.sin(minutes / 55)

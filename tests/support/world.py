@@ -18,7 +18,7 @@ ORIGIN = "https://risk.example.com"
 
 
 def finding(
-    email: str = "kai@example.com", behavior: str = "suspicious_domain", finding_id: str | None = None
+    email: str = "kai@example.com", behavior: str = "high_risk_domain", finding_id: str | None = None
 ) -> Finding:
     """A finding as the edge would make it."""
     digest = sha256(f"{email} {behavior}".encode()).digest()

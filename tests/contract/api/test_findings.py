@@ -76,7 +76,7 @@ def test_a_finding_raises_the_level_and_a_weaker_one_does_not_lower_it(ready: Se
     assert uuid.UUID(change["user_id"])
     assert (first["accepted"], first["duplicates"], first["ignored"]) == (1, 0, 0)
     assert (change["email"], change["previous_level"], change["current_level"]) == (KAI["email"], None, "medium")
-    weaker = ready.result("POST", "/findings", {"behavior": "suspicious_domain", "user": {"email": "KAI@example.com"}})
+    weaker = ready.result("POST", "/findings", {"behavior": "high_risk_domain", "user": {"email": "KAI@example.com"}})
     assert weaker["changes"] == []
     (raised,) = ready.result("POST", "/findings", {"behavior": "high_dlp", "user": KAI})["changes"]
     assert (raised["user_id"], raised["previous_level"], raised["current_level"]) == (
@@ -98,10 +98,10 @@ def test_reset_takes_the_level_away(ready: Service) -> None:
 
 def test_weights_apply_at_once_and_disabling_moves_nobody(ready: Service) -> None:
     """A changed level moves users who triggered the behavior; disabling stops new findings only (contract 22)."""
-    ready.result("POST", "/findings", {"behavior": "suspicious_domain", "user": KAI})
+    ready.result("POST", "/findings", {"behavior": "high_risk_domain", "user": KAI})
     setting = {"enabled": False, "risk_level": "high"}
-    ready.result("PUT", "/behaviors", {"behaviors": {"suspicious_domain": setting}})
-    ignored = ready.result("POST", "/findings", {"behavior": "suspicious_domain", "user": {"email": "b@example.com"}})
+    ready.result("PUT", "/behaviors", {"behaviors": {"high_risk_domain": setting}})
+    ignored = ready.result("POST", "/findings", {"behavior": "high_risk_domain", "user": {"email": "b@example.com"}})
     assert (ignored["accepted"], ignored["ignored"], ignored["changes"]) == (0, 1, [])
     assert ready.result("POST", "/findings", {"behavior": "high_dlp", "user": KAI})["changes"] == []
 
@@ -109,7 +109,7 @@ def test_weights_apply_at_once_and_disabling_moves_nobody(ready: Service) -> Non
 def test_an_array_and_ndjson_are_batches(ready: Service) -> None:
     """One change per user and batch; disabled behaviors are counted."""
     findings = [
-        {"behavior": "suspicious_domain", "user": {"email": "a@example.com"}},
+        {"behavior": "high_risk_domain", "user": {"email": "a@example.com"}},
         {"behavior": "high_dlp", "user": {"email": "a@example.com"}},
         {"behavior": "imp_travel", "user": {"email": "b@example.com"}},
     ]

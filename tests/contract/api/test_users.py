@@ -31,7 +31,7 @@ def ready(service: Service) -> Service:
 
 def test_the_summary_shows_users_at_risk(ready: Service) -> None:
     """Contract 19: exactly the documented members, the riskiest first, with result_info."""
-    low = find(ready, "lou", "suspicious_domain", "2026-03-17T09:00:00Z")
+    low = find(ready, "lou", "high_risk_domain", "2026-03-17T09:00:00Z")
     old = find(ready, "kai", "high_dlp", "2026-03-17T08:00:00+01:00")
     new = find(ready, "ana", "sentinel_one", "2026-03-17T08:00:00.25Z")
     status, envelope = ready.call("GET", "/summary")
@@ -86,20 +86,20 @@ def test_a_user_is_shown_with_what_was_found(ready: Service) -> None:
     """Contract 20: exactly the documented members; event_details only where the finding had some."""
     details = {"hits": 17, "profile": {"name": "Payment cards"}}
     find(ready, "kai", "high_dlp", "2026-03-17T08:00:00Z", id="dlp-1", details=details)
-    kai = find(ready, "kai", "suspicious_domain", "2026-03-17T09:00:00Z", id="web-1")
+    kai = find(ready, "kai", "high_risk_domain", "2026-03-17T09:00:00Z", id="web-1")
     assert ready.result("GET", f"/{kai}") == {
         "name": "Kai",
         "email": "kai@example.com",
         "events": [
             {
                 "id": "web-1",
-                "name": "Suspicious security domain visited",
+                "name": "High-Risk Domain Visited",
                 "risk_level": "low",
                 "timestamp": "2026-03-17T09:00:00Z",
             },
             {
                 "id": "dlp-1",
-                "name": "High number of DLP policies triggered",
+                "name": "High Number of DLP Policies Triggered",
                 "risk_level": "high",
                 "timestamp": "2026-03-17T08:00:00Z",
                 "event_details": details,
@@ -127,7 +127,7 @@ def test_a_reset_clears_the_user(ready: Service) -> None:
     assert set(shown) == {"name", "email", "events", "last_reset_time"}
     assert shown["events"] == []
     assert shown["last_reset_time"].endswith("Z")
-    assert find(ready, "kai", "suspicious_domain", "2026-03-17T07:00:00Z") == kai
+    assert find(ready, "kai", "high_risk_domain", "2026-03-17T07:00:00Z") == kai
     assert ready.result("GET", f"/{kai}")["risk_level"] == "low"
 
 

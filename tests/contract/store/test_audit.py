@@ -91,7 +91,7 @@ async def test_behaviors_and_resets_are_recorded(store: Store) -> None:
     assert await entries(store) == before
     settings = {
         BehaviorId("high_dlp"): BehaviorSetting(False, RiskLevel.LOW),
-        BehaviorId("suspicious_domain"): BehaviorSetting(True, RiskLevel.HIGH),
+        BehaviorId("high_risk_domain"): BehaviorSetting(True, RiskLevel.HIGH),
     }
     await set_behaviors(outside, ACCOUNT, KAI, settings)
     await set_behaviors(outside, ACCOUNT, KAI, settings)
@@ -99,7 +99,7 @@ async def test_behaviors_and_resets_are_recorded(store: Store) -> None:
     found = [entry for entry in await entries(store) if entry not in before]
     assert sorted(said(found)) == [
         ("changed", "behavior", "high_dlp"),
-        ("changed", "behavior", "suspicious_domain"),
+        ("changed", "behavior", "high_risk_domain"),
         ("reset", "user", user_id),
     ]
     assert "kai@example.com" not in repr(found)

@@ -63,7 +63,7 @@ OUTCOMES = (
     Outcome(OutcomeKind.OURS, "no_signing_key"),
 )
 USERS = ("ana@example.com", "ben@example.com", "kai@example.com")
-BEHAVIORS = ("suspicious_domain", "imp_travel", "high_dlp")
+BEHAVIORS = ("high_risk_domain", "imp_travel", "high_dlp")
 SOAK = bool(os.environ.get("RISKRELAY_SOAK"))
 DIRECTORY = Path(tempfile.mkdtemp(prefix="riskrelay-machine-"))
 atexit.register(shutil.rmtree, DIRECTORY, ignore_errors=True)

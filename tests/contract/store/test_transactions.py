@@ -90,7 +90,7 @@ async def test_one_user_raised_by_many_at_once_has_one_history(store: Store) -> 
     are in that order."""
     outside = outside_of(store)
     await account_with_integration(outside)
-    behaviors = ["suspicious_domain", "imp_travel", "high_dlp"] * 10
+    behaviors = ["high_risk_domain", "imp_travel", "high_dlp"] * 10
     results = await asyncio.gather(*(record(outside, finding("kai@example.com", b)) for b in behaviors))
     steps = sorted((c.previous or 0, c.current) for result in results for c in result.changes)
     assert steps[0][0] == 0

@@ -43,7 +43,7 @@ async def test_users_at_risk_are_paged_by_level_and_time(store: Store) -> None:
     await account_with_integration(outside)
     await account_with_integration(outside, OTHER)
     await found(outside, clock, ("a@x.org", "malicious_file"), ("b@x.org", "imp_travel"), ("c@x.org", "high_dlp"))
-    await found(outside, clock, ("d@x.org", "imp_travel"), ("e@x.org", "suspicious_domain"))
+    await found(outside, clock, ("d@x.org", "imp_travel"), ("e@x.org", "high_risk_domain"))
     await found(outside, clock, ("z@x.org", "high_dlp"), account_id=OTHER)
     assert await pages_at_risk(store, None) == ["c@x.org", "a@x.org", "d@x.org", "b@x.org", "e@x.org"]
     assert await pages_at_risk(store, RiskLevel.HIGH) == ["c@x.org", "a@x.org"]

@@ -34,8 +34,8 @@ PREFIXES = {
     "crowdstrike_low_zta": "zta",
     "crowdstrike_medium_zta": "zta",
     "malicious_file": "file",
-    "suspicious_domain": "dns",
     "high_risk_domain": "dns",
+    "suspicious_domain": "dns",
 }
 LEVELS = {
     "high_dlp": RiskLevel.HIGH,
@@ -44,8 +44,8 @@ LEVELS = {
     "crowdstrike_low_zta": RiskLevel.MEDIUM,
     "crowdstrike_medium_zta": RiskLevel.LOW,
     "malicious_file": RiskLevel.HIGH,
-    "suspicious_domain": RiskLevel.LOW,
-    "high_risk_domain": RiskLevel.MEDIUM,
+    "high_risk_domain": RiskLevel.LOW,
+    "suspicious_domain": RiskLevel.MEDIUM,
 }
 
 
@@ -230,6 +230,7 @@ def test_file_has_a_digest_and_an_origin() -> None:
         assert details["file"], finding
         assert re.fullmatch(r"[0-9a-f]{64}", details["sha256"]), finding
         assert details["url"].startswith("https://"), finding
+        assert details["action"] in {"downloaded", "uploaded", "blocked"}, finding
 
 
 def test_one_url_is_one_file() -> None:
@@ -238,11 +239,25 @@ def test_one_url_is_one_file() -> None:
     assert len({url for url, _ in pairs}) == len({digest for _, digest in pairs}) == len(pairs)
 
 
-def test_domain_has_a_category_and_an_action() -> None:
-    """What was visited, why that is a risk, and what the resolver did."""
-    for finding, details in _details("suspicious_domain", "high_risk_domain"):
+SECURITY = {
+    "command and control",
+    "cryptomining",
+    "malware advertising",
+    "malware distribution",
+    "phishing",
+    "scam",
+    "spyware",
+}
+CONTENT = {"deceptive ads", "hacking", "questionable activities", "questionable content", "violence"}
+
+
+@pytest.mark.parametrize(("behavior", "categories"), [("suspicious_domain", SECURITY), ("high_risk_domain", CONTENT)])
+def test_domain_has_a_category_and_an_action(behavior: str, categories: set[str]) -> None:
+    """Suspicious domains are security threats and risks, high-risk ones questionable content (contract 18)."""
+    found = list(_details(behavior))
+    assert {details["category"] for _, details in found} == categories
+    for finding, details in found:
         assert details["domain"], finding
-        assert details["category"], finding
         assert details["action"] in {"allowed", "warned", "blocked"}, finding
 
 

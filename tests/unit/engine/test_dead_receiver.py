@@ -17,7 +17,7 @@ from support.world import finding, record
 
 DEAD_FOR = timedelta(days=3)
 LEVELS = ("low", "medium", "high")
-BEHAVIORS = ("suspicious_domain", "imp_travel", "high_dlp")
+BEHAVIORS = ("high_risk_domain", "imp_travel", "high_dlp")
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ async def test_what_was_signed_ahead_for_another_audience_is_not_sent(world: Wor
 
 async def test_a_users_events_arrive_in_order(world: World) -> None:
     """One after the other, also when others fail in between."""
-    for behavior in ("suspicious_domain", "imp_travel", "high_dlp"):
+    for behavior in ("high_risk_domain", "imp_travel", "high_dlp"):
         await record(world.outside, finding("kai@example.com", behavior), finding("ana@example.com", behavior))
     world.receiver.answers = lambda email: FAILED if email.startswith("ana") else ACCEPTED
     lease = await world.claim()

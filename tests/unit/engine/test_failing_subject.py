@@ -19,7 +19,7 @@ from support.world import ACCOUNT, finding, record
 
 BEHIND = 100_000 if AT_LENGTH else 2_000
 BATCH = 10_000  # as many as one request may bring
-BEHAVIORS = ("suspicious_domain", "imp_travel", "high_dlp")  # low, medium, high: each an event
+BEHAVIORS = ("high_risk_domain", "imp_travel", "high_dlp")  # low, medium, high: each an event
 BAD = "bad@example.com"
 RULES = Path(__file__).parents[3] / "deploy/prometheus-rules.yml"
 (ALERT,) = [

@@ -43,51 +43,53 @@ def _behavior(behavior_id: str, name: str, description: str, level: RiskLevel) -
 _ROWS = (
     _behavior(
         "high_dlp",
-        "High number of DLP policies triggered",
+        "High Number of DLP Policies Triggered",
         "Fifteen or more DLP profile hits within one minute.",
         RiskLevel.HIGH,
     ),
     _behavior(
         "imp_travel",
-        "Impossible travel",
+        "Impossible Travel",
         "Two successful logins too far apart for the time between them.",
         RiskLevel.MEDIUM,
     ),
     _behavior(
         "sentinel_one",
-        "SentinelOne threat detected",
+        "SentinelOne Infection Detected",
         "A login on a device with an active threat or infection.",
         RiskLevel.HIGH,
     ),
     _behavior(
         "crowdstrike_low_zta",
-        "CrowdStrike low device score",
+        "CrowdStrike Low Device Score",
         "A login on a device with a zero-trust assessment score of 0 to 50.",
         RiskLevel.MEDIUM,
     ),
     _behavior(
         "crowdstrike_medium_zta",
-        "CrowdStrike medium device score",
+        "CrowdStrike Medium Device Score",
         "A login on a device with a zero-trust assessment score of 50 to 79.",
         RiskLevel.LOW,
     ),
     _behavior(
         "malicious_file",
-        "Interaction with a malicious file",
-        "The user downloaded, opened or uploaded a file known to be malicious.",
+        "Interaction with a Malicious File",
+        "The user uploaded or downloaded a file known to be malicious, whether or not that was blocked.",
         RiskLevel.HIGH,
     ),
     _behavior(
         "suspicious_domain",
-        "Suspicious security domain visited",
-        "The user visited a domain in a suspicious security category.",
-        RiskLevel.LOW,
+        "Suspicious Security Domain Visited",
+        "The user visited a domain of a security threat or security risk category: phishing, malware, command and "
+        "control, and the like.",
+        RiskLevel.MEDIUM,
     ),
     _behavior(
         "high_risk_domain",
-        "High-risk domain visited",
-        "The user visited a domain in a high-risk category, such as phishing or malware.",
-        RiskLevel.MEDIUM,
+        "High-Risk Domain Visited",
+        "The user visited a domain of a high-risk content category: questionable content, violence, or what the "
+        "Children's Internet Protection Act (CIPA) asks schools to filter.",
+        RiskLevel.LOW,
     ),
 )
 
@@ -111,7 +113,7 @@ def reason_for(behaviors: Iterable[BehaviorId]) -> str:
     """Name *behaviors* for people, in the table's order, separated by a comma; empty when there are none.
 
     >>> reason_for([BehaviorId("imp_travel"), BehaviorId("high_dlp")])
-    'High number of DLP policies triggered, Impossible travel'
+    'High Number of DLP Policies Triggered, Impossible Travel'
     """
     chosen = set(behaviors)
     return ", ".join(row.name for row in _ROWS if row.behavior_id in chosen)

@@ -104,7 +104,7 @@ def _whole_seconds(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
 def _language_map(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
     """Rule: CAEP 1.0 §2: one or more pairs of a BCP 47 tag and a message."""
     if not isinstance(value, dict):
-        message = 'must be an object of language tags and messages, such as {"en": "Impossible travel"}'
+        message = 'must be an object of language tags and messages, such as {"en": "Impossible Travel"}'
         yield Fault(FaultKind.WRONG_TYPE, pointer(at), message)
         return
     if not value:

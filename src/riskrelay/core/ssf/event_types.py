@@ -192,7 +192,7 @@ _ROWS = (
         "risk-level-change",
         "3.8",
         "The risk level of the subject changed.",
-        Field("risk_reason", TEXT, "what contributed to the change", "Impossible travel"),
+        Field("risk_reason", TEXT, "what contributed to the change", "Impossible Travel"),
         Field("principal", TEXT, "what kind of entity the level is of", "USER", True, _PRINCIPALS, open=True),
         Field("current_level", TEXT, "the level now", "HIGH", True, _LEVELS),
         Field("previous_level", TEXT, "the level before", "LOW", allowed=_LEVELS),

@@ -16,7 +16,7 @@ SETTINGS = st.fixed_dictionaries(
     {behavior: st.builds(BehaviorSetting, st.booleans(), st.sampled_from(RiskLevel)) for behavior in BEHAVIORS}
 )
 NOBODY = Standing(UserId("u"), "kai@example.com", None, None, frozenset())
-LOW, HIGH = BehaviorId("suspicious_domain"), BehaviorId("high_dlp")
+LOW, HIGH = BehaviorId("high_risk_domain"), BehaviorId("high_dlp")
 
 
 @given(SETTINGS, st.lists(BEHAVIOR), st.lists(BEHAVIOR))

@@ -69,7 +69,7 @@ def test_every_change_is_a_risk_level_change_of_caep(
     assert event_faults(EVENT_TYPES[CAEP_RISK_LEVEL_CHANGE], event) == []
     assert event["previous_level"] == ("LOW" if previous is None else previous.name)
     assert event["principal"] == "USER"
-    assert event.get("risk_reason") == (None if current is None else "High number of DLP policies triggered")
+    assert event.get("risk_reason") == (None if current is None else "High Number of DLP Policies Triggered")
     assert event["initiating_entity"] == cause.value
 
 
