@@ -64,7 +64,7 @@ class ThreadResolver(AbstractResolver):
         try:
             found = await asyncio.get_running_loop().run_in_executor(self._threads, self._resolve, host)
         except UnicodeError as error:
-            raise socket.gaierror(socket.EAI_NONAME, f"not a host name: {error}") from error
+            raise socket.gaierror(socket.EAI_NONAME, "not a host name") from error
         progress.is_resolving, progress.resolved_at = False, time.monotonic()
         if not found:
             raise socket.gaierror(socket.EAI_NONAME, "the name has no address")

@@ -13,8 +13,8 @@ def read_target(text: str, rules: TargetRules) -> URL | Outcome:
     """The URL to push to, or the outcome that refuses it."""
     try:
         url = URL(text)
-    except ValueError as error:
-        return refused("bad_url", str(error))
+    except ValueError:
+        return refused("bad_url", "the URL cannot be read: its host or port is malformed")
     if url.scheme not in ("http", "https") or not url.raw_host:
         return refused("bad_url", "not an absolute https URL")
     if "@" in url.raw_authority:

@@ -73,13 +73,22 @@ def _key_faults(opened: OpenedTls) -> list[Fault]:
     return []
 
 
+# Reasons of OpenSSL, in our words.
+_REASONS = {
+    "EE_KEY_TOO_SMALL": "key: is too short",
+    "CA_KEY_TOO_SMALL": "ca: a key of these certificates is too short",
+    "CA_MD_TOO_WEAK": "certificate: is signed with a hash function that is too weak",
+    "KEY_VALUES_MISMATCH": "key: does not belong to certificate",
+}
+
+
 def _faults_of_use(opened: OpenedTls) -> list[Fault]:
     """What only OpenSSL knows, such as a key that is too short for it."""
     try:
         context_of(opened)
     except (ssl.SSLError, ValueError) as error:
-        reason = getattr(error, "reason", None) or str(error)
-        return [_wrong("", f"OpenSSL does not take this: {reason}; use RSA of 2,048 bits or more, or P-256")]
+        reason = _REASONS.get(getattr(error, "reason", None) or "", "these certificates or this key cannot be used")
+        return [_wrong("", f"{reason}; use RSA of 2,048 bits or more, or P-256")]
     return []
 
 

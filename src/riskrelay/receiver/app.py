@@ -97,12 +97,12 @@ async def _read_set(request: Request) -> bytes:
     named = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if named != "application/secevent+jwt":
         raise InvalidSet("invalid_request", "the Content-Type must be application/secevent+jwt")
-    body = b""
+    body = bytearray()  # += on bytes copies all of it for each chunk, and a chunk may have one byte
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_SET_BYTES:
             raise InvalidSet("invalid_request", f"a SET may have at most {MAX_SET_BYTES} bytes")
-    return body.strip()
+    return bytes(body.strip())
 
 
 def _refusal(error: InvalidSet) -> Response:

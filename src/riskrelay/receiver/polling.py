@@ -99,7 +99,7 @@ async def _poll(
 def _sets_of(body: bytes) -> dict[str, str] | None:
     try:
         return msgspec.json.decode(body, type=_PollAnswer).sets
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 

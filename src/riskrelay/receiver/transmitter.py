@@ -62,7 +62,10 @@ class Transmitter:
             try:
                 metadata = msgspec.convert(document, TransmitterMetadata)
             except msgspec.ValidationError as error:
-                raise TransmitterUnavailable(f"{self._url} is no transmitter metadata: {error}") from error
+                raise TransmitterUnavailable(
+                    f"{self._url} is not transmitter metadata: issuer and jwks_uri must be strings; check the "
+                    "well-known URL"
+                ) from error
             if metadata.issuer.rstrip("/") != issuer_of(self._url):
                 raise TransmitterUnavailable(
                     f"{self._url} describes the issuer {metadata.issuer}, whose metadata are elsewhere; use the "
@@ -110,7 +113,7 @@ class Transmitter:
                 return msgspec.json.decode(body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise TransmitterUnavailable(f"{url} cannot be fetched ({type(error).__name__}); is it up?") from error
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise TransmitterUnavailable(f"{url} is not JSON") from error
 
 

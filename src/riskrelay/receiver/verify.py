@@ -144,7 +144,7 @@ def _object(part: bytes, name: str) -> dict[str, Any]:
 def _verified_claims(token: bytes, key: RSAKey | ECKey) -> dict[str, Any]:
     try:
         jws.deserialize_compact(token, key, algorithms=list(ALGORITHMS))
-    except (JoseError, ValueError):
+    except (JoseError, ValueError, RecursionError):
         raise InvalidSet("authentication_failed", "the signature does not verify with the key it names") from None
     return _object(token.split(b".")[1], "payload")
 

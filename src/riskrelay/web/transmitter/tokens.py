@@ -12,7 +12,6 @@ from oauthlib.oauth2 import BackendApplicationServer, RequestValidator
 from oauthlib.oauth2.rfc6749.errors import (
     InvalidClientError,
     InvalidRequestError,
-    OAuth2Error,
 )
 from starlette.requests import Request
 from starlette.responses import Response
@@ -46,6 +45,7 @@ _UNKNOWN_CLIENT = (
     "client_secret and the address of the token endpoint, or ask the operator for new ones"
 )
 _HINTS = {
+    "invalid_request": "send grant_type=client_credentials in the body, and each parameter once",
     "unsupported_grant_type": "send grant_type=client_credentials; no other grant is offered",
     "invalid_scope": "ask only for scopes that this client was issued with: leave scope out to get them all",
 }
@@ -65,10 +65,10 @@ class TokenRoutes:
             client = await self._authenticated(integration_id, *_presented(form))
             show_allowance(request, self._outside.rate_limits.spend(holder_of(client.credential_id)))
             return await self._granted(form, client)
-        except OAuth2Error as error:
+        except (InvalidRequestError, InvalidClientError) as error:  # raised here, with a sentence of ours
             if isinstance(error, InvalidClientError):
                 request.app.state.refused_authentication.note(request, UnknownToken())
-            return _refused(error.status_code, error.error or "invalid_request", error.description)
+            return _refused(error.status_code, error.error, error.description)
 
     async def _authenticated(self, integration_id: IntegrationId, client_id: str, secret: str) -> ReceiverCredential:
         client = None
@@ -92,8 +92,7 @@ class TokenRoutes:
         )
         _, body, status = server.create_token_response(form.uri, "POST", form.body, form.headers)
         if validator.granted is None:
-            problem = msgspec.json.decode(body)
-            return _refused(status, problem["error"], problem.get("error_description", ""))
+            return _refused(status, msgspec.json.decode(body)["error"])
         stored = AccessToken(
             client.account_id,
             client.integration_id,
@@ -182,9 +181,15 @@ def _basic(header: str) -> tuple[str, str]:
     return unquote_plus(client_id), unquote_plus(secret)
 
 
-def _refused(status: int, error: str, description: str) -> Response:
-    """Rule: RFC 6749 §5.2; a 401 names the scheme that the client may use."""
+def _refused(status: int, error: str, description: str | None = None) -> Response:
+    """Refuse a token.
+
+    Args:
+        description: None: what to do about *error* in general; oauthlib's own sentence is never shown.
+
+    Rule: RFC 6749 §5.2; a 401 names the scheme that the client may use.
+    """
     headers = dict(_NO_STORE)
     if status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="riskrelay", charset="UTF-8"'
-    return refusal(status, error, description or _HINTS[error], headers)
+    return refusal(status, error, description or _HINTS.get(error, _HINTS["invalid_request"]), headers)
