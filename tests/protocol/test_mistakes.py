@@ -124,7 +124,7 @@ def test_a_wrong_aud_is_named_to_the_receiver(receiver: SsfReceiver, stream: dic
     body = {"stream_id": stream["stream_id"], "aud": "https://other.example.com"}
     answer = receiver.call("PATCH", "configuration_endpoint", body)
     assert (answer.status, answer.json["error"]) == (400, "invalid_request")
-    assert "/aud" in answer.json["error_description"]
+    assert answer.json["error_description"].startswith("aud: ")
     assert TENANT in answer.json["error_description"]
 
 

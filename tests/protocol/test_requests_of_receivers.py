@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from riskrelay.core.errors import member_name
 from support.specifications import documents
 from support.ssf_receiver import Answer, SsfReceiver
 
@@ -60,6 +61,6 @@ def test_a_bad_request_is_refused(receiver: SsfReceiver, name: str) -> None:
     answer, _ = send(receiver, stream, name, bad["body"])
     assert answer.status == 400, answer
     assert answer.json["error"] == "invalid_request"
-    assert answer.json["error_description"].startswith(f"{bad['pointer']}: ")
+    assert answer.json["error_description"].startswith(f"{member_name(bad['pointer'])}: ")
     kept = receiver.call("GET", "configuration_endpoint", stream_id=stream["stream_id"]).json
     assert kept == stream

@@ -92,6 +92,7 @@ ROWS = {
     45: FaultRow(
         "a receiver that refuses every event; 400 authentication_failed", "rejecting · paused, backlog kept", True
     ),
+    47: FaultRow("bodies made to cost: JSON, faults, details, lines", "linear time; memory and answer bounded", True),
 }
 
 

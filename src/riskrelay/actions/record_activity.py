@@ -8,11 +8,10 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from riskrelay.actions.detecting import Detected, Detecting, detect, purge
-from riskrelay.actions.recording import find_users, latest_name, once, refuse_reused, tell
+from riskrelay.actions.recording import find_users, latest_name, once, refuse_future, refuse_reused, tell
 from riskrelay.core.delivery.lanes import LaneKey
-from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.integrations import AccountId
-from riskrelay.core.risk.activity import SKEW, Activity, ActivityId, Timing, timing
+from riskrelay.core.risk.activity import Activity, ActivityId, Timing, timing
 from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, with_findings
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
 from riskrelay.core.risk.findings import UserId
@@ -89,17 +88,8 @@ def _timely(sent: Mapping[int, Activity], now: datetime) -> dict[int, Activity]:
 
     Raises: Invalid: something is of the future.
     """
-    timings = {place: timing(activity.seen.at, now) for place, activity in sent.items()}
-    minutes = int(SKEW.total_seconds() // 60)
-    message = f"must not lie more than {minutes} minutes in the future; check the sender's clock and time zone"
-    faults = [
-        Fault(FaultKind.WRONG_VALUE, f"/{place}/timestamp", message)
-        for place, when in timings.items()
-        if when is Timing.FUTURE
-    ]
-    if faults:
-        raise Invalid(faults)
-    return {place: activity for place, activity in sent.items() if timings[place] is Timing.TIMELY}
+    refuse_future({place: activity.seen.at for place, activity in sent.items()}, now)
+    return {place: activity for place, activity in sent.items() if timing(activity.seen.at, now) is Timing.TIMELY}
 
 
 def _stored(

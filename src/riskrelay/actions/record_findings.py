@@ -12,7 +12,7 @@ from itertools import chain
 import msgspec
 from msgspec.structs import replace
 
-from riskrelay.actions.recording import find_users, latest_name, once, refuse_reused, tell
+from riskrelay.actions.recording import find_users, latest_name, once, refuse_future, refuse_reused, tell
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import Unavailable
 from riskrelay.core.integrations import AccountId
@@ -53,11 +53,13 @@ async def record_findings(outside: Outside, account_id: AccountId, findings: Seq
         findings: of known behaviors, in any order.
 
     Raises:
-        Invalid: an id that was used before comes with another body, or a user id does not fit its e-mail; pointers
-            start with the finding's place in *findings*.
+        Invalid: a finding of the future, an id that was used before comes with another body, or a user id does not
+            fit its e-mail; pointers start with the finding's place in *findings*.
         Unavailable: the store refused; nothing was recorded.
     Rule: design "The life of one event" 1; contract 22.
     """
+    now = outside.clock.now()
+    refuse_future({place: one.occurred_at for place, one in enumerate(findings) if one.occurred_at is not None}, now)
     if len(findings) > _FEW:
         (recorded,) = await _record(outside, account_id, [findings])
         return recorded

@@ -8,12 +8,32 @@ from typing import TypeVar
 from riskrelay.core import signals
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import Fault, FaultKind, Invalid, UserMismatch
+from riskrelay.core.risk.activity import SKEW
 from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, level_change
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.ports import Ids, Transaction
 
 Id = TypeVar("Id", bound=str)
+
+
+def refuse_future(moments: Mapping[int, datetime], now: datetime) -> None:
+    """See that nothing lies further in the future than a sender's clock may be ahead.
+
+    Args:
+        moments: by place in the request.
+
+    Raises: Invalid: pointers start with the place.
+    """
+    minutes = int(SKEW.total_seconds() // 60)
+    message = f"must not lie more than {minutes} minutes in the future; check the sender's clock and time zone"
+    faults = [
+        Fault(FaultKind.WRONG_VALUE, f"/{place}/timestamp", message)
+        for place, moment in moments.items()
+        if moment > now + SKEW
+    ]
+    if faults:
+        raise Invalid(faults)
 
 
 def once(sent: Mapping[int, tuple[str | None, bytes]], ids: Ids) -> dict[int, str]:

@@ -21,7 +21,7 @@
 What a status code or a document looks like is decided in one place outside: `web/account_api/problem_table.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -44,6 +44,12 @@ class FaultKind(StrEnum):
     EVENT_REUSED = "event_reused"
 
 
+MAX_FAULTS = 100  # specified: an answer names so many faults, and counts the others
+MAX_NAME_CHARACTERS = 100  # guessed: longer member names are cut where they are shown
+MAX_POINTER_CHARACTERS = 1_000  # guessed: deeper or longer pointers are cut
+MAX_MESSAGE_CHARACTERS = 1_000  # guessed: several times the longest message
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One mistake in a request: what kind, where (RFC 6901 pointer into the body), and what to change."""
@@ -52,15 +58,94 @@ class Fault:
     pointer: str
     message: str
 
+    @property
+    def sentence(self) -> str:
+        """The message after the name of the member, because some clients show nothing else.
+
+        >>> Fault(FaultKind.WRONG_VALUE, "/reference_id", "must not be empty").sentence
+        'reference_id: must not be empty'
+        """
+        return sentence(self.pointer, self.message)
+
+
+def sentence(pointer: str, message: str) -> str:
+    """Put the name of the member at *pointer* before *message*; a pointer to the whole request adds nothing."""
+    name = member_name(pointer)
+    return cut(f"{name}: {message}" if name else message, MAX_MESSAGE_CHARACTERS)
+
+
+def member_name(pointer: str) -> str:
+    """Return the name of the member at *pointer* in words; empty for the whole request.
+
+    >>> member_name("/user/email"), member_name("/scopes/0"), member_name("/3/user/email"), member_name("/3")
+    ('user.email', 'scopes[0]', 'user.email of item 3', 'item 3')
+    """
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+    item = parts.pop(0) if parts and parts[0].isdecimal() else None
+    name = "".join(f"[{part}]" if part.isdecimal() else f".{part}" for part in parts).removeprefix(".")
+    if item is None:
+        return name
+    return f"{name} of item {item}" if name else f"item {item}"
+
+
+def cut(text: str, most: int) -> str:
+    """Shorten *text* to *most* characters, the last of which is then an ellipsis."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
 
 def pointer(parts: Sequence[str | int]) -> str:
-    """An RFC 6901 pointer. What is no text in a name is shown as a question mark, so that it can be answered.
+    """Return an RFC 6901 pointer, with long names cut. Half a surrogate pair is shown as a question mark.
+
+    Bounded, so that one long name above many faults does not make an answer of hundreds of megabytes.
 
     >>> pointer(["a/b", 0])
     '/a~1b/0'
     """
-    text = "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
-    return text.encode("utf-8", "replace").decode()
+    names = (cut(str(part), MAX_NAME_CHARACTERS).replace("~", "~0").replace("/", "~1") for part in parts)
+    text = "".join(f"/{name}" for name in names).encode("utf-8", "replace").decode()
+    return cut(text, MAX_POINTER_CHARACTERS).replace("~…", "…")  # half an escape is none
+
+
+class Faults:
+    """The faults of one request: the first ones are kept, the others counted.
+
+    Args:
+        room: how many are kept.
+    """
+
+    def __init__(self, room: int = MAX_FAULTS) -> None:
+        self.kept: list[Fault] = []
+        self.more = 0
+        self._room = room
+
+    def __bool__(self) -> bool:
+        return bool(self.kept or self.more)
+
+    @property
+    def room(self) -> int:
+        """How many more are kept."""
+        return self._room - len(self.kept)
+
+    def add(self, kind: FaultKind, place: Sequence[str | int], message: str) -> None:
+        """Add the fault of the value at *place*; its pointer is made only if the fault is kept."""
+        if self.room > 0:
+            self.kept.append(Fault(kind, pointer(place), message))
+        else:
+            self.more += 1
+
+    def extend(self, faults: Iterable[Fault], more: int = 0) -> None:
+        """Add *faults*, and count *more*."""
+        for fault in faults:
+            if self.room > 0:
+                self.kept.append(fault)
+            else:
+                self.more += 1
+        self.more += more
+
+    def refuse(self) -> None:
+        """Raises: Invalid: there are faults."""
+        if self:
+            raise Invalid(self.kept, self.more)
 
 
 class RiskrelayError(Exception):
@@ -68,11 +153,23 @@ class RiskrelayError(Exception):
 
 
 class Invalid(RiskrelayError):
-    """The caller's data is wrong; nothing was done."""
+    """The caller's data is wrong; nothing was done.
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
-        super().__init__("; ".join(f"{fault.pointer or '(request)'}: {fault.message}" for fault in faults))
-        self.faults = tuple(faults)
+    Args:
+        faults: at most the first MAX_FAULTS are kept.
+        more: how many there are besides *faults*.
+
+    Attributes:
+        faults: at most MAX_FAULTS.
+        more: how many faults there are besides.
+    """
+
+    def __init__(self, faults: Sequence[Fault], more: int = 0) -> None:
+        self.faults = tuple(faults[:MAX_FAULTS])
+        self.more = more + len(faults) - len(self.faults)
+        shown = [f"{fault.pointer or '(request)'}: {fault.message}" for fault in self.faults[:10]]
+        hidden = len(self.faults) - len(shown) + self.more
+        super().__init__("; ".join([*shown, f"… and {hidden:,} more"] if hidden else shown))
 
 
 class UserMismatch(RiskrelayError):

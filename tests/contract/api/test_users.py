@@ -77,7 +77,7 @@ def test_a_page_that_is_no_number_in_bounds_is_refused(service: Service, number:
     status, envelope = service.call("GET", f"/summary?page={number}&per_page={number}")
     assert status == 400
     assert [error["code"] for error in envelope["errors"]] == [1103, 1103]
-    assert "per_page must be a whole number from 1 to 1,000" in envelope["errors"][1]["message"]
+    assert "per_page: must be a whole number from 1 to 1,000" in envelope["errors"][1]["message"]
     assert service.call("GET", "/summary?page=")[0] == 400
     assert service.call("GET", "/summary?sort=anything")[0] == 200
 

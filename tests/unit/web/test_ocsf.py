@@ -10,6 +10,7 @@ import pytest
 from riskrelay.core.errors import Invalid
 from riskrelay.core.risk.activity import Activity, DlpHit, Login
 from riskrelay.core.risk.findings import UserRef
+from riskrelay.web.account_api.bodies import Reading
 from riskrelay.web.account_api.ocsf import CLASSES
 
 EXAMPLES = Path(__file__).parents[3] / "specs" / "ocsf"
@@ -36,7 +37,7 @@ def event(name: str) -> dict[str, Any]:
 
 
 def read(document: dict[str, Any]) -> Activity | None:
-    return CLASSES[document["class_uid"]](json.dumps(document).encode(), (7,))
+    return CLASSES[document["class_uid"]](json.dumps(document).encode(), (7,), Reading())
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.json")))
@@ -74,7 +75,12 @@ def test_what_is_not_read_does_not_make_another_body() -> None:
 @pytest.mark.parametrize(
     ("change", "pointers"),
     [
-        ({"time": "2026-03-17T08:14:03Z"}, ["/7/time"]),
+        ({"time": "2026-03-17T08:14:03"}, ["/7/time"]),
+        ({"time": "1773735243000"}, ["/7/time"]),
+        ({"time": 0.5}, ["/7/time"]),
+        ({"time": None}, ["/7/time"]),
+        ({"time": None, "time_dt": "2026-03-17"}, ["/7/time"]),
+        ({"time": True}, ["/7/time"]),
         ({"time": -1}, ["/7/time"]),
         ({"time": 10**15}, ["/7/time"]),
         ({"activity_id": None}, ["/7/activity_id"]),
@@ -93,6 +99,23 @@ def test_what_breaks_the_schema_is_refused_with_its_place(change: dict[str, Any]
     with pytest.raises(Invalid) as caught:
         read({**event("authentication-logon"), **change})
     assert [fault.pointer for fault in caught.value.faults] == pointers
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"time": "2026-03-17T08:14:03Z"},
+        {"time": "2026-03-17T09:14:03.000+01:00"},
+        {"time": 1773735243000.0},
+        {"time": None, "time_dt": "2026-03-17T08:14:03Z"},
+        {"time_dt": "1999-01-01T00:00:00Z"},
+    ],
+)
+def test_a_time_may_be_written_as_rfc_3339(given: dict[str, Any]) -> None:
+    """In `time`, as many products print it, or in `time_dt` of the profile datetime; milliseconds come first."""
+    activity = read({**event("authentication-logon"), **given})
+    assert activity is not None
+    assert activity.seen.at == AT
 
 
 def test_texts_are_cut_and_kept_to_one_line() -> None:

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskrelay.web.account_api.batches import MAX_EMAIL_CHARACTERS, MAX_ID_CHARACTERS, MAX_NAME_CHARACTERS
+from riskrelay.web.account_api.bodies import Reading
 from riskrelay.web.account_api.findings import read_closely
 from riskrelay.web.account_api.plain_findings import read_plainly
 
@@ -50,7 +51,7 @@ UNUSUAL = [
 def test_the_usual_is_read_at_once_and_as_the_models_read_it() -> None:
     """To the last bit of the digest."""
     for text in PLAIN:
-        assert read_plainly(text.encode()) == read_closely(text.encode(), ()), text
+        assert read_plainly(text.encode()) == read_closely(text.encode(), (), Reading()), text
 
 
 def test_whatever_may_be_wrong_is_left_to_the_models() -> None:
@@ -102,4 +103,4 @@ def test_what_is_read_at_once_the_models_read_alike(text: str) -> None:
     """Whatever a body is made of: either both agree, or it is left to the models."""
     plain = read_plainly(text.encode())
     if plain is not None:
-        assert plain == read_closely(text.encode(), ())
+        assert plain == read_closely(text.encode(), (), Reading())

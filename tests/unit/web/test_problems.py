@@ -1,16 +1,29 @@
 """Codes, statuses, words and pages: all from one table."""
 
 import json
+import re
 from collections.abc import MutableMapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 
 from riskrelay.core import errors
-from riskrelay.core.errors import Fault, FaultKind, Invalid, RiskrelayError
+from riskrelay.core.errors import (
+    MAX_FAULTS,
+    MAX_MESSAGE_CHARACTERS,
+    MAX_POINTER_CHARACTERS,
+    Fault,
+    FaultKind,
+    Invalid,
+    RiskrelayError,
+    member_name,
+)
+from riskrelay.core.errors import pointer as make_pointer
 from riskrelay.web.account_api import problem_table, problems
 from riskrelay.web.app import create_app
 from riskrelay.web.error_pages import render_error_index, render_error_page, render_markdown, statuses
@@ -121,9 +134,59 @@ def test_all_faults_are_reported_with_their_pointers() -> None:
     status, entries = problems.status_and_errors(made(Invalid), BASE)
     assert status == 400
     assert [(entry["source"]["pointer"], entry["message"]) for entry in entries] == [
-        ("/a", "add it"),
-        ("/b", "mend it"),
+        ("/a", "a: add it"),
+        ("/b", "b: mend it"),
     ]
+
+
+@pytest.mark.fault(47)
+def test_the_first_hundred_faults_are_named_and_the_others_counted() -> None:
+    """Contract 3 within bounds: the last error has a code of its own and says how many more there are."""
+    many = [Fault(FaultKind.WRONG_TYPE, f"/{place}/id", "must be a string") for place in range(9_000)]
+    _, entries = problems.status_and_errors(Invalid(many), BASE)
+    assert len(entries) == MAX_FAULTS + 1
+    assert {entry["code"] for entry in entries[:-1]} == {1102}
+    assert entries[-1] == problems.entry(problem_table.MORE_FAULTS, BASE, "… and 8,900 more faults")
+    _, entries = problems.status_and_errors(Invalid(many[:MAX_FAULTS], more=1), BASE)
+    assert entries[-1]["message"] == "… and 1 more fault"
+    _, entries = problems.status_and_errors(Invalid(many[:MAX_FAULTS]), BASE)
+    assert len(entries) == MAX_FAULTS
+
+
+@pytest.mark.fault(47)
+def test_a_long_message_is_cut() -> None:
+    """Whatever a message repeats of the request."""
+    _, (entry,) = problems.status_and_errors(Invalid([Fault(FaultKind.WRONG_VALUE, "/a", "x" * 10**6)]), BASE)
+    assert len(entry["message"]) == MAX_MESSAGE_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    ("pointer", "name"),
+    [
+        ("", ""),
+        ("/reference_id", "reference_id"),
+        ("/user/email", "user.email"),
+        ("/scopes/0", "scopes[0]"),
+        ("/behaviors/a~1b/enabled", "behaviors.a/b.enabled"),
+        ("/17", "item 17"),
+        ("/17/user/email", "user.email of item 17"),
+        ("/17/evidences/2/user", "evidences[2].user of item 17"),
+    ],
+)
+def test_a_message_begins_with_the_name_of_its_member(pointer: str, name: str) -> None:
+    """Some clients show nothing but the message."""
+    assert member_name(pointer) == name
+    _, (entry,) = problems.status_and_errors(Invalid([Fault(FaultKind.REQUIRED, pointer, "is required")]), BASE)
+    assert entry["message"] == (f"{name}: is required" if name else "is required")
+
+
+@given(st.lists(st.text() | st.integers(0), max_size=40))
+def test_a_pointer_is_short_and_well_formed(parts: list[str | int]) -> None:
+    """RFC 6901, also where it is cut; it can be encoded."""
+    text = make_pointer(parts)
+    assert len(text) <= MAX_POINTER_CHARACTERS
+    assert re.fullmatch(r"(/([^/~]|~[01])*)*", text, re.DOTALL)
+    assert text.encode().decode() == text
 
 
 def test_codes_are_unique_and_listed() -> None:

@@ -11,6 +11,8 @@ from riskrelay.core.risk.behaviors import BehaviorId
 FindingId = NewType("FindingId", str)
 UserId = NewType("UserId", str)
 
+MAX_DETAILS_BYTES = 64 * 1024  # specified; as compact JSON in UTF-8
+
 
 class UserRef(Struct, frozen=True):
     """The user a finding is about, as the caller named them.
@@ -37,7 +39,7 @@ class Finding(Struct, frozen=True):
     Attributes:
         finding_id: the caller's id, unique per account and what makes a repeat harmless; None: none given.
         occurred_at: aware UTC; None: the caller gave none, so the moment of acceptance stands.
-        details: the evidence, any JSON object, stored as it is.
+        details: the evidence, any JSON object of at most MAX_DETAILS_BYTES.
         digest: 32 bytes over everything the caller sent: a repeat with another digest is not a repeat.
     """
 

@@ -21,21 +21,21 @@ from riskrelay.web.account_api import ocsf
 from riskrelay.web.account_api.batches import (
     Batch,
     ItemId,
-    Timestamp,
     UserBody,
     digest_of,
     read_batch,
     rendered_change,
 )
-from riskrelay.web.account_api.bodies import PlainText, WholeNumber, parse, read_object
+from riskrelay.web.account_api.bodies import PlainText, Reading, WholeNumber, parse, read_object
 from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.timestamps import Timestamp
 from riskrelay.web.auth import caller_of
 
 Text = Annotated[PlainText, Field(min_length=1, max_length=255)]
 
 
 class _ActivityBody(BaseModel):
-    """What logins and DLP hits have in common; other members are ignored."""
+    """What logins and DLP hits have in common; other members are ignored, and noted in the answer."""
 
     user: UserBody
     timestamp: Timestamp
@@ -105,10 +105,15 @@ class _Read:
 
 
 class ActivityRoutes:
-    """The handlers of activity and its limits."""
+    """The handlers of activity and its limits.
 
-    def __init__(self, outside: Outside) -> None:
+    Args:
+        docs_base: the origin where the pages that explain the codes stand.
+    """
+
+    def __init__(self, outside: Outside, docs_base: str) -> None:
         self._outside = outside
+        self._docs_base = docs_base
 
     async def record(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.INGEST)
@@ -118,7 +123,7 @@ class ActivityRoutes:
             recorded = await record_activity(self._outside, caller.account_id, sent)
         except Invalid as error:
             raise batch.located(_as_sent(error, batch)) from None
-        return success(_rendered(recorded, unusable=len(batch.items) - len(sent)))
+        return batch.success(_rendered(recorded, unusable=len(batch.items) - len(sent)), self._docs_base)
 
     async def limits(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.READ)
@@ -134,28 +139,30 @@ class ActivityRoutes:
         return success(_rendered_limits(limits))
 
 
-def _read_one(body: bytes, prefix: Sequence[int]) -> _Read:
+def _read_one(body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
     try:
         shape = _SHAPE.decode(body)
-    except (msgspec.MsgspecError, RecursionError):
-        parse(_OBJECT, body, prefix)  # says what is wrong with it
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        parse(_OBJECT, body, prefix, Reading(room=reading.room))  # says what is wrong with it
         shape = _Shape()
     if shape.class_uid is not msgspec.UNSET:
-        return _read_event(shape.class_uid, body, prefix)
+        return _read_event(shape.class_uid, body, prefix, reading)
     if _is_dlp_hit(shape, prefix):
-        hit = parse(_DLP_HIT, body, prefix)
+        hit = parse(_DLP_HIT, body, prefix, reading)
         return _Read(hit.activity(DlpHit(hit.timestamp, hit.profile)), False)
-    login = parse(_LOGIN, body, prefix)
+    login = parse(_LOGIN, body, prefix, reading)
     return _Read(login.activity(Login(login.timestamp, login.latitude, login.longitude, login.application)), False)
 
 
-def _read_event(class_uid: Any, body: bytes, prefix: Sequence[int]) -> _Read:
+def _read_event(class_uid: Any, body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
+    place = pointer([*prefix, "class_uid"])
+    if isinstance(class_uid, bool) or not isinstance(class_uid, int | float):
+        raise Invalid([Fault(FaultKind.WRONG_TYPE, place, "must be a whole number")])
     reader = next((read for known, read in ocsf.CLASSES.items() if known == class_uid), None)
     if reader is None:
         taken = "3002 (Authentication), 2004 (Detection Finding) or 2006 (Data Security Finding)"
-        message = f"of OCSF send {taken}; other classes are not read"
-        raise Invalid([Fault(FaultKind.WRONG_VALUE, pointer([*prefix, "class_uid"]), message)])
-    return _Read(reader(body, prefix), True)
+        raise Invalid([Fault(FaultKind.WRONG_VALUE, place, f"must be {taken}; other classes of OCSF are not read")])
+    return _Read(reader(body, prefix, Reading(room=reading.room)), True)
 
 
 def _is_dlp_hit(shape: _Shape, prefix: Sequence[int]) -> bool:
@@ -166,7 +173,7 @@ def _is_dlp_hit(shape: _Shape, prefix: Sequence[int]) -> bool:
     if shape.type is msgspec.UNSET:
         has_profile = shape.profile is not msgspec.UNSET
         if has_profile and (shape.latitude is not msgspec.UNSET or shape.longitude is not msgspec.UNSET):
-            message = "this has a profile and coordinates; say with type whether it is a login or a dlp_hit"
+            message = "is required where there are a profile and coordinates: login or dlp_hit"
             raise Invalid([Fault(FaultKind.REQUIRED, pointer([*prefix, "type"]), message)])
         return has_profile
     if shape.type not in ("login", "dlp_hit"):
@@ -182,7 +189,7 @@ def _as_sent(error: Invalid, batch: Batch[_Read]) -> Invalid:
         if batch.items[int(place)].from_ocsf:
             member = ocsf.MEMBERS[member]
         faults.append(Fault(fault.kind, f"/{place}/{member}", fault.message))
-    return Invalid(faults)
+    return Invalid(faults, error.more)
 
 
 def _rendered(recorded: ActivityRecorded, unusable: int) -> dict[str, Any]:

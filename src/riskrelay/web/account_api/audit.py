@@ -53,7 +53,7 @@ def _read_kind(text: str | None) -> Kind | None:
     try:
         return Kind(text)
     except ValueError:
-        message = f"kind must be one of {', '.join(Kind)}"
+        message = f"kind: must be one of {', '.join(Kind)}"
         raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
 
 

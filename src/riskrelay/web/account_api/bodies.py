@@ -2,18 +2,27 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
 from starlette.requests import ClientDisconnect, Request
 
-from riskrelay.core.errors import BodyTooLarge, Fault, FaultKind, Invalid, UnsupportedMediaType, pointer
+from riskrelay.core.errors import MAX_FAULTS, BodyTooLarge, Fault, FaultKind, Faults, Invalid, UnsupportedMediaType
 from riskrelay.core.risk.behaviors import BEHAVIORS
-from riskrelay.web.account_api.strict_json import look_at
+from riskrelay.web.account_api import model_errors
+from riskrelay.web.account_api.notes import Notes
+from riskrelay.web.account_api.strict_json import check_json
 
 MAX_OBJECT_BYTES = 1024 * 1024  # 1 MiB
 MAX_BATCH_BYTES = 32 * 1024 * 1024  # 32 MiB
+JSON = "application/json"
+NDJSON = frozenset(
+    f"application/{name}"
+    for name in ("x-ndjson", "ndjson", "jsonl", "x-jsonl", "jsonlines", "x-jsonlines", "json-lines")
+)
+"""The media types in use for one JSON value on each line; none is registered."""
+_LENGTH_DIGITS = 15  # int() of a longer text could take long or refuse
 
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
@@ -40,14 +49,9 @@ WholeNumber = Annotated[int, BeforeValidator(_whole)]
 """An integer, also written as 1000.0: JSON has one kind of number."""
 
 
-UNKNOWN_BEHAVIOR = "unknown_behavior"
-
-
 def _known_behavior(name: str) -> str:
     if name not in BEHAVIORS:
-        raise PydanticCustomError(
-            UNKNOWN_BEHAVIOR, "unknown; the behaviors are {known}", {"known": ", ".join(BEHAVIORS)}
-        )
+        raise model_errors.custom(FaultKind.UNKNOWN_BEHAVIOR, f"must be one of {', '.join(BEHAVIORS)}")
     return name
 
 
@@ -64,9 +68,9 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     Raises: BodyTooLarge; Invalid: it breaks off.
     """
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > 2 * max_bytes:
+    if declared.isdecimal() and (len(declared) > _LENGTH_DIGITS or int(declared) > 2 * max_bytes):
         raise BodyTooLarge(max_bytes)
-    chunks: list[bytes] = []
+    body = bytearray()  # not a list of chunks: a chunk may have one byte
     size = 0
     try:
         async for chunk in request.stream():
@@ -74,12 +78,12 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             if size > 2 * max_bytes:
                 break
             if size <= max_bytes:
-                chunks.append(chunk)
+                body += chunk
     except ClientDisconnect:
-        raise Invalid([Fault(FaultKind.MALFORMED_BODY, "", "the body breaks off before its end")]) from None
+        raise Invalid([Fault(FaultKind.MALFORMED_BODY, "", "the body ends too early")]) from None
     if size > max_bytes:
         raise BodyTooLarge(max_bytes)
-    return b"".join(chunks)
+    return bytes(body)
 
 
 def media_type(request: Request) -> str:
@@ -89,8 +93,8 @@ def media_type(request: Request) -> str:
     """
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMediaType
-    named = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if named not in ("application/json", "application/x-ndjson"):
+    named = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if named != JSON and named not in NDJSON:
         raise UnsupportedMediaType
     return named
 
@@ -100,7 +104,7 @@ async def read_object(request: Request, model: type[M]) -> M:
 
     Raises: Invalid: one fault per mistake, all at once; BodyTooLarge; UnsupportedMediaType.
     """
-    if media_type(request) != "application/json":
+    if media_type(request) != JSON:
         raise UnsupportedMediaType
     body = await read_body(request, MAX_OBJECT_BYTES)
     return parse(TypeAdapter(model), body)
@@ -108,61 +112,57 @@ async def read_object(request: Request, model: type[M]) -> M:
 
 async def read_optional(request: Request, model: type[M]) -> M:
     """As `read_object`, of a model that requires nothing: no body at all is an empty object. Rule: contract 17."""
-    if media_type(request) != "application/json":
+    if media_type(request) != JSON:
         raise UnsupportedMediaType
     body = await read_body(request, MAX_OBJECT_BYTES)
     return parse(TypeAdapter(model), body if body.strip() else b"{}")
 
 
-def parse(adapter: TypeAdapter[T], body: bytes, prefix: Sequence[str | int] = ()) -> T:
+@dataclass(slots=True)
+class Reading:
+    """What is collected while one request is read.
+
+    Attributes:
+        notes: what the answer says about members that were ignored.
+        room: how many more faults are kept; the others are only counted.
+    """
+
+    notes: Notes = field(default_factory=Notes)
+    room: int = MAX_FAULTS
+
+
+def parse(adapter: TypeAdapter[T], body: bytes, prefix: Sequence[str | int] = (), reading: Reading | None = None) -> T:
     """Read JSON.
 
     Args:
         prefix: put before every pointer, such as the line's number.
+        reading: where members that the model does not have are noted; None: they are ignored.
 
     Raises: Invalid: one fault per mistake, all at once.
     """
-    faults, sound = look_at(body, tuple(prefix))
+    checked = check_json(body, tuple(prefix), MAX_FAULTS if reading is None else reading.room)
+    faults = checked.faults
     try:
-        value = adapter.validate_json(sound, strict=True)
+        value = adapter.validate_json(checked.sound, strict=True)
     except ValidationError as error:
-        places = {fault.pointer for fault in faults}
-        faults += [fault for fault in faults_of(error, prefix) if fault.pointer not in places]
-    if faults:
-        raise Invalid(faults)
+        _add_model_faults(faults, error, prefix)
+    faults.refuse()
+    if reading is not None and isinstance(value, BaseModel):
+        reading.notes.add_unknown(type(value), checked.value, tuple(prefix))
     return value
 
 
-def faults_of(error: ValidationError, prefix: Sequence[str | int] = ()) -> list[Fault]:
-    """What pydantic found, in our words."""
+def _add_model_faults(faults: Faults, error: ValidationError, prefix: Sequence[str | int]) -> None:
+    """Add what the model found at other places."""
+    if faults.room <= 0:  # a list of every error takes much longer than their number
+        faults.extend((), error.error_count())
+        return
+    places = {fault.pointer for fault in faults.kept}
     found = error.errors(include_url=False, include_input=False)
-    return [_fault(dict(item), prefix) for item in found]
+    kept = [model_errors.fault_of(item, prefix) for item in found[: MAX_FAULTS + len(places)]]
+    faults.extend([fault for fault in kept if fault.pointer not in places], len(found) - len(kept))
 
 
-def _fault(item: dict[str, Any], prefix: Sequence[str | int]) -> Fault:
-    kind = item["type"]
-    where = pointer([*prefix, *(part for part in item["loc"] if part != "[key]")])  # an object's name is at fault
-    if kind == "json_invalid":
-        reason = item["ctx"]["error"]
-        return Fault(FaultKind.MALFORMED_BODY, pointer(prefix), f"the body is not JSON: {reason}")
-    if kind == "missing":
-        return Fault(FaultKind.REQUIRED, where, "this member is required")
-    if kind in ("string_too_long", "too_long"):
-        limit = item["ctx"]["max_length"]
-        return Fault(FaultKind.TOO_LONG, where, f"must not be longer than {limit}")
-    if kind == UNKNOWN_BEHAVIOR:
-        return Fault(FaultKind.UNKNOWN_BEHAVIOR, where, item["msg"])
-    if kind == "value_error":
-        return Fault(FaultKind.WRONG_VALUE, where, str(item["ctx"]["error"]))
-    if kind.endswith("_type"):
-        return Fault(FaultKind.WRONG_TYPE, where, _sentence(item["msg"]))
-    return Fault(FaultKind.WRONG_VALUE, where, _sentence(item["msg"]))
-
-
-def _sentence(message: str) -> str:
-    """Pydantic's message, without its name for our caller's body.
-
-    >>> _sentence("Input should be a valid string")
-    'must be a valid string'
-    """
-    return message.replace("Input should be", "must be").replace("Input should have", "must have")
+def faults_of(error: ValidationError) -> list[Fault]:
+    """What a model found, in our words."""
+    return [model_errors.fault_of(item, ()) for item in error.errors(include_url=False, include_input=False)]

@@ -81,7 +81,7 @@ def _read_state(text: str | None) -> DeliveryState | None:
     try:
         return DeliveryState(text)
     except ValueError:
-        message = f"state must be one of {', '.join(DeliveryState)}"
+        message = f"state: must be one of {', '.join(DeliveryState)}"
         raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
 
 

@@ -1,6 +1,6 @@
 """The envelope of every answer (contract 1 to 3), as responses."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -13,9 +13,11 @@ _RETRY_AFTER_SECONDS = 2  # guessed: a database that restarts needs a moment
 _MAX_RETRY_AFTER_SECONDS = 59  # contract 5: whole seconds, 1 to 59
 
 
-def success(result: Any, result_info: dict[str, Any] | None = None) -> Response:
+def success(
+    result: Any, result_info: dict[str, Any] | None = None, messages: Sequence[dict[str, Any]] = ()
+) -> Response:
     """200 with *result*."""
-    return _json(200, problems.success(result, result_info))
+    return _json(200, problems.success(result, result_info, messages))
 
 
 def failure(error: RiskrelayError, docs_base: str) -> Response:

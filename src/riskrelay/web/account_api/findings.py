@@ -1,42 +1,57 @@
 """Findings in: one, an array, or NDJSON."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, TypeAdapter
+import msgspec
+from pydantic import AfterValidator, BaseModel, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.record_findings import record_findings
 from riskrelay.core.credentials import Scope
-from riskrelay.core.errors import Invalid
-from riskrelay.core.risk.findings import Finding
+from riskrelay.core.errors import FaultKind, Invalid
+from riskrelay.core.risk.findings import MAX_DETAILS_BYTES, Finding
 from riskrelay.ports import Outside
-from riskrelay.web.account_api.batches import ItemId, Timestamp, UserBody, read_batch, rendered_change
-from riskrelay.web.account_api.bodies import BehaviorName, parse
-from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api import model_errors
+from riskrelay.web.account_api.batches import ItemId, UserBody, read_batch, rendered_change
+from riskrelay.web.account_api.bodies import BehaviorName, Reading, parse
 from riskrelay.web.account_api.plain_findings import finding_of, read_plainly
+from riskrelay.web.account_api.timestamps import Timestamp
 from riskrelay.web.auth import caller_of
 
 
+def _bounded(details: dict[str, Any]) -> dict[str, Any]:
+    size = len(msgspec.json.encode(details))
+    if size > MAX_DETAILS_BYTES:
+        message = f"must not have more than {MAX_DETAILS_BYTES:,} bytes as compact JSON; this has {size:,}"
+        raise model_errors.custom(FaultKind.TOO_LONG, message)
+    return details
+
+
 class FindingBody(BaseModel):
-    """A finding; other members are ignored."""
+    """A finding; other members are ignored, and noted in the answer."""
 
     behavior: BehaviorName
     user: UserBody
     timestamp: Timestamp | None = None
     id: ItemId | None = None
-    details: dict[str, Any] | None = None
+    details: Annotated[dict[str, Any], AfterValidator(_bounded)] | None = None
 
 
 _ADAPTER = TypeAdapter(FindingBody)
 
 
 class FindingRoutes:
-    """The handler of findings."""
+    """The handler of findings.
 
-    def __init__(self, outside: Outside) -> None:
+    Args:
+        docs_base: the origin where the pages that explain the codes stand.
+    """
+
+    def __init__(self, outside: Outside, docs_base: str) -> None:
         self._outside = outside
+        self._docs_base = docs_base
 
     async def record(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.INGEST)
@@ -45,25 +60,24 @@ class FindingRoutes:
             recorded = await record_findings(self._outside, caller.account_id, batch.items)
         except Invalid as error:
             raise batch.located(error) from None
-        return success(
-            {
-                "accepted": recorded.accepted,
-                "duplicates": recorded.duplicates,
-                "ignored": recorded.ignored,
-                "changes": [rendered_change(change) for change in recorded.changes],
-            }
-        )
+        result = {
+            "accepted": recorded.accepted,
+            "duplicates": recorded.duplicates,
+            "ignored": recorded.ignored,
+            "changes": [rendered_change(change) for change in recorded.changes],
+        }
+        return batch.success(result, self._docs_base)
 
 
-def _read_one(written: bytes, prefix: Sequence[int]) -> Finding:
+def _read_one(written: bytes, prefix: Sequence[int], reading: Reading) -> Finding:
     plain = read_plainly(written)
-    return read_closely(written, prefix) if plain is None else plain
+    return read_closely(written, prefix, reading) if plain is None else plain
 
 
-def read_closely(written: bytes, prefix: Sequence[int]) -> Finding:
+def read_closely(written: bytes, prefix: Sequence[int], reading: Reading) -> Finding:
     """Any finding.
 
     Raises: Invalid: one fault per mistake, all at once; *prefix* comes before every pointer.
     """
-    body = parse(_ADAPTER, written, prefix)
+    body = parse(_ADAPTER, written, prefix, reading)
     return finding_of(body.id, body.behavior, body.user.reference(), body.timestamp, body.details)

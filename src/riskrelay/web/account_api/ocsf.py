@@ -13,12 +13,15 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter, model_validator
 
+from riskrelay.core.errors import FaultKind
 from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit, Login
 from riskrelay.core.risk.findings import UserRef
+from riskrelay.web.account_api import model_errors
 from riskrelay.web.account_api.batches import Email, digest_of, is_email
-from riskrelay.web.account_api.bodies import WholeNumber, parse
+from riskrelay.web.account_api.bodies import Reading, WholeNumber, parse
+from riskrelay.web.account_api.timestamps import read_moment
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MILLISECOND = 253_402_300_799_999  # the end of the year 9999
@@ -38,6 +41,16 @@ def _on_earth(coordinates: list[float]) -> list[float]:
     if len(coordinates) != 2 or abs(coordinates[0]) > 180 or abs(coordinates[1]) > 90:
         raise ValueError("must be a longitude from -180 to 180 and a latitude from -90 to 90")
     return coordinates
+
+
+def _milliseconds(given: Any) -> Any:
+    """Milliseconds since 1970; many products write RFC 3339 here, which the schema has in `time_dt`."""
+    if isinstance(given, str):
+        return (read_moment(given) - _EPOCH) // timedelta(milliseconds=1)
+    if isinstance(given, bool) or not isinstance(given, int | float) or given != given // 1:
+        message = "must be milliseconds since 1970-01-01T00:00:00Z, or a time such as 2026-11-29T10:00:00Z"
+        raise model_errors.custom(FaultKind.WRONG_TYPE, message)
+    return int(given)
 
 
 Text = Annotated[str, AfterValidator(_shown)]
@@ -105,9 +118,17 @@ class _Metadata(_Object):
 class _Event(_Object):
     """What every class has."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _timed(cls, given: Any) -> Any:
+        """Rule: OCSF, profile datetime: `time_dt` is the time as RFC 3339."""
+        if isinstance(given, dict) and given.get("time") is None and isinstance(given.get("time_dt"), str):
+            return {**given, "time": given["time_dt"]}
+        return given
+
     class_uid: WholeNumber
     activity_id: WholeNumber
-    time: Annotated[WholeNumber, Field(ge=0, le=_LAST_MILLISECOND)]
+    time: Annotated[int, BeforeValidator(_milliseconds), Field(ge=0, le=_LAST_MILLISECOND)]
     metadata: _Metadata = _Metadata()
     actor: _Actor = _Actor()
     user: _User = _User()
@@ -208,20 +229,20 @@ _AUTHENTICATION = TypeAdapter(_Authentication)
 _FINDING = TypeAdapter(_Finding)
 
 
-def _authentication(written: bytes, prefix: Sequence[int]) -> Activity | None:
-    return parse(_AUTHENTICATION, written, prefix).login()
+def _authentication(written: bytes, prefix: Sequence[int], reading: Reading) -> Activity | None:
+    return parse(_AUTHENTICATION, written, prefix, reading).login()
 
 
-def _detection(written: bytes, prefix: Sequence[int]) -> Activity | None:
-    finding = parse(_FINDING, written, prefix)
+def _detection(written: bytes, prefix: Sequence[int], reading: Reading) -> Activity | None:
+    finding = parse(_FINDING, written, prefix, reading)
     return finding.dlp_hit() if finding.about_data_loss() else None
 
 
-def _data_security(written: bytes, prefix: Sequence[int]) -> Activity | None:
-    return parse(_FINDING, written, prefix).dlp_hit()
+def _data_security(written: bytes, prefix: Sequence[int], reading: Reading) -> Activity | None:
+    return parse(_FINDING, written, prefix, reading).dlp_hit()
 
 
-CLASSES: Mapping[int, Callable[[bytes, Sequence[int]], Activity | None]] = {
+CLASSES: Mapping[int, Callable[[bytes, Sequence[int], Reading], Activity | None]] = {
     3002: _authentication,
     2004: _detection,
     2006: _data_security,

@@ -71,7 +71,7 @@ def _number(query: QueryParams, name: str, default: int, largest: int, faults: l
     # Eight digits hold every number that is taken; int() of a longer text could take long or refuse.
     number = int(text) if text.isascii() and text.isdigit() and len(text) <= 8 else 0
     if not 1 <= number <= largest:
-        faults.append(Fault(FaultKind.WRONG_VALUE, "", f"{name} must be a whole number from 1 to {largest:,}"))
+        faults.append(Fault(FaultKind.WRONG_VALUE, "", f"{name}: must be a whole number from 1 to {largest:,}"))
     return number
 
 
@@ -89,7 +89,7 @@ def read_cursor(query: QueryParams, decoder: msgspec.json.Decoder[T]) -> T | Non
     try:
         return decoder.decode(urlsafe_b64decode(text))
     except ValueError:
-        message = "cursor must be the one that the answer before gave in result_info; leave it out to start"
+        message = "cursor: must be the one that the answer before gave in result_info; leave it out to start"
         raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
 
 

@@ -87,9 +87,10 @@ UNSUPPORTED_MEDIA_TYPE = Problem(
     1005,
     415,
     "Unsupported media type",
-    "send Content-Type: application/json (findings: also application/x-ndjson), and no Content-Encoding",
+    "send Content-Type: application/json (findings and activity: also application/x-ndjson), and no Content-Encoding",
     "The body is of a kind that this route does not read, or it is compressed. Send plain JSON, and say so in the "
-    "header.",
+    "header. Findings and activity may also be NDJSON, one on each line: `application/x-ndjson`, or one of its other "
+    "names, such as `application/jsonl`.",
     "`Content-Type: application/xml`",
     "`Content-Type: application/json`",
 )
@@ -200,8 +201,8 @@ FAULTS: dict[FaultKind, Problem] = {
         1104,
         "Too long",
         "send less",
-        "A text has more characters, a batch more findings, a body more values or deeper nesting than are taken there. "
-        "The message says how many are.",
+        "A text has more characters, a batch more findings or lines, `details` more bytes, a body more values or "
+        "deeper nesting than are accepted there. The message says how many are.",
         "a `reference_id` of 256 characters; 10,001 findings in one request",
         "a `reference_id` of at most 255 characters; at most 10,000 findings in one request",
     ),
@@ -272,6 +273,26 @@ FAULTS: dict[FaultKind, Problem] = {
     ),
 }
 
+MORE_FAULTS = _fault(
+    1119,
+    "More faults",
+    "fix the faults that are named, and send the request again to see the others",
+    "The request has more faults than one answer names: 100 are named, the others counted.",
+    "10,000 findings of which each has a misspelled `behavior`",
+    "fix what the named faults have in common, then send the request again",
+)
+UNKNOWN_MEMBER = Problem(
+    1200,
+    200,
+    "Unknown member ignored",
+    "this member is not known and was ignored; check its spelling",
+    "The request was accepted, but it has a member that is not known here, and which was ignored. This is no error: "
+    "it stands in `messages`, and `source.pointer` says where the member is. Check its spelling; a finding's evidence "
+    "has its place in `details`, where any member is kept. An answer names 100 of them and counts the others.",
+    '`{"behavior": "high_dlp", "user": {"email": "kai@example.com"}, "detail": {"hits": 17}}`',
+    '`{"behavior": "high_dlp", "user": {"email": "kai@example.com"}, "details": {"hits": 17}}`',
+)
+
 PROBLEMS: tuple[Problem, ...] = (
     INTERNAL,
     NOT_FOUND,
@@ -282,6 +303,8 @@ PROBLEMS: tuple[Problem, ...] = (
     UNAVAILABLE,
     TOO_MANY_REQUESTS,
     *FAULTS.values(),
+    MORE_FAULTS,
+    UNKNOWN_MEMBER,
     MALFORMED_CREDENTIALS,
     NO_CREDENTIALS,
     UNKNOWN_TOKEN,

@@ -4,6 +4,7 @@ The domain says what kind of error it is (riskrelay.core.errors); the code, the 
 Rule: contract 1 to 5, 9, 15.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from riskrelay.core.errors import (
@@ -19,7 +20,9 @@ from riskrelay.core.errors import (
     Unauthenticated,
     Unavailable,
     UnsupportedMediaType,
+    sentence,
 )
+from riskrelay.web.account_api.notes import Notes
 from riskrelay.web.account_api.problem_table import (
     BODY_TOO_LARGE,
     FAULTS,
@@ -27,11 +30,13 @@ from riskrelay.web.account_api.problem_table import (
     INTERNAL,
     MALFORMED_CREDENTIALS,
     METHOD_NOT_ALLOWED,
+    MORE_FAULTS,
     NO_CREDENTIALS,
     NOT_FOUND,
     TOO_MANY_REQUESTS,
     TRY_AGAIN,
     UNAVAILABLE,
+    UNKNOWN_MEMBER,
     UNKNOWN_ROUTE,
     UNKNOWN_TOKEN,
     UNSUPPORTED_MEDIA_TYPE,
@@ -80,7 +85,10 @@ def status_and_errors(error: RiskrelayError, docs_base: str) -> tuple[int, list[
     """
     if isinstance(error, Invalid):
         faults = [(problem_for_fault(fault.kind), fault) for fault in error.faults]
-        return 400, [entry(row, docs_base, fault.message, fault.pointer) for row, fault in faults]
+        entries = [entry(row, docs_base, fault.sentence, fault.pointer) for row, fault in faults]
+        if error.more:
+            entries.append(entry(MORE_FAULTS, docs_base, f"… and {_counted(error.more, 'more fault')}"))
+        return 400, entries
     problem = problem_for(error)
     return problem.status, [entry(problem, docs_base, _message(problem, error))]
 
@@ -93,6 +101,18 @@ def _message(problem: Problem, error: RiskrelayError) -> str:
     return problem.message
 
 
+def messages(notes: Notes, docs_base: str) -> list[dict[str, Any]]:
+    """The members of `messages`, in the form of errors: one per note that is kept, and how many more there are."""
+    entries = [entry(UNKNOWN_MEMBER, docs_base, sentence(n.pointer, n.message), n.pointer) for n in notes.kept]
+    if notes.more:
+        entries.append(entry(UNKNOWN_MEMBER, docs_base, f"… and {_counted(notes.more, 'more unknown member')}"))
+    return entries
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def entry(problem: Problem, docs_base: str, message: str | None = None, pointer: str = "") -> dict[str, Any]:
     """One member of `errors`. Rule: contract 3."""
     return {
@@ -103,9 +123,11 @@ def entry(problem: Problem, docs_base: str, message: str | None = None, pointer:
     }
 
 
-def success(result: Any, result_info: dict[str, Any] | None = None) -> dict[str, Any]:
+def success(
+    result: Any, result_info: dict[str, Any] | None = None, messages: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     """The envelope of a success. Rule: contract 1, 2."""
-    envelope = {"errors": [], "messages": [], "result": result, "success": True}
+    envelope = {"errors": [], "messages": list(messages), "result": result, "success": True}
     return envelope if result_info is None else {**envelope, "result_info": result_info}
 
 

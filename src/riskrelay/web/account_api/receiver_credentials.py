@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -28,6 +28,7 @@ from riskrelay.core.ssf.oauth import token_endpoint
 from riskrelay.ports import Outside, Transaction
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.timestamps import Timestamp
 from riskrelay.web.auth import caller_of
 
 
@@ -37,7 +38,7 @@ class CreateBody(BaseModel):
     kind: CredentialKind
     name: Annotated[PlainText, Field(max_length=255)] = ""
     scopes: Annotated[list[ReceiverScope], Field(min_length=1)] | None = None
-    expires_at: AwareDatetime | None = None
+    expires_at: Timestamp | None = None
 
 
 def rendered(credential: ReceiverCredential) -> dict[str, Any]:

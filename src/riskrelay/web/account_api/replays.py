@@ -15,10 +15,10 @@ from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, Repl
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import IntegrationId
 from riskrelay.ports import Outside, Transaction
-from riskrelay.web.account_api.batches import Timestamp
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.deliveries import rendered as rendered_delivery
 from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.timestamps import Timestamp
 from riskrelay.web.auth import caller_of
 
 PAGE = 100

@@ -15,15 +15,17 @@ from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, Eve
 from riskrelay.core.ssf.event_rules import request_faults, with_subject
 from riskrelay.core.ssf.event_types import EVENT_TYPES
 from riskrelay.ports import Outside
+from riskrelay.web.account_api import problems
 from riskrelay.web.account_api.bodies import MAX_OBJECT_BYTES, PlainText, faults_of, media_type, parse, read_body
 from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.notes import Notes
 from riskrelay.web.auth import caller_of
 
 Identifier = Annotated[PlainText, Field(min_length=1, max_length=255)]
 
 
 class SecurityEventBody(BaseModel):
-    """What a caller sends; other members are ignored."""
+    """What a caller sends; other members are ignored, and noted in the answer."""
 
     event_type: str
     subject: dict[str, Any]
@@ -36,18 +38,26 @@ _OBJECT = TypeAdapter(dict[str, Any])
 
 
 class SecurityEventRoutes:
-    """The handler of security events."""
+    """The handler of security events.
 
-    def __init__(self, outside: Outside) -> None:
+    Args:
+        docs_base: the origin where the pages that explain the codes stand.
+    """
+
+    def __init__(self, outside: Outside, docs_base: str) -> None:
         self._outside = outside
+        self._docs_base = docs_base
 
     async def queue(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
         if media_type(request) != "application/json":
             raise UnsupportedMediaType
-        asked = _read(parse(_OBJECT, await read_body(request, MAX_OBJECT_BYTES)))
+        document = parse(_OBJECT, await read_body(request, MAX_OBJECT_BYTES))
+        asked = _read(document)
+        notes = Notes()
+        notes.add_unknown(SecurityEventBody, document, ())
         answer = await queue_security_event(self._outside, caller.account_id, caller.actor, asked)
-        return success(_rendered(answer))
+        return success(_rendered(answer), messages=problems.messages(notes, self._docs_base))
 
 
 def _read(document: dict[str, Any]) -> EventRequest:

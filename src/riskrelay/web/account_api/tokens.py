@@ -6,7 +6,7 @@ Members are named as in the SDKs' own token models, which have no part in risk s
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,6 +18,7 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Outside
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.timestamps import Timestamp
 from riskrelay.web.auth import actor_of, caller_of, token_of
 
 
@@ -26,7 +27,7 @@ class TokenBody(BaseModel):
 
     name: Annotated[PlainText, Field(min_length=1, max_length=255)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
-    expires_on: AwareDatetime | None = None
+    expires_on: Timestamp | None = None
 
 
 class ApiTokenRoutes:

@@ -68,7 +68,7 @@ def failure_of(error: Exception) -> Failure:
         case ForgedRequest():
             return _FORGED
         case Invalid():
-            lines = tuple(fault.message for fault in error.faults)
+            lines = tuple(fault.sentence for fault in error.faults)
             return Failure(400, "This cannot be done as it was sent", "Nothing was changed. Go back and mend:", lines)
         case RateLimited():
             return Failure(429, "Too many requests", f"Wait {error.wait_seconds} s, then go on.")

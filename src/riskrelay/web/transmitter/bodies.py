@@ -63,7 +63,7 @@ def stream_id_of_query(request: Request) -> StreamId:
     """
     value = request.query_params.get("stream_id")
     if value is None:
-        message = "name the stream in the query: ?stream_id=…"
+        message = "stream_id: name the stream in the query: ?stream_id=..."
         raise Invalid([Fault(FaultKind.REQUIRED, "", message)])
     return _possible(value)
 

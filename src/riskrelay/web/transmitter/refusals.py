@@ -21,6 +21,7 @@ from riskrelay.core.errors import (
 )
 
 _RETRY_AFTER_SECONDS = 2
+_MAX_FAULTS = 10  # guessed: what a person reads in one description
 
 _BY_ERROR: dict[type[RiskrelayError], tuple[int, str, str]] = {
     NotFound: (404, "not_found", "there is no such thing for this receiver; check the id"),
@@ -55,7 +56,7 @@ def answer(error: Exception) -> Response:
     if isinstance(error, BearerRefusal):
         return _challenge(error)
     if isinstance(error, Invalid):
-        return refusal(400, "invalid_request", "; ".join(f"{f.pointer}: {f.message}" for f in error.faults))
+        return refusal(400, "invalid_request", _described(error))
     if isinstance(error, Forbidden):
         return refusal(403, "access_denied", str(error) or "this receiver may not do this; ask the operator")
     if isinstance(error, RateLimited):
@@ -67,6 +68,13 @@ def answer(error: Exception) -> Response:
         return refusal(500, "server_error", "the service failed; tell its operator if it goes on")
     headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if isinstance(error, Unavailable) else None
     return refusal(*found, headers)
+
+
+def _described(error: Invalid) -> str:
+    """The first faults, and how many more there are."""
+    shown = error.faults[:_MAX_FAULTS]
+    more = len(error.faults) - len(shown) + error.more
+    return "; ".join([*(fault.sentence for fault in shown), *([f"... and {more:,} more faults"] if more else [])])
 
 
 def refusal(status: int, error: str | None, description: str, headers: Mapping[str, str] | None = None) -> Response:

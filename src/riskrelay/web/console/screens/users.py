@@ -53,7 +53,7 @@ class UserScreens:
         user_id = _user_id(visit)
         reason = " ".join(visit.form.get("reason", "").split())
         if not 1 <= len(reason) <= MAX_REASON_CHARACTERS or not reason.isprintable():
-            message = f"The reason must have 1 to {MAX_REASON_CHARACTERS} printable characters."
+            message = f"must have 1 to {MAX_REASON_CHARACTERS} printable characters"
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "/reason", message)])
         await reset_user(self._outside, visit.account, visit.actor, user_id, reason)
         return self._pages.see(account_path(visit.account, "users", user_id), done="reset")
