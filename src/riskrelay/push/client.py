@@ -32,7 +32,7 @@ from riskrelay.push.dialling import Resolve, ThreadResolver, look_up, open_socke
 from riskrelay.push.exchange import Answer, Connection
 from riskrelay.push.failures import ConnectTimedOut, Progress, outcome_of_failure
 from riskrelay.push.pool import ConnectionPool, Place
-from riskrelay.push.targets import read_target
+from riskrelay.push.targets import read_target, server_name
 from riskrelay.push.tls import TlsContexts
 
 _NEXT_ADDRESS_AFTER_SECONDS = 0.25  # RFC 8305 §5
@@ -216,7 +216,7 @@ class DirectPusher:
             _, connection = await loop.create_connection(lambda: Connection(loop), sock=opened)
             return connection
         _, connection = await loop.create_connection(
-            lambda: Connection(loop), sock=opened, ssl=place.context, server_hostname=place.host
+            lambda: Connection(loop), sock=opened, ssl=place.context, server_hostname=server_name(place.host)
         )
         progress.secured_at = time.monotonic()
         return connection

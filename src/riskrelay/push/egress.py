@@ -11,6 +11,7 @@ from yarl import URL
 from riskrelay.push.addresses import BlockedAddress, TargetRules
 from riskrelay.push.dialling import ThreadResolver
 from riskrelay.push.failures import ConnectTimedOut, Progress
+from riskrelay.push.targets import server_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +67,9 @@ class EgressProxy:
             progress.blocked += 1
             raise BlockedAddress
         progress.host_is_trusted = progress.through_proxy = True
-        allowed.sort(key=lambda address: address != self._led_to.get(host))
-        return [Route(url.with_host(address), url.host_port_subcomponent or host, host) for address in allowed]
+        name = server_name(host)
+        allowed.sort(key=lambda address: address != self._led_to.get(name))
+        return [Route(url.with_host(address), url.host_port_subcomponent or name, name) for address in allowed]
 
     def remember(self, route: Route) -> None:
         """Note that the receiver was reached so."""

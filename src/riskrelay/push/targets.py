@@ -26,6 +26,17 @@ def read_target(text: str, rules: TargetRules) -> URL | Outcome:
     return url
 
 
+def server_name(host: str) -> str:
+    """The name to send as SNI and to expect in a certificate: neither has the final dot of an absolute name.
+
+    Rule: RFC 6066 §3.
+
+    >>> server_name("receiver.example.com.")
+    'receiver.example.com'
+    """
+    return host.removesuffix(".")
+
+
 class PushTargets:
     """Implements ports.Targets."""
 

@@ -171,3 +171,27 @@ async def test_the_metadata_names_every_endpoint(world: ReceiverWorld) -> None:
         headers = {"Authorization": f"Bearer {world.token}"}
         refused = await world.client.post(url, content=b"{", headers=headers)
         assert refused.status_code == 400
+
+
+async def test_a_receiver_is_answered_in_the_form_in_which_it_writes(world: ReceiverWorld) -> None:
+    """An `aud` in an array and RISC's older delivery, as Apple Business Manager and duo-labs' receiver send them, come
+    back so from every endpoint; an empty stream_id is ignored."""
+    audience = world.integration.tenant_url
+    delivery = {"method": "https://schemas.openid.net/secevent/risc/delivery-method/push", "url": ENDPOINT}
+    made = await world.create(stream_id="", aud=[audience], delivery=delivery)
+    changed = await world.call("PATCH", "/streams", {"stream_id": made["stream_id"], "description": "x"})
+    (listed,) = (await world.call("GET", "/streams")).json()
+    for shown in (made, changed.json(), listed):
+        assert (shown["aud"], shown["delivery"]) == ([audience], delivery)
+    polled = {"delivery_method": "https://schemas.openid.net/secevent/risc/delivery-method/poll", "url": None}
+    body = {"stream_id": made["stream_id"], "aud": audience, "delivery": polled}
+    shown = (await world.call("PUT", "/streams", body)).json()
+    assert (shown["aud"], shown["delivery"]["delivery_method"]) == (audience, polled["delivery_method"])
+    assert (await world.call("GET", "/streams", stream_id=made["stream_id"])).json() == shown
+    assert (
+        await world.call(
+            "POST",
+            shown["delivery"]["url"].partition(f"{world.integration.integration_id}")[2],
+            {"returnImmediately": True},
+        )
+    ).status_code == 200

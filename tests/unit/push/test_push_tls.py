@@ -48,6 +48,23 @@ async def test_the_name_is_verified_and_sent(pusher: Pushers, authority: Authori
     assert f"Host: receiver.test:{it.port}\r\n".encode() in it.requests[0]
 
 
+@pytest.mark.fault(31)
+@pytest.mark.parametrize("host", ["receiver.test.", "RECEIVER.TEST."])
+async def test_an_absolute_name_is_verified_and_sent_without_its_final_dot(
+    pusher: Pushers, authority: Authority, host: str
+) -> None:
+    """RFC 6066 §3: neither SNI nor a certificate has it. Another name is refused as without a dot."""
+    context = authority.server("receiver.test")
+    names: list[object] = []
+    context.sni_callback = lambda connection, name, _: names.append(name)
+    async with receiver(tls=context) as it, trusting(pusher, authority) as client:
+        outcome = await client.push(f"https://{host}:{it.port}/", TOKEN)
+        other = await client.push(f"https://other.test.:{it.port}/", TOKEN)
+    assert (outcome.reason, other.reason) == ("accepted", "tls_wrong_host")
+    assert names == ["receiver.test", "other.test"]
+    assert f"\r\nhost: receiver.test:{it.port}\r\n".encode() in it.requests[0].lower()
+
+
 async def test_an_address_is_verified(pusher: Pushers, authority: Authority) -> None:
     """A target given by its address needs a certificate for that address."""
     async with receiver(tls=authority.server("127.0.0.1")) as it, trusting(pusher, authority) as client:

@@ -9,6 +9,10 @@ OAUTH = "urn:ietf:rfc:6749"
 DELIVERY_PUSH = "urn:ietf:rfc:8935"
 DELIVERY_POLL = "urn:ietf:rfc:8936"
 
+# Of RISC's older profile; accepted from receivers and not announced (docs/divergences.md, risc-delivery).
+RISC_PUSH = "https://schemas.openid.net/secevent/risc/delivery-method/push"
+RISC_POLL = "https://schemas.openid.net/secevent/risc/delivery-method/poll"
+
 
 def transmitter_metadata(integration: Integration) -> dict[str, Any]:
     """The metadata document of *integration*'s issuer.

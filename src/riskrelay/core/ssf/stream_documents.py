@@ -5,20 +5,31 @@ names one of those must have it right. Rule: SSF 1.0 §8.1.1.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.integrations import Integration
 from riskrelay.core.ssf.event_types import EVENTS_SUPPORTED
-from riskrelay.core.ssf.metadata import DELIVERY_POLL, DELIVERY_PUSH
-from riskrelay.core.ssf.streams import Configuration, Poll, Push, Stream
+from riskrelay.core.ssf.metadata import DELIVERY_POLL, DELIVERY_PUSH, RISC_POLL, RISC_PUSH
+from riskrelay.core.ssf.streams import STANDARD_SPELLING, Configuration, Poll, Push, Spelling, Stream
 
 Body = Mapping[str, Any]
 
 MIN_VERIFICATION_INTERVAL = timedelta(seconds=10)  # guessed: no load for us, no wait for a person who tries it out
 INACTIVITY_TIMEOUT = timedelta(days=30)  # guessed: a receiver that was silent for a month has been forgotten
+_OURS = frozenset(
+    {
+        "stream_id",
+        "iss",
+        "aud",
+        "events_supported",
+        "events_delivered",
+        "min_verification_interval",
+        "inactivity_timeout",
+    }
+)
 MAX_DESCRIPTION_CHARACTERS = 1_000  # chosen; the rest is cut off, as SSF 1.0 §8.1.1 allows
 MAX_EVENTS_REQUESTED = 200  # guessed: many times what all profiles define
 MAX_URI_CHARACTERS = 2_048  # chosen: as for tenant URLs
@@ -53,6 +64,7 @@ def document(stream: Stream, unseal: Callable[[bytes], bytes]) -> dict[str, Any]
     requested = configuration.events_requested
     whole: dict[str, Any] = {
         **transmitter_supplied(stream),
+        "aud": [stream.audience] if configuration.spelling.audience_in_array else stream.audience,
         "delivery": _delivery(stream, unseal),
         "events_requested": None if requested is None else list(requested),
         "description": configuration.description,
@@ -79,14 +91,14 @@ def created(body: Body, integration: Integration, rules: PushRules) -> Configura
     Raises:  Invalid: one fault per mistake.
     Rule: SSF 1.0 §8.1.1.1.
     """
-    reading = _Reading(body, rules)
+    reading = _Reading({name: value for name, value in body.items() if not _is_left_empty(name, value)}, rules)
     reading.compare(_fixed(integration, integration.tenant_url))
-    if "stream_id" in body:
+    if "stream_id" in reading.body:
         reading.refuse("/stream_id", "the transmitter chooses the stream_id; leave it out, or PATCH the stream")
     made = Configuration(
         integration.tenant_url, reading.delivery(None) or Poll(), reading.events_requested(), reading.description()
     )
-    return reading.checked(made)
+    return reading.checked(replace(made, spelling=reading.spelling(STANDARD_SPELLING)))
 
 
 def patched(body: Body, stream: Stream, rules: PushRules) -> Configuration:
@@ -105,7 +117,7 @@ def patched(body: Body, stream: Stream, rules: PushRules) -> Configuration:
         reading.events_requested() if "events_requested" in body else old.events_requested,
         reading.description() if "description" in body else old.description,
     )
-    return reading.checked(made)
+    return reading.checked(replace(made, spelling=reading.spelling(old.spelling)))
 
 
 def replaced(body: Body, stream: Stream, rules: PushRules) -> Configuration:
@@ -114,12 +126,14 @@ def replaced(body: Body, stream: Stream, rules: PushRules) -> Configuration:
     Raises: Invalid: one fault per mistake; then nothing is changed.
     Rule: SSF 1.0 §8.1.1.4; without `delivery` the receiver polls, as when a stream is made.
     """
+    old = stream.configuration
+    assert old is not None  # noqa: S101  as above
     reading = _Reading(body, rules)
     reading.compare(transmitter_supplied(stream))
     made = Configuration(
         stream.audience, reading.delivery(stream) or Poll(), reading.events_requested(), reading.description()
     )
-    return reading.checked(made)
+    return reading.checked(replace(made, spelling=reading.spelling(old.spelling)))
 
 
 def _fixed(integration: Integration, audience: str) -> dict[str, Any]:
@@ -134,18 +148,26 @@ def _fixed(integration: Integration, audience: str) -> dict[str, Any]:
 
 
 def _delivery(stream: Stream, unseal: Callable[[bytes], bytes]) -> dict[str, Any]:
+    spelling = STANDARD_SPELLING if stream.configuration is None else stream.configuration.spelling
     if stream.is_polled:
-        return {"method": DELIVERY_POLL, "endpoint_url": stream.endpoint_url}
-    pushed = {"method": DELIVERY_PUSH, "endpoint_url": stream.endpoint_url}
+        method = RISC_POLL if spelling.risc_methods else DELIVERY_POLL
+    else:
+        method = RISC_PUSH if spelling.risc_methods else DELIVERY_PUSH
+    shown = {spelling.method_member: method, spelling.url_member: stream.endpoint_url}
     sealed = stream.sealed_authorization
-    return pushed if sealed is None else {**pushed, "authorization_header": unseal(sealed).decode()}
+    return shown if sealed is None else {**shown, "authorization_header": unseal(sealed).decode()}
+
+
+def _is_left_empty(name: str, value: Any) -> bool:
+    """Whether a member of ours stands in a create only because the receiver's program writes all members it knows."""
+    return name in _OURS and (value is None or value in ("", 0) or value == [])
 
 
 class _Reading:
     """A body that is being read; every mistake is kept until `checked`."""
 
     def __init__(self, body: Body, rules: PushRules) -> None:
-        self._body = body
+        self.body = body
         self._rules = rules
         self._faults: list[Fault] = []
 
@@ -161,16 +183,16 @@ class _Reading:
     def compare(self, ours: Mapping[str, Any]) -> None:
         """Refuse members of ours that the body has otherwise."""
         for name, value in ours.items():
-            if name in self._body and not _same(self._body[name], value):
+            if name in self.body and not _same(self.body[name], value):
                 shown = ", ".join(value) if isinstance(value, list) else value
                 self.refuse(f"/{name}", f"is the transmitter's to say: leave it out, or send what it is now: {shown}")
 
     def description(self) -> str | None:
-        text = self._text(self._body, "description", "/description", allowed="\n\r\t")
+        text = self._text(self.body, "description", "/description", allowed="\n\r\t")
         return None if text is None else text[:MAX_DESCRIPTION_CHARACTERS]
 
     def events_requested(self) -> tuple[str, ...] | None:
-        value = self._body.get("events_requested")
+        value = self.body.get("events_requested")
         if value is None:
             return None
         if not isinstance(value, list) or not all(isinstance(uri, str) for uri in value):
@@ -185,47 +207,58 @@ class _Reading:
 
     def delivery(self, stream: Stream | None) -> Push | Poll | None:
         """The delivery that the body asks for; None when it names none or a wrong one."""
-        value = self._body.get("delivery")
+        value = self.body.get("delivery")
         if value is None:
             return None
         if not isinstance(value, Mapping):
             self.refuse("/delivery", "must be an object with a method", FaultKind.WRONG_TYPE)
-        elif value.get("method") == DELIVERY_PUSH:
-            return self._push(value)
-        elif value.get("method") == DELIVERY_POLL:
-            return self._poll(value, stream)
-        else:
-            self.refuse("/delivery/method", f"must be {DELIVERY_PUSH} (push) or {DELIVERY_POLL} (poll)")
+            return None
+        spelling = _delivery_spelling(value)
+        method = value.get(spelling.method_member)
+        if method in (DELIVERY_PUSH, RISC_PUSH):
+            return self._push(value, spelling.url_member)
+        if method in (DELIVERY_POLL, RISC_POLL):
+            return self._poll(value, spelling.url_member, stream)
+        pointer = f"/delivery/{spelling.method_member}"
+        self.refuse(pointer, f"must be {DELIVERY_PUSH} (push) or {DELIVERY_POLL} (poll)")
         return None
 
-    def _poll(self, value: Mapping[str, Any], stream: Stream | None) -> Poll:
+    def spelling(self, old: Spelling) -> Spelling:
+        """In which form the receiver writes: as in this body, and what it leaves out as before."""
+        delivery = self.body.get("delivery")
+        spelling = _delivery_spelling(delivery) if isinstance(delivery, Mapping) else old
+        in_array = isinstance(self.body["aud"], list) if "aud" in self.body else old.audience_in_array
+        return replace(spelling, audience_in_array=in_array)
+
+    def _poll(self, value: Mapping[str, Any], url_member: str, stream: Stream | None) -> Poll:
         """A header is of no use when polling, but one that is sent must be one."""
         self._header(value)
-        named = self._text(value, "endpoint_url", "/delivery/endpoint_url")
-        if stream is not None and named not in (None, stream.poll_url):
-            self.refuse("/delivery/endpoint_url", f"is the transmitter's to say when you poll: {stream.poll_url}")
+        pointer = f"/delivery/{url_member}"
+        named = self._text(value, url_member, pointer)
+        if stream is not None and named not in (None, "", stream.poll_url):
+            self.refuse(pointer, f"is the transmitter's to say when you poll: {stream.poll_url}")
         elif named is not None and len(named) > MAX_URI_CHARACTERS:
-            self._refuse_long_url()
+            self._refuse_long_url(pointer)
         return Poll()
 
-    def _push(self, value: Mapping[str, Any]) -> Push | None:
+    def _push(self, value: Mapping[str, Any], url_member: str) -> Push | None:
         header = self._header(value)
-        url = self._text(value, "endpoint_url", "/delivery/endpoint_url")
+        pointer = f"/delivery/{url_member}"
+        url = self._text(value, url_member, pointer)
         if url is None:
-            if value.get("endpoint_url") is None:
+            if value.get(url_member) is None:
                 message = "push needs the URL to which events are pushed"
-                self.refuse("/delivery/endpoint_url", message, FaultKind.REQUIRED)
+                self.refuse(pointer, message, FaultKind.REQUIRED)
             return None
         problem = self._rules.url_problem(url)
         if len(url) > MAX_URI_CHARACTERS:
-            self._refuse_long_url()
+            self._refuse_long_url(pointer)
         elif problem is not None:
-            self.refuse("/delivery/endpoint_url", problem)
+            self.refuse(pointer, problem)
         return Push(url, None if header is None or self._faults else self._rules.seal(header.encode()))
 
-    def _refuse_long_url(self) -> None:
-        message = f"must not be longer than {MAX_URI_CHARACTERS:,}"
-        self.refuse("/delivery/endpoint_url", message, FaultKind.TOO_LONG)
+    def _refuse_long_url(self, pointer: str) -> None:
+        self.refuse(pointer, f"must not be longer than {MAX_URI_CHARACTERS:,}", FaultKind.TOO_LONG)
 
     def _header(self, value: Mapping[str, Any]) -> str | None:
         header = self._text(value, "authorization_header", "/delivery/authorization_header", allowed="\t")
@@ -252,6 +285,17 @@ class _Reading:
             self.refuse(pointer, "must not contain control characters")
             return None
         return text
+
+
+def _delivery_spelling(delivery: Mapping[str, Any]) -> Spelling:
+    """In which form a `delivery` is written. RISC's older profile calls its members delivery_method and url."""
+    has_older_method = "method" not in delivery and "delivery_method" in delivery
+    method_member = "delivery_method" if has_older_method else "method"
+    return Spelling(
+        risc_methods=delivery.get(method_member) in (RISC_PUSH, RISC_POLL),
+        method_member=method_member,
+        url_member="url" if delivery.get("endpoint_url") is None and "url" in delivery else "endpoint_url",
+    )
 
 
 def _same(sent: Any, ours: Any) -> bool:

@@ -63,6 +63,26 @@ class Poll:
     """SETs are fetched from us (RFC 8936)."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spelling:
+    """In which of several accepted forms a receiver writes its stream, so that it is answered in the same.
+
+    Attributes:
+        audience_in_array: `aud` is an array of one.
+        risc_methods: the delivery method has the URI of RISC's older profile.
+        method_member, url_member: how the members of `delivery` are called.
+    Rule: docs/divergences.md, risc-delivery.
+    """
+
+    audience_in_array: bool = False
+    risc_methods: bool = False
+    method_member: str = "method"
+    url_member: str = "endpoint_url"
+
+
+STANDARD_SPELLING = Spelling()
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """What a receiver's stream is, beyond what follows from its integration.
@@ -71,6 +91,7 @@ class Configuration:
         audience: the `aud`, fixed when the stream is made; an integration that moves takes no stream along.
         events_requested: as the receiver sent them; None: it named none.
         description: for people; None: it gave none.
+        spelling: the form of the receiver's requests and of the answers to them.
     Rule: SSF 1.0 §8.1.1.
     """
 
@@ -78,6 +99,7 @@ class Configuration:
     delivery: Push | Poll
     events_requested: tuple[str, ...] | None = None
     description: str | None = None
+    spelling: Spelling = STANDARD_SPELLING
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,17 @@ from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.metadata import DELIVERY_POLL, DELIVERY_PUSH
-from riskrelay.core.ssf.streams import Configuration, Party, Poll, Push, Stream, StreamId, StreamStatus
+from riskrelay.core.ssf.streams import (
+    STANDARD_SPELLING,
+    Configuration,
+    Party,
+    Poll,
+    Push,
+    Spelling,
+    Stream,
+    StreamId,
+    StreamStatus,
+)
 from riskrelay.core.ssf.subject_filters import SubjectFilter, SubjectStatement
 from riskrelay.storage.accounts.integrations import INTEGRATION_COLUMNS, integration_from
 from riskrelay.storage.delivery.backlog import cancel_lane
@@ -47,6 +57,7 @@ _COLUMNS = (
     streams.c.sealed_authorization,
     streams.c.events_requested,
     streams.c.description,
+    streams.c.spelling,
     streams.c.has_statements,
 )
 _FIRST = len(INTEGRATION_COLUMNS)
@@ -71,25 +82,23 @@ def stream_from(row: Row[*tuple[Any, ...]]) -> Stream:
         integration_from(row),
         StreamStatus(status),
         lane_count,
-        _configuration(*configured),
+        _configuration(configured),
         reason,
         Party(set_by),
     )
 
 
-def _configuration(
-    audience: str | None,
-    method: str | None,
-    endpoint_url: str | None,
-    sealed: bytes | None,
-    requested: str | None,
-    description: str | None,
-) -> Configuration | None:
+def _configuration(columns: Sequence[Any]) -> Configuration | None:
+    audience, method, endpoint_url, sealed, requested, description, spelling = columns
     if audience is None:
         return None
-    delivery = Poll() if endpoint_url is None or method == DELIVERY_POLL else Push(endpoint_url, sealed)
-    wanted = None if requested is None else msgspec.json.decode(requested, type=tuple[str, ...])
-    return Configuration(audience, delivery, wanted, description)
+    return Configuration(
+        audience,
+        Poll() if endpoint_url is None or method == DELIVERY_POLL else Push(endpoint_url, sealed),
+        None if requested is None else msgspec.json.decode(requested, type=tuple[str, ...]),
+        description,
+        STANDARD_SPELLING if spelling is None else msgspec.json.decode(spelling, type=Spelling),
+    )
 
 
 def configuration_columns(configuration: Configuration | None) -> dict[str, object]:
@@ -97,7 +106,7 @@ def configuration_columns(configuration: Configuration | None) -> dict[str, obje
     if configuration is None:
         return {}
     delivery = configuration.delivery
-    wanted = configuration.events_requested
+    wanted, spelling = configuration.events_requested, configuration.spelling
     return {
         "audience": configuration.audience,
         "delivery_method": DELIVERY_PUSH if isinstance(delivery, Push) else DELIVERY_POLL,
@@ -105,6 +114,7 @@ def configuration_columns(configuration: Configuration | None) -> dict[str, obje
         "sealed_authorization": delivery.sealed_authorization if isinstance(delivery, Push) else None,
         "events_requested": None if wanted is None else msgspec.json.encode(wanted).decode(),
         "description": configuration.description,
+        "spelling": None if spelling == STANDARD_SPELLING else msgspec.json.encode(spelling).decode(),
     }
 
 

@@ -184,12 +184,13 @@ streams = Table(
     Column("status_reason", Text),
     Column("lanes", Integer, nullable=False),
     Column("status_set_by", String(16), nullable=False, server_default="transmitter"),
-    Column("audience", String(2048)),  # none: the integration's implicit stream, and so are the next five
+    Column("audience", String(2048)),  # none: the integration's implicit stream, and so are the next six
     Column("delivery_method", String(32)),
     Column("endpoint_url", String(2048)),
     Column("sealed_authorization", LargeBinary),
     Column("events_requested", Text),
     Column("description", Text),
+    Column("spelling", Text),  # none: that of the standard
     Column("has_statements", Boolean, nullable=False, server_default=false()),
     Column("active_at", BigInteger, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False, server_default="0"),

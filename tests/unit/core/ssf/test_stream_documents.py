@@ -20,7 +20,7 @@ from riskrelay.core.ssf.stream_documents import (
     patched,
     replaced,
 )
-from riskrelay.core.ssf.streams import Configuration, Party, Poll, Push, Stream, StreamId, StreamStatus
+from riskrelay.core.ssf.streams import Configuration, Party, Poll, Push, Spelling, Stream, StreamId, StreamStatus
 from support.outside import NOON
 
 PUSH = "urn:ietf:rfc:8935"
@@ -166,7 +166,8 @@ def test_an_audience_may_stand_in_an_array_and_arrays_in_any_order() -> None:
     """The same value in another form is no contradiction."""
     now = made({"events_requested": list(EVENTS_SUPPORTED[:2])})
     sent = {"aud": [INTEGRATION.tenant_url], "events_delivered": list(reversed(EVENTS_SUPPORTED[:2]))}
-    assert patched(sent, now, HTTPS) == now.configuration
+    assert now.configuration is not None
+    assert patched(sent, now, HTTPS) == replace(now.configuration, spelling=Spelling(audience_in_array=True))
 
 
 def test_events_delivered_is_compared_with_what_was_before() -> None:
@@ -271,3 +272,89 @@ def test_a_new_stream_cannot_choose_what_is_ours() -> None:
 def test_a_long_description_is_cut() -> None:
     """§8.1.1: the transmitter may truncate it."""
     assert len(document(made({"description": "x" * 5_000}), unseal)["description"]) == MAX_DESCRIPTION_CHARACTERS
+
+
+AUDIENCE = INTEGRATION.tenant_url
+EVENTS = "https://receiver.example.com/events"
+
+
+def answered(body: Mapping[str, Any]) -> Document:
+    return document(made(body), unseal)
+
+
+def test_an_audience_is_answered_in_the_form_in_which_it_was_sent() -> None:
+    """An array stays one through changes that do not name it; a text and none are a text."""
+    assert [answered(body)["aud"] for body in ({}, {"aud": AUDIENCE}, {"aud": [AUDIENCE]})] == [
+        AUDIENCE,
+        AUDIENCE,
+        [AUDIENCE],
+    ]
+    now = made({"aud": [AUDIENCE]})
+    for change in (patched, replaced):
+        kept = stream(change({"description": "x"}, now, HTTPS))
+        assert document(kept, unseal)["aud"] == [AUDIENCE]
+        assert change(document(kept, unseal), kept, HTTPS) == kept.configuration
+        assert document(stream(change({"aud": AUDIENCE}, kept, HTTPS)), unseal)["aud"] == AUDIENCE
+
+
+@pytest.mark.parametrize("empty", ["", None, [], 0])
+def test_members_of_ours_that_are_left_empty_in_a_create_are_ignored(empty: Any) -> None:
+    """Programs that write every member they know send "stream_id": "" and the like."""
+    assert made(dict.fromkeys(FIXED, empty)) == made({})
+
+
+@pytest.mark.parametrize("value", ["s1", " ", "https://other.example.com", 7, ["x"]])
+def test_members_of_ours_that_say_something_else_are_refused(value: Any) -> None:
+    """Only empty ones are ignored."""
+    for name in FIXED:
+        with pytest.raises(Invalid):
+            made({name: value})
+
+
+RISC = "https://schemas.openid.net/secevent/risc/delivery-method/"
+
+
+@pytest.mark.parametrize("method_member", ["method", "delivery_method"])
+@pytest.mark.parametrize("url_member", ["endpoint_url", "url"])
+@pytest.mark.parametrize("method", [PUSH, RISC + "push"])
+def test_a_push_delivery_in_the_older_form_is_answered_in_kind(
+    method_member: str, url_member: str, method: str
+) -> None:
+    """RISC's older profile: other URIs, and delivery_method and url (docs/divergences.md, risc-delivery)."""
+    delivery = {method_member: method, url_member: EVENTS, "authorization_header": "Bearer x"}
+    now = made({"delivery": delivery})
+    assert (now.is_polled, now.endpoint_url) == (False, EVENTS)
+    assert document(now, unseal)["delivery"] == delivery
+    assert patched(document(now, unseal), now, HTTPS) == now.configuration
+    assert patched({"description": "x"}, now, HTTPS).spelling == Spelling(
+        risc_methods=method != PUSH, method_member=method_member, url_member=url_member
+    )
+
+
+@pytest.mark.parametrize("sent", [{}, {"url": None}, {"url": ""}, {"url": POLL_URL}, {"endpoint_url": None}])
+def test_a_poll_delivery_in_the_older_form_is_answered_in_kind(sent: Document) -> None:
+    """With the URL to poll in the member that the receiver used."""
+    now = made({"delivery": {"method": RISC + "poll", **sent}})
+    member = "url" if "url" in sent else "endpoint_url"
+    assert now.is_polled
+    assert document(now, unseal)["delivery"] == {"method": RISC + "poll", member: POLL_URL}
+    assert patched(document(now, unseal), now, HTTPS) == now.configuration
+
+
+@pytest.mark.parametrize(
+    ("delivery", "pointer"),
+    [
+        ({"method": RISC + "pull"}, "/delivery/method"),
+        ({"delivery_method": RISC}, "/delivery/delivery_method"),
+        ({"delivery_method": ["x"]}, "/delivery/delivery_method"),
+        ({"method": RISC + "push"}, "/delivery/endpoint_url"),
+        ({"method": RISC + "push", "url": None}, "/delivery/url"),
+        ({"method": RISC + "push", "url": 7}, "/delivery/url"),
+        ({"method": RISC + "push", "url": "http://receiver.example.com"}, "/delivery/url"),
+    ],
+)
+def test_mistakes_in_the_older_form_are_named_in_it(delivery: Document, pointer: str) -> None:
+    """The pointer names the member that the receiver sent."""
+    with pytest.raises(Invalid) as error:
+        made({"delivery": delivery})
+    assert pointers(error) == [pointer]
