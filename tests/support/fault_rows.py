@@ -90,7 +90,9 @@ ROWS = {
         True,
     ),
     45: FaultRow(
-        "a receiver that refuses every event; 400 authentication_failed", "rejecting · paused, backlog kept", True
+        "a receiver that refuses every event; 400 authentication_failed",
+        "rejecting until it accepts again · paused, backlog kept",
+        True,
     ),
     47: FaultRow("bodies made to cost: JSON, faults, details, lines", "linear time; memory and answer bounded", True),
 }

@@ -82,6 +82,12 @@ def verify(
     show(result, as_json, render)
 
 
+def say_warnings(row: dict[str, Any]) -> None:
+    """Print what is wrong with an integration's addresses, as its health says."""
+    for warning in row["warnings"]:
+        say("  [yellow]Warning:[/] {}", warning)
+
+
 def _path(integration_id: str, verb: str) -> str:
     return f"/integrations/{quote(integration_id, safe='')}/{verb}"
 
@@ -89,6 +95,7 @@ def _path(integration_id: str, verb: str) -> str:
 def _render(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         say("[bold]{}[/]", row["integration_id"])
+        say_warnings(row)
         for stream in row["streams"]:
             say("  {}: {}", stream["condition"], stream["why"])
             say("  {}", stream["next"])

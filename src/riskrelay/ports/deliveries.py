@@ -90,17 +90,19 @@ class Glance:
         failures: batches in a row that brought nothing but failure, or were throttled, of the lane with the most of
             them.
         last_reason, last_attempt_at: of what was tried last; None: nothing was.
+        rejecting: its receiver refuses what it gets (see delivery.rejecting).
     """
 
     stream: Stream
     failures: int
     last_reason: str | None
     last_attempt_at: datetime | None
+    rejecting: bool = False
 
     @property
     def condition(self) -> Condition:
         """The health in one word."""
-        return condition_of(self.stream, self.failures)
+        return condition_of(self.stream, self.failures, rejecting=self.rejecting)
 
 
 class DeliveryViews(Protocol):

@@ -57,8 +57,8 @@ class DeliveryHealth(Protocol):
         """Each stream of one integration, or of all, oldest first."""
 
     def hurting(self, limit: int) -> Sequence[StreamHealth]:
-        """Streams of active integrations that fail, are stopped or are paused, those with the largest backlog first; of
-        many only some."""
+        """Return streams of active integrations that fail, are rejecting, are stopped or are paused, those with the
+        largest backlog first; of many only some."""
 
 
 class Retention(Protocol):

@@ -158,6 +158,9 @@ class _SurveyGauges:
         self._ledger = gauge("ledger_events", "Events of all streams by state.", "state")
         self._lanes = gauge("lanes", "Lanes by what they are doing.", "condition")
         self._streams = gauge("streams", "Streams by status, as their receivers see it.", "status")
+        self._rejecting = gauge(
+            "rejecting_streams", "Enabled streams whose receivers refused at least half of their last 20 events."
+        )
         self._key_age = gauge("signing_key_age_seconds", "How long the current key has been signing.", "algorithm")
         self._bytes = gauge("database_bytes", "What the database takes on its disk.")
 
@@ -173,6 +176,7 @@ class _SurveyGauges:
             self._lanes.labels(condition.value).set(survey.lanes.get(condition, 0))
         for status in StreamStatus:
             self._streams.labels(status.value).set(survey.streams.get(status.value, 0))
+        self._rejecting.set(survey.rejecting)
         for algorithm, age in survey.key_ages.items():
             self._key_age.labels(algorithm.value).set(age.total_seconds())
         self._bytes.set(survey.database_bytes)

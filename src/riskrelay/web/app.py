@@ -144,7 +144,7 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
     integrations = IntegrationRoutes(outside, public_origin)
     deliveries = DeliveryRoutes(outside)
     replays = ReplayRoutes(outside)
-    steering = SteeringRoutes(outside, transmitting.polling.retention)
+    steering = SteeringRoutes(outside, transmitting.targets, transmitting.polling.retention)
     credentials = ReceiverCredentialRoutes(outside)
     settings = IntegrationSettingRoutes(outside)
     tls = IntegrationTlsRoutes(outside, transmitting.materials)

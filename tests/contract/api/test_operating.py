@@ -179,3 +179,39 @@ def test_commands_do_the_same(service: Service, oracle: Oracle) -> None:
     assert command("behavior", "list")["high_dlp"]["enabled"] is False
     shown = service.command("integration", "health", "--account", service.account_id).stdout
     assert "healthy" in shown
+
+
+def test_a_receiver_that_refuses_everything_is_rejecting_until_it_accepts(service: Service, oracle: Oracle) -> None:
+    """Health, the command, the overview and the metrics say so; after the fix and the replay nothing does."""
+    users = [f"user{number}" for number in range(12)]
+    own = made(service, f"{oracle.url}/reject", *users)
+    until(lambda: stream_of(service, own)["ledger"]["dead"] == 12)
+    stream = stream_of(service, own)
+    assert stream["condition"] == "rejecting"
+    assert stream["why"] == "The receiver refused 12 of the last 12 events; the last answer was invalid_request."
+    assert "replay the dead letters" in stream["next"]
+    assert (
+        "rejecting: The receiver refused 12 of the last 12"
+        in service.command("integration", "health", "--account", service.account_id).stdout
+    )
+    until(lambda: b"riskrelay_rejecting_streams 1.0" in service.get("/metrics"))
+    service.result("PUT", own, {"active": None, "tenant_url": oracle.url})
+    service.result("POST", f"{own}/deliveries/replay", {"filter": {"state": "dead"}})
+    until(lambda: stream_of(service, own)["ledger"]["delivered"] == 12)
+    assert stream_of(service, own)["condition"] == "healthy"
+    until(lambda: b"riskrelay_rejecting_streams 0.0" in service.get("/metrics"))
+
+
+def test_addresses_that_cannot_work_are_warned_of_and_accepted(service: Service) -> None:
+    """The create is answered as ever, with no messages; health and the commands name what is wrong."""
+    body = {"integration_type": "Okta", "tenant_url": "https://10.0.0.5/"}
+    status, envelope = service.call("POST", "/integrations", body)
+    assert (status, envelope["messages"]) == (200, [])
+    own = f"/integrations/{envelope['result']['id']}"
+    slash, address = service.result("GET", f"{own}/health")["warnings"]
+    assert "ends with a slash" in slash
+    assert "private or special address" in address
+    said = service.command(
+        "integration", "create", "https://acme.okta.com/oauth2", "--account", service.account_id
+    ).stdout
+    assert "Warning: tenant_url has more than a host name" in " ".join(said.split())

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.delivery.rejecting import is_rejecting, refusals
 from riskrelay.core.ssf.receiver_errors import TRANSMITTER_ERRORS
 from riskrelay.core.ssf.streams import Party, Stream, StreamStatus
 
@@ -14,6 +15,8 @@ class Condition(StrEnum):
 
     HEALTHY = "healthy"
     FAILING = "failing"
+    REJECTING = "rejecting"
+    """Its receiver answers, and refuses at least half of its latest events."""
     PAUSED = "paused"
     DISABLED = "disabled"
     INACTIVE = "inactive"
@@ -31,6 +34,7 @@ class StreamHealth:
         status_since: when the stream got its status, aware UTC; None: it has always had it.
         last_outcome, last_reason: of the last push, or of what a poll said; None: there was none.
         last_attempt_at: aware UTC, when that was.
+        recent_answers: of a lane that is rejecting, its latest answers (see delivery.rejecting); empty: none is.
     """
 
     stream: Stream
@@ -41,18 +45,21 @@ class StreamHealth:
     last_outcome: str | None
     last_reason: str | None
     last_attempt_at: datetime | None
+    recent_answers: str = ""
 
     @property
     def condition(self) -> Condition:
         """The health in one word."""
-        return condition_of(self.stream, self.failures)
+        return condition_of(self.stream, self.failures, rejecting=is_rejecting(self.recent_answers))
 
 
-def condition_of(stream: Stream, failures: int) -> Condition:
-    """The health of a stream in one word.
+def condition_of(stream: Stream, failures: int, *, rejecting: bool) -> Condition:
+    """Say the health of a stream in one word.
 
     Args:
         failures: as in `StreamHealth`.
+        rejecting: a lane of it is (see delivery.rejecting). A receiver that does not answer at all is failing, whatever
+            it answered before.
     """
     integration = stream.integration
     if not integration.active:
@@ -61,7 +68,9 @@ def condition_of(stream: Stream, failures: int) -> Condition:
         return Condition.PAUSED
     if stream.status is StreamStatus.DISABLED:
         return Condition.DISABLED
-    return Condition.FAILING if failures else Condition.HEALTHY
+    if failures:
+        return Condition.FAILING
+    return Condition.REJECTING if rejecting else Condition.HEALTHY
 
 
 def why(health: StreamHealth) -> str:
@@ -80,6 +89,10 @@ def why(health: StreamHealth) -> str:
         case Condition.FAILING:
             batches = "batch" if health.failures == 1 else f"{health.failures} batches"
             return f"The last {batches} failed; the last attempt ended with {last}."
+        case Condition.REJECTING:
+            answers = health.recent_answers
+            events = "event" if len(answers) == 1 else f"{len(answers)} events"
+            return f"The receiver refused {refusals(answers)} of the last {events}; the last answer was {last}."
     if stream.is_polled:
         return "The receiver fetches its events."
     return "Nothing was sent yet." if health.last_outcome is None else f"The last attempt ended with {last}."
@@ -103,9 +116,17 @@ def what_next(health: StreamHealth, retention: timedelta) -> str:
             return f"{waiting} Mend the receiver, then update or resume the integration."
         case Condition.FAILING:
             return f"{waiting} {_next_attempt(health)} Mend the receiver; resuming tries at once."
+        case Condition.REJECTING:
+            return f"{waiting} {_AFTER_REFUSALS}"
     if health.stream.is_polled:
         return f"{waiting} They go out when the receiver polls." if health.ledger.pending else waiting
     return f"{waiting} {_next_attempt(health)}" if health.ledger.pending else waiting
+
+
+_AFTER_REFUSALS = (
+    "Refused events become dead letters, which are not sent again by themselves. Compare the audience (aud), the "
+    "issuer and the keys with what the receiver expects, fix the difference, then replay the dead letters."
+)
 
 
 def _stopped_by(stream: Stream) -> str:

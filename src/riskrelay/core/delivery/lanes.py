@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from riskrelay.core.delivery.backoff import backoff, own_wait, probe_wait
+from riskrelay.core.delivery.rejecting import with_outcomes
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
@@ -92,6 +93,7 @@ class LaneWork:
         replayed: how many events of the lane had ever been replayed by then.
         edits: how often its stream had been edited or resumed by then.
         blocked_until: until then its receiver was to be left alone, by the database's clock; None: it is not known.
+        recent_answers: its receiver's latest answers (see delivery.rejecting).
     """
 
     stream: Stream | None
@@ -103,6 +105,7 @@ class LaneWork:
     replayed: int = 0
     edits: int = 0
     blocked_until: datetime | None = None
+    recent_answers: str = ""
 
     @property
     def full(self) -> bool:
@@ -144,6 +147,7 @@ class Settlement:
         quiet_for: nothing is pushed on this lane before this has passed.
         asked_for: its receiver asked to be left alone for so long (Retry-After), so every lane of the stream waits.
         due_in: when the held events want the lane again; None when nothing is left.
+        recent_answers: the latest answers, with those of the batch.
     """
 
     cursor: int
@@ -156,6 +160,7 @@ class Settlement:
     quiet_for: timedelta = NOW
     asked_for: timedelta = NOW
     due_in: timedelta | None = None
+    recent_answers: str = ""
 
     @property
     def waits(self) -> bool:
@@ -168,7 +173,7 @@ class Settlement:
         was says nothing of the one that the stream has now."""
         held = [replace(event, due_in=NOW) for event in self.held]
         due_in = None if self.due_in is None else NOW
-        return replace(self, held=held, failures=0, quiet_for=NOW, asked_for=NOW, due_in=due_in)
+        return replace(self, held=held, failures=0, quiet_for=NOW, asked_for=NOW, due_in=due_in, recent_answers="")
 
 
 def chains(work: LaneWork, limit: int = BATCH_EVENTS) -> list[list[QueuedEvent]]:
@@ -218,12 +223,13 @@ def settle(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[],
 
     Args:
         work: the read that the batch was chosen from.
-        outcomes: by seq; an event that was chosen but not reached has none.
+        outcomes: by seq, in the order in which they ended; an event that was chosen but not reached has none.
         jitter: a fresh number from 0 to 1 at each call.
 
     Rule: design 2, 6. The cursor passes an event only when it was accepted, died, expired, or gets a row.
     """
     settlement = Settlement(_new_cursor(work, outcomes))
+    settlement.recent_answers = with_outcomes(work.recent_answers, outcomes.values())
     settlement.failures, settlement.quiet_for = _judge_lane(work, outcomes, jitter)
     settlement.asked_for = max((outcome.retry_after or NOW for outcome in outcomes.values()), default=NOW)
     recovered = work.failures > 0 and settlement.failures == 0

@@ -34,6 +34,7 @@ class Survey:
     Attributes:
         lanes: how many are in each condition; those of deleted streams are left out.
         streams: how many have each status as their receivers see it.
+        rejecting: how many streams, enabled and of active integrations, have receivers that refuse what they get.
         key_ages: how long each algorithm's current key has been signing.
         database_bytes: what the database takes on its disk.
     """
@@ -41,5 +42,6 @@ class Survey:
     ledgers: Sequence[Ledger]
     lanes: Mapping[LaneCondition, int]
     streams: Mapping[str, int]
+    rejecting: int
     key_ages: Mapping[Algorithm, timedelta]
     database_bytes: int

@@ -3,8 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, false, func, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, false, func, or_, select, true
 
+from riskrelay.core.delivery.attempts import Ledger
 from riskrelay.core.delivery.health import StreamHealth
 from riskrelay.core.delivery.lanes import NOW
 from riskrelay.core.integrations import AccountId, IntegrationId
@@ -33,6 +34,7 @@ class HealthRows:
         )
         hurts = or_(
             lanes.c.failures > 0,
+            lanes.c.rejecting,
             streams.c.status != StreamStatus.ENABLED.value,
             integrations.c.paused_at.is_not(None),
         )
@@ -71,15 +73,7 @@ class HealthRows:
         only = lanes.c.stream_id.in_(stream_ids)
         states, tried = self._lanes(only), self._last_attempts(only)
         return [
-            StreamHealth(
-                stream_from(row),
-                ledgers[row.stream_id],
-                states[row.stream_id].failures,
-                _next_attempt_in(states[row.stream_id]),
-                moment(row.status_at) if row.status_at else None,
-                *tried.get(row.stream_id, (None, None, None)),
-            )
-            for row in rows
+            _stream_health(row, ledgers[row.stream_id], states[row.stream_id], tried.get(row.stream_id)) for row in rows
         ]
 
     def _lanes(self, only: ColumnElement[bool]) -> dict[StreamId, Row[*tuple[Any, ...]]]:
@@ -88,6 +82,7 @@ class HealthRows:
             select(
                 lanes.c.stream_id,
                 func.max(lanes.c.failures).label("failures"),
+                func.max(case((lanes.c.rejecting, lanes.c.recent_answers), else_="")).label("refusing_answers"),
                 func.min(due_at).filter(lanes.c.stopped == false()).label("due_at"),
                 database_now().label("now"),
             )
@@ -105,6 +100,23 @@ class HealthRows:
         )
         rows = self._connection.execute(query)
         return {row.stream_id: (row.last_outcome, row.last_reason, moment(row.attempted_at)) for row in rows}
+
+
+def _stream_health(
+    row: Row[*tuple[Any, ...]], ledger: Ledger, lanes_state: Row[*tuple[Any, ...]], tried: tuple[Any, ...] | None
+) -> StreamHealth:
+    outcome, reason, attempted_at = tried or (None, None, None)
+    return StreamHealth(
+        stream=stream_from(row),
+        ledger=ledger,
+        failures=lanes_state.failures,
+        next_attempt_in=_next_attempt_in(lanes_state),
+        status_since=moment(row.status_at) if row.status_at else None,
+        last_outcome=outcome,
+        last_reason=reason,
+        last_attempt_at=attempted_at,
+        recent_answers=lanes_state.refusing_answers,
+    )
 
 
 def _next_attempt_in(row: Row[*tuple[Any, ...]]) -> timedelta | None:

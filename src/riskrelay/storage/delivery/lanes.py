@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    Boolean,
     Connection,
     Integer,
     Row,
@@ -33,6 +34,7 @@ from riskrelay.core.delivery.lanes import (
     QueuedEvent,
     Settlement,
 )
+from riskrelay.core.delivery.rejecting import is_rejecting
 from riskrelay.core.errors import LaneWithdrawn, LeaseLost
 from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import StreamStop
@@ -55,7 +57,10 @@ def _number(name: str) -> BindParameter[int]:
 
 
 _STATE = select(
-    *(lanes.c[name] for name in ("cursor", "failures", "last_seq", "replayed", "edits", "blocked_until")),
+    *(
+        lanes.c[name]
+        for name in ("cursor", "failures", "last_seq", "replayed", "edits", "blocked_until", "recent_answers")
+    ),
     _NOW.label("now"),
 )
 # One that has to wait was given back: if it is still owned, and yet blocked, another lane's receiver asked for quiet.
@@ -111,6 +116,8 @@ _SETTLE = (
         attempted_at=case((bindparam("last_kind", type_=String).is_not(None), _NOW), else_=lanes.c.attempted_at),
         last_outcome=func.coalesce(bindparam("last_kind", type_=String), lanes.c.last_outcome),
         last_reason=func.coalesce(bindparam("last_why", type_=String), lanes.c.last_reason),
+        recent_answers=bindparam("answers", type_=String),
+        rejecting=bindparam("is_rejecting", type_=Boolean),
     )
 )
 _ASKED_UNTIL = _NOW + _number("asked_us")
@@ -203,7 +210,7 @@ class LaneRows:
         if len(held) < MAX_HELD_EVENTS and lane.last_seq > lane.cursor:
             rows = self._connection.execute(_FRESH, {**key, "after": lane.cursor, "most": limit})
             fresh = [queued_from(row, oldest) for row in rows]
-        seen = (lane.last_seq, lane.replayed, lane.edits, moment(lane.blocked_until))
+        seen = (lane.last_seq, lane.replayed, lane.edits, moment(lane.blocked_until), lane.recent_answers)
         return LaneWork(self._sending(lane_key), lane.cursor, lane.failures, held, fresh, *seen)
 
     def _sending(self, key: LaneKey) -> Stream | None:
@@ -222,7 +229,8 @@ class LaneRows:
     ) -> None:
         if settlement.asked_for > NOW:
             lock_stream(self._connection, lease.key.account_id, lease.key.stream_id)
-        if settlement.waits and self._is_edited(lease, work):
+        judges = settlement.waits or settlement.recent_answers != work.recent_answers
+        if judges and self._is_edited(lease, work):
             settlement = settlement.without_waits()
         last = tried[-1].outcome if tried else None
         self._mine(
@@ -238,6 +246,8 @@ class LaneRows:
             seen_blocked=number_of(work.blocked_until),
             last_kind=None if last is None else last.kind.value,
             last_why=None if last is None else last.reason,
+            answers=settlement.recent_answers,
+            is_rejecting=is_rejecting(settlement.recent_answers),
             due_us=None if settlement.due_in is None else micros(settlement.due_in),
         )
         if settlement.asked_for > NOW:

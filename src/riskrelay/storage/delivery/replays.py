@@ -34,8 +34,8 @@ from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.streams import CONTROL_LANE, StreamStatus
 from riskrelay.storage.delivery.deliveries import EVENT_KEY, delivery_state, in_state, joined
 from riskrelay.storage.delivery.events import SOONER
+from riskrelay.storage.delivery.matching import is_wanted, matching_deliveries
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
-from riskrelay.storage.matching import is_wanted, matching_deliveries
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, replay_places, replays, streams
 from riskrelay.storage.times import database_now
 

@@ -266,6 +266,7 @@ class StreamRows:
         """No wait from before counts any more, and no answer to an attempt that began before."""
         self._set_lanes(changed, changed.all_lanes, edits=lanes.c.edits + 1)
         self._set_lanes(changed, sent, blocked_until=0, failures=0, due_at=_DUE_IF_ANYTHING_WAITS)
+        self._set_lanes(changed, changed.all_lanes, recent_answers="", rejecting=False)
         self._connection.execute(
             update(held_events)
             .where(

@@ -43,6 +43,17 @@ _STATUSES = (
     .where(_LIVING)
     .group_by("seen_status")
 )
+_REJECTING = (
+    select(func.count(func.distinct(lanes.c.stream_id)))
+    .select_from(lanes.join(_STREAMS, _OF_STREAM))
+    .where(
+        _LIVING,
+        lanes.c.rejecting,
+        streams.c.status == StreamStatus.ENABLED.value,
+        integrations.c.active,
+        integrations.c.paused_at.is_(None),
+    )
+)
 _KEYS = select(signing_keys.c.algorithm, _NOW - type_coerce(signing_keys.c.signs_from, BigInteger)).where(
     signing_keys.c.signs_from.is_not(None), signing_keys.c.retired_at.is_(None)
 )
@@ -70,6 +81,7 @@ def take_survey(connection: Connection) -> Survey:
         count_ledgers(connection),
         {LaneCondition(name): count for name, count in connection.execute(_LANES)},
         {row.seen_status: row.many for row in connection.execute(_STATUSES)},
+        connection.execute(_REJECTING).scalar_one(),
         {Algorithm(name): timedelta(microseconds=max(age, 0)) for name, age in connection.execute(_KEYS)},
         connection.execute(_BYTES[connection.dialect.name]).scalar_one(),
     )

@@ -53,7 +53,7 @@ _CLAIMS = select(events.c.seq, events.c.claims).where(
 
 _OF_STREAM = and_(*(lanes.c[name] == streams.c[name] for name in ("account_id", "stream_id")))
 _OF_INTEGRATION = and_(*(streams.c[name] == integrations.c[name] for name in ("account_id", "integration_id")))
-_TRIED = (lanes.c.failures, lanes.c.last_reason, lanes.c.attempted_at)
+_TRIED = (lanes.c.failures, lanes.c.rejecting, lanes.c.last_reason, lanes.c.attempted_at)
 _EXISTING = streams.c.deleted_at.is_(None) & integrations.c.deleted_at.is_(None)
 
 # Written out, not a parameter: so that both engines know that the partial index fits.
@@ -176,7 +176,8 @@ class DeliveryViewRows:
             before = found.get(row.stream_id)
             failures = max(row.failures, 0 if before is None else before.failures)
             at = moment(row.attempted_at) if row.attempted_at else None
-            found[row.stream_id] = Glance(stream_from(row), failures, row.last_reason, at)
+            rejecting = row.rejecting or (before is not None and before.rejecting)
+            found[row.stream_id] = Glance(stream_from(row), failures, row.last_reason, at, rejecting)
         return list(found.values())
 
     def _group(self, stream: Stream, place: ReasonPlace) -> DeadLetters:

@@ -238,6 +238,8 @@ lanes = Table(
     Column("purged_cancelled", BigInteger, nullable=False, server_default="0"),
     Column("version", BigInteger, nullable=False, default=0, server_default="0"),  # see storage.newest
     Column("edits", BigInteger, nullable=False, server_default="0"),
+    Column("recent_answers", String(20), nullable=False, default="", server_default=""),  # see delivery.rejecting
+    Column("rejecting", Boolean, nullable=False, default=False, server_default=false()),
     ForeignKeyConstraint(["account_id", "stream_id"], ["streams.account_id", "streams.stream_id"]),
     CheckConstraint("cursor <= last_seq", name="cursor"),
 )

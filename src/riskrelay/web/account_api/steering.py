@@ -15,9 +15,10 @@ from riskrelay.actions.resume_integration import resume_integration
 from riskrelay.actions.verify_integration import verify_integration
 from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.health import StreamHealth, what_next, why
+from riskrelay.core.delivery.target_warnings import target_warnings
 from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import AccountId, DeliveryLimits, Integration, IntegrationId
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Outside, Targets, Transaction
 from riskrelay.web.account_api.bodies import PlainText, WholeNumber, read_object, read_optional
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import caller_of
@@ -48,11 +49,13 @@ class SteeringRoutes:
     """The handlers.
 
     Args:
+        targets: the rules about where may be pushed to.
         retention: how long undelivered events are kept.
     """
 
-    def __init__(self, outside: Outside, retention: timedelta) -> None:
+    def __init__(self, outside: Outside, targets: Targets, retention: timedelta) -> None:
         self._outside = outside
+        self._targets = targets
         self._retention = retention
 
     async def pause(self, request: Request) -> Response:
@@ -117,6 +120,7 @@ class SteeringRoutes:
                 "pushes_per_second": integration.limits.pushes_per_second,
                 "concurrency": integration.limits.concurrency,
             },
+            "warnings": target_warnings(integration, [health.stream for health in streams], self._targets.problem),
             "streams": [_stream(health, self._retention) for health in streams],
         }
 

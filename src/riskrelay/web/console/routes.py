@@ -91,7 +91,9 @@ class Console:
 
     def _integration_screens(self) -> list[ScreenRow]:
         integrations = IntegrationScreens(self._outside, self._pages, self._public_origin)
-        integration = IntegrationScreen(self._outside, self._pages, self._transmitting.polling.retention)
+        integration = IntegrationScreen(
+            self._outside, self._pages, self._transmitting.targets, self._transmitting.polling.retention
+        )
         deliveries = DeliveryScreens(self._outside, self._pages, self._transmitting.proofs)
         replays = ReplayScreens(self._outside, self._pages)
         receivers = ReceiverScreens(self._outside, self._pages)

@@ -10,8 +10,9 @@ from riskrelay.actions.resume_integration import resume_integration
 from riskrelay.actions.verify_integration import verify_integration
 from riskrelay.core.delivery.attempts import Delivery
 from riskrelay.core.delivery.health import StreamHealth, what_next, why
+from riskrelay.core.delivery.target_warnings import target_warnings
 from riskrelay.core.integrations import Integration
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Outside, Targets, Transaction
 from riskrelay.web.account_api.steering import PauseBody
 from riskrelay.web.console.forms import read_fields
 from riskrelay.web.console.named import find_integration, integration_id_of
@@ -26,11 +27,13 @@ class IntegrationScreen:
     """The handlers of an integration's own page.
 
     Args:
+        targets: the rules about where may be pushed to.
         retention: how long undelivered events are kept.
     """
 
-    def __init__(self, outside: Outside, pages: Pages, retention: timedelta) -> None:
+    def __init__(self, outside: Outside, pages: Pages, targets: Targets, retention: timedelta) -> None:
         self._outside = outside
+        self._targets = targets
         self._pages = pages
         self._retention = retention
 
@@ -44,8 +47,11 @@ class IntegrationScreen:
             return integration, tx.health.streams(integration_id), latest
 
         integration, streams, latest = await self._outside.store.read(visit.account, read)
+        warnings = target_warnings(integration, [health.stream for health in streams], self._targets.problem)
         told = [(health, why(health), what_next(health, self._retention)) for health in streams]
-        return self._pages.page(visit, "integration.html", integration=integration, streams=told, latest=latest)
+        return self._pages.page(
+            visit, "integration.html", integration=integration, streams=told, latest=latest, warnings=warnings
+        )
 
     async def pause(self, visit: Visit) -> Response:
         """Nothing more is sent until it is resumed."""

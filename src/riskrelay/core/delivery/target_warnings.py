@@ -1,0 +1,68 @@
+"""What about an integration's addresses will keep its events from being accepted. Pure; never a reason to refuse it."""
+
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+from riskrelay.core.integrations import Integration, IntegrationType
+from riskrelay.core.ssf.streams import Stream
+
+
+def target_warnings(
+    integration: Integration, streams: Sequence[Stream], problem: Callable[[str], str | None]
+) -> list[str]:
+    """Name what will go wrong with an integration's addresses.
+
+    Args:
+        streams: all of the integration.
+        problem: what is wrong with a URL to push to under the present settings; None when nothing is.
+
+    Returns: sentences that say what to change, none of them twice; empty when nothing is wrong.
+    """
+    found = [_audience_warning(integration)]
+    for stream in streams:
+        wrong = None if stream.is_polled else problem(stream.endpoint_url)
+        if wrong is not None:
+            name = "tenant_url" if stream.is_implicit else f"The endpoint of stream {stream.stream_id}"
+            found.append(f"{name} {wrong}. Until then nothing is sent there.")
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def _audience_warning(integration: Integration) -> str | None:
+    """Say what is unusual about a tenant URL, which is the `aud` of the events, byte for byte."""
+    url = integration.tenant_url
+    parts = urlsplit(url)
+    origin = _origin(url)
+    is_okta = integration.integration_type is IntegrationType.OKTA
+    if parts.path == "/" and not parts.query and not parts.fragment:
+        return _audience(url, "ends with a slash", url.rstrip("/"))
+    if is_okta and (parts.path or parts.query or parts.fragment):
+        return _audience(url, "has more than a host name, and an Okta org's URL has no path", origin)
+    if url.endswith("/"):
+        return _audience(url, "ends with a slash", url.rstrip("/"))
+    if is_okta and parts.scheme == "https" and url != origin:
+        return _audience(url, "is not spelled as Okta spells it", origin)
+    return None
+
+
+def _audience(url: str, what: str, instead: str) -> str:
+    return (
+        f"tenant_url {what}. It is the audience (aud) of every event exactly as written, {url}, and a receiver that "
+        f"expects {instead} refuses them. If it does, update the integration with {instead}."
+    )
+
+
+def _origin(url: str) -> str:
+    """The scheme, host and port of a URL in their usual spelling: lower case, without a port that goes without saying.
+
+    >>> _origin("https://ACME.okta.com:443/oauth2?x=1")
+    'https://acme.okta.com'
+    """
+    parts = urlsplit(url)
+    host = (parts.hostname or "").removesuffix(".")
+    host = f"[{host}]" if ":" in host else host
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    return f"{parts.scheme}://{host}" + ("" if port in (None, default) else f":{port}")
