@@ -8,14 +8,14 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from riskrelay.core.errors import Misconfigured
-from riskrelay.storage.causes import cannot_open, sqlite_cause
+from riskrelay.storage.engines.causes import cannot_open, sqlite_cause
 from riskrelay.storage.engines.copying import copy_file, sync
 from riskrelay.storage.engines.file_systems import hold_alone, require_local, require_one_name
 from riskrelay.storage.engines.opening import work_on_file
 from riskrelay.storage.engines.schema import known_revisions, upgrade
-from riskrelay.storage.private_files import database_files, ensure_private
+from riskrelay.storage.engines.private_files import database_files, ensure_private
 from riskrelay.storage.sealed_values import sealed_values
-from riskrelay.storage.whole_files import log_of, require_own_log
+from riskrelay.storage.engines.whole_files import log_of, require_own_log
 
 _NAME = "alembic_version"
 

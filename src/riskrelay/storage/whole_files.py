@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from riskrelay.core.errors import Misconfigured
-from riskrelay.storage.causes import cannot_open, sqlite_cause
+from riskrelay.storage.engines.causes import cannot_open, sqlite_cause
 
 _MAGIC: Final = b"SQLite format 3\x00"
 _READ_VERSION_AT: Final = 19  # 1: rollback journal; 2: write-ahead log (https://www.sqlite.org/fileformat2.html, 1.3.2)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from riskrelay.core.errors import UnavailableCause
-from riskrelay.storage.causes import refused
+from riskrelay.storage.engines.causes import refused
 
 _ASK_SECONDS: Final = 1.0  # chosen: anybody may call /readyz, and each question costs a commit
 # A small write may succeed where a larger one has just met the end of the disk.

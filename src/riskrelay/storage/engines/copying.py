@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Table, func, insert, select
 
 from riskrelay.core.errors import Misconfigured
-from riskrelay.storage.private_files import create_private
+from riskrelay.storage.engines.private_files import create_private
 from riskrelay.storage.tables import metadata
 
 ROWS_AT_ONCE = 1_000  # guessed: a few megabytes of the widest rows

@@ -10,7 +10,7 @@ from typing import IO, NamedTuple
 import psutil
 
 from riskrelay.core.errors import Misconfigured
-from riskrelay.storage.private_files import ensure_private
+from riskrelay.storage.engines.private_files import ensure_private
 
 # As Linux and macOS name them. Many come by FUSE, whose names nobody can list: there the local ones are listed.
 _NETWORK = frozenset(

@@ -16,10 +16,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, exc
 from riskrelay.core.errors import Unavailable, UnavailableCause
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Installation, StoreLoad, Transaction
-from riskrelay.storage.causes import disk_refusal, refused, sqlite_cause
+from riskrelay.storage.engines.causes import disk_refusal, refused, sqlite_cause
 from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.storage.transaction import AccountTransaction
-from riskrelay.storage.writability import Writability
+from riskrelay.storage.engines.writability import Writability
 
 T = TypeVar("T")
 
@@ -32,6 +32,7 @@ _PROBE_SECONDS = 2.0  # chosen: a health check waits no longer for the writer; o
 # The log starts over after a checkpoint that no reader holds up, and is then cut to this. The checkpoint comes every
 # 16,384 pages of 4,096 bytes, so a log in ordinary use is never cut and never has to grow again.
 _WAL_BYTES = 16_384 * 4_096
+_SHRINK_WAIT_MS = 100  # guessed: the writer waits no longer for readers; the longest usual read takes half of it
 _COMMITS_BETWEEN_CHECKS = 256  # guessed: the size of the log is looked at so often; one stat
 
 
@@ -235,12 +236,14 @@ class _Writer:
         """Start the log over when readers that overlap have kept it from it for long.
 
         An automatic checkpoint waits for no reader. This one does: readers that begin meanwhile read the database
-        file alone, so the last reader of the log ends soon.
+        file alone, so the last reader of the log ends soon. A backup takes longer: the next check tries again.
         """
         if _size(self._wal) < 2 * _WAL_BYTES:
             return
         try:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_SHRINK_WAIT_MS}")
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
             connection.rollback()
         except exc.DBAPIError as error:  # what was committed stays in the log
             _log.warning("checkpoint_failed", error=str(error.orig))

@@ -1,14 +1,21 @@
 """The embedded store's writer."""
 
+import asyncio
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from sqlalchemy import exc
 
-from riskrelay.core.errors import Unavailable
+from riskrelay.core.errors import Unavailable, UnavailableCause
+from riskrelay.core.integrations import AccountId
+from riskrelay.ports import Installation
+from riskrelay.storage.engines import sqlite
 from riskrelay.storage.engines.opening import work_on
 from riskrelay.storage.engines.schema import upgrade
-from riskrelay.storage.engines.sqlite import SqliteStore
+from riskrelay.storage.engines.sqlite import SqliteStore, sqlite_engine
 
 
 async def test_a_writer_whose_connection_is_broken_goes_on_with_another(tmp_path: Path) -> None:
@@ -30,4 +37,70 @@ async def test_a_writer_whose_connection_is_broken_goes_on_with_another(tmp_path
             await store.write_installation(lambda tx: tx.lanes.release_all())
     await store.write_installation(lambda tx: tx.lanes.release_all())
     assert store._writer._connection is not connection
+    await store.close()
+
+
+async def test_the_log_shrinks_when_its_readers_have_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a reader needs the log it grows past its limit, and writers do not wait for the reader; a check after that
+    cuts it, and the size is what the store says of itself."""
+    monkeypatch.setattr(sqlite, "_WAL_BYTES", 100_000)
+    monkeypatch.setattr(sqlite, "_COMMITS_BETWEEN_CHECKS", 4)
+    path = tmp_path / "riskrelay.db"
+    await work_on(f"sqlite:///{path}", path, upgrade)
+    store = SqliteStore(path)
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    async def write(number: int) -> None:
+        await store.write_installation(lambda tx: tx.accounts.add(AccountId(f"{number}-" + "x" * 30_000), at))
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM accounts").fetchone()
+        for number in range(7):
+            await write(number)
+        held = store.load().wal_bytes
+        reader.execute("COMMIT")
+    await write(7)  # is answered, then the log is cut
+    await write(8)
+    freed = store.load().wal_bytes
+    await store.close()
+    assert held is not None
+    assert held > 200_000
+    assert freed is not None
+    assert freed < 100_000
+
+
+async def test_a_log_in_ordinary_use_keeps_its_size(tmp_path: Path) -> None:
+    """SQLite cuts it to what an automatic checkpoint lets it reach, so it never has to grow again."""
+    engine = sqlite_engine(tmp_path / "a.db")
+    with engine.connect() as connection:
+        names = ("journal_size_limit", "page_size", "wal_autocheckpoint")
+        limit, page_bytes, pages = (connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in names)
+    engine.dispose()
+    assert limit == pages * page_bytes == 64 * 1_048_576
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "in a group"])
+async def test_a_full_disk_inside_of_a_transaction_keeps_its_cause(tmp_path: Path, alone: bool) -> None:
+    """SQLite undoes the whole group with its savepoints; the callers and health checks still hear of the disk."""
+    path = tmp_path / "riskrelay.db"
+    await work_on(f"sqlite:///{path}", path, upgrade)
+    store = SqliteStore(path)
+    await store.require_writable()
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+
+    def fill(tx: Installation) -> None:
+        connection = tx._connection  # type: ignore[attr-defined]
+        connection.exec_driver_sql("PRAGMA cache_size=1")
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        tx.accounts.add(AccountId("x" * 500_000), at)
+
+    works = [fill] if alone else [fill, lambda tx: tx.accounts.add(AccountId("other"), at)]
+    results = await asyncio.gather(*map(store.write_installation, works), return_exceptions=True)
+    assert isinstance(results[0], Unavailable)
+    assert results[0].cause is UnavailableCause.DISK_FULL
+    with pytest.raises(Unavailable) as refused:
+        await store.require_writable()
+    assert refused.value.cause is UnavailableCause.DISK_FULL
     await store.close()
