@@ -94,6 +94,11 @@ ROWS = {
         "rejecting until it accepts again · paused, backlog kept",
         True,
     ),
+    46: FaultRow(
+        "migrate behind a lock; old WAL; missing key; LATIN1",
+        "nodes go on; refused or repaired with a sentence that says what to do",
+        True,
+    ),
     47: FaultRow("bodies made to cost: JSON, faults, details, lines", "linear time; memory and answer bounded", True),
 }
 

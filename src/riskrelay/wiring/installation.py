@@ -25,12 +25,12 @@ from riskrelay.storage.engines.copying import Fingerprint, copy_all
 from riskrelay.storage.engines.file_systems import hold_alone
 from riskrelay.storage.engines.opening import Waiting, work_on
 from riskrelay.storage.engines.postgres import PostgresStore
-from riskrelay.storage.engines.schema import is_current, upgrade
-from riskrelay.storage.engines.sqlite import SqliteStore, sqlite_engine
 from riskrelay.storage.engines.private_files import database_files, ensure_private, readable_by_others
 from riskrelay.storage.engines.restoring import restore
-from riskrelay.storage.sealed_values import holds_sealed_values, sealed_values
+from riskrelay.storage.engines.schema import is_current, upgrade
+from riskrelay.storage.engines.sqlite import SqliteStore, sqlite_engine
 from riskrelay.storage.engines.whole_files import faults_of, log_of, require_own_log, require_whole
+from riskrelay.storage.sealed_values import holds_sealed_values, sealed_values
 from riskrelay.telemetry.metrics import PrometheusMetrics
 from riskrelay.telemetry.observing import Observers
 

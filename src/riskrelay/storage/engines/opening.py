@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from riskrelay.core.errors import Misconfigured, UnavailableCause
 from riskrelay.storage.engines.causes import cannot_open, postgres_cause, sqlite_cause
 from riskrelay.storage.engines.file_systems import require_local, require_one_name
-from riskrelay.storage.engines.postgres_engine import postgres_engine
-from riskrelay.storage.engines.sqlite import sqlite_engine
 from riskrelay.storage.engines.lock_holders import LockHolders, watched
+from riskrelay.storage.engines.postgres_engine import postgres_engine
 from riskrelay.storage.engines.private_files import ensure_private
+from riskrelay.storage.engines.sqlite import sqlite_engine
 from riskrelay.storage.engines.whole_files import require_own_log
 
 T = TypeVar("T")

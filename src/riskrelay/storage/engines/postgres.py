@@ -14,9 +14,9 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Installation, StoreLoad, Transaction
 from riskrelay.storage.engines.causes import postgres_cause, refused
 from riskrelay.storage.engines.postgres_engine import POOL_SIZE, postgres_engine
+from riskrelay.storage.engines.writability import Writability
 from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.storage.transaction import AccountTransaction
-from riskrelay.storage.engines.writability import Writability
 
 T = TypeVar("T")
 

@@ -17,9 +17,9 @@ from riskrelay.core.errors import Unavailable, UnavailableCause
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Installation, StoreLoad, Transaction
 from riskrelay.storage.engines.causes import disk_refusal, refused, sqlite_cause
+from riskrelay.storage.engines.writability import Writability
 from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.storage.transaction import AccountTransaction
-from riskrelay.storage.engines.writability import Writability
 
 T = TypeVar("T")
 

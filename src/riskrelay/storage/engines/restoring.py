@@ -12,10 +12,10 @@ from riskrelay.storage.engines.causes import cannot_open, sqlite_cause
 from riskrelay.storage.engines.copying import copy_file, sync
 from riskrelay.storage.engines.file_systems import hold_alone, require_local, require_one_name
 from riskrelay.storage.engines.opening import work_on_file
-from riskrelay.storage.engines.schema import known_revisions, upgrade
 from riskrelay.storage.engines.private_files import database_files, ensure_private
-from riskrelay.storage.sealed_values import sealed_values
+from riskrelay.storage.engines.schema import known_revisions, upgrade
 from riskrelay.storage.engines.whole_files import log_of, require_own_log
+from riskrelay.storage.sealed_values import sealed_values
 
 _NAME = "alembic_version"
 
