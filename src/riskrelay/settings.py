@@ -1,7 +1,7 @@
 """Every setting, read once. docs/settings.md lists them."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -207,6 +207,31 @@ class Settings(BaseSettings):
         ]
 
     @property
+    def public(self) -> dict[str, Any]:
+        """The settings as JSON has them, without secrets; of a proxy's user and password only that there are any."""
+        shown = self.model_dump(mode="json", exclude={*_FROM_FILES, *(f"{name}_file" for name in _FROM_FILES)})
+        return shown | {"egress_proxy": _without_user(self.egress_proxy)}
+
+    @property
+    def has_hidden_proxy(self) -> bool:
+        """Whether user and password of the egress proxy are missing: these are settings of another process."""
+        return "://***@" in (self.egress_proxy or "")
+
+    def as_running(self, public: Mapping[str, object]) -> Self:
+        """Return the settings of a process that described itself with *public*; secrets are these ones.
+
+        Raises: Misconfigured: this version cannot read them.
+        """
+        known = {name: value for name, value in public.items() if name in type(self).model_fields}
+        if known.get("egress_proxy") == _without_user(self.egress_proxy):
+            known["egress_proxy"] = self.egress_proxy
+        secrets = {name: getattr(self, name) for name in _FROM_FILES} | {f"{name}_file": None for name in _FROM_FILES}
+        try:
+            return type(self)(**{**known, **secrets})
+        except ValidationError as error:
+            raise Misconfigured("another version of riskrelay runs; run doctor with that version") from error
+
+    @property
     def sqlite_path(self) -> Path | None:
         """The database file; None with PostgreSQL."""
         if not self.database_url.startswith("sqlite:///"):
@@ -288,6 +313,17 @@ def _is_of_this_machine(host: str) -> bool:
         return ip_address(name).is_loopback
     except ValueError:
         return name.lower().rstrip(".") == "localhost"
+
+
+def _without_user(proxy: str | None) -> str | None:
+    """Return a proxy's URL with `***` in place of user and password.
+
+    >>> _without_user("http://user:secret@proxy.example.com:3128")
+    'http://***@proxy.example.com:3128'
+    """
+    scheme, separator, rest = (proxy or "").partition("://")
+    _user, at, host = rest.rpartition("@")
+    return f"{scheme}{separator}***@{host}" if at else proxy
 
 
 def _shown(value: object) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from riskrelay.actions.set_integration_tls import opened_tls
+from riskrelay.core.delivery.reasons import explain
 from riskrelay.core.delivery.survey import LaneCondition, Survey
 from riskrelay.core.errors import Misconfigured, Unavailable, UnavailableCause
 from riskrelay.core.integrations import Integration, OpenedTls, ReceiverTls
@@ -31,6 +32,7 @@ class Examining:
         check_files: says what is wrong with the files of the installation; it reads them, off the loop.
         public_url: where receivers reach us.
         worker_url: where a worker on this machine shows its metrics; None: nowhere.
+        knows_proxy: False: the way to the receivers is not known here, so they are not checked.
     """
 
     loosened: Sequence[Check]
@@ -40,6 +42,7 @@ class Examining:
     materials: TlsMaterials
     public_url: str
     worker_url: str | None
+    knows_proxy: bool
 
 
 async def examine_installation(outside: Outside, examining: Examining) -> list[Check]:
@@ -59,7 +62,7 @@ async def examine_installation(outside: Outside, examining: Examining) -> list[C
     checks += _keys(outside, keys, examining.vault)
     checks += await _public_url(examining, keys)
     checks += await _worker(examining)
-    return checks + await _receivers(outside, examining)
+    return checks + (await _receivers(outside, examining) if examining.knows_proxy else [])
 
 
 def _read(tx: Installation) -> tuple[DatabaseFacts, Survey, list[SealedKey]]:
@@ -172,9 +175,13 @@ async def _receivers(outside: Outside, examining: Examining) -> list[Check]:
         try:
             targets.append((stream, opened_tls(stream.integration.tls, examining.vault)))
         except Misconfigured:
-            problems.append(_unreachable(stream, "wrong_master_key (it does not open the client certificate's key)"))
+            problems.append(_unreachable(stream, "wrong_master_key", "it does not open the client certificate's key"))
     found = await examining.probe.reach([(stream.endpoint_url, tls) for stream, tls in targets])
-    problems += [_unreachable(stream, wrong) for (stream, _), wrong in zip(targets, found, strict=True) if wrong]
+    problems += [
+        _unreachable(stream, wrong.reason, wrong.detail)
+        for (stream, _), wrong in zip(targets, found, strict=True)
+        if wrong is not None
+    ]
     reached = len(streams) - len(problems)
     integrations = {stream.integration.integration_id: stream.integration for stream in streams.values()}
     certificates = [_certificate(one, outside.clock.now(), examining.materials) for one in integrations.values()]
@@ -193,13 +200,15 @@ async def _pushed_streams(outside: Outside) -> list[Stream]:
     return found
 
 
-def _unreachable(stream: Stream, wrong: str) -> Check:
+def _unreachable(stream: Stream, reason: str, detail: str) -> Check:
+    explained = explain(reason)
+    code = f"{reason}: {detail.rstrip('.')}" if detail else reason
     integration = stream.integration
     said = (
         f"{_origin(stream.endpoint_url)} (account {integration.account_id}, integration "
-        f"{integration.integration_id}): {wrong}."
+        f"{integration.integration_id}): {explained.words} ({code})."
     )
-    return _problem("receivers", said, "docs/guides/operate.md lists the reasons of an attempt and what to do")
+    return _problem("receivers", said, explained.advice.replace(" ID", f" {integration.integration_id}"))
 
 
 def _certificate(integration: Integration, now: datetime, materials: TlsMaterials) -> Check | None:

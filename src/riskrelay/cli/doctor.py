@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from riskrelay.cli.output import JsonFlag, say, show
-from riskrelay.core.errors import RiskrelayError
+from riskrelay.core.errors import Misconfigured, RiskrelayError
 
 if TYPE_CHECKING:
     from riskrelay.ports import Check
@@ -17,9 +17,10 @@ _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[bold re
 
 
 def doctor(as_json: JsonFlag = False) -> None:
-    """Check settings, database, keys, the public URL and the way to each receiver; say how to mend what is wrong.
+    """Check settings, database, keys, the public URL and the way to each receiver; say how to fix what is wrong.
 
-    Nothing is changed and no event is sent. Exit code 1 when there is a problem.
+    While the service runs, its settings are checked, not those of this shell. Nothing is changed and no event is sent.
+    Exit code 1 when there is a problem.
     """
     checks = asyncio.run(_examine())
     problems = sum(check.verdict == "problem" for check in checks)
@@ -43,17 +44,30 @@ async def _examine() -> "list[Check]":
     from riskrelay.settings import read_settings, unknown_variables
     from riskrelay.wiring.installation import build_outside, read_master_key, require_schema
     from riskrelay.wiring.processes import build_examining
+    from riskrelay.wiring.running import settings_in_force
 
     unknown = unknown_variables(os.environ)
     try:
         settings = read_settings()
         tls_pair(settings)
         await require_schema(settings)
-        examining = build_examining(settings, read_master_key(settings), whole=True)
+        master_key = read_master_key(settings)
         outside = build_outside(settings)
     except RiskrelayError as error:
-        return [*unknown, Check("settings", Verdict.PROBLEM, "riskrelay serve would not start.", str(error))]
+        return [
+            *unknown,
+            Check(
+                "settings",
+                Verdict.PROBLEM,
+                "riskrelay serve would not start with the settings of this shell.",
+                str(error),
+            ),
+        ]
     try:
-        return unknown + await examine_installation(outside, examining)
+        found, running = await settings_in_force(outside, settings)
+        examining = build_examining(running, master_key, whole=True)
+        return unknown + found + await examine_installation(outside, examining)
+    except Misconfigured as error:
+        return [*unknown, Check("settings", Verdict.PROBLEM, "The running service cannot be examined.", str(error))]
     finally:
         await outside.store.close()

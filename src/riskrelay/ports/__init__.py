@@ -44,7 +44,7 @@ from riskrelay.ports.deliveries import (
     ReasonPlace,
     Sent,
 )
-from riskrelay.ports.examining import Check, DatabaseFacts, Probe, Verdict
+from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, Verdict
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.operating import DeliveryHealth, EngineCare, Replays, Retention
@@ -103,6 +103,8 @@ __all__ = [
     "Lanes",
     "Listening",
     "Metrics",
+    "Node",
+    "Nodes",
     "Observer",
     "Outside",
     "Polls",

@@ -1,12 +1,13 @@
 """What `doctor` finds, and what it needs from outside to look."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from riskrelay.core.integrations import OpenedTls
+from riskrelay.core.ssf.outcomes import Outcome
 
 
 class Verdict(StrEnum):
@@ -48,16 +49,49 @@ class DatabaseFacts:
     now: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A process that serves or delivers, as it describes itself.
+
+    Attributes:
+        role: serve or worker.
+        seen_at: when it was known to run, by its own clock, aware UTC.
+        settings: by name in lower case, as JSON has them; no secrets.
+    """
+
+    node_id: str
+    role: str
+    started_at: datetime
+    seen_at: datetime
+    settings: Mapping[str, object]
+
+
+class Nodes(Protocol):
+    """The processes that run."""
+
+    def announce(self, node: Node) -> None:
+        """Store *node*, or, when it is there, when it was seen."""
+
+    def leave(self, node_id: str) -> None:
+        """Remove a node that ends."""
+
+    def seen_since(self, moment: datetime) -> list[Node]:
+        """Return the nodes seen then or later, the first started first."""
+
+    def forget_unseen_since(self, moment: datetime) -> None:
+        """Remove those that were not seen since: they ended without a word."""
+
+
 class Probe(Protocol):
     """Looks whether others can be reached. Nothing is ever sent to a receiver."""
 
-    async def reach(self, targets: Sequence[tuple[str, OpenedTls | None]]) -> list[str | None]:
+    async def reach(self, targets: Sequence[tuple[str, OpenedTls | None]]) -> list[Outcome | None]:
         """Resolve, dial and shake hands, under the rules that hold for pushes and on their way.
 
         Args:
             targets: each a URL, and what is used there as `Pusher.push` uses it.
 
-        Returns: for each what is wrong, in a few words; None when nothing is.
+        Returns: for each what a push would have become; None: the receiver is there.
         """
 
     async def fetch(self, url: str) -> bytes | str:

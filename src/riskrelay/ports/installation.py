@@ -16,7 +16,7 @@ from riskrelay.core.ssf.access import CredentialId, ReceiverCredential, Receiver
 from riskrelay.core.ssf.streams import Stream, StreamStatus
 from riskrelay.ports.account import Audit
 from riskrelay.ports.console import Sessions
-from riskrelay.ports.examining import DatabaseFacts
+from riskrelay.ports.examining import DatabaseFacts, Nodes
 from riskrelay.ports.operating import EngineCare, Retention
 
 
@@ -177,6 +177,7 @@ class Installation(Protocol):
     receivers: Receivers
     lanes: Lanes
     retention: Retention
+    nodes: Nodes
     engine: EngineCare
 
     def audit_of(self, owner: AccountId | None) -> Audit:

@@ -24,7 +24,7 @@ class NetworkProbe:
     def __init__(self, open_pusher: Callable[[], DirectPusher | HttpPusher]) -> None:
         self._open_pusher = open_pusher
 
-    async def reach(self, targets: Sequence[tuple[str, OpenedTls | None]]) -> list[str | None]:
+    async def reach(self, targets: Sequence[tuple[str, OpenedTls | None]]) -> list[Outcome | None]:
         slots = asyncio.Semaphore(_AT_ONCE)
         async with self._open_pusher() as pusher:
 
@@ -32,18 +32,21 @@ class NetworkProbe:
                 async with slots:
                     return await pusher.reach(url, tls)
 
-            outcomes = await asyncio.gather(*(reached(url, tls) for url, tls in targets))
-        return [None if outcome is None else _words(outcome) for outcome in outcomes]
+            return await asyncio.gather(*(reached(url, tls) for url, tls in targets))
 
     async def fetch(self, url: str) -> bytes | str:
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         try:
             async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
                 body = await response.read()
-                return body if response.status == 200 else f"HTTP {response.status}"
-        except (aiohttp.ClientError, TimeoutError) as error:
-            return str(error) or type(error).__name__
-
-
-def _words(outcome: Outcome) -> str:
-    return f"{outcome.reason} ({outcome.detail.rstrip('.')})"
+                return body if response.status == 200 else f"it answered HTTP {response.status}"
+        except TimeoutError:
+            return f"it did not answer within {_SECONDS:g} s"
+        except aiohttp.ClientConnectorDNSError:
+            return "host name not found"
+        except aiohttp.ClientConnectorCertificateError as error:
+            return f"its certificate is not trusted ({error.certificate_error})"
+        except aiohttp.ClientConnectorError as error:
+            return f"the connection failed ({error.strerror or error.os_error})"
+        except aiohttp.ClientError as error:
+            return f"what answers there does not speak HTTP as it should ({error or type(error).__name__})"

@@ -15,6 +15,7 @@ from riskrelay.ports import (
     EngineCare,
     Keys,
     Lanes,
+    Nodes,
     Receivers,
     Retention,
     Sessions,
@@ -32,6 +33,7 @@ from riskrelay.storage.delivery.retention import RetentionRows
 from riskrelay.storage.delivery.streams import is_idle, select_streams, stream_from
 from riskrelay.storage.delivery.surveying import database_facts, take_survey
 from riskrelay.storage.engines.engine_care import EngineCareRows
+from riskrelay.storage.nodes import NodeRows
 from riskrelay.storage.tables import integrations
 
 
@@ -47,6 +49,7 @@ class InstallationTransaction:
         self.receivers: Receivers = ReceiverRows(connection)
         self.lanes: Lanes = LaneRows(connection)
         self.retention: Retention = RetentionRows(connection)
+        self.nodes: Nodes = NodeRows(connection)
         self.engine: EngineCare = EngineCareRows(connection)
 
     def audit_of(self, owner: AccountId | None) -> Audit:

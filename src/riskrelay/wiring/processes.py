@@ -19,6 +19,7 @@ from riskrelay.engine.chores import Chores, Kept
 from riskrelay.engine.pushing import Delivering
 from riskrelay.engine.worker import Worker
 from riskrelay.failpoints import Failpoint, arm, around_pusher, around_wake
+from riskrelay.local.announcing import announced
 from riskrelay.local.clock import SystemClock
 from riskrelay.local.finding_counts import PendingFindingCounts
 from riskrelay.local.token_uses import PendingTokenUses
@@ -84,6 +85,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
                 finding_counts.recording(outside.store),
                 _ready(signer, outside, keyring),
                 _other_nodes(settings, wakes, woken),
+                announced(outside, "serve", settings.public),
             ):
                 if deliver:
                     async with _delivery(settings, outside, signer, master_key, failpoint) as worker:
@@ -146,6 +148,7 @@ def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
                 process.running(),
                 _ready(signer, outside, keyring),
                 _other_nodes(settings, wakes, woken),
+                announced(outside, "worker", settings.public),
                 _delivery(settings, outside, signer, master_key, arm(settings.failpoint)) as worker,
             ):
                 woken.told.append(worker.wake)
@@ -175,6 +178,7 @@ def build_examining(settings: Settings, master_key: MasterKey, *, whole: bool = 
         materials=materials,
         public_url=settings.public_url,
         worker_url=worker_url,
+        knows_proxy=not settings.has_hidden_proxy,
     )
 
 

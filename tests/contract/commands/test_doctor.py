@@ -23,6 +23,12 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     assert service.stop() == 0
 
 
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """An installation whose service does not run, so that the settings of the shell are checked."""
+    return Service(tmp_path_factory.mktemp("stopped"))
+
+
 def examine(service: Service, code: int, **settings: str) -> list[dict[str, Any]]:
     """What the doctor says under *settings*, and that it ends with *code*; each finding says what to do."""
     before = dict(service.settings)
@@ -54,15 +60,29 @@ def test_a_healthy_installation(service: Service) -> None:
     assert "No problem." in people.stdout
 
 
-def test_what_loosens_a_default_is_named(service: Service) -> None:
-    """Each setting, with its name and its value."""
+def test_the_settings_of_the_running_service_are_checked(service: Service) -> None:
+    """Not those of the shell; where the two differ is said, and unknown variables of the shell are reported."""
+    shell = {"RISKRELAY_PUBLIC_URL": "https://127.0.0.1:1", "RISKRELAY_ALLOW_TARGETS": "", "RISKRELAY_RATE_LIMIT": "0"}
+    checks = examine(service, 0, **shell, RISKRELAY_RATELIMIT="1")
+    judged = said(checks, "settings", "ok")
+    assert "Checked with the settings of riskrelay serve, which runs since 20" in judged
+    assert f"this shell has other {', '.join(sorted(shell))}." in judged
+    warned = said(checks, "settings", "warning")
+    assert "RISKRELAY_ALLOW_TARGETS: pushed to although not public: 127.0.0.1." in warned
+    assert "no token is limited" not in warned
+    assert "RISKRELAY_RATELIMIT is set, but there is no such setting (did you mean RISKRELAY_RATE_LIMIT?)" in warned
+
+
+def test_what_loosens_a_default_is_named(stopped: Service) -> None:
+    """Each setting, with its name and its value; that no service runs is said too."""
     loose = {
         "RISKRELAY_ALLOW_HTTP_TARGETS": "true",
         "RISKRELAY_TRUSTED_PROXIES": "0.0.0.0/0",
         "RISKRELAY_RATE_LIMIT": "0",
         "RISKRELAY_FAILPOINT": "push.answered",
     }
-    found = said(examine(service, 0, **loose), "settings", "warning")
+    found = said(examine(stopped, 1, **loose), "settings", "warning")
+    assert "No riskrelay process runs on this database" in found
     assert [name for name in loose if name not in found] == []
     assert "0.0.0.0/0" in found
 
@@ -84,6 +104,7 @@ def test_receivers_that_cannot_be_reached(service: Service, tmp_path: Path) -> N
     try:
         found = said(examine(service, 1), "receivers", "problem")
         assert [reason for reason in targets.values() if reason not in found] == []
+        assert "Host name not found (name_not_found" in found
         assert [one for one in made if one not in found] == []
         assert oracle.requests() == []
     finally:
@@ -104,17 +125,19 @@ def test_a_receiver_behind_a_proxy_with_tls_of_its_own(service: Service, tmp_pat
     made = service.create_integration(oracle.url)["id"]
     client = private.files("client.test", ends=5)
     try:
-        assert "tls_unknown_ca" in said(examine(service, 1, **through), "receivers", "problem")
-        asked.unlink()
+        assert "tls_unknown_ca" in said(examine(service, 1), "receivers", "problem")
         pair = {"certificate": client.certificate.read_text(), "key": client.key.read_text()}
         service.result("PUT", f"/integrations/{made}/tls", {"ca": private.pem(), **pair})
-        for settings in ({}, through):
-            found = examine(service, 0, **settings)
+        for code, settings in ((0, {}), (1, through)):  # no service answers at the public URL when it is stopped
+            if settings:
+                service.stop()
+            found = examine(service, code, **settings)
             assert "1 of 1 receivers can be reached" in said(found, "receivers", "ok")
             assert f"The client certificate of integration {made} ends on " in said(found, "receivers", "warning")
         assert asked.read_text() == f"127.0.0.1:{oracle.port}\n"
         proxy.kill()
         assert "proxy_unreachable" in said(examine(service, 1, **through), "receivers", "problem")
+        service.start()
         assert oracle.requests() == []
     finally:
         service.result("DELETE", f"/integrations/{made}")
@@ -128,11 +151,11 @@ def test_another_master_key_does_not_open_the_keys(service: Service) -> None:
     assert "does not open the RS256 key" in said(found, "keys", "problem")
 
 
-def test_a_public_url_that_leads_elsewhere(service: Service, tmp_path: Path) -> None:
+def test_a_public_url_that_leads_elsewhere(service: Service, stopped: Service, tmp_path: Path) -> None:
     """To nobody, or to another installation."""
     with socket.create_server(("127.0.0.1", 0)) as silent:
         nobody = f"https://127.0.0.1:{silent.getsockname()[1]}"
-    assert "cannot be fetched" in said(examine(service, 1, RISKRELAY_PUBLIC_URL=nobody), "public_url", "problem")
+    assert "cannot be fetched" in said(examine(stopped, 1, RISKRELAY_PUBLIC_URL=nobody), "public_url", "problem")
     (tmp_path / "other").mkdir()
     other = Service(tmp_path / "other")
     database = other.settings["RISKRELAY_DATABASE_URL"]

@@ -23,7 +23,7 @@ MISSING_ON_POSTGRES = {
     *("events_lanes_fk", "attempts_lanes_fk", "held_events_lanes_fk"),
     *("findings_users_fk", "users_accounts_fk"),
 }
-ACCOUNT_FREE = {"signing_keys", "alembic_version"}
+ACCOUNT_FREE = {"signing_keys", "nodes", "alembic_version"}
 
 
 def check(connection: Connection) -> None:

@@ -42,6 +42,7 @@ async def test_a_client_certificate_that_ends(store: Store, tmp_path: Path) -> N
             materials=materials,
             public_url=NOWHERE,
             worker_url=None,
+            knows_proxy=True,
         )
         checks = await examine_installation(outside, examining)
         return [(one.verdict, one.said, one.mend or "") for one in checks if one.topic == "receivers"]

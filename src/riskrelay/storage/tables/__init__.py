@@ -25,6 +25,7 @@ from sqlalchemy import (
 
 from riskrelay.storage.tables.base import account, metadata
 from riskrelay.storage.tables.console import console_sessions, finding_counts, level_counts, stocks
+from riskrelay.storage.tables.nodes import nodes
 from riskrelay.storage.tables.replays import replay_places, replays
 from riskrelay.storage.tables.risk import activity, behavior_settings, detection_limits, findings, users
 from riskrelay.storage.times import Moment
@@ -48,6 +49,7 @@ __all__ = [
     "lanes",
     "level_counts",
     "metadata",
+    "nodes",
     "receiver_credentials",
     "replay_places",
     "replays",

@@ -1,0 +1,50 @@
+"""Keeping this process's row in the database, so that `doctor` finds the settings that count."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+
+import structlog
+
+from riskrelay.core.errors import Unavailable
+from riskrelay.ports import Node, Outside
+
+_EVERY_SECONDS = 30.0  # chosen: a third of what `doctor` takes for alive
+_FORGET = timedelta(days=1)  # guessed: rows of processes that were killed
+
+_log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def announced(outside: Outside, role: str, settings: Mapping[str, object]) -> AsyncIterator[None]:
+    """Keep a row for this process while the context lasts, and remove it at the end.
+
+    Args:
+        role: serve or worker.
+        settings: those that are no secrets, as JSON has them.
+    """
+    now = outside.clock.now()
+    node = Node(node_id=outside.ids.uuid(), role=role, started_at=now, seen_at=now, settings=settings)
+    stop = asyncio.Event()
+    running = asyncio.create_task(_announce_until(stop, outside, node))
+    try:
+        yield
+    finally:
+        stop.set()
+        await running
+        with suppress(Unavailable):  # the row is out of date soon
+            await outside.store.write_installation(lambda tx: tx.nodes.leave(node.node_id))
+
+
+async def _announce_until(stop: asyncio.Event, outside: Outside, node: Node) -> None:
+    while not stop.is_set():
+        now = outside.clock.now()
+        try:
+            await outside.store.write_installation(lambda tx: tx.nodes.announce(replace(node, seen_at=now)))  # noqa: B023
+            await outside.store.write_installation(lambda tx: tx.nodes.forget_unseen_since(now - _FORGET))  # noqa: B023
+        except Unavailable:
+            _log.debug("node_not_announced")  # what keeps the database from writing is reported by others
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _EVERY_SECONDS)
