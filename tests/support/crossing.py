@@ -17,6 +17,7 @@ from support.service import Service
 from support.transmitting import transmitting_of
 
 OPEN = {
+    "/",
     "/.well-known/ssf-configuration/{integration_id}",
     "/.well-known/ssf-configuration/{integration_id}/",
     "/.well-known/sse-configuration/{integration_id}",
