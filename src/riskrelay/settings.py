@@ -57,6 +57,22 @@ class Settings(BaseSettings):
         description="The port on which `worker` shows /metrics, /healthz and /readyz, over plain http; default: none. "
         "`serve` shows them on its own.",
     )
+    operations_port: int | None = Field(
+        None,
+        ge=1,
+        le=65_535,
+        description="A second port on which `serve` answers /metrics, /healthz and /readyz, over plain http and with "
+        "connections of its own, so that clients of the main port cannot crowd out monitoring; default: none. The main "
+        "port answers them too.",
+    )
+    drain_seconds: int = Field(
+        10,
+        ge=0,
+        le=600,
+        description="How long requests in work may take after SIGTERM; then their connections are closed. Delivery "
+        "needs up to 20 s more for what is in flight: keep the service manager's stop timeout (45 s in the systemd "
+        "unit) above the sum.",
+    )
     tls_cert: Path | None = Field(
         None,
         description="Makes `serve` speak https (TLS 1.2 and 1.3): the file with the certificate chain, PEM, the "
@@ -113,6 +129,14 @@ class Settings(BaseSettings):
         ge=0,
         le=100_000_000,
         description="Requests a minute that one token may send to one process; 0: as many as it likes.",
+    )
+
+    failed_authentication_limit: int = Field(
+        600,  # guessed: far above what a misconfigured client sends by mistake
+        ge=0,
+        le=1_000_000,
+        description="Refused credentials a minute from one client address (IPv6: from one /64 network); further tries "
+        "from it are answered 429 without a query. Credentials that were valid before go on working. 0: no limit.",
     )
 
     log_level: LogLevel = Field(

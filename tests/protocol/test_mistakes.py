@@ -28,7 +28,7 @@ class VerifyingReceiver:
         self.endpoint_url = f"https://127.0.0.1:{port}{PATH}"
         self._log = directory / "events.ndjson"
         files = authority.files("127.0.0.1")
-        tls = ["--ssl-certificate", str(files.certificate), "--ssl-keyfile", str(files.key)]
+        tls = ["--ssl-certfile", str(files.certificate), "--ssl-keyfile", str(files.key)]
         told = {
             "SSL_CERT_FILE": str(authority.path),
             "RECEIVER_LOG": str(self._log),
@@ -38,15 +38,13 @@ class VerifyingReceiver:
         }
         served = [
             "--factory",
-            "--interface",
-            "asgi",
             "--host",
             "127.0.0.1",
             "--port",
             str(port),
             "support.verifying_receiver:app",
         ]
-        self._process = Process(["-m", "granian", *tls, *served], port, told, directory / "receiver.log")
+        self._process = Process(["-m", "uvicorn", *tls, *served], port, told, directory / "receiver.log")
 
     def stop(self) -> None:
         self._process.stop()

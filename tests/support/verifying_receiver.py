@@ -1,6 +1,6 @@
 """A receiver as a user would build it on `riskrelay.receiver`, told by its environment what to expect.
 
-granian --interface asgi --factory support.verifying_receiver:app
+uvicorn --factory support.verifying_receiver:app
 """
 
 import json

@@ -15,7 +15,7 @@ def require_free(host: str, port: int) -> None:
     try:
         socket.create_server((host, port), family=_family(host)).close()
     except OSError as error:
-        raise _refusal(host, port, error) from error
+        raise refusal(host, port, error) from error
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def reserved(host: str, port: int) -> Iterator[int]:
         try:
             reserving.bind((host, port))
         except OSError as error:
-            raise _refusal(host, port, error) from error
+            raise refusal(host, port, error) from error
         yield reserving.getsockname()[1]
 
 
@@ -40,5 +40,6 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def _refusal(host: str, port: int, error: OSError) -> Misconfigured:
+def refusal(host: str, port: int, error: OSError) -> Misconfigured:
+    """Return the error for a port that cannot be taken."""
     return Misconfigured(f"cannot listen on {host} port {port} ({error.strerror}); choose another port")

@@ -37,7 +37,7 @@ def receive(
     """Receive SETs: fetch the transmitter's metadata and keys, verify each SET, print it."""
     import uvloop
 
-    from riskrelay.cli.serving import run_app
+    from riskrelay.cli.serving import Ports, run_app
     from riskrelay.receiver import Misbehaviour, receiver_app
 
     expected = audience or f"http://127.0.0.1:{port}"
@@ -55,7 +55,7 @@ def receive(
     app = receiver_app(well_known_url=well_known, audience=expected, on_event=on_event, misbehaviour=misbehaviour)
     say("Waiting for SETs from [bold]{}[/]\n  at http://127.0.0.1:{}", well_known, port, to=errors)
     with explained():
-        uvloop.run(run_app(app, "127.0.0.1", port))
+        uvloop.run(run_app(app, Ports("127.0.0.1", port)))
 
 
 def _fetch(well_known: str, poll: str, token: str | None, audience: str | None, on_event: "OnEvent") -> None:

@@ -39,6 +39,18 @@ def tls_pair(settings: Settings) -> TlsPair | None:
     return TlsPair(settings.tls_cert, settings.tls_key)
 
 
+def server_context(pair: TlsPair | None) -> ssl.SSLContext | None:
+    """Return the TLS settings of the server; None: plain http. Rule: IOP 1.0 §2.1 (TLS 1.2 or later)."""
+    if pair is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
+    context.set_alpn_protocols(["http/1.1"])
+    context.load_cert_chain(pair.certificate, pair.key)
+    return context
+
+
 def _text(path: Path, setting: str) -> str:
     try:
         return path.read_text()

@@ -14,7 +14,7 @@ A receiver of one's own::
         audience="https://receiver.example.com",
         on_event=on_event,
     )
-    # granian --interface asgi my_receiver:app
+    # uvicorn my_receiver:app
 
 Register it as an integration with `tenant_url` https://receiver.example.com. The event is handed over before the SET is
 acknowledged: if `on_event` raises, the transmitter sends it again. A receiver that nobody can reach from outside awaits

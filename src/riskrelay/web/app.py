@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 import structlog
 from starlette.applications import Starlette
@@ -27,19 +28,24 @@ from riskrelay.web.account_api.keys import KeyRoutes
 from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRoutes
 from riskrelay.web.account_api.replays import ReplayRoutes
 from riskrelay.web.account_api.security_events import SecurityEventRoutes
+from riskrelay.web.account_api.server_refusals import server_refusal
 from riskrelay.web.account_api.steering import SteeringRoutes
 from riskrelay.web.account_api.tokens import ApiTokenRoutes
 from riskrelay.web.account_api.users import UserRoutes
 from riskrelay.web.console.routes import Console, is_of_console
+from riskrelay.web.failed_authentication import FAILURES_A_MINUTE, FailedAuthentication
 from riskrelay.web.health import HealthRoutes
+from riskrelay.web.hosts import RequireHost
 from riskrelay.web.paths import EncodedPaths, Handler, by_path
 from riskrelay.web.rate_limit_headers import RateLimitHeaders, rate_limit_headers
 from riskrelay.web.refused_authentication import RefusedAuthentication
+from riskrelay.web.security_headers import SecurityHeaders
 from riskrelay.web.transmitter import refusals
 from riskrelay.web.transmitter.metadata import TransmitterRoutes
 from riskrelay.web.transmitter.stream_events import StreamEventRoutes
 from riskrelay.web.transmitter.streams import StreamRoutes, Transmitting
 from riskrelay.web.transmitter.tokens import TokenRoutes
+from riskrelay.web.work import LimitWork, WorkLimits
 
 _log = structlog.get_logger()
 
@@ -75,16 +81,16 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
     routes += by_path(console.routes())
     routes += by_path([("GET", path, handler) for path, handler in _open_routes(outside, transmitting)])
 
-    async def refused(request: Request, error: Exception) -> Response:
+    def refused(request: Request, error: Exception) -> Response:
         noting.note(request, error)
         if _of_receivers(request):
             return refusals.answer(error)
         assert isinstance(error, RiskrelayError)  # noqa: S101  registered for nothing else
-        if is_of_console(request):  # outside of the gate: the sign-in
+        if is_of_console(request):  # outside of the gate: the sign-in, and what never got so far
             return console.refused(error)
         return envelope.failure(error, public_origin)
 
-    async def not_routed(request: Request, error: Exception) -> Response:
+    def not_routed(request: Request, error: Exception) -> Response:
         if _of_receivers(request):
             return refusals.answer(error)
         assert isinstance(error, HTTPException)  # noqa: S101  registered for nothing else
@@ -105,7 +111,13 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
     app = Starlette(
         routes=routes,
         lifespan=lifespan,
-        middleware=[Middleware(RateLimitHeaders), Middleware(EncodedPaths)],
+        middleware=[
+            Middleware(SecurityHeaders, https=public_origin.startswith("https://")),
+            Middleware(RateLimitHeaders),
+            Middleware(EncodedPaths),
+            Middleware(RequireHost, refuse=not_routed),
+            Middleware(LimitWork, limits=WorkLimits(), refuse=refused),
+        ],
         exception_handlers={
             RiskrelayError: refused,
             refusals.BearerRefusal: refused,
@@ -114,6 +126,8 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
         },
     )
     app.state.refused_authentication = noting
+    app.state.server_refusal = partial(server_refusal, docs_base=public_origin)
+    app.state.failed_authentication = FailedAuthentication(outside.clock, FAILURES_A_MINUTE)
     app.state.trusted_proxies = ()  # those that the settings name are put here: see web/client_address.py
     app.router.redirect_slashes = False  # a slash at the end must not redirect a POST
     return app
@@ -122,7 +136,7 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
 def create_worker_app(outside: Outside, lifespan: Lifespan) -> Starlette:
     """What `riskrelay worker` shows to monitoring, and nothing else."""
     routes = by_path([("GET", path, handler) for path, handler in _health_routes(outside)])
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(SecurityHeaders, https=False)])
 
 
 def _credential_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:

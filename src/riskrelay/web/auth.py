@@ -6,11 +6,12 @@ from starlette.requests import Request
 
 from riskrelay.actions.authenticate import Authenticated, authenticate
 from riskrelay.core.credentials import Actor, Scope, StoredToken, hash_token
-from riskrelay.core.errors import MalformedCredentials, NoCredentials, NotFound, RateLimited
+from riskrelay.core.errors import MalformedCredentials, NoCredentials, NotFound, RateLimited, UnknownToken
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.rate_limits import Allowance
 from riskrelay.ports import Outside
 from riskrelay.web.client_address import client_address
+from riskrelay.web.failed_authentication import FailedAuthentication
 
 _MAX_TOKEN_CHARACTERS = 512
 
@@ -83,8 +84,15 @@ async def _authenticated(request: Request, outside: Outside, account_id: Account
     headers = request.headers
     presented = presented_token(headers.get("authorization"), headers.get("x-auth-email"), headers.get("x-auth-key"))
     holder = hash_token(presented)
-    show_allowance(request, outside.rate_limits.refusal(holder))  # whoever floods costs no look into the database
-    shown = await authenticate(outside, presented, account_id)
+    show_allowance(request, outside.rate_limits.refusal(holder))  # a token over its limit costs no query
+    failures: FailedAuthentication = request.app.state.failed_authentication
+    await failures.check(request, holder)
+    try:
+        shown = await authenticate(outside, presented, account_id)
+    except UnknownToken:
+        failures.refused(request, holder)
+        raise
+    failures.accepted(holder)
     show_allowance(request, outside.rate_limits.spend(holder))
     return shown
 

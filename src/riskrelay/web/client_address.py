@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from starlette.requests import Request
 
 Network = IPv4Network | IPv6Network
-_Address = IPv4Address | IPv6Address
+Address = IPv4Address | IPv6Address
 
 _ELEMENT = re.compile(r'(?:[^,"]|"[^"]*")+')  # RFC 7239 §4; a comma within quotes parts nothing
 _FOR = re.compile(r'(?:^|;)\s*for=(?:"([^"]*)"|([^;\s]*))', re.IGNORECASE)
@@ -22,9 +22,9 @@ def client_address(request: Request) -> str | None:
 
     Rule: RFC 7239 §5.2, §8.1.
     """
-    peer = _read(request.client.host) if request.client is not None else None
+    peer = read_address(request.client.host) if request.client is not None else None
     trusted: Sequence[Network] = request.app.state.trusted_proxies
-    if peer is None or not _is_in(peer, trusted):
+    if peer is None or not is_in(peer, trusted):
         return None if peer is None else str(peer)
     by_header = {
         _client_of(peer, hops, trusted)
@@ -35,22 +35,22 @@ def client_address(request: Request) -> str | None:
     return str(by_header.pop() if len(by_header) == 1 else peer)
 
 
-def _client_of(peer: _Address, hops: Sequence[_Address | None], trusted: Sequence[Network]) -> _Address:
+def _client_of(peer: Address, hops: Sequence[Address | None], trusted: Sequence[Network]) -> Address:
     """The nearest address that is no trusted proxy's; what cannot be read ends the search."""
     nearest = peer
     for hop in reversed(hops):
-        if hop is None or not _is_in(nearest, trusted):
+        if hop is None or not is_in(nearest, trusted):
             break
         nearest = hop
     return nearest
 
 
-def _x_forwarded_for(request: Request) -> list[_Address | None]:
-    return [_read(part) for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")]
+def _x_forwarded_for(request: Request) -> list[Address | None]:
+    return [read_address(part) for line in request.headers.getlist("x-forwarded-for") for part in line.split(",")]
 
 
-def _forwarded(request: Request) -> list[_Address | None]:
-    return [_read(part) for line in request.headers.getlist("forwarded") for part in _nodes(line)]
+def _forwarded(request: Request) -> list[Address | None]:
+    return [read_address(part) for line in request.headers.getlist("forwarded") for part in _nodes(line)]
 
 
 def _nodes(line: str) -> Iterator[str]:
@@ -60,8 +60,8 @@ def _nodes(line: str) -> Iterator[str]:
         yield (found[1] or found[2] or "") if found else ""
 
 
-def _read(text: str) -> _Address | None:
-    """An address with or without a port; an IPv4 address in IPv6 clothing is an IPv4 address."""
+def read_address(text: str) -> Address | None:
+    """Read an address with or without a port. An IPv4-mapped IPv6 address is returned as the IPv4 address."""
     text = text.strip()
     bracketed = re.fullmatch(r"\[([^\]]*)\](?::\w+)?", text)
     with_port = re.fullmatch(r"([^:]+):\w+", text)
@@ -74,5 +74,26 @@ def _read(text: str) -> _Address | None:
     return mapped or address
 
 
-def _is_in(address: _Address, networks: Sequence[Network]) -> bool:
+def is_in(address: Address, networks: Sequence[Network]) -> bool:
+    """Whether one of *networks* contains *address*."""
     return any(address in network for network in networks)
+
+
+def network_key(address: Address) -> str:
+    """Return the name under which a client is counted: an IPv4 address, or the /64 network of an IPv6 address.
+
+    A single IPv6 client usually owns a whole /64 network (RFC 6177).
+
+    >>> network_key(ip_address("2001:db8::1:2")), network_key(ip_address("192.0.2.7"))
+    ('2001:db8::', '192.0.2.7')
+    """
+    if isinstance(address, IPv6Address):
+        return str(IPv6Address(int(address) >> 64 << 64))
+    return str(address)
+
+
+def client_network(request: Request) -> str | None:
+    """Return the name under which the client of a request is counted, as `network_key` says; None: not known."""
+    text = client_address(request)
+    address = None if text is None else read_address(text)
+    return None if address is None else network_key(address)

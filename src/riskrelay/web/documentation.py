@@ -1,19 +1,29 @@
 """The API's own documentation: the contract, a readable page of it, and a page per error code."""
 
-from functools import cache
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import yaml
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import Response
 
+from riskrelay.web.account_api.problem_table import PROBLEMS
 from riskrelay.web.error_pages import render_error_index, render_error_page
 from riskrelay.web.reference import Reference
 
 # In the wheel the contract lies beside this file; in a checkout at its one place, specs/.
 _CANDIDATES = (Path(__file__).parent / "openapi.yaml", Path(__file__).parents[3] / "specs" / "openapi.yaml")
+
+_CACHE = "public, max-age=300"  # chosen: after an upgrade a browser shows the old pages for five minutes at most
+_STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
+_CODES = frozenset(problem.code for problem in PROBLEMS)
 
 
 @cache
@@ -24,36 +34,85 @@ def contract() -> dict[str, Any]:
     return document
 
 
-@cache
-def _contract_json() -> bytes:
-    return msgspec.json.encode(contract())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A document that is the same for everybody until the next version of the service.
+
+    Attributes:
+        headers: everything but the length, with the ETag.
+    """
+
+    body: bytes
+    media_type: str
+    headers: dict[str, str]
+
+    @classmethod
+    def of(cls, body: bytes, media_type: str) -> "Page":
+        """Make a document, with its validator and what a browser may do with it."""
+        tag = f'"{sha256(body).hexdigest()[:32]}"'
+        policy = {"Content-Security-Policy": _content_security_policy(body)} if media_type == "text/html" else {}
+        return cls(body=body, media_type=media_type, headers={"ETag": tag, "Cache-Control": _CACHE, **policy})
+
+    def answer(self, request: Request, status: int = 200) -> Response:
+        """Answer 304 when the client has it. Rule: RFC 9110 §13.1.2, §15.4.5."""
+        if status == 200 and _matches(request.headers.getlist("if-none-match"), self.headers["ETag"]):
+            return Response(status_code=304, headers=self.headers)
+        return Response(self.body, status, self.headers, self.media_type)
+
+
+def _content_security_policy(page: bytes) -> str:
+    """Allow the page's own style sheets, by their hashes, and nothing else. Rule: CSP 3 §2.3.1."""
+    sheets = [b64encode(sha256(sheet).digest()).decode() for sheet in _STYLE.findall(page)]
+    allowed = " ".join(f"'sha256-{sheet}'" for sheet in sheets) or "'none'"
+    return f"default-src 'none'; style-src {allowed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+def _matches(fields: Sequence[str], tag: str) -> bool:
+    """Whether an If-None-Match names *tag*; weak comparison. Rule: RFC 9110 §8.8.3.2, §13.1.2."""
+    named = {part.strip().removeprefix("W/") for field in fields for part in field.split(",")}
+    return tag in named or "*" in named
 
 
 @cache
-def _reference_page() -> str:
-    return Reference(contract()).page()
+def _contract_page() -> Page:
+    return Page.of(msgspec.json.encode(contract()), "application/json")
+
+
+@cache
+def _reference_page() -> Page:
+    return Page.of(Reference(contract()).page().encode(), "text/html")
+
+
+@cache
+def _error_index() -> Page:
+    return Page.of(render_error_index().encode(), "text/html")
+
+
+@lru_cache(maxsize=len(PROBLEMS))
+def _error_page(code: int) -> Page:
+    return Page.of((render_error_page(code) or "").encode(), "text/html")
 
 
 async def openapi(request: Request) -> Response:
-    """The contract as JSON."""
-    return Response(_contract_json(), media_type="application/json")
+    """Answer the contract as JSON."""
+    return _contract_page().answer(request)
 
 
 async def reference(request: Request) -> Response:
-    """The contract as a page."""
-    return HTMLResponse(_reference_page())
+    """Answer the contract as a page."""
+    return _reference_page().answer(request)
 
 
 async def error_index(request: Request) -> Response:
-    """Every error code."""
-    return HTMLResponse(render_error_index())
+    """Answer the list of error codes."""
+    return _error_index().answer(request)
 
 
 async def error_page(request: Request) -> Response:
-    """What one error code means and what to change."""
+    """Answer what one error code means and what to change."""
     text = request.path_params["code"]
     # Four or five digits are all that a code has; what is longer need not even become a number.
-    page = render_error_page(int(text)) if text.isascii() and text.isdigit() and len(text) <= 5 else None
-    if page is None:
-        return HTMLResponse(render_error_index(), 404)
-    return HTMLResponse(page)
+    code = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
+    if code not in _CODES:
+        return _error_index().answer(request, 404)
+    return _error_page(code).answer(request)

@@ -40,6 +40,7 @@ from riskrelay.telemetry.metrics import PrometheusMetrics
 from riskrelay.telemetry.observing import ProcessWatch, new_observers, show_certificate
 from riskrelay.telemetry.siblings import Siblings
 from riskrelay.web.app import create_app, create_worker_app
+from riskrelay.web.failed_authentication import FailedAuthentication
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
 from riskrelay.wiring.installation import build_keyring, check_files, outside_of, read_master_key
@@ -102,8 +103,15 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     observers.attend(app)
     app.state.examine = partial(examine_installation, outside, build_examining(settings, master_key))
     app.state.trusted_proxies = settings.trusted_proxies
+    app.state.failed_authentication = FailedAuthentication(outside.clock, settings.failed_authentication_limit)
     app.state.before_stop = [bell.close]
+    app.state.operations = create_worker_app(outside, _no_lifespan)  # it lives in the application's own
     return app
+
+
+@asynccontextmanager
+async def _no_lifespan(app: Starlette) -> AsyncIterator[None]:
+    yield
 
 
 @asynccontextmanager

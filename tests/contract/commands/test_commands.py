@@ -74,7 +74,7 @@ def test_accounts_and_tokens(service: Service) -> None:
     assert "riskrelay account create nobody" in missing.stderr
 
 
-SERVER_LIBRARIES = {"aiohttp", "alembic", "asyncpg", "cryptography", "granian", "sqlalchemy", "starlette", "structlog"}
+SERVER_LIBRARIES = {"aiohttp", "alembic", "asyncpg", "cryptography", "sqlalchemy", "starlette", "structlog", "uvicorn"}
 SAY_WHAT_WAS_LOADED = f"""
 import sys
 from riskrelay.cli import main

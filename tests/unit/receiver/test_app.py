@@ -8,12 +8,13 @@ from typing import Any
 
 import aiohttp
 import pytest
-from granian.constants import Interfaces
-from granian.server.embed import Server
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import RSAKey
 
 from riskrelay.receiver import Misbehaviour, SecurityEventToken, Transmitter, TransmitterUnavailable, receiver_app
+from riskrelay.web.server.admission import Admission
+from riskrelay.web.server.limits import Limits
+from riskrelay.web.server.serving import HttpServer
 from support.service import free_port
 from unit.receiver.transmitter_stand_in import AUDIENCE, NEXT_RSA, RSA, StandIn
 
@@ -52,28 +53,20 @@ async def running(well_known: str, handler: Handler, **options: Any) -> AsyncIte
     """
     port = free_port()
     app = receiver_app(well_known_url=well_known, audience=AUDIENCE, on_event=handler, **options)
-    server = Server(app, address="127.0.0.1", port=port, interface=Interfaces.ASGI, log_enabled=False)
-    serving = asyncio.create_task(server.serve())
+    server = HttpServer(app, Admission(Limits()))
 
-    async with aiohttp.ClientSession() as session:
+    async with app.router.lifespan_context(app), aiohttp.ClientSession() as session:
+        await server.start("127.0.0.1", port)
 
         async def post(body: bytes, headers: dict[str, str] = TYPE) -> tuple[int, Any, bytes]:
             url = f"http://127.0.0.1:{port}/security/api/v1/security-events"
             async with session.post(url, data=body, headers=headers) as response:
                 return response.status, response.headers, await response.read()
 
-        for _ in range(200):
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.01)
-            else:
-                writer.close()
-                await writer.wait_closed()
-                break
-        yield post
-    server.stop()  # type: ignore[no-untyped-call]
-    await serving
+        try:
+            yield post
+        finally:
+            await server.stop(1)
 
 
 async def test_a_set_is_handed_over_and_acknowledged(stand_in: StandIn) -> None:

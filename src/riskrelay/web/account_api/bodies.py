@@ -13,6 +13,7 @@ from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.web.account_api import model_errors
 from riskrelay.web.account_api.notes import Notes
 from riskrelay.web.account_api.strict_json import check_json
+from riskrelay.web.work import SMALL_BODY_BYTES, hold_body
 
 MAX_OBJECT_BYTES = 1024 * 1024  # 1 MiB
 MAX_BATCH_BYTES = 32 * 1024 * 1024  # 32 MiB
@@ -65,15 +66,18 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     What is beyond *max_bytes* is not kept. Up to once more as much is still taken off the wire, because a client
     that is cut off while it sends may never read the answer; a body that is larger than that is not read on.
 
-    Raises: BodyTooLarge; Invalid: it breaks off.
+    Raises: BodyTooLarge; Invalid: it breaks off; Unavailable: there is no memory for it now.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > _LENGTH_DIGITS or int(declared) > 2 * max_bytes):
         raise BodyTooLarge(max_bytes)
+    most = min(int(declared), max_bytes) if declared.isdecimal() else max_bytes
     body = bytearray()  # not a list of chunks: a chunk may have one byte
     size = 0
     try:
         async for chunk in request.stream():
+            if size <= SMALL_BODY_BYTES < size + len(chunk):
+                await hold_body(most)
             size += len(chunk)
             if size > 2 * max_bytes:
                 break

@@ -37,9 +37,18 @@ def failure(error: RiskrelayError, docs_base: str) -> Response:
     return _json(status, problems.failure(entries), headers)
 
 
-def failure_of(problem: problem_table.Problem, docs_base: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer to what the HTTP layer itself refuses, such as an unknown route."""
-    return _json(problem.status, problems.failure([problems.entry(problem, docs_base)]), headers)
+def failure_of(
+    problem: problem_table.Problem,
+    docs_base: str,
+    headers: Mapping[str, str] | None = None,
+    message: str | None = None,
+) -> Response:
+    """The answer to what the HTTP layer itself refuses, such as an unknown route.
+
+    Args:
+        message: a more precise one than the problem's.
+    """
+    return _json(problem.status, problems.failure([problems.entry(problem, docs_base, message)]), headers)
 
 
 def _json(status: int, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Response:

@@ -97,6 +97,17 @@ UNSUPPORTED_MEDIA_TYPE = Problem(
 TRY_AGAIN = "send the same request again after a moment, as Retry-After says"
 """What to do about an error that passes."""
 
+MALFORMED_REQUEST = Problem(
+    1008,
+    400,
+    "Malformed request",
+    "Host: send exactly one Host header field, with the host name of this service",
+    "The request has no `Host` header field, several of them, or one that is not a host; or it is not well-formed "
+    "HTTP/1.1, is larger than the server reads, or did not arrive in time. A proxy in front of the service must pass "
+    "on exactly one `Host`.",
+    "a request without `Host`",
+    "`Host: risk.example.com`",
+)
 UNAVAILABLE = Problem(
     1006,
     503,
@@ -112,9 +123,10 @@ TOO_MANY_REQUESTS = Problem(
     429,
     "Too many requests",
     "send the same request again after as many seconds as Retry-After says",
-    "This token has used up its requests. `Ratelimit` in each answer says how many it has left (`r`) and when all of "
-    "them are back (`t`), `Ratelimit-Policy` how many it gets (`q`) in how many seconds (`w`). Other tokens are not "
-    "concerned, and nothing of this request was done.",
+    "This token has used up its requests, or credentials from this client address were refused too often. `Ratelimit` "
+    "in each answer to a valid token says how many requests it has left (`r`) and when all of them are back (`t`), "
+    "`Ratelimit-Policy` how many it gets (`q`) in how many seconds (`w`). Other tokens are not concerned, and nothing "
+    "of this request was done.",
     "sending on at full speed after a 429",
     "Wait as long as `Retry-After` says. Findings: send up to 10,000 in one request.",
 )
@@ -302,6 +314,7 @@ PROBLEMS: tuple[Problem, ...] = (
     UNSUPPORTED_MEDIA_TYPE,
     UNAVAILABLE,
     TOO_MANY_REQUESTS,
+    MALFORMED_REQUEST,
     *FAULTS.values(),
     MORE_FAULTS,
     UNKNOWN_MEMBER,

@@ -29,6 +29,7 @@ from riskrelay.web.account_api.problem_table import (
     FORBIDDEN,
     INTERNAL,
     MALFORMED_CREDENTIALS,
+    MALFORMED_REQUEST,
     METHOD_NOT_ALLOWED,
     MORE_FAULTS,
     NO_CREDENTIALS,
@@ -54,7 +55,7 @@ _BY_ERROR: dict[type[RiskrelayError], Problem] = {
     MalformedCredentials: MALFORMED_CREDENTIALS,
     Forbidden: FORBIDDEN,
 }
-_BY_STATUS = {404: UNKNOWN_ROUTE, 405: METHOD_NOT_ALLOWED}
+_BY_STATUS = {400: MALFORMED_REQUEST, 404: UNKNOWN_ROUTE, 405: METHOD_NOT_ALLOWED}
 
 
 def problem_for(error: RiskrelayError) -> Problem:

@@ -36,6 +36,12 @@ NOT_FOUND = Failure(404, "There is nothing here", "It may have been deleted, or 
 METHOD_NOT_ALLOWED = Failure(
     405, "This page takes no such request", "Go back to the page before, and start from there."
 )
+MALFORMED_REQUEST = Failure(
+    400,
+    "This request cannot be read",
+    "It must name this service in exactly one Host header field. Check the proxy between your browser and the console.",
+)
+UNAVAILABLE = Failure(503, "The service is busy", "Nothing was changed. Try again in a moment.")
 _INTERNAL = Failure(
     500,
     "Something of ours failed",

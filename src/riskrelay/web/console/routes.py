@@ -8,7 +8,13 @@ from riskrelay.core.errors import NotFound
 from riskrelay.ports import Outside
 from riskrelay.web.console.assets import Assets
 from riskrelay.web.console.cookies import SessionCookie
-from riskrelay.web.console.failures import METHOD_NOT_ALLOWED, failure_of
+from riskrelay.web.console.failures import (
+    MALFORMED_REQUEST,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    UNAVAILABLE,
+    failure_of,
+)
 from riskrelay.web.console.gate import Gate, Screen
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.screens.behaviors import BehaviorScreens
@@ -126,7 +132,7 @@ class Console:
 
     def failed(self, status: int) -> Response:
         """The page for what no screen answers."""
-        failure = METHOD_NOT_ALLOWED if status == 405 else failure_of(NotFound() if status == 404 else Exception())
+        failure = _BY_STATUS.get(status) or failure_of(Exception())
         return self._pages.bare_page("error.html", failure.status, failure=failure)
 
     def refused(self, error: Exception) -> Response:
@@ -137,6 +143,9 @@ class Console:
 
 async def _to_console(request: Request) -> Response:
     return RedirectResponse("/console", 302)
+
+
+_BY_STATUS = {failure.status: failure for failure in (NOT_FOUND, METHOD_NOT_ALLOWED, MALFORMED_REQUEST, UNAVAILABLE)}
 
 
 async def _nothing(visit: Visit) -> Response:

@@ -6,12 +6,14 @@ from urllib.parse import quote
 from starlette.requests import Request
 
 from riskrelay.actions.authenticate_receiver import authenticate_receiver
+from riskrelay.core.credentials import hash_token
 from riskrelay.core.errors import Forbidden, UnknownToken
 from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.core.ssf.access import CredentialId, Receiver, ReceiverScope
 from riskrelay.ports import Outside
 from riskrelay.web.auth import show_allowance
 from riskrelay.web.client_address import client_address
+from riskrelay.web.failed_authentication import FailedAuthentication
 from riskrelay.web.transmitter.refusals import BearerRefusal
 
 _MAX_TOKEN_CHARACTERS = 512
@@ -32,11 +34,15 @@ async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) 
     Rule: RFC 6750 §2.1, §3.1; RFC 9728 §5.1; IOP 1.0 §2.7.3 (header only, never the query).
     """
     integration_id = IntegrationId(request.path_params["integration_id"])
+    failures: FailedAuthentication = request.app.state.failed_authentication
+    shown = hash_token(request.headers.get("authorization", ""))
+    await failures.check(request, shown)
     try:
         token = _presented(request)
         if "\0" in integration_id:  # PostgreSQL takes none, so nothing has such an id
             raise UnknownToken
         receiver = await authenticate_receiver(outside, integration_id, token, scope)
+        failures.accepted(shown)
         show_allowance(request, outside.rate_limits.spend(holder_of(receiver.credential_id)))
         return replace(receiver, address=client_address(request))
     except _Unusable as error:
@@ -47,6 +53,8 @@ async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) 
         status, code, description = 401, "invalid_token", _UNKNOWN
     except Forbidden:
         status, code, description = 403, "insufficient_scope", _NO_SCOPE
+    if status != 403:  # the challenge below costs a query, even for a request without a token
+        failures.refused(request, shown)
     attributes = await _attributes(request, outside, integration_id)
     raise BearerRefusal(status, code, description, {"scope": scope.value, **attributes})
 

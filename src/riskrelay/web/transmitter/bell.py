@@ -8,8 +8,9 @@ from datetime import timedelta
 
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.ssf.streams import StreamId
+from riskrelay.web.work import waiting
 
-MAX_LISTENERS = 256  # chosen: half of the requests that the server works on at once; the others must get through
+MAX_LISTENERS = 8_000  # chosen: below the server's limit of connections, so that other clients get through
 
 
 class Listener:
@@ -20,12 +21,13 @@ class Listener:
         self._rung = asyncio.Event()
 
     async def wait(self, at_most: timedelta) -> None:
-        try:
-            async with asyncio.timeout(at_most.total_seconds()):
-                await self._rung.wait()
-        except TimeoutError:
-            return
-        self._rung.clear()
+        async with waiting():
+            try:
+                async with asyncio.timeout(at_most.total_seconds()):
+                    await self._rung.wait()
+            except TimeoutError:
+                return
+            self._rung.clear()
 
     def ring(self) -> None:
         """End the wait, now or the next one."""

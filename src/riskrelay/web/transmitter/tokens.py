@@ -31,6 +31,7 @@ from riskrelay.core.ssf.access import (
 from riskrelay.ports import Outside
 from riskrelay.web.account_api.bodies import read_body
 from riskrelay.web.auth import show_allowance
+from riskrelay.web.failed_authentication import FailedAuthentication
 from riskrelay.web.transmitter.auth import holder_of
 from riskrelay.web.transmitter.refusals import refusal
 
@@ -62,13 +63,29 @@ class TokenRoutes:
         integration_id = IntegrationId(request.path_params["integration_id"])
         try:
             form = await _form_of(request)
-            client = await self._authenticated(integration_id, *_presented(form))
+            client_id, secret = _presented(form)
+            client = await self._checked(request, integration_id, client_id, secret)
             show_allowance(request, self._outside.rate_limits.spend(holder_of(client.credential_id)))
             return await self._granted(form, client)
         except (InvalidRequestError, InvalidClientError) as error:  # raised here, with a sentence of ours
             if isinstance(error, InvalidClientError):
                 request.app.state.refused_authentication.note(request, UnknownToken())
             return _refused(error.status_code, error.error, error.description)
+
+    async def _checked(
+        self, request: Request, integration_id: IntegrationId, client_id: str, secret: str
+    ) -> ReceiverCredential:
+        """The client, unless refused credentials from its address are limited now."""
+        failures: FailedAuthentication = request.app.state.failed_authentication
+        shown = hash_token(f"{integration_id} {client_id} {secret}")
+        await failures.check(request, shown)
+        try:
+            client = await self._authenticated(integration_id, client_id, secret)
+        except InvalidClientError:
+            failures.refused(request, shown)
+            raise
+        failures.accepted(shown)
+        return client
 
     async def _authenticated(self, integration_id: IntegrationId, client_id: str, secret: str) -> ReceiverCredential:
         client = None

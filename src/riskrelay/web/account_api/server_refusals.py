@@ -1,0 +1,31 @@
+"""What the HTTP server answers by itself when a request never reaches the application. Rule: contract 1."""
+
+from http import HTTPStatus
+
+from riskrelay.web.account_api import envelope
+from riskrelay.web.account_api.problem_table import MALFORMED_REQUEST, METHOD_NOT_ALLOWED, UNAVAILABLE, Problem
+
+_ANSWERS: dict[HTTPStatus, tuple[Problem, str]] = {
+    HTTPStatus.BAD_REQUEST: (
+        MALFORMED_REQUEST,
+        "the request is not well-formed HTTP; send HTTP/1.1",
+    ),
+    HTTPStatus.METHOD_NOT_ALLOWED: (METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED.message),
+    HTTPStatus.REQUEST_TIMEOUT: (MALFORMED_REQUEST, "the request did not arrive in time; send it without pauses"),
+    HTTPStatus.REQUEST_URI_TOO_LONG: (MALFORMED_REQUEST, "the request target is too long; send at most 16 KiB"),
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: (
+        MALFORMED_REQUEST,
+        "the header fields are too large; send at most 100 fields and 32 KiB",
+    ),
+    HTTPStatus.SERVICE_UNAVAILABLE: (UNAVAILABLE, "too many connections; reuse connections, and try again later"),
+}
+
+
+def server_refusal(status: HTTPStatus, docs_base: str) -> bytes:
+    """Return the body for *status*.
+
+    Args:
+        docs_base: where the pages that explain the codes stand.
+    """
+    problem, message = _ANSWERS[status]
+    return bytes(envelope.failure_of(problem, docs_base, message=message).body)
