@@ -32,7 +32,7 @@ def create(
     if reference is not None:
         body["reference_id"] = reference
     result = with_api(account, lambda api: api.call("POST", "/integrations", body))
-    found = with_api(account, lambda api: api.call("GET", f"/integrations/{result['id']}/health"))
+    found = with_api(account, lambda api: api.call("GET", f"/integrations/{quote(result['id'], safe='')}/health"))
 
     def render() -> None:
         _details(result)

@@ -1,0 +1,157 @@
+"""Every command that shows what a service answers, with hostile values in every member."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from riskrelay.cli import app
+
+HOSTILE = "[/foo] [bold]\x1b[2J\x07\u202e\\[red] {0} {x} :smile:\r\n"
+CONTROLS = ("\x1b", "\x07", "\u202e", "\r")
+AT = "2026-03-17T12:00:00Z"
+
+ATTEMPT = {"number": 1, "at": HOSTILE, "outcome": HOSTILE, "reason": HOSTILE, "phases": {HOSTILE: 1.5, "b": None}}
+DELIVERY = {"jti": HOSTILE, "queued_at": HOSTILE, "state": HOSTILE, "reason": HOSTILE, "attempts": [ATTEMPT]}
+REPLAY = {"id": HOSTILE, "status": HOSTILE, "replayed": 1, "total": 2, "created_at": HOSTILE}
+INTEGRATION_NAMES = ("id", "integration_type", "reference_id", "tenant_url", "active", "well_known_url", HOSTILE)
+INTEGRATION = dict.fromkeys(INTEGRATION_NAMES, HOSTILE) | {"warnings": [HOSTILE]}
+STREAM = {"condition": HOSTILE, "why": HOSTILE, "next": HOSTILE, "ledger": {HOSTILE: 1}}
+HEALTH = {"integration_id": HOSTILE, "streams": [STREAM], "warnings": [HOSTILE]}
+CREDENTIAL_NAMES = ("id", "kind", "name", "created_at", "expires_at", "client_id", "client_secret", HOSTILE)
+CREDENTIAL = dict.fromkeys(CREDENTIAL_NAMES, HOSTILE) | {"scopes": [HOSTILE]}
+CERTIFICATE = {"subject": HOSTILE, "not_after": HOSTILE, "fingerprint_sha256": HOSTILE}
+BEHAVIOR = {"enabled": HOSTILE, "risk_level": HOSTILE, "name": HOSTILE}
+FOUND = {"timestamp": HOSTILE, "name": HOSTILE, "risk_level": HOSTILE, "id": HOSTILE}
+USER = {"email": HOSTILE, "name": HOSTILE, "risk_level": HOSTILE, "last_reset_time": HOSTILE, "events": [FOUND]}
+CHANGE = {"email": HOSTILE, "previous_level": HOSTILE, "current_level": HOSTILE}
+FINDINGS = {"accepted": 1, "ignored": 0, "duplicates": 0, "changes": [CHANGE]}
+ENTRY = {
+    "at": AT,
+    "verb": HOSTILE,
+    "kind": HOSTILE,
+    "thing_id": HOSTILE,
+    "actor": {"name": HOSTILE, "address": HOSTILE},
+}
+
+CASES: dict[str, tuple[list[str], Any]] = {
+    "audit list": ([], [ENTRY]),
+    "integration create": (["https://a.example"], INTEGRATION),
+    "integration list": ([], [INTEGRATION]),
+    "integration get": (["x"], INTEGRATION),
+    "integration update": (["x", "https://a.example"], INTEGRATION),
+    "integration settings": (["x"], {HOSTILE: HOSTILE}),
+    "integration tls": (["x"], {"ca": [CERTIFICATE], "certificate": [CERTIFICATE]}),
+    "integration delete": ([HOSTILE], {}),
+    "integration health": ([], [HEALTH]),
+    "integration pause": ([HOSTILE], HEALTH),
+    "integration resume": ([HOSTILE], HEALTH),
+    "integration limit": ([HOSTILE], HEALTH),
+    "integration verify": ([HOSTILE], {"deliveries": [{"jti": HOSTILE}]}),
+    "key list": ([], [{HOSTILE: HOSTILE, "kid": HOSTILE}]),
+    "key rotate": ([], [{HOSTILE: HOSTILE, "kid": HOSTILE}]),
+    "credential create": ([HOSTILE], CREDENTIAL),
+    "credential list": ([HOSTILE], [CREDENTIAL]),
+    "credential revoke": ([HOSTILE, HOSTILE], {}),
+    "finding send": ([HOSTILE, HOSTILE], FINDINGS),
+    "user list": ([], {"users": [{"user_id": HOSTILE, "name": HOSTILE, HOSTILE: HOSTILE}]}),
+    "user show": ([HOSTILE], USER),
+    "user reset": ([HOSTILE], {}),
+    "behavior list": ([], {"behaviors": {HOSTILE: BEHAVIOR}}),
+    "behavior set": (["high_dlp"], {"behaviors": {"high_dlp": BEHAVIOR}}),
+    "delivery list": ([HOSTILE], [DELIVERY]),
+    "delivery show": ([HOSTILE, HOSTILE], DELIVERY),
+    "delivery retry": ([HOSTILE, HOSTILE], DELIVERY),
+    "delivery replay": ([HOSTILE, "--state", "dead"], {"sample": [DELIVERY], "count": 1, "replay": REPLAY}),
+    "replay list": ([HOSTILE], [REPLAY]),
+    "replay pause": ([HOSTILE, HOSTILE], REPLAY),
+    "replay resume": ([HOSTILE, HOSTILE], REPLAY),
+    "replay cancel": ([HOSTILE, HOSTILE], REPLAY),
+}
+ELSEWHERE = {"finding import"}  # its output holds numbers only, and tests/contract/commands/test_importing.py runs it
+"""Commands that show nothing which a service or a user wrote."""
+
+
+class Answering(ThreadingHTTPServer):
+    """Answers every request with one envelope."""
+
+    envelope: dict[str, Any]
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with the server's envelope."""
+
+    server: Answering
+
+    def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        content = json.dumps(self.server.envelope).encode()
+        self.send_response(200 if self.server.envelope["success"] else 400)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815  these are the names that the library calls
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Write nothing."""
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Answering]:
+    """A service that answers whatever a test says."""
+    server = Answering(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def run(service: Answering, command: str, arguments: list[str], envelope: dict[str, Any]) -> tuple[int, str]:
+    service.envelope = envelope
+    environment = {"RISKRELAY_URL": f"http://127.0.0.1:{service.server_port}", "RISKRELAY_TOKEN": "t", "COLUMNS": "400"}
+    ended = CliRunner(env=environment).invoke(app, [*command.split(), "--account", "a", *arguments])
+    if "No such option: --account" in ended.output:
+        ended = CliRunner(env=environment).invoke(app, [*command.split(), *arguments])
+    assert ended.exception is None or isinstance(ended.exception, SystemExit)
+    return ended.exit_code, ended.output
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_a_command_shows_hostile_values(service: Answering, command: str) -> None:
+    """Exit code 0; each value is shown, as markup it was not read, and no control character reaches the terminal."""
+    arguments, result = CASES[command]
+    info = {"cursor": None}
+    envelope = {"success": True, "errors": [], "messages": [HOSTILE], "result": result, "result_info": info}
+    code, output = run(service, command, arguments, envelope)
+    assert code == 0, output
+    assert "[/foo] [bold]\\x1b[2J\\x07\\u202e\\[red] {0} {x} :smile:" in output
+    assert [control for control in CONTROLS if control in output] == []
+    assert "note: [/foo]" in output
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_a_command_shows_a_hostile_refusal(service: Answering, command: str) -> None:
+    """Exit code 1; every error is shown."""
+    error = {"code": 1_001, "message": HOSTILE, "source": {"pointer": HOSTILE}}
+    code, output = run(service, command, CASES[command][0], {"success": False, "errors": [error, error]})
+    assert code == 1
+    assert output.count("[/foo] [bold]\\x1b[2J") == 4
+    assert [control for control in CONTROLS if control in output] == []
+
+
+def test_every_command_that_calls_the_service_is_shown() -> None:
+    """A new one needs a case above. Those that call the service have the option --timeout."""
+    root = typer.main.get_command(app)
+    found = {
+        f"{name} {child}"
+        for name, group in root.commands.items()  # type: ignore[attr-defined]
+        for child, command in getattr(group, "commands", {}).items()
+        if any("--timeout" in option.opts for option in command.params)
+    }
+    assert found == CASES.keys() | ELSEWHERE
