@@ -95,7 +95,7 @@ class Store(Protocol):
         """As `read`, over the installation."""
 
     async def require_writable(self, *, thorough: bool = False) -> None:
-        """Write something that changes no row. It takes two seconds at most.
+        """Write something that changes no row. It takes two seconds at most; calls within a moment share one write.
 
         Args:
             thorough: let a table of PostgreSQL grow for it; the embedded store's disk is asked for room in any case.

@@ -8,7 +8,7 @@ from typing import Final
 from riskrelay.core.errors import UnavailableCause
 from riskrelay.storage.engines.causes import refused
 
-_ASK_SECONDS: Final = 1.0  # chosen: anybody may call /readyz, and each question costs a commit
+_ASK_SECONDS: Final = 0.25  # chosen: anybody may call /readyz, and each question costs a commit
 # A small write may succeed where a larger one has just met the end of the disk.
 _FULL_FOR_SECONDS: Final = 5.0  # guessed: health checks and writes come more often
 _NEVER: Final = float("-inf")
