@@ -133,8 +133,8 @@ async def test_a_server_that_is_not_there() -> None:
 
 
 async def test_health_checks_that_come_together_share_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many ask, the database is asked a few times a second; after a refused transaction it is asked again, and after
-    a full disk for room."""
+    """However many ask, the database is asked a few times a second; after a refused transaction it is asked
+    again, and after a full disk for room."""
     asked: list[bool] = []
 
     async def ask(needs_room: bool) -> UnavailableCause | None:
