@@ -101,5 +101,7 @@ def _render(rows: list[dict[str, Any]]) -> None:
             say("  {}", stream["next"])
             counts = ", ".join(f"{count:,} {state}" for state, count in stream["ledger"].items())
             say("  {}", counts)
+        for refused in row["refused_requests"]:
+            say("  {}", refused["message"])
         if not row["streams"]:
             say("  No streams: its receiver has made none yet.")

@@ -16,6 +16,7 @@ from riskrelay.core.signals import Signal
 from riskrelay.core.ssf.access import AccessToken, CredentialId, ReceiverCredential
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequestId
 from riskrelay.core.ssf.events import Jti
+from riskrelay.core.ssf.refused_requests import ReceiverOperation, RefusedRequest
 from riskrelay.core.ssf.streams import Party, Stream, StreamId, StreamStatus
 from riskrelay.core.ssf.subject_filters import SubjectStatement
 from riskrelay.ports.activity import Activities, Detection
@@ -280,6 +281,19 @@ class EventRequests(Protocol):
         """
 
 
+class RefusedRequests(Protocol):
+    """What the receivers of the account's integrations were refused: the last request of each operation."""
+
+    def save(self, integration_id: IntegrationId, refused: RefusedRequest) -> None:
+        """Store what was refused last, in place of an earlier one of the same operation."""
+
+    def forget(self, integration_id: IntegrationId, operation: ReceiverOperation) -> None:
+        """Remove what was refused of an operation that has succeeded since."""
+
+    def by_integration(self, integration_id: IntegrationId | None) -> Mapping[IntegrationId, Sequence[RefusedRequest]]:
+        """Those of one integration or of all, the latest first; an integration without any is absent."""
+
+
 class Transaction(Protocol):
     """One transaction, bound to one account: no statement can forget it."""
 
@@ -287,6 +301,7 @@ class Transaction(Protocol):
     streams: Streams
     receiver_credentials: ReceiverCredentials
     receiver_streams: ReceiverStreams
+    refused_requests: RefusedRequests
     polls: Polls
     users: Users
     findings: Findings

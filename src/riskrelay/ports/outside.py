@@ -248,6 +248,14 @@ class Metrics(Protocol):
             reason: no_credentials, malformed, unknown or forbidden.
         """
 
+    def count_receiver_refusal(self, operation: str, error: str) -> None:
+        """Count one request of a receiver that was refused.
+
+        Args:
+            operation: a `ReceiverOperation`.
+            error: the code in the answer.
+        """
+
     async def exposition(self, survey: Survey | None, load: StoreLoad, *, writable: bool) -> bytes:
         """Everything counted, with the database as it was found, in Prometheus' text form.
 

@@ -17,6 +17,7 @@ from riskrelay.ports import (
     Polls,
     ReceiverCredentials,
     ReceiverStreams,
+    RefusedRequests,
     Replays,
     Stocks,
     Streams,
@@ -26,6 +27,7 @@ from riskrelay.ports import (
 from riskrelay.storage.accounts.audit import AuditRows
 from riskrelay.storage.accounts.integrations import IntegrationRows
 from riskrelay.storage.accounts.receivers import ReceiverCredentialRows
+from riskrelay.storage.accounts.refused_requests import RefusedRequestRows
 from riskrelay.storage.accounts.stocks import StockRows
 from riskrelay.storage.delivery.event_requests import EventRequestRows
 from riskrelay.storage.delivery.events import EventRows
@@ -53,6 +55,7 @@ class AccountTransaction:
         self.receiver_credentials: ReceiverCredentials = ReceiverCredentialRows(connection, account_id, locking=locking)
         self.polls: Polls = LaneRows(connection)
         self.receiver_streams: ReceiverStreams = ReceiverStreamRows(connection, account_id, locking=locking)
+        self.refused_requests: RefusedRequests = RefusedRequestRows(connection, account_id)
         self.users: Users = UserRows(connection, account_id)
         self.findings: Findings = FindingRows(connection, account_id)
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)

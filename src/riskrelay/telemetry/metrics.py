@@ -52,6 +52,12 @@ class PrometheusMetrics:
         self._refused = self._counter(
             "authentication_refused", "Requests whose credentials were refused, by the reason.", "reason", *_REFUSALS
         )
+        self._receiver_refusals = Counter(
+            "riskrelay_receiver_refusals",
+            "Requests of receivers that were refused, by operation and error.",
+            ["operation", "error"],
+            registry=self._registry,
+        )
         self._deliveries = self._counter("deliveries", "Attempts by their outcome.", "outcome")
         self._failures = self._counter("attempt_failures", "Attempts that were not accepted, by the reason.", "reason")
         self._latency = self._histogram("delivery_latency", "From the moment an event was queued to its receipt.").of()
@@ -80,6 +86,10 @@ class PrometheusMetrics:
     def count_refused_authentication(self, reason: str) -> None:
         """Count one request whose credentials were refused."""
         self._refused.labels(reason).inc()
+
+    def count_receiver_refusal(self, operation: str, error: str) -> None:
+        """Count one request of a receiver that was refused."""
+        self._receiver_refusals.labels(operation, error).inc()
 
     def count_attempts(self, attempts: Sequence[Attempt]) -> None:
         """Count one batch's attempts."""

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from riskrelay.core.errors import RiskrelayError
+from riskrelay.core.ssf.refused_requests import ReceiverOperation
 from riskrelay.ports import Outside
 from riskrelay.web import documentation
 from riskrelay.web.account_api import envelope, problems
@@ -42,6 +43,7 @@ from riskrelay.web.refused_authentication import RefusedAuthentication
 from riskrelay.web.security_headers import SecurityHeaders
 from riskrelay.web.transmitter import refusals
 from riskrelay.web.transmitter.metadata import TransmitterRoutes
+from riskrelay.web.transmitter.refused_requests import RefusedRequests
 from riskrelay.web.transmitter.stream_events import StreamEventRoutes
 from riskrelay.web.transmitter.streams import StreamRoutes, Transmitting
 from riskrelay.web.transmitter.tokens import TokenRoutes
@@ -75,7 +77,11 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
             ]
         )
     ]
-    routes += by_path(_receiver_routes(outside, transmitting))
+    refused_requests = RefusedRequests(outside)
+    routes += by_path(
+        (method, path, refused_requests.watched(operation, handler))
+        for operation, method, path, handler in _receiver_routes(outside, transmitting)
+    )
     noting = RefusedAuthentication(outside.metrics, outside.clock)
     console = Console(outside, transmitting, public_origin)
     routes += by_path(console.routes())
@@ -97,6 +103,12 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
         if is_of_console(request):
             return console.failed(error.status_code)
         return envelope.failure_of(problems.problem_for_status(error.status_code), public_origin, error.headers)
+
+    async def not_found(request: Request, error: Exception) -> Response:
+        answer = not_routed(request, error)
+        if _of_receivers(request):
+            await refused_requests.note(request, ReceiverOperation.OTHER, answer)
+        return answer
 
     async def failed(request: Request, error: Exception) -> Response:
         _log.error("request_failed", method=request.method, route=_route_of(request), exc_info=error)
@@ -121,7 +133,7 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
         exception_handlers={
             RiskrelayError: refused,
             refusals.BearerRefusal: refused,
-            HTTPException: not_routed,
+            HTTPException: not_found,
             Exception: failed,
         },
     )
@@ -214,24 +226,25 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
     ]
 
 
-def _receiver_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:
+def _receiver_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[ReceiverOperation, str, str, Handler]]:
     """What receivers call with credentials of their own; errors have the specifications' forms."""
     tokens = TokenRoutes(outside)
     streams = StreamRoutes(outside, transmitting)
     carried = StreamEventRoutes(outside, transmitting)
+    asked = ReceiverOperation
     return [
-        ("POST", "/ssf/{integration_id}/token", tokens.token),
-        ("POST", "/ssf/{integration_id}/streams", streams.create),
-        ("GET", "/ssf/{integration_id}/streams", streams.read),
-        ("PATCH", "/ssf/{integration_id}/streams", streams.update),
-        ("PUT", "/ssf/{integration_id}/streams", streams.replace),
-        ("DELETE", "/ssf/{integration_id}/streams", streams.delete),
-        ("GET", "/ssf/{integration_id}/status", streams.read_status),
-        ("POST", "/ssf/{integration_id}/status", streams.update_status),
-        ("POST", "/ssf/{integration_id}/subjects:add", carried.add_subject),
-        ("POST", "/ssf/{integration_id}/subjects:remove", carried.remove_subject),
-        ("POST", "/ssf/{integration_id}/verify", carried.verify),
-        ("POST", "/ssf/{integration_id}/poll/{stream_id}", carried.poll),
+        (asked.TOKEN, "POST", "/ssf/{integration_id}/token", tokens.token),
+        (asked.CREATE, "POST", "/ssf/{integration_id}/streams", streams.create),
+        (asked.READ, "GET", "/ssf/{integration_id}/streams", streams.read),
+        (asked.UPDATE, "PATCH", "/ssf/{integration_id}/streams", streams.update),
+        (asked.REPLACE, "PUT", "/ssf/{integration_id}/streams", streams.replace),
+        (asked.DELETE, "DELETE", "/ssf/{integration_id}/streams", streams.delete),
+        (asked.READ_STATUS, "GET", "/ssf/{integration_id}/status", streams.read_status),
+        (asked.UPDATE_STATUS, "POST", "/ssf/{integration_id}/status", streams.update_status),
+        (asked.ADD_SUBJECT, "POST", "/ssf/{integration_id}/subjects:add", carried.add_subject),
+        (asked.REMOVE_SUBJECT, "POST", "/ssf/{integration_id}/subjects:remove", carried.remove_subject),
+        (asked.VERIFY, "POST", "/ssf/{integration_id}/verify", carried.verify),
+        (asked.POLL, "POST", "/ssf/{integration_id}/poll/{stream_id}", carried.poll),
     ]
 
 

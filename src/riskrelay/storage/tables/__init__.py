@@ -51,6 +51,7 @@ __all__ = [
     "metadata",
     "nodes",
     "receiver_credentials",
+    "refused_requests",
     "replay_places",
     "replays",
     "signing_keys",
@@ -157,6 +158,19 @@ receiver_credentials = Table(
     Column("scopes", Text, nullable=False),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
+    ForeignKeyConstraint(["account_id", "integration_id"], ["integrations.account_id", "integrations.integration_id"]),
+)
+
+refused_requests = Table(
+    "refused_requests",
+    metadata,
+    account(),
+    Column("integration_id", String(36), primary_key=True),
+    Column("operation", String(32), primary_key=True),
+    Column("status", SmallInteger, nullable=False),
+    Column("error", String(64), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("refused_at", Moment, nullable=False),
     ForeignKeyConstraint(["account_id", "integration_id"], ["integrations.account_id", "integrations.integration_id"]),
 )
 

@@ -1,7 +1,7 @@
 """Operating an integration's delivery: pause, resume, limits, verification, health."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -18,10 +18,13 @@ from riskrelay.core.delivery.health import StreamHealth, what_next, why
 from riskrelay.core.delivery.target_warnings import target_warnings
 from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import AccountId, DeliveryLimits, Integration, IntegrationId
+from riskrelay.core.ssf.refused_requests import RefusedRequest, sentence
 from riskrelay.ports import Outside, Targets, Transaction
 from riskrelay.web.account_api.bodies import PlainText, WholeNumber, read_object, read_optional
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import caller_of
+
+Refused = Mapping[IntegrationId, Sequence[RefusedRequest]]
 
 _STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled")
 
@@ -92,25 +95,26 @@ class SteeringRoutes:
     async def health_of_all(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.READ)
 
-        def read(tx: Transaction) -> tuple[list[Integration], Sequence[StreamHealth]]:
-            return tx.integrations.all(), tx.health.streams(None)
+        def read(tx: Transaction) -> tuple[list[Integration], Sequence[StreamHealth], Refused]:
+            return tx.integrations.all(), tx.health.streams(None), tx.refused_requests.by_integration(None)
 
-        integrations, streams = await self._outside.store.read(caller.account_id, read)
+        integrations, streams, refused = await self._outside.store.read(caller.account_id, read)
         by_integration: dict[IntegrationId, list[StreamHealth]] = defaultdict(list)
         for health in streams:
             by_integration[health.stream.integration.integration_id].append(health)
-        return success([self._rendered(one, by_integration[one.integration_id]) for one in integrations])
+        return success([self._rendered(one, by_integration[one.integration_id], refused) for one in integrations])
 
     async def _health(self, account_id: AccountId, integration_id: IntegrationId) -> Response:
-        def read(tx: Transaction) -> tuple[Integration, Sequence[StreamHealth]]:
+        def read(tx: Transaction) -> tuple[Integration, Sequence[StreamHealth], Refused]:
             integration = tx.integrations.get(integration_id)
             if integration is None:
                 raise NotFound
-            return integration, tx.health.streams(integration_id)
+            refused = tx.refused_requests.by_integration(integration_id)
+            return integration, tx.health.streams(integration_id), refused
 
         return success(self._rendered(*await self._outside.store.read(account_id, read)))
 
-    def _rendered(self, integration: Integration, streams: Sequence[StreamHealth]) -> dict[str, Any]:
+    def _rendered(self, integration: Integration, streams: Sequence[StreamHealth], refused: Refused) -> dict[str, Any]:
         pause = integration.pause
         return {
             "integration_id": integration.integration_id,
@@ -122,7 +126,18 @@ class SteeringRoutes:
             },
             "warnings": target_warnings(integration, [health.stream for health in streams], self._targets.problem),
             "streams": [_stream(health, self._retention) for health in streams],
+            "refused_requests": [_refused(one) for one in refused.get(integration.integration_id, ())],
         }
+
+
+def _refused(one: RefusedRequest) -> dict[str, Any]:
+    return {
+        "operation": one.operation.value,
+        "at": _moment(one.at),
+        "status": one.status,
+        "error": one.error,
+        "message": sentence(one),
+    }
 
 
 def _stream(health: StreamHealth, retention: timedelta) -> dict[str, Any]:

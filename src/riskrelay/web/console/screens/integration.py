@@ -12,6 +12,7 @@ from riskrelay.core.delivery.attempts import Delivery
 from riskrelay.core.delivery.health import StreamHealth, what_next, why
 from riskrelay.core.delivery.target_warnings import target_warnings
 from riskrelay.core.integrations import Integration
+from riskrelay.core.ssf.refused_requests import sentence
 from riskrelay.ports import Outside, Targets, Transaction
 from riskrelay.web.account_api.steering import PauseBody
 from riskrelay.web.console.forms import read_fields
@@ -41,17 +42,22 @@ class IntegrationScreen:
         """Health, stream by stream, and the newest deliveries."""
         integration_id = integration_id_of(visit)
 
-        def read(tx: Transaction) -> tuple[Integration, Sequence[StreamHealth], Sequence[Delivery]]:
+        def read(tx: Transaction) -> tuple[Integration, Sequence[StreamHealth], Sequence[Delivery], list[str]]:
             integration = find_integration(tx, integration_id)
             latest = tx.delivery_views.page(integration_id, None, {}, _LATEST).deliveries
-            return integration, tx.health.streams(integration_id), latest
+            refused = tx.refused_requests.by_integration(integration_id).get(integration_id, ())
+            return integration, tx.health.streams(integration_id), latest, [sentence(one) for one in refused]
 
-        integration, streams, latest = await self._outside.store.read(visit.account, read)
-        warnings = target_warnings(integration, [health.stream for health in streams], self._targets.problem)
+        integration, streams, latest, refused = await self._outside.store.read(visit.account, read)
         told = [(health, why(health), what_next(health, self._retention)) for health in streams]
-        return self._pages.page(
-            visit, "integration.html", integration=integration, streams=told, latest=latest, warnings=warnings
-        )
+        found = {
+            "integration": integration,
+            "streams": told,
+            "latest": latest,
+            "refused": refused,
+            "warnings": target_warnings(integration, [health.stream for health in streams], self._targets.problem),
+        }
+        return self._pages.page(visit, "integration.html", **found)
 
     async def pause(self, visit: Visit) -> Response:
         """Nothing more is sent until it is resumed."""

@@ -1,0 +1,138 @@
+"""What a refused request of a receiver leaves behind: a count, a line in the log, and a row that health shows."""
+
+from collections import OrderedDict
+from typing import Any
+
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.core.errors import RiskrelayError, Unavailable
+from riskrelay.core.integrations import IntegrationId
+from riskrelay.core.rate_limits import Bucket, RateLimit, spend
+from riskrelay.core.ssf.refused_requests import MAX_MESSAGE_CHARACTERS, ReceiverOperation, RefusedRequest
+from riskrelay.ports import Outside
+from riskrelay.web.paths import Handler
+from riskrelay.web.transmitter import refusals
+
+# guessed: enough to see every mistake of somebody who sets a receiver up, too few to fill a disk or to load a database
+_NOTED = RateLimit(quota=60, window_seconds=60)
+_REMEMBERED = 4_096  # guessed: as many operations of receivers that were refused and have not succeeded since
+_MAX_ERROR_CHARACTERS = 64
+_MAX_ID_CHARACTERS = 36
+
+_log = structlog.get_logger()
+
+
+class RefusedRequests:
+    """Counts every refusal; logs and stores at most so many a minute, of all receivers together. Requests without a
+    good token have a share of their own, so that strangers do not hide what receivers are refused.
+
+    What is stored is one row for each operation of an integration, which the operation's next success removes.
+    """
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+        self._buckets: dict[bool, Bucket | None] = {True: None, False: None}
+        self._left_out = 0
+        self._stored: OrderedDict[tuple[IntegrationId, ReceiverOperation], None] = OrderedDict()
+
+    def watched(self, operation: ReceiverOperation, handler: Handler) -> Handler:
+        """Return *handler* with its refusals noted."""
+
+        async def handle(request: Request) -> Response:
+            try:
+                response = await handler(request)
+            except (RiskrelayError, refusals.BearerRefusal) as error:
+                await self.note(request, operation, refusals.answer(error))
+                raise
+            await self.note(request, operation, response)
+            return response
+
+        return handle
+
+    async def note(self, request: Request, operation: ReceiverOperation, answer: Response) -> None:
+        """Note what became of a receiver's request."""
+        integration_id = _integration_of(request)
+        if 200 <= answer.status_code < 300:
+            await self._succeeded(integration_id, operation)
+        elif 400 <= answer.status_code < 500:
+            await self._refused(integration_id, operation, answer)
+
+    async def _succeeded(self, integration_id: IntegrationId, operation: ReceiverOperation) -> None:
+        # A create is rare; of the others only what this process has stored is removed, so that a poll costs nothing.
+        is_stored = (integration_id, operation) in self._stored
+        if is_stored or operation is ReceiverOperation.CREATE:
+            self._stored.pop((integration_id, operation), None)
+            await self._write(integration_id, operation, None)
+
+    async def _refused(self, integration_id: IntegrationId, operation: ReceiverOperation, answer: Response) -> None:
+        said = _said(answer)
+        error = str(said.get("error", "none"))[:_MAX_ERROR_CHARACTERS]
+        self._outside.metrics.count_receiver_refusal(operation.value, error)
+        is_stranger = answer.status_code == 401
+        now = int(self._outside.clock.monotonic() * 1_000_000)
+        self._buckets[is_stranger], allowance = spend(self._buckets[is_stranger], _NOTED, now)
+        if allowance.wait_seconds is not None:
+            self._left_out += 1
+            return
+        left_out, self._left_out = self._left_out, 0
+        refused = RefusedRequest(
+            operation=operation,
+            status=answer.status_code,
+            error=error,
+            message=str(said.get("error_description", ""))[:MAX_MESSAGE_CHARACTERS],
+            at=self._outside.clock.now(),
+        )
+        is_known = await self._write(integration_id, operation, refused)
+        # The message is not logged: it may show what the receiver sent, and that may be a subject.
+        _log.info(
+            "receiver_refused",
+            integration_id=integration_id if is_known else None,
+            operation=operation.value,
+            status=refused.status,
+            error=error,
+            left_out=left_out,
+        )
+
+    async def _write(
+        self, integration_id: IntegrationId, operation: ReceiverOperation, refused: RefusedRequest | None
+    ) -> bool:
+        """Store what was refused, or remove it. The answer to the receiver does not depend on it.
+
+        Returns: whether there is such an integration.
+        """
+        if not integration_id:
+            return False
+        store = self._outside.store
+        try:
+            found = await store.read_installation(lambda tx: tx.integration(integration_id))
+            if found is None:
+                return False
+            if refused is None:
+                await store.write(found.account_id, lambda tx: tx.refused_requests.forget(integration_id, operation))
+                return True
+            await store.write(found.account_id, lambda tx: tx.refused_requests.save(integration_id, refused))
+        except Unavailable:
+            return False
+        self._stored[integration_id, operation] = None
+        if len(self._stored) > _REMEMBERED:
+            self._stored.popitem(last=False)
+        return True
+
+
+def _integration_of(request: Request) -> IntegrationId:
+    """The id in the path, known or not; empty when it cannot be one."""
+    named = request.path_params.get("integration_id")
+    parts = request.url.path.split("/")
+    text = str(named) if named is not None else (parts[2] if len(parts) > 2 else "")
+    return IntegrationId(text if text.isascii() and "\0" not in text and len(text) <= _MAX_ID_CHARACTERS else "")
+
+
+def _said(answer: Response) -> dict[str, Any]:
+    try:
+        said = msgspec.json.decode(answer.body)
+    except msgspec.DecodeError:
+        return {}
+    return said if isinstance(said, dict) else {}
