@@ -34,7 +34,7 @@ class UserProfile:
     """A user and what was found about them.
 
     Attributes:
-        findings: since the last reset, the latest first; of very many only the latest.
+        findings: a page of those since the last reset, the latest first.
     """
 
     standing: Standing
@@ -183,8 +183,8 @@ class Users(Protocol):
         Returns: highest level first; within a level the latest event first.
         """
 
-    def profile(self, user_id: UserId, limit: int) -> UserProfile | None:
-        """The user with the latest *limit* findings since their last reset."""
+    def profile(self, user_id: UserId, offset: int, limit: int) -> UserProfile | None:
+        """Return the user with *limit* findings since their last reset, behind the latest *offset* ones."""
 
 
 class Findings(Protocol):

@@ -1,6 +1,6 @@
 """What the console needs of a store and nothing else does."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -59,11 +59,15 @@ class UserViews(Protocol):
     def at_risk(self, level: RiskLevel | None, after: RiskPlace | None, limit: int) -> list[Standing]:
         """Users with that level, or with any, behind *after*: the highest level first, then the latest event."""
 
+    def each_at_risk(self, batch: int) -> Iterator[Sequence[Standing]]:
+        """Yield all users with a level, *batch* at a time, as they were when the first was read: the highest level
+        first, then the latest event. Holds one batch in memory."""
+
     def by_email(self, start: str, after: str | None, limit: int) -> list[Standing]:
         """Users whose e-mail starts so, in any letter case, behind the email_key *after*, in the order of e-mails."""
 
     def findings(self, user_id: UserId, after: FindingPlace | None, limit: int) -> list[RecordedFinding]:
-        """What was found about a user, also before resets, behind *after*, the latest first."""
+        """Return what was found about a user, also before resets, behind *after*, the latest first."""
 
     def told(self, subject_key: str, moments: Sequence[datetime], streams_limit: int) -> list[Told]:
         """What was queued about a subject at those moments exactly, on the streams where something was tried last."""

@@ -21,3 +21,4 @@ class RecordedFinding(Struct, frozen=True):
     resets: int  # how often the user had been reset by then
     details_json: str | None
     digest: bytes
+    left_out_bytes: int = 0  # the size of details that an answer has no room for; `details_json` is None then

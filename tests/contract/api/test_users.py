@@ -151,3 +151,28 @@ def test_people_are_shown_to_pii_readers_only(service: Service) -> None:
         allowed = answers.pop(Scope.PII_READ)
         assert allowed in (200, 404)
         assert set(answers.values()) == {403}
+
+
+def test_without_a_page_the_summary_has_everybody(ready: Service) -> None:
+    """Contract 19: the published clients cannot page; with either of the two there is a page."""
+    batch = [{"behavior": "high_dlp", "user": {"email": f"user{n}@example.com"}} for n in range(1_203)]
+    ready.result("POST", "/findings", batch)
+    status, envelope = ready.call("GET", "/summary")
+    assert status == 200
+    assert len({row["user_id"] for row in envelope["result"]["users"]}) == 1_203
+    info = {"count": 1_203, "page": 1, "per_page": 1_203, "total_count": 1_203, "total_pages": 1}
+    assert envelope["result_info"] == info
+    assert len(ready.result("GET", "/summary?page=1")["users"]) == 100
+    assert len(ready.result("GET", "/summary?per_page=7")["users"]) == 7
+
+
+def test_the_events_of_a_user_are_paged_when_asked(ready: Service) -> None:
+    """Contract 20: every event on one page; result_info only then."""
+    ids = [f"e{n}" for n in range(5)]
+    (kai,) = {find(ready, "kai", "high_dlp", f"2026-03-17T08:00:0{n}Z", id=f"e{n}") for n in range(5)}
+    assert "result_info" not in ready.call("GET", f"/{kai}")[1]
+    pages = [ready.call("GET", f"/{kai}?page={page}&per_page=2")[1] for page in (1, 2, 3, 4)]
+    assert [event["id"] for page in pages for event in page["result"]["events"]] == ids[::-1]
+    info = {"count": 1, "page": 3, "per_page": 2, "total_count": 5, "total_pages": 3}
+    assert pages[2]["result_info"] == info
+    assert ready.call("GET", f"/{kai}?per_page=0")[0] == 400

@@ -66,7 +66,7 @@ async def send(outside: Outside, *sent: Activity, account_id: AccountId = ACCOUN
 
 
 async def profile(store: Store, user_id: UserId, account_id: AccountId = ACCOUNT) -> UserProfile:
-    found = await store.read(account_id, lambda tx: tx.users.profile(user_id, 1_000))
+    found = await store.read(account_id, lambda tx: tx.users.profile(user_id, 0, 1_000))
     assert found is not None
     return found
 

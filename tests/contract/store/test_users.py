@@ -12,12 +12,12 @@ from riskrelay.actions.record_findings import record_findings
 from riskrelay.actions.reset_user import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.risk.assessment import Standing, with_events
-from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.findings import Finding, UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Store, Transaction
 from riskrelay.storage.risk.users import _SUMMARY
 from support.databases import migrated_sqlite
-from support.outside import NOON, outside_of
+from support.outside import NOON, HandClock, outside_of
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
 
 MANY = 1_000
@@ -59,14 +59,14 @@ async def test_a_reset_user_leaves_the_summary_and_comes_back_with_new_findings(
     ((standing,), _) = await summary(store)
     await reset_user(outside, ACCOUNT, COMMAND_LINE, standing.user_id)
     assert await summary(store) == ([], 0)
-    profile = await store.read(ACCOUNT, lambda tx: tx.users.profile(standing.user_id, 10))
+    profile = await store.read(ACCOUNT, lambda tx: tx.users.profile(standing.user_id, 0, 10))
     assert profile is not None
     assert profile.findings == []
     assert (profile.standing.level, profile.standing.last_reset_at) == (None, NOON)
     await record(outside, finding(finding_id="after"))
     ((again,), _) = await summary(store)
     assert (again.event_count, again.level) == (1, RiskLevel.LOW)
-    profile = await store.read(ACCOUNT, lambda tx: tx.users.profile(standing.user_id, 10))
+    profile = await store.read(ACCOUNT, lambda tx: tx.users.profile(standing.user_id, 0, 10))
     assert profile is not None
     assert [row.finding_id for row in profile.findings] == ["after"]
 
@@ -79,12 +79,12 @@ async def test_a_profile_has_the_latest_findings_first(store: Store) -> None:
     batch = [replace(finding(finding_id=f"at-{n}"), occurred_at=NOON + timedelta(minutes=n)) for n in times]
     await record_findings(outside, ACCOUNT, batch)
     ((standing,), _) = await summary(store)
-    profile = await store.read(ACCOUNT, lambda tx: tx.users.profile(standing.user_id, 2))
+    profile = await store.read(ACCOUNT, lambda tx: tx.users.profile(standing.user_id, 0, 2))
     assert profile is not None
     assert [row.finding_id for row in profile.findings] == ["at-3", "at-2"]
     assert profile.standing.event_count == 3
-    assert await store.read(ACCOUNT, lambda tx: tx.users.profile(UserId("nobody"), 2)) is None
-    assert await store.read(OTHER, lambda tx: tx.users.profile(standing.user_id, 2)) is None
+    assert await store.read(ACCOUNT, lambda tx: tx.users.profile(UserId("nobody"), 0, 2)) is None
+    assert await store.read(OTHER, lambda tx: tx.users.profile(standing.user_id, 0, 2)) is None
 
 
 async def test_findings_of_one_user_at_the_same_time_are_all_counted(store: Store) -> None:
@@ -129,3 +129,51 @@ async def test_the_summary_is_read_in_the_order_of_its_index(tmp_path: Path) -> 
     plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", (ACCOUNT, 1, 100, 0)).fetchall()
     connection.close()
     assert [row[3] for row in plan] == ["SEARCH users USING INDEX users_summary_index (account_id=? AND level>?)"]
+
+
+async def test_details_that_do_not_fit_an_answer_are_left_out_and_say_their_size(store: Store) -> None:
+    """The latest keep theirs, together at most 1 MiB; a smaller page, further back, has those that were left out."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    await account_with_integration(outside)
+    for number in range(4):
+        one = finding(finding_id=f"f{number}")
+        await record(
+            outside, Finding(one.finding_id, one.behavior, one.user, clock.now(), {"x": "ä" * 200_000}, one.digest)
+        )
+        clock.pass_time(timedelta(minutes=1))
+    user_id = (await summary(store))[0][0].user_id
+    whole = await store.read(ACCOUNT, lambda tx: tx.users.profile(user_id, 0, 10))
+    assert whole is not None
+    sizes = [len(one.details_json or "") for one in whole.findings]
+    assert sizes == [200_008, 200_008, 0, 0]
+    assert [one.left_out_bytes for one in whole.findings] == [0, 0, 400_008, 400_008]
+    second = await store.read(ACCOUNT, lambda tx: tx.users.profile(user_id, 2, 2))
+    assert second is not None
+    assert [(one.finding_id, one.left_out_bytes) for one in second.findings] == [("f1", 0), ("f0", 0)]
+    story = await store.read(ACCOUNT, lambda tx: tx.user_views.findings(user_id, None, 10))
+    assert [one.left_out_bytes for one in story] == [0, 0, 400_008, 400_008]
+
+
+async def test_all_users_at_risk_are_read_in_batches_of_one_moment(store: Store) -> None:
+    """Each once, the riskiest first, whatever the batch; another account's are absent, and so are users that were
+    reset."""
+    outside = outside_of(store, HandClock())
+    await account_with_integration(outside)
+    await account_with_integration(outside, OTHER)
+    emails = [f"u{number}@x.org" for number in range(7)]
+    await record(outside, *(finding(email, "imp_travel") for email in emails), finding("top@x.org", "high_dlp"))
+    await record(outside, finding("z@x.org"), account_id=OTHER)
+    for batch in (1, 3, 100):
+        sizes: list[int] = []
+        found: list[str] = []
+
+        def read(tx: Transaction, batch: int = batch, sizes: list[int] = sizes, found: list[str] = found) -> None:
+            for some in tx.user_views.each_at_risk(batch):
+                sizes.append(len(some))
+                found.extend(one.email for one in some)
+
+        await store.read(ACCOUNT, read)
+        assert found[0] == "top@x.org"
+        assert sorted(found) == sorted(["top@x.org", *emails])
+        assert max(sizes) <= batch

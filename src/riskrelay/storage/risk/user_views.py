@@ -3,7 +3,7 @@
 Every statement is bounded and follows an index, however many users, findings and events there are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,12 +18,14 @@ from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, Told
 from riskrelay.storage.delivery.deliveries import read_deliveries
 from riskrelay.storage.delivery.streams import select_streams, stream_from
-from riskrelay.storage.risk.users import recorded_from, standing_from
+from riskrelay.storage.risk.users import standing_from
+from riskrelay.storage.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.tables import events, findings, integrations, lanes, streams, users
 
 _LAST_CHARACTER = "\U0010ffff"
 _AROUND = 64  # guessed: so many events of a lane may have been numbered out of the order of their times
 _by_risk = tuple_(users.c.level, users.c.last_event_at, users.c.user_id)
+_RISKIEST_FIRST = (users.c.level.desc(), users.c.last_event_at.desc(), users.c.user_id.desc())
 _by_time = tuple_(findings.c.resets, findings.c.occurred_at, findings.c.finding_id)
 
 _QUEUED_AT = select(events.c.queued_at).where(
@@ -46,8 +48,15 @@ class UserViewRows:
         query = self._users().where(wanted)
         if after is not None:
             query = query.where(_by_risk < (int(after[0]), after[1], after[2]))
-        newest_first = (users.c.level.desc(), users.c.last_event_at.desc(), users.c.user_id.desc())
-        return self._read(query.order_by(*newest_first).limit(limit))
+        return self._read(query.order_by(*_RISKIEST_FIRST).limit(limit))
+
+    def each_at_risk(self, batch: int) -> Iterator[Sequence[Standing]]:
+        # `yield_per` reads through a cursor of the server on PostgreSQL, which waits for each batch apart, so the event
+        # loop serves others in between. All batches are of one statement, so of one moment.
+        query = self._users().where(users.c.level >= int(min(RiskLevel))).order_by(*_RISKIEST_FIRST)
+        found = self._connection.execute(query, execution_options={"yield_per": batch})
+        for rows in found.partitions():
+            yield [standing_from(row) for row in rows]
 
     def by_email(self, start: str, after: str | None, limit: int) -> list[Standing]:
         key = start.casefold()
@@ -57,11 +66,12 @@ class UserViewRows:
         return self._read(query.order_by(users.c.email_key).limit(limit))
 
     def findings(self, user_id: UserId, after: FindingPlace | None, limit: int) -> list[RecordedFinding]:
-        query = select(findings).where(findings.c.account_id == self._account_id, findings.c.user_id == user_id)
+        query = WITHOUT_DETAILS.where(findings.c.account_id == self._account_id, findings.c.user_id == user_id)
         if after is not None:
             query = query.where(_by_time < (after[0], after[1], after[2]))
         newest_first = (findings.c.resets.desc(), findings.c.occurred_at.desc(), findings.c.finding_id.desc())
-        return [recorded_from(row) for row in self._connection.execute(query.order_by(*newest_first).limit(limit))]
+        page = query.order_by(*newest_first).limit(limit)
+        return read_shown(self._connection, self._account_id, page, {})
 
     def told(self, subject_key: str, moments: Sequence[datetime], streams_limit: int) -> list[Told]:
         found: list[Told] = []

@@ -13,6 +13,7 @@ from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import RecordedFinding, UserProfile
+from riskrelay.storage.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.statements import BulkInsert, PerEngine, in_parts
 from riskrelay.storage.tables import behavior_settings, findings, users
 from riskrelay.storage.times import number_of
@@ -93,14 +94,14 @@ _TALLY = (
     .group_by(findings.c.user_id)
 )
 _LATEST_FINDINGS = (
-    select(findings)
-    .where(
+    WITHOUT_DETAILS.where(
         findings.c.account_id == bindparam("account"),
         findings.c.user_id == bindparam("user"),
         findings.c.resets == bindparam("resets"),
     )
     .order_by(findings.c.occurred_at.desc(), findings.c.finding_id.desc())
     .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
 )
 
 _SETTINGS = select(behavior_settings.c.behavior, behavior_settings.c.enabled, behavior_settings.c.risk_level).where(
@@ -219,14 +220,14 @@ class UserRows:
         total = self._connection.execute(_COUNT_AT_RISK, {"account": self._account_id}).scalar_one()
         return standings, total
 
-    def profile(self, user_id: UserId, limit: int) -> UserProfile | None:
+    def profile(self, user_id: UserId, offset: int, limit: int) -> UserProfile | None:
         key = {"account": self._account_id, "user": user_id}
         row = self._connection.execute(_SHOWN_BY_ID, key).first()
         if row is None:
             return None
         standing = standing_from(row)
-        rows = self._connection.execute(_LATEST_FINDINGS, {**key, "resets": standing.resets, "limit": limit})
-        return UserProfile(standing, [recorded_from(finding) for finding in rows])
+        page = {**key, "resets": standing.resets, "offset": offset, "limit": limit}
+        return UserProfile(standing, read_shown(self._connection, self._account_id, _LATEST_FINDINGS, page))
 
     def _find(self, keys: Sequence[str]) -> dict[str, Standing]:
         if len(keys) == 1:  # without a list, which is written into the statement anew each time

@@ -16,10 +16,12 @@ from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import Outside, RecordedFinding, UserProfile
 from riskrelay.web.account_api.envelope import success
-from riskrelay.web.account_api.paging import read_page
+from riskrelay.web.account_api.paging import Page, read_page
+from riskrelay.web.account_api.whole_summary import WholeSummaries
 from riskrelay.web.auth import caller_of
 
-MAX_EVENTS = 1_000  # guessed: more than a person reads; with details of the usual size well below 1 MB
+MAX_EVENTS = 1_000  # guessed: without a page in the query, as many as the largest page
+_PAGING = ("page", "per_page")
 
 
 class UserRoutes:
@@ -27,9 +29,12 @@ class UserRoutes:
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
+        self._whole_summaries = WholeSummaries(outside)
 
     async def summary(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.PII_READ)
+        if not any(name in request.query_params for name in _PAGING):
+            return await self._whole_summaries.answer(caller.account_id, _row)
         page = read_page(request.query_params)
         found, total = await self._outside.store.read(
             caller.account_id, lambda tx: tx.users.summary(page.offset, page.per_page)
@@ -39,10 +44,15 @@ class UserRoutes:
     async def get(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.PII_READ)
         user_id = _user_id(request)
-        found = await self._outside.store.read(caller.account_id, lambda tx: tx.users.profile(user_id, MAX_EVENTS))
+        is_paged = any(name in request.query_params for name in _PAGING)
+        page = read_page(request.query_params) if is_paged else Page(1, MAX_EVENTS)
+        found = await self._outside.store.read(
+            caller.account_id, lambda tx: tx.users.profile(user_id, page.offset, page.per_page)
+        )
         if found is None:
             raise NotFound
-        return success(_profile(found))
+        info = page.result_info(len(found.findings), found.standing.event_count) if is_paged else None
+        return success(_profile(found), info)
 
     async def reset(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
@@ -87,12 +97,15 @@ def _profile(found: UserProfile) -> dict[str, Any]:
 
 
 def _event(finding: RecordedFinding) -> dict[str, Any]:
-    event = {
+    event: dict[str, Any] = {
         "id": finding.finding_id,
         "name": BEHAVIORS[finding.behavior].name,
         "risk_level": finding.risk_level.word,
         "timestamp": _time(finding.occurred_at),
     }
+    if finding.left_out_bytes:
+        message = f"{finding.left_out_bytes:,} bytes of details do not fit into this answer; ask for a smaller page"
+        return {**event, "event_details": {"left_out": message}}
     if finding.details_json is None:
         return event
     return {**event, "event_details": msgspec.Raw(finding.details_json.encode())}
