@@ -169,6 +169,7 @@ class Settings(BaseSettings):
     def _known_engine(cls, value: str) -> str:
         if not value.startswith(("sqlite:///", "postgresql://")):
             raise ValueError("must start with sqlite:/// or postgresql://")
+        urlsplit(value)  # a host in a bracket that is not closed is a ValueError
         return value
 
     @field_validator("public_url")
@@ -177,6 +178,7 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError("must be an absolute http or https URL without query, such as https://risk.example.com")
+        _ = parts.port  # one that is no number up to 65,535 is a ValueError
         if parts.path not in ("", "/"):
             raise ValueError("must be an origin without a path: well-known URLs stand at the root of a host")
         return value.rstrip("/")
@@ -187,6 +189,7 @@ class Settings(BaseSettings):
         parts = urlsplit(value or "http://none")
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
             raise ValueError("must be like http://proxy.example.com:3128 or https://user:password@proxy.example.com")
+        _ = parts.port
         return value
 
     @model_validator(mode="after")
@@ -357,4 +360,5 @@ def _shown(value: object) -> str:
 def _sentence(place: tuple[int | str, ...], message: str) -> str:
     """What is wrong with a setting; without a place it names the settings itself."""
     name = "_".join(str(part) for part in place).upper()
-    return f"RISKRELAY_{name}: {message}" if name else message.removeprefix("Value error, ")
+    said = message.removeprefix("Value error, ")
+    return f"RISKRELAY_{name}: {said}" if name else said

@@ -1,5 +1,6 @@
 """Reading a file of findings in batches, and remembering how far it was sent."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -48,7 +49,10 @@ class ImportProgress(msgspec.Struct):
         kept = _kept(file)
         size = file.stat().st_size
         if kept.is_file():
-            progress = msgspec.json.decode(kept.read_bytes(), type=cls)
+            try:
+                progress = msgspec.json.decode(kept.read_bytes(), type=cls)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                fail(f"{kept} does not say how far {file} was sent", f"Delete {kept} to send the whole file again.")
             if progress.offset <= size:
                 return progress
         return cls(str(file), size)
@@ -99,7 +103,8 @@ def batches(file: Path, progress: ImportProgress) -> Iterator[Batch]:
                     break
                 number += 1
                 if line.strip():
-                    lines.append(_with_id(line.strip(), file.name, start, number))
+                    marked = line.removeprefix(BOM_UTF8) if start == 0 else line  # editors of Windows write one
+                    lines.append(_with_id(marked.strip(), file.name, start, number))
                     numbers.append(number)
                     size += len(line)
             if not lines:
@@ -110,7 +115,7 @@ def batches(file: Path, progress: ImportProgress) -> Iterator[Batch]:
 def _with_id(line: bytes, name: str, start: int, number: int) -> bytes:
     try:
         finding = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         fail(f"line {number:,} is not JSON: {error}")
     if not isinstance(finding, dict):
         fail(f"line {number:,} is not a JSON object")

@@ -23,7 +23,9 @@ def create(
     ] = CredentialKind.OAUTH_CLIENT,
     name: Annotated[str, typer.Option(help="What it is for.")] = "",
     scope: Annotated[list[ReceiverScope] | None, typer.Option(help="Several times; default all.")] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="Valid for so many days; default for ever.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="Valid for so many days; default for ever.")
+    ] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:

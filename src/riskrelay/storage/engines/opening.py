@@ -94,10 +94,21 @@ async def _work_in(connection: AsyncConnection, work: Callable[[Connection], T],
         return await connection.run_sync(work)
 
 
+# A port that is no number, in the URL or in PGPORT, is a ValueError; one that is too large is an OverflowError.
+_UNREACHABLE = (
+    OSError,
+    DBAPIError,
+    asyncpg.exceptions.PostgresError,
+    asyncpg.exceptions.InterfaceError,
+    ValueError,
+    OverflowError,
+)
+
+
 async def _connected(engine: AsyncEngine) -> AsyncConnection:
     try:
         return await engine.connect()
-    except (OSError, DBAPIError, asyncpg.exceptions.PostgresError, asyncpg.exceptions.InterfaceError) as error:
+    except _UNREACHABLE as error:
         said = error.orig if isinstance(error, DBAPIError) else error
         cause = postgres_cause(error)
         advice = "check RISKRELAY_DATABASE_URL" if cause is UnavailableCause.REFUSED else cause.advice

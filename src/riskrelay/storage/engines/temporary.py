@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
-from asyncpg.exceptions import PostgresError
+from asyncpg.exceptions import InterfaceError, PostgresError
 from sqlalchemy import make_url
 
 from riskrelay.core.errors import Misconfigured
@@ -33,5 +33,5 @@ async def _execute(server_url: str, statement: str) -> None:
             await connection.execute(statement)
         finally:
             await connection.close()
-    except (OSError, PostgresError) as error:
+    except (OSError, PostgresError, InterfaceError, ValueError, OverflowError) as error:
         raise Misconfigured(f"the benchmark needs a database of its own on that server: {error}") from error
