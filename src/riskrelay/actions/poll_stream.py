@@ -15,7 +15,6 @@ from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports import Bell, Outside, Signer, Transaction
 
 LONGEST_WAIT = timedelta(seconds=25)  # guessed: below the 30 s after which impatient proxies and clients hang up
-SWEEP = timedelta(seconds=1)  # as the worker's: what another process queues is seen within this
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ async def poll_stream(
         Unavailable: no key can be read; what was acknowledged stays so.
     Rule: RFC 8936 §2; design 3, 4. A SET counts as delivered when it is acknowledged, never before.
     """
-    with polling.bell.listen(stream_id) as listening:
+    with polling.bell.listen(receiver.account_id, stream_id) as listening:
         settling = partial(_settle, outside=outside, polling=polling, receiver=receiver, stream_id=stream_id)
         waiting = await outside.store.write(receiver.account_id, partial(settling, request=request))
         for key, attempts in waiting.attempts.items():
@@ -71,7 +70,7 @@ async def poll_stream(
             left = timedelta(seconds=until - outside.clock.monotonic())
             if left <= timedelta(0):
                 break
-            await listening.wait(min(left, SWEEP))
+            await listening.wait(left)
             waiting = await outside.store.read(receiver.account_id, partial(looking, limit=request.max_events))
     return await _signed(polling.signer, waiting)
 

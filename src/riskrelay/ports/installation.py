@@ -13,7 +13,7 @@ from riskrelay.core.integrations import AccountId, Integration, IntegrationId
 from riskrelay.core.keys import KeyChanges, SealedKey
 from riskrelay.core.signals import Signal
 from riskrelay.core.ssf.access import CredentialId, ReceiverCredential, ReceiverToken
-from riskrelay.core.ssf.streams import Stream, StreamStatus
+from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.ports.account import Audit
 from riskrelay.ports.console import Sessions
 from riskrelay.ports.examining import DatabaseFacts, Nodes
@@ -185,6 +185,9 @@ class Installation(Protocol):
 
     def integration(self, integration_id: IntegrationId) -> Integration | None:
         """An integration of any account, by the id in its well-known URL."""
+
+    def undelivered(self, streams: Sequence[tuple[AccountId, StreamId]]) -> list[LaneKey]:
+        """List the lanes of *streams* that have something undelivered."""
 
     def idle_streams(self, timeout: timedelta, limit: int) -> list[Stream]:
         """Receivers' streams that are enabled and were not active for *timeout*, by the database's clock."""

@@ -188,8 +188,14 @@ class Listening(Protocol):
 class Bell(Protocol):
     """Wakes those of this process who wait for a stream to get events."""
 
-    def listen(self, stream_id: StreamId) -> AbstractContextManager[Listening]:
+    def listen(self, account_id: AccountId, stream_id: StreamId) -> AbstractContextManager[Listening]:
         """Hear of everything that the stream gets from now on."""
+
+    def listened(self) -> list[tuple[AccountId, StreamId]]:
+        """List the streams that somebody listens to."""
+
+    def ring(self, lanes: Sequence[LaneKey]) -> None:
+        """Say that *lanes* have got something."""
 
 
 class RateLimits(Protocol):

@@ -1,13 +1,15 @@
 """What belongs to no single account: signing keys, the ledgers, and what a transaction over all of it offers."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.delivery.survey import Survey
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId
-from riskrelay.core.ssf.streams import Stream
+from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports import (
     Accounts,
     Audit,
@@ -30,7 +32,7 @@ from riskrelay.storage.accounts.sessions import SessionRows
 from riskrelay.storage.delivery.lanes import LaneRows
 from riskrelay.storage.delivery.ledgers import count_ledgers
 from riskrelay.storage.delivery.retention import RetentionRows
-from riskrelay.storage.delivery.streams import is_idle, select_streams, stream_from
+from riskrelay.storage.delivery.streams import is_idle, select_streams, stream_from, undelivered_lanes
 from riskrelay.storage.delivery.surveying import database_facts, take_survey
 from riskrelay.storage.engines.engine_care import EngineCareRows
 from riskrelay.storage.nodes import NodeRows
@@ -57,6 +59,9 @@ class InstallationTransaction:
 
     def integration(self, integration_id: IntegrationId) -> Integration | None:
         return find_integration(self._connection, integration_id)
+
+    def undelivered(self, streams: Sequence[tuple[AccountId, StreamId]]) -> list[LaneKey]:
+        return undelivered_lanes(self._connection, streams)
 
     def idle_streams(self, timeout: timedelta, limit: int) -> list[Stream]:
         query = select_streams().where(

@@ -16,6 +16,7 @@ from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.keys import Keyring, SealedKey
 from riskrelay.engine.chores import Chores, Kept
+from riskrelay.engine.poll_sweep import PollSweep
 from riskrelay.engine.pushing import Delivering
 from riskrelay.engine.worker import Worker
 from riskrelay.failpoints import Failpoint, arm, around_pusher, around_wake
@@ -86,6 +87,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
                 finding_counts.recording(outside.store),
                 _ready(signer, outside, keyring),
                 _other_nodes(settings, wakes, woken),
+                _poll_sweep(settings, outside, bell),
                 announced(outside, "serve", settings.public),
             ):
                 if deliver:
@@ -215,6 +217,21 @@ async def _other_nodes(settings: Settings, wakes: _Relay, woken: _Relay) -> Asyn
         yield
     finally:
         notices.stop()
+        await running
+
+
+@asynccontextmanager
+async def _poll_sweep(settings: Settings, outside: Outside, bell: StreamBell) -> AsyncIterator[None]:
+    """Look for what other nodes queued for the streams that are polled here. With SQLite there is no other node."""
+    if settings.sqlite_path is not None:
+        yield
+        return
+    sweep = PollSweep(outside, bell)
+    running = asyncio.create_task(sweep.run())
+    try:
+        yield
+    finally:
+        sweep.stop()
         await running
 
 

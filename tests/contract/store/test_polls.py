@@ -15,6 +15,7 @@ from riskrelay.actions.create_account import create_account
 from riskrelay.actions.create_stream import create_stream
 from riskrelay.actions.poll_stream import poll_stream
 from riskrelay.actions.set_stream_status import set_stream_status
+from riskrelay.actions.wake_polls import wake_polls
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Ledger
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
@@ -30,6 +31,7 @@ from riskrelay.core.ssf.streams import Stream, StreamStatus
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.local.ids import SystemIds
 from riskrelay.ports import Outside, Store
+from riskrelay.web.transmitter.bell import StreamBell
 from support.database_time import pass_time
 from support.outside import outside_of
 from support.receiver_world import ssf_integration
@@ -240,3 +242,25 @@ async def test_polling_many_times_notes_activity_once_a_minute(store: Store) -> 
     await pass_time(store, timedelta(seconds=41))
     await it.poll(PollRequest(return_immediately=True))
     assert not await is_idle(timedelta(seconds=19))
+
+
+async def test_the_streams_that_have_something_undelivered_are_found_in_one_query(store: Store) -> None:
+    """Of those named, whoever queued it and however many are named; what is settled is not found."""
+    with_something, settled, other = await polled(store), await polled(store), await polled(store)
+    await with_something.queue(["kai@example.com"])
+    await settled.queue(["kai@example.com"])
+    await settled.poll(PollRequest(return_immediately=True, acknowledged=frozenset(settled.model.waiting)))
+    await other.queue(["kai@example.com"])
+    named = [(it.receiver.account_id, it.stream.stream_id) for it in (with_something, settled)]
+    found = await store.read_installation(lambda tx: tx.undelivered(named))
+    assert {lane.stream_id for lane in found} == {with_something.stream.stream_id}
+    assert await store.read_installation(lambda tx: tx.undelivered([])) == []
+    bell = StreamBell()
+    with bell.listen(*named[0]) as heard, bell.listen(*named[1]) as nothing:
+        await wake_polls(with_something.outside, bell)
+        async with asyncio.timeout(1):
+            await heard.wait(timedelta(seconds=20))
+        waiting = asyncio.create_task(nothing.wait(timedelta(seconds=20)))
+        await asyncio.sleep(0.02)
+        assert not waiting.done()
+        waiting.cancel()

@@ -21,6 +21,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    tuple_,
     update,
 )
 
@@ -159,7 +160,17 @@ _WAITS = exists().where(
     held_events.c.lane == lanes.c.lane,
     held_events.c.state == DeliveryState.PENDING.value,
 )
-_DUE_IF_ANYTHING_WAITS = case((or_(lanes.c.last_seq > lanes.c.cursor, _WAITS), database_now()), else_=None)
+_ANYTHING_WAITS = or_(lanes.c.last_seq > lanes.c.cursor, _WAITS)
+_DUE_IF_ANYTHING_WAITS = case((_ANYTHING_WAITS, database_now()), else_=None)
+_UNDELIVERED = select(lanes.c.account_id, lanes.c.stream_id, lanes.c.lane).where(
+    tuple_(lanes.c.account_id, lanes.c.stream_id).in_(bindparam("named", expanding=True)), _ANYTHING_WAITS
+)
+
+
+def undelivered_lanes(connection: Connection, named: Sequence[tuple[AccountId, StreamId]]) -> list[LaneKey]:
+    """List the lanes of the *named* streams that have something undelivered."""
+    rows = connection.execute(_UNDELIVERED, {"named": [*named]})
+    return [LaneKey(AccountId(row.account_id), StreamId(row.stream_id), row.lane) for row in rows]
 
 
 def is_idle(timeout: timedelta) -> ColumnElement[bool]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.web.work import waiting
 
@@ -39,13 +40,15 @@ class StreamBell:
 
     def __init__(self) -> None:
         self._listeners: dict[StreamId, set[Listener]] = defaultdict(set)
+        self._accounts: dict[StreamId, AccountId] = {}
         self._count = 0
         self._is_open = True
 
     @contextmanager
-    def listen(self, stream_id: StreamId) -> Iterator[Listener]:
+    def listen(self, account_id: AccountId, stream_id: StreamId) -> Iterator[Listener]:
         listener = Listener(is_open=self._is_open and self._count < MAX_LISTENERS)
         self._listeners[stream_id].add(listener)
+        self._accounts[stream_id] = account_id
         self._count += 1
         try:
             yield listener
@@ -53,7 +56,10 @@ class StreamBell:
             self._count -= 1
             self._listeners[stream_id].discard(listener)
             if not self._listeners[stream_id]:
-                del self._listeners[stream_id]
+                del self._listeners[stream_id], self._accounts[stream_id]
+
+    def listened(self) -> list[tuple[AccountId, StreamId]]:
+        return [(account_id, stream_id) for stream_id, account_id in self._accounts.items()]
 
     def ring(self, lanes: Sequence[LaneKey]) -> None:
         """Say that *lanes* have got something. Call it on the listeners' own event loop, after the commit."""

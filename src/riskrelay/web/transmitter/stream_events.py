@@ -12,6 +12,7 @@ from riskrelay.actions.remove_subject import remove_subject
 from riskrelay.actions.verify_stream import verify_stream
 from riskrelay.core.ssf.access import ReceiverScope
 from riskrelay.ports import Outside
+from riskrelay.web.connected import while_connected
 from riskrelay.web.transmitter.auth import receiver_of
 from riskrelay.web.transmitter.bodies import poll_of, read_object, read_poll, state_of, stream_id_of, subject_of
 from riskrelay.web.transmitter.streams import NO_STORE, Transmitting
@@ -50,7 +51,9 @@ class StreamEventRoutes:
         receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
         asked = poll_of(await read_poll(request))
         stream_id = stream_id_of(request.path_params)
-        answer = await poll_stream(self._outside, self._polling, receiver, stream_id, asked)
+        answer = await while_connected(request, poll_stream(self._outside, self._polling, receiver, stream_id, asked))
+        if answer is None:
+            return Response()  # to nobody: the receiver has hung up
         sets = {jti: token.decode() for jti, token in answer.sets.items()}
         body: dict[str, Any] = {"sets": sets}
         if answer.more_available:  # left out when false (RFC 8936 §2.3): caep.dev's library cannot decode false

@@ -1,0 +1,28 @@
+"""Wake the long polls whose streams have something."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.ssf.streams import StreamId
+from riskrelay.ports import Bell, Installation, Outside
+
+_AT_ONCE = 1_000  # streams of one query: a database takes only so many parameters
+
+
+async def wake_polls(outside: Outside, bell: Bell) -> None:
+    """Find what other nodes queued for streams that are polled here, in one query for every thousand of them.
+
+    The polls themselves do not query while they wait, so thousands of them cost as much as one.
+
+    Raises: Unavailable.
+    """
+    streams = bell.listened()
+    for start in range(0, len(streams), _AT_ONCE):
+        query = partial(_undelivered, streams=streams[start : start + _AT_ONCE])
+        bell.ring(await outside.store.read_installation(query))
+
+
+def _undelivered(tx: Installation, streams: Sequence[tuple[AccountId, StreamId]]) -> list[LaneKey]:
+    return tx.undelivered(streams)

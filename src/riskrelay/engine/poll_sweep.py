@@ -1,0 +1,40 @@
+"""Looking for what other nodes queued for the streams that are polled here."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from riskrelay.actions.wake_polls import wake_polls
+from riskrelay.core.errors import Unavailable
+from riskrelay.ports import Bell, Outside
+
+_log = structlog.get_logger()
+
+SWEEP = timedelta(seconds=1)  # as the worker's: a notice of another node that got lost costs at most this
+
+
+class PollSweep:
+    """Wakes waiting polls once a second, until it is stopped."""
+
+    def __init__(self, outside: Outside, bell: Bell) -> None:
+        self._outside = outside
+        self._bell = bell
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Return after `stop`."""
+        while not self._stopping.is_set():
+            try:
+                await wake_polls(self._outside, self._bell)
+            except Unavailable as error:
+                _log.warning("poll_sweep_failed", error=str(error))
+            try:
+                async with asyncio.timeout(SWEEP.total_seconds()):
+                    await self._stopping.wait()
+            except TimeoutError:
+                continue
