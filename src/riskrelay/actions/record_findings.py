@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from riskrelay.actions.recording import find_users, latest_name, once, refuse_future, refuse_reused, tell
 from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.email_addresses import email_key
 from riskrelay.core.errors import Unavailable
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, with_events, with_findings
@@ -170,7 +171,7 @@ def _split(
         start = places.stop
         users = {finding.user.email_key for finding in findings}
         mine: list[LevelChange] = []
-        while left and left[0].email.casefold() in users:
+        while left and email_key(left[0].email) in users:
             mine.append(left.popleft())
         behaviors = Counter(accepted[place].behavior for place in places if place in accepted)
         count, dropped = behaviors.total(), sum(place in ignored for place in places)
@@ -210,8 +211,8 @@ def _steps(
     for finding in accepted:
         seen[finding.user.email_key].append(finding)
     steps: list[tuple[Standing, Standing]] = []
-    for email_key, findings in seen.items():
-        old = before[email_key]
+    for key, findings in seen.items():
+        old = before[key]
         new = with_findings(old, [finding.behavior for finding in findings], settings)
         new = with_events(new, [finding.occurred_at or now for finding in findings])
         name = latest_name((finding.user for finding in findings), old.name)

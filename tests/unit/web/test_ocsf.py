@@ -84,7 +84,6 @@ def test_what_is_not_read_does_not_make_another_body() -> None:
         ({"time": -1}, ["/7/time"]),
         ({"time": 10**15}, ["/7/time"]),
         ({"activity_id": None}, ["/7/activity_id"]),
-        ({"user": {"email_addr": "nobody"}}, ["/7/user/email_addr"]),
         ({"user": "kai"}, ["/7/user"]),
         (
             {"src_endpoint": {"location": {"lat": 91, "long": "2"}}},
@@ -126,3 +125,22 @@ def test_texts_are_cut_and_kept_to_one_line() -> None:
     assert activity is not None
     assert isinstance(activity.seen, DlpHit)
     assert activity.seen.profile == "Payment  cards" + "x" * 241
+
+
+LOGIN = {
+    "class_uid": 3002,
+    "activity_id": 1,
+    "status_id": 1,
+    "time": 1,
+    "src_endpoint": {"location": {"lat": 52.52, "long": 13.4}},
+}
+
+
+@pytest.mark.parametrize("unusable", ["", "unknown", "admin", "17", "mailto:kai@example.com", ".@.", "k@" + "e" * 400])
+def test_an_unusable_address_counts_as_absent(unusable: str) -> None:
+    """The user's name is tried next; an event without any address is ignored, and refuses no batch."""
+    named = {**LOGIN, "user": {"email_addr": unusable, "name": "kai@example.com"}}
+    activity = read(named)
+    assert activity is not None
+    assert activity.user == NAMELESS
+    assert read({**LOGIN, "user": {"email_addr": unusable, "name": "svc"}}) is None

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskrelay.web.account_api.batches import MAX_EMAIL_CHARACTERS, MAX_ID_CHARACTERS, MAX_NAME_CHARACTERS
+from riskrelay.core.email_addresses import MAX_EMAIL_CHARACTERS
+from riskrelay.web.account_api.batches import MAX_ID_CHARACTERS, MAX_NAME_CHARACTERS
 from riskrelay.web.account_api.bodies import Reading
 from riskrelay.web.account_api.findings import read_closely
 from riskrelay.web.account_api.plain_findings import read_plainly

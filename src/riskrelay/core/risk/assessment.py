@@ -7,6 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from riskrelay.core.email_addresses import email_key
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
@@ -44,7 +45,7 @@ class Standing(Struct, frozen=True):
     @property
     def email_key(self) -> str:
         """What makes two references the same user within an account."""
-        return self.email.casefold()
+        return email_key(self.email)
 
 
 class LevelChange(Struct, frozen=True):

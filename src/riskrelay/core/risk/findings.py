@@ -6,6 +6,7 @@ from typing import Any, NewType
 
 from msgspec import Struct
 
+from riskrelay.core.email_addresses import email_key
 from riskrelay.core.risk.behaviors import BehaviorId
 
 FindingId = NewType("FindingId", str)
@@ -18,7 +19,7 @@ class UserRef(Struct, frozen=True):
     """The user a finding is about, as the caller named them.
 
     Attributes:
-        email: as sent; two spellings that differ in letter case only are one user.
+        email: as sent; `email_key` says which spellings are one user.
         name: for people; the latest one given is kept. None: not supplied.
         user_id: a UUID the caller chose for a user that is new here, or the one a known user has.
     """
@@ -30,7 +31,7 @@ class UserRef(Struct, frozen=True):
     @property
     def email_key(self) -> str:
         """What makes two references the same user within an account."""
-        return self.email.casefold()
+        return email_key(self.email)
 
 
 class Finding(Struct, frozen=True):

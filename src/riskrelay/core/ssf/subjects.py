@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from riskrelay.core.email_addresses import email_key, email_problem
 from riskrelay.core.errors import Fault, FaultKind, pointer
 
 COMPLEX = "complex"
@@ -78,14 +79,14 @@ def subject_faults(subject: Any, at: tuple[Part, ...] = ()) -> list[Fault]:
 def subject_key(subject: Mapping[str, Any]) -> str:
     """A text that two valid subjects share exactly when they are identical.
 
-    The order of members does not matter, nor does the letter case of e-mail addresses: a user is keyed by e-mail
-    without regard to it everywhere in this service. Everything else is compared as it is.
+    The order of members does not matter, and e-mail addresses are compared by `email_key`, as users are everywhere in
+    this service. Everything else is compared as it is.
 
     >>> subject_key({"format": "email", "email": "Kai@Example.com"}) == subject_key(email_subject("kai@example.com"))
     True
     """
     if subject["format"] == "email":  # what most events are about, so without looking for anything deeper
-        return msgspec.json.encode({"email": subject["email"].casefold(), "format": "email"}).decode()
+        return msgspec.json.encode({"email": email_key(subject["email"]), "format": "email"}).decode()
     return msgspec.json.encode(_comparable(subject), order="sorted").decode()
 
 
@@ -110,14 +111,14 @@ def matches(stream_subject: Mapping[str, Any], event_subject: Mapping[str, Any])
 
 
 def _comparable(value: Any) -> Any:
-    """The same subject with its e-mail addresses in one letter case."""
+    """The same subject with the keys of its e-mail addresses."""
     if isinstance(value, list):
         return [_comparable(item) for item in value]
     if not isinstance(value, Mapping):
         return value
     is_email = value.get("format") == "email"
     return {
-        name: member.casefold() if is_email and name == "email" else _comparable(member)
+        name: email_key(member) if is_email and name == "email" else _comparable(member)
         for name, member in value.items()
     }
 
@@ -181,6 +182,14 @@ def _matching(pattern: str, what: str) -> Check:
     return check
 
 
+def _email(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
+    faults = list(_text(value, at))
+    yield from faults
+    problem = None if faults else email_problem(value)
+    if problem is not None:
+        yield Fault(FaultKind.WRONG_VALUE, pointer(at), problem)
+
+
 def _listing(item_faults: Check) -> Check:
     """A check that a value is an array of at least one valid item."""
 
@@ -224,7 +233,6 @@ def _alias(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
 
 
 _URI_CHARACTERS = r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]"
-_EMAIL = _matching(r"\S+@[^\s@]+", "an e-mail address, such as kai@example.com")
 _PHONE = _matching(r"\+[1-9][0-9]{1,14}", "an E.164 number: +, then 2 to 15 digits, such as +4930901820")
 _ACCOUNT = _matching(r"acct:[A-Za-z0-9\-._~!$&'()*+,;=%]+@[^\s@/?#]+", "an acct URI, such as acct:kai@example.com")
 _DID = _matching(rf"did:[a-z0-9]+:{_URI_CHARACTERS}+", "a DID URL, such as did:example:17")
@@ -240,7 +248,7 @@ _ROWS = (
     Format(
         "email",
         "RFC 9493 §3.2.2",
-        {"email": _EMAIL},
+        {"email": _email},
         {"format": "email", "email": "kai@example.com"},
     ),
     Format(

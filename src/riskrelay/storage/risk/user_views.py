@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, select, tuple_
 
+from riskrelay.core.email_addresses import email_start_key
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.findings import UserId
@@ -59,7 +60,7 @@ class UserViewRows:
             yield [standing_from(row) for row in rows]
 
     def by_email(self, start: str, after: str | None, limit: int) -> list[Standing]:
-        key = start.casefold()
+        key = email_start_key(start)
         query = self._users().where(users.c.email_key < key + _LAST_CHARACTER, users.c.email_key >= key)
         if after is not None:
             query = query.where(users.c.email_key > after)

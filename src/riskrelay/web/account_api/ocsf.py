@@ -19,7 +19,7 @@ from riskrelay.core.errors import FaultKind
 from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit, Login
 from riskrelay.core.risk.findings import UserRef
 from riskrelay.web.account_api import model_errors
-from riskrelay.web.account_api.batches import Email, digest_of, is_email
+from riskrelay.web.account_api.batches import digest_of, is_email
 from riskrelay.web.account_api.bodies import Reading, WholeNumber, parse
 from riskrelay.web.account_api.timestamps import read_moment
 
@@ -75,14 +75,17 @@ class _Named(_Object):
 
 
 class _User(_Object):
-    email_addr: Email | None = None
+    email_addr: str = ""
     name: str = ""
     full_name: Text = ""
     display_name: Text = ""
 
     def reference(self) -> UserRef | None:
-        """The user, if they have an e-mail address; many sources put it into `name`."""
-        email = self.email_addr or (self.name if is_email(self.name) else None)
+        """The user, if they have an e-mail address; many sources put it into `name`.
+
+        Sources also fill `email_addr` with "", "unknown" or an account name: that is as good as absent.
+        """
+        email = next((text for text in (self.email_addr, self.name) if is_email(text)), None)
         return None if email is None else UserRef(email, self.full_name or self.display_name or None)
 
 
