@@ -19,8 +19,8 @@ from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, Told
 from riskrelay.storage.delivery.deliveries import read_deliveries
 from riskrelay.storage.delivery.streams import select_streams, stream_from
+from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.risk.users import standing_from
-from riskrelay.storage.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.tables import events, findings, integrations, lanes, streams, users
 
 _LAST_CHARACTER = "\U0010ffff"

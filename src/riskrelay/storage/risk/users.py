@@ -13,7 +13,7 @@ from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import RecordedFinding, UserProfile
-from riskrelay.storage.shown_findings import WITHOUT_DETAILS, read_shown
+from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.statements import BulkInsert, PerEngine, in_parts
 from riskrelay.storage.tables import behavior_settings, findings, users
 from riskrelay.storage.times import number_of
