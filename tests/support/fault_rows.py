@@ -89,6 +89,11 @@ ROWS = {
         "nothing is pushed again, or anew, before a write works; settled when it does",
         True,
     ),
+    44: FaultRow(
+        "the clock is put an hour back, or 20 days ahead and back",
+        "no wait longer than it may be; nothing expires by it; a resume works",
+        True,
+    ),
     45: FaultRow(
         "a receiver that refuses every event; 400 authentication_failed",
         "rejecting until it accepts again · paused, backlog kept",

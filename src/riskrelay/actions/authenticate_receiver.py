@@ -5,7 +5,7 @@ import hmac
 from riskrelay.core.credentials import hash_token
 from riskrelay.core.errors import Forbidden, UnknownToken
 from riskrelay.core.integrations import IntegrationId
-from riskrelay.core.ssf.access import Receiver, ReceiverScope, covers, is_current
+from riskrelay.core.ssf.access import Receiver, ReceiverScope, covers
 from riskrelay.ports import Outside
 
 
@@ -26,7 +26,7 @@ async def authenticate_receiver(
     stored = await outside.store.read_installation(lambda tx: tx.receivers.by_token(integration_id, digest))
     if stored is None or not hmac.compare_digest(stored.token_hash, digest):
         raise UnknownToken
-    if not is_current(stored.expires_at, outside.clock.now()):
+    if not stored.is_valid(outside.clock.now()):
         raise UnknownToken
     if not covers(stored.receiver.scopes, scope):
         raise Forbidden

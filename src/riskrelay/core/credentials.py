@@ -110,6 +110,7 @@ def hash_token(token: str) -> bytes:
 
 
 SESSION_IDLE = timedelta(hours=1)  # chosen: a morning's work is not interrupted, a forgotten screen is closed
+CLOCK_TOLERANCE = timedelta(minutes=5)  # chosen: what two machines' clocks may differ by
 SESSION_LIFE = timedelta(hours=12)  # chosen: a working day; then the token is asked for again
 
 
@@ -131,4 +132,6 @@ class Session:
     def ended_at(self, now: datetime) -> bool:
         """Whether it is over: too old, idle for too long, or its token has expired."""
         idle, old = now - self.seen_at >= SESSION_IDLE, now - self.started_at >= SESSION_LIFE
-        return idle or old or self.token.expired_at(now)
+        # A clock that was ahead when it was started must not lengthen its life.
+        is_of_the_future = self.started_at - now > CLOCK_TOLERANCE or self.seen_at - now > CLOCK_TOLERANCE
+        return idle or old or is_of_the_future or self.token.expired_at(now)

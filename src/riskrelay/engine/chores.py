@@ -15,6 +15,7 @@ from riskrelay.actions.pause_idle_streams import pause_idle_streams
 from riskrelay.actions.purge_events import purge_events
 from riskrelay.actions.take_stock import FRESH, take_stock
 from riskrelay.actions.turn_partitions import turn_partitions
+from riskrelay.actions.watch_clock import ClockWatch
 from riskrelay.core.errors import Unavailable
 from riskrelay.ports import Outside
 
@@ -22,6 +23,7 @@ _log = structlog.get_logger()
 
 REPLAY_SWEEP = timedelta(seconds=1)  # how long a new replay waits at most
 ANALYZE_SWEEP = timedelta(seconds=1)  # a new table takes thousands of rows in its first second
+CLOCK_SWEEP = timedelta(seconds=1)  # for as long may waits be wrong after the database's clock was put back
 SWEEP = timedelta(minutes=1)  # guessed: as long may an event live beyond its retention
 _STOCK_SHARE = 50  # chosen: counting takes at most 2 % of one core's time
 _BETWEEN = timedelta(milliseconds=50)  # guessed: leaves the database to others between two bounded transactions
@@ -48,6 +50,7 @@ class Chores:
         self._kept = kept
         self._stopping = asyncio.Event()
         self._stock_due = 0.0
+        self._clock_watch = ClockWatch(outside)
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -61,6 +64,7 @@ class Chores:
             self._repeat(self._turn, SWEEP),
             self._repeat(self._analyze, ANALYZE_SWEEP),
             self._repeat(self._take_stock, FRESH),
+            self._repeat(self._watch_clock, CLOCK_SWEEP),
         )
 
     async def _replay(self) -> bool:
@@ -77,6 +81,10 @@ class Chores:
 
     async def _analyze(self) -> bool:
         await analyze_tables(self._outside)
+        return False
+
+    async def _watch_clock(self) -> bool:
+        await self._clock_watch.look()
         return False
 
     async def _take_stock(self) -> bool:

@@ -48,7 +48,7 @@ from riskrelay.ports.deliveries import (
 from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, Verdict
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
-from riskrelay.ports.operating import DeliveryHealth, EngineCare, Replays, Retention
+from riskrelay.ports.operating import DatabaseClock, DeliveryHealth, EngineCare, Replays, Retention
 from riskrelay.ports.outside import (
     Bell,
     Clock,
@@ -80,6 +80,7 @@ __all__ = [
     "Bell",
     "Check",
     "Clock",
+    "DatabaseClock",
     "DatabaseFacts",
     "DeadLetters",
     "DeliveryHealth",

@@ -17,7 +17,7 @@ from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.ports.account import Audit
 from riskrelay.ports.console import Sessions
 from riskrelay.ports.examining import DatabaseFacts, Nodes
-from riskrelay.ports.operating import EngineCare, Retention
+from riskrelay.ports.operating import DatabaseClock, EngineCare, Retention
 
 
 class Accounts(Protocol):
@@ -178,6 +178,7 @@ class Installation(Protocol):
     lanes: Lanes
     retention: Retention
     nodes: Nodes
+    clock: DatabaseClock
     engine: EngineCare
 
     def audit_of(self, owner: AccountId | None) -> Audit:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from riskrelay.core.delivery.attempts import Delivery
+from riskrelay.core.delivery.clock import ClockReading
 from riskrelay.core.delivery.health import StreamHealth
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus, ReplayStep
@@ -80,6 +81,24 @@ class Retention(Protocol):
 
     def running_replays(self, limit: int) -> list[tuple[AccountId, Replay]]:
         """Replays that have something to do, the oldest first."""
+
+
+class DatabaseClock(Protocol):
+    """The database's clock, watched by every process that delivers."""
+
+    def read(self, monotonic: float) -> ClockReading:
+        """Read it.
+
+        Args:
+            monotonic: seconds that only grow, now.
+        """
+
+    def observe(self, before: ClockReading | None, monotonic: float) -> tuple[ClockReading, timedelta]:
+        """Compare the clock with this process's reading *before*, and record what was found. After a step back, waits
+        are made shorter by it; a wait or lease that is longer than any may be is ended.
+
+        Returns: the reading now, and how far the clock has jumped since; zero: not at all.
+        """
 
 
 class EngineCare(Protocol):

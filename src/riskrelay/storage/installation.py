@@ -13,6 +13,7 @@ from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports import (
     Accounts,
     Audit,
+    DatabaseClock,
     DatabaseFacts,
     EngineCare,
     Keys,
@@ -29,6 +30,7 @@ from riskrelay.storage.accounts.integrations import find_integration
 from riskrelay.storage.accounts.keys import KeyRows
 from riskrelay.storage.accounts.receivers import ReceiverRows
 from riskrelay.storage.accounts.sessions import SessionRows
+from riskrelay.storage.delivery.clock import ClockRows, cutoff
 from riskrelay.storage.delivery.lanes import LaneRows
 from riskrelay.storage.delivery.ledgers import count_ledgers
 from riskrelay.storage.delivery.retention import RetentionRows
@@ -52,6 +54,7 @@ class InstallationTransaction:
         self.lanes: Lanes = LaneRows(connection)
         self.retention: Retention = RetentionRows(connection)
         self.nodes: Nodes = NodeRows(connection)
+        self.clock: DatabaseClock = ClockRows(connection)
         self.engine: EngineCare = EngineCareRows(connection)
 
     def audit_of(self, owner: AccountId | None) -> Audit:
@@ -65,7 +68,7 @@ class InstallationTransaction:
 
     def idle_streams(self, timeout: timedelta, limit: int) -> list[Stream]:
         query = select_streams().where(
-            is_idle(timeout),
+            is_idle(cutoff(self._connection, timeout)),
             integrations.c.active,
             integrations.c.paused_at.is_(None),
             integrations.c.deleted_at.is_(None),

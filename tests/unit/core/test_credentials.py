@@ -1,10 +1,11 @@
 """What a token is good for."""
 
 import itertools
+from datetime import timedelta
 
 import pytest
 
-from riskrelay.core.credentials import ALL_SCOPES, Scope, StoredToken, TokenId
+from riskrelay.core.credentials import ALL_SCOPES, Scope, Session, StoredToken, TokenId
 from riskrelay.core.errors import Forbidden
 from riskrelay.core.integrations import AccountId
 from support.outside import NOON
@@ -46,3 +47,18 @@ def test_an_installation_token_is_good_everywhere() -> None:
 def test_no_scope_contains_another(held: Scope, needed: Scope) -> None:
     """Contract 16: writing is not reading, operating is neither."""
     assert allowed(token(OWN, held), OWN, needed) == (held is needed)
+
+
+@pytest.mark.parametrize(
+    ("started", "seen", "ended"),
+    [
+        (timedelta(0), timedelta(0), False),
+        (timedelta(minutes=5), timedelta(minutes=5), False),
+        (timedelta(minutes=6), timedelta(minutes=6), True),
+        (timedelta(0), timedelta(minutes=6), True),
+        (timedelta(days=20), timedelta(days=20), True),
+    ],
+)
+def test_a_session_of_a_clock_that_was_ahead_is_over(started: timedelta, seen: timedelta, ended: bool) -> None:
+    """Otherwise it would live for as long as the clock was ahead, and twelve hours more."""
+    assert Session(b"", token(OWN), NOON + started, NOON + seen).ended_at(NOON) is ended

@@ -11,6 +11,7 @@ from riskrelay.core.integrations import AccountId, IntegrationId
 
 CredentialId = NewType("CredentialId", str)
 
+_CLOCK_TOLERANCE = timedelta(minutes=5)  # chosen: what two machines' clocks may differ by
 ACCESS_TOKEN_LIFE = timedelta(minutes=60)  # specified: IOP 1.0 §2.7.1, at most
 
 
@@ -86,11 +87,25 @@ class Receiver:
 
 @dataclass(frozen=True, slots=True)
 class ReceiverToken:
-    """A token as it is found by its hash: whose it is and until when it is good (None: for ever)."""
+    """A token as it is found by its hash.
+
+    Attributes:
+        receiver: the receiver that it was issued to.
+        expires_at: None: never.
+        is_access_token: it was issued at the token endpoint, and so lives no longer than `ACCESS_TOKEN_LIFE`.
+    """
 
     receiver: Receiver
     token_hash: bytes
     expires_at: datetime | None
+    is_access_token: bool = False
+
+    def is_valid(self, now: datetime) -> bool:
+        """Say whether it may be used. A clock that was ahead when it was issued does not lengthen its life."""
+        if self.expires_at is not None and self.is_access_token:
+            longest = now + ACCESS_TOKEN_LIFE + _CLOCK_TOLERANCE
+            return now < self.expires_at <= longest
+        return is_current(self.expires_at, now)
 
 
 def covers(held: Collection[ReceiverScope], wanted: ReceiverScope) -> bool:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, union_all
+from sqlalchemy import Connection, Row, bindparam, delete, insert, literal, select, union_all
 
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.access import (
@@ -47,6 +47,7 @@ _BY_TOKEN = union_all(
         access_tokens.c.scopes,
         access_tokens.c.token_hash,
         access_tokens.c.expires_at,
+        literal(1).label("issued"),
     )
     .select_from(_tokens_alive)
     .where(_IS_ASKED, access_tokens.c.token_hash == bindparam("hash")),
@@ -55,6 +56,7 @@ _BY_TOKEN = union_all(
         receiver_credentials.c.scopes,
         receiver_credentials.c.secret_hash,
         receiver_credentials.c.expires_at,
+        literal(0).label("issued"),
     )
     .select_from(_credentials_alive)
     .where(
@@ -79,9 +81,9 @@ class ReceiverRows:
         row = self._connection.execute(_BY_TOKEN, {"integration": integration_id, "hash": token_hash}).first()
         if row is None:
             return None
-        account_id, _, credential_id, scopes, stored_hash, expires_at = row
+        account_id, _, credential_id, scopes, stored_hash, expires_at, issued = row
         receiver = Receiver(account_id, integration_id, credential_id, _scopes(scopes))
-        return ReceiverToken(receiver, stored_hash, expires_at)
+        return ReceiverToken(receiver, stored_hash, expires_at, is_access_token=bool(issued))
 
 
 class ReceiverCredentialRows:

@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, false, func, or_, select, true
 
 from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.delivery.clock import legal_wait
 from riskrelay.core.delivery.health import StreamHealth
 from riskrelay.core.delivery.lanes import NOW
 from riskrelay.core.integrations import AccountId, IntegrationId
@@ -120,4 +121,4 @@ def _stream_health(
 
 
 def _next_attempt_in(row: Row[*tuple[Any, ...]]) -> timedelta | None:
-    return None if row.due_at is None else max(timedelta(microseconds=row.due_at - row.now), NOW)
+    return None if row.due_at is None else max(legal_wait(timedelta(microseconds=row.due_at - row.now)), NOW)

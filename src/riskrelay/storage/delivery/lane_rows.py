@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from riskrelay.core.delivery.attempts import Attempt, DeliveryState
+from riskrelay.core.delivery.clock import legal_wait
 from riskrelay.core.delivery.lanes import DeadEvent, HeldEvent, LaneKey, QueuedEvent
 from riskrelay.storage.times import micros, moment, number_of
 
@@ -56,6 +57,6 @@ def queued_from(row: Row[*tuple[Any, ...]], oldest: datetime) -> QueuedEvent:
 def held_from(row: Row[*tuple[Any, ...]], now: int, oldest: datetime) -> QueuedEvent:
     """Read an event that is held."""
     seq, jti, subject_key, claims, queued_at, tried, due_at, reason, replayed_at = row
-    due_in = timedelta(microseconds=due_at - now)
+    due_in = legal_wait(timedelta(microseconds=due_at - now))
     expired = max(queued_at, moment(replayed_at)) < oldest
     return QueuedEvent(seq, jti, subject_key, claims, queued_at, tried, due_in, reason, expired)

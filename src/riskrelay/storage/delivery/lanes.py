@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from riskrelay.core.delivery.attempts import Attempt, DeliveryState
+from riskrelay.core.delivery.clock import too_old_before
 from riskrelay.core.delivery.lanes import (
     MAX_HELD_EVENTS,
     NOW,
@@ -39,6 +40,7 @@ from riskrelay.core.errors import LaneWithdrawn, LeaseLost
 from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import StreamStop
 from riskrelay.storage.delivery.claiming import claim_longest_due, claim_named, next_due
+from riskrelay.storage.delivery.clock import clock_readings_of, record_from
 from riskrelay.storage.delivery.deliveries import EVENT_KEY
 from riskrelay.storage.delivery.lane_rows import attempt_row, held_from, held_row, queued_from
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
@@ -62,6 +64,7 @@ _STATE = select(
         for name in ("cursor", "failures", "last_seq", "replayed", "edits", "blocked_until", "recent_answers")
     ),
     _NOW.label("now"),
+    *(clock_readings_of(name).label(name) for name in ("seen_at", "steps")),
 )
 # One that has to wait was given back: if it is still owned, and yet blocked, another lane's receiver asked for quiet.
 _IS_QUIETED = (lanes.c.blocked_until > _NOW) & (lanes.c.lease_until > _NOW)
@@ -103,7 +106,8 @@ _SETTLE = (
         blocked_until=case(
             ((_number("quiet_us") > 0) | (_OTHERS_WAIT > 0), later_of(_OTHERS_WAIT, _QUIET_UNTIL)), else_=0
         ),
-        lease_until=_NOW + _number("lease_us"),
+        # A lane that is given back is free at once, also when the clock is put back by an hour.
+        lease_until=case((_number("lease_us") > 0, _NOW + _number("lease_us")), else_=0),
         # What was queued or replayed since the lane was read has made it due; that must not be overwritten.
         due_at=case(
             (
@@ -204,7 +208,7 @@ class LaneRows:
 
     def _work(self, lane_key: LaneKey, lane: Row[*tuple[Any, ...]], limit: int, retention: timedelta) -> LaneWork:
         key = lane_parameters(lane_key)
-        oldest = moment(lane.now) - retention
+        oldest = too_old_before(record_from(lane.seen_at, lane.steps), moment(lane.now), retention)
         held = [held_from(row, lane.now, oldest) for row in self._connection.execute(_HELD, key)]
         fresh: list[QueuedEvent] = []
         if len(held) < MAX_HELD_EVENTS and lane.last_seq > lane.cursor:

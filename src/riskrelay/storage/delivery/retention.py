@@ -25,12 +25,13 @@ from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.delivery.replays import Replay, ReplayStatus
 from riskrelay.core.integrations import AccountId
+from riskrelay.storage.delivery.clock import cutoff
 from riskrelay.storage.delivery.deliveries import EVENT_KEY
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.delivery.replays import replay_from
 from riskrelay.storage.engines import partitions
 from riskrelay.storage.tables import attempts, events, held_events, lanes, replays
-from riskrelay.storage.times import database_now, later_of, micros
+from riskrelay.storage.times import database_now, later_of
 
 _KEY = (lanes.c.account_id, lanes.c.stream_id, lanes.c.lane)
 _IN_LANE = and_(*(events.c[name] == lanes.c[name] for name in EVENT_KEY[:3]))
@@ -57,10 +58,6 @@ _PASS = (
 )
 
 
-def _older(age: timedelta) -> ColumnElement[int]:
-    return database_now() - literal(micros(age), BigInteger)
-
-
 class RetentionRows:
     """Implements ports.Retention."""
 
@@ -68,6 +65,7 @@ class RetentionRows:
         self._connection = connection
 
     def lanes_to_expire(self, retention: timedelta, limit: int) -> list[LaneKey]:
+        before = cutoff(self._connection, retention)
         next_one = select(_QUEUED_AT).where(_IN_LANE, events.c.seq == lanes.c.cursor + 1).scalar_subquery()
         held = (
             select(held_events.c.seq)
@@ -75,20 +73,20 @@ class RetentionRows:
             .where(
                 and_(*(held_events.c[name] == lanes.c[name] for name in EVENT_KEY[:3])),
                 _IS_PENDING,
-                later_of(_QUEUED_AT, held_events.c.replayed_at) < _older(retention),
+                later_of(_QUEUED_AT, held_events.c.replayed_at) < before,
             )
             .correlate(lanes)
             .exists()
         )
         waits = lanes.c.last_seq > lanes.c.cursor
-        query = select(*_KEY).where(_IS_FREE, or_(and_(waits, next_one < _older(retention)), held)).limit(limit)
+        query = select(*_KEY).where(_IS_FREE, or_(and_(waits, next_one < before), held)).limit(limit)
         return [LaneKey(*row) for row in self._connection.execute(query)]
 
     def expire(self, key: LaneKey, retention: timedelta, limit: int) -> int:
         lane = self._take(key, _IS_FREE)
         if lane is None:
             return 0
-        before = self._connection.execute(select(_older(retention))).scalar_one()
+        before = cutoff(self._connection, retention)
         held = self._expire_held(key, before)
         through = self._old_through(key, lane.cursor, before, limit)
         self._insert_expired(key, lane.cursor, through)
@@ -97,7 +95,7 @@ class RetentionRows:
 
     def lanes_to_purge(self, kept: timedelta, limit: int) -> list[LaneKey]:
         oldest = select(_QUEUED_AT).where(_IN_LANE).order_by(events.c.seq).limit(1).scalar_subquery()
-        query = select(*_KEY).where(oldest < _older(self._row_by_row(kept))).limit(limit)
+        query = select(*_KEY).where(oldest < cutoff(self._connection, self._row_by_row(kept))).limit(limit)
         return [LaneKey(*row) for row in self._connection.execute(query)]
 
     def purge(self, key: LaneKey, kept: timedelta, limit: int) -> int:
@@ -109,7 +107,7 @@ class RetentionRows:
             .where(
                 of_lane(events),
                 events.c.seq <= lane.cursor,
-                _older(self._row_by_row(kept)) > _QUEUED_AT,
+                cutoff(self._connection, self._row_by_row(kept)) > _QUEUED_AT,
                 or_(held_events.c.state.is_(None), ~_IS_PENDING),
             )
             .order_by(events.c.seq)

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
     Row,
@@ -18,7 +17,6 @@ from sqlalchemy import (
     case,
     exists,
     insert,
-    literal,
     or_,
     select,
     tuple_,
@@ -43,8 +41,9 @@ from riskrelay.core.ssf.streams import (
 from riskrelay.core.ssf.subject_filters import SubjectFilter, SubjectStatement
 from riskrelay.storage.accounts.integrations import INTEGRATION_COLUMNS, integration_from
 from riskrelay.storage.delivery.backlog import cancel_lane
+from riskrelay.storage.delivery.clock import cutoff
 from riskrelay.storage.tables import held_events, integrations, lanes, streams, subject_statements
-from riskrelay.storage.times import database_now, micros
+from riskrelay.storage.times import database_now
 
 _COLUMNS = (
     streams.c.stream_id,
@@ -173,9 +172,12 @@ def undelivered_lanes(connection: Connection, named: Sequence[tuple[AccountId, S
     return [LaneKey(AccountId(row.account_id), StreamId(row.stream_id), row.lane) for row in rows]
 
 
-def is_idle(timeout: timedelta) -> ColumnElement[bool]:
-    """Streams of receivers that are enabled, and have neither been active nor taken anything for *timeout*."""
-    since = database_now() - literal(micros(timeout), BigInteger)
+def is_idle(since: int) -> ColumnElement[bool]:
+    """Build the condition of streams of receivers that are enabled, and have neither been active nor taken anything.
+
+    Args:
+        since: then, by the watched clock (`clock.cutoff`).
+    """
     of_stream = and_(lanes.c.account_id == streams.c.account_id, lanes.c.stream_id == streams.c.stream_id)
     return and_(
         streams.c.audience.is_not(None),
@@ -252,9 +254,10 @@ class StreamRows:
         )
 
     def pause_if_idle(self, stream_id: StreamId, timeout: timedelta, reason: str) -> bool:
+        since = cutoff(self._connection, timeout)
         paused = self._connection.execute(
             update(streams)
-            .where(streams.c.account_id == self._account_id, streams.c.stream_id == stream_id, is_idle(timeout))
+            .where(streams.c.account_id == self._account_id, streams.c.stream_id == stream_id, is_idle(since))
             .values(
                 status=StreamStatus.PAUSED.value,
                 status_reason=reason,

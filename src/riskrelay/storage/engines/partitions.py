@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select, text
 
+from riskrelay.storage.delivery.clock import cutoff
 from riskrelay.storage.times import database_now, micros
 
 _TIMES: Final = {"events": "queued_at", "attempts": "started_at"}
@@ -107,8 +108,8 @@ def _missing(connection: Connection, kept: timedelta) -> list[tuple[str, Span]]:
 
 def _over(connection: Connection, kept: timedelta) -> dict[str, list[Span]]:
     """By table, the partitions that ended longer ago than *kept*."""
-    now = connection.execute(select(database_now())).scalar_one()
-    return {parent: [span for span in spans(connection, parent) if span.ends < now - micros(kept)] for parent in _TIMES}
+    before = cutoff(connection, kept)
+    return {parent: [span for span in spans(connection, parent) if span.ends < before] for parent in _TIMES}
 
 
 def alone(connection: Connection) -> bool:

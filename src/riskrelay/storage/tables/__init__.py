@@ -38,6 +38,7 @@ __all__ = [
     "attempts",
     "audit_entries",
     "behavior_settings",
+    "clock_readings",
     "console_sessions",
     "detection_limits",
     "event_requests",
@@ -264,6 +265,16 @@ Index(
     lanes.c.due_at,
     sqlite_where=(lanes.c.due_at.is_not(None)) & (lanes.c.stopped == false()),
     postgresql_where=(lanes.c.due_at.is_not(None)) & (lanes.c.stopped == false()),
+)
+
+# One row, of the installation: what is known of the database's clock (see core.delivery.clock).
+clock_readings = Table(
+    "clock_readings",
+    metadata,
+    account(),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("steps", Text, nullable=False),  # JSON: [[first reading after it, by how much], ...]
+    Column("steps_recorded", BigInteger, nullable=False),
 )
 
 _LANE_KEY = ("account_id", "stream_id", "lane")

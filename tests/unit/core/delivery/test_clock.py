@@ -1,0 +1,108 @@
+"""What a step of the database's clock means for waits and ages."""
+
+from datetime import timedelta
+
+import pytest
+
+from riskrelay.core.delivery.clock import (
+    BACKWARD,
+    FORWARD,
+    LONGEST_WAIT,
+    MAX_STEPS,
+    ClockReading,
+    ClockRecord,
+    ClockStep,
+    legal_wait,
+    step_between,
+    too_old_before,
+    with_step,
+)
+from support.outside import NOON
+
+HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
+NONE = timedelta(0)
+BEFORE = ClockReading(now=NOON, steps_recorded=0, monotonic=100.0)
+
+
+@pytest.mark.parametrize(
+    ("jumped", "found"),
+    [
+        (NONE, NONE),
+        (-BACKWARD, -BACKWARD),
+        (-BACKWARD + timedelta(seconds=1), NONE),
+        (-HOUR, -HOUR),
+        (FORWARD, FORWARD),
+        (FORWARD - timedelta(seconds=1), NONE),
+        (20 * DAY, 20 * DAY),
+    ],
+)
+def test_a_jump_is_what_the_seconds_do_not_explain(jumped: timedelta, found: timedelta) -> None:
+    """A second passed; whatever the clock moved beyond it is the step."""
+    record = ClockRecord(seen_at=NOON - timedelta(seconds=30))
+    step = step_between(record, BEFORE, NOON + timedelta(seconds=1) + jumped, 101.0)
+    assert step == found
+
+
+def test_a_step_that_another_process_recorded_is_not_found_again() -> None:
+    """It has changed what waits already."""
+    record = ClockRecord(seen_at=NOON - HOUR, steps_recorded=1)
+    assert step_between(record, BEFORE, NOON - HOUR, 101.0) == NONE
+
+
+def test_a_process_that_was_suspended_finds_no_step_while_others_watched() -> None:
+    """Its own seconds stood still; the record shows that the clock went on steadily."""
+    record = ClockRecord(seen_at=NOON + 3 * HOUR - timedelta(seconds=20))
+    assert step_between(record, BEFORE, NOON + 3 * HOUR, 101.0) == NONE
+
+
+def test_time_that_nobody_watched_counts_as_a_jump() -> None:
+    """At the start of the only process; a short restart does not."""
+    record = ClockRecord(seen_at=NOON)
+    assert step_between(record, None, NOON + DAY, 5.0) == DAY
+    assert step_between(record, None, NOON + timedelta(minutes=9), 5.0) == NONE
+    assert step_between(record, None, NOON - HOUR, 5.0) == -HOUR
+    assert step_between(ClockRecord(), None, NOON, 5.0) == NONE
+
+
+def steps(*found: tuple[timedelta, timedelta]) -> ClockRecord:
+    """A record that was seen at noon, with steps: so long before noon, by so much."""
+    return ClockRecord(seen_at=NOON, steps=[ClockStep(at=NOON - ago, by=by) for ago, by in found])
+
+
+@pytest.mark.parametrize(
+    ("record", "before"),
+    [
+        (steps(), NOON - WEEK),
+        (steps((HOUR, 20 * DAY)), NOON - WEEK - 20 * DAY),
+        (steps((HOUR - 20 * DAY, 20 * DAY), (HOUR, -20 * DAY)), NOON - WEEK),
+        (steps((HOUR, -20 * DAY)), NOON - WEEK),
+        (steps((8 * DAY, 20 * DAY)), NOON - WEEK),
+        (steps((3 * DAY, DAY), (2 * DAY, DAY)), NOON - WEEK - 2 * DAY),
+        (steps((DAY * 7 + HOUR, DAY), (HOUR, DAY)), NOON - WEEK - 2 * DAY),
+    ],
+)
+def test_what_the_clock_skipped_makes_nothing_older(record: ClockRecord, before: object) -> None:
+    """A step counts as long as something from before it could be that old."""
+    assert too_old_before(record, NOON + timedelta(seconds=30), WEEK) == before
+
+
+def test_an_age_is_never_judged_by_a_reading_that_was_not_compared() -> None:
+    """The clock says now that it is 20 days later."""
+    assert too_old_before(ClockRecord(seen_at=NOON), NOON + 20 * DAY, WEEK) == NOON - WEEK
+    assert too_old_before(ClockRecord(seen_at=NOON), NOON - DAY, WEEK) == NOON - DAY - WEEK
+    assert too_old_before(ClockRecord(), NOON, WEEK) == NOON - WEEK
+
+
+def test_the_record_is_bounded() -> None:
+    """A clock that jumps again and again; every step is counted."""
+    record = ClockRecord(seen_at=NOON)
+    for number in range(MAX_STEPS + 5):
+        record = with_step(record, ClockStep(at=NOON + number * HOUR, by=HOUR))
+    assert (len(record.steps), record.steps_recorded) == (MAX_STEPS, MAX_STEPS + 5)
+    assert record.steps[-1].at == NOON + (MAX_STEPS + 4) * HOUR
+
+
+def test_only_a_wait_that_none_may_be_is_ended() -> None:
+    """A Retry-After may be as long as the cap."""
+    assert legal_wait(LONGEST_WAIT) == LONGEST_WAIT
+    assert legal_wait(LONGEST_WAIT + timedelta(microseconds=1)) == NONE
