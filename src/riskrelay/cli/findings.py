@@ -10,6 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from riskrelay.cli.api import AccountOption, Api, ApiError, calls_service, with_api
 from riskrelay.cli.importing import Batch, ImportProgress, batches
 from riskrelay.cli.output import JsonFlag, errors, fail, say, show
+from riskrelay.core.errors import member_name
 
 _SHOWN_FAULTS = 10
 _IMPORT_SECONDS = 60.0  # guessed: a thousand findings on a busy machine; a service that restarts meanwhile
@@ -91,9 +92,13 @@ def _send(api: Api, batch: Batch) -> dict[str, Any]:
 
 def _in_file(fault: dict[str, Any], batch: Batch) -> str:
     """A fault of a batch, at its line of the file."""
-    place, _, member = fault["source"]["pointer"].removeprefix("/").partition("/")
-    line = f"line {batch.line_numbers[int(place)]:,}" if place.isdigit() else "the file"
-    return f"{line}{f', {member}' if member else ''}: {fault['message']}"
+    pointer = fault["source"]["pointer"]
+    place, _, member = pointer.removeprefix("/").partition("/")
+    if not place.isdigit():
+        return f"the file: {fault['message']}"
+    message = fault["message"].removeprefix(f"{member_name(pointer)}: ")  # which counts items, not lines of the file
+    name = member_name(f"/{member}") if member else ""
+    return f"line {batch.line_numbers[int(place)]:,}{f', {name}' if name else ''}: {message}"
 
 
 def _summary(progress: ImportProgress) -> str:

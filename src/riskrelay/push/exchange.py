@@ -10,7 +10,7 @@ import httptools
 
 from riskrelay.push.aiohttp_client import ACCEPTED_BODY_WAIT, MAX_BODY_BYTES
 from riskrelay.push.answer_heads import MAX_HEAD_BYTES, find_head, is_plain, retry_after_of
-from riskrelay.push.failures import NotHttp
+from riskrelay.push.failures import NOT_HTTP, NotHttp
 
 _SWITCHING_PROTOCOLS = 101
 _GRAIN_SECONDS = 0.001  # of the event loop's timers
@@ -187,7 +187,7 @@ class Connection(asyncio.Protocol):
             elif self._refusal is None:
                 self._read_odd_head(error)
             else:
-                self._end(NotHttp(str(error) or type(error).__name__))
+                self._end(NotHttp(NOT_HTTP))
 
     def _read_odd_head(self, refusal: httptools.HttpParserError) -> None:
         """Let the status line decide when the parser refuses what stands behind it. The connection is not used again.
@@ -198,7 +198,7 @@ class Connection(asyncio.Protocol):
         try:
             head = find_head(self._received)
         except ValueError:
-            self._end(NotHttp(str(refusal) or type(refusal).__name__))
+            self._end(NotHttp(NOT_HTTP))
             return
         if head is not None:
             self._parser = self._new_parser()

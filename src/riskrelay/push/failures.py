@@ -49,6 +49,9 @@ _REFUSES_OURS = re.compile(r"ALERT_(CERTIFICATE_|BAD_CERTIFICATE|UNKNOWN_CA|UNSU
 _LONG_TOKEN = re.compile(r"[A-Za-z0-9_.-]{64,}")  # a SET, or a part of one, that the receiver echoed
 
 
+NOT_HTTP = "the answer is not HTTP"  # whatever words the parser has for it
+
+
 class NotHttp(Exception):
     """What came is no HTTP answer that we read."""
 
@@ -125,7 +128,8 @@ def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
         return Outcome(OutcomeKind.OURS, reason, detail=_PROXY_WORDS[reason], phases=progress.phases)
     cause = _innermost(error)
     kind, reason = _meaning(cause, progress)
-    text = _LONG_TOKEN.sub("(…)", str(cause)) or f"{type(cause).__name__} without a message"
+    said = NOT_HTTP if isinstance(cause, aiohttp.ClientResponseError) else str(cause)
+    text = _LONG_TOKEN.sub("(…)", said) or f"{type(cause).__name__} without a message"
     return Outcome(kind, reason, detail=_printable(text), phases=progress.phases)
 
 

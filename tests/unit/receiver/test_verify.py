@@ -1,5 +1,6 @@
 """Verifying a SET: what is believed, and each way to be wrong."""
 
+from base64 import urlsafe_b64encode
 from typing import Any
 
 import pytest
@@ -127,3 +128,13 @@ def test_a_changed_byte_is_never_believed_with_other_claims(place: int, byte: in
     except InvalidSet:
         return
     assert token.claims == CLAIMS
+
+
+@pytest.mark.fault(47)
+@pytest.mark.parametrize("opening", ["[", '{"a":'])
+def test_deep_nesting_is_refused_like_any_other_mistake(opening: str) -> None:
+    """In the header, where nothing is signed yet: no RecursionError reaches the receiver."""
+    deep = urlsafe_b64encode((opening * 9_000).encode()).rstrip(b"=")
+    for header in (deep, urlsafe_b64encode(b'{"a":' + b"[" * 990 + b"]" * 990 + b"}").rstrip(b"=")):
+        with pytest.raises(InvalidSet):
+            verified(header + b"." + deep + b".c2ln")
