@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import secrets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,12 +12,24 @@ import typer
 from riskrelay.cli.output import JsonFlag, errors, explained, fail, say, show
 
 if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from riskrelay.cli.tls import TlsPair
     from riskrelay.receiver import OnEvent, SecurityEventToken
+    from riskrelay.receiver.inbox import Audience
 
 
 def receive(
     well_known: Annotated[str, typer.Option(help="The integration's well_known_url.")],
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8701,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    path: Annotated[str, typer.Option(help="Path to receive SETs at.")] = "/security/api/v1/security-events",
+    authorization: Annotated[
+        str | None,
+        typer.Option(envvar="RISKRELAY_RECEIVER_AUTHORIZATION", help="Accept pushes with this header only."),
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Serve https with this certificate chain (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
     audience: Annotated[
         str | None, typer.Option(help="The `aud` to expect. Default: http://127.0.0.1:PORT, as tenant_url.")
     ] = None,
@@ -26,21 +39,42 @@ def receive(
     poll: Annotated[
         str | None, typer.Option(help="Fetch SETs from this URL (a stream's delivery.endpoint_url), listen nowhere.")
     ] = None,
+    register: Annotated[
+        bool, typer.Option("--register", help="Create a stream, have it verified, and delete it at the end.")
+    ] = False,
+    delivery: Annotated[str, typer.Option(help="With --register: push or poll.")] = "push",
+    endpoint_url: Annotated[
+        str | None, typer.Option(help="With --register: where the transmitter pushes to. Default: where this listens.")
+    ] = None,
+    event: Annotated[
+        list[str] | None, typer.Option(help="With --register: an event type to ask for. Default: those of CAEP.")
+    ] = None,
     token: Annotated[
         str | None,
         typer.Option(
-            envvar="RISKRELAY_RECEIVER_TOKEN", help="The receiver's token, for polling. Better set than typed."
+            envvar="RISKRELAY_RECEIVER_TOKEN",
+            help="The receiver's token, for polling and registering. Better set than typed.",
         ),
     ] = None,
+    client_id: Annotated[
+        str | None, typer.Option(envvar="RISKRELAY_RECEIVER_CLIENT_ID", help="With --register: an OAuth client.")
+    ] = None,
+    client_secret: Annotated[
+        str | None, typer.Option(envvar="RISKRELAY_RECEIVER_CLIENT_SECRET", help="Its secret. Better set than typed.")
+    ] = None,
+    token_endpoint: Annotated[
+        str | None, typer.Option(help="Where it gets its tokens. Default: what the transmitter announces.")
+    ] = None,
+    scope: Annotated[str, typer.Option(help="The scope to ask for; empty: none.")] = "ssf.manage",
     as_json: JsonFlag = False,
 ) -> None:
     """Receive SETs: fetch the transmitter's metadata and keys, verify each SET, print it."""
     import uvloop
 
+    from riskrelay.cli.registering import Registering, receive_polls, receive_pushes, run_registered
     from riskrelay.cli.serving import Ports, run_app
-    from riskrelay.receiver import Misbehaviour, receiver_app
-
-    expected = audience or f"http://127.0.0.1:{port}"
+    from riskrelay.receiver import Misbehaviour, StreamCredentials, receiver_app
+    from riskrelay.receiver.registration import PUSH
 
     async def on_event(token: "SecurityEventToken") -> None:
         entry = _entry(token)
@@ -48,14 +82,77 @@ def receive(
         if log is not None:
             await asyncio.to_thread(_append, log, entry)
 
-    if poll is not None:
+    if delivery not in ("push", "poll") or not path.startswith("/"):
+        fail("--delivery must be push or poll, and --path must begin with /")
+    if poll is not None and not register:
         _fetch(well_known, poll, token, audience, on_event)
         return
-    misbehaviour = Misbehaviour(status, timedelta(milliseconds=delay_ms)) if status or delay_ms else None
-    app = receiver_app(well_known_url=well_known, audience=expected, on_event=on_event, misbehaviour=misbehaviour)
-    say("Waiting for SETs from [bold]{}[/]\n  at http://127.0.0.1:{}", well_known, port, to=errors)
+    credentials = StreamCredentials(
+        token=token, client_id=client_id, client_secret=client_secret, token_endpoint=token_endpoint, scope=scope
+    )
+    registering = Registering(well_known=well_known, credentials=credentials, events=event or (), on_event=on_event)
+    if register and token is None and (client_id is None or client_secret is None):
+        fail("--register needs the receiver's token (RISKRELAY_RECEIVER_TOKEN), or --client-id and --client-secret")
+    if register and delivery == "poll":
+        run_registered(receive_polls(registering))
+        return
+
+    def stray(method: str, asked: str) -> None:
+        say("[bold yellow]404[/] {} {}: SETs are received by POST {}", method, asked, path, to=errors)
+
+    def make_app(expected: "Audience", on_event: "OnEvent") -> "Starlette":
+        return receiver_app(
+            well_known_url=well_known,
+            audience=expected,
+            on_event=on_event,
+            path=path,
+            authorization=authorization,
+            misbehaviour=Misbehaviour(status, timedelta(milliseconds=delay_ms)) if status or delay_ms else None,
+            on_stray=stray,
+        )
+
     with explained():
-        uvloop.run(run_app(app, Ports("127.0.0.1", port)))
+        tls = _tls(tls_cert, tls_key)
+        origin = f"{'http' if tls is None else 'https'}://{host}:{port}"
+        say("Waiting for SETs from [bold]{}[/]\n  at {}{}", well_known, origin, path, to=errors)
+        if not register:
+            _check_transmitter(well_known)
+            app = make_app(audience or f"http://127.0.0.1:{port}", on_event)
+            uvloop.run(run_app(app, Ports(host, port, tls)))
+            return
+        authorization = authorization or f"Bearer {secrets.token_urlsafe(32)}"  # `make_app` reads it
+        push = {"method": PUSH, "endpoint_url": endpoint_url or origin + path, "authorization_header": authorization}
+        run_registered(receive_pushes(registering, push, make_app, Ports(host, port, tls)))
+
+
+def _tls(certificate: Path | None, key: Path | None) -> "TlsPair | None":
+    """Raises: Misconfigured: one of the two is missing, or they cannot be used."""
+    from riskrelay.cli.tls import checked_pair
+
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        fail("--tls-cert and --tls-key go together")
+    return checked_pair(certificate, key, ("--tls-cert", "--tls-key"))
+
+
+def _check_transmitter(well_known: str) -> None:
+    """End with the reason when what answers there is no transmitter; one that is not up yet is waited for."""
+    import aiohttp
+
+    from riskrelay.receiver import NoTransmitter, TransmitterUnavailable
+    from riskrelay.receiver.transmitter import fetch_metadata
+
+    async def fetch() -> None:
+        async with aiohttp.ClientSession() as session:
+            await fetch_metadata(session, well_known)
+
+    try:
+        asyncio.run(fetch())
+    except NoTransmitter as error:
+        fail(str(error))
+    except TransmitterUnavailable as error:
+        say("[bold yellow]warning:[/] {}; it is asked again when a SET arrives", error, to=errors)
 
 
 def _fetch(well_known: str, poll: str, token: str | None, audience: str | None, on_event: "OnEvent") -> None:

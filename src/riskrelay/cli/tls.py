@@ -25,18 +25,25 @@ def tls_pair(settings: Settings) -> TlsPair | None:
     """
     if settings.tls_cert is None or settings.tls_key is None:  # settings take both or none
         return None
-    certificate = _text(settings.tls_cert, "RISKRELAY_TLS_CERT")
-    key = _text(settings.tls_key, "RISKRELAY_TLS_KEY")
-    if "-----BEGIN CERTIFICATE-----" not in certificate:
-        raise Misconfigured(f"RISKRELAY_TLS_CERT: {settings.tls_cert} holds no certificate in PEM form")
-    if "PRIVATE KEY-----" not in key:
-        raise Misconfigured(f"RISKRELAY_TLS_KEY: {settings.tls_key} holds no private key in PEM form")
-    if settings.tls_key.stat().st_mode & _READABLE_BY_ANYBODY:
-        raise Misconfigured(
-            f"RISKRELAY_TLS_KEY: everybody on this machine can read {settings.tls_key}; run chmod 600 on it"
-        )
-    _check_together(settings.tls_cert, settings.tls_key)
-    return TlsPair(settings.tls_cert, settings.tls_key)
+    return checked_pair(settings.tls_cert, settings.tls_key, ("RISKRELAY_TLS_CERT", "RISKRELAY_TLS_KEY"))
+
+
+def checked_pair(certificate: Path, key: Path, names: tuple[str, str]) -> TlsPair:
+    """Return a pair of files, once they were found to belong together.
+
+    Args:
+        names: of the settings or options that name the files, for messages.
+
+    Raises: Misconfigured: as `tls_pair`.
+    """
+    if "-----BEGIN CERTIFICATE-----" not in _text(certificate, names[0]):
+        raise Misconfigured(f"{names[0]}: {certificate} holds no certificate in PEM form")
+    if "PRIVATE KEY-----" not in _text(key, names[1]):
+        raise Misconfigured(f"{names[1]}: {key} holds no private key in PEM form")
+    if key.stat().st_mode & _READABLE_BY_ANYBODY:
+        raise Misconfigured(f"{names[1]}: everybody on this machine can read {key}; run chmod 600 on it")
+    _check_together(certificate, key)
+    return TlsPair(certificate, key)
 
 
 def server_context(pair: TlsPair | None) -> ssl.SSLContext | None:

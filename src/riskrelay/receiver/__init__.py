@@ -24,15 +24,20 @@ acknowledged: if `on_event` raises, the transmitter sends it again. A receiver t
 from riskrelay.receiver.app import Misbehaviour, receiver_app
 from riskrelay.receiver.inbox import OnEvent
 from riskrelay.receiver.polling import PollRefused, poll_events
-from riskrelay.receiver.transmitter import Transmitter, TransmitterMetadata, TransmitterUnavailable
+from riskrelay.receiver.registration import RegistrationRefused, StreamCredentials, StreamRegistration
+from riskrelay.receiver.transmitter import NoTransmitter, Transmitter, TransmitterMetadata, TransmitterUnavailable
 from riskrelay.receiver.verify import InvalidSet, SecurityEventToken, UnknownKey, verify_set
 
 __all__ = [
     "InvalidSet",
     "Misbehaviour",
+    "NoTransmitter",
     "OnEvent",
     "PollRefused",
+    "RegistrationRefused",
     "SecurityEventToken",
+    "StreamCredentials",
+    "StreamRegistration",
     "Transmitter",
     "TransmitterMetadata",
     "TransmitterUnavailable",

@@ -4,18 +4,20 @@ import asyncio
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import aiohttp
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from riskrelay.receiver.inbox import Inbox, OnEvent
+from riskrelay.receiver.inbox import Audience, Inbox, OnEvent
 from riskrelay.receiver.transmitter import Transmitter, TransmitterUnavailable
 from riskrelay.receiver.verify import MAX_SET_BYTES, InvalidSet
 
@@ -38,11 +40,12 @@ class Misbehaviour:
 def receiver_app(
     *,
     well_known_url: str,
-    audience: str,
+    audience: Audience,
     on_event: OnEvent,
     path: str = PATH,
     authorization: str | None = None,
     misbehaviour: Misbehaviour | None = None,
+    on_stray: Callable[[str, str], object] = lambda method, path: None,
 ) -> Starlette:
     """A receiver that verifies each SET and hands its event over before it acknowledges it.
 
@@ -51,6 +54,8 @@ def receiver_app(
         audience: what must be in `aud`.
         on_event: called once per jti; if it raises, the answer is 500 and the transmitter sends the SET again;
             if it raises InvalidSet, the SET is refused for good.
+        path: where SETs are received; every other path is answered 404 with this one in the text.
+        on_stray: called with method and path of a request to another path, or with another method.
         authorization: the only value of the Authorization header to accept; None: any.
 
     Returns: an application with one route; run it on any ASGI server.
@@ -80,7 +85,14 @@ def receiver_app(
             return Response(str(error), 503, {"Retry-After": "5"}, media_type="text/plain")
         return Response(status_code=202)
 
-    return Starlette(routes=[Route(path, receive, methods=["POST"])], lifespan=lifespan)
+    async def stray(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101  registered for nothing else
+        on_stray(request.method, request.url.path)
+        text = f"SETs are received by POST {path} and nowhere else\n"
+        return Response(text, error.status_code, error.headers, media_type="text/plain")
+
+    handlers: dict[Any, Any] = {404: stray, 405: stray}
+    return Starlette(routes=[Route(path, receive, methods=["POST"])], lifespan=lifespan, exception_handlers=handlers)
 
 
 def _check_authorization(request: Request, expected: str | None) -> None:

@@ -10,6 +10,9 @@ from riskrelay.receiver.verify import SecurityEventToken, key_id, verify_set
 
 _REMEMBERED = 100_000  # guessed: about 10 MB; a SET that comes again after so many others is handed over again
 
+Audience = str | asyncio.Future[str]
+"""What must be in `aud`; a future when the transmitter has not said it yet: SETs wait for it."""
+
 OnEvent = Callable[[SecurityEventToken], Awaitable[None]]
 
 
@@ -21,7 +24,7 @@ class Inbox:
         on_event: called once per jti, and again for a copy if it raised.
     """
 
-    def __init__(self, transmitter: Transmitter, audience: str, on_event: OnEvent) -> None:
+    def __init__(self, transmitter: Transmitter, audience: Audience, on_event: OnEvent) -> None:
         self._transmitter = transmitter
         self._audience = audience
         self._on_event = on_event
@@ -35,7 +38,8 @@ class Inbox:
         kid = key_id(token)
         keys = await self._transmitter.keys(kid)
         metadata = await self._transmitter.metadata()
-        verified = verify_set(token, keys, issuer=metadata.issuer, audience=self._audience, now=datetime.now(UTC))
+        audience = self._audience if isinstance(self._audience, str) else await asyncio.shield(self._audience)
+        verified = verify_set(token, keys, issuer=metadata.issuer, audience=audience, now=datetime.now(UTC))
         while (handed_over := self._seen.get(verified.jti)) is not None:
             await asyncio.wait([handed_over])
             if not handed_over.cancelled():

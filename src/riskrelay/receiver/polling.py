@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,9 @@ _MAX_EVENTS = 100  # guessed: what is handed over before the next acknowledgemen
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds; guessed
 
 
+_HEADERS = {"Content-Type": "application/json", "Content-Language": "en"}
+
+
 class PollRefused(Exception):
     """The transmitter does not let us poll; trying again would not help. The message says what to check."""
 
@@ -30,13 +34,18 @@ class _Verdicts:
     errors: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-async def poll_events(*, well_known_url: str, endpoint_url: str, token: str, audience: str, on_event: OnEvent) -> None:
+Token = str | Callable[[], Awaitable[str]]
+
+
+async def poll_events(
+    *, well_known_url: str, endpoint_url: str, token: Token, audience: str, on_event: OnEvent
+) -> None:
     """Fetch SETs, verify each, hand its event over and acknowledge it; for ever.
 
     Args:
         well_known_url: of the transmitter.
         endpoint_url: the stream's `delivery.endpoint_url`.
-        token: sent as bearer token with each poll.
+        token: sent as bearer token with each poll; a function returns the one that is good now.
         audience: what must be in `aud`.
         on_event: called once per jti, in the order in which the SETs came. If it raises InvalidSet, the SET is
             refused for good. Any other exception ends the polling; what was not acknowledged comes again.
@@ -46,9 +55,10 @@ async def poll_events(*, well_known_url: str, endpoint_url: str, token: str, aud
     """
     async with aiohttp.ClientSession() as session:
         inbox = Inbox(Transmitter(well_known_url, session, time.monotonic), audience, on_event)
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Content-Language": "en"}
         verdicts, pause = _Verdicts(), _FIRST_PAUSE
         while True:
+            current = token if isinstance(token, str) else await token()
+            headers = {"Authorization": f"Bearer {current}", **_HEADERS}
             sets = await _poll(session, endpoint_url, headers, verdicts)
             try:
                 if sets:

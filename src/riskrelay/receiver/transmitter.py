@@ -27,6 +27,10 @@ class TransmitterUnavailable(Exception):
     """The transmitter's metadata or keys cannot be had now; the message names the URL and what to check."""
 
 
+class NoTransmitter(TransmitterUnavailable):
+    """What answers at the well-known URL is no transmitter, or another one: trying again would not help."""
+
+
 @dataclass(frozen=True, slots=True)
 class TransmitterMetadata:
     """What of the transmitter's configuration metadata a receiver needs. Rule: SSF 1.0 §7.1."""
@@ -58,20 +62,8 @@ class Transmitter:
         Rule: SSF 1.0 §7.2.4 (`issuer` is identical to the URL by which the metadata was found).
         """
         if self._metadata is None:
-            document = await self._fetch(self._url)
-            try:
-                metadata = msgspec.convert(document, TransmitterMetadata)
-            except msgspec.ValidationError as error:
-                raise TransmitterUnavailable(
-                    f"{self._url} is not transmitter metadata: issuer and jwks_uri must be strings; check the "
-                    "well-known URL"
-                ) from error
-            if metadata.issuer.rstrip("/") != issuer_of(self._url):
-                raise TransmitterUnavailable(
-                    f"{self._url} describes the issuer {metadata.issuer}, whose metadata are elsewhere; use the "
-                    "well-known URL as the transmitter gave it, with the host that the transmitter calls itself by"
-                )
-            self._metadata = metadata
+            document = await fetch_metadata(self._session, self._url)
+            self._metadata = msgspec.convert(document, TransmitterMetadata)
         return self._metadata
 
     async def keys(self, wanted: str) -> Keys:
@@ -95,26 +87,53 @@ class Transmitter:
     async def _refresh(self) -> None:
         try:
             metadata = await self.metadata()
-            document = await self._fetch(metadata.jwks_uri)
+            document = await _fetch(self._session, metadata.jwks_uri)
             self._keys = {key.kid: key for key in map(_import, _listed(document)) if key is not None and key.kid}
         except TransmitterUnavailable:
             if not self._keys:
                 raise
         self._fetched_at = self._monotonic()
 
-    async def _fetch(self, url: str) -> Any:
-        try:
-            async with self._session.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
-                body = await read_body(response, _MAX_DOCUMENT_BYTES)
-                if response.status != 200:
-                    raise TransmitterUnavailable(
-                        f"{url} answered {response.status}; check the well-known URL, and that its integration exists"
-                    )
-                return msgspec.json.decode(body)
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise TransmitterUnavailable(f"{url} cannot be fetched ({type(error).__name__}); is it up?") from error
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise TransmitterUnavailable(f"{url} is not JSON") from error
+
+async def fetch_metadata(session: aiohttp.ClientSession, well_known_url: str) -> dict[str, Any]:
+    """Fetch a transmitter's metadata.
+
+    Returns: the whole document; it has an issuer, which fits the URL, and a jwks_uri.
+    Raises: TransmitterUnavailable: it cannot be had; NoTransmitter: something else answers there.
+    Rule: SSF 1.0 §7.1, §7.2.4 (`issuer` is identical to the URL by which the metadata was found).
+    """
+    document = await _fetch(session, well_known_url)
+    try:
+        metadata = msgspec.convert(document, TransmitterMetadata)
+    except msgspec.ValidationError as error:
+        raise NoTransmitter(
+            f"{well_known_url} is not transmitter metadata: issuer and jwks_uri must be strings; check the "
+            "well-known URL"
+        ) from error
+    if metadata.issuer.rstrip("/") != issuer_of(well_known_url):
+        raise NoTransmitter(
+            f"{well_known_url} describes the issuer {metadata.issuer}, whose metadata are elsewhere; use the "
+            "well-known URL as the transmitter gave it, with the host that the transmitter calls itself by"
+        )
+    return dict(document)
+
+
+async def _fetch(session: aiohttp.ClientSession, url: str) -> Any:
+    try:
+        async with session.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
+            body = await read_body(response, _MAX_DOCUMENT_BYTES)
+            if response.status != 200:
+                kind = TransmitterUnavailable if response.status >= 500 else NoTransmitter
+                raise kind(
+                    f"{url} answered {response.status}; check the well-known URL, and that its integration exists"
+                )
+            return msgspec.json.decode(body)
+    except aiohttp.InvalidURL as error:
+        raise NoTransmitter(f"{url} is not a URL; write it as the transmitter gave it") from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise TransmitterUnavailable(f"{url} cannot be fetched ({type(error).__name__}); is it up?") from error
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise NoTransmitter(f"{url} is not JSON") from error
 
 
 async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
