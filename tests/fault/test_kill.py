@@ -1,18 +1,21 @@
-"""`serve` is killed with -9 at random moments; nothing is lost (rows 1 to 8)."""
+"""`serve` is killed with -9 at random moments; nothing is lost (rows 1 to 8, 48)."""
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
-from support.clients import load, told_to
-from support.fault_plugin import KILLS, seed_of_run
+from support.clients import load, told_to, until_answered
+from support.fault_plugin import AT_LENGTH, KILLS, seed_of_run
 from support.fork_server import ForkServer
-from support.ledger_checks import check_ledger, wait_until_quiet
+from support.ledger_checks import Told, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
+from support.waiting import until
 
 
 @pytest.mark.fault(1, 2, 3, 4, 5, 6, 7, 8)
@@ -45,3 +48,70 @@ def test_serve_survives_being_killed(
         oracle.stop()
     assert len(told_to(clients).findings) > KILLS
     assert checked.states["delivered"] == checked.states.total() > KILLS // 2
+
+
+BATCH = 200
+
+
+class BatchSender:
+    """A source that sends batches, each again until it is answered, and an operator who resets many users."""
+
+    def __init__(self, service: Service) -> None:
+        self.told = Told()
+        self.batches = 0
+        self._service = service
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "BatchSender":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            batch = [self._finding(self.batches, number) for number in range(BATCH)]
+            result = until_answered(self._service, "/findings", batch)
+            self.batches += 1
+            for finding in batch:
+                self.told.add(finding["id"], {"changes": []})
+            self.told.add(batch[0]["id"], result)
+            for change in result["changes"][::10]:
+                until_answered(self._service, f"/{change['user_id']}/reset", None)
+
+    def _finding(self, batch: int, number: int) -> dict[str, Any]:
+        user = {"email": f"u{number}-{batch % 2}@example.com"}
+        return {"id": f"b{batch}-{number}", "behavior": "high_dlp", "user": user}
+
+
+@pytest.mark.fault(48)
+def test_a_sources_batches_and_many_resets_survive_kills(
+    tmp_path: Path, fork_server: ForkServer, record_property: Callable[[str, object], None]
+) -> None:
+    """Each batch is stored whole or not at all, and its repeat adds nothing; each reset is delivered behind the event
+    that it takes back."""
+    seed, kills = seed_of_run(record_property), 20 if AT_LENGTH else 3
+    record_property("kills", kills)
+    moments = random.Random(seed)
+    service, oracle = Service(tmp_path), Oracle(tmp_path)
+    service.fork_server = fork_server
+    oracle.start()
+    service.start()
+    service.enable_behaviors()
+    service.create_integration(oracle.url)
+    try:
+        with BatchSender(service) as sender:
+            for _ in range(kills):
+                time.sleep(moments.uniform(0.05, 0.5))
+                service.kill()
+                service.start()
+            until(lambda: sender.batches >= 2)
+        wait_until_quiet(service)
+        checked = check_ledger(service, oracle, sender.told, at_most_copies=kills * BATCH_EVENTS)
+    finally:
+        service.stop()
+        oracle.stop()
+    assert checked.states["delivered"] == checked.states.total() >= BATCH
