@@ -1,6 +1,7 @@
 """Running actions on the database itself, for commands that need no service."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
@@ -8,6 +9,13 @@ if TYPE_CHECKING:
     from riskrelay.ports import Outside
 
 T = TypeVar("T")
+
+
+def log_to_standard_error() -> None:
+    """Keep log lines out of standard output, where programs read what a command prints."""
+    import structlog
+
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
 def on_database(work: "Callable[[Outside], Awaitable[T]]") -> T:
@@ -19,6 +27,7 @@ def on_database(work: "Callable[[Outside], Awaitable[T]]") -> T:
     from riskrelay.settings import read_settings
     from riskrelay.wiring.installation import build_outside, require_schema
 
+    log_to_standard_error()
     settings = read_settings()
 
     async def run() -> T:

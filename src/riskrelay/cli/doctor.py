@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from riskrelay.cli.database import log_to_standard_error
 from riskrelay.cli.output import JsonFlag, say, show
-from riskrelay.core.errors import Misconfigured, RiskrelayError
+from riskrelay.core.errors import RiskrelayError, Unavailable
 
 if TYPE_CHECKING:
     from riskrelay.ports import Check
@@ -46,6 +47,7 @@ async def _examine() -> "list[Check]":
     from riskrelay.wiring.processes import build_examining
     from riskrelay.wiring.running import settings_in_force
 
+    log_to_standard_error()
     unknown = unknown_variables(os.environ)
     try:
         settings = read_settings()
@@ -64,10 +66,13 @@ async def _examine() -> "list[Check]":
             ),
         ]
     try:
-        found, running = await settings_in_force(outside, settings)
+        try:
+            found, running = await settings_in_force(outside, settings)
+        except Unavailable:  # the examination says why, with the settings of this shell
+            found, running = [], settings
         examining = build_examining(running, master_key, whole=True)
         return unknown + found + await examine_installation(outside, examining)
-    except Misconfigured as error:
+    except RiskrelayError as error:
         return [*unknown, Check("settings", Verdict.PROBLEM, "The running service cannot be examined.", str(error))]
     finally:
         await outside.store.close()

@@ -83,3 +83,64 @@ def test_an_installation_moves_to_postgres_with_its_backlog(
     finally:
         assert service.stop() == 0
         oracle.stop()
+
+
+def test_a_restore_is_one_command(service: Service, tmp_path: Path) -> None:
+    """Refused while it is served, also with --overwrite; then the backup is what is served, and its key opens it."""
+    copy = tmp_path / "backup.db"
+    service.command("backup", str(copy))
+    service.command("account", "create", "later")
+    for options in ([], ["--overwrite"]):
+        refused = service.command("restore", str(copy), *options, check=False)
+        assert (refused.returncode, "another riskrelay process serves" in refused.stderr) == (1, True)
+    service.stop()
+    refused = service.command("restore", str(copy), check=False)
+    assert refused.returncode == 1
+    assert "holds the accounts acme, later; stop its service and add --overwrite" in refused.stderr
+    restored = json.loads(service.command("restore", str(copy), "--overwrite", "--json").stdout)
+    assert restored == {"file": str(tmp_path / "riskrelay.db"), "accounts": ["acme"]}
+    service.start()
+    send(service, 1, "after")
+    assert service.stop() == 0
+
+
+@pytest.mark.fault(46)
+def test_init_says_which_key_to_restore(tmp_path: Path) -> None:
+    """One sentence and exit code 1; nothing is written, whichever command comes first."""
+    service = Service(tmp_path)
+    key = tmp_path / "riskrelay.db.key"
+    key.rename(tmp_path / "kept")
+    for command in ("init", "doctor"):
+        refused = service.command(command, check=False)
+        said = " ".join((refused.stdout + refused.stderr).split())
+        assert refused.returncode == 1, command
+        assert "Traceback" not in said
+        assert "ut the copy of the key back" in said
+    assert not key.exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("/proc/none/a.db", "cannot be created (no such file or directory)"),
+        ("/dev/null/a.db", "cannot be created"),
+        ("{tmp}", "is a directory"),
+        ("{tmp}/text.db", "the database file is damaged or is not a database"),
+    ],
+)
+def test_a_place_where_no_database_can_be(tmp_path: Path, place: str, words: str) -> None:
+    """`init` and `doctor`: one sentence that names the file, exit code 1, and no traceback; no key
+    is left beside it."""
+    (tmp_path / "text.db").write_text("hello, this is no database at all " * 100)
+    path = place.format(tmp=tmp_path)
+    settings = environment(RISKRELAY_DATABASE_URL=f"sqlite:///{path}", COLUMNS="500")
+    for command in ("init", "doctor"):
+        ended = subprocess.run(
+            [sys.executable, "-m", "riskrelay", command], env=settings, capture_output=True, text=True, timeout=60
+        )
+        said = ended.stdout + ended.stderr
+        assert ended.returncode == 1, said
+        assert "Traceback" not in said
+        assert path in said
+        assert words in said or "there is no database at" in said
+    assert sorted(file.name for file in tmp_path.iterdir()) in (["text.db"], ["text.db", "text.db.lock"])
