@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import wraps
-from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPSConnection
+from http.client import BadStatusLine, HTTPConnection, HTTPException, HTTPSConnection, IncompleteRead
 from threading import Thread
 from types import TracebackType
 from typing import Annotated, Any, NoReturn, Self, TypeVar
@@ -120,6 +120,7 @@ class Api:
         self._token = token
         self._has_answered = False
         self._is_closed = False
+        self._socket: socket.socket | None = None
         self._last_refusal: ApiError | None = None
 
     def __enter__(self) -> Self:
@@ -175,8 +176,7 @@ class Api:
                 self._timeout_seconds, lambda: retrying(self._once, method, path, data, content_type)
             )
         except TimeoutError:
-            # The thread still reads from the connection, and to close it would wait for that read.
-            self._connection = _connection(self._base, self._timeout_seconds)
+            self._give_up()
             if self._last_refusal is not None:
                 raise self._last_refusal from None
             fail(
@@ -195,21 +195,30 @@ class Api:
     def _once(self, method: str, path: str, data: bytes | None, content_type: str) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": content_type}
         is_sent = False
+        connection = self._connection
         try:
+            if connection.sock is None:
+                connection.connect()
+            self._socket = connection.sock
             with suppress(BrokenPipeError, ConnectionResetError):  # a refusal may come before all of a body is sent
-                self._connection.request(method, self._prefix + path, data, headers)
+                connection.request(method, self._prefix + path, data, headers)
                 is_sent = True
-            response = self._connection.getresponse()
+            response = connection.getresponse()
             answer = response.read(_MAX_ANSWER_BYTES)
+            if response.length:  # a bounded read reports no answer that ends too early
+                raise IncompleteRead(answer, response.length)
         except TimeoutError:
+            connection.close()
             raise
         except (OSError, HTTPException) as error:
-            self._connection.close()  # the next request dials again
-            if self._has_answered and not self._is_closed:  # it is restarting, or has closed an idle connection
+            connection.close()  # the next request dials again
+            if self._is_closed:  # nobody waits for this answer any longer
+                raise
+            if self._has_answered:  # it is restarting, or has closed an idle connection
                 raise _TryAgain(error) from error
             self._fail_unreachable(error)
         if not is_sent:
-            self._connection.close()
+            connection.close()
         self._has_answered = True
         refusal = ApiError(response.status, _errors_of(answer))
         if response.status == 429 or response.status >= 500:
@@ -225,6 +234,14 @@ class Api:
         if not envelope["success"]:
             raise refusal
         return envelope
+
+    def _give_up(self) -> None:
+        """End the request that a thread still waits for: to close its connection would wait for its read."""
+        self._is_closed = True
+        self._connection = _connection(self._base, self._timeout_seconds)
+        if self._socket is not None:
+            with suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def _fail_unreachable(self, error: OSError | HTTPException) -> NoReturn:
         fail(
@@ -278,7 +295,7 @@ def _in_words(error: OSError | HTTPException) -> str:
             return f"its certificate is not trusted ({error.verify_message})"
         case ssl.SSLError():
             return "it does not speak https"
-        case ConnectionResetError() | BrokenPipeError() | BadStatusLine():
+        case ConnectionResetError() | BrokenPipeError() | BadStatusLine() | IncompleteRead():
             return "it closed the connection without an answer that is HTTP"
         case OSError() if error.strerror:
             return error.strerror.lower()
