@@ -11,6 +11,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from riskrelay.bench.interruption import run_until_signal
 from riskrelay.bench.limits import Limits, measure_limits
 from riskrelay.bench.receiver import receiver_command
 from riskrelay.bench.report import LABELS, document, figure, ratios
@@ -30,7 +31,9 @@ def run_bench(postgres: str | None, scale: float, as_json: bool) -> None:
     """
     teller = Console(stderr=True) if as_json else Console()
     with tempfile.TemporaryDirectory(prefix="riskrelay-bench-") as directory:
-        limits, written_in, measured = uvloop.run(_measure(Path(directory), postgres, scale, teller))
+        limits, written_in, measured = run_until_signal(
+            _measure(Path(directory), postgres, scale, teller), uvloop.new_event_loop
+        )
     if as_json:
         sys.stdout.write(json.dumps(document(limits, written_in, measured)) + "\n")
     else:

@@ -16,10 +16,10 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from riskrelay.bench.interruption import run_until_signal
 from riskrelay.bench.processes import ProcessFailed
 from riskrelay.cli.api import Api, ApiError
 from riskrelay.cli.demo_stage import Stage
-from riskrelay.cli.interruption import run_until_signal
 from riskrelay.cli.output import JsonFlag, fail, say
 
 _PACE_SECONDS = 0.02  # between findings: a day of forty people in some seconds
