@@ -149,3 +149,20 @@ def test_what_was_typed_wrongly_comes_back_as_text(visitor: Visitor) -> None:
     assert page.status == 400
     assert "must not contain white space" in page.text
     assert "<script>alert" not in page.text
+
+
+def test_what_a_receiver_was_refused(service: Service, visitor: Visitor) -> None:
+    """One sentence on the screen of its integration and on the command line; nothing of what the receiver sent."""
+    own = make(service, "refused", "https://receiver.example.com", "SSF")
+    integration_id = own.rpartition("/")[2]
+    issued = service.result("POST", f"{own}/credentials", {"kind": "static_token", "name": "receiver"})
+    headers = {"Authorization": f"Bearer {issued['token']}"}
+    body = {"delivery": {"method": HOSTILE}, "description": HOSTILE, HOSTILE: HOSTILE}
+    assert service.exchange("POST", f"/ssf/{integration_id}/streams", body, **headers)[0] == 400
+    page = visitor.ask("GET", f"/console/accounts/acme{own}").text
+    assert "last create was refused (400, " in page
+    assert "<script>alert" not in page
+    printed = service.command("integration", "health", integration_id).stdout
+    assert "The receiver's last create was refused (400, " in printed
+    assert "delivery.method" in printed
+    assert "\x1b" not in printed
