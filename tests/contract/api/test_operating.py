@@ -188,10 +188,10 @@ def test_a_receiver_that_refuses_everything_is_rejecting_until_it_accepts(servic
     until(lambda: stream_of(service, own)["ledger"]["dead"] == 12)
     stream = stream_of(service, own)
     assert stream["condition"] == "rejecting"
-    assert stream["why"] == "The receiver refused 12 of the last 12 events; the last answer was invalid_request."
+    assert stream["why"] == "The receiver refused 12 of its last 12 events; the last answer was invalid_request."
     assert "replay the dead letters" in stream["next"]
     assert (
-        "rejecting: The receiver refused 12 of the last 12"
+        "rejecting: The receiver refused 12 of its last 12"
         in service.command("integration", "health", "--account", service.account_id).stdout
     )
     until(lambda: b"riskrelay_rejecting_streams 1.0" in service.get("/metrics"))
@@ -214,4 +214,4 @@ def test_addresses_that_cannot_work_are_warned_of_and_accepted(service: Service)
     said = service.command(
         "integration", "create", "https://acme.okta.com/oauth2", "--account", service.account_id
     ).stdout
-    assert "Warning: tenant_url has more than a host name" in " ".join(said.split())
+    assert "Warning: The tenant URL has more than a host name" in " ".join(said.split())

@@ -91,8 +91,8 @@ def why(health: StreamHealth) -> str:
             return f"The last {batches} failed; the last attempt ended with {last}."
         case Condition.REJECTING:
             answers = health.recent_answers
-            events = "event" if len(answers) == 1 else f"{len(answers)} events"
-            return f"The receiver refused {refusals(answers)} of the last {events}; the last answer was {last}."
+            share = "its last event" if len(answers) == 1 else f"{refusals(answers)} of its last {len(answers)} events"
+            return f"The receiver refused {share}; the last answer was {last}."
     if stream.is_polled:
         return "The receiver fetches its events."
     return "Nothing was sent yet." if health.last_outcome is None else f"The last attempt ended with {last}."

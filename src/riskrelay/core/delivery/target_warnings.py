@@ -22,7 +22,7 @@ def target_warnings(
     for stream in streams:
         wrong = None if stream.is_polled else problem(stream.endpoint_url)
         if wrong is not None:
-            name = "tenant_url" if stream.is_implicit else f"The endpoint of stream {stream.stream_id}"
+            name = "The tenant URL" if stream.is_implicit else f"The endpoint of stream {stream.stream_id}"
             found.append(f"{name} {wrong}. Until then nothing is sent there.")
     return list(dict.fromkeys(filter(None, found)))
 
@@ -46,8 +46,8 @@ def _audience_warning(integration: Integration) -> str | None:
 
 def _audience(url: str, what: str, instead: str) -> str:
     return (
-        f"tenant_url {what}. It is the audience (aud) of every event exactly as written, {url}, and a receiver that "
-        f"expects {instead} refuses them. If it does, update the integration with {instead}."
+        f"The tenant URL {what}. It is the audience (aud) of every event exactly as written, {url}, and a receiver "
+        f"that expects {instead} refuses them. If it does, update the integration with {instead}."
     )
 
 

@@ -105,3 +105,16 @@ def test_nothing_that_waits_is_called_kept_beyond_its_retention() -> None:
     assert what_next(replace(HEALTHY, ledger=old), WEEK).startswith(
         "1 event waits; the oldest for 7 d, it expires now."
     )
+
+
+@pytest.mark.parametrize(
+    ("answers", "share"),
+    [("r", "its last event"), ("ar", "1 of its last 2 events"), ("r" * 20, "20 of its last 20 events")],
+)
+def test_a_rejecting_stream_says_how_much_it_refused_and_what_to_compare(answers: str, share: str) -> None:
+    """Refused events are not sent again by themselves, so the advice ends with the replay."""
+    health = replace(HEALTHY, recent_answers=answers, last_reason="invalid_audience")
+    assert health.condition is Condition.REJECTING
+    assert why(health) == f"The receiver refused {share}; the last answer was invalid_audience."
+    assert what_next(health, WEEK).endswith("then replay the dead letters.")
+    assert replace(health, failures=1).condition is Condition.FAILING
