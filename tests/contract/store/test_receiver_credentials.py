@@ -170,7 +170,9 @@ async def test_access_tokens_of_a_client_do_not_pile_up(store: Store) -> None:
     assert [await is_known(outside, integration, str(n)) for n in range(4)] == [False, False, True, True]
     clock.pass_time(HOUR)
     await issue_access_token(outside, access_token(outside, client, "last"))
-    later = clock.now() - HOUR  # the expired ones would be good at this moment, if they were still there
+    later = clock.now() - timedelta(
+        minutes=4
+    )  # the expired ones would be good at this moment, if they were still there
     outside_then = outside_of(store, HandClock(later))
     assert [await is_known(outside_then, integration, t) for t in ("2", "3", "last")] == [False, False, True]
     assert MAX_ACCESS_TOKENS > 2
