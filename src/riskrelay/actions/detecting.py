@@ -26,9 +26,10 @@ from riskrelay.core.risk.activity import (
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.findings import FindingId, UserId
-from riskrelay.core.risk.travel import TravelLimits
+from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import RecordedActivity, RecordedFinding, Transaction
 
+_FEW = 200  # guessed: some milliseconds; more activity of one user is worth a thread
 PURGED_AT_LEAST = 1_000  # guessed: so that small requests, too, get rid of what a large one left
 
 
@@ -123,7 +124,8 @@ def _detect(tx: Transaction, rule: _Rule[S, E], fresh: Sequence[RecordedActivity
             finding_id: rule.read(msgspec.json.decode(finding.details_json or ""))
             for finding_id, finding in findings.items()
         }
-        for derived in rule.derive(open_ones, episodes):
+        derive = partial(rule.derive, open_ones, episodes)
+        for derived in derive() if len(open_ones) < _FEW else tx.compute(derive):
             finding = _finding(rule.behavior, derived, given.standings[user_id], given)
             detected.append(Detected(finding, not derived.replaced))
             joined |= dict.fromkeys(derived.joined, finding.finding_id)

@@ -3,7 +3,7 @@
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.integrations import AccountId
-from riskrelay.core.risk.travel import TravelLimits
+from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import Outside, Transaction
 
 

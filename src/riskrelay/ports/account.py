@@ -1,9 +1,9 @@
 """What a transaction bound to one account offers."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from riskrelay.core.audit import AuditEntry, Kind
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
@@ -27,6 +27,8 @@ from riskrelay.ports.operating import DeliveryHealth, Replays
 
 AuditPlace = tuple[datetime, str]
 """The time and the id of an entry: its place in the log."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +298,9 @@ class RefusedRequests(Protocol):
 
 class Transaction(Protocol):
     """One transaction, bound to one account: no statement can forget it."""
+
+    def compute(self, work: Callable[[], T]) -> T:
+        """Run *work*, which can take long and touches no transaction, off the event loop, and return its result."""
 
     integrations: Integrations
     streams: Streams

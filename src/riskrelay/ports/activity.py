@@ -8,7 +8,7 @@ from typing import Protocol
 
 from riskrelay.core.risk.activity import ActivityId, DlpHit, Kept, Login, S
 from riskrelay.core.risk.findings import FindingId, UserId
-from riskrelay.core.risk.travel import TravelLimits
+from riskrelay.core.risk.speeds import TravelLimits
 
 
 @dataclass(frozen=True, slots=True)

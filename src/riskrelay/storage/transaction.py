@@ -1,6 +1,11 @@
 """A transaction bound to one account."""
 
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
 from sqlalchemy import Connection
+from sqlalchemy.util import await_only
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import (
@@ -41,6 +46,8 @@ from riskrelay.storage.risk.activity import ActivityRows, DetectionRows
 from riskrelay.storage.risk.user_views import UserViewRows
 from riskrelay.storage.risk.users import BehaviorRows, FindingRows, UserRows
 
+T = TypeVar("T")
+
 
 class AccountTransaction:
     """Implements ports.Transaction: everything in it sees and touches one account only.
@@ -50,6 +57,7 @@ class AccountTransaction:
     """
 
     def __init__(self, connection: Connection, account_id: AccountId, *, locking: bool) -> None:
+        self._connection = connection
         self.integrations: Integrations = IntegrationRows(connection, account_id, locking=locking)
         self.streams: Streams = StreamRows(connection, account_id)
         self.receiver_credentials: ReceiverCredentials = ReceiverCredentialRows(connection, account_id, locking=locking)
@@ -69,3 +77,9 @@ class AccountTransaction:
         self.user_views: UserViews = UserViewRows(connection, account_id)
         self.stocks: Stocks = StockRows(connection, account_id)
         self.audit: Audit = AuditRows(connection, account_id)
+
+    def compute(self, work: Callable[[], T]) -> T:
+        # The embedded store runs transactions on a thread of their own; PostgreSQL's run on the event loop.
+        if self._connection.dialect.name == "sqlite":
+            return work()
+        return await_only(asyncio.to_thread(work))

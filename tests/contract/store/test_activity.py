@@ -28,7 +28,7 @@ from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit, Login
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
-from riskrelay.core.risk.travel import TravelLimits
+from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.local.ids import SystemIds
 from riskrelay.ports import Outside, Store, UserProfile
 from riskrelay.storage.risk.activity import MAX_KEPT

@@ -4,43 +4,18 @@ An episode is a maximal set of logins that hang together by impossible pairs: it
 each side adds to it, and it is a function of the set alone, so the order in which logins arrive cannot change it.
 """
 
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import combinations
-from math import asin, cos, degrees, dist, pi, radians, sin
 from typing import Any, Self
 
 from riskrelay.core.risk.activity import Derived, Kept, Login, connected, same_episode, written
 from riskrelay.core.risk.findings import FindingId
+from riskrelay.core.risk.impossible_pairs import ImpossiblePairs
+from riskrelay.core.risk.speeds import TravelLimits, distance_km
 
-_EARTH_RADIUS_KM = 6_371.0088  # IUGG mean radius
 _HOUR = timedelta(hours=1)
-MAX_PLACES = 500  # bounds the work (measured: 0.4 s for one user at the limit); nobody travels to so many in a day
-
-Vector = tuple[float, float, float]
-Link = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class TravelLimits:
-    """What an account takes to be possible: no pair of logins is impossible that keeps within either limit."""
-
-    max_km_per_h: int = 1_000
-    min_km: int = 100
-
-    @property
-    def reach(self) -> timedelta:
-        """How far apart in time two logins can be and still be impossible: half around the Earth at full speed."""
-        return _HOUR * (pi * _EARTH_RADIUS_KM / self.max_km_per_h)
-
-    @property
-    def min_degrees(self) -> float:
-        """Logins no more than this apart in latitude and longitude, both added up, are within `min_km`: a degree of
-        longitude is nowhere longer than one of latitude. A little less, for what rounding adds."""
-        return 0.999 * degrees(self.min_km / _EARTH_RADIUS_KM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,24 +83,6 @@ def journey_of(details: Mapping[str, Any]) -> Journey:
     return Journey(_login(episode["first_login"]), last_at, episode["logins"], Pair(earlier, later))
 
 
-def distance_km(one: Login, other: Login) -> float:
-    """The great-circle distance on a sphere; the same in both directions to the last bit.
-
-    >>> london, new_york = Login(..., 51.5, -0.12, None), Login(..., 40.71, -74.0, None)
-    >>> round(distance_km(london, new_york))
-    5571
-    """
-    return _along_surface(dist(_vector(one.latitude, one.longitude), _vector(other.latitude, other.longitude)))
-
-
-def is_impossible(one: Login, other: Login, limits: TravelLimits) -> bool:
-    """Whether nobody can have been at both logins: MORE than the limits' distance apart, and MORE than their speed.
-
-    Rule: contract 18 imp_travel.
-    """
-    return _too_fast(distance_km(one, other), one.at, other.at, limits)
-
-
 def journeys(
     logins: Sequence[Kept[Login]], known: Mapping[FindingId, Journey], limits: TravelLimits
 ) -> list[Derived[Journey]]:
@@ -139,16 +96,17 @@ def journeys(
     Returns: by their earliest login. The same logins in any order and in any batches end in the same episodes.
     """
     nodes = _nodes(logins)
-    pairs = list(_impossible_links(nodes, limits))
-    by_first: dict[int, list[Pair]] = defaultdict(list)
-    groups = connected(len(nodes), [*pairs, *_links_of_episodes(nodes)])
-    group_of = {number: group[0] for group in groups for number in group}
-    for one, other in pairs:
-        by_first[group_of[one]].append(Pair.of(nodes[one].login, nodes[other].login))
+    graph = ImpossiblePairs([node.login for node in nodes], [node.fresh for node in nodes], limits)
+    groups = connected(len(nodes), [*graph.links(), *_links_of_episodes(nodes)])
+    group_of = [0] * len(nodes)
+    for group in groups:
+        for number in group:
+            group_of[number] = group[0]
+    first = graph.first_of_each(group_of)
     return [
-        _derived([nodes[number] for number in group], by_first[group[0]], known)
+        _derived([nodes[number] for number in group], Pair.of(*(nodes[one].login for one in first[group[0]])), known)
         for group in groups
-        if group[0] in by_first
+        if group[0] in first
     ]
 
 
@@ -176,18 +134,18 @@ def _nodes(logins: Sequence[Kept[Login]]) -> list[_Node]:
     return nodes
 
 
-def _links_of_episodes(nodes: Sequence[_Node]) -> Iterator[Link]:
+def _links_of_episodes(nodes: Sequence[_Node]) -> Iterator[tuple[int, int]]:
     places = [(number, login) for number, node in enumerate(nodes) for login in node.kept]
     for one, other in same_episode([login for _, login in places]):
         yield places[one][0], places[other][0]
 
 
-def _derived(nodes: Sequence[_Node], pairs: Sequence[Pair], known: Mapping[FindingId, Journey]) -> Derived[Journey]:
+def _derived(nodes: Sequence[_Node], pair: Pair, known: Mapping[FindingId, Journey]) -> Derived[Journey]:
     logins = [login for node in nodes for login in node.kept]
     joined = tuple(login.activity_id for login in logins if login.episode is None)
     replaced = frozenset(login.episode for login in logins if login.episode is not None)
     free = [node for node in nodes if any(login.episode is None for login in node.kept)]
-    journey = Journey(free[0].login, free[-1].login.at, len(joined), min(pairs, key=lambda pair: pair.order))
+    journey = Journey(free[0].login, free[-1].login.at, len(joined), pair)
     for finding_id in replaced:
         journey = _merged(journey, known[finding_id])
     return Derived(journey, joined, replaced)
@@ -200,88 +158,6 @@ def _merged(one: Journey, other: Journey) -> Journey:
         one.logins + other.logins,
         min(one.pair, other.pair, key=lambda pair: pair.order),
     )
-
-
-class _Place:
-    """The nodes at one place, in order of time, those with fresh logins apart."""
-
-    def __init__(self, latitude: float, longitude: float) -> None:
-        self.vector = _vector(latitude, longitude)
-        self.fresh: list[int] = []
-        self.older: list[int] = []
-
-
-def _places(nodes: Sequence[_Node]) -> list[_Place]:
-    """The latest MAX_PLACES."""
-    places: dict[tuple[float, float], _Place] = {}
-    for number, node in reversed(list(enumerate(nodes))):
-        where = node.login.latitude, node.login.longitude
-        if where not in places and len(places) == MAX_PLACES:
-            continue
-        place = places.setdefault(where, _Place(*where))
-        (place.fresh if node.fresh else place.older).append(number)
-    for place in places.values():
-        place.fresh.reverse()
-        place.older.reverse()
-    return list(places.values())
-
-
-def _impossible_links(nodes: Sequence[_Node], limits: TravelLimits) -> Iterator[Link]:
-    """Impossible pairs with a fresh login: not all of them, but enough that those which hang together do so by these,
-    and the first of all is among them."""
-    times = [node.login.at for node in nodes]
-    for one, other in combinations(_places(nodes), 2):
-        if not one.fresh and not other.fresh:
-            continue
-        distance = _along_surface(dist(one.vector, other.vector))
-        if distance <= limits.min_km:
-            continue
-        for ours, theirs in ((one.fresh, other.fresh), (one.fresh, other.older), (one.older, other.fresh)):
-            for first, second in _neighbours(ours, theirs):
-                if _too_fast(distance, times[first], times[second], limits):
-                    yield first, second
-
-
-def _neighbours(ours: Sequence[int], theirs: Sequence[int]) -> Iterable[Link]:
-    """Each with the nearest of the other side, before it and after it.
-
-    These are enough. If a and b are near enough to be impossible and c of b's side lies between them, a and c are
-    nearer still, and so are the pairs that lead from c to b.
-
-    Args:
-        ours, theirs: numbers of nodes, which are in order of time, ascending.
-    """
-    if not ours or not theirs:
-        return ()
-    if len(ours) == len(theirs) == 1:
-        return ((ours[0], theirs[0]),)
-    return {*_nearest(ours, theirs), *((one, other) for other, one in _nearest(theirs, ours))}
-
-
-def _nearest(ours: Sequence[int], theirs: Sequence[int]) -> Iterator[Link]:
-    for one in ours:
-        after = bisect_left(theirs, one)
-        if after:
-            yield one, theirs[after - 1]
-        if after < len(theirs):
-            yield one, theirs[after]
-
-
-def _too_fast(distance: float, one: datetime, other: datetime, limits: TravelLimits) -> bool:
-    if distance <= limits.min_km:
-        return False
-    return distance > limits.max_km_per_h * (abs(one - other) / _HOUR)
-
-
-def _along_surface(chord: float) -> float:
-    """The distance over the ground between two points of the unit sphere, in km."""
-    return 2 * _EARTH_RADIUS_KM * asin(min(1.0, chord / 2))
-
-
-def _vector(latitude: float, longitude: float) -> Vector:
-    """The point on the unit sphere."""
-    across, along = radians(latitude), radians(longitude)
-    return cos(across) * cos(along), cos(across) * sin(along), sin(across)
 
 
 def _order(login: Login) -> tuple[datetime, float, float, bool, str]:

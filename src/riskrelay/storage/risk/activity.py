@@ -12,7 +12,7 @@ from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, func, 
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.activity import ActivityId, DlpHit, Kept, Login, S
 from riskrelay.core.risk.findings import FindingId, UserId
-from riskrelay.core.risk.travel import TravelLimits
+from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import RecordedActivity
 from riskrelay.storage.statements import PerEngine, in_parts
 from riskrelay.storage.tables import activity, detection_limits

@@ -15,7 +15,7 @@ from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Invalid, pointer
 from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit, Login, written
 from riskrelay.core.risk.assessment import Standing
-from riskrelay.core.risk.travel import TravelLimits
+from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import Outside, RecordedFinding
 from riskrelay.web.account_api import ocsf
 from riskrelay.web.account_api.batches import (

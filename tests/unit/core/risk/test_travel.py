@@ -7,23 +7,18 @@ from itertools import combinations, pairwise
 from math import pi
 from random import Random
 from time import perf_counter
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from riskrelay.core.risk import impossible_pairs, speeds
 from riskrelay.core.risk.activity import ActivityId, Kept, Login, connected
 from riskrelay.core.risk.findings import FindingId
-from riskrelay.core.risk.travel import (
-    MAX_PLACES,
-    Journey,
-    Pair,
-    TravelLimits,
-    distance_km,
-    is_impossible,
-    journey_of,
-    journeys,
-)
+from riskrelay.core.risk.impossible_pairs import MAX_PLACES, ImpossiblePairs
+from riskrelay.core.risk.speeds import TravelLimits, distance_km, is_impossible
+from riskrelay.core.risk.travel import Journey, Pair, journey_of, journeys
 from support.arrivals import Arrivals
 from support.outside import NOON
 
@@ -203,3 +198,50 @@ def test_a_user_at_thousands_of_places_costs_little(seed: int) -> None:
         (derived,) = journeys(kept, known, LIMITS)
         assert derived.episode.logins == expected
         assert perf_counter() - started < 10  # measured: 0.4 s and 0.1 s; a quadratic walk would take a minute
+
+
+@given(st.lists(LOGINS, max_size=25), st.lists(st.booleans(), min_size=25, max_size=25), st.sampled_from([50, 1_000]))
+def test_links_connect_what_all_pairs_connect_and_the_first_pair_is_found(
+    logins: list[Login], fresh: list[bool], speed: int
+) -> None:
+    """Compared with every pair that has a fresh login, whatever is fresh and whatever the limits are."""
+    limits = TravelLimits(max_km_per_h=speed)
+    ordered = sorted({(one.at, one.latitude, one.longitude): one for one in logins}.items())
+    nodes = [one for _, one in ordered]
+    graph = ImpossiblePairs(nodes, fresh, limits)
+    every = [
+        (a, b)
+        for a, b in combinations(range(len(nodes)), 2)
+        if (fresh[a] or fresh[b]) and is_impossible(nodes[a], nodes[b], limits)
+    ]
+    links = list(graph.links())
+    groups = connected(len(nodes), every)
+    assert connected(len(nodes), links) == groups
+    assert len(links) == len(nodes) - len(groups)
+    group_of = {number: group[0] for group in groups for number in group}
+    first: dict[int, tuple[int, int]] = {}
+    for a, b in sorted(every, key=lambda pair: (nodes[pair[1]].at, nodes[pair[1]].at - nodes[pair[0]].at, pair[::-1])):
+        first.setdefault(group_of[a], (a, b))
+    assert graph.first_of_each([group_of[number] for number in range(len(nodes))]) == first
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_ten_thousand_logins_that_are_far_apart_cost_a_few_comparisons_each(
+    monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Not one for each of their millions of impossible pairs: at one moment or spread over minutes."""
+    compared = 0
+    really = speeds.too_fast
+
+    def counting(*given: Any) -> bool:
+        nonlocal compared
+        compared += 1
+        return really(*given)
+
+    monkeypatch.setattr(impossible_pairs, "too_fast", counting)
+    many = [
+        login(number % 60 * step / 60, (number * 37 % 170 - 85, number * 91 % 350 - 175)) for number in range(10_000)
+    ]
+    (found,) = journeys([Kept(ActivityId(str(n)), one, None, True) for n, one in enumerate(many)], {}, LIMITS)
+    assert found.episode.logins > 400
+    assert compared < 30 * len(many)
