@@ -31,6 +31,7 @@ from riskrelay.ports.console import (
     Stock,
     Stocks,
     Told,
+    ToldPlace,
     UserViews,
 )
 from riskrelay.ports.deliveries import (
@@ -140,6 +141,7 @@ __all__ = [
     "TokenUses",
     "Tokens",
     "Told",
+    "ToldPlace",
     "Transaction",
     "UserProfile",
     "UserViews",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from riskrelay.core.credentials import Session
 from riskrelay.core.delivery.attempts import Delivery, Ledger
@@ -12,6 +12,7 @@ from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports.findings import RecordedFinding
 
 RiskPlace = tuple[RiskLevel, datetime, UserId]
@@ -32,6 +33,15 @@ class Told:
     delivery: Delivery
     integration: Integration
     event: Mapping[str, Any]
+
+
+class ToldPlace(NamedTuple):
+    """Where a delivery is in the list of those about one subject."""
+
+    queued_at: datetime
+    stream_id: StreamId
+    lane: int
+    seq: int
 
 
 class Sessions(Protocol):
@@ -69,8 +79,12 @@ class UserViews(Protocol):
     def findings(self, user_id: UserId, after: FindingPlace | None, limit: int) -> list[RecordedFinding]:
         """Return what was found about a user, also before resets, behind *after*, the latest first."""
 
-    def told(self, subject_key: str, moments: Sequence[datetime], streams_limit: int) -> list[Told]:
-        """What was queued about a subject at those moments exactly, on the streams where something was tried last."""
+    def told(self, subject_key: str, moments: Sequence[datetime], limit: int) -> list[Told]:
+        """Return what was queued about a subject at exactly those moments, on all existing streams, at most *limit*
+        deliveries in the order of *moments*."""
+
+    def told_page(self, subject_key: str, after: ToldPlace | None, limit: int) -> list[Told]:
+        """Return everything that was queued about a subject on existing streams, behind *after*, the latest first."""
 
 
 @dataclass(frozen=True, slots=True)

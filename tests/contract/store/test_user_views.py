@@ -1,17 +1,26 @@
 """What the console shows of users, on both engines."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
+from sqlalchemy.dialects import sqlite
+
+from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.reset_user import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
-from riskrelay.core.integrations import AccountId
+from riskrelay.core.integrations import AccountId, IntegrationType
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.subjects import email_subject, subject_key
-from riskrelay.ports import Outside, Store, Told
+from riskrelay.ports import Outside, Store, Told, ToldPlace
+from riskrelay.storage.risk.user_views import _ABOUT, _AT_MOMENT, _TOLD_PLACE_COLUMNS
+from support.databases import migrated_sqlite
 from support.outside import NOON, HandClock, outside_of
-from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
+from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
 
 MINUTE = timedelta(minutes=1)
 
@@ -108,10 +117,65 @@ async def test_what_was_told_is_found_by_its_moment(store: Store) -> None:
     await reset_user(outside, ACCOUNT, COMMAND_LINE, user.user_id, "Laptop replaced")
     key = subject_key(email_subject("kai@x.org"))
     moments = [NOON + 40 * MINUTE, clock.now(), NOON, NOON - MINUTE, clock.now() + MINUTE]
-    told: list[Told] = await store.read(ACCOUNT, lambda tx: tx.user_views.told(key, moments, 5))
+    told: list[Told] = await store.read(ACCOUNT, lambda tx: tx.user_views.told(key, moments, 50))
     assert [one.delivery.queued_at for one in told] == moments[:2]
     assert {one.integration.integration_id for one in told} == {integration.integration_id}
     rise, fall = [next(iter(one.event.values())) for one in told]
     assert (rise["previous_level"], rise["current_level"]) == ("none", "high")
     assert (fall["previous_level"], fall["current_level"]) == ("high", "none")
     assert fall["reason_admin"] == {"en": "Risk reset by an administrator: Laptop replaced"}
+
+
+async def test_every_delivery_of_every_change_is_found(store: Store) -> None:
+    """On all of twelve integrations, though 300 users change at the same moment, and twice for the same user; the list
+    of all has each once, whatever the size of its pages; none on a deleted integration."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    integrations = [await account_with_integration(outside)]
+    integrations += [
+        await create_integration(
+            outside, ACCOUNT, COMMAND_LINE, IntegrationType.OKTA, f"https://o{number}.example.com", public_origin=ORIGIN
+        )
+        for number in range(11)
+    ]
+    emails = [f"u{number}@x.org" for number in range(300)]
+    await record(outside, *(finding(email, "imp_travel") for email in emails))
+    clock.pass_time(MINUTE)
+    await record(outside, *(finding(email, "high_dlp") for email in emails))
+    moments = [NOON + MINUTE, NOON]
+    everyone = {one.integration_id for one in integrations}
+    for email in emails[::37]:
+        key = subject_key(email_subject(email))
+        told = await store.read(ACCOUNT, lambda tx, key=key: tx.user_views.told(key, moments, 200))  # type: ignore[misc]
+        for moment in moments:
+            assert {one.integration.integration_id for one in told if one.delivery.queued_at == moment} == everyone
+        assert len(told) == 24
+    listed: list[str] = []
+    after: ToldPlace | None = None
+    while True:
+        page = await store.read(ACCOUNT, lambda tx, after=after: tx.user_views.told_page(key, after, 5))  # type: ignore[misc]
+        if not page:
+            break
+        listed += [one.delivery.jti for one in page]
+        last = page[-1].delivery
+        after = ToldPlace(last.queued_at, last.stream_id, last.lane, last.seq)
+    assert sorted(listed) == sorted(one.delivery.jti for one in told)
+    await delete_integration(outside, ACCOUNT, COMMAND_LINE, integrations[3].integration_id)
+    left = await store.read(ACCOUNT, lambda tx: tx.user_views.told(key, moments, 200))
+    assert {one.integration.integration_id for one in left} == everyone - {integrations[3].integration_id}
+    assert len(await store.read(ACCOUNT, lambda tx: tx.user_views.told(key, moments, 7))) == 7
+
+
+async def test_events_about_a_user_are_found_by_an_index(tmp_path: Path) -> None:
+    """Neither the story's look-ups nor the list of all read other events, however long the log is."""
+    path = tmp_path / "plan.db"
+    await migrated_sqlite(path).close()
+    newest_first = (column.desc() for column in _TOLD_PLACE_COLUMNS)
+    with closing(sqlite3.connect(path)) as connection:
+        for query in (_AT_MOMENT, _ABOUT.order_by(*newest_first).limit(51)):
+            compiled = query.compile(dialect=sqlite.dialect())
+            parameters = [None] * len(compiled.positiontup or ())
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {compiled}", parameters).fetchall()
+            assert any("events_subject_index" in row[3] for row in plan), plan
+            assert not any("SCAN" in row[3] and "events" in row[3] for row in plan), plan
+            assert not any("TEMP B-TREE" in row[3] for row in plan), plan

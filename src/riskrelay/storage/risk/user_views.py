@@ -3,37 +3,62 @@
 Every statement is bounded and follows an index, however many users, findings and events there are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, bindparam, select, tuple_
 
+from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.email_addresses import email_start_key
-from riskrelay.core.integrations import AccountId
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
-from riskrelay.core.ssf.streams import Stream
-from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, Told
+from riskrelay.core.ssf.streams import StreamId
+from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, Told, ToldPlace
+from riskrelay.storage.accounts.integrations import INTEGRATION_COLUMNS, integration_from
 from riskrelay.storage.delivery.deliveries import read_deliveries
-from riskrelay.storage.delivery.streams import select_streams, stream_from
+from riskrelay.storage.delivery.newest import lane_parameters, of_lane
 from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.risk.users import standing_from
-from riskrelay.storage.tables import events, findings, integrations, lanes, streams, users
+from riskrelay.storage.tables import HAS_SHORT_SUBJECT, events, findings, integrations, streams, users
 
 _LAST_CHARACTER = "\U0010ffff"
-_AROUND = 64  # guessed: so many events of a lane may have been numbered out of the order of their times
 _by_risk = tuple_(users.c.level, users.c.last_event_at, users.c.user_id)
 _RISKIEST_FIRST = (users.c.level.desc(), users.c.last_event_at.desc(), users.c.user_id.desc())
 _by_time = tuple_(findings.c.resets, findings.c.occurred_at, findings.c.finding_id)
 
-_QUEUED_AT = select(events.c.queued_at).where(
-    events.c.account_id == bindparam("account"),
-    events.c.stream_id == bindparam("stream"),
-    events.c.lane == bindparam("lane_number"),
-    events.c.seq == bindparam("seq"),
+_EXISTING = streams.c.deleted_at.is_(None) & integrations.c.deleted_at.is_(None)
+_ABOUT = (
+    select(integrations.c.integration_id, events.c.stream_id, events.c.lane, events.c.seq)
+    .select_from(
+        events.join(
+            streams, (streams.c.account_id == events.c.account_id) & (streams.c.stream_id == events.c.stream_id)
+        ).join(
+            integrations,
+            (integrations.c.account_id == streams.c.account_id)
+            & (integrations.c.integration_id == streams.c.integration_id),
+        )
+    )
+    .where(
+        events.c.account_id == bindparam("account"),
+        events.c.subject_key == bindparam("subject"),
+        HAS_SHORT_SUBJECT,  # both engines then know that the partial index has the event
+        _EXISTING,
+    )
+)
+_TOLD_PLACE_COLUMNS = (events.c.queued_at, events.c.stream_id, events.c.lane, events.c.seq)
+_TOLD_PLACE = tuple_(*_TOLD_PLACE_COLUMNS)
+_AT_MOMENT = (
+    _ABOUT.where(events.c.queued_at == bindparam("at"))
+    .order_by(events.c.stream_id, events.c.lane, events.c.seq)
+    .limit(bindparam("limit"))
+)
+_CLAIMS = select(events.c.seq, events.c.claims).where(
+    of_lane(events), events.c.seq.in_(bindparam("numbers", expanding=True))
 )
 
 
@@ -74,80 +99,46 @@ class UserViewRows:
         page = query.order_by(*newest_first).limit(limit)
         return read_shown(self._connection, self._account_id, page, {})
 
-    def told(self, subject_key: str, moments: Sequence[datetime], streams_limit: int) -> list[Told]:
-        found: list[Told] = []
-        for stream in self._busiest_streams(streams_limit):
-            lane = _Lane(self._connection, self._account_id, stream, stream.lane_of(subject_key))
-            for moment in moments:
-                found += self._told_at(lane, subject_key, moment)
-        return found
+    def told(self, subject_key: str, moments: Sequence[datetime], limit: int) -> list[Told]:
+        found: list[Row[*tuple[Any, ...]]] = []
+        for at in moments:
+            here = {"account": self._account_id, "subject": subject_key, "at": at, "limit": limit - len(found)}
+            found += self._connection.execute(_AT_MOMENT, here).all()
+            if len(found) == limit:
+                break
+        return self._told(found)
 
-    def _told_at(self, lane: "_Lane", subject_key: str, moment: datetime) -> list[Told]:
-        seq = lane.near(moment)
-        here = and_(
-            lane.condition,
-            events.c.seq.between(seq - _AROUND, seq + 2 * _AROUND),
-            events.c.subject_key == subject_key,
-            events.c.queued_at == moment,
-        )
-        integration = lane.stream.integration
-        deliveries = read_deliveries(self._connection, self._account_id, integration.integration_id, here, limit=4)
-        return [Told(delivery, integration, lane.event_at(delivery.seq)) for delivery in deliveries]
+    def told_page(self, subject_key: str, after: ToldPlace | None, limit: int) -> list[Told]:
+        query = _ABOUT if after is None else _ABOUT.where(tuple(after) > _TOLD_PLACE)
+        newest_first = query.order_by(*(column.desc() for column in _TOLD_PLACE_COLUMNS)).limit(limit)
+        here = {"account": self._account_id, "subject": subject_key}
+        return self._told(self._connection.execute(newest_first, here).all())
 
-    def _busiest_streams(self, limit: int) -> list[Stream]:
-        """Those on which something was tried last."""
-        lane = (lanes.c.account_id == streams.c.account_id) & (lanes.c.stream_id == streams.c.stream_id)
-        latest = select(lanes.c.attempted_at).where(lane).order_by(lanes.c.attempted_at.desc()).limit(1)
-        query = (
-            select_streams()
-            .where(
-                streams.c.account_id == self._account_id,
-                streams.c.deleted_at.is_(None),
-                integrations.c.deleted_at.is_(None),
-            )
-            .order_by(latest.scalar_subquery().desc(), streams.c.stream_id)
+    def _told(self, places: Sequence[Row[*tuple[Any, ...]]]) -> list[Told]:
+        """Read the deliveries at *places*, lane by lane, and return them in that order."""
+        by_lane: dict[tuple[IntegrationId, StreamId, int], list[int]] = defaultdict(list)
+        for row in places:
+            by_lane[row.integration_id, row.stream_id, row.lane].append(row.seq)
+        known = self._integrations({integration_id for integration_id, _, _ in by_lane})
+        found: dict[tuple[str, int, int], Told] = {}
+        for (integration_id, stream_id, lane), numbers in by_lane.items():
+            here = and_(events.c.stream_id == stream_id, events.c.lane == lane, events.c.seq.in_(numbers))
+            key = lane_parameters(LaneKey(self._account_id, stream_id, lane))
+            claims = {row.seq: row.claims for row in self._connection.execute(_CLAIMS, {**key, "numbers": numbers})}
+            for one in read_deliveries(self._connection, self._account_id, integration_id, here, limit=len(numbers)):
+                event = msgspec.json.decode(claims[one.seq])["events"]
+                found[stream_id, lane, one.seq] = Told(one, known[integration_id], event)
+        return [found[row.stream_id, row.lane, row.seq] for row in places]
+
+    def _integrations(self, integration_ids: Collection[IntegrationId]) -> dict[IntegrationId, Integration]:
+        query = select(*INTEGRATION_COLUMNS).where(
+            integrations.c.account_id == self._account_id, integrations.c.integration_id.in_(list(integration_ids))
         )
-        return [stream_from(row) for row in self._connection.execute(query.limit(limit))]
+        found = [integration_from(row) for row in self._connection.execute(query)]
+        return {one.integration_id: one for one in found}
 
     def _users(self) -> Select[*tuple[Any, ...]]:
         return select(users).where(users.c.account_id == self._account_id)
 
     def _read(self, query: Select[*tuple[Any, ...]]) -> list[Standing]:
         return [standing_from(row) for row in self._connection.execute(query)]
-
-
-class _Lane:
-    """One lane's events, found by their time: they are numbered nearly in its order."""
-
-    def __init__(self, connection: Connection, account_id: AccountId, stream: Stream, number: int) -> None:
-        self.stream = stream
-        self._connection = connection
-        self._key = {"account": account_id, "stream": stream.stream_id, "lane_number": number}
-        self.condition: ColumnElement[bool] = and_(
-            events.c.account_id == account_id, events.c.stream_id == stream.stream_id, events.c.lane == number
-        )
-        ends = [
-            connection.execute(select(events.c.seq).where(self.condition).order_by(order).limit(1)).scalar()
-            for order in (events.c.seq, events.c.seq.desc())
-        ]
-        self._first, self._last = ends[0] or 0, ends[1] or 0
-
-    def near(self, moment: datetime) -> int:
-        """A number at most _AROUND before the first event that was queued at *moment* or later: each look-up halves
-        what is left of the lane."""
-        low, high = self._first, self._last + 1
-        while high - low > _AROUND:
-            middle = (low + high) // 2
-            queued_at = self._connection.execute(_QUEUED_AT, {**self._key, "seq": middle}).scalar()
-            if queued_at is not None and queued_at >= moment:
-                high = middle
-            else:
-                low = middle + 1
-        return low
-
-    def event_at(self, seq: int) -> dict[str, Any]:
-        """What the event of that number says: event types and their members."""
-        query = select(events.c.claims).where(self.condition, events.c.seq == seq)
-        claims: dict[str, Any] = msgspec.json.decode(self._connection.execute(query).scalar_one())
-        said: dict[str, Any] = claims["events"]
-        return said

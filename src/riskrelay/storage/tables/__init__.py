@@ -20,7 +20,9 @@ from sqlalchemy import (
     Table,
     Text,
     false,
+    func,
     literal_column,
+    text,
 )
 
 from riskrelay.storage.tables.base import account, metadata
@@ -31,6 +33,7 @@ from riskrelay.storage.tables.risk import activity, behavior_settings, detection
 from riskrelay.storage.times import Moment
 
 __all__ = [
+    "HAS_SHORT_SUBJECT",
     "INSTALLATION",
     "access_tokens",
     "accounts",
@@ -299,6 +302,17 @@ events = Table(
     Column("queued_at", Moment, nullable=False),
     ForeignKeyConstraint(_LANE_KEY, ["lanes.account_id", "lanes.stream_id", "lanes.lane"]),
     sqlite_with_rowid=False,
+)
+
+# Longer subject keys, which only requested events can have, do not fit into an index entry of PostgreSQL.
+HAS_SHORT_SUBJECT = func.length(events.c.subject_key) <= literal_column("400")
+Index(
+    "events_subject_index",
+    events.c.account_id,
+    events.c.subject_key,
+    events.c.queued_at,
+    sqlite_where=text("length(subject_key) <= 400"),
+    postgresql_where=text("length(subject_key) <= 400"),
 )
 
 held_events = Table(

@@ -79,6 +79,7 @@ class Console:
             ("GET", "", Scope.READ, overview.show),
             ("GET", "/users", Scope.PII_READ, users.list_page),
             ("GET", "/users/{user_id}", Scope.PII_READ, users.show),
+            ("GET", "/users/{user_id}/deliveries", Scope.PII_READ, users.deliveries),
             ("POST", "/users/{user_id}/reset", Scope.WRITE, users.reset),
             ("GET", "/behaviors", Scope.READ, behaviors.show),
             ("POST", "/behaviors", Scope.WRITE, behaviors.save),

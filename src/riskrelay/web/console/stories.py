@@ -10,8 +10,6 @@ from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import RecordedFinding, Told
 
-MAX_MOVES = 8  # guessed: a level can rise three times between two resets; older moves are on the next page
-
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
@@ -59,8 +57,8 @@ def chapters(
 
 
 def moves(story: Sequence[Chapter]) -> list[datetime]:
-    """The moments at which the level moved: at those, and at no others, receivers were told."""
-    return [_moment(chapter) for chapter in story if _is_move(chapter)][:MAX_MOVES]
+    """Return the moments at which the level moved, the latest first: at those its receivers were notified."""
+    return list(dict.fromkeys(_moment(chapter) for chapter in story if _is_move(chapter)))
 
 
 def with_told(story: Sequence[Chapter], told: Sequence[Told]) -> list[Chapter]:

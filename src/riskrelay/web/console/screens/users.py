@@ -1,7 +1,9 @@
 """Users: who is at risk, and one user's story."""
 
+from typing import Annotated
 from uuid import UUID
 
+from msgspec import Meta
 from starlette.responses import Response
 
 from riskrelay.actions.reset_user import reset_user
@@ -9,8 +11,9 @@ from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.ssf.streams import StreamId
 from riskrelay.core.ssf.subjects import email_subject, subject_key
-from riskrelay.ports import FindingPlace, Outside, RiskPlace, Told, Transaction
+from riskrelay.ports import FindingPlace, Outside, RiskPlace, Told, ToldPlace, Transaction
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import PAGE, Count, Moment, Text, place_of, read_place, split
@@ -19,7 +22,8 @@ from riskrelay.web.console.visits import Visit
 
 LEVELS = {level.word: level for level in reversed(RiskLevel)}
 MAX_REASON_CHARACTERS = 500  # guessed: some sentences; it stands in every event
-_STREAMS = 5  # guessed: whoever has more looks at the integration
+_Seq = Annotated[int, Meta(ge=0, lt=2**62)]
+_MAX_TOLD = 200  # guessed: of one story; the list of deliveries has all of them
 
 
 class UserScreens:
@@ -48,6 +52,25 @@ class UserScreens:
             visit, "user.html", user=standing, story=story, older=older, max_reason=MAX_REASON_CHARACTERS
         )
 
+    async def deliveries(self, visit: Visit) -> Response:
+        """Show every delivery about one user, the latest first."""
+        place = read_place(visit.query.get("after"), tuple[Moment, Text, Count, _Seq])
+        after = None if place is None else ToldPlace(place[0], StreamId(place[1]), place[2], place[3])
+
+        def read(tx: Transaction) -> tuple[Standing, list[Told]]:
+            standing = tx.users.get(_user_id(visit))
+            if standing is None:
+                raise NotFound
+            return standing, tx.user_views.told_page(_subject_key(standing), after, PAGE + 1)
+
+        standing, found = await self._outside.store.read(visit.account, read)
+        page, last = split(found)
+        older = None
+        if last is not None:
+            delivery = last.delivery
+            older = place_of(delivery.queued_at, delivery.stream_id, delivery.lane, delivery.seq)
+        return self._pages.page(visit, "user_deliveries.html", user=standing, told=page, older=older)
+
     async def reset(self, visit: Visit) -> Response:
         """The user's level is taken away, and their receivers are told why."""
         user_id = _user_id(visit)
@@ -66,6 +89,10 @@ def _user_id(visit: Visit) -> UserId:
         return UserId(str(UUID(text)))
     except ValueError:
         raise NotFound from None
+
+
+def _subject_key(standing: Standing) -> str:
+    return subject_key(email_subject(standing.email))
 
 
 def _users(tx: Transaction, search: str, word: str, after: str | None) -> tuple[list[Standing], str | None]:
@@ -98,6 +125,6 @@ def _story(tx: Transaction, user_id: UserId, after: str | None) -> tuple[Standin
     told: list[Told] = []
     moments = moves(story)
     if moments:
-        told = tx.user_views.told(subject_key(email_subject(standing.email)), moments, _STREAMS)
+        told = tx.user_views.told(_subject_key(standing), moments, _MAX_TOLD)
     older = None if last is None else place_of(last.resets, last.occurred_at, last.finding_id)
     return standing, with_told(story, told), older
