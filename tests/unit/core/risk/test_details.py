@@ -9,7 +9,8 @@ from riskrelay.core.risk.activity import ActivityId as Id
 from riskrelay.core.risk.activity import DlpHit, Kept, Login
 from riskrelay.core.risk.dlp import bursts
 from riskrelay.core.risk.findings import MAX_DETAILS_BYTES
-from riskrelay.core.risk.travel import TravelLimits, journeys
+from riskrelay.core.risk.speeds import TravelLimits
+from riskrelay.core.risk.travel import journeys
 
 NOW = datetime(2026, 3, 17, 8, tzinfo=UTC)
 LONGEST = 255  # characters of an application or a profile
