@@ -16,11 +16,18 @@ MAX_STREAMS = 100  # guessed: one per product and environment of a receiver, wit
 LANES = 1  # as create_integration
 
 
-async def create_stream(outside: Outside, receiver: Receiver, body: Mapping[str, Any], rules: PushRules) -> Stream:
+async def create_stream(
+    outside: Outside,
+    receiver: Receiver,
+    body: Mapping[str, Any],
+    rules: PushRules,
+    stream_id: StreamId | None = None,
+) -> Stream:
     """Store a new stream as the receiver asks for it, and queue a verification event on it.
 
     Args:
         body: the request's JSON object.
+        stream_id: a fresh UUID, for which *rules* seal; None: the action makes one.
 
     Returns: the stream; it is enabled.
     Raises:
@@ -29,7 +36,7 @@ async def create_stream(outside: Outside, receiver: Receiver, body: Mapping[str,
         NotFound: the integration is gone.
     Rule: SSF 1.0 §8.1.1.1, §8.1.4 (a verification event may come unasked).
     """
-    stream_id = StreamId(outside.ids.uuid())
+    stream_id = stream_id or StreamId(outside.ids.uuid())
     now = outside.clock.now()
     entry = AuditEntry(outside.ids.uuid(), now, receiver.actor, Verb.CREATED, Kind.STREAM, stream_id)
 

@@ -116,7 +116,7 @@ def _keys(outside: Outside, keys: Sequence[SealedKey], vault: Vault) -> Iterable
             yield _problem("keys", f"No {algorithm} key signs.", "riskrelay init")
             continue
         try:
-            vault.open(current.sealed_private)
+            vault.open(current.sealed_private, current.row)
         except Misconfigured:
             said = f"The master key does not open the {algorithm} key {current.kid}."
             yield _problem("keys", said, "set RISKRELAY_MASTER_KEY to the one that sealed it; list both while changing")
@@ -173,7 +173,7 @@ async def _receivers(outside: Outside, examining: Examining) -> list[Check]:
     problems, targets = list[Check](), list[tuple[Stream, OpenedTls | None]]()
     for stream in streams.values():
         try:
-            targets.append((stream, opened_tls(stream.integration.tls, examining.vault)))
+            targets.append((stream, opened_tls(stream.integration, examining.vault)))
         except Misconfigured:
             problems.append(_unreachable(stream, "wrong_master_key", "it does not open the client certificate's key"))
     found = await examining.probe.reach([(stream.endpoint_url, tls) for stream, tls in targets])

@@ -6,7 +6,7 @@ from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import NotFound
-from riskrelay.core.integrations import AccountId, Integration, IntegrationId, OpenedTls, ReceiverTls
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId, OpenedTls, ReceiverTls, tls_row
 from riskrelay.ports import Outside, Transaction, Vault
 
 
@@ -37,12 +37,14 @@ async def set_integration_tls(
     return changed
 
 
-def opened_tls(tls: ReceiverTls | None, vault: Vault) -> OpenedTls | None:
+def opened_tls(integration: Integration, vault: Vault) -> OpenedTls | None:
     """What an integration's receivers are met with; None: the same as all others.
 
     Raises: Misconfigured: the key was sealed under another master key.
     """
+    tls = integration.tls
     if tls is None:
         return None
-    key = None if tls.sealed_key is None else vault.open(tls.sealed_key)
+    row = tls_row(integration.account_id, integration.integration_id)
+    key = None if tls.sealed_key is None else vault.open(tls.sealed_key, row)
     return OpenedTls(tls.trusted_ca, tls.certificate, key)

@@ -32,3 +32,36 @@ def rotate(
     body = {"at_once": at_once}
     keys = with_api(None, lambda api: api.call("POST", "/installation/keys/rotate", body))
     show(keys, as_json, lambda: print_table(keys))
+
+
+@app.command("reseal", epilog="Example: riskrelay key reseal --json")
+def reseal(as_json: JsonFlag = False) -> None:
+    """Encrypt every stored secret again under the first master key, so that an old one can be retired.
+
+    Works on the database itself, also while the service runs. It can be stopped and repeated at any time.
+    """
+    import asyncio
+
+    from riskrelay.settings import read_settings
+    from riskrelay.wiring import installation
+
+    settings = read_settings()
+
+    async def run() -> tuple[int, list[str]]:
+        await installation.require_schema(settings)
+        return await installation.reseal(settings)
+
+    count, unopened = asyncio.run(run())
+    show({"resealed": count, "unopened": unopened}, as_json, lambda: _print_resealed(count, unopened))
+    if unopened:
+        raise typer.Exit(1)
+
+
+def _print_resealed(count: int, unopened: list[str]) -> None:
+    typer.echo(f"{count:,} secrets were sealed again under the first master key.")
+    for row in unopened:
+        typer.echo(f"No master key opens the secret of {row}. It was left as it is.", err=True)
+    if unopened:
+        typer.echo("Add the key that sealed these to the end of RISKRELAY_MASTER_KEY and run this again.", err=True)
+    else:
+        typer.echo("Keys behind the first one can be taken out of RISKRELAY_MASTER_KEY.")

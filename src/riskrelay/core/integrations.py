@@ -7,7 +7,7 @@ from typing import NewType
 from urllib.parse import urlsplit
 
 from riskrelay.core.errors import Fault, FaultKind, Invalid
-from riskrelay.core.keys import Algorithm
+from riskrelay.core.keys import Algorithm, sealed_row
 
 AccountId = NewType("AccountId", str)
 IntegrationId = NewType("IntegrationId", str)
@@ -149,6 +149,11 @@ class Integration:
         Rule: contract "well_known_url"; SSF 1.0 §7.2.1 puts the well-known part before the issuer's path.
         """
         return f"{self.public_origin}/.well-known/sse-configuration/{self.integration_id}"
+
+
+def tls_row(account_id: AccountId, integration_id: IntegrationId) -> str:
+    """Return the name that the key of an integration's client certificate is sealed under."""
+    return sealed_row("integrations", account_id, integration_id)
 
 
 def require_algorithm(integration_type: IntegrationType, algorithm: Algorithm) -> None:

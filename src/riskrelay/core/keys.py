@@ -31,6 +31,18 @@ class KeyState(StrEnum):
     RETIRED = "retired"
 
 
+def sealed_row(table: str, *key: str) -> str:
+    """Name the row of a sealed value.
+
+    Args:
+        key: the row's primary key.
+
+    >>> sealed_row("streams", "acme", "7f1c")
+    'streams/acme/7f1c'
+    """
+    return "/".join((table, *key))
+
+
 @dataclass(frozen=True, slots=True)
 class SealedKey:
     """A signing key whose private part only the master key opens.
@@ -50,6 +62,11 @@ class SealedKey:
     created_at: datetime
     signs_from: datetime | None = None
     retired_at: datetime | None = None
+
+    @property
+    def row(self) -> str:
+        """The name that its private part is sealed under."""
+        return sealed_row("signing_keys", self.kid)
 
     @property
     def state(self) -> KeyState:

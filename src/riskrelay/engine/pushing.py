@@ -192,7 +192,7 @@ class Batch:
         Raises: Misconfigured: it was sealed under another master key.
         """
         sealed = self._stream.sealed_authorization
-        return None if sealed is None else self._delivering.vault.open(sealed).decode()
+        return None if sealed is None else self._delivering.vault.open(sealed, self._stream.row).decode()
 
     @cached_property
     def _tls(self) -> OpenedTls | None:
@@ -200,7 +200,7 @@ class Batch:
 
         Raises: Misconfigured: the key was sealed under another master key.
         """
-        return opened_tls(self._stream.integration.tls, self._delivering.vault)
+        return opened_tls(self._stream.integration, self._delivering.vault)
 
     def _judge(self, outcome: Outcome) -> None:
         """Some outcomes speak for the whole receiver, and so do a few failures in a row: nothing more is started."""

@@ -146,21 +146,21 @@ class Targets(Protocol):
 class Vault(Protocol):
     """Encrypts the secrets of others at rest."""
 
-    def seal(self, secret: bytes) -> bytes:
-        """Encrypt and authenticate *secret*."""
+    def seal(self, secret: bytes, row: str) -> bytes:
+        """Encrypt and authenticate *secret*, bound to the row of that name (`core.keys.sealed_row`)."""
 
-    def open(self, sealed: bytes) -> bytes:
+    def open(self, sealed: bytes, row: str) -> bytes:
         """The secret.
 
-        Raises: Misconfigured: it was sealed under another master key.
+        Raises: Misconfigured: it was sealed under another master key, or for another row.
         """
 
 
 class TlsMaterials(Protocol):
     """Reads the certificates and the key that an account gives for its receivers."""
 
-    def read(self, trusted_ca: str | None, certificate: str | None, key: str | None) -> ReceiverTls:
-        """Judge them and seal the key.
+    def read(self, given: OpenedTls, row: str) -> ReceiverTls:
+        """Judge them and seal the key, bound to the row of that name.
 
         Raises: Invalid: one fault per mistake, at `/ca`, `/certificate` or `/key`, with what to change.
         """

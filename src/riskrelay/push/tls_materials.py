@@ -22,15 +22,15 @@ class PemMaterials:
         self._vault = vault
         self._clock = clock
 
-    def read(self, trusted_ca: str | None, certificate: str | None, key: str | None) -> ReceiverTls:
-        opened = OpenedTls(trusted_ca, certificate, None if key is None else key.encode())
-        faults = [*self._ca_faults(trusted_ca), *self._certificate_faults(certificate), *_key_faults(opened)]
+    def read(self, given: OpenedTls, row: str) -> ReceiverTls:
+        trusted_ca, certificate = given.trusted_ca, given.certificate
+        faults = [*self._ca_faults(trusted_ca), *self._certificate_faults(certificate), *_key_faults(given)]
         if trusted_ca is None and certificate is None and not faults:
             faults = [Fault(FaultKind.REQUIRED, "", "give ca, or certificate with key; DELETE takes them away")]
-        faults = faults or _faults_of_use(opened)
+        faults = faults or _faults_of_use(given)
         if faults:
             raise Invalid(faults)
-        return ReceiverTls(trusted_ca, certificate, None if opened.key is None else self._vault.seal(opened.key))
+        return ReceiverTls(trusted_ca, certificate, None if given.key is None else self._vault.seal(given.key, row))
 
     def facts(self, pem: str | None) -> list[CertificateFacts]:
         return [] if pem is None else [_facts(one) for one in load_pem_x509_certificates(pem.encode())]

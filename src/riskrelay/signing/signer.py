@@ -14,7 +14,7 @@ from joserfc.jwk import ECKey, RSAKey
 from joserfc.util import urlsafe_b64decode
 
 from riskrelay.core.errors import Misconfigured, Unavailable
-from riskrelay.core.keys import Algorithm, KeyState, SealedKey, key_in, published
+from riskrelay.core.keys import Algorithm, KeyState, SealedKey, key_in, published, sealed_row
 from riskrelay.ports import Clock, Proof
 from riskrelay.signing.private_key import KINDS, PrivateKey
 from riskrelay.signing.sealing import MasterKey
@@ -40,7 +40,8 @@ def new_signing_key(algorithm: Algorithm, master_key: MasterKey, at: datetime) -
     else:
         key = ECKey.generate_key(_CURVE, auto_kid=True)
     public = {**key.as_dict(private=False), "use": "sig", "alg": algorithm.value, "kid": key.kid}
-    return SealedKey(key.kid or "", algorithm, json.dumps(public), master_key.seal(key.as_pem(private=True)), at)
+    sealed = master_key.seal(key.as_pem(private=True), sealed_row("signing_keys", key.kid or ""))
+    return SealedKey(key.kid or "", algorithm, json.dumps(public), sealed, at)
 
 
 class KeySigner:
@@ -169,4 +170,4 @@ def _problem(token: bytes, key: SealedKey) -> str | None:
 
 def _opened(key: SealedKey, master_key: MasterKey) -> PrivateKey:
     """Raises: Misconfigured: the master key does not open it."""
-    return PrivateKey(key.kid, key.algorithm, master_key.open(key.sealed_private))
+    return PrivateKey(key.kid, key.algorithm, master_key.open(key.sealed_private, key.row))

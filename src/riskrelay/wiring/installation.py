@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection
@@ -30,7 +31,7 @@ from riskrelay.storage.engines.restoring import restore
 from riskrelay.storage.engines.schema import is_current, upgrade
 from riskrelay.storage.engines.sqlite import SqliteStore, sqlite_engine
 from riskrelay.storage.engines.whole_files import faults_of, log_of, require_own_log, require_whole
-from riskrelay.storage.sealed_values import holds_sealed_values, sealed_values
+from riskrelay.storage.sealed_values import holds_sealed_values, reseal_batch, sealed_values
 from riskrelay.telemetry.metrics import PrometheusMetrics
 from riskrelay.telemetry.observing import Observers
 
@@ -93,10 +94,27 @@ async def require_key_of_data(settings: Settings, master_key: MasterKey) -> None
     """
 
     def open_all(connection: Connection) -> None:
-        for value in sealed_values(connection):
-            master_key.open(value)
+        for one in sealed_values(connection):
+            master_key.open(one.value, one.row)
 
     await work_on(settings.database_url, settings.sqlite_path, open_all)
+
+
+async def reseal(settings: Settings) -> tuple[int, list[str]]:
+    """Seal everything under the first master key, in small transactions; a repeat goes on where one was stopped.
+
+    Returns: how many values were sealed again, and the names of the rows whose values no key opens.
+    Raises: Misconfigured: there is no master key, or no way to the database.
+    """
+    master_key = read_master_key(settings)
+    count, unopened = 0, list[str]()
+    place: tuple[int, tuple[str, ...]] | None = (0, ())
+    while place is not None:
+        work = partial(reseal_batch, resealed=master_key.resealed, place=place)
+        batch = await work_on(settings.database_url, settings.sqlite_path, work)
+        count, place = count + batch.resealed, batch.place
+        unopened += batch.unopened
+    return count, unopened
 
 
 async def migrate(settings: Settings, waiting: Waiting = lambda holders: None) -> None:

@@ -111,7 +111,9 @@ async def test_what_a_receiver_does_to_its_streams_is_recorded(store: Store) -> 
     await create_account(outside, ACCOUNT, COMMAND_LINE)
     made = await create(outside, "https://a.example.com")
     receiver = Receiver(ACCOUNT, made, CredentialId("credential"), ALL_RECEIVER_SCOPES, "198.51.100.1")
-    rules = PushRules(PushTargets(TargetRules([], allow_http=False)).problem, VAULT.seal)
+    rules = PushRules(
+        PushTargets(TargetRules([], allow_http=False)).problem, lambda secret: VAULT.seal(secret, "a row")
+    )
     stream = await create_stream(outside, receiver, {}, rules)
     for description in ("one", "one", "two"):
         body = {"stream_id": stream.stream_id, "description": description}

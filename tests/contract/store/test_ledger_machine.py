@@ -95,7 +95,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ssf = integration.integration_id
         self.receiver = Receiver(ACCOUNT, self.ssf, CredentialId("c"), frozenset())
         body = {"events_requested": [CAEP_RISK_LEVEL_CHANGE]}
-        rules = PushRules(lambda url: None, VAULT.seal)
+        rules = PushRules(lambda url: None, lambda secret: VAULT.seal(secret, "a row"))
         self.stream = await create_stream(self.outside, self.receiver, body, rules)
 
     def teardown(self) -> None:

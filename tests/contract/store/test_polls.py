@@ -38,7 +38,7 @@ from support.receiver_world import ssf_integration
 from support.transmitting import VAULT, polling_of
 
 POLLING = polling_of()
-RULES = PushRules(lambda url: None, VAULT.seal)
+RULES = PushRules(lambda url: None, lambda secret: VAULT.seal(secret, "a row"))
 ACCOUNTS = itertools.count()
 EXAMPLES = 500 if os.environ.get("RISKRELAY_SOAK") else 25
 

@@ -18,7 +18,7 @@ from support.receiver_world import ssf_integration
 from support.transmitting import VAULT
 from support.world import ACCOUNT, account_with_integration
 
-RULES = PushRules(lambda url: None, VAULT.seal)
+RULES = PushRules(lambda url: None, lambda secret: VAULT.seal(secret, "a row"))
 KAI = email_subject("kai@example.com")
 
 

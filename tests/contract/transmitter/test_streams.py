@@ -148,6 +148,20 @@ async def test_a_receiver_sees_its_own_integrations_streams_only(world: Receiver
     assert (await world.call("GET", "/streams")).json() == [made]
 
 
+async def test_an_authorization_header_is_not_shown_to_who_may_only_read(world: ReceiverWorld) -> None:
+    """`ssf.read` sees the stream without the secret, alone and in the list; `ssf.manage` sees it."""
+    made = await world.push_stream(authorization_header="Bearer hush-hush")
+    reader = await world.new_token(ReceiverScope.READ)
+    for query in ({"stream_id": made["stream_id"]}, {}):
+        answer = await world.call("GET", "/streams", token=reader, **query)
+        assert answer.status_code == 200
+        shown = answer.json() if query else answer.json()[0]
+        assert shown["delivery"] == {"method": PUSH, "endpoint_url": ENDPOINT}
+        assert "hush" not in answer.text
+    manager = await world.call("GET", "/streams", stream_id=made["stream_id"])
+    assert manager.json()["delivery"] == made["delivery"]
+
+
 async def test_an_authorization_header_is_shown_to_its_receiver_only(world: ReceiverWorld) -> None:
     """In full to the receiver that set it; nowhere in the account API."""
     made = await world.push_stream(authorization_header="Bearer hush-hush")

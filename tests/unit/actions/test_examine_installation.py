@@ -6,6 +6,7 @@ from pathlib import Path
 from riskrelay.actions.examine_installation import Examining, examine_installation
 from riskrelay.actions.set_integration_tls import set_integration_tls
 from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.integrations import OpenedTls, tls_row
 from riskrelay.ports import Store, Verdict
 from riskrelay.push.client import DirectPusher
 from riskrelay.push.probing import NetworkProbe
@@ -29,7 +30,8 @@ async def test_a_client_certificate_that_ends(store: Store, tmp_path: Path) -> N
     authority = new_authority(tmp_path)
     files = authority.files("client.test", ends=40)
     materials = PemMaterials(VAULT, clock)
-    tls = materials.read(authority.pem(), files.certificate.read_text(), files.key.read_text())
+    given = OpenedTls(authority.pem(), files.certificate.read_text(), files.key.read_bytes())
+    tls = materials.read(given, tls_row(ACCOUNT, integration.integration_id))
     await set_integration_tls(outside, ACCOUNT, COMMAND_LINE, integration.integration_id, tls)
     probe = NetworkProbe(lambda: DirectPusher(LOCAL, clock))
 

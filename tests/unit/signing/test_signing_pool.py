@@ -25,7 +25,7 @@ PAYLOADS = [b'{"jti":"%d"}' % number for number in range(40)]
 
 
 def opened(stored: SealedKey) -> PrivateKey:
-    return PrivateKey(stored.kid, stored.algorithm, MASTER.open(stored.sealed_private))
+    return PrivateKey(stored.kid, stored.algorithm, MASTER.open(stored.sealed_private, stored.row))
 
 
 RSA = opened(STORED[Algorithm.RS256])
@@ -179,7 +179,7 @@ from riskrelay.signing.private_key import PrivateKey
 
 async def main():
     stored, pool = make_key(Algorithm.ES256), SigningPool(SystemClock())
-    key = PrivateKey(stored.kid, stored.algorithm, MASTER.open(stored.sealed_private))
+    key = PrivateKey(stored.kid, stored.algorithm, MASTER.open(stored.sealed_private, stored.row))
     while await pool.sign(key, [b"{}"]) is None:
         await asyncio.sleep(0.01)
     print(*(child.pid for child in psutil.Process().children()), flush=True)

@@ -49,12 +49,12 @@ class PushRules:
     seal: Callable[[bytes], bytes]
 
 
-def document(stream: Stream, unseal: Callable[[bytes], bytes]) -> dict[str, Any]:
+def document(stream: Stream, unseal: Callable[[bytes], bytes] | None) -> dict[str, Any]:
     """A receiver's stream as a JSON object.
 
     Args:
         stream: not an implicit one.
-        unseal: decrypts the authorization header: only the receiver that set it reads this document.
+        unseal: decrypts the authorization header; None: the caller may not see it, and it is absent.
 
     Returns: members that the receiver left out are absent.
     Rule: SSF 1.0 §8.1.1.
@@ -147,7 +147,7 @@ def _fixed(integration: Integration, audience: str) -> dict[str, Any]:
     }
 
 
-def _delivery(stream: Stream, unseal: Callable[[bytes], bytes]) -> dict[str, Any]:
+def _delivery(stream: Stream, unseal: Callable[[bytes], bytes] | None) -> dict[str, Any]:
     spelling = STANDARD_SPELLING if stream.configuration is None else stream.configuration.spelling
     if stream.is_polled:
         method = RISC_POLL if spelling.risc_methods else DELIVERY_POLL
@@ -155,7 +155,7 @@ def _delivery(stream: Stream, unseal: Callable[[bytes], bytes]) -> dict[str, Any
         method = RISC_PUSH if spelling.risc_methods else DELIVERY_PUSH
     shown = {spelling.method_member: method, spelling.url_member: stream.endpoint_url}
     sealed = stream.sealed_authorization
-    return shown if sealed is None else {**shown, "authorization_header": unseal(sealed).decode()}
+    return shown if sealed is None or unseal is None else {**shown, "authorization_header": unseal(sealed).decode()}
 
 
 def _is_left_empty(name: str, value: Any) -> bool:

@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import Any, NewType
 from zlib import crc32
 
-from riskrelay.core.integrations import Integration
+from riskrelay.core.integrations import AccountId, Integration
+from riskrelay.core.keys import sealed_row
 from riskrelay.core.ssf.event_types import EVENTS_SUPPORTED, OKTA_USER_RISK_CHANGE
 from riskrelay.core.ssf.subject_filters import HEARS_ALL, SubjectFilter
 
@@ -102,6 +103,11 @@ class Configuration:
     spelling: Spelling = STANDARD_SPELLING
 
 
+def stream_row(account_id: AccountId, stream_id: StreamId) -> str:
+    """Return the name that a stream's authorization header is sealed under."""
+    return sealed_row("streams", account_id, stream_id)
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """An integration's stream, with the integration it belongs to as it is at the same moment.
@@ -157,6 +163,11 @@ class Stream:
         """The header of each push, sealed; None: there is none."""
         delivery = None if self.configuration is None else self.configuration.delivery
         return delivery.sealed_authorization if isinstance(delivery, Push) else None
+
+    @property
+    def row(self) -> str:
+        """The name that its authorization header is sealed under."""
+        return stream_row(self.integration.account_id, self.stream_id)
 
     @property
     def audience(self) -> str:

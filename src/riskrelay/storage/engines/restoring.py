@@ -20,7 +20,7 @@ from riskrelay.storage.sealed_values import sealed_values
 _NAME = "alembic_version"
 
 
-def restore(backup: Path, path: Path, opens: Callable[[bytes], object], *, overwrite: bool) -> list[str]:
+def restore(backup: Path, path: Path, opens: Callable[[bytes, str], object], *, overwrite: bool) -> list[str]:
     """Put a backup in the place of an embedded database, whole or not at all.
 
     The copy is checked and brought to the newest schema beside the old file. Only then it takes the old one's place.
@@ -83,7 +83,7 @@ def _copy_checked(backup: Path, unfinished: Path) -> None:
         raise cannot_open(str(backup), sqlite_cause(error, backup)) from error
 
 
-def _made_ready(connection: Connection, opens: Callable[[bytes], object]) -> list[str]:
+def _made_ready(connection: Connection, opens: Callable[[bytes, str], object]) -> list[str]:
     found = connection.execute(text(f"SELECT version_num FROM {_NAME}")).scalar() if _has(connection, _NAME) else None  # noqa: S608  a constant
     if found is None:
         raise Misconfigured("the backup is a SQLite database, but not one of riskrelay; name another file")
@@ -93,8 +93,8 @@ def _made_ready(connection: Connection, opens: Callable[[bytes], object]) -> lis
             "riskrelay that made it, or a newer one"
         )
     upgrade(connection)
-    for value in sealed_values(connection):
-        opens(value)
+    for one in sealed_values(connection):
+        opens(one.value, one.row)
     return _accounts(connection)
 
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from riskrelay.actions.set_integration_tls import set_integration_tls
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound
-from riskrelay.core.integrations import CertificateFacts, IntegrationId, ReceiverTls
+from riskrelay.core.integrations import CertificateFacts, IntegrationId, OpenedTls, ReceiverTls, tls_row
 from riskrelay.ports import Outside, TlsMaterials
 from riskrelay.web.account_api.bodies import read_object
 from riskrelay.web.account_api.envelope import success
@@ -44,8 +44,10 @@ class IntegrationTlsRoutes:
     async def set(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.OPERATE)
         body = await read_object(request, TlsBody)
-        tls = self._materials.read(body.ca, body.certificate, body.key)
-        await set_integration_tls(self._outside, caller.account_id, caller.actor, _integration_id(request), tls)
+        integration_id = _integration_id(request)
+        given = OpenedTls(body.ca, body.certificate, None if body.key is None else body.key.encode())
+        tls = self._materials.read(given, tls_row(caller.account_id, integration_id))
+        await set_integration_tls(self._outside, caller.account_id, caller.actor, integration_id, tls)
         return self._answer(tls)
 
     async def remove(self, request: Request) -> Response:

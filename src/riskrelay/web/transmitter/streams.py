@@ -14,9 +14,9 @@ from riskrelay.actions.poll_stream import Polling
 from riskrelay.actions.set_stream_status import set_stream_status
 from riskrelay.actions.visit_stream import visit_stream
 from riskrelay.core.keys import Keyring
-from riskrelay.core.ssf.access import ReceiverScope
+from riskrelay.core.ssf.access import Receiver, ReceiverScope
 from riskrelay.core.ssf.stream_documents import PushRules, document, patched, replaced
-from riskrelay.core.ssf.streams import Stream
+from riskrelay.core.ssf.streams import Stream, StreamId, stream_row
 from riskrelay.ports import Outside, Proofs, Targets, TlsMaterials, Vault
 from riskrelay.web.transmitter.auth import receiver_of
 from riskrelay.web.transmitter.bodies import read_object, status_of, stream_id_of, stream_id_of_query
@@ -42,25 +42,27 @@ class StreamRoutes:
     def __init__(self, outside: Outside, transmitting: Transmitting) -> None:
         self._outside = outside
         self._vault = transmitting.vault
-        self._rules = PushRules(transmitting.targets.problem, transmitting.vault.seal)
+        self._targets = transmitting.targets
 
     async def create(self, request: Request) -> Response:
         """201 with the new stream. Rule: SSF 1.0 §8.1.1.1."""
         receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
         body = await read_object(request)
-        stream = await create_stream(self._outside, receiver, body, self._rules)
-        return _json(self._document(stream), 201)
+        stream_id = StreamId(self._outside.ids.uuid())
+        rules = self._rules(receiver, stream_id)
+        stream = await create_stream(self._outside, receiver, body, rules, stream_id)
+        return _json(self._document(receiver, stream), 201)
 
     async def read(self, request: Request) -> Response:
         """The stream that the query names, or all of the receiver's. Rule: SSF 1.0 §8.1.1.2."""
         receiver = await receiver_of(request, self._outside, ReceiverScope.READ)
         if "stream_id" in request.query_params:
             stream = await visit_stream(self._outside, receiver, stream_id_of_query(request))
-            return _json(self._document(stream))
+            return _json(self._document(receiver, stream))
         found = await self._outside.store.read(
             receiver.account_id, lambda tx: tx.streams.of_integration(receiver.integration_id)
         )
-        return _json([self._document(stream) for stream in found if not stream.is_implicit])
+        return _json([self._document(receiver, stream) for stream in found if not stream.is_implicit])
 
     async def update(self, request: Request) -> Response:
         """Rule: SSF 1.0 §8.1.1.3."""
@@ -73,8 +75,10 @@ class StreamRoutes:
     async def _change(self, request: Request, apply: Apply) -> Response:
         receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
         body = await read_object(request)
-        stream = await configure_stream(self._outside, receiver, stream_id_of(body), body, self._rules, apply)
-        return _json(self._document(stream))
+        stream_id = stream_id_of(body)
+        rules = self._rules(receiver, stream_id)
+        stream = await configure_stream(self._outside, receiver, stream_id, body, rules, apply)
+        return _json(self._document(receiver, stream))
 
     async def delete(self, request: Request) -> Response:
         """Rule: SSF 1.0 §8.1.1.5."""
@@ -94,8 +98,16 @@ class StreamRoutes:
         stream_id, (status, reason) = stream_id_of(body), status_of(body)
         return _json(_status(await set_stream_status(self._outside, receiver, stream_id, status, reason)))
 
-    def _document(self, stream: Stream) -> dict[str, Any]:
-        return document(stream, self._vault.open)
+    def _document(self, receiver: Receiver, stream: Stream) -> dict[str, Any]:
+        """Return the stream's document. A token that may only read never gets the authorization header: a secret."""
+        if ReceiverScope.MANAGE not in receiver.scopes:
+            return document(stream, None)
+        return document(stream, lambda sealed: self._vault.open(sealed, stream.row))
+
+    def _rules(self, receiver: Receiver, stream_id: StreamId) -> PushRules:
+        """Return the rules of a push endpoint; an authorization header is sealed for the stream's row."""
+        row = stream_row(receiver.account_id, stream_id)
+        return PushRules(self._targets.problem, lambda secret: self._vault.seal(secret, row))
 
 
 def _status(stream: Stream) -> dict[str, Any]:
