@@ -70,7 +70,8 @@ async def poll_stream(
             left = timedelta(seconds=until - outside.clock.monotonic())
             if left <= timedelta(0):
                 break
-            await listening.wait(left)
+            if not await listening.wait(left):
+                break  # nothing has arrived: the answer needs no other query
             waiting = await outside.store.read(receiver.account_id, partial(looking, limit=request.max_events))
     return await _signed(polling.signer, waiting)
 

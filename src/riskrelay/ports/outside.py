@@ -181,8 +181,8 @@ class Listening(Protocol):
 
     is_open: bool
 
-    async def wait(self, at_most: timedelta) -> None:
-        """Return when the stream has got something since the last call, or when the time is over."""
+    async def wait(self, at_most: timedelta) -> bool:
+        """Return when the stream has got something since the last call, or False when the time is over."""
 
 
 class Bell(Protocol):

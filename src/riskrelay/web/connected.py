@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 from starlette.requests import Request
 
+from riskrelay.web.work import beside_work
+
 T = TypeVar("T")
 
 
@@ -18,7 +20,7 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T |
     Returns: None: the client is gone, and no answer can reach it.
     """
     working = asyncio.ensure_future(work)
-    listening = asyncio.ensure_future(_disconnected(request))
+    listening = asyncio.create_task(_disconnected(request), context=beside_work())
     try:
         await asyncio.wait([working, listening], return_when=asyncio.FIRST_COMPLETED)
         if not working.done():

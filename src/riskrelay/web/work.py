@@ -5,11 +5,12 @@ takes thousands of connections, and this middleware limits the work.
 """
 
 import asyncio
+import re
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,8 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from riskrelay.core.errors import Unavailable
 from riskrelay.web.client_address import client_network
 
+_POLL = re.compile(r"/ssf/[^/]+/poll/[^/]+")
 ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz", "/metrics"})
 SMALL_BODY_BYTES = 64 * 1024  # what the server buffers of any body
+_SMALL_LENGTH_DIGITS = 4  # below 10,000 bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,57 +31,65 @@ class WorkLimits:
 
     Attributes:
         requests: in work at once; one that waits for its client or for an event is not counted.
+        polls: of receivers in work at once, beside those; thousands of them often come in the same second.
         waiting_per_client: requests of one client address that wait for their turn; more are answered 503.
+        waiting_large_per_client: the same for requests with a large body, of which the server has buffered a part.
         wait_seconds: how long a request waits for its turn, or for room for its body.
         body_bytes: of all large bodies in memory at once.
         body_bytes_per_client: of those, from one client address: two of the largest batches.
     """
 
     requests: int = 256
-    waiting_per_client: int = 256
+    polls: int = 8
+    waiting_per_client: int = 4_096
+    waiting_large_per_client: int = 128
     wait_seconds: float = 20
     body_bytes: int = 256 * 1024 * 1024
     body_bytes_per_client: int = 64 * 1024 * 1024
 
 
 class Slots:
-    """Turns for requests. When all are taken, the client addresses take turns, whatever each of them has queued."""
+    """Turns for requests.
+
+    When all are taken, client addresses take turns, and so do the credentials that one address shows, whatever each of
+    them has queued.
+    """
 
     def __init__(self, limits: WorkLimits) -> None:
         self._limits = limits
         self._free = limits.requests
-        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+        self._queues: OrderedDict[str, _Queue] = OrderedDict()
 
     @property
     def free(self) -> int:
         """Slots that nothing takes now."""
         return self._free
 
-    async def take(self, client: Callable[[], str]) -> None:
+    async def take(self, client: Callable[[], tuple[str, str]], *, large: bool = False) -> None:
         """Take a slot, or wait for one.
 
         Args:
-            client: finds the client address; asked only when there is no free slot.
+            client: finds the client address and the credential; asked only when there is no free slot.
+            large: whether a large body comes with the request: few of those may wait.
 
-        Raises: Unavailable: too many requests of this client wait, or this one has waited for too long.
+        Raises: Unavailable: too many requests of this address wait, or this one has waited for too long.
         """
         if self._free:
             self._free -= 1
             return
-        key = client()
-        queue = self._queues.setdefault(key, deque())
-        if len(queue) >= self._limits.waiting_per_client:
+        address, credential = client()
+        queue = self._queues.setdefault(address, _Queue())
+        most = self._limits.waiting_large_per_client if large else self._limits.waiting_per_client
+        if queue.length >= most:
             raise Unavailable("too many requests of this client wait")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue.append(turn)
+        queue.append(credential, turn)
         try:
             async with asyncio.timeout(self._limits.wait_seconds):
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():  # its turn came in the same moment
                 self.give_back()
-            else:
-                self._forget(key, turn)
             if isinstance(error, TimeoutError):
                 raise Unavailable("no slot became free in time") from error
             raise
@@ -86,21 +97,35 @@ class Slots:
     def give_back(self) -> None:
         """Free a slot: the longest waiting request of the next client takes it."""
         while self._queues:
-            key, queue = self._queues.popitem(last=False)
-            turn = queue.popleft()
-            if queue:
-                self._queues[key] = queue  # behind the other clients
-            if not turn.done():
+            address, queue = self._queues.popitem(last=False)
+            turn = queue.pop()
+            if queue.length:
+                self._queues[address] = queue  # behind the other addresses
+            if not turn.done():  # otherwise its request has given up
                 turn.set_result(None)
                 return
         self._free += 1
 
-    def _forget(self, key: str, turn: asyncio.Future[None]) -> None:
-        queue = self._queues.get(key)
-        if queue is not None and turn in queue:
-            queue.remove(turn)
-            if not queue:
-                del self._queues[key]
+
+class _Queue:
+    """The requests of one address that wait, by credential."""
+
+    def __init__(self) -> None:
+        self.length = 0
+        self._by_credential: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    def append(self, credential: str, turn: asyncio.Future[None]) -> None:
+        self.length += 1
+        self._by_credential.setdefault(credential, deque()).append(turn)
+
+    def pop(self) -> asyncio.Future[None]:
+        """Take the first request of the next credential."""
+        self.length -= 1
+        credential, turns = self._by_credential.popitem(last=False)
+        turn = turns.popleft()
+        if turns:
+            self._by_credential[credential] = turns
+        return turn
 
 
 class BodyBudget:
@@ -154,8 +179,11 @@ class _Work:
 
     async def count(self) -> None:
         if not self._counted:
-            await self._slots.take(self.client)
+            await self._slots.take(self._place, large=_may_be_large(self._scope))
             self._counted = True
+
+    def _place(self) -> tuple[str, str]:
+        return self.client(), Request(self._scope).headers.get("authorization", "")
 
     def stop_counting(self) -> None:
         if self._counted:
@@ -171,6 +199,24 @@ class _Work:
         self.stop_counting()
         if self._body_bytes:
             await self._bodies.release(self.client(), self._body_bytes)
+
+
+def is_poll(path: str) -> bool:
+    """Whether a request to *path* fetches events.
+
+    >>> is_poll("/ssf/182bd5e5/poll/8e035ddb"), is_poll("/ssf/182bd5e5/streams")
+    (True, False)
+    """
+    return _POLL.fullmatch(path) is not None
+
+
+def _may_be_large(scope: Scope) -> bool:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return len(value) > _SMALL_LENGTH_DIGITS
+        if name == b"transfer-encoding":
+            return True
+    return False
 
 
 _current: ContextVar[_Work | None] = ContextVar("work", default=None)
@@ -189,6 +235,13 @@ async def waiting() -> AsyncIterator[None]:
     work.stop_counting()
     yield
     await work.count()
+
+
+def beside_work() -> Context:
+    """Return a context for a task that waits beside the current request and must not stop counting it."""
+    context = copy_context()
+    context.run(_current.set, None)
+    return context
 
 
 async def hold_body(size: int) -> None:
@@ -211,6 +264,7 @@ class LimitWork:
     def __init__(self, app: ASGIApp, limits: WorkLimits, refuse: Callable[[Request, Unavailable], Response]) -> None:
         self._app = app
         self._slots = Slots(limits)
+        self._polls = Slots(replace(limits, requests=limits.polls))
         self._bodies = BodyBudget(limits)
         self._refuse = refuse
 
@@ -218,7 +272,7 @@ class LimitWork:
         if scope["type"] != "http" or scope["path"] in ALWAYS_ANSWERED:
             await self._app(scope, receive, send)
             return
-        work = _Work(scope, self._slots, self._bodies)
+        work = _Work(scope, self._polls if is_poll(scope["path"]) else self._slots, self._bodies)
         try:
             await work.count()
         except Unavailable as error:

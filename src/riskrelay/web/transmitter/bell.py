@@ -21,14 +21,14 @@ class Listener:
         self.is_open = is_open
         self._rung = asyncio.Event()
 
-    async def wait(self, at_most: timedelta) -> None:
-        async with waiting():
-            try:
-                async with asyncio.timeout(at_most.total_seconds()):
-                    await self._rung.wait()
-            except TimeoutError:
-                return
-            self._rung.clear()
+    async def wait(self, at_most: timedelta) -> bool:
+        try:
+            async with waiting(), asyncio.timeout(at_most.total_seconds()):
+                await self._rung.wait()
+        except TimeoutError:
+            return False
+        self._rung.clear()
+        return True
 
     def ring(self) -> None:
         """End the wait, now or the next one."""

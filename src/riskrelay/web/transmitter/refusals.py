@@ -30,6 +30,7 @@ _BY_ERROR: dict[type[RiskrelayError], tuple[int, str, str]] = {
     Unavailable: (503, "temporarily_unavailable", "send the same request again after a moment, as Retry-After says"),
 }
 _BY_STATUS = {
+    400: ("invalid_request", "send exactly one Host header field, with the host name of this service"),
     404: ("not_found", "there is no such endpoint; the transmitter's metadata lists them"),
     405: ("invalid_request", "this endpoint does not take this method; the header Allow lists what it takes"),
 }
