@@ -1,5 +1,6 @@
 """Watch the database's clock, so that a step of it lets nothing expire and keeps nothing waiting."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -32,14 +33,21 @@ class ClockWatch:
         before = self._before
         if before is not None and monotonic - self._recorded_at < RECORD_EVERY.total_seconds():
             reading = await self._outside.store.read_installation(lambda tx: tx.clock.read(monotonic))
-            elapsed = timedelta(seconds=reading.monotonic - before.monotonic)
+            elapsed = timedelta(seconds=monotonic - before.monotonic)
             if abs(reading.now - before.now - elapsed) < BACKWARD:
-                self._before = reading
+                self._before = self._ended(reading)
                 return timedelta(0)
-        self._before, step = await self._outside.store.write_installation(
-            lambda tx: tx.clock.observe(before, monotonic)
-        )
+        reading, step = await self._outside.store.write_installation(lambda tx: tx.clock.observe(before, monotonic))
+        self._before = self._ended(reading)
         self._recorded_at = monotonic
         if step:
             _log.warning("database_clock_stepped", seconds=round(step.total_seconds()), watched=before is not None)
         return step
+
+    def _ended(self, reading: ClockReading) -> ClockReading:
+        """Note when a reading was over.
+
+        At least the time from the end of one reading to the start of the next passes between the two. So a database
+        that answers slowly is not mistaken for a clock that was put back.
+        """
+        return replace(reading, monotonic=self._outside.clock.monotonic())

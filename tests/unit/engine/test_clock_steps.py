@@ -1,8 +1,10 @@
 """The database's clock is put back by an hour, or 20 days ahead and back: no wait is longer than it may be, nothing
 expires, and a resume works (faults.md row 44). On both engines."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,7 @@ from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.clock import LONGEST_WAIT
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.local.clock import SystemClock
-from riskrelay.ports import Store
+from riskrelay.ports import Installation, Store
 from support.database_time import pass_time
 from support.delivering import ACCEPTED, FAILED, World, world_of
 from support.outside import HandClock
@@ -196,3 +198,20 @@ async def test_a_wait_that_no_step_explains_is_bounded(site: Site) -> None:
     await store.write_installation(lambda tx: tx.lanes.release_all())
     await ClockWatch(site.world.outside).look()
     assert await site.due_in() <= LONGEST_WAIT
+
+
+async def test_a_database_that_answers_slowly_is_no_step(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits eight seconds before it reads its clock, and then answers quickly again."""
+    store = site.world.outside.store
+    read = store.read_installation
+
+    async def slow(work: Callable[[Installation], Any]) -> Any:
+        await site.pass_time(timedelta(seconds=8))
+        return await read(work)
+
+    await site.pass_time(timedelta(seconds=1))
+    with monkeypatch.context() as patched:
+        patched.setattr(store, "read_installation", slow)
+        assert await site.watch.look() == timedelta(0)
+    await site.pass_time(timedelta(seconds=1))
+    assert await site.watch.look() == timedelta(0)

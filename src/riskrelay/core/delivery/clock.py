@@ -40,7 +40,7 @@ class ClockReading:
     Attributes:
         now: what it said.
         steps_recorded: how many steps all processes had recorded by then.
-        monotonic: seconds that only grow, when it was read.
+        monotonic: seconds that only grow, when the reading was over.
     """
 
     now: datetime
@@ -68,7 +68,7 @@ def step_between(record: ClockRecord, before: ClockReading | None, now: datetime
 
     Args:
         before: this process's reading before; None: it has just started.
-        now, monotonic: this process's reading now.
+        now, monotonic: this process's reading now; the seconds when it began.
 
     Returns: zero when it went on steadily. Time that nobody watched counts as a jump forward: nobody can tell them
         apart, and what was queued before must not expire by either.
