@@ -131,6 +131,31 @@ class Settings(BaseSettings):
         description="Requests a minute that one token may send to one process; 0: as many as it likes.",
     )
 
+    quota_tokens: int = Field(
+        1_000,  # guessed: one for each service that calls, with room
+        ge=1,
+        le=100_000,
+        description="Tokens that one account may have, and the installation itself.",
+    )
+    quota_integrations: int = Field(
+        1_000,  # guessed: one for each tenant and environment, with room
+        ge=1,
+        le=100_000,
+        description="Integrations that one account may have.",
+    )
+    quota_receiver_credentials: int = Field(
+        100,  # guessed: a receiver has one or two, and a new one while it changes them
+        ge=1,
+        le=100_000,
+        description="Credentials that one integration's receivers may have.",
+    )
+    quota_running_replays: int = Field(
+        100,  # guessed: an operator starts a few
+        ge=1,
+        le=10_000,
+        description="Replays of one integration that may run or be paused at the same time.",
+    )
+
     failed_authentication_limit: int = Field(
         600,  # guessed: far above what a misconfigured client sends by mistake
         ge=0,

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId, IntegrationType, reference_taken
+from riskrelay.core.quotas import refuse_above
 from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.ports import Outside, Transaction
 
@@ -58,6 +59,9 @@ async def create_integration(
             if not _is_retry(stored, integration, retry_count, now):
                 raise reference_taken(stored.integration_id)
             return stored
+        refuse_above(
+            outside.quotas.integrations, len(tx.integrations.all()), "integrations", "delete one that is no longer used"
+        )
         tx.integrations.add(integration)
         if integration_type is IntegrationType.OKTA:
             tx.streams.add(stream)

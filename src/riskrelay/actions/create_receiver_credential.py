@@ -8,6 +8,7 @@ from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor, hash_token
 from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId
+from riskrelay.core.quotas import refuse_above
 from riskrelay.core.ssf.access import CredentialId, CredentialKind, ReceiverCredential, ReceiverScope
 from riskrelay.ports import Outside, Transaction
 
@@ -75,6 +76,12 @@ async def create_receiver_credential(
         integration = tx.integrations.get(integration_id)
         if integration is None:
             raise NotFound
+        refuse_above(
+            outside.quotas.receiver_credentials,
+            len(tx.receiver_credentials.all(integration_id)),
+            "credentials of this integration",
+            "revoke one that is no longer used",
+        )
         tx.receiver_credentials.add(credential)
         tx.audit.record(entry)
         return integration

@@ -7,6 +7,7 @@ from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, Scope, StoredToken, TokenId, hash_token
 from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import AccountId
+from riskrelay.core.quotas import refuse_above
 from riskrelay.ports import Installation, Outside
 
 
@@ -37,6 +38,7 @@ async def create_token(
     def store(tx: Installation) -> None:
         if owner is not None and tx.accounts.get(owner) is None:
             raise NotFound
+        refuse_above(outside.quotas.tokens, len(tx.tokens.of(owner)), "tokens", "revoke one that is no longer used")
         tx.tokens.add(stored)
         tx.audit_of(owner).record(entry)
 

@@ -5,7 +5,10 @@ from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus
 from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.quotas import refuse_above
 from riskrelay.ports import Outside, Transaction
+
+_NEWEST = 10_000  # as many as the quota can be: older ones may be unfinished without being counted
 
 
 async def start_replay(
@@ -32,6 +35,11 @@ async def start_replay(
     def store(tx: Transaction) -> None:
         if tx.integrations.get(integration_id) is None:
             raise NotFound
+        newest = tx.replays.all(integration_id, _NEWEST)
+        unfinished = sum(not one.status.is_over for one in newest)
+        refuse_above(
+            outside.quotas.running_replays, unfinished, "unfinished replays", "cancel one, or wait for its end"
+        )
         tx.replays.add(replay)
         tx.audit.record(entry)
 

@@ -42,6 +42,7 @@ class FaultKind(StrEnum):
     ID_REUSED = "id_reused"
     USER_MISMATCH = "user_mismatch"
     EVENT_REUSED = "event_reused"
+    QUOTA_REACHED = "quota_reached"
 
 
 MAX_FAULTS = 100  # specified: an answer names so many faults, and counts the others

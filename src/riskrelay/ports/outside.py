@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -12,6 +12,7 @@ from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.delivery.survey import Survey
 from riskrelay.core.integrations import AccountId, CertificateFacts, OpenedTls, ReceiverTls
 from riskrelay.core.keys import Algorithm
+from riskrelay.core.quotas import Quotas
 from riskrelay.core.rate_limits import Allowance
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.ssf.outcomes import Outcome
@@ -296,3 +297,4 @@ class Outside:
     token_uses: TokenUses
     finding_counts: FindingCounter
     gathering: Gathering
+    quotas: Quotas = field(default_factory=Quotas)

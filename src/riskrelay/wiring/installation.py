@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from riskrelay.core.errors import Misconfigured
 from riskrelay.core.keys import Keyring
+from riskrelay.core.quotas import Quotas
 from riskrelay.core.rate_limits import RateLimit
 from riskrelay.failpoints import arm
 from riskrelay.local.clock import SystemClock
@@ -263,6 +264,12 @@ def outside_of(settings: Settings, wake: Wake, noted: Noted, observers: Observer
         MemoryRateLimits(clock, limit),
         *noted,
         Alone() if observers.trace else Together(),
+        Quotas(
+            tokens=settings.quota_tokens,
+            integrations=settings.quota_integrations,
+            receiver_credentials=settings.quota_receiver_credentials,
+            running_replays=settings.quota_running_replays,
+        ),
     )
 
 

@@ -1,6 +1,7 @@
 """Parts of long lists: by `page` and `per_page`, or from a `cursor` on."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -62,6 +63,22 @@ def read_page(query: QueryParams) -> Page:
     if faults:
         raise Invalid(faults)
     return Page(number, per_page)
+
+
+def read_page_if_asked(query: QueryParams) -> Page | None:
+    """Return the page that a request asks for; None when it names neither `page` nor `per_page`.
+
+    Raises: Invalid: as `read_page`.
+    """
+    return read_page(query) if "page" in query or "per_page" in query else None
+
+
+def part_of(found: Sequence[T], page: Page | None) -> tuple[Sequence[T], dict[str, Any] | None]:
+    """Return the items of *page* of a whole list and its `result_info`; without a page the list and None."""
+    if page is None:
+        return found, None
+    part = found[page.offset : page.offset + page.per_page]
+    return part, page.result_info(len(part), len(found))
 
 
 def _number(query: QueryParams, name: str, default: int, largest: int, faults: list[Fault]) -> int:

@@ -283,6 +283,16 @@ FAULTS: dict[FaultKind, Problem] = {
         'two different events with `"id": "incident-17"`',
         'the same event twice with `"id": "incident-17"`: it is queued once, the repeat is answered alike',
     ),
+    FaultKind.QUOTA_REACHED: _fault(
+        1121,
+        "Quota reached",
+        "there are as many as the quota allows; delete those that are no longer used",
+        "The account, or the integration, has as many of these things as its quota allows. The message says how many. "
+        "Delete what is no longer used. The operator of the service can raise the quota with a setting "
+        "(`RISKRELAY_QUOTA_…`).",
+        "the 1,001st token of an account",
+        "revoke a token that is no longer used, then create the new one",
+    ),
 }
 
 MORE_FAULTS = _fault(

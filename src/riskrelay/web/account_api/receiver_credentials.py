@@ -28,6 +28,7 @@ from riskrelay.core.ssf.oauth import token_endpoint
 from riskrelay.ports import Outside, Transaction
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.paging import part_of, read_page_if_asked
 from riskrelay.web.account_api.timestamps import Timestamp
 from riskrelay.web.auth import caller_of
 
@@ -95,7 +96,9 @@ class ReceiverCredentialRoutes:
                 raise NotFound
             return tx.receiver_credentials.all(integration_id)
 
-        return success([rendered(credential) for credential in await self._outside.store.read(caller.account_id, read)])
+        page = read_page_if_asked(request.query_params)
+        part, info = part_of(await self._outside.store.read(caller.account_id, read), page)
+        return success([rendered(credential) for credential in part], info)
 
     async def revoke(self, request: Request) -> Response:
         """Unknown from now on, and its access tokens with it."""

@@ -18,6 +18,7 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Outside
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.paging import part_of, read_page_if_asked
 from riskrelay.web.account_api.timestamps import Timestamp
 from riskrelay.web.auth import actor_of, caller_of, token_of
 
@@ -38,7 +39,7 @@ class ApiTokenRoutes:
 
     async def list_all(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.OPERATE)
-        return await self._list(caller.account_id)
+        return await self._list(request, caller.account_id)
 
     async def create(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.OPERATE)
@@ -51,7 +52,7 @@ class ApiTokenRoutes:
 
     async def list_all_of_installation(self, request: Request) -> Response:
         await self._operator(request)
-        return await self._list(None)
+        return await self._list(request, None)
 
     async def create_for_installation(self, request: Request) -> Response:
         token = await self._operator(request)
@@ -76,10 +77,12 @@ class ApiTokenRoutes:
         token.require(None, Scope.OPERATE)
         return token
 
-    async def _list(self, owner: AccountId | None) -> Response:
+    async def _list(self, request: Request, owner: AccountId | None) -> Response:
+        page = read_page_if_asked(request.query_params)
         now = self._outside.clock.now()
         found = await self._outside.store.read_installation(lambda tx: tx.tokens.of(owner))
-        return success([_rendered(token, now) for token in found])
+        part, info = part_of(found, page)
+        return success([_rendered(token, now) for token in part], info)
 
     async def _create(self, request: Request, owner: AccountId | None, own: StoredToken, actor: Actor) -> Response:
         body = await read_object(request, TokenBody)

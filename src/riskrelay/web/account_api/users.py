@@ -16,12 +16,11 @@ from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import Outside, RecordedFinding, UserProfile
 from riskrelay.web.account_api.envelope import success
-from riskrelay.web.account_api.paging import Page, read_page
+from riskrelay.web.account_api.paging import Page, read_page_if_asked
 from riskrelay.web.account_api.whole_summary import WholeSummaries
 from riskrelay.web.auth import caller_of
 
 MAX_EVENTS = 1_000  # guessed: without a page in the query, as many as the largest page
-_PAGING = ("page", "per_page")
 
 
 class UserRoutes:
@@ -33,9 +32,9 @@ class UserRoutes:
 
     async def summary(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.PII_READ)
-        if not any(name in request.query_params for name in _PAGING):
+        page = read_page_if_asked(request.query_params)
+        if page is None:
             return await self._whole_summaries.answer(caller.account_id, _row)
-        page = read_page(request.query_params)
         found, total = await self._outside.store.read(
             caller.account_id, lambda tx: tx.users.summary(page.offset, page.per_page)
         )
@@ -44,14 +43,14 @@ class UserRoutes:
     async def get(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.PII_READ)
         user_id = _user_id(request)
-        is_paged = any(name in request.query_params for name in _PAGING)
-        page = read_page(request.query_params) if is_paged else Page(1, MAX_EVENTS)
+        asked = read_page_if_asked(request.query_params)
+        page = asked or Page(1, MAX_EVENTS)
         found = await self._outside.store.read(
             caller.account_id, lambda tx: tx.users.profile(user_id, page.offset, page.per_page)
         )
         if found is None:
             raise NotFound
-        info = page.result_info(len(found.findings), found.standing.event_count) if is_paged else None
+        info = page.result_info(len(found.findings), found.standing.event_count) if asked else None
         return success(_profile(found), info)
 
     async def reset(self, request: Request) -> Response:

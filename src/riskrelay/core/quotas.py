@@ -1,0 +1,37 @@
+"""How many things an account may have, so that no caller fills the database."""
+
+from dataclasses import dataclass
+
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quotas:
+    """The largest numbers.
+
+    Attributes:
+        tokens: of one account, and of the installation itself.
+        integrations: of one account.
+        receiver_credentials: of one integration.
+        running_replays: of one integration, running or paused.
+    """
+
+    tokens: int = 1_000
+    integrations: int = 1_000
+    receiver_credentials: int = 100
+    running_replays: int = 100
+
+
+def refuse_above(quota: int, count: int, things: str, advice: str) -> None:
+    """Refuse one more of *things* when there are as many as *quota*.
+
+    Args:
+        count: how many there are now.
+        advice: what to do about it, as the end of a sentence.
+
+    Raises: Invalid: the quota is reached.
+    """
+    if count >= quota:
+        raise Invalid(
+            [Fault(FaultKind.QUOTA_REACHED, "", f"there are {count:,} {things}, and {quota:,} are allowed; {advice}")]
+        )

@@ -1,0 +1,95 @@
+"""Quotas: one more than a quota allows is refused, and nothing of it is stored."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_receiver_credential import WantedCredential, create_receiver_credential
+from riskrelay.actions.create_token import create_token
+from riskrelay.actions.revoke_token import revoke_token
+from riskrelay.actions.start_replay import start_replay
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.attempts import DeliveryState
+from riskrelay.core.delivery.replays import ReplayFilter
+from riskrelay.core.errors import FaultKind, Invalid
+from riskrelay.core.integrations import Integration, IntegrationType
+from riskrelay.core.quotas import Quotas
+from riskrelay.core.ssf.access import ALL_RECEIVER_SCOPES, CredentialKind
+from riskrelay.ports import Outside, Store
+from support.outside import NOON, outside_of
+from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration
+
+Create = Callable[[], Awaitable[object]]
+
+
+async def is_refused(create: Create, said: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        await create()
+    (fault,) = refused.value.faults
+    assert fault.kind is FaultKind.QUOTA_REACHED
+    assert said in fault.message
+
+
+async def allowed(outside: Outside, create: Create, many: int, said: str) -> None:
+    """*many* can be created, and no more."""
+    for _ in range(many):
+        await create()
+    await is_refused(create, said)
+
+
+@pytest.fixture
+async def outside(store: Store) -> Outside:
+    quotas = Quotas(tokens=2, integrations=3, receiver_credentials=2, running_replays=2)
+    return replace(outside_of(store), quotas=quotas)
+
+
+@pytest.fixture
+async def integration(outside: Outside) -> Integration:
+    return await account_with_integration(outside)
+
+
+async def test_tokens_of_each_owner_are_counted_alone(outside: Outside, integration: Integration) -> None:
+    """A revoked one makes room; the installation's own and another account's count apart."""
+    await account_with_integration(outside, OTHER)
+    await allowed(outside, lambda: create_token(outside, ACCOUNT, COMMAND_LINE, "t"), 2, "2 tokens")
+    for owner in (OTHER, None):
+        await create_token(outside, owner, COMMAND_LINE, "t")
+    (first, _) = await outside.store.read_installation(lambda tx: tx.tokens.of(ACCOUNT))
+    await revoke_token(outside, ACCOUNT, COMMAND_LINE, first.token_id)
+    await create_token(outside, ACCOUNT, COMMAND_LINE, "t")
+
+
+async def test_integrations_are_counted_and_a_retry_is_not_one_more(outside: Outside, integration: Integration) -> None:
+    """The quota is reached, and a lost answer is still answered with the stored record."""
+
+    def create(reference_id: str | None = None) -> Awaitable[Integration]:
+        url = "https://more.example.com"
+        return create_integration(
+            outside, ACCOUNT, COMMAND_LINE, IntegrationType.OKTA, url, reference_id, public_origin=ORIGIN
+        )
+
+    kept = await create("kept")
+    await allowed(outside, create, 1, "3 integrations")
+    assert (await create("kept")).integration_id == kept.integration_id
+    assert len(await outside.store.read(ACCOUNT, lambda tx: tx.integrations.all())) == 3
+
+
+async def test_receiver_credentials_are_counted_for_each_integration(
+    outside: Outside, integration: Integration
+) -> None:
+    """Nothing of the refused one is stored."""
+    wanted = WantedCredential(CredentialKind.STATIC_TOKEN, "", ALL_RECEIVER_SCOPES, None)
+    number = integration.integration_id
+    create = lambda: create_receiver_credential(outside, ACCOUNT, COMMAND_LINE, number, wanted)  # noqa: E731
+    await allowed(outside, create, 2, "2 credentials")
+    assert len(await outside.store.read(ACCOUNT, lambda tx: tx.receiver_credentials.all(number))) == 2
+
+
+async def test_unfinished_replays_are_counted(outside: Outside, integration: Integration) -> None:
+    """So that a client cannot start replays without end."""
+    wanted = ReplayFilter(DeliveryState.DEAD, None, None, NOON + timedelta(days=1))
+    create = lambda: start_replay(outside, ACCOUNT, COMMAND_LINE, integration.integration_id, wanted, 0)  # noqa: E731
+    await allowed(outside, create, 2, "2 unfinished replays")
