@@ -84,6 +84,12 @@ ROWS = {
     ),
     39: FaultRow("HTML, ANSI, CRLF, NUL, bad UTF-8 in answers", "stored and shown escaped"),
     40: FaultRow("metrics or log sink down", "delivery untouched"),
+    41: FaultRow(
+        "3,000 silent, slow or polling connections; half bodies; HTTP/2",
+        "others' p99 within 2 x; memory bounded; /healthz answers",
+        True,
+    ),
+    42: FaultRow("SIGTERM while clients stall", "ends within the drain time; nothing lost, nothing twice", True),
     43: FaultRow(
         "outcomes cannot be written: disk full, database read-only",
         "nothing is pushed again, or anew, before a write works; settled when it does",
