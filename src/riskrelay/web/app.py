@@ -87,7 +87,7 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
     routes += by_path(console.routes())
     routes += by_path([("GET", path, handler) for path, handler in _open_routes(outside, transmitting)])
 
-    def refused(request: Request, error: Exception) -> Response:
+    def answer_refusal(request: Request, error: Exception) -> Response:
         noting.note(request, error)
         if _of_receivers(request):
             return refusals.answer(error)
@@ -95,6 +95,10 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
         if is_of_console(request):  # outside of the gate: the sign-in, and what never got so far
             return console.refused(error)
         return envelope.failure(error, public_origin)
+
+    # Starlette runs a plain function in a thread, and what notes refusals belongs to the event loop.
+    async def refused(request: Request, error: Exception) -> Response:
+        return answer_refusal(request, error)
 
     def not_routed(request: Request, error: Exception) -> Response:
         if _of_receivers(request):
@@ -128,7 +132,7 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
             Middleware(RateLimitHeaders),
             Middleware(EncodedPaths),
             Middleware(RequireHost, refuse=not_routed),
-            Middleware(LimitWork, limits=WorkLimits(), refuse=refused),
+            Middleware(LimitWork, limits=WorkLimits(), refuse=answer_refusal),
         ],
         exception_handlers={
             RiskrelayError: refused,

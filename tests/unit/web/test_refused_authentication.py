@@ -1,6 +1,7 @@
 """What refused credentials leave behind: a count, and few lines in the log."""
 
 import re
+import threading
 from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
@@ -66,6 +67,21 @@ async def world(sqlite_store: Store) -> World:
     world = World(sqlite_store)
     await create_account(world.outside, ACCOUNT, COMMAND_LINE)
     return world
+
+
+@pytest.mark.parametrize("path", [INTEGRATIONS, POLL])
+async def test_a_refusal_is_noted_on_the_event_loop(world: World, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread of a pool changes the bucket of log lines, which has no lock."""
+    threads: list[threading.Thread] = []
+    monotonic = world.clock.monotonic
+
+    def noting() -> float:
+        threads.append(threading.current_thread())
+        return monotonic()
+
+    monkeypatch.setattr(world.clock, "monotonic", noting)
+    await world.ask(path, authorization="Bearer canary")
+    assert set(threads) == {threading.current_thread()}
 
 
 NOTHING = {"no_credentials": 0.0, "malformed": 0.0, "unknown": 0.0, "forbidden": 0.0}
