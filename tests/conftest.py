@@ -8,7 +8,8 @@ import pytest
 from hypothesis import settings
 
 from riskrelay.ports import Store
-from support.databases import PostgresServer, migrated_postgres, migrated_sqlite
+from riskrelay.storage.engines.postgres import PostgresStore
+from support.databases import PostgresServer, migrated_sqlite
 
 pytest_plugins = ("support.fault_plugin",)
 
@@ -21,7 +22,7 @@ settings.load_profile("soak" if os.environ.get("RISKRELAY_SOAK") else "ci")
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server for the whole run."""
-    server = PostgresServer()
+    server = PostgresServer(durable=False)
     yield server
     server.stop()
 
@@ -33,7 +34,7 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         store = migrated_sqlite(tmp_path / "riskrelay.db")
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
-        store = await migrated_postgres(await server.new_database())
+        store = PostgresStore(await server.migrated_database())
     yield store
     await store.close()
 

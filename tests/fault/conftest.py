@@ -1,16 +1,11 @@
 """What the tests of faults share."""
 
-from collections.abc import Iterator
-
 import pytest
 
-from support.fork_server import ForkServer
-from support.service import environment
+from support.fork_server import ForkServer, shared_fork_server
 
 
-@pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
-    """Starts services fast: these tests start hundreds."""
-    server = ForkServer(environment())
-    yield server
-    server.stop()
+@pytest.fixture
+def fork_server() -> ForkServer:
+    """Starts commands fast: these tests start hundreds."""
+    return shared_fork_server()

@@ -14,7 +14,6 @@ from jwt import InvalidSignatureError
 
 from support.canary import Canary
 from support.clients import until_answered
-from support.fork_server import ForkServer
 from support.ledger_checks import Checked, Told, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
 from support.unchecked import UNCHECKED
@@ -53,11 +52,10 @@ class Ledger:
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> Iterator[Ledger]:
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     """A ledger with nothing wrong."""
     directory = tmp_path_factory.mktemp("right")
     service, oracle, told, canary = Service(directory), Oracle(directory), Told(), Canary()
-    service.fork_server = fork_server
     service.start()
     oracle.start()
     try:

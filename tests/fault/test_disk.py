@@ -15,7 +15,6 @@ import support
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from support.clients import load, send_batch, told_to, until_answered
 from support.fault_plugin import AT_LENGTH, seed_of_run
-from support.fork_server import ForkServer
 from support.ledger_checks import Told, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
 from support.waiting import until
@@ -32,9 +31,8 @@ def oracle(tmp_path: Path) -> Iterator[Oracle]:
 
 
 @pytest.fixture
-def service(tmp_path: Path, fork_server: ForkServer, oracle: Oracle) -> Iterator[Service]:
+def service(tmp_path: Path, oracle: Oracle) -> Iterator[Service]:
     service = Service(tmp_path)
-    service.fork_server = fork_server
     service.start()
     service.enable_behaviors()
     service.create_integration(oracle.url)

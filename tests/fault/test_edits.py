@@ -13,7 +13,6 @@ import pytest
 from riskrelay.core.ssf.streams import OKTA_EVENTS_PATH
 from riskrelay.engine.pushing import SNAPSHOT
 from support.clients import send_batch
-from support.fork_server import ForkServer
 from support.ledger_checks import Checked, Told, check_ledger, wait_until_quiet
 from support.oracle import SLOW_SECONDS
 from support.service import Oracle, Service
@@ -85,10 +84,9 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> Iterator[tuple[Service, Oracle]]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Oracle]]:
     directory = tmp_path_factory.mktemp("edits")
     service, oracle = Service(directory), Oracle(directory)
-    service.fork_server = fork_server
     oracle.start()
     service.start()
     yield service, oracle

@@ -13,7 +13,6 @@ from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.ssf.streams import OKTA_EVENTS_PATH
 from riskrelay.failpoints import EXIT_CODE, NAMES
 from support.clients import NO_ANSWER, until_answered
-from support.fork_server import ForkServer
 from support.ledger_checks import Checked, Told, check_ledger, wait_until_quiet
 from support.ledger_rows import read_rows
 from support.service import Oracle, Service
@@ -76,10 +75,9 @@ def finding(number: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, fork_server: ForkServer) -> Iterator[World]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     directory = tmp_path_factory.mktemp("failpoints")
     service, oracle = Service(directory), Oracle(directory)
-    service.fork_server = fork_server
     oracle.start()
     service.start()
     yield World(service, oracle)

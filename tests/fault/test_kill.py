@@ -12,7 +12,6 @@ import pytest
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from support.clients import load, told_to, until_answered
 from support.fault_plugin import AT_LENGTH, KILLS, seed_of_run
-from support.fork_server import ForkServer
 from support.ledger_checks import Told, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
 from support.waiting import until
@@ -21,16 +20,13 @@ from support.waiting import until
 @pytest.mark.fault(1, 2, 3, 4, 5, 6, 7, 8)
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_serve_survives_being_killed(
-    tmp_path: Path, fork_server: ForkServer, record_property: Callable[[str, object], None]
-) -> None:
+def test_serve_survives_being_killed(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Every finding that was answered is stored once; every event is delivered at least once, in order per user, with
     a valid signature and the same claims each time; extra copies stay below one batch a kill (C1 to C5)."""
     seed = seed_of_run(record_property)
     record_property("kills", KILLS)
     moments = random.Random(seed)
     service, oracle = Service(tmp_path), Oracle(tmp_path)
-    service.fork_server = fork_server
     oracle.start()
     service.start()
     service.enable_behaviors()
@@ -89,7 +85,7 @@ class BatchSender:
 
 @pytest.mark.fault(48)
 def test_a_sources_batches_and_many_resets_survive_kills(
-    tmp_path: Path, fork_server: ForkServer, record_property: Callable[[str, object], None]
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """Each batch is stored whole or not at all, and its repeat adds nothing; each reset is delivered behind the event
     that it takes back."""
@@ -97,7 +93,6 @@ def test_a_sources_batches_and_many_resets_survive_kills(
     record_property("kills", kills)
     moments = random.Random(seed)
     service, oracle = Service(tmp_path), Oracle(tmp_path)
-    service.fork_server = fork_server
     oracle.start()
     service.start()
     service.enable_behaviors()

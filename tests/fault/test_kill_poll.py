@@ -16,7 +16,6 @@ import pytest
 from support import fault_plugin
 from support.clients import load, told_to
 from support.fault_plugin import seed_of_run
-from support.fork_server import ForkServer
 from support.ledger_checks import check_ledger
 from support.service import Service
 
@@ -79,16 +78,13 @@ class Receiver:
 
 @pytest.mark.fault(38)
 @pytest.mark.timeout(900)
-def test_two_pollers_survive_kills(
-    tmp_path: Path, fork_server: ForkServer, record_property: Callable[[str, object], None]
-) -> None:
+def test_two_pollers_survive_kills(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     """Every change is received at least once, each time with the same claims; in the end all is settled. What is not
     acknowledged is handed out again and again: there is no bound on that."""
     seed = seed_of_run(record_property)
     record_property("kills", KILLS)
     moments = random.Random(seed)
     service = Service(tmp_path, RISKRELAY_RATE_LIMIT="0")
-    service.fork_server = fork_server
     service.start()
     service.enable_behaviors()
     body = {"integration_type": "SSF", "tenant_url": TENANT}

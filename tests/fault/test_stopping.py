@@ -9,7 +9,6 @@ import pytest
 
 from support.clients import load, told_to
 from support.fault_plugin import seed_of_run
-from support.fork_server import ForkServer
 from support.ledger_checks import Told, check_ledger, ledger, wait_until_quiet
 from support.service import Oracle, Service
 
@@ -28,10 +27,9 @@ def oracle(tmp_path: Path) -> Iterator[Oracle]:
 
 
 @pytest.fixture
-def service(tmp_path: Path, fork_server: ForkServer) -> Iterator[Service]:
+def service(tmp_path: Path) -> Iterator[Service]:
     """Not running yet."""
     service = Service(tmp_path, RISKRELAY_RATE_LIMIT="0")
-    service.fork_server = fork_server
     yield service
     service.kill()
 

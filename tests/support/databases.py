@@ -1,9 +1,12 @@
 """Real databases: SQLite files, and a PostgreSQL server that the tests start themselves."""
 
 import asyncio
+import os
+import shutil
 import signal
 import tempfile
 import uuid
+from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,25 +21,48 @@ from riskrelay.storage.engines.postgres_engine import postgres_engine
 from riskrelay.storage.engines.schema import upgrade
 from riskrelay.storage.engines.sqlite import SqliteStore, sqlite_engine
 
+_NO_SYNC = ("fsync", "full_page_writes")
+
 
 class PostgresServer:
-    """A PostgreSQL server of this test run."""
+    """A PostgreSQL server of this test run.
 
-    def __init__(self) -> None:
+    Args:
+        durable: False: nothing is synced to the disk, for tests in which the server does not crash.
+    """
+
+    def __init__(self, *, durable: bool = True) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="riskrelay-postgres-"))
         self._server = get_server(self._directory, cleanup_mode="delete")
         self.socket_directory = parse_qs(urlsplit(self._server.get_uri()).query)["host"][0]
+        self._template: str | None = None
+        if not durable:
+            with (self._directory / "postgresql.auto.conf").open("a") as settings:
+                settings.writelines(f"{name} = off\n" for name in _NO_SYNC)
+            os.kill(self._server.get_pid(), signal.SIGHUP)  # read the settings again
 
-    async def new_database(self) -> str:
-        """Create an empty database.
+    async def new_database(self, template: str = "template1") -> str:
+        """Create a database, empty unless another *template* is named.
 
         Returns: its URL, in the form of RISKRELAY_DATABASE_URL.
         """
         name = f"t{uuid.uuid4().hex}"
-        connection = await asyncpg.connect(host=self.socket_directory, user="postgres", database="postgres")
-        await connection.execute(f'CREATE DATABASE "{name}"')
-        await connection.close()
+        await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return f"postgresql://postgres@/{name}?host={self.socket_directory}"
+
+    async def migrated_database(self) -> str:
+        """Create a database with the newest schema: a copy of one that was migrated once in this run."""
+        if self._template is None:
+            url = await self.new_database()
+            await (await migrated_postgres(url)).close()
+            self._template = urlsplit(url).path.removeprefix("/")
+        return await self.new_database(self._template)
+
+    async def _execute(self, *statements: str) -> None:
+        connection = await asyncpg.connect(host=self.socket_directory, user="postgres", database="postgres")
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.close()
 
     def new_database_now(self) -> str:
         """As `new_database`, where no event loop runs."""
@@ -69,12 +95,20 @@ class PostgresServer:
 
 
 def migrated_sqlite(path: Path) -> Store:
-    """A store on a new SQLite file with the newest schema."""
-    engine = sqlite_engine(path)
+    """A store on a new SQLite file with the newest schema: a copy of one that was migrated once in this run."""
+    shutil.copy(Path(_sqlite_template().name) / "template.db", path)
+    return SqliteStore(path)
+
+
+@cache
+def _sqlite_template() -> tempfile.TemporaryDirectory[str]:
+    """A directory with a migrated file; it is removed when the run ends."""
+    directory = tempfile.TemporaryDirectory(prefix="riskrelay-template-")
+    engine = sqlite_engine(Path(directory.name) / "template.db")
     with engine.begin() as connection:
         upgrade(connection)
     engine.dispose()
-    return SqliteStore(path)
+    return directory
 
 
 async def migrated_postgres(url: str) -> Store:

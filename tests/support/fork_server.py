@@ -7,6 +7,7 @@ What it forks is killed, stopped and waited for like any other process. Each lin
 each line of its output the answer: {"arguments", "environment", "log"} → the pid; {"poll": pid} → exit code or null.
 """
 
+import atexit
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,15 @@ class ForkServer:
     def stop(self) -> None:
         """End it; what it started goes on."""
         self._process.communicate()
+
+
+@cache
+def shared_fork_server() -> ForkServer:
+    """The fork server of this test run."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RISKRELAY_")}
+    server = ForkServer({**environment, "PYTHONPATH": str(Path(__file__).parents[1])})
+    atexit.register(server.stop)
+    return server
 
 
 class Forked:

@@ -3,16 +3,19 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +26,11 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.settings import read_settings
 from riskrelay.wiring.installation import build_outside
 from support.certificates import Authority
-from support.fork_server import Forked, ForkServer
+from support.fork_server import Forked, ForkServer, shared_fork_server
 from support.unchecked import UNCHECKED
 
 START_SECONDS = 60
+_UNLIKE_TEMPLATE = {"RISKRELAY_MASTER_KEY", "RISKRELAY_MASTER_KEY_FILE", "LD_PRELOAD"}
 
 
 def free_port() -> int:
@@ -120,11 +124,12 @@ class Service:
         settings: more settings, by their environment names.
 
     Attributes:
-        fork_server: starts it faster, where it is started often.
+        fork_server: starts it in a sixth of the time; None: an interpreter of its own, as a user starts it.
     """
 
     def __init__(self, directory: Path, tls: Authority | None = None, **settings: str) -> None:
-        self.fork_server: ForkServer | None = None
+        # A library is loaded at the start of an interpreter, never into one that was forked.
+        self.fork_server: ForkServer | None = None if "LD_PRELOAD" in settings else shared_fork_server()
         port = free_port()
         self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{port}"
         self.tls_context = None if tls is None else tls.client()
@@ -140,8 +145,23 @@ class Service:
         self.log = directory / "service.log"
         self.base_path = ""
         self.account_id = "acme"
-        self.token: str = self.init()["token"]
+        self.token: str = self._installed()
         self.process: Process | None = None
+
+    def _installed(self) -> str:
+        """Make the installation.
+
+        Returns: the token of the account. On SQLite all services of a run begin as a copy of one installation.
+        """
+        url = self.settings["RISKRELAY_DATABASE_URL"]
+        path = Path(url.removeprefix("sqlite:///"))
+        if not url.startswith("sqlite:///") or path.exists() or not _UNLIKE_TEMPLATE.isdisjoint(self.settings):
+            token: str = self.init()["token"]
+            return token
+        directory, token = installation_template()
+        shutil.copy(Path(directory.name) / "riskrelay.db", path)
+        shutil.copy(Path(directory.name) / "riskrelay.db.key", path.with_name(path.name + ".key"))
+        return token
 
     def init(self, account_id: str = "acme") -> dict[str, Any]:
         """Run `riskrelay init`."""
@@ -272,6 +292,25 @@ class Service:
             "POST", "/integrations", {"integration_type": "Okta", "tenant_url": tenant_url}
         )
         return created
+
+
+@cache
+def installation_template() -> tuple[tempfile.TemporaryDirectory[str], str]:
+    """Run `riskrelay init` once in this run.
+
+    Returns: the directory with the installation, removed when the run ends, and the token of the account "acme".
+    """
+    directory = tempfile.TemporaryDirectory(prefix="riskrelay-installation-")
+    output = subprocess.run(
+        [sys.executable, "-m", "riskrelay", "init", "--account", "acme", "--json"],
+        env=environment(RISKRELAY_DATABASE_URL=f"sqlite:///{directory.name}/riskrelay.db"),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    token: str = json.loads(output)["token"]
+    return directory, token
 
 
 def _tls_settings(authority: Authority) -> dict[str, str]:

@@ -10,7 +10,8 @@ from bench.big_installation import Population, Size, fill
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.ports import Store
-from support.databases import PostgresServer, migrated_postgres, migrated_sqlite
+from riskrelay.storage.engines.postgres import PostgresStore
+from support.databases import PostgresServer, migrated_sqlite
 
 ACCOUNT = AccountId("acme")
 SIZE = Size(users=50, integrations=20, deliveries=12_000)
@@ -26,8 +27,8 @@ async def filled(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         store, url = migrated_sqlite(path), f"sqlite:///{path}"
     else:
         server: PostgresServer = request.getfixturevalue("postgres")
-        url = await server.new_database()
-        store = await migrated_postgres(url)
+        url = await server.migrated_database()
+        store = PostgresStore(url)
     await fill(url, ACCOUNT, SIZE)
     yield store
     await store.close()

@@ -4,7 +4,8 @@ import asyncpg
 
 from riskrelay.actions.analyze_tables import analyze_tables
 from riskrelay.ports import Store
-from support.databases import PostgresServer, migrated_postgres
+from riskrelay.storage.engines.postgres import PostgresStore
+from support.databases import PostgresServer
 from support.outside import outside_of
 from support.world import account_with_integration, finding, record
 
@@ -13,8 +14,8 @@ WITHOUT = "SELECT relname FROM pg_class WHERE relname IN ('users', 'findings', '
 
 async def test_what_has_grown_gets_statistics(postgres: PostgresServer) -> None:
     """What is small does not need them."""
-    url = await postgres.new_database()
-    outside = outside_of(await migrated_postgres(url))
+    url = await postgres.migrated_database()
+    outside = outside_of(PostgresStore(url))
     admin = await asyncpg.connect(url)
     await account_with_integration(outside)
     await analyze_tables(outside)

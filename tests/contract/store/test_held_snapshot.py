@@ -14,9 +14,10 @@ from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.ports import Installation
 from riskrelay.storage.delivery import claiming, events, lanes
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane
+from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.tables import lanes as lane_rows
 from riskrelay.storage.times import number_of
-from support.databases import PostgresServer, migrated_postgres
+from support.databases import PostgresServer
 from support.delivering import LEASE, World, world_of
 from support.explaining import explain
 from support.outside import HandClock
@@ -63,8 +64,8 @@ class Database:
 @pytest.fixture
 async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
     """With a lane that has been due for an hour."""
-    url = await postgres.new_database()
-    world = await world_of(await migrated_postgres(url), HandClock())
+    url = await postgres.migrated_database()
+    world = await world_of(PostgresStore(url), HandClock())
     await record(world.outside, finding())
     connection = await asyncpg.connect(url)
     lane = await connection.fetchrow(

@@ -16,10 +16,11 @@ from riskrelay.core.errors import Unavailable
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ports import Installation
 from riskrelay.storage.engines import partitions
+from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.engines.postgres_engine import postgres_engine
 from riskrelay.storage.engines.schema import upgrade
 from riskrelay.storage.installation import InstallationTransaction
-from support.databases import PostgresServer, migrated_postgres
+from support.databases import PostgresServer
 from support.delivering import ACCEPTED, World, world_of
 from support.outside import HandClock
 from support.world import ACCOUNT, finding, record
@@ -32,13 +33,13 @@ FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
 
 @pytest.fixture
 async def url(postgres: PostgresServer) -> str:
-    return await postgres.new_database()
+    return await postgres.migrated_database()
 
 
 @pytest.fixture
 async def world(url: str) -> AsyncIterator[World]:
     """A world whose clock is right, so that its events fall into today's partition."""
-    world = await world_of(await migrated_postgres(url), HandClock(datetime.now(UTC)))
+    world = await world_of(PostgresStore(url), HandClock(datetime.now(UTC)))
     yield world
     await world.outside.store.close()
 
@@ -153,9 +154,9 @@ async def test_rows_beside_every_day_are_taken_and_forgotten_one_by_one(world: W
     assert (await ledger(world)).delivered == 1
 
 
-async def test_what_an_older_version_stored_is_sorted_into_days(url: str) -> None:
+async def test_what_an_older_version_stored_is_sorted_into_days(postgres: PostgresServer) -> None:
     """Nothing is lost by the migration, and it is found again by day."""
-    engine = postgres_engine(url, limits={})
+    engine = postgres_engine(await postgres.new_database(), limits={})
     async with engine.begin() as connection:
         await connection.run_sync(lambda sync: upgrade(sync, "0012"))
         for statement in OLD_ROWS:

@@ -10,7 +10,7 @@ from riskrelay.local.gathering import Alone
 from riskrelay.ports import Installation, Store
 from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.engines.postgres_engine import LIMITS
-from support.databases import PostgresServer, migrated_postgres
+from support.databases import PostgresServer
 from support.delivering import World, world_of
 from support.outside import HandClock
 from support.pooler import pooler_before
@@ -31,8 +31,7 @@ async def shown(store: Store, name: str) -> str:
 async def test_nodes_share_the_poolers_sessions(postgres: PostgresServer) -> None:
     """Several nodes with more connections than the pooler has: each transaction may run in any session, no prepared
     statement is missed or met twice, and the limits hold in each transaction and stay in none."""
-    direct = await postgres.new_database()
-    await (await migrated_postgres(direct)).close()
+    direct = await postgres.migrated_database()
     with pooler_before(postgres.socket_directory) as pooler:
         stores = [PostgresStore(pooler.url(direct)) for _ in range(NODES)]
         try:

@@ -19,7 +19,7 @@ from riskrelay.storage.engines import postgres_engine
 from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.wiring.installation import require_schema
-from support.databases import PostgresServer, migrated_postgres
+from support.databases import PostgresServer
 from support.delivering import World, world_of
 from support.outside import HandClock, outside_of
 from support.tcp_proxy import TcpProxy
@@ -36,13 +36,13 @@ CUT_OTHERS = (
 
 @pytest.fixture
 async def url(postgres: PostgresServer) -> str:
-    return await postgres.new_database()
+    return await postgres.migrated_database()
 
 
 @pytest.fixture
 async def outside(url: str) -> AsyncIterator[Outside]:
     """An account with an integration on PostgreSQL."""
-    outside = outside_of(await migrated_postgres(url))
+    outside = outside_of(PostgresStore(url))
     await account_with_integration(outside)
     yield outside
     await outside.store.close()
@@ -236,7 +236,7 @@ async def test_a_server_that_became_a_standby_is_left(url: str, outside: Outside
 @pytest.mark.fault(17)
 async def test_a_number_that_commits_late_is_not_skipped(url: str) -> None:
     """Whoever comes later waits for its number, so the cursor passes neither before the first is there."""
-    world = await world_of(await migrated_postgres(url), HandClock())
+    world = await world_of(PostgresStore(url), HandClock())
     store = world.outside.store
     numbered = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -287,5 +287,5 @@ async def test_of_several_hosts_the_one_that_takes_writes_is_found(url: str, out
 async def test_a_database_that_cannot_be_had_is_explained(url: str) -> None:
     """At the start of a command: what PostgreSQL says, and which setting names it."""
     settings = read_settings(database_url=url.replace("?", "-which-is-not-there?"))
-    with pytest.raises(Misconfigured, match=r"does not exist.*check RISKRELAY_DATABASE_URL"):
+    with pytest.raises(Misconfigured, match=r"does not exist.*RISKRELAY_DATABASE_URL"):
         await require_schema(settings)

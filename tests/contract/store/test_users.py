@@ -34,10 +34,10 @@ async def test_the_summary_is_sorted_by_level_then_by_the_last_event(store: Stor
     await account_with_integration(outside, OTHER)
     await record(outside, finding("stranger@example.com"), account_id=OTHER)
     plan = [
-        ("low", "high_risk_domain", 9),
+        ("low", "high_risk_domain", 4),
         ("old", "high_dlp", 1),
         ("new", "high_dlp", 2),
-        ("medium", "imp_travel", 5),
+        ("medium", "imp_travel", 3),
     ]
     for name, behavior, minutes in plan:
         occurred = NOON + timedelta(minutes=minutes)

@@ -15,7 +15,7 @@ from riskrelay.storage.engines import sqlite as sqlite_store_module
 from riskrelay.storage.engines import writability
 from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.engines.writability import Writability
-from support.databases import PostgresServer, migrated_postgres
+from support.databases import PostgresServer
 
 
 async def refusal(store: Store, *, thorough: bool = False) -> UnavailableCause | None:
@@ -30,8 +30,8 @@ async def refusal(store: Store, *, thorough: bool = False) -> UnavailableCause |
 @pytest.fixture
 async def shared(postgres: PostgresServer) -> AsyncIterator[tuple[str, Store]]:
     """A store on PostgreSQL, with its URL."""
-    url = await postgres.new_database()
-    store = await migrated_postgres(url)
+    url = await postgres.migrated_database()
+    store = PostgresStore(url)
     yield url, store
     await store.close()
 
