@@ -36,7 +36,7 @@ check: .venv/.ready ## Lint, format, types, architecture
 	$(BIN)/lint-imports
 
 test: check ## Everything CI runs: check, then all tests
-	$(BIN)/pytest -q --durations 40
+	$(BIN)/pytest -q --numprocesses 2 --dist loadfile --durations 40
 
 soak: .venv/.ready ## The tests that find more the longer they run: thousands of examples, hundreds of kills
 	RISKRELAY_SOAK=1 RISKRELAY_KILLS=300 $(BIN)/pytest -q -m "soak or hypothesis" --timeout 3600

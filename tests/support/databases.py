@@ -1,7 +1,6 @@
 """Real databases: SQLite files, and a PostgreSQL server that the tests start themselves."""
 
 import asyncio
-import os
 import shutil
 import signal
 import tempfile
@@ -39,7 +38,7 @@ class PostgresServer:
         if not durable:
             with (self._directory / "postgresql.auto.conf").open("a") as settings:
                 settings.writelines(f"{name} = off\n" for name in _NO_SYNC)
-            os.kill(self._server.get_pid(), signal.SIGHUP)  # read the settings again
+            psutil.Process(self._server.get_pid()).send_signal(signal.SIGHUP)  # read the settings again
 
     async def new_database(self, template: str = "template1") -> str:
         """Create a database, empty unless another *template* is named.
