@@ -19,7 +19,7 @@ from support.inhabited import what_is_there
 from support.service import Service, environment
 
 SOAK = bool(os.environ.get("RISKRELAY_SOAK"))
-EXAMPLES = 1_500 if SOAK else 15
+EXAMPLES = 1_500 if SOAK else 5
 SECONDS = 7_200 if SOAK else 240
 TAGS = [tag["name"] for tag in DOCUMENT["tags"]]
 
