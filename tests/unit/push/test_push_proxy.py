@@ -148,7 +148,7 @@ async def test_a_receiver_is_reached_through_it(proxied: Proxied) -> None:
 @pytest.mark.parametrize(
     ("url", "port", "reason"),
     [
-        (f"http://user:secret@127.0.0.1:{free_port()}", 443, "proxy_unreachable"),
+        pytest.param(f"http://user:secret@127.0.0.1:{free_port()}", 443, "proxy_unreachable", id="nothing listens"),
         ("http://user:other@127.0.0.1:{proxy}", 443, "proxy_authentication"),
         ("http://127.0.0.1:{proxy}", 443, "proxy_authentication"),
         ("http://user:secret@127.0.0.1:{proxy}", 1, "proxy_refused"),

@@ -28,7 +28,7 @@ def test_a_value_opens_for_its_own_row_only() -> None:
             BOTH.open(sealed, other)
 
 
-@pytest.mark.parametrize("key", [OLD, NEW])
+@pytest.mark.parametrize("key", [OLD, NEW], ids=["old key", "new key"])
 def test_a_value_of_an_older_version_opens_and_is_bound_when_it_is_resealed(key: str) -> None:
     """A Fernet token has no row; sealed again, also under the same key, it is bound to its own."""
     old = Fernet(key).encrypt(b"secret")

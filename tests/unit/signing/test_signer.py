@@ -174,7 +174,9 @@ def test_each_key_is_another() -> None:
     assert all(one != other for one, other in pairwise(keys))
 
 
-@pytest.mark.parametrize("key", ["", "secret", "ä" * 44, Fernet.generate_key().decode()[:-4]])
+@pytest.mark.parametrize(
+    "key", ["", "secret", "ä" * 44, Fernet.generate_key().decode()[:-4]], ids=["empty", "a word", "not ASCII", "cut"]
+)
 def test_a_master_key_of_another_form_is_refused(key: str) -> None:
     """The message names the setting."""
     with pytest.raises(Misconfigured, match="RISKRELAY_MASTER_KEY"):

@@ -25,7 +25,7 @@ def where(subject: Any) -> list[tuple[str, str]]:
     return [(fault.pointer, fault.kind.value) for fault in subject_faults(subject, ("subject",))]
 
 
-@pytest.mark.parametrize("row", FORMATS.values(), ids=str)
+@pytest.mark.parametrize("row", FORMATS.values(), ids=FORMATS)
 def test_each_format_takes_its_example(row: Format) -> None:
     """As it is, and as a member of a complex subject."""
     assert row.example["format"] == row.name
@@ -33,7 +33,7 @@ def test_each_format_takes_its_example(row: Format) -> None:
     assert where({"format": "complex", "user": row.example}) == []
 
 
-@pytest.mark.parametrize("row", FORMATS.values(), ids=str)
+@pytest.mark.parametrize("row", FORMATS.values(), ids=FORMATS)
 def test_each_format_wants_all_its_members_and_no_other(row: Format) -> None:
     """RFC 9493 §3."""
     for name in row.members:
