@@ -1,5 +1,4 @@
-"""Receivers, names and answers that misbehave and come to their senses, end to end, with each push client (rows 24 to
-32, 39)."""
+"""Receivers, names and answers that misbehave and come to their senses, end to end (rows 24 to 32, 39)."""
 
 import uuid
 from collections.abc import Iterator
@@ -79,18 +78,12 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return new_authority(tmp_path_factory.mktemp("trusted"), "trusted")
 
 
-CLIENTS = ["direct", pytest.param("aiohttp", marks=pytest.mark.fault(long=True))]
-"""What is delivered with, and what it is compared with; unit tests compare them on every run."""
-
-
-@pytest.fixture(scope="module", params=CLIENTS)
-def world(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, authority: Authority
-) -> Iterator[World]:
-    """Shared by all tests, once with each push client."""
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Iterator[World]:
+    """Shared by all tests."""
     canary = Canary()
     stranger = new_authority(tmp_path_factory.mktemp("stranger"), "stranger")
-    service = HastyService(tmp_path_factory.mktemp("service"), request.param, authority, DEADLINE)
+    service = HastyService(tmp_path_factory.mktemp("service"), authority, DEADLINE)
     service.start()
     with Evil(authority, stranger, f"http://{FORBIDDEN}:{canary.port}/") as evil:
         yield World(service, evil, canary)

@@ -1,8 +1,8 @@
-"""`riskrelay serve` with a deadline of a test's choice, either push client, and names that a file resolves.
+"""`riskrelay serve` with a deadline of a test's choice, and names that a file resolves.
 
-    python -m support.hasty CLIENT DEADLINE NAMES serve [OPTIONS]
+    python -m support.hasty DEADLINE NAMES serve [OPTIONS]
 
-CLIENT is "direct" or "aiohttp", DEADLINE a number of seconds. NAMES is a JSON file, read at each lookup: a list of
+DEADLINE is a number of seconds. NAMES is a JSON file, read at each lookup: a list of
 addresses by host name; "down" is a resolver that fails, "silent" one that does not answer.
 """
 
@@ -16,11 +16,8 @@ from functools import partial
 from pathlib import Path
 
 from riskrelay.cli import main
-from riskrelay.push.aiohttp_client import HttpPusher
-from riskrelay.push.client import DirectPusher
+from riskrelay.push.client import PushClient
 from riskrelay.wiring import processes
-
-CLIENTS = {"direct": DirectPusher, "aiohttp": HttpPusher}
 
 
 def resolver(names: Path, host: str) -> Sequence[str]:
@@ -37,10 +34,10 @@ def resolver(names: Path, host: str) -> Sequence[str]:
 
 
 if __name__ == "__main__":
-    client, seconds, names, *arguments = sys.argv[1:]
+    seconds, names, *arguments = sys.argv[1:]
     processes.PUSH_DEADLINE = timedelta(seconds=float(seconds))
     connecting = timedelta(seconds=min(float(seconds), 5) * 0.7)
-    made = partial(CLIENTS[client], connect_deadline=connecting, resolve=partial(resolver, Path(names)))
-    vars(processes)["open_pusher"] = lambda rules, clock, deadline, _: made(rules, clock, deadline=deadline)
+    hasty = partial(PushClient, connect_deadline=connecting, resolve=partial(resolver, Path(names)))
+    vars(processes)["PushClient"] = hasty
     sys.argv = ["riskrelay", *arguments]
     main()

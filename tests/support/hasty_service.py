@@ -1,4 +1,4 @@
-"""A service in a hurry, with either push client, whose names the test resolves."""
+"""A service in a hurry, whose names the test resolves."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,14 @@ class HastyService(Service):
     """`riskrelay serve` by `support.hasty`.
 
     Args:
-        client: "direct" or "aiohttp".
         trusted: whose certificates its pushes trust.
         deadline: of one push, in seconds.
     """
 
-    def __init__(self, directory: Path, client: str, trusted: Authority, deadline: float, **settings: str) -> None:
+    def __init__(self, directory: Path, trusted: Authority, deadline: float, **settings: str) -> None:
         super().__init__(directory, None, SSL_CERT_FILE=str(trusted.path), **settings)
         self._names = directory / "names.json"
-        self._launcher = ["-m", "support.hasty", client, str(deadline), str(self._names)]
+        self._launcher = ["-m", "support.hasty", str(deadline), str(self._names)]
         self.resolve({})
 
     def resolve(self, names: Mapping[str, Sequence[str] | str]) -> None:

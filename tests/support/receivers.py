@@ -9,8 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from riskrelay.push.addresses import TargetRules
-from riskrelay.push.aiohttp_client import HttpPusher
-from riskrelay.push.client import DirectPusher
+from riskrelay.push.client import PushClient
 from support.outside import HandClock
 
 TOKEN = b"eyJhbGciOiJSUzI1NiJ9." + b"p" * 700 + b"." + b"s" * 342
@@ -101,14 +100,9 @@ async def _all_closed(server: asyncio.Server) -> None:
     await server.wait_closed()
 
 
-class Pushers:
-    """Makes clients in a hurry, of one kind."""
-
-    def __init__(self, kind: type[HttpPusher] | type[DirectPusher]) -> None:
-        self.kind = kind
-
-    def __call__(self, rules: TargetRules = LOCAL, deadline: float = 1, **options: Any) -> HttpPusher | DirectPusher:
-        return self.kind(rules, HandClock(), deadline=timedelta(seconds=deadline), **options)
+def push_client(rules: TargetRules = LOCAL, deadline: float = 1, **options: Any) -> PushClient:
+    """A client in a hurry."""
+    return PushClient(rules, HandClock(), deadline=timedelta(seconds=deadline), **options)
 
 
 def answer(status: str, body: bytes = b"", *headers: str) -> bytes:

@@ -15,7 +15,7 @@ from riskrelay.bench.receiver import BenchReceiver
 from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.local.clock import SystemClock
 from riskrelay.push.addresses import TargetRules
-from riskrelay.push.client import DirectPusher
+from riskrelay.push.client import PushClient
 
 _CORES = 2  # the targets are stated for two
 _PUSHES_AT_ONCE = 64
@@ -81,7 +81,7 @@ async def _pushes(directory: Path, receiver_command: list[str], seconds: float) 
     await receiver.start(Processes(directory, {}))
     rules = TargetRules(["127.0.0.1"], allow_http=True)
     began, ends = time.perf_counter(), time.perf_counter() + seconds
-    async with DirectPusher(rules, SystemClock(), deadline=timedelta(seconds=20)) as pusher:
+    async with PushClient(rules, SystemClock(), deadline=timedelta(seconds=20)) as pusher:
 
         async def push() -> int:
             count = 0

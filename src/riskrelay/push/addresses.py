@@ -1,7 +1,7 @@
 """Which addresses may be dialled: public unicast ones, and those that the operator lists.
 
-Pure: nothing is resolved or dialled here. `push` asks at the socket, with the very address that is dialled next, so
-that no name, literal form or rebinding can lead elsewhere (faults 30).
+Pure: nothing is resolved or dialled here. `dialling` asks with the very address that is dialled next, so that no name,
+literal form or rebinding can lead elsewhere (faults 30).
 """
 
 import re

@@ -1,44 +1,50 @@
-"""The push client of the hot path: the same as `push.HttpPusher` to its users, at a fraction of the cost (ADR 0008).
+"""The push client (RFC 8935): SETs posted over kept-alive connections, at a small part of Python's time (ADR 0021).
 
-A push that finds a kept-alive connection costs one write and one parse. Both clients are held to the same
-tests, and are compared with each other.
+A push that finds a kept-alive connection costs one write and one parse.
 """
 
 import asyncio
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import lru_cache
-from ipaddress import ip_address
 from pathlib import Path
-from typing import NamedTuple
-
-import aiohappyeyeballs
+from typing import NamedTuple, TypeVar
 
 from riskrelay.core.integrations import OpenedTls
-from riskrelay.core.ssf.outcomes import Outcome
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.core.ssf.push import outcome_of
 from riskrelay.ports import Clock
 from riskrelay.push.addresses import TargetRules
-from riskrelay.push.aiohttp_client import (
-    ACCEPTED_BODY_WAIT,
-    CONNECT_DEADLINE,
-    DEADLINE,
-    HEADERS,
-    SHUTTING_DOWN,
-    SetRequest,
+from riskrelay.push.dialling import Dialler, Resolve, look_up
+from riskrelay.push.echoes import outcome_without_echo, without_echo
+from riskrelay.push.egress import EgressProxy
+from riskrelay.push.exchange import ACCEPTED_BODY_WAIT, Answer, Connection
+from riskrelay.push.failures import (
+    ConnectTimedOut,
+    Progress,
+    ProxyFailed,
+    may_reach_another,
+    outcome_of_failure,
+    refused,
 )
-from riskrelay.push.dialling import Resolve, ThreadResolver, look_up, open_socket
-from riskrelay.push.exchange import Answer, Connection
-from riskrelay.push.failures import ConnectTimedOut, Progress, outcome_of_failure
 from riskrelay.push.pool import ConnectionPool, Place
 from riskrelay.push.targets import read_target, server_name
 from riskrelay.push.tls import TlsContexts
 
-_NEXT_ADDRESS_AFTER_SECONDS = 0.25  # RFC 8305 §5
-AddrInfo = tuple[int, int, int, str, tuple[str, int] | tuple[str, int, int, int]]
+T = TypeVar("T")
+
+DEADLINE = timedelta(seconds=20)  # chosen: connect, send, headers and body together
+CONNECT_DEADLINE = timedelta(seconds=5)  # chosen: a free connection, the name, the dial and TLS together
+HEADERS = {
+    "Content-Type": "application/secevent+jwt",  # RFC 8935 §2.1
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "riskrelay",
+}
 
 _TARGETS_KEPT = 4_096  # guessed: as many receivers are pushed to at one time
+_SHUTTING_DOWN = Outcome(OutcomeKind.OURS, "shutting_down")
 
 
 class _Target(NamedTuple):
@@ -49,14 +55,22 @@ class _Target(NamedTuple):
     """
 
     place: Place
-    host_is_trusted: bool
     head: bytes
 
 
-class DirectPusher:
+class PushClient:
     """Pushes SETs over kept-alive connections (ports.Pusher). Close it, or use it as a context manager.
 
-    Args: as `push.HttpPusher`.
+    Args:
+        rules: which targets may be dialled.
+        clock: to read a `Retry-After` that is a date.
+        deadline: for the whole of one push.
+        connect_deadline: for its connection, up to the end of the TLS handshake. Behind a proxy each address of the
+            receiver has as much, within the deadline.
+        trust_ca: a PEM file of certificate authorities to trust besides the system's.
+        egress_proxy: an http or https URL of the proxy that every connection is tunnelled through (CONNECT), perhaps
+            with a user name and a password; None: no proxy. Plain http is not pushed through it.
+        resolve: asked for each new connection, in a thread; nothing is cached.
 
     Raises: Misconfigured: *trust_ca* cannot be read.
     """
@@ -69,6 +83,7 @@ class DirectPusher:
         deadline: timedelta = DEADLINE,
         connect_deadline: timedelta = CONNECT_DEADLINE,
         trust_ca: Path | None = None,
+        egress_proxy: str | None = None,
         resolve: Resolve = look_up,
     ) -> None:
         self._rules = rules
@@ -76,7 +91,8 @@ class DirectPusher:
         self._seconds = deadline.total_seconds()
         self._connect_seconds = connect_deadline.total_seconds()
         self._tls = TlsContexts(clock, trust_ca)
-        self._resolver = ThreadResolver(resolve)
+        self._dialler = Dialler(rules, resolve)
+        self._proxy = None if egress_proxy is None else EgressProxy(egress_proxy, self._dialler, self._tls.default)
         self._target: Callable[[str], _Target | Outcome] = lru_cache(_TARGETS_KEPT)(self._read_target)
         self._connecting: set[asyncio.Timeout] = set()
         self._pool = ConnectionPool()
@@ -85,34 +101,45 @@ class DirectPusher:
     async def push(
         self, endpoint_url: str, token: bytes, authorization: str | None = None, tls: OpenedTls | None = None
     ) -> Outcome:
-        """Push one SET, as `push.HttpPusher.push` does.
+        """Push one SET: one request, or a second one on a new connection when a kept-alive one turns out closed.
 
+        Args:
+            endpoint_url: https, or http where the rules allow it; without user name and password.
+            token: the compact JWS.
+            authorization: sent verbatim as the `Authorization` header; None: no such header.
+            tls: whom to trust and what to show at this receiver; None: the same as everywhere.
+
+        Returns: what became of it. Once the status line is there it decides, whatever the body does; without one
+            the reason says how far the push got. Redirects are never followed.
+        Raises: nothing but CancelledError.
         Rule: RFC 8935 §2; faults 25, 28, 30, 31, 32.
         """
         way = self._way(endpoint_url, tls)
         if isinstance(way, Outcome):
             return way
         target, place = way
-        progress = Progress(target.host_is_trusted)
+        progress = Progress()
         try:
             answer = await self._exchange(place, _written(target, token, authorization), progress)
         except Exception as error:  # noqa: BLE001  what went wrong is the outcome, whatever it is
-            return SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
-        headers = {} if answer.retry_after is None else {"Retry-After": answer.retry_after}
-        request = SetRequest(token, authorization)
-        return request.outcome_of(answer.status, headers, answer.body, self._clock.now(), progress.phases)
+            return _SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
+        return self._outcome_of(answer, token, authorization, progress)
 
     async def reach(self, endpoint_url: str, tls: OpenedTls | None = None) -> Outcome | None:
-        """Dial and hang up, as `push.HttpPusher.reach` does."""
+        """Do what comes before the request of a push, on a connection of its own, and hang up: nothing is sent.
+
+        Returns: what a push would have become; None: the receiver is there. Under TLS 1.3 it may still refuse our
+            certificate, which it says only after that.
+        """
         way = self._way(endpoint_url, tls)
         if isinstance(way, Outcome):
             return way
-        target, place = way
-        progress = Progress(target.host_is_trusted)
+        _, place = way
+        progress = Progress()
         try:
             connection = await self._connect(place, asyncio.get_running_loop().time() + self._seconds, progress)
         except Exception as error:  # noqa: BLE001  as in `push`
-            return SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
+            return _SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
         connection.close()
         self._pool.give_back(place, connection)
         return None
@@ -123,10 +150,10 @@ class DirectPusher:
         for scope in self._connecting:
             scope.reschedule(asyncio.get_running_loop().time())
         self._pool.close()
-        await self._resolver.close()
+        self._dialler.close()
         await asyncio.sleep(0)  # the event loop closes the sockets of ended connections in its next round
 
-    async def __aenter__(self) -> "DirectPusher":
+    async def __aenter__(self) -> "PushClient":
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -141,7 +168,7 @@ class DirectPusher:
         if isinstance(context, Outcome):
             return context
         if self._is_closed:
-            return SHUTTING_DOWN
+            return _SHUTTING_DOWN
         is_own = tls is not None and target.place.context is not None
         return target, target.place._replace(context=context) if is_own else target.place
 
@@ -180,20 +207,44 @@ class DirectPusher:
         connection.when_finished(seconds, lambda: self._pool.give_back(place, connection))
 
     async def _connect(self, place: Place, ends: float, progress: Progress) -> Connection:
-        """A new connection, once there may be one more.
+        """Open a new connection, once there may be one more.
 
         Args:
             ends: when, by the loop's clock, the whole push has to be over.
 
-        Raises: ConnectTimedOut; TimeoutError: the whole push has no time left; what resolving, dialling and the TLS
-            handshake raise.
+        Raises: ConnectTimedOut; TimeoutError: the whole push has no time left; what resolving, dialling, the proxy and
+            the TLS handshake raise.
         """
+        if self._proxy is None:
+            return await self._in_time(self._pool.take_new(place, lambda: self._dial(place, progress)), ends)
+        return await self._connect_through(self._proxy, place, ends, progress)
+
+    async def _connect_through(self, proxy: EgressProxy, place: Place, ends: float, progress: Progress) -> Connection:
+        """Ask the proxy for one address of the receiver after the other, until it reaches one."""
+        permitted = await self._in_time(self._dialler.permitted(place.host, progress), ends)
+
+        def tunnel(address: str) -> Awaitable[Connection]:
+            opening = self._pool.take_new(place, lambda: proxy.tunnel(place, address, progress))
+            return self._in_time(opening, ends)
+
+        *others, last = proxy.in_order(place.host, permitted)
+        for address in others:
+            try:
+                return await tunnel(address)
+            except (ProxyFailed, ConnectTimedOut) as error:
+                if self._is_closed or not may_reach_another(error, progress):
+                    raise
+                progress.begin_again()
+        return await tunnel(last)
+
+    async def _in_time(self, step: Awaitable[T], ends: float) -> T:
+        """Wait for a step towards a connection: for the connect deadline at most, and not beyond *ends*."""
         connect_ends = asyncio.get_running_loop().time() + self._connect_seconds
         scope = asyncio.timeout_at(min(connect_ends, ends))
         self._connecting.add(scope)
         try:
             async with scope:
-                return await self._pool.take_new(place, lambda: self._dial(place, progress))
+                return await step
         except TimeoutError as error:
             if not scope.expired() or ends < connect_ends:
                 raise
@@ -203,15 +254,9 @@ class DirectPusher:
 
     async def _dial(self, place: Place, progress: Progress) -> Connection:
         loop = asyncio.get_running_loop()
-        opened = await aiohappyeyeballs.start_connection(
-            await self._addresses(place, progress),
-            happy_eyeballs_delay=_NEXT_ADDRESS_AFTER_SECONDS,
-            interleave=1,
-            loop=loop,
-            socket_factory=lambda info: open_socket(info, self._rules, progress),
-        )
+        permitted = await self._dialler.permitted(place.host, progress)
+        opened = await self._dialler.dial(permitted, place.port, progress)
         progress.connected_at = time.monotonic()
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if place.context is None:
             _, connection = await loop.create_connection(lambda: Connection(loop), sock=opened)
             return connection
@@ -221,32 +266,28 @@ class DirectPusher:
         progress.secured_at = time.monotonic()
         return connection
 
-    async def _addresses(self, place: Place, progress: Progress) -> list[AddrInfo]:
-        try:
-            found = [str(ip_address(place.host))]
-        except ValueError:
-            found = await self._resolver.addresses(place.host, progress)
-        return [_address_info(address, place.port) for address in found]
+    def _outcome_of(self, answer: Answer, token: bytes, authorization: str | None, progress: Progress) -> Outcome:
+        """What an answer means (`ssf.push.outcome_of`), without what it echoes of the request."""
+        headers = {} if answer.retry_after is None else {"Retry-After": answer.retry_after}
+        body = without_echo(answer.body, token, authorization) if answer.body else b""
+        outcome = outcome_of(answer.status, headers, body, self._clock.now(), progress.phases)
+        return outcome_without_echo(outcome, token, authorization)
 
     def _read_target(self, endpoint_url: str) -> _Target | Outcome:
         url = read_target(endpoint_url, self._rules)
         if isinstance(url, Outcome):
             return url
+        if self._proxy is not None and url.scheme != "https":
+            return refused("http_not_allowed", "RISKRELAY_EGRESS_PROXY tunnels https only")
         host = url.raw_host or ""
         context = self._tls.default if url.scheme == "https" else None
         place = Place(host, url.port or 0, context)
         headers = {"Host": url.host_port_subcomponent, **HEADERS}
         lines = [f"POST {url.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        return _Target(place, self._rules.trusts_host(host), "\r\n".join([*lines, "Content-Length: "]).encode())
+        return _Target(place, "\r\n".join([*lines, "Content-Length: "]).encode())
 
 
 def _written(target: _Target, token: bytes, authorization: str | None) -> bytes:
     """The bytes of a request."""
     header = b"" if authorization is None else f"\r\nAuthorization: {authorization}".encode()
     return b"%b%d%b\r\n\r\n%b" % (target.head, len(token), header, token)
-
-
-def _address_info(address: str, port: int) -> AddrInfo:
-    if ":" in address:
-        return socket.AF_INET6, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port, 0, 0)
-    return socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (address, port)

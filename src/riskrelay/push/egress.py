@@ -1,95 +1,146 @@
-"""The egress proxy: pushes are tunnelled through it (CONNECT) to addresses that were judged here."""
+"""The egress proxy: connections to receivers are tunnelled through it (CONNECT) to addresses that were judged here."""
 
 import asyncio
+import ssl
+import time
+from asyncio import sslproto
+from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
-from ipaddress import ip_address
+from typing import cast
 
-import aiohttp
 from yarl import URL
 
-from riskrelay.push.addresses import BlockedAddress, TargetRules
-from riskrelay.push.dialling import ThreadResolver
-from riskrelay.push.failures import ConnectTimedOut, Progress
+from riskrelay.push.answer_heads import MAX_HEAD_BYTES, find_head
+from riskrelay.push.dialling import Dialler
+from riskrelay.push.exchange import Connection
+from riskrelay.push.failures import Progress, ProxyFailed, ProxyStage
+from riskrelay.push.pool import Place
 from riskrelay.push.targets import server_name
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How a request gets to its receiver through the proxy.
-
-    Attributes:
-        url: the receiver's, with the judged address in the place of its name: for this the proxy is asked.
-        host: the Host header.
-        server_name: whose certificate is expected, and what is sent as SNI.
-    """
-
-    url: URL
-    host: str
-    server_name: str
-
 
 _HOSTS_KEPT = 4_096  # guessed: as many receivers are pushed to at one time
 
 
 class EgressProxy:
-    """Where everything goes through.
+    """A proxy that knows CONNECT.
 
     Args:
         url: http or https, perhaps with a user name and a password, which are in no log.
+        tls: of connections to an https proxy, whatever a receiver's integration trusts or shows.
     """
 
-    def __init__(self, url: URL) -> None:
-        self.url = url.with_user(None)
-        self.headers: dict[str, str] = {}
-        self._led_to: dict[str, str] = {}  # by host, the address at which it was reached last
-        if url.user is not None:
-            self.headers["Proxy-Authorization"] = aiohttp.encode_basic_auth(url.user, url.password or "")
+    def __init__(self, url: str, dialler: Dialler, tls: ssl.SSLContext) -> None:
+        proxy = URL(url)
+        self._host = proxy.raw_host or ""
+        self._port = proxy.port or 0
+        self._tls = tls if proxy.scheme == "https" else None
+        self._credentials = ""
+        if proxy.user is not None:
+            basic = b64encode(f"{proxy.user}:{proxy.password or ''}".encode()).decode()  # RFC 7617 §2
+            self._credentials = f"Proxy-Authorization: Basic {basic}\r\n"
+        self._dialler = dialler
+        self._reached: dict[str, str] = {}  # by host, the address at which it was reached last
 
-    async def routes(
-        self, url: URL, resolver: ThreadResolver, rules: TargetRules, progress: Progress, seconds: float
-    ) -> list[Route]:
-        """Look the receiver's name up and judge its addresses; from then on only the proxy is dialled.
+    def in_order(self, host: str, addresses: Sequence[str]) -> list[str]:
+        """Return *addresses* with the one at which *host* was reached last before all others."""
+        return sorted(addresses, key=lambda address: address != self._reached.get(host))
 
-        Returns: one for each address that may be reached, the one that was reached last before all others: tunnels to
-            it are kept.
-        Raises: BlockedAddress: no address may be dialled; ConnectTimedOut; what the resolver raises.
-        Rule: faults 30.
+    async def tunnel(self, place: Place, address: str, progress: Progress) -> Connection:
+        """Open a connection to a receiver.
+
+        Args:
+            place: over https.
+            address: one of the receiver's, which may be dialled. The proxy is asked for it, never for a name.
+
+        Raises:
+            ProxyFailed: there is no tunnel.
+            OSError: the receiver behind the tunnel; what its TLS handshake raises.
+        Rule: faults 30; RFC 9110 §9.3.6.
         """
-        host = url.raw_host or ""
+        progress.proxy = ProxyStage.DIALLING
+        transport, request = await self._dial(progress)
         try:
-            async with asyncio.timeout(seconds):
-                found = await _addresses(host, resolver, progress)
-        except TimeoutError as error:
-            raise ConnectTimedOut("the resolver did not answer") from error
-        allowed = [one for one in found if progress.host_is_trusted or rules.may_dial(one)]
-        if not allowed:
-            progress.blocked += 1
-            raise BlockedAddress
-        progress.host_is_trusted = progress.through_proxy = True
-        name = server_name(host)
-        allowed.sort(key=lambda address: address != self._led_to.get(name))
-        return [Route(url.with_host(address), url.host_port_subcomponent or name, name) for address in allowed]
+            progress.proxy = ProxyStage.ASKING
+            transport.write(self._written(address, place.port))
+            status = await request.status
+            if not 200 <= status < 300:
+                raise ProxyFailed("proxy_authentication" if status == 407 else "proxy_refused")
+            progress.proxy = ProxyStage.NONE
+            progress.connected_at = time.monotonic()
+            connection = await _secured(transport, place)
+        except BaseException:
+            transport.abort()  # at once, also when a TLS farewell has begun that the proxy does not answer
+            raise
+        progress.secured_at = time.monotonic()
+        if len(self._reached) >= _HOSTS_KEPT:
+            self._reached.clear()
+        self._reached[place.host] = address
+        return connection
 
-    def remember(self, route: Route) -> None:
-        """Note that the receiver was reached so."""
-        if len(self._led_to) >= _HOSTS_KEPT:
-            self._led_to.clear()
-        self._led_to[route.server_name] = route.url.raw_host or ""
+    async def _dial(self, progress: Progress) -> tuple[asyncio.Transport, "_TunnelRequest"]:
+        """Connect to the proxy, whose own address may be any."""
+        loop = asyncio.get_running_loop()
+        name = server_name(self._host) if self._tls is not None else None
+        try:
+            found = await self._dialler.addresses(self._host, Progress())  # the noted look-up is the receiver's
+            opened = await self._dialler.dial(found, self._port, progress)
+            return await loop.create_connection(
+                lambda: _TunnelRequest(loop), sock=opened, ssl=self._tls, server_hostname=name
+            )
+        except OSError as error:  # of the resolver, the network or the TLS handshake
+            raise ProxyFailed("proxy_unreachable") from error
+
+    def _written(self, address: str, port: int) -> bytes:
+        """Return the bytes of a CONNECT."""
+        target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        head = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nUser-Agent: riskrelay\r\n{self._credentials}\r\n"
+        return head.encode()
 
 
-def may_lead_elsewhere(error: Exception, progress: Progress) -> bool:
-    """Whether the proxy, which did not get to one address, may get to another: it was reached, took our credentials and
-    opened no tunnel."""
-    if progress.connected_at is None or progress.has_tunnel or isinstance(error, aiohttp.ClientConnectorError):
-        return False
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return error.status != 407
-    return isinstance(error, aiohttp.ClientConnectionError)
+async def _secured(transport: asyncio.Transport, place: Place) -> Connection:
+    """Make the TLS handshake with the receiver inside the tunnel, which may be TLS itself."""
+    loop = asyncio.get_running_loop()
+    connection = Connection(loop)
+    context = cast(ssl.SSLContext, place.context)
+    if isinstance(transport, sslproto._SSLProtocolTransport):
+        # The method is broken in CPython 3.11: a handshake that fails inside an https proxy's TLS would be a TypeError.
+        vars(transport)["_force_close"] = lambda _: transport.abort()
+    secured = await loop.start_tls(transport, connection, context, server_hostname=server_name(place.host))
+    if secured is None:  # asyncio's answer when the tunnel was aborted during the handshake
+        raise ConnectionResetError("the tunnel ended during the TLS handshake")
+    connection.connection_made(secured)  # start_tls leaves this to its caller
+    return connection
 
 
-async def _addresses(host: str, resolver: ThreadResolver, progress: Progress) -> Sequence[str]:
-    try:
-        return [str(ip_address(host))]
-    except ValueError:
-        return await resolver.addresses(host, progress)
+class _TunnelRequest(asyncio.Protocol):
+    """One CONNECT on a connection to the proxy. `start_tls` puts another protocol in its place.
+
+    Attributes:
+        status: of the proxy's answer; 0 when it is not HTTP, ends early, or when bytes follow its head: they would be
+            the proxy's and not the receiver's, who speaks only after our first TLS record.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.status: asyncio.Future[int] = loop.create_future()
+        self._received = bytearray()
+
+    def data_received(self, data: bytes) -> None:
+        if self.status.done():
+            return
+        self._received += data
+        try:
+            head = find_head(self._received)
+        except ValueError:
+            self._answer(0)
+            return
+        if head is not None:
+            has_surplus = head.status < 300 and head.end < len(self._received)
+            self._answer(0 if has_surplus else head.status)
+        elif len(self._received) > MAX_HEAD_BYTES:
+            self._answer(0)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._answer(0)
+
+    def _answer(self, status: int) -> None:
+        if not self.status.done():
+            self.status.set_result(status)

@@ -4,18 +4,21 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import NamedTuple, cast
 
 import httptools
 
-from riskrelay.push.aiohttp_client import ACCEPTED_BODY_WAIT, MAX_BODY_BYTES
 from riskrelay.push.answer_heads import MAX_HEAD_BYTES, find_head, is_plain, retry_after_of
 from riskrelay.push.failures import NOT_HTTP, NotHttp
+
+ACCEPTED_BODY_WAIT = timedelta(seconds=1)  # chosen: what keeping the connection is worth once a 2xx is known
+MAX_BODY_BYTES = 64 * 1024  # faults 25
 
 _SWITCHING_PROTOCOLS = 101
 _GRAIN_SECONDS = 0.001  # of the event loop's timers
 
-# Receivers are of all ages. As aiohttp reads them: sloppy spelling must not hide a 2xx. After a head that is not plain
+# Receivers are of all ages, and sloppy spelling must not hide a 2xx. After a head that is not plain
 # the connection is closed, so that nothing can be smuggled into the answer to another push.
 _LENIENCIES = {
     "lenient_headers": True,
@@ -64,9 +67,12 @@ class Connection(asyncio.Protocol):
         self._body = bytearray()
         self._received = bytearray()  # of an answer, up to the end of its head
         self._parser = self._new_parser()
+        self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        if self.is_closed:  # a receiver behind a tunnel spoke, or hung up, before it was asked
+            self._transport.abort()
 
     def post(self, request: bytes, ends: float) -> asyncio.Future[Answer]:
         """Send *request*.
@@ -82,7 +88,7 @@ class Connection(asyncio.Protocol):
             ConnectionError: it has ended already.
         """
         self.sent_at = self.answered_at = None
-        if self.is_closed:
+        if self.is_closed or self._transport is None:
             raise ConnectionResetError("the connection was closed before the request")
         self.is_reusable = self.is_finished = False
         self._status = 0
@@ -112,7 +118,8 @@ class Connection(asyncio.Protocol):
         """End the connection at once, without a farewell that the receiver would have to answer."""
         self.is_closed = True
         self.is_reusable = False
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     # What asyncio calls.
 

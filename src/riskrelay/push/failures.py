@@ -1,4 +1,4 @@
-"""What a push that got no answer means: the exceptions of the clients, ssl and the system, turned into outcomes."""
+"""What a push that got no answer means: exceptions of the client, ssl and the system, turned into outcomes."""
 
 import errno
 import re
@@ -6,8 +6,8 @@ import socket
 import ssl
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 
-import aiohttp
 from msgspec import structs
 
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind, Phases
@@ -60,27 +60,41 @@ class ConnectTimedOut(TimeoutError):
     """There was no usable connection in time."""
 
 
-@dataclass(slots=True)
+class ProxyFailed(Exception):
+    """The egress proxy opened no tunnel.
+
+    Args:
+        reason: of the outcome.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(_PROXY_WORDS[reason])
+        self.reason = reason
+
+
+class ProxyStage(Enum):
+    """What a push waits for at the egress proxy."""
+
+    NONE = "nothing: no proxy is used, or its tunnel is open"
+    DIALLING = "a connection to it"
+    ASKING = "its answer to CONNECT"
+
+
+@dataclass(slots=True, kw_only=True)
 class Progress:
     """How far one push got.
 
     Attributes:
         is_resolving: the resolver was asked and has not answered yet.
-        dialled: sockets made for this push; 0 while it waits for a connection or when it has a kept-alive one.
-        blocked: addresses that the rules refused.
-        through_proxy: what is dialled is the egress proxy.
-        has_tunnel: the proxy has let us through.
+        proxy: what it waits for at the egress proxy.
         asked_at, resolved_at, dialled_at, connected_at, secured_at, sent_at, answered_at: when the resolver was asked
-            and answered, the first socket was made, the connection stood, its TLS handshake ended, the last request
-            was sent and the first byte of its answer came; of the monotonic clock, None: it did not happen.
+            and answered, the first socket was made, the connection (through a proxy, the tunnel) was open, its TLS
+            handshake ended, the last request was sent and the first byte of its answer arrived; by the monotonic
+            clock. None: it did not happen; `dialled_at` of a push that waits for a connection or has a kept-alive one.
     """
 
-    host_is_trusted: bool
     is_resolving: bool = False
-    dialled: int = 0
-    blocked: int = 0
-    through_proxy: bool = False
-    has_tunnel: bool = False
+    proxy: ProxyStage = ProxyStage.NONE
     asked_at: float | None = None
     resolved_at: float | None = None
     dialled_at: float | None = None
@@ -91,8 +105,7 @@ class Progress:
 
     def begin_again(self) -> None:
         """Forget the way to an address that was not reached; how the name was looked up stays."""
-        self.dialled, self.has_tunnel = 0, False
-        self.dialled_at = self.connected_at = self.secured_at = self.sent_at = self.answered_at = None
+        self.proxy, self.dialled_at = ProxyStage.NONE, None
 
     @property
     def phases(self) -> Phases:
@@ -121,16 +134,23 @@ def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
         TRANSIENT. The detail holds no part of the SET, even when the receiver echoed it.
     Rule: faults 25, 28, 30-32.
     """
-    if progress.blocked and not progress.dialled:
-        return structs.replace(refused("blocked_address", str(BlockedAddress())), phases=progress.phases)
-    if progress.through_proxy and not progress.has_tunnel and (progress.dialled or progress.sent_at is None):
-        reason = _proxy_reason(error)
-        return Outcome(OutcomeKind.OURS, reason, detail=_PROXY_WORDS[reason], phases=progress.phases)
-    cause = _innermost(error)
-    kind, reason = _meaning(cause, progress)
-    said = NOT_HTTP if isinstance(cause, aiohttp.ClientResponseError) else str(cause)
-    text = _LONG_TOKEN.sub("(…)", said) or f"{type(cause).__name__} without a message"
+    if isinstance(error, BlockedAddress):
+        return structs.replace(refused("blocked_address", str(error)), phases=progress.phases)
+    if progress.proxy is not ProxyStage.NONE and isinstance(error, TimeoutError):
+        error = ProxyFailed("proxy_timeout")
+    if isinstance(error, ProxyFailed):
+        return Outcome(OutcomeKind.OURS, error.reason, detail=str(error), phases=progress.phases)
+    kind, reason = _meaning(error, progress)
+    text = _LONG_TOKEN.sub("(…)", str(error)) or f"{type(error).__name__} without a message"
     return Outcome(kind, reason, detail=_printable(text), phases=progress.phases)
+
+
+def may_reach_another(error: Exception, progress: Progress) -> bool:
+    """Whether the egress proxy may reach another address of the receiver: it was connected, did not object to our
+    credentials, and opened no tunnel to this one."""
+    if isinstance(error, ProxyFailed):
+        return error.reason == "proxy_refused"
+    return isinstance(error, ConnectTimedOut) and progress.proxy is ProxyStage.ASKING
 
 
 _PROXY_WORDS = {
@@ -141,29 +161,8 @@ _PROXY_WORDS = {
 }
 
 
-def _proxy_reason(error: Exception) -> str:
-    match error:
-        case aiohttp.ClientHttpProxyError():
-            return "proxy_authentication" if error.status == 407 else "proxy_refused"
-        case TimeoutError():
-            return "proxy_timeout"
-        case aiohttp.ClientConnectorError():
-            return "proxy_unreachable"
-        case _:
-            return "proxy_refused"
-
-
-def _innermost(error: Exception) -> BaseException:
-    """What the system or OpenSSL said, where aiohttp has wrapped it."""
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return error.os_error
-    if isinstance(error, aiohttp.ClientOSError) and isinstance(error.__cause__, ssl.SSLError):
-        return error.__cause__
-    return error
-
-
-def _meaning(cause: BaseException, progress: Progress) -> tuple[OutcomeKind, str]:
-    """The kind and the reason of the innermost exception. Order matters: all of these but the last are OSErrors."""
+def _meaning(cause: Exception, progress: Progress) -> tuple[OutcomeKind, str]:
+    """Return the kind and the reason of an exception. Order matters: most of these are OSErrors."""
     ours, transient = OutcomeKind.OURS, OutcomeKind.TRANSIENT
     match cause:
         case socket.gaierror():
@@ -173,15 +172,13 @@ def _meaning(cause: BaseException, progress: Progress) -> tuple[OutcomeKind, str
             return transient, _tls_reason(cause)
         case TimeoutError() if cause.errno is None:
             return _timeout_meaning(cause, progress)
-        case aiohttp.ClientResponseError() | NotHttp():
+        case NotHttp():
             return transient, "not_http"
-        case aiohttp.InvalidURL():
-            return transient, "bad_url"
         case OSError() if cause.errno in _NO_DESCRIPTORS:
             return ours, "no_descriptors"
         case OSError() if cause.errno in _BY_ERRNO:
             return transient, _BY_ERRNO[cause.errno]
-        case ConnectionError() | ssl.SSLEOFError() | aiohttp.ClientConnectionError():
+        case ConnectionError() | ssl.SSLEOFError():
             return transient, "connection_lost"
         case OSError():
             return transient, "connection_failed"
@@ -192,9 +189,9 @@ def _meaning(cause: BaseException, progress: Progress) -> tuple[OutcomeKind, str
 def _timeout_meaning(cause: TimeoutError, progress: Progress) -> tuple[OutcomeKind, str]:
     if progress.is_resolving:
         return OutcomeKind.OURS, "resolver_unavailable"
-    if not isinstance(cause, aiohttp.ConnectionTimeoutError | ConnectTimedOut):
+    if not isinstance(cause, ConnectTimedOut):
         return OutcomeKind.TRANSIENT, "timeout"
-    if not progress.dialled:
+    if progress.dialled_at is None:
         return OutcomeKind.OURS, "no_free_connection"
     return OutcomeKind.TRANSIENT, "timeout_connect"
 

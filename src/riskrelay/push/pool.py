@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from riskrelay.push.aiohttp_client import IDLE_SECONDS, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_HOST
 from riskrelay.push.exchange import Connection
 
+MAX_CONNECTIONS = 1024  # chosen: below the usual limit of descriptors once it is raised, see `doctor`
+MAX_CONNECTIONS_PER_HOST = 64  # measured: design "HTTP push" was taken with 64 at once
+IDLE_SECONDS = 50  # guessed: many load balancers drop an idle connection after 60 s
 _SWEEP_SECONDS = 10.0  # guessed: an idle connection is closed at most so much later
 
 

@@ -7,8 +7,7 @@ import aiohttp
 
 from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.ssf.outcomes import Outcome
-from riskrelay.push.aiohttp_client import HttpPusher
-from riskrelay.push.client import DirectPusher
+from riskrelay.push.client import PushClient
 
 _AT_ONCE = 32  # guessed: as many as one lane pushes
 _SECONDS = 5.0  # chosen: as long as a push may take to connect
@@ -18,19 +17,19 @@ class NetworkProbe:
     """Implements ports.Probe.
 
     Args:
-        open_pusher: makes a client as deliveries use it, so that a receiver is reached on the way that a push takes.
+        open_client: makes a client as deliveries use it, so that a receiver is reached on the way that a push takes.
     """
 
-    def __init__(self, open_pusher: Callable[[], DirectPusher | HttpPusher]) -> None:
-        self._open_pusher = open_pusher
+    def __init__(self, open_client: Callable[[], PushClient]) -> None:
+        self._open_client = open_client
 
     async def reach(self, targets: Sequence[tuple[str, OpenedTls | None]]) -> list[Outcome | None]:
         slots = asyncio.Semaphore(_AT_ONCE)
-        async with self._open_pusher() as pusher:
+        async with self._open_client() as client:
 
             async def reached(url: str, tls: OpenedTls | None) -> Outcome | None:
                 async with slots:
-                    return await pusher.reach(url, tls)
+                    return await client.reach(url, tls)
 
             return await asyncio.gather(*(reached(url, tls) for url, tls in targets))
 

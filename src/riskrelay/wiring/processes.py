@@ -26,10 +26,8 @@ from riskrelay.local.finding_counts import PendingFindingCounts
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.ports import Outside, Wake
 from riskrelay.push.addresses import TargetRules
-from riskrelay.push.aiohttp_client import HttpPusher
-from riskrelay.push.client import DirectPusher
+from riskrelay.push.client import PushClient
 from riskrelay.push.probing import NetworkProbe
-from riskrelay.push.pushers import open_pusher
 from riskrelay.push.targets import PushTargets
 from riskrelay.push.tls_materials import PemMaterials
 from riskrelay.settings import Settings
@@ -176,7 +174,7 @@ def build_examining(settings: Settings, master_key: MasterKey, *, whole: bool = 
     Args:
         whole: also read the whole SQLite file.
     """
-    probe = NetworkProbe(lambda: _open_pusher(settings))
+    probe = NetworkProbe(lambda: _push_client(settings))
     materials = PemMaterials(master_key, SystemClock())
     port = settings.metrics_port
     worker_url = None if port is None else str(URL.build(scheme="http", host=settings.host, port=port))
@@ -239,8 +237,10 @@ def _target_rules(settings: Settings) -> TargetRules:
     return TargetRules(settings.allow_targets, allow_http=settings.allow_http_targets)
 
 
-def _open_pusher(settings: Settings) -> DirectPusher | HttpPusher:
-    return open_pusher(_target_rules(settings), SystemClock(), PUSH_DEADLINE, settings.egress_proxy)
+def _push_client(settings: Settings) -> PushClient:
+    return PushClient(
+        _target_rules(settings), SystemClock(), deadline=PUSH_DEADLINE, egress_proxy=settings.egress_proxy
+    )
 
 
 @asynccontextmanager
@@ -251,7 +251,7 @@ async def _delivery(
     embedded = settings.sqlite_path is not None
     if embedded:  # nobody else can hold a lease: what is left is from before a crash
         await outside.store.write_installation(lambda tx: tx.lanes.release_all())
-    pusher = _open_pusher(settings)
+    pusher = _push_client(settings)
     retention = timedelta(days=settings.retention_days)
     lease = timedelta(seconds=settings.lease_seconds)
     push_for = lease * 0.8 - PUSH_DEADLINE  # design 3: whatever is in flight has ended at 80 % of the lease

@@ -8,7 +8,7 @@ from riskrelay.actions.set_integration_tls import set_integration_tls
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import OpenedTls, tls_row
 from riskrelay.ports import Store, Verdict
-from riskrelay.push.client import DirectPusher
+from riskrelay.push.client import PushClient
 from riskrelay.push.probing import NetworkProbe
 from riskrelay.push.tls_materials import PemMaterials
 from riskrelay.signing.sealing import MasterKey, new_master_key
@@ -33,7 +33,7 @@ async def test_a_client_certificate_that_ends(store: Store, tmp_path: Path) -> N
     given = OpenedTls(authority.pem(), files.certificate.read_text(), files.key.read_bytes())
     tls = materials.read(given, tls_row(ACCOUNT, integration.integration_id))
     await set_integration_tls(outside, ACCOUNT, COMMAND_LINE, integration.integration_id, tls)
-    probe = NetworkProbe(lambda: DirectPusher(LOCAL, clock))
+    probe = NetworkProbe(lambda: PushClient(LOCAL, clock))
 
     async def receivers(vault: MasterKey) -> list[tuple[Verdict, str, str]]:
         examining = Examining(

@@ -1,18 +1,15 @@
-"""The two push clients, compared: whatever a receiver answers, both say the same of it."""
+"""The push client, compared with an HTTP client that others wrote: both say the same of whatever a receiver answers."""
 
 import asyncio
-import time
-from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from riskrelay.push.aiohttp_client import HttpPusher
-from riskrelay.push.client import DirectPusher
-from support.receivers import TOKEN, Pushers, receiver
-
-KINDS: tuple[type[HttpPusher] | type[DirectPusher], ...] = (HttpPusher, DirectPusher)
+from riskrelay.core.ssf.outcomes import Outcome
+from support.receivers import TOKEN, push_client, receiver
+from support.reference_client import push_by_aiohttp
 
 STATUS_LINES = st.sampled_from(
     [
@@ -106,37 +103,15 @@ def test_both_clients_say_the_same(answer: bytes) -> None:
     """Kind, reason, status and the time to wait: the outcome does not depend on which client pushed."""
 
     async def push_with_each() -> None:
-        outcomes = []
-        async with receiver(answer=answer, then="close") as it:
-            for kind in KINDS:
-                async with Pushers(kind)(deadline=5) as client:
-                    outcome = await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
-                outcomes.append((outcome.kind, outcome.reason, outcome.status, outcome.retry_after))
-        assert outcomes[0] == outcomes[1], answer[:300]
+        async with receiver(answer=answer, then="close") as it, push_client(deadline=5) as client:
+            url = f"http://127.0.0.1:{it.port}/"
+            outcome = await client.push(url, TOKEN)
+            reference = await push_by_aiohttp(url, TOKEN, timedelta(seconds=5))
+        assert _compared(outcome) == _compared(reference), answer[:300]
         assert len(it.requests) == 2
 
     asyncio.run(push_with_each())
 
 
-@pytest.mark.parametrize("looks_up_for", [0.0, 1.2])
-async def test_both_clients_share_the_deadline_among_two_connections(looks_up_for: float) -> None:
-    """A kept connection breaks long after the request: the second one has what is left of the time, its look-up too,
-    and nothing is sent when it is over."""
-
-    async def push_twice(kind: type[HttpPusher] | type[DirectPusher]) -> tuple[str, str, int]:
-        waits = iter([0.0, looks_up_for])
-
-        def resolve(host: str) -> Sequence[str]:
-            time.sleep(next(waits))
-            return ["127.0.0.1"]
-
-        async with (
-            receiver(answers_per_connection=1, closes_after=1.2) as it,
-            Pushers(kind)(deadline=2, resolve=resolve) as client,
-        ):
-            first, second = [await client.push(f"http://receiver.test:{it.port}/", TOKEN) for _ in range(2)]
-            await asyncio.sleep(looks_up_for)
-        return first.reason, second.reason, len(it.requests)
-
-    expected = ("accepted", "resolver_unavailable", 2) if looks_up_for else ("accepted", "accepted", 3)
-    assert await asyncio.gather(*map(push_twice, KINDS)) == [expected, expected]
+def _compared(outcome: Outcome) -> tuple[object, ...]:
+    return outcome.kind, outcome.reason, outcome.status, outcome.retry_after

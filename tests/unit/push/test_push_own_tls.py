@@ -9,11 +9,10 @@ import pytest
 
 from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.ssf.outcomes import OutcomeKind
-from riskrelay.push.aiohttp_client import HttpPusher
-from riskrelay.push.client import DirectPusher
+from riskrelay.push.client import PushClient
 from support.certificates import Authority, new_authority
 from support.outside import HandClock
-from support.receivers import LOCAL, TOKEN, Pushers, Receiver, receiver
+from support.receivers import LOCAL, TOKEN, Receiver, push_client, receiver
 
 
 @pytest.fixture(scope="module")
@@ -47,18 +46,18 @@ def wanting(server: Authority, client: Authority, version: ssl.TLSVersion) -> Ab
     return receiver(tls=tls)
 
 
-def trusting(pusher: Pushers, system: Authority) -> HttpPusher | DirectPusher:
-    return pusher(deadline=20, trust_ca=system.path, resolve=lambda _: ["127.0.0.1"])
+def trusting(system: Authority) -> PushClient:
+    return push_client(deadline=20, trust_ca=system.path, resolve=lambda _: ["127.0.0.1"])
 
 
 @pytest.mark.fault(31)
-async def test_only_the_named_authority_is_trusted(pusher: Pushers, system: Authority, private: Authority) -> None:
+async def test_only_the_named_authority_is_trusted(system: Authority, private: Authority) -> None:
     """With it its certificates are taken and the system's are not; without it the other way round."""
     reasons = {}
     async with (
         receiver(tls=private.server("receiver.test")) as hidden,
         receiver(tls=system.server("receiver.test")) as public,
-        trusting(pusher, system) as client,
+        trusting(system) as client,
     ):
         for place, it in (("hidden", hidden), ("public", public)):
             for tls in (own(private), None):
@@ -73,11 +72,9 @@ async def test_only_the_named_authority_is_trusted(pusher: Pushers, system: Auth
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-async def test_the_certificate_is_shown(
-    pusher: Pushers, system: Authority, private: Authority, version: ssl.TLSVersion
-) -> None:
+async def test_the_certificate_is_shown(system: Authority, private: Authority, version: ssl.TLSVersion) -> None:
     """A receiver that wants one takes it; without it, or with one of somebody else, nothing is delivered."""
-    async with wanting(system, private, version) as it, trusting(pusher, system) as client:
+    async with wanting(system, private, version) as it, trusting(system) as client:
         url = f"https://receiver.test:{it.port}/"
         shown = await client.push(url, TOKEN, None, own(None, private))
         none = await client.push(url, TOKEN, None, own(system))
@@ -90,12 +87,10 @@ async def test_the_certificate_is_shown(
         assert outcome.reason in ("tls_client_refused", "connection_lost")
 
 
-async def test_connections_with_other_material_are_not_shared(
-    pusher: Pushers, system: Authority, private: Authority
-) -> None:
+async def test_connections_with_other_material_are_not_shared(system: Authority, private: Authority) -> None:
     """Same place, three materials, each twice: three connections; the one that was shown to stays with its own."""
     one, other = own(system, private), own(system, private)
-    async with receiver(tls=system.server("receiver.test")) as it, trusting(pusher, system) as client:
+    async with receiver(tls=system.server("receiver.test")) as it, trusting(system) as client:
         for tls in (one, other, None, one, other, None):
             outcome = await client.push(f"https://receiver.test:{it.port}/", TOKEN, None, tls)
             assert outcome.kind is OutcomeKind.ACCEPTED
@@ -103,13 +98,11 @@ async def test_connections_with_other_material_are_not_shared(
 
 
 @pytest.mark.fault(31)
-async def test_a_certificate_that_has_ended_is_not_shown(
-    pusher: Pushers, system: Authority, private: Authority
-) -> None:
+async def test_a_certificate_that_has_ended_is_not_shown(system: Authority, private: Authority) -> None:
     """Nothing is dialled, and no kept connection is used, from the moment on at which it ends."""
     tls = own(system, private)
     clock = HandClock(datetime.now(UTC))
-    client = pusher.kind(LOCAL, clock, resolve=lambda _: ["127.0.0.1"])
+    client = PushClient(LOCAL, clock, resolve=lambda _: ["127.0.0.1"])
     async with receiver(tls=system.server("receiver.test")) as it, client:
         url = f"https://receiver.test:{it.port}/"
         assert (await client.push(url, TOKEN, None, tls)).kind is OutcomeKind.ACCEPTED
@@ -121,9 +114,7 @@ async def test_a_certificate_that_has_ended_is_not_shown(
 
 @pytest.mark.fault(31)
 @pytest.mark.parametrize("broken", ["key", "ca", "certificate"])
-async def test_what_cannot_be_read_any_more_sends_nothing(
-    pusher: Pushers, system: Authority, private: Authority, broken: str
-) -> None:
+async def test_what_cannot_be_read_any_more_sends_nothing(system: Authority, private: Authority, broken: str) -> None:
     """Ours, not the receiver's; the detail holds nothing of the key."""
     good = own(system, private)
     assert good.key is not None
@@ -132,7 +123,7 @@ async def test_what_cannot_be_read_any_more_sends_nothing(
         "ca": OpenedTls("nothing", good.certificate, good.key),
         "certificate": OpenedTls(good.trusted_ca, "nothing", good.key),
     }[broken]
-    async with receiver(tls=system.server("receiver.test")) as it, trusting(pusher, system) as client:
+    async with receiver(tls=system.server("receiver.test")) as it, trusting(system) as client:
         outcome = await client.push(f"https://receiver.test:{it.port}/", TOKEN, None, tls)
     assert (outcome.kind, outcome.reason) == (OutcomeKind.OURS, "tls_key_unreadable")
     assert it.connections == 0
@@ -141,11 +132,11 @@ async def test_what_cannot_be_read_any_more_sends_nothing(
 
 
 async def test_no_key_is_left_in_a_file(
-    pusher: Pushers, system: Authority, private: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    system: Authority, private: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """OpenSSL reads files only; the one that it is given is gone after that."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    async with receiver(tls=system.server("receiver.test")) as it, trusting(pusher, system) as client:
+    async with receiver(tls=system.server("receiver.test")) as it, trusting(system) as client:
         outcome = await client.push(f"https://receiver.test:{it.port}/", TOKEN, None, own(None, private))
     assert outcome.kind is OutcomeKind.ACCEPTED
     assert list(tmp_path.iterdir()) == []

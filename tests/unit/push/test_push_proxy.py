@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from yarl import URL
 
-from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.push.addresses import TargetRules
-from riskrelay.push.aiohttp_client import HttpPusher
+from riskrelay.push.client import PushClient
 from support.certificates import Authority, new_authority
 from support.outside import HandClock
 from support.receivers import LOCAL, TOKEN, receiver
@@ -31,11 +29,11 @@ class Proxied:
     log: Path
     authority: Authority
 
-    def client(self, url: str | None = None, rules: TargetRules = LOCAL, **options: Any) -> HttpPusher:
+    def client(self, url: str | None = None, rules: TargetRules = LOCAL, **options: Any) -> PushClient:
         """A client that goes through it; every name is this machine."""
         chosen = {"deadline": timedelta(seconds=20), "resolve": lambda _: ["127.0.0.1"], **options}
-        proxy = URL(url or f"http://user:secret@127.0.0.1:{self.port}")
-        return HttpPusher(rules, HandClock(), trust_ca=self.authority.path, proxy=proxy, **chosen)
+        proxy = url or f"http://user:secret@127.0.0.1:{self.port}"
+        return PushClient(rules, HandClock(), trust_ca=self.authority.path, egress_proxy=proxy, **chosen)
 
     @property
     def asked(self) -> list[str]:
@@ -194,17 +192,3 @@ async def test_what_is_behind_the_tunnel_is_the_receivers(proxied: Proxied) -> N
         it.answer, it.then = b"", "hang"
         outcome = await client.push(f"https://receiver.test:{it.port}/", TOKEN)
     assert (outcome.kind, outcome.reason) == (TRANSIENT, "timeout")
-
-
-async def test_the_proxys_own_certificate_is_not_judged_by_an_integrations_authority(tmp_path: Path) -> None:
-    """A private CA is for its receiver only; so is a client certificate."""
-    system, private = new_authority(tmp_path, "system"), new_authority(tmp_path, "private")
-    tls = OpenedTls(private.pem(), None, None)
-    answer = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
-    async with receiver(tls=system.server("127.0.0.1"), answer=answer) as it:
-        proxy = URL(f"https://127.0.0.1:{it.port}")
-        options = {"trust_ca": system.path, "proxy": proxy, "deadline": timedelta(seconds=2)}
-        async with HttpPusher(LOCAL, HandClock(), **options) as client:  # type: ignore[arg-type]
-            outcome = await client.push("https://127.0.0.1:443/", TOKEN, None, tls)
-    # The handshake with the proxy was made; it waits for a SET before it answers.
-    assert (it.connections, outcome.reason) == (1, "proxy_refused" if it.requests else "proxy_timeout")

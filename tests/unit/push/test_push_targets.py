@@ -12,8 +12,8 @@ import pytest
 
 from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.push.addresses import TargetRules
-from riskrelay.push.aiohttp_client import MAX_CONNECTIONS_PER_HOST
-from support.receivers import LOCAL, NOTHING_LISTED, TOKEN, Pushers, answer, receiver
+from riskrelay.push.pool import MAX_CONNECTIONS_PER_HOST
+from support.receivers import LOCAL, NOTHING_LISTED, TOKEN, answer, push_client, receiver
 
 ACCEPTED, TRANSIENT, OURS = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT, OutcomeKind.OURS
 
@@ -38,9 +38,9 @@ ACCEPTED, TRANSIENT, OURS = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT, Outcome
         "private.example",
     ],
 )
-async def test_a_forbidden_target_sees_no_connection(pusher: Pushers, host: str) -> None:
+async def test_a_forbidden_target_sees_no_connection(host: str) -> None:
     """Rule: faults 30, C6. The listener behind the target stays untouched, over http and https."""
-    async with receiver() as it, pusher(NOTHING_LISTED, resolve=local_resolver) as client:
+    async with receiver() as it, push_client(NOTHING_LISTED, resolve=local_resolver) as client:
         for scheme in ("http", "https"):
             outcome = await client.push(f"{scheme}://{host}:{it.port}/", TOKEN)
             assert (outcome.kind, outcome.reason) == (TRANSIENT, "blocked_address")
@@ -59,9 +59,7 @@ def local_resolver(host: str) -> Sequence[str]:
     "host",
     ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "168.63.129.16", "100.100.100.200", "10.0.0.1"],
 )
-async def test_nothing_is_dialled_for_a_metadata_service(
-    pusher: Pushers, host: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_nothing_is_dialled_for_a_metadata_service(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """There can be no listener here, so the loop's own way to connect is watched."""
     dials: list[object] = []
 
@@ -70,7 +68,7 @@ async def test_nothing_is_dialled_for_a_metadata_service(
         raise ConnectionRefusedError(errno.ECONNREFUSED, "refused by the test")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", refuse)
-    async with pusher(NOTHING_LISTED) as client:
+    async with push_client(NOTHING_LISTED) as client:
         assert (await client.push(f"http://{host}/latest/meta-data", TOKEN)).reason == "blocked_address"
         assert dials == []
         assert (await client.push("http://8.8.8.8/", TOKEN)).reason == "connection_refused"  # the watch works
@@ -78,14 +76,14 @@ async def test_nothing_is_dialled_for_a_metadata_service(
 
 
 @pytest.mark.fault(30)
-async def test_a_name_that_moves_to_a_private_address_is_blocked(pusher: Pushers) -> None:
+async def test_a_name_that_moves_to_a_private_address_is_blocked() -> None:
     """Rule: faults 30 (rebinding). Each new connection is judged by the address that it dials."""
     addresses = iter(["127.0.0.2", "127.0.0.1"])
     rules = TargetRules(["127.0.0.2"], allow_http=True)
     async with (
         receiver("127.0.0.2", answer=answer("202 A", b"", "Connection: close")) as allowed,
         receiver("127.0.0.1", allowed.port) as forbidden,
-        pusher(rules, resolve=lambda _: [next(addresses)]) as client,
+        push_client(rules, resolve=lambda _: [next(addresses)]) as client,
     ):
         outcomes = [await client.push(f"http://moving.example:{allowed.port}/", TOKEN) for _ in range(2)]
     assert [outcome.reason for outcome in outcomes] == ["accepted", "blocked_address"]
@@ -93,13 +91,13 @@ async def test_a_name_that_moves_to_a_private_address_is_blocked(pusher: Pushers
 
 
 @pytest.mark.parametrize("addresses", [["127.0.0.1", "127.0.0.2"], ["::1", "127.0.0.1", "127.0.0.2"]])
-async def test_the_permitted_addresses_of_a_name_are_still_dialled(pusher: Pushers, addresses: list[str]) -> None:
+async def test_the_permitted_addresses_of_a_name_are_still_dialled(addresses: list[str]) -> None:
     """A name with a forbidden and a permitted address is reached at the permitted one only; the name stays the Host."""
     rules = TargetRules(["127.0.0.2"], allow_http=True)
     async with (
         receiver("127.0.0.2") as allowed,
         receiver("127.0.0.1", allowed.port) as forbidden,
-        pusher(rules, resolve=lambda _: addresses) as client,
+        push_client(rules, resolve=lambda _: addresses) as client,
     ):
         outcome = await client.push(f"http://two.example:{allowed.port}/", TOKEN)
     assert outcome.kind is ACCEPTED
@@ -107,29 +105,29 @@ async def test_the_permitted_addresses_of_a_name_are_still_dialled(pusher: Pushe
     assert f"Host: two.example:{allowed.port}\r\n".encode() in allowed.requests[0]
 
 
-async def test_what_the_permitted_address_did_is_told(pusher: Pushers) -> None:
+async def test_what_the_permitted_address_did_is_told() -> None:
     """When a permitted address was dialled in vain, the outcome is about that dial and not about the blocked one."""
     async with receiver("127.0.0.1") as forbidden:
         rules = TargetRules(["127.0.0.2"], allow_http=True)
-        async with pusher(rules, resolve=lambda _: ["127.0.0.1", "127.0.0.2"]) as client:
+        async with push_client(rules, resolve=lambda _: ["127.0.0.1", "127.0.0.2"]) as client:
             outcome = await client.push(f"http://two.example:{forbidden.port}/", TOKEN)
     assert outcome.reason in ("connection_refused", "connection_failed")
     assert forbidden.connections == 0
 
 
-async def test_a_listed_host_name_opens_that_name_only(pusher: Pushers) -> None:
+async def test_a_listed_host_name_opens_that_name_only() -> None:
     """Two names lead to one private address; the list names one of them."""
     rules = TargetRules(["listed.example"], allow_http=True)
-    async with receiver() as it, pusher(rules, resolve=lambda _: ["127.0.0.1"]) as client:
+    async with receiver() as it, push_client(rules, resolve=lambda _: ["127.0.0.1"]) as client:
         targets = ["listed.example", "LISTED.example", "other.example", "127.0.0.1"]
         outcomes = [await client.push(f"http://{host}:{it.port}/", TOKEN) for host in targets]
     assert [outcome.reason for outcome in outcomes] == ["accepted", "accepted", "blocked_address", "blocked_address"]
 
 
-async def test_pushes_to_listed_and_other_names_do_not_mix(pusher: Pushers) -> None:
+async def test_pushes_to_listed_and_other_names_do_not_mix() -> None:
     """Many at once: what one push may dial never leaks into another."""
     rules = TargetRules(["listed.example"], allow_http=True)
-    async with receiver() as it, pusher(rules, resolve=lambda _: ["::1", "127.0.0.1"]) as client:
+    async with receiver() as it, push_client(rules, resolve=lambda _: ["::1", "127.0.0.1"]) as client:
         hosts = ["listed.example", "other.example"] * 20
         outcomes = await asyncio.gather(*(client.push(f"http://{host}:{it.port}/", TOKEN) for host in hosts))
     assert [outcome.reason for outcome in outcomes] == ["accepted", "blocked_address"] * 20
@@ -154,10 +152,10 @@ async def test_pushes_to_listed_and_other_names_do_not_mix(pusher: Pushers) -> N
         ("", "bad_url"),
     ],
 )
-async def test_a_url_that_may_not_be_pushed_to_is_refused(pusher: Pushers, url: str, reason: str) -> None:
+async def test_a_url_that_may_not_be_pushed_to_is_refused(url: str, reason: str) -> None:
     """Nothing is dialled, and the backlog is kept."""
     rules = TargetRules(["127.0.0.0/8"], allow_http=False)
-    async with receiver() as it, pusher(rules) as client:
+    async with receiver() as it, push_client(rules) as client:
         outcome = await client.push(url.format(port=it.port), TOKEN)
         assert (outcome.kind, outcome.reason) == (TRANSIENT, reason)
         assert it.connections == 0
@@ -187,40 +185,41 @@ def failing(error: Exception) -> Callable[[str], Sequence[str]]:
     ],
 )
 async def test_a_name_that_cannot_be_resolved(
-    pusher: Pushers, resolve: Callable[[str], Sequence[str]], kind: OutcomeKind, reason: str
+    resolve: Callable[[str], Sequence[str]], kind: OutcomeKind, reason: str
 ) -> None:
     """Rule: faults 32. A name that does not exist is the receiver's; a resolver that fails is ours."""
-    async with pusher(resolve=resolve) as client:
+    async with push_client(resolve=resolve) as client:
         outcome = await client.push("https://a.example/", TOKEN)
     assert (outcome.kind, outcome.reason) == (kind, reason)
 
 
 @pytest.mark.fault(32)
-async def test_a_silent_resolver_is_ours_and_stops_nobody(pusher: Pushers) -> None:
+async def test_a_silent_resolver_is_ours_and_stops_nobody() -> None:
     """Rule: faults 32. While lookups hang, the loop runs, literal targets are served, and the deadline holds."""
     release = threading.Event()
 
     def hang(_: str) -> Sequence[str]:
-        release.wait(5)
+        release.wait(30)
         return []
 
-    async with receiver() as it, pusher(resolve=hang, connect_deadline=timedelta(seconds=0.4)) as client:
+    limit = timedelta(seconds=1.5)
+    async with receiver() as it, push_client(deadline=10, resolve=hang, connect_deadline=limit) as client:
         before = time.monotonic()
         hanging = asyncio.gather(*(client.push(f"https://{n}.example/", TOKEN) for n in range(40)))
         served = await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
         assert not hanging.done()
         outcomes = await hanging
-        assert time.monotonic() - before < 4  # the lookups hang for 5 s; the machine may be busy
+        assert time.monotonic() - before < 20  # the lookups hang for 30 s; the machine may be busy
         release.set()
     assert served.kind is ACCEPTED
     assert {(outcome.kind, outcome.reason) for outcome in outcomes} == {(OURS, "resolver_unavailable")}
 
 
-async def test_nobody_listens(pusher: Pushers) -> None:
+async def test_nobody_listens() -> None:
     """The system's refusal has its own word."""
     async with receiver() as it:
         port = it.port
-    async with pusher() as client:
+    async with push_client() as client:
         outcome = await client.push(f"http://127.0.0.1:{port}/", TOKEN)
     assert (outcome.kind, outcome.reason) == (TRANSIENT, "connection_refused")
 
@@ -237,7 +236,7 @@ async def test_nobody_listens(pusher: Pushers) -> None:
     ],
 )
 async def test_what_the_system_says_of_a_dial(
-    pusher: Pushers, number: int, kind: OutcomeKind, reason: str, monkeypatch: pytest.MonkeyPatch
+    number: int, kind: OutcomeKind, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Out of descriptors is ours; the network's faults are transient."""
 
@@ -245,26 +244,26 @@ async def test_what_the_system_says_of_a_dial(
         raise OSError(number, "as the test says")
 
     monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", fail)
-    async with pusher() as client:
+    async with push_client() as client:
         outcome = await client.push("http://127.0.0.1:9/", TOKEN)
     assert (outcome.kind, outcome.reason) == (kind, reason)
 
 
-async def test_a_black_hole_ends_at_the_connect_deadline(pusher: Pushers, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_black_hole_ends_at_the_connect_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rule: faults 25. A SYN that nobody answers."""
 
     async def hang(*_: object) -> None:
         await asyncio.sleep(60)
 
     monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", hang)
-    async with pusher(connect_deadline=timedelta(seconds=0.1)) as client:
+    async with push_client(connect_deadline=timedelta(seconds=0.1)) as client:
         outcome = await client.push("http://127.0.0.1:9/", TOKEN)
     assert (outcome.kind, outcome.reason) == (TRANSIENT, "timeout_connect")
 
 
-async def test_cancelling_a_push_cancels_it(pusher: Pushers) -> None:
+async def test_cancelling_a_push_cancels_it() -> None:
     """The only exception that leaves a push."""
-    async with receiver(then="hang", answer=b"") as it, pusher() as client:
+    async with receiver(then="hang", answer=b"") as it, push_client() as client:
         task = asyncio.create_task(client.push(f"http://127.0.0.1:{it.port}/", TOKEN))
         await it.arrivals.get()
         task.cancel()
@@ -272,9 +271,9 @@ async def test_cancelling_a_push_cancels_it(pusher: Pushers) -> None:
             await task
 
 
-async def test_closing_ends_running_and_later_pushes(pusher: Pushers) -> None:
+async def test_closing_ends_running_and_later_pushes() -> None:
     """They end as ours: the receiver did nothing wrong. Those that wait for a connection end too."""
-    async with receiver(then="hang", answer=b"") as it, pusher(LOCAL, deadline=5) as client:
+    async with receiver(then="hang", answer=b"") as it, push_client(LOCAL, deadline=5) as client:
         tasks = [asyncio.create_task(client.push(f"http://127.0.0.1:{it.port}/", TOKEN)) for _ in range(70)]
         for _ in range(MAX_CONNECTIONS_PER_HOST):
             await it.arrivals.get()

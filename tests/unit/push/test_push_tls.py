@@ -12,10 +12,10 @@ import pytest
 
 from riskrelay.core.errors import Misconfigured
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.push.aiohttp_client import MAX_BODY_BYTES, HttpPusher
-from riskrelay.push.client import DirectPusher
+from riskrelay.push.client import PushClient
+from riskrelay.push.exchange import MAX_BODY_BYTES
 from support.certificates import Authority, new_authority
-from support.receivers import TOKEN, Pushers, receiver
+from support.receivers import TOKEN, push_client, receiver
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +30,18 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return new_authority(tmp_path_factory.mktemp("stranger"), "stranger")
 
 
-def trusting(pusher: Pushers, authority: Authority) -> HttpPusher | DirectPusher:
+def trusting(authority: Authority) -> PushClient:
     """A client that trusts *authority*, and for which every name is this machine."""
-    return pusher(deadline=0.6, trust_ca=authority.path, resolve=lambda _: ["127.0.0.1"])
+    return push_client(deadline=0.6, trust_ca=authority.path, resolve=lambda _: ["127.0.0.1"])
 
 
 @pytest.mark.fault(30)
-async def test_the_name_is_verified_and_sent(pusher: Pushers, authority: Authority) -> None:
+async def test_the_name_is_verified_and_sent(authority: Authority) -> None:
     """Rule: faults 30. SNI and Host are the name, not the address; the connection is kept."""
     seen: list[str | None] = []
     tls = authority.server("receiver.test")
     tls.sni_callback = lambda _socket, server_name, _context: seen.append(server_name)
-    async with receiver(tls=tls) as it, trusting(pusher, authority) as client:
+    async with receiver(tls=tls) as it, trusting(authority) as client:
         outcomes = [await client.push(f"https://receiver.test:{it.port}/", TOKEN) for _ in range(3)]
     assert {outcome.kind for outcome in outcomes} == {OutcomeKind.ACCEPTED}
     assert seen == ["receiver.test"]
@@ -50,14 +50,12 @@ async def test_the_name_is_verified_and_sent(pusher: Pushers, authority: Authori
 
 @pytest.mark.fault(31)
 @pytest.mark.parametrize("host", ["receiver.test.", "RECEIVER.TEST."])
-async def test_an_absolute_name_is_verified_and_sent_without_its_final_dot(
-    pusher: Pushers, authority: Authority, host: str
-) -> None:
+async def test_an_absolute_name_is_verified_and_sent_without_its_final_dot(authority: Authority, host: str) -> None:
     """RFC 6066 §3: neither SNI nor a certificate has it. Another name is refused as without a dot."""
     context = authority.server("receiver.test")
     names: list[object] = []
     context.sni_callback = lambda connection, name, _: names.append(name)
-    async with receiver(tls=context) as it, trusting(pusher, authority) as client:
+    async with receiver(tls=context) as it, trusting(authority) as client:
         outcome = await client.push(f"https://{host}:{it.port}/", TOKEN)
         other = await client.push(f"https://other.test.:{it.port}/", TOKEN)
     assert (outcome.reason, other.reason) == ("accepted", "tls_wrong_host")
@@ -65,9 +63,9 @@ async def test_an_absolute_name_is_verified_and_sent_without_its_final_dot(
     assert f"\r\nhost: receiver.test:{it.port}\r\n".encode() in it.requests[0].lower()
 
 
-async def test_an_address_is_verified(pusher: Pushers, authority: Authority) -> None:
+async def test_an_address_is_verified(authority: Authority) -> None:
     """A target given by its address needs a certificate for that address."""
-    async with receiver(tls=authority.server("127.0.0.1")) as it, trusting(pusher, authority) as client:
+    async with receiver(tls=authority.server("127.0.0.1")) as it, trusting(authority) as client:
         outcome = await client.push(f"https://127.0.0.1:{it.port}/", TOKEN)
     assert outcome.kind is OutcomeKind.ACCEPTED
 
@@ -84,23 +82,23 @@ async def test_an_address_is_verified(pusher: Pushers, authority: Authority) -> 
     ],
 )
 async def test_a_wrong_certificate_is_refused(
-    pusher: Pushers, authority: Authority, host: str, begins: int, ends: int, reason: str
+    authority: Authority, host: str, begins: int, ends: int, reason: str
 ) -> None:
     """Rule: faults 31. Nothing is sent."""
     tls = authority.server("receiver.test", begins=begins, ends=ends)
-    async with receiver(tls=tls) as it, trusting(pusher, authority) as client:
+    async with receiver(tls=tls) as it, trusting(authority) as client:
         outcome = await client.push(f"https://{host}:{it.port}/", TOKEN)
     assert (outcome.kind, outcome.reason) == (OutcomeKind.TRANSIENT, reason)
     assert it.requests == []
 
 
 @pytest.mark.fault(31)
-async def test_an_unknown_authority_is_refused(pusher: Pushers, authority: Authority, stranger: Authority) -> None:
+async def test_an_unknown_authority_is_refused(authority: Authority, stranger: Authority) -> None:
     """Rule: faults 31. The system's authorities alone are not enough either."""
     async with receiver(tls=stranger.server("receiver.test")) as it:
-        async with trusting(pusher, authority) as client:
+        async with trusting(authority) as client:
             outcome = await client.push(f"https://receiver.test:{it.port}/", TOKEN)
-        async with pusher(resolve=lambda _: ["127.0.0.1"]) as client:
+        async with push_client(resolve=lambda _: ["127.0.0.1"]) as client:
             system_only = await client.push(f"https://receiver.test:{it.port}/", TOKEN)
     assert outcome.reason == system_only.reason == "tls_unknown_ca"
     assert it.requests == []
@@ -126,7 +124,7 @@ TLS_1_1_HELLO = b"\x16\x03\x02\x00\x2a\x02\x00\x00\x26\x03\x02" + bytes(32) + b"
         (b"", "connection_lost"),
     ],
 )
-async def test_what_is_no_tls_of_today(pusher: Pushers, first_bytes: bytes, reason: str) -> None:
+async def test_what_is_no_tls_of_today(first_bytes: bytes, reason: str) -> None:
     """Rule: faults 31. Old versions, no TLS at all, a server that hangs up."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -135,23 +133,21 @@ async def test_what_is_no_tls_of_today(pusher: Pushers, first_bytes: bytes, reas
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    async with server, pusher() as client:
+    async with server, push_client() as client:
         outcome = await client.push(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/", TOKEN)
     assert (outcome.kind, outcome.reason) == (OutcomeKind.TRANSIENT, reason)
 
 
 @pytest.mark.fault(31)
-async def test_a_stalled_handshake_ends_at_the_connect_deadline(pusher: Pushers) -> None:
+async def test_a_stalled_handshake_ends_at_the_connect_deadline() -> None:
     """Rule: faults 31. The server accepts and says nothing."""
     limit = timedelta(seconds=0.2)
-    async with receiver() as it, pusher(connect_deadline=limit, resolve=lambda _: ["127.0.0.1"]) as client:
+    async with receiver() as it, push_client(connect_deadline=limit, resolve=lambda _: ["127.0.0.1"]) as client:
         outcome = await client.push(f"https://receiver.test:{it.port}/", TOKEN)
     assert (outcome.kind, outcome.reason) == (OutcomeKind.TRANSIENT, "timeout_connect")
 
 
-async def push_to(
-    pusher: Pushers, authority: Authority, tls: ssl.SSLContext, play: Callable[[ssl.SSLSocket], None]
-) -> Outcome:
+async def push_to(authority: Authority, tls: ssl.SSLContext, play: Callable[[ssl.SSLSocket], None]) -> Outcome:
     """Push to a server whose part *play* plays on a blocking socket, until the client hangs up."""
 
     def serve(listener: socket.socket) -> None:
@@ -165,7 +161,7 @@ async def push_to(
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(asyncio.to_thread(serve, listener))
-        async with trusting(pusher, authority) as client:
+        async with trusting(authority) as client:
             outcome = await client.push(f"https://receiver.test:{listener.getsockname()[1]}/", TOKEN)
             await serving
     return outcome
@@ -175,9 +171,7 @@ async def push_to(
 @pytest.mark.parametrize(
     ("answer", "reason"), [(b"", "timeout"), (b"HTTP/1.1 202 A\r\n\r\n" + b"x" * (MAX_BODY_BYTES + 1), "accepted")]
 )
-async def test_nothing_waits_for_a_farewell_over_tls(
-    pusher: Pushers, authority: Authority, answer: bytes, reason: str
-) -> None:
+async def test_nothing_waits_for_a_farewell_over_tls(authority: Authority, answer: bytes, reason: str) -> None:
     """Rule: faults 25. What we give up is closed at once, though the server does not answer our farewell."""
 
     def give_no_whole_answer(server: ssl.SSLSocket) -> None:
@@ -185,11 +179,11 @@ async def test_nothing_waits_for_a_farewell_over_tls(
         server.recv(10_000)
         server.sendall(answer)
 
-    outcome = await push_to(pusher, authority, authority.server("receiver.test"), give_no_whole_answer)
+    outcome = await push_to(authority, authority.server("receiver.test"), give_no_whole_answer)
     assert outcome.reason == reason
 
 
-async def test_a_server_that_wants_our_certificate(pusher: Pushers, authority: Authority) -> None:
+async def test_a_server_that_wants_our_certificate(authority: Authority) -> None:
     """TLS 1.3 tells only after the handshake, when we may be sending: the alert, unless a reset comes before it."""
     tls = authority.server("receiver.test")
     tls.load_verify_locations(authority.path)
@@ -199,16 +193,16 @@ async def test_a_server_that_wants_our_certificate(pusher: Pushers, authority: A
         with suppress(ssl.SSLError):
             server.do_handshake()
 
-    outcome = await push_to(pusher, authority, tls, refuse)
+    outcome = await push_to(authority, tls, refuse)
     assert outcome.kind is OutcomeKind.TRANSIENT
     assert outcome.reason in ("tls_client_refused", "connection_lost")
 
 
 @pytest.mark.parametrize("content", [None, "", "no certificate"])
-def test_unreadable_authorities_are_a_configuration_error(pusher: Pushers, tmp_path: Path, content: str | None) -> None:
+def test_unreadable_authorities_are_a_configuration_error(tmp_path: Path, content: str | None) -> None:
     """The message names the file."""
     path = tmp_path / "ca.pem"
     if content is not None:
         path.write_text(content)
     with pytest.raises(Misconfigured, match=r"ca\.pem"):
-        pusher(trust_ca=path)
+        push_client(trust_ca=path)
