@@ -189,11 +189,17 @@ class Service:
             await outside.store.close()
         return token
 
-    def command(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a `riskrelay` command against this installation."""
+    def command(
+        self, *arguments: str, check: bool = True, token: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a `riskrelay` command against this installation.
+
+        Args:
+            token: default: the account's, which may do everything.
+        """
         reach = {"RISKRELAY_URL": self.url, "RISKRELAY_ACCOUNT": "acme"}
-        if hasattr(self, "token"):
-            reach["RISKRELAY_TOKEN"] = self.token
+        if token is not None or hasattr(self, "token"):
+            reach["RISKRELAY_TOKEN"] = token or self.token
         return subprocess.run(
             [sys.executable, "-m", "riskrelay", *arguments],
             env=environment(**self.settings, **reach),

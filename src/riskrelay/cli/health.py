@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import typer
 
-from riskrelay.cli.api import AccountOption, with_api
-from riskrelay.cli.output import JsonFlag, say, show
+from riskrelay.cli.api import AccountOption, Api, ApiError, with_api
+from riskrelay.cli.output import JsonFlag, errors, say, show
 
 IntegrationArgument = Annotated[str, typer.Argument(help="The integration's id.")]
 
@@ -86,6 +86,20 @@ def say_warnings(row: dict[str, Any]) -> None:
     """Print what is wrong with an integration's addresses, as its health says."""
     for warning in row["warnings"]:
         say("  [yellow]Warning:[/] {}", warning)
+
+
+def say_warnings_of_new(account: str, integration_id: str) -> None:
+    """Print the warnings about an integration that was just created. The command has succeeded whether or not they can
+    be read: a repeat after an exit code of 1 would create a second integration."""
+    try:
+        with Api(account) as api:
+            row = api.call("GET", _path(integration_id, "health"))
+    except ApiError as error:
+        say("Warnings could not be read: {}. The integration was created.", error, to=errors)
+    except typer.Exit:  # the service stopped answering; `Api` has printed why
+        say("Warnings could not be read. The integration was created.", to=errors)
+    else:
+        say_warnings(row)
 
 
 def _path(integration_id: str, verb: str) -> str:

@@ -32,12 +32,11 @@ def create(
     if reference is not None:
         body["reference_id"] = reference
     result = with_api(account, lambda api: api.call("POST", "/integrations", body))
-    found = with_api(account, lambda api: api.call("GET", f"/integrations/{quote(result['id'], safe='')}/health"))
 
     def render() -> None:
         _details(result)
-        health.say_warnings(found)
         say("\nGive the receiver this URL:\n  [bold]{}[/]", result["well_known_url"])
+        health.say_warnings_of_new(account, result["id"])
 
     show(result, as_json, render)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from riskrelay.core.credentials import Scope
 from support.service import Process, Service, environment, free_port, wait_for_port
 
 
@@ -56,6 +57,26 @@ def test_the_integration_commands(service: Service) -> None:
     gone = service.command("integration", "get", made["id"], check=False)
     assert gone.returncode == 1
     assert "there is no such thing in this account" in gone.stderr
+
+
+def test_a_token_that_may_only_write_creates_an_integration(service: Service) -> None:
+    """The integration is printed and the exit code is 0; one line says that the warnings could not be read. As JSON
+    nothing but the record is asked for."""
+    token = service.new_token("acme", Scope.WRITE)
+    create = ("integration", "create", "https://a.example/", "--reference")
+    made = service.command(*create, "written", token=token)
+    assert "https://a.example/" in made.stdout
+    assert "/.well-known/sse-configuration/" in made.stdout
+    assert made.stderr.startswith("Warnings could not be read: ")
+    assert len(made.stderr.splitlines()) == 1
+    as_json = service.command(*create, "written-json", "--json", token=token)
+    assert json.loads(as_json.stdout)["reference_id"] == "written-json"
+    assert as_json.stderr == ""
+    warned = service.command(*create, "read-too")
+    assert "Warning: The tenant URL ends with a slash." in warned.stdout
+    assert warned.stderr == ""
+    for row in json.loads(service.command("integration", "list", "--json").stdout):
+        service.command("integration", "delete", row["id"])
 
 
 def test_accounts_and_tokens(service: Service) -> None:
