@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
-from riskrelay.core.ssf.streams import OKTA_EVENTS_PATH
+from riskrelay.core.products.okta import EVENTS_PATH as OKTA_EVENTS_PATH
 from riskrelay.engine.pushing import SNAPSHOT
 from support.clients import send_batch
 from support.ledger_checks import Checked, Told, check_ledger, wait_until_quiet

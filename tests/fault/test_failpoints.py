@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
-from riskrelay.core.ssf.streams import OKTA_EVENTS_PATH
+from riskrelay.core.products.okta import EVENTS_PATH as OKTA_EVENTS_PATH
 from riskrelay.failpoints import EXIT_CODE, NAMES
 from support.clients import NO_ANSWER, until_answered
 from support.ledger_checks import Checked, Told, check_ledger, wait_until_quiet

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId, IntegrationType, reference_taken
+from riskrelay.core.products import PRODUCTS
 from riskrelay.core.quotas import refuse_above
 from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.ports import Outside, Transaction
@@ -25,8 +26,8 @@ async def create_integration(
     public_origin: str,
     retry_count: int | None = None,
 ) -> Integration:
-    """Store a new integration. An Okta integration has its stream at once, which carries events from this moment on;
-    the receiver of another makes its own.
+    """Store a new integration. One of a product with an implicit stream has it at once, and it carries events from this
+    moment on; the receiver of another product creates its own.
 
     Args:
         tenant_url: of valid form; kept byte for byte.
@@ -40,6 +41,7 @@ async def create_integration(
     Rule: contract 6, 8.
     """
     now = outside.clock.now()
+    product = PRODUCTS[integration_type]
     integration = Integration(
         account_id=account_id,
         integration_id=IntegrationId(outside.ids.uuid()),
@@ -49,6 +51,8 @@ async def create_integration(
         active=active,
         public_origin=public_origin,
         created_at=now.replace(microsecond=0),
+        signing_algorithm=product.algorithms[0],
+        limits=product.limits,
     )
     stream = Stream(StreamId(outside.ids.uuid()), integration, StreamStatus.ENABLED, LANES)
     entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.CREATED, Kind.INTEGRATION, integration.integration_id)
@@ -63,7 +67,7 @@ async def create_integration(
             outside.quotas.integrations, len(tx.integrations.all()), "integrations", "delete one that is no longer used"
         )
         tx.integrations.add(integration)
-        if integration_type is IntegrationType.OKTA:
+        if product.implicit_stream is not None:
             tx.streams.add(stream)
             tx.streams.refresh_lanes(stream, is_mended=False)
         tx.audit.record(entry)

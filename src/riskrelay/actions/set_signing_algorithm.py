@@ -5,8 +5,9 @@ from dataclasses import replace
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.errors import NotFound
-from riskrelay.core.integrations import AccountId, Integration, IntegrationId, require_algorithm
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId
 from riskrelay.core.keys import Algorithm
+from riskrelay.core.products import require_algorithm
 from riskrelay.ports import Outside, Transaction
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from riskrelay.core.ssf.event_examples import full_example
 from riskrelay.core.ssf.event_fields import Field
-from riskrelay.core.ssf.event_types import EVENT_TYPES, EVENTS_SUPPORTED, OF_STREAMS, EventType
+from riskrelay.core.ssf.event_types import EVENT_TYPES, OF_IMPLICIT_STREAMS, OF_STREAMS, EventType
 from riskrelay.core.ssf.subjects import FORMATS
 
 _HEAD = """# Event types
@@ -36,8 +36,8 @@ def _section(row: EventType) -> Iterator[str]:
         yield f"Deprecated: send {row.deprecated} where the receiver knows it."
     if row.uri in OF_STREAMS:
         yield "Made by the transmitter only."
-    elif row.uri not in EVENTS_SUPPORTED:
-        yield "On an Okta integration's own stream only."
+    elif row.uri in OF_IMPLICIT_STREAMS:
+        yield f"Only on the stream that an integration with {OF_IMPLICIT_STREAMS[row.uri].name} is created with."
     if row.subject_formats is not None:
         yield f"Its subject is of format {' or '.join(row.subject_formats)}."
     if row.one_of:

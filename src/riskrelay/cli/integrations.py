@@ -10,10 +10,12 @@ from riskrelay.cli.api import AccountOption, with_api
 from riskrelay.cli.output import JsonFlag, print_table, say, show
 from riskrelay.core.integrations import IntegrationType
 from riskrelay.core.keys import Algorithm
+from riskrelay.core.products import DEFAULT_PRODUCT, PRODUCTS
 
 app = typer.Typer(help="Integrations: an account's links to receiver products.", no_args_is_help=True)
 health.register(app)
 
+_TYPES_HELP = "; ".join(f"{name}: {row.summary}" for name, row in PRODUCTS.items()) + "."
 _COLUMNS = ("id", "integration_type", "reference_id", "tenant_url", "active")
 
 
@@ -21,8 +23,8 @@ _COLUMNS = ("id", "integration_type", "reference_id", "tenant_url", "active")
 def create(
     tenant_url: str,
     integration_type: Annotated[
-        IntegrationType, typer.Option("--type", help="SSF: a Shared Signals receiver that makes its own streams.")
-    ] = IntegrationType.OKTA,
+        IntegrationType, typer.Option("--type", help=_TYPES_HELP)
+    ] = DEFAULT_PRODUCT.integration_type,
     reference: Annotated[str | None, typer.Option(help="Your own id for it, unique in the account.")] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,

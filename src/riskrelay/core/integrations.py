@@ -17,7 +17,7 @@ MAX_TENANT_URL_CHARACTERS = 2_048  # chosen: contract "tenant_url"
 
 
 class IntegrationType(StrEnum):
-    """The receiver products that have a profile. Spelled exactly: `okta` is refused.
+    """The receiver products; the table `products` says what each of them is. Spelled exactly: `okta` is refused.
 
     Rule: contract "integration_type" (another letter case makes Terraform replace the record on each apply).
     """
@@ -154,16 +154,6 @@ class Integration:
 def tls_row(account_id: AccountId, integration_id: IntegrationId) -> str:
     """Return the name that the key of an integration's client certificate is sealed under."""
     return sealed_row("integrations", account_id, integration_id)
-
-
-def require_algorithm(integration_type: IntegrationType, algorithm: Algorithm) -> None:
-    """Raises: Invalid: the receiver product does not take SETs that are signed so.
-
-    Rule: Okta documents RS256 only; any other receiver may want ES256.
-    """
-    if integration_type is IntegrationType.OKTA and algorithm is not Algorithm.RS256:
-        message = "must be RS256: Okta takes no other"
-        raise Invalid([Fault(FaultKind.WRONG_VALUE, "/signing_algorithm", message)])
 
 
 def reference_taken(holder: IntegrationId) -> Invalid:

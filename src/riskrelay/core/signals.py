@@ -6,11 +6,12 @@ from typing import Any
 
 from msgspec import Struct
 
+from riskrelay.core.products import implicit_stream_of
 from riskrelay.core.risk.assessment import LevelChange
 from riskrelay.core.ssf.event_requests import EventRequest
-from riskrelay.core.ssf.event_types import OKTA_USER_RISK_CHANGE, STREAM_UPDATED, VERIFICATION
+from riskrelay.core.ssf.event_types import STREAM_UPDATED, VERIFICATION
 from riskrelay.core.ssf.events import Jti, SecurityEvent
-from riskrelay.core.ssf.level_changes import LEVEL_CHANGE_EVENTS, TEST_USER, okta_verification
+from riskrelay.core.ssf.level_changes import LEVEL_CHANGE_EVENTS, TEST_USER
 from riskrelay.core.ssf.streams import Stream, StreamStatus, takes
 from riskrelay.core.ssf.subjects import email_subject, opaque_subject, subject_key
 
@@ -48,7 +49,7 @@ def for_changes(changes: Iterable[LevelChange], streams: Sequence[Stream], new_i
         key = subject_key(subject)
         for event_type, render in LEVEL_CHANGE_EVENTS.items():
             taking = [stream for stream in streams if takes(stream, event_type, subject)]
-            members = render(change) if taking else {}
+            members = render(change, subject) if taking else {}
             for stream in taking:
                 event = SecurityEvent(Jti(new_id()), txn, change.changed_at, event_type, members, subject)
                 signals.append(Signal(stream, key, event))
@@ -103,8 +104,9 @@ def operators_verification(stream: Stream, state: str | None, now: datetime, new
     if not stream.is_implicit:
         return verification(stream, state, now, new_id)
     subject = email_subject(TEST_USER)
-    members = okta_verification(subject, now)
-    event = SecurityEvent(Jti(new_id()), new_id(), now, OKTA_USER_RISK_CHANGE, members, subject)
+    implicit = implicit_stream_of(stream.integration.integration_type)
+    members = implicit.verification(subject, now)
+    event = SecurityEvent(Jti(new_id()), new_id(), now, implicit.event_type, members, subject)
     return Signal(stream, subject_key(subject), event)
 
 

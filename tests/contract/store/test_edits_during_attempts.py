@@ -12,8 +12,9 @@ from riskrelay.actions.set_integration_tls import set_integration_tls
 from riskrelay.actions.update_integration import update_integration
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import OpenedTls, ReceiverTls
+from riskrelay.core.products.okta import EVENTS_PATH as OKTA_EVENTS_PATH
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.core.ssf.streams import OKTA_EVENTS_PATH, StreamStatus
+from riskrelay.core.ssf.streams import StreamStatus
 from riskrelay.engine.worker import Worker
 from riskrelay.ports import Outside, Store
 from support.delivering import ACCEPTED, FAILED, World, world_of

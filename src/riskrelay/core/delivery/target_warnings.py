@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from riskrelay.core.integrations import Integration, IntegrationType
+from riskrelay.core.integrations import Integration
+from riskrelay.core.products import PRODUCTS
 from riskrelay.core.ssf.streams import Stream
 
 
@@ -32,15 +33,16 @@ def _audience_warning(integration: Integration) -> str | None:
     url = integration.tenant_url
     parts = urlsplit(url)
     origin = _origin(url)
-    is_okta = integration.integration_type is IntegrationType.OKTA
+    product = PRODUCTS[integration.integration_type]
+    expected = product.audience
     if parts.path == "/" and not parts.query and not parts.fragment:
         return _audience(url, "ends with a slash", url.rstrip("/"))
-    if is_okta and (parts.path or parts.query or parts.fragment):
-        return _audience(url, "has more than a host name, and an Okta org's URL has no path", origin)
+    if expected is not None and (parts.path or parts.query or parts.fragment):
+        return _audience(url, f"has more than a host name, and {expected.tenant}'s URL has no path", origin)
     if url.endswith("/"):
         return _audience(url, "ends with a slash", url.rstrip("/"))
-    if is_okta and parts.scheme == "https" and url != origin:
-        return _audience(url, "is not spelled as Okta spells it", origin)
+    if expected is not None and parts.scheme == "https" and url != origin:
+        return _audience(url, f"is not spelled as {product.name} spells it", origin)
     return None
 
 

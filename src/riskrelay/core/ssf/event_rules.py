@@ -7,12 +7,14 @@ import msgspec
 
 from riskrelay.core.errors import Fault, FaultKind, pointer
 from riskrelay.core.ssf.event_fields import value_faults
-from riskrelay.core.ssf.event_types import EVENT_TYPES, OF_STREAMS, EventType
+from riskrelay.core.ssf.event_types import EVENT_TYPES, OF_IMPLICIT_STREAMS, OF_STREAMS, EventType
 from riskrelay.core.ssf.subjects import Part, subject_faults
 
 MAX_EVENT_BYTES = (
     32 * 1024
 )  # guessed: base64 makes 43 KiB of it, and receivers that limit a SET take 64 KiB, as ours does
+
+_OWN = " and ".join(f"{product.name}'s own" for product in OF_IMPLICIT_STREAMS.values())
 
 
 def event_faults(row: EventType, event: Any, at: tuple[Part, ...] = ()) -> list[Fault]:
@@ -80,7 +82,7 @@ def request_faults(event_type: Any, subject: Any, event: Any) -> list[Fault]:
         return []
     row = EVENT_TYPES.get(event_type)
     if row is None or event_type in OF_STREAMS:
-        message = "must be the URI of an event type that can be asked for: those of CAEP and RISC, and Okta's own"
+        message = f"must be the URI of an event type that can be asked for: those of CAEP and RISC, and {_OWN}"
         return [Fault(FaultKind.WRONG_VALUE, "/event_type", message)]
     faults: list[Fault] = []
     if isinstance(subject, dict):

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NewType
 
+from riskrelay.core.products import PRODUCTS, okta
+from riskrelay.core.products.rows import Product
 from riskrelay.core.ssf.event_fields import (
     CLAIMS,
     LANGUAGE_MAP,
@@ -24,7 +26,7 @@ RISC = "https://schemas.openid.net/secevent/risc/event-type/"
 SSF = "https://schemas.openid.net/secevent/ssf/event-type/"
 
 CAEP_RISK_LEVEL_CHANGE = EventTypeUri(CAEP + "risk-level-change")
-OKTA_USER_RISK_CHANGE = EventTypeUri("https://schemas.okta.com/secevent/okta/event-type/user-risk-change")
+OKTA_USER_RISK_CHANGE = EventTypeUri(okta.USER_RISK_CHANGE)
 VERIFICATION = EventTypeUri(SSF + "verification")
 STREAM_UPDATED = EventTypeUri(SSF + "stream-updated")
 
@@ -285,9 +287,13 @@ EVENT_TYPES: Mapping[str, EventType] = {row.uri: row for row in _ROWS}
 OF_STREAMS: frozenset[str] = frozenset({VERIFICATION, STREAM_UPDATED})
 """Those that speak of a stream itself: only the transmitter makes them, and they may be on any stream."""
 
-EVENTS_SUPPORTED: tuple[EventTypeUri, ...] = tuple(row.uri for row in _ROWS if row.uri != OKTA_USER_RISK_CHANGE)
-"""What a receiver can ask for on a stream that it makes, in the table's order; Okta's own type is on the stream that
-every Okta integration has, and nowhere else.
+OF_IMPLICIT_STREAMS: Mapping[str, Product] = {
+    row.implicit_stream.event_type: row for row in PRODUCTS.values() if row.implicit_stream is not None
+}
+"""The event types that are on the implicit streams of a product's integrations and nowhere else, with the product."""
+
+EVENTS_SUPPORTED: tuple[EventTypeUri, ...] = tuple(row.uri for row in _ROWS if row.uri not in OF_IMPLICIT_STREAMS)
+"""What a receiver can ask for on a stream that it makes, in the table's order.
 
 Rule: SSF 1.0 §8.1.1 events_supported.
 """

@@ -8,7 +8,8 @@ from zlib import crc32
 
 from riskrelay.core.integrations import AccountId, Integration
 from riskrelay.core.keys import sealed_row
-from riskrelay.core.ssf.event_types import EVENTS_SUPPORTED, OKTA_USER_RISK_CHANGE
+from riskrelay.core.products import implicit_stream_of
+from riskrelay.core.ssf.event_types import EVENTS_SUPPORTED
 from riskrelay.core.ssf.subject_filters import HEARS_ALL, SubjectFilter
 
 StreamId = NewType("StreamId", str)
@@ -26,9 +27,6 @@ INTEGRATION_DELETED = "integration_deleted"
 INACTIVITY = "inactivity_timeout"
 INTEGRATION_INACTIVE = "integration_inactive"
 INTEGRATION_PAUSED = "integration_paused"
-
-# Documented: Okta API "Publish a Security Event Token".
-OKTA_EVENTS_PATH = "/security/api/v1/security-events"
 
 
 class StreamStatus(StrEnum):
@@ -114,8 +112,8 @@ class Stream:
 
     Attributes:
         lanes: into how many lanes its events are spread by subject; at least 1.
-        configuration: None for the implicit stream of an Okta integration: everything about it follows from the
-            integration, and no receiver manages it.
+        configuration: None for an implicit stream: everything about it follows from the integration and its
+            product, and no receiver manages it.
         status_reason: why it has this status, in the words of whoever set it.
         subjects: about whom it carries events.
     """
@@ -143,12 +141,10 @@ class Stream:
     def endpoint_url(self) -> str:
         """Where its SETs are pushed, or fetched from.
 
-        Rule: Okta takes pushes at one path of the org's URL.
-
-        A final slash of the tenant URL does not double: the tenant is echoed byte for byte, the path is ours.
+        Rule: those of an implicit stream go to the product's path of the tenant URL.
         """
         if self.configuration is None:
-            return self.integration.tenant_url.rstrip("/") + OKTA_EVENTS_PATH
+            return implicit_stream_of(self.integration.integration_type).endpoint_url(self.integration.tenant_url)
         if isinstance(self.configuration.delivery, Push):
             return self.configuration.delivery.endpoint_url
         return self.poll_url
@@ -171,20 +167,20 @@ class Stream:
 
     @property
     def audience(self) -> str:
-        """The `aud` of its SETs; of an implicit stream the Okta org's URL, as the account wrote it."""
+        """The `aud` of its SETs; of an implicit stream the tenant URL, as the account wrote it."""
         return self.integration.tenant_url if self.configuration is None else self.configuration.audience
 
     @property
     def events_delivered(self) -> tuple[str, ...]:
         """The event types it carries, besides verification and stream-updated."""
         if self.configuration is None:
-            return (OKTA_USER_RISK_CHANGE,)
+            return (implicit_stream_of(self.integration.integration_type).event_type,)
         return events_delivered(_SUPPORTED, self.configuration.events_requested or ())
 
     def carries(self, event_type: str) -> bool:
         """Whether *event_type* is among `events_delivered`."""
         if self.configuration is None:
-            return event_type == OKTA_USER_RISK_CHANGE
+            return event_type == implicit_stream_of(self.integration.integration_type).event_type
         return event_type in _SUPPORTED and event_type in (self.configuration.events_requested or ())
 
     def lane_of(self, subject_key: str) -> int:
@@ -220,8 +216,8 @@ class Stream:
 def takes(stream: Stream, event_type: str, subject: Mapping[str, Any]) -> bool:
     """Whether *stream* carries events of *event_type* about *subject*.
 
-    Rule: SSF 1.0 §8.1.1 events_delivered, §8.1.3; the stream that every Okta integration has carries Okta's own event
-    type only (docs/choices.md).
+    Rule: SSF 1.0 §8.1.1 events_delivered, §8.1.3; an implicit stream carries its product's own event type only
+    (docs/choices.md).
     """
     return stream.carries(event_type) and stream.subjects.hears(subject)
 

@@ -104,6 +104,8 @@ class IntegrationRows:
                 public_origin=integration.public_origin,
                 created_at=integration.created_at,
                 signing_algorithm=integration.signing_algorithm.value,
+                pushes_per_second=integration.limits.pushes_per_second,
+                concurrency=integration.limits.concurrency,
                 position=last.scalar_subquery(),
             )
         )

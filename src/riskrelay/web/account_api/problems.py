@@ -12,14 +12,20 @@ from riskrelay.core.errors import (
     FaultKind,
     Forbidden,
     Invalid,
+    LaneWithdrawn,
+    LeaseLost,
     MalformedCredentials,
+    Misconfigured,
     NoCredentials,
     NotFound,
     RateLimited,
     RiskrelayError,
+    SessionEnded,
     Unauthenticated,
     Unavailable,
+    UnknownToken,
     UnsupportedMediaType,
+    UserMismatch,
     sentence,
 )
 from riskrelay.web.account_api.notes import Notes
@@ -53,15 +59,23 @@ _BY_ERROR: dict[type[RiskrelayError], Problem] = {
     Unauthenticated: UNKNOWN_TOKEN,
     NoCredentials: NO_CREDENTIALS,
     MalformedCredentials: MALFORMED_CREDENTIALS,
+    UnknownToken: UNKNOWN_TOKEN,
+    SessionEnded: UNKNOWN_TOKEN,
     Forbidden: FORBIDDEN,
+    # No request ends with these unless the code is wrong: they are handled where they are raised.
+    UserMismatch: INTERNAL,
+    Misconfigured: INTERNAL,
+    LeaseLost: INTERNAL,
+    LaneWithdrawn: INTERNAL,
 }
+"""Every error but `Invalid`, whose faults have a row each."""
 _BY_STATUS = {400: MALFORMED_REQUEST, 404: UNKNOWN_ROUTE, 405: METHOD_NOT_ALLOWED}
 
 
 def problem_for(error: RiskrelayError) -> Problem:
     """The row for an error that is no `Invalid`: its class's, or else the nearest one's above it.
 
-    Whatever has none is internal. The error's own text is not looked at.
+    An error without a row is internal. The error's own text is not looked at.
     """
     return next((_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR), INTERNAL)
 

@@ -1,17 +1,27 @@
 """What the console says when something cannot be done: what happened, and what to do."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from riskrelay.core.errors import (
     BodyTooLarge,
     Forbidden,
     Invalid,
+    LaneWithdrawn,
+    LeaseLost,
+    MalformedCredentials,
+    Misconfigured,
+    NoCredentials,
     NotFound,
     RateLimited,
+    SessionEnded,
     Unauthenticated,
     Unavailable,
     UnavailableCause,
+    UnknownToken,
     UnsupportedMediaType,
+    UserMismatch,
 )
 from riskrelay.web.console.visits import ForgedRequest
 
@@ -52,6 +62,7 @@ _FORBIDDEN = Failure(
     "Your token does not allow this",
     "Sign in with a token that has the scope for it and is good for this account: `riskrelay token create --help`.",
 )
+_UNREADABLE = Failure(400, "This form cannot be read", "Nothing was changed. Send it from the page again.")
 _ENDED = Failure(
     401,
     "Your session is over",
@@ -69,32 +80,42 @@ _FORGED = Failure(
 
 
 def failure_of(error: Exception) -> Failure:
-    """The page for an error; what is unexpected says nothing of itself."""
-    match error:
-        case ForgedRequest():
-            return _FORGED
-        case Invalid():
-            lines = tuple(fault.sentence for fault in error.faults)
-            return Failure(400, "This cannot be done as it was sent", "Nothing was changed. Go back and mend:", lines)
-        case RateLimited():
-            return Failure(429, "Too many requests", f"Wait {error.wait_seconds} s, then go on.")
-        case NotFound():
-            return NOT_FOUND
-        case Forbidden():
-            return _FORBIDDEN
-        case Unauthenticated():
-            return _ENDED
-        case Unavailable():
-            return _unavailable(error)
-        case BodyTooLarge() | UnsupportedMediaType():
-            return Failure(400, "This form cannot be read", "Nothing was changed. Send it from the page again.")
-    return _INTERNAL
+    """Return the page for an error: its class's row, or else the nearest one's above it.
+
+    An error without a row gets a page that says nothing of it.
+    """
+    row = next((_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR), _INTERNAL)
+    return row if isinstance(row, Failure) else row(error)
 
 
-def _unavailable(error: Unavailable) -> Failure:
+def _invalid(error: Any) -> Failure:
+    lines = tuple(fault.sentence for fault in error.faults)
+    return Failure(400, "This cannot be done as it was sent", "Nothing was changed. Go back and mend:", lines)
+
+
+def _rate_limited(error: Any) -> Failure:
+    return Failure(429, "Too many requests", f"Wait {error.wait_seconds} s, then go on.")
+
+
+def _unavailable(error: Any) -> Failure:
     cause = error.cause or UnavailableCause.REFUSED
     advice = (
         "The change may not have been stored. Try again in a moment. If it stays so, run `riskrelay doctor` on the "
         "machine that serves: it says what to do."
     )
     return Failure(503, f"The service cannot use its database: {cause}", advice)
+
+
+_BY_ERROR: Mapping[type[Exception], Failure | Callable[[Any], Failure]] = {
+    ForgedRequest: _FORGED,
+    Invalid: _invalid,
+    RateLimited: _rate_limited,
+    NotFound: NOT_FOUND,
+    Forbidden: _FORBIDDEN,
+    Unavailable: _unavailable,
+    **dict.fromkeys((Unauthenticated, NoCredentials, MalformedCredentials, UnknownToken, SessionEnded), _ENDED),
+    **dict.fromkeys((BodyTooLarge, UnsupportedMediaType), _UNREADABLE),
+    # No request ends with these unless the code is wrong: they are handled where they are raised.
+    **dict.fromkeys((UserMismatch, Misconfigured, LeaseLost, LaneWithdrawn), _INTERNAL),
+}
+"""The page of every error, or what makes it from the error."""

@@ -13,22 +13,41 @@ from riskrelay.core.errors import (
     BodyTooLarge,
     Forbidden,
     Invalid,
+    LaneWithdrawn,
+    LeaseLost,
+    MalformedCredentials,
+    Misconfigured,
+    NoCredentials,
     NotFound,
     RateLimited,
     RiskrelayError,
+    SessionEnded,
+    Unauthenticated,
     Unavailable,
+    UnknownToken,
     UnsupportedMediaType,
+    UserMismatch,
 )
 
 _RETRY_AFTER_SECONDS = 2
 _MAX_FAULTS = 10  # guessed: what a person reads in one description
 
+_FAILED = (500, "server_error", "the service failed; tell its operator if it goes on")
 _BY_ERROR: dict[type[RiskrelayError], tuple[int, str, str]] = {
     NotFound: (404, "not_found", "there is no such thing for this receiver; check the id"),
     BodyTooLarge: (413, "invalid_request", "send a smaller body"),
     UnsupportedMediaType: (415, "invalid_request", "send the body with the Content-Type that this endpoint takes"),
     Unavailable: (503, "temporarily_unavailable", "send the same request again after a moment, as Retry-After says"),
+    Forbidden: (403, "access_denied", "this receiver may not do this; ask the operator"),
+    RateLimited: (429, "too_many_requests", "send the same request again after a moment, as Retry-After says"),
+    Invalid: (400, "invalid_request", "send a request that is valid"),
+    # No request ends with these unless the code is wrong. A receiver without a token that would do gets a
+    # `BearerRefusal`, because a 401 needs a challenge.
+    **dict.fromkeys((Unauthenticated, NoCredentials, MalformedCredentials, UnknownToken, SessionEnded), _FAILED),
+    **dict.fromkeys((UserMismatch, Misconfigured, LeaseLost, LaneWithdrawn), _FAILED),
 }
+"""The status, the error and what to do, of every error; `_own_words` are more precise where an error has them."""
+
 _BY_STATUS = {
     400: ("invalid_request", "send exactly one Host header field, with the host name of this service"),
     404: ("not_found", "there is no such endpoint; the transmitter's metadata lists them"),
@@ -56,22 +75,26 @@ def answer(error: Exception) -> Response:
     """The answer to a receiver's request that failed with *error*; nothing of an unknown error is shown."""
     if isinstance(error, BearerRefusal):
         return _challenge(error)
-    if isinstance(error, Invalid):
-        return refusal(400, "invalid_request", _described(error))
-    if isinstance(error, Forbidden):
-        return refusal(403, "access_denied", str(error) or "this receiver may not do this; ask the operator")
-    if isinstance(error, RateLimited):
-        return refusal(429, "too_many_requests", str(error), {"Retry-After": str(error.wait_seconds)})
     if isinstance(error, HTTPException) and error.status_code in _BY_STATUS:
         return refusal(error.status_code, *_BY_STATUS[error.status_code], error.headers)
-    found = next((_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR), None)
-    if found is None:
-        return refusal(500, "server_error", "the service failed; tell its operator if it goes on")
-    headers = {"Retry-After": str(_RETRY_AFTER_SECONDS)} if isinstance(error, Unavailable) else None
-    return refusal(*found, headers)
+    status, word, description = next((_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR), _FAILED)
+    return refusal(status, word, _own_words(error) or description, _retry_after(error))
 
 
-def _described(error: Invalid) -> str:
+def _own_words(error: Exception) -> str:
+    """Return what an error of a request says for itself; empty: nothing that a receiver may read."""
+    if isinstance(error, Invalid):
+        return _first_faults(error)
+    return str(error) if isinstance(error, Forbidden | RateLimited) else ""
+
+
+def _retry_after(error: Exception) -> dict[str, str] | None:
+    if isinstance(error, RateLimited):
+        return {"Retry-After": str(error.wait_seconds)}
+    return {"Retry-After": str(_RETRY_AFTER_SECONDS)} if isinstance(error, Unavailable) else None
+
+
+def _first_faults(error: Invalid) -> str:
     """The first faults, and how many more there are."""
     shown = error.faults[:_MAX_FAULTS]
     more = len(error.faults) - len(shown) + error.more

@@ -10,17 +10,20 @@ from okta.models.okta_user_risk_change_event import OktaUserRiskChangeEvent
 
 from riskrelay.core import signals
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId, IntegrationType, tenant_url_problem
+from riskrelay.core.products import okta
 from riskrelay.core.risk.assessment import Cause, LevelChange
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.event_rules import event_faults
 from riskrelay.core.ssf.event_types import CAEP_RISK_LEVEL_CHANGE, EVENT_TYPES, OKTA_USER_RISK_CHANGE
-from riskrelay.core.ssf.level_changes import caep_risk_level_change, okta_user_risk_change
+from riskrelay.core.ssf.level_changes import caep_risk_level_change
 from riskrelay.core.ssf.sets import complete_claims, fixed_claims
 from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
+from riskrelay.core.ssf.subjects import email_subject
 from support.outside import NOON, CountingIds
 
+SUBJECT = email_subject("kai@example.com")
 LEVELS = [None, *RiskLevel]
 
 
@@ -50,7 +53,7 @@ def test_every_change_is_an_event_that_okta_documents(
     previous: RiskLevel | None, current: RiskLevel | None, cause: Cause
 ) -> None:
     """Okta's own model takes it and gives it back unchanged; nothing is invented."""
-    event = okta_user_risk_change(change(previous, current, cause))
+    event = okta.user_risk_change(change(previous, current, cause), SUBJECT)
     read = OktaUserRiskChangeEvent.from_dict(event)
     assert read is not None
     assert read.to_dict() == event
@@ -65,7 +68,7 @@ def test_every_change_is_a_risk_level_change_of_caep(
     previous: RiskLevel | None, current: RiskLevel | None, cause: Cause
 ) -> None:
     """Valid by the table; no level counts as LOW; there is a risk_reason exactly when a behavior is one."""
-    event = caep_risk_level_change(change(previous, current, cause))
+    event = caep_risk_level_change(change(previous, current, cause), SUBJECT)
     assert event_faults(EVENT_TYPES[CAEP_RISK_LEVEL_CHANGE], event) == []
     assert event["previous_level"] == ("LOW" if previous is None else previous.name)
     assert event["principal"] == "USER"

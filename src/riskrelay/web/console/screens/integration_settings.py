@@ -10,7 +10,7 @@ from riskrelay.actions.set_signing_algorithm import set_signing_algorithm
 from riskrelay.actions.update_integration import update_integration
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import DeliveryLimits
-from riskrelay.core.keys import Algorithm
+from riskrelay.core.products import PRODUCTS
 from riskrelay.ports import Outside
 from riskrelay.web.account_api.integration_settings import SettingsBody
 from riskrelay.web.account_api.integrations import UpdateBody
@@ -99,7 +99,7 @@ class IntegrationSettingScreens:
             integration=integration,
             fields=fields,
             problems=problems,
-            algorithms=list(Algorithm),
+            algorithms=PRODUCTS[integration.integration_type].algorithms,
         )
 
     def _saved(self, visit: Visit) -> Response:

@@ -8,7 +8,8 @@ from starlette.responses import Response
 from riskrelay.actions.create_integration import create_integration
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.errors import Invalid
-from riskrelay.core.integrations import Integration, IntegrationId, IntegrationType
+from riskrelay.core.integrations import Integration, IntegrationId
+from riskrelay.core.products import DEFAULT_PRODUCT, PRODUCTS
 from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import Glance, Outside, Transaction
 from riskrelay.web.account_api.integrations import CreateBody
@@ -17,6 +18,7 @@ from riskrelay.web.console.named import find_integration, integration_id_of
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import PAGE, place_of, read_place, split
+from riskrelay.web.console.setup_steps import pieces
 from riskrelay.web.console.visits import Visit
 
 _FIELDS = ("integration_type", "tenant_url", "reference_id")
@@ -46,7 +48,7 @@ class IntegrationScreens:
 
     async def new(self, visit: Visit) -> Response:
         """The wizard's first step."""
-        return self._form(visit, {"integration_type": IntegrationType.OKTA.value}, {})
+        return self._form(visit, {"integration_type": DEFAULT_PRODUCT.integration_type.value}, {})
 
     async def create(self, visit: Visit) -> Response:
         """A new integration, and on to what is to be done at its receiver."""
@@ -78,14 +80,20 @@ class IntegrationScreens:
 
         integration, streams, taken, sent = await self._outside.store.read(visit.account, read)
         return self._pages.page(
-            visit, "integration_setup.html", integration=integration, streams=streams, taken=taken, sent=sent
+            visit,
+            "integration_setup.html",
+            integration=integration,
+            streams=streams,
+            taken=taken,
+            sent=sent,
+            steps=[pieces(step) for step in PRODUCTS[integration.integration_type].setup_steps],
         )
 
     def _form(
         self, visit: Visit, fields: Mapping[str, str], problems: Mapping[str, str], status: int = 200
     ) -> Response:
         return self._pages.page(
-            visit, "integration_new.html", status, fields=fields, problems=problems, types=list(IntegrationType)
+            visit, "integration_new.html", status, fields=fields, problems=problems, products=PRODUCTS.values()
         )
 
 

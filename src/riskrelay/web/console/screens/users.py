@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from riskrelay.actions.reset_user import reset_user
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.products import PRODUCTS
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
@@ -49,7 +50,13 @@ class UserScreens:
             visit.account, lambda tx: _story(tx, _user_id(visit), visit.query.get("after"))
         )
         return self._pages.page(
-            visit, "user.html", user=standing, story=story, older=older, max_reason=MAX_REASON_CHARACTERS
+            visit,
+            "user.html",
+            user=standing,
+            story=story,
+            older=older,
+            max_reason=MAX_REASON_CHARACTERS,
+            delivered_notes=[row.delivered_note for row in PRODUCTS.values() if row.delivered_note],
         )
 
     async def deliveries(self, visit: Visit) -> Response:

@@ -1,0 +1,40 @@
+"""The receiver products: one table, PRODUCTS, with a row for each integration type.
+
+A new product is a member of `IntegrationType` and a row here. What it can say that no event type here says yet is an
+event type of its own, too (`ssf.event_types`).
+"""
+
+from collections.abc import Mapping
+
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.integrations import IntegrationType
+from riskrelay.core.keys import Algorithm
+from riskrelay.core.products.okta import OKTA
+from riskrelay.core.products.rows import ImplicitStream, Product
+from riskrelay.core.products.ssf import SSF
+
+_ROWS = (OKTA, SSF)
+
+PRODUCTS: Mapping[IntegrationType, Product] = {row.integration_type: row for row in _ROWS}
+"""By integration type, in the order in which people are offered them; the first one is the default."""
+
+DEFAULT_PRODUCT = _ROWS[0]
+
+
+def implicit_stream_of(integration_type: IntegrationType) -> ImplicitStream:
+    """Return what is fixed about the stream that an integration of this type is created with.
+
+    Raises: LookupError: such integrations have no implicit stream; their receivers create streams.
+    """
+    found = PRODUCTS[integration_type].implicit_stream
+    if found is None:
+        raise LookupError(f"an integration of type {integration_type} has no implicit stream")
+    return found
+
+
+def require_algorithm(integration_type: IntegrationType, algorithm: Algorithm) -> None:
+    """Raises: Invalid: the receiver product does not take SETs that are signed with *algorithm*."""
+    product = PRODUCTS[integration_type]
+    if algorithm not in product.algorithms:
+        message = f"must be {' or '.join(product.algorithms)}: {product.name} takes no other"
+        raise Invalid([Fault(FaultKind.WRONG_VALUE, "/signing_algorithm", message)])

@@ -1,0 +1,21 @@
+"""What the events that report a level change have in common."""
+
+from typing import Any
+
+from riskrelay.core.risk.assessment import LevelChange
+from riskrelay.core.risk.behaviors import reason_for
+
+_RESET = "Risk reset by an administrator"
+
+
+def change_members(change: LevelChange) -> dict[str, Any]:
+    """Return the members that CAEP's events and the products' own share. Rule: CAEP 1.0 §2."""
+    return {
+        "event_timestamp": int(change.changed_at.timestamp()),
+        "initiating_entity": change.cause.value,
+        "reason_admin": {"en": reason_for(change.behaviors) or _reset(change.note)},
+    }
+
+
+def _reset(note: str | None) -> str:
+    return _RESET if note is None else f"{_RESET}: {note}"
