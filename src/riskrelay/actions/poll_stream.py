@@ -105,7 +105,13 @@ def _settle_lane(
     now = outside.clock.now()
     tried = [
         Attempt(
-            *(seq, events[seq].jti, events[seq].attempts + 1, events[seq].queued_at, now, timedelta(0), outcome),
+            seq=seq,
+            jti=events[seq].jti,
+            number=events[seq].attempts + 1,
+            queued_at=events[seq].queued_at,
+            started_at=now,
+            duration=timedelta(0),
+            outcome=outcome,
             claims=events[seq].claims,
         )
         for seq, outcome in said.items()

@@ -254,17 +254,19 @@ def outside_of(settings: Settings, wake: Wake, noted: Noted, observers: Observer
     """What actions need in a process that serves or delivers."""
     clock = SystemClock()
     limit = RateLimit(settings.rate_limit, WINDOW_SECONDS) if settings.rate_limit else None
+    token_uses, finding_counts = noted
     return Outside(
-        observers.over(open_store(settings)),
-        clock,
-        SystemIds(),
-        observers.metrics,
-        observers,
-        wake,
-        MemoryRateLimits(clock, limit),
-        *noted,
-        Alone() if observers.trace else Together(),
-        Quotas(
+        store=observers.over(open_store(settings)),
+        clock=clock,
+        ids=SystemIds(),
+        metrics=observers.metrics,
+        observer=observers,
+        wake=wake,
+        rate_limits=MemoryRateLimits(clock, limit),
+        token_uses=token_uses,
+        finding_counts=finding_counts,
+        gathering=Alone() if observers.trace else Together(),
+        quotas=Quotas(
             tokens=settings.quota_tokens,
             integrations=settings.quota_integrations,
             receiver_credentials=settings.quota_receiver_credentials,

@@ -128,9 +128,10 @@ def _nodes(logins: Sequence[Kept[Login]]) -> list[_Node]:
     for login in logins:
         gathered[login.seen.at, login.seen.latitude, login.seen.longitude].append(login)
     nodes = []
-    for key in sorted(gathered):
-        names = [login.seen.application for login in gathered[key] if login.seen.application is not None]
-        nodes.append(_Node(Login(*key, min(names, default=None)), gathered[key]))
+    for (at, latitude, longitude), kept in sorted(gathered.items(), key=lambda item: item[0]):
+        names = [login.seen.application for login in kept if login.seen.application is not None]
+        seen = Login(at=at, latitude=latitude, longitude=longitude, application=min(names, default=None))
+        nodes.append(_Node(seen, kept))
     return nodes
 
 

@@ -214,8 +214,18 @@ class LaneRows:
         if len(held) < MAX_HELD_EVENTS and lane.last_seq > lane.cursor:
             rows = self._connection.execute(_FRESH, {**key, "after": lane.cursor, "most": limit})
             fresh = [queued_from(row, oldest) for row in rows]
-        seen = (lane.last_seq, lane.replayed, lane.edits, moment(lane.blocked_until), lane.recent_answers)
-        return LaneWork(self._sending(lane_key), lane.cursor, lane.failures, held, fresh, *seen)
+        return LaneWork(
+            stream=self._sending(lane_key),
+            cursor=lane.cursor,
+            failures=lane.failures,
+            held=held,
+            fresh=fresh,
+            last_seq=lane.last_seq,
+            replayed=lane.replayed,
+            edits=lane.edits,
+            blocked_until=moment(lane.blocked_until),
+            recent_answers=lane.recent_answers,
+        )
 
     def _sending(self, key: LaneKey) -> Stream | None:
         """The lane's stream; None when nothing of the lane may be sent now."""
