@@ -253,7 +253,9 @@ class Settings(BaseSettings):
             ),
         }
         return [
-            Check("settings", Verdict.WARNING, f"RISKRELAY_{name}: {said}{_shown(value)}.", mend)
+            Check(
+                topic="settings", verdict=Verdict.WARNING, said=f"RISKRELAY_{name}: {said}{_shown(value)}.", mend=mend
+            )
             for name, (value, said, mend) in found.items()
             if value
         ]
@@ -315,10 +317,10 @@ def unknown_variables(environment: Iterable[str]) -> list[Check]:
     known = [f"{_PREFIX}{name.upper()}" for name in (*Settings.model_fields, *_OF_COMMANDS)]
     return [
         Check(
-            "settings",
-            Verdict.WARNING,
-            f"{name} is set, but there is no such setting{closest(name.upper(), known)}.",
-            "correct its name or unset it",
+            topic="settings",
+            verdict=Verdict.WARNING,
+            said=f"{name} is set, but there is no such setting{closest(name.upper(), known)}.",
+            mend="correct its name or unset it",
         )
         for name in sorted(environment)
         if name.upper().startswith(_PREFIX) and name.upper() not in known

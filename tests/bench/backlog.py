@@ -86,7 +86,13 @@ class _Backlog:
         figures = {"cost_us": taken / max(events, 1) * 1e6, "memory_mb": self._installation.memory_mb()}
         await self._installation.stop()
         await self._receiver.stop()
-        return Measured(scenario, self._installation.engine, self._place.workers, variant, figures)
+        return Measured(
+            scenario=scenario,
+            engine=self._installation.engine,
+            workers=self._place.workers,
+            variant=variant,
+            figures=figures,
+        )
 
     async def add(self, rows: int, *, delivered: bool) -> None:
         """Put *rows* more events behind those that are there."""

@@ -56,7 +56,15 @@ async def crowd(place: Place, accounts: int, per_second: float, seconds: float, 
     due = dict(zip(emails, moments, strict=True))
     waits = sorted((arrival.at - due[arrival.claims["sub_id"]["email"]]) / 1e6 for arrival in arrivals)
     variant = "5 % dead, 5 % slow" if sick else "all healthy"
-    return [Measured("crowd", installation.engine, place.workers, variant, percentiles_ms(waits))]
+    return [
+        Measured(
+            scenario="crowd",
+            engine=installation.engine,
+            workers=place.workers,
+            variant=variant,
+            figures=percentiles_ms(waits),
+        )
+    ]
 
 
 def _receivers(receiver: BenchReceiver, account: int, *, sick: bool) -> Iterator[str]:

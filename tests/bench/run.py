@@ -86,8 +86,14 @@ def _line(one: Measured, limits: Limits) -> str:
 async def _measured(run: Run, server: PostgresServer | None, directory: Path, command: list[str]) -> list[Measured]:
     """One run, on a database of its own that is gone afterwards."""
     if run.engine == "sqlite" or server is None:
-        return await run.work(Place(directory, None, run.workers, command))
-    return await run.work(Place(directory, await server.new_database(), run.workers, command))
+        return await run.work(
+            Place(directory=directory, database_url=None, workers=run.workers, receiver_command=command)
+        )
+    return await run.work(
+        Place(
+            directory=directory, database_url=await server.new_database(), workers=run.workers, receiver_command=command
+        )
+    )
 
 
 def _commit() -> str:

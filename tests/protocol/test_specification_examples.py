@@ -44,7 +44,14 @@ def received(claims: dict[str, Any]) -> SecurityEventToken:
 def sent(read: SecurityEventToken) -> dict[str, Any]:
     """What the transmitter makes of a SET that says the same."""
     assert read.sub_id is not None
-    event = SecurityEvent(Jti(read.jti), read.txn or "", read.issued_at, read.event_type, read.event, read.sub_id)
+    event = SecurityEvent(
+        jti=Jti(read.jti),
+        txn=read.txn or "",
+        issued_at=read.issued_at,
+        event_type=read.event_type,
+        event=read.event,
+        sub_id=read.sub_id,
+    )
     claims: dict[str, Any] = json.loads(complete_claims(fixed_claims(event), read.issuer, read.audience[0]))
     return claims
 

@@ -21,7 +21,10 @@ class Arrivals(Generic[E]):
     def arrive(self, batch: Sequence[Any]) -> None:
         """Take a batch; the episodes follow."""
         known = len(self._kept)
-        fresh = [Kept(ActivityId(str(known + place)), seen, None, True) for place, seen in enumerate(batch)]
+        fresh = [
+            Kept(activity_id=ActivityId(str(known + place)), seen=seen, episode=None, fresh=True)
+            for place, seen in enumerate(batch)
+        ]
         derived = self._derive([*self._kept, *fresh], self.episodes)
         belongs: dict[ActivityId, FindingId] = {}
         for one in derived:
@@ -33,7 +36,12 @@ class Arrivals(Generic[E]):
             assert finding_id not in self.episodes
             self.episodes[finding_id] = self._read(one.episode.details())
         self._kept = [
-            Kept(kept.activity_id, kept.seen, belongs.get(kept.activity_id, kept.episode), False)
+            Kept(
+                activity_id=kept.activity_id,
+                seen=kept.seen,
+                episode=belongs.get(kept.activity_id, kept.episode),
+                fresh=False,
+            )
             for kept in (*self._kept, *fresh)
         ]
 

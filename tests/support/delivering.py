@@ -28,8 +28,8 @@ from support.world import ACCOUNT, account_with_integration
 
 LEASE = timedelta(minutes=1)
 VAULT = MasterKey([new_master_key()])
-ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
-FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202)
+FAILED = Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
 
 
 _HEADER = b"eyJraWQiOiJwbGFpbiJ9."  # {"kid":"plain"}
@@ -90,7 +90,13 @@ class World:
         self.receiver, self.signer = Receiver(), Plain()
         self.signing = SigningAhead(self.signer)
         self.delivering = Delivering(
-            self.signer, self.receiver, VAULT, LEASE, timedelta(seconds=28), 8, timedelta(days=36_500)
+            signer=self.signer,
+            pusher=self.receiver,
+            vault=VAULT,
+            lease=LEASE,
+            push_for=timedelta(seconds=28),
+            concurrency=8,
+            retention=timedelta(days=36_500),
         )
 
     async def claim(self) -> LaneLease:

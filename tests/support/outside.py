@@ -72,14 +72,14 @@ def outside_of(store: Store, clock: HandClock | None = None) -> Outside:
     clock = clock or HandClock()
     metrics = PrometheusMetrics()
     return Outside(
-        store,
-        clock,
-        CountingIds(),
-        metrics,
-        Observers(metrics),
-        Wakes(),
-        MemoryRateLimits(clock, None),
-        PendingTokenUses(),
-        PendingFindingCounts(),
-        Together(),
+        store=store,
+        clock=clock,
+        ids=CountingIds(),
+        metrics=metrics,
+        observer=Observers(metrics),
+        wake=Wakes(),
+        rate_limits=MemoryRateLimits(clock, None),
+        token_uses=PendingTokenUses(),
+        finding_counts=PendingFindingCounts(),
+        gathering=Together(),
     )

@@ -98,7 +98,9 @@ class ReceiverWorld:
 
 async def static_token(outside: Outside, integration: Integration, *scopes: ReceiverScope) -> str:
     """A static token for an integration's receiver."""
-    wanted = WantedCredential(CredentialKind.STATIC_TOKEN, "", scopes or ALL_RECEIVER_SCOPES, None)
+    wanted = WantedCredential(
+        kind=CredentialKind.STATIC_TOKEN, name="", scopes=scopes or ALL_RECEIVER_SCOPES, expires_at=None
+    )
     account_id, integration_id = integration.account_id, integration.integration_id
     return (await create_receiver_credential(outside, account_id, COMMAND_LINE, integration_id, wanted)).secret
 

@@ -42,11 +42,18 @@ class PlainSigner:
 
 def polling_of(bell: StreamBell | None = None, longest_wait: timedelta = timedelta(0)) -> Polling:
     """Polling that signs nothing and does not wait."""
-    return Polling(PlainSigner(), bell or StreamBell(), FOR_EVER, longest_wait)
+    return Polling(signer=PlainSigner(), bell=bell or StreamBell(), retention=FOR_EVER, longest_wait=longest_wait)
 
 
 def transmitting_of(polling: Polling | None = None) -> Transmitting:
     """Everything; only public addresses and https may be pushed to."""
     targets = PushTargets(TargetRules([], allow_http=False))
     materials = PemMaterials(VAULT, SystemClock())
-    return Transmitting(polling or polling_of(), VAULT, targets, KEYRING, materials, PlainSigner())
+    return Transmitting(
+        polling=polling or polling_of(),
+        vault=VAULT,
+        targets=targets,
+        keyring=KEYRING,
+        materials=materials,
+        proofs=PlainSigner(),
+    )

@@ -23,7 +23,12 @@ def finding(
     """A finding as the edge would make it."""
     digest = sha256(f"{email} {behavior}".encode()).digest()
     return Finding(
-        None if finding_id is None else FindingId(finding_id), BehaviorId(behavior), UserRef(email), None, None, digest
+        finding_id=None if finding_id is None else FindingId(finding_id),
+        behavior=BehaviorId(behavior),
+        user=UserRef(email),
+        occurred_at=None,
+        details=None,
+        digest=digest,
     )
 
 

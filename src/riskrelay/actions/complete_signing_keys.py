@@ -19,7 +19,12 @@ async def complete_signing_keys(outside: Outside, actor: Actor, make: KeyMaker) 
         return
     fresh = [await asyncio.to_thread(make, algorithm) for algorithm in wanted]
     now = outside.clock.now()
-    entries = {key.kid: AuditEntry(outside.ids.uuid(), now, actor, Verb.CREATED, Kind.KEY, key.kid) for key in fresh}
+    entries = {
+        key.kid: AuditEntry(
+            entry_id=outside.ids.uuid(), at=now, actor=actor, verb=Verb.CREATED, kind=Kind.KEY, thing_id=key.kid
+        )
+        for key in fresh
+    }
 
     def store(tx: Installation) -> None:
         changes = completed(tx.keys.all(), fresh, now)

@@ -32,7 +32,14 @@ async def configure_stream(
         Invalid: the body is wrong; nothing was changed.
     Rule: SSF 1.0 §8.1.1.3, §8.1.1.4, §8.1.5.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=receiver.actor,
+        verb=Verb.CHANGED,
+        kind=Kind.STREAM,
+        thing_id=stream_id,
+    )
 
     def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
         stored = tx.receiver_streams.get(receiver.integration_id, stream_id)

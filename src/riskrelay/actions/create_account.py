@@ -11,7 +11,14 @@ async def create_account(outside: Outside, account_id: AccountId, actor: Actor) 
 
     Returns: False when it was there already; then nothing was changed.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.CREATED, Kind.ACCOUNT, account_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=actor,
+        verb=Verb.CREATED,
+        kind=Kind.ACCOUNT,
+        thing_id=account_id,
+    )
 
     def store(tx: Installation) -> bool:
         is_new = tx.accounts.add(account_id, entry.at)

@@ -54,8 +54,17 @@ async def create_integration(
         signing_algorithm=product.algorithms[0],
         limits=product.limits,
     )
-    stream = Stream(StreamId(outside.ids.uuid()), integration, StreamStatus.ENABLED, LANES)
-    entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.CREATED, Kind.INTEGRATION, integration.integration_id)
+    stream = Stream(
+        stream_id=StreamId(outside.ids.uuid()), integration=integration, status=StreamStatus.ENABLED, lanes=LANES
+    )
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=now,
+        actor=actor,
+        verb=Verb.CREATED,
+        kind=Kind.INTEGRATION,
+        thing_id=integration.integration_id,
+    )
 
     def store(tx: Transaction) -> Integration:
         stored = tx.integrations.by_reference(integration.reference_id)

@@ -15,7 +15,7 @@ from riskrelay.ports import Outside, Transaction
 _PREFIXES = {CredentialKind.OAUTH_CLIENT: "rrc_", CredentialKind.STATIC_TOKEN: "rrs_"}  # for secret scanners
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WantedCredential:
     """What an operator asks for.
 
@@ -64,12 +64,12 @@ async def create_receiver_credential(
     )
 
     entry = AuditEntry(
-        outside.ids.uuid(),
-        credential.created_at,
-        actor,
-        Verb.CREATED,
-        Kind.CREDENTIAL,
-        credential.credential_id,
+        entry_id=outside.ids.uuid(),
+        at=credential.created_at,
+        actor=actor,
+        verb=Verb.CREATED,
+        kind=Kind.CREDENTIAL,
+        thing_id=credential.credential_id,
     )
 
     def store(tx: Transaction) -> Integration:

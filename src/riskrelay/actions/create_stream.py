@@ -38,7 +38,14 @@ async def create_stream(
     """
     stream_id = stream_id or StreamId(outside.ids.uuid())
     now = outside.clock.now()
-    entry = AuditEntry(outside.ids.uuid(), now, receiver.actor, Verb.CREATED, Kind.STREAM, stream_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=now,
+        actor=receiver.actor,
+        verb=Verb.CREATED,
+        kind=Kind.STREAM,
+        thing_id=stream_id,
+    )
 
     def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
         integration = tx.integrations.get(receiver.integration_id)
@@ -48,7 +55,12 @@ async def create_stream(
             raise Forbidden(f"a receiver may have {MAX_STREAMS} streams; delete one that you no longer use")
         configuration = created(body, integration, rules)
         stream = Stream(
-            stream_id, integration, StreamStatus.ENABLED, LANES, configuration, status_set_by=Party.RECEIVER
+            stream_id=stream_id,
+            integration=integration,
+            status=StreamStatus.ENABLED,
+            lanes=LANES,
+            configuration=configuration,
+            status_set_by=Party.RECEIVER,
         )
         tx.streams.add(stream)
         tx.audit.record(entry)

@@ -32,8 +32,18 @@ async def create_token(
     token = TOKEN_PREFIX + outside.ids.secret()
     now = outside.clock.now()
     token_id = TokenId(outside.ids.uuid())
-    stored = StoredToken(token_id, owner, name, hash_token(token), frozenset(scopes), now, expires_at)
-    entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.CREATED, Kind.TOKEN, token_id)
+    stored = StoredToken(
+        token_id=token_id,
+        account_id=owner,
+        name=name,
+        token_hash=hash_token(token),
+        scopes=frozenset(scopes),
+        created_at=now,
+        expires_at=expires_at,
+    )
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(), at=now, actor=actor, verb=Verb.CREATED, kind=Kind.TOKEN, thing_id=token_id
+    )
 
     def store(tx: Installation) -> None:
         if owner is not None and tx.accounts.get(owner) is None:

@@ -16,7 +16,14 @@ async def delete_integration(
     Raises: NotFound: no such integration in this account.
     Rule: contract 10; faults.md row 34.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.DELETED, Kind.INTEGRATION, integration_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=actor,
+        verb=Verb.DELETED,
+        kind=Kind.INTEGRATION,
+        thing_id=integration_id,
+    )
 
     def store(tx: Transaction) -> None:
         if tx.integrations.get(integration_id) is None:

@@ -13,7 +13,14 @@ async def delete_stream(outside: Outside, receiver: Receiver, stream_id: StreamI
     Raises: NotFound: the receiver has no such stream.
     Rule: SSF 1.0 §8.1.1.5.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), receiver.actor, Verb.DELETED, Kind.STREAM, stream_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=receiver.actor,
+        verb=Verb.DELETED,
+        kind=Kind.STREAM,
+        thing_id=stream_id,
+    )
 
     def store(tx: Transaction) -> None:
         stream = tx.receiver_streams.get(receiver.integration_id, stream_id)

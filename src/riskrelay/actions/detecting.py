@@ -45,7 +45,7 @@ class Detected:
     started: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Detecting:
     """What detection needs to know of an account and of the moment."""
 
@@ -55,7 +55,7 @@ class Detecting:
     now: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule(Generic[S, E]):
     """How one behavior follows from one kind of activity.
 
@@ -103,8 +103,8 @@ def purge(tx: Transaction, limits: TravelLimits, now: datetime, arrived: int) ->
 def _rules(limits: TravelLimits) -> tuple[_Rule[Any, Any], ...]:
     travelling = partial(travel.journeys, limits=limits)
     return (
-        _Rule(LOGIN_BEHAVIOR, Login, limits.reach, travelling, travel.journey_of),
-        _Rule(HIT_BEHAVIOR, DlpHit, dlp.REACH, dlp.bursts, dlp.burst_of),
+        _Rule(behavior=LOGIN_BEHAVIOR, kind=Login, reach=limits.reach, derive=travelling, read=travel.journey_of),
+        _Rule(behavior=HIT_BEHAVIOR, kind=DlpHit, reach=dlp.REACH, derive=dlp.bursts, read=dlp.burst_of),
     )
 
 
@@ -164,13 +164,13 @@ def _finding(behavior: BehaviorId, derived: Derived[E], standing: Standing, give
     details = msgspec.json.encode(episode.details())
     named = f"{standing.user_id}\n{behavior}\n{standing.resets}\n{episode.identity}"
     return RecordedFinding(
-        FindingId(f"episode-{sha256(named.encode()).hexdigest()[:40]}"),
-        standing.user_id,
-        behavior,
-        given.settings[behavior].risk_level,
-        episode.triggered_at,
-        given.now,
-        standing.resets,
-        details.decode(),
-        sha256(details).digest(),
+        finding_id=FindingId(f"episode-{sha256(named.encode()).hexdigest()[:40]}"),
+        user_id=standing.user_id,
+        behavior=behavior,
+        risk_level=given.settings[behavior].risk_level,
+        occurred_at=episode.triggered_at,
+        recorded_at=given.now,
+        resets=standing.resets,
+        details_json=details.decode(),
+        digest=sha256(details).digest(),
     )

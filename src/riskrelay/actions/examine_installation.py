@@ -106,7 +106,9 @@ def _ledger(survey: Survey) -> Iterable[Check]:
     failing, stopped = (survey.lanes.get(one, 0) for one in (LaneCondition.OPEN, LaneCondition.STOPPED))
     if pending and (failing or stopped):
         said = f"{pending:,} events wait; {failing} lanes' receivers fail, {stopped} lanes are stopped."
-        yield Check("ledger", Verdict.WARNING, said, "riskrelay integration health says whose and why")
+        yield Check(
+            topic="ledger", verdict=Verdict.WARNING, said=said, mend="riskrelay integration health says whose and why"
+        )
 
 
 def _keys(outside: Outside, keys: Sequence[SealedKey], vault: Vault) -> Iterable[Check]:
@@ -124,12 +126,12 @@ def _keys(outside: Outside, keys: Sequence[SealedKey], vault: Vault) -> Iterable
         age = outside.clock.now() - (current.signs_from or current.created_at)
         said = f"The {algorithm} key has signed for {age.days} days."
         if age > _OLD_KEY:
-            yield Check("keys", Verdict.WARNING, said, "riskrelay key rotate")
+            yield Check(topic="keys", verdict=Verdict.WARNING, said=said, mend="riskrelay key rotate")
         else:
             yield _ok("keys", said)
         if key_in(keys, algorithm, KeyState.NEXT) is None:
             said = f"No next {algorithm} key is published."
-            yield Check("keys", Verdict.WARNING, said, "restart riskrelay serve: it makes one")
+            yield Check(topic="keys", verdict=Verdict.WARNING, said=said, mend="restart riskrelay serve: it makes one")
 
 
 class _Jwks(msgspec.Struct):
@@ -162,7 +164,7 @@ async def _worker(examining: Examining) -> Sequence[Check]:
         return [_ok("worker", f"Its metrics are at {examining.worker_url}/metrics.")]
     said = f"No worker answers at {examining.worker_url}/readyz: {answer}."
     mend = "start riskrelay worker on this machine, or unset RISKRELAY_METRICS_PORT where none runs"
-    return [Check("worker", Verdict.WARNING, said, mend)]
+    return [Check(topic="worker", verdict=Verdict.WARNING, said=said, mend=mend)]
 
 
 async def _receivers(outside: Outside, examining: Examining) -> list[Check]:
@@ -229,7 +231,7 @@ def _certificate(integration: Integration, now: datetime, materials: TlsMaterial
         f"riskrelay integration tls {integration.integration_id} --certificate FILE --key FILE{kept} "
         f"--account {integration.account_id}"
     )
-    return Check("receivers", Verdict.WARNING if ends > now else Verdict.PROBLEM, said, mend)
+    return Check(topic="receivers", verdict=Verdict.WARNING if ends > now else Verdict.PROBLEM, said=said, mend=mend)
 
 
 def _origin(url: str) -> str:
@@ -238,8 +240,8 @@ def _origin(url: str) -> str:
 
 
 def _ok(topic: str, said: str) -> Check:
-    return Check(topic, Verdict.OK, said)
+    return Check(topic=topic, verdict=Verdict.OK, said=said)
 
 
 def _problem(topic: str, said: str, mend: str) -> Check:
-    return Check(topic, Verdict.PROBLEM, said, mend)
+    return Check(topic=topic, verdict=Verdict.PROBLEM, said=said, mend=mend)

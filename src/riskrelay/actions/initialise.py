@@ -15,10 +15,20 @@ async def initialise(outside: Outside, account_id: AccountId, actor: Actor) -> s
     token = TOKEN_PREFIX + outside.ids.secret()
     now = outside.clock.now()
     token_id = TokenId(outside.ids.uuid())
-    stored = StoredToken(token_id, account_id, "first token", hash_token(token), ALL_SCOPES, now, None)
+    stored = StoredToken(
+        token_id=token_id,
+        account_id=account_id,
+        name="first token",
+        token_hash=hash_token(token),
+        scopes=ALL_SCOPES,
+        created_at=now,
+        expires_at=None,
+    )
 
     def created(kind: Kind, thing_id: str) -> AuditEntry:
-        return AuditEntry(outside.ids.uuid(), now, actor, Verb.CREATED, kind, thing_id)
+        return AuditEntry(
+            entry_id=outside.ids.uuid(), at=now, actor=actor, verb=Verb.CREATED, kind=kind, thing_id=thing_id
+        )
 
     def store(tx: Installation) -> bool:
         is_new = tx.accounts.add(account_id, now)

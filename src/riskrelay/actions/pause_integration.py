@@ -24,7 +24,14 @@ async def pause_integration(
     Raises:  NotFound: no such integration in this account.
     Rule: SSF 1.0 §8.1.5.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.PAUSED, Kind.INTEGRATION, integration_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=actor,
+        verb=Verb.PAUSED,
+        kind=Kind.INTEGRATION,
+        thing_id=integration_id,
+    )
 
     def store(tx: Transaction) -> tuple[Integration, list[LaneKey]]:
         stored = tx.integrations.get(integration_id)

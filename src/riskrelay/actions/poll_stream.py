@@ -17,7 +17,7 @@ from riskrelay.ports import Bell, Outside, Signer, Transaction
 LONGEST_WAIT = timedelta(seconds=25)  # guessed: below the 30 s after which impatient proxies and clients hang up
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Polling:
     """What polling needs besides `Outside`, and its limits.
 
@@ -32,7 +32,7 @@ class Polling:
     longest_wait: timedelta = LONGEST_WAIT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
     """What waits on a stream, in the order in which it is handed out, with the stream as it was at that moment."""
 
@@ -146,7 +146,7 @@ def _waiting(
         if work.stream is not None:
             events += [event for event in [*work.held, *work.fresh] if not event.expired]
             more = more or _reaches_beyond(work)
-    return _Waiting(stream, events[:limit], more or len(events) > limit, attempts or {})
+    return _Waiting(stream=stream, events=events[:limit], more=more or len(events) > limit, attempts=attempts or {})
 
 
 def _reaches_beyond(work: LaneWork) -> bool:

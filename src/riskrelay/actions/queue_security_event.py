@@ -24,11 +24,15 @@ async def queue_security_event(
     """
     now = outside.clock.now()
     txn = request.txn or outside.ids.uuid()
-    entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.SENT, Kind.SECURITY_EVENT, txn)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(), at=now, actor=actor, verb=Verb.SENT, kind=Kind.SECURITY_EVENT, thing_id=txn
+    )
 
     def store(tx: Transaction) -> tuple[AnsweredRequest, list[LaneKey]]:
         made = signals.for_event(request, txn, now, tx.streams.taking_events(), outside.ids.uuid)
-        answer = AnsweredRequest(txn, tuple(map(_delivery, made)), request.digest, now)
+        answer = AnsweredRequest(
+            txn=txn, deliveries=tuple(map(_delivery, made)), digest=request.digest, requested_at=now
+        )
         if request.request_id is not None:
             stored = tx.event_requests.add(request.request_id, answer)
             if stored.digest != request.digest:

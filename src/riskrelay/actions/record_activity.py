@@ -18,7 +18,7 @@ from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import Outside, RecordedActivity, RecordedFinding, Transaction
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityRecorded:
     """What became of a batch of activity.
 
@@ -64,7 +64,9 @@ async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping
         tx.users.add([before[key] for key in found.new])
         rows = _stored(tx, {place: (ActivityId(distinct[place]), one) for place, one in enabled.items()}, before)
         standings = {standing.user_id: standing for standing in before.values()}
-        detected = detect(tx, list(rows.values()), Detecting(standings, settings, limits, now))
+        detected = detect(
+            tx, list(rows.values()), Detecting(standings=standings, settings=settings, limits=limits, now=now)
+        )
         steps = _steps(tx, [enabled[place] for place in rows], before, detected, settings)
         tx.users.save([after for _, after in steps])
         changes, queued = tell(tx, steps, settings, Cause.POLICY, now, outside.ids)
@@ -73,7 +75,9 @@ async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping
         started = [(one.finding, standings[one.finding.user_id]) for one in detected if one.started]
         duplicates = len(timely) - ignored - len(rows)
         late = len(sent) - len(timely)
-        return ActivityRecorded(len(rows), duplicates, ignored, late, started, changes), queued
+        return ActivityRecorded(
+            accepted=len(rows), duplicates=duplicates, ignored=ignored, late=late, findings=started, changes=changes
+        ), queued
 
     recorded, queued = await outside.store.write(account_id, store)
     outside.wake(queued)
@@ -101,7 +105,9 @@ def _stored(
     Raises: Invalid: an id is there already, with another body.
     """
     rows = {
-        place: RecordedActivity(activity_id, before[one.user.email_key].user_id, one.seen, one.digest)
+        place: RecordedActivity(
+            activity_id=activity_id, user_id=before[one.user.email_key].user_id, seen=one.seen, digest=one.digest
+        )
         for place, (activity_id, one) in activities.items()
     }
     stored = tx.activities.add(list(rows.values()))

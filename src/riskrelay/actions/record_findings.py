@@ -25,7 +25,7 @@ from riskrelay.ports import Outside, RecordedFinding, Transaction
 _FEW = 100  # guessed: a request of so many findings gains little by waiting for others
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """What became of a batch of findings.
 
@@ -175,7 +175,15 @@ def _split(
             mine.append(left.popleft())
         behaviors = Counter(accepted[place].behavior for place in places if place in accepted)
         count, dropped = behaviors.total(), sum(place in ignored for place in places)
-        recorded.append(Recorded(count, len(findings) - count - dropped, dropped, mine, behaviors))
+        recorded.append(
+            Recorded(
+                accepted=count,
+                duplicates=len(findings) - count - dropped,
+                ignored=dropped,
+                changes=mine,
+                behaviors=behaviors,
+            )
+        )
     return recorded
 
 
@@ -188,15 +196,15 @@ def _row(
 ) -> RecordedFinding:
     details = None if finding.details is None else msgspec.json.encode(finding.details).decode()
     return RecordedFinding(
-        finding_id,
-        standing.user_id,
-        finding.behavior,
-        settings[finding.behavior].risk_level,
-        finding.occurred_at or now,
-        now,
-        standing.resets,
-        details,
-        finding.digest,
+        finding_id=finding_id,
+        user_id=standing.user_id,
+        behavior=finding.behavior,
+        risk_level=settings[finding.behavior].risk_level,
+        occurred_at=finding.occurred_at or now,
+        recorded_at=now,
+        resets=standing.resets,
+        details_json=details,
+        digest=finding.digest,
     )
 
 

@@ -113,7 +113,13 @@ def find_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[
         ) from error
     missing = {user.email_key: user for user in users.values() if user.email_key not in known}
     for key, user in missing.items():
-        known[key] = Standing(user.user_id or UserId(new_id()), user.email, user.name, None, frozenset())
+        known[key] = Standing(
+            user_id=user.user_id or UserId(new_id()),
+            email=user.email,
+            name=user.name,
+            level=None,
+            triggered=frozenset(),
+        )
     return Found(known, frozenset(missing))
 
 

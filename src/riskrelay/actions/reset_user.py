@@ -26,7 +26,9 @@ async def reset_user(
     Rule: contract 21.
     """
     now = outside.clock.now()
-    entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.RESET, Kind.USER, user_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(), at=now, actor=actor, verb=Verb.RESET, kind=Kind.USER, thing_id=user_id
+    )
 
     def store(tx: Transaction) -> list[LaneKey]:
         before = tx.users.get(user_id)

@@ -20,7 +20,14 @@ async def resume_integration(
     Raises:  NotFound: no such integration in this account.
     Rule: SSF 1.0 §8.1.5. What a receiver stopped stays so, and so does an integration that is not active.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.RESUMED, Kind.INTEGRATION, integration_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=actor,
+        verb=Verb.RESUMED,
+        kind=Kind.INTEGRATION,
+        thing_id=integration_id,
+    )
 
     def store(tx: Transaction) -> tuple[Integration, list[LaneKey]]:
         stored = tx.integrations.get(integration_id)

@@ -21,7 +21,14 @@ async def retry_delivery(
     Returns: the delivery, which is pending now.
     Raises:  NotFound: the integration has no such delivery, it was purged, or its stream was deleted.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.REPLAYED, Kind.DELIVERY, jti)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=actor,
+        verb=Verb.REPLAYED,
+        kind=Kind.DELIVERY,
+        thing_id=jti,
+    )
 
     def store(tx: Transaction) -> tuple[Delivery, list[LaneKey]]:
         if tx.integrations.get(integration_id) is None:

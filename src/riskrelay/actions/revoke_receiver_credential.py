@@ -21,7 +21,14 @@ async def revoke_receiver_credential(
     """
 
     now = outside.clock.now()
-    entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.REVOKED, Kind.CREDENTIAL, credential_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=now,
+        actor=actor,
+        verb=Verb.REVOKED,
+        kind=Kind.CREDENTIAL,
+        thing_id=credential_id,
+    )
 
     def store(tx: Transaction) -> None:
         if tx.integrations.get(integration_id) is None:

@@ -15,7 +15,14 @@ async def revoke_token(outside: Outside, owner: AccountId | None, actor: Actor, 
 
     Raises: NotFound: no such token there.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.REVOKED, Kind.TOKEN, token_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=actor,
+        verb=Verb.REVOKED,
+        kind=Kind.TOKEN,
+        thing_id=token_id,
+    )
 
     def store(tx: Installation) -> None:
         token = tx.tokens.get(owner, token_id)

@@ -35,7 +35,9 @@ async def rotate_signing_keys(
         changes = rotated(keys, fresh, now, keyring.horizon)
         tx.keys.apply(changes)
         for entry_id, key in zip(ids, changes.promoted, strict=True):
-            tx.audit_of(None).record(AuditEntry(entry_id, now, actor, Verb.CHANGED, Kind.KEY, key.kid))
+            tx.audit_of(None).record(
+                AuditEntry(entry_id=entry_id, at=now, actor=actor, verb=Verb.CHANGED, kind=Kind.KEY, thing_id=key.kid)
+            )
         return published(tx.keys.all(), now, keyring.horizon)
 
     return await outside.store.write_installation(store)

@@ -30,7 +30,16 @@ async def set_behaviors(
         tx.behaviors.save(named)
         for behavior in named:
             if named[behavior] != before[behavior]:
-                tx.audit.record(AuditEntry(outside.ids.uuid(), now, actor, Verb.CHANGED, Kind.BEHAVIOR, behavior))
+                tx.audit.record(
+                    AuditEntry(
+                        entry_id=outside.ids.uuid(),
+                        at=now,
+                        actor=actor,
+                        verb=Verb.CHANGED,
+                        kind=Kind.BEHAVIOR,
+                        thing_id=behavior,
+                    )
+                )
         settings = {**before, **named}
         if all(settings[behavior].risk_level == before[behavior].risk_level for behavior in named):
             return settings, []

@@ -11,7 +11,14 @@ async def set_detection(outside: Outside, account_id: AccountId, actor: Actor, l
     """Overwrite the limits of impossible travel. They hold for activity that arrives from now on; what was found before
     stays.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.CHANGED, Kind.DETECTION, "imp_travel")
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=actor,
+        verb=Verb.CHANGED,
+        kind=Kind.DETECTION,
+        thing_id="imp_travel",
+    )
 
     def store(tx: Transaction) -> None:
         if tx.detection.limits() != limits:

@@ -20,7 +20,14 @@ async def set_integration_tls(
 
     Raises: NotFound: no such integration in this account.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=actor,
+        verb=Verb.CHANGED,
+        kind=Kind.INTEGRATION,
+        thing_id=integration_id,
+    )
 
     def store(tx: Transaction) -> tuple[Integration, list[LaneKey]]:
         stored = tx.integrations.get(integration_id)

@@ -21,7 +21,14 @@ async def set_signing_algorithm(
         Invalid: the receiver product does not take it.
     Rule: IOP 1.0 §2.6.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=actor,
+        verb=Verb.CHANGED,
+        kind=Kind.INTEGRATION,
+        thing_id=integration_id,
+    )
 
     def store(tx: Transaction) -> Integration:
         stored = tx.integrations.get(integration_id)

@@ -20,7 +20,14 @@ async def set_stream_status(
     Raises:  NotFound: the receiver has no such stream.
     Rule: SSF 1.0 §8.1.2.2; a change that the receiver asked for needs no stream-updated event.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=receiver.actor,
+        verb=Verb.CHANGED,
+        kind=Kind.STREAM,
+        thing_id=stream_id,
+    )
 
     def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
         stored = tx.receiver_streams.get(receiver.integration_id, stream_id)

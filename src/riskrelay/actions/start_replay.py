@@ -29,8 +29,18 @@ async def start_replay(
     """
     now = outside.clock.now()
     replay_id = ReplayId(outside.ids.uuid())
-    entry = AuditEntry(outside.ids.uuid(), now, actor, Verb.CREATED, Kind.REPLAY, replay_id)
-    replay = Replay(replay_id, integration_id, wanted, ReplayStatus.RUNNING, total, 0, now)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(), at=now, actor=actor, verb=Verb.CREATED, kind=Kind.REPLAY, thing_id=replay_id
+    )
+    replay = Replay(
+        replay_id=replay_id,
+        integration_id=integration_id,
+        filter=wanted,
+        status=ReplayStatus.RUNNING,
+        total=total,
+        replayed=0,
+        created_at=now,
+    )
 
     def store(tx: Transaction) -> None:
         if tx.integrations.get(integration_id) is None:

@@ -11,7 +11,7 @@ async def start_session(outside: Outside, token: StoredToken) -> str:
     """
     now = outside.clock.now()
     secret = outside.ids.secret()
-    session = Session(hash_token(secret), token, now, now)
+    session = Session(session_hash=hash_token(secret), token=token, started_at=now, seen_at=now)
 
     def store(tx: Installation) -> None:
         tx.sessions.forget_started_before(now - SESSION_LIFE)

@@ -33,7 +33,14 @@ async def steer_replay(
         NotFound: the integration has no such replay.
         Invalid: it is over, so that it cannot be paused, resumed or cancelled any more.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, _VERBS[status], Kind.REPLAY, replay_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=actor,
+        verb=_VERBS[status],
+        kind=Kind.REPLAY,
+        thing_id=replay_id,
+    )
 
     def store(tx: Transaction) -> Replay:
         stored = None if tx.integrations.get(integration_id) is None else tx.replays.get(integration_id, replay_id)

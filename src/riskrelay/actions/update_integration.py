@@ -36,7 +36,14 @@ async def update_integration(
         Invalid: another integration has the reference id.
     Rule: contract 7, 10; faults.md row 29 ("resumes on update"), 34; SSF 1.0 §8.1.5.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=actor,
+        verb=Verb.CHANGED,
+        kind=Kind.INTEGRATION,
+        thing_id=integration_id,
+    )
 
     def store(tx: Transaction) -> tuple[Integration, list[LaneKey]]:
         stored = tx.integrations.get(integration_id)

@@ -23,7 +23,14 @@ async def verify_integration(
     Raises:  NotFound: no such integration in this account.
     Rule: SSF 1.0 §8.1.4; docs/choices.md says what an Okta org is sent.
     """
-    entry = AuditEntry(outside.ids.uuid(), outside.clock.now(), actor, Verb.VERIFIED, Kind.INTEGRATION, integration_id)
+    entry = AuditEntry(
+        entry_id=outside.ids.uuid(),
+        at=outside.clock.now(),
+        actor=actor,
+        verb=Verb.VERIFIED,
+        kind=Kind.INTEGRATION,
+        thing_id=integration_id,
+    )
 
     def store(tx: Transaction) -> tuple[list[Signal], list[LaneKey]]:
         if tx.integrations.get(integration_id) is None:

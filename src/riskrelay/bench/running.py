@@ -73,10 +73,10 @@ def _scenarios(scale: float) -> dict[str, Callable[[Place], Awaitable[list[Measu
 @asynccontextmanager
 async def _place(directory: Path, server_url: str | None, command: list[str]) -> AsyncIterator[Place]:
     if server_url is None:
-        yield Place(directory, None, 0, command)
+        yield Place(directory=directory, database_url=None, workers=0, receiver_command=command)
         return
     async with temporary_database(server_url) as database_url:
-        yield Place(directory, database_url, 0, command)
+        yield Place(directory=directory, database_url=database_url, workers=0, receiver_command=command)
 
 
 def _show(teller: Console, limits: Limits, written_in: str, measured: Sequence[Measured]) -> None:

@@ -17,7 +17,7 @@ BATCH = 1_000
 _PATIENCE_SECONDS = 600  # a slow machine is measured too
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a scenario runs.
 
@@ -33,7 +33,7 @@ class Place:
     receiver_command: list[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """What one run of a scenario came to.
 
@@ -67,14 +67,24 @@ async def ingest(place: Place, findings: int, singles: int) -> list[Measured]:
             usage = _Usage(installation)
             taken = await load.closed_loop(iter(batches), 1)
             figures = {"findings_per_s": len(batches) * BATCH / taken, **usage.per_event(len(batches) * BATCH)}
-            measured.append(Measured("ingest", installation.engine, 0, "batches of 1,000", figures))
+            measured.append(
+                Measured(
+                    scenario="ingest",
+                    engine=installation.engine,
+                    workers=0,
+                    variant="batches of 1,000",
+                    figures=figures,
+                )
+            )
             for clients in (1, 64):
                 requests = [target.single(email) for email in _emails(f"s{clients}", singles)]
                 usage = _Usage(installation)
                 taken = await load.closed_loop(iter(requests), clients)
                 figures = {"findings_per_s": singles / taken, **usage.per_event(singles)}
                 variant = f"single, {clients} client{'s' if clients > 1 else ''}"
-                measured.append(Measured("ingest", installation.engine, 0, variant, figures))
+                measured.append(
+                    Measured(scenario="ingest", engine=installation.engine, workers=0, variant=variant, figures=figures)
+                )
     return measured
 
 
@@ -100,7 +110,15 @@ async def latency(place: Place, per_second: int, seconds: float) -> list[Measure
             await receiver.wait_for(len(warming) + len(emails), _PATIENCE_SECONDS)
         figures = {**percentiles_ms(waits_ms(emails, moments, await receiver.arrivals())), **usage.share()}
         await receiver.stop()
-    return [Measured("latency", installation.engine, place.workers, f"{per_second} changes/s", figures)]
+    return [
+        Measured(
+            scenario="latency",
+            engine=installation.engine,
+            workers=place.workers,
+            variant=f"{per_second} changes/s",
+            figures=figures,
+        )
+    ]
 
 
 async def sustained(place: Place, events: int, algorithm: str) -> list[Measured]:
@@ -131,7 +149,11 @@ async def sustained(place: Place, events: int, algorithm: str) -> list[Measured]
         figures = {"events_per_s": total / (time.perf_counter() - began), **usage.per_event(total)}
         figures["memory_mb"] = installation.memory_mb()
         await receiver.stop()
-    return [Measured("sustained", installation.engine, place.workers, algorithm, figures)]
+    return [
+        Measured(
+            scenario="sustained", engine=installation.engine, workers=place.workers, variant=algorithm, figures=figures
+        )
+    ]
 
 
 async def settled(installation: Installation, total: int) -> None:

@@ -32,7 +32,7 @@ class DemoFailed(Exception):
     """The demo did not come to its end; the message says why."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Story:
     """What the demo sent.
 

@@ -59,10 +59,10 @@ async def _examine() -> "list[Check]":
         return [
             *unknown,
             Check(
-                "settings",
-                Verdict.PROBLEM,
-                "riskrelay serve would not start with the settings of this shell.",
-                str(error),
+                topic="settings",
+                verdict=Verdict.PROBLEM,
+                said="riskrelay serve would not start with the settings of this shell.",
+                mend=str(error),
             ),
         ]
     try:
@@ -73,6 +73,14 @@ async def _examine() -> "list[Check]":
         examining = build_examining(running, master_key, whole=True)
         return unknown + found + await examine_installation(outside, examining)
     except RiskrelayError as error:
-        return [*unknown, Check("settings", Verdict.PROBLEM, "The running service cannot be examined.", str(error))]
+        return [
+            *unknown,
+            Check(
+                topic="settings",
+                verdict=Verdict.PROBLEM,
+                said="The running service cannot be examined.",
+                mend=str(error),
+            ),
+        ]
     finally:
         await outside.store.close()

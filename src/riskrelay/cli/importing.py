@@ -15,7 +15,7 @@ LINES_PER_BATCH = 1_000  # guessed: a tenth of a second of work, so that progres
 BYTES_PER_BATCH = 8 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Lines of a file that are sent as one request.
 
@@ -31,7 +31,7 @@ class Batch:
     end_line: int
 
 
-class ImportProgress(msgspec.Struct):
+class ImportProgress(msgspec.Struct, kw_only=True):
     """How far a file was sent; kept beside the file until it is sent whole."""
 
     path: str
@@ -55,7 +55,7 @@ class ImportProgress(msgspec.Struct):
                 fail(f"{kept} does not say how far {file} was sent", f"Delete {kept} to send the whole file again.")
             if progress.offset <= size:
                 return progress
-        return cls(str(file), size)
+        return cls(path=str(file), size=size)
 
     def advance(self, batch: Batch, result: dict[str, Any]) -> None:
         """Remember that *batch* was accepted, on disk."""
@@ -109,7 +109,7 @@ def batches(file: Path, progress: ImportProgress) -> Iterator[Batch]:
                     size += len(line)
             if not lines:
                 return
-            yield Batch(b"\n".join(lines), numbers, stream.tell(), number)
+            yield Batch(body=b"\n".join(lines), line_numbers=numbers, end=stream.tell(), end_line=number)
 
 
 def _with_id(line: bytes, name: str, start: int, number: int) -> bytes:

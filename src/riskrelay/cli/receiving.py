@@ -118,11 +118,11 @@ def receive(
         if not register:
             _check_transmitter(well_known)
             app = make_app(audience or f"http://127.0.0.1:{port}", on_event)
-            uvloop.run(run_app(app, Ports(host, port, tls)))
+            uvloop.run(run_app(app, Ports(host=host, port=port, tls=tls)))
             return
         authorization = authorization or f"Bearer {secrets.token_urlsafe(32)}"  # `make_app` reads it
         push = {"method": PUSH, "endpoint_url": endpoint_url or origin + path, "authorization_header": authorization}
-        run_registered(receive_pushes(registering, push, make_app, Ports(host, port, tls)))
+        run_registered(receive_pushes(registering, push, make_app, Ports(host=host, port=port, tls=tls)))
 
 
 def _tls(certificate: Path | None, key: Path | None) -> "TlsPair | None":

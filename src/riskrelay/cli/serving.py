@@ -70,7 +70,9 @@ async def _serve(settings: Settings, log: LogSink, *, deliver: bool, shared: Sha
         if siblings is None or siblings.number == 1:
             app.state.when_serving = partial(greet, settings)
         lifeline = None if shared is None else shared.lifeline
-        ports = Ports(settings.host, settings.port, tls, settings.operations_port, lifeline)
+        ports = Ports(
+            host=settings.host, port=settings.port, tls=tls, operations=settings.operations_port, lifeline=lifeline
+        )
         await run_app(app, ports, settings.drain_seconds)
     finally:
         if lock is not None:
@@ -82,7 +84,7 @@ def _warn_of_exposed_files(settings: Settings) -> None:
         _log.warning("file_readable_by_others", file=str(file), advice=advice)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """Where a process listens.
 
@@ -192,7 +194,7 @@ async def _work(settings: Settings, log: LogSink) -> None:
     _warn_of_exposed_files(settings)
     app = build_worker_app(settings, log)
     if settings.metrics_port is not None:
-        return await run_app(app, Ports(settings.host, settings.metrics_port), settings.drain_seconds)
+        return await run_app(app, Ports(host=settings.host, port=settings.metrics_port), settings.drain_seconds)
     stopped = _stop_signal()
     async with app.router.lifespan_context(app):
         await stopped.wait()

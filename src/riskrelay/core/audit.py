@@ -40,7 +40,7 @@ class Kind(StrEnum):
     REPLAY = "replay"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
     """One change, as the audit log keeps it for ever.
 

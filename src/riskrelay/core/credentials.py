@@ -47,7 +47,7 @@ class Account:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredToken:
     """A token as it is stored: by its hash, so that a leaked database gives no token.
 
@@ -114,7 +114,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)  # chosen: what two machines' clocks may 
 SESSION_LIFE = timedelta(hours=12)  # chosen: a working day; then the token is asked for again
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """A person who signed in to the console with a token.
 

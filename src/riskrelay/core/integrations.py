@@ -85,7 +85,7 @@ class OpenedTls:
     key: bytes | None = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateFacts:
     """What may be shown of a certificate.
 
@@ -101,7 +101,7 @@ class CertificateFacts:
     ends: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Integration:
     """An account's link to one receiver product.
 

@@ -43,7 +43,7 @@ def sealed_row(table: str, *key: str) -> str:
     return "/".join((table, *key))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SealedKey:
     """A signing key whose private part only the master key opens.
 
@@ -88,7 +88,7 @@ class Keyring:
     horizon: timedelta
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyChanges:
     """What to write down.
 

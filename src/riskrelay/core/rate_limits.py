@@ -35,7 +35,7 @@ class Bucket:
     at_us: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
     """The answer to one request.
 
@@ -75,7 +75,13 @@ def spend(bucket: Bucket | None, limit: RateLimit, now_us: int) -> tuple[Bucket,
     if granted:
         left -= window_us
     wait = None if granted else _up(window_us - left, limit)
-    return Bucket(left, now_us), Allowance(limit, granted, left // window_us, _up(capacity - left, limit), wait)
+    return Bucket(left, now_us), Allowance(
+        limit=limit,
+        granted=granted,
+        remaining=left // window_us,
+        full_in_seconds=_up(capacity - left, limit),
+        wait_seconds=wait,
+    )
 
 
 def _up(missing: int, limit: RateLimit) -> int:

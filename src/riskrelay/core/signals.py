@@ -16,7 +16,7 @@ from riskrelay.core.ssf.streams import Stream, StreamStatus, takes
 from riskrelay.core.ssf.subjects import email_subject, opaque_subject, subject_key
 
 
-class Signal(Struct, frozen=True):
+class Signal(Struct, frozen=True, kw_only=True):
     """A security event for one stream, ready to be queued.
 
     Attributes:
@@ -51,8 +51,15 @@ def for_changes(changes: Iterable[LevelChange], streams: Sequence[Stream], new_i
             taking = [stream for stream in streams if takes(stream, event_type, subject)]
             members = render(change, subject) if taking else {}
             for stream in taking:
-                event = SecurityEvent(Jti(new_id()), txn, change.changed_at, event_type, members, subject)
-                signals.append(Signal(stream, key, event))
+                event = SecurityEvent(
+                    jti=Jti(new_id()),
+                    txn=txn,
+                    issued_at=change.changed_at,
+                    event_type=event_type,
+                    event=members,
+                    sub_id=subject,
+                )
+                signals.append(Signal(stream=stream, subject_key=key, event=event))
     return signals
 
 
@@ -71,9 +78,16 @@ def for_event(
     key = subject_key(request.subject)
     return [
         Signal(
-            stream,
-            key,
-            SecurityEvent(Jti(new_id()), txn, at, request.event_type, request.event, request.subject),
+            stream=stream,
+            subject_key=key,
+            event=SecurityEvent(
+                jti=Jti(new_id()),
+                txn=txn,
+                issued_at=at,
+                event_type=request.event_type,
+                event=request.event,
+                sub_id=request.subject,
+            ),
         )
         for stream in streams
         if takes(stream, request.event_type, request.subject)
@@ -106,8 +120,10 @@ def operators_verification(stream: Stream, state: str | None, now: datetime, new
     subject = email_subject(TEST_USER)
     implicit = implicit_stream_of(stream.integration.integration_type)
     members = implicit.verification(subject, now)
-    event = SecurityEvent(Jti(new_id()), new_id(), now, implicit.event_type, members, subject)
-    return Signal(stream, subject_key(subject), event)
+    event = SecurityEvent(
+        jti=Jti(new_id()), txn=new_id(), issued_at=now, event_type=implicit.event_type, event=members, sub_id=subject
+    )
+    return Signal(stream=stream, subject_key=subject_key(subject), event=event)
 
 
 def stream_updated(
@@ -131,5 +147,7 @@ def _about_stream(
     is_control: bool,
 ) -> Signal:
     subject = opaque_subject(stream.stream_id)
-    event = SecurityEvent(Jti(new_id()), new_id(), now, event_type, members, subject)
-    return Signal(stream, subject_key(subject), event, is_control)
+    event = SecurityEvent(
+        jti=Jti(new_id()), txn=new_id(), issued_at=now, event_type=event_type, event=members, sub_id=subject
+    )
+    return Signal(stream=stream, subject_key=subject_key(subject), event=event, is_control=is_control)

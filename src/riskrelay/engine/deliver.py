@@ -23,7 +23,7 @@ from riskrelay.engine.pushing import SIGNED_AHEAD, Batch, Delivering, SigningAhe
 from riskrelay.ports import Installation, Outside, StreamStop
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
     """What one batch came to.
 
@@ -102,9 +102,9 @@ async def push_batch(
     most = BATCH_EVENTS + SIGNED_AHEAD
     work = await outside.store.read_installation(lambda tx: tx.lanes.read(lease, most, delivering.retention))
     if work.stream is None or work.stream.is_polled:
-        return Delivered((), None, stopped=True)
+        return Delivered(attempts=(), settlement=None, stopped=True)
     if not work.held and not work.fresh:
-        return Delivered((), None)
+        return Delivered(attempts=(), settlement=None)
     stream = work.stream
     batch = Batch(outside, delivering, stream, signing, leased_at, is_control=lease.key.lane == CONTROL_LANE)
     todo = chains(work, min(limit, batch.pace.batch))
@@ -148,9 +148,9 @@ async def settle_batch(outside: Outside, pushed: PushedBatch, *, is_retry: bool)
     outside.observer.attempted(pushed.lease.key, pushed.stream, pushed.attempts)
     stopped = pushed.stop is not None
     return Delivered(
-        pushed.attempts,
-        pushed.settlement,
-        stopped,
+        attempts=pushed.attempts,
+        settlement=pushed.settlement,
+        stopped=stopped,
         given_back=stopped or pushed.extend <= NOW,
         recovered=pushed.work.failures > 0 and pushed.settlement.failures == 0,
         has_replayed=_has_replayed(pushed),

@@ -32,7 +32,7 @@ SIGNED_AHEAD = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivering:
     """What delivery needs besides `Outside`, and its limits.
 
@@ -152,16 +152,16 @@ class Batch:
         token, outcome = await self._push(event)
         self.attempts.append(
             Attempt(
-                event.seq,
-                event.jti,
-                event.attempts + 1,
-                event.queued_at,
-                started_at,
-                timedelta(seconds=self._outside.clock.monotonic() - began),
-                outcome,
-                timedelta(seconds=signed - began) if token else None,
-                event.claims,
-                token,
+                seq=event.seq,
+                jti=event.jti,
+                number=event.attempts + 1,
+                queued_at=event.queued_at,
+                started_at=started_at,
+                duration=timedelta(seconds=self._outside.clock.monotonic() - began),
+                outcome=outcome,
+                signing=timedelta(seconds=signed - began) if token else None,
+                claims=event.claims,
+                token=token,
             )
         )
         return outcome
@@ -176,9 +176,9 @@ class Batch:
             token = self._signing.take(event)
             authorization, tls = self._authorization, self._tls
         except Unavailable:
-            return token, Outcome(OutcomeKind.OURS, "no_signing_key")
+            return token, Outcome(kind=OutcomeKind.OURS, reason="no_signing_key")
         except Misconfigured:
-            return token, Outcome(OutcomeKind.OURS, "wrong_master_key")
+            return token, Outcome(kind=OutcomeKind.OURS, reason="wrong_master_key")
         outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token, authorization, tls)
         if self._is_control and outcome.kind in _STOPS_STREAM:
             # The stream is stopped for this very reason: its receiver does not want to hear of it.

@@ -11,7 +11,7 @@ from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.speeds import TravelLimits
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedActivity:
     """Activity as it is stored: with an id and a user of the account."""
 

@@ -100,7 +100,7 @@ class Standings:
     users: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stock:
     """What an account held at one moment.
 

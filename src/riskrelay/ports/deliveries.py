@@ -37,7 +37,7 @@ class DeliveryPage:
     older: LanePlaces | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
     """A delivery with what its SET says.
 
@@ -59,7 +59,7 @@ class ReasonPlace(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetters:
     """The deliveries of one stream that died of one reason.
 
@@ -82,7 +82,7 @@ class DeadLetters:
         return ReasonPlace(self.stream.stream_id, self.reason)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
     """How delivery on one stream is doing, as far as one sees without counting.
 

@@ -20,7 +20,7 @@ class Verdict(StrEnum):
     """Something does not work, or will not."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """One thing that was looked at.
 

@@ -9,7 +9,7 @@ from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
 
 
-class RecordedFinding(Struct, frozen=True):
+class RecordedFinding(Struct, frozen=True, kw_only=True):
     """A finding as it is stored: with an id, a time and a user of the account."""
 
     finding_id: FindingId

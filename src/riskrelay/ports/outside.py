@@ -54,7 +54,7 @@ class Ids(Protocol):
         """A fresh number from 0 to 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoreLoad:
     """How busy one process's end of the database is.
 
@@ -283,7 +283,7 @@ Wake = Callable[[Sequence[LaneKey]], None]
 """Tells this process's worker that lanes have work. Losing it loses nothing: the worker also looks by itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
     """What every action needs, in one piece."""
 

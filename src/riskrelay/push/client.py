@@ -44,7 +44,7 @@ HEADERS = {
 }
 
 _TARGETS_KEPT = 4_096  # guessed: as many receivers are pushed to at one time
-_SHUTTING_DOWN = Outcome(OutcomeKind.OURS, "shutting_down")
+_SHUTTING_DOWN = Outcome(kind=OutcomeKind.OURS, reason="shutting_down")
 
 
 class _Target(NamedTuple):

@@ -124,7 +124,7 @@ def _between(begin: float | None, end: float | None) -> timedelta | None:
 
 def refused(reason: str, detail: str) -> Outcome:
     """The outcome of a push that was not tried because of its target; transient, so that the backlog is kept."""
-    return Outcome(OutcomeKind.TRANSIENT, reason, detail=_printable(detail))
+    return Outcome(kind=OutcomeKind.TRANSIENT, reason=reason, detail=_printable(detail))
 
 
 def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
@@ -139,10 +139,10 @@ def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
     if progress.proxy is not ProxyStage.NONE and isinstance(error, TimeoutError):
         error = ProxyFailed("proxy_timeout")
     if isinstance(error, ProxyFailed):
-        return Outcome(OutcomeKind.OURS, error.reason, detail=str(error), phases=progress.phases)
+        return Outcome(kind=OutcomeKind.OURS, reason=error.reason, detail=str(error), phases=progress.phases)
     kind, reason = _meaning(error, progress)
     text = _LONG_TOKEN.sub("(…)", str(error)) or f"{type(error).__name__} without a message"
-    return Outcome(kind, reason, detail=_printable(text), phases=progress.phases)
+    return Outcome(kind=kind, reason=reason, detail=_printable(text), phases=progress.phases)
 
 
 def may_reach_another(error: Exception, progress: Progress) -> bool:

@@ -106,10 +106,10 @@ def _encoded(key: PublicKeyTypes) -> bytes:
 
 def _facts(certificate: Certificate) -> CertificateFacts:
     return CertificateFacts(
-        certificate.subject.rfc4514_string(),
-        certificate.fingerprint(hashes.SHA256()).hex(),
-        certificate.not_valid_before_utc,
-        certificate.not_valid_after_utc,
+        subject=certificate.subject.rfc4514_string(),
+        fingerprint=certificate.fingerprint(hashes.SHA256()).hex(),
+        begins=certificate.not_valid_before_utc,
+        ends=certificate.not_valid_after_utc,
     )
 
 

@@ -38,7 +38,7 @@ class UnknownKey(InvalidSet):
     """No key has this `kid`: perhaps the keys were rotated, and fetching them again helps."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityEventToken:
     """A verified SET.
 

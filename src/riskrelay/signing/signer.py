@@ -41,7 +41,9 @@ def new_signing_key(algorithm: Algorithm, master_key: MasterKey, at: datetime) -
         key = ECKey.generate_key(_CURVE, auto_kid=True)
     public = {**key.as_dict(private=False), "use": "sig", "alg": algorithm.value, "kid": key.kid}
     sealed = master_key.seal(key.as_pem(private=True), sealed_row("signing_keys", key.kid or ""))
-    return SealedKey(key.kid or "", algorithm, json.dumps(public), sealed, at)
+    return SealedKey(
+        kid=key.kid or "", algorithm=algorithm, public_jwk=json.dumps(public), sealed_private=sealed, created_at=at
+    )
 
 
 class KeySigner:

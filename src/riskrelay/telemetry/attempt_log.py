@@ -34,7 +34,7 @@ _claims = msgspec.json.Decoder(_Claims)
 _header = msgspec.json.Decoder(_Header)
 
 
-class _Line(msgspec.Struct):
+class _Line(msgspec.Struct, kw_only=True):
     """What an attempt's line says; a phase that the attempt did not go through is left out."""
 
     account: str
@@ -80,26 +80,26 @@ def _line(lane: LaneKey, stream: Stream, attempt: Attempt) -> _Line:
     outcome = attempt.outcome
     dns, connect, tls, first_byte = outcome.phases
     return _Line(
-        lane.account_id,
-        stream.integration.integration_id,
-        lane.stream_id,
-        lane.lane,
-        attempt.seq,
-        attempt.jti,
-        transaction_of(attempt),
-        attempt.number,
-        outcome.kind,
-        outcome.reason,
-        outcome.status,
-        attempt.duration / _MILLISECOND,
-        (attempt.started_at - attempt.queued_at) / _MILLISECOND,
-        _milliseconds(attempt.signing),
-        _milliseconds(dns),
-        _milliseconds(connect),
-        _milliseconds(tls),
-        _milliseconds(first_byte),
-        kid_of(attempt.token),
-        len(attempt.token),
+        account=lane.account_id,
+        integration=stream.integration.integration_id,
+        stream=lane.stream_id,
+        lane=lane.lane,
+        seq=attempt.seq,
+        jti=attempt.jti,
+        txn=transaction_of(attempt),
+        attempt=attempt.number,
+        outcome=outcome.kind,
+        reason=outcome.reason,
+        http_status=outcome.status,
+        duration_ms=attempt.duration / _MILLISECOND,
+        queued_ms=(attempt.started_at - attempt.queued_at) / _MILLISECOND,
+        signing_ms=_milliseconds(attempt.signing),
+        dns_ms=_milliseconds(dns),
+        connect_ms=_milliseconds(connect),
+        tls_ms=_milliseconds(tls),
+        first_byte_ms=_milliseconds(first_byte),
+        kid=kid_of(attempt.token),
+        bytes=len(attempt.token),
     )
 
 

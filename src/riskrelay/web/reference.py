@@ -16,7 +16,7 @@ _MAX_NESTING = 5  # of members shown; deeper ones are described by their parents
 Node = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """One row of a table of parameters or members."""
 
@@ -39,7 +39,7 @@ class Content:
     examples: list[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What an operation answers with one kind of status."""
 
@@ -49,7 +49,7 @@ class Answer:
     contents: list[Content]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One operation, ready to be shown.
 
@@ -96,16 +96,16 @@ class Reference:
         body = self._resolved(operation.get("requestBody", {}))
         bodies = self._contents(body.get("content", {}))
         return Operation(
-            operation["operationId"],
-            method.upper(),
-            path,
-            operation["summary"],
-            operation["description"],
-            _access(operation),
-            [self._parameter(parameter) for parameter in parameters],
-            bodies,
-            [self._answer(status, self._resolved(answer)) for status, answer in operation["responses"].items()],
-            _curl(method.upper(), _filled(path, parameters), _access(operation), bodies[0] if bodies else None),
+            operation_id=operation["operationId"],
+            method=method.upper(),
+            path=path,
+            summary=operation["summary"],
+            text=operation["description"],
+            access=_access(operation),
+            parameters=[self._parameter(parameter) for parameter in parameters],
+            bodies=bodies,
+            answers=[self._answer(status, self._resolved(answer)) for status, answer in operation["responses"].items()],
+            curl=_curl(method.upper(), _filled(path, parameters), _access(operation), bodies[0] if bodies else None),
         )
 
     def _parameter(self, parameter: Node) -> Member:
@@ -113,15 +113,28 @@ class Reference:
         default = f" Default: {schema['default']}." if "default" in schema else ""
         kind = f"{parameter['in']}, {self._kind(schema)}"
         return Member(
-            parameter["name"], kind, bool(parameter.get("required")), parameter.get("description", "") + default
+            name=parameter["name"],
+            kind=kind,
+            required=bool(parameter.get("required")),
+            text=parameter.get("description", "") + default,
         )
 
     def _answer(self, status: str, answer: Node) -> Answer:
         headers = [
-            Member(name, self._kind(self._resolved(header["schema"])), False, header.get("description", ""))
+            Member(
+                name=name,
+                kind=self._kind(self._resolved(header["schema"])),
+                required=False,
+                text=header.get("description", ""),
+            )
             for name, header in ((name, self._resolved(found)) for name, found in answer.get("headers", {}).items())
         ]
-        return Answer(status, answer["description"], headers, self._contents(answer.get("content", {})))
+        return Answer(
+            status=status,
+            text=answer["description"],
+            headers=headers,
+            contents=self._contents(answer.get("content", {})),
+        )
 
     def _contents(self, contents: Node) -> list[Content]:
         return [
@@ -149,7 +162,9 @@ class Reference:
                 continue
             shown = self._merged(member)
             place = f"{within}.{name}" if within else name
-            yield Member(place, self._kind(shown), name in required, shown.get("description", ""))
+            yield Member(
+                name=place, kind=self._kind(shown), required=name in required, text=shown.get("description", "")
+            )
             if nesting < _MAX_NESTING:
                 yield from self.members(shown, place, nesting + 1)
         values = merged.get("additionalProperties")

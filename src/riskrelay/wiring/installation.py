@@ -155,7 +155,7 @@ def check_files(settings: Settings, *, whole: bool) -> list[Check]:
         whole: also read the whole SQLite file, which takes a second or two a gigabyte.
     """
     found = [
-        Check("files", Verdict.WARNING, f"Other users of this machine can read {file}.", advice)
+        Check(topic="files", verdict=Verdict.WARNING, said=f"Other users of this machine can read {file}.", mend=advice)
         for file, advice in exposed_files(settings).items()
     ]
     path = settings.sqlite_path
@@ -164,11 +164,22 @@ def check_files(settings: Settings, *, whole: bool) -> list[Check]:
     try:
         faults = faults_of(path)
     except Misconfigured as error:
-        return [*found, Check("database", Verdict.PROBLEM, f"It cannot be checked: {error}.", "see what is said below")]
+        return [
+            *found,
+            Check(
+                topic="database",
+                verdict=Verdict.PROBLEM,
+                said=f"It cannot be checked: {error}.",
+                mend="see what is said below",
+            ),
+        ]
     if faults is None:
-        return [*found, Check("database", Verdict.OK, "Its file is whole (quick_check).")]
+        return [*found, Check(topic="database", verdict=Verdict.OK, said="Its file is whole (quick_check).")]
     advice = "keep a copy of the file and its -wal, then restore a backup: riskrelay restore FILE --overwrite"
-    return [*found, Check("database", Verdict.PROBLEM, f"Its file is damaged: {faults}.", advice)]
+    return [
+        *found,
+        Check(topic="database", verdict=Verdict.PROBLEM, said=f"Its file is damaged: {faults}.", mend=advice),
+    ]
 
 
 def exposed_files(settings: Settings) -> dict[Path, str]:

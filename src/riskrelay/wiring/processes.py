@@ -71,9 +71,16 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     if settings.tls_cert is not None:
         show_certificate(observers.metrics, settings.tls_cert)
     signer = _build_signer(outside, master_key, keyring)
-    polling = Polling(signer, bell, timedelta(days=settings.retention_days))
+    polling = Polling(signer=signer, bell=bell, retention=timedelta(days=settings.retention_days))
     materials = PemMaterials(master_key, outside.clock)
-    transmitting = Transmitting(polling, master_key, PushTargets(_target_rules(settings)), keyring, materials, signer)
+    transmitting = Transmitting(
+        polling=polling,
+        vault=master_key,
+        targets=PushTargets(_target_rules(settings)),
+        keyring=keyring,
+        materials=materials,
+        proofs=signer,
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -256,7 +263,15 @@ async def _delivery(
     lease = timedelta(seconds=settings.lease_seconds)
     push_for = lease * 0.8 - PUSH_DEADLINE  # design 3: whatever is in flight has ended at 80 % of the lease
     failing = around_pusher(pusher, failpoint)
-    delivering = Delivering(signer, failing, master_key, lease, push_for, CONCURRENCY, retention)
+    delivering = Delivering(
+        signer=signer,
+        pusher=failing,
+        vault=master_key,
+        lease=lease,
+        push_for=push_for,
+        concurrency=CONCURRENCY,
+        retention=retention,
+    )
     worker = Worker(outside, delivering, LINGER_EMBEDDED if embedded else LINGER_SHARED)
     running = asyncio.create_task(worker.run())
     try:

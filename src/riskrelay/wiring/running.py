@@ -27,7 +27,14 @@ async def settings_in_force(outside: Outside, own: Settings) -> tuple[list[Check
         return [], own
     if not nodes:
         said = "No riskrelay process runs on this database, so the settings of this shell were checked."
-        return [Check("settings", Verdict.WARNING, said, "start riskrelay serve, then run riskrelay doctor again")], own
+        return [
+            Check(
+                topic="settings",
+                verdict=Verdict.WARNING,
+                said=said,
+                mend="start riskrelay serve, then run riskrelay doctor again",
+            )
+        ], own
     node = ([one for one in nodes if one.role == "serve"] or nodes)[-1]
     running = own.as_running(node.settings)
     return [_judged(node, own.public), *_disagreement(nodes), *_unknown_proxy(running)], running
@@ -36,7 +43,11 @@ async def settings_in_force(outside: Outside, own: Settings) -> tuple[list[Check
 def _judged(node: Node, own: Mapping[str, object]) -> Check:
     said = f"Checked with the settings of riskrelay {node.role}, which runs since {node.started_at:%Y-%m-%d %H:%M} UTC"
     different = _names(node.settings, own)
-    return Check("settings", Verdict.OK, f"{said}{f'; this shell has other {different}' if different else ''}.")
+    return Check(
+        topic="settings",
+        verdict=Verdict.OK,
+        said=f"{said}{f'; this shell has other {different}' if different else ''}.",
+    )
 
 
 def _disagreement(nodes: Iterable[Node]) -> list[Check]:
@@ -46,7 +57,12 @@ def _disagreement(nodes: Iterable[Node]) -> list[Check]:
         return []
     said = f"The running processes have different settings: {different}."
     return [
-        Check("settings", Verdict.WARNING, said, "give every process the same settings and restart those that differ")
+        Check(
+            topic="settings",
+            verdict=Verdict.WARNING,
+            said=said,
+            mend="give every process the same settings and restart those that differ",
+        )
     ]
 
 
@@ -54,7 +70,14 @@ def _unknown_proxy(running: Settings) -> list[Check]:
     if not running.has_hidden_proxy:
         return []
     said = "The receivers were not checked: this shell has no password for the egress proxy of the service."
-    return [Check("receivers", Verdict.WARNING, said, "set RISKRELAY_EGRESS_PROXY here as the service has it")]
+    return [
+        Check(
+            topic="receivers",
+            verdict=Verdict.WARNING,
+            said=said,
+            mend="set RISKRELAY_EGRESS_PROXY here as the service has it",
+        )
+    ]
 
 
 def _names(one: Mapping[str, object], other: Mapping[str, object]) -> str:

@@ -46,12 +46,17 @@ def activity(
     """Activity as the edge would make it."""
     digest = sha256(f"{email} {seen}".encode()).digest()
     return Activity(
-        None if activity_id is None else ActivityId(activity_id), UserRef(email, None, user_id), seen, digest
+        activity_id=None if activity_id is None else ActivityId(activity_id),
+        user=UserRef(email, None, user_id),
+        seen=seen,
+        digest=digest,
     )
 
 
 def login(minutes: float, place: tuple[float, float], **more: Any) -> Activity:
-    return activity(Login(NOON + timedelta(minutes=minutes), place[0], place[1], "mail"), **more)
+    return activity(
+        Login(at=NOON + timedelta(minutes=minutes), latitude=place[0], longitude=place[1], application="mail"), **more
+    )
 
 
 def hits(count: int, first: float = 0, **more: Any) -> list[Activity]:

@@ -110,7 +110,13 @@ async def test_what_a_receiver_does_to_its_streams_is_recorded(store: Store) -> 
     outside = outside_of(store)
     await create_account(outside, ACCOUNT, COMMAND_LINE)
     made = await create(outside, "https://a.example.com")
-    receiver = Receiver(ACCOUNT, made, CredentialId("credential"), ALL_RECEIVER_SCOPES, "198.51.100.1")
+    receiver = Receiver(
+        account_id=ACCOUNT,
+        integration_id=made,
+        credential_id=CredentialId("credential"),
+        scopes=ALL_RECEIVER_SCOPES,
+        address="198.51.100.1",
+    )
     rules = PushRules(
         PushTargets(TargetRules([], allow_http=False)).problem, lambda secret: VAULT.seal(secret, "a row")
     )
@@ -164,7 +170,7 @@ async def test_an_entry_exists_only_when_its_change_does(store: Store) -> None:
     await create_account(outside, ACCOUNT, COMMAND_LINE)
 
     def fails(tx: Transaction) -> None:
-        tx.audit.record(AuditEntry("1", NOON, KAI, Verb.CHANGED, Kind.USER, "u"))
+        tx.audit.record(AuditEntry(entry_id="1", at=NOON, actor=KAI, verb=Verb.CHANGED, kind=Kind.USER, thing_id="u"))
         raise NotFound
 
     with pytest.raises(NotFound):
@@ -177,7 +183,15 @@ async def test_pages_follow_each_other_without_gap_or_repeat(store: Store) -> No
     moments = [NOON + timedelta(seconds=second // 3) for second in range(20)]
     kinds = [Kind.USER if number % 2 else Kind.TOKEN for number in range(20)]
     written = [
-        AuditEntry(f"{number:02}", moments[number], KAI, Verb.RESET, kinds[number], str(number)) for number in range(20)
+        AuditEntry(
+            entry_id=f"{number:02}",
+            at=moments[number],
+            actor=KAI,
+            verb=Verb.RESET,
+            kind=kinds[number],
+            thing_id=str(number),
+        )
+        for number in range(20)
     ]
     for entry in written:
         await store.write(ACCOUNT, lambda tx, entry=entry: tx.audit.record(entry))  # type: ignore[misc]

@@ -14,7 +14,7 @@ from support.delivering import ACCEPTED, FAILED, World, world_of
 from support.outside import HandClock
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
 
-REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_request", 400, None, "no")
+REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_request", status=400, retry_after=None, detail="no")
 
 
 async def queued(world: World, *emails: str) -> None:
@@ -130,7 +130,7 @@ async def dead_letters(outside: Outside, after: ReasonPlace | None = None, limit
 async def test_dead_letters_are_grouped_by_reason(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """With their numbers, counted to a bound, and their latest; in pages; those of a deleted integration are gone."""
     world = await world_of(store, HandClock())
-    other = Outcome(OutcomeKind.REJECTED, "invalid_key", 400)
+    other = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_key", status=400)
     world.receiver.answers = lambda email: other if email.startswith("key") else REFUSED
     await queued(world, "a@x.org", "key@x.org", "b@x.org", "c@x.org")
     await world.deliver_once(10)

@@ -22,9 +22,9 @@ from support.outside import HandClock
 from support.world import ACCOUNT, finding, record
 
 MENDED = "https://mended.example.com"
-UNAUTHORIZED = Outcome(OutcomeKind.AUTH, "http_401", 401)
-GONE = Outcome(OutcomeKind.GONE, "http_410", 410)
-THROTTLED = Outcome(OutcomeKind.THROTTLED, "http_429", 429, timedelta(hours=1))
+UNAUTHORIZED = Outcome(kind=OutcomeKind.AUTH, reason="http_401", status=401)
+GONE = Outcome(kind=OutcomeKind.GONE, reason="http_410", status=410)
+THROTTLED = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(hours=1))
 
 Edit = Callable[[Outside, World], Awaitable[object]]
 

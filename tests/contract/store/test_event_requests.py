@@ -25,7 +25,17 @@ def request(
 ) -> EventRequest:
     row = EVENT_TYPES[event_type]
     known = None if request_id is None else EventRequestId(request_id)
-    return replace(EventRequest(known, event_type, row.subject_example, minimal_example(row), None, digest), **more)
+    return replace(
+        EventRequest(
+            request_id=known,
+            event_type=event_type,
+            subject=row.subject_example,
+            event=minimal_example(row),
+            txn=None,
+            digest=digest,
+        ),
+        **more,
+    )
 
 
 async def queue(outside: Outside, asked: EventRequest, account_id: AccountId = ACCOUNT) -> AnsweredRequest:

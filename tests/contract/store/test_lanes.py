@@ -24,9 +24,9 @@ LEASE = timedelta(minutes=1)
 NO_LEASE = timedelta(0)
 RETENTION = timedelta(days=36_500)  # events of these tests bear the hand clock's date
 
-ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
-REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
-FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202)
+REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
+FAILED = Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
 
 
 async def update(outside: Outside, integration: Integration, *, active: bool | None) -> None:
@@ -54,7 +54,15 @@ async def write_down(
     settlement = settle(work, outcomes, lambda: 0.0)
     jtis = {event.seq: event for event in [*work.held, *work.fresh]}
     tried = [
-        Attempt(seq, jtis[seq].jti, jtis[seq].attempts + 1, NOON, NOON, timedelta(milliseconds=3), outcome)
+        Attempt(
+            seq=seq,
+            jti=jtis[seq].jti,
+            number=jtis[seq].attempts + 1,
+            queued_at=NOON,
+            started_at=NOON,
+            duration=timedelta(milliseconds=3),
+            outcome=outcome,
+        )
         for seq, outcome in outcomes.items()
     ]
     await store.write_installation(lambda tx: tx.lanes.settle(lease, work, settlement, tried, extend))
@@ -295,7 +303,7 @@ async def test_a_stopped_stream_keeps_its_backlog_and_resumes_on_update(
     await record(outside, finding("a@example.com"))
     (lease,) = await claim(store)
     work, stop = await read(store, lease), StreamStop(StreamStatus.PAUSED, "http_401", None)
-    settlement = settle(work, {1: Outcome(OutcomeKind.AUTH, "http_401", 401)}, lambda: 0.0)
+    settlement = settle(work, {1: Outcome(kind=OutcomeKind.AUTH, reason="http_401", status=401)}, lambda: 0.0)
     await store.write_installation(lambda tx: tx.lanes.stop_stream(lease, work, settlement, [], stop))
     assert (await read(store, lease)).stream is None
     await record(outside, finding("b@example.com"))

@@ -57,10 +57,10 @@ RETENTION = timedelta(days=7)
 KEPT = timedelta(days=14)
 LEASE = timedelta(minutes=1)
 OUTCOMES = (
-    Outcome(OutcomeKind.ACCEPTED, "accepted", 202),
-    Outcome(OutcomeKind.REJECTED, "invalid_audience", 400),
-    Outcome(OutcomeKind.TRANSIENT, "http_500", 500),
-    Outcome(OutcomeKind.OURS, "no_signing_key"),
+    Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202),
+    Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400),
+    Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500),
+    Outcome(kind=OutcomeKind.OURS, reason="no_signing_key"),
 )
 USERS = ("ana@example.com", "ben@example.com", "kai@example.com")
 BEHAVIORS = ("high_risk_domain", "imp_travel", "high_dlp")
@@ -93,7 +93,9 @@ class LedgerMachine(RuleBasedStateMachine):
     async def _make_stream(self) -> None:
         integration = await ssf_integration(self.outside)
         self.ssf = integration.integration_id
-        self.receiver = Receiver(ACCOUNT, self.ssf, CredentialId("c"), frozenset())
+        self.receiver = Receiver(
+            account_id=ACCOUNT, integration_id=self.ssf, credential_id=CredentialId("c"), scopes=frozenset()
+        )
         body = {"events_requested": [CAEP_RISK_LEVEL_CHANGE]}
         rules = PushRules(lambda url: None, lambda secret: VAULT.seal(secret, "a row"))
         self.stream = await create_stream(self.outside, self.receiver, body, rules)
@@ -184,7 +186,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(state=st.sampled_from(REPLAYABLE), polled=st.booleans())
     def replay(self, state: DeliveryState, polled: bool) -> None:
         integration_id = self.ssf if polled else self.okta
-        wanted = ReplayFilter(state, None, None, self.clock.now() + timedelta(hours=1))
+        wanted = ReplayFilter(
+            state=state, reason=None, queued_from=None, queued_to=self.clock.now() + timedelta(hours=1)
+        )
         started = self.run(start_replay(self.outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, 0))
         self.replays.append(started)
 
@@ -216,7 +220,9 @@ class LedgerMachine(RuleBasedStateMachine):
         request = PollRequest(return_immediately=True)
         got = list(self.run(poll_stream(self.outside, polling, *place, request)).sets)
         refused = {Jti(jti): SetError("invalid_request") for jti in got[take : take + 1]} if refuse else {}
-        answer = PollRequest(0, True, frozenset(map(Jti, got[:take])), refused)
+        answer = PollRequest(
+            max_events=0, return_immediately=True, acknowledged=frozenset(map(Jti, got[:take])), refused=refused
+        )
         self.run(poll_stream(self.outside, polling, *place, answer))
 
     @invariant()
@@ -245,7 +251,15 @@ def template() -> Path:
 
 
 def attempt(event: QueuedEvent, outcome: Outcome, clock: HandClock) -> Attempt:
-    return Attempt(event.seq, event.jti, event.attempts + 1, event.queued_at, clock.now(), timedelta(0), outcome)
+    return Attempt(
+        seq=event.seq,
+        jti=event.jti,
+        number=event.attempts + 1,
+        queued_at=event.queued_at,
+        started_at=clock.now(),
+        duration=timedelta(0),
+        outcome=outcome,
+    )
 
 
 LedgerMachine.TestCase.settings = settings(

@@ -27,8 +27,8 @@ from support.world import ACCOUNT, finding, record
 
 DAY = timedelta(days=1)
 KEPT = 14 * DAY
-REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
-FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
+FAILED = Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
 
 
 @pytest.fixture

@@ -99,7 +99,9 @@ class Polled:
         for email in subjects:
             subject = email_subject(email)
             jti = Jti(self.outside.ids.uuid())
-            event = SecurityEvent(jti, "txn", now, CAEP_RISK_LEVEL_CHANGE, {}, subject)
+            event = SecurityEvent(
+                jti=jti, txn="txn", issued_at=now, event_type=CAEP_RISK_LEVEL_CHANGE, event={}, sub_id=subject
+            )
             self.model.subject_of[jti] = email
             if status is StreamStatus.DISABLED:
                 self.model.cancelled.add(jti)
@@ -107,7 +109,7 @@ class Polled:
 
         def work(tx: Any) -> None:
             (stream,) = tx.streams.taking_events()
-            tx.events.queue([Signal(stream, key, event) for event, key in signals])
+            tx.events.queue([Signal(stream=stream, subject_key=key, event=event) for event, key in signals])
 
         await self.outside.store.write(self.receiver.account_id, work)
 
@@ -134,11 +136,16 @@ async def polled(store: Store) -> Polled:
     account_id = AccountId(f"account-{next(ACCOUNTS)}")
     await create_account(outside, account_id, COMMAND_LINE)
     integration = await ssf_integration(outside, account_id)
-    receiver = Receiver(account_id, integration.integration_id, CredentialId("c"), frozenset())
+    receiver = Receiver(
+        account_id=account_id,
+        integration_id=integration.integration_id,
+        credential_id=CredentialId("c"),
+        scopes=frozenset(),
+    )
     stream = await create_stream(outside, receiver, {"events_requested": [CAEP_RISK_LEVEL_CHANGE]}, RULES)
     it = Polled(outside, receiver, stream)
     (hello,) = await it.poll(PollRequest(return_immediately=True))
-    await it.poll(PollRequest(0, True, frozenset({hello})))
+    await it.poll(PollRequest(max_events=0, return_immediately=True, acknowledged=frozenset({hello})))
     it.model.subject_of[hello] = "the stream"
     it.model.delivered.add(hello)
     return it
@@ -160,7 +167,12 @@ def request(model: Model, most: int, acked: set[int], refused: set[int]) -> Poll
     taken = {waiting[n] for n in acked if n < len(waiting)}
     errors = {waiting[n]: SetError("invalid_key") for n in refused if n < len(waiting)}
     settled = set(itertools.islice(model.delivered | model.dead | model.cancelled, 2))
-    return PollRequest(most, True, frozenset(taken | settled | {Jti("unknown")}), errors)
+    return PollRequest(
+        max_events=most,
+        return_immediately=True,
+        acknowledged=frozenset(taken | settled | {Jti("unknown")}),
+        refused=errors,
+    )
 
 
 def settle(model: Model, said: PollRequest) -> None:
@@ -206,9 +218,9 @@ async def test_polling_is_what_a_naive_model_says(store: Store, steps: list[tupl
         await step(it, verb, details)
         it.model.check(await it.ledger())
     await it.set_status(StreamStatus.ENABLED)
-    while got := await it.poll(PollRequest(2, True)):
+    while got := await it.poll(PollRequest(max_events=2, return_immediately=True)):
         it.model.receive(got, it.model.waiting)
-        said = PollRequest(0, True, frozenset(got))
+        said = PollRequest(max_events=0, return_immediately=True, acknowledged=frozenset(got))
         await it.poll(said)
         settle(it.model, said)
     it.model.check(await it.ledger())
@@ -220,9 +232,14 @@ async def test_expired_events_are_not_handed_out(store: Store) -> None:
     """Older than the retention: a poll settles them as expired."""
     it = await polled(store)
     await it.queue(["a@example.com", "b@example.com"])
-    strict = polling_of()
-    strict = type(strict)(strict.signer, strict.bell, timedelta(0), timedelta(0))
-    answer = await poll_stream(it.outside, strict, it.receiver, it.stream.stream_id, PollRequest(BATCH_EVENTS, True))
+    strict = replace(polling_of(), retention=timedelta(0), longest_wait=timedelta(0))
+    answer = await poll_stream(
+        it.outside,
+        strict,
+        it.receiver,
+        it.stream.stream_id,
+        PollRequest(max_events=BATCH_EVENTS, return_immediately=True),
+    )
     assert answer.sets == {}
     ledger = await it.ledger()
     assert (ledger.expired, ledger.pending, ledger.imbalance) == (2, 0, 0)

@@ -81,7 +81,7 @@ async def test_receiver_credentials_are_counted_for_each_integration(
     outside: Outside, integration: Integration
 ) -> None:
     """Nothing of the refused one is stored."""
-    wanted = WantedCredential(CredentialKind.STATIC_TOKEN, "", ALL_RECEIVER_SCOPES, None)
+    wanted = WantedCredential(kind=CredentialKind.STATIC_TOKEN, name="", scopes=ALL_RECEIVER_SCOPES, expires_at=None)
     number = integration.integration_id
     create = lambda: create_receiver_credential(outside, ACCOUNT, COMMAND_LINE, number, wanted)  # noqa: E731
     await allowed(outside, create, 2, "2 credentials")
@@ -90,6 +90,6 @@ async def test_receiver_credentials_are_counted_for_each_integration(
 
 async def test_unfinished_replays_are_counted(outside: Outside, integration: Integration) -> None:
     """So that a client cannot start replays without end."""
-    wanted = ReplayFilter(DeliveryState.DEAD, None, None, NOON + timedelta(days=1))
+    wanted = ReplayFilter(state=DeliveryState.DEAD, reason=None, queued_from=None, queued_to=NOON + timedelta(days=1))
     create = lambda: start_replay(outside, ACCOUNT, COMMAND_LINE, integration.integration_id, wanted, 0)  # noqa: E731
     await allowed(outside, create, 2, "2 unfinished replays")

@@ -42,7 +42,7 @@ async def issue(
 ) -> IssuedCredential:
     """A credential for an integration."""
     expires_at = None if life is None else outside.clock.now() + life
-    wanted = WantedCredential(kind, "test", scopes or ALL_RECEIVER_SCOPES, expires_at)
+    wanted = WantedCredential(kind=kind, name="test", scopes=scopes or ALL_RECEIVER_SCOPES, expires_at=expires_at)
     return await create_receiver_credential(
         outside, integration.account_id, COMMAND_LINE, integration.integration_id, wanted
     )
@@ -52,7 +52,14 @@ def access_token(outside: Outside, client: IssuedCredential, text: str, life: ti
     """An access token of an OAuth client."""
     it = client.credential
     expires_at = outside.clock.now() + life
-    return AccessToken(it.account_id, it.integration_id, it.credential_id, hash_token(text), it.scopes, expires_at)
+    return AccessToken(
+        account_id=it.account_id,
+        integration_id=it.integration_id,
+        credential_id=it.credential_id,
+        token_hash=hash_token(text),
+        scopes=it.scopes,
+        expires_at=expires_at,
+    )
 
 
 async def is_known(outside: Outside, integration: Integration, token: str) -> bool:
@@ -85,7 +92,7 @@ async def test_a_token_is_good_for_its_own_integration_only(store: Store) -> Non
         assert found is None
     assert not await is_known(outside, mine, client.secret)  # a client secret is no token
     missing = IntegrationId("none")
-    wanted = WantedCredential(CredentialKind.STATIC_TOKEN, "", [READ], None)
+    wanted = WantedCredential(kind=CredentialKind.STATIC_TOKEN, name="", scopes=[READ], expires_at=None)
     with pytest.raises(NotFound):
         await create_receiver_credential(outside, ACCOUNT, COMMAND_LINE, missing, wanted)
     with pytest.raises(NotFound):

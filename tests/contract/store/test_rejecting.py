@@ -13,7 +13,7 @@ from support.delivering import ACCEPTED, FAILED, World, world_of
 from support.outside import HandClock
 from support.world import ACCOUNT, finding, record
 
-REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
+REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
 
 
 @pytest.fixture

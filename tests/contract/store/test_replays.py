@@ -25,9 +25,9 @@ from support.world import ACCOUNT, account_with_integration, finding, record
 
 LEASE = timedelta(minutes=1)
 RETENTION = timedelta(days=36_500)  # events of these tests bear the hand clock's date
-ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
-REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
-FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202)
+REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
+FAILED = Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
 
 
 class World:
@@ -54,7 +54,16 @@ class World:
         events = [event for event in [*work.held, *work.fresh] if event.due_in <= timedelta(0)]
         outcomes = {event.seq: outcome for event in events}
         tried = [
-            Attempt(event.seq, event.jti, event.attempts + 1, NOON, NOON, timedelta(0), outcome) for event in events
+            Attempt(
+                seq=event.seq,
+                jti=event.jti,
+                number=event.attempts + 1,
+                queued_at=NOON,
+                started_at=NOON,
+                duration=timedelta(0),
+                outcome=outcome,
+            )
+            for event in events
         ]
         settlement = settle(work, outcomes, lambda: 0.0)
         await store.write_installation(lambda tx: tx.lanes.settle(lease, work, settlement, tried, timedelta(0)))
@@ -74,7 +83,9 @@ class World:
 
     async def replay(self, state: DeliveryState, reason: str | None = None) -> Replay:
         integration_id = self.integration.integration_id
-        wanted = ReplayFilter(state, reason, None, self.outside.clock.now() + timedelta(seconds=1))
+        wanted = ReplayFilter(
+            state=state, reason=reason, queued_from=None, queued_to=self.outside.clock.now() + timedelta(seconds=1)
+        )
         count, _ = await self.outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
         return await start_replay(self.outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
 
@@ -143,7 +154,7 @@ async def test_a_replay_takes_what_its_filter_says(world: World) -> None:
     assert replay.total == (await world.seen(replay)).replayed == 1
     assert [delivery.state for delivery in await world.deliveries()] == [DeliveryState.DEAD, DeliveryState.PENDING]
     integration_id = world.integration.integration_id
-    early = ReplayFilter(DeliveryState.DEAD, None, None, NOON - timedelta(seconds=1))
+    early = ReplayFilter(state=DeliveryState.DEAD, reason=None, queued_from=None, queued_to=NOON - timedelta(seconds=1))
     found = await world.outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, early, 10))
     assert found == (0, [])
 

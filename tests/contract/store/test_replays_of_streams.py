@@ -21,8 +21,8 @@ from support.receiver_world import ENDPOINT, RISK
 from support.world import ACCOUNT, account_with_integration, finding, record
 
 RETENTION = timedelta(days=36_500)  # events of these tests bear the hand clock's date
-REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
-ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
+REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
+ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202)
 
 
 class World:
@@ -57,7 +57,12 @@ class World:
     async def start(self) -> Replay:
         """A replay of all that is dead."""
         integration_id = self.integration.integration_id
-        wanted = ReplayFilter(DeliveryState.DEAD, None, None, self.outside.clock.now() + timedelta(seconds=1))
+        wanted = ReplayFilter(
+            state=DeliveryState.DEAD,
+            reason=None,
+            queued_from=None,
+            queued_to=self.outside.clock.now() + timedelta(seconds=1),
+        )
         count, _ = await self.outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
         return await start_replay(self.outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
 
@@ -85,9 +90,16 @@ async def world(store: Store) -> World:
     outside = outside_of(store)
     integration = await account_with_integration(outside)
     (first,) = await store.read(ACCOUNT, lambda tx: tx.streams.of_integration(integration.integration_id))
-    configuration = Configuration("audience", Push(ENDPOINT), (RISK,))
+    configuration = Configuration(audience="audience", delivery=Push(ENDPOINT), events_requested=(RISK,))
     last_id = StreamId("ffffffff-0000-4000-8000-000000000001")
-    second = Stream(last_id, integration, StreamStatus.ENABLED, 1, configuration, status_set_by=Party.RECEIVER)
+    second = Stream(
+        stream_id=last_id,
+        integration=integration,
+        status=StreamStatus.ENABLED,
+        lanes=1,
+        configuration=configuration,
+        status_set_by=Party.RECEIVER,
+    )
     await store.write(ACCOUNT, lambda tx: tx.streams.add(second))
     return World(outside, integration, first, second)
 

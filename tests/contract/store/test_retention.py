@@ -21,9 +21,9 @@ from support.world import ACCOUNT, account_with_integration, finding, record
 
 DAY = timedelta(days=1)
 LONG = timedelta(days=36_500)  # events of these tests bear the hand clock's date, long ago
-ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
-REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
-FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202)
+REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
+FAILED = Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
 
 
 @pytest.fixture

@@ -42,7 +42,12 @@ async def test_it_is_one_statement_until_a_receiver_removes_a_subject(sqlite_sto
     outside = outside_of(sqlite_store)
     await account_with_integration(outside)
     integration = await ssf_integration(outside)
-    receiver = Receiver(ACCOUNT, integration.integration_id, CredentialId("c"), frozenset())
+    receiver = Receiver(
+        account_id=ACCOUNT,
+        integration_id=integration.integration_id,
+        credential_id=CredentialId("c"),
+        scopes=frozenset(),
+    )
     body = {"events_requested": [CAEP_RISK_LEVEL_CHANGE]}
     made = [await create_stream(outside, receiver, body, RULES) for _ in range(3)]
     streams, count = await asked(sqlite_store, statements)

@@ -30,7 +30,9 @@ async def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     await account_with_integration(outside)
 
     def half_done(tx: Transaction) -> None:
-        tx.users.add([Standing(UserId("1"), "kai@example.com", None, None, frozenset())])
+        tx.users.add(
+            [Standing(user_id=UserId("1"), email="kai@example.com", name=None, level=None, triggered=frozenset())]
+        )
         raise Stop
 
     with pytest.raises(Stop):
@@ -47,7 +49,9 @@ async def test_one_failing_transaction_takes_no_other_with_it(store: Store) -> N
     await account_with_integration(outside)
 
     def fail(tx: Transaction) -> None:
-        tx.users.add([Standing(UserId("2"), "lost@example.com", None, None, frozenset())])
+        tx.users.add(
+            [Standing(user_id=UserId("2"), email="lost@example.com", name=None, level=None, triggered=frozenset())]
+        )
         raise Stop
 
     good = [record(outside, finding(f"u{n}@example.com")) for n in range(20)]

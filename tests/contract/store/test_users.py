@@ -98,7 +98,12 @@ async def test_findings_of_one_user_at_the_same_time_are_all_counted(store: Stor
 
 def fill(tx: Transaction) -> None:
     """Many users of all levels, whose last events lie in no order."""
-    people = [Standing(UserId(f"{n:032x}"), f"user-{n}@example.com", None, None, frozenset()) for n in range(MANY)]
+    people = [
+        Standing(
+            user_id=UserId(f"{n:032x}"), email=f"user-{n}@example.com", name=None, level=None, triggered=frozenset()
+        )
+        for n in range(MANY)
+    ]
     tx.users.add(
         [
             with_events(replace(person, level=RiskLevel(1 + n % 3)), [NOON + timedelta(seconds=n * 7919 % MANY)])
@@ -139,7 +144,15 @@ async def test_details_that_do_not_fit_an_answer_are_left_out_and_say_their_size
     for number in range(4):
         one = finding(finding_id=f"f{number}")
         await record(
-            outside, Finding(one.finding_id, one.behavior, one.user, clock.now(), {"x": "ä" * 200_000}, one.digest)
+            outside,
+            Finding(
+                finding_id=one.finding_id,
+                behavior=one.behavior,
+                user=one.user,
+                occurred_at=clock.now(),
+                details={"x": "ä" * 200_000},
+                digest=one.digest,
+            ),
         )
         clock.pass_time(timedelta(minutes=1))
     user_id = (await summary(store))[0][0].user_id

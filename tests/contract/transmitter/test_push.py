@@ -28,10 +28,10 @@ from support.transmitting import FOR_EVER, VAULT, PlainSigner, claims_in
 from support.world import ACCOUNT, finding, record
 
 LEASE = timedelta(minutes=1)
-ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
-UNAUTHORIZED = Outcome(OutcomeKind.AUTH, "http_401", 401)
-GONE = Outcome(OutcomeKind.GONE, "http_410", 410)
-THROTTLED = Outcome(OutcomeKind.THROTTLED, "http_429", 429, timedelta(hours=1))
+ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202)
+UNAUTHORIZED = Outcome(kind=OutcomeKind.AUTH, reason="http_401", status=401)
+GONE = Outcome(kind=OutcomeKind.GONE, reason="http_410", status=410)
+THROTTLED = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(hours=1))
 
 
 class Recorder:
@@ -58,7 +58,15 @@ def recorder() -> Recorder:
 
 async def work(world: ReceiverWorld, recorder: Recorder, vault: Vault = VAULT) -> None:
     """What the worker does until nothing is due."""
-    delivering = Delivering(PlainSigner(), recorder, vault, LEASE, timedelta(seconds=28), 8, FOR_EVER)
+    delivering = Delivering(
+        signer=PlainSigner(),
+        pusher=recorder,
+        vault=vault,
+        lease=LEASE,
+        push_for=timedelta(seconds=28),
+        concurrency=8,
+        retention=FOR_EVER,
+    )
     while leases := await world.outside.store.write_installation(lambda tx: tx.lanes.claim(10, LEASE)):
         for lease in leases:
             while True:
@@ -150,7 +158,7 @@ async def test_the_last_word_is_tried_again_when_it_fails(world: ReceiverWorld, 
     stream_id = (await world.push_stream())["stream_id"]
     await work(world, recorder)
     assert await pause_idle_streams(world.outside, timedelta(seconds=-1)) == 1
-    recorder.answer = lambda claims: Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+    recorder.answer = lambda claims: Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
     await record(world.outside, finding())
     await work(world, recorder)
     ledger = await world.ledger(stream_id)
@@ -192,7 +200,7 @@ async def test_what_the_receiver_said_meanwhile_stays(world: ReceiverWorld, reco
     work = await world.outside.store.read_installation(lambda tx: tx.lanes.read(lease, BATCH_EVENTS, FOR_EVER))
     stop = StreamStop(StreamStatus.PAUSED, "http_401", None)
     told = await world.outside.store.write_installation(
-        lambda tx: tx.lanes.stop_stream(lease, work, Settlement(work.cursor), [], stop)
+        lambda tx: tx.lanes.stop_stream(lease, work, Settlement(cursor=work.cursor), [], stop)
     )
     assert told == []
     assert await world.status(stream_id) == ("paused", "Maintenance")
@@ -261,7 +269,15 @@ async def test_retry_after_quiets_a_lane_that_is_being_worked_on(world: Receiver
     key = LaneKey(ACCOUNT, StreamId(stream_id), 0)
     (lease,) = await world.outside.store.write_installation(lambda tx: tx.lanes.claim(1, LEASE, [key]))
     interrupted = Interrupted()
-    delivering = Delivering(PlainSigner(), interrupted, VAULT, LEASE, timedelta(seconds=28), 8, FOR_EVER)
+    delivering = Delivering(
+        signer=PlainSigner(),
+        pusher=interrupted,
+        vault=VAULT,
+        lease=LEASE,
+        push_for=timedelta(seconds=28),
+        concurrency=8,
+        retention=FOR_EVER,
+    )
     signing = SigningAhead(delivering.signer)
     await deliver(world.outside, delivering, signing, lease, 0.0, 1)
     assert (await deliver(world.outside, delivering, signing, lease, 0.0, 1)).stopped

@@ -46,7 +46,12 @@ async def test_more_often_than_the_interval_is_a_429(world: ReceiverWorld) -> No
     assert answer.headers["retry-after"] == str((await world.create())["min_verification_interval"])
     assert await verify(world, other) == 204
     integration = world.integration
-    receiver = Receiver(integration.account_id, integration.integration_id, CredentialId("c"), frozenset())
+    receiver = Receiver(
+        account_id=integration.account_id,
+        integration_id=integration.integration_id,
+        credential_id=CredentialId("c"),
+        scopes=frozenset(),
+    )
     await verify_stream(world.outside, receiver, StreamId(stream_id), "late", interval=timedelta(0))
     states = [event_of(claims)[1].get("state") for claims in await world.drain(stream_id)]
     assert states == [None, None, "late"]

@@ -14,7 +14,15 @@ OWN, OTHER = AccountId("own"), AccountId("other")
 
 
 def token(owner: AccountId | None, *scopes: Scope) -> StoredToken:
-    return StoredToken(TokenId("t"), owner, "x", b"", frozenset(scopes), NOON, None)
+    return StoredToken(
+        token_id=TokenId("t"),
+        account_id=owner,
+        name="x",
+        token_hash=b"",
+        scopes=frozenset(scopes),
+        created_at=NOON,
+        expires_at=None,
+    )
 
 
 def allowed(held: StoredToken, owner: AccountId | None, scope: Scope | None) -> bool:
@@ -61,4 +69,7 @@ def test_no_scope_contains_another(held: Scope, needed: Scope) -> None:
 )
 def test_a_session_of_a_clock_that_was_ahead_is_over(started: timedelta, seen: timedelta, ended: bool) -> None:
     """Otherwise it would live for as long as the clock was ahead, and twelve hours more."""
-    assert Session(b"", token(OWN), NOON + started, NOON + seen).ended_at(NOON) is ended
+    assert (
+        Session(session_hash=b"", token=token(OWN), started_at=NOON + started, seen_at=NOON + seen).ended_at(NOON)
+        is ended
+    )

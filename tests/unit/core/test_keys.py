@@ -32,7 +32,13 @@ class Installation:
 
     def fresh(self, algorithm: Algorithm) -> SealedKey:
         self._count += 1
-        return SealedKey(f"{algorithm}-{self._count}", algorithm, "{}", b"", self.now)
+        return SealedKey(
+            kid=f"{algorithm}-{self._count}",
+            algorithm=algorithm,
+            public_jwk="{}",
+            sealed_private=b"",
+            created_at=self.now,
+        )
 
     def apply(self, changes: KeyChanges) -> None:
         changed = {key.kid: key for key in (*changes.retired, *changes.promoted)}

@@ -73,7 +73,15 @@ def test_an_implicit_streams_events_are_valid(product: Product, current: RiskLev
     the connection are events of it."""
     stream = stream_of(product)
     behaviors = () if current is None else (BehaviorId("high_dlp"),)
-    change = LevelChange(UserId("u"), "kai@example.com", RiskLevel.LOW, current, behaviors, cause, NOON)
+    change = LevelChange(
+        user_id=UserId("u"),
+        email="kai@example.com",
+        previous=RiskLevel.LOW,
+        current=current,
+        behaviors=behaviors,
+        cause=cause,
+        changed_at=NOON,
+    )
     subject = email_subject(change.email)
     row = EVENT_TYPES[stream.event_type]
     assert row.uri not in EVENTS_SUPPORTED

@@ -26,7 +26,7 @@ from support.world import ACCOUNT, finding, record
 HOUR = timedelta(hours=1)
 DAYS = timedelta(days=20)
 WEEK = timedelta(days=7)
-THROTTLED = Outcome(OutcomeKind.THROTTLED, "http_429", 429, retry_after=timedelta(hours=3))
+THROTTLED = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(hours=3))
 
 
 class Site:

@@ -22,7 +22,7 @@ from support.delivering import ACCEPTED, FAILED, LEASE, World, world_of
 from support.outside import HandClock
 from support.world import ACCOUNT, finding, record
 
-REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
+REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def test_sets_are_signed_many_at_a_time_and_not_far_ahead(world: World) ->
     """Sixteen in one call; a receiver that stops the batch with its first answer has had few signed in vain, and the
     probe after it takes one of these."""
     await record(world.outside, *[finding(f"u{n}@example.com") for n in range(200)])
-    world.receiver.answers = lambda email: Outcome(OutcomeKind.THROTTLED, "http_429", 429)
+    world.receiver.answers = lambda email: Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429)
     world.delivering = replace(world.delivering, concurrency=1)
     lease = await world.claim()
     await world.deliver(lease)
@@ -131,8 +131,8 @@ async def test_a_refusal_is_a_dead_letter_and_others_go_on(world: World) -> None
 @pytest.mark.parametrize(
     ("outcome", "status"),
     [
-        (Outcome(OutcomeKind.AUTH, "http_401", 401), StreamStatus.PAUSED),
-        (Outcome(OutcomeKind.GONE, "http_410", 410), StreamStatus.DISABLED),
+        (Outcome(kind=OutcomeKind.AUTH, reason="http_401", status=401), StreamStatus.PAUSED),
+        (Outcome(kind=OutcomeKind.GONE, reason="http_410", status=410), StreamStatus.DISABLED),
     ],
 )
 async def test_some_answers_stop_the_stream_and_keep_the_backlog(
@@ -156,7 +156,7 @@ async def test_some_answers_stop_the_stream_and_keep_the_backlog(
 async def test_retry_after_quiets_the_whole_lane(world: World) -> None:
     """faults.md 26: no push before the time."""
     await record(world.outside, *[finding(f"u{n}@example.com") for n in range(20)])
-    throttled = Outcome(OutcomeKind.THROTTLED, "http_429", 429, timedelta(seconds=90))
+    throttled = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(seconds=90))
     world.receiver.answers = lambda email: throttled
     world.delivering = replace(world.delivering, concurrency=1)
     delivered = await world.deliver(await world.claim())

@@ -49,7 +49,7 @@ async def test_only_the_failing_subject_waits(world: World) -> None:
     for first in range(0, BEHIND, BATCH):
         emails = [f"u{number}@example.com" for number in range(first, min(first + BATCH, BEHIND))]
         await record(world.outside, *[finding(email) for email in emails])
-    failure = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
+    failure = Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
     world.receiver.answers = lambda email: failure if email == BAD else ACCEPTED
     lease = await world.claim()
     while (await world.ledger()).pending > len(BEHAVIORS):

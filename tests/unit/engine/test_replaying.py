@@ -17,7 +17,7 @@ from support.working import running, until
 from support.world import ACCOUNT, finding, record
 
 LONG = timedelta(hours=1)
-REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
+REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
 EVENTS = 5 * MAX_WAITING + 7
 
 
@@ -29,7 +29,9 @@ async def world(store: Store) -> World:
 async def start(world: World, outside: Outside, state: DeliveryState) -> Replay:
     """Start a replay of everything in *state*, and let it begin; from here on no sweep helps."""
     integration_id = world.integration.integration_id
-    wanted = ReplayFilter(state, None, None, world.clock.now() + timedelta(seconds=1))
+    wanted = ReplayFilter(
+        state=state, reason=None, queued_from=None, queued_to=world.clock.now() + timedelta(seconds=1)
+    )
     count, _ = await outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
     replay = await start_replay(outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
     await continue_replays(outside)

@@ -98,7 +98,7 @@ async def test_a_lane_whose_events_have_all_expired_is_not_due_any_more(world: W
 
 async def test_a_lane_stays_due_while_something_of_it_has_not_expired(world: World) -> None:
     """One that was put back, whose retention has begun anew."""
-    world.receiver.answers = lambda email: Outcome(OutcomeKind.REJECTED, "invalid_request", 400)
+    world.receiver.answers = lambda email: Outcome(kind=OutcomeKind.REJECTED, reason="invalid_request", status=400)
     await record(world.outside, finding(), finding("other@example.com"))
     (attempt,) = (await world.deliver_once(1)).attempts
     integration = world.integration.integration_id
@@ -179,7 +179,7 @@ async def test_a_lane_that_was_throttled_begins_small(world: World) -> None:
     sizes = BatchSizes()
     world.outside = replace(world.outside, observer=sizes)
     await record(world.outside, *(finding(f"u{number}@example.com") for number in range(100)))
-    shed = Outcome(OutcomeKind.THROTTLED, "http_429", 429)
+    shed = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429)
     world.receiver.answers = lambda email: ACCEPTED if sizes.seen or world.receiver.pushes <= 5 else shed
     async with running(world, LONG):
         await until(lambda: len(world.receiver.accepted) == 100)

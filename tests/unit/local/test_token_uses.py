@@ -11,7 +11,15 @@ from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.ports import Store
 from support.outside import NOON
 
-ONE = StoredToken(TokenId("one"), None, "x", b"", frozenset(), NOON, None)
+ONE = StoredToken(
+    token_id=TokenId("one"),
+    account_id=None,
+    name="x",
+    token_hash=b"",
+    scopes=frozenset(),
+    created_at=NOON,
+    expires_at=None,
+)
 TWO = replace(ONE, token_id=TokenId("two"))
 SECOND = timedelta(seconds=1)
 

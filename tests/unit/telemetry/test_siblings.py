@@ -10,7 +10,9 @@ from riskrelay.ports import StoreLoad
 from riskrelay.telemetry.metrics import PrometheusMetrics
 from riskrelay.telemetry.siblings import Siblings
 
-LOAD = StoreLoad(0, 1, 2, 3, 4, None, None)
+LOAD = StoreLoad(
+    waiting=0, connections_in_use=1, connections=2, transactions=3, commits=4, disk_free_bytes=None, wal_bytes=None
+)
 
 
 async def test_whichever_is_scraped_shows_what_all_count(tmp_path: Path) -> None:

@@ -19,12 +19,15 @@ KAI = UserRef("kai@example.com", "Kai Berg")
 NAMELESS = UserRef("kai@example.com")
 
 USED = {
-    "authentication-logon": (KAI, Login(AT, 48.8566, 2.3522, "Mail")),
+    "authentication-logon": (KAI, Login(at=AT, latitude=48.8566, longitude=2.3522, application="Mail")),
     "authentication-logon-version-1.0": (
         NAMELESS,
-        Login(AT + timedelta(minutes=90), 40.7128, -74.006, "vpn.example.com"),
+        Login(at=AT + timedelta(minutes=90), latitude=40.7128, longitude=-74.006, application="vpn.example.com"),
     ),
-    "authentication-logon-of-the-actor": (NAMELESS, Login(AT, 48.8566, 2.3522, "Mail")),
+    "authentication-logon-of-the-actor": (
+        NAMELESS,
+        Login(at=AT, latitude=48.8566, longitude=2.3522, application="Mail"),
+    ),
     "data-security-finding": (KAI, DlpHit(AT, "Payment cards")),
     "data-security-finding-of-an-owner": (NAMELESS, DlpHit(AT, "pol-8")),
     "detection-finding-of-data-loss": (NAMELESS, DlpHit(AT, "Customer names")),

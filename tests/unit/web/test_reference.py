@@ -111,7 +111,7 @@ def test_members_are_shown_under_their_paths() -> None:
     }
     members = list(Reference(document).members({"$ref": "#/components/schemas/Changes"}))
     assert members == [
-        Member("changes", "array", False, ""),
-        Member("changes[].name", "string, at most 2,550", False, ""),
-        Member("changes[].level", "low | high | null", True, "How much."),
+        Member(name="changes", kind="array", required=False, text=""),
+        Member(name="changes[].name", kind="string, at most 2,550", required=False, text=""),
+        Member(name="changes[].level", kind="low | high | null", required=True, text="How much."),
     ]

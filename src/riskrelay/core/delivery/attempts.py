@@ -12,7 +12,7 @@ from riskrelay.core.ssf.outcomes import Outcome
 from riskrelay.core.ssf.streams import StreamId
 
 
-class Attempt(Struct, frozen=True):
+class Attempt(Struct, frozen=True, kw_only=True):
     """One push of one SET.
 
     Attributes:
@@ -54,7 +54,7 @@ class DeliveryState(StrEnum):
     CANCELLED = "cancelled"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One SET queued for one stream, with what was tried so far.
 
@@ -72,7 +72,7 @@ class Delivery:
     attempts: Sequence[Attempt]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
     """The counts of one stream.
 

@@ -22,7 +22,7 @@ class Condition(StrEnum):
     INACTIVE = "inactive"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamHealth:
     """What is known about delivery on one stream.
 

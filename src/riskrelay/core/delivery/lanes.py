@@ -53,7 +53,7 @@ class NextDue:
     since: datetime
 
 
-class QueuedEvent(Struct, frozen=True):
+class QueuedEvent(Struct, frozen=True, kw_only=True):
     """A delivery: one SET queued for one stream.
 
     Attributes:
@@ -78,7 +78,7 @@ class QueuedEvent(Struct, frozen=True):
     expired: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaneWork:
     """A lane as it stood in one read: what to push, and where.
 
@@ -113,7 +113,7 @@ class LaneWork:
         return len(self.held) >= MAX_HELD_EVENTS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldEvent:
     """A row to write: *seq* stays undelivered at or below the cursor, and may be tried again in *due_in*."""
 
@@ -124,7 +124,7 @@ class HeldEvent:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeadEvent:
     """A row to write: *seq* was refused for good by its receiver, or has outlived the retention."""
 
@@ -134,7 +134,7 @@ class DeadEvent:
     reason: str
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Settlement:
     """What to write down after a batch, in one transaction.
 
@@ -228,7 +228,7 @@ def settle(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[],
 
     Rule: design 2, 6. The cursor passes an event only when it was accepted, died, expired, or gets a row.
     """
-    settlement = Settlement(_new_cursor(work, outcomes))
+    settlement = Settlement(cursor=_new_cursor(work, outcomes))
     settlement.recent_answers = with_outcomes(work.recent_answers, outcomes.values())
     settlement.failures, settlement.quiet_for = _judge_lane(work, outcomes, jitter)
     settlement.asked_for = max((outcome.retry_after or NOW for outcome in outcomes.values()), default=NOW)
@@ -240,7 +240,9 @@ def settle(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[],
         if outcome is None and not event.expired:
             if recovered and due_in > NOW:
                 due_in = NOW
-                settlement.held.append(HeldEvent(event.seq, event.jti, event.attempts, NOW, event.reason))
+                settlement.held.append(
+                    HeldEvent(seq=event.seq, jti=event.jti, attempts=event.attempts, due_in=NOW, reason=event.reason)
+                )
             first_due.setdefault(event.subject_key, due_in)
             continue
         if outcome is not None and outcome.kind is OutcomeKind.ACCEPTED:
@@ -296,19 +298,25 @@ def _settle_event(
 ) -> None:
     """Settle one event at or below the new cursor."""
     if outcome is None and event.expired:
-        settlement.expired.append(DeadEvent(event.seq, event.jti, event.attempts, event.reason))
+        settlement.expired.append(DeadEvent(seq=event.seq, jti=event.jti, attempts=event.attempts, reason=event.reason))
     elif outcome is None:
         due_in = first_due.setdefault(event.subject_key, NOW)
-        settlement.held.append(HeldEvent(event.seq, event.jti, event.attempts, due_in, event.reason))
+        settlement.held.append(
+            HeldEvent(seq=event.seq, jti=event.jti, attempts=event.attempts, due_in=due_in, reason=event.reason)
+        )
     elif outcome.kind is OutcomeKind.ACCEPTED:
         settlement.delivered += 1
     elif outcome.kind is OutcomeKind.REJECTED:
-        settlement.dead.append(DeadEvent(event.seq, event.jti, event.attempts + 1, outcome.reason))
+        settlement.dead.append(
+            DeadEvent(seq=event.seq, jti=event.jti, attempts=event.attempts + 1, reason=outcome.reason)
+        )
     else:
         wait = own_wait if outcome.kind is OutcomeKind.OURS else backoff
         due_in = max(wait(event.attempts + 1, jitter()), settlement.quiet_for)
         first_due.setdefault(event.subject_key, due_in)
-        settlement.held.append(HeldEvent(event.seq, event.jti, event.attempts + 1, due_in, outcome.reason))
+        settlement.held.append(
+            HeldEvent(seq=event.seq, jti=event.jti, attempts=event.attempts + 1, due_in=due_in, reason=outcome.reason)
+        )
 
 
 def _due_in(work: LaneWork, settlement: Settlement, first_due: Mapping[str, timedelta]) -> timedelta | None:

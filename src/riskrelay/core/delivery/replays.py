@@ -33,7 +33,7 @@ class ReplayStatus(StrEnum):
         return self in (ReplayStatus.COMPLETED, ReplayStatus.CANCELLED)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayFilter:
     """Which deliveries of an integration.
 
@@ -50,7 +50,7 @@ class ReplayFilter:
     queued_to: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
     """One replay.
 

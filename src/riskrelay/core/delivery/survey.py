@@ -27,7 +27,7 @@ class LaneCondition(StrEnum):
     """It is due, and no worker has taken it yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
     """An installation at one moment.
 

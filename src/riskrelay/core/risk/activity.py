@@ -18,7 +18,7 @@ LATEST = timedelta(hours=1)  # specified: activity may come up to an hour late
 SKEW = timedelta(minutes=5)  # guessed: by so much a sender's clock may be ahead of ours
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     """A successful login.
 
@@ -66,7 +66,7 @@ S = TypeVar("S", Login, DlpHit)
 E = TypeVar("E", bound=Episode)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
     """What a user did, as the caller sent it.
 
@@ -86,7 +86,7 @@ class Activity:
         return LOGIN_BEHAVIOR if isinstance(self.seen, Login) else HIT_BEHAVIOR
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kept(Generic[S]):
     """Activity as it is stored.
 

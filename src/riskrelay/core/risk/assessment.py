@@ -20,7 +20,7 @@ class Cause(StrEnum):
     ADMIN = "admin"
 
 
-class Standing(Struct, frozen=True):
+class Standing(Struct, frozen=True, kw_only=True):
     """Where a user stands now.
 
     Attributes:
@@ -48,7 +48,7 @@ class Standing(Struct, frozen=True):
         return email_key(self.email)
 
 
-class LevelChange(Struct, frozen=True):
+class LevelChange(Struct, frozen=True, kw_only=True):
     """A user's risk level moved.
 
     Attributes:
@@ -92,15 +92,15 @@ def with_findings(
     if triggered == standing.triggered and level == standing.level:
         return standing
     return Standing(  # not `replace`, which costs twice as much (measured): this is done for each finding
-        standing.user_id,
-        standing.email,
-        standing.name,
-        level,
-        triggered,
-        standing.event_count,
-        standing.last_event_at,
-        standing.resets,
-        standing.last_reset_at,
+        user_id=standing.user_id,
+        email=standing.email,
+        name=standing.name,
+        level=level,
+        triggered=triggered,
+        event_count=standing.event_count,
+        last_event_at=standing.last_event_at,
+        resets=standing.resets,
+        last_reset_at=standing.last_reset_at,
     )
 
 
@@ -146,4 +146,12 @@ def level_change(
     if before.level == after.level:
         return None
     holding = tuple(sorted(b for b in after.triggered if settings[b].risk_level == after.level))
-    return LevelChange(after.user_id, after.email, before.level, after.level, holding, cause, at)
+    return LevelChange(
+        user_id=after.user_id,
+        email=after.email,
+        previous=before.level,
+        current=after.level,
+        behaviors=holding,
+        cause=cause,
+        changed_at=at,
+    )

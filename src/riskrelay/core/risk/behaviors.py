@@ -9,7 +9,7 @@ from riskrelay.core.risk.levels import RiskLevel
 BehaviorId = NewType("BehaviorId", str)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Behavior:
     """A kind of risky conduct that this service knows.
 
@@ -35,7 +35,7 @@ class BehaviorSetting:
 
 
 def _behavior(behavior_id: str, name: str, description: str, level: RiskLevel) -> Behavior:
-    return Behavior(BehaviorId(behavior_id), name, description, level)
+    return Behavior(behavior_id=BehaviorId(behavior_id), name=name, description=description, default_level=level)
 
 
 # The first three ids are published (contract 18); of the other five only the conduct is, so the ids are ours

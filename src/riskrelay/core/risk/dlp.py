@@ -20,7 +20,7 @@ REACH = 2 * MINUTE  # a hit can make others hot up to a minute away, and those j
 MAX_PROFILES = 50  # guessed: as many as a person reads
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Burst:
     """An episode of many DLP hits.
 
@@ -56,7 +56,9 @@ class Burst:
 def burst_of(details: Mapping[str, Any]) -> Burst:
     """Read what `Burst.details` wrote."""
     first, last, fifteenth = (datetime.fromisoformat(details[name]) for name in ("first_at", "last_at", "fifteenth_at"))
-    return Burst(first, last, details["hits"], tuple(details["profiles"]), fifteenth)
+    return Burst(
+        first_at=first, last_at=last, hits=details["hits"], profiles=tuple(details["profiles"]), triggered_at=fifteenth
+    )
 
 
 def hot_windows(times: Sequence[datetime]) -> Iterator[tuple[int, int]]:
@@ -100,7 +102,13 @@ def _derived(hits: Sequence[Kept[DlpHit]], triggered_at: datetime, known: Mappin
     joined = [hit for hit in hits if hit.episode is None]
     replaced = frozenset(hit.episode for hit in hits if hit.episode is not None)
     profiles = _listed(hit.seen.profile for hit in joined if hit.seen.profile is not None)
-    burst = Burst(joined[0].seen.at, joined[-1].seen.at, len(joined), profiles, triggered_at)
+    burst = Burst(
+        first_at=joined[0].seen.at,
+        last_at=joined[-1].seen.at,
+        hits=len(joined),
+        profiles=profiles,
+        triggered_at=triggered_at,
+    )
     for finding_id in replaced:
         burst = _merged(burst, known[finding_id])
     return Derived(burst, tuple(hit.activity_id for hit in joined), replaced)
@@ -108,11 +116,11 @@ def _derived(hits: Sequence[Kept[DlpHit]], triggered_at: datetime, known: Mappin
 
 def _merged(one: Burst, other: Burst) -> Burst:
     return Burst(
-        min(one.first_at, other.first_at),
-        max(one.last_at, other.last_at),
-        one.hits + other.hits,
-        _listed((*one.profiles, *other.profiles)),
-        min(one.triggered_at, other.triggered_at),
+        first_at=min(one.first_at, other.first_at),
+        last_at=max(one.last_at, other.last_at),
+        hits=one.hits + other.hits,
+        profiles=_listed((*one.profiles, *other.profiles)),
+        triggered_at=min(one.triggered_at, other.triggered_at),
     )
 
 

@@ -34,7 +34,7 @@ class UserRef(Struct, frozen=True):
         return email_key(self.email)
 
 
-class Finding(Struct, frozen=True):
+class Finding(Struct, frozen=True, kw_only=True):
     """A risk behavior seen for a user at a time.
 
     Attributes:

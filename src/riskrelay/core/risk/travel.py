@@ -36,7 +36,7 @@ class Pair:
         return self.later.at, self.later.at - self.earlier.at, _order(self.later), _order(self.earlier)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Journey:
     """An episode of impossible travel.
 
@@ -80,7 +80,9 @@ def journey_of(details: Mapping[str, Any]) -> Journey:
     episode = details["episode"]
     earlier, later = (_login(shown) for shown in details["logins"])
     last_at = datetime.fromisoformat(episode["last_at"])
-    return Journey(_login(episode["first_login"]), last_at, episode["logins"], Pair(earlier, later))
+    return Journey(
+        first=_login(episode["first_login"]), last_at=last_at, logins=episode["logins"], pair=Pair(earlier, later)
+    )
 
 
 def journeys(
@@ -146,7 +148,7 @@ def _derived(nodes: Sequence[_Node], pair: Pair, known: Mapping[FindingId, Journ
     joined = tuple(login.activity_id for login in logins if login.episode is None)
     replaced = frozenset(login.episode for login in logins if login.episode is not None)
     free = [node for node in nodes if any(login.episode is None for login in node.kept)]
-    journey = Journey(free[0].login, free[-1].login.at, len(joined), pair)
+    journey = Journey(first=free[0].login, last_at=free[-1].login.at, logins=len(joined), pair=pair)
     for finding_id in replaced:
         journey = _merged(journey, known[finding_id])
     return Derived(journey, joined, replaced)
@@ -154,10 +156,10 @@ def _derived(nodes: Sequence[_Node], pair: Pair, known: Mapping[FindingId, Journ
 
 def _merged(one: Journey, other: Journey) -> Journey:
     return Journey(
-        min(one.first, other.first, key=_order),
-        max(one.last_at, other.last_at),
-        one.logins + other.logins,
-        min(one.pair, other.pair, key=lambda pair: pair.order),
+        first=min(one.first, other.first, key=_order),
+        last_at=max(one.last_at, other.last_at),
+        logins=one.logins + other.logins,
+        pair=min(one.pair, other.pair, key=lambda pair: pair.order),
     )
 
 
@@ -176,4 +178,4 @@ def _shown(login: Login) -> dict[str, Any]:
 
 def _login(shown: Mapping[str, Any]) -> Login:
     at = datetime.fromisoformat(shown["timestamp"])
-    return Login(at, shown["latitude"], shown["longitude"], shown["application"])
+    return Login(at=at, latitude=shown["latitude"], longitude=shown["longitude"], application=shown["application"])

@@ -32,7 +32,7 @@ class CredentialKind(StrEnum):
     STATIC_TOKEN = "static_token"  # noqa: S105  a kind of credential, no secret
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiverCredential:
     """A credential that an operator issued to the receiver of one integration.
 
@@ -53,7 +53,7 @@ class ReceiverCredential:
     expires_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
     """An OAuth access token as it is stored: by its hash."""
 
@@ -65,7 +65,7 @@ class AccessToken:
     expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
     """Who has shown a good token: the receiver of one integration of one account.
 
@@ -85,7 +85,7 @@ class Receiver:
         return Actor(self.credential_id, f"receiver of {self.integration_id}", self.address)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiverToken:
     """A token as it is found by its hash.
 

@@ -27,7 +27,7 @@ class Kind:
     check: Callable[[Any, tuple[Part, ...]], Iterator[Fault]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """A member of an event.
 

@@ -12,7 +12,7 @@ from riskrelay.core.ssf.streams import StreamId
 EventRequestId = NewType("EventRequestId", str)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventRequest:
     """A valid event, as a caller asked for it.
 
@@ -40,7 +40,7 @@ class QueuedDelivery:
     integration_id: IntegrationId
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredRequest:
     """What became of a request.
 

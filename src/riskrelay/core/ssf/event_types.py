@@ -31,7 +31,7 @@ VERIFICATION = EventTypeUri(SSF + "verification")
 STREAM_UPDATED = EventTypeUri(SSF + "stream-updated")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventType:
     """A kind of security event: one row of EVENT_TYPES.
 
@@ -66,11 +66,21 @@ class EventType:
 
 
 _WHO = ("admin", "user", "policy", "system")
-_TIMESTAMP = Field("event_timestamp", SECONDS, "when it happened", 1_773_735_100)
-_INITIATING = Field("initiating_entity", TEXT, "what kind of actor brought it about", "policy", allowed=_WHO)
-_REASON_ADMIN = Field("reason_admin", LANGUAGE_MAP, "why, for administrators and logs", {"en": "Policy 17 violated"})
+_TIMESTAMP = Field(name="event_timestamp", kind=SECONDS, meaning="when it happened", example=1_773_735_100)
+_INITIATING = Field(
+    name="initiating_entity", kind=TEXT, meaning="what kind of actor brought it about", example="policy", allowed=_WHO
+)
+_REASON_ADMIN = Field(
+    name="reason_admin",
+    kind=LANGUAGE_MAP,
+    meaning="why, for administrators and logs",
+    example={"en": "Policy 17 violated"},
+)
 _REASON_USER = Field(
-    "reason_user", LANGUAGE_MAP, "why, for the user", {"en": "You are in two places.", "de": "Sie sind an zwei Orten."}
+    name="reason_user",
+    kind=LANGUAGE_MAP,
+    meaning="why, for the user",
+    example={"en": "You are in two places.", "de": "Sie sind an zwei Orten."},
 )
 
 _CREDENTIAL_TYPES = (
@@ -91,8 +101,10 @@ _PRINCIPALS = ("USER", "DEVICE", "SESSION", "TENANT", "ORG_UNIT", "GROUP")
 _LEVELS = ("LOW", "MEDIUM", "HIGH")
 _OKTA_LEVELS = ("none", "secure", "low", "medium", "high")
 _STATUSES = ("enabled", "paused", "disabled")
-_USER_AGENT = Field("fp_ua", TEXT, "a fingerprint of the user agent", "3b9f0f7a6d2e4c18")
-_EXTERNAL_ID = Field("ext_id", TEXT, "an identifier that ties it to a broader session", "12345")
+_USER_AGENT = Field(name="fp_ua", kind=TEXT, meaning="a fingerprint of the user agent", example="3b9f0f7a6d2e4c18")
+_EXTERNAL_ID = Field(
+    name="ext_id", kind=TEXT, meaning="an identifier that ties it to a broader session", example="12345"
+)
 
 _SESSION: Mapping[str, Any] = {
     "format": "complex",
@@ -119,7 +131,13 @@ def _caep(
     """A CAEP event type; with the section that makes `reason_admin` required, where one does."""
     told = replace(_REASON_ADMIN, required=bool(admins_are_told_by), rule=admins_are_told_by)
     common = (_TIMESTAMP, _INITIATING, told, _REASON_USER)  # CAEP 1.0 §2
-    return EventType(EventTypeUri(CAEP + name), f"CAEP 1.0 §{section}", meaning, subject, (*fields, *common))
+    return EventType(
+        uri=EventTypeUri(CAEP + name),
+        source=f"CAEP 1.0 §{section}",
+        meaning=meaning,
+        subject_example=subject,
+        fields=(*fields, *common),
+    )
 
 
 def _risc(
@@ -127,7 +145,15 @@ def _risc(
 ) -> EventType:
     subject = _ACCOUNT if formats is None else FORMATS[formats[0]].example
     uri = EventTypeUri(RISC + name)
-    return EventType(uri, f"RISC 1.0 §{section}", meaning, subject, fields, formats, deprecated=deprecated)
+    return EventType(
+        uri=uri,
+        source=f"RISC 1.0 §{section}",
+        meaning=meaning,
+        subject_example=subject,
+        fields=fields,
+        subject_formats=formats,
+        deprecated=deprecated,
+    )
 
 
 _ROWS = (
@@ -142,36 +168,92 @@ _ROWS = (
         "token-claims-change",
         "3.2",
         "Claims of the token that the subject names have changed.",
-        Field("claims", CLAIMS, "each changed claim with its new value", {"role": "auditor"}, required=True),
+        Field(
+            name="claims",
+            kind=CLAIMS,
+            meaning="each changed claim with its new value",
+            example={"role": "auditor"},
+            required=True,
+        ),
         subject=FORMATS["jwt_id"].example,
     ),
     _caep(
         "credential-change",
         "3.3",
         "A credential was created, changed, revoked or deleted.",
-        Field("credential_type", TEXT, "what kind of credential", "fido2-roaming", True, _CREDENTIAL_TYPES, open=True),
-        Field("change_type", TEXT, "what was done", "create", True, ("create", "revoke", "update", "delete")),
-        Field("friendly_name", TEXT, "the credential's name for people", "Kai's security key"),
-        Field("x509_issuer", TEXT, "the certificate's issuer", "CN=Example CA"),
-        Field("x509_serial", TEXT, "the certificate's serial number", "6B4A0F"),
-        Field("fido2_aaguid", TEXT, "the authenticator's AAGUID", "0d6b1c7e-3f2a-4b58-9c01-7a9e5d2f4b60"),
+        Field(
+            name="credential_type",
+            kind=TEXT,
+            meaning="what kind of credential",
+            example="fido2-roaming",
+            required=True,
+            allowed=_CREDENTIAL_TYPES,
+            open=True,
+        ),
+        Field(
+            name="change_type",
+            kind=TEXT,
+            meaning="what was done",
+            example="create",
+            required=True,
+            allowed=("create", "revoke", "update", "delete"),
+        ),
+        Field(
+            name="friendly_name", kind=TEXT, meaning="the credential's name for people", example="Kai's security key"
+        ),
+        Field(name="x509_issuer", kind=TEXT, meaning="the certificate's issuer", example="CN=Example CA"),
+        Field(name="x509_serial", kind=TEXT, meaning="the certificate's serial number", example="6B4A0F"),
+        Field(
+            name="fido2_aaguid",
+            kind=TEXT,
+            meaning="the authenticator's AAGUID",
+            example="0d6b1c7e-3f2a-4b58-9c01-7a9e5d2f4b60",
+        ),
         admins_are_told_by="IOP 1.0 §3.2",
     ),
     _caep(
         "assurance-level-change",
         "3.4",
         "The way in which the subject is authenticated became stronger or weaker.",
-        Field("namespace", TEXT, "where the levels are defined", "NIST-AAL", True, _NAMESPACES, open=True),
-        Field("current_level", TEXT, "the level now", "nist-aal2", required=True),
-        Field("previous_level", TEXT, "the level before", "nist-aal1"),
-        Field("change_direction", TEXT, "up or down", "increase", allowed=("increase", "decrease")),
+        Field(
+            name="namespace",
+            kind=TEXT,
+            meaning="where the levels are defined",
+            example="NIST-AAL",
+            required=True,
+            allowed=_NAMESPACES,
+            open=True,
+        ),
+        Field(name="current_level", kind=TEXT, meaning="the level now", example="nist-aal2", required=True),
+        Field(name="previous_level", kind=TEXT, meaning="the level before", example="nist-aal1"),
+        Field(
+            name="change_direction",
+            kind=TEXT,
+            meaning="up or down",
+            example="increase",
+            allowed=("increase", "decrease"),
+        ),
     ),
     _caep(
         "device-compliance-change",
         "3.5",
         "A device came into compliance or fell out of it.",
-        Field("previous_status", TEXT, "the status before", "compliant", True, _COMPLIANCE),
-        Field("current_status", TEXT, "the status now", "not-compliant", True, _COMPLIANCE),
+        Field(
+            name="previous_status",
+            kind=TEXT,
+            meaning="the status before",
+            example="compliant",
+            required=True,
+            allowed=_COMPLIANCE,
+        ),
+        Field(
+            name="current_status",
+            kind=TEXT,
+            meaning="the status now",
+            example="not-compliant",
+            required=True,
+            allowed=_COMPLIANCE,
+        ),
         subject=_DEVICE,
     ),
     _caep(
@@ -179,8 +261,8 @@ _ROWS = (
         "3.6",
         "A session was established for the subject.",
         _USER_AGENT,
-        Field("acr", TEXT, "the authentication context class", "AAL2"),
-        Field("amr", TEXTS, "the authentication methods", ["otp"]),
+        Field(name="acr", kind=TEXT, meaning="the authentication context class", example="AAL2"),
+        Field(name="amr", kind=TEXTS, meaning="the authentication methods", example=["otp"]),
         _EXTERNAL_ID,
     ),
     _caep(
@@ -194,10 +276,18 @@ _ROWS = (
         "risk-level-change",
         "3.8",
         "The risk level of the subject changed.",
-        Field("risk_reason", TEXT, "what contributed to the change", "Impossible Travel"),
-        Field("principal", TEXT, "what kind of entity the level is of", "USER", True, _PRINCIPALS, open=True),
-        Field("current_level", TEXT, "the level now", "HIGH", True, _LEVELS),
-        Field("previous_level", TEXT, "the level before", "LOW", allowed=_LEVELS),
+        Field(name="risk_reason", kind=TEXT, meaning="what contributed to the change", example="Impossible Travel"),
+        Field(
+            name="principal",
+            kind=TEXT,
+            meaning="what kind of entity the level is of",
+            example="USER",
+            required=True,
+            allowed=_PRINCIPALS,
+            open=True,
+        ),
+        Field(name="current_level", kind=TEXT, meaning="the level now", example="HIGH", required=True, allowed=_LEVELS),
+        Field(name="previous_level", kind=TEXT, meaning="the level before", example="LOW", allowed=_LEVELS),
         subject=FORMATS["email"].example,
     ),
     _risc("account-credential-change-required", "2.1", "The account was required to change a credential."),
@@ -206,14 +296,14 @@ _ROWS = (
         "account-disabled",
         "2.3",
         "The account was disabled.",
-        Field("reason", TEXT, "why", "hijacking", allowed=("hijacking", "bulk-account")),
+        Field(name="reason", kind=TEXT, meaning="why", example="hijacking", allowed=("hijacking", "bulk-account")),
     ),
     _risc("account-enabled", "2.4", "The account was enabled."),
     _risc(
         "identifier-changed",
         "2.5",
         "The identifier that the subject names, the old one, has changed.",
-        Field("new-value", TEXT, "the new identifier", "kai.roe@example.com"),
+        Field(name="new-value", kind=TEXT, meaning="the new identifier", example="kai.roe@example.com"),
         formats=_OWN_IDENTIFIER,
     ),
     _risc(
@@ -226,7 +316,14 @@ _ROWS = (
         "credential-compromise",
         "2.7",
         "A credential of the subject was found to be compromised.",
-        Field("credential_type", TEXT, "what kind of credential", "password", True, _CREDENTIAL_TYPES),
+        Field(
+            name="credential_type",
+            kind=TEXT,
+            meaning="what kind of credential",
+            example="password",
+            required=True,
+            allowed=_CREDENTIAL_TYPES,
+        ),
         replace(_TIMESTAMP, meaning="when it was discovered"),
         _REASON_ADMIN,
         _REASON_USER,
@@ -244,39 +341,74 @@ _ROWS = (
         deprecated="session-revoked of CAEP",
     ),
     EventType(
-        VERIFICATION,
-        "SSF 1.0 §8.1.4.1",
-        "The stream works as far as here.",
-        FORMATS["opaque"].example,
-        (Field("state", OPAQUE_TEXT, "what the receiver gave when it asked", "c3RhdGUgb2YgYSByZWNlaXZlcg=="),),
-        ("opaque",),
-    ),
-    EventType(
-        STREAM_UPDATED,
-        "SSF 1.0 §8.1.5",
-        "The transmitter changed the stream's status.",
-        FORMATS["opaque"].example,
-        (
-            Field("status", TEXT, "the status now", "paused", True, _STATUSES),
-            Field("reason", TEXT, "why, in short", "no activity for 30 days"),
+        uri=VERIFICATION,
+        source="SSF 1.0 §8.1.4.1",
+        meaning="The stream works as far as here.",
+        subject_example=FORMATS["opaque"].example,
+        fields=(
+            Field(
+                name="state",
+                kind=OPAQUE_TEXT,
+                meaning="what the receiver gave when it asked",
+                example="c3RhdGUgb2YgYSByZWNlaXZlcg==",
+            ),
         ),
-        ("opaque",),
+        subject_formats=("opaque",),
     ),
     EventType(
-        OKTA_USER_RISK_CHANGE,
-        "Okta API, Publish a Security Event Token, OktaUserRiskChangeEvent",
-        "The risk level of a user changed.",
-        FORMATS["email"].example,
-        (
-            Field("subject", SUBJECT_MEMBERS, "the user", {"user": FORMATS["email"].example}, required=True),
-            Field("current_level", TEXT, "the level now", "high", True, _OKTA_LEVELS),
-            Field("previous_level", TEXT, "the level before", "none", True, _OKTA_LEVELS),
-            Field("event_timestamp", WHOLE_SECONDS, _TIMESTAMP.meaning, _TIMESTAMP.example, required=True),
+        uri=STREAM_UPDATED,
+        source="SSF 1.0 §8.1.5",
+        meaning="The transmitter changed the stream's status.",
+        subject_example=FORMATS["opaque"].example,
+        fields=(
+            Field(
+                name="status", kind=TEXT, meaning="the status now", example="paused", required=True, allowed=_STATUSES
+            ),
+            Field(name="reason", kind=TEXT, meaning="why, in short", example="no activity for 30 days"),
+        ),
+        subject_formats=("opaque",),
+    ),
+    EventType(
+        uri=OKTA_USER_RISK_CHANGE,
+        source="Okta API, Publish a Security Event Token, OktaUserRiskChangeEvent",
+        meaning="The risk level of a user changed.",
+        subject_example=FORMATS["email"].example,
+        fields=(
+            Field(
+                name="subject",
+                kind=SUBJECT_MEMBERS,
+                meaning="the user",
+                example={"user": FORMATS["email"].example},
+                required=True,
+            ),
+            Field(
+                name="current_level",
+                kind=TEXT,
+                meaning="the level now",
+                example="high",
+                required=True,
+                allowed=_OKTA_LEVELS,
+            ),
+            Field(
+                name="previous_level",
+                kind=TEXT,
+                meaning="the level before",
+                example="none",
+                required=True,
+                allowed=_OKTA_LEVELS,
+            ),
+            Field(
+                name="event_timestamp",
+                kind=WHOLE_SECONDS,
+                meaning=_TIMESTAMP.meaning,
+                example=_TIMESTAMP.example,
+                required=True,
+            ),
             _INITIATING,
             _REASON_ADMIN,
             _REASON_USER,
         ),
-        ("email", "iss_sub"),
+        subject_formats=("email", "iss_sub"),
         one_of=("reason_admin", "reason_user"),
     ),
 )

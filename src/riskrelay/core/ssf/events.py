@@ -9,7 +9,7 @@ from msgspec import Struct
 Jti = NewType("Jti", str)
 
 
-class SecurityEvent(Struct, frozen=True):
+class SecurityEvent(Struct, frozen=True, kw_only=True):
     """What one SET says, fixed for ever when it is queued.
 
     Attributes:

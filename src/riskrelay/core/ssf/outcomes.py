@@ -39,7 +39,7 @@ class Phases(NamedTuple):
 NO_PHASES = Phases()
 
 
-class Outcome(Struct, frozen=True):
+class Outcome(Struct, frozen=True, kw_only=True):
     """What became of one attempt.
 
     Attributes:

@@ -11,7 +11,7 @@ from riskrelay.core.ssf.receiver_errors import SetError
 MAX_EVENTS = 256  # chosen: as many as one push batch, about 256 KiB of SETs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PollRequest:
     """What a receiver asks.
 
@@ -65,5 +65,5 @@ def outcomes(request: PollRequest, waiting: Iterable[tuple[int, Jti]]) -> dict[i
         if jti in request.refused:
             found[seq] = rejection(request.refused[jti])
         elif jti in request.acknowledged:
-            found[seq] = Outcome(OutcomeKind.ACCEPTED, "acknowledged")
+            found[seq] = Outcome(kind=OutcomeKind.ACCEPTED, reason="acknowledged")
     return found

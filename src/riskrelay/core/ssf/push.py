@@ -36,7 +36,7 @@ def outcome_of(
         transmitter, as 401 and 403 are); 3xx are never followed.
     """
     if 200 <= status < 300:
-        return Outcome(OutcomeKind.ACCEPTED, "accepted", status=status, phases=phases)
+        return Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=status, phases=phases)
     return msgspec.structs.replace(_failure_of(status, headers, body, now), phases=phases)
 
 
@@ -46,19 +46,21 @@ def _failure_of(status: int, headers: Mapping[str, str], body: bytes, now: datet
     if status == 400:
         error = read_set_error(body)
         if error is None:
-            return Outcome(OutcomeKind.TRANSIENT, "bad_request_without_err", status=status, detail=detail)
+            return Outcome(kind=OutcomeKind.TRANSIENT, reason="bad_request_without_err", status=status, detail=detail)
         if error.err in TRANSMITTER_ERRORS:
-            return Outcome(OutcomeKind.AUTH, error.err, status=status, detail=_said(error))
+            return Outcome(kind=OutcomeKind.AUTH, reason=error.err, status=status, detail=_said(error))
         return rejection(error, status)
     if status in (401, 403):
-        return Outcome(OutcomeKind.AUTH, f"http_{status}", status=status, detail=detail)
+        return Outcome(kind=OutcomeKind.AUTH, reason=f"http_{status}", status=status, detail=detail)
     if status == 410:
-        return Outcome(OutcomeKind.GONE, "http_410", status=status, detail=detail)
+        return Outcome(kind=OutcomeKind.GONE, reason="http_410", status=status, detail=detail)
     if status in (429, 503):
         wait = retry_after(headers.get("Retry-After"), now)
         if wait is not None or status == 429:
-            return Outcome(OutcomeKind.THROTTLED, f"http_{status}", status=status, retry_after=wait, detail=detail)
-    return Outcome(OutcomeKind.TRANSIENT, f"http_{status}", status=status, detail=detail)
+            return Outcome(
+                kind=OutcomeKind.THROTTLED, reason=f"http_{status}", status=status, retry_after=wait, detail=detail
+            )
+    return Outcome(kind=OutcomeKind.TRANSIENT, reason=f"http_{status}", status=status, detail=detail)
 
 
 def rejection(error: SetError, status: int | None = None) -> Outcome:
@@ -67,7 +69,7 @@ def rejection(error: SetError, status: int | None = None) -> Outcome:
     Rule: RFC 8935 §2.3, §2.4; RFC 8936 §2.4.4 (the same codes).
     """
     reason = error.err if error.err in REGISTERED_ERRORS else "unregistered_err"
-    return Outcome(OutcomeKind.REJECTED, reason, status=status, detail=_said(error))
+    return Outcome(kind=OutcomeKind.REJECTED, reason=reason, status=status, detail=_said(error))
 
 
 def retry_after(value: str | None, now: datetime) -> timedelta | None:

@@ -96,7 +96,10 @@ def created(body: Body, integration: Integration, rules: PushRules) -> Configura
     if "stream_id" in reading.body:
         reading.refuse("/stream_id", "the transmitter chooses the stream_id; leave it out, or PATCH the stream")
     made = Configuration(
-        integration.tenant_url, reading.delivery(None) or Poll(), reading.events_requested(), reading.description()
+        audience=integration.tenant_url,
+        delivery=reading.delivery(None) or Poll(),
+        events_requested=reading.events_requested(),
+        description=reading.description(),
     )
     return reading.checked(replace(made, spelling=reading.spelling(STANDARD_SPELLING)))
 
@@ -112,10 +115,10 @@ def patched(body: Body, stream: Stream, rules: PushRules) -> Configuration:
     reading = _Reading(body, rules)
     reading.compare(transmitter_supplied(stream))
     made = Configuration(
-        old.audience,
-        (reading.delivery(stream) or Poll()) if "delivery" in body else old.delivery,
-        reading.events_requested() if "events_requested" in body else old.events_requested,
-        reading.description() if "description" in body else old.description,
+        audience=old.audience,
+        delivery=(reading.delivery(stream) or Poll()) if "delivery" in body else old.delivery,
+        events_requested=reading.events_requested() if "events_requested" in body else old.events_requested,
+        description=reading.description() if "description" in body else old.description,
     )
     return reading.checked(replace(made, spelling=reading.spelling(old.spelling)))
 
@@ -131,7 +134,10 @@ def replaced(body: Body, stream: Stream, rules: PushRules) -> Configuration:
     reading = _Reading(body, rules)
     reading.compare(transmitter_supplied(stream))
     made = Configuration(
-        stream.audience, reading.delivery(stream) or Poll(), reading.events_requested(), reading.description()
+        audience=stream.audience,
+        delivery=reading.delivery(stream) or Poll(),
+        events_requested=reading.events_requested(),
+        description=reading.description(),
     )
     return reading.checked(replace(made, spelling=reading.spelling(old.spelling)))
 

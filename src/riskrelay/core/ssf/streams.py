@@ -82,7 +82,7 @@ class Spelling:
 STANDARD_SPELLING = Spelling()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
     """What a receiver's stream is, beyond what follows from its integration.
 
@@ -106,7 +106,7 @@ def stream_row(account_id: AccountId, stream_id: StreamId) -> str:
     return sealed_row("streams", account_id, stream_id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
     """An integration's stream, with the integration it belongs to as it is at the same moment.
 

@@ -22,7 +22,7 @@ Part = str | int
 Check = Callable[[Any, tuple[Part, ...]], Iterator[Fault]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """An identifier format: one row of FORMATS.
 
@@ -240,52 +240,52 @@ _URI = _matching(rf"[A-Za-z][A-Za-z0-9+.\-]*:{_URI_CHARACTERS}+", "a URI, such a
 
 _ROWS = (
     Format(
-        "account",
-        "RFC 9493 §3.2.1",
-        {"uri": _ACCOUNT},
-        {"format": "account", "uri": "acct:kai@example.com"},
+        name="account",
+        source="RFC 9493 §3.2.1",
+        members={"uri": _ACCOUNT},
+        example={"format": "account", "uri": "acct:kai@example.com"},
     ),
     Format(
-        "email",
-        "RFC 9493 §3.2.2",
-        {"email": _email},
-        {"format": "email", "email": "kai@example.com"},
+        name="email",
+        source="RFC 9493 §3.2.2",
+        members={"email": _email},
+        example={"format": "email", "email": "kai@example.com"},
     ),
     Format(
-        "iss_sub",
-        "RFC 9493 §3.2.3",
-        {"iss": _text, "sub": _text},
-        {"format": "iss_sub", "iss": "https://idp.example.com/", "sub": "00u1a2b3c4"},
+        name="iss_sub",
+        source="RFC 9493 §3.2.3",
+        members={"iss": _text, "sub": _text},
+        example={"format": "iss_sub", "iss": "https://idp.example.com/", "sub": "00u1a2b3c4"},
     ),
     Format(
-        "opaque",
-        "RFC 9493 §3.2.4",
-        {"id": _text},
-        {"format": "opaque", "id": "66667777888899990000"},
+        name="opaque",
+        source="RFC 9493 §3.2.4",
+        members={"id": _text},
+        example={"format": "opaque", "id": "66667777888899990000"},
     ),
     Format(
-        "phone_number",
-        "RFC 9493 §3.2.5",
-        {"phone_number": _PHONE},
-        {"format": "phone_number", "phone_number": "+4930901820"},
+        name="phone_number",
+        source="RFC 9493 §3.2.5",
+        members={"phone_number": _PHONE},
+        example={"format": "phone_number", "phone_number": "+4930901820"},
     ),
     Format(
-        "did",
-        "RFC 9493 §3.2.6",
-        {"url": _DID},
-        {"format": "did", "url": "did:example:17"},
+        name="did",
+        source="RFC 9493 §3.2.6",
+        members={"url": _DID},
+        example={"format": "did", "url": "did:example:17"},
     ),
     Format(
-        "uri",
-        "RFC 9493 §3.2.7",
-        {"uri": _URI},
-        {"format": "uri", "uri": "urn:uuid:9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"},
+        name="uri",
+        source="RFC 9493 §3.2.7",
+        members={"uri": _URI},
+        example={"format": "uri", "uri": "urn:uuid:9b1deb4d-3b7d-4bad-9bdd-2b0d7b3dcb6d"},
     ),
     Format(
-        "aliases",
-        "RFC 9493 §3.2.8",
-        {"identifiers": _aliases},
-        {
+        name="aliases",
+        source="RFC 9493 §3.2.8",
+        members={"identifiers": _aliases},
+        example={
             "format": "aliases",
             "identifiers": [
                 {"format": "email", "email": "kai@example.com"},
@@ -294,22 +294,22 @@ _ROWS = (
         },
     ),
     Format(
-        "jwt_id",
-        "SSF 1.0 §3.5.1",
-        {"iss": _text, "jti": _text},
-        {"format": "jwt_id", "iss": "https://idp.example.com/", "jti": "4c1f6a52e0f94c0b"},
+        name="jwt_id",
+        source="SSF 1.0 §3.5.1",
+        members={"iss": _text, "jti": _text},
+        example={"format": "jwt_id", "iss": "https://idp.example.com/", "jti": "4c1f6a52e0f94c0b"},
     ),
     Format(
-        "saml_assertion_id",
-        "SSF 1.0 §3.5.2",
-        {"issuer": _text, "assertion_id": _text},
-        {"format": "saml_assertion_id", "issuer": "https://idp.example.com/", "assertion_id": "_5f2d0c7be1"},
+        name="saml_assertion_id",
+        source="SSF 1.0 §3.5.2",
+        members={"issuer": _text, "assertion_id": _text},
+        example={"format": "saml_assertion_id", "issuer": "https://idp.example.com/", "assertion_id": "_5f2d0c7be1"},
     ),
     Format(
-        "ip-addresses",
-        "SSF 1.0 §3.5.3",
-        {"ip-addresses": _listing(_address)},
-        {"format": "ip-addresses", "ip-addresses": ["192.0.2.1", "2001:db8::1"]},
+        name="ip-addresses",
+        source="SSF 1.0 §3.5.3",
+        members={"ip-addresses": _listing(_address)},
+        example={"format": "ip-addresses", "ip-addresses": ["192.0.2.1", "2001:db8::1"]},
     ),
 )
 

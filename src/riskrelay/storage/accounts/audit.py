@@ -48,4 +48,6 @@ class AuditRows:
 
 def _entry(row: Row[*tuple[object, ...]]) -> AuditEntry:
     actor = Actor(row.actor_token_id, row.actor_name, row.actor_address)
-    return AuditEntry(row.entry_id, row.at, actor, Verb(row.verb), Kind(row.kind), row.thing_id)
+    return AuditEntry(
+        entry_id=row.entry_id, at=row.at, actor=actor, verb=Verb(row.verb), kind=Kind(row.kind), thing_id=row.thing_id
+    )

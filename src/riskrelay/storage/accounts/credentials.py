@@ -106,12 +106,12 @@ def account_key(owner: AccountId | None) -> str:
 def token_from(row: Row[*tuple[object, ...]]) -> StoredToken:
     """The token of a row that has every column of `tokens`."""
     return StoredToken(
-        row.token_id,
-        None if row.account_id == INSTALLATION else row.account_id,
-        row.name,
-        row.token_hash,
-        frozenset(Scope(word) for word in row.scopes.split()),
-        row.created_at,
-        row.expires_at,
-        row.last_used_at,
+        token_id=row.token_id,
+        account_id=None if row.account_id == INSTALLATION else row.account_id,
+        name=row.name,
+        token_hash=row.token_hash,
+        scopes=frozenset(Scope(word) for word in row.scopes.split()),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
     )

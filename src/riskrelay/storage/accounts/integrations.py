@@ -45,18 +45,18 @@ def integration_from(row: Row[*tuple[object, ...]]) -> Integration:
     account_id, integration_id, kind, reference_id, tenant_url, active, public_origin, created_at, *rest = values
     algorithm, paused_at, pause_reason, pushes_per_second, concurrency, *tls = rest
     return Integration(
-        account_id,
-        integration_id,
-        IntegrationType(kind),
-        reference_id,
-        tenant_url,
-        active,
-        public_origin,
-        created_at,
-        Algorithm(algorithm),
-        None if paused_at is None else Pause(paused_at, pause_reason),
-        DeliveryLimits(pushes_per_second, concurrency),
-        ReceiverTls(*tls) if any(tls) else None,
+        account_id=account_id,
+        integration_id=integration_id,
+        integration_type=IntegrationType(kind),
+        reference_id=reference_id,
+        tenant_url=tenant_url,
+        active=active,
+        public_origin=public_origin,
+        created_at=created_at,
+        signing_algorithm=Algorithm(algorithm),
+        pause=None if paused_at is None else Pause(paused_at, pause_reason),
+        limits=DeliveryLimits(pushes_per_second, concurrency),
+        tls=ReceiverTls(*tls) if any(tls) else None,
     )
 
 

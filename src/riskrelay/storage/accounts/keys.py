@@ -38,13 +38,13 @@ class KeyRows:
         query = select(signing_keys).order_by(signing_keys.c.created_at, signing_keys.c.kid)
         return [
             SealedKey(
-                row.kid,
-                Algorithm(row.algorithm),
-                row.public_jwk,
-                row.sealed_private,
-                row.created_at,
-                row.signs_from,
-                row.retired_at,
+                kid=row.kid,
+                algorithm=Algorithm(row.algorithm),
+                public_jwk=row.public_jwk,
+                sealed_private=row.sealed_private,
+                created_at=row.created_at,
+                signs_from=row.signs_from,
+                retired_at=row.retired_at,
             )
             for row in self._connection.execute(query)
         ]

@@ -82,8 +82,12 @@ class ReceiverRows:
         if row is None:
             return None
         account_id, _, credential_id, scopes, stored_hash, expires_at, issued = row
-        receiver = Receiver(account_id, integration_id, credential_id, _scopes(scopes))
-        return ReceiverToken(receiver, stored_hash, expires_at, is_access_token=bool(issued))
+        receiver = Receiver(
+            account_id=account_id, integration_id=integration_id, credential_id=credential_id, scopes=_scopes(scopes)
+        )
+        return ReceiverToken(
+            receiver=receiver, token_hash=stored_hash, expires_at=expires_at, is_access_token=bool(issued)
+        )
 
 
 class ReceiverCredentialRows:
@@ -171,15 +175,15 @@ class ReceiverCredentialRows:
 
 def _credential(row: Row[*tuple[object, ...]]) -> ReceiverCredential:
     return ReceiverCredential(
-        row.account_id,
-        row.integration_id,
-        row.credential_id,
-        CredentialKind(row.kind),
-        row.name,
-        row.secret_hash,
-        _scopes(row.scopes),
-        row.created_at,
-        row.expires_at,
+        account_id=row.account_id,
+        integration_id=row.integration_id,
+        credential_id=row.credential_id,
+        kind=CredentialKind(row.kind),
+        name=row.name,
+        secret_hash=row.secret_hash,
+        scopes=_scopes(row.scopes),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
     )
 
 

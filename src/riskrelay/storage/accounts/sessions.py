@@ -40,7 +40,13 @@ class SessionRows:
 
     def by_hash(self, session_hash: bytes) -> Session | None:
         row = self._connection.execute(_BY_HASH, {"hash": session_hash}).first()
-        return None if row is None else Session(session_hash, token_from(row), row.started_at, row.seen_at)
+        return (
+            None
+            if row is None
+            else Session(
+                session_hash=session_hash, token=token_from(row), started_at=row.started_at, seen_at=row.seen_at
+            )
+        )
 
     def note_seen(self, session: Session, at: datetime) -> None:
         self._connection.execute(_NOTE_SEEN, {**_key(session), "at": at})

@@ -62,12 +62,12 @@ class StockRows:
         ledgers = count_ledgers(self._connection, self._account_id)
         latencies = sorted(self._latencies())
         return Stock(
-            taken_at,
-            _together(ledgers),
-            self._standings(),
-            len(latencies),
-            _percentile(latencies, 50),
-            _percentile(latencies, 99),
+            taken_at=taken_at,
+            ledger=_together(ledgers),
+            standings=self._standings(),
+            receipts=len(latencies),
+            latency_p50=_percentile(latencies, 50),
+            latency_p99=_percentile(latencies, 99),
         )
 
     def keep(self, stock: Stock) -> None:
@@ -180,19 +180,22 @@ class StockRows:
 def _stock(row: Row[*tuple[Any, ...]]) -> Stock:
     counts = {name: getattr(row, name) for name in LEDGER_COLUMNS}
     return Stock(
-        row.taken_at,
-        Ledger(_ALL_STREAMS, **counts, oldest_pending=_duration(row.oldest_us)),
-        [Standings(_behaviors(words), RiskLevel(level), count) for words, level, count in _WORDS.decode(row.standings)],
-        row.receipts,
-        _duration(row.latency_p50_us),
-        _duration(row.latency_p99_us),
+        taken_at=row.taken_at,
+        ledger=Ledger(stream_id=_ALL_STREAMS, **counts, oldest_pending=_duration(row.oldest_us)),
+        standings=[
+            Standings(_behaviors(words), RiskLevel(level), count)
+            for words, level, count in _WORDS.decode(row.standings)
+        ],
+        receipts=row.receipts,
+        latency_p50=_duration(row.latency_p50_us),
+        latency_p99=_duration(row.latency_p99_us),
     )
 
 
 def _together(ledgers: Sequence[Ledger]) -> Ledger:
     sums = {name: sum(getattr(ledger, name) for ledger in ledgers) for name in LEDGER_COLUMNS}
     oldest = max((one.oldest_pending for one in ledgers if one.oldest_pending is not None), default=None)
-    return Ledger(_ALL_STREAMS, **sums, oldest_pending=oldest)
+    return Ledger(stream_id=_ALL_STREAMS, **sums, oldest_pending=oldest)
 
 
 def _behaviors(words: Sequence[str]) -> frozenset[BehaviorId]:

@@ -62,14 +62,14 @@ def read_deliveries(
     tried = _attempts(connection, account_id, rows)
     return [
         Delivery(
-            row.stream_id,
-            row.lane,
-            row.seq,
-            row.jti,
-            DeliveryState(row.state),
-            row.reason,
-            row.queued_at,
-            tried[row.stream_id, row.lane, row.seq],
+            stream_id=row.stream_id,
+            lane=row.lane,
+            seq=row.seq,
+            jti=row.jti,
+            state=DeliveryState(row.state),
+            reason=row.reason,
+            queued_at=row.queued_at,
+            attempts=tried[row.stream_id, row.lane, row.seq],
         )
         for row in rows
     ]
@@ -84,9 +84,26 @@ def _attempts(
     for row in _rows_of_attempts(connection, account_id, queued):
         key = (row.stream_id, row.lane, row.seq)
         phases = Phases(*map(_duration, (row.dns_us, row.connect_us, row.tls_us, row.first_byte_us)))
-        outcome = Outcome(OutcomeKind(row.outcome), row.reason, row.http_status, None, row.detail, phases)
+        outcome = Outcome(
+            kind=OutcomeKind(row.outcome),
+            reason=row.reason,
+            status=row.http_status,
+            retry_after=None,
+            detail=row.detail,
+            phases=phases,
+        )
         event, duration = queued[key], timedelta(microseconds=row.duration_us)
-        found[key].append(Attempt(row.seq, event.jti, row.number, event.queued_at, row.started_at, duration, outcome))
+        found[key].append(
+            Attempt(
+                seq=row.seq,
+                jti=event.jti,
+                number=row.number,
+                queued_at=event.queued_at,
+                started_at=row.started_at,
+                duration=duration,
+                outcome=outcome,
+            )
+        )
     return found
 
 

@@ -38,4 +38,6 @@ class EventRequestRows:
         self._connection.execute(_ADD.on(self._connection), row)
         stored = self._connection.execute(_STORED, {"account": self._account_id, "request": request_id}).one()
         deliveries = msgspec.json.decode(stored.deliveries, type=tuple[QueuedDelivery, ...])
-        return AnsweredRequest(stored.txn, deliveries, stored.digest, stored.requested_at)
+        return AnsweredRequest(
+            txn=stored.txn, deliveries=deliveries, digest=stored.digest, requested_at=stored.requested_at
+        )

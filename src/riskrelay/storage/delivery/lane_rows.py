@@ -51,7 +51,9 @@ def held_row(key: LaneKey, row: HeldEvent | DeadEvent, state: DeliveryState, due
 def queued_from(row: Row[*tuple[Any, ...]], oldest: datetime) -> QueuedEvent:
     """Read an event that has no row of its own."""
     seq, jti, subject_key, claims, queued_at = row
-    return QueuedEvent(seq, jti, subject_key, claims, queued_at, expired=queued_at < oldest)
+    return QueuedEvent(
+        seq=seq, jti=jti, subject_key=subject_key, claims=claims, queued_at=queued_at, expired=queued_at < oldest
+    )
 
 
 def held_from(row: Row[*tuple[Any, ...]], now: int, oldest: datetime) -> QueuedEvent:
@@ -59,4 +61,14 @@ def held_from(row: Row[*tuple[Any, ...]], now: int, oldest: datetime) -> QueuedE
     seq, jti, subject_key, claims, queued_at, tried, due_at, reason, replayed_at = row
     due_in = legal_wait(timedelta(microseconds=due_at - now))
     expired = max(queued_at, moment(replayed_at)) < oldest
-    return QueuedEvent(seq, jti, subject_key, claims, queued_at, tried, due_in, reason, expired)
+    return QueuedEvent(
+        seq=seq,
+        jti=jti,
+        subject_key=subject_key,
+        claims=claims,
+        queued_at=queued_at,
+        attempts=tried,
+        due_in=due_in,
+        reason=reason,
+        expired=expired,
+    )

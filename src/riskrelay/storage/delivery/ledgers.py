@@ -69,14 +69,14 @@ def count_ledgers(
 
 def _ledger(row: Row[*tuple[Any, ...]], oldest: dict[str, timedelta]) -> Ledger:
     return Ledger(
-        row.stream_id,
-        int(row.queued),
-        int(row.delivered),
-        int(row.above_cursor) + int(row.pending),
-        int(row.purged_dead) + int(row.dead),
-        int(row.purged_expired) + int(row.expired),
-        int(row.purged_cancelled) + int(row.cancelled),
-        oldest.get(row.stream_id),
+        stream_id=row.stream_id,
+        queued=int(row.queued),
+        delivered=int(row.delivered),
+        pending=int(row.above_cursor) + int(row.pending),
+        dead=int(row.purged_dead) + int(row.dead),
+        expired=int(row.purged_expired) + int(row.expired),
+        cancelled=int(row.purged_cancelled) + int(row.cancelled),
+        oldest_pending=oldest.get(row.stream_id),
     )
 
 

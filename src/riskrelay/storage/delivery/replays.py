@@ -64,9 +64,19 @@ _IS_SENT = (streams.c.status == StreamStatus.ENABLED.value) & integrations.c.act
 
 def replay_from(row: Row[*tuple[Any, ...]]) -> Replay:
     """Read a replay from a row of its table."""
-    wanted = ReplayFilter(DeliveryState(row.state), row.reason, row.queued_from, row.queued_to)
+    wanted = ReplayFilter(
+        state=DeliveryState(row.state), reason=row.reason, queued_from=row.queued_from, queued_to=row.queued_to
+    )
     status = ReplayStatus(row.status)
-    return Replay(row.replay_id, row.integration_id, wanted, status, row.total, row.replayed, row.created_at)
+    return Replay(
+        replay_id=row.replay_id,
+        integration_id=row.integration_id,
+        filter=wanted,
+        status=status,
+        total=row.total,
+        replayed=row.replayed,
+        created_at=row.created_at,
+    )
 
 
 class ReplayRows:

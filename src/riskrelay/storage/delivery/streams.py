@@ -78,13 +78,13 @@ def stream_from(row: Row[*tuple[Any, ...]]) -> Stream:
     """Read a stream, without what its receiver said about subjects, from a row of `select_streams`."""
     stream_id, status, lane_count, reason, set_by, *configured = row[_FIRST:_HAS_STATEMENTS]
     return Stream(
-        stream_id,
-        integration_from(row),
-        StreamStatus(status),
-        lane_count,
-        _configuration(configured),
-        reason,
-        Party(set_by),
+        stream_id=stream_id,
+        integration=integration_from(row),
+        status=StreamStatus(status),
+        lanes=lane_count,
+        configuration=_configuration(configured),
+        status_reason=reason,
+        status_set_by=Party(set_by),
     )
 
 
@@ -93,11 +93,11 @@ def _configuration(columns: Sequence[Any]) -> Configuration | None:
     if audience is None:
         return None
     return Configuration(
-        audience,
-        Poll() if endpoint_url is None or method == DELIVERY_POLL else Push(endpoint_url, sealed),
-        None if requested is None else msgspec.json.decode(requested, type=tuple[str, ...]),
-        description,
-        STANDARD_SPELLING if spelling is None else msgspec.json.decode(spelling, type=Spelling),
+        audience=audience,
+        delivery=Poll() if endpoint_url is None or method == DELIVERY_POLL else Push(endpoint_url, sealed),
+        events_requested=None if requested is None else msgspec.json.decode(requested, type=tuple[str, ...]),
+        description=description,
+        spelling=STANDARD_SPELLING if spelling is None else msgspec.json.decode(spelling, type=Spelling),
     )
 
 

@@ -78,10 +78,10 @@ def database_facts(connection: Connection) -> DatabaseFacts:
 def take_survey(connection: Connection) -> Survey:
     """The installation as it is now."""
     return Survey(
-        count_ledgers(connection),
-        {LaneCondition(name): count for name, count in connection.execute(_LANES)},
-        {row.seen_status: row.many for row in connection.execute(_STATUSES)},
-        connection.execute(_REJECTING).scalar_one(),
-        {Algorithm(name): timedelta(microseconds=max(age, 0)) for name, age in connection.execute(_KEYS)},
-        connection.execute(_BYTES[connection.dialect.name]).scalar_one(),
+        ledgers=count_ledgers(connection),
+        lanes={LaneCondition(name): count for name, count in connection.execute(_LANES)},
+        streams={row.seen_status: row.many for row in connection.execute(_STATUSES)},
+        rejecting=connection.execute(_REJECTING).scalar_one(),
+        key_ages={Algorithm(name): timedelta(microseconds=max(age, 0)) for name, age in connection.execute(_KEYS)},
+        database_bytes=connection.execute(_BYTES[connection.dialect.name]).scalar_one(),
     )

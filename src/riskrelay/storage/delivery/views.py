@@ -177,7 +177,13 @@ class DeliveryViewRows:
             failures = max(row.failures, 0 if before is None else before.failures)
             at = moment(row.attempted_at) if row.attempted_at else None
             rejecting = row.rejecting or (before is not None and before.rejecting)
-            found[row.stream_id] = Glance(stream_from(row), failures, row.last_reason, at, rejecting)
+            found[row.stream_id] = Glance(
+                stream=stream_from(row),
+                failures=failures,
+                last_reason=row.last_reason,
+                last_attempt_at=at,
+                rejecting=rejecting,
+            )
         return list(found.values())
 
     def _group(self, stream: Stream, place: ReasonPlace) -> DeadLetters:
@@ -185,7 +191,12 @@ class DeliveryViewRows:
         latest = self._connection.execute(_LATEST_DEAD, parameters).one()
         event = EventPlace(place.stream_id, latest.lane, latest.seq)
         return DeadLetters(
-            stream, place.reason, min(latest.many, _COUNTED), latest.many > _COUNTED, event, latest.queued_at
+            stream=stream,
+            reason=place.reason,
+            count=min(latest.many, _COUNTED),
+            has_more=latest.many > _COUNTED,
+            latest=event,
+            latest_at=latest.queued_at,
         )
 
     def _look(self, lane: _Lane, state: DeliveryState | None, below: int, limit: int) -> _Look:
@@ -236,7 +247,12 @@ class DeliveryViewRows:
             fixed |= {(key.stream_id, key.lane, seq): claims for seq, claims in rows}
         claims_of = [fixed[one.stream_id, one.lane, one.seq] for one in deliveries]
         return [
-            Sent(delivery, known[delivery.stream_id], claims, msgspec.json.decode(claims))
+            Sent(
+                delivery=delivery,
+                stream=known[delivery.stream_id],
+                fixed_claims=claims,
+                claims=msgspec.json.decode(claims),
+            )
             for delivery, claims in zip(deliveries, claims_of, strict=True)
         ]
 

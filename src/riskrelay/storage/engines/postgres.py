@@ -86,7 +86,15 @@ class PostgresStore:
 
     def load(self) -> StoreLoad:
         in_use = min(self._running, POOL_SIZE)
-        return StoreLoad(self._running - in_use, in_use, POOL_SIZE, self._commits, self._commits, None, None)
+        return StoreLoad(
+            waiting=self._running - in_use,
+            connections_in_use=in_use,
+            connections=POOL_SIZE,
+            transactions=self._commits,
+            commits=self._commits,
+            disk_free_bytes=None,
+            wal_bytes=None,
+        )
 
     async def _run(self, work: Callable[[Connection], T], *, commit: bool) -> T:
         self._running += 1

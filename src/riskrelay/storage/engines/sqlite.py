@@ -103,13 +103,13 @@ class SqliteStore:
 
     def load(self) -> StoreLoad:
         return StoreLoad(
-            self._writer.waiting + max(self._reading - _READERS, 0),
-            min(self._reading, _READERS),
-            _READERS,
-            self._writer.transactions,
-            self._writer.commits,
-            shutil.disk_usage(self._path.parent).free,
-            _size(self._wal),
+            waiting=self._writer.waiting + max(self._reading - _READERS, 0),
+            connections_in_use=min(self._reading, _READERS),
+            connections=_READERS,
+            transactions=self._writer.transactions,
+            commits=self._writer.commits,
+            disk_free_bytes=shutil.disk_usage(self._path.parent).free,
+            wal_bytes=_size(self._wal),
         )
 
     def _close(self) -> None:

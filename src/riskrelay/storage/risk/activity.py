@@ -150,7 +150,9 @@ class ActivityRows:
         for part in in_parts(list(user_ids)):
             for row in self._connection.execute(_KEPT, {**self._asked(kind, part, span), "most": most}):
                 activity_id = ActivityId(row.activity_id)
-                found[row.user_id].append(Kept(activity_id, read(row), row.episode, activity_id in fresh))
+                found[row.user_id].append(
+                    Kept(activity_id=activity_id, seen=read(row), episode=row.episode, fresh=activity_id in fresh)
+                )
         return found
 
     def scattered(self, user_ids: Collection[UserId], span: tuple[datetime, datetime], degrees: float) -> set[UserId]:
@@ -200,7 +202,7 @@ class ActivityRows:
 
 
 def _login(row: Row[*tuple[Any, ...]]) -> Login:
-    return Login(row.occurred_at, row.latitude, row.longitude, row.about)
+    return Login(at=row.occurred_at, latitude=row.latitude, longitude=row.longitude, application=row.about)
 
 
 def _dlp_hit(row: Row[*tuple[Any, ...]]) -> DlpHit:

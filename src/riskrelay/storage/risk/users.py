@@ -119,30 +119,30 @@ _SAVE_SETTINGS = PerEngine(
 def standing_from(row: Row[*tuple[Any, ...]]) -> Standing:
     """The standing of a row that has the columns of `users`."""
     return Standing(
-        UserId(row.user_id),
-        row.email,
-        row.name,
-        None if row.level is None else RiskLevel(row.level),
-        frozenset(BehaviorId(word) for word in row.triggered.split(",") if word),
-        row.event_count,
-        row.last_event_at,
-        row.resets,
-        row.last_reset_at,
+        user_id=UserId(row.user_id),
+        email=row.email,
+        name=row.name,
+        level=None if row.level is None else RiskLevel(row.level),
+        triggered=frozenset(BehaviorId(word) for word in row.triggered.split(",") if word),
+        event_count=row.event_count,
+        last_event_at=row.last_event_at,
+        resets=row.resets,
+        last_reset_at=row.last_reset_at,
     )
 
 
 def recorded_from(row: Row[*tuple[Any, ...]]) -> RecordedFinding:
     """The finding of a row of `findings`."""
     return RecordedFinding(
-        FindingId(row.finding_id),
-        UserId(row.user_id),
-        BehaviorId(row.behavior),
-        RiskLevel(row.risk_level),
-        row.occurred_at,
-        row.recorded_at,
-        row.resets,
-        row.details,
-        row.digest,
+        finding_id=FindingId(row.finding_id),
+        user_id=UserId(row.user_id),
+        behavior=BehaviorId(row.behavior),
+        risk_level=RiskLevel(row.risk_level),
+        occurred_at=row.occurred_at,
+        recorded_at=row.recorded_at,
+        resets=row.resets,
+        details_json=row.details,
+        digest=row.digest,
     )
 
 

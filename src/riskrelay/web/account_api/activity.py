@@ -44,7 +44,12 @@ class _ActivityBody(BaseModel):
     def activity(self, seen: Login | DlpHit) -> Activity:
         """The same, for the domain."""
         digest = digest_of([self.user.email, self.user.name, self.user.user_id, seen])
-        return Activity(None if self.id is None else ActivityId(self.id), self.user.reference(), seen, digest)
+        return Activity(
+            activity_id=None if self.id is None else ActivityId(self.id),
+            user=self.user.reference(),
+            seen=seen,
+            digest=digest,
+        )
 
 
 class LoginBody(_ActivityBody):
@@ -76,7 +81,7 @@ class DetectionBody(BaseModel):
     imp_travel: TravelLimitsBody
 
 
-class _Shape(msgspec.Struct):
+class _Shape(msgspec.Struct, kw_only=True):
     """What tells one form from another."""
 
     class_uid: Any = msgspec.UNSET
@@ -151,7 +156,12 @@ def _read_one(body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
         hit = parse(_DLP_HIT, body, prefix, reading)
         return _Read(hit.activity(DlpHit(hit.timestamp, hit.profile)), False)
     login = parse(_LOGIN, body, prefix, reading)
-    return _Read(login.activity(Login(login.timestamp, login.latitude, login.longitude, login.application)), False)
+    return _Read(
+        login.activity(
+            Login(at=login.timestamp, latitude=login.latitude, longitude=login.longitude, application=login.application)
+        ),
+        False,
+    )
 
 
 def _read_event(class_uid: Any, body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:

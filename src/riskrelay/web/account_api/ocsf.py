@@ -145,7 +145,10 @@ class _Event(_Object):
         """The same, for the domain; under an id that no other sender's can be, when there is a *uid*."""
         named = sha256(f"{self.class_uid} {uid}".encode()).hexdigest()[:40]
         return Activity(
-            ActivityId(f"ocsf-{named}") if uid else None, user, seen, digest_of([user.email, user.name, seen])
+            activity_id=ActivityId(f"ocsf-{named}") if uid else None,
+            user=user,
+            seen=seen,
+            digest=digest_of([user.email, user.name, seen]),
         )
 
 
@@ -162,7 +165,9 @@ class _Authentication(_Event):
         if self.activity_id != _LOGON or self.status_id != _SUCCESS or user is None or where is None:
             return None
         application = self.service.name or self.dst_endpoint.svc_name or self.dst_endpoint.hostname or None
-        return self.activity(self.metadata.uid, user, Login(self.at, where[0], where[1], application))
+        return self.activity(
+            self.metadata.uid, user, Login(at=self.at, latitude=where[0], longitude=where[1], application=application)
+        )
 
 
 class _Analytic(_Named):

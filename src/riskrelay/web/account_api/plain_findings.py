@@ -26,7 +26,7 @@ class _User(Struct, forbid_unknown_fields=True):
     name: _Name | UnsetType | None = UNSET
 
 
-class _Body(Struct, forbid_unknown_fields=True):
+class _Body(Struct, forbid_unknown_fields=True, kw_only=True):
     behavior: str
     user: _User
     timestamp: str | UnsetType | None = UNSET
@@ -43,7 +43,14 @@ def finding_of(
     """A finding as it was sent."""
     sent = [behavior, user.email, user.name, user.user_id, occurred_at, details]
     known = None if finding_id is None else FindingId(finding_id)
-    return Finding(known, BehaviorId(behavior), user, occurred_at, details, digest_of(sent))
+    return Finding(
+        finding_id=known,
+        behavior=BehaviorId(behavior),
+        user=user,
+        occurred_at=occurred_at,
+        details=details,
+        digest=digest_of(sent),
+    )
 
 
 def read_plainly(written: bytes) -> Finding | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from riskrelay.core.errors import FaultKind
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """A kind of failure that clients can meet.
 
@@ -36,144 +36,157 @@ _REPEAT = (
 # Neither of the two that are our fault promises that nothing was stored: a failure after the commit, or a connection
 # lost during it, leaves that open.
 INTERNAL = Problem(
-    1000,
-    500,
-    "Internal error",
-    "the service failed; send the same request again after a moment, and tell the operator if it goes on",
-    "Something went wrong in the service itself, and whether the request took effect is not known. The operator finds "
-    "the cause in the log, under `request_failed`.",
-    "",
-    f"Wait a moment, {_REPEAT}",
+    code=1000,
+    status=500,
+    title="Internal error",
+    message="the service failed; send the same request again after a moment, and tell the operator if it goes on",
+    explanation="Something went wrong in the service itself, and whether the request took effect is not known. The "
+    "operator finds the cause in the log, under `request_failed`.",
+    wrong="",
+    right=f"Wait a moment, {_REPEAT}",
 )
 NOT_FOUND = Problem(
-    1001,
-    404,
-    "Not found",
-    "there is no such thing in this account; check the id",
-    "The account has nothing with this id or reference id. An id of another account, and one that is not a UUID, are "
-    "answered alike. List what there is, and take the id from there.",
-    "`GET …/integrations/not-a-uuid`",
-    "`GET …/integrations`, then `GET …/integrations/{id}` with an id of the list.",
+    code=1001,
+    status=404,
+    title="Not found",
+    message="there is no such thing in this account; check the id",
+    explanation="The account has nothing with this id or reference id. An id of another account, and one that is not "
+    "a UUID, are answered alike. List what there is, and take the id from there.",
+    wrong="`GET …/integrations/not-a-uuid`",
+    right="`GET …/integrations`, then `GET …/integrations/{id}` with an id of the list.",
 )
 UNKNOWN_ROUTE = Problem(
-    1002,
-    404,
-    "Unknown route",
-    "there is no such route; /docs lists them (paths have no slash at the end)",
-    "The path is none of this API. Paths have no slash at the end and letter case matters.",
-    "`POST …/integrations/`",
-    "`POST …/integrations`",
+    code=1002,
+    status=404,
+    title="Unknown route",
+    message="there is no such route; /docs lists them (paths have no slash at the end)",
+    explanation="The path is none of this API. Paths have no slash at the end and letter case matters.",
+    wrong="`POST …/integrations/`",
+    right="`POST …/integrations`",
 )
 METHOD_NOT_ALLOWED = Problem(
-    1003,
-    405,
-    "Method not allowed",
-    "this route does not take this method; /docs lists what it takes",
-    "The path exists, but not with this method. Use one that `/docs` lists for it.",
-    "`PATCH …/integrations/{id}`",
-    "`PUT …/integrations/{id}`",
+    code=1003,
+    status=405,
+    title="Method not allowed",
+    message="this route does not take this method; /docs lists what it takes",
+    explanation="The path exists, but not with this method. Use one that `/docs` lists for it.",
+    wrong="`PATCH …/integrations/{id}`",
+    right="`PUT …/integrations/{id}`",
 )
 BODY_TOO_LARGE = Problem(
-    1004,
-    413,
-    "Body too large",
-    "send a smaller body",
-    "A JSON object may have 1 MiB, a batch of findings 32 MiB. Nothing of a body that is larger is stored; send it in "
-    "parts.",
-    "a batch of 40 MiB in one request",
-    "`riskrelay finding import` sends a file of any size in batches.",
+    code=1004,
+    status=413,
+    title="Body too large",
+    message="send a smaller body",
+    explanation="A JSON object may have 1 MiB, a batch of findings 32 MiB. Nothing of a body that is larger is "
+    "stored; send it in parts.",
+    wrong="a batch of 40 MiB in one request",
+    right="`riskrelay finding import` sends a file of any size in batches.",
 )
 UNSUPPORTED_MEDIA_TYPE = Problem(
-    1005,
-    415,
-    "Unsupported media type",
-    "send Content-Type: application/json (findings and activity: also application/x-ndjson), and no Content-Encoding",
-    "The body is of a kind that this route does not read, or it is compressed. Send plain JSON, and say so in the "
+    code=1005,
+    status=415,
+    title="Unsupported media type",
+    message="send Content-Type: application/json (findings and activity: also application/x-ndjson), and no "
+    "Content-Encoding",
+    explanation="The body is of a kind that this route does not read, or it is compressed. Send plain JSON, and say "
+    "so in the "
     "header. Findings and activity may also be NDJSON, one on each line: `application/x-ndjson`, or one of its other "
     "names, such as `application/jsonl`.",
-    "`Content-Type: application/xml`",
-    "`Content-Type: application/json`",
+    wrong="`Content-Type: application/xml`",
+    right="`Content-Type: application/json`",
 )
 TRY_AGAIN = "send the same request again after a moment, as Retry-After says"
 """What to do about an error that passes."""
 
 MALFORMED_REQUEST = Problem(
-    1008,
-    400,
-    "Malformed request",
-    "Host: send exactly one Host header field, with the host name of this service",
-    "The request has no `Host` header field, several of them, or one that is not a host; or it is not well-formed "
+    code=1008,
+    status=400,
+    title="Malformed request",
+    message="Host: send exactly one Host header field, with the host name of this service",
+    explanation="The request has no `Host` header field, several of them, or one that is not a host; or it is not "
+    "well-formed "
     "HTTP/1.1, is larger than the server reads, or did not arrive in time. A proxy in front of the service must pass "
     "on exactly one `Host`.",
-    "a request without `Host`",
-    "`Host: risk.example.com`",
+    wrong="a request without `Host`",
+    right="`Host: risk.example.com`",
 )
 UNAVAILABLE = Problem(
-    1006,
-    503,
-    "Unavailable",
-    f"the service cannot use its database now; {TRY_AGAIN}",
-    "The database refused or cannot be reached; the message says why, such as `the disk is full`. As a rule nothing of "
-    "the request was stored; only a connection lost in the moment of the commit leaves that open.",
-    "",
-    f"Wait as long as `Retry-After` says, {_REPEAT}",
+    code=1006,
+    status=503,
+    title="Unavailable",
+    message=f"the service cannot use its database now; {TRY_AGAIN}",
+    explanation="The database refused or cannot be reached; the message says why, such as `the disk is full`. As a "
+    "rule nothing of the request was stored; only a connection lost in the moment of the commit leaves that open.",
+    wrong="",
+    right=f"Wait as long as `Retry-After` says, {_REPEAT}",
 )
 TOO_MANY_REQUESTS = Problem(
-    1007,
-    429,
-    "Too many requests",
-    "send the same request again after as many seconds as Retry-After says",
-    "This token has used up its requests, or credentials from this client address were refused too often. `Ratelimit` "
+    code=1007,
+    status=429,
+    title="Too many requests",
+    message="send the same request again after as many seconds as Retry-After says",
+    explanation="This token has used up its requests, or credentials from this client address were refused too "
+    "often. `Ratelimit` "
     "in each answer to a valid token says how many requests it has left (`r`) and when all of them are back (`t`), "
     "`Ratelimit-Policy` how many it gets (`q`) in how many seconds (`w`). Other tokens are not concerned, and nothing "
     "of this request was done.",
-    "sending on at full speed after a 429",
-    "Wait as long as `Retry-After` says. Findings: send up to 10,000 in one request.",
+    wrong="sending on at full speed after a 429",
+    right="Wait as long as `Retry-After` says. Findings: send up to 10,000 in one request.",
 )
 NO_CREDENTIALS = Problem(
-    9106,
-    400,
-    "No credentials",
-    "send Authorization: Bearer TOKEN (or X-Auth-Email with X-Auth-Key)",
-    "The request carries no credentials. Send a token with each request.",
-    "`GET …/integrations` without an `Authorization` header",
-    "`Authorization: Bearer rr_…`",
+    code=9106,
+    status=400,
+    title="No credentials",
+    message="send Authorization: Bearer TOKEN (or X-Auth-Email with X-Auth-Key)",
+    explanation="The request carries no credentials. Send a token with each request.",
+    wrong="`GET …/integrations` without an `Authorization` header",
+    right="`Authorization: Bearer rr_…`",
 )
 MALFORMED_CREDENTIALS = Problem(
-    6003,
-    400,
-    "Malformed credentials",
-    "send Authorization: Bearer TOKEN; a token (also an X-Auth-Key) has no spaces and at most 512 characters",
-    "The credentials are not of a form that could ever be valid: another scheme than `Bearer`, an empty token, or a "
-    "character that no token has.",
-    "`Authorization: Basic dXNlcjpwYXNz`",
-    "`Authorization: Bearer rr_…`",
+    code=6003,
+    status=400,
+    title="Malformed credentials",
+    message="send Authorization: Bearer TOKEN; a token (also an X-Auth-Key) has no spaces and at most 512 characters",
+    explanation="The credentials are not of a form that could ever be valid: another scheme than `Bearer`, an empty "
+    "token, or a character that no token has.",
+    wrong="`Authorization: Basic dXNlcjpwYXNz`",
+    right="`Authorization: Bearer rr_…`",
 )
 UNKNOWN_TOKEN = Problem(
-    10000,
-    401,
-    "Not authenticated or not allowed",
-    "this token is unknown, expired or revoked; ask the operator for another (riskrelay token create)",
-    "With 401: nobody has this token, or it has expired or was revoked. With 403: the token is valid, but belongs to "
+    code=10000,
+    status=401,
+    title="Not authenticated or not allowed",
+    message="this token is unknown, expired or revoked; ask the operator for another (riskrelay token create)",
+    explanation="With 401: nobody has this token, or it has expired or was revoked. With 403: the token is valid, "
+    "but belongs to "
     "another account, or its scopes do not cover the operation. Ask the operator for a token that fits.",
-    "a token of account `a` on `/accounts/b/…`",
-    "a token of account `b` that has the operation's scope, as `/docs` names it",
+    wrong="a token of account `a` on `/accounts/b/…`",
+    right="a token of account `b` that has the operation's scope, as `/docs` names it",
 )
 FORBIDDEN = Problem(
-    UNKNOWN_TOKEN.code,
-    403,
-    UNKNOWN_TOKEN.title,
-    "this token is not for this account or not for this operation; ask the operator for one that is",
-    UNKNOWN_TOKEN.explanation,
-    UNKNOWN_TOKEN.wrong,
-    UNKNOWN_TOKEN.right,
+    code=UNKNOWN_TOKEN.code,
+    status=403,
+    title=UNKNOWN_TOKEN.title,
+    message="this token is not for this account or not for this operation; ask the operator for one that is",
+    explanation=UNKNOWN_TOKEN.explanation,
+    wrong=UNKNOWN_TOKEN.wrong,
+    right=UNKNOWN_TOKEN.right,
 )
 
 _NOTHING_STORED = "`source.pointer` says where. Nothing of the request was stored."
 
 
 def _fault(code: int, title: str, message: str, explanation: str, wrong: str, right: str) -> Problem:
-    return Problem(code, 400, title, message, f"{explanation} {_NOTHING_STORED}", wrong, right)
+    return Problem(
+        code=code,
+        status=400,
+        title=title,
+        message=message,
+        explanation=f"{explanation} {_NOTHING_STORED}",
+        wrong=wrong,
+        right=right,
+    )
 
 
 FAULTS: dict[FaultKind, Problem] = {
@@ -304,15 +317,16 @@ MORE_FAULTS = _fault(
     "fix what the named faults have in common, then send the request again",
 )
 UNKNOWN_MEMBER = Problem(
-    1200,
-    200,
-    "Unknown member ignored",
-    "this member is not known and was ignored; check its spelling",
-    "The request was accepted, but it has a member that is not known here, and which was ignored. This is no error: "
+    code=1200,
+    status=200,
+    title="Unknown member ignored",
+    message="this member is not known and was ignored; check its spelling",
+    explanation="The request was accepted, but it has a member that is not known here, and which was ignored. This "
+    "is no error: "
     "it stands in `messages`, and `source.pointer` says where the member is. Check its spelling; a finding's evidence "
     "has its place in `details`, where any member is kept. An answer names 100 of them and counts the others.",
-    '`{"behavior": "high_dlp", "user": {"email": "kai@example.com"}, "detail": {"hits": 17}}`',
-    '`{"behavior": "high_dlp", "user": {"email": "kai@example.com"}, "details": {"hits": 17}}`',
+    wrong='`{"behavior": "high_dlp", "user": {"email": "kai@example.com"}, "detail": {"hits": 17}}`',
+    right='`{"behavior": "high_dlp", "user": {"email": "kai@example.com"}, "details": {"hits": 17}}`',
 )
 
 PROBLEMS: tuple[Problem, ...] = (

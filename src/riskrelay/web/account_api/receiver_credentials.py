@@ -80,7 +80,9 @@ class ReceiverCredentialRoutes:
         body = await read_object(request, CreateBody)
         if not is_current(body.expires_at, self._outside.clock.now()):
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "/expires_at", "must be in the future, or absent for never")])
-        wanted = WantedCredential(body.kind, body.name, body.scopes or ALL_RECEIVER_SCOPES, body.expires_at)
+        wanted = WantedCredential(
+            kind=body.kind, name=body.name, scopes=body.scopes or ALL_RECEIVER_SCOPES, expires_at=body.expires_at
+        )
         issued = await create_receiver_credential(
             self._outside, caller.account_id, caller.actor, _integration_id(request), wanted
         )

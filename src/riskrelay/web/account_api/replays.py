@@ -127,7 +127,9 @@ def filter_of(body: FilterBody, now: datetime) -> ReplayFilter:
         message = "delivered events are replayed from a time on; say from when"
         raise Invalid([Fault(FaultKind.REQUIRED, "/filter/queued_from", message)])
     queued_to = now if body.queued_to is None else min(body.queued_to, now)
-    return ReplayFilter(DeliveryState(body.state), body.reason, body.queued_from, queued_to)
+    return ReplayFilter(
+        state=DeliveryState(body.state), reason=body.reason, queued_from=body.queued_from, queued_to=queued_to
+    )
 
 
 def _integration_id(request: Request) -> IntegrationId:

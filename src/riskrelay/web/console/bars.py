@@ -11,7 +11,7 @@ REST = "the rest"
 WIDTH = 1_000  # of the drawing, in its own units
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
     """One phase.
 
@@ -43,6 +43,6 @@ def pieces(attempt: Attempt) -> Sequence[Piece]:
     start = 0
     for number, (name, took) in enumerate(phases, 1):
         width = 0 if took is None else round(took / whole * WIDTH)
-        found.append(Piece(name, number, took, start, width))
+        found.append(Piece(name=name, number=number, took=took, start=start, width=width))
         start += width
     return found

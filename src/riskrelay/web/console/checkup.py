@@ -18,28 +18,48 @@ def checks(public_origin: str, keys: Sequence[SealedKey], stock: Stock | None, n
 
 def _public_url(public_origin: str) -> Check:
     if urlsplit(public_origin).scheme == "https":
-        return Check("public_url", Verdict.OK, f"{public_origin} is reached by https.")
+        return Check(topic="public_url", verdict=Verdict.OK, said=f"{public_origin} is reached by https.")
     said = f"{public_origin} is plain http: the cookies of sessions go without Secure."
-    return Check("public_url", Verdict.WARNING, said, "Put TLS in front, or set RISKRELAY_TLS_CERT.")
+    return Check(
+        topic="public_url", verdict=Verdict.WARNING, said=said, mend="Put TLS in front, or set RISKRELAY_TLS_CERT."
+    )
 
 
 def _key(keys: Sequence[SealedKey], algorithm: Algorithm) -> Check:
     if key_in(keys, algorithm, KeyState.CURRENT) is None:
-        return Check("keys", Verdict.PROBLEM, f"No {algorithm.value} key signs.", "Run riskrelay init.")
+        return Check(
+            topic="keys", verdict=Verdict.PROBLEM, said=f"No {algorithm.value} key signs.", mend="Run riskrelay init."
+        )
     if key_in(keys, algorithm, KeyState.NEXT) is None:
         said = f"No next {algorithm.value} key is published."
-        return Check("keys", Verdict.WARNING, said, "Restart riskrelay serve: it makes one.")
-    return Check("keys", Verdict.OK, f"One {algorithm.value} key signs, the next one is published.")
+        return Check(topic="keys", verdict=Verdict.WARNING, said=said, mend="Restart riskrelay serve: it makes one.")
+    return Check(topic="keys", verdict=Verdict.OK, said=f"One {algorithm.value} key signs, the next one is published.")
 
 
 def _delivery(stock: Stock | None, now: datetime) -> list[Check]:
     if stock is None or now - stock.taken_at > _STALE:
         since = "ever" if stock is None else f"for {in_words(now - stock.taken_at)}"
         mend = "Is riskrelay serve or riskrelay worker running?"
-        return [Check("delivery", Verdict.PROBLEM, f"No process has counted this account {since}.", mend)]
+        return [
+            Check(
+                topic="delivery",
+                verdict=Verdict.PROBLEM,
+                said=f"No process has counted this account {since}.",
+                mend=mend,
+            )
+        ]
     imbalance = stock.ledger.imbalance
-    counted = Check("delivery", Verdict.OK, f"A process delivers; it counted {in_words(now - stock.taken_at)} ago.")
+    counted = Check(
+        topic="delivery",
+        verdict=Verdict.OK,
+        said=f"A process delivers; it counted {in_words(now - stock.taken_at)} ago.",
+    )
     if imbalance:
         mend = "Keep a backup and the log, and report it."
-        return [counted, Check("ledger", Verdict.PROBLEM, f"It does not add up by {imbalance} events.", mend)]
-    return [counted, Check("ledger", Verdict.OK, "It adds up.")]
+        return [
+            counted,
+            Check(
+                topic="ledger", verdict=Verdict.PROBLEM, said=f"It does not add up by {imbalance} events.", mend=mend
+            ),
+        ]
+    return [counted, Check(topic="ledger", verdict=Verdict.OK, said="It adds up.")]

@@ -26,7 +26,7 @@ from riskrelay.core.errors import (
 from riskrelay.web.console.visits import ForgedRequest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
     """A page that says why there is no other.
 
@@ -42,39 +42,45 @@ class Failure:
     sign_in: bool = False
 
 
-NOT_FOUND = Failure(404, "There is nothing here", "It may have been deleted, or the address is mistyped.")
+NOT_FOUND = Failure(
+    status=404, title="There is nothing here", advice="It may have been deleted, or the address is mistyped."
+)
 METHOD_NOT_ALLOWED = Failure(
-    405, "This page takes no such request", "Go back to the page before, and start from there."
+    status=405, title="This page takes no such request", advice="Go back to the page before, and start from there."
 )
 MALFORMED_REQUEST = Failure(
-    400,
-    "This request cannot be read",
-    "It must name this service in exactly one Host header field. Check the proxy between your browser and the console.",
+    status=400,
+    title="This request cannot be read",
+    advice="It must name this service in exactly one Host header field. Check the proxy between your browser and the "
+    "console.",
 )
-UNAVAILABLE = Failure(503, "The service is busy", "Nothing was changed. Try again in a moment.")
+UNAVAILABLE = Failure(status=503, title="The service is busy", advice="Nothing was changed. Try again in a moment.")
 _INTERNAL = Failure(
-    500,
-    "Something of ours failed",
-    "Nothing you did is at fault. Try again; if it stays so, the service's log says what happened.",
+    status=500,
+    title="Something of ours failed",
+    advice="Nothing you did is at fault. Try again; if it stays so, the service's log says what happened.",
 )
 _FORBIDDEN = Failure(
-    403,
-    "Your token does not allow this",
-    "Sign in with a token that has the scope for it and is good for this account: `riskrelay token create --help`.",
+    status=403,
+    title="Your token does not allow this",
+    advice="Sign in with a token that has the scope for it and is good for this account: `riskrelay token create "
+    "--help`.",
 )
-_UNREADABLE = Failure(400, "This form cannot be read", "Nothing was changed. Send it from the page again.")
+_UNREADABLE = Failure(
+    status=400, title="This form cannot be read", advice="Nothing was changed. Send it from the page again."
+)
 _ENDED = Failure(
-    401,
-    "Your session is over",
-    "Nothing was changed. Sign in again, then repeat what you wanted to do. Sessions end after an hour without use, "
-    "after twelve hours, and when their token is revoked or has expired.",
+    status=401,
+    title="Your session is over",
+    advice="Nothing was changed. Sign in again, then repeat what you wanted to do. Sessions end after an hour "
+    "without use, after twelve hours, and when their token is revoked or has expired.",
     sign_in=True,
 )
 _FORGED = Failure(
-    403,
-    "This did not come from the console's own page",
-    "Nothing was changed. Open the page again and repeat it there: it may have been open since before you last signed "
-    "in, or the console was opened under another address than its public URL.",
+    status=403,
+    title="This did not come from the console's own page",
+    advice="Nothing was changed. Open the page again and repeat it there: it may have been open since before you "
+    "last signed in, or the console was opened under another address than its public URL.",
     sign_in=True,
 )
 
@@ -90,11 +96,16 @@ def failure_of(error: Exception) -> Failure:
 
 def _invalid(error: Any) -> Failure:
     lines = tuple(fault.sentence for fault in error.faults)
-    return Failure(400, "This cannot be done as it was sent", "Nothing was changed. Go back and mend:", lines)
+    return Failure(
+        status=400,
+        title="This cannot be done as it was sent",
+        advice="Nothing was changed. Go back and mend:",
+        details=lines,
+    )
 
 
 def _rate_limited(error: Any) -> Failure:
-    return Failure(429, "Too many requests", f"Wait {error.wait_seconds} s, then go on.")
+    return Failure(status=429, title="Too many requests", advice=f"Wait {error.wait_seconds} s, then go on.")
 
 
 def _unavailable(error: Any) -> Failure:
@@ -103,7 +114,7 @@ def _unavailable(error: Any) -> Failure:
         "The change may not have been stored. Try again in a moment. If it stays so, run `riskrelay doctor` on the "
         "machine that serves: it says what to do."
     )
-    return Failure(503, f"The service cannot use its database: {cause}", advice)
+    return Failure(status=503, title=f"The service cannot use its database: {cause}", advice=advice)
 
 
 _BY_ERROR: Mapping[type[Exception], Failure | Callable[[Any], Failure]] = {

@@ -80,7 +80,14 @@ class Gate:
             require_csrf(request, form, csrf)
         account_id = request.path_params.get("account_id")
         named = None if account_id is None else AccountId(account_id)
-        return Visit(request, session, named, csrf, actor_of(request, session.token), form)
+        return Visit(
+            request=request,
+            session=session,
+            account_id=named,
+            csrf=csrf,
+            actor=actor_of(request, session.token),
+            form=form,
+        )
 
     async def _require(self, visit: Visit, scope: Scope | None) -> None:
         """Raises: Forbidden; NotFound: there is no such account."""

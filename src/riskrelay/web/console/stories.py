@@ -11,7 +11,7 @@ from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import RecordedFinding, Told
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
     """One thing that happened.
 
@@ -47,12 +47,19 @@ def chapters(
             moved = level is None or finding.risk_level > level
             level = finding.risk_level if level is None else max(level, finding.risk_level)
             name = BEHAVIORS[finding.behavior].name
-            story.append(Chapter(finding.occurred_at, finding, name, level if moved and is_known else None))
+            story.append(
+                Chapter(
+                    at=finding.occurred_at,
+                    finding=finding,
+                    behavior=name,
+                    moved_to=level if moved and is_known else None,
+                )
+            )
             is_known = True
     reset_at = standing.last_reset_at
     if is_first and reset_at is not None:
         before = sum(1 for chapter in story if chapter.finding is not None and chapter.finding.resets < standing.resets)
-        story.insert(before, Chapter(reset_at, None, "", None))
+        story.insert(before, Chapter(at=reset_at, finding=None, behavior="", moved_to=None))
     return story[::-1]
 
 

@@ -20,7 +20,7 @@ _MAX_FIELDS = 500  # guessed: a form has some twenty
 Form = ImmutableMultiDict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     """One request of somebody who is signed in.
 

@@ -143,7 +143,12 @@ def poll_of(body: Body) -> PollRequest:
     if faults:
         raise Invalid(faults)
     most = MAX_EVENTS if wanted is None else min(wanted, MAX_EVENTS)
-    return PollRequest(most, immediately is True, frozenset(Jti(jti) for jti in taken), refused)
+    return PollRequest(
+        max_events=most,
+        return_immediately=immediately is True,
+        acknowledged=frozenset(Jti(jti) for jti in taken),
+        refused=refused,
+    )
 
 
 def _is_jti(value: Any) -> bool:

@@ -24,7 +24,7 @@ from riskrelay.web.transmitter.bodies import read_object, status_of, stream_id_o
 NO_STORE = {"Cache-Control": "no-store"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transmitting:
     """What receivers, accounts that set something for them, and those who look at them need besides `Outside`."""
 

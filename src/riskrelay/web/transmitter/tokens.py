@@ -111,12 +111,12 @@ class TokenRoutes:
         if validator.granted is None:
             return _refused(status, msgspec.json.decode(body)["error"])
         stored = AccessToken(
-            client.account_id,
-            client.integration_id,
-            client.credential_id,
-            hash_token(token),
-            validator.granted,
-            now + life,
+            account_id=client.account_id,
+            integration_id=client.integration_id,
+            credential_id=client.credential_id,
+            token_hash=hash_token(token),
+            scopes=validator.granted,
+            expires_at=now + life,
         )
         try:
             await issue_access_token(self._outside, stored)

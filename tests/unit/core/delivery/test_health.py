@@ -13,19 +13,30 @@ from support.outside import NOON
 
 WEEK = timedelta(days=7)
 INTEGRATION = Integration(
-    AccountId("acme"),
-    IntegrationId("i"),
-    IntegrationType.OKTA,
-    "r",
-    "https://acme.okta.com",
-    True,
-    "https://risk.example.com",
-    NOON,
+    account_id=AccountId("acme"),
+    integration_id=IntegrationId("i"),
+    integration_type=IntegrationType.OKTA,
+    reference_id="r",
+    tenant_url="https://acme.okta.com",
+    active=True,
+    public_origin="https://risk.example.com",
+    created_at=NOON,
 )
-STREAM = Stream(StreamId("s"), INTEGRATION, StreamStatus.ENABLED, 1)
-QUIET = Ledger(StreamId("s"), 10, 10, 0, 0, 0, 0, None)
+STREAM = Stream(stream_id=StreamId("s"), integration=INTEGRATION, status=StreamStatus.ENABLED, lanes=1)
+QUIET = Ledger(
+    stream_id=StreamId("s"), queued=10, delivered=10, pending=0, dead=0, expired=0, cancelled=0, oldest_pending=None
+)
 BACKLOG = replace(QUIET, delivered=1, pending=9, oldest_pending=timedelta(hours=2))
-HEALTHY = StreamHealth(STREAM, QUIET, 0, None, None, "accepted", "accepted", NOON)
+HEALTHY = StreamHealth(
+    stream=STREAM,
+    ledger=QUIET,
+    failures=0,
+    next_attempt_in=None,
+    status_since=None,
+    last_outcome="accepted",
+    last_reason="accepted",
+    last_attempt_at=NOON,
+)
 
 
 def test_a_stopped_stream_says_what_the_endpoint_answered_and_how_to_go_on() -> None:
@@ -85,7 +96,7 @@ def test_a_failing_stream_says_when_it_is_tried_again() -> None:
             "Nothing waits. Only the receiver can enable its stream again.",
         ),
         (
-            replace(STREAM, configuration=Configuration("aud", Poll())),
+            replace(STREAM, configuration=Configuration(audience="aud", delivery=Poll())),
             Condition.HEALTHY,
             "The receiver fetches its events.",
             "Nothing waits.",

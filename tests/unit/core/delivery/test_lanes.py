@@ -19,23 +19,31 @@ from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from support.outside import NOON
 
-ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
-REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
-FAILED = Outcome(OutcomeKind.TRANSIENT, "http_500", 500)
-OURS = Outcome(OutcomeKind.OURS, "resolver_unavailable")
-THROTTLED = Outcome(OutcomeKind.THROTTLED, "http_429", 429, timedelta(seconds=90))
+ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202)
+REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
+FAILED = Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
+OURS = Outcome(kind=OutcomeKind.OURS, reason="resolver_unavailable")
+THROTTLED = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(seconds=90))
 LATER = timedelta(seconds=30)
 
 
 def event(seq: int, subject: str = "a", attempts: int = 0, due_in: timedelta = timedelta(0)) -> QueuedEvent:
-    return QueuedEvent(seq, Jti(f"jti-{seq}"), subject, b"{}", NOON, attempts, due_in)
+    return QueuedEvent(
+        seq=seq,
+        jti=Jti(f"jti-{seq}"),
+        subject_key=subject,
+        claims=b"{}",
+        queued_at=NOON,
+        attempts=attempts,
+        due_in=due_in,
+    )
 
 
 def work(held: list[QueuedEvent] | None = None, fresh: list[QueuedEvent] | None = None, failures: int = 0) -> LaneWork:
     held, fresh = held or [], fresh or []
     cursor = fresh[0].seq - 1 if fresh else max((e.seq for e in held), default=0)
     last_seq = fresh[-1].seq if fresh else cursor
-    return LaneWork(None, cursor, failures, held, fresh, last_seq)
+    return LaneWork(stream=None, cursor=cursor, failures=failures, held=held, fresh=fresh, last_seq=last_seq)
 
 
 def seqs(chosen: list[list[QueuedEvent]]) -> list[list[int]]:
@@ -95,7 +103,7 @@ def test_a_lane_whose_every_event_waits_behind_one_does_not_spin() -> None:
 def test_a_full_lane_takes_no_new_events_and_does_not_spin() -> None:
     """With too many held events the lane waits for those."""
     held = [event(seq, "a", 1, LATER) for seq in range(1, MAX_HELD_EVENTS + 1)]
-    lane = LaneWork(None, MAX_HELD_EVENTS, 0, held, [], MAX_HELD_EVENTS + 50)
+    lane = LaneWork(stream=None, cursor=MAX_HELD_EVENTS, failures=0, held=held, fresh=[], last_seq=MAX_HELD_EVENTS + 50)
     assert done(lane, {}).due_in == LATER
 
 
@@ -132,7 +140,7 @@ def test_what_is_ours_uses_up_nobodys_budget(attempts: int, jitter: float) -> No
 
 def test_who_sheds_load_is_left_alone_and_then_probed() -> None:
     """One of many was accepted, the others were answered 429 without a time: quiet first, then one event."""
-    throttled = Outcome(OutcomeKind.THROTTLED, "http_429", 429)
+    throttled = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429)
     lane = work(fresh=[event(seq, str(seq)) for seq in range(1, 33)])
     settlement = done(lane, {1: ACCEPTED, **dict.fromkeys(range(2, 33), throttled)})
     assert (settlement.delivered, settlement.failures) == (1, 1)
@@ -167,7 +175,9 @@ class Simulation:
     def read(self) -> LaneWork:
         fresh = self.log[self.cursor : self.cursor + 8]
         held = [self.held[seq] for seq in sorted(self.held)]
-        return LaneWork(None, self.cursor, self.failures, held, fresh, len(self.log))
+        return LaneWork(
+            stream=None, cursor=self.cursor, failures=self.failures, held=held, fresh=fresh, last_seq=len(self.log)
+        )
 
     def apply(self, lane: LaneWork, settlement: Settlement, outcomes: dict[int, Outcome]) -> None:
         assert settlement.cursor >= self.cursor

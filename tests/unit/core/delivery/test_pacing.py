@@ -14,10 +14,17 @@ from support.outside import NOON
 
 def stream(lanes: int, *limits: int | None) -> Stream:
     integration = Integration(
-        AccountId("acme"), IntegrationId("i"), IntegrationType.OKTA, "r", "https://a", True, "https://o", NOON
+        account_id=AccountId("acme"),
+        integration_id=IntegrationId("i"),
+        integration_type=IntegrationType.OKTA,
+        reference_id="r",
+        tenant_url="https://a",
+        active=True,
+        public_origin="https://o",
+        created_at=NOON,
     )
     limited = replace(integration, limits=DeliveryLimits(*limits))
-    return Stream(StreamId("s"), limited, StreamStatus.ENABLED, lanes)
+    return Stream(stream_id=StreamId("s"), integration=limited, status=StreamStatus.ENABLED, lanes=lanes)
 
 
 def test_without_limits_the_services_own_hold() -> None:

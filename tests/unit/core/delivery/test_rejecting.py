@@ -5,8 +5,8 @@ import pytest
 from riskrelay.core.delivery.rejecting import WINDOW_ANSWERS, is_rejecting, with_outcomes
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 
-ACCEPTED = Outcome(OutcomeKind.ACCEPTED, "accepted", 202)
-REFUSED = Outcome(OutcomeKind.REJECTED, "invalid_audience", 400)
+ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202)
+REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,11 @@ def test_half_of_the_window_is_rejecting_and_five_accepted_events_end_it(recent:
 
 def test_only_answers_about_an_event_count() -> None:
     """A timeout, a 401, a 410, a 429 or a failure on our side says nothing about what the receiver thinks of events."""
-    others = [Outcome(kind, "x") for kind in OutcomeKind if kind not in (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED)]
+    others = [
+        Outcome(kind=kind, reason="x")
+        for kind in OutcomeKind
+        if kind not in (OutcomeKind.ACCEPTED, OutcomeKind.REJECTED)
+    ]
     assert with_outcomes("ra", [*others, REFUSED, *others, ACCEPTED]) == "rara"
 
 

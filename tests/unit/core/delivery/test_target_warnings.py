@@ -26,7 +26,11 @@ STRICT = PushTargets(TargetRules([], allow_http=False)).problem
 
 def warnings_of(tenant_url: str, kind: IntegrationType = IntegrationType.OKTA) -> list[str]:
     integration = replace(OKTA, tenant_url=tenant_url, integration_type=kind)
-    implicit = [Stream(StreamId("s"), integration, StreamStatus.ENABLED, 1)] if kind is IntegrationType.OKTA else []
+    implicit = (
+        [Stream(stream_id=StreamId("s"), integration=integration, status=StreamStatus.ENABLED, lanes=1)]
+        if kind is IntegrationType.OKTA
+        else []
+    )
     return target_warnings(integration, implicit, STRICT)
 
 
@@ -91,10 +95,27 @@ def test_a_final_slash_is_named_for_every_type() -> None:
 def test_the_endpoint_of_a_receivers_stream_is_judged_by_the_settings_of_today() -> None:
     """It was allowed when the stream was made. A polled stream is not dialed."""
     integration = replace(OKTA, integration_type=IntegrationType.SSF)
-    pushed = Configuration("https://a.example.com", Push("https://10.0.0.5/events", None), None, None)
+    pushed = Configuration(
+        audience="https://a.example.com",
+        delivery=Push("https://10.0.0.5/events", None),
+        events_requested=None,
+        description=None,
+    )
     streams = [
-        Stream(StreamId("one"), integration, StreamStatus.ENABLED, 1, configuration=pushed),
-        Stream(StreamId("two"), integration, StreamStatus.ENABLED, 1, configuration=replace(pushed, delivery=Poll())),
+        Stream(
+            stream_id=StreamId("one"),
+            integration=integration,
+            status=StreamStatus.ENABLED,
+            lanes=1,
+            configuration=pushed,
+        ),
+        Stream(
+            stream_id=StreamId("two"),
+            integration=integration,
+            status=StreamStatus.ENABLED,
+            lanes=1,
+            configuration=replace(pushed, delivery=Poll()),
+        ),
     ]
     (warning,) = target_warnings(integration, streams, STRICT)
     assert warning.startswith("The endpoint of stream one must not be a private")
@@ -104,5 +125,5 @@ def test_settings_that_allow_an_address_end_its_warning() -> None:
     """A test installation may push over http to this machine."""
     lax = PushTargets(TargetRules(["127.0.0.0/8"], allow_http=True)).problem
     integration = replace(OKTA, tenant_url="http://127.0.0.1:9000")
-    stream = Stream(StreamId("s"), integration, StreamStatus.ENABLED, 1)
+    stream = Stream(stream_id=StreamId("s"), integration=integration, status=StreamStatus.ENABLED, lanes=1)
     assert target_warnings(integration, [stream], lax) == []

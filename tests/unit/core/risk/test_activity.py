@@ -31,8 +31,10 @@ def test_an_hour_late_is_in_time(offset: timedelta, expected: Timing) -> None:
 
 def test_each_kind_has_its_behavior() -> None:
     """Both are behaviors that the service knows."""
-    seen = Login(NOON, 0, 0, None), DlpHit(NOON, None)
-    behaviors = [Activity(None, UserRef("kai@example.com"), one, b"").behavior for one in seen]
+    seen = Login(at=NOON, latitude=0, longitude=0, application=None), DlpHit(NOON, None)
+    behaviors = [
+        Activity(activity_id=None, user=UserRef("kai@example.com"), seen=one, digest=b"").behavior for one in seen
+    ]
     assert behaviors == ["imp_travel", "high_dlp"]
     assert set(behaviors) < set(BEHAVIORS)
 

@@ -15,7 +15,7 @@ BEHAVIOR = st.sampled_from(list(BEHAVIORS))
 SETTINGS = st.fixed_dictionaries(
     {behavior: st.builds(BehaviorSetting, st.booleans(), st.sampled_from(RiskLevel)) for behavior in BEHAVIORS}
 )
-NOBODY = Standing(UserId("u"), "kai@example.com", None, None, frozenset())
+NOBODY = Standing(user_id=UserId("u"), email="kai@example.com", name=None, level=None, triggered=frozenset())
 LOW, HIGH = BehaviorId("high_risk_domain"), BehaviorId("high_dlp")
 
 

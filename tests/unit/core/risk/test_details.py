@@ -22,7 +22,9 @@ def test_evidence_of_many_hits_is_bounded(character: str) -> None:
     """However many profiles with however long names a burst has."""
     names = [f"{place:04}{character * (LONGEST - 4)}" for place in range(1_000)]
     hits = [
-        Kept(Id(str(place)), DlpHit(NOW + timedelta(milliseconds=place), name), None, True)
+        Kept(
+            activity_id=Id(str(place)), seen=DlpHit(NOW + timedelta(milliseconds=place), name), episode=None, fresh=True
+        )
         for place, name in enumerate(names)
     ]
     (found,) = bursts(hits, {})
@@ -35,7 +37,14 @@ def test_evidence_of_impossible_travel_is_bounded() -> None:
     """It shows two logins, however many belong to the episode."""
     name = "😀" * LONGEST
     logins = [
-        Kept(Id(str(place)), Login(NOW + timedelta(minutes=place), 80.0 * (place % 2), 10.0, name), None, True)
+        Kept(
+            activity_id=Id(str(place)),
+            seen=Login(
+                at=NOW + timedelta(minutes=place), latitude=80.0 * (place % 2), longitude=10.0, application=name
+            ),
+            episode=None,
+            fresh=True,
+        )
         for place in range(50)
     ]
     (found, *_) = journeys(logins, {}, TravelLimits(1_000, 100))

@@ -35,11 +35,11 @@ MINUTES = st.integers(0, 90 * 60).map(lambda minutes: NOON + timedelta(minutes=m
 
 
 def login(minutes: float, place: tuple[float, float], application: str | None = None) -> Login:
-    return Login(NOON + timedelta(minutes=minutes), place[0], place[1], application)
+    return Login(at=NOON + timedelta(minutes=minutes), latitude=place[0], longitude=place[1], application=application)
 
 
 LOGINS = st.builds(
-    lambda at, place, application: Login(at, place[0], place[1], application),
+    lambda at, place, application: Login(at=at, latitude=place[0], longitude=place[1], application=application),
     MINUTES,
     PLACES,
     st.sampled_from([None, "mail", "vpn"]),
@@ -82,7 +82,10 @@ def test_impossible_travel_is_symmetric(one: Login, other: Login) -> None:
     """To the last bit, in either order of time."""
     assert distance_km(one, other) == distance_km(other, one)
     assert is_impossible(one, other, LIMITS) == is_impossible(other, one, LIMITS)
-    swapped = Login(other.at, one.latitude, one.longitude, None), Login(one.at, other.latitude, other.longitude, None)
+    swapped = (
+        Login(at=other.at, latitude=one.latitude, longitude=one.longitude, application=None),
+        Login(at=one.at, latitude=other.latitude, longitude=other.longitude, application=None),
+    )
     assert is_impossible(*swapped, LIMITS) == is_impossible(one, other, LIMITS)
 
 
@@ -132,7 +135,7 @@ def test_a_journey_tells_its_evidence() -> None:
     assert (details["distance_km"], details["hours"], details["km_per_h"]) == (5837.2, 1.5, 3891.5)
     assert details["episode"]["logins"] == 3
     assert details["episode"]["last_at"] == "2026-03-17T13:31:00Z"
-    at_once = Journey(login(0, PARIS), NOON, 2, Pair.of(login(0, PARIS), login(0, TOKYO)))
+    at_once = Journey(first=login(0, PARIS), last_at=NOON, logins=2, pair=Pair.of(login(0, PARIS), login(0, TOKYO)))
     assert at_once.details()["km_per_h"] is None
 
 
@@ -192,7 +195,9 @@ def test_a_user_at_thousands_of_places_costs_little(seed: int) -> None:
     scattered = [login(n / 100, (random.uniform(-90, 90), random.uniform(-180, 180))) for n in range(5_000)]
     back_and_forth = [login(n / 100, PARIS if n % 2 else TOKYO) for n in range(10_000)]
     for logins, expected in ((scattered, MAX_PLACES), (back_and_forth, 10_000)):
-        kept = [Kept(ActivityId(str(n)), seen, None, True) for n, seen in enumerate(logins)]
+        kept = [
+            Kept(activity_id=ActivityId(str(n)), seen=seen, episode=None, fresh=True) for n, seen in enumerate(logins)
+        ]
         started = perf_counter()
         known: dict[FindingId, Journey] = {}
         (derived,) = journeys(kept, known, LIMITS)
@@ -242,6 +247,10 @@ def test_ten_thousand_logins_that_are_far_apart_cost_a_few_comparisons_each(
     many = [
         login(number % 60 * step / 60, (number * 37 % 170 - 85, number * 91 % 350 - 175)) for number in range(10_000)
     ]
-    (found,) = journeys([Kept(ActivityId(str(n)), one, None, True) for n, one in enumerate(many)], {}, LIMITS)
+    (found,) = journeys(
+        [Kept(activity_id=ActivityId(str(n)), seen=one, episode=None, fresh=True) for n, one in enumerate(many)],
+        {},
+        LIMITS,
+    )
     assert found.episode.logins > 400
     assert compared < 30 * len(many)

@@ -8,7 +8,9 @@ from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.access import ACCESS_TOKEN_LIFE, CredentialId, Receiver, ReceiverToken
 from support.outside import NOON
 
-RECEIVER = Receiver(AccountId("acme"), IntegrationId("i"), CredentialId("c"), frozenset())
+RECEIVER = Receiver(
+    account_id=AccountId("acme"), integration_id=IntegrationId("i"), credential_id=CredentialId("c"), scopes=frozenset()
+)
 
 
 @pytest.mark.parametrize(
@@ -27,5 +29,5 @@ def test_an_access_token_lives_no_longer_than_it_may(
     expires_at: datetime | None, is_access_token: bool, valid: bool
 ) -> None:
     """One that was issued while the clock was ahead is refused; a static token ends when its operator said."""
-    token = ReceiverToken(RECEIVER, b"", expires_at, is_access_token=is_access_token)
+    token = ReceiverToken(receiver=RECEIVER, token_hash=b"", expires_at=expires_at, is_access_token=is_access_token)
     assert token.is_valid(NOON) is valid

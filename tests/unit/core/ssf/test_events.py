@@ -29,21 +29,29 @@ LEVELS = [None, *RiskLevel]
 
 def change(previous: RiskLevel | None, current: RiskLevel | None, cause: Cause = Cause.POLICY) -> LevelChange:
     behaviors = (BehaviorId("high_dlp"),) if current is not None else ()
-    return LevelChange(UserId("u"), "kai@example.com", previous, current, behaviors, cause, NOON)
+    return LevelChange(
+        user_id=UserId("u"),
+        email="kai@example.com",
+        previous=previous,
+        current=current,
+        behaviors=behaviors,
+        cause=cause,
+        changed_at=NOON,
+    )
 
 
 def stream(tenant_url: str = "https://acme.okta.com", stream_id: str = "s1", lanes: int = 1) -> Stream:
     integration = Integration(
-        AccountId("acme"),
-        IntegrationId("i1"),
-        IntegrationType.OKTA,
-        "ref",
-        tenant_url,
-        True,
-        "https://risk.example.com",
-        NOON,
+        account_id=AccountId("acme"),
+        integration_id=IntegrationId("i1"),
+        integration_type=IntegrationType.OKTA,
+        reference_id="ref",
+        tenant_url=tenant_url,
+        active=True,
+        public_origin="https://risk.example.com",
+        created_at=NOON,
     )
-    return Stream(StreamId(stream_id), integration, StreamStatus.ENABLED, lanes)
+    return Stream(stream_id=StreamId(stream_id), integration=integration, status=StreamStatus.ENABLED, lanes=lanes)
 
 
 @pytest.mark.parametrize("previous", LEVELS)

@@ -26,14 +26,14 @@ from support.outside import NOON
 PUSH = "urn:ietf:rfc:8935"
 POLL = "urn:ietf:rfc:8936"
 INTEGRATION = Integration(
-    AccountId("acme"),
-    IntegrationId("i1"),
-    IntegrationType.SSF,
-    "ref",
-    "https://receiver.example.com",
-    True,
-    "https://risk.example.com",
-    NOON,
+    account_id=AccountId("acme"),
+    integration_id=IntegrationId("i1"),
+    integration_type=IntegrationType.SSF,
+    reference_id="ref",
+    tenant_url="https://receiver.example.com",
+    active=True,
+    public_origin="https://risk.example.com",
+    created_at=NOON,
 )
 POLL_URL = "https://risk.example.com/ssf/i1/poll/s1"
 HTTPS = PushRules(
@@ -48,7 +48,14 @@ def unseal(sealed: bytes) -> bytes:
 
 
 def stream(configuration: Configuration) -> Stream:
-    return Stream(StreamId("s1"), INTEGRATION, StreamStatus.ENABLED, 1, configuration, status_set_by=Party.RECEIVER)
+    return Stream(
+        stream_id=StreamId("s1"),
+        integration=INTEGRATION,
+        status=StreamStatus.ENABLED,
+        lanes=1,
+        configuration=configuration,
+        status_set_by=Party.RECEIVER,
+    )
 
 
 def made(body: Mapping[str, Any]) -> Stream:

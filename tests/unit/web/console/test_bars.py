@@ -11,8 +11,10 @@ from riskrelay.web.console.bars import WIDTH, pieces
 from support.outside import NOON
 
 MS = timedelta(milliseconds=1)
-OUTCOME = Outcome(OutcomeKind.ACCEPTED, "accepted", 202, phases=Phases(10 * MS, 20 * MS, None, 50 * MS))
-ATTEMPT = Attempt(1, Jti("j"), 1, NOON, NOON, 100 * MS, OUTCOME)
+OUTCOME = Outcome(
+    kind=OutcomeKind.ACCEPTED, reason="accepted", status=202, phases=Phases(10 * MS, 20 * MS, None, 50 * MS)
+)
+ATTEMPT = Attempt(seq=1, jti=Jti("j"), number=1, queued_at=NOON, started_at=NOON, duration=100 * MS, outcome=OUTCOME)
 
 
 def test_phases_stand_in_their_order_and_fill_the_bar() -> None:
@@ -29,7 +31,7 @@ def test_phases_stand_in_their_order_and_fill_the_bar() -> None:
 
 def test_an_attempt_without_phases_is_all_rest() -> None:
     """One that ended before its first dial, in no time at all too."""
-    failed = structs.replace(ATTEMPT, outcome=Outcome(OutcomeKind.OURS, "blocked_address"))
+    failed = structs.replace(ATTEMPT, outcome=Outcome(kind=OutcomeKind.OURS, reason="blocked_address"))
     assert [piece.width for piece in pieces(failed)] == [0, 0, 0, 0, WIDTH]
     assert [piece.width for piece in pieces(structs.replace(failed, duration=timedelta(0)))] == [0, 0, 0, 0, 0]
 

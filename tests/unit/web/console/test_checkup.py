@@ -11,9 +11,25 @@ from riskrelay.web.console.checkup import checks
 from support.outside import NOON
 
 HTTPS = "https://risk.example.com"
-BALANCED = Stock(NOON, Ledger(StreamId(""), 3, 1, 1, 1, 0, 0, None), [], 0, None, None)
+BALANCED = Stock(
+    taken_at=NOON,
+    ledger=Ledger(
+        stream_id=StreamId(""), queued=3, delivered=1, pending=1, dead=1, expired=0, cancelled=0, oldest_pending=None
+    ),
+    standings=[],
+    receipts=0,
+    latency_p50=None,
+    latency_p99=None,
+)
 KEYS = [
-    SealedKey(f"{algorithm}{signs}", algorithm, "{}", b"", NOON, NOON if signs else None)
+    SealedKey(
+        kid=f"{algorithm}{signs}",
+        algorithm=algorithm,
+        public_jwk="{}",
+        sealed_private=b"",
+        created_at=NOON,
+        signs_from=NOON if signs else None,
+    )
     for algorithm in Algorithm
     for signs in (True, False)
 ]

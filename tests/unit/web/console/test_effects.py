@@ -31,7 +31,9 @@ def test_as_many_users_would_move_as_the_rule_moves(
         level = level_of(triggered, before)
         assert level is not None
         standings.append(Standings(triggered, level, 1))
-        moved = with_findings(Standing(UserId("u"), "a@x.org", None, level, triggered), (), after).level
+        moved = with_findings(
+            Standing(user_id=UserId("u"), email="a@x.org", name=None, level=level, triggered=triggered), (), after
+        ).level
         if moved != level:
             expected[level, moved] = expected.get((level, moved), 0) + 1
     assert {(move.before, move.after): move.users for move in moves_of(standings, after)} == expected

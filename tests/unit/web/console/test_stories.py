@@ -17,13 +17,31 @@ HOUR = timedelta(hours=1)
 def finding(hour: int, level: RiskLevel, resets: int = 0) -> RecordedFinding:
     at = NOON + hour * HOUR
     return RecordedFinding(
-        FindingId(str(hour)), UserId("u"), BehaviorId("high_dlp"), level, at, at, resets, None, bytes(32)
+        finding_id=FindingId(str(hour)),
+        user_id=UserId("u"),
+        behavior=BehaviorId("high_dlp"),
+        risk_level=level,
+        occurred_at=at,
+        recorded_at=at,
+        resets=resets,
+        details_json=None,
+        digest=bytes(32),
     )
 
 
 def standing(resets: int, reset_hour: int | None) -> Standing:
     reset_at = None if reset_hour is None else NOON + reset_hour * HOUR
-    return Standing(UserId("u"), "kai@example.com", None, HIGH, frozenset(), 1, NOON, resets, reset_at)
+    return Standing(
+        user_id=UserId("u"),
+        email="kai@example.com",
+        name=None,
+        level=HIGH,
+        triggered=frozenset(),
+        event_count=1,
+        last_event_at=NOON,
+        resets=resets,
+        last_reset_at=reset_at,
+    )
 
 
 def test_a_level_moves_with_the_first_finding_and_with_a_heavier_one() -> None:

@@ -50,7 +50,9 @@ async def client(outside: Outside) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def token_for(outside: Outside, integration: Integration, *scopes: ReceiverScope) -> str:
-    wanted = WantedCredential(CredentialKind.STATIC_TOKEN, "", scopes or ALL_RECEIVER_SCOPES, None)
+    wanted = WantedCredential(
+        kind=CredentialKind.STATIC_TOKEN, name="", scopes=scopes or ALL_RECEIVER_SCOPES, expires_at=None
+    )
     issued = await create_receiver_credential(
         outside, integration.account_id, COMMAND_LINE, integration.integration_id, wanted
     )

@@ -22,7 +22,7 @@ _HOUR = timedelta(hours=1)
 _DAY = timedelta(hours=24)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     """What was read for one page."""
 
@@ -91,7 +91,9 @@ def _proposed(fields: ImmutableMultiDict[str, str]) -> Settings:
 
 def _seen(tx: Transaction, now: datetime) -> _Seen:
     last_hour, last_day = (_by_behavior(tx.stocks.findings(now - length, _DAY)) for length in (_HOUR, _DAY))
-    return _Seen(settings_with(tx.behaviors.stored()), tx.stocks.latest(), last_hour, last_day)
+    return _Seen(
+        settings=settings_with(tx.behaviors.stored()), stock=tx.stocks.latest(), last_hour=last_hour, last_day=last_day
+    )
 
 
 def _by_behavior(counts: FindingCounts) -> Counter[BehaviorId]:

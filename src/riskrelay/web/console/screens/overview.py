@@ -18,7 +18,7 @@ from riskrelay.web.console.windows import WINDOWS, Window, behaviors_in, finding
 _HURTING = 10  # guessed: more than one can mend at once
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     """What was read for one page."""
 
@@ -58,8 +58,8 @@ class OverviewScreens:
 
 def _seen(tx: Transaction, window: Window, since: datetime) -> _Seen:
     return _Seen(
-        tx.stocks.latest(),
-        tx.health.hurting(_HURTING),
-        tx.stocks.levels(since, window.step),
-        tx.stocks.findings(since, window.step),
+        stock=tx.stocks.latest(),
+        hurting=tx.health.hurting(_HURTING),
+        levels=tx.stocks.levels(since, window.step),
+        findings=tx.stocks.findings(since, window.step),
     )

@@ -46,7 +46,9 @@ class ReceiverScreens:
             body = read_fields(CreateBody, {**fields, "scopes": scopes})
         except Invalid as error:
             return await self._page(visit, problems=problems_of(error), status=400)
-        wanted = WantedCredential(body.kind, body.name, body.scopes or ALL_RECEIVER_SCOPES, body.expires_at)
+        wanted = WantedCredential(
+            kind=body.kind, name=body.name, scopes=body.scopes or ALL_RECEIVER_SCOPES, expires_at=body.expires_at
+        )
         issued = await create_receiver_credential(
             self._outside, visit.account, visit.actor, integration_id_of(visit), wanted
         )
