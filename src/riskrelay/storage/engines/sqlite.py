@@ -4,8 +4,9 @@ import asyncio
 import queue
 import shutil
 import threading
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from riskrelay.core.errors import Unavailable, UnavailableCause
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Installation, StoreLoad, Transaction
 from riskrelay.storage.engines.causes import disk_refusal, refused, sqlite_cause
+from riskrelay.storage.engines.submitted import Submitted
+from riskrelay.storage.engines.turns import Turns
 from riskrelay.storage.engines.writability import Writability
 from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.storage.transaction import AccountTransaction
@@ -27,6 +30,7 @@ _log = structlog.get_logger()
 
 _READERS = 4  # guessed: reads are short, and two cores serve them
 _GROUP = 64  # at most so many transactions share one commit: bounds how long the first of them waits
+_GROUP_SECONDS = 0.02  # guessed, two commits: after so long a group takes no more transactions, it commits
 _BUSY_TIMEOUT_MS = 5_000  # another process (riskrelay token create) may hold the file for a moment
 _PROBE_SECONDS = 2.0  # chosen: a health check waits no longer for the writer; orchestrators give up after a few seconds
 # The log starts over after a checkpoint that no reader holds up, and is then cut to this. The checkpoint comes every
@@ -71,7 +75,9 @@ class SqliteStore:
         self._reading = 0
 
     async def write(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
-        return await self._writer.run(lambda connection: work(AccountTransaction(connection, account_id, locking=True)))
+        return await self._writer.run(
+            lambda connection: work(AccountTransaction(connection, account_id, locking=True)), account_id
+        )
 
     async def read(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
         return await self._read(lambda connection: work(AccountTransaction(connection, account_id, locking=False)))
@@ -156,71 +162,99 @@ class SqliteStore:
 
 class _Writer:
     """The one thread that writes. Transactions that arrive while one commits share the next commit, each behind a
-    savepoint of its own, so that one which fails takes no other with it."""
+    savepoint of its own, so that one which fails takes no other with it.
+
+    Accounts take turns, and a group that has worked for a while commits: so a transaction waits for at most one large
+    transaction of each other account, and none of them commits with a large one that ran before it.
+    """
 
     def __init__(self, engine: Engine, wal: Path, refusal: Callable[[Exception], Unavailable]) -> None:
         self._engine = engine
         self._wal = wal
         self._refusal = refusal
         self.waits_for_lock = False
-        self._queue: queue.SimpleQueue[_Submitted | None] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[Submitted | None] = queue.SimpleQueue()  # None: stop when all is done
+        self._turns: Turns[Submitted] = Turns()  # only the writer's thread uses it
         self._connection: Connection | None = None  # kept: to get and give back one costs as much as two statements
         self.transactions = self.commits = 0
         self._thread = threading.Thread(target=self._loop, name="sqlite-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
-        submitted = _Submitted(work, self._refusal)
-        self._queue.put(submitted)
+    async def run(self, work: Callable[[Connection], T], account_id: AccountId | None = None) -> T:
+        """Run *work* in a transaction.
+
+        Args:
+            account_id: whose turn it takes. None: a turn of its own, for it serves all accounts.
+        """
+        submitted = Submitted(work, self._refusal, account_id)
+        self._arrived.put(submitted)
         return await asyncio.wrap_future(submitted.future)
 
     @property
     def waiting(self) -> int:
-        return self._queue.qsize()
+        return self._arrived.qsize() + len(self._turns)
 
     def stop(self) -> None:
-        self._queue.put(None)
+        self._arrived.put(None)
         self._thread.join()
 
     def _loop(self) -> None:
         running = True
-        while running:
-            group: list[_Submitted] = []
-            item = self._queue.get()
-            while item is not None:
-                group.append(item)
-                if len(group) == _GROUP or self._queue.empty():
-                    break
-                item = self._queue.get()
-            running = item is not None
-            group = [submitted for submitted in group if submitted.future.set_running_or_notify_cancel()]
-            if group:
-                self._commit_together(group)
+        while running or self._turns:
+            running = self._admit() and running
+            if self._turns:
+                self._commit_together()
         self._hang_up()
 
-    def _commit_together(self, group: list["_Submitted"]) -> None:
+    def _admit(self) -> bool:
+        """Give what has arrived its turn; wait for something when nothing else is left to do.
+
+        Returns: False when the writer shall stop.
+        """
+        while not self._turns or not self._arrived.empty():
+            item = self._arrived.get()
+            if item is None:
+                return False
+            if item.future.set_running_or_notify_cancel():
+                self._turns.add(item.owner, item)
+        return True
+
+    def _commit_together(self) -> None:
+        """Run transactions whose turn it is, and commit them."""
+        alone = len(self._turns) == 1
+        group: list[Submitted] = []
         try:
             connection = self._begun()
-            if len(group) == 1:
-                group[0].run_alone(connection)
-            else:
-                for submitted in group:
-                    submitted.run(connection)
+        except Exception as error:  # noqa: BLE001  as below
+            self._fail([self._turns.take() for _ in range(min(len(self._turns), _GROUP))], error)
+            return
+        try:
+            started = time.monotonic()
+            while self._turns and len(group) < _GROUP and (not group or time.monotonic() - started < _GROUP_SECONDS):
+                group.append(self._turns.take())
+                if alone:
+                    group[0].run_alone(connection)
+                else:
+                    group[-1].run(connection)
             connection.commit()
             self.commits += 1
             self.transactions += len(group)
         except Exception as error:  # noqa: BLE001  every waiting caller must learn that nothing of theirs was stored
-            # SQLite undoes the whole group when a statement meets a full disk: that statement knows the cause.
-            own = next((submitted.refusal for submitted in group if submitted.refusal is not None), None)
-            unavailable = own or self._refusal(error)
-            for submitted in group:
-                submitted.future.set_exception(unavailable)
-            self._hang_up()
+            self._fail(group, error)
             return
         for submitted in group:
             submitted.answer()
         if self.commits % _COMMITS_BETWEEN_CHECKS == 0:
             self._shrink_log(connection)
+
+    def _fail(self, group: Sequence[Submitted], error: Exception) -> None:
+        """Tell every caller of *group* that nothing was stored, and go on with another connection."""
+        # SQLite undoes the whole group when a statement meets a full disk: that statement knows the cause.
+        own = next((submitted.refusal for submitted in group if submitted.refusal is not None), None)
+        unavailable = own or self._refusal(error)
+        for submitted in group:
+            submitted.future.set_exception(unavailable)
+        self._hang_up()
 
     def _begun(self) -> Connection:
         """Return the connection with a transaction that holds the write lock."""
@@ -259,51 +293,6 @@ class _Writer:
         except exc.DBAPIError as error:  # it could not even roll back; this thread has to go on with another one
             _log.error("database_connection_lost", error=str(error.orig))
             connection.invalidate()
-
-
-class _Submitted:
-    """A transaction somebody waits for."""
-
-    def __init__(self, work: Callable[[Connection], Any], explain: Callable[[Exception], Unavailable]) -> None:
-        self.future: Future[Any] = Future()
-        self.refusal: Unavailable | None = None
-        self._explain = explain
-        self._work = work
-        self._result: Any = None
-        self._error: BaseException | None = None
-
-    def run(self, connection: Connection) -> None:
-        """Run behind a savepoint.
-
-        Raises: DBAPIError: the whole group is lost (SQLite has rolled it back).
-        """
-        connection.exec_driver_sql("SAVEPOINT one")
-        if not self._worked(connection):
-            connection.exec_driver_sql("ROLLBACK TO one")
-        connection.exec_driver_sql("RELEASE one")
-
-    def run_alone(self, connection: Connection) -> None:
-        """Run as the only one of its group."""
-        if not self._worked(connection):
-            connection.rollback()
-
-    def _worked(self, connection: Connection) -> bool:
-        try:
-            self._result = self._work(connection)
-        except exc.DBAPIError as error:
-            self._error = self.refusal = self._explain(error)
-            return False
-        except Exception as error:  # noqa: BLE001  handed to the caller who waits
-            self._error = error
-            return False
-        return True
-
-    def answer(self) -> None:
-        """Tell the caller, after the commit."""
-        if self._error is not None:
-            self.future.set_exception(self._error)
-        else:
-            self.future.set_result(self._result)
 
 
 def _rewrite_header(connection: Connection) -> None:

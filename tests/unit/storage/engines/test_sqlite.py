@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy import exc
 
 from riskrelay.core.errors import Unavailable, UnavailableCause
 from riskrelay.core.integrations import AccountId
-from riskrelay.ports import Installation
+from riskrelay.ports import Installation, Transaction
 from riskrelay.storage.engines import sqlite
 from riskrelay.storage.engines.opening import work_on
 from riskrelay.storage.engines.schema import upgrade
@@ -38,6 +39,37 @@ async def test_a_writer_whose_connection_is_broken_goes_on_with_another(tmp_path
     await store.write_installation(lambda tx: tx.lanes.release_all())
     assert store._writer._connection is not connection
     await store.close()
+
+
+async def test_a_small_write_waits_for_one_large_one(
+    sqlite_store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An account with many large transactions waiting does not put itself before another account, and the other's
+    commit does not wait for them: it is answered while they still wait."""
+    monkeypatch.setattr(sqlite, "_GROUP_SECONDS", 0)  # every transaction is a large one
+    begun, finish = threading.Event(), threading.Event()
+    ran: list[str] = []
+
+    def large(tx: Transaction) -> None:
+        begun.set()
+        finish.wait(10)
+        ran.append("large")
+
+    def small(tx: Transaction) -> list[str]:
+        ran.append("small")
+        return list(ran)
+
+    first = asyncio.create_task(sqlite_store.write(AccountId("busy"), large))
+    await asyncio.to_thread(begun.wait, 10)
+    others = [asyncio.create_task(sqlite_store.write(AccountId("busy"), large)) for _ in range(5)]
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(sqlite_store.write(AccountId("quiet"), small))
+    await asyncio.sleep(0)
+    finish.set()
+    assert await waiting == ["large", "small"]
+    await asyncio.gather(first, *others)
+    assert ran.count("large") == 6
+    assert (sqlite_store.load().transactions, sqlite_store.load().commits) == (7, 7)
 
 
 async def test_the_log_shrinks_when_its_readers_have_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
