@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from riskrelay.core.delivery.attempts import Attempt
+from riskrelay.core.delivery.decisions import cancels_backlog
 from riskrelay.core.delivery.lanes import (
     BATCH_EVENTS,
     NOW,
@@ -17,7 +18,7 @@ from riskrelay.core.delivery.lanes import (
     settle,
 )
 from riskrelay.core.delivery.replays import REPLAYED
-from riskrelay.core.signals import Signal, stream_updated
+from riskrelay.core.signals import stream_updated
 from riskrelay.core.ssf.streams import CONTROL_LANE, Stream, StreamStatus
 from riskrelay.engine.pushing import SIGNED_AHEAD, Batch, Delivering, SigningAhead
 from riskrelay.ports import Installation, Outside, StreamStop
@@ -111,7 +112,7 @@ async def push_batch(
     await batch.push(todo, following(work, todo) if limit == BATCH_EVENTS else [])
     settlement = settle(work, batch.outcomes, outside.ids.jitter)
     waits = settlement.due_in is not None and settlement.due_in > NOW
-    stop = None if batch.stop is None else StreamStop(*batch.stop, _notice(outside, stream, *batch.stop))
+    stop = None if batch.stop is None else _stop(outside, stream, *batch.stop)
     return PushedBatch(
         lease=lease,
         stream=stream,
@@ -162,8 +163,9 @@ def _has_replayed(pushed: PushedBatch) -> bool:
     return any(event.reason == REPLAYED and event.seq in tried for event in pushed.work.held)
 
 
-def _notice(outside: Outside, stream: Stream, status: StreamStatus, reason: str) -> Signal | None:
-    """What a receiver is told when its stream is stopped. Rule: SSF 1.0 §8.1.5."""
-    if stream.is_implicit:
-        return None
-    return stream_updated(stream, status, reason, outside.clock.now(), outside.ids.uuid)
+def _stop(outside: Outside, stream: Stream, status: StreamStatus, reason: str) -> StreamStop:
+    """Stop a stream, and tell its receiver. Rule: SSF 1.0 §8.1.5; an implicit stream's receiver takes no such event."""
+    notice = None
+    if not stream.is_implicit:
+        notice = stream_updated(stream, status, reason, outside.clock.now(), outside.ids.uuid)
+    return StreamStop(status=status, reason=reason, notice=notice, cancels_backlog=cancels_backlog(stream, status))

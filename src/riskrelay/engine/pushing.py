@@ -8,10 +8,9 @@ from datetime import timedelta
 from functools import cached_property
 from itertools import chain
 
-from msgspec import structs
-
 from riskrelay.actions.set_integration_tls import opened_tls
 from riskrelay.core.delivery.attempts import Attempt
+from riskrelay.core.delivery.decisions import Fate, decide, on_control_lane
 from riskrelay.core.delivery.lanes import QueuedEvent
 from riskrelay.core.delivery.pacing import pace_of
 from riskrelay.core.errors import Misconfigured, Unavailable
@@ -22,9 +21,6 @@ from riskrelay.core.ssf.sets import complete_claims
 from riskrelay.core.ssf.streams import Stream, StreamStatus
 from riskrelay.ports import Outside, Pusher, Signer, Vault
 
-_STOPS_LANE = frozenset({OutcomeKind.AUTH, OutcomeKind.GONE, OutcomeKind.THROTTLED, OutcomeKind.OURS})
-_STOPS_STREAM = {OutcomeKind.AUTH: StreamStatus.PAUSED, OutcomeKind.GONE: StreamStatus.DISABLED}
-_FAILURES_THAT_HALT = 3  # guessed: one bad subject must not stop a lane, a dead receiver must not be pushed 256 times
 _CHUNK = 16  # SETs signed in one call: 8 and 32 cost the same CPU (measured); the first waits for all of them
 SNAPSHOT = timedelta(seconds=1)  # specified: what is disabled gets nothing new after it
 SIGNED_AHEAD = (
@@ -85,7 +81,8 @@ class Batch:
         self._stop_at = min(leased_at + delivering.push_for.total_seconds(), fresh_until)
         self._next_start = began
         self._halted = False
-        self._failed_in_a_row = 0
+        self._halts_after: int | None = None  # of the latest outcome
+        self._alike_in_a_row = 0  # how many of the latest outcomes have it
 
     async def push(self, todo: Sequence[Sequence[QueuedEvent]], next_up: Sequence[QueuedEvent]) -> None:
         """Push every chain, at most `concurrency` at once.
@@ -114,8 +111,8 @@ class Batch:
             if outcome is None:
                 return
             self.outcomes[event.seq] = outcome
-            self._judge(outcome)
-            if outcome.kind is not OutcomeKind.ACCEPTED:
+            self._follow(outcome)
+            if decide(outcome).fate is not Fate.DELIVERED:
                 # A refusal too: the next event of this subject may go only when it is written down that this one
                 # will not come again, or a crash now would bring it out of order.
                 return
@@ -180,10 +177,7 @@ class Batch:
         except Misconfigured:
             return token, Outcome(kind=OutcomeKind.OURS, reason="wrong_master_key")
         outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token, authorization, tls)
-        if self._is_control and outcome.kind in _STOPS_STREAM:
-            # The stream is stopped for this very reason: its receiver does not want to hear of it.
-            outcome = structs.replace(outcome, kind=OutcomeKind.REJECTED)
-        return token, outcome
+        return token, on_control_lane(outcome) if self._is_control else outcome
 
     @cached_property
     def _authorization(self) -> str | None:
@@ -202,13 +196,15 @@ class Batch:
         """
         return opened_tls(self._stream.integration, self._delivering.vault)
 
-    def _judge(self, outcome: Outcome) -> None:
-        """Some outcomes speak for the whole receiver, and so do a few failures in a row: nothing more is started."""
-        self._failed_in_a_row = self._failed_in_a_row + 1 if outcome.kind is OutcomeKind.TRANSIENT else 0
-        if outcome.kind in _STOPS_LANE or self._failed_in_a_row >= _FAILURES_THAT_HALT:
+    def _follow(self, outcome: Outcome) -> None:
+        """Do what the decision about an outcome says for the rest of the batch and for the stream."""
+        decision = decide(outcome)
+        self._alike_in_a_row = self._alike_in_a_row + 1 if decision.halts_after == self._halts_after else 1
+        self._halts_after = decision.halts_after
+        if decision.halts_after is not None and self._alike_in_a_row >= decision.halts_after:
             self._halted = True
-        if outcome.kind in _STOPS_STREAM:
-            self.stop = (_STOPS_STREAM[outcome.kind], outcome.reason)
+        if decision.stream_status is not None:
+            self.stop = (decision.stream_status, outcome.reason)
 
 
 class SigningAhead:

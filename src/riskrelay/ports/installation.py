@@ -81,18 +81,19 @@ class Receivers(Protocol):
         """The static token or the access token of that integration with that hash."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStop:
-    """A stream is paused or disabled because of what its receiver answered.
+    """A stream is paused or disabled because of what its receiver answered (see core.delivery.decisions).
 
     Attributes:
-        notice: the event that tells the receiver; None for an implicit stream, which then keeps its backlog whatever
-            its status is. A receiver's stream that is disabled loses it, as cancelled.
+        notice: the event that tells the receiver; None for an implicit stream.
+        cancels_backlog: whether the events that wait become cancelled.
     """
 
     status: StreamStatus
     reason: str
     notice: Signal | None
+    cancels_backlog: bool
 
 
 class Lanes(Protocol):

@@ -302,7 +302,10 @@ async def test_a_stopped_stream_keeps_its_backlog_and_resumes_on_update(
     """401 pauses: nothing is claimed, events are still queued; an update lets it go on (faults.md 29)."""
     await record(outside, finding("a@example.com"))
     (lease,) = await claim(store)
-    work, stop = await read(store, lease), StreamStop(StreamStatus.PAUSED, "http_401", None)
+    work, stop = (
+        await read(store, lease),
+        StreamStop(status=StreamStatus.PAUSED, reason="http_401", notice=None, cancels_backlog=False),
+    )
     settlement = settle(work, {1: Outcome(kind=OutcomeKind.AUTH, reason="http_401", status=401)}, lambda: 0.0)
     await store.write_installation(lambda tx: tx.lanes.stop_stream(lease, work, settlement, [], stop))
     assert (await read(store, lease)).stream is None

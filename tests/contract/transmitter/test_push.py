@@ -16,6 +16,7 @@ from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease, Settlement
 from riskrelay.core.integrations import OpenedTls
+from riskrelay.core.signals import stream_updated
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.streams import StreamId, StreamStatus
 from riskrelay.engine.deliver import deliver
@@ -23,6 +24,7 @@ from riskrelay.engine.pushing import Delivering, SigningAhead
 from riskrelay.ports import Installation, StreamStop, Vault
 from riskrelay.signing.sealing import MasterKey, new_master_key
 from support.database_time import pass_time
+from support.outside import NOON
 from support.receiver_world import ENDPOINT, PUSH, UPDATED, VERIFICATION, ReceiverWorld, event_of
 from support.transmitting import FOR_EVER, VAULT, PlainSigner, claims_in
 from support.world import ACCOUNT, finding, record
@@ -192,16 +194,23 @@ async def test_accepting_pushes_keeps_a_stream_from_being_idle(world: ReceiverWo
 
 
 async def test_what_the_receiver_said_meanwhile_stays(world: ReceiverWorld, recorder: Recorder) -> None:
-    """A receiver pauses its stream and then answers 401 to what was under way: it is the receiver who paused it."""
+    """A receiver pauses its stream and then answers 410 to an event under way: the stream stays paused as the receiver
+    set it, its backlog is kept, and no notice is queued."""
     stream_id = (await world.push_stream())["stream_id"]
     leases = await world.outside.store.write_installation(lambda tx: tx.lanes.claim(10, LEASE))
     (lease,) = [lease for lease in leases if (lease.key.stream_id, lease.key.lane) == (stream_id, 0)]
+    before = await world.outside.store.read_installation(lambda tx: tx.lanes.read(lease, BATCH_EVENTS, FOR_EVER))
+    assert before.stream is not None
     await world.set_status(stream_id, "paused", reason="Maintenance")
     work = await world.outside.store.read_installation(lambda tx: tx.lanes.read(lease, BATCH_EVENTS, FOR_EVER))
-    stop = StreamStop(StreamStatus.PAUSED, "http_401", None)
+    notice = stream_updated(before.stream, StreamStatus.DISABLED, "http_410", NOON, world.outside.ids.uuid)
+    stop = StreamStop(status=StreamStatus.DISABLED, reason="http_410", notice=notice, cancels_backlog=True)
+    pending = (await world.ledger(stream_id)).pending
     told = await world.outside.store.write_installation(
         lambda tx: tx.lanes.stop_stream(lease, work, Settlement(cursor=work.cursor), [], stop)
     )
+    counted = await world.ledger(stream_id)
+    assert (counted.pending, counted.cancelled) == (pending, 0)
     assert told == []
     assert await world.status(stream_id) == ("paused", "Maintenance")
 

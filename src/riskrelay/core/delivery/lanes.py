@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from riskrelay.core.delivery.backoff import backoff, own_wait, probe_wait
+from riskrelay.core.delivery.decisions import Fate, LaneDecision, decide, decide_lane
 from riskrelay.core.delivery.rejecting import with_outcomes
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.events import Jti
-from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.core.ssf.outcomes import Outcome
 from riskrelay.core.ssf.streams import Stream, StreamId
 
 BATCH_EVENTS = 256  # how many events one read takes: also the bound on extra copies after a crash (ADR 0004)
@@ -228,40 +228,41 @@ def settle(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[],
 
     Rule: design 2, 6. The cursor passes an event only when it was accepted, died, expired, or gets a row.
     """
-    settlement = Settlement(cursor=_new_cursor(work, outcomes))
-    settlement.recent_answers = with_outcomes(work.recent_answers, outcomes.values())
-    settlement.failures, settlement.quiet_for = _judge_lane(work, outcomes, jitter)
-    settlement.asked_for = max((outcome.retry_after or NOW for outcome in outcomes.values()), default=NOW)
-    recovered = work.failures > 0 and settlement.failures == 0
-    first_due: dict[str, timedelta] = {}  # per subject, when its first held event may be tried
-    for event in work.held:
-        outcome = outcomes.get(event.seq)
-        due_in = event.due_in
-        if outcome is None and not event.expired:
-            if recovered and due_in > NOW:
-                due_in = NOW
-                settlement.held.append(
-                    HeldEvent(seq=event.seq, jti=event.jti, attempts=event.attempts, due_in=NOW, reason=event.reason)
-                )
-            first_due.setdefault(event.subject_key, due_in)
-            continue
-        if outcome is not None and outcome.kind is OutcomeKind.ACCEPTED:
-            settlement.released.append(event.seq)
-        _settle_event(event, outcome, settlement, first_due, jitter)
-    for event in work.fresh:
-        if event.seq <= settlement.cursor:
-            _settle_event(event, outcomes.get(event.seq), settlement, first_due, jitter)
-    settlement.due_in = _due_in(work, settlement, first_due)
-    return settlement
+    tried = [event.attempts + 1 for event in [*work.held, *work.fresh] if event.seq in outcomes]
+    lane = decide_lane(work.failures, outcomes.values(), max(tried, default=0), jitter)
+    cursor = _new_cursor(work, outcomes)
+    parts = _partition(work, outcomes, cursor)
+    waits = _waits(work, outcomes, parts.pending, lane, jitter)
+    # Events of a subject keep their order, so the first that is pending decides when the subject is due.
+    first_due: dict[str, timedelta] = {}
+    for event in parts.pending:
+        first_due.setdefault(event.subject_key, waits.get(event.seq, NOW))
+    return Settlement(
+        cursor=cursor,
+        delivered=len(parts.accepted),
+        expired=[_dead(event, None) for event in parts.expired],
+        dead=[_dead(event, outcomes[event.seq]) for event in parts.rejected],
+        released=[event.seq for event in parts.accepted if event.seq <= work.cursor],
+        held=[
+            _held(event, outcomes.get(event.seq), waits.get(event.seq, first_due[event.subject_key]))
+            for event in parts.pending
+            if event.seq in outcomes or event.seq > work.cursor or waits[event.seq] != event.due_in
+        ],
+        failures=lane.failures,
+        quiet_for=lane.quiet_for,
+        asked_for=lane.asked_for,
+        due_in=_lane_due_in(work, parts, cursor, min(first_due.values(), default=None), lane.quiet_for),
+        recent_answers=with_outcomes(work.recent_answers, outcomes.values()),
+    )
 
 
 def _new_cursor(work: LaneWork, outcomes: Mapping[int, Outcome]) -> int:
-    """As far as events were reached or have expired, and on over those that must wait behind a held one."""
+    """Return the highest seq up to which every event was attempted, has expired, or is blocked by a held event."""
     cursor = work.cursor
     for event in work.fresh:
         if event.seq in outcomes or event.expired:
             cursor = event.seq
-    if work.failures:
+    if work.failures:  # a lane that only probes passes one event at a time: a dead receiver must not cost 256 rows
         return cursor
     blocked = {event.subject_key for event in work.held if event.due_in > NOW and not event.expired}
     for event in work.fresh:
@@ -272,56 +273,70 @@ def _new_cursor(work: LaneWork, outcomes: Mapping[int, Outcome]) -> int:
     return cursor
 
 
-def _judge_lane(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[], float]) -> tuple[int, timedelta]:
-    """The lane's failures in a row, and how long to leave the receiver alone."""
-    kinds = {outcome.kind for outcome in outcomes.values()}
-    failures, quiet_for = work.failures, NOW
-    works = kinds & {OutcomeKind.ACCEPTED, OutcomeKind.REJECTED}  # whatever it said
-    if works and OutcomeKind.THROTTLED not in kinds:
-        failures = 0
-    elif kinds - {OutcomeKind.OURS}:  # one that took some and wants no more is probed, too, and started slowly
-        failures += 1
-        quiet_for = probe_wait(failures, jitter())
-    elif kinds:
-        tried = (event.attempts for event in [*work.held, *work.fresh] if event.seq in outcomes)
-        quiet_for = own_wait(max(tried) + 1, jitter())
-    asked = [outcome.retry_after for outcome in outcomes.values() if outcome.retry_after is not None]
-    return failures, max([quiet_for, *asked])
+@dataclass(slots=True)
+class _Parts:
+    """The events up to the new cursor, by what became of them; each list in the order of the lane.
+
+    Attributes:
+        pending: tried again later, or not reached.
+    """
+
+    accepted: list[QueuedEvent] = field(default_factory=list)
+    rejected: list[QueuedEvent] = field(default_factory=list)
+    expired: list[QueuedEvent] = field(default_factory=list)
+    pending: list[QueuedEvent] = field(default_factory=list)
 
 
-def _settle_event(
-    event: QueuedEvent,
-    outcome: Outcome | None,
-    settlement: Settlement,
-    first_due: dict[str, timedelta],
+def _partition(work: LaneWork, outcomes: Mapping[int, Outcome], cursor: int) -> _Parts:
+    parts = _Parts()
+    of_fate = {Fate.DELIVERED: parts.accepted, Fate.DEAD: parts.rejected, Fate.RETRIED: parts.pending}
+    for event in [*work.held, *(event for event in work.fresh if event.seq <= cursor)]:
+        outcome = outcomes.get(event.seq)
+        if outcome is not None:
+            of_fate[decide(outcome).fate].append(event)
+        else:
+            (parts.expired if event.expired else parts.pending).append(event)
+    return parts
+
+
+def _waits(
+    work: LaneWork,
+    outcomes: Mapping[int, Outcome],
+    pending: Sequence[QueuedEvent],
+    lane: LaneDecision,
     jitter: Callable[[], float],
-) -> None:
-    """Settle one event at or below the new cursor."""
-    if outcome is None and event.expired:
-        settlement.expired.append(DeadEvent(seq=event.seq, jti=event.jti, attempts=event.attempts, reason=event.reason))
-    elif outcome is None:
-        due_in = first_due.setdefault(event.subject_key, NOW)
-        settlement.held.append(
-            HeldEvent(seq=event.seq, jti=event.jti, attempts=event.attempts, due_in=due_in, reason=event.reason)
-        )
-    elif outcome.kind is OutcomeKind.ACCEPTED:
-        settlement.delivered += 1
-    elif outcome.kind is OutcomeKind.REJECTED:
-        settlement.dead.append(
-            DeadEvent(seq=event.seq, jti=event.jti, attempts=event.attempts + 1, reason=outcome.reason)
-        )
-    else:
-        wait = own_wait if outcome.kind is OutcomeKind.OURS else backoff
-        due_in = max(wait(event.attempts + 1, jitter()), settlement.quiet_for)
-        first_due.setdefault(event.subject_key, due_in)
-        settlement.held.append(
-            HeldEvent(seq=event.seq, jti=event.jti, attempts=event.attempts + 1, due_in=due_in, reason=outcome.reason)
-        )
+) -> dict[int, timedelta]:
+    """Return how long each pending event waits by itself, by seq.
+
+    A new event that was not reached has no wait of its own: it is due with the first of its subject.
+    """
+    has_recovered = work.failures > 0 and lane.failures == 0
+    waits: dict[int, timedelta] = {}
+    for event in pending:
+        outcome = outcomes.get(event.seq)
+        if outcome is not None:
+            waits[event.seq] = max(decide(outcome).retry_wait(event.attempts + 1, jitter()), lane.quiet_for)
+        elif event.seq <= work.cursor:
+            # The waits that grew while the receiver was down end with the first event that it accepts.
+            waits[event.seq] = min(event.due_in, NOW) if has_recovered else event.due_in
+    return waits
 
 
-def _due_in(work: LaneWork, settlement: Settlement, first_due: Mapping[str, timedelta]) -> timedelta | None:
-    due_in = min(first_due.values(), default=None)
-    gone = settlement.released or settlement.dead or settlement.expired
-    if work.last_seq > settlement.cursor and (not work.full or gone):
-        due_in = NOW
-    return None if due_in is None else max(due_in, settlement.quiet_for)
+def _held(event: QueuedEvent, outcome: Outcome | None, due_in: timedelta) -> HeldEvent:
+    attempts, reason = (event.attempts, event.reason) if outcome is None else (event.attempts + 1, outcome.reason)
+    return HeldEvent(seq=event.seq, jti=event.jti, attempts=attempts, due_in=due_in, reason=reason)
+
+
+def _dead(event: QueuedEvent, outcome: Outcome | None) -> DeadEvent:
+    attempts, reason = (event.attempts, event.reason) if outcome is None else (event.attempts + 1, outcome.reason)
+    return DeadEvent(seq=event.seq, jti=event.jti, attempts=attempts, reason=reason)
+
+
+def _lane_due_in(
+    work: LaneWork, parts: _Parts, cursor: int, pending_due_in: timedelta | None, quiet_for: timedelta
+) -> timedelta | None:
+    """Return how long until the lane wants to be claimed again; None when nothing is left."""
+    is_shorter = parts.accepted or parts.rejected or parts.expired
+    if work.last_seq > cursor and (not work.full or is_shorter):
+        return quiet_for
+    return None if pending_due_in is None else max(pending_due_in, quiet_for)

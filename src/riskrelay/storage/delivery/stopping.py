@@ -39,12 +39,10 @@ def stop_stream(connection: Connection, key: LaneKey, stop: StreamStop) -> list[
     parameters = {**lane_parameters(key), "new_status": stop.status.value, "why": stop.reason}
     stopped = connection.execute(_STOP_STREAM, parameters).rowcount
     connection.execute(_STOP_LANES, parameters)
-    if not stopped:  # its receiver was quicker, and its word stays
+    if not stopped:  # the receiver has set the status meanwhile, and its choice stays
         return []
-    if stop.notice is None:  # an implicit stream: its receiver takes no such event, and its backlog is kept
-        return []
-    if stop.status is StreamStatus.DISABLED:
+    if stop.cancels_backlog:
         for row in connection.execute(_BACKLOG, parameters).all():
             lane = LaneKey(key.account_id, key.stream_id, row.lane)
             cancel_lane(connection, lane, row.cursor, STREAM_DISABLED)
-    return EventRows(connection, key.account_id).queue([stop.notice])
+    return [] if stop.notice is None else EventRows(connection, key.account_id).queue([stop.notice])
