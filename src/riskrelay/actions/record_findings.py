@@ -97,12 +97,14 @@ async def _record_each(
 
 
 def _apart(requests: Sequence[Sequence[Finding]]) -> list[list[int]]:
-    """The places of *requests* in groups, within which no two name the same user or the same finding: so what becomes
-    of one does not depend on the others."""
-    groups: list[tuple[set[object], list[int]]] = []
+    """Group the places of *requests* so that no two of a group name the same user.
+
+    So what becomes of a user does not depend on another request. Two that share a finding's id with different bodies
+    are refused together, and then recorded one by one.
+    """
+    groups: list[tuple[set[str], list[int]]] = []
     for number, findings in enumerate(requests):
-        named: set[object] = {one.user.email_key for one in findings}
-        named |= {(one.finding_id,) for one in findings if one.finding_id is not None}
+        named = {one.user.email_key for one in findings}
         fitting = next((group for group in groups if group[0].isdisjoint(named)), None)
         if fitting is None:
             groups.append((named, [number]))
@@ -113,7 +115,7 @@ def _apart(requests: Sequence[Sequence[Finding]]) -> list[list[int]]:
 
 
 async def _record(outside: Outside, account_id: AccountId, requests: Sequence[Sequence[Finding]]) -> list[Recorded]:
-    """Record *requests* in one transaction. No two name the same user or finding, and all are recorded or none.
+    """Record *requests* in one transaction. No two name the same user, and all are recorded or none.
 
     Returns: in the order of *requests*.
     Raises: Invalid: pointers start with the place among all findings; Unavailable.

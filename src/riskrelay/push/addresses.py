@@ -34,7 +34,6 @@ _DENIED_V6 = tuple(
         "fd00:ec2::254/128",  # AWS metadata
     )
 )
-_COMPATIBLE = IPv6Network("::/96")  # RFC 4291 §2.5.5.1
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052 §2.1
 
 # Letters somewhere in the last label: `127.1`, `2130706433` and `0x7f.1` are addresses to a resolver, not names.
@@ -90,7 +89,7 @@ class TargetRules:
         Args:
             address: as the system dials it; a text that is no canonical address may not be dialled.
 
-        Returns: for an IPv6 address that carries IPv4 ones (mapped, compatible, 6to4, NAT64, Teredo), what holds
+        Returns: for an IPv6 address that carries IPv4 ones (mapped, 6to4, NAT64, Teredo), what holds
             for all of these, unless a listed network holds the IPv6 address itself.
         Rule: faults 30.
 
@@ -154,7 +153,7 @@ def _carried(address: Address) -> tuple[IPv4Address, ...]:
     if address.teredo is not None:
         return address.teredo
     plain = IPv6Address(int(address))
-    if plain in _NAT64 or plain in _COMPATIBLE:
+    if plain in _NAT64:
         return (IPv4Address(int(plain) & 0xFFFF_FFFF),)
     return ()
 

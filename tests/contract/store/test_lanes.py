@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
+from sqlalchemy import Select, literal, select
 
 from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.update_integration import update_integration
@@ -15,7 +17,9 @@ from riskrelay.core.integrations import Integration
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.streams import StreamStatus
 from riskrelay.core.ssf.subjects import email_subject, subject_key
-from riskrelay.ports import Outside, Store, StreamStop
+from riskrelay.ports import Installation, Outside, Store, StreamStop
+from riskrelay.storage.installation import InstallationTransaction
+from riskrelay.storage.tables import lanes
 from support.database_time import pass_time
 from support.outside import NOON, Wakes, outside_of
 from support.world import ACCOUNT, account_with_integration, finding, record
@@ -362,3 +366,42 @@ async def test_the_oldest_pending_event_has_an_age(store: Store, outside: Outsid
     (lease,) = await claim(store)
     await write_down(store, lease, await read(store, lease), {1: ACCEPTED})
     assert (await ledger(store)).oldest_pending is None
+
+
+async def two_lanes(store: Store) -> None:
+    """Spread the one stream over two lanes."""
+
+    def spread(tx: Installation) -> None:
+        connection = cast(InstallationTransaction, tx)._connection
+        connection.exec_driver_sql("UPDATE streams SET lanes = 2")
+        connection.execute(lanes.insert().from_select(*_second_lane()))
+
+    await store.write_installation(spread)
+
+
+def _second_lane() -> tuple[list[str], Select[Any]]:
+    names = [column.name for column in lanes.columns]
+    return names, select(*(literal(1) if name == "lane" else lanes.c[name] for name in names))
+
+
+@pytest.mark.fault(26)
+async def test_retry_after_on_one_lane_outlasts_the_settlement_of_another(
+    store: Store, outside: Outside, integration: Integration
+) -> None:
+    """A batch of a second lane that was under way and is accepted does not shorten the wait that the receiver asked
+    for on the first: neither lane is due before it."""
+    await two_lanes(store)
+    await record(outside, *(finding(f"u{number}@example.com") for number in range(20)))
+    first, second = await claim(store)
+    works = {lease: await read(store, lease) for lease in (first, second)}
+    later = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(seconds=90))
+    await write_down(store, first, works[first], {1: later}, NO_LEASE)
+    seqs = [event.seq for event in works[second].fresh]
+    assert seqs
+    await write_down(store, second, works[second], dict.fromkeys(seqs[:1], ACCEPTED), NO_LEASE)
+    assert await claim(store) == []
+    due_in = (await store.read_installation(lambda tx: tx.lanes.next_due())).due_in
+    assert due_in is not None
+    assert timedelta(seconds=60) < due_in <= timedelta(seconds=90)
+    await record(outside, *(finding(f"v{number}@example.com") for number in range(20)))
+    assert await claim(store) == []

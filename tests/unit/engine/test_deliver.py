@@ -97,6 +97,18 @@ async def test_a_users_events_arrive_in_order(world: World) -> None:
     assert world.receiver.pushes == 4
 
 
+@pytest.mark.parametrize("outcome", [REFUSED, FAILED])
+async def test_nothing_of_a_subject_is_pushed_behind_what_was_not_accepted(world: World, outcome: Outcome) -> None:
+    """The next event of the subject goes only when the outcome of the one before is written down."""
+    for behavior in ("high_risk_domain", "imp_travel", "high_dlp"):
+        await record(world.outside, finding("ana@example.com", behavior))
+    world.receiver.answers = lambda email: ACCEPTED if world.receiver.pushes == 1 else outcome
+    lease = await world.claim()
+    delivered = await world.deliver(lease)
+    assert [attempt.seq for attempt in delivered.attempts] == [1, 2]
+    assert world.receiver.pushes == 2
+
+
 async def test_a_dead_receiver_is_left_alone_after_three_failures(world: World) -> None:
     """A batch does not push 256 times against a wall; then the lane probes with one."""
     await record(world.outside, *[finding(f"u{n}@example.com") for n in range(100)])

@@ -53,6 +53,7 @@ FORBIDDEN = [
     pytest.param("::ffff:169.254.169.254", id="mapped metadata"),
     pytest.param("::ffff:168.63.129.16", id="mapped Azure platform"),
     pytest.param("::127.0.0.1", id="compatible loopback"),
+    pytest.param("::8.8.8.8", id="compatible, deprecated by RFC 4291"),
     pytest.param("2002:7f00:1::", id="6to4 loopback"),
     pytest.param("64:ff9b::a9fe:a9fe", id="NAT64 metadata"),
     pytest.param("2001:0:7f00:1::", id="Teredo, server is loopback"),

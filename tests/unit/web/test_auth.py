@@ -98,6 +98,18 @@ async def test_a_flood_of_made_up_tokens_leaves_nothing_in_memory(sqlite_store: 
     assert (len(limits), len(uses)) == (1, 1)
 
 
+async def test_a_token_over_its_limit_costs_no_query(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that goes on asking gets 429 from memory alone."""
+    outside = outside_of(sqlite_store)
+    await create_account(outside, ACCOUNT, COMMAND_LINE)
+    token, _ = await create_token(outside, ACCOUNT, COMMAND_LINE, "ci")
+    caller = Caller(sqlite_store, MemoryRateLimits(HandClock(), RateLimit(2, 60)), PendingTokenUses())
+    assert [await caller.status(token) for _ in range(2)] == [200, 200]
+    for name in ("read", "write", "read_installation", "write_installation"):
+        monkeypatch.delattr(type(sqlite_store), name)
+    assert [await caller.status(token) for _ in range(5)] == [429] * 5
+
+
 @pytest.mark.parametrize("authorization", ["", " ", "Bearer", "Bearer ", "Bearer a b", "Basic a", "\tBearer a"])
 def test_what_could_never_be_valid_is_malformed(authorization: str) -> None:
     """Contract 15: 6003, although a good key stands beside it."""

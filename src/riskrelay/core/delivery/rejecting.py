@@ -28,8 +28,9 @@ def with_outcomes(recent: str, outcomes: Iterable[Outcome]) -> str:
 
     Returns: at most `WINDOW_ANSWERS` letters.
 
-    >>> refused, accepted = Outcome(OutcomeKind.REJECTED, "invalid_key", 400), Outcome(OutcomeKind.ACCEPTED, "accepted")
-    >>> with_outcomes("aa", [refused, Outcome(OutcomeKind.TRANSIENT, "http_500"), accepted])
+    >>> refused = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_key")
+    >>> failed = Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500")
+    >>> with_outcomes("aa", [refused, failed, Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted")])
     'aara'
     """
     added = "".join(_LETTERS.get(outcome.kind, "") for outcome in outcomes)

@@ -49,7 +49,7 @@ class SubjectFilter:
 
     def __init__(self, statements: Sequence[SubjectStatement]) -> None:
         # A simple subject matches only itself, so most statements are found by their key.
-        self._simple = {statement.key: statement for statement in statements}
+        self._simple = {statement.key: statement for statement in statements if not statement.is_complex}
         self._complex = [(statement.subject, statement) for statement in statements if statement.is_complex]
 
     def hears(self, subject: Mapping[str, Any]) -> bool:

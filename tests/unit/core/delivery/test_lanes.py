@@ -9,10 +9,13 @@ from msgspec import structs
 
 from riskrelay.core.delivery.lanes import (
     MAX_HELD_EVENTS,
+    NOW,
+    HeldEvent,
     LaneWork,
     QueuedEvent,
     Settlement,
     chains,
+    following,
     settle,
 )
 from riskrelay.core.ssf.events import Jti
@@ -159,6 +162,122 @@ def test_when_the_receiver_is_back_everything_held_is_due_at_once() -> None:
     """The waits that grew while it was down are forgotten."""
     settlement = done(work([event(1, "a", 7, LATER)], [event(2, "b")], failures=5), {2: ACCEPTED})
     assert [(held.seq, held.attempts, held.due_in) for held in settlement.held] == [(1, 7, timedelta(0))]
+
+
+def test_a_dead_receiver_costs_no_rows_for_what_waits() -> None:
+    """A lane that probes leaves the events behind a failed one above the cursor, even those of the same subject."""
+    fresh = [event(seq, "a") for seq in range(2, 202)]
+    settlement = done(work([event(1, "a", 5, LATER)], fresh, failures=5), {1: FAILED})
+    assert (settlement.cursor, [held.seq for held in settlement.held]) == (1, [1])
+
+
+def test_a_full_lane_goes_on_as_soon_as_a_held_event_is_settled() -> None:
+    """Accepted, refused or expired: there is room for new events, so the lane is due at once."""
+    held = [event(seq, str(seq), 1, LATER) for seq in range(1, MAX_HELD_EVENTS)]
+    for last, outcomes in (
+        (event(MAX_HELD_EVENTS), {MAX_HELD_EVENTS: ACCEPTED}),
+        (event(MAX_HELD_EVENTS), {MAX_HELD_EVENTS: REFUSED}),
+        (structs.replace(event(MAX_HELD_EVENTS), expired=True), {}),
+    ):
+        lane = replace(work([*held, last]), last_seq=MAX_HELD_EVENTS + 50)
+        assert lane.full
+        assert done(lane, outcomes).due_in == timedelta(0)
+        assert done(lane, {1: FAILED}).due_in != timedelta(0)
+
+
+def test_a_held_event_that_has_expired_blocks_nothing() -> None:
+    """The next event of its subject stays above the cursor and is pushed by the next batch."""
+    gone = structs.replace(event(1, "a", 3, LATER), expired=True)
+    settlement = done(work([gone], [event(2, "a")]), {})
+    assert (settlement.cursor, settlement.held, settlement.due_in) == (1, [], timedelta(0))
+    assert [dead.seq for dead in settlement.expired] == [1]
+
+
+def test_a_failed_event_is_not_due_before_its_lane() -> None:
+    """What people see as the next attempt is true: neither Retry-After nor the wait of the lane is undercut."""
+    settlement = done(work(fresh=[event(1, "a"), event(2, "b")]), {1: FAILED, 2: THROTTLED})
+    assert [held.due_in for held in settlement.held] == [timedelta(seconds=90)] * 2
+    settlement = done(work([event(1, "a")], failures=9), {1: FAILED})
+    assert [held.due_in for held in settlement.held] == [settlement.quiet_for] == [timedelta(seconds=640)]
+
+
+def test_a_subject_is_due_when_its_first_pending_event_is() -> None:
+    """A later event of the subject with a shorter wait does not make the lane due before."""
+    lane = work([event(1, "a", 4), event(2, "a", 1, LATER), event(3, "b", 1, 2 * LATER)])
+    settlement = done(lane, {1: FAILED, 3: ACCEPTED})
+    assert [(held.seq, held.attempts) for held in settlement.held] == [(1, 5)]
+    assert settlement.due_in == timedelta(seconds=16)
+
+
+def test_an_event_that_is_not_reached_keeps_its_row() -> None:
+    """Only what changed is written: a held event that waits on gets no new row, and loses no wait."""
+    settlement = done(work([event(1, "a", 2, LATER), event(2, "b", 1)]), {2: ACCEPTED})
+    assert (settlement.held, settlement.released, settlement.due_in) == ([], [2], LATER)
+
+
+def test_dead_and_expired_events_keep_their_reason_and_count() -> None:
+    """A refusal counts as an attempt, an expiry does not."""
+    expired = structs.replace(event(1, "a", 3), expired=True, reason="http_500")
+    settlement = done(work([expired, event(2, "b", 4)]), {2: REFUSED})
+    assert [(dead.seq, dead.attempts, dead.reason) for dead in settlement.expired] == [(1, 3, "http_500")]
+    assert [(dead.seq, dead.attempts, dead.reason) for dead in settlement.dead] == [(2, 5, "invalid_audience")]
+    assert [dead.jti for dead in settlement.dead] == [Jti("jti-2")]
+
+
+def test_an_expired_event_is_never_chosen_nor_signed_ahead() -> None:
+    """Neither held nor fresh; what follows it of its subject may go."""
+    gone = structs.replace(event(1, "a"), expired=True)
+    lane = work(fresh=[gone, event(2, "a"), structs.replace(event(3, "b"), expired=True), event(4, "c")])
+    assert seqs(chains(lane)) == [[2], [4]]
+    assert [one.seq for one in following(lane, chains(lane, limit=1))] == [4]
+
+
+def test_what_follows_the_batch_begins_after_its_last_event() -> None:
+    """A lane that has failed signs nothing ahead; one that chose nothing begins at its cursor."""
+    lane = work(fresh=[event(1), event(2), event(3)])
+    assert [one.seq for one in following(lane, chains(lane, limit=2))] == [3]
+    assert [one.seq for one in following(lane, [])] == [1, 2, 3]
+    assert following(replace(lane, failures=1), []) == []
+
+
+def test_the_probe_prefers_the_oldest_of_those_tried_least() -> None:
+    """Of the first events of their subjects; with nothing left there is no probe."""
+    lane = work([event(1, "a", 2), event(2, "b", 1), event(3, "c", 1)], failures=1)
+    assert seqs(chains(lane)) == [[2]]
+    assert chains(replace(lane, held=[])) == []
+
+
+def test_a_settlement_waits_when_anything_does() -> None:
+    """Then the store looks whether the stream was edited meanwhile."""
+    assert not Settlement(cursor=1).waits
+    assert not Settlement(cursor=1, due_in=timedelta(0)).waits
+    held = HeldEvent(seq=1, jti=Jti("j"), attempts=1, due_in=LATER, reason="http_500")
+    late = timedelta(seconds=1)
+    for waiting in (
+        Settlement(cursor=1, held=[held]),
+        Settlement(cursor=1, failures=1),
+        Settlement(cursor=1, quiet_for=late),
+        Settlement(cursor=1, due_in=late),
+    ):
+        assert waiting.waits
+
+
+def test_an_edit_ends_all_waits_and_keeps_what_became_of_the_events() -> None:
+    """The receiver of before the edit says nothing about the one that the stream has now."""
+    settlement = done(
+        replace(work([event(1, "a", 7)], [event(2, "b")], failures=2), recent_answers="rr"), {1: THROTTLED, 2: ACCEPTED}
+    )
+    edited = settlement.without_waits()
+    assert (edited.failures, edited.quiet_for, edited.asked_for, edited.recent_answers) == (0, NOW, NOW, "")
+    assert [(held.seq, held.attempts, held.due_in) for held in edited.held] == [(1, 8, NOW)]
+    assert (edited.due_in, edited.cursor, edited.delivered) == (NOW, 2, 1)
+    assert Settlement(cursor=1).without_waits().due_in is None
+
+
+def test_the_answers_of_a_batch_are_added_to_the_latest() -> None:
+    """In the order in which they ended."""
+    lane = replace(work(fresh=[event(1, "a"), event(2, "b")]), recent_answers="a")
+    assert done(lane, {2: REFUSED, 1: ACCEPTED}).recent_answers == "ara"
 
 
 class Simulation:

@@ -65,6 +65,18 @@ def test_a_level_that_stays_is_no_change() -> None:
     assert level_change(before, after, settings, Cause.POLICY, NOON) is None
 
 
+def test_a_new_setting_moves_the_level_without_a_new_finding() -> None:
+    """The account raises or lowers the risk level of a behavior that the user has triggered."""
+    before = with_findings(NOBODY, [HIGH], settings_with({}))
+    lowered = settings_with({HIGH: BehaviorSetting(True, RiskLevel.LOW)})
+    after = with_findings(before, (), lowered)
+    assert (before.level, after.level) == (RiskLevel.HIGH, RiskLevel.LOW)
+    assert after.triggered == before.triggered
+    change = level_change(before, after, lowered, Cause.POLICY, NOON)
+    assert change is not None
+    assert (change.previous, change.current, change.behaviors) == (RiskLevel.HIGH, RiskLevel.LOW, (HIGH,))
+
+
 def test_a_reset_takes_everything_away() -> None:
     """Contract 21; a user without risk is not changed by it."""
     settings = settings_with({})
@@ -107,4 +119,5 @@ def test_the_known_behaviors() -> None:
 def test_letter_case_does_not_tell_users_apart() -> None:
     """Also beyond ASCII."""
     assert UserRef("KAI@Example.com").email_key == UserRef("kai@example.COM").email_key
-    assert UserRef("straße@example.com").email_key == UserRef("STRASSE@example.com").email_key
+    assert UserRef("straße@example.com").email_key == UserRef("STRAẞE@example.com").email_key
+    assert UserRef("straße@example.com").email_key != UserRef("STRASSE@example.com").email_key
