@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
-from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.actions.set_behaviors import set_behaviors
 from riskrelay.bench.installation import Installation
 from riskrelay.bench.processes import ProcessFailed, free_port
@@ -82,7 +82,11 @@ async def _furnish(outside: Outside, account_id: AccountId, tenant_urls: list[st
     await set_behaviors(outside, account_id, COMMAND_LINE, enabled)
     for tenant_url in tenant_urls:
         await create_integration(
-            outside, account_id, COMMAND_LINE, IntegrationType.OKTA, tenant_url, public_origin="http://127.0.0.1"
+            outside,
+            account_id,
+            COMMAND_LINE,
+            NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=tenant_url),
+            public_origin="http://127.0.0.1",
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.actions.create_receiver_credential import WantedCredential, create_receiver_credential
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Ledger
@@ -111,8 +111,7 @@ async def ssf_integration(outside: Outside, account_id: AccountId = ACCOUNT) -> 
         outside,
         account_id,
         COMMAND_LINE,
-        IntegrationType.SSF,
-        "https://receiver.example.com",
+        NewIntegration(integration_type=IntegrationType.SSF, tenant_url="https://receiver.example.com"),
         public_origin=ORIGIN,
     )
 

@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.actions.record_findings import Recorded, record_findings
 from riskrelay.actions.set_behaviors import set_behaviors
 from riskrelay.core.credentials import COMMAND_LINE
@@ -44,7 +44,11 @@ async def account_with_integration(
         {behavior: BehaviorSetting(True, row.default_level) for behavior, row in BEHAVIORS.items()},
     )
     return await create_integration(
-        outside, account_id, COMMAND_LINE, IntegrationType.OKTA, tenant_url, public_origin=ORIGIN
+        outside,
+        account_id,
+        COMMAND_LINE,
+        NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=tenant_url),
+        public_origin=ORIGIN,
     )
 
 

@@ -1,5 +1,6 @@
 """Create an integration."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from riskrelay.core.audit import AuditEntry, Kind, Verb
@@ -14,15 +15,27 @@ LANES = 1  # measured: one lane is as fast as a process of two cores (ADR 0016);
 MAX_RETRY_AGE = timedelta(minutes=10)  # contract 8: how old a record may be that an unmarked repeat is answered with
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewIntegration:
+    """What a client asks for.
+
+    Attributes:
+        tenant_url: of valid form; kept byte for byte.
+        reference_id: None: a fresh UUID.
+    """
+
+    integration_type: IntegrationType
+    tenant_url: str
+    reference_id: str | None = None
+    active: bool = True
+
+
 async def create_integration(
     outside: Outside,
     account_id: AccountId,
     actor: Actor,
-    integration_type: IntegrationType,
-    tenant_url: str,
-    reference_id: str | None = None,
+    wanted: NewIntegration,
     *,
-    active: bool = True,
     public_origin: str,
     retry_count: int | None = None,
 ) -> Integration:
@@ -30,8 +43,6 @@ async def create_integration(
     moment on; the receiver of another product creates its own.
 
     Args:
-        tenant_url: of valid form; kept byte for byte.
-        reference_id: None: a fresh UUID.
         public_origin: where this transmitter is reachable now, without a final slash.
         retry_count: how many times the client has sent this request before; None: the client does not count.
 
@@ -41,14 +52,14 @@ async def create_integration(
     Rule: contract 6, 8.
     """
     now = outside.clock.now()
-    product = PRODUCTS[integration_type]
+    product = PRODUCTS[wanted.integration_type]
     integration = Integration(
         account_id=account_id,
         integration_id=IntegrationId(outside.ids.uuid()),
-        integration_type=integration_type,
-        reference_id=reference_id or outside.ids.uuid(),
-        tenant_url=tenant_url,
-        active=active,
+        integration_type=wanted.integration_type,
+        reference_id=wanted.reference_id or outside.ids.uuid(),
+        tenant_url=wanted.tenant_url,
+        active=wanted.active,
         public_origin=public_origin,
         created_at=now.replace(microsecond=0),
         signing_algorithm=product.algorithms[0],

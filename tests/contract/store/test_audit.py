@@ -10,7 +10,7 @@ from sqlalchemy import Connection, exc
 import riskrelay.storage
 from riskrelay.actions.configure_stream import configure_stream
 from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.actions.create_stream import create_stream
 from riskrelay.actions.create_token import create_token
 from riskrelay.actions.delete_integration import delete_integration
@@ -55,7 +55,11 @@ def said(found: list[AuditEntry]) -> list[tuple[str, str, str]]:
 
 async def create(outside: Outside, tenant_url: str) -> IntegrationId:
     made = await create_integration(
-        outside, ACCOUNT, KAI, IntegrationType.OKTA, tenant_url, "ref", public_origin=ORIGIN
+        outside,
+        ACCOUNT,
+        KAI,
+        NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=tenant_url, reference_id="ref"),
+        public_origin=ORIGIN,
     )
     return made.integration_id
 

@@ -6,7 +6,7 @@ import itertools
 import pytest
 from msgspec.structs import replace
 
-from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.actions.record_findings import Recorded, record_findings
 from riskrelay.actions.reset_user import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
@@ -169,7 +169,11 @@ async def test_the_same_create_at_once_makes_one_record(store: Store) -> None:
 
     async def create(tenant: str) -> IntegrationId:
         made = await create_integration(
-            outside, ACCOUNT, COMMAND_LINE, IntegrationType.OKTA, tenant, "ref", public_origin=ORIGIN
+            outside,
+            ACCOUNT,
+            COMMAND_LINE,
+            NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=tenant, reference_id="ref"),
+            public_origin=ORIGIN,
         )
         return made.integration_id
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.dialects import sqlite
 
-from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.reset_user import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
@@ -134,7 +134,11 @@ async def test_every_delivery_of_every_change_is_found(store: Store) -> None:
     integrations = [await account_with_integration(outside)]
     integrations += [
         await create_integration(
-            outside, ACCOUNT, COMMAND_LINE, IntegrationType.OKTA, f"https://o{number}.example.com", public_origin=ORIGIN
+            outside,
+            ACCOUNT,
+            COMMAND_LINE,
+            NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=f"https://o{number}.example.com"),
+            public_origin=ORIGIN,
         )
         for number in range(11)
     ]

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.create_integration import MAX_RETRY_AGE, create_integration
+from riskrelay.actions.create_integration import MAX_RETRY_AGE, NewIntegration, create_integration
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import FaultKind, Invalid
 from riskrelay.core.integrations import Integration, IntegrationType
@@ -40,10 +40,7 @@ async def create(
         outside,
         ACCOUNT,
         COMMAND_LINE,
-        kind,
-        tenant,
-        "ref",
-        active=active,
+        NewIntegration(integration_type=kind, tenant_url=tenant, reference_id="ref", active=active),
         public_origin=ORIGIN,
         retry_count=retry_count,
     )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.expire_events import expire_events
 from riskrelay.core.credentials import COMMAND_LINE
@@ -74,7 +74,13 @@ async def test_many_lanes_at_once_are_found_by_one_look(world: World) -> None:
     streams = MAX_NAMED + 2
     for number in range(streams - 1):
         url = f"https://{number}.example.com"
-        await create_integration(world.outside, ACCOUNT, COMMAND_LINE, IntegrationType.OKTA, url, public_origin=ORIGIN)
+        await create_integration(
+            world.outside,
+            ACCOUNT,
+            COMMAND_LINE,
+            NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=url),
+            public_origin=ORIGIN,
+        )
     async with running(world, LONG) as (worker, outside):
         await record(outside, finding())
         await until(lambda: len(world.receiver.accepted) == streams)

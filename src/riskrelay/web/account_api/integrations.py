@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.update_integration import update_integration
 from riskrelay.core.credentials import Scope
@@ -84,10 +84,12 @@ class IntegrationRoutes:
             self._outside,
             caller.account_id,
             caller.actor,
-            body.integration_type,
-            body.tenant_url,
-            body.reference_id,
-            active=body.active is not False,
+            NewIntegration(
+                integration_type=body.integration_type,
+                tenant_url=body.tenant_url,
+                reference_id=body.reference_id,
+                active=body.active is not False,
+            ),
             public_origin=self._public_origin,
             retry_count=_retry_count(request),
         )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
-from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import Integration, IntegrationId
@@ -59,9 +59,11 @@ class IntegrationScreens:
                 self._outside,
                 visit.account,
                 visit.actor,
-                body.integration_type,
-                body.tenant_url,
-                body.reference_id,
+                NewIntegration(
+                    integration_type=body.integration_type,
+                    tenant_url=body.tenant_url,
+                    reference_id=body.reference_id,
+                ),
                 public_origin=self._public_origin,
             )
         except Invalid as error:
