@@ -19,7 +19,8 @@ import msgspec
 import typer
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
-from riskrelay.cli.output import errors, fail, say
+from riskrelay.cli.answers import ServiceNotes, envelope_of, errors_of
+from riskrelay.cli.output import fail
 
 T = TypeVar("T")
 
@@ -122,6 +123,7 @@ class Api:
         self._is_closed = False
         self._socket: socket.socket | None = None
         self._last_refusal: ApiError | None = None
+        self._notes = ServiceNotes()
 
     def __enter__(self) -> Self:
         return self
@@ -131,6 +133,7 @@ class Api:
     ) -> None:
         self._is_closed = True
         self._connection.close()
+        self._notes.print()
 
     def call(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
         """Send one request and wait for its answer, at most as long as the timeout.
@@ -187,9 +190,7 @@ class Api:
             if isinstance(last.error, ApiError):
                 raise last.error from None
             self._fail_unreachable(last.error)
-        for message in envelope.get("messages") or []:
-            note = message.get("message") if isinstance(message, dict) else message
-            say("[yellow]note:[/] {}", note, to=errors)
+        self._notes.add(envelope.get("messages"))
         return envelope
 
     def _once(self, method: str, path: str, data: bytes | None, content_type: str) -> dict[str, Any]:
@@ -220,12 +221,12 @@ class Api:
         if not is_sent:
             connection.close()
         self._has_answered = True
-        refusal = ApiError(response.status, _errors_of(answer))
+        refusal = ApiError(response.status, errors_of(answer))
         if response.status == 429 or response.status >= 500:
             self._last_refusal = refusal
             wait = response.headers.get("Retry-After", "")
             raise _TryAgain(refusal, float(wait) if wait.isdecimal() else None)
-        envelope = _envelope_of(answer)
+        envelope = envelope_of(answer)
         if envelope is None:
             fail(
                 f"{self._base} answered HTTP {response.status}, but not as riskrelay does",
@@ -266,22 +267,6 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
 
     Thread(target=run, daemon=True).start()
     return outcome.result(seconds)
-
-
-def _envelope_of(answer: bytes) -> dict[str, Any] | None:
-    """Read the envelope of the account API; None: it is none. Rule: contract 1 to 3."""
-    try:
-        envelope = msgspec.json.decode(answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    if not isinstance(envelope, dict) or not isinstance(envelope.get("success"), bool):
-        return None
-    return envelope if not envelope["success"] or "result" in envelope else None
-
-
-def _errors_of(answer: bytes) -> list[dict[str, Any]]:
-    found = (_envelope_of(answer) or {}).get("errors")
-    return [error for error in found if isinstance(error, dict)] if isinstance(found, list) else []
 
 
 def _in_words(error: OSError | HTTPException) -> str:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -80,14 +79,14 @@ def _send_all(api: Api, file: Path, progress: ImportProgress) -> None:
 
 def _send(api: Api, batch: Batch) -> dict[str, Any]:
     try:
-        result = api.call("POST", "/findings", batch.body, content_type="application/x-ndjson")
+        result: dict[str, Any] = api.call("POST", "/findings", batch.body, content_type="application/x-ndjson")
     except ApiError as error:
         if error.status != 400:
             raise
         faults = [_in_file(fault, batch) for fault in error.errors]
         more = [] if len(faults) <= _SHOWN_FAULTS else [f"and {len(faults) - _SHOWN_FAULTS:,} more"]
         fail("nothing of this batch was stored:", *faults[:_SHOWN_FAULTS], *more)
-    return msgspec.convert(result, dict[str, Any])
+    return result
 
 
 def _in_file(fault: dict[str, Any], batch: Batch) -> str:

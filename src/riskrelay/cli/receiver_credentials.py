@@ -67,9 +67,12 @@ def _path(integration_id: str) -> str:
 
 def _table(integration_id: str, rows: list[dict[str, Any]]) -> None:
     columns = ("id", "kind", "name", "scopes", "created_at", "expires_at")
-    shown = [{**row, "scopes": " ".join(row["scopes"]), "expires_at": row["expires_at"] or "never"} for row in rows]
-    without = f"None yet: riskrelay credential create {integration_id}"
-    print_table([{column: row[column] for column in columns} for row in shown], without)
+    shown = [
+        {column: row[column] for column in columns}
+        | {"scopes": " ".join(row["scopes"]), "expires_at": row["expires_at"] or "never"}
+        for row in rows
+    ]
+    print_table(shown, f"None yet: riskrelay credential create {integration_id}")
 
 
 def _details(row: dict[str, Any]) -> None:

@@ -275,3 +275,41 @@ def test_errors_of_another_form_are_no_traceback(scripted: Callable[..., Scripte
     server = scripted(answer(400, {"success": False, "errors": errors}))
     with Api("acme", server.url, "token") as api, pytest.raises(ApiError):
         api.call("GET", "/integrations")
+
+
+def test_notes_are_counted_by_kind(
+    scripted: Callable[..., Scripted], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file with the same mistake in each line brings one line, however many requests it takes; at most ten kinds."""
+    monkeypatch.setenv("RISKRELAY_TOKEN", "token")
+    same = [f"detail of item {n}: was ignored" for n in range(100)]
+    others = [f"member{n}: was ignored" for n in range(30)]
+    envelope = {"success": True, "errors": [], "result": 1}
+    server = scripted(
+        *(
+            answer(200, {**envelope, "messages": [{"message": note} for note in notes]})
+            for notes in (same, same + others)
+        )
+    )
+    monkeypatch.setenv("RISKRELAY_URL", server.url)
+
+    def work(api: Api) -> None:
+        for _ in range(2):
+            api.call("POST", "/findings", [])
+
+    with_api("acme", work)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "note: detail: was ignored (200 times)"
+    assert len(lines) == 11
+    assert lines[-1] == "note: and 21 other notes"
+
+
+@pytest.mark.parametrize("messages", [None, "text", 7, {"a": 1}, [None, 7, {"code": 1}]])
+def test_notes_of_another_form_are_no_traceback(
+    scripted: Callable[..., Scripted], monkeypatch: pytest.MonkeyPatch, messages: Any
+) -> None:
+    """Whatever a service of another version calls messages."""
+    monkeypatch.setenv("RISKRELAY_TOKEN", "token")
+    server = scripted(answer(200, {"success": True, "errors": [], "result": 1, "messages": messages}))
+    monkeypatch.setenv("RISKRELAY_URL", server.url)
+    assert with_api("acme", lambda api: api.call("GET", "/x")) == 1

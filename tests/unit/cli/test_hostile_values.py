@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Iterator
+from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -22,7 +23,9 @@ REPLAY = {"id": HOSTILE, "status": HOSTILE, "replayed": 1, "total": 2, "created_
 INTEGRATION_NAMES = ("id", "integration_type", "reference_id", "tenant_url", "active", "well_known_url", HOSTILE)
 INTEGRATION = dict.fromkeys(INTEGRATION_NAMES, HOSTILE) | {"warnings": [HOSTILE]}
 STREAM = {"condition": HOSTILE, "why": HOSTILE, "next": HOSTILE, "ledger": {HOSTILE: 1}}
-HEALTH = {"integration_id": HOSTILE, "streams": [STREAM], "warnings": [HOSTILE]}
+HEALTH = {"integration_id": HOSTILE, "streams": [STREAM], "warnings": [HOSTILE]} | {
+    "refused_requests": [{"message": HOSTILE}]
+}
 CREDENTIAL_NAMES = ("id", "kind", "name", "created_at", "expires_at", "client_id", "client_secret", HOSTILE)
 CREDENTIAL = dict.fromkeys(CREDENTIAL_NAMES, HOSTILE) | {"scopes": [HOSTILE]}
 CERTIFICATE = {"subject": HOSTILE, "not_after": HOSTILE, "fingerprint_sha256": HOSTILE}
@@ -133,6 +136,33 @@ def test_a_command_shows_hostile_values(service: Answering, command: str) -> Non
     assert "[/foo] [bold]\\x1b[2J\\x07\\u202e\\[red] {0} {x} :smile:" in output
     assert [control for control in CONTROLS if control in output] == []
     assert "note: [/foo]" in output
+
+
+def members(value: Any, way: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each member of each object in *value*."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if isinstance(value, dict):
+            yield (*way, key)
+        yield from members(inner, (*way, key))
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_an_answer_that_lacks_a_member_is_explained(service: Answering, command: str) -> None:
+    """A service of another version: the command does without the member, or ends with one sentence that names it."""
+    arguments, result = CASES[command]
+    info = {"cursor": None}
+    explained = 0
+    for way in members({"result": result, "result_info": info}):
+        lacking = deepcopy({"result": result, "result_info": info})
+        holder: Any = lacking
+        for step in way[:-1]:
+            holder = holder[step]
+        del holder[way[-1]]
+        code, output = run(service, command, arguments, {"success": True, "errors": [], "messages": [], **lacking})
+        if code:
+            explained += 1
+            assert way == ("result",) or f"has no member '{way[-1]}'" in output, output
+    assert explained
 
 
 @pytest.mark.parametrize("command", CASES)
