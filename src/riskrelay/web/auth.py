@@ -29,6 +29,11 @@ class Caller:
     actor: Actor
     token: StoredToken
 
+    @property
+    def may_see_subjects(self) -> bool:
+        """Whether the caller may read whom events are about, and what receivers write."""
+        return Scope.PII_READ in self.token.scopes
+
 
 def presented_token(authorization: str | None, auth_email: str | None, auth_key: str | None) -> str:
     """The token a request carries; a bearer token wins over `X-Auth-Email` with `X-Auth-Key`.

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.delivery.reasons import shown_status_reason
 from riskrelay.core.delivery.rejecting import is_rejecting, refusals
 from riskrelay.core.ssf.receiver_errors import TRANSMITTER_ERRORS
 from riskrelay.core.ssf.streams import Party, Stream, StreamStatus
@@ -73,8 +74,13 @@ def condition_of(stream: Stream, failures: int, *, rejecting: bool) -> Condition
     return Condition.REJECTING if rejecting else Condition.HEALTHY
 
 
-def why(health: StreamHealth) -> str:
-    """Why a stream is in its condition, in one sentence."""
+def why(health: StreamHealth, *, may_see_subjects: bool = False) -> str:
+    """Say why a stream is in its condition.
+
+    Args:
+        may_see_subjects: the reader's token allows pii-read. Without it, the reason that a receiver gave for a status
+            is left out, because receivers may name users in it.
+    """
     stream, last = health.stream, health.last_reason or "nothing was tried yet"
     pause = stream.integration.pause
     match health.condition:
@@ -85,7 +91,7 @@ def why(health: StreamHealth) -> str:
             return f"Paused by an operator since {_minute(pause.since)}{said}"
         case Condition.PAUSED | Condition.DISABLED:
             since = "" if health.status_since is None else f" since {_minute(health.status_since)}"
-            return f"{stream.status.value.capitalize()}{since}{_stopped_by(stream)}"
+            return f"{stream.status.value.capitalize()}{since}{_stopped_by(stream, may_see_subjects=may_see_subjects)}"
         case Condition.FAILING:
             batches = "batch" if health.failures == 1 else f"{health.failures} batches"
             return f"The last {batches} failed; the last attempt ended with {last}."
@@ -129,9 +135,10 @@ _AFTER_REFUSALS = (
 )
 
 
-def _stopped_by(stream: Stream) -> str:
+def _stopped_by(stream: Stream, *, may_see_subjects: bool) -> str:
     if stream.status_set_by is Party.RECEIVER:
-        return " by its receiver" + ("." if stream.status_reason is None else f": {stream.status_reason.rstrip('.')}.")
+        reason = shown_status_reason(stream, may_see_subjects=may_see_subjects)
+        return " by its receiver" + ("." if reason is None else f": {reason.rstrip('.')}.")
     code = (stream.status_reason or "").removeprefix("http_")
     if code in TRANSMITTER_ERRORS:
         return f": the endpoint answered 400 with {code}."

@@ -1,6 +1,9 @@
-"""Why an attempt got no answer, in words, and what to do about it."""
+"""Why an attempt got no answer, in words, and what to do about it; which texts of a receiver are shown to whom."""
 
 from dataclasses import dataclass
+
+from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
+from riskrelay.core.ssf.streams import Party, Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +74,40 @@ def explain(reason: str) -> Explanation:
     ('Host name not found', 'The attempt failed')
     """
     return Explanation(*_EXPLANATIONS.get(reason, ("The attempt failed", _REPORT)))
+
+
+WITHHELD = (
+    "What the receiver wrote is left out, because receivers repeat whom an event is about; a token with the permission "
+    "pii-read shows it."
+)
+
+
+def shown_detail(outcome: Outcome, *, may_see_subjects: bool) -> str:
+    """Return the text of an attempt that a caller may read.
+
+    Args:
+        may_see_subjects: the caller's token allows pii-read.
+
+    Returns: the stored text with pii-read. Without it, no stored text at all: a receiver's answer is replaced by the
+        sentence that says why it is left out, and the text of a library by what the reason means. Empty: there is no
+        text.
+
+    >>> shown_detail(Outcome(OutcomeKind.TRANSIENT, "timeout", detail="…"), may_see_subjects=False)
+    'The receiver did not answer in time.'
+    """
+    if may_see_subjects or not outcome.detail:
+        return outcome.detail
+    # A refusal in a poll has no status.
+    if outcome.status is not None or outcome.kind is OutcomeKind.REJECTED:
+        return WITHHELD
+    return f"{explain(outcome.reason).words}."
+
+
+def shown_status_reason(stream: Stream, *, may_see_subjects: bool) -> str | None:
+    """Return the reason of a stream's status that a caller may read.
+
+    Returns: a reason of this service always; one that the receiver wrote only with pii-read, else the sentence that
+        says why it is left out. None: there is no reason.
+    """
+    is_withheld = stream.status_set_by is Party.RECEIVER and stream.status_reason is not None and not may_see_subjects
+    return WITHHELD if is_withheld else stream.status_reason

@@ -315,3 +315,6 @@ _ROWS = (
 
 FORMATS: Mapping[str, Format] = {row.name: row for row in _ROWS}
 """Every identifier format of a simple subject: those of RFC 9493 and those that SSF adds."""
+
+MEMBER_NAMES = frozenset({"format", *COMPLEX_MEMBERS, *(name for row in _ROWS for name in row.members)})
+"""The member names that subjects have by the specifications; a complex subject may have others."""

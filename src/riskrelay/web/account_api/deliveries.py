@@ -11,6 +11,7 @@ from starlette.responses import Response
 from riskrelay.actions.retry_delivery import retry_delivery
 from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
+from riskrelay.core.delivery.reasons import shown_detail
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import IntegrationId
 from riskrelay.core.ssf.events import Jti
@@ -48,7 +49,10 @@ class DeliveryRoutes:
         found = await self._outside.store.read(caller.account_id, read)
         page = found[:PAGE]
         cursor = cursor_of(_place(page[-1])) if len(found) > PAGE else None
-        return success([rendered(delivery) for delivery in page], {"cursor": cursor, "count": len(page)})
+        return success(
+            [rendered(delivery, may_see_subjects=caller.may_see_subjects) for delivery in page],
+            {"cursor": cursor, "count": len(page)},
+        )
 
     async def get(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.READ)
@@ -62,13 +66,12 @@ class DeliveryRoutes:
         found = await self._outside.store.read(caller.account_id, read)
         if found is None:
             raise NotFound
-        return success(rendered(found))
+        return success(rendered(found, may_see_subjects=caller.may_see_subjects))
 
     async def retry(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
-        return success(
-            rendered(await retry_delivery(self._outside, caller.account_id, caller.actor, *_place_in(request)))
-        )
+        delivery = await retry_delivery(self._outside, caller.account_id, caller.actor, *_place_in(request))
+        return success(rendered(delivery, may_see_subjects=caller.may_see_subjects))
 
 
 def _place_in(request: Request) -> tuple[IntegrationId, Jti]:
@@ -89,18 +92,18 @@ def _place(delivery: Delivery) -> tuple[StreamId, int, int]:
     return delivery.stream_id, delivery.lane, delivery.seq
 
 
-def rendered(delivery: Delivery) -> dict[str, Any]:
-    """A delivery on the wire."""
+def rendered(delivery: Delivery, *, may_see_subjects: bool) -> dict[str, Any]:
+    """Return a delivery on the wire."""
     return {
         "jti": delivery.jti,
         "state": delivery.state.value,
         "reason": delivery.reason,
         "queued_at": delivery.queued_at.isoformat().replace("+00:00", "Z"),
-        "attempts": [_attempt(attempt) for attempt in delivery.attempts],
+        "attempts": [_attempt(attempt, may_see_subjects=may_see_subjects) for attempt in delivery.attempts],
     }
 
 
-def _attempt(attempt: Attempt) -> dict[str, Any]:
+def _attempt(attempt: Attempt, *, may_see_subjects: bool) -> dict[str, Any]:
     return {
         "number": attempt.number,
         "started_at": attempt.started_at.isoformat().replace("+00:00", "Z"),
@@ -112,7 +115,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "outcome": attempt.outcome.kind.value,
         "reason": attempt.outcome.reason,
         "status": attempt.outcome.status,
-        "detail": attempt.outcome.detail,
+        "detail": shown_detail(attempt.outcome, may_see_subjects=may_see_subjects),
     }
 
 

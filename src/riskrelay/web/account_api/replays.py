@@ -82,7 +82,8 @@ class ReplayRoutes:
             return tx.replays.matching(integration_id, wanted, SAMPLE)
 
         count, sample = await self._outside.store.read(caller.account_id, look)
-        answer = {"count": count, "sample": [rendered_delivery(delivery) for delivery in sample], "replay": None}
+        shown = [rendered_delivery(one, may_see_subjects=caller.may_see_subjects) for one in sample]
+        answer = {"count": count, "sample": shown, "replay": None}
         if not body.dry_run:
             started = await start_replay(self._outside, caller.account_id, caller.actor, integration_id, wanted, count)
             answer["replay"] = rendered(started)

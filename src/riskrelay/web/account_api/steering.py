@@ -17,12 +17,12 @@ from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.health import StreamHealth, what_next, why
 from riskrelay.core.delivery.target_warnings import target_warnings
 from riskrelay.core.errors import NotFound
-from riskrelay.core.integrations import AccountId, DeliveryLimits, Integration, IntegrationId
+from riskrelay.core.integrations import DeliveryLimits, Integration, IntegrationId
 from riskrelay.core.ssf.refused_requests import RefusedRequest, sentence
 from riskrelay.ports import Outside, Targets, Transaction
 from riskrelay.web.account_api.bodies import PlainText, WholeNumber, read_object, read_optional
 from riskrelay.web.account_api.envelope import success
-from riskrelay.web.auth import caller_of
+from riskrelay.web.auth import Caller, caller_of
 
 Refused = Mapping[IntegrationId, Sequence[RefusedRequest]]
 
@@ -65,19 +65,19 @@ class SteeringRoutes:
         caller = await caller_of(request, self._outside, Scope.WRITE)
         body = await read_optional(request, PauseBody)
         await pause_integration(self._outside, caller.account_id, caller.actor, _integration_id(request), body.reason)
-        return await self._health(caller.account_id, _integration_id(request))
+        return await self._health(caller, _integration_id(request))
 
     async def resume(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
         await resume_integration(self._outside, caller.account_id, caller.actor, _integration_id(request))
-        return await self._health(caller.account_id, _integration_id(request))
+        return await self._health(caller, _integration_id(request))
 
     async def limit(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
         body = await read_object(request, LimitsBody)
         limits = DeliveryLimits(body.pushes_per_second, body.concurrency)
         await limit_integration(self._outside, caller.account_id, caller.actor, _integration_id(request), limits)
-        return await self._health(caller.account_id, _integration_id(request))
+        return await self._health(caller, _integration_id(request))
 
     async def verify(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
@@ -90,7 +90,7 @@ class SteeringRoutes:
 
     async def health(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.READ)
-        return await self._health(caller.account_id, _integration_id(request))
+        return await self._health(caller, _integration_id(request))
 
     async def health_of_all(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.READ)
@@ -102,9 +102,15 @@ class SteeringRoutes:
         by_integration: dict[IntegrationId, list[StreamHealth]] = defaultdict(list)
         for health in streams:
             by_integration[health.stream.integration.integration_id].append(health)
-        return success([self._rendered(one, by_integration[one.integration_id], refused) for one in integrations])
+        see = caller.may_see_subjects
+        return success(
+            [
+                self._rendered(one, by_integration[one.integration_id], refused, may_see_subjects=see)
+                for one in integrations
+            ]
+        )
 
-    async def _health(self, account_id: AccountId, integration_id: IntegrationId) -> Response:
+    async def _health(self, caller: Caller, integration_id: IntegrationId) -> Response:
         def read(tx: Transaction) -> tuple[Integration, Sequence[StreamHealth], Refused]:
             integration = tx.integrations.get(integration_id)
             if integration is None:
@@ -112,9 +118,12 @@ class SteeringRoutes:
             refused = tx.refused_requests.by_integration(integration_id)
             return integration, tx.health.streams(integration_id), refused
 
-        return success(self._rendered(*await self._outside.store.read(account_id, read)))
+        found = await self._outside.store.read(caller.account_id, read)
+        return success(self._rendered(*found, may_see_subjects=caller.may_see_subjects))
 
-    def _rendered(self, integration: Integration, streams: Sequence[StreamHealth], refused: Refused) -> dict[str, Any]:
+    def _rendered(
+        self, integration: Integration, streams: Sequence[StreamHealth], refused: Refused, *, may_see_subjects: bool
+    ) -> dict[str, Any]:
         pause = integration.pause
         return {
             "integration_id": integration.integration_id,
@@ -125,7 +134,7 @@ class SteeringRoutes:
                 "concurrency": integration.limits.concurrency,
             },
             "warnings": target_warnings(integration, [health.stream for health in streams], self._targets.problem),
-            "streams": [_stream(health, self._retention) for health in streams],
+            "streams": [_stream(health, self._retention, may_see_subjects=may_see_subjects) for health in streams],
             "refused_requests": [_refused(one) for one in refused.get(integration.integration_id, ())],
         }
 
@@ -140,14 +149,14 @@ def _refused(one: RefusedRequest) -> dict[str, Any]:
     }
 
 
-def _stream(health: StreamHealth, retention: timedelta) -> dict[str, Any]:
+def _stream(health: StreamHealth, retention: timedelta, *, may_see_subjects: bool) -> dict[str, Any]:
     stream, ledger = health.stream, health.ledger
     return {
         "stream_id": stream.stream_id,
         "delivery": "poll" if stream.is_polled else "push",
         "endpoint_url": stream.endpoint_url,
         "condition": health.condition.value,
-        "why": why(health),
+        "why": why(health, may_see_subjects=may_see_subjects),
         "next": what_next(health, retention),
         "ledger": {state: getattr(ledger, state) for state in _STATES},
         "oldest_pending_seconds": _seconds(ledger.oldest_pending),

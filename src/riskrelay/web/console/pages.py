@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.health import in_words
+from riskrelay.core.delivery.reasons import WITHHELD, shown_detail, shown_status_reason
 from riskrelay.core.risk.behaviors import reason_for
 from riskrelay.ports import Clock
 from riskrelay.web.console import formats
@@ -83,6 +84,9 @@ class Pages:
             "account_path": account_path,
             "delivery_path": delivery_path,
             "Scope": Scope,
+            "WITHHELD": WITHHELD,
+            "shown_detail": shown_detail,
+            "shown_status_reason": shown_status_reason,
         }
         self._templates.filters |= {
             "relative": lambda at: formats.relative(at, clock.now()),

@@ -43,6 +43,11 @@ class Visit:
         return scope in self.session.token.scopes
 
     @property
+    def may_see_subjects(self) -> bool:
+        """Whether the visitor may read whom events are about, and what receivers write."""
+        return self.may(Scope.PII_READ)
+
+    @property
     def account(self) -> AccountId:
         """The account of the path.
 

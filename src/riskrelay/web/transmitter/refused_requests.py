@@ -1,6 +1,8 @@
 """What a refused request of a receiver leaves behind: a count, a line in the log, and a row that health shows."""
 
+import dataclasses
 from collections import OrderedDict
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -8,10 +10,11 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.core.errors import RiskrelayError, Unavailable
+from riskrelay.core.errors import Invalid, RiskrelayError, Unavailable
 from riskrelay.core.integrations import IntegrationId
 from riskrelay.core.rate_limits import Bucket, RateLimit, spend
 from riskrelay.core.ssf.refused_requests import MAX_MESSAGE_CHARACTERS, ReceiverOperation, RefusedRequest
+from riskrelay.core.ssf.subjects import MEMBER_NAMES
 from riskrelay.ports import Outside
 from riskrelay.web.paths import Handler
 from riskrelay.web.transmitter import refusals
@@ -45,7 +48,7 @@ class RefusedRequests:
             try:
                 response = await handler(request)
             except (RiskrelayError, refusals.BearerRefusal) as error:
-                await self.note(request, operation, refusals.answer(error))
+                await self.note(request, operation, refusals.answer(without_names(error)))
                 raise
             await self.note(request, operation, response)
             return response
@@ -136,3 +139,29 @@ def _said(answer: Response) -> dict[str, Any]:
     except msgspec.DecodeError:
         return {}
     return said if isinstance(said, dict) else {}
+
+
+def without_names(error: Exception) -> Exception:
+    """Return *error* without the member names that a receiver chose for the subject: they may name a user.
+
+    Args:
+        error: what the receiver was refused; its answer names every member.
+
+    Returns: the same, unless it has faults in the subject; those then point to the innermost member with a known name.
+    """
+    if not isinstance(error, Invalid):
+        return error
+    faults = [dataclasses.replace(fault, pointer=_known_part(fault.pointer)) for fault in error.faults]
+    return Invalid(faults, error.more)
+
+
+def _known_part(pointer: str) -> str:
+    """
+    >>> _known_part("/subject/user/kai@example.com/format"), _known_part("/delivery/method")
+    ('/subject/user', '/delivery/method')
+    """
+    if not pointer.startswith("/subject/"):
+        return pointer
+    names = pointer.split("/")[2:]
+    known = takewhile(lambda name: name in MEMBER_NAMES or (name.isdecimal() and len(name) < 4), names)
+    return "/".join(["/subject", *known])

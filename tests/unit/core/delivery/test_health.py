@@ -7,6 +7,7 @@ import pytest
 
 from riskrelay.core.delivery.attempts import Ledger
 from riskrelay.core.delivery.health import Condition, StreamHealth, what_next, why
+from riskrelay.core.delivery.reasons import WITHHELD, shown_status_reason
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId, IntegrationType, Pause
 from riskrelay.core.ssf.streams import Configuration, Party, Poll, Stream, StreamId, StreamStatus
 from support.outside import NOON
@@ -77,6 +78,19 @@ def test_a_failing_stream_says_when_it_is_tried_again() -> None:
     assert why(replace(health, failures=1)) == "The last batch failed; the last attempt ended with connect_timeout."
     assert "The next attempt is in 2 min." in what_next(health, WEEK)
     assert "due now" in what_next(replace(health, next_attempt_in=timedelta(0)), WEEK)
+
+
+def test_what_a_receiver_wrote_about_its_status_needs_pii_read() -> None:
+    """Receivers may name users in it; a reason of this service is shown to everybody."""
+    disabled = replace(
+        STREAM, status=StreamStatus.DISABLED, status_set_by=Party.RECEIVER, status_reason="kai@example.com left"
+    )
+    health = replace(HEALTHY, stream=disabled)
+    assert why(health, may_see_subjects=True) == "Disabled by its receiver: kai@example.com left."
+    assert why(health) == f"Disabled by its receiver: {WITHHELD}"
+    assert shown_status_reason(replace(disabled, status_set_by=Party.TRANSMITTER), may_see_subjects=False) == (
+        "kai@example.com left"
+    )
 
 
 @pytest.mark.parametrize(

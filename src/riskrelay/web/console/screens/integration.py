@@ -49,7 +49,10 @@ class IntegrationScreen:
             return integration, tx.health.streams(integration_id), latest, [sentence(one) for one in refused]
 
         integration, streams, latest, refused = await self._outside.store.read(visit.account, read)
-        told = [(health, why(health), what_next(health, self._retention)) for health in streams]
+        told = [
+            (health, why(health, may_see_subjects=visit.may_see_subjects), what_next(health, self._retention))
+            for health in streams
+        ]
         found = {
             "integration": integration,
             "streams": told,

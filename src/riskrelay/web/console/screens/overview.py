@@ -44,7 +44,7 @@ class OverviewScreens:
             visit,
             "overview.html",
             stock=seen.stock,
-            hurting=[(health, why(health)) for health in seen.hurting],
+            hurting=[(health, why(health, may_see_subjects=visit.may_see_subjects)) for health in seen.hurting],
             levels=list(reversed(RiskLevel)),
             window=window,
             windows=list(WINDOWS),
