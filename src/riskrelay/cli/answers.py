@@ -34,9 +34,10 @@ def envelope_of(answer: bytes) -> Answer | None:
     return envelope if not envelope["success"] or "result" in envelope else None
 
 
-def errors_of(answer: bytes) -> list[Answer]:
+def errors_of(answer: bytes) -> list[dict[str, Any]]:
     """Return the errors of an envelope; empty when *answer* is none."""
-    found = (envelope_of(answer) or {}).get("errors")
+    envelope = envelope_of(answer)
+    found = None if envelope is None else envelope.get("errors")
     return [error for error in found if isinstance(error, Answer)] if isinstance(found, list) else []
 
 

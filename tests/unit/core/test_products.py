@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import riskrelay
-from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.actions.set_signing_algorithm import set_signing_algorithm
 from riskrelay.cli import app
 from riskrelay.core import signals
@@ -128,9 +128,8 @@ async def created(product: Product, store: Store) -> tuple[Integration, list[Str
     """Create an integration, and read it and its streams back."""
     outside = outside_of(store)
     await account_with_integration(outside)
-    made = await create_integration(
-        outside, ACCOUNT, COMMAND_LINE, product.integration_type, TENANT, public_origin=ORIGIN
-    )
+    wanted = NewIntegration(integration_type=product.integration_type, tenant_url=TENANT)
+    made = await create_integration(outside, ACCOUNT, COMMAND_LINE, wanted, public_origin=ORIGIN)
     integration = await store.read(ACCOUNT, lambda tx: tx.integrations.get(made.integration_id))
     streams = await store.read(ACCOUNT, lambda tx: tx.streams.of_integration(made.integration_id))
     assert integration is not None
