@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.actions.create_receiver_credential import WantedCredential, create_receiver_credential
 from riskrelay.actions.create_token import create_token
 from riskrelay.actions.revoke_token import revoke_token
@@ -67,9 +67,8 @@ async def test_integrations_are_counted_and_a_retry_is_not_one_more(outside: Out
 
     def create(reference_id: str | None = None) -> Awaitable[Integration]:
         url = "https://more.example.com"
-        return create_integration(
-            outside, ACCOUNT, COMMAND_LINE, IntegrationType.OKTA, url, reference_id, public_origin=ORIGIN
-        )
+        wanted = NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=url, reference_id=reference_id)
+        return create_integration(outside, ACCOUNT, COMMAND_LINE, wanted, public_origin=ORIGIN)
 
     kept = await create("kept")
     await allowed(outside, create, 1, "3 integrations")
