@@ -106,7 +106,7 @@ def _echoed(text: str) -> list[str]:
 def test_the_api_shows_what_receivers_wrote_to_pii_readers_only(service: Service) -> None:
     """Deliveries, one delivery, a retry, a replay's sample, health and the audit log; the reason in words stays."""
     operator = service.new_token("acme", *OPERATOR)
-    paths = [("GET", "/health", None)]
+    paths: list[tuple[str, str, Any]] = [("GET", "/health", None)]
     for own in (f"/integrations/{one}" for one in _ids(service)):
         (delivery,) = service.result("GET", f"{own}/deliveries")
         assert "MARK" in delivery["attempts"][0]["detail"]
