@@ -169,11 +169,6 @@ class Settings(BaseSettings):
         description="What is logged: with `info` one line for each attempt, with `warning` only for those that failed.",
     )
 
-    failpoint: str | None = Field(
-        None,
-        description="Ends the process at the named place, as a power cut would: for tests of crashes only. Unset it.",
-    )
-
     _split = field_validator("allow_targets", "trusted_proxies", mode="before")(_comma_separated)
 
     @model_validator(mode="before")
@@ -239,7 +234,6 @@ class Settings(BaseSettings):
             ),
             "ALLOW_HTTP_TARGETS": (self.allow_http_targets, "SETs may go over plain http: ", "unset it in production"),
             "TRUSTED_PROXIES": (anybody, "anybody may say who called: ", "name the proxies' own networks"),
-            "FAILPOINT": (self.failpoint, "the process ends itself at a place in the code: ", "unset it"),
             "RATE_LIMIT": (not self.rate_limit, "no token is limited: ", "set a limit"),
             "DATABASE_URL": (
                 _without_verified_tls(self.database_url),

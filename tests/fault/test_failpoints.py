@@ -1,21 +1,25 @@
 """The process ends at a named place: what is left is right, and what was accepted arrives (rows 1 to 9)."""
 
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import riskrelay
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.products.okta import EVENTS_PATH as OKTA_EVENTS_PATH
-from riskrelay.failpoints import EXIT_CODE, NAMES
 from support.clients import NO_ANSWER, until_answered
+from support.failpoint_launcher import EXIT_CODE, NAMES
 from support.ledger_checks import Checked, Told, check_ledger, wait_until_quiet
 from support.ledger_rows import read_rows
-from support.service import Oracle, Service
+from support.service import Oracle, Service, environment
 
 
 @dataclass
@@ -46,7 +50,7 @@ class World:
     def end_at(self, failpoint: str, findings: int = 1) -> None:
         """Restart with an armed failpoint and send findings; return when the process has ended there."""
         assert self.service.stop() == 0
-        self.service.start(RISKRELAY_FAILPOINT=failpoint)
+        self.service.start(FAILPOINT=failpoint)
         process = self.service.process
         assert process is not None
         with suppress(*NO_ANSWER):  # it may end before it can answer
@@ -177,19 +181,19 @@ def test_attempt_and_exception_are_recorded_together(world: World, failpoint: st
     assert [(one["number"], one["outcome"]) for one in delivery["attempts"]] == [(1, "accepted")]
 
 
-def test_an_armed_failpoint_is_said_loudly_and_an_unknown_one_refused(world: World) -> None:
-    """In the log of a process that has one, and by doctor; the names are told to whoever misspells one."""
-    world.end_at("accept.before_commit")
-    said = [line for line in world.service.log.read_text().splitlines() if "failpoint_armed" in line]
-    assert all("critical" in line for line in said)
-    assert "accept.before_commit" in said[-1]
-    world.service.settings["RISKRELAY_FAILPOINT"] = "push.answered"
-    assert "RISKRELAY_FAILPOINT: the process ends" in world.service.command("doctor", "--json", check=False).stdout
-    world.service.settings["RISKRELAY_FAILPOINT"] = "nowhere"
-    refused = world.service.command("serve", check=False)
-    del world.service.settings["RISKRELAY_FAILPOINT"]
+def test_an_unknown_failpoint_is_refused() -> None:
+    """The launcher names those that there are, so that a misspelled one passes no test."""
+    launch = [sys.executable, "-m", "support.failpoint_launcher", "version"]
+    refused = subprocess.run(launch, env=environment(FAILPOINT="nowhere"), capture_output=True, text=True, timeout=60)
     assert refused.returncode == 1
-    assert all(name in refused.stderr.replace("\n", "") for name in NAMES)
+    assert all(name in refused.stderr for name in NAMES)
+
+
+def test_the_product_has_no_failpoints() -> None:
+    """No module of it names one, and nothing of it reads the launcher's variable."""
+    modules = list(Path(riskrelay.__file__).parent.rglob("*.py"))
+    assert len(modules) > 100
+    assert [path.name for path in modules if "failpoint" in path.read_text().lower()] == []
 
 
 @pytest.mark.fault(9, long=True)
@@ -201,7 +205,7 @@ def test_a_replay_goes_on_where_it_was(world: World, failpoint: str) -> None:
     world.service.result("POST", "/findings", batch)
     wait_until_quiet(world.service)
     assert world.service.stop() == 0
-    world.service.start(RISKRELAY_FAILPOINT=failpoint)
+    world.service.start(FAILPOINT=failpoint)
     (integration,) = world.service.result("GET", "/integrations")
     own = f"/integrations/{integration['id']}"
     wanted = {"filter": {"state": "delivered", "queued_from": "2020-01-01T00:00:00Z"}}

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from riskrelay.failpoints import EXIT_CODE
 from riskrelay.settings import read_settings
 from riskrelay.wiring.installation import require_schema
+from support.failpoint_launcher import EXIT_CODE
 from support.fork_server import ForkServer
 from support.service import environment
 
@@ -22,7 +22,7 @@ def test_a_migration_that_was_cut_off_is_done_again(tmp_path: Path, fork_server:
         settings = {"RISKRELAY_DATABASE_URL": f"sqlite:///{tmp_path / str(number)}.db"}
 
         def migrate(at: str | None, settings: dict[str, str] = settings) -> int:
-            armed = {} if at is None else {"RISKRELAY_FAILPOINT": at}
+            armed = {} if at is None else {"FAILPOINT": at}
             return fork_server.start(["migrate"], environment(**settings, **armed), tmp_path / "log").wait(60)
 
         ended = migrate(f"migrate.statement:{number}")

@@ -107,7 +107,9 @@ def _become(arguments: list[str], environment: dict[str, str], log: str) -> None
     os.environ.update(environment)
     sys.argv = ["riskrelay", *arguments]
     from riskrelay.cli import main
+    from support.failpoint_launcher import arm
 
+    arm(environment)
     main()
     os._exit(1)  # it ends by SystemExit
 
@@ -119,6 +121,7 @@ def _poll(pid: int) -> int | None:
 
 if __name__ == "__main__":
     import riskrelay.cli.serving  # noqa: F401  with all that a server needs
+    from support.failpoint_launcher import VARIABLE  # noqa: F401
 
     for line in sys.stdin:
         asked = json.loads(line)

@@ -12,7 +12,6 @@ from riskrelay.core.errors import Misconfigured
 from riskrelay.core.keys import Keyring
 from riskrelay.core.quotas import Quotas
 from riskrelay.core.rate_limits import RateLimit
-from riskrelay.failpoints import arm
 from riskrelay.local.clock import SystemClock
 from riskrelay.local.finding_counts import PendingFindingCounts
 from riskrelay.local.gathering import Alone, Together
@@ -126,7 +125,6 @@ async def migrate(settings: Settings, waiting: Waiting = lambda holders: None) -
 
     Raises: Misconfigured: the database cannot be used or is damaged, or a lock was not free; nothing was changed.
     """
-    arm(settings.failpoint)
     path = settings.sqlite_path
     if path is not None and path.is_file() and path.stat().st_size:
         require_own_log(path)

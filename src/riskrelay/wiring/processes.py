@@ -19,7 +19,6 @@ from riskrelay.engine.chores import Chores, Kept
 from riskrelay.engine.poll_sweep import PollSweep
 from riskrelay.engine.pushing import Delivering
 from riskrelay.engine.worker import Worker
-from riskrelay.failpoints import Failpoint, arm, around_pusher, around_wake
 from riskrelay.local.announcing import announced
 from riskrelay.local.clock import SystemClock
 from riskrelay.local.finding_counts import PendingFindingCounts
@@ -58,7 +57,6 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
         siblings: processes that share the port.
     Raises: Misconfigured: there is no master key.
     """
-    failpoint = arm(settings.failpoint)
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
     bell, woken, wakes = StreamBell(), _Relay(), _Relay()
@@ -66,7 +64,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     wakes.told.append(woken.wake)
     noted = token_uses, finding_counts = PendingTokenUses(), PendingFindingCounts()
     observers = new_observers(siblings)
-    outside = outside_of(settings, around_wake(wakes.wake, failpoint), noted, observers)
+    outside = outside_of(settings, wakes.wake, noted, observers)
     process = ProcessWatch(observers.metrics, log, outside.clock)
     if settings.tls_cert is not None:
         show_certificate(observers.metrics, settings.tls_cert)
@@ -96,7 +94,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
                 announced(outside, "serve", settings.public),
             ):
                 if deliver:
-                    async with _delivery(settings, outside, signer, master_key, failpoint) as worker:
+                    async with _delivery(settings, outside, signer, master_key) as worker:
                         woken.told.append(worker.wake)
                         _show_worker(observers.metrics, worker)
                         yield
@@ -164,7 +162,7 @@ def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
                 _ready(signer, outside, keyring),
                 _other_nodes(settings, wakes, woken),
                 announced(outside, "worker", settings.public),
-                _delivery(settings, outside, signer, master_key, arm(settings.failpoint)) as worker,
+                _delivery(settings, outside, signer, master_key) as worker,
             ):
                 woken.told.append(worker.wake)
                 _show_worker(observers.metrics, worker)
@@ -252,7 +250,7 @@ def _push_client(settings: Settings) -> PushClient:
 
 @asynccontextmanager
 async def _delivery(
-    settings: Settings, outside: Outside, signer: KeySigner, master_key: MasterKey, failpoint: Failpoint | None
+    settings: Settings, outside: Outside, signer: KeySigner, master_key: MasterKey
 ) -> AsyncIterator[Worker]:
     """Run a worker; at the end let what is in flight end and be settled."""
     embedded = settings.sqlite_path is not None
@@ -262,10 +260,9 @@ async def _delivery(
     retention = timedelta(days=settings.retention_days)
     lease = timedelta(seconds=settings.lease_seconds)
     push_for = lease * 0.8 - PUSH_DEADLINE  # design 3: whatever is in flight has ended at 80 % of the lease
-    failing = around_pusher(pusher, failpoint)
     delivering = Delivering(
         signer=signer,
-        pusher=failing,
+        pusher=pusher,
         vault=master_key,
         lease=lease,
         push_for=push_for,

@@ -79,7 +79,6 @@ def test_what_loosens_a_default_is_named(stopped: Service) -> None:
         "RISKRELAY_ALLOW_HTTP_TARGETS": "true",
         "RISKRELAY_TRUSTED_PROXIES": "0.0.0.0/0",
         "RISKRELAY_RATE_LIMIT": "0",
-        "RISKRELAY_FAILPOINT": "push.answered",
     }
     found = said(examine(stopped, 1, **loose), "settings", "warning")
     assert "No riskrelay process runs on this database" in found

@@ -1,27 +1,32 @@
-"""Places at which a test lets the process end as by a power cut, to see what is left and what comes of it.
+"""Starting `riskrelay` so that the process ends at a named place as by a power cut, to see what is left and what comes
+of it.
 
-Nothing here runs unless `RISKRELAY_FAILPOINT` names a place: `wiring` puts these around the ports only then, so the
-product's own code has no trace of them. A place in a transaction is named by the statement that it belongs to.
+    FAILPOINT=push.answered python -m support.failpoint_launcher serve
+
+The launcher wraps the ports where `wiring` composes them and listens to SQLAlchemy's events; then it runs the command.
+The product knows nothing of it. A place in a transaction is named by the statement that it belongs to.
 """
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
-import structlog
 from sqlalchemy import Connection, Engine, event
 
+from riskrelay.cli import main
 from riskrelay.core.delivery.lanes import LaneKey
-from riskrelay.core.errors import Misconfigured
 from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.ssf.outcomes import Outcome
-from riskrelay.ports import Pusher, Wake
+from riskrelay.engine.pushing import Delivering
+from riskrelay.ports import Outside, Pusher
+from riskrelay.wiring import processes
 
-_log = structlog.get_logger()
-
+VARIABLE = "FAILPOINT"  # not RISKRELAY_…: it is no setting of the product
+_COMPOSITION = vars(processes)  # the names by which the product composes its ports
 EXIT_CODE = 86  # no other end of the process has it, so a test knows that the place was reached
 
 
@@ -72,27 +77,25 @@ class Failpoint:
             os._exit(EXIT_CODE)
 
 
-def arm(setting: str | None) -> Failpoint | None:
-    """Arm the place that a setting names, loudly.
+def arm(environment: Mapping[str, str]) -> None:
+    """Arm the place that FAILPOINT names in *environment*, if it names one: a name, or `NAME:N` for the Nth time that
+    it is reached.
 
-    Args:
-        setting: a name, or `NAME:N` for the Nth time it is reached; None: nothing is armed.
-
-    Raises: Misconfigured: there is no such place.
+    Raises: SystemExit: there is no such place.
     """
-    if setting is None:
-        return None
-    name, _, times = setting.partition(":")
+    named = environment.get(VARIABLE)
+    if named is None:
+        return
+    name, _, times = named.partition(":")
     if name not in NAMES or not (times or "1").isdecimal() or times == "0":
-        raise Misconfigured(
-            f"RISKRELAY_FAILPOINT: {setting!r} is none of {', '.join(NAMES)}, each with :N for the Nth time; unset it, "
-            "it is for tests of crashes only"
-        )
+        sys.exit(f"{VARIABLE}: {named!r} is none of {', '.join(NAMES)}, each with :N for the Nth time")
     failpoint = Failpoint(name, int(times or 1))
-    _log.critical("failpoint_armed", failpoint=setting, advice="unset RISKRELAY_FAILPOINT: it ends this process")
     if name in _IN_TRANSACTIONS:
         _watch_transactions(failpoint, *_IN_TRANSACTIONS[name])
-    return failpoint
+    elif name == _ANSWERED:
+        _wrap_pusher(failpoint)
+    else:
+        _wrap_wake(failpoint)
 
 
 def _watch_transactions(failpoint: Failpoint, statement: str, moment: _Moment) -> None:
@@ -120,24 +123,32 @@ def _watch_transactions(failpoint: Failpoint, statement: str, moment: _Moment) -
     event.listen(Engine, "rollback", rolled_back)
 
 
-def around_pusher(pusher: Pusher, failpoint: Failpoint | None) -> Pusher:
-    """The push client itself; or one that ends the process when an answer is read and nothing is written down yet."""
-    if failpoint is None or failpoint.name != _ANSWERED:
-        return pusher
-    return _EndsWhenAnswered(pusher, failpoint)
+def _wrap_pusher(failpoint: Failpoint) -> None:
+    """End the process when an answer is read and nothing is written down yet."""
+    compose = _COMPOSITION["Delivering"]
+
+    def delivering(*given: Any, **more: Any) -> Delivering:
+        made: Delivering = compose(*given, **more)
+        return replace(made, pusher=_EndsWhenAnswered(made.pusher, failpoint))
+
+    _COMPOSITION["Delivering"] = delivering
 
 
-def around_wake(wake: Wake, failpoint: Failpoint | None) -> Wake:
-    """The wake itself; or one that ends the process when the worker is woken and the client is not answered yet."""
-    if failpoint is None or failpoint.name != _WOKEN:
-        return wake
+def _wrap_wake(failpoint: Failpoint) -> None:
+    """End the process when the worker is woken and the client is not answered yet."""
+    compose = _COMPOSITION["outside_of"]
 
-    def woken(lanes: Sequence[LaneKey]) -> None:
-        wake(lanes)
-        if lanes:
-            failpoint.reached()
+    def outside_of(*given: Any, **more: Any) -> Outside:
+        outside: Outside = compose(*given, **more)
 
-    return woken
+        def woken(lanes: Sequence[LaneKey]) -> None:
+            outside.wake(lanes)
+            if lanes:
+                failpoint.reached()
+
+        return replace(outside, wake=woken)
+
+    _COMPOSITION["outside_of"] = outside_of
 
 
 class _EndsWhenAnswered:
@@ -151,3 +162,8 @@ class _EndsWhenAnswered:
         outcome = await self._pusher.push(endpoint_url, token, authorization, tls)
         self._failpoint.reached()
         return outcome
+
+
+if __name__ == "__main__":
+    arm(os.environ)
+    main()
