@@ -5,7 +5,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check soak faults bench screenshots build clean
+.PHONY: help setup demo serve test check soak faults bench screenshots docs build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -51,6 +51,9 @@ bench: .venv/.ready ## Measure this machine, some twenty minutes, and write docs
 
 screenshots: .venv/.ready ## Pictures of the console's screens, into docs/screenshots/
 	PYTHONPATH=tests $(BIN)/python -m browser.screenshots $(SCREENS)
+
+docs: .venv/.ready ## Write the documents that are made from the code (errors, event types, settings)
+	PYTHONPATH=tests $(BIN)/python -m docs.write
 
 build: .venv/.ready ## Build the wheel into dist/
 	$(UV) build --quiet --wheel --out-dir dist

@@ -1,5 +1,9 @@
-"""Histograms of durations for Prometheus: delivery makes four observations an event, and the library's own cost 0.8 us
-each, a few per cent of all that an event costs."""
+"""Histograms of durations for Prometheus.
+
+Delivery makes four observations an event. Measured side by side in one run: 0.6 us an event here, 4.4 us with the
+histograms of prometheus_client. The difference is 3.8 % of the CPU that an event signed with ES256 costs (102 us,
+docs/benchmarks.md), 1.3 % of one signed with RS256.
+"""
 
 from bisect import bisect_left
 from collections.abc import Sequence

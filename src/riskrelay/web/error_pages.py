@@ -1,9 +1,5 @@
-"""A page for each error code, and docs/errors.md: all made from the one table.
+"""A page for each error code, made from the one table."""
 
-`python -m riskrelay.web.error_pages` prints docs/errors.md.
-"""
-
-import sys
 from functools import cache
 
 from jinja2 import Environment, PackageLoader
@@ -38,17 +34,3 @@ def render_error_page(code: int) -> str | None:
 def render_error_index() -> str:
     """The page that lists every code."""
     return _templates().get_template("errors.html").render(problems=PROBLEMS)
-
-
-def render_markdown() -> str:
-    """docs/errors.md."""
-    lines = ["# Error codes", "", "Made by `python -m riskrelay.web.error_pages`; do not edit.", ""]
-    for problem in PROBLEMS:
-        lines += [f"## {problem.code} {problem.title}", "", f"HTTP {statuses(problem.code)}. {problem.explanation}", ""]
-        lines += [f"- not: {problem.wrong}"] if problem.wrong else []
-        lines += [f"- but: {problem.right}", ""]
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render_markdown())

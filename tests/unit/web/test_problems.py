@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import MutableMapping
 from contextlib import nullcontext
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -26,7 +25,7 @@ from riskrelay.core.errors import (
 from riskrelay.core.errors import pointer as make_pointer
 from riskrelay.web.account_api import problem_table, problems
 from riskrelay.web.app import create_app
-from riskrelay.web.error_pages import render_error_index, render_error_page, render_markdown, statuses
+from riskrelay.web.error_pages import render_error_index, render_error_page, statuses
 from support.outside import outside_of
 from support.transmitting import transmitting_of
 
@@ -190,13 +189,12 @@ def test_a_pointer_is_short_and_well_formed(parts: list[str | int]) -> None:
 
 
 def test_codes_are_unique_and_listed() -> None:
-    """The table has each code once; the index and docs/errors.md have all of them."""
+    """The table has each code once; the index has all of them."""
     codes = [problem.code for problem in problem_table.PROBLEMS]
     assert len(codes) == len(set(codes))
     assert min(codes) >= 1000
     index = render_error_index()
     assert all(f"/docs/errors/{code}" in index for code in codes)
-    assert (Path(__file__).parents[3] / "docs" / "errors.md").read_text() == render_markdown()
 
 
 def test_nothing_is_answered_with_409() -> None:

@@ -6,7 +6,6 @@ import msgspec
 
 from riskrelay.core.ssf.events import SecurityEvent
 
-MEDIA_TYPE = "application/secevent+jwt"
 JOSE_TYPE = "secevent+jwt"
 
 

@@ -1,14 +1,11 @@
 """The table of event types, and what it makes of an event."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskrelay.cli.event_types_page import render_markdown
-from riskrelay.core.ssf.event_examples import full_example, minimal_example
 from riskrelay.core.ssf.event_rules import event_faults, event_subject_faults, request_faults, with_subject
 from riskrelay.core.ssf.event_types import (
     CAEP,
@@ -21,6 +18,7 @@ from riskrelay.core.ssf.event_types import (
     EventType,
 )
 from riskrelay.core.ssf.subjects import FORMATS
+from support.event_examples import full_example, minimal_example
 
 ROWS = pytest.mark.parametrize("row", EVENT_TYPES.values(), ids=lambda row: row.name)
 
@@ -206,8 +204,3 @@ def test_any_request_is_judged(event_type: Any, data: st.DataObject) -> None:
         row = EVENT_TYPES[event_type]
         if isinstance(subject, dict):
             assert event_faults(row, with_subject(row, event, subject)) == []
-
-
-def test_the_page_is_made_from_the_table() -> None:
-    """docs/event-types.md; make it again with `python -m riskrelay.cli.event_types_page > docs/event-types.md`."""
-    assert (Path(__file__).parents[4] / "docs" / "event-types.md").read_text() == render_markdown()

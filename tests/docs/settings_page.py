@@ -1,6 +1,4 @@
-"""docs/settings.md, made from the settings themselves: `python -m riskrelay.cli.settings_page`."""
-
-import sys
+"""docs/settings.md, made from the settings themselves."""
 
 from pydantic_core import PydanticUndefined
 
@@ -12,7 +10,7 @@ def render_markdown() -> str:
     lines = [
         "# Settings",
         "",
-        "Made by `python -m riskrelay.cli.settings_page`; do not edit.",
+        "Made by `make docs`; do not edit.",
         "",
         "From the environment, or from a TOML file that `RISKRELAY_CONFIG` names (there in lower case, without the",
         "prefix). The environment wins. All have defaults.",
@@ -25,7 +23,3 @@ def render_markdown() -> str:
         shown = "" if default in (None, PydanticUndefined, []) else f"`{str(default).lower()}`"
         lines.append(f"| `RISKRELAY_{name.upper()}` | {shown} | {field.description} |")
     return "\n".join([*lines, ""])
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render_markdown())

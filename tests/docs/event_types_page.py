@@ -1,18 +1,17 @@
-"""docs/event-types.md, made from the table: `python -m riskrelay.cli.event_types_page`."""
+"""docs/event-types.md, made from the table of event types."""
 
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
-from riskrelay.core.ssf.event_examples import full_example
 from riskrelay.core.ssf.event_fields import Field
 from riskrelay.core.ssf.event_types import EVENT_TYPES, OF_IMPLICIT_STREAMS, OF_STREAMS, EventType
 from riskrelay.core.ssf.subjects import FORMATS
+from support.event_examples import full_example
 
 _HEAD = """# Event types
 
-Made by `python -m riskrelay.cli.event_types_page`; do not edit.
+Made by `make docs`; do not edit.
 
 Every security event that this transmitter can send. `POST …/security_events` takes those that do not speak of a stream
 itself; a receiver can ask for all but Okta's own, which is on the stream that each Okta integration has. A member that
@@ -73,7 +72,3 @@ def _formats() -> Iterator[str]:
 
 def _indented(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(render_markdown())
