@@ -71,8 +71,6 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        if self.is_closed:  # a receiver behind a tunnel spoke, or hung up, before it was asked
-            self._transport.abort()
 
     def post(self, request: bytes, ends: float) -> asyncio.Future[Answer]:
         """Send *request*.
@@ -118,7 +116,7 @@ class Connection(asyncio.Protocol):
         """End the connection at once, without a farewell that the receiver would have to answer."""
         self.is_closed = True
         self.is_reusable = False
-        if self._transport is not None:
+        if self._transport is not None:  # behind a proxy a receiver can speak before the transport is here
             self._transport.abort()
 
     # What asyncio calls.

@@ -2,8 +2,10 @@
 production (uvloop) and on asyncio's own."""
 
 import asyncio
+import logging
 import socket
 import ssl
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -16,6 +18,7 @@ import uvloop
 
 from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.ssf.outcomes import OutcomeKind
+from riskrelay.push import pool
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.answer_heads import MAX_HEAD_BYTES
 from riskrelay.push.client import PushClient
@@ -62,11 +65,13 @@ class Proxy:
 
     Attributes:
         says: its answer to CONNECT. It opens a tunnel when that is a 200 and nothing else.
+        silent_for: an address for which it is asked in vain.
         heads: of the requests.
         open: connections that have not ended.
     """
 
     says: bytes = ESTABLISHED
+    silent_for: str = ""
     heads: list[bytes] = field(default_factory=list)
     open: int = 0
     url: str = ""
@@ -79,9 +84,11 @@ class Proxy:
         with suppress(OSError, asyncio.IncompleteReadError):
             head = await reader.readuntil(b"\r\n\r\n")
             self.heads.append(head)
-            writer.write(self.says)
-            await writer.drain()
-            if self.says == ESTABLISHED:
+            is_silent = bool(self.silent_for) and self.silent_for.encode() in head
+            if not is_silent:
+                writer.write(self.says)
+                await writer.drain()
+            if self.says == ESTABLISHED and not is_silent:
                 port = int(head.split(b" ")[1].rpartition(b":")[2])
                 there = await asyncio.open_connection("127.0.0.1", port)
                 await asyncio.gather(_copy(reader, there[1]), _copy(there[0], writer))
@@ -189,21 +196,41 @@ def test_an_integrations_certificate_is_shown_inside_the_tunnel(
 
 @pytest.mark.fault(25, 31)
 def test_what_happens_behind_the_tunnel_is_the_receivers(
-    run: Run, authority: Authority, proxy_tls: ssl.SSLContext | None
+    run: Run, authority: Authority, proxy_tls: ssl.SSLContext | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A wrong certificate, no TLS, a handshake that stalls, a silent receiver: the reason is the same as without a
-    proxy, and no connection to the proxy is left open."""
+    """A wrong certificate, no TLS, a handshake that stalls, a receiver that is silent or speaks before it is asked: the
+    reason is the same as without a proxy, and no connection to the proxy is left open."""
+    early = authority.server("receiver.test")
+    early.maximum_version = ssl.TLSVersion.TLSv1_2  # in which the server's message ends the handshake
 
     async def push_to_each() -> None:
         async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.read(1)
             writer.transport.abort()
 
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            server = early.wrap_bio(incoming, outgoing, server_side=True)
+            while True:
+                try:
+                    server.do_handshake()
+                    break
+                except ssl.SSLWantReadError:
+                    writer.write(outgoing.read())
+                    incoming.write(await reader.read(65_536))
+            server.write(b"220 receiver.test\r\n")
+            writer.write(outgoing.read())  # in one piece with the end of the handshake
+            with suppress(OSError):
+                await reader.read()
+            writer.transport.abort()
+
         reasons = {}
         limits: dict[str, Any] = {"deadline": 1.5, "connect_deadline": timedelta(seconds=1)}
         broken = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+        talkative = await asyncio.start_server(greet, "127.0.0.1", 0)
         async with (
             broken,
+            talkative,
             receiver(tls=authority.server("other.test")) as wrong,
             receiver(tls=authority.server("receiver.test"), answer=b"", then="hang") as silent,
             receiver() as stalled,
@@ -213,6 +240,7 @@ def test_what_happens_behind_the_tunnel_is_the_receivers(
                 "silent": silent.port,
                 "stalled": stalled.port,
                 "broken": broken.sockets[0].getsockname()[1],
+                "talkative": talkative.sockets[0].getsockname()[1],
             }
             async with proxying(proxy_tls) as proxy, through(proxy, authority, **limits) as client:
                 for name, port in ports.items():
@@ -220,6 +248,8 @@ def test_what_happens_behind_the_tunnel_is_the_receivers(
                     reasons[name] = (outcome.kind, outcome.reason)
                     while proxy.open:
                         await asyncio.sleep(0.001)
+        # asyncio hands the greeting over with the end of the handshake, uvloop after it.
+        assert reasons.pop("talkative") in [(TRANSIENT, "connection_lost"), (TRANSIENT, "not_http")]
         assert reasons == {
             "wrong": (TRANSIENT, "tls_wrong_host"),
             "silent": (TRANSIENT, "timeout"),
@@ -228,6 +258,7 @@ def test_what_happens_behind_the_tunnel_is_the_receivers(
         }
 
     run(push_to_each)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 @pytest.mark.fault(31)
@@ -359,3 +390,41 @@ async def test_a_proxy_that_is_not_reached_is_tried_once(authority: Authority, s
             outcome = await client.push("https://receiver.test/", TOKEN)
     reason = "proxy_timeout" if scheme == "https" else "proxy_unreachable"
     assert (outcome.kind, outcome.reason, asked) == (OURS, reason, ["receiver.test", "proxy.test"])
+
+
+async def test_only_the_way_to_the_address_that_is_reached_is_measured(authority: Authority) -> None:
+    """The connect phase of an attempt does not contain the wait for an address that the proxy does not reach."""
+    limit = timedelta(seconds=1)
+    addresses = ["127.0.0.9", "127.0.0.1"]
+    async with (
+        proxying() as proxy,
+        receiver(tls=authority.server("receiver.test")) as it,
+        through(proxy, authority, resolve=lambda _: addresses, connect_deadline=limit) as client,
+    ):
+        proxy.silent_for = "127.0.0.9"
+        began = time.monotonic()
+        outcome = await client.push(f"https://receiver.test:{it.port}/", TOKEN)
+        took = timedelta(seconds=time.monotonic() - began)
+    assert (outcome.kind, len(proxy.heads)) == (ACCEPTED, 2)
+    assert outcome.phases.connect is not None
+    assert outcome.phases.connect <= took - limit
+
+
+async def test_a_push_that_waits_for_a_connection_is_no_fault_of_the_proxys(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The receiver has its share of the connections. No other address is tried."""
+    monkeypatch.setattr(pool, "MAX_CONNECTIONS_PER_HOST", 1)
+    limits: dict[str, Any] = {"deadline": 4, "connect_deadline": timedelta(seconds=1.5)}
+    addresses = ["127.0.0.1", "127.0.0.2"]
+    async with (
+        proxying() as proxy,
+        receiver(tls=authority.server("receiver.test"), answer=b"", then="hang") as it,
+        through(proxy, authority, resolve=lambda _: addresses, **limits) as client,
+    ):
+        url = f"https://receiver.test:{it.port}/"
+        first = asyncio.create_task(client.push(url, TOKEN))
+        await it.arrivals.get()
+        second = await client.push(url, TOKEN)
+        assert (await first).reason == "timeout"
+    assert (second.kind, second.reason, len(proxy.heads)) == (OURS, "no_free_connection", 1)
