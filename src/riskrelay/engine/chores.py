@@ -74,6 +74,8 @@ class Chores:
         expired = await expire_events(self._outside, self._kept.undelivered)
         purged = await purge_events(self._outside, self._kept.undelivered + self._kept.settled)
         idle = await pause_idle_streams(self._outside)
+        if idle:
+            _log.info("idle_streams_paused", streams=idle)
         return bool(expired or purged or idle)
 
     async def _turn(self) -> bool:

@@ -1,19 +1,18 @@
 """The worker: wait for a wake or a timer, claim lanes that are due, and let each be delivered by a task of its own."""
 
 import asyncio
-import math
 from collections.abc import Sequence
 from contextlib import aclosing
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
 from riskrelay.actions.continue_replays import continue_replay_of
-from riskrelay.actions.pause_idle_streams import pause_idle_streams
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease
 from riskrelay.core.errors import LaneWithdrawn, LeaseLost, Unavailable
 from riskrelay.engine.deliver import Delivered, push_batch
 from riskrelay.engine.pushing import Delivering, SigningAhead
+from riskrelay.engine.scan_schedule import ScanSchedule
 from riskrelay.engine.settling import Settling
 from riskrelay.ports import Outside
 
@@ -23,9 +22,6 @@ MAX_LANES = 512  # guessed: lanes one process works on at once; the rest wait th
 MAX_NAMED = 8  # guessed: so many lanes are claimed by name; for more, one look finds all that are due
 TURN = 10  # guessed: after so many times `linger` an idle lane is given up at once, so that each node gets its share
 SLOT_FOR = timedelta(seconds=2)  # guessed: so long a lane with a backlog keeps others waiting: a batch or two
-SWEEP = timedelta(seconds=1)  # a wake that got lost costs at most this
-LOOK_AT_ALL = timedelta(seconds=30)  # guessed: finds what a transaction of more than half a minute made due
-IDLE_SWEEP = timedelta(minutes=10)  # guessed: how late a stream may be paused after a month of silence
 _AFTER_REFUSAL = timedelta(seconds=1)
 
 
@@ -47,8 +43,7 @@ class Worker:
         self._woken = asyncio.Event()
         self._held: dict[LaneKey, asyncio.Event] = {}
         self._named: dict[LaneKey, None] = {}
-        self._since: datetime | None = None  # where the next look begins; None: at the beginning
-        self._look_at = self._look_at_all_at = -math.inf  # by the clock of the event loop
+        self._schedule = ScanSchedule()
         self._others_wait = False  # a lane is due, and all MAX_LANES are taken
         self.sweeps = self.claims = 0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,13 +73,13 @@ class Worker:
     async def run(self) -> None:
         """Claim and deliver until `stop`; then let what is in flight end, settle it, and give the lanes back."""
         _log.info("delivering")
-        pausing = asyncio.create_task(self._pause_idle_streams())
         while not self._stopping:
             self._woken.clear()
             await self._claim()
             if not self._stopping:
-                await _wait(self._woken, timedelta(seconds=max(self._look_at - _loop_time(), 0)))
-        await asyncio.wait({pausing, *self._tasks})
+                await _wait(self._woken, self._schedule.left(_loop_time()))
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def stop(self) -> None:
         """Start no more pushes. `run` returns when those in flight are settled."""
@@ -95,20 +90,6 @@ class Worker:
         for held in self._held.values():
             held.set()
 
-    async def _pause_idle_streams(self) -> None:
-        """Look for streams whose receivers are silent, at the start and from time to time."""
-        while not self._stopping:
-            try:
-                paused = await pause_idle_streams(self._outside)
-            except Unavailable:  # the next look finds them
-                paused = 0
-            except Exception as error:  # noqa: BLE001  as in `_claim`
-                _log.error("pausing_failed", exc_info=error)
-                paused = 0
-            if paused:
-                _log.info("idle_streams_paused", streams=paused)
-            await _wait(self._stopped, IDLE_SWEEP)
-
     def _name(self, lane: LaneKey) -> None:
         """Let a lane be claimed by its name, or be looked for together with many."""
         self._named[lane] = None
@@ -118,7 +99,7 @@ class Worker:
 
     def _look_in(self, wait: timedelta) -> None:
         """Look for what is due no later than in *wait*."""
-        self._look_at = min(self._look_at, _loop_time() + wait.total_seconds())
+        self._schedule.request(_loop_time(), wait)
         self._woken.set()
 
     async def _claim(self) -> None:
@@ -126,24 +107,22 @@ class Worker:
         room, now = MAX_LANES - len(self._held), _loop_time()
         named, self._named = list(self._named), {}
         try:
-            if now >= self._look_at:
-                self._look_at = now + SWEEP.total_seconds()
+            if self._schedule.is_due(now):
+                self._schedule.begin(now)
                 await self._look(room)
             elif named and room > 0:
                 await self._begin(room, named)
         except Unavailable:
-            self._look_at = now + _AFTER_REFUSAL.total_seconds()
+            self._schedule.put_off(now)
         except Exception as error:  # noqa: BLE001  whatever it is, delivery must go on
             _log.error("claiming_failed", exc_info=error)
-            self._look_at = now + _AFTER_REFUSAL.total_seconds()
+            self._schedule.put_off(now)
 
     async def _look(self, room: int) -> None:
         """Look for what is due and claim it, or let it wait for room, or come back when it will be due."""
         self.sweeps += 1
-        if _loop_time() >= self._look_at_all_at:
-            self._look_at_all_at = _loop_time() + LOOK_AT_ALL.total_seconds()
-            self._since = None
-        due = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due(self._since))
+        since = self._schedule.since
+        due = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due(since))
         self._others_wait = room <= 0 and due.due_in is not None and due.due_in <= timedelta(0)
         if due.due_in is not None and due.due_in > timedelta(0):
             self._look_in(due.due_in)
@@ -151,14 +130,14 @@ class Worker:
             await self._begin(room, None)
             if len(self._held) >= MAX_LANES:
                 self._look_in(timedelta(0))  # whether others wait
-        self._since = due.since
+        self._schedule.end(due.since)
 
     async def _begin(self, room: int, named: Sequence[LaneKey] | None) -> None:
         """Claim lanes, and let each be delivered by a task of its own."""
         leased_at, lease_for = self._outside.clock.monotonic(), self._delivering.lease
         try:
             leases = await self._outside.store.write_installation(
-                lambda tx: tx.lanes.claim(room, lease_for, named, self._since, self._settling.unsettled)
+                lambda tx: tx.lanes.claim(room, lease_for, named, self._schedule.since, self._settling.unsettled)
             )
         except Unavailable:
             self._settling.gate.close()

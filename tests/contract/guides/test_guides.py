@@ -15,7 +15,7 @@ import pytest
 from riskrelay.actions.poll_stream import LONGEST_WAIT
 from riskrelay.core.ssf.access import ACCESS_TOKEN_LIFE
 from riskrelay.core.ssf.stream_documents import INACTIVITY_TIMEOUT, MIN_VERIFICATION_INTERVAL
-from riskrelay.engine.worker import SWEEP
+from riskrelay.engine.scan_schedule import SWEEP
 from riskrelay.settings import Settings
 from support.service import Oracle, Service, environment, free_port
 

@@ -9,8 +9,9 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections import Counter
-from collections.abc import Coroutine
+from collections import Counter, defaultdict
+from collections.abc import Coroutine, Sequence
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -32,10 +33,10 @@ from riskrelay.actions.start_replay import start_replay
 from riskrelay.actions.steer_replay import steer_replay
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
-from riskrelay.core.delivery.lanes import LaneLease, LaneWork, QueuedEvent, chains, settle
+from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayStatus
 from riskrelay.core.errors import Invalid, LeaseLost
-from riskrelay.core.integrations import IntegrationId
+from riskrelay.core.integrations import IntegrationId, OpenedTls
 from riskrelay.core.ssf.access import CredentialId, Receiver
 from riskrelay.core.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
 from riskrelay.core.ssf.events import Jti
@@ -43,9 +44,12 @@ from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.polling import PollRequest
 from riskrelay.core.ssf.receiver_errors import SetError
 from riskrelay.core.ssf.stream_documents import PushRules
+from riskrelay.engine.deliver import PushedBatch, push_batch, settle_batch
+from riskrelay.engine.pushing import Delivering, SigningAhead
 from riskrelay.storage.engines.sqlite import SqliteStore
 from support.database_time import pass_time
 from support.databases import migrated_sqlite
+from support.delivering import Plain
 from support.outside import HandClock, outside_of
 from support.receiver_world import ssf_integration
 from support.transmitting import VAULT, polling_of
@@ -59,6 +63,9 @@ LEASE = timedelta(minutes=1)
 OUTCOMES = (
     Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202),
     Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400),
+    Outcome(kind=OutcomeKind.AUTH, reason="http_401", status=401),
+    Outcome(kind=OutcomeKind.GONE, reason="http_410", status=410),
+    Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(minutes=5)),
     Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500),
     Outcome(kind=OutcomeKind.OURS, reason="no_signing_key"),
 )
@@ -67,6 +74,18 @@ BEHAVIORS = ("high_risk_domain", "imp_travel", "high_dlp")
 SOAK = bool(os.environ.get("RISKRELAY_SOAK"))
 DIRECTORY = Path(tempfile.mkdtemp(prefix="riskrelay-machine-"))
 atexit.register(shutil.rmtree, DIRECTORY, ignore_errors=True)
+
+
+class Answers:
+    """Implements ports.Pusher: gives the answers of an example, over and over."""
+
+    def __init__(self) -> None:
+        self.outcomes: Sequence[Outcome] = OUTCOMES
+        self.pushes = 0
+
+    async def push(self, endpoint_url: str, token: bytes, authorization: str | None, tls: OpenedTls | None) -> Outcome:
+        self.pushes += 1
+        return self.outcomes[self.pushes % len(self.outcomes)]
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -82,7 +101,17 @@ class LedgerMachine(RuleBasedStateMachine):
         self.outside = outside_of(self.store, self.clock)
         self.okta = self.run(account_with_integration(self.outside)).integration_id
         self.run(self._make_stream())
-        self.working: tuple[LaneLease, LaneWork] | None = None
+        self.answers = Answers()
+        self.delivering = Delivering(
+            signer=Plain(),
+            pusher=self.answers,
+            vault=VAULT,
+            lease=LEASE,
+            push_for=LEASE / 2,
+            concurrency=8,
+            retention=RETENTION,
+        )
+        self.pushed: PushedBatch | None = None
         self.replays: list[Replay] = []
         self.purged = 0
         self.paused = False
@@ -109,60 +138,66 @@ class LedgerMachine(RuleBasedStateMachine):
     def queue(self, user: str, behavior: str) -> None:
         self.run(record(self.outside, finding(user, behavior)))
 
-    @precondition(lambda self: self.working is None)
+    @precondition(lambda self: self.pushed is None)
+    @rule(
+        outcomes=st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=8),
+        limit=st.sampled_from([1, 3, BATCH_EVENTS]),
+    )
+    def claim_and_push(self, outcomes: list[Outcome], limit: int) -> None:
+        """Push a batch as the worker does. Nothing is written yet, so a crash may follow."""
+        self.answers.outcomes = outcomes
+        self.pushed = self.run(self._claim_and_push(limit))
+
+    async def _claim_and_push(self, limit: int) -> PushedBatch | None:
+        leases = await self.store.write_installation(lambda tx: tx.lanes.claim(1, LEASE))
+        if not leases:
+            return None
+        (lease,) = leases
+        async with aclosing(SigningAhead(self.delivering.signer)) as signing:
+            leased_at = self.clock.monotonic()
+            pushed = await push_batch(self.outside, self.delivering, signing, lease, leased_at, limit)
+        if isinstance(pushed, PushedBatch):
+            self._check_order(pushed)
+            return pushed
+        await self.store.write_installation(lambda tx: tx.lanes.release(lease))
+        return None
+
+    @precondition(lambda self: self.pushed is not None)
     @rule()
-    def claim(self) -> None:
-        async def work() -> None:
-            leases = await self.store.write_installation(lambda tx: tx.lanes.claim(1, LEASE))
-            if leases:
-                (lease,) = leases
-                read = await self.store.read_installation(lambda tx: tx.lanes.read(lease, 8, RETENTION))
-                self.working = lease, read
-
-        self.run(work())
-
-    @precondition(lambda self: self.working is not None)
-    @rule(outcomes=st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=8))
-    def push_and_settle(self, outcomes: list[Outcome]) -> None:
-        """As a worker does: chains side by side, each until something is not accepted."""
-        assert self.working is not None
-        lease, read = self.working
-        self.working = None
-        taken: dict[int, Outcome] = {}
-        tried: list[Attempt] = []
-        events = {event.seq: event for event in [*read.held, *read.fresh]}
-        is_pushed = read.stream is not None and not read.stream.is_polled
-        for chain in chains(read) if is_pushed else []:
-            self._check_order(chain, events)
-            for event in chain:
-                outcome = outcomes[len(tried) % len(outcomes)]
-                taken[event.seq] = outcome
-                tried.append(attempt(event, outcome, self.clock))
-                if outcome.kind is not OutcomeKind.ACCEPTED:
-                    break
-        settlement = settle(read, taken, lambda: 0.0)
+    def settle(self) -> None:
+        """Write the outcomes of the batch, unless the lane has another owner."""
+        pushed, self.pushed = self.pushed, None
+        assert pushed is not None
 
         async def write_down() -> None:
             try:
-                if is_pushed:
-                    await self.store.write_installation(
-                        lambda tx: tx.lanes.settle(lease, read, settlement, tried, LEASE)
-                    )
-                await self.store.write_installation(lambda tx: tx.lanes.release(lease))
+                await settle_batch(self.outside, pushed, is_retry=False)
+                await self.store.write_installation(lambda tx: tx.lanes.release(pushed.lease))
             except LeaseLost:
                 return
 
         self.run(write_down())
 
-    def _check_order(self, chain: list[QueuedEvent], events: dict[int, QueuedEvent]) -> None:
-        """A chain starts with the oldest of its subject that still waits, and leaves none out."""
-        same = [seq for seq, event in events.items() if event.subject_key == chain[0].subject_key and not event.expired]
-        assert [event.seq for event in chain] == sorted(same)[: len(chain)]
+    def _check_order(self, pushed: PushedBatch) -> None:
+        """Each subject's pushes start with its oldest event that waits, leave none out, and end with the first that
+        was not accepted."""
+        waiting: dict[str, list[int]] = defaultdict(list)
+        subjects: dict[int, str] = {}
+        for event in [*pushed.work.held, *pushed.work.fresh]:
+            if not event.expired:
+                waiting[event.subject_key].append(event.seq)
+                subjects[event.seq] = event.subject_key
+        tried: dict[str, list[Attempt]] = defaultdict(list)
+        for attempt in pushed.attempts:
+            tried[subjects[attempt.seq]].append(attempt)
+        for subject, attempts in tried.items():
+            assert [attempt.seq for attempt in attempts] == sorted(waiting[subject])[: len(attempts)]
+            assert all(attempt.outcome.kind is OutcomeKind.ACCEPTED for attempt in attempts[:-1])
 
     @rule()
     def crash(self) -> None:
         """What was pushed and not settled comes again; the next start frees what the dead process held."""
-        self.working = None
+        self.pushed = None
         self.run(self.store.write_installation(lambda tx: tx.lanes.release_all()))
 
     @rule(hours=st.sampled_from([1, 30, 200]))
@@ -248,18 +283,6 @@ def template() -> Path:
     path = DIRECTORY / "template.db"
     asyncio.run(migrated_sqlite(path).close())
     return path
-
-
-def attempt(event: QueuedEvent, outcome: Outcome, clock: HandClock) -> Attempt:
-    return Attempt(
-        seq=event.seq,
-        jti=event.jti,
-        number=event.attempts + 1,
-        queued_at=event.queued_at,
-        started_at=clock.now(),
-        duration=timedelta(0),
-        outcome=outcome,
-    )
 
 
 LedgerMachine.TestCase.settings = settings(

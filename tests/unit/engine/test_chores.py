@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from riskrelay.engine import chores as doing
 from riskrelay.engine.chores import Chores, Kept
@@ -35,3 +36,23 @@ async def test_a_chore_that_fails_is_done_the_next_time_and_so_are_the_others(
     await until(lambda: min(began.count("replays"), began.count("stock")) > 1)
     chores.stop()
     await running
+
+
+async def test_streams_whose_receivers_are_silent_are_paused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the start and then from time to time; the log says how many."""
+    sweeps: list[int] = []
+
+    async def pausing(outside: Outside) -> int:
+        sweeps.append(len(sweeps))
+        return 3 if len(sweeps) == 1 else 0
+
+    monkeypatch.setattr(doing, "SWEEP", timedelta(milliseconds=1))
+    monkeypatch.setattr(doing, "_BETWEEN", timedelta(milliseconds=1))
+    monkeypatch.setattr(doing, "pause_idle_streams", pausing)
+    chores = Chores(outside_of(store, HandClock()), Kept(timedelta(days=1), timedelta(days=1)))
+    with capture_logs() as logs:
+        running = asyncio.create_task(chores.run())
+        await until(lambda: len(sweeps) > 1)
+        chores.stop()
+        await running
+    assert [line["streams"] for line in logs if line["event"] == "idle_streams_paused"] == [3]

@@ -19,6 +19,7 @@ from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.integrations import AccountId, IntegrationType, OpenedTls
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.streams import STREAM_DISABLED, Party, Stream, StreamStatus
+from riskrelay.engine import scan_schedule
 from riskrelay.engine import worker as working
 from riskrelay.engine.worker import MAX_NAMED
 from riskrelay.ports import Installation, Outside, Store, Transaction
@@ -214,7 +215,7 @@ async def test_an_error_that_nobody_foresaw_costs_a_lane_a_second(
 
 async def test_an_error_in_looking_does_not_end_delivery(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next look finds what there is."""
-    monkeypatch.setattr(working, "_AFTER_REFUSAL", timedelta(milliseconds=10))
+    monkeypatch.setattr(scan_schedule, "AFTER_ERROR", timedelta(milliseconds=10))
     read = world.outside.store.read_installation
     failures = iter([LookupError("a defect")])
 
