@@ -23,7 +23,16 @@ from riskrelay.setting_sources import closest, read_secret, read_toml
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 _PREFIX = "RISKRELAY_"
-_OF_COMMANDS = ("CONFIG", "URL", "TOKEN", "ACCOUNT", "RECEIVER_TOKEN")  # of the command line: no settings
+_OF_COMMANDS = (  # variables of the command line, which are no settings
+    "CONFIG",
+    "URL",
+    "TOKEN",
+    "ACCOUNT",
+    "RECEIVER_TOKEN",
+    "RECEIVER_AUTHORIZATION",
+    "RECEIVER_CLIENT_ID",
+    "RECEIVER_CLIENT_SECRET",
+)
 _FROM_FILES = ("database_url", "master_key")  # secrets, which a file can hold instead of the environment
 
 

@@ -34,8 +34,10 @@ Answer = httpx.Response
 class ReceiverWorld:
     """One integration of type SSF, and its receiver as an HTTP client."""
 
-    def __init__(self, outside: Outside, integration: Integration, client: httpx.AsyncClient, token: str) -> None:
-        self.outside, self.integration, self.client, self.token = outside, integration, client, token
+    def __init__(
+        self, outside: Outside, integration: Integration, client: httpx.AsyncClient, token: str, *, bell: StreamBell
+    ) -> None:
+        self.outside, self.integration, self.client, self.token, self.bell = outside, integration, client, token, bell
 
     async def call(self, method: str, path: str, body: Any = None, token: str | None = None, **query: str) -> Answer:
         """Call an endpoint below /ssf/{integration_id}."""
@@ -128,7 +130,7 @@ async def receiver_world(
     transmitting = transmitting_of(polling_of(bell, longest_wait))
     app = create_app(hearing, transmitting, ORIGIN, lambda _app: None)  # type: ignore[arg-type, return-value]
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as client:
-        yield ReceiverWorld(hearing, integration, client, await static_token(hearing, integration))
+        yield ReceiverWorld(hearing, integration, client, await static_token(hearing, integration), bell=bell)
 
 
 def event_of(claims: dict[str, Any]) -> tuple[str, dict[str, Any]]:

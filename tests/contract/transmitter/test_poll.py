@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from riskrelay.core.delivery.attempts import DeliveryState
+from riskrelay.engine.poll_sweep import PollSweep
 from riskrelay.local.clock import SystemClock
 from riskrelay.ports import Store
 from support.outside import outside_of
@@ -233,16 +234,20 @@ async def test_a_long_poll_is_answered_when_something_comes(store: Store) -> Non
 
 
 async def test_a_long_poll_hears_of_another_process_within_a_sweep(store: Store) -> None:
-    """What is queued without a wake is found by looking again."""
+    """The sweep of waiting polls finds events that were queued without a wake."""
     outside = outside_of(store)
     outside = replace(outside, clock=SystemClock())
     async with receiver_world(outside, longest_wait=timedelta(seconds=20)) as world:
         stream_id = (await world.create())["stream_id"]
         await world.drain(stream_id)
+        sweep = PollSweep(outside, world.bell)
+        sweeping = asyncio.create_task(sweep.run())
         waiting = asyncio.create_task(world.poll(stream_id, returnImmediately=False))
         await asyncio.sleep(0.2)
         await record(outside, finding())  # this outside rings no bell
         assert len((await waiting)["sets"]) == 1
+        sweep.stop()
+        await sweeping
 
 
 async def test_a_long_poll_ends_empty(store: Store) -> None:

@@ -23,8 +23,11 @@ REPLAY = {"id": HOSTILE, "status": HOSTILE, "replayed": 1, "total": 2, "created_
 INTEGRATION_NAMES = ("id", "integration_type", "reference_id", "tenant_url", "active", "well_known_url", HOSTILE)
 INTEGRATION = dict.fromkeys(INTEGRATION_NAMES, HOSTILE) | {"warnings": [HOSTILE]}
 STREAM = {"condition": HOSTILE, "why": HOSTILE, "next": HOSTILE, "ledger": {HOSTILE: 1}}
-HEALTH = {"integration_id": HOSTILE, "streams": [STREAM], "warnings": [HOSTILE]} | {
-    "refused_requests": [{"message": HOSTILE}]
+HEALTH = {
+    "integration_id": HOSTILE,
+    "streams": [STREAM],
+    "warnings": [HOSTILE],
+    "refused_requests": [{"message": HOSTILE}],
 }
 CREDENTIAL_NAMES = ("id", "kind", "name", "created_at", "expires_at", "client_id", "client_secret", HOSTILE)
 CREDENTIAL = dict.fromkeys(CREDENTIAL_NAMES, HOSTILE) | {"scopes": [HOSTILE]}

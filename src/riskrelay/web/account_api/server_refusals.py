@@ -10,7 +10,7 @@ _ANSWERS: dict[HTTPStatus, tuple[Problem, str]] = {
         MALFORMED_REQUEST,
         "the request is not well-formed HTTP; send HTTP/1.1",
     ),
-    HTTPStatus.METHOD_NOT_ALLOWED: (METHOD_NOT_ALLOWED, METHOD_NOT_ALLOWED.message),
+    HTTPStatus.NOT_IMPLEMENTED: (METHOD_NOT_ALLOWED, "this service does not know the method"),
     HTTPStatus.REQUEST_TIMEOUT: (MALFORMED_REQUEST, "the request did not arrive in time; send it without pauses"),
     HTTPStatus.REQUEST_URI_TOO_LONG: (MALFORMED_REQUEST, "the request target is too long; send at most 16 KiB"),
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: (

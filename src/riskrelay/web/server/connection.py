@@ -22,7 +22,6 @@ Refusal = Callable[[HTTPStatus], bytes]
 
 _MORE = {
     HTTPStatus.SERVICE_UNAVAILABLE: ["retry-after: 5"],
-    HTTPStatus.METHOD_NOT_ALLOWED: ["allow: GET, HEAD, POST, PUT, PATCH, DELETE"],  # RFC 9110 §15.5.6
 }
 
 
@@ -97,7 +96,7 @@ class BoundedConnection(HttpToolsProtocol):
             if self.cycle is not None:
                 self.cycle.keep_alive = False  # no other protocol is offered: the request is answered as it is
         except httptools.HttpParserInvalidMethodError:
-            self._fail(HTTPStatus.METHOD_NOT_ALLOWED)
+            self._fail(HTTPStatus.NOT_IMPLEMENTED)  # RFC 9110 §9.1: a method that the server does not know
             return
         except httptools.HttpParserError:
             self._fail(self._status)

@@ -148,8 +148,8 @@ async def test_a_slow_but_steady_body_is_read(monkeypatch: pytest.MonkeyPatch) -
     ("data", "status"),
     [
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", b"400"),
-        (b"nonsense\r\n\r\n", b"405"),
-        (b"XYZZY / HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
+        (b"nonsense\r\n\r\n", b"501"),
+        (b"XYZZY / HTTP/1.1\r\nHost: x\r\n\r\n", b"501"),
         (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
         (b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 101 + b"\r\n", b"431"),
         (b"GET / HTTP/1.1\r\n" + b"".join(b"A%d: %s\r\n" % (i, b"v" * 4_000) for i in range(9)), b"431"),
