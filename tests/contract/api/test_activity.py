@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -218,3 +219,19 @@ def test_activity_is_counted(ready: Service) -> None:
     metrics = ready.get("/metrics").decode()
     assert 'riskrelay_activity_total{result="late"}' in metrics
     assert 'riskrelay_activity_total{result="accepted"}' in metrics
+
+
+def test_a_finding_without_an_event_uid_is_named_by_its_own(service: Service) -> None:
+    """A refused repeat names the member that was sent: finding_info.uid, unless there is a metadata.uid."""
+    seen = {
+        "class_uid": 2006,
+        "activity_id": 1,
+        "finding_info": {"uid": "f-1", "title": "Card numbers"},
+        "actor": {"user": {"email_addr": "kai@example.com"}},
+    }
+    now = int(time.time() * 1000)
+    for more, member in (({}, "finding_info/uid"), ({"metadata": {"uid": "e-1"}}, "metadata/uid")):
+        status, envelope = service.call(
+            "POST", "/activity", [{**seen, **more, "time": now}, {**seen, **more, "time": now - 1000}]
+        )
+        assert (status, pointers(envelope)) == (400, [f"/1/{member}"])

@@ -1,6 +1,6 @@
 """Activity in: logins and DLP hits, in our own form or as OCSF; and the limits of what is possible."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -89,6 +89,7 @@ class _Shape(msgspec.Struct, kw_only=True):
     profile: Any = msgspec.UNSET
     latitude: Any = msgspec.UNSET
     longitude: Any = msgspec.UNSET
+    metadata: Any = msgspec.UNSET
 
 
 _LOGIN = TypeAdapter(LoginBody)
@@ -103,10 +104,11 @@ class _Read:
 
     Attributes:
         activity: None: an OCSF event that says nothing we can use.
+        members: where the sender's form has a member of ours, when it has another name there.
     """
 
     activity: Activity | None
-    from_ocsf: bool
+    members: Mapping[str, str]
 
 
 class ActivityRoutes:
@@ -151,28 +153,29 @@ def _read_one(body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
         parse(_OBJECT, body, prefix, Reading(room=reading.room))  # says what is wrong with it
         shape = _Shape()
     if shape.class_uid is not msgspec.UNSET:
-        return _read_event(shape.class_uid, body, prefix, reading)
+        return _read_event(shape, body, prefix, reading)
     if _is_dlp_hit(shape, prefix):
         hit = parse(_DLP_HIT, body, prefix, reading)
-        return _Read(hit.activity(DlpHit(hit.timestamp, hit.profile)), False)
+        return _Read(hit.activity(DlpHit(hit.timestamp, hit.profile)), {})
     login = parse(_LOGIN, body, prefix, reading)
     return _Read(
         login.activity(
             Login(at=login.timestamp, latitude=login.latitude, longitude=login.longitude, application=login.application)
         ),
-        False,
+        {},
     )
 
 
-def _read_event(class_uid: Any, body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
-    place = pointer([*prefix, "class_uid"])
+def _read_event(shape: _Shape, body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
+    class_uid, place = shape.class_uid, pointer([*prefix, "class_uid"])
     if isinstance(class_uid, bool) or not isinstance(class_uid, int | float):
         raise Invalid([Fault(FaultKind.WRONG_TYPE, place, "must be a whole number")])
     reader = next((read for known, read in ocsf.CLASSES.items() if known == class_uid), None)
     if reader is None:
         taken = "3002 (Authentication), 2004 (Detection Finding) or 2006 (Data Security Finding)"
         raise Invalid([Fault(FaultKind.WRONG_VALUE, place, f"must be {taken}; other classes of OCSF are not read")])
-    return _Read(reader(body, prefix, Reading(room=reading.room)), True)
+    has_uid = isinstance(shape.metadata, dict) and bool(shape.metadata.get("uid"))
+    return _Read(reader(body, prefix, Reading(room=reading.room)), ocsf.members(has_event_uid=has_uid))
 
 
 def _is_dlp_hit(shape: _Shape, prefix: Sequence[int]) -> bool:
@@ -196,8 +199,7 @@ def _as_sent(error: Invalid, batch: Batch[_Read]) -> Invalid:
     faults: list[Fault] = []
     for fault in error.faults:
         place, _, member = fault.pointer[1:].partition("/")
-        if batch.items[int(place)].from_ocsf:
-            member = ocsf.MEMBERS[member]
+        member = batch.items[int(place)].members.get(member, member)
         faults.append(Fault(fault.kind, f"/{place}/{member}", fault.message))
     return Invalid(faults, error.more)
 

@@ -257,8 +257,17 @@ CLASSES: Mapping[int, Callable[[bytes, Sequence[int], Reading], Activity | None]
 }
 """How each class is read, by its `class_uid`. None: the event says nothing that we can use."""
 
-MEMBERS: Mapping[str, str] = {"timestamp": "time", "id": "metadata/uid"}
-"""Where in an event stands what our own form of activity has under another name."""
+
+def members(*, has_event_uid: bool) -> Mapping[str, str]:
+    """Say where an event has what our own form of activity has under another name.
+
+    Args:
+        has_event_uid: it has a `metadata.uid`; without one, a finding is known by its own.
+
+    >>> members(has_event_uid=False)["id"]
+    'finding_info/uid'
+    """
+    return {"timestamp": "time", "id": "metadata/uid" if has_event_uid else "finding_info/uid"}
 
 
 def _first_user(users: Iterable[_User]) -> UserRef | None:
