@@ -15,11 +15,22 @@ from riskrelay.core.errors import Misconfigured, Unavailable, UnavailableCause
 from riskrelay.core.integrations import Integration, OpenedTls, ReceiverTls
 from riskrelay.core.keys import Algorithm, KeyState, SealedKey, key_in
 from riskrelay.core.ssf.streams import Stream
-from riskrelay.ports import Check, DatabaseFacts, Installation, Outside, Probe, TlsMaterials, Vault, Verdict
+from riskrelay.ports import (
+    Check,
+    DatabaseFacts,
+    Installation,
+    Outside,
+    Probe,
+    ShadowedUser,
+    TlsMaterials,
+    Vault,
+    Verdict,
+)
 
 _LOW_DISK_BYTES = 1_000_000_000  # chosen: as the alert RiskrelayDiskLow
 _SKEW = timedelta(seconds=2)  # chosen: `iat` of SETs is this machine's, leases are the database's
 _OLD_KEY = timedelta(days=180)  # chosen: as the alert RiskrelaySigningKeyOld
+_MOST_SHADOWED = 20  # chosen: what a person reads
 _CERTIFICATE_LEFT = timedelta(days=30)  # guessed: time enough to get another one
 
 
@@ -53,20 +64,34 @@ async def examine_installation(outside: Outside, examining: Examining) -> list[C
     checks = list(examining.loosened) or [_ok("settings", "No setting loosens a safe default.")]
     checks += await asyncio.to_thread(examining.check_files)
     try:
-        facts, survey, keys = await outside.store.read_installation(_read)
+        facts, survey, keys, shadowed = await outside.store.read_installation(_read)
     except Unavailable as error:
         return [*checks, _refusal("It cannot be read", error)]
     checks += await _writable(outside, facts, survey)
     checks += _database(outside, facts)
     checks += _ledger(survey)
+    checks += _users(shadowed)
     checks += _keys(outside, keys, examining.vault)
     checks += await _public_url(examining, keys)
     checks += await _worker(examining)
     return checks + (await _receivers(outside, examining) if examining.knows_proxy else [])
 
 
-def _read(tx: Installation) -> tuple[DatabaseFacts, Survey, list[SealedKey]]:
-    return tx.database(), tx.survey(), tx.keys.all()
+def _read(tx: Installation) -> tuple[DatabaseFacts, Survey, list[SealedKey], list[ShadowedUser]]:
+    return tx.database(), tx.survey(), tx.keys.all(), tx.shadowed_users(_MOST_SHADOWED + 1)
+
+
+def _users(shadowed: Sequence[ShadowedUser]) -> Iterable[Check]:
+    for user in shadowed[:_MOST_SHADOWED]:
+        said = (
+            f"User {user.user_id} of account {user.account_id} has the same mailbox as another user, who gets all new "
+            "findings; this one keeps its level."
+        )
+        mend = f"riskrelay user reset {user.user_id} --account {user.account_id}"
+        yield Check(topic="users", verdict=Verdict.WARNING, said=said, mend=mend)
+    if len(shadowed) > _MOST_SHADOWED:
+        said = f"There are more than these {_MOST_SHADOWED} users who share a mailbox with another user."
+        yield Check(topic="users", verdict=Verdict.WARNING, said=said, mend="reset these, then run doctor again")
 
 
 async def _writable(outside: Outside, facts: DatabaseFacts, survey: Survey) -> Sequence[Check]:

@@ -46,7 +46,7 @@ from riskrelay.ports.deliveries import (
     ReasonPlace,
     Sent,
 )
-from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, Verdict
+from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, ShadowedUser, Verdict
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.operating import DatabaseClock, DeliveryHealth, EngineCare, Replays, Retention
@@ -128,6 +128,7 @@ __all__ = [
     "RiskPlace",
     "Sent",
     "Sessions",
+    "ShadowedUser",
     "Signer",
     "Standings",
     "Stock",

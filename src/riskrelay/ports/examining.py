@@ -6,7 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from riskrelay.core.integrations import OpenedTls
+from riskrelay.core.integrations import AccountId, OpenedTls
+from riskrelay.core.risk.findings import UserId
 from riskrelay.core.ssf.outcomes import Outcome
 
 
@@ -47,6 +48,15 @@ class DatabaseFacts:
 
     version: str
     now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowedUser:
+    """A user with a level whose mailbox another user has since addresses are compared by mailbox: no finding reaches
+    this one any more, so the level stays until an operator resets it."""
+
+    account_id: AccountId
+    user_id: UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from riskrelay.core.ssf.access import CredentialId, ReceiverCredential, Receiver
 from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.ports.account import Audit
 from riskrelay.ports.console import Sessions
-from riskrelay.ports.examining import DatabaseFacts, Nodes
+from riskrelay.ports.examining import DatabaseFacts, Nodes, ShadowedUser
 from riskrelay.ports.operating import DatabaseClock, EngineCare, Retention
 
 
@@ -196,6 +196,9 @@ class Installation(Protocol):
 
     def ledgers(self) -> list[Ledger]:
         """The ledger of every stream, counted from the rows (not from the lanes' counters alone)."""
+
+    def shadowed_users(self, limit: int) -> list[ShadowedUser]:
+        """Return the first *limit* users with a level whose mailbox another user has, account by account."""
 
     def database(self) -> DatabaseFacts:
         """Which database this is."""

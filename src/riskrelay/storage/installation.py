@@ -22,6 +22,7 @@ from riskrelay.ports import (
     Receivers,
     Retention,
     Sessions,
+    ShadowedUser,
     Tokens,
 )
 from riskrelay.storage.accounts.audit import AuditRows
@@ -38,6 +39,7 @@ from riskrelay.storage.delivery.streams import is_idle, select_streams, stream_f
 from riskrelay.storage.delivery.surveying import database_facts, take_survey
 from riskrelay.storage.engines.engine_care import EngineCareRows
 from riskrelay.storage.nodes import NodeRows
+from riskrelay.storage.risk.shadowed_users import find_shadowed_users
 from riskrelay.storage.tables import integrations
 
 
@@ -77,6 +79,9 @@ class InstallationTransaction:
 
     def ledgers(self) -> list[Ledger]:
         return count_ledgers(self._connection)
+
+    def shadowed_users(self, limit: int) -> list[ShadowedUser]:
+        return find_shadowed_users(self._connection, limit)
 
     def database(self) -> DatabaseFacts:
         return database_facts(self._connection)

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, MetaData, Table, text
 
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.findings import UserId
 from riskrelay.core.ssf.subjects import email_subject, subject_key
+from riskrelay.ports import ShadowedUser
 from riskrelay.storage.engines.postgres_engine import postgres_engine
 from riskrelay.storage.engines.schema import upgrade
 from riskrelay.storage.engines.sqlite import sqlite_engine
+from riskrelay.storage.risk.shadowed_users import find_shadowed_users
 from support.databases import PostgresServer
 
 # The oldest first.
@@ -69,6 +73,11 @@ def check(connection: Connection) -> None:
         ("u3", " u3"),
         ("u4", "\u212aen@example.com"),
     ]
+    assert find_shadowed_users(connection, 9) == []  # it has no level
+    connection.execute(text("UPDATE users SET level = 2"))
+    shadowed = ShadowedUser(account_id=AccountId("a"), user_id=UserId("u3"))
+    assert find_shadowed_users(connection, 9) == [shadowed]
+    assert find_shadowed_users(connection, 0) == []
     keys = connection.execute(text("SELECT subject_key FROM events ORDER BY seq")).scalars().all()
     assert keys == [subject_key(email_subject(email)) for email in (USERS[0][1], "kai@example.com")]
     (statement,) = connection.execute(text("SELECT subject, subject_hash, position FROM subject_statements")).all()
