@@ -76,10 +76,10 @@ def test_an_integration_from_its_making_to_a_replayed_dead_letter(person: Person
     assert "/.well-known/sse-configuration/" in receiver.well_known
 
     receiver.run()
-    page.get_by_role("button", name="Send a test event").click()
-    expect(page.get_by_text("The receiver has taken an event")).to_be_visible()
+    page.get_by_role("button", name="Send test event").click()
+    expect(page.get_by_text("The receiver accepted an event")).to_be_visible()
     expect(page.locator(".badge.ok", has_text="verified")).to_be_visible()
-    page.get_by_role("link", name="To the integration").click()
+    page.get_by_role("link", name="View integration").click()
     expect_figure(page, "Delivered", 1)
 
     receiver.run("--status", "401")
@@ -87,8 +87,8 @@ def test_an_integration_from_its_making_to_a_replayed_dead_letter(person: Person
         report(service, f"held-{number}@example.com")
     expect(page.locator(".health")).to_contain_text("the endpoint answered 401")
     expect_figure(page, "Pending", 3)
-    expect(page.get_by_text("3 events wait; the oldest for")).to_be_visible()
-    expect(page.get_by_text("Mend the receiver, then update or resume the integration.")).to_be_visible()
+    expect(page.get_by_text("3 events are waiting. The oldest has waited")).to_be_visible()
+    expect(page.get_by_text("Fix the receiver, then update or resume the integration.")).to_be_visible()
     receiver.run()
     page.get_by_role("button", name="Resume").click()
     expect_figure(page, "Pending", 0)
@@ -101,12 +101,12 @@ def test_an_integration_from_its_making_to_a_replayed_dead_letter(person: Person
     receiver.run()
     page.get_by_role("link", name="Dead letters", exact=True).click()
     page.get_by_role("row", name="Okta day").get_by_role("link", name="Preview replay").click()
-    expect(page.get_by_role("heading", name="1 delivery fits")).to_be_visible()
-    page.get_by_role("button", name="Replay it").click()
-    expect(page.get_by_text("The replay has started.")).to_be_visible()
+    expect(page.get_by_role("heading", name="1 delivery matches")).to_be_visible()
+    page.get_by_role("button", name="Replay 1 delivery").click()
+    expect(page.get_by_text("Replay started.")).to_be_visible()
     expect(page.get_by_role("row", name="dead").get_by_text("completed")).to_be_visible()
     expect(page.get_by_text("1 of 1")).to_be_visible()
-    page.get_by_role("navigation", name="Parts of the integration").get_by_role("link", name="Health").click()
+    page.get_by_role("navigation", name="Integration").get_by_role("link", name="Health").click()
     expect_figure(page, "Dead", 0)
     expect_figure(page, "Delivered", 5)
 
@@ -135,14 +135,14 @@ def test_a_delivery_shows_what_was_tried_and_what_it_says(person: Person, own: s
     """Attempts with their phases, the answer, the decoded SET, and that its signature verifies; retried from there."""
     page = person.open(f"{own}/deliveries?state=dead")
     page.locator("tbody tr a").first.click()
-    expect(page.get_by_text("The receiver answered 400")).to_be_visible()
+    expect(page.get_by_text("The receiver responded with 400")).to_be_visible()
     expect(page.get_by_text("this path refuses everything")).to_be_visible()
     expect(page.get_by_role("region", name="Phases of attempt 1").get_by_text("first byte")).to_be_visible()
     expect(page.get_by_role("img", name="Phases of attempt 1")).to_be_visible()
     expect(page.get_by_text("signature verified")).to_be_visible()
     expect(page.get_by_text('"dead@example.com"')).to_be_visible()
-    page.get_by_role("button", name="Send it again now").click()
-    expect(page.get_by_text("This delivery is due now.")).to_be_visible()
+    page.get_by_role("button", name="Retry now").click()
+    expect(page.get_by_text("The delivery is due now.")).to_be_visible()
     expect(page.get_by_role("region", name="Attempt 2", exact=True)).to_be_visible()
 
 
@@ -150,13 +150,13 @@ def test_filters_stand_in_the_address(person: Person, own: str) -> None:
     """The state of deliveries; of the tail also the integration, and that it is paused."""
     page = person.open(f"{own}/deliveries")
     page.get_by_label("State").select_option("delivered")
-    expect(page.get_by_text("No delivery is in this state")).to_be_visible()
+    expect(page.get_by_text("No deliveries in this state")).to_be_visible()
     assert page.url.endswith("?state=delivered")
     page = person.open("/live")
     page.get_by_role("link", name="Okta refusing").first.click()
     expect(page.get_by_text("Okta refusing.")).to_be_visible()
     page.get_by_role("link", name="Pause").click()
-    expect(page.get_by_text("Nothing new is shown until you go on.")).to_be_visible()
+    expect(page.get_by_text("Updates are paused.")).to_be_visible()
     assert "integration=" in page.url
     assert "paused=1" in page.url
 
@@ -164,7 +164,7 @@ def test_filters_stand_in_the_address(person: Person, own: str) -> None:
 def test_the_tail_shows_what_happens(person: Person, own: str) -> None:
     """Without anybody's doing."""
     page = person.open("/live")
-    expect(page.get_by_text("Looks again every 2 s.")).to_be_visible()
+    expect(page.get_by_text("Updates every 2 s.")).to_be_visible()
     report(person.service, "fresh@example.com")
     expect(page.get_by_text("fresh@example.com").first).to_be_visible()
 
@@ -195,12 +195,12 @@ def test_dead_letters_are_replayed_by_keyboard_alone(person: Person, own: str) -
     page = person.open("/dead-letters")
     tab_along(page, "link", "Preview replay")
     page.keyboard.press("Enter")
-    found = page.get_by_role("heading", name=re.compile("deliver(y fits|ies fit)"))  # other tests leave some, too
+    found = page.get_by_role("heading", name=re.compile("deliver(y matches|ies match)"))  # other tests leave some, too
     expect(found).to_be_visible()
     count = int(found.inner_text().split()[0])
-    tab_along(page, "button", "Replay it" if count == 1 else f"Replay all {count}")
+    tab_along(page, "button", "Replay 1 delivery" if count == 1 else f"Replay {count} deliveries")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("The replay has started.")).to_be_visible()
+    expect(page.get_by_text("Replay started.")).to_be_visible()
     expect(page.get_by_text(f"{count} of {count}")).to_be_visible()
 
 
@@ -214,21 +214,21 @@ def test_it_is_steered_by_keyboard_alone(person: Person, oracle: Oracle) -> None
     page.keyboard.type("By keyboard")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Waiting for the first verification")).to_be_visible()
-    tab_to("button", "Send a test event")
+    tab_to("button", "Send test event")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("The receiver has taken an event")).to_be_visible()
-    tab_to("link", "To the integration")
+    expect(page.get_by_text("The receiver accepted an event")).to_be_visible()
+    tab_to("link", "View integration")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Steer")).to_be_visible()
-    tab_to("textbox", "Pause, because")
+    expect(page.get_by_role("heading", name="Actions")).to_be_visible()
+    tab_to("textbox", "Reason for pausing")
     page.keyboard.type("maintenance")
     page.keyboard.press("Enter")
     expect(page.locator(".health")).to_contain_text("Paused by an operator")
     expect(page.locator(".health")).to_contain_text("maintenance")
-    tab_to("button", "Resume")
+    tab_to("button", "Resume delivery")
     page.keyboard.press("Enter")
     expect(page.locator(".health")).to_contain_text("healthy")
-    tab_to("link", "Set-up")
+    tab_to("link", "Setup")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.wait_for_url("**/integrations/*/settings")
@@ -236,10 +236,10 @@ def test_it_is_steered_by_keyboard_alone(person: Person, oracle: Oracle) -> None
     page.keyboard.type("50")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Pushes per second")).to_have_value("50")
-    tab_to("textbox", "Type its reference to confirm")
+    tab_to("textbox", "Type the reference to confirm")
     page.keyboard.type("By keyboard")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("The integration is deleted")).to_be_visible()
+    expect(page.get_by_text("Integration deleted.")).to_be_visible()
 
 
 def test_a_credential_is_shown_once(person: Person) -> None:
@@ -253,14 +253,14 @@ def test_a_credential_is_shown_once(person: Person) -> None:
     page.get_by_label("static token").check()
     page.get_by_label("Name").fill("laptop")
     page.get_by_role("button", name="Issue").click()
-    expect(page.get_by_text("it is shown once")).to_be_visible()
+    expect(page.get_by_text("It is shown only once")).to_be_visible()
     expect(page.locator("code", has_text="rrs_")).to_be_visible()
     person.open(f"/integrations/{made['id']}/receivers")
     expect(page.get_by_role("row", name="laptop")).to_be_visible()
     expect(page.locator("code", has_text="rrs_")).to_have_count(0)
     page.get_by_role("button", name="Revoke").click()
-    expect(page.get_by_text("The credential is revoked.")).to_be_visible()
-    expect(page.get_by_text("None was issued")).to_be_visible()
+    expect(page.get_by_text("Credential revoked.")).to_be_visible()
+    expect(page.get_by_text("No credentials yet")).to_be_visible()
 
 
 PARTS = ("", "/deliveries", "/replays?state=dead", "/receivers", "/setup", "/settings")

@@ -28,11 +28,11 @@ def figure(page: Page, name: str) -> str:
 def test_the_overview_follows_what_happens_by_itself(person: Person) -> None:
     """Counts, users and the integration that hurts, with the reason; without anybody reloading."""
     page = person.open("")
-    expect(page.locator(".figure", has=page.get_by_text("Accepted", exact=True)).locator("dd").first).to_have_text("16")
+    expect(page.locator(".figure", has=page.get_by_text("Queued", exact=True)).locator("dd").first).to_have_text("16")
     assert figure(page, "Ledger imbalance") == "0"
     assert figure(page, "Delivered") == "8"
     expect(page.get_by_role("link", name="2 users with level high")).to_be_visible()
-    hurting = page.get_by_role("region", name="Integrations that hurt")
+    hurting = page.get_by_role("region", name="Integrations needing attention")
     expect(hurting.get_by_text("Okta preview")).to_be_visible()
     expect(hurting.get_by_text("connection_refused")).to_be_visible()
     expect(hurting.get_by_text("Okta production")).to_have_count(0)
@@ -67,18 +67,18 @@ def test_a_page_says_when_the_service_is_gone_and_when_it_is_back(person: Person
 def test_the_effect_of_a_change_is_seen_before_it_is_saved(person: Person) -> None:
     """Who would move from where to where; the address holds the proposal; saving does it."""
     page = person.open("/behaviors")
-    page.get_by_label("How much Impossible Travel weighs").select_option("high")
+    page.get_by_label("Risk level of Impossible Travel").select_option("high")
     effect = page.locator("#effect")
-    expect(effect.get_by_text("1 user would go from medium to high")).to_be_visible()
+    expect(effect.get_by_text("1 user will move from medium to high")).to_be_visible()
     assert "level-imp_travel=high" in page.url
     assert "csrf" not in page.url
     page.reload()
-    expect(effect.get_by_text("1 user would go from medium to high")).to_be_visible()
+    expect(effect.get_by_text("1 user will move from medium to high")).to_be_visible()
     person.open("/users?level=high")
     expect(page.get_by_role("link", name="kai.nakamura@example.com")).to_have_count(0)
     page.go_back()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Saved. Levels that had to move have moved")).to_be_visible()
+    expect(page.get_by_text("Users' risk levels are updated")).to_be_visible()
     person.open("/users?level=high")
     expect(page.get_by_role("link", name="kai.nakamura@example.com")).to_be_visible()
 
@@ -86,13 +86,13 @@ def test_the_effect_of_a_change_is_seen_before_it_is_saved(person: Person) -> No
 def test_a_behavior_is_switched_off_by_keyboard_alone(person: Person) -> None:
     """Space on the box, Enter on Save."""
     page = person.open("/behaviors")
-    page.get_by_label("Suspicious Security Domain Visited is on").focus()
+    page.get_by_label("Suspicious Security Domain Visited enabled").focus()
     page.keyboard.press("Space")
-    expect(page.get_by_text("Nobody's level would move")).to_be_visible()
+    expect(page.get_by_text("No user's risk level changes.")).to_be_visible()
     page.get_by_role("button", name="Save").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Saved. Levels")).to_be_visible()
-    expect(page.get_by_label("Suspicious Security Domain Visited is on")).not_to_be_checked()
+    expect(page.get_by_text("Behaviors saved.")).to_be_visible()
+    expect(page.get_by_label("Suspicious Security Domain Visited enabled")).not_to_be_checked()
 
 
 @pytest.mark.parametrize("path", ["", "/behaviors?proposed=yes&level-imp_travel=low"])

@@ -13,22 +13,22 @@ def test_a_token_is_made_used_and_revoked(person: Person) -> None:
     page = person.open("/settings")
     page.get_by_label("Name").fill("Night shift")
     page.get_by_label("pii-read").check()
-    page.get_by_role("button", name="Make it").click()
-    expect(page.get_by_text("It is shown this once")).to_be_visible()
+    page.get_by_role("button", name="Create token").click()
+    expect(page.get_by_text("It is shown only once")).to_be_visible()
     page.get_by_role("button", name="Copy").first.click()
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     token: str = page.evaluate("navigator.clipboard.readText()")
     assert token.startswith("rr_")
     other = Person(person.context.browser, person.service)  # type: ignore[arg-type]
     other.sign_in(token)
-    expect(other.page.get_by_text("Your token does not allow this")).to_be_visible()
+    expect(other.page.get_by_text("Permission denied")).to_be_visible()
     other.open("/users")
     expect(other.page.get_by_role("heading", name="Users")).to_be_visible()
     expect(other.page.get_by_role("link", name="Behaviors")).to_have_count(0)
     row = page.get_by_role("row", name="Night shift")
     row.get_by_text("Revoke", exact=True).click()
     row.get_by_role("button", name="Revoke Night shift").click()
-    expect(page.get_by_text("The token is revoked")).to_be_visible()
+    expect(page.get_by_text("Token revoked")).to_be_visible()
     other.open("/users")
     expect(other.page.get_by_label("API token")).to_be_visible()
     other.problems.clear()  # the browser itself notes the 403
@@ -42,8 +42,8 @@ def test_a_token_without_scopes_is_refused_with_the_reason(person: Person) -> No
     page = person.open("/settings")
     before = page.locator("tbody tr").count()
     page.get_by_label("Name").fill("Nothing")
-    page.get_by_role("button", name="Make it").click()
-    expect(page.get_by_role("alert")).to_contain_text("No token was made")
+    page.get_by_role("button", name="Create token").click()
+    expect(page.get_by_role("alert")).to_contain_text("The token was not created")
     assert page.locator("tbody tr").count() == before
     person.problems.clear()  # the browser itself notes the 400
 
@@ -52,27 +52,27 @@ def test_keys_are_rotated_by_the_installation_only(person: Person) -> None:
     """An account's token sees them; one of the installation rotates, and says so when it is early."""
     page = person.open("/settings/keys")
     expect(page.get_by_role("row", name="current")).to_have_count(2)
-    expect(page.get_by_role("button", name="Rotate at once")).to_have_count(0)
+    expect(page.get_by_role("button", name="Rotate keys now")).to_have_count(0)
     page.get_by_role("button", name="Sign out").click()
     person.sign_in(person.service.new_token(None))
     person.open("/settings/keys")
     expect(page.get_by_text("not yet published for an hour")).to_be_visible()
-    page.get_by_label("A key has leaked").check()
-    page.get_by_role("button", name="Rotate at once").click()
-    expect(page.get_by_text("The next keys sign from now on")).to_be_visible()
+    page.get_by_label("A key is compromised").check()
+    page.get_by_role("button", name="Rotate keys now").click()
+    expect(page.get_by_text("Keys rotated.")).to_be_visible()
     expect(page.get_by_role("cell", name="retired", exact=True)).to_have_count(2)
 
 
 def test_health_says_what_is_well_and_what_to_do(person: Person) -> None:
     """Here: plain http is named, delivery runs. The installation's token may examine everything, as doctor does."""
     page = person.open("/settings/health")
-    expect(page.get_by_role("row", name="public url")).to_contain_text("go without Secure")
-    expect(page.get_by_role("button", name="Examine")).to_have_count(0)
-    page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => t.includes('A process delivers'))")
+    expect(page.get_by_role("row", name="public url")).to_contain_text("without the Secure attribute")
+    expect(page.get_by_role("button", name="Run full check")).to_have_count(0)
+    page.wait_for_function("() => fetch(location).then(r => r.text()).then(t => t.includes('Delivery is running'))")
     page.get_by_role("button", name="Sign out").click()
     person.sign_in(person.service.new_token(None))
     person.open("/settings/health")
-    page.get_by_role("button", name="Examine").click()
+    page.get_by_role("button", name="Run full check").click()
     expect(page.get_by_role("row", name="receivers ok")).to_contain_text("receivers can be reached")
     expect(page.get_by_role("row", name="public url")).to_contain_text("answers with this installation's keys")
 

@@ -35,7 +35,7 @@ def test_a_wrong_token_is_told_so(stranger: Person) -> None:
     page = stranger.page
     page.get_by_label("API token").fill("rr_wrong")
     page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_text("This token is unknown, has expired or was revoked.")).to_be_visible()
+    expect(page.get_by_text("This token is unknown, expired or revoked.")).to_be_visible()
     expect(page.get_by_label("API token")).to_have_value("")
     assert [problem for problem in stranger.problems if "401" not in problem] == []
     stranger.problems.clear()  # the browser itself notes a 401
@@ -48,7 +48,7 @@ def test_a_token_of_the_installation_chooses_an_account(stranger: Person) -> Non
     page = stranger.page
     page.get_by_role("link", name="beta").click()
     expect(page).to_have_url(f"{stranger.service.url}/console/accounts/beta")
-    page.get_by_role("link", name="Other accounts").click()
+    page.get_by_role("link", name="Switch account").click()
     expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
 
 
@@ -71,7 +71,7 @@ def test_the_sign_in_can_be_used_by_keyboard_alone(stranger: Person) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     page.keyboard.press("Tab")
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
 
 
 def test_nothing_serious_is_wrong_for_those_who_cannot_see(stranger: Person) -> None:

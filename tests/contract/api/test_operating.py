@@ -89,7 +89,7 @@ def test_a_pause_keeps_the_backlog_and_an_update_does_not_end_it(service: Servic
     stream = stream_of(service, own)
     assert (stream["condition"], stream["ledger"]["pending"]) == ("paused", 1)
     assert stream["why"].startswith("Paused by an operator since ")
-    assert "Resume it" in stream["next"]
+    assert "resume the integration" in stream["next"]
     assert oracle.requests() == []
     assert service.result("POST", f"{own}/resume")["paused"] is None
     until(lambda: stream_of(service, own)["ledger"]["delivered"] == 1)

@@ -81,7 +81,7 @@ def why(health: StreamHealth, *, may_see_subjects: bool = False) -> str:
         may_see_subjects: the reader's token allows pii-read. Without it, the reason that a receiver gave for a status
             is left out, because receivers may name users in it.
     """
-    stream, last = health.stream, health.last_reason or "nothing was tried yet"
+    stream, last = health.stream, health.last_reason or "no attempt yet"
     pause = stream.integration.pause
     match health.condition:
         case Condition.INACTIVE:
@@ -98,10 +98,10 @@ def why(health: StreamHealth, *, may_see_subjects: bool = False) -> str:
         case Condition.REJECTING:
             answers = health.recent_answers
             share = "its last event" if len(answers) == 1 else f"{refusals(answers)} of its last {len(answers)} events"
-            return f"The receiver refused {share}; the last answer was {last}."
+            return f"The receiver rejected {share}; the last response was {last}."
     if stream.is_polled:
-        return "The receiver fetches its events."
-    return "Nothing was sent yet." if health.last_outcome is None else f"The last attempt ended with {last}."
+        return "The receiver polls its events."
+    return "No events have been sent yet." if health.last_outcome is None else f"The last attempt ended with {last}."
 
 
 def what_next(health: StreamHealth, retention: timedelta) -> str:
@@ -113,24 +113,24 @@ def what_next(health: StreamHealth, retention: timedelta) -> str:
     waiting = _waiting(health.ledger, retention)
     match health.condition:
         case Condition.INACTIVE:
-            return f"{waiting} Nothing new is queued; set the integration active again."
+            return f"{waiting} No new events are queued. To continue, set the integration active."
         case Condition.PAUSED if health.stream.integration.pause is not None:
-            return f"{waiting} Resume it to start it again."
+            return f"{waiting} To continue delivery, resume the integration."
         case Condition.PAUSED | Condition.DISABLED if health.stream.status_set_by is Party.RECEIVER:
             return f"{waiting} Only the receiver can enable its stream again."
         case Condition.PAUSED | Condition.DISABLED:
-            return f"{waiting} Mend the receiver, then update or resume the integration."
+            return f"{waiting} Fix the receiver, then update or resume the integration."
         case Condition.FAILING:
-            return f"{waiting} {_next_attempt(health)} Mend the receiver; resuming tries at once."
+            return f"{waiting} {_next_attempt(health)} Fix the receiver. To retry at once, resume the integration."
         case Condition.REJECTING:
             return f"{waiting} {_AFTER_REFUSALS}"
     if health.stream.is_polled:
-        return f"{waiting} They go out when the receiver polls." if health.ledger.pending else waiting
+        return f"{waiting} The receiver fetches events when it polls." if health.ledger.pending else waiting
     return f"{waiting} {_next_attempt(health)}" if health.ledger.pending else waiting
 
 
 _AFTER_REFUSALS = (
-    "Refused events become dead letters, which are not sent again by themselves. Compare the audience (aud), the "
+    "Rejected events become dead letters and are not retried. Compare the audience (aud), the "
     "issuer and the keys with what the receiver expects, fix the difference, then replay the dead letters."
 )
 
@@ -149,7 +149,7 @@ def _stopped_by(stream: Stream, *, may_see_subjects: bool) -> str:
 
 def _next_attempt(health: StreamHealth) -> str:
     if health.next_attempt_in is None:
-        return "Nothing is due."
+        return "No attempt is scheduled."
     if health.next_attempt_in <= timedelta(0):
         return "The next attempt is due now."
     return f"The next attempt is in {in_words(health.next_attempt_in)}."
@@ -157,13 +157,13 @@ def _next_attempt(health: StreamHealth) -> str:
 
 def _waiting(ledger: Ledger, retention: timedelta) -> str:
     if not ledger.pending:
-        return "Nothing waits."
-    events = "1 event waits" if ledger.pending == 1 else f"{ledger.pending:,} events wait"
+        return "No events are waiting."
+    events = "1 event is waiting" if ledger.pending == 1 else f"{ledger.pending:,} events are waiting"
     if ledger.oldest_pending is None:
         return f"{events}."
     left = retention - ledger.oldest_pending
     expiry = f"it expires in {in_words(left)}" if left > timedelta(0) else "it expires now"
-    return f"{events}; the oldest for {in_words(ledger.oldest_pending)}, {expiry}."
+    return f"{events}. The oldest has waited {in_words(ledger.oldest_pending)}; {expiry}."
 
 
 def in_words(duration: timedelta) -> str:

@@ -40,7 +40,7 @@ class Assets:
         """One of them; no name leads out of the directory, because names are only looked up."""
         asset = self._assets.get(request.path_params["name"])
         if asset is None:
-            return PlainTextResponse("there is no such file\n", 404)
+            return PlainTextResponse("file not found\n", 404)
         is_this = request.query_params.get("v") == asset.version
         headers = {
             "Cache-Control": "public, max-age=31536000, immutable" if is_this else "no-cache",

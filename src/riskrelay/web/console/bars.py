@@ -7,7 +7,7 @@ from datetime import timedelta
 from riskrelay.core.delivery.attempts import Attempt
 
 _NAMES = {"dns": "DNS", "connect": "connect", "tls": "TLS", "first_byte": "first byte"}
-REST = "the rest"
+REST = "other"
 WIDTH = 1_000  # of the drawing, in its own units
 
 

@@ -18,33 +18,45 @@ def checks(public_origin: str, keys: Sequence[SealedKey], stock: Stock | None, n
 
 def _public_url(public_origin: str) -> Check:
     if urlsplit(public_origin).scheme == "https":
-        return Check(topic="public_url", verdict=Verdict.OK, said=f"{public_origin} is reached by https.")
-    said = f"{public_origin} is plain http: the cookies of sessions go without Secure."
+        return Check(topic="public_url", verdict=Verdict.OK, said=f"{public_origin} uses https.")
+    said = f"{public_origin} uses http, so session cookies are sent without the Secure attribute."
     return Check(
-        topic="public_url", verdict=Verdict.WARNING, said=said, mend="Put TLS in front, or set RISKRELAY_TLS_CERT."
+        topic="public_url",
+        verdict=Verdict.WARNING,
+        said=said,
+        mend="Put a TLS proxy in front of the service, or set RISKRELAY_TLS_CERT.",
     )
 
 
 def _key(keys: Sequence[SealedKey], algorithm: Algorithm) -> Check:
     if key_in(keys, algorithm, KeyState.CURRENT) is None:
         return Check(
-            topic="keys", verdict=Verdict.PROBLEM, said=f"No {algorithm.value} key signs.", mend="Run riskrelay init."
+            topic="keys",
+            verdict=Verdict.PROBLEM,
+            said=f"There is no current {algorithm.value} signing key.",
+            mend="Run riskrelay init.",
         )
     if key_in(keys, algorithm, KeyState.NEXT) is None:
-        said = f"No next {algorithm.value} key is published."
-        return Check(topic="keys", verdict=Verdict.WARNING, said=said, mend="Restart riskrelay serve: it makes one.")
-    return Check(topic="keys", verdict=Verdict.OK, said=f"One {algorithm.value} key signs, the next one is published.")
+        said = f"There is no next {algorithm.value} signing key."
+        return Check(
+            topic="keys", verdict=Verdict.WARNING, said=said, mend="Restart riskrelay serve. It creates one at startup."
+        )
+    return Check(
+        topic="keys",
+        verdict=Verdict.OK,
+        said=f"The current {algorithm.value} key signs, and the next one is published.",
+    )
 
 
 def _delivery(stock: Stock | None, now: datetime) -> list[Check]:
     if stock is None or now - stock.taken_at > _STALE:
-        since = "ever" if stock is None else f"for {in_words(now - stock.taken_at)}"
-        mend = "Is riskrelay serve or riskrelay worker running?"
+        since = "yet" if stock is None else f"for {in_words(now - stock.taken_at)}"
+        mend = "Start riskrelay serve or riskrelay worker."
         return [
             Check(
                 topic="delivery",
                 verdict=Verdict.PROBLEM,
-                said=f"No process has counted this account {since}.",
+                said=f"No delivery process has reported for this account {since}.",
                 mend=mend,
             )
         ]
@@ -52,14 +64,12 @@ def _delivery(stock: Stock | None, now: datetime) -> list[Check]:
     counted = Check(
         topic="delivery",
         verdict=Verdict.OK,
-        said=f"A process delivers; it counted {in_words(now - stock.taken_at)} ago.",
+        said=f"Delivery is running (checked {in_words(now - stock.taken_at)} ago).",
     )
     if imbalance:
-        mend = "Keep a backup and the log, and report it."
+        mend = "Save a backup of the database and the log, then report the problem."
         return [
             counted,
-            Check(
-                topic="ledger", verdict=Verdict.PROBLEM, said=f"It does not add up by {imbalance} events.", mend=mend
-            ),
+            Check(topic="ledger", verdict=Verdict.PROBLEM, said=f"The ledger is off by {imbalance} events.", mend=mend),
         ]
-    return [counted, Check(topic="ledger", verdict=Verdict.OK, said="It adds up.")]
+    return [counted, Check(topic="ledger", verdict=Verdict.OK, said="The ledger balances.")]

@@ -43,44 +43,43 @@ class Failure:
 
 
 NOT_FOUND = Failure(
-    status=404, title="There is nothing here", advice="It may have been deleted, or the address is mistyped."
+    status=404, title="Page not found", advice="The page may have been deleted, or the address may be wrong."
 )
 METHOD_NOT_ALLOWED = Failure(
-    status=405, title="This page takes no such request", advice="Go back to the page before, and start from there."
+    status=405, title="Method not allowed", advice="Return to the previous page and try again."
 )
 MALFORMED_REQUEST = Failure(
     status=400,
-    title="This request cannot be read",
-    advice="It must name this service in exactly one Host header field. Check the proxy between your browser and the "
-    "console.",
+    title="Invalid request",
+    advice="The request must have exactly one Host header field. Check the proxy between your browser and the console.",
 )
 UNAVAILABLE = Failure(status=503, title="The service is busy", advice="Nothing was changed. Try again in a moment.")
 _INTERNAL = Failure(
     status=500,
-    title="Something of ours failed",
-    advice="Nothing you did is at fault. Try again; if it stays so, the service's log says what happened.",
+    title="Internal error",
+    advice="The service failed to handle the request. Try again. If the problem continues, see the log of the service.",
 )
 _FORBIDDEN = Failure(
     status=403,
-    title="Your token does not allow this",
-    advice="Sign in with a token that has the scope for it and is good for this account: `riskrelay token create "
-    "--help`.",
+    title="Permission denied",
+    advice="Your token lacks the required scope, or it belongs to another account. Sign in with another token. "
+    "To create one, see `riskrelay token create --help`.",
 )
 _UNREADABLE = Failure(
-    status=400, title="This form cannot be read", advice="Nothing was changed. Send it from the page again."
+    status=400, title="Invalid form", advice="Nothing was changed. Reload the page and submit the form again."
 )
 _ENDED = Failure(
     status=401,
-    title="Your session is over",
-    advice="Nothing was changed. Sign in again, then repeat what you wanted to do. Sessions end after an hour "
-    "without use, after twelve hours, and when their token is revoked or has expired.",
+    title="Session expired",
+    advice="Nothing was changed. Sign in again, then repeat the action. A session ends after one hour without use, "
+    "after twelve hours, or when its token expires or is revoked.",
     sign_in=True,
 )
 _FORGED = Failure(
     status=403,
-    title="This did not come from the console's own page",
-    advice="Nothing was changed. Open the page again and repeat it there: it may have been open since before you "
-    "last signed in, or the console was opened under another address than its public URL.",
+    title="Invalid form",
+    advice="Nothing was changed. Reload the page and try again. The page may be older than your current session, or "
+    "the address may differ from the public URL of the service.",
     sign_in=True,
 )
 
@@ -98,21 +97,21 @@ def _invalid(error: Any) -> Failure:
     lines = tuple(fault.sentence for fault in error.faults)
     return Failure(
         status=400,
-        title="This cannot be done as it was sent",
-        advice="Nothing was changed. Go back and mend:",
+        title="Invalid input",
+        advice="Nothing was changed. Go back and fix these fields:",
         details=lines,
     )
 
 
 def _rate_limited(error: Any) -> Failure:
-    return Failure(status=429, title="Too many requests", advice=f"Wait {error.wait_seconds} s, then go on.")
+    return Failure(status=429, title="Too many requests", advice=f"Wait {error.wait_seconds} s, then try again.")
 
 
 def _unavailable(error: Any) -> Failure:
     cause = error.cause or UnavailableCause.REFUSED
     advice = (
-        "The change may not have been stored. Try again in a moment. If it stays so, run `riskrelay doctor` on the "
-        "machine that serves: it says what to do."
+        "The change may not have been stored. Try again in a moment. If the problem continues, run `riskrelay doctor` "
+        "on the machine that runs the service."
     )
     return Failure(status=503, title=f"The service cannot use its database: {cause}", advice=advice)
 

@@ -21,7 +21,7 @@ from riskrelay.web.console.visits import ForgedRequest, Visit, read_form, requir
 _log = structlog.get_logger()
 
 _UNKNOWN = (
-    "This token is unknown, has expired or was revoked. Tokens start with rr_; `riskrelay token create` makes one."
+    "This token is unknown, expired or revoked. Tokens start with rr_. To create one, run: riskrelay token create"
 )
 
 
@@ -56,7 +56,7 @@ class SignIn:
             presented = presented_token(f"Bearer {typed}", None, None)
             token = (await authenticate(self._outside, presented)).token
         except RateLimited as error:
-            return self._form(following, 429, f"Too many tries; wait {error.wait_seconds} s.")
+            return self._form(following, 429, f"Too many attempts. Wait {error.wait_seconds} s, then try again.")
         except (MalformedCredentials, UnknownToken) as error:
             request.app.state.refused_authentication.note(request, error)
             return self._form(following, 401, _UNKNOWN)

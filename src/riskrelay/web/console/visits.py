@@ -105,7 +105,7 @@ async def read_form(request: Request) -> Form:
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=_MAX_FIELDS)
     except ValueError:
-        raise _malformed("the form cannot be read; send it from the page again") from None
+        raise _malformed("the form is malformed; reload the page and submit it again") from None
     if any("\0" in text for pair in pairs for text in pair):
         raise _malformed("text must not contain NUL")
     return ImmutableMultiDict((name, value.replace("\r\n", "\n")) for name, value in pairs)

@@ -47,7 +47,8 @@ def test_a_stopped_stream_says_what_the_endpoint_answered_and_how_to_go_on() -> 
     assert health.condition is Condition.PAUSED
     assert why(health) == "Paused since 2026-03-17 12:00 UTC: the endpoint answered 401."
     assert what_next(health, WEEK) == (
-        "9 events wait; the oldest for 2 h, it expires in 6 d. Mend the receiver, then update or resume the "
+        "9 events are waiting. The oldest has waited 2 h; it expires in 6 d. Fix the receiver, then update or resume "
+        "the "
         "integration."
     )
 
@@ -65,7 +66,7 @@ def test_an_operators_pause_is_told_apart() -> None:
     health = replace(HEALTHY, stream=paused)
     assert health.condition is Condition.PAUSED
     assert why(health) == "Paused by an operator since 2026-03-17 12:00 UTC: maintenance."
-    assert what_next(health, WEEK) == "Nothing waits. Resume it to start it again."
+    assert what_next(health, WEEK) == "No events are waiting. To continue delivery, resume the integration."
 
 
 def test_a_failing_stream_says_when_it_is_tried_again() -> None:
@@ -96,24 +97,24 @@ def test_what_a_receiver_wrote_about_its_status_needs_pii_read() -> None:
 @pytest.mark.parametrize(
     ("stream", "condition", "said", "advised"),
     [
-        (STREAM, Condition.HEALTHY, "The last attempt ended with accepted.", "Nothing waits."),
+        (STREAM, Condition.HEALTHY, "The last attempt ended with accepted.", "No events are waiting."),
         (
             replace(STREAM, integration=replace(INTEGRATION, active=False)),
             Condition.INACTIVE,
             "The integration is not active.",
-            "Nothing waits. Nothing new is queued; set the integration active again.",
+            "No events are waiting. No new events are queued. To continue, set the integration active.",
         ),
         (
             replace(STREAM, status=StreamStatus.DISABLED, status_set_by=Party.RECEIVER),
             Condition.DISABLED,
             "Disabled by its receiver.",
-            "Nothing waits. Only the receiver can enable its stream again.",
+            "No events are waiting. Only the receiver can enable its stream again.",
         ),
         (
             replace(STREAM, configuration=Configuration(audience="aud", delivery=Poll())),
             Condition.HEALTHY,
-            "The receiver fetches its events.",
-            "Nothing waits.",
+            "The receiver polls its events.",
+            "No events are waiting.",
         ),
     ],
     ids=["healthy", "inactive", "disabled", "polled"],
@@ -128,7 +129,7 @@ def test_nothing_that_waits_is_called_kept_beyond_its_retention() -> None:
     """An event that is about to expire says so; a single one is counted in words."""
     old = replace(BACKLOG, pending=1, oldest_pending=WEEK)
     assert what_next(replace(HEALTHY, ledger=old), WEEK).startswith(
-        "1 event waits; the oldest for 7 d, it expires now."
+        "1 event is waiting. The oldest has waited 7 d; it expires now."
     )
 
 
@@ -140,6 +141,6 @@ def test_a_rejecting_stream_says_how_much_it_refused_and_what_to_compare(answers
     """Refused events are not sent again by themselves, so the advice ends with the replay."""
     health = replace(HEALTHY, recent_answers=answers, last_reason="invalid_audience")
     assert health.condition is Condition.REJECTING
-    assert why(health) == f"The receiver refused {share}; the last answer was invalid_audience."
+    assert why(health) == f"The receiver rejected {share}; the last response was invalid_audience."
     assert what_next(health, WEEK).endswith("then replay the dead letters.")
     assert replace(health, failures=1).condition is Condition.FAILING

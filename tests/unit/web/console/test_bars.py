@@ -25,7 +25,7 @@ def test_phases_stand_in_their_order_and_fill_the_bar() -> None:
         ("connect", 20, 100, 200),
         ("TLS", None, 300, 0),
         ("first byte", 50, 300, 500),
-        ("the rest", 20, 800, 200),
+        ("other", 20, 800, 200),
     ]
 
 

@@ -47,11 +47,11 @@ def test_what_is_wrong_comes_with_what_to_do() -> None:
     late = NOON + timedelta(minutes=6)
     off = replace(BALANCED, ledger=replace(BALANCED.ledger, queued=4))
     for found, topic, said in (
-        (checks("http://127.0.0.1:8700", KEYS, BALANCED, NOON), "public_url", "without Secure"),
-        (checks(HTTPS, [], BALANCED, NOON), "keys", "No RS256 key signs"),
-        (checks(HTTPS, KEYS[::2], BALANCED, NOON), "keys", "No next RS256 key"),
+        (checks("http://127.0.0.1:8700", KEYS, BALANCED, NOON), "public_url", "without the Secure attribute"),
+        (checks(HTTPS, [], BALANCED, NOON), "keys", "no current RS256 signing key"),
+        (checks(HTTPS, KEYS[::2], BALANCED, NOON), "keys", "no next RS256 signing key"),
         (checks(HTTPS, KEYS, BALANCED, late), "delivery", "for 6 min"),
-        (checks(HTTPS, KEYS, None, NOON), "delivery", "ever"),
+        (checks(HTTPS, KEYS, None, NOON), "delivery", "for this account yet"),
         (checks(HTTPS, KEYS, off, NOON), "ledger", "by 1 events"),
     ):
         wrong = [check for check in found if check.verdict is not Verdict.OK]

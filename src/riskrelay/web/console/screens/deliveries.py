@@ -81,7 +81,7 @@ class DeliveryScreens:
         try:
             return await self._proofs.prove(payload, sent.stream.integration.signing_algorithm)
         except Unavailable:
-            return Proof(_NO_HEADER, "no signing key can be opened now")
+            return Proof(_NO_HEADER, "No signing key can be decrypted.")
 
 
 _NO_HEADER: dict[str, Any] = {}

@@ -82,7 +82,7 @@ class IntegrationSettingScreens:
         integration = await self._outside.store.read(visit.account, lambda tx: find_integration(tx, integration_id))
         if visit.form.get("confirmation", "").strip() != integration.reference_id.strip():
             return await self._forms(
-                visit, {}, {"confirmation": "This is not its reference; nothing was deleted."}, 400
+                visit, {}, {"confirmation": "The reference does not match. Nothing was deleted."}, 400
             )
         await delete_integration(self._outside, visit.account, visit.actor, integration_id)
         return self._pages.see(account_path(visit.account, "integrations"), done="integration-deleted")

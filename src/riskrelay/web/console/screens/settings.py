@@ -21,7 +21,7 @@ from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import PAGE, Moment, Text, place_of, read_place, split
 from riskrelay.web.console.visits import Visit
 
-LIVES = {"30 days": 30, "90 days": 90, "a year": 365, "until it is revoked": None}
+LIVES = {"30 days": 30, "90 days": 90, "1 year": 365, "never": None}
 """How long a new token is good, in days."""
 
 _BODY: TypeAdapter[TokenBody] = TypeAdapter(TokenBody)
@@ -44,7 +44,7 @@ class SettingScreens:
         now = self._outside.clock.now()
         life = visit.form.get("lives", "")
         if life not in LIVES:
-            return await self._tokens(visit, 400, problems=["choose how long it is good"])
+            return await self._tokens(visit, 400, problems=["choose when the token expires"])
         days = LIVES[life]
         expires_at = None if days is None else now + timedelta(days=days)
         given = {"name": visit.form.get("name", "").strip(), "scopes": visit.form.getlist("scopes")}

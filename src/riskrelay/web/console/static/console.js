@@ -59,7 +59,7 @@ function isPoll(event) {
 }
 
 function pollFailed(event) {
-  if (!isPoll(event)) return say("This could not be loaded. Try again, or reload the page.");
+  if (!isPoll(event)) return say("Loading failed. Try again, or reload the page.");
   const element = event.detail.elt;
   const seconds = Math.min(2 * Number(element.dataset.waiting ?? element.dataset.poll), SLOWEST_POLL_SECONDS);
   say(`The service does not answer; trying again in ${seconds} s. What you see is old.`);
