@@ -1,21 +1,23 @@
 """Accept activity, find the behaviors that follow from it, decide levels, queue security events: one transaction."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from functools import partial
 
-from msgspec.structs import replace
-
-from riskrelay.actions.detecting import Detected, Detecting, detect, purge
-from riskrelay.actions.recording import find_users, latest_name, once, refuse_future, refuse_reused, tell
+from riskrelay.actions.computing import compute
+from riskrelay.actions.deciding_activity import Decided, Gathered, Request, decide_activity, steps_of
+from riskrelay.actions.detecting import purge, read_stored, windows_of
+from riskrelay.actions.recording import find_users, once, refuse_future, refuse_reused
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.activity import Activity, ActivityId, Timing, timing
-from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, with_findings
-from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
-from riskrelay.core.risk.findings import UserId
-from riskrelay.ports import Outside, RecordedActivity, RecordedFinding, Transaction
+from riskrelay.core.risk.assessment import LevelChange, Standing
+from riskrelay.core.risk.behaviors import settings_with
+from riskrelay.ports import Ids, Outside, RecordedActivity, RecordedFinding, Transaction
+
+_FEW = 200  # guessed: some milliseconds; more activity, fresh or stored, is compared outside the transaction
+_TRIES = 3  # guessed: so often other requests may change what a decision followed from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +41,20 @@ class ActivityRecorded:
     changes: Sequence[LevelChange]
 
 
+class _Changed(Exception):
+    """What a decision followed from is no longer so."""
+
+
+class _TooMuch(Exception):
+    """There is too much to compare for a transaction that writes."""
+
+
 async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping[int, Activity]) -> ActivityRecorded:
     """Store what was *sent*, and treat the behaviors that follow from it like findings: for each user whose risk level
     they move, queue a security event on every stream that takes it. All or nothing; durable when it returns.
+
+    Little activity is read, decided and written in one transaction. Much is decided before the transaction that
+    writes, which only checks that the decision still holds.
 
     Args:
         sent: by place in the request, in any order of time.
@@ -52,93 +65,143 @@ async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping
         Unavailable: the store refused; nothing was recorded.
     Rule: contract 18 imp_travel, high_dlp; contract 22.
     """
-    now = outside.clock.now()
-    timely = _timely(sent, now)
-    distinct = once({place: (activity.activity_id, activity.digest) for place, activity in timely.items()}, outside.ids)
-
-    def store(tx: Transaction) -> tuple[ActivityRecorded, list[LaneKey]]:
-        settings, limits = settings_with(tx.behaviors.stored()), tx.detection.limits()
-        enabled = {place: sent[place] for place in distinct if settings[sent[place].behavior].enabled}
-        found = find_users(tx, {place: activity.user for place, activity in enabled.items()}, outside.ids.ordered_uuid)
-        before = found.standings
-        tx.users.add([before[key] for key in found.new])
-        rows = _stored(tx, {place: (ActivityId(distinct[place]), one) for place, one in enabled.items()}, before)
-        standings = {standing.user_id: standing for standing in before.values()}
-        detected = detect(
-            tx, list(rows.values()), Detecting(standings=standings, settings=settings, limits=limits, now=now)
-        )
-        steps = _steps(tx, [enabled[place] for place in rows], before, detected, settings)
-        tx.users.save([after for _, after in steps])
-        changes, queued = tell(tx, steps, settings, Cause.POLICY, now, outside.ids)
-        purge(tx, limits, now, len(sent))
-        ignored = len(distinct) - len(enabled)
-        started = [(one.finding, standings[one.finding.user_id]) for one in detected if one.started]
-        duplicates = len(timely) - ignored - len(rows)
-        late = len(sent) - len(timely)
-        return ActivityRecorded(
-            accepted=len(rows), duplicates=duplicates, ignored=ignored, late=late, findings=started, changes=changes
-        ), queued
-
-    recorded, queued = await outside.store.write(account_id, store)
+    request = _request(sent, outside)
+    recorded, queued = await _record(outside, account_id, request)
     outside.wake(queued)
     outside.metrics.count_activity(recorded.accepted, recorded.duplicates, recorded.ignored, recorded.late)
     outside.metrics.count_findings(len(recorded.findings), 0, 0)
-    outside.finding_counts.note(account_id, Counter(found.behavior for found, _ in recorded.findings), now)
+    outside.finding_counts.note(account_id, Counter(found.behavior for found, _ in recorded.findings), request.now)
     return recorded
 
 
-def _timely(sent: Mapping[int, Activity], now: datetime) -> dict[int, Activity]:
-    """What is not late.
+def _request(sent: Mapping[int, Activity], outside: Outside) -> Request:
+    """Number what is not late.
 
-    Raises: Invalid: something is of the future.
+    Raises: Invalid: something is of the future, or one id has two bodies.
     """
+    now = outside.clock.now()
     refuse_future({place: activity.seen.at for place, activity in sent.items()}, now)
-    return {place: activity for place, activity in sent.items() if timing(activity.seen.at, now) is Timing.TIMELY}
+    timely = {place: activity for place, activity in sent.items() if timing(activity.seen.at, now) is Timing.TIMELY}
+    distinct = once({place: (activity.activity_id, activity.digest) for place, activity in timely.items()}, outside.ids)
+    return Request(sent=sent, timely=len(timely), distinct=distinct, now=now)
 
 
-def _stored(
-    tx: Transaction, activities: Mapping[int, tuple[ActivityId, Activity]], before: Mapping[str, Standing]
-) -> dict[int, RecordedActivity]:
-    """Store what is not there yet.
+async def _record(outside: Outside, account_id: AccountId, request: Request) -> tuple[ActivityRecorded, list[LaneKey]]:
+    """Record *request* in one transaction when there is little to compare, else decide before the transaction."""
+    ids = outside.ids
 
-    Returns: what was stored, by place.
-    Raises: Invalid: an id is there already, with another body.
+    def at_once(tx: Transaction, *, refusing_much: bool = False) -> tuple[ActivityRecorded, list[LaneKey]]:
+        gathered = _gather(tx, request, ids)
+        much = len(gathered.fresh) + gathered.stored.rows > _FEW
+        if much and refusing_much:
+            raise _TooMuch
+        decide = partial(decide_activity, gathered, ids)
+        return _write(tx, tx.compute(decide) if much else decide(), ids)
+
+    if len(request.distinct) <= _FEW:
+        try:
+            return await outside.store.write(account_id, partial(at_once, refusing_much=True))
+        except _TooMuch:
+            pass
+    for _ in range(_TRIES):
+        gathered = await outside.store.read(account_id, lambda tx: _gather(tx, request, ids))
+        decided = await compute(partial(decide_activity, gathered, ids))
+        try:
+            return await outside.store.write(account_id, partial(_write_unchanged, decided=decided, ids=ids))
+        except _Changed:
+            continue
+    return await outside.store.write(account_id, at_once)
+
+
+def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
+    """Read what the decision about *request* follows from.
+
+    Raises: Invalid: an id is there already with another body, or a user id does not fit its e-mail.
     """
-    rows = {
-        place: RecordedActivity(
-            activity_id=activity_id, user_id=before[one.user.email_key].user_id, seen=one.seen, digest=one.digest
-        )
-        for place, (activity_id, one) in activities.items()
+    settings, limits = settings_with(tx.behaviors.stored()), tx.detection.limits()
+    enabled = {
+        place: request.sent[place] for place in request.distinct if settings[request.sent[place].behavior].enabled
     }
-    stored = tx.activities.add(list(rows.values()))
-    repeated = {place: (row.activity_id, row.digest) for place, row in rows.items() if row.activity_id not in stored}
-    refuse_reused(repeated, tx.activities.digests([activity_id for activity_id, _ in repeated.values()]))
-    return {place: row for place, row in rows.items() if row.activity_id in stored}
+    found = find_users(tx, {place: activity.user for place, activity in enabled.items()}, ids.ordered_uuid)
+    keys = {place: activity.user.email_key for place, activity in enabled.items()}
+    given = {
+        place: ActivityId(request.distinct[place])
+        for place, activity in enabled.items()
+        if activity.activity_id is not None
+    }
+    digests = tx.activities.digests(given.values())
+    repeated = {place: (given[place], enabled[place].digest) for place in given if given[place] in digests}
+    refuse_reused(repeated, digests)
+    fresh = {
+        place: RecordedActivity(
+            activity_id=ActivityId(request.distinct[place]),
+            user_id=found.standings[keys[place]].user_id,
+            seen=activity.seen,
+            digest=activity.digest,
+        )
+        for place, activity in enabled.items()
+        if place not in repeated
+    }
+    return Gathered(
+        request=request,
+        settings=settings,
+        limits=limits,
+        found=found,
+        enabled=enabled,
+        keys=keys,
+        fresh=fresh,
+        streams=tx.streams.taking_events(),
+        stored=read_stored(tx, list(fresh.values()), limits),
+    )
 
 
-def _steps(
-    tx: Transaction,
-    accepted: Iterable[Activity],
-    before: Mapping[str, Standing],
-    detected: Sequence[Detected],
-    settings: Mapping[BehaviorId, BehaviorSetting],
-) -> list[tuple[Standing, Standing]]:
-    """The standings before and after of the users about whom something is new, in the order they appeared."""
-    behaviors: dict[UserId, set[BehaviorId]] = defaultdict(set)
-    for one in detected:
-        behaviors[one.finding.user_id].add(one.finding.behavior)
-    tallies = tx.findings.tally(behaviors)
-    seen: dict[str, list[Activity]] = defaultdict(list)
-    for activity in accepted:
-        seen[activity.user.email_key].append(activity)
-    steps: list[tuple[Standing, Standing]] = []
-    for email_key, activities in seen.items():
-        old = before[email_key]
-        new = replace(old, name=latest_name((activity.user for activity in activities), old.name))
-        if old.user_id in behaviors:
-            count, last = tallies[old.user_id]
-            new = with_findings(new, behaviors[old.user_id], settings)
-            new = replace(new, event_count=count, last_event_at=last)
-        if new != old:
-            steps.append((old, new))
-    return steps
+def _write_unchanged(tx: Transaction, decided: Decided, ids: Ids) -> tuple[ActivityRecorded, list[LaneKey]]:
+    """Write what was decided, if all that it followed from is still so.
+
+    Raises: _Changed.
+    """
+    gathered = decided.gathered
+    known = tx.users.find(gathered.users)  # locks them: their activity stays as it is until the commit
+    before = {key: one for key, one in gathered.found.standings.items() if key not in gathered.found.new}
+    fresh = list(gathered.fresh.values())
+    given = [
+        one.activity_id for place, one in gathered.fresh.items() if gathered.enabled[place].activity_id is not None
+    ]
+    if (
+        known != before
+        or settings_with(tx.behaviors.stored()) != gathered.settings
+        or tx.detection.limits() != gathered.limits
+        or tx.activities.digests(given)
+        or windows_of(tx, fresh, gathered.limits) != gathered.stored.windows
+        or {one.finding_id: one for one in tx.findings.get(gathered.stored.findings)} != gathered.stored.findings
+    ):
+        raise _Changed
+    return _write(tx, decided, ids)
+
+
+def _write(tx: Transaction, decided: Decided, ids: Ids) -> tuple[ActivityRecorded, list[LaneKey]]:
+    """Write what was decided."""
+    gathered, decision = decided.gathered, decided.decision
+    tx.users.add([gathered.found.standings[key] for key in gathered.found.new])
+    tx.findings.replace(decision.replaced, [found.finding for found in decision.detected])
+    tx.activities.join(decided.joined, decision.replaced)
+    tx.activities.add(decided.rows)
+    tallies, streams = tx.findings.tally(decided.tallies), tx.streams.taking_events()
+    steps = decided.steps
+    if tallies != decided.tallies or streams != gathered.streams:  # seldom; else it was decided before the transaction
+        steps = steps_of(gathered, decision, tallies, streams, ids)
+    tx.users.save(steps.standings)
+    queued = tx.events.queue(steps.signals)
+    request = gathered.request
+    purge(tx, gathered.limits, request.now, len(request.sent))
+    ignored = len(request.distinct) - len(gathered.enabled)
+    standings = {standing.user_id: standing for standing in gathered.found.standings.values()}
+    recorded = ActivityRecorded(
+        accepted=len(decided.rows),
+        duplicates=request.timely - ignored - len(decided.rows),
+        ignored=ignored,
+        late=len(request.sent) - request.timely,
+        findings=[(one.finding, standings[one.finding.user_id]) for one in decision.detected if one.started],
+        changes=steps.changes,
+    )
+    return recorded, queued

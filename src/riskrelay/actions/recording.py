@@ -100,8 +100,10 @@ def find_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[
 
     Raises: Invalid: a user id does not fit its e-mail.
     """
+    # A batch names a user many times: each reference once, then the last of each user, which stands for a new one.
+    last = list(dict.fromkeys(reversed(list(users.values()))))[::-1]
     try:
-        known = tx.users.find(list(users.values()))
+        known = tx.users.find([*dict.fromkeys(users.values()), *last])
     except UserMismatch as error:
         message = "user_id and email belong to different users of this account; leave user_id out, or send the user's"
         raise Invalid(
@@ -111,7 +113,7 @@ def find_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[
                 if user.email_key == error.email_key and user.user_id is not None
             ]
         ) from error
-    missing = {user.email_key: user for user in users.values() if user.email_key not in known}
+    missing = {user.email_key: user for user in last if user.email_key not in known}
     for key, user in missing.items():
         known[key] = Standing(
             user_id=user.user_id or UserId(new_id()),

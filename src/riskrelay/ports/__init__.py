@@ -21,7 +21,7 @@ from riskrelay.ports.account import (
     UserProfile,
     Users,
 )
-from riskrelay.ports.activity import Activities, Detection, RecordedActivity
+from riskrelay.ports.activity import Activities, ActivityWindow, Detection, RecordedActivity
 from riskrelay.ports.console import (
     FindingCounts,
     FindingPlace,
@@ -75,6 +75,7 @@ from riskrelay.ports.outside import (
 __all__ = [
     "Accounts",
     "Activities",
+    "ActivityWindow",
     "Audit",
     "AuditPlace",
     "Behaviors",

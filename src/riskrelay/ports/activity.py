@@ -1,8 +1,7 @@
 """What a transaction bound to one account offers about activity."""
 
 from collections.abc import Collection, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -13,38 +12,58 @@ from riskrelay.core.risk.speeds import TravelLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedActivity:
-    """Activity as it is stored: with an id and a user of the account."""
+    """Activity as it is stored: with an id and a user of the account.
+
+    Attributes:
+        episode: the finding of the episode it belongs to; None: it belongs to none.
+    """
 
     activity_id: ActivityId
     user_id: UserId
     seen: Login | DlpHit
     digest: bytes
+    episode: FindingId | None = None
+
+    def joining(self, episodes: Mapping[ActivityId, FindingId]) -> "RecordedActivity":
+        """Return the same activity as part of its episode."""
+        return replace(self, episode=episodes[self.activity_id])
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityWindow:
+    """A summary of one user's stored activity in a span of time. It changes when some is added; what is purged lies
+    before the span, or is older than anything that can still be added.
+
+    Attributes:
+        count: how many there are.
+        elapsed: the time from the beginning of the span to each of them, added up, in microseconds.
+        box: of logins the least and the greatest latitude, the least and the greatest longitude.
+    """
+
+    count: int
+    elapsed: int
+    box: tuple[float, float, float, float] | None
 
 
 class Activities(Protocol):
     """The account's activity, for as long as more activity can make something of it."""
 
-    def add(self, recorded: Sequence[RecordedActivity]) -> set[ActivityId]:
-        """Store those whose id is not there yet.
-
-        Returns: the ids that were stored.
-        """
+    def add(self, recorded: Sequence[RecordedActivity]) -> None:
+        """Store activity whose ids are not there yet."""
 
     def digests(self, activity_ids: Collection[ActivityId]) -> dict[ActivityId, bytes]:
         """The digests of stored activity among those ids."""
 
-    def kept(
-        self,
-        kind: type[S],
-        user_ids: Collection[UserId],
-        span: tuple[datetime, datetime],
-        fresh: AbstractSet[ActivityId],
-    ) -> dict[UserId, list[Kept[S]]]:
-        """The activity of one kind of those users, from the first moment of *span* to the last; of a user who has very
-        much only the latest."""
+    def windows(
+        self, kind: type[Login] | type[DlpHit], user_ids: Collection[UserId], span: tuple[datetime, datetime]
+    ) -> dict[UserId, ActivityWindow]:
+        """Summarize the activity of one kind from the first moment of *span* to the last, by user who has some."""
 
-    def scattered(self, user_ids: Collection[UserId], span: tuple[datetime, datetime], degrees: float) -> set[UserId]:
-        """Which of those users have logins in *span* more than so many degrees apart, latitude and longitude added."""
+    def kept(
+        self, kind: type[S], user_ids: Collection[UserId], span: tuple[datetime, datetime], limit: int
+    ) -> dict[UserId, list[Kept[S]]]:
+        """The activity of one kind of those users, from the first moment of *span* to the last; of each user only the
+        latest *limit*."""
 
     def join(self, members: Mapping[ActivityId, FindingId], replaced: Mapping[FindingId, FindingId]) -> None:
         """Let activity belong to an episode: *members* one by one, and all of every finding that another replaces."""

@@ -15,6 +15,7 @@ LOGIN_BEHAVIOR = BehaviorId("imp_travel")
 HIT_BEHAVIOR = BehaviorId("high_dlp")
 
 LATEST = timedelta(hours=1)  # specified: activity may come up to an hour late
+MAX_KEPT = 2_000  # compared of one user, kind and span, besides what is fresh: people do less, so it bounds machines
 SKEW = timedelta(minutes=5)  # guessed: by so much a sender's clock may be ahead of ours
 
 
