@@ -1,5 +1,6 @@
 """The API's own documentation: the contract, a readable page of it, and a page per error code."""
 
+import gzip
 import re
 from base64 import b64encode
 from collections.abc import Sequence
@@ -16,12 +17,16 @@ from starlette.responses import Response
 
 from riskrelay.web.account_api.problem_table import PROBLEMS
 from riskrelay.web.error_pages import render_error_index, render_error_page
+from riskrelay.web.paced_responses import paced_response
 from riskrelay.web.reference import Reference
 
 # In the wheel the contract lies beside this file; in a checkout at its one place, specs/.
 _CANDIDATES = (Path(__file__).parent / "openapi.yaml", Path(__file__).parents[3] / "specs" / "openapi.yaml")
 
 _CACHE = "public, max-age=300"  # chosen: after an upgrade a browser shows the old pages for five minutes at most
+_HTML = "text/html; charset=utf-8"
+_OF_A_BODY = ("Content-Type", "Content-Encoding")
+_NO_WEIGHT = re.compile(r"q=0(\.0{0,3})?", re.IGNORECASE)
 _STYLE = re.compile(rb"<style>(.*?)</style>", re.DOTALL)
 _CODES = frozenset(problem.code for problem in PROBLEMS)
 
@@ -35,29 +40,48 @@ def contract() -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """A document that is the same for everybody until the next version of the service.
+class Representation:
+    """A document in one content coding.
 
     Attributes:
         headers: everything but the length, with the ETag.
     """
 
     body: bytes
-    media_type: str
     headers: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A document that is the same for everybody until the next version of the service.
+
+    It is compressed once, when it is made, and never for a request.
+    """
+
+    plain: Representation
+    compressed: Representation
 
     @classmethod
     def of(cls, body: bytes, media_type: str) -> "Page":
-        """Make a document, with its validator and what a browser may do with it."""
-        tag = f'"{sha256(body).hexdigest()[:32]}"'
-        policy = {"Content-Security-Policy": _content_security_policy(body)} if media_type == "text/html" else {}
-        return cls(body=body, media_type=media_type, headers={"ETag": tag, "Cache-Control": _CACHE, **policy})
+        """Make a document, with its validators and what a browser may do with it."""
+        tag = sha256(body).hexdigest()[:32]
+        headers = {"Content-Type": media_type, "Cache-Control": _CACHE, "Vary": "Accept-Encoding"}
+        if media_type == _HTML:
+            headers["Content-Security-Policy"] = _content_security_policy(body)
+        plain = Representation(body=body, headers={**headers, "ETag": f'"{tag}"'})
+        compressed = Representation(
+            body=gzip.compress(body, mtime=0),
+            headers={**headers, "ETag": f'"{tag}-gzip"', "Content-Encoding": "gzip"},  # RFC 9110 §8.8.3.3
+        )
+        return cls(plain=plain, compressed=compressed)
 
     def answer(self, request: Request, status: int = 200) -> Response:
-        """Answer 304 when the client has it. Rule: RFC 9110 §13.1.2, §15.4.5."""
-        if status == 200 and _matches(request.headers.getlist("if-none-match"), self.headers["ETag"]):
-            return Response(status_code=304, headers=self.headers)
-        return Response(self.body, status, self.headers, self.media_type)
+        """Answer 304 when the client has it. Rule: RFC 9110 §12.5.3, §13.1.2, §15.4.5."""
+        chosen = self.compressed if _accepts_gzip(request.headers.getlist("accept-encoding")) else self.plain
+        if status == 200 and _matches(request.headers.getlist("if-none-match"), chosen.headers["ETag"]):
+            kept = {name: value for name, value in chosen.headers.items() if name not in _OF_A_BODY}
+            return Response(status_code=304, headers=kept)
+        return paced_response(request, chosen.body, status, chosen.headers)
 
 
 def _content_security_policy(page: bytes) -> str:
@@ -65,6 +89,15 @@ def _content_security_policy(page: bytes) -> str:
     sheets = [b64encode(sha256(sheet).digest()).decode() for sheet in _STYLE.findall(page)]
     allowed = " ".join(f"'sha256-{sheet}'" for sheet in sheets) or "'none'"
     return f"default-src 'none'; style-src {allowed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+def _accepts_gzip(fields: Sequence[str]) -> bool:
+    """Whether an Accept-Encoding names gzip. Rule: RFC 9110 §12.5.3."""
+    for part in ",".join(fields).split(","):
+        coding, _, weight = part.partition(";")
+        if coding.strip().lower() == "gzip":
+            return _NO_WEIGHT.fullmatch(weight.strip()) is None
+    return False
 
 
 def _matches(fields: Sequence[str], tag: str) -> bool:
@@ -80,17 +113,17 @@ def _contract_page() -> Page:
 
 @cache
 def _reference_page() -> Page:
-    return Page.of(Reference(contract()).page().encode(), "text/html")
+    return Page.of(Reference(contract()).page().encode(), _HTML)
 
 
 @cache
 def _error_index() -> Page:
-    return Page.of(render_error_index().encode(), "text/html")
+    return Page.of(render_error_index().encode(), _HTML)
 
 
 @lru_cache(maxsize=len(PROBLEMS))
 def _error_page(code: int) -> Page:
-    return Page.of((render_error_page(code) or "").encode(), "text/html")
+    return Page.of((render_error_page(code) or "").encode(), _HTML)
 
 
 async def openapi(request: Request) -> Response:
