@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -114,6 +115,30 @@ def test_one_is_killed_and_then_all_are_told_to_end(
         left = processes(service)
         service.kill()
         wait_until(lambda: all(map(has_ended, left)))
+
+
+def test_processes_share_the_operations_port(tmp_path: Path, postgres: PostgresServer) -> None:
+    """Whichever of them answers there, its metrics are those of all, with the connections of each."""
+    nodes, port = Nodes(tmp_path, postgres.new_database_now()), free_port()
+    nodes.service.settings["RISKRELAY_OPERATIONS_PORT"] = str(port)
+    try:
+        nodes.service.start("--workers", str(WORKERS))
+        wait_until(lambda: all_serve(nodes.service))
+        for _ in range(8):  # connections that the kernel spreads over the processes
+            assert httpx.get(f"http://127.0.0.1:{port}/healthz").text == "ok\n"
+            families = text_string_to_metric_families(httpx.get(f"http://127.0.0.1:{port}/metrics").text)
+            opened = {
+                one.labels["process"]
+                for family in families
+                for one in family.samples
+                if one.name == "riskrelay_connections_open"
+            }
+            assert opened == {str(number + 1) for number in range(WORKERS)}
+        assert httpx.get(f"http://127.0.0.1:{port}/docs").status_code == 404
+    finally:
+        nodes.stop()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/healthz")
 
 
 def test_what_keeps_them_from_starting_is_said_once(tmp_path: Path, postgres: PostgresServer) -> None:

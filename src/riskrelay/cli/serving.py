@@ -116,7 +116,7 @@ async def run_app(app: Starlette, ports: Ports, drain_seconds: float = DRAIN_SEC
         require_free(ports.host, ports.port)
     limits = _limits_of_process()
     admission = Admission(limits, getattr(app.state, "trusted_proxies", ()))
-    app.state.admission = admission
+    getattr(app.state, "show_connections", lambda admission: None)(admission)
     refusal_body = getattr(app.state, "server_refusal", lambda status: b"")
     servers = [(HttpServer(app, admission, server_context(ports.tls), refusal_body), ports.port)]
     if ports.operations is not None:

@@ -39,6 +39,7 @@ from riskrelay.telemetry.observing import ProcessWatch, new_observers, show_cert
 from riskrelay.telemetry.siblings import Siblings
 from riskrelay.web.app import create_app, create_worker_app
 from riskrelay.web.failed_authentication import FailedAuthentication
+from riskrelay.web.server.admission import Admission
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
 from riskrelay.wiring.installation import build_keyring, check_files, outside_of, read_master_key
@@ -110,6 +111,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     app.state.trusted_proxies = settings.trusted_proxies
     app.state.failed_authentication = FailedAuthentication(outside.clock, settings.failed_authentication_limit)
     app.state.before_stop = [bell.close]
+    app.state.show_connections = partial(_show_connections, observers.metrics)
     app.state.operations = create_worker_app(outside, _no_lifespan)  # it lives in the application's own
     return app
 
@@ -138,6 +140,20 @@ def _show_worker(metrics: PrometheusMetrics, worker: Worker) -> None:
     )
     metrics.read_counter("sweeps", "Looks for lanes that are due.", lambda: worker.sweeps)
     metrics.read_counter("claims", "Lanes that were taken.", lambda: worker.claims)
+
+
+def _show_connections(metrics: PrometheusMetrics, admission: Admission) -> None:
+    metrics.read_gauge("connections_open", "Client connections open on the main port.", lambda: admission.open)
+    metrics.read_counter(
+        "connections_refused",
+        "Client connections refused because every connection allowed carried a request.",
+        lambda: admission.refused,
+    )
+    metrics.read_counter(
+        "connections_evicted",
+        "Idle client connections closed to make room for new ones.",
+        lambda: admission.evicted,
+    )
 
 
 def build_worker_app(settings: Settings, log: LogSink) -> Starlette:

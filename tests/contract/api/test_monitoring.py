@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.clients import send_batch
 from support.ledger_checks import Told, check_ledger, wait_until_quiet
-from support.service import Oracle, Service
+from support.service import Oracle, Service, free_port
 
 MEMBERS = (
     *("account", "integration", "stream", "lane", "seq", "jti", "txn", "attempt", "outcome", "reason", "http_status"),
@@ -169,3 +171,23 @@ def test_a_scraper_that_never_reads_holds_nothing_up(tmp_path: Path, oracle: Ora
             scrape.sendall(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 20)
         told = send(service, 20)
         delivered_all(service, oracle, told)
+
+
+def test_connections_are_counted_and_the_operations_port_has_its_own(tmp_path: Path) -> None:
+    """Idle connections of the main port show in the metrics; the operations port answers health and metrics only."""
+    port = free_port()
+    with serving(tmp_path, RISKRELAY_OPERATIONS_PORT=str(port)) as service, ExitStack() as stack:
+        for _ in range(7):
+            stack.enter_context(socket.create_connection((urlsplit(service.url).hostname, urlsplit(service.url).port)))
+        found = wait_for(service, "riskrelay_connections_open", 7)
+        assert found["riskrelay_connections_refused_total"] == found["riskrelay_connections_evicted_total"] == 0
+        operations = f"http://127.0.0.1:{port}"
+        for path, start in (("/healthz", "ok"), ("/readyz", "ready"), ("/metrics", "# HELP")):
+            assert httpx.get(operations + path).text.startswith(start)
+        for path in ("/", "/docs", "/console", "/jwks.json", "/openapi.json", "/accounts/a/zt_risk_scoring/summary"):
+            assert httpx.get(operations + path).status_code == 404
+        for _ in range(30):
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        assert samples(service)["riskrelay_connections_open"] < found["riskrelay_connections_open"] + 30
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(operations + "/healthz")
