@@ -125,6 +125,13 @@ class Settings(BaseSettings):
         description="How long after that an event, its attempts and what became of it are kept: so long it can be "
         "looked at and replayed.",
     )
+    audit_days: int = Field(
+        730,  # guessed: two annual audits
+        ge=90,
+        le=36_500,
+        description="How long entries of the audit log are kept. The database refuses to delete those of the last 60 "
+        "days.",
+    )
 
     lease_seconds: int = Field(
         60,
@@ -163,6 +170,24 @@ class Settings(BaseSettings):
         ge=1,
         le=10_000,
         description="Replays of one integration that may run or be paused at the same time.",
+    )
+    quota_users: int = Field(
+        1_000_000,  # guessed: ten times the largest company that was measured
+        ge=1,
+        le=100_000_000,
+        description="Users that one account may have. They are counted every few seconds, so a few more can be stored.",
+    )
+    quota_findings_per_user: int = Field(
+        10_000,  # guessed: ten a day for almost three years
+        ge=100,
+        le=10_000_000,
+        description="Findings that are kept of one user. Of more, the oldest are deleted; the risk level stays.",
+    )
+    quota_console_sessions: int = Field(
+        100,  # guessed: a team that shares a token, on several browsers
+        ge=1,
+        le=10_000,
+        description="Sessions of the console that one token may have. One more ends the oldest.",
     )
 
     failed_authentication_limit: int = Field(

@@ -8,6 +8,7 @@ from riskrelay.local.finding_counts import PendingFindingCounts
 from riskrelay.local.gathering import Together
 from riskrelay.local.rate_limits import MemoryRateLimits
 from riskrelay.local.token_uses import PendingTokenUses
+from riskrelay.local.user_counts import CountedUsers
 from riskrelay.ports import Outside, Store
 from riskrelay.telemetry.metrics import PrometheusMetrics
 from riskrelay.telemetry.observing import Observers
@@ -81,5 +82,6 @@ def outside_of(store: Store, clock: HandClock | None = None) -> Outside:
         rate_limits=MemoryRateLimits(clock, None),
         token_uses=PendingTokenUses(),
         finding_counts=PendingFindingCounts(),
+        user_counts=CountedUsers(),
         gathering=Together(),
     )

@@ -8,7 +8,14 @@ from functools import partial
 from riskrelay.actions.computing import compute
 from riskrelay.actions.deciding_activity import Decided, Gathered, Request, decide_activity, steps_of
 from riskrelay.actions.detecting import purge, read_stored, windows_of
-from riskrelay.actions.recording import find_users, once, refuse_future, refuse_reused
+from riskrelay.actions.recording import (
+    find_users,
+    once,
+    refuse_future,
+    refuse_reused,
+    refuse_surplus_users,
+    trim_findings,
+)
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.activity import Activity, ActivityId, Timing, timing
@@ -88,15 +95,20 @@ def _request(sent: Mapping[int, Activity], outside: Outside) -> Request:
 
 async def _record(outside: Outside, account_id: AccountId, request: Request) -> tuple[ActivityRecorded, list[LaneKey]]:
     """Record *request* in one transaction when there is little to compare, else decide before the transaction."""
-    ids = outside.ids
+    ids, keep = outside.ids, outside.quotas.findings_per_user
+
+    def refuse_surplus(gathered: Gathered) -> None:
+        users = {place: activity.user for place, activity in gathered.enabled.items()}
+        refuse_surplus_users(users, gathered.found.new, outside.user_counts.get(account_id), outside.quotas.users)
 
     def at_once(tx: Transaction, *, refusing_much: bool = False) -> tuple[ActivityRecorded, list[LaneKey]]:
         gathered = _gather(tx, request, ids)
+        refuse_surplus(gathered)
         much = len(gathered.fresh) + gathered.stored.rows > _FEW
         if much and refusing_much:
             raise _TooMuch
         decide = partial(decide_activity, gathered, ids)
-        return _write(tx, tx.compute(decide) if much else decide(), ids)
+        return _write(tx, tx.compute(decide) if much else decide(), ids, keep)
 
     if len(request.distinct) <= _FEW:
         try:
@@ -105,9 +117,10 @@ async def _record(outside: Outside, account_id: AccountId, request: Request) -> 
             pass
     for _ in range(_TRIES):
         gathered = await outside.store.read(account_id, lambda tx: _gather(tx, request, ids))
+        refuse_surplus(gathered)
         decided = await compute(partial(decide_activity, gathered, ids))
         try:
-            return await outside.store.write(account_id, partial(_write_unchanged, decided=decided, ids=ids))
+            return await outside.store.write(account_id, partial(_write_unchanged, decided=decided, ids=ids, keep=keep))
         except _Changed:
             continue
     return await outside.store.write(account_id, at_once)
@@ -155,7 +168,7 @@ def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
     )
 
 
-def _write_unchanged(tx: Transaction, decided: Decided, ids: Ids) -> tuple[ActivityRecorded, list[LaneKey]]:
+def _write_unchanged(tx: Transaction, decided: Decided, ids: Ids, keep: int) -> tuple[ActivityRecorded, list[LaneKey]]:
     """Write what was decided, if all that it followed from is still so.
 
     Raises: _Changed.
@@ -176,11 +189,11 @@ def _write_unchanged(tx: Transaction, decided: Decided, ids: Ids) -> tuple[Activ
         or {one.finding_id: one for one in tx.findings.get(gathered.stored.findings)} != gathered.stored.findings
     ):
         raise _Changed
-    return _write(tx, decided, ids)
+    return _write(tx, decided, ids, keep)
 
 
-def _write(tx: Transaction, decided: Decided, ids: Ids) -> tuple[ActivityRecorded, list[LaneKey]]:
-    """Write what was decided."""
+def _write(tx: Transaction, decided: Decided, ids: Ids, keep: int) -> tuple[ActivityRecorded, list[LaneKey]]:
+    """Write what was decided, and keep at most *keep* findings of each user, roughly."""
     gathered, decision = decided.gathered, decided.decision
     tx.users.add([gathered.found.standings[key] for key in gathered.found.new])
     tx.findings.replace(decision.replaced, [found.finding for found in decision.detected])
@@ -191,6 +204,7 @@ def _write(tx: Transaction, decided: Decided, ids: Ids) -> tuple[ActivityRecorde
     if tallies != decided.tallies or streams != gathered.streams:  # seldom; else it was decided before the transaction
         steps = steps_of(gathered, decision, tallies, streams, ids)
     tx.users.save(steps.standings)
+    trim_findings(tx, [(gathered.found.standings[one.email_key], one) for one in steps.standings], keep)
     queued = tx.events.queue(steps.signals)
     request = gathered.request
     purge(tx, gathered.limits, request.now, len(request.sent))

@@ -12,7 +12,16 @@ from itertools import chain
 import msgspec
 from msgspec.structs import replace
 
-from riskrelay.actions.recording import find_users, latest_name, once, refuse_future, refuse_reused, tell
+from riskrelay.actions.recording import (
+    find_users,
+    latest_name,
+    once,
+    refuse_future,
+    refuse_reused,
+    refuse_surplus_users,
+    tell,
+    trim_findings,
+)
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.email_addresses import email_key
 from riskrelay.core.errors import Unavailable
@@ -124,10 +133,12 @@ async def _record(outside: Outside, account_id: AccountId, requests: Sequence[Se
     findings = list(chain.from_iterable(requests))
     distinct = once({place: (f.finding_id, f.digest) for place, f in enumerate(findings)}, outside.ids)
 
-    def store(tx: Transaction) -> tuple[list[Recorded], list[LaneKey]]:
+    def store(tx: Transaction) -> tuple[list[Recorded], list[LaneKey], int]:
         settings = settings_with(tx.behaviors.stored())
         enabled = {place: findings[place] for place in distinct if settings[findings[place].behavior].enabled}
-        found = find_users(tx, {place: finding.user for place, finding in enabled.items()}, outside.ids.ordered_uuid)
+        users = {place: finding.user for place, finding in enabled.items()}
+        found = find_users(tx, users, outside.ids.ordered_uuid)
+        refuse_surplus_users(users, found.new, outside.user_counts.get(account_id), outside.quotas.users)
         given = {place: FindingId(distinct[place]) for place, f in enabled.items() if f.finding_id is not None}
         stored = tx.findings.digests(given.values())
         repeated = {place: (given[place], enabled[place].digest) for place in given if given[place] in stored}
@@ -143,10 +154,12 @@ async def _record(outside: Outside, account_id: AccountId, requests: Sequence[Se
                 for place, one in accepted.items()
             ]
         )
-        return _split(requests, accepted, distinct.keys() - enabled.keys(), changes), queued
+        trim_findings(tx, steps, outside.quotas.findings_per_user)
+        return _split(requests, accepted, distinct.keys() - enabled.keys(), changes), queued, len(found.new)
 
-    recorded, queued = await outside.store.write(account_id, store)
+    recorded, queued, new_users = await outside.store.write(account_id, store)
     outside.wake(queued)
+    outside.user_counts.add(account_id, new_users)
     for one in recorded:
         outside.metrics.count_findings(one.accepted, one.duplicates, one.ignored)
         outside.finding_counts.note(account_id, one.behaviors, now)

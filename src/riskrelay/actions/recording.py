@@ -1,6 +1,7 @@
 """What the actions that record and move users' risk have in common, inside their transactions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -15,6 +16,9 @@ from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.ports import Ids, Transaction
 
 Id = TypeVar("Id", bound=str)
+
+_TRIM_EVERY = 100  # guessed: a user has at most so many findings above the quota, and those of one batch
+_TRIMMED_AT_MOST = 20_000  # guessed: twice a batch, so that what an older version stored goes bit by bit
 
 
 def refuse_future(moments: Mapping[int, datetime], now: datetime) -> None:
@@ -123,6 +127,33 @@ def find_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[
             triggered=frozenset(),
         )
     return Found(known, frozenset(missing))
+
+
+def refuse_surplus_users(users: Mapping[int, UserRef], new: AbstractSet[str], known: int, quota: int) -> None:
+    """See that an account gets no more users than its quota allows.
+
+    Args:
+        users: by place in the request.
+        new: the email_keys of those that are not stored yet.
+        known: how many are stored.
+
+    Raises: Invalid: one fault for each place that names a new user.
+    """
+    if not new or known + len(new) <= quota:
+        return
+    message = f"this user is new, there are {known:,} users, and {quota:,} are allowed; send known users, or raise it"
+    places = [place for place, user in users.items() if user.email_key in new]
+    raise Invalid([Fault(FaultKind.QUOTA_REACHED, f"/{place}/user", message) for place in places])
+
+
+def trim_findings(tx: Transaction, steps: Iterable[tuple[Standing, Standing]], keep: int) -> None:
+    """Delete the oldest findings of users who have more than *keep*.
+
+    A user is looked at once every few findings, and at each reset, so that most findings cost no query.
+    """
+    for before, after in steps:
+        if after.event_count // _TRIM_EVERY != before.event_count // _TRIM_EVERY or after.resets != before.resets:
+            tx.findings.trim(after.user_id, keep, _TRIMMED_AT_MOST)
 
 
 def latest_name(users: Iterable[UserRef], known: str | None) -> str | None:

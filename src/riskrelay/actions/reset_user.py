@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from riskrelay.actions.recording import queue_changes
+from riskrelay.actions.recording import queue_changes, trim_findings
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.lanes import LaneKey
@@ -38,6 +38,7 @@ async def reset_user(
         settings = settings_with(tx.behaviors.stored())
         after = after_reset(before, now)
         tx.users.save([after])
+        trim_findings(tx, [(before, after)], outside.quotas.findings_per_user)
         change = level_change(before, after, settings, Cause.ADMIN, now)
         return queue_changes(tx, [] if change is None else [replace(change, note=reason)], outside.ids)
 

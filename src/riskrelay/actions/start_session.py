@@ -15,6 +15,7 @@ async def start_session(outside: Outside, token: StoredToken) -> str:
 
     def store(tx: Installation) -> None:
         tx.sessions.forget_started_before(now - SESSION_LIFE)
+        tx.sessions.end_oldest(token, outside.quotas.console_sessions - 1)
         tx.sessions.add(session)
 
     await outside.store.write_installation(store)

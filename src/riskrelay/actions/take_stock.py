@@ -22,8 +22,10 @@ async def take_stock(outside: Outside) -> None:
         latest = await outside.store.read(account.account_id, lambda tx: tx.stocks.latest())
         now = outside.clock.now()
         if latest is not None and now - latest.taken_at < FRESH:
+            outside.user_counts.set(account.account_id, latest.known_users)
             continue
         stock = await outside.store.read(account.account_id, lambda tx: tx.stocks.count())
+        outside.user_counts.set(account.account_id, stock.known_users)
         if latest is None or _is_news(latest, stock):
             await outside.store.write(account.account_id, partial(_keep, stock))
 

@@ -14,12 +14,18 @@ class Quotas:
         integrations: of one account.
         receiver_credentials: of one integration.
         running_replays: of one integration, running or paused.
+        users: of one account.
+        findings_per_user: kept; the oldest are deleted.
+        console_sessions: of one token; the oldest ends.
     """
 
     tokens: int = 1_000
     integrations: int = 1_000
     receiver_credentials: int = 100
     running_replays: int = 100
+    users: int = 1_000_000
+    findings_per_user: int = 10_000
+    console_sessions: int = 100
 
 
 def refuse_above(quota: int, count: int, things: str, advice: str) -> None:

@@ -13,6 +13,7 @@ from riskrelay.actions.continue_replays import continue_replays
 from riskrelay.actions.expire_events import expire_events
 from riskrelay.actions.pause_idle_streams import pause_idle_streams
 from riskrelay.actions.purge_events import purge_events
+from riskrelay.actions.purge_records import purge_records
 from riskrelay.actions.take_stock import FRESH, take_stock
 from riskrelay.actions.turn_partitions import turn_partitions
 from riskrelay.actions.watch_clock import ClockWatch
@@ -25,6 +26,7 @@ REPLAY_SWEEP = timedelta(seconds=1)  # how long a new replay waits at most
 ANALYZE_SWEEP = timedelta(seconds=1)  # a new table takes thousands of rows in its first second
 CLOCK_SWEEP = timedelta(seconds=1)  # for as long may waits be wrong after the database's clock was put back
 SWEEP = timedelta(minutes=1)  # guessed: as long may an event live beyond its retention
+RECORDS_SWEEP = timedelta(hours=1)  # chosen: they are kept for days
 _STOCK_SHARE = 50  # chosen: counting takes at most 2 % of one core's time
 _BETWEEN = timedelta(milliseconds=50)  # guessed: leaves the database to others between two bounded transactions
 
@@ -36,10 +38,12 @@ class Kept:
     Attributes:
         undelivered: how long an event is kept and tried.
         settled: how long after that its row, its attempts and what became of it are kept.
+        audit: how long audit entries are kept.
     """
 
     undelivered: timedelta
     settled: timedelta
+    audit: timedelta
 
 
 class Chores:
@@ -61,6 +65,7 @@ class Chores:
         await asyncio.gather(
             self._repeat(self._replay, REPLAY_SWEEP),
             self._repeat(self._tidy, SWEEP),
+            self._repeat(self._purge_records, RECORDS_SWEEP),
             self._repeat(self._turn, SWEEP),
             self._repeat(self._analyze, ANALYZE_SWEEP),
             self._repeat(self._take_stock, FRESH),
@@ -77,6 +82,9 @@ class Chores:
         if idle:
             _log.info("idle_streams_paused", streams=idle)
         return bool(expired or purged or idle)
+
+    async def _purge_records(self) -> bool:
+        return await purge_records(self._outside, self._kept.undelivered + self._kept.settled, self._kept.audit)
 
     async def _turn(self) -> bool:
         return await turn_partitions(self._outside, self._kept.undelivered + self._kept.settled)

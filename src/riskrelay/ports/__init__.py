@@ -49,7 +49,7 @@ from riskrelay.ports.deliveries import (
 from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, ShadowedUser, Verdict
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
-from riskrelay.ports.operating import DatabaseClock, DeliveryHealth, EngineCare, Replays, Retention
+from riskrelay.ports.operating import DatabaseClock, DeliveryHealth, EngineCare, Purging, Replays, Retention
 from riskrelay.ports.outside import (
     Bell,
     Clock,
@@ -120,6 +120,7 @@ __all__ = [
     "ReasonPlace",
     "ReceiverCredentials",
     "ReceiverStreams",
+    "Purging",
     "Receivers",
     "RecordedActivity",
     "RecordedFinding",

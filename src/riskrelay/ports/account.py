@@ -204,6 +204,9 @@ class Findings(Protocol):
     def replace(self, old: Collection[FindingId], new: Sequence[RecordedFinding]) -> None:
         """Delete *old* and store *new*, over what has the same id."""
 
+    def trim(self, user_id: UserId, keep: int, limit: int) -> int:
+        """Delete the oldest findings of a user who has more than *keep*, at most *limit*; how many that were."""
+
     def tally(self, user_ids: Collection[UserId]) -> dict[UserId, tuple[int, datetime | None]]:
         """How many findings each of those users has had since the last reset, and when the latest was seen."""
 

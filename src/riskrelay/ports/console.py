@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from riskrelay.core.credentials import Session
+from riskrelay.core.credentials import Session, StoredToken
 from riskrelay.core.delivery.attempts import Delivery, Ledger
 from riskrelay.core.integrations import Integration
 from riskrelay.core.risk.assessment import Standing
@@ -59,6 +59,9 @@ class Sessions(Protocol):
     def end(self, session: Session) -> None:
         """Forget one."""
 
+    def end_oldest(self, token: StoredToken, keep: int) -> None:
+        """End the oldest sessions of a token, so that the *keep* latest are left."""
+
     def forget_started_before(self, moment: datetime) -> None:
         """Forget those that are too old to be good for anything."""
 
@@ -109,6 +112,7 @@ class Stock:
         standings: of the users at risk.
         receipts: how many of the latest receipts the latencies are of.
         latency_p50, latency_p99: from the moment an event was queued to its receipt; None: there was no receipt.
+        known_users: all users, at risk or not.
     """
 
     taken_at: datetime
@@ -117,6 +121,7 @@ class Stock:
     receipts: int
     latency_p50: timedelta | None
     latency_p99: timedelta | None
+    known_users: int
 
     def users(self, level: RiskLevel) -> int:
         """How many users had that level."""

@@ -17,7 +17,7 @@ from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.ports.account import Audit
 from riskrelay.ports.console import Sessions
 from riskrelay.ports.examining import DatabaseFacts, Nodes, ShadowedUser
-from riskrelay.ports.operating import DatabaseClock, EngineCare, Retention
+from riskrelay.ports.operating import DatabaseClock, EngineCare, Purging, Retention
 
 
 class Accounts(Protocol):
@@ -178,6 +178,7 @@ class Installation(Protocol):
     receivers: Receivers
     lanes: Lanes
     retention: Retention
+    purging: Purging
     nodes: Nodes
     clock: DatabaseClock
     engine: EngineCare

@@ -83,6 +83,27 @@ class Retention(Protocol):
         """Replays that have something to do, the oldest first."""
 
 
+class Purging(Protocol):
+    """Deletes records that are older than they are kept, of all accounts, by the database's clock; each call at most
+    *limit* of them, and returns how many that were."""
+
+    def audit_entries(self, kept: timedelta, limit: int) -> int:
+        """Delete audit entries of one account, or of the installation, the oldest first."""
+
+    def event_requests(self, kept: timedelta, limit: int) -> int:
+        """Delete requested events' ids of one account, the oldest first: a repeat counts as new from then on."""
+
+    def replays(self, kept: timedelta, limit: int) -> int:
+        """Delete replays that are over."""
+
+    def streams(self, kept: timedelta, limit: int) -> int:
+        """Delete streams that were deleted, or whose integration was, and whose events have all been purged. The
+        ledger no longer counts them."""
+
+    def integrations(self, kept: timedelta, limit: int) -> int:
+        """Delete integrations that were deleted and have no streams left, with everything that belongs to them."""
+
+
 class DatabaseClock(Protocol):
     """The database's clock, watched by every process that delivers."""
 

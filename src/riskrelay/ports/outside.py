@@ -223,6 +223,19 @@ class FindingCounter(Protocol):
         """Remember one request's. Never waits and never fails."""
 
 
+class UserCounts(Protocol):
+    """Remembers how many users each account has, so that a quota costs no query."""
+
+    def set(self, account_id: AccountId, users: int) -> None:
+        """Take over what was counted in the database."""
+
+    def add(self, account_id: AccountId, users: int) -> None:
+        """Add users that this process has stored."""
+
+    def get(self, account_id: AccountId) -> int:
+        """Return the number of users; 0 before the first count."""
+
+
 class Gathering(Protocol):
     """Lets requests of one kind that wait at the same time go to the database together."""
 
@@ -296,5 +309,6 @@ class Outside:
     rate_limits: RateLimits
     token_uses: TokenUses
     finding_counts: FindingCounter
+    user_counts: UserCounts
     gathering: Gathering
     quotas: Quotas = field(default_factory=Quotas)

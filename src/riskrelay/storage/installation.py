@@ -19,6 +19,7 @@ from riskrelay.ports import (
     Keys,
     Lanes,
     Nodes,
+    Purging,
     Receivers,
     Retention,
     Sessions,
@@ -39,6 +40,7 @@ from riskrelay.storage.delivery.streams import is_idle, select_streams, stream_f
 from riskrelay.storage.delivery.surveying import database_facts, take_survey
 from riskrelay.storage.engines.engine_care import EngineCareRows
 from riskrelay.storage.nodes import NodeRows
+from riskrelay.storage.purging import PurgingRows
 from riskrelay.storage.risk.shadowed_users import find_shadowed_users
 from riskrelay.storage.tables import integrations
 
@@ -55,6 +57,7 @@ class InstallationTransaction:
         self.receivers: Receivers = ReceiverRows(connection)
         self.lanes: Lanes = LaneRows(connection)
         self.retention: Retention = RetentionRows(connection)
+        self.purging: Purging = PurgingRows(connection)
         self.nodes: Nodes = NodeRows(connection)
         self.clock: DatabaseClock = ClockRows(connection)
         self.engine: EngineCare = EngineCareRows(connection)

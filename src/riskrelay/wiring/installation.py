@@ -18,6 +18,7 @@ from riskrelay.local.gathering import Alone, Together
 from riskrelay.local.ids import SystemIds
 from riskrelay.local.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.local.token_uses import PendingTokenUses
+from riskrelay.local.user_counts import CountedUsers
 from riskrelay.ports import Check, Outside, Store, Verdict, Wake
 from riskrelay.settings import Settings
 from riskrelay.signing.sealing import MasterKey, new_master_key
@@ -274,12 +275,16 @@ def outside_of(settings: Settings, wake: Wake, noted: Noted, observers: Observer
         rate_limits=MemoryRateLimits(clock, limit),
         token_uses=token_uses,
         finding_counts=finding_counts,
+        user_counts=CountedUsers(),
         gathering=Alone() if observers.trace else Together(),
         quotas=Quotas(
             tokens=settings.quota_tokens,
             integrations=settings.quota_integrations,
             receiver_credentials=settings.quota_receiver_credentials,
             running_replays=settings.quota_running_replays,
+            users=settings.quota_users,
+            findings_per_user=settings.quota_findings_per_user,
+            console_sessions=settings.quota_console_sessions,
         ),
     )
 

@@ -299,7 +299,11 @@ async def _delivery(
 @asynccontextmanager
 async def _chores(settings: Settings, outside: Outside) -> AsyncIterator[None]:
     """Do what has to be done from time to time. Every node does: one that only accepts fills tables, too."""
-    kept = Kept(timedelta(days=settings.retention_days), timedelta(days=settings.history_days))
+    kept = Kept(
+        undelivered=timedelta(days=settings.retention_days),
+        settled=timedelta(days=settings.history_days),
+        audit=timedelta(days=settings.audit_days),
+    )
     chores = Chores(outside, kept)
     running = asyncio.create_task(chores.run())
     try:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from riskrelay.core.credentials import Session
+from riskrelay.core.credentials import Session, StoredToken
 from riskrelay.storage.accounts.credentials import account_key, token_from
 from riskrelay.storage.tables import console_sessions, tokens
 
@@ -20,6 +20,16 @@ _THIS = (console_sessions.c.account_id == bindparam("account"), console_sessions
 _NOTE_SEEN = update(console_sessions).where(*_THIS).values(seen_at=bindparam("at"))
 _END = delete(console_sessions).where(*_THIS)
 _FORGET = delete(console_sessions).where(console_sessions.c.started_at < bindparam("moment"))
+
+_SURPLUS = (
+    select(console_sessions.c.session_hash)
+    .where(console_sessions.c.account_id == bindparam("account"), console_sessions.c.token_id == bindparam("token"))
+    .order_by(console_sessions.c.started_at.desc(), console_sessions.c.session_hash)
+    .offset(bindparam("keep"))
+)
+_END_SURPLUS = delete(console_sessions).where(
+    console_sessions.c.account_id == bindparam("account"), console_sessions.c.session_hash.in_(_SURPLUS)
+)
 
 
 class SessionRows:
@@ -53,6 +63,10 @@ class SessionRows:
 
     def end(self, session: Session) -> None:
         self._connection.execute(_END, _key(session))
+
+    def end_oldest(self, token: StoredToken, keep: int) -> None:
+        owner = account_key(token.account_id)
+        self._connection.execute(_END_SURPLUS, {"account": owner, "token": token.token_id, "keep": keep})
 
     def forget_started_before(self, moment: datetime) -> None:
         self._connection.execute(_FORGET, {"moment": moment})

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, ColumnElement, Connection, Row, delete, func, select, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, bindparam, delete, func, select, type_coerce
 
 from riskrelay.core.delivery.attempts import Ledger
 from riskrelay.core.integrations import AccountId
@@ -25,7 +25,7 @@ KEPT = timedelta(days=2)  # chosen: today and yesterday; longer stories are moni
 _LANES, _RECEIPTS = 50, 20  # guessed: the latest 1,000 receipts, of the lanes that delivered last
 
 _ALL_STREAMS = StreamId("")
-_NUMBERS = (*LEDGER_COLUMNS, "oldest_us", "receipts", "latency_p50_us", "latency_p99_us")
+_NUMBERS = (*LEDGER_COLUMNS, "oldest_us", "receipts", "latency_p50_us", "latency_p99_us", "known_users")
 _KEEP = PerEngine(
     stocks,
     lambda insert: insert.on_conflict_do_update(
@@ -40,6 +40,7 @@ _KEEP_LEVELS = PerEngine(
         set_={name: insert.excluded[name] for name in ("low", "medium", "high")},
     ),
 )
+_COUNT_USERS = select(func.count()).where(users.c.account_id == bindparam("account"))
 _ADD_FINDINGS = PerEngine(
     finding_counts,
     lambda insert: insert.on_conflict_do_update(
@@ -68,6 +69,7 @@ class StockRows:
             receipts=len(latencies),
             latency_p50=_percentile(latencies, 50),
             latency_p99=_percentile(latencies, 99),
+            known_users=self._connection.execute(_COUNT_USERS, {"account": self._account_id}).scalar_one(),
         )
 
     def keep(self, stock: Stock) -> None:
@@ -83,6 +85,7 @@ class StockRows:
             "receipts": stock.receipts,
             "latency_p50_us": _micros(stock.latency_p50),
             "latency_p99_us": _micros(stock.latency_p99),
+            "known_users": stock.known_users,
         }
         self._connection.execute(_KEEP.on(self._connection), row)
         minute = _beginning(stock.taken_at, MINUTE)
@@ -189,6 +192,7 @@ def _stock(row: Row[*tuple[Any, ...]]) -> Stock:
         receipts=row.receipts,
         latency_p50=_duration(row.latency_p50_us),
         latency_p99=_duration(row.latency_p99_us),
+        known_users=row.known_users,
     )
 
 

@@ -93,6 +93,14 @@ _TALLY = (
     )
     .group_by(findings.c.user_id)
 )
+_SURPLUS = (
+    select(findings.c.finding_id)
+    .where(findings.c.account_id == bindparam("account"), findings.c.user_id == bindparam("user"))
+    .order_by(findings.c.resets.desc(), findings.c.occurred_at.desc(), findings.c.finding_id.desc())
+    .offset(bindparam("keep"))
+    .limit(bindparam("most"))
+)
+_TRIM = delete(findings).where(findings.c.account_id == bindparam("account"), findings.c.finding_id.in_(_SURPLUS))
 _LATEST_FINDINGS = (
     WITHOUT_DETAILS.where(
         findings.c.account_id == bindparam("account"),
@@ -296,6 +304,10 @@ class FindingRows:
             self._connection.execute(_DELETE_FINDINGS, {"account": self._account_id, "keys": part})
         if new:
             self._connection.execute(_PUT_FINDINGS.on(self._connection), [self._row(finding) for finding in new])
+
+    def trim(self, user_id: UserId, keep: int, limit: int) -> int:
+        asked = {"account": self._account_id, "user": user_id, "keep": keep, "most": limit}
+        return self._connection.execute(_TRIM, asked).rowcount
 
     def tally(self, user_ids: Collection[UserId]) -> dict[UserId, tuple[int, datetime | None]]:
         tallies: dict[UserId, tuple[int, datetime | None]] = dict.fromkeys(user_ids, (0, None))

@@ -84,7 +84,7 @@ tokens = Table(
     Index("tokens_token_hash_index", "token_hash"),
 )
 
-# Append-only: triggers of the migration refuse UPDATE and DELETE.
+# Triggers of the migrations refuse UPDATE, and DELETE of entries of the last 60 days.
 audit_entries = Table(
     "audit_entries",
     metadata,
@@ -365,4 +365,5 @@ event_requests = Table(
     Column("deliveries", Text, nullable=False),
     Column("requested_at", Moment, nullable=False),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+    Index("event_requests_age_index", "account_id", "requested_at"),
 )

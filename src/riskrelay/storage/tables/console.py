@@ -32,6 +32,7 @@ stocks = Table(
     Column("receipts", Integer, nullable=False),
     Column("latency_p50_us", BigInteger),
     Column("latency_p99_us", BigInteger),
+    Column("known_users", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
 )
 

@@ -20,6 +20,7 @@ BALANCED = Stock(
     receipts=0,
     latency_p50=None,
     latency_p99=None,
+    known_users=0,
 )
 KEYS = [
     SealedKey(

@@ -1,0 +1,126 @@
+"""Deleting records that nobody needs any more: of all accounts, by the database's clock, in bounded pieces."""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    delete,
+    literal,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+    union_all,
+)
+
+from riskrelay.core.delivery.replays import ReplayStatus
+from riskrelay.storage.delivery.clock import cutoff
+from riskrelay.storage.tables import (
+    INSTALLATION,
+    access_tokens,
+    accounts,
+    attempts,
+    audit_entries,
+    event_requests,
+    events,
+    held_events,
+    integrations,
+    lanes,
+    receiver_credentials,
+    refused_requests,
+    replay_places,
+    replays,
+    streams,
+    subject_statements,
+)
+
+_OWNERS = union_all(select(accounts.c.account_id), select(literal(INSTALLATION))).subquery()
+_OVER = [status.value for status in ReplayStatus if status.is_over]
+_OF_INTEGRATION = and_(*(streams.c[name] == integrations.c[name] for name in ("account_id", "integration_id")))
+_OF_STREAM = (subject_statements, replay_places, lanes, streams)  # those that refer to others first
+_OF_DELETED_INTEGRATION = (access_tokens, receiver_credentials, refused_requests, integrations)
+
+
+class PurgingRows:
+    """Implements ports.Purging."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def audit_entries(self, kept: timedelta, limit: int) -> int:
+        return self._delete_oldest(audit_entries, audit_entries.c.at, kept, limit)
+
+    def event_requests(self, kept: timedelta, limit: int) -> int:
+        return self._delete_oldest(event_requests, event_requests.c.requested_at, kept, limit)
+
+    def replays(self, kept: timedelta, limit: int) -> int:
+        old = self._is_older(replays.c.created_at, kept) & replays.c.status.in_(_OVER)
+        return self._delete_replays(old, limit)
+
+    def streams(self, kept: timedelta, limit: int) -> int:
+        is_gone = or_(self._is_older(streams.c.deleted_at, kept), self._is_older(integrations.c.deleted_at, kept))
+        is_empty = and_(*(~_rows_of_stream(table).exists() for table in (events, held_events, attempts)))
+        found = self._connection.execute(
+            select(streams.c.account_id, streams.c.stream_id)
+            .select_from(streams.join(integrations, _OF_INTEGRATION))
+            .where(is_gone, is_empty)
+            .limit(limit)
+        ).all()
+        for account_id, stream_id in found:
+            for table in _OF_STREAM:
+                of_stream = (table.c.account_id == account_id) & (table.c.stream_id == stream_id)
+                self._connection.execute(delete(table).where(of_stream))
+        return len(found)
+
+    def integrations(self, kept: timedelta, limit: int) -> int:
+        has_stream = select(streams.c.stream_id).where(_OF_INTEGRATION).correlate(integrations).exists()
+        found = self._connection.execute(
+            select(integrations.c.account_id, integrations.c.integration_id)
+            .where(self._is_older(integrations.c.deleted_at, kept), ~has_stream)
+            .limit(limit)
+        ).all()
+        for account_id, integration_id in found:
+            # A replay can outlive its integration's streams: it has no place left where it could go on.
+            of_it = (replays.c.account_id == account_id) & (replays.c.integration_id == integration_id)
+            while self._delete_replays(of_it, limit):
+                continue
+            for table in _OF_DELETED_INTEGRATION:
+                of_it = (table.c.account_id == account_id) & (table.c.integration_id == integration_id)
+                self._connection.execute(delete(table).where(of_it))
+        return len(found)
+
+    def _is_older(self, at: Column[Any], kept: timedelta) -> ColumnElement[bool]:
+        """Whether a time is there and lies longer ago than *kept*."""
+        return type_coerce(at, BigInteger) < cutoff(self._connection, kept)
+
+    def _delete_oldest(self, table: Table, at: Column[Any], kept: timedelta, limit: int) -> int:
+        """Delete rows of the first owner that has some so old: each statement follows an index of the owner's rows."""
+        is_old = self._is_older(at, kept)
+        of_owner = select(literal(1)).where(table.c.account_id == _OWNERS.c.account_id, is_old)
+        owner = self._connection.execute(select(_OWNERS.c.account_id).where(of_owner.exists()).limit(1)).scalar()
+        if owner is None:
+            return 0
+        key = list(table.primary_key.columns)
+        oldest = select(*key).where(table.c.account_id == owner, is_old).order_by(at).limit(limit)
+        return self._connection.execute(delete(table).where(tuple_(*key).in_(oldest))).rowcount
+
+    def _delete_replays(self, condition: ColumnElement[bool], limit: int) -> int:
+        found = self._connection.execute(
+            select(replays.c.account_id, replays.c.replay_id).where(condition).limit(limit)
+        ).all()
+        for account_id, replay_id in found:
+            for table in (replay_places, replays):
+                of_replay = (table.c.account_id == account_id) & (table.c.replay_id == replay_id)
+                self._connection.execute(delete(table).where(of_replay))
+        return len(found)
+
+
+def _rows_of_stream(table: Table) -> Any:
+    same = and_(*(table.c[name] == streams.c[name] for name in ("account_id", "stream_id")))
+    return select(literal(1)).select_from(table).where(same).correlate(streams)
