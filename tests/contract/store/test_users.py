@@ -168,6 +168,26 @@ async def test_details_that_do_not_fit_an_answer_are_left_out_and_say_their_size
     assert [one.left_out_bytes for one in story] == [0, 0, 400_008, 400_008]
 
 
+async def test_details_of_any_size_are_measured_without_being_read(store: Store) -> None:
+    """Sizes are in bytes of UTF-8, and no details at all are none; what alone exceeds an answer is on no page."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    await account_with_integration(outside)
+    given: list[dict[str, str] | None] = [None, {}, {"x": "a"}, {"x": "é"}, {"x": "😀" * 9}, {"x": "ü" * 1_000_000}]
+    for number, details in enumerate(given):
+        one = finding(finding_id=f"f{number}")
+        await record(outside, replace(one, details=details, occurred_at=clock.now()))
+        clock.pass_time(timedelta(minutes=1))
+    user_id = (await summary(store))[0][0].user_id
+    for limit in (1, 10):
+        shown = await store.read(ACCOUNT, lambda tx, limit=limit: tx.users.profile(user_id, 0, limit))  # type: ignore[misc]
+        assert shown is not None
+        assert (shown.findings[0].left_out_bytes, shown.findings[0].details_json) == (2_000_008, None)
+    sizes = [None if one.details_json is None else len(one.details_json.encode()) for one in shown.findings[1:]]
+    assert sizes == [44, 10, 9, 2, None]
+    assert [one.left_out_bytes for one in shown.findings[1:]] == [0] * 5
+
+
 async def test_all_users_at_risk_are_read_in_batches_of_one_moment(store: Store) -> None:
     """Each once, the riskiest first, whatever the batch; another account's are absent, and so are users that were
     reset."""

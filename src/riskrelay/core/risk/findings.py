@@ -13,6 +13,7 @@ FindingId = NewType("FindingId", str)
 UserId = NewType("UserId", str)
 
 MAX_DETAILS_BYTES = 64 * 1024  # specified; as compact JSON in UTF-8
+MAX_SHOWN_DETAILS_BYTES = 1 << 20  # guessed: of one answer; a page of 1,000 findings with usual details is below it
 
 
 class UserRef(Struct, frozen=True):

@@ -4,42 +4,47 @@ The details of a finding can be large, and older versions stored them without a 
 their details first. Only details that fit into the answer are then read.
 """
 
-from typing import Any, Final
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, bindparam, select
+from sqlalchemy import BigInteger, Connection, Select, bindparam, select
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.behaviors import BehaviorId
-from riskrelay.core.risk.findings import FindingId, UserId
+from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import RecordedFinding
 from riskrelay.storage.tables import findings
 
-MAX_DETAILS_BYTES: Final = 1 << 20  # guessed: of one answer; a page of 1,000 findings with usual details is below it
 
+class _measured(FunctionElement[int]):  # noqa: N801  named like an SQL function
+    """What says how large a text is without reading it: its length on PostgreSQL, its row on SQLite.
 
-class _octets(FunctionElement[int]):  # noqa: N801  named as the SQL function it stands for
-    """The length of a text in bytes."""
+    PostgreSQL keeps the length of a long text beside it. SQLite offers it through its blob interface; before
+    version 3.43 every SQL function reads the whole text (measured: 0.24 s for 30 MB, against 34 microseconds).
+    """
 
-    type = Integer()
+    type = BigInteger()
     inherit_cache = True
 
 
-@compiles(_octets, "sqlite")
-def _octets_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
-    return f"length(CAST({compiler.process(element.clauses, **kwargs)} AS BLOB))"  # octet_length needs SQLite 3.43
+@compiles(_measured, "sqlite")
+def _measured_sqlite(element: Any, compiler: Any, **kwargs: Any) -> str:
+    details = compiler.process(element.clauses, **kwargs)
+    return f"CASE WHEN typeof({details}) = 'null' THEN NULL ELSE findings.rowid END"  # typeof reads the header only
 
 
-@compiles(_octets, "postgresql")
-def _octets_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
+@compiles(_measured, "postgresql")
+def _measured_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
     return f"octet_length({compiler.process(element.clauses, **kwargs)})"
 
 
 WITHOUT_DETAILS = select(
     *(column for column in findings.columns if column.name != "details"),
-    _octets(findings.c.details).label("details_bytes"),
+    _measured(findings.c.details).label("measured"),
 )
 """Findings as `read_shown` takes them; add conditions, an order and a limit."""
 
@@ -61,19 +66,35 @@ def read_shown(
     """
     rows = connection.execute(query, parameters).all()
     fitting: list[FindingId] = []
-    left = MAX_DETAILS_BYTES
-    for row in rows:
-        if row.details_bytes is not None and row.details_bytes <= left:
+    left = MAX_SHOWN_DETAILS_BYTES
+    sizes = _sizes(connection, [row.measured for row in rows])
+    for row, size in zip(rows, sizes, strict=True):
+        if size is not None and size <= left:
             fitting.append(row.finding_id)
-            left -= row.details_bytes
+            left -= size
     details: dict[str, str] = {}
     if fitting:
         found = connection.execute(_DETAILS, {"account": account_id, "keys": fitting})
         details = {row.finding_id: row.details for row in found}
-    return [_shown(row, details.get(row.finding_id)) for row in rows]
+    return [_shown(row, details.get(row.finding_id), size) for row, size in zip(rows, sizes, strict=True)]
 
 
-def _shown(row: Any, details: str | None) -> RecordedFinding:
+def _sizes(connection: Connection, measured: Sequence[int | None]) -> Sequence[int | None]:
+    """Return the sizes of details in bytes, from what `_measured` selects; None: there are no details."""
+    if connection.dialect.name != "sqlite":
+        return measured
+    driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]
+    sizes: list[int | None] = []
+    for row in measured:
+        if row is None:
+            sizes.append(None)
+            continue
+        with driver.blobopen("findings", "details", row, readonly=True) as details:
+            sizes.append(len(details))
+    return sizes
+
+
+def _shown(row: Any, details: str | None, size: int | None) -> RecordedFinding:
     return RecordedFinding(
         finding_id=FindingId(row.finding_id),
         user_id=UserId(row.user_id),
@@ -84,5 +105,5 @@ def _shown(row: Any, details: str | None) -> RecordedFinding:
         resets=row.resets,
         details_json=details,
         digest=row.digest,
-        left_out_bytes=0 if details is not None else row.details_bytes or 0,
+        left_out_bytes=0 if details is not None else size or 0,
     )

@@ -13,7 +13,7 @@ from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BEHAVIORS
-from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, UserId
 from riskrelay.ports import Outside, RecordedFinding, UserProfile
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import Page, read_page_if_asked
@@ -103,11 +103,20 @@ def _event(finding: RecordedFinding) -> dict[str, Any]:
         "timestamp": _time(finding.occurred_at),
     }
     if finding.left_out_bytes:
-        message = f"{finding.left_out_bytes:,} bytes of details do not fit into this answer; ask for a smaller page"
-        return {**event, "event_details": {"left_out": message}}
+        return {**event, "event_details": {"left_out": _why_left_out(finding.left_out_bytes)}}
     if finding.details_json is None:
         return event
     return {**event, "event_details": msgspec.Raw(finding.details_json.encode())}
+
+
+def _why_left_out(size: int) -> str:
+    """Say why details of *size* bytes are missing, and what to do."""
+    if size > MAX_SHOWN_DETAILS_BYTES:
+        return (
+            f"these details have {size:,} bytes, and an answer has room for {MAX_SHOWN_DETAILS_BYTES:,}, so they are "
+            "never shown; an earlier version accepted them, send the finding again under a new id with smaller details"
+        )
+    return f"{size:,} bytes of details do not fit into this answer; ask for a smaller page"
 
 
 def _time(at: datetime) -> str:

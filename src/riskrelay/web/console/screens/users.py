@@ -10,7 +10,7 @@ from riskrelay.actions.reset_user import reset_user
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.products import PRODUCTS
 from riskrelay.core.risk.assessment import Standing
-from riskrelay.core.risk.findings import FindingId, UserId
+from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.core.ssf.subjects import email_subject, subject_key
@@ -56,6 +56,7 @@ class UserScreens:
             story=story,
             older=older,
             max_reason=MAX_REASON_CHARACTERS,
+            max_shown_details=MAX_SHOWN_DETAILS_BYTES,
             delivered_notes=[row.delivered_note for row in PRODUCTS.values() if row.delivered_note],
         )
 
