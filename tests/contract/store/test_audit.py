@@ -1,6 +1,7 @@
 """The audit log, on both engines: each change leaves one entry, in its own transaction, for ever."""
 
 import re
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -213,9 +214,10 @@ async def test_pages_follow_each_other_without_gap_or_repeat(store: Store) -> No
     assert await entries(store, OTHER) == [written[0]]
 
 
+_DAY_US = 86_400_000_000
 _ADD = (
     "INSERT INTO audit_entries (account_id, at, entry_id, actor_name, verb, kind, thing_id) "
-    "VALUES ('acme', 1, 'e', 'kai', 'created', 'token', 't')"
+    "VALUES ('acme', {at}, 'e', 'kai', 'created', 'token', 't')"
 )
 _CHANGES = ("UPDATE audit_entries SET actor_name = 'nobody'", "DELETE FROM audit_entries")
 
@@ -229,13 +231,18 @@ def refused(connection: Connection, change: str) -> str:
 
 def _prepare(connection: Connection) -> None:
     upgrade(connection)
-    connection.exec_driver_sql(_ADD)
+    connection.exec_driver_sql(_ADD.format(at=time.time_ns() // 1_000 - 59 * _DAY_US))
 
 
 def _refuses_all(connection: Connection, changes: tuple[str, ...]) -> None:
     for change in changes:
         assert "append-only" in refused(connection, change)
     assert connection.exec_driver_sql("SELECT actor_name FROM audit_entries").scalar() == "kai"
+    connection.exec_driver_sql(_ADD.format(at=time.time_ns() // 1_000 - 61 * _DAY_US))
+    assert (
+        connection.exec_driver_sql("DELETE FROM audit_entries WHERE at < (SELECT max(at) FROM audit_entries)").rowcount
+        == 1
+    )
 
 
 def test_sqlite_refuses_to_change_an_entry(tmp_path: Path) -> None:
@@ -258,7 +265,7 @@ async def test_postgresql_refuses_to_change_an_entry(postgres: PostgresServer) -
 
 
 def test_storage_has_no_statement_that_changes_the_log() -> None:
-    """Inserts and selects only."""
+    """Inserts and selects only; purging deletes old entries, and the triggers keep the others."""
     (folder,) = riskrelay.storage.__path__
-    for module in Path(folder).glob("*.py"):
+    for module in Path(folder).rglob("*.py"):
         assert not re.search(r"(update|delete)\(\s*audit_entries", module.read_text()), module

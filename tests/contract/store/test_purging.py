@@ -23,7 +23,7 @@ from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequestId
 from riskrelay.ports import Outside, Store, Transaction
 from riskrelay.storage.tables import metadata
 from support.outside import HandClock, outside_of
-from support.world import ACCOUNT, ORIGIN, OTHER, finding, record
+from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
 
 DAY = timedelta(days=1)
 LONG = timedelta(days=36_500)
@@ -138,14 +138,13 @@ async def test_only_replays_that_are_over_are_deleted(store: Store) -> None:
 
 async def test_a_deleted_integration_leaves_nothing_once_its_events_are_purged(store: Store) -> None:
     """Its streams, lanes, credentials and replays go with it; another account's integration stays whole."""
-    outside = await outside_at(store, 10 * DAY)
+    outside = outside_of(store, HandClock(datetime.now(UTC) - 10 * DAY))
+    await create_account(outside, OTHER, COMMAND_LINE)
     await integration_of(outside, OTHER)
     before = await counts(store)
-    integration = await integration_of(outside)
+    integration = await account_with_integration(outside)
     number = integration.integration_id
-    wanted = WantedCredential(
-        kind=CredentialKind.STATIC_TOKEN, name="", scopes=ALL_RECEIVER_SCOPES, expires_at=None
-    )
+    wanted = WantedCredential(kind=CredentialKind.STATIC_TOKEN, name="", scopes=ALL_RECEIVER_SCOPES, expires_at=None)
     await create_receiver_credential(outside, ACCOUNT, COMMAND_LINE, number, wanted)
     await record(outside, finding())
     replay = ReplayFilter(state=DeliveryState.DEAD, reason=None, queued_from=None, queued_to=datetime.now(UTC))
@@ -153,7 +152,7 @@ async def test_a_deleted_integration_leaves_nothing_once_its_events_are_purged(s
     await delete_integration(outside, ACCOUNT, COMMAND_LINE, number)
     assert await purge_all(outside, 11 * DAY) == 0
     assert await purge_all(outside, 9 * DAY) == 0, "its events are still there"
-    while await purge_events(outside, timedelta(days=9)):
+    while await purge_events(outside, -DAY):  # their age is the database's
         continue
     assert await purge_all(outside, 9 * DAY) >= 1
     after = await counts(store)

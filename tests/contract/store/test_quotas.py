@@ -9,8 +9,10 @@ import pytest
 from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.actions.create_receiver_credential import WantedCredential, create_receiver_credential
 from riskrelay.actions.create_token import create_token
+from riskrelay.actions.reset_user import reset_user
 from riskrelay.actions.revoke_token import revoke_token
 from riskrelay.actions.start_replay import start_replay
+from riskrelay.actions.take_stock import take_stock
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.replays import ReplayFilter
@@ -18,9 +20,10 @@ from riskrelay.core.errors import FaultKind, Invalid
 from riskrelay.core.integrations import Integration, IntegrationType
 from riskrelay.core.quotas import Quotas
 from riskrelay.core.ssf.access import ALL_RECEIVER_SCOPES, CredentialKind
+from riskrelay.local.user_counts import CountedUsers
 from riskrelay.ports import Outside, Store
 from support.outside import NOON, outside_of
-from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration
+from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
 
 Create = Callable[[], Awaitable[object]]
 
@@ -92,3 +95,55 @@ async def test_unfinished_replays_are_counted(outside: Outside, integration: Int
     wanted = ReplayFilter(state=DeliveryState.DEAD, reason=None, queued_from=None, queued_to=NOON + timedelta(days=1))
     create = lambda: start_replay(outside, ACCOUNT, COMMAND_LINE, integration.integration_id, wanted, 0)  # noqa: E731
     await allowed(outside, create, 2, "2 unfinished replays")
+
+
+async def test_new_users_are_refused_at_the_quota_and_known_ones_are_not(outside: Outside) -> None:
+    """Nothing of the refused batch is stored; each item that names a new user has a fault."""
+    await account_with_integration(outside)
+    outside = replace(outside, quotas=Quotas(users=3))
+    await record(outside, finding("a@x.org"), finding("b@x.org"))
+    batch = [finding("a@x.org"), finding("c@x.org"), finding("d@x.org"), finding("C@x.org")]
+    with pytest.raises(Invalid) as refused:
+        await record(outside, *batch)
+    assert [(fault.kind, fault.pointer) for fault in refused.value.faults] == [
+        (FaultKind.QUOTA_REACHED, f"/{place}/user") for place in (1, 2, 3)
+    ]
+    await record(outside, finding("a@x.org"), finding("c@x.org"))
+    await is_refused(lambda: record(outside, finding("d@x.org")), "3 users")
+    await record(outside, finding("b@x.org", "high_dlp"))
+    assert (await outside.store.read(ACCOUNT, lambda tx: tx.stocks.count())).known_users == 3
+
+
+async def test_users_that_another_process_has_stored_are_counted(outside: Outside) -> None:
+    """They are known to a process after its next count; each account has users of its own."""
+    for account in (ACCOUNT, OTHER):
+        await account_with_integration(outside, account)
+    await record(outside, finding("a@x.org"), finding("b@x.org"))
+    one = replace(outside, quotas=Quotas(users=2), user_counts=CountedUsers())
+    await take_stock(one)
+    await is_refused(lambda: record(one, finding("c@x.org")), "2 users")
+    await record(one, finding("c@x.org"), account_id=OTHER)
+
+
+async def test_the_oldest_findings_of_a_user_are_deleted(outside: Outside) -> None:
+    """The latest stay, also before a reset; the level stays; other users keep theirs."""
+    await account_with_integration(outside)
+    outside = replace(outside, quotas=Quotas(findings_per_user=150))
+    await record(outside, finding("other@x.org"))
+    await record(outside, finding("a@x.org", "high_dlp"), *(finding("a@x.org") for _ in range(120)))
+    (user,) = [one for one in (await outside.store.read(ACCOUNT, lambda tx: tx.users.at_risk())) if "a@" in one.email]
+
+    async def kept() -> list[int]:
+        story = await outside.store.read(ACCOUNT, lambda tx: tx.user_views.findings(user.user_id, None, 1_000))
+        return [one.resets for one in story]
+
+    assert len(await kept()) == 121
+    await record(outside, *(finding("a@x.org") for _ in range(100)))
+    assert len(await kept()) == 150
+    assert (await outside.store.read(ACCOUNT, lambda tx: tx.users.at_risk()))[0].level is user.level
+    await record(outside, *(finding("a@x.org") for _ in range(60)))
+    await reset_user(outside, ACCOUNT, COMMAND_LINE, user.user_id)
+    assert await kept() == [0] * 150
+    await record(outside, *(finding("a@x.org") for _ in range(130)))
+    assert await kept() == [1] * 130 + [0] * 20
+    assert len(await outside.store.read(ACCOUNT, lambda tx: tx.users.at_risk())) == 2

@@ -1,5 +1,6 @@
 """Sessions of the console, on both engines."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from riskrelay.actions.revoke_token import revoke_token
 from riskrelay.actions.start_session import start_session
 from riskrelay.core.credentials import COMMAND_LINE, SESSION_IDLE, SESSION_LIFE, Scope, StoredToken, hash_token
 from riskrelay.core.errors import SessionEnded
+from riskrelay.core.quotas import Quotas
 from riskrelay.ports import Outside, Store
 from support.outside import HandClock, outside_of
 from support.world import ACCOUNT
@@ -92,3 +94,19 @@ async def test_a_session_ends_when_its_token_expires(store: Store) -> None:
     assert await is_alive(outside, secret)
     clock.pass_time(timedelta(microseconds=1))
     assert not await is_alive(outside, secret)
+
+
+async def test_a_session_too_many_ends_the_oldest_of_its_token(store: Store) -> None:
+    """The newest go on, and so do those of other tokens."""
+    clock = HandClock()
+    outside, token, first = await signed_in(store, clock)
+    outside = replace(outside, quotas=Quotas(console_sessions=3))
+    _, other_token = await create_token(outside, ACCOUNT, COMMAND_LINE, "phone", {Scope.READ})
+    other = await start_session(outside, other_token)
+    later = []
+    for _ in range(5):
+        clock.pass_time(MINUTE)
+        later.append(await start_session(outside, token))
+    alive = [await is_alive(outside, secret) for secret in (first, *later)]
+    assert alive == [False, False, False, True, True, True]
+    assert await is_alive(outside, other)

@@ -31,7 +31,10 @@ async def test_a_chore_that_fails_is_done_the_next_time_and_so_are_the_others(
     monkeypatch.setattr(doing, "FRESH", timedelta(milliseconds=1))
     monkeypatch.setattr(doing, "continue_replays", failing)
     monkeypatch.setattr(doing, "take_stock", counting)
-    chores = Chores(outside_of(store, HandClock()), Kept(undelivered=timedelta(days=1), settled=timedelta(days=1), audit=timedelta(days=90)))
+    chores = Chores(
+        outside_of(store, HandClock()),
+        Kept(undelivered=timedelta(days=1), settled=timedelta(days=1), audit=timedelta(days=90)),
+    )
     running = asyncio.create_task(chores.run())
     await until(lambda: min(began.count("replays"), began.count("stock")) > 1)
     chores.stop()

@@ -301,8 +301,7 @@ FAULTS: dict[FaultKind, Problem] = {
         "Quota reached",
         "there are as many as the quota allows; delete those that are no longer used",
         "The account, or the integration, has as many of these things as its quota allows. The message says how many. "
-        "Delete what is no longer used. The operator of the service can raise the quota with a setting "
-        "(`RISKRELAY_QUOTA_…`).",
+        "Delete what is no longer used. The operator of the service can raise the quota with a setting.",
         "the 1,001st token of an account",
         "revoke a token that is no longer used, then create the new one",
     ),
