@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import Connection, func, select
 
 from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_integration import create_integration
+from riskrelay.actions.create_integration import NewIntegration, create_integration
 from riskrelay.actions.create_receiver_credential import WantedCredential, create_receiver_credential
 from riskrelay.actions.delete_integration import delete_integration
 from riskrelay.actions.purge_events import purge_events
@@ -40,9 +40,8 @@ async def outside_at(store: Store, age: timedelta) -> Outside:
 
 async def integration_of(outside: Outside, account_id: AccountId = ACCOUNT) -> Integration:
     url = "https://receiver.example.com"
-    return await create_integration(
-        outside, account_id, COMMAND_LINE, IntegrationType.OKTA, url, None, public_origin=ORIGIN
-    )
+    wanted = NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=url)
+    return await create_integration(outside, account_id, COMMAND_LINE, wanted, public_origin=ORIGIN)
 
 
 async def counts(store: Store) -> dict[str, int]:
