@@ -138,6 +138,12 @@ class LedgerMachine(RuleBasedStateMachine):
     def queue(self, user: str, behavior: str) -> None:
         self.run(record(self.outside, finding(user, behavior)))
 
+    @rule(user=st.sampled_from(USERS))
+    def queue_three_of_one_user(self, user: str) -> None:
+        """Each raises the level once more, unless the user has it: so a chain of one subject waits."""
+        for behavior in BEHAVIORS:
+            self.run(record(self.outside, finding(user, behavior)))
+
     @precondition(lambda self: self.pushed is None)
     @rule(
         outcomes=st.lists(st.sampled_from(OUTCOMES), min_size=1, max_size=8),

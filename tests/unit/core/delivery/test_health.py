@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from riskrelay.core.delivery.attempts import Ledger
-from riskrelay.core.delivery.health import Condition, StreamHealth, what_next, why
+from riskrelay.core.delivery.health import Condition, StreamHealth, in_words, what_next, why
 from riskrelay.core.delivery.reasons import WITHHELD, shown_status_reason
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId, IntegrationType, Pause
 from riskrelay.core.ssf.streams import Configuration, Party, Poll, Stream, StreamId, StreamStatus
@@ -144,3 +144,12 @@ def test_a_rejecting_stream_says_how_much_it_refused_and_what_to_compare(answers
     assert why(health) == f"The receiver rejected {share}; the last response was invalid_audience."
     assert what_next(health, WEEK).endswith("then replay the dead letters.")
     assert replace(health, failures=1).condition is Condition.FAILING
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.9, "0 s"), (59.9, "59 s"), (60, "1 min"), (3_599, "59 min"), (3_600, "1 h"), (86_399, "23 h"), (86_400, "1 d")],
+)
+def test_a_duration_is_told_in_its_largest_unit(seconds: float, words: str) -> None:
+    """Rounded down."""
+    assert in_words(timedelta(seconds=seconds)) == words
