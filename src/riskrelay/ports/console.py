@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from riskrelay.core.credentials import Session, StoredToken
 from riskrelay.core.delivery.attempts import Delivery, Ledger
@@ -35,7 +35,8 @@ class Told:
     event: Mapping[str, Any]
 
 
-class ToldPlace(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToldPlace:
     """Where a delivery is in the list of those about one subject."""
 
     queued_at: datetime

@@ -162,7 +162,7 @@ async def test_every_delivery_of_every_change_is_found(store: Store) -> None:
             break
         listed += [one.delivery.jti for one in page]
         last = page[-1].delivery
-        after = ToldPlace(last.queued_at, last.stream_id, last.lane, last.seq)
+        after = ToldPlace(queued_at=last.queued_at, stream_id=last.stream_id, lane=last.lane, seq=last.seq)
     assert sorted(listed) == sorted(one.delivery.jti for one in told)
     await delete_integration(outside, ACCOUNT, COMMAND_LINE, integrations[3].integration_id)
     left = await store.read(ACCOUNT, lambda tx: tx.user_views.told(key, moments, 200))

@@ -37,26 +37,25 @@ INTEGRATION_COLUMNS = (
     integrations.c.client_certificate,
     integrations.c.sealed_client_key,
 )
+_NO_TLS = ReceiverTls(trusted_ca=None, certificate=None, sealed_key=None)
 
 
-def integration_from(row: Row[*tuple[object, ...]]) -> Integration:
-    """Read an integration from a row that starts with INTEGRATION_COLUMNS."""
-    values: tuple[Any, ...] = tuple(row[: len(INTEGRATION_COLUMNS)])
-    account_id, integration_id, kind, reference_id, tenant_url, active, public_origin, created_at, *rest = values
-    algorithm, paused_at, pause_reason, pushes_per_second, concurrency, *tls = rest
+def integration_from(row: Row[*tuple[Any, ...]]) -> Integration:
+    """Read an integration from a row that has INTEGRATION_COLUMNS."""
+    tls = ReceiverTls(trusted_ca=row.trusted_ca, certificate=row.client_certificate, sealed_key=row.sealed_client_key)
     return Integration(
-        account_id=account_id,
-        integration_id=integration_id,
-        integration_type=IntegrationType(kind),
-        reference_id=reference_id,
-        tenant_url=tenant_url,
-        active=active,
-        public_origin=public_origin,
-        created_at=created_at,
-        signing_algorithm=Algorithm(algorithm),
-        pause=None if paused_at is None else Pause(paused_at, pause_reason),
-        limits=DeliveryLimits(pushes_per_second, concurrency),
-        tls=ReceiverTls(*tls) if any(tls) else None,
+        account_id=row.account_id,
+        integration_id=row.integration_id,
+        integration_type=IntegrationType(row.integration_type),
+        reference_id=row.reference_id,
+        tenant_url=row.tenant_url,
+        active=row.active,
+        public_origin=row.public_origin,
+        created_at=row.created_at,
+        signing_algorithm=Algorithm(row.signing_algorithm),
+        pause=None if row.paused_at is None else Pause(row.paused_at, row.pause_reason),
+        limits=DeliveryLimits(row.pushes_per_second, row.concurrency),
+        tls=None if tls == _NO_TLS else tls,
     )
 
 

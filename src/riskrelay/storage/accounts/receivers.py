@@ -81,12 +81,17 @@ class ReceiverRows:
         row = self._connection.execute(_BY_TOKEN, {"integration": integration_id, "hash": token_hash}).first()
         if row is None:
             return None
-        account_id, _, credential_id, scopes, stored_hash, expires_at, issued = row
         receiver = Receiver(
-            account_id=account_id, integration_id=integration_id, credential_id=credential_id, scopes=_scopes(scopes)
+            account_id=row.account_id,
+            integration_id=integration_id,
+            credential_id=row.credential_id,
+            scopes=_scopes(row.scopes),
         )
         return ReceiverToken(
-            receiver=receiver, token_hash=stored_hash, expires_at=expires_at, is_access_token=bool(issued)
+            receiver=receiver,
+            token_hash=row.token_hash,
+            expires_at=row.expires_at,
+            is_access_token=bool(row.issued),
         )
 
 

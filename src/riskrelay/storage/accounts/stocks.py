@@ -104,11 +104,17 @@ class StockRows:
     def levels(self, since: datetime, step: timedelta) -> Mapping[datetime, Sequence[int]]:
         step_start = _step_start(level_counts.c.minute, step)
         query = (
-            select(step_start, *(func.max(level_counts.c[level.word]) for level in RiskLevel))
+            select(
+                step_start.label("step_start"),
+                *(func.max(level_counts.c[level.word]).label(level.word) for level in RiskLevel),
+            )
             .where(level_counts.c.account_id == self._account_id, level_counts.c.minute >= since)
             .group_by(step_start)
         )
-        return {moment(at): counts for at, *counts in self._connection.execute(query)}
+        return {
+            moment(row.step_start): [getattr(row, level.word) for level in RiskLevel]
+            for row in self._connection.execute(query)
+        }
 
     def add_findings(self, counts: FindingCounts) -> None:
         rows = [
@@ -121,22 +127,26 @@ class StockRows:
     def findings(self, since: datetime, step: timedelta) -> FindingCounts:
         step_start = _step_start(finding_counts.c.minute, step)
         query = (
-            select(step_start, finding_counts.c.behavior, func.sum(finding_counts.c.findings))
+            select(
+                step_start.label("step_start"),
+                finding_counts.c.behavior,
+                func.sum(finding_counts.c.findings).label("findings"),
+            )
             .where(finding_counts.c.account_id == self._account_id, finding_counts.c.minute >= since)
             .group_by(step_start, finding_counts.c.behavior)
         )
         rows = self._connection.execute(query)
-        return {(moment(at), BehaviorId(behavior)): int(findings) for at, behavior, findings in rows}
+        return {(moment(row.step_start), BehaviorId(row.behavior)): int(row.findings) for row in rows}
 
     def _standings(self) -> list[Standings]:
         query = (
-            select(users.c.triggered, users.c.level, func.count())
+            select(users.c.triggered, users.c.level, func.count().label("users"))
             .where(users.c.account_id == self._account_id, users.c.level >= int(min(RiskLevel)))
             .group_by(users.c.triggered, users.c.level)
         )
         return [
-            Standings(_behaviors(triggered.split(",")), RiskLevel(level), count)
-            for triggered, level, count in self._connection.execute(query)
+            Standings(_behaviors(row.triggered.split(",")), RiskLevel(row.level), row.users)
+            for row in self._connection.execute(query)
         ]
 
     def _latencies(self) -> list[timedelta]:
@@ -148,8 +158,8 @@ class StockRows:
         )
         return [
             latency
-            for stream_id, lane in self._connection.execute(busiest).all()
-            for latency in self._latencies_of(stream_id, lane)
+            for row in self._connection.execute(busiest).all()
+            for latency in self._latencies_of(row.stream_id, row.lane)
         ]
 
     def _latencies_of(self, stream_id: StreamId, lane: int) -> list[timedelta]:
@@ -167,9 +177,11 @@ class StockRows:
         latest = (
             select(
                 attempts.c.outcome,
-                type_coerce(attempts.c.started_at, BigInteger)
-                + attempts.c.duration_us
-                - type_coerce(events.c.queued_at, BigInteger),
+                (
+                    type_coerce(attempts.c.started_at, BigInteger)
+                    + attempts.c.duration_us
+                    - type_coerce(events.c.queued_at, BigInteger)
+                ).label("took_us"),
             )
             .select_from(attempts.join(events, is_event))
             .where(in_lane)
@@ -177,7 +189,8 @@ class StockRows:
             .limit(_RECEIPTS)
         )
         accepted = OutcomeKind.ACCEPTED.value
-        return [timedelta(microseconds=took) for kind, took in self._connection.execute(latest) if kind == accepted]
+        rows = self._connection.execute(latest)
+        return [timedelta(microseconds=row.took_us) for row in rows if row.outcome == accepted]
 
 
 def _stock(row: Row[*tuple[Any, ...]]) -> Stock:

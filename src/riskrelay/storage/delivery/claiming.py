@@ -56,7 +56,7 @@ def claim_longest_due(
 ) -> list[LaneLease]:
     """Own at most *limit* lanes, the longest due first, and none of *besides*."""
     rows = connection.execute(_LONGEST_DUE, {"most": limit + len(besides), "since": number_of(since) or 0}).all()
-    found = [LaneLease(LaneKey(*row[:3]), row.epoch + 1) for row in rows]
+    found = [LaneLease(LaneKey(row.account_id, row.stream_id, row.lane), row.epoch + 1) for row in rows]
     leases = [each for each in found if each.key not in besides][:limit]
     if leases:  # a statement for each: joined with what was found, PostgreSQL may read all versions of all lanes
         lease_us = micros(lease)

@@ -83,7 +83,12 @@ def _attempts(
     found: dict[tuple[object, object, object], list[Attempt]] = defaultdict(list)
     for row in _rows_of_attempts(connection, account_id, queued):
         key = (row.stream_id, row.lane, row.seq)
-        phases = Phases(*map(_duration, (row.dns_us, row.connect_us, row.tls_us, row.first_byte_us)))
+        phases = Phases(
+            dns=_duration(row.dns_us),
+            connect=_duration(row.connect_us),
+            tls=_duration(row.tls_us),
+            first_byte=_duration(row.first_byte_us),
+        )
         outcome = Outcome(
             kind=OutcomeKind(row.outcome),
             reason=row.reason,

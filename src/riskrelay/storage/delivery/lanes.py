@@ -42,7 +42,7 @@ from riskrelay.ports import StreamStop
 from riskrelay.storage.delivery.claiming import claim_longest_due, claim_named, next_due
 from riskrelay.storage.delivery.clock import clock_readings_of, record_from
 from riskrelay.storage.delivery.deliveries import EVENT_KEY
-from riskrelay.storage.delivery.lane_rows import attempt_row, held_from, held_row, queued_from
+from riskrelay.storage.delivery.lane_rows import EVENT_COLUMNS, attempt_row, held_from, held_row, queued_from
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.delivery.stopping import stop_stream
 from riskrelay.storage.delivery.streams import lock_stream, select_streams, stream_from
@@ -70,15 +70,16 @@ _STATE = select(
 _IS_QUIETED = (lanes.c.blocked_until > _NOW) & (lanes.c.lease_until > _NOW)
 _OWNED = _STATE.add_columns(_IS_QUIETED.label("is_quieted")).where(_MINE)
 _LOOKED_AT = _STATE.where(this_lane())
-_EVENT = (events.c.seq, events.c.jti, events.c.subject_key, events.c.claims, events.c.queued_at)
 _FRESH = (
-    select(*_EVENT)
+    select(*EVENT_COLUMNS)
     .where(of_lane(events), events.c.seq > _number("after"))
     .order_by(events.c.seq)
     .limit(bindparam("most"))
 )
 _HELD = (
-    select(*_EVENT, held_events.c.attempts, held_events.c.due_at, held_events.c.reason, held_events.c.replayed_at)
+    select(
+        *EVENT_COLUMNS, held_events.c.attempts, held_events.c.due_at, held_events.c.reason, held_events.c.replayed_at
+    )
     .select_from(held_events.join(events, and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))))
     .where(of_lane(held_events), held_events.c.state == DeliveryState.PENDING.value)
     .order_by(held_events.c.seq)
@@ -185,7 +186,7 @@ class LaneRows:
         besides: Collection[LaneKey] = (),
     ) -> list[LaneLease]:
         if named is None:
-            return claim_longest_due(self._connection, limit, lease, since, besides)
+            return claim_longest_due(self._connection, limit, lease, since, besides=besides)
         wanted = [key for key in named if key not in besides]
         return claim_named(self._connection, wanted[:limit], lease)
 
@@ -293,7 +294,7 @@ class LaneRows:
     ) -> list[LaneKey]:
         lock_stream(self._connection, lease.key.account_id, lease.key.stream_id)
         is_edited = self._is_edited(lease, work)
-        self.settle(lease, work, settlement, tried, NOW)
+        self.settle(lease, work, settlement, tried, extend=NOW)
         return [] if is_edited else stop_stream(self._connection, lease.key, stop)
 
     def _write_exceptions(self, key: LaneKey, settlement: Settlement) -> None:

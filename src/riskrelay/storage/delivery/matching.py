@@ -50,8 +50,8 @@ def _matching_exceptions(
         .limit(sample)
     )
     by_lane: dict[tuple[str, int], list[int]] = defaultdict(list)
-    for stream_id, lane, seq in connection.execute(newest):
-        by_lane[stream_id, lane].append(seq)
+    for row in connection.execute(newest):
+        by_lane[row.stream_id, row.lane].append(row.seq)
     shown: list[Delivery] = []
     for (
         stream_id,

@@ -4,7 +4,8 @@ First the numbers of a page are found, in whichever table has an index that ends
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, select, true
 
@@ -18,7 +19,8 @@ from riskrelay.storage.tables import events, held_events, lanes, streams
 _IS_HELD = exists().where(and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY)))
 
 
-class _Lane(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Lane:
     """A lane of the integration."""
 
     account_id: AccountId
@@ -47,7 +49,7 @@ def deliveries_page(
         if after is not None and (lane.stream_id, lane.number) > after[:2]:
             continue
         before = after[2] if after is not None and (lane.stream_id, lane.number) == after[:2] else None
-        numbers = _numbers(connection, lane, state, before, limit - len(found))
+        numbers = _numbers(connection, lane, state, before, limit=limit - len(found))
         if numbers:
             here = lane.rows(events) & events.c.seq.in_(numbers)
             found += read_deliveries(connection, account_id, integration_id, here, limit=len(numbers))
@@ -79,7 +81,10 @@ def _lanes(connection: Connection, account_id: AccountId, integration_id: Integr
         .select_from(streams.join(lanes, of_stream))
         .where(streams.c.account_id == account_id, streams.c.integration_id == integration_id)
     )
-    found = [_Lane(*row) for row in connection.execute(query)]
+    found = [
+        _Lane(account_id=row.account_id, stream_id=row.stream_id, number=row.lane, cursor=row.cursor)
+        for row in connection.execute(query)
+    ]
     return sorted(found, key=lambda lane: (lane.stream_id, lane.number), reverse=True)
 
 

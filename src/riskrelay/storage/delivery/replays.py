@@ -163,7 +163,7 @@ class ReplayRows:
     ) -> tuple[ReplayStep, list[LaneKey]]:
         """Go on in one lane, which is locked."""
         end = min(place.seq + WINDOW_EVENTS, place.last_seq)
-        seqs = self._next(key, replay.filter, place.seq, end, room)
+        seqs = self._next(key, replay.filter, place.seq, end, limit=room)
         self._put_back(key, replay.filter.state, seqs)
         self._move(replay, key, seqs[-1] if len(seqs) == room else end, len(seqs))
         return ReplayStep(len(seqs)), [key] if seqs else []

@@ -80,7 +80,7 @@ class RetentionRows:
         )
         waits = lanes.c.last_seq > lanes.c.cursor
         query = select(*_KEY).where(_IS_FREE, or_(and_(waits, next_one < before), held)).limit(limit)
-        return [LaneKey(*row) for row in self._connection.execute(query)]
+        return [LaneKey(row.account_id, row.stream_id, row.lane) for row in self._connection.execute(query)]
 
     def expire(self, key: LaneKey, retention: timedelta, limit: int) -> int:
         lane = self._take(key, _IS_FREE)
@@ -96,7 +96,7 @@ class RetentionRows:
     def lanes_to_purge(self, kept: timedelta, limit: int) -> list[LaneKey]:
         oldest = select(_QUEUED_AT).where(_IN_LANE).order_by(events.c.seq).limit(1).scalar_subquery()
         query = select(*_KEY).where(oldest < cutoff(self._connection, self._row_by_row(kept))).limit(limit)
-        return [LaneKey(*row) for row in self._connection.execute(query)]
+        return [LaneKey(row.account_id, row.stream_id, row.lane) for row in self._connection.execute(query)]
 
     def purge(self, key: LaneKey, kept: timedelta, limit: int) -> int:
         parameters = lane_parameters(key)

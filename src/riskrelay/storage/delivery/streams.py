@@ -60,8 +60,6 @@ _COLUMNS = (
     streams.c.spelling,
     streams.c.has_statements,
 )
-_FIRST = len(INTEGRATION_COLUMNS)
-_HAS_STATEMENTS = _FIRST + len(_COLUMNS) - 1
 
 
 def select_streams() -> Select[*tuple[Any, ...]]:
@@ -76,27 +74,27 @@ def select_streams() -> Select[*tuple[Any, ...]]:
 
 def stream_from(row: Row[*tuple[Any, ...]]) -> Stream:
     """Read a stream, without what its receiver said about subjects, from a row of `select_streams`."""
-    stream_id, status, lane_count, reason, set_by, *configured = row[_FIRST:_HAS_STATEMENTS]
     return Stream(
-        stream_id=stream_id,
+        stream_id=row.stream_id,
         integration=integration_from(row),
-        status=StreamStatus(status),
-        lanes=lane_count,
-        configuration=_configuration(configured),
-        status_reason=reason,
-        status_set_by=Party(set_by),
+        status=StreamStatus(row.status),
+        lanes=row.lanes,
+        configuration=_configuration(row),
+        status_reason=row.status_reason,
+        status_set_by=Party(row.status_set_by),
     )
 
 
-def _configuration(columns: Sequence[Any]) -> Configuration | None:
-    audience, method, endpoint_url, sealed, requested, description, spelling = columns
-    if audience is None:
+def _configuration(row: Row[*tuple[Any, ...]]) -> Configuration | None:
+    if row.audience is None:
         return None
+    is_polled = row.endpoint_url is None or row.delivery_method == DELIVERY_POLL
+    requested, spelling = row.events_requested, row.spelling
     return Configuration(
-        audience=audience,
-        delivery=Poll() if endpoint_url is None or method == DELIVERY_POLL else Push(endpoint_url, sealed),
+        audience=row.audience,
+        delivery=Poll() if is_polled else Push(row.endpoint_url, row.sealed_authorization),
         events_requested=None if requested is None else msgspec.json.decode(requested, type=tuple[str, ...]),
-        description=description,
+        description=row.description,
         spelling=STANDARD_SPELLING if spelling is None else msgspec.json.decode(spelling, type=Spelling),
     )
 

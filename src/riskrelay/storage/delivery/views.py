@@ -202,13 +202,13 @@ class DeliveryViewRows:
         """The newest deliveries of a lane in a state; at least *limit* and one more where there are so many."""
         cursor = lane.cursor
         if state is None:
-            return self._window(lane, _LOG, below, limit + 1, lambda row: True)
+            return self._window(lane, _LOG, below, limit + 1, fits=lambda row: True)
         if state is DeliveryState.DELIVERED:
-            return self._window(lane, _LOG, min(below, cursor + 1), _WINDOW, lambda row: row.state is None)
-        held = self._window(lane, _HELD, min(below, cursor + 1), _WINDOW, lambda row: row.state == state.value)
+            return self._window(lane, _LOG, min(below, cursor + 1), _WINDOW, fits=lambda row: row.state is None)
+        held = self._window(lane, _HELD, min(below, cursor + 1), _WINDOW, fits=lambda row: row.state == state.value)
         if state is not DeliveryState.PENDING or below <= cursor + 1:
             return held
-        above = self._window(lane, _LOG, below, limit + 1, lambda row: row.seq > cursor)
+        above = self._window(lane, _LOG, below, limit + 1, fits=lambda row: row.seq > cursor)
         return _Look(lane, [*above.found, *held.found], held.end)
 
     def _window(
@@ -243,7 +243,7 @@ class DeliveryViewRows:
         fixed: dict[tuple[StreamId, int, int], bytes] = {}
         for key, numbers in by_lane.items():  # one by one: SQLite reads the whole log for a list of places
             rows = self._connection.execute(_CLAIMS, {**lane_parameters(key), "numbers": numbers})
-            fixed |= {(key.stream_id, key.lane, seq): claims for seq, claims in rows}
+            fixed |= {(key.stream_id, key.lane, row.seq): row.claims for row in rows}
         claims_of = [fixed[one.stream_id, one.lane, one.seq] for one in deliveries]
         return [
             Sent(

@@ -109,7 +109,9 @@ class UserViewRows:
         return self._told(found)
 
     def told_page(self, subject_key: str, after: ToldPlace | None, limit: int) -> list[Told]:
-        query = _ABOUT if after is None else _ABOUT.where(tuple(after) > _TOLD_PLACE)
+        query = _ABOUT
+        if after is not None:
+            query = query.where((after.queued_at, after.stream_id, after.lane, after.seq) > _TOLD_PLACE)
         newest_first = query.order_by(*(column.desc() for column in _TOLD_PLACE_COLUMNS)).limit(limit)
         here = {"account": self._account_id, "subject": subject_key}
         return self._told(self._connection.execute(newest_first, here).all())

@@ -240,11 +240,11 @@ class UserRows:
     def _find(self, keys: Sequence[str]) -> dict[str, Standing]:
         if len(keys) == 1:  # without a list, which is written into the statement anew each time
             rows = self._connection.execute(_USER_BY_EMAIL, {"account": self._account_id, "key": keys[0]})
-            return {row[0]: standing_from(row) for row in rows}
+            return {row.email_key: standing_from(row) for row in rows}
         found: dict[str, Standing] = {}
         for part in in_parts(keys):
             rows = self._connection.execute(_USERS_BY_EMAIL, {"account": self._account_id, "keys": part})
-            found |= {row[0]: standing_from(row) for row in rows}
+            found |= {row.email_key: standing_from(row) for row in rows}
         return found
 
     def _refuse_used_ids(self, references: Sequence[UserRef]) -> None:
@@ -340,7 +340,7 @@ class BehaviorRows:
 
     def stored(self) -> dict[BehaviorId, BehaviorSetting]:
         rows = self._connection.execute(_SETTINGS, {"account": self._account_id})
-        return {behavior: BehaviorSetting(enabled, RiskLevel(level)) for behavior, enabled, level in rows}
+        return {row.behavior: BehaviorSetting(row.enabled, RiskLevel(row.risk_level)) for row in rows}
 
     def save(self, settings: Mapping[BehaviorId, BehaviorSetting]) -> None:
         rows = [

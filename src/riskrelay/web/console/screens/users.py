@@ -63,7 +63,10 @@ class UserScreens:
     async def deliveries(self, visit: Visit) -> Response:
         """Show every delivery about one user, the latest first."""
         place = read_place(visit.query.get("after"), tuple[Moment, Text, Count, _Seq])
-        after = None if place is None else ToldPlace(place[0], StreamId(place[1]), place[2], place[3])
+        after = None
+        if place is not None:
+            queued_at, stream_id, lane, seq = place
+            after = ToldPlace(queued_at=queued_at, stream_id=StreamId(stream_id), lane=lane, seq=seq)
 
         def read(tx: Transaction) -> tuple[Standing, list[Told]]:
             standing = tx.users.get(_user_id(visit))
@@ -86,7 +89,7 @@ class UserScreens:
         if not 1 <= len(reason) <= MAX_REASON_CHARACTERS or not reason.isprintable():
             message = f"must have 1 to {MAX_REASON_CHARACTERS} printable characters"
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "/reason", message)])
-        await reset_user(self._outside, visit.account, visit.actor, user_id, reason)
+        await reset_user(self._outside, visit.account, visit.actor, user_id, reason=reason)
         return self._pages.see(account_path(visit.account, "users", user_id), done="reset")
 
 
