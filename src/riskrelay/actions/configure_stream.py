@@ -66,5 +66,5 @@ def _resume(tx: Transaction, outside: Outside, stopped: Stream) -> tuple[Stream,
     tx.streams.set_status(stream.stream_id, stream.status, None, Party.TRANSMITTER)
     ready = tx.streams.refresh_lanes(stream, is_mended=True)
     reason = "delivery_updated"
-    notice = stream_updated(stream, stream.status, reason, outside.clock.now(), outside.ids.uuid)
+    notice = stream_updated(stream, stream.status, reason, outside.clock.now(), new_id=outside.ids.uuid)
     return stream, ready + tx.events.queue([notice])

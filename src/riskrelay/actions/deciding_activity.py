@@ -115,7 +115,7 @@ def decide_activity(gathered: Gathered, ids: Ids) -> Decided:
         rows=rows,
         joined={member: episode for member, episode in decision.joined.items() if member not in added},
         tallies=tallies,
-        steps=steps_of(gathered, decision, tallies, gathered.streams, ids),
+        steps=steps_of(gathered, decision, tallies, gathered.streams, ids=ids),
     )
 
 
@@ -142,7 +142,7 @@ def steps_of(gathered: Gathered, decision: Decision, tallies: Tallies, streams: 
             new = replace(new, event_count=count, last_event_at=last)
         if new != old:
             steps.append((old, new))
-    moved = [level_change(old, new, gathered.settings, Cause.POLICY, gathered.request.now) for old, new in steps]
+    moved = [level_change(old, new, gathered.settings, Cause.POLICY, at=gathered.request.now) for old, new in steps]
     changes = [change for change in moved if change is not None]
     queued = signals.for_changes(changes, streams, ids.uuid)
     return Steps(standings=[new for _, new in steps], changes=changes, signals=queued)

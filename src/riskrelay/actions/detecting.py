@@ -157,7 +157,7 @@ def decide(stored: Stored, fresh: Sequence[RecordedActivity], given: Detecting) 
     for rule, mine in _by_rule(fresh, given.limits):
         compared = _with_fresh(stored.kept[rule.kind], mine)
         for user_id, activities in compared.items():
-            for derived, finding in _episodes(rule, activities, stored.findings, given.standings[user_id], given):
+            for derived, finding in _episodes(rule, activities, stored.findings, given.standings[user_id], given=given):
                 detected.append(Detected(finding, not derived.replaced))
                 joined |= dict.fromkeys(derived.joined, finding.finding_id)
                 replaced |= dict.fromkeys(derived.replaced - {finding.finding_id}, finding.finding_id)

@@ -38,5 +38,5 @@ def _pause(tx: Transaction, outside: Outside, stream: Stream, timeout: timedelta
         return None
     paused = replace(stream, status=StreamStatus.PAUSED, status_reason=INACTIVITY, status_set_by=Party.TRANSMITTER)
     tx.streams.refresh_lanes(paused, is_mended=False)
-    notice = stream_updated(paused, StreamStatus.PAUSED, INACTIVITY, outside.clock.now(), outside.ids.uuid)
+    notice = stream_updated(paused, StreamStatus.PAUSED, INACTIVITY, outside.clock.now(), new_id=outside.ids.uuid)
     return tx.events.queue([notice])

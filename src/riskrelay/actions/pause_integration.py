@@ -41,7 +41,7 @@ async def pause_integration(
         paused = replace(stored, pause=Pause(since, reason))
         tx.integrations.steer(paused)
         tx.audit.record(entry)
-        return paused, follow(tx, stored, "integration_paused", entry.at, outside.ids.uuid, mend=False)
+        return paused, follow(tx, stored, "integration_paused", entry.at, new_id=outside.ids.uuid, mend=False)
 
     paused, ready = await outside.store.write(account_id, store)
     outside.wake(ready)

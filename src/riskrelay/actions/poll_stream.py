@@ -91,8 +91,8 @@ def _settle(
     for key in _keys(stream):
         work = tx.polls.look(key, BATCH_EVENTS, polling.retention)
         if request.settles or any(event.expired for event in [*work.held, *work.fresh]):
-            attempts[key] = _settle_lane(tx, key, outside, polling, request)
-    return _waiting(tx, stream, polling, request.max_events, attempts)
+            attempts[key] = _settle_lane(tx, key, outside, polling, request=request)
+    return _waiting(tx, stream, polling, request.max_events, attempts=attempts)
 
 
 def _settle_lane(
@@ -116,7 +116,7 @@ def _settle_lane(
         )
         for seq, outcome in said.items()
     ]
-    tx.polls.settle(lease, work, settle(work, said, outside.ids.jitter), tried, timedelta(0))
+    tx.polls.settle(lease, work, settle(work, said, outside.ids.jitter), tried, extend=timedelta(0))
     return tried
 
 

@@ -29,7 +29,7 @@ async def queue_security_event(
     )
 
     def store(tx: Transaction) -> tuple[AnsweredRequest, list[LaneKey]]:
-        made = signals.for_event(request, txn, now, tx.streams.taking_events(), outside.ids.uuid)
+        made = signals.for_event(request, txn, now, tx.streams.taking_events(), new_id=outside.ids.uuid)
         answer = AnsweredRequest(
             txn=txn, deliveries=tuple(map(_delivery, made)), digest=request.digest, requested_at=now
         )

@@ -202,7 +202,7 @@ def _write(tx: Transaction, decided: Decided, ids: Ids, keep: int) -> tuple[Acti
     tallies, streams = tx.findings.tally(decided.tallies), tx.streams.taking_events()
     steps = decided.steps
     if tallies != decided.tallies or streams != gathered.streams:  # seldom; else it was decided before the transaction
-        steps = steps_of(gathered, decision, tallies, streams, ids)
+        steps = steps_of(gathered, decision, tallies, streams, ids=ids)
     tx.users.save(steps.standings)
     trim_findings(tx, [(gathered.found.standings[one.email_key], one) for one in steps.standings], keep)
     queued = tx.events.queue(steps.signals)

@@ -147,10 +147,10 @@ async def _record(outside: Outside, account_id: AccountId, requests: Sequence[Se
         steps = _steps(accepted.values(), found.standings, settings, now)
         tx.users.add([after for before, after in steps if before.email_key in found.new])
         tx.users.save([after for before, after in steps if before.email_key not in found.new])
-        changes, queued = tell(tx, steps, settings, Cause.POLICY, now, outside.ids)
+        changes, queued = tell(tx, steps, settings, Cause.POLICY, now=now, ids=outside.ids)
         tx.findings.add(
             [
-                _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], settings, now)
+                _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], settings, now=now)
                 for place, one in accepted.items()
             ]
         )

@@ -177,7 +177,7 @@ def tell(
 
     Returns: what changed for the receivers, in the order of *steps*; the lanes to wake after the commit.
     """
-    moved = [level_change(before, after, settings, cause, now) for before, after in steps]
+    moved = [level_change(before, after, settings, cause, at=now) for before, after in steps]
     changes = [change for change in moved if change is not None]
     return changes, queue_changes(tx, changes, ids)
 

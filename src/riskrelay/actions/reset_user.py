@@ -39,7 +39,7 @@ async def reset_user(
         after = after_reset(before, now)
         tx.users.save([after])
         trim_findings(tx, [(before, after)], outside.quotas.findings_per_user)
-        change = level_change(before, after, settings, Cause.ADMIN, now)
+        change = level_change(before, after, settings, Cause.ADMIN, at=now)
         return queue_changes(tx, [] if change is None else [replace(change, note=reason)], outside.ids)
 
     outside.wake(await outside.store.write(account_id, store))

@@ -36,7 +36,7 @@ async def resume_integration(
         resumed = replace(stored, pause=None)
         tx.integrations.steer(resumed)
         tx.audit.record(entry)
-        return resumed, follow(tx, stored, "integration_resumed", entry.at, outside.ids.uuid, mend=True)
+        return resumed, follow(tx, stored, "integration_resumed", entry.at, new_id=outside.ids.uuid, mend=True)
 
     resumed, ready = await outside.store.write(account_id, store)
     outside.wake(ready)

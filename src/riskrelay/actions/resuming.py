@@ -30,7 +30,7 @@ def follow(
         now = replace(stream, status=StreamStatus.ENABLED, status_reason=None) if is_ours else stream
         tx.streams.set_status(now.stream_id, now.status, now.status_reason, now.status_set_by)
         ready += tx.streams.refresh_lanes(now, is_mended=mend)
-        ready += tx.events.queue(_notices(replace(stream, integration=before), now, told, at, new_id))
+        ready += tx.events.queue(_notices(replace(stream, integration=before), now, told, at, new_id=new_id))
     return ready
 
 
@@ -39,4 +39,4 @@ def _notices(before: Stream, now: Stream, told: str, at: datetime, new_id: Calla
     (old, _), (new, reason) = before.effective_status, now.effective_status
     if now.is_implicit or old is new or now.status is not StreamStatus.ENABLED:
         return []
-    return [stream_updated(now, new, reason or told, at, new_id)]
+    return [stream_updated(now, new, reason or told, at, new_id=new_id)]

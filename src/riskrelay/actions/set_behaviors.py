@@ -46,7 +46,7 @@ async def set_behaviors(
         standings = [(old, with_findings(old, (), settings)) for old in tx.users.at_risk()]
         moved = [(old, new) for old, new in standings if old.level != new.level]
         tx.users.save([new for _, new in moved])
-        _, queued = tell(tx, moved, settings, Cause.ADMIN, now, outside.ids)
+        _, queued = tell(tx, moved, settings, Cause.ADMIN, now=now, ids=outside.ids)
         return settings, queued
 
     settings, queued = await outside.store.write(account_id, store)

@@ -57,7 +57,7 @@ async def update_integration(
         )
         tx.integrations.update(updated)
         tx.audit.record(entry)
-        return updated, follow(tx, stored, "integration_updated", entry.at, outside.ids.uuid, mend=True)
+        return updated, follow(tx, stored, "integration_updated", entry.at, new_id=outside.ids.uuid, mend=True)
 
     updated, ready = await outside.store.write(account_id, store)
     outside.wake(ready)

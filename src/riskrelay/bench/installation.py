@@ -71,7 +71,7 @@ class Installation:
         try:
             for account_id in self.accounts:
                 await create_account(outside, account_id, COMMAND_LINE)
-            self.token, _ = await create_token(outside, None, COMMAND_LINE, "bench", ALL_SCOPES)
+            self.token, _ = await create_token(outside, None, COMMAND_LINE, "bench", scopes=ALL_SCOPES)
         finally:
             await outside.store.close()
         return self

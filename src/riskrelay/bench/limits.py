@@ -6,9 +6,9 @@ import re
 import shutil
 import time
 from asyncio.subprocess import PIPE
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import NamedTuple
 
 from riskrelay.bench.processes import Processes, ProcessFailed
 from riskrelay.bench.receiver import BenchReceiver
@@ -24,7 +24,8 @@ _BLOCK = b"x" * 4_096
 _SIGNATURES = {"rsa2048": r"^rsa 2048 bits.*?s\s.*?s\s+([\d.]+)", "ecdsap256": r"^ 256 bits ecdsa.*?s\s.*?s\s+([\d.]+)"}
 
 
-class Limits(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
     """Per second: signatures of each kind by OpenSSL on two cores (None: there is no `openssl`), durable writes to the
     same file system, and pushes by the product's own client against the constant answer."""
 
@@ -40,10 +41,10 @@ async def measure_limits(directory: Path, receiver_command: list[str], seconds: 
     Raises: ProcessFailed.
     """
     return Limits(
-        await _signatures("rsa2048", seconds),
-        await _signatures("ecdsap256", seconds),
-        _fsyncs(directory / "fsyncs", seconds),
-        await _pushes(directory, receiver_command, seconds),
+        rs256=await _signatures("rsa2048", seconds),
+        es256=await _signatures("ecdsap256", seconds),
+        fsyncs=_fsyncs(directory / "fsyncs", seconds),
+        pushes=await _pushes(directory, receiver_command, seconds),
     )
 
 

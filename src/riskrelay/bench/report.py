@@ -48,7 +48,7 @@ def document(limits: Limits, receiver: str, measured: Sequence[Measured]) -> dic
     return {
         "machine": machine(),
         "receiver": receiver,
-        "limits": limits._asdict(),
+        "limits": asdict(limits),
         "measured": [{**asdict(one), "ratios": ratios(one, limits)} for one in measured],
     }
 

@@ -176,7 +176,7 @@ class Api:
         )
         try:
             envelope: dict[str, Any] = _within(
-                self._timeout_seconds, lambda: retrying(self._once, method, path, data, content_type)
+                self._timeout_seconds, lambda: retrying(self._once, method, path, data, content_type=content_type)
             )
         except TimeoutError:
             self._give_up()

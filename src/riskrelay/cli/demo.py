@@ -99,7 +99,7 @@ async def _play(directory: Path, teller: Console, stay: bool, no_receiver: bool)
             first, second, third = _parts(day)
             await _send(api, first, story, teller)
             if not no_receiver:
-                await _outage(api, second, stage, story, teller, well_known_url)
+                await _outage(api, second, stage, story, teller=teller, well_known_url=well_known_url)
             await _send(api, third if not no_receiver else second + third, story, teller)
             await _reset(api, story, teller)
             await _settled(stage, story)

@@ -85,7 +85,7 @@ def receive(
     if delivery not in ("push", "poll") or not path.startswith("/"):
         fail("--delivery must be push or poll, and --path must begin with /")
     if poll is not None and not register:
-        _fetch(well_known, poll, token, audience, on_event)
+        _fetch(well_known, poll, token, audience, on_event=on_event)
         return
     credentials = StreamCredentials(
         token=token, client_id=client_id, client_secret=client_secret, token_endpoint=token_endpoint, scope=scope

@@ -40,7 +40,9 @@ def create(
     with explained():
         try:
             token, stored = on_database(
-                lambda outside: create_token(outside, owner, COMMAND_LINE, name, scope or ALL_SCOPES, expires_at),
+                lambda outside: create_token(
+                    outside, owner, COMMAND_LINE, name, scopes=scope or ALL_SCOPES, expires_at=expires_at
+                ),
             )
         except NotFound:
             fail(f"there is no account {account_id}; create it: riskrelay account create {account_id}")

@@ -103,7 +103,7 @@ def verification(stream: Stream, state: str | None, now: datetime, new_id: Calla
     Rule: SSF 1.0 §8.1.4.1: no `state` member unless the receiver sent one; the subject is the stream.
     """
     members = {} if state is None else {"state": state}
-    return _about_stream(stream, VERIFICATION, members, now, new_id, is_control=False)
+    return _about_stream(stream, VERIFICATION, members=members, now=now, new_id=new_id, is_control=False)
 
 
 def operators_verification(stream: Stream, state: str | None, now: datetime, new_id: Callable[[], str]) -> Signal:
@@ -134,7 +134,7 @@ def stream_updated(
     Rule: SSF 1.0 §8.1.5: before the stream stops, and when it starts again.
     """
     members = {"status": status.value, "reason": reason}
-    return _about_stream(stream, STREAM_UPDATED, members, now, new_id, is_control=True)
+    return _about_stream(stream, STREAM_UPDATED, members=members, now=now, new_id=new_id, is_control=True)
 
 
 def _about_stream(

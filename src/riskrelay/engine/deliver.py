@@ -80,7 +80,7 @@ async def deliver(
         Unavailable: the store refused; the outcomes are lost, so what was pushed will be pushed again.
     Rule: design 2, 3, 4, 7.
     """
-    pushed = await push_batch(outside, delivering, signing, lease, leased_at, limit)
+    pushed = await push_batch(outside, delivering, signing, lease, leased_at=leased_at, limit=limit)
     return pushed if isinstance(pushed, Delivered) else await settle_batch(outside, pushed, is_retry=False)
 
 
@@ -107,7 +107,7 @@ async def push_batch(
     if not work.held and not work.fresh:
         return Delivered(attempts=(), settlement=None)
     stream = work.stream
-    batch = Batch(outside, delivering, stream, signing, leased_at, is_control=lease.key.lane == CONTROL_LANE)
+    batch = Batch(outside, delivering, stream, signing, leased_at=leased_at, is_control=lease.key.lane == CONTROL_LANE)
     todo = chains(work, min(limit, batch.pace.batch))
     await batch.push(todo, following(work, todo) if limit == BATCH_EVENTS else [])
     settlement = settle(work, batch.outcomes, outside.ids.jitter)
@@ -141,9 +141,9 @@ async def settle_batch(outside: Outside, pushed: PushedBatch, *, is_retry: bool)
         if is_retry and tx.lanes.is_settled(pushed.lease, pushed.attempts):
             return []
         if pushed.stop is None:
-            tx.lanes.settle(pushed.lease, pushed.work, pushed.settlement, pushed.attempts, pushed.extend)
+            tx.lanes.settle(pushed.lease, pushed.work, pushed.settlement, pushed.attempts, extend=pushed.extend)
             return []
-        return tx.lanes.stop_stream(pushed.lease, pushed.work, pushed.settlement, pushed.attempts, pushed.stop)
+        return tx.lanes.stop_stream(pushed.lease, pushed.work, pushed.settlement, pushed.attempts, stop=pushed.stop)
 
     outside.wake(await outside.store.write_installation(write_down))
     outside.observer.attempted(pushed.lease.key, pushed.stream, pushed.attempts)
@@ -167,5 +167,5 @@ def _stop(outside: Outside, stream: Stream, status: StreamStatus, reason: str) -
     """Stop a stream, and tell its receiver. Rule: SSF 1.0 §8.1.5; an implicit stream's receiver takes no such event."""
     notice = None
     if not stream.is_implicit:
-        notice = stream_updated(stream, status, reason, outside.clock.now(), outside.ids.uuid)
+        notice = stream_updated(stream, status, reason, outside.clock.now(), new_id=outside.ids.uuid)
     return StreamStop(status=status, reason=reason, notice=notice, cancels_backlog=cancels_backlog(stream, status))

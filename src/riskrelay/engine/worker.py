@@ -137,7 +137,9 @@ class Worker:
         leased_at, lease_for = self._outside.clock.monotonic(), self._delivering.lease
         try:
             leases = await self._outside.store.write_installation(
-                lambda tx: tx.lanes.claim(room, lease_for, named, self._schedule.since, self._settling.unsettled)
+                lambda tx: tx.lanes.claim(
+                    room, lease_for, named, self._schedule.since, besides=self._settling.unsettled
+                )
             )
         except Unavailable:
             self._settling.gate.close()
@@ -206,7 +208,9 @@ class Worker:
                 continue
             began = self._outside.clock.monotonic()
             try:
-                pushed = await push_batch(self._outside, self._delivering, signing, lease, leased_at, limit)
+                pushed = await push_batch(
+                    self._outside, self._delivering, signing, lease, leased_at=leased_at, limit=limit
+                )
             except Unavailable:  # nothing was pushed
                 await _wait(woken, _AFTER_REFUSAL)
                 continue

@@ -179,12 +179,12 @@ class PushClient:
         connection = self._pool.take_idle(place)
         if connection is not None:
             try:
-                return await self._post(place, connection, request, ends, progress)
+                return await self._post(place, connection, request, ends, progress=progress)
             except ConnectionError:
                 if self._is_closed:
                     raise
         connection = await self._connect(place, ends, progress)
-        return await self._post(place, connection, request, ends, progress)
+        return await self._post(place, connection, request, ends, progress=progress)
 
     async def _post(
         self, place: Place, connection: Connection, request: bytes, ends: float, progress: Progress
@@ -270,7 +270,7 @@ class PushClient:
         """What an answer means (`ssf.push.outcome_of`), without what it echoes of the request."""
         headers = {} if answer.retry_after is None else {"Retry-After": answer.retry_after}
         body = without_echo(answer.body, token, authorization) if answer.body else b""
-        outcome = outcome_of(answer.status, headers, body, self._clock.now(), progress.phases)
+        outcome = outcome_of(answer.status, headers, body, self._clock.now(), phases=progress.phases)
         return outcome_without_echo(outcome, token, authorization)
 
     def _read_target(self, endpoint_url: str) -> _Target | Outcome:

@@ -72,7 +72,7 @@ class Traces:
                 "riskrelay.deliveries": len(together),
             }
             context = _root(txn)
-            self._emit("accept", context, None, together[0].event.issued_at, until, said, links=links)
+            self._emit("accept", context, None, together[0].event.issued_at, ended=until, said=said, links=links)
 
     def attempted(self, lane: LaneKey, stream: Stream, attempts: Sequence[Attempt]) -> None:
         """One span for each attempt; before the first of an event one for its wait."""
@@ -87,13 +87,22 @@ class Traces:
             }
             if attempt.number == 1:
                 context = _child(root, f"queue {attempt.jti}")
-                self._emit("queue", context, root, attempt.queued_at, attempt.started_at, said)
+                self._emit("queue", context, root, attempt.queued_at, ended=attempt.started_at, said=said)
             context = _child(root, f"attempt {attempt.jti} {attempt.number} {attempt.started_at.isoformat()}")
             ended = attempt.started_at + attempt.duration
             said |= _about(attempt)
             accepted = attempt.outcome.kind is OutcomeKind.ACCEPTED
             status = Status(StatusCode.OK) if accepted else Status(StatusCode.ERROR, attempt.outcome.reason)
-            self._emit("attempt", context, root, attempt.started_at, ended, said, SpanKind.CLIENT, status)
+            self._emit(
+                "attempt",
+                context,
+                root,
+                attempt.started_at,
+                ended=ended,
+                said=said,
+                kind=SpanKind.CLIENT,
+                status=status,
+            )
 
     def over(self, store: Store) -> Store:
         """*store*, with a span for each cause that becomes durable there."""
@@ -130,10 +139,10 @@ class Traces:
         self._processor.on_end(
             ReadableSpan(
                 name,
-                context,
-                parent,
-                self._resource,
-                said,
+                context=context,
+                parent=parent,
+                resource=self._resource,
+                attributes=said,
                 links=links,
                 kind=kind,
                 status=status,

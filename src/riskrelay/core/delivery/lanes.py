@@ -232,7 +232,7 @@ def settle(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[],
     lane = decide_lane(work.failures, outcomes.values(), max(tried, default=0), jitter)
     cursor = _new_cursor(work, outcomes)
     parts = _partition(work, outcomes, cursor)
-    waits = _waits(work, outcomes, parts.pending, lane, jitter)
+    waits = _waits(work, outcomes, parts.pending, lane, jitter=jitter)
     # Events of a subject keep their order, so the first that is pending decides when the subject is due.
     first_due: dict[str, timedelta] = {}
     for event in parts.pending:
@@ -251,7 +251,7 @@ def settle(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[],
         failures=lane.failures,
         quiet_for=lane.quiet_for,
         asked_for=lane.asked_for,
-        due_in=_lane_due_in(work, parts, cursor, min(first_due.values(), default=None), lane.quiet_for),
+        due_in=_lane_due_in(work, parts, cursor, min(first_due.values(), default=None), quiet_for=lane.quiet_for),
         recent_answers=with_outcomes(work.recent_answers, outcomes.values()),
     )
 
@@ -273,7 +273,7 @@ def _new_cursor(work: LaneWork, outcomes: Mapping[int, Outcome]) -> int:
     return cursor
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Parts:
     """The events up to the new cursor, by what became of them; each list in the order of the lane.
 

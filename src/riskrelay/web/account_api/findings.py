@@ -80,4 +80,4 @@ def read_closely(written: bytes, prefix: Sequence[int], reading: Reading) -> Fin
     Raises: Invalid: one fault per mistake, all at once; *prefix* comes before every pointer.
     """
     body = parse(_ADAPTER, written, prefix, reading)
-    return finding_of(body.id, body.behavior, body.user.reference(), body.timestamp, body.details)
+    return finding_of(body.id, body.behavior, body.user.reference(), body.timestamp, details=body.details)

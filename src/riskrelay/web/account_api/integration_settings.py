@@ -42,7 +42,7 @@ class IntegrationSettingRoutes:
         integration_id = IntegrationId(request.path_params["integration_id"])
         body = await read_object(request, SettingsBody)
         changed = await set_signing_algorithm(
-            self._outside, caller.account_id, caller.actor, integration_id, body.signing_algorithm
+            self._outside, caller.account_id, caller.actor, integration_id, algorithm=body.signing_algorithm
         )
         return success(_rendered(changed))
 

@@ -47,12 +47,12 @@ class IntegrationTlsRoutes:
         integration_id = _integration_id(request)
         given = OpenedTls(body.ca, body.certificate, None if body.key is None else body.key.encode())
         tls = self._materials.read(given, tls_row(caller.account_id, integration_id))
-        await set_integration_tls(self._outside, caller.account_id, caller.actor, integration_id, tls)
+        await set_integration_tls(self._outside, caller.account_id, caller.actor, integration_id, tls=tls)
         return self._answer(tls)
 
     async def remove(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.OPERATE)
-        await set_integration_tls(self._outside, caller.account_id, caller.actor, _integration_id(request), None)
+        await set_integration_tls(self._outside, caller.account_id, caller.actor, _integration_id(request), tls=None)
         return self._answer(None)
 
     def _answer(self, tls: ReceiverTls | None) -> Response:

@@ -121,9 +121,9 @@ class IntegrationRoutes:
             caller.account_id,
             caller.actor,
             integration_id,
-            body.tenant_url,
-            body.reference_id,
-            body.active,
+            tenant_url=body.tenant_url,
+            reference_id=body.reference_id,
+            active=body.active,
         )
         return success(rendered(integration))
 

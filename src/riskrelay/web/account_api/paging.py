@@ -58,8 +58,8 @@ def read_page(query: QueryParams) -> Page:
     Raises: Invalid: one fault for each of the two that is no whole number within its bounds.
     """
     faults: list[Fault] = []
-    number = _number(query, "page", 1, MAX_PAGE, faults)
-    per_page = _number(query, "per_page", PER_PAGE, MAX_PER_PAGE, faults)
+    number = _number(query, "page", 1, MAX_PAGE, faults=faults)
+    per_page = _number(query, "per_page", PER_PAGE, MAX_PER_PAGE, faults=faults)
     if faults:
         raise Invalid(faults)
     return Page(number, per_page)

@@ -64,7 +64,7 @@ def read_plainly(written: bytes) -> Finding | None:
         if body.behavior not in BEHAVIORS or not is_email(body.user.email):
             return None
         user = UserRef(body.user.email, _given(body.user.name))
-        return finding_of(_given(body.id), body.behavior, user, _moment(body.timestamp), _details(body.details))
+        return finding_of(_given(body.id), body.behavior, user, _moment(body.timestamp), details=_details(body.details))
     except (ValueError, OverflowError, RecursionError):  # what msgspec and we raise for what is unusual is a ValueError
         return None
 

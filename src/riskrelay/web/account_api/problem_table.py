@@ -193,127 +193,135 @@ FAULTS: dict[FaultKind, Problem] = {
     FaultKind.MALFORMED_BODY: _fault(
         1100,
         "Malformed body",
-        "send well-formed JSON",
-        "The body is empty or breaks off, or it is not JSON. Send one JSON value in UTF-8 (NDJSON: one on each line).",
-        '`{"tenant_url":`',
-        _CREATE,
+        message="send well-formed JSON",
+        explanation="The body is empty or breaks off, or it is not JSON. Send one JSON value in UTF-8 (NDJSON: one "
+        "on each line).",
+        wrong='`{"tenant_url":`',
+        right=_CREATE,
     ),
     FaultKind.REQUIRED: _fault(
         1101,
         "Member required",
-        "add the member",
-        "A member without which the request means nothing is absent. Add it.",
-        '`{"integration_type": "Okta"}`',
-        _CREATE,
+        message="add the member",
+        explanation="A member without which the request means nothing is absent. Add it.",
+        wrong='`{"integration_type": "Okta"}`',
+        right=_CREATE,
     ),
     FaultKind.WRONG_TYPE: _fault(
         1102,
         "Wrong type",
-        "send the member with the right type",
-        'A value is of another JSON type than the one taken there. Nothing is converted: `"true"` is text, no boolean.',
-        '`{"active": "yes", "tenant_url": "https://example.okta.com"}`',
-        '`{"active": true, "tenant_url": "https://example.okta.com"}`',
+        message="send the member with the right type",
+        explanation='A value is of another JSON type than the one taken there. Nothing is converted: `"true"` is '
+        "text, no boolean.",
+        wrong='`{"active": "yes", "tenant_url": "https://example.okta.com"}`',
+        right='`{"active": true, "tenant_url": "https://example.okta.com"}`',
     ),
     FaultKind.WRONG_VALUE: _fault(
         1103,
         "Wrong value",
-        "send one of the values that the member takes",
-        "A value is of the right type but none that is taken there. Letter case matters. The message says which are.",
-        '`{"integration_type": "okta", "tenant_url": "https://example.okta.com"}`',
-        _CREATE,
+        message="send one of the values that the member takes",
+        explanation="A value is of the right type but none that is taken there. Letter case matters. The message "
+        "says which are.",
+        wrong='`{"integration_type": "okta", "tenant_url": "https://example.okta.com"}`',
+        right=_CREATE,
     ),
     FaultKind.TOO_LONG: _fault(
         1104,
         "Too long",
-        "send less",
-        "A text has more characters, a batch more findings or lines, `details` more bytes, a body more values or "
-        "deeper nesting than are accepted there. The message says how many are.",
-        "a `reference_id` of 256 characters; 10,001 findings in one request",
-        "a `reference_id` of at most 255 characters; at most 10,000 findings in one request",
+        message="send less",
+        explanation="A text has more characters, a batch more findings or lines, `details` more bytes, a body more "
+        "values or deeper nesting than are accepted there. The message says how many are.",
+        wrong="a `reference_id` of 256 characters; 10,001 findings in one request",
+        right="a `reference_id` of at most 255 characters; at most 10,000 findings in one request",
     ),
     FaultKind.REPEATED_MEMBER: _fault(
         1109,
         "Member repeated",
-        "send each member once",
-        "An object has two members of one name. Which of them counts would be a guess; send it once.",
-        '`{"active": true, "active": false, "tenant_url": "https://example.okta.com"}`',
-        '`{"active": false, "tenant_url": "https://example.okta.com"}`',
+        message="send each member once",
+        explanation="An object has two members of one name. Which of them counts would be a guess; send it once.",
+        wrong='`{"active": true, "active": false, "tenant_url": "https://example.okta.com"}`',
+        right='`{"active": false, "tenant_url": "https://example.okta.com"}`',
     ),
     FaultKind.CANNOT_BE_HELD: _fault(
         1110,
         "Cannot be held",
-        "send a number that 64 bits can hold, or send it as text; send text without half of a surrogate pair",
-        "The JSON is well-formed, but holds what programs read in different ways: a number beyond 64-bit integers and "
+        message="send a number that 64 bits can hold, or send it as text; send text without half of a surrogate pair",
+        explanation="The JSON is well-formed, but holds what programs read in different ways: a number beyond 64-bit "
+        "integers and "
         "doubles, or half of a surrogate pair. Send such a number as text. This is so in members that are not known, "
         "too.",
-        '`{"details": {"serial": 18446744073709551616}}`',
-        '`{"details": {"serial": "18446744073709551616"}}`',
+        wrong='`{"details": {"serial": 18446744073709551616}}`',
+        right='`{"details": {"serial": "18446744073709551616"}}`',
     ),
     FaultKind.REFERENCE_TAKEN: _fault(
         1105,
         "Reference id taken",
-        "another integration of the account has this reference_id; choose another one, or update that integration",
-        "Another integration of the account has this `reference_id`; the message names it. Choose another one, or "
+        message="another integration of the account has this reference_id; choose another one, or update that "
+        "integration",
+        explanation="Another integration of the account has this `reference_id`; the message names it. Choose "
+        "another one, or "
         "update that integration. A create that can be a retry is answered with the stored record instead: the type, "
         "`tenant_url` and `active` are the same, and `X-Stainless-Retry-Count` is 1 or more; without that header, the "
         "record is younger than ten minutes. With Terraform's `create_before_destroy`, change the `reference_id` along "
         "with the rest.",
-        '`{"reference_id": "okta", "tenant_url": "https://second.okta.com", …}` when `okta` stands for another tenant',
-        '`{"reference_id": "okta-second", "tenant_url": "https://second.okta.com", …}`',
+        wrong='`{"reference_id": "okta", "tenant_url": "https://second.okta.com", …}` when `okta` stands for another '
+        "tenant",
+        right='`{"reference_id": "okta-second", "tenant_url": "https://second.okta.com", …}`',
     ),
     FaultKind.UNKNOWN_BEHAVIOR: _fault(
         1106,
         "Unknown behavior",
-        "send one of the behaviors that GET …/behaviors lists",
-        "No behavior has this id. Send one that `GET …/behaviors` lists.",
-        '`{"behavior": "dlp", "user": {"email": "kai@example.com"}}`',
-        '`{"behavior": "high_dlp", "user": {"email": "kai@example.com"}}`',
+        message="send one of the behaviors that GET …/behaviors lists",
+        explanation="No behavior has this id. Send one that `GET …/behaviors` lists.",
+        wrong='`{"behavior": "dlp", "user": {"email": "kai@example.com"}}`',
+        right='`{"behavior": "high_dlp", "user": {"email": "kai@example.com"}}`',
     ),
     FaultKind.ID_REUSED: _fault(
         1107,
         "Id used before",
-        "an id names one thing for ever; send a new one, or the same body",
-        "A finding or an activity with this `id` but another body was sent before, and an `id` names one of them for "
-        "ever. Give the new one an id of its own.",
-        'two different findings with `"id": "edr-17"`',
-        'the same finding twice with `"id": "edr-17"`: it is stored once, the repeat counts as a duplicate',
+        message="an id names one thing for ever; send a new one, or the same body",
+        explanation="A finding or an activity with this `id` but another body was sent before, and an `id` names one "
+        "of them for ever. Give the new one an id of its own.",
+        wrong='two different findings with `"id": "edr-17"`',
+        right='the same finding twice with `"id": "edr-17"`: it is stored once, the repeat counts as a duplicate',
     ),
     FaultKind.USER_MISMATCH: _fault(
         1108,
         "User id and e-mail differ",
-        "leave user_id out, or send the one of the user with this e-mail",
-        "`user_id` and `email` belong to different users. Leave `user_id` out, or send the one that belongs to the "
-        "e-mail.",
-        '`{"email": "kai@example.com", "user_id": "…of another user…"}`',
-        '`{"email": "kai@example.com"}`',
+        message="leave user_id out, or send the one of the user with this e-mail",
+        explanation="`user_id` and `email` belong to different users. Leave `user_id` out, or send the one that "
+        "belongs to the e-mail.",
+        wrong='`{"email": "kai@example.com", "user_id": "…of another user…"}`',
+        right='`{"email": "kai@example.com"}`',
     ),
     FaultKind.EVENT_REUSED: _fault(
         1120,
         "Security event id used before",
-        "an id names one security event for ever; send a new one, or the same body",
-        "A security event with this `id` but another body was sent before, and an `id` names one event for ever. Give "
-        "the new event an id of its own.",
-        'two different events with `"id": "incident-17"`',
-        'the same event twice with `"id": "incident-17"`: it is queued once, the repeat is answered alike',
+        message="an id names one security event for ever; send a new one, or the same body",
+        explanation="A security event with this `id` but another body was sent before, and an `id` names one event "
+        "for ever. Give the new event an id of its own.",
+        wrong='two different events with `"id": "incident-17"`',
+        right='the same event twice with `"id": "incident-17"`: it is queued once, the repeat is answered alike',
     ),
     FaultKind.QUOTA_REACHED: _fault(
         1121,
         "Quota reached",
-        "there are as many as the quota allows; delete those that are no longer used",
-        "The account, or the integration, has as many of these things as its quota allows. The message says how many. "
+        message="there are as many as the quota allows; delete those that are no longer used",
+        explanation="The account, or the integration, has as many of these things as its quota allows. The message "
+        "says how many. "
         "Delete what is no longer used. The operator of the service can raise the quota with a setting.",
-        "the 1,001st token of an account",
-        "revoke a token that is no longer used, then create the new one",
+        wrong="the 1,001st token of an account",
+        right="revoke a token that is no longer used, then create the new one",
     ),
 }
 
 MORE_FAULTS = _fault(
     1119,
     "More faults",
-    "fix the faults that are named, and send the request again to see the others",
-    "The request has more faults than one answer names: 100 are named, the others counted.",
-    "10,000 findings of which each has a misspelled `behavior`",
-    "fix what the named faults have in common, then send the request again",
+    message="fix the faults that are named, and send the request again to see the others",
+    explanation="The request has more faults than one answer names: 100 are named, the others counted.",
+    wrong="10,000 findings of which each has a misspelled `behavior`",
+    right="fix what the named faults have in common, then send the request again",
 )
 UNKNOWN_MEMBER = Problem(
     code=1200,

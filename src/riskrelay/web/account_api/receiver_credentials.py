@@ -84,7 +84,7 @@ class ReceiverCredentialRoutes:
             kind=body.kind, name=body.name, scopes=body.scopes or ALL_RECEIVER_SCOPES, expires_at=body.expires_at
         )
         issued = await create_receiver_credential(
-            self._outside, caller.account_id, caller.actor, _integration_id(request), wanted
+            self._outside, caller.account_id, caller.actor, _integration_id(request), wanted=wanted
         )
         return success(_with_secret(issued))
 
@@ -107,7 +107,7 @@ class ReceiverCredentialRoutes:
         caller = await caller_of(request, self._outside, Scope.OPERATE)
         credential_id = CredentialId(request.path_params["credential_id"])
         await revoke_receiver_credential(
-            self._outside, caller.account_id, caller.actor, _integration_id(request), credential_id
+            self._outside, caller.account_id, caller.actor, _integration_id(request), credential_id=credential_id
         )
         return success({})
 

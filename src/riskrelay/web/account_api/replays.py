@@ -85,7 +85,9 @@ class ReplayRoutes:
         shown = [rendered_delivery(one, may_see_subjects=caller.may_see_subjects) for one in sample]
         answer = {"count": count, "sample": shown, "replay": None}
         if not body.dry_run:
-            started = await start_replay(self._outside, caller.account_id, caller.actor, integration_id, wanted, count)
+            started = await start_replay(
+                self._outside, caller.account_id, caller.actor, integration_id, wanted=wanted, total=count
+            )
             answer["replay"] = rendered(started)
         return success(answer)
 
@@ -114,7 +116,7 @@ class ReplayRoutes:
         caller = await caller_of(request, self._outside, Scope.WRITE)
         replay_id = ReplayId(request.path_params["replay_id"])
         steered = await steer_replay(
-            self._outside, caller.account_id, caller.actor, _integration_id(request), replay_id, status
+            self._outside, caller.account_id, caller.actor, _integration_id(request), replay_id=replay_id, status=status
         )
         return success(rendered(steered))
 

@@ -64,7 +64,9 @@ class SteeringRoutes:
     async def pause(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
         body = await read_optional(request, PauseBody)
-        await pause_integration(self._outside, caller.account_id, caller.actor, _integration_id(request), body.reason)
+        await pause_integration(
+            self._outside, caller.account_id, caller.actor, _integration_id(request), reason=body.reason
+        )
         return await self._health(caller, _integration_id(request))
 
     async def resume(self, request: Request) -> Response:
@@ -76,14 +78,14 @@ class SteeringRoutes:
         caller = await caller_of(request, self._outside, Scope.WRITE)
         body = await read_object(request, LimitsBody)
         limits = DeliveryLimits(body.pushes_per_second, body.concurrency)
-        await limit_integration(self._outside, caller.account_id, caller.actor, _integration_id(request), limits)
+        await limit_integration(self._outside, caller.account_id, caller.actor, _integration_id(request), limits=limits)
         return await self._health(caller, _integration_id(request))
 
     async def verify(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
         body = await read_optional(request, VerifyBody)
         queued = await verify_integration(
-            self._outside, caller.account_id, caller.actor, _integration_id(request), body.state
+            self._outside, caller.account_id, caller.actor, _integration_id(request), state=body.state
         )
         sent = [{"jti": signal.event.jti, "stream_id": signal.stream.stream_id} for signal in queued]
         return success({"deliveries": sent})

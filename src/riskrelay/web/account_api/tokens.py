@@ -89,7 +89,9 @@ class ApiTokenRoutes:
         now = self._outside.clock.now()
         refuse_more(body, own, now)
         expires_at = None if body.expires_on is None else body.expires_on.astimezone(UTC)
-        token, stored = await create_token(self._outside, owner, actor, body.name, body.scopes, expires_at)
+        token, stored = await create_token(
+            self._outside, owner, actor, body.name, scopes=body.scopes, expires_at=expires_at
+        )
         return success({**_rendered(stored, now), "value": token})
 
 

@@ -112,7 +112,7 @@ class HttpServer:
             await asyncio.wait(tasks, timeout=_TICK_SECONDS)
 
     def _new_connection(self, peer: Peer | None = None) -> BoundedConnection:
-        return BoundedConnection(self._config, self._state, self._admission, self._refusal, peer)
+        return BoundedConnection(self._config, self._state, self._admission, self._refusal, peer=peer)
 
     async def _tick(self) -> None:
         """Once a second: end what has waited for too long, and set the time in the header field Date."""

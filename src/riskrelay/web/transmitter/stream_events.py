@@ -51,7 +51,9 @@ class StreamEventRoutes:
         receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
         asked = poll_of(await read_poll(request))
         stream_id = stream_id_of(request.path_params)
-        answer = await while_connected(request, poll_stream(self._outside, self._polling, receiver, stream_id, asked))
+        answer = await while_connected(
+            request, poll_stream(self._outside, self._polling, receiver, stream_id, request=asked)
+        )
         if answer is None:
             return Response()  # to nobody: the receiver has hung up
         sets = {jti: token.decode() for jti, token in answer.sets.items()}

@@ -50,7 +50,7 @@ class StreamRoutes:
         body = await read_object(request)
         stream_id = StreamId(self._outside.ids.uuid())
         rules = self._rules(receiver, stream_id)
-        stream = await create_stream(self._outside, receiver, body, rules, stream_id)
+        stream = await create_stream(self._outside, receiver, body, rules, stream_id=stream_id)
         return _json(self._document(receiver, stream), 201)
 
     async def read(self, request: Request) -> Response:
@@ -77,7 +77,7 @@ class StreamRoutes:
         body = await read_object(request)
         stream_id = stream_id_of(body)
         rules = self._rules(receiver, stream_id)
-        stream = await configure_stream(self._outside, receiver, stream_id, body, rules, apply)
+        stream = await configure_stream(self._outside, receiver, stream_id, body, rules=rules, apply=apply)
         return _json(self._document(receiver, stream))
 
     async def delete(self, request: Request) -> Response:
@@ -96,7 +96,7 @@ class StreamRoutes:
         receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
         body = await read_object(request)
         stream_id, (status, reason) = stream_id_of(body), status_of(body)
-        return _json(_status(await set_stream_status(self._outside, receiver, stream_id, status, reason)))
+        return _json(_status(await set_stream_status(self._outside, receiver, stream_id, status, reason=reason)))
 
     def _document(self, receiver: Receiver, stream: Stream) -> dict[str, Any]:
         """Return the stream's document. A token that may only read never gets the authorization header: a secret."""

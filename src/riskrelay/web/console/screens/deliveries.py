@@ -74,7 +74,7 @@ class DeliveryScreens:
         """It is due now."""
         integration_id, place = integration_id_of(visit), place_in_path(visit)
         sent = await self._outside.store.read(visit.account, lambda tx: _sent(tx, integration_id, place))
-        await retry_delivery(self._outside, visit.account, visit.actor, integration_id, sent.delivery.jti)
+        await retry_delivery(self._outside, visit.account, visit.actor, integration_id, jti=sent.delivery.jti)
         return self._pages.see(delivery_path(visit.account, integration_id, place), done="retried")
 
     async def _proof(self, payload: bytes, sent: Sent) -> Proof:

@@ -65,7 +65,7 @@ class IntegrationScreen:
     async def pause(self, visit: Visit) -> Response:
         """Nothing more is sent until it is resumed."""
         body = read_fields(PauseBody, {"reason": visit.form.get("reason", "").strip()})
-        await pause_integration(self._outside, visit.account, visit.actor, integration_id_of(visit), body.reason)
+        await pause_integration(self._outside, visit.account, visit.actor, integration_id_of(visit), reason=body.reason)
         return self._back(visit, "paused")
 
     async def resume(self, visit: Visit) -> Response:
@@ -75,7 +75,9 @@ class IntegrationScreen:
 
     async def verify(self, visit: Visit) -> Response:
         """A harmless event goes out; where it was asked for, its way is shown."""
-        queued = await verify_integration(self._outside, visit.account, visit.actor, integration_id_of(visit), None)
+        queued = await verify_integration(
+            self._outside, visit.account, visit.actor, integration_id_of(visit), state=None
+        )
         done = "test-sent" if queued else "no-stream"
         if visit.form.get("from") == "setup":
             return self._pages.see(_path(visit, "setup"), done=done)

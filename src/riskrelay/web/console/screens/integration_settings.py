@@ -45,9 +45,9 @@ class IntegrationSettingScreens:
                 visit.account,
                 visit.actor,
                 integration_id_of(visit),
-                body.tenant_url,
-                body.reference_id,
-                body.active,
+                tenant_url=body.tenant_url,
+                reference_id=body.reference_id,
+                active=body.active,
             )
         except Invalid as error:
             return await self._forms(visit, fields, problems_of(error), 400)
@@ -61,7 +61,7 @@ class IntegrationSettingScreens:
         except Invalid as error:
             return await self._forms(visit, fields, problems_of(error), 400)
         limits = DeliveryLimits(body.pushes_per_second, body.concurrency)
-        await limit_integration(self._outside, visit.account, visit.actor, integration_id_of(visit), limits)
+        await limit_integration(self._outside, visit.account, visit.actor, integration_id_of(visit), limits=limits)
         return self._saved(visit)
 
     async def sign_with(self, visit: Visit) -> Response:
@@ -70,7 +70,7 @@ class IntegrationSettingScreens:
         try:
             body = read_fields(SettingsBody, fields)
             await set_signing_algorithm(
-                self._outside, visit.account, visit.actor, integration_id_of(visit), body.signing_algorithm
+                self._outside, visit.account, visit.actor, integration_id_of(visit), algorithm=body.signing_algorithm
             )
         except Invalid as error:
             return await self._forms(visit, fields, problems_of(error), 400)

@@ -50,14 +50,16 @@ class ReceiverScreens:
             kind=body.kind, name=body.name, scopes=body.scopes or ALL_RECEIVER_SCOPES, expires_at=body.expires_at
         )
         issued = await create_receiver_credential(
-            self._outside, visit.account, visit.actor, integration_id_of(visit), wanted
+            self._outside, visit.account, visit.actor, integration_id_of(visit), wanted=wanted
         )
         return await self._page(visit, issued=issued)
 
     async def revoke(self, visit: Visit) -> Response:
         """Unknown from now on."""
         integration_id, credential_id = integration_id_of(visit), CredentialId(id_of(visit, "credential_id"))
-        await revoke_receiver_credential(self._outside, visit.account, visit.actor, integration_id, credential_id)
+        await revoke_receiver_credential(
+            self._outside, visit.account, visit.actor, integration_id, credential_id=credential_id
+        )
         return self._pages.see(
             account_path(visit.account, "integrations", integration_id, "receivers"), done="credential-revoked"
         )

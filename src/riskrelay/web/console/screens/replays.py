@@ -66,7 +66,7 @@ class ReplayScreens:
         wanted = self._wanted({name: visit.form.get(name, "").strip() for name in _FIELDS})
         _, _, preview = await self._outside.store.read(visit.account, lambda tx: _looked(tx, integration_id, wanted))
         count = 0 if preview is None else preview[0]
-        await start_replay(self._outside, visit.account, visit.actor, integration_id, wanted, count)
+        await start_replay(self._outside, visit.account, visit.actor, integration_id, wanted=wanted, total=count)
         return self._back(visit, "replay-started")
 
     async def steer(self, visit: Visit) -> Response:
@@ -75,7 +75,9 @@ class ReplayScreens:
         if status is None:
             raise NotFound
         replay_id = ReplayId(id_of(visit, "replay_id"))
-        await steer_replay(self._outside, visit.account, visit.actor, integration_id_of(visit), replay_id, status)
+        await steer_replay(
+            self._outside, visit.account, visit.actor, integration_id_of(visit), replay_id=replay_id, status=status
+        )
         return self._back(visit, f"replay-{status.value}")
 
     def _wanted(self, fields: Mapping[str, str]) -> ReplayFilter:

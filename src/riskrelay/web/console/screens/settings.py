@@ -53,7 +53,9 @@ class SettingScreens:
             refuse_more(body, visit.session.token, now)
         except Invalid as error:
             return await self._tokens(visit, 400, problems=[fault.message for fault in error.faults])
-        token, _ = await create_token(self._outside, visit.account, visit.actor, body.name, body.scopes, expires_at)
+        token, _ = await create_token(
+            self._outside, visit.account, visit.actor, body.name, scopes=body.scopes, expires_at=expires_at
+        )
         return await self._tokens(visit, made=token)
 
     async def revoke_token(self, visit: Visit) -> Response:
