@@ -260,3 +260,21 @@ def test_commands_make_list_and_revoke_tokens_of_the_installation(service: Servi
     assert "--installation" in refused("create")
     assert "--installation" in refused("create", "acme", "--installation")
     assert "riskrelay token list" in refused("revoke", made["token_id"])
+
+
+def test_tokens_are_paged_when_asked(service: Service) -> None:
+    """Each token is on one page, in the order of the whole list; a page behind the last is empty."""
+    for number in range(4):
+        create(service, name=f"paged-{number}")
+    whole = service.result("GET", "/tokens")
+    pages = []
+    for number in range(1, len(whole) // 2 + 2):
+        status, envelope = service.call("GET", f"/tokens?page={number}&per_page=2")
+        assert status == 200
+        assert envelope["result_info"]["total_count"] == len(whole)
+        assert envelope["result_info"]["count"] == len(envelope["result"]) <= 2
+        pages += envelope["result"]
+    assert [one["id"] for one in pages] == [one["id"] for one in whole]
+    assert service.result("GET", "/tokens?page=1000&per_page=2") == []
+    for query in ("page=0", "per_page=0", "per_page=1001", "page=x"):
+        assert service.call("GET", f"/tokens?{query}")[0] == 400

@@ -212,3 +212,21 @@ def test_the_commands_do_the_same(service: Service) -> None:
     service.command("credential", "revoke", integration["id"], made["id"], *told)
     assert service.command("credential", "list", integration["id"], *told).stdout == "[]\n"
     assert service.command("credential", "revoke", integration["id"], made["id"], *told, check=False).returncode == 1
+
+
+def test_credentials_of_receivers_are_paged_when_asked(service: Service, integration: dict[str, Any]) -> None:
+    """Each is on one page, in the order of the whole list; a page behind the last is empty."""
+    for _ in range(5):
+        oauth_client(service, integration)
+    path = credentials(integration)
+    whole = service.result("GET", path)
+    assert len(whole) == 5
+    pages = []
+    for number, count in ((1, 2), (2, 2), (3, 1), (4, 0)):
+        status, envelope = service.call("GET", f"{path}?page={number}&per_page=2")
+        assert status == 200
+        assert (envelope["result_info"]["count"], envelope["result_info"]["total_count"]) == (count, 5)
+        pages += envelope["result"]
+    assert [one["id"] for one in pages] == [one["id"] for one in whole]
+    for query in ("page=0", "per_page=0", "per_page=1001", "page=x"):
+        assert service.call("GET", f"{path}?{query}")[0] == 400
