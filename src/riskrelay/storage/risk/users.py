@@ -13,6 +13,7 @@ from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import RecordedFinding, UserProfile
+from riskrelay.storage.risk.saving_users import save_at_once
 from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.statements import BulkInsert, PerEngine, in_parts
 from riskrelay.storage.tables import behavior_settings, findings, users
@@ -62,7 +63,6 @@ _SAVE_USERS = (
         }
     )
 )
-
 _ADD_FINDINGS = BulkInsert(findings, *(column.name for column in findings.columns))
 _DIGESTS = select(findings.c.finding_id, findings.c.digest).where(
     findings.c.account_id == bindparam("account"), findings.c.finding_id.in_(_KEYS)
@@ -204,7 +204,7 @@ class UserRows:
         return [standing_from(row) for row in self._connection.execute(_USERS_AT_RISK, {"account": self._account_id})]
 
     def save(self, standings: Collection[Standing]) -> None:
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "account": self._account_id,
                 "user": standing.user_id,
@@ -218,7 +218,9 @@ class UserRows:
             }
             for standing in standings
         ]
-        if rows:
+        if len(rows) > 1 and self._connection.dialect.name == "postgresql":
+            save_at_once(self._connection, self._account_id, rows)
+        elif rows:
             self._connection.execute(_SAVE_USERS, rows)
 
     def summary(self, offset: int, limit: int) -> tuple[list[Standing], int]:

@@ -1,0 +1,33 @@
+"""Save many users in one statement of PostgreSQL."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, text
+
+from riskrelay.core.integrations import AccountId
+from riskrelay.storage.times import number_of
+
+# For PostgreSQL all at once: row by row, a new installation, which has no statistics yet, scans the account's users for
+# each (a change of a behavior that moves 7,000 users took longer than the server lets a request run).
+_SAVE_ALL = text(
+    "UPDATE users SET name = saved.new_name, level = saved.new_level, triggered = saved.new_triggered, "
+    "event_count = saved.new_event_count, last_event_at = saved.new_last_event_at, resets = saved.new_resets, "
+    "last_reset_at = saved.new_last_reset_at FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS saved("
+    '"user" text, new_name text, new_level smallint, new_triggered text, new_event_count integer, '
+    "new_last_event_at bigint, new_resets integer, new_last_reset_at bigint) "
+    'WHERE users.account_id = :account AND users.user_id = saved."user"'
+)
+
+
+def save_at_once(connection: Connection, account_id: AccountId, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Overwrite what changes of users.
+
+    Args:
+        rows: of each user the id as `user`, and every column that can change as `new_` and its name.
+    """
+    numbered = [
+        {**row, **{name: number_of(row[name]) for name in ("new_last_event_at", "new_last_reset_at")}} for row in rows
+    ]
+    connection.execute(_SAVE_ALL, {"account": account_id, "rows": msgspec.json.encode(numbered).decode()})
