@@ -3,15 +3,18 @@
 from functools import partial
 
 from riskrelay.core.delivery.lanes import LaneKey
-from riskrelay.core.delivery.replays import MAX_WAITING, Replay, ReplayStep
+from riskrelay.core.delivery.replays import Replay, ReplayStep
+from riskrelay.core.errors import Unavailable
+from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Outside, Transaction
 
 _AT_ONCE = 100  # guessed: replays that one call looks at, the oldest first
+_FIRST_LANES = 16  # guessed: lanes that a request begins in itself; the sweep begins in the rest
 
 
 async def continue_replays(outside: Outside) -> bool:
-    """Take one step of every running replay, each in a transaction of its own: at most as many events of a lane become
-    pending as leave half of each batch to what is new. After a crash the next step goes on where the last one ended.
+    """Take one step of every running replay, each in a transaction of its own. After a crash the next step goes on
+    where the last one ended.
 
     Returns: whether some replay has moved on and may do so again at once.
     """
@@ -31,10 +34,24 @@ async def continue_replay_of(outside: Outside, lane: LaneKey) -> list[LaneKey]:
 
     def step(tx: Transaction) -> list[LaneKey]:
         replay = tx.replays.running_in(lane)
-        return [] if replay is None else tx.replays.step(replay, MAX_WAITING, lane)[1]
+        return [] if replay is None else tx.replays.step(replay, lane)[1]
 
     return await outside.store.write(lane.account_id, step)
 
 
+async def begin_replay(outside: Outside, account_id: AccountId, replay: Replay) -> None:
+    """Take the first step of a replay that was started or resumed, in its first lanes, and wake them.
+
+    Each step is a transaction of its own, so that no lane is locked for longer than one step takes.
+    """
+    ready: list[LaneKey] = []
+    try:
+        for lane in (await outside.store.read(account_id, lambda tx: tx.replays.lanes_left(replay)))[:_FIRST_LANES]:
+            ready += await continue_replay_of(outside, lane)
+    except Unavailable:  # the replay is stored; the sweep begins in the lanes that are left
+        pass
+    outside.wake(ready)
+
+
 def _step(tx: Transaction, replay: Replay) -> tuple[ReplayStep, list[LaneKey]]:
-    return tx.replays.step(replay, MAX_WAITING)
+    return tx.replays.step(replay)

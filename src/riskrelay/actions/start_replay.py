@@ -1,5 +1,6 @@
 """Send many deliveries again."""
 
+from riskrelay.actions.continue_replays import begin_replay
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus
@@ -19,12 +20,12 @@ async def start_replay(
     wanted: ReplayFilter,
     total: int,
 ) -> Replay:
-    """Start a replay; `continue_replays` works it off, a bounded number of deliveries at a time.
+    """Start a replay and take its first step; the worker takes the next ones, a batch at a time.
 
     Args:
         total: how many fit the filter, counted before in a transaction that keeps nobody from writing.
 
-    Returns: the replay, running.
+    Returns: the replay, running, as it was before the first step.
     Raises:  NotFound: no such integration in this account.
     """
     now = outside.clock.now()
@@ -54,4 +55,5 @@ async def start_replay(
         tx.audit.record(entry)
 
     await outside.store.write(account_id, store)
+    await begin_replay(outside, account_id, replay)
     return replay

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from riskrelay.actions.continue_replays import begin_replay
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.replays import Replay, ReplayId, ReplayStatus
@@ -24,7 +25,8 @@ async def steer_replay(
     replay_id: ReplayId,
     status: ReplayStatus,
 ) -> Replay:
-    """Give a replay another status. What it has put back already is delivered all the same.
+    """Give a replay another status. What it has put back already is delivered all the same. A resumed replay
+    takes its next step at once.
 
     Args:
         status: paused, running or cancelled; the same again changes nothing and is not recorded.
@@ -55,4 +57,7 @@ async def steer_replay(
         tx.audit.record(entry)
         return replace(stored, status=status)
 
-    return await outside.store.write(account_id, store)
+    steered = await outside.store.write(account_id, store)
+    if status is ReplayStatus.RUNNING:
+        await begin_replay(outside, account_id, steered)
+    return steered

@@ -22,7 +22,7 @@ from riskrelay.ports import Outside
 
 _log = structlog.get_logger()
 
-REPLAY_SWEEP = timedelta(seconds=1)  # how long a new replay waits at most
+REPLAY_SWEEP = timedelta(seconds=1)  # a replay waits at most so long for a lane that can go on again
 ANALYZE_SWEEP = timedelta(seconds=1)  # a new table takes thousands of rows in its first second
 CLOCK_SWEEP = timedelta(seconds=1)  # for as long may waits be wrong after the database's clock was put back
 SWEEP = timedelta(minutes=1)  # guessed: as long may an event live beyond its retention

@@ -34,9 +34,13 @@ class Replays(Protocol):
     def running_in(self, lane: LaneKey) -> Replay | None:
         """The oldest running replay that has not come to its end in *lane*; None: there is none."""
 
-    def step(self, replay: Replay, limit: int, lane: LaneKey | None = None) -> tuple[ReplayStep, list[LaneKey]]:
-        """Make the next deliveries of a running replay pending again, at most *limit*, in order within their lane, and
-        remember how far it is. A lane that cannot go on now is passed over and come back to.
+    def lanes_left(self, replay: Replay) -> list[LaneKey]:
+        """Return the lanes that are sent now and where a replay has not come to its end, in order."""
+
+    def step(self, replay: Replay, lane: LaneKey | None = None) -> tuple[ReplayStep, list[LaneKey]]:
+        """Make the next deliveries of a running replay pending again, in order within their lane, and remember how far
+        it is: as many as fill a batch, and only half a batch while the lane has new events. A lane that cannot go on
+        now is passed over and come back to.
 
         Args:
             lane: only in this one; None: in the first that can go on.

@@ -1,10 +1,12 @@
 """Replays and retries: settled deliveries become pending again, and the ledger counts each once. On both engines."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from msgspec import structs
 
+from riskrelay.actions import continue_replays as continuing
 from riskrelay.actions.continue_replays import continue_replays
 from riskrelay.actions.pause_integration import pause_integration
 from riskrelay.actions.resume_integration import resume_integration
@@ -13,9 +15,9 @@ from riskrelay.actions.start_replay import start_replay
 from riskrelay.actions.steer_replay import steer_replay
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState, Ledger
-from riskrelay.core.delivery.lanes import LaneLease, settle
-from riskrelay.core.delivery.replays import MAX_WAITING, Replay, ReplayFilter, ReplayStatus
-from riskrelay.core.errors import Invalid, NotFound
+from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease, settle
+from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.errors import Invalid, NotFound, Unavailable
 from riskrelay.core.integrations import Integration
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.outcomes import NO_PHASES, Outcome, OutcomeKind, Phases
@@ -68,6 +70,12 @@ class World:
         settlement = settle(work, outcomes, lambda: 0.0)
         await store.write_installation(lambda tx: tx.lanes.settle(lease, work, settlement, tried, timedelta(0)))
         return [event.jti for event in events]
+
+    async def refuse(self, count: int) -> None:
+        """Queue so many events, and let the receiver refuse each of them."""
+        await self.queue(*[f"u{number}" for number in range(count)])
+        for _ in range(0, count, BATCH_EVENTS):
+            await self.work(REFUSED)
 
     async def ledger(self) -> Ledger:
         (ledger,) = await self.outside.store.read_installation(lambda tx: tx.ledgers())
@@ -159,36 +167,83 @@ async def test_a_replay_takes_what_its_filter_says(world: World) -> None:
     assert found == (0, [])
 
 
-async def test_a_replay_leaves_room_for_what_is_new(world: World) -> None:
-    """At most half a batch waits at a time, however many fit; it goes on when they are gone."""
-    await world.queue(*[f"u{number}" for number in range(MAX_WAITING + 10)])
-    await world.work(REFUSED)
+async def test_a_replay_fills_a_batch_of_a_lane_without_new_events(world: World) -> None:
+    """A step puts back as many events as a batch takes, and the next step continues when they are settled."""
+    await world.refuse(BATCH_EVENTS + 10)
     await world.replay(DeliveryState.DEAD)
-    assert await continue_replays(world.outside)
+    assert (await world.ledger()).pending == BATCH_EVENTS
     assert not await continue_replays(world.outside)
-    assert (await world.ledger()).pending == MAX_WAITING
-    await world.work()
+    assert len(await world.work()) == BATCH_EVENTS
     assert await continue_replays(world.outside)
     assert (await world.ledger()).pending == 10
 
 
+async def test_a_replay_leaves_half_of_each_batch_to_new_events(world: World) -> None:
+    """While the lane has new events, half a batch of replayed events waits at most."""
+    await world.refuse(2 * BATCH_EVENTS)
+    await world.queue("new")
+    await world.replay(DeliveryState.DEAD)
+    assert (await world.ledger()).pending == MAX_BESIDE_NEW + 1
+    assert not await continue_replays(world.outside)
+    assert len(await world.work()) == MAX_BESIDE_NEW + 1
+    assert await continue_replays(world.outside)
+    assert (await world.ledger()).pending == BATCH_EVENTS
+    await world.queue("later")
+    assert not await continue_replays(world.outside)
+    assert (await world.ledger()).pending == BATCH_EVENTS + 1
+
+
+async def test_a_started_and_a_resumed_replay_wake_their_lanes_at_once(world: World) -> None:
+    """The request takes the first step and wakes the lane after the commit; a pause and a cancellation wake none."""
+    await world.refuse(BATCH_EVENTS + 10)
+    woken: list[list[LaneKey]] = []
+    world.outside = replace(world.outside, wake=lambda lanes: woken.append(list(lanes)))
+    replay = await world.replay(DeliveryState.DEAD)
+    lease = await world.claim()
+    assert woken == [[lease.key]]
+    await world.steer(replay, ReplayStatus.PAUSED)
+    await world.work(ACCEPTED, lease)
+    assert not await continue_replays(world.outside)
+    assert (await world.ledger()).pending == 0
+    assert woken == [[lease.key]]
+    await world.steer(replay, ReplayStatus.RUNNING)
+    assert (await world.ledger()).pending == 10
+    assert woken == [[lease.key], [lease.key]]
+    await world.steer(replay, ReplayStatus.CANCELLED)
+    assert len(woken) == 2
+
+
+async def test_a_replay_is_started_although_its_first_step_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that is away after the commit fails no request: the sweep takes the first step."""
+
+    async def away(outside: Outside, lane: LaneKey) -> list[LaneKey]:
+        raise Unavailable("database is away")
+
+    await world.refuse(3)
+    with monkeypatch.context() as patched:
+        patched.setattr(continuing, "continue_replay_of", away)
+        replay = await world.replay(DeliveryState.DEAD)
+    assert (await world.ledger()).pending == 0
+    assert await continue_replays(world.outside)
+    assert (await world.seen(replay)).replayed == 3
+
+
 async def test_a_paused_replay_does_nothing_and_a_cancelled_one_never_again(world: World) -> None:
     """What it has put back is delivered all the same; the same status again is no error, another one is refused."""
-    await world.queue("a", "b")
-    await world.work(REFUSED)
+    await world.refuse(BATCH_EVENTS + 2)
     replay = await world.replay(DeliveryState.DEAD)
     await world.steer(replay, ReplayStatus.PAUSED)
+    await world.work()
     await continue_replays(world.outside)
     assert (await world.ledger()).pending == 0
     await world.steer(replay, ReplayStatus.RUNNING)
-    await continue_replays(world.outside)
     assert (await world.ledger()).pending == 2
     await world.steer(replay, ReplayStatus.CANCELLED)
     assert (await world.steer(replay, ReplayStatus.CANCELLED)).status is ReplayStatus.CANCELLED
     with pytest.raises(Invalid):
         await world.steer(replay, ReplayStatus.RUNNING)
     await world.work()
-    assert (await world.ledger()).delivered == 2
+    assert (await world.ledger()).delivered == BATCH_EVENTS + 2
 
 
 async def test_a_replay_waits_while_its_stream_is_stopped(world: World) -> None:

@@ -10,8 +10,8 @@ from riskrelay.actions.start_replay import start_replay
 from riskrelay.actions.steer_replay import steer_replay
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState
-from riskrelay.core.delivery.lanes import settle
-from riskrelay.core.delivery.replays import MAX_WAITING, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.delivery.lanes import BATCH_EVENTS, settle
+from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayStatus
 from riskrelay.core.integrations import Integration
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.streams import Configuration, Party, Push, Stream, StreamId, StreamStatus
@@ -34,7 +34,8 @@ class World:
     async def queue(self, count: int) -> None:
         """Queue so many events on each stream, and let them die there."""
         await record(self.outside, *[finding(f"u{number}@example.com") for number in range(count)])
-        await self.work(REFUSED)
+        for _ in range(0, count, BATCH_EVENTS):
+            await self.work(REFUSED)
 
     async def work(self, outcome: Outcome) -> None:
         """Whatever may be pushed is answered so."""
@@ -128,14 +129,14 @@ async def test_a_disabled_stream_does_not_keep_a_replay_running(world: World) ->
 
 async def test_a_lane_with_enough_waiting_is_passed_over_and_come_back_to(world: World) -> None:
     """Also across a pause of the replay."""
-    await world.queue(MAX_WAITING + 10)
+    await world.queue(BATCH_EVENTS + 10)
     replay = await world.start()
     await world.go_on()
-    assert await world.pending() == (MAX_WAITING, MAX_WAITING)
+    assert await world.pending() == (BATCH_EVENTS, BATCH_EVENTS)
     for status in (ReplayStatus.PAUSED, ReplayStatus.RUNNING):
         place = (world.integration.integration_id, replay.replay_id, status)
         await steer_replay(world.outside, ACCOUNT, COMMAND_LINE, *place)
     await world.work(ACCEPTED)
     await world.go_on()
     assert await world.pending() == (10, 10)
-    assert await world.seen(replay) == (ReplayStatus.COMPLETED, 2 * MAX_WAITING + 20, 2 * MAX_WAITING + 20)
+    assert await world.seen(replay) == (ReplayStatus.COMPLETED, 2 * BATCH_EVENTS + 20, 2 * BATCH_EVENTS + 20)

@@ -1,5 +1,6 @@
 """A replay runs as fast as delivery does: the worker that settles a batch puts the next events back at once."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -8,17 +9,18 @@ from riskrelay.actions.continue_replays import continue_replays
 from riskrelay.actions.start_replay import start_replay
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState
-from riskrelay.core.delivery.replays import MAX_WAITING, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.delivery.lanes import BATCH_EVENTS
+from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, Replay, ReplayFilter, ReplayStatus
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ports import Outside, Store
 from support.delivering import ACCEPTED, World, world_of
 from support.outside import HandClock
-from support.working import running, until
+from support.working import BatchSizes, running, until
 from support.world import ACCOUNT, finding, record
 
 LONG = timedelta(hours=1)
 REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
-EVENTS = 5 * MAX_WAITING + 7
+EVENTS = 5 * BATCH_EVENTS // 2 + 7
 
 
 @pytest.fixture
@@ -27,20 +29,18 @@ async def world(store: Store) -> World:
 
 
 async def start(world: World, outside: Outside, state: DeliveryState) -> Replay:
-    """Start a replay of everything in *state*, and let it begin; from here on no sweep helps."""
+    """Start a replay of everything in *state*. No sweep helps it, neither now nor later."""
     integration_id = world.integration.integration_id
     wanted = ReplayFilter(
         state=state, reason=None, queued_from=None, queued_to=world.clock.now() + timedelta(seconds=1)
     )
     count, _ = await outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
-    replay = await start_replay(outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
-    await continue_replays(outside)
-    return replay
+    return await start_replay(outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
 
 
 @pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.DEAD])
-async def test_a_replay_needs_no_sweep_between_its_steps(world: World, state: DeliveryState) -> None:
-    """One sweep starts it; then each batch that is settled brings the next, to the end."""
+async def test_a_replay_needs_no_sweep(world: World, state: DeliveryState) -> None:
+    """The request takes the first step; then each batch that is settled brings the next, to the end."""
     world.receiver.answers = lambda email: ACCEPTED if state is DeliveryState.DELIVERED else REFUSED
     async with running(world, LONG) as (_, outside):
         await record(outside, *(finding(f"u{number}@example.com") for number in range(EVENTS)))
@@ -59,31 +59,48 @@ async def test_a_replay_needs_no_sweep_between_its_steps(world: World, state: De
     assert (await world.ledger()).delivered == EVENTS
 
 
-async def test_what_is_new_is_not_kept_waiting_by_a_replay(world: World) -> None:
-    """At most half a batch waits of a replay at any moment, so a new event is in the next batch."""
+async def deliver_all(world: World) -> None:
+    """Queue EVENTS events, and deliver them."""
     async with running(world, LONG) as (_, outside):
         await record(outside, *(finding(f"u{number}@example.com") for number in range(EVENTS)))
         await until(lambda: world.receiver.pushes == EVENTS)
         while (await world.ledger()).delivered < EVENTS:
             pass
-        waiting: list[int] = []
-        await start(world, outside, DeliveryState.DELIVERED)
-        while world.receiver.pushes < 2 * EVENTS:
-            waiting.append((await world.ledger()).pending)
-            if len(waiting) == 1:
-                await record(outside, finding("new@example.com"))
-    assert max(waiting) <= MAX_WAITING + 1
-    place = [email for email, _ in world.receiver.accepted].index("new@example.com") - EVENTS
-    assert place <= 3 * MAX_WAITING
+
+
+async def batches_of(world: World, events: int) -> list[int]:
+    """Let a worker deliver until it has tried so many events.
+
+    Returns: how many events each of its batches tried.
+    """
+    sizes = BatchSizes()
+    world.outside = replace(world.outside, observer=sizes)
+    async with running(world, timedelta(0)):
+        await until(lambda: sum(sizes.seen) >= events)
+    return sizes.seen
+
+
+async def test_the_batches_of_a_replay_are_full(world: World) -> None:
+    """Each batch is as large as one of new events, as long as there are no new events."""
+    await deliver_all(world)
+    await start(world, world.outside, DeliveryState.DELIVERED)
+    assert await batches_of(world, EVENTS) == [BATCH_EVENTS, BATCH_EVENTS, EVENTS - 2 * BATCH_EVENTS]
+
+
+async def test_new_events_keep_half_of_each_batch(world: World) -> None:
+    """They wait for the one batch that the replay filled before they were queued; then half of each batch is theirs."""
+    await deliver_all(world)
+    await start(world, world.outside, DeliveryState.DELIVERED)
+    await record(world.outside, *(finding(f"new{number}@example.com") for number in range(BATCH_EVENTS)))
+    await batches_of(world, EVENTS + BATCH_EVENTS)
+    sent = [email.startswith("new") for email, _ in world.receiver.accepted[EVENTS:]]
+    new_in = [sum(sent[start : start + BATCH_EVENTS]) for start in range(0, len(sent), BATCH_EVENTS)]
+    assert new_in[:3] == [0, BATCH_EVENTS - MAX_BESIDE_NEW, BATCH_EVENTS - MAX_BESIDE_NEW]
 
 
 async def test_a_paused_replay_is_not_continued_by_the_worker(world: World) -> None:
     """What was put back goes out; nothing more is put back."""
-    async with running(world, LONG) as (_, outside):
-        await record(outside, *(finding(f"u{number}@example.com") for number in range(EVENTS)))
-        await until(lambda: world.receiver.pushes == EVENTS)
-        while (await world.ledger()).delivered < EVENTS:
-            pass
+    await deliver_all(world)
     replay = await start(world, world.outside, DeliveryState.DELIVERED)
     put_back = (await world.ledger()).pending
     await world.outside.store.write(ACCOUNT, lambda tx: tx.replays.set_status(replay.replay_id, ReplayStatus.PAUSED))

@@ -14,9 +14,19 @@ ReplayId = NewType("ReplayId", str)
 REPLAYED = "replayed"
 """Why an event is pending that a replay or a retry has put back, until it is tried."""
 
-MAX_WAITING = BATCH_EVENTS // 2  # so that half of each batch is left to what is new
+MAX_BESIDE_NEW = BATCH_EVENTS // 2  # half of each batch is left to new events
 WINDOW_EVENTS = 10_000  # guessed: how many numbers one step looks at, so that it holds its lane for milliseconds only
 REPLAYABLE = (DeliveryState.DEAD, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
+
+
+def room_in_batch(waiting: int, *, has_new: bool) -> int:
+    """Return how many events a replay may put back into a lane now.
+
+    Args:
+        waiting: how many events of the lane are pending again or wait for a retry.
+        has_new: the lane has new events that were not tried yet.
+    """
+    return max((MAX_BESIDE_NEW if has_new else BATCH_EVENTS) - waiting, 0)
 
 
 class ReplayStatus(StrEnum):

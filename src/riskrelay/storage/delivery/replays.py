@@ -20,7 +20,6 @@ from sqlalchemy import (
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.delivery.replays import (
-    MAX_WAITING,
     REPLAYED,
     WINDOW_EVENTS,
     Replay,
@@ -28,6 +27,7 @@ from riskrelay.core.delivery.replays import (
     ReplayId,
     ReplayStatus,
     ReplayStep,
+    room_in_batch,
 )
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.events import Jti
@@ -54,6 +54,14 @@ _RUNNING_IN = (
     .order_by(replays.c.created_at)
     .limit(1)
 )
+_WAITING = (
+    select(func.count())
+    .select_from(held_events)
+    .where(of_lane(held_events), held_events.c.state == DeliveryState.PENDING.value)
+)
+_FILLING = select(
+    (lanes.c.last_seq > lanes.c.cursor).label("has_new"), _WAITING.scalar_subquery().label("waiting")
+).where(this_lane())
 _OF_REPLAY_KEY = ("account_id", "replay_id")
 _OF_PLACE = (streams.c.account_id == replay_places.c.account_id) & (streams.c.stream_id == replay_places.c.stream_id)
 _OF_INTEGRATION = (integrations.c.account_id == streams.c.account_id) & (
@@ -141,7 +149,11 @@ class ReplayRows:
         row = self._connection.execute(_RUNNING_IN, lane_parameters(lane)).first()
         return None if row is None else replay_from(row)
 
-    def step(self, replay: Replay, limit: int, lane: LaneKey | None = None) -> tuple[ReplayStep, list[LaneKey]]:
+    def lanes_left(self, replay: Replay) -> list[LaneKey]:
+        places = self._unfinished(replay)
+        return [LaneKey(self._account_id, place.stream_id, place.lane) for place in places if place.is_sent]
+
+    def step(self, replay: Replay, lane: LaneKey | None = None) -> tuple[ReplayStep, list[LaneKey]]:
         locked = select(replays.c.status).where(self._one(replay.replay_id)).with_for_update()
         if self._connection.execute(locked).scalar_one() != ReplayStatus.RUNNING.value:
             return ReplayStep(has_moved=False), []
@@ -153,7 +165,7 @@ class ReplayRows:
             key = LaneKey(self._account_id, place.stream_id, place.lane)
             if lane not in (None, key):
                 continue
-            room = min(limit, MAX_WAITING - self._waiting(key)) if place.is_sent else 0
+            room = self._room(key) if place.is_sent else 0
             if room > 0 and self._lock_sent(key):
                 return self._step_in(replay, key, place, room)
         return ReplayStep(has_moved=False), []
@@ -217,13 +229,10 @@ class ReplayRows:
         """Whoever settles this lane waits, and then sees what was done to it."""
         self._connection.execute(select(lanes.c.cursor).where(this_lane()).with_for_update(), lane_parameters(key))
 
-    def _waiting(self, key: LaneKey) -> int:
-        query = (
-            select(func.count())
-            .select_from(held_events)
-            .where(of_lane(held_events), held_events.c.state == DeliveryState.PENDING.value)
-        )
-        return int(self._connection.execute(query, lane_parameters(key)).scalar_one())
+    def _room(self, key: LaneKey) -> int:
+        """Return how many events may be put back into a lane now."""
+        filling = self._connection.execute(_FILLING, lane_parameters(key)).one()
+        return room_in_batch(filling.waiting, has_new=filling.has_new)
 
     def _next(self, key: LaneKey, wanted: ReplayFilter, after: int, end: int, limit: int) -> list[int]:
         """The numbers of the next deliveries that fit, in order."""

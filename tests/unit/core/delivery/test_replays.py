@@ -1,0 +1,26 @@
+"""How many events a replay puts back at a time."""
+
+import pytest
+
+from riskrelay.core.delivery.lanes import BATCH_EVENTS
+from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, room_in_batch
+
+
+@pytest.mark.parametrize(
+    ("waiting", "has_new", "room"),
+    [
+        (0, False, BATCH_EVENTS),
+        (BATCH_EVENTS - 1, False, 1),
+        (BATCH_EVENTS, False, 0),
+        (BATCH_EVENTS + 1, False, 0),
+        (0, True, MAX_BESIDE_NEW),
+        (MAX_BESIDE_NEW - 1, True, 1),
+        (MAX_BESIDE_NEW, True, 0),
+        (BATCH_EVENTS, True, 0),
+    ],
+)
+def test_replayed_events_fill_a_batch_but_leave_half_of_it_to_new_events(
+    waiting: int, has_new: bool, room: int
+) -> None:
+    """The room never falls below zero, however many events wait."""
+    assert room_in_batch(waiting, has_new=has_new) == room
