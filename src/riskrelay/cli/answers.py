@@ -63,7 +63,7 @@ class ServiceNotes:
             else:
                 self._uncounted += 1
 
-    def print(self) -> None:
+    def show(self) -> None:
         """Print the most frequent kinds to standard error, and forget all of them."""
         kinds = self._counts.most_common()
         for kind, count in kinds[:_MAX_KINDS]:

@@ -133,7 +133,7 @@ class Api:
     ) -> None:
         self._is_closed = True
         self._connection.close()
-        self._notes.print()
+        self._notes.show()
 
     def call(self, method: str, path: str, body: Any = None, *, content_type: str = "application/json") -> Any:
         """Send one request and wait for its answer, at most as long as the timeout.

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from riskrelay.cli.api import calls_service, with_api
-from riskrelay.cli.output import JsonFlag, print_table, show
+from riskrelay.cli.output import JsonFlag, errors, print_table, say, show
 
 app = typer.Typer(
     help="Signing keys: what receivers verify with; needs a token of the installation.", no_args_is_help=True
@@ -58,10 +58,13 @@ def reseal(as_json: JsonFlag = False) -> None:
 
 
 def _print_resealed(count: int, unopened: list[str]) -> None:
-    typer.echo(f"{count:,} secrets were sealed again under the first master key.")
+    say("{} secrets were encrypted again with the first master key.", f"{count:,}")
     for row in unopened:
-        typer.echo(f"No master key opens the secret of {row}. It was left as it is.", err=True)
+        say("No master key decrypts the secret of {}. It was left unchanged.", row, to=errors)
     if unopened:
-        typer.echo("Add the key that sealed these to the end of RISKRELAY_MASTER_KEY and run this again.", err=True)
+        say(
+            "Append the key that encrypted these secrets to RISKRELAY_MASTER_KEY, then run this command again.",
+            to=errors,
+        )
     else:
-        typer.echo("Keys behind the first one can be taken out of RISKRELAY_MASTER_KEY.")
+        say("You can now remove all keys after the first one from RISKRELAY_MASTER_KEY.")

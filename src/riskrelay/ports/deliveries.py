@@ -66,7 +66,7 @@ class DeadLetters:
     Attributes:
         count: how many, as far as they were counted.
         has_more: whether there are more than *count*.
-        latest: the last of them in the log.
+        latest, latest_at: the last of them in the log, and when it was queued.
     """
 
     stream: Stream
@@ -74,6 +74,7 @@ class DeadLetters:
     count: int
     has_more: bool
     latest: EventPlace
+    latest_at: datetime
 
     @property
     def place(self) -> ReasonPlace:

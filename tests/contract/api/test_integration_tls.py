@@ -132,7 +132,7 @@ def with_encrypted_key(authority: Authority) -> dict[str, Any]:
         ({"ca": ""}, "/ca", "certificates in PEM"),
         ({"ca": "\0"}, "/ca", "certificates in PEM"),
         ({"ca": 1}, "/ca", "string"),
-        ({"ca": "x" * 65_537}, "/ca", "longer than 65536"),
+        ({"ca": "x" * 65_537}, "/ca", "more than 65,536 characters"),
         ({"certificate": "nothing"}, "/certificate", "certificates in PEM"),
         ({"certificate": None}, "/certificate", "a key needs its certificate"),
         ({"key": None}, "/key", "needs its private key"),

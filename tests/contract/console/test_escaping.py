@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
@@ -54,7 +55,8 @@ def user_email_in_the_list(service: Service, text: str) -> str:
 
 
 def _email(text: str) -> str:
-    return text.replace(" ", "_") + "@example.com"
+    """An address that holds as much of *text* as an address may."""
+    return re.sub(r"[^A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]", "_", text)[:300] + "@example.com"
 
 
 def evidence(service: Service, text: str) -> str:

@@ -196,6 +196,7 @@ class DeliveryViewRows:
             count=min(latest.many, _COUNTED),
             has_more=latest.many > _COUNTED,
             latest=event,
+            latest_at=latest.queued_at,
         )
 
     def _look(self, lane: _Lane, state: DeliveryState | None, below: int, limit: int) -> _Look:
