@@ -191,7 +191,7 @@ def test_a_receiver_that_refuses_everything_is_rejecting_until_it_accepts(servic
     assert stream["why"] == "The receiver rejected 12 of its last 12 events; the last response was invalid_request."
     assert "replay the dead letters" in stream["next"]
     assert (
-        "rejecting: The receiver refused 12 of its last 12"
+        "rejecting: The receiver rejected 12 of its last 12"
         in service.command("integration", "health", "--account", service.account_id).stdout
     )
     until(lambda: b"riskrelay_rejecting_streams 1.0" in service.get("/metrics"))
