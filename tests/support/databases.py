@@ -1,6 +1,7 @@
 """Real databases: SQLite files, and a PostgreSQL server that the tests start themselves."""
 
 import asyncio
+import atexit
 import shutil
 import signal
 import tempfile
@@ -95,19 +96,20 @@ class PostgresServer:
 
 def migrated_sqlite(path: Path) -> Store:
     """A store on a new SQLite file with the newest schema: a copy of one that was migrated once in this run."""
-    shutil.copy(Path(_sqlite_template().name) / "template.db", path)
+    shutil.copy(_sqlite_template(), path)
     return SqliteStore(path)
 
 
 @cache
-def _sqlite_template() -> tempfile.TemporaryDirectory[str]:
-    """A directory with a migrated file; it is removed when the run ends."""
-    directory = tempfile.TemporaryDirectory(prefix="riskrelay-template-")
-    engine = sqlite_engine(Path(directory.name) / "template.db")
+def _sqlite_template() -> Path:
+    """A migrated file; it is removed when the run ends."""
+    directory = Path(tempfile.mkdtemp(prefix="riskrelay-template-"))
+    atexit.register(shutil.rmtree, directory)
+    engine = sqlite_engine(directory / "template.db")
     with engine.begin() as connection:
         upgrade(connection)
     engine.dispose()
-    return directory
+    return directory / "template.db"
 
 
 async def migrated_postgres(url: str) -> Store:

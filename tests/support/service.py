@@ -1,6 +1,7 @@
 """The product itself, as a user runs it: `riskrelay init` and `riskrelay serve` in processes of their own."""
 
 import asyncio
+import atexit
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from riskrelay.actions.create_account import create_account
@@ -30,6 +32,7 @@ from support.fork_server import Forked, ForkServer, shared_fork_server
 from support.unchecked import UNCHECKED
 
 START_SECONDS = 60
+_TEMPLATE_LOCK = Lock()
 _UNLIKE_TEMPLATE = {"RISKRELAY_MASTER_KEY", "RISKRELAY_MASTER_KEY_FILE", "LD_PRELOAD"}
 
 
@@ -158,9 +161,10 @@ class Service:
         if not url.startswith("sqlite:///") or path.exists() or not _UNLIKE_TEMPLATE.isdisjoint(self.settings):
             token: str = self.init()["token"]
             return token
-        directory, token = installation_template()
-        shutil.copy(Path(directory.name) / "riskrelay.db", path)
-        shutil.copy(Path(directory.name) / "riskrelay.db.key", path.with_name(path.name + ".key"))
+        with _TEMPLATE_LOCK:  # several threads of a test start services at once
+            directory, token = installation_template()
+        shutil.copy(directory / "riskrelay.db", path)
+        shutil.copy(directory / "riskrelay.db.key", path.with_name(path.name + ".key"))
         return token
 
     def init(self, account_id: str = "acme") -> dict[str, Any]:
@@ -301,15 +305,16 @@ class Service:
 
 
 @cache
-def installation_template() -> tuple[tempfile.TemporaryDirectory[str], str]:
+def installation_template() -> tuple[Path, str]:
     """Run `riskrelay init` once in this run.
 
     Returns: the directory with the installation, removed when the run ends, and the token of the account "acme".
     """
-    directory = tempfile.TemporaryDirectory(prefix="riskrelay-installation-")
+    directory = Path(tempfile.mkdtemp(prefix="riskrelay-installation-"))
+    atexit.register(shutil.rmtree, directory)
     output = subprocess.run(
         [sys.executable, "-m", "riskrelay", "init", "--account", "acme", "--json"],
-        env=environment(RISKRELAY_DATABASE_URL=f"sqlite:///{directory.name}/riskrelay.db"),
+        env=environment(RISKRELAY_DATABASE_URL=f"sqlite:///{directory}/riskrelay.db"),
         capture_output=True,
         text=True,
         check=True,
