@@ -156,9 +156,10 @@ def test_a_public_url_that_leads_elsewhere(service: Service, stopped: Service, t
         nobody = f"https://127.0.0.1:{silent.getsockname()[1]}"
     assert "cannot be fetched" in said(examine(stopped, 1, RISKRELAY_PUBLIC_URL=nobody), "public_url", "problem")
     (tmp_path / "other").mkdir()
-    other = Service(tmp_path / "other")
+    key = new_master_key()
+    other = Service(tmp_path / "other", RISKRELAY_MASTER_KEY=key)  # so its signing keys are its own
     database = other.settings["RISKRELAY_DATABASE_URL"]
-    found = examine(service, 1, RISKRELAY_DATABASE_URL=database)
+    found = examine(service, 1, RISKRELAY_DATABASE_URL=database, RISKRELAY_MASTER_KEY=key)
     assert "keys of another installation" in said(found, "public_url", "problem")
 
 
