@@ -17,6 +17,7 @@ import time
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 
@@ -24,6 +25,7 @@ class ForkServer:
     """The process that forks."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
+        self._asking = Lock()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "support.fork_server"],
             env=dict(environment),
@@ -41,9 +43,10 @@ class ForkServer:
         """Ask one thing."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        with self._asking:  # several threads of a test start services at once
+            self._process.stdin.write(json.dumps(request) + "\n")
+            self._process.stdin.flush()
+            return json.loads(self._process.stdout.readline())
 
     def stop(self) -> None:
         """End it; what it started goes on."""

@@ -47,11 +47,12 @@ def checked_pair(certificate: Path, key: Path, names: tuple[str, str]) -> TlsPai
 
 
 def server_context(pair: TlsPair | None) -> ssl.SSLContext | None:
-    """Return the TLS settings of the server; None: plain http. Rule: IOP 1.0 §2.1 (TLS 1.2 or later)."""
+    """Return the TLS settings of the server; None: plain http. Rule: IOP 1.0 §2.1, RFC 9325 §4.2."""
     if pair is None:
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")  # RFC 9325 §4.2, for TLS 1.2: no RSA key exchange, no CBC
     context.options |= ssl.OP_NO_RENEGOTIATION
     context.set_alpn_protocols(["http/1.1"])
     context.load_cert_chain(pair.certificate, pair.key)
