@@ -12,9 +12,15 @@ MEANT_OTHERWISE = {
     1107,  # an id was sent before with another body
     1108,  # the user id belongs to another e-mail
     1110,  # the number is beyond 64 bits
+    1119,  # how many more faults there are than the hundred that are named
     1120,  # an event's id was sent before with another body
 }
 NO_SCHEMA_SAYS = (
+    "must have a domain name behind the @",  # lengths of a domain and its labels, UTS 46
+    "must have a name before the @",
+    "must not have spaces, quotes, brackets",  # which characters of which category an address may have
+    "must be an e-mail address",
+    "must be one e-mail address",
     "cursor: must be the one that the answer before gave",
     "must be in the future",
     "must lie in the future",
