@@ -300,7 +300,9 @@ class Settings(BaseSettings):
         return "://***@" in (self.egress_proxy or "")
 
     def as_running(self, public: Mapping[str, object]) -> Self:
-        """Return the settings of a process that described itself with *public*; secrets are these ones.
+        """Return the settings of a process that described itself with *public*.
+
+        Secrets stay these ones, and so does the metrics port, which belongs to the worker of this machine.
 
         Raises: Misconfigured: this version cannot read them.
         """
@@ -309,7 +311,7 @@ class Settings(BaseSettings):
             known["egress_proxy"] = self.egress_proxy
         secrets = {name: getattr(self, name) for name in _FROM_FILES} | {f"{name}_file": None for name in _FROM_FILES}
         try:
-            return type(self)(**{**known, **secrets})
+            return type(self)(**{**known, **secrets, "metrics_port": self.metrics_port})
         except ValidationError as error:
             raise Misconfigured("another version of riskrelay runs; run doctor with that version") from error
 

@@ -106,6 +106,8 @@ def _become(arguments: list[str], environment: dict[str, str], log: str) -> None
         os.dup2(nothing.fileno(), 0)
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
+    # The inherited streams remember whether the old files could be seeked; a pipe cannot.
+    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["riskrelay", *arguments]

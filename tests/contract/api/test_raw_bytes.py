@@ -41,11 +41,13 @@ class Shot:
     Attributes:
         path: of the route it is meant for.
         sound: whether it is well-formed HTTP, so that the application must see it.
+        has_random_method: whether the method is none that the server must know.
     """
 
     raw: bytes
     path: str
     sound: bool
+    has_random_method: bool = False
 
 
 class Gun:
@@ -162,7 +164,8 @@ class Gun:
     def _random_method(self, route: Route) -> Shot:
         letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcxyz-!#$&*+.^_`|~0123456789"
         method = "".join(self._random.choices(letters, k=self._random.randint(1, 12)))
-        return Shot(self._request(route, method, self._path(route), b""), route.path, True)
+        request = self._request(route, method, self._path(route), b"")
+        return Shot(request, route.path, True, has_random_method=True)
 
     def _mutated_request(self, route: Route) -> Shot:
         method = self._method(route)
@@ -177,7 +180,9 @@ def verdict(shot: Shot, answer: Answer | None) -> str | None:
     """What is wrong with an answer; None when nothing is."""
     if answer is None:
         return "no answer" if shot.sound else None
-    if answer.status >= 500:
+    # 501 is right where the bytes at the place of a method are none that the server knows (RFC 9110 section 9.1).
+    has_known_method = shot.sound and not shot.has_random_method
+    if answer.status >= 500 and (has_known_method or answer.status != 501):
         return f"{answer.status}"
     if not answer.body and answer.status in SERVERS_OWN and "server" not in answer.headers:
         return "the application was not asked" if shot.sound else None

@@ -29,14 +29,14 @@ async def found(store: Store, own: Settings, *running: Settings, later: timedelt
 
 
 async def test_a_running_process_is_judged(sqlite_store: Store) -> None:
-    """By its settings; the database and the secrets are this shell's."""
-    own = read_settings(database_url="postgresql://u:p@127.0.0.1/x", master_key="k", egress_proxy=PROXY)
+    """By its settings; the database, the secrets and the port of a worker's metrics are this shell's."""
+    own = read_settings(database_url="postgresql://u:p@127.0.0.1/x", master_key="k", egress_proxy=PROXY, metrics_port=7)
     service = read_settings(
         public_url="https://risk.example.com", allow_targets="10.0.0.0/8", trusted_proxies="10.0.0.0/8, ::1",
         egress_proxy=PROXY, port=9, database_url="sqlite:///other.db", master_key="other", retention_days=9,
     )  # fmt: skip
     said, judged = await found(sqlite_store, own, service)
-    assert judged == service.model_copy(update={"database_url": own.database_url, "master_key": "k"})
+    assert judged == service.model_copy(update={"database_url": own.database_url, "master_key": "k", "metrics_port": 7})
     assert "RISKRELAY_ALLOW_TARGETS, RISKRELAY_PUBLIC_URL, RISKRELAY_RETENTION_DAYS, RISKRELAY_TRUSTED_PROXIES." in said
 
 

@@ -92,7 +92,8 @@ def shown_detail(outcome: Outcome, *, may_see_subjects: bool) -> str:
         sentence that says why it is left out, and the text of a library by what the reason means. Empty: there is no
         text.
 
-    >>> shown_detail(Outcome(OutcomeKind.TRANSIENT, "timeout", detail="…"), may_see_subjects=False)
+    >>> outcome = Outcome(kind=OutcomeKind.TRANSIENT, reason="timeout", detail="…")
+    >>> shown_detail(outcome, may_see_subjects=False)
     'The receiver did not answer in time.'
     """
     if may_see_subjects or not outcome.detail:

@@ -34,7 +34,9 @@ class TravelLimits:
 def distance_km(one: Login, other: Login) -> float:
     """The great-circle distance on a sphere; the same in both directions to the last bit.
 
-    >>> london, new_york = Login(..., 51.5, -0.12, None), Login(..., 40.71, -74.0, None)
+    >>> at = datetime(2026, 11, 29)
+    >>> london = Login(at=at, latitude=51.5, longitude=-0.12, application=None)
+    >>> new_york = Login(at=at, latitude=40.71, longitude=-74.0, application=None)
     >>> round(distance_km(london, new_york))
     5571
     """
