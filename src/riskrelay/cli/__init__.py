@@ -28,7 +28,7 @@ from riskrelay.cli.receiving import receive
 
 app = typer.Typer(
     name="riskrelay",
-    help="Risk findings in, risk levels decided, signed security events out.",
+    help="Turn risk findings into risk levels, and send signed security events to receivers.",
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
@@ -67,7 +67,7 @@ def _with_version(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Risk findings in, risk levels decided, signed security events out."""
+    """Turn risk findings into risk levels, and send signed security events to receivers."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What the service answers, as commands read it: the envelope, members that are missing, and notes."""
+"""Read the responses of the service: the envelope, missing members, and notes."""
 
 import json
 import re
@@ -14,12 +14,12 @@ _PLACE = re.compile(r"^(?:(?P<member>.*?) of )?item \d+: ")  # as core.errors.me
 
 
 class Answer(dict[str, Any]):
-    """An object in an answer of the service. A member that it lacks ends the command with a sentence."""
+    """An object in a response of the service. Reading a missing member ends the command with an error message."""
 
     def __missing__(self, name: str) -> Any:
         fail(
-            f"the answer of the service has no member {name!r}, which this command needs",
-            "Compare `riskrelay --version` here and where the service runs; they may be of different versions.",
+            f"the response of the service has no member {name!r}, which this command requires",
+            "The command and the service may have different versions: compare `riskrelay --version` on both machines.",
         )
 
 
@@ -71,7 +71,7 @@ class ServiceNotes:
             say("[yellow]note:[/] {}{}", kind, times, to=errors)
         hidden = _total(kinds[_MAX_KINDS:]) + self._uncounted
         if hidden:
-            say("[yellow]note:[/] and {:,} other notes", hidden, to=errors)
+            say("[yellow]note:[/] {:,} more notes", hidden, to=errors)
         self._counts.clear()
         self._uncounted = 0
 

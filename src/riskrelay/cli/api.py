@@ -31,7 +31,7 @@ _timeout = ContextVar("_timeout", default=_TIMEOUT_SECONDS)
 
 AccountOption = Annotated[str, typer.Option("--account", envvar="RISKRELAY_ACCOUNT", help="The account's id.")]
 TimeoutOption = Annotated[
-    float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds to wait for each answer of the service.")
+    float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds to wait for each response of the service.")
 ]
 
 
@@ -71,7 +71,7 @@ class ApiError(Exception):
     """
 
     def __init__(self, status: int, errors: list[dict[str, Any]]) -> None:
-        self.sentences = [_sentence(error) for error in errors] or [f"the service answered HTTP {status}"]
+        self.sentences = [_sentence(error) for error in errors] or [f"the service returned HTTP {status}"]
         super().__init__("; ".join(self.sentences))
         self.status = status
         self.errors = errors
@@ -111,9 +111,9 @@ class Api:
         self._base = (url or os.environ.get("RISKRELAY_URL", "http://127.0.0.1:8700")).rstrip("/")
         token = token or os.environ.get("RISKRELAY_TOKEN")
         if not token:
-            fail("RISKRELAY_TOKEN is not set; `riskrelay init` or `riskrelay token create` prints one")
+            fail("RISKRELAY_TOKEN is not set; `riskrelay init` and `riskrelay token create` print a token")
         if not (token.isascii() and token.isprintable()):
-            fail("RISKRELAY_TOKEN has characters that no token has; copy it again, without quotation marks")
+            fail("RISKRELAY_TOKEN contains invalid characters; copy the token again, without quotation marks")
         self._timeout_seconds = timeout_seconds or _timeout.get()
         self._connection = _connection(self._base, self._timeout_seconds)
         account = "" if account_id is None else f"/accounts/{quote(account_id, safe='')}/zt_risk_scoring"
@@ -183,8 +183,8 @@ class Api:
             if self._last_refusal is not None:
                 raise self._last_refusal from None
             fail(
-                f"{self._base} did not answer within {self._timeout_seconds:g} s",
-                f"Check it with: curl {self._base}/healthz. --timeout waits longer.",
+                f"{self._base} did not respond within {self._timeout_seconds:g} s",
+                f"Check the service: curl {self._base}/healthz. To wait longer, use --timeout.",
             )
         except _TryAgain as last:
             if isinstance(last.error, ApiError):
@@ -229,7 +229,7 @@ class Api:
         envelope = envelope_of(answer)
         if envelope is None:
             fail(
-                f"{self._base} answered HTTP {response.status}, but not as riskrelay does",
+                f"{self._base} returned HTTP {response.status}, but the response is not from riskrelay",
                 "Set RISKRELAY_URL to the address of `riskrelay serve`.",
             )
         if not envelope["success"]:
@@ -246,7 +246,7 @@ class Api:
 
     def _fail_unreachable(self, error: OSError | HTTPException) -> NoReturn:
         fail(
-            f"{self._base} does not answer: {_in_words(error)}",
+            f"cannot reach {self._base}: {_in_words(error)}",
             "Start `riskrelay serve`, or set RISKRELAY_URL to the address where it runs.",
         )
 
@@ -275,13 +275,13 @@ def _in_words(error: OSError | HTTPException) -> str:
         case socket.gaierror():
             return "host name not found"
         case ConnectionRefusedError():
-            return "nothing listens there"
+            return "connection refused"
         case ssl.SSLCertVerificationError():
-            return f"its certificate is not trusted ({error.verify_message})"
+            return f"the certificate is not trusted ({error.verify_message})"
         case ssl.SSLError():
-            return "it does not speak https"
+            return "the server does not use HTTPS"
         case ConnectionResetError() | BrokenPipeError() | BadStatusLine() | IncompleteRead():
-            return "it closed the connection without an answer that is HTTP"
+            return "the connection was closed without an HTTP response"
         case OSError() if error.strerror:
             return error.strerror.lower()
     return str(error) or type(error).__name__

@@ -9,18 +9,20 @@ from riskrelay.cli.api import AccountOption, with_api
 from riskrelay.cli.output import JsonFlag, say, show
 from riskrelay.core.audit import Kind
 
-app = typer.Typer(help="The audit log: who changed what, when and from where.", no_args_is_help=True)
+app = typer.Typer(help="The audit log: every change, its actor, time and address.", no_args_is_help=True)
 
 
 @app.command("list", epilog="Example: riskrelay audit list --kind integration --limit 20")
 def list_entries(
-    kind: Annotated[Kind | None, typer.Option(help="Only what was done to things of this kind.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 100,
-    installation: Annotated[bool, typer.Option("--installation", help="The installation's own log.")] = False,
+    kind: Annotated[Kind | None, typer.Option(help="Show only changes to objects of this kind.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of entries.")] = 100,
+    installation: Annotated[
+        bool, typer.Option("--installation", help="Show the installation's log instead of an account's.")
+    ] = False,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """List entries, newest first; needs a token with the scope operate."""
+    """List entries, newest first. Requires a token with the operate scope."""
     query = {} if kind is None else {"kind": kind.value}
     if installation:
         entries = with_api(None, lambda api: api.newest("/installation/audit", query, limit))
@@ -31,7 +33,7 @@ def list_entries(
         for entry in entries:
             say("{}", _line(entry))
         if not entries:
-            say("None.")
+            say("No entries.")
 
     show(entries, as_json, render)
 

@@ -8,7 +8,7 @@ from riskrelay.cli.api import AccountOption, Api, with_api
 from riskrelay.cli.output import JsonFlag, fail, print_table, show
 from riskrelay.core.risk.behaviors import BEHAVIORS
 
-app = typer.Typer(help="Behaviors: what counts as risky conduct, and how much.", no_args_is_help=True)
+app = typer.Typer(help="Behaviors: kinds of risky activity, and the risk level of each.", no_args_is_help=True)
 
 
 @app.command("list", epilog="Example: riskrelay behavior list")
@@ -20,15 +20,15 @@ def list_all(account: AccountOption = "default", as_json: JsonFlag = False) -> N
 
 @app.command("set", epilog="Example: riskrelay behavior set high_dlp --on --level high")
 def set_one(
-    behavior: Annotated[str, typer.Argument(help="Its id.")],
-    enabled: Annotated[bool | None, typer.Option("--on/--off", help="Default: stays.")] = None,
-    level: Annotated[str | None, typer.Option(help="low, medium or high; default: stays.")] = None,
+    behavior: Annotated[str, typer.Argument(help="The behavior's id, such as high_dlp.")],
+    enabled: Annotated[bool | None, typer.Option("--on/--off", help="Default: unchanged.")] = None,
+    level: Annotated[str | None, typer.Option(help="low, medium or high. Default: unchanged.")] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Switch a behavior on or off, or change its level; users who triggered it move at once."""
+    """Enable or disable a behavior, or change its risk level. A new level applies to recorded findings at once."""
     if behavior not in BEHAVIORS:
-        fail(f"there is no behavior {behavior}; `riskrelay behavior list` shows them")
+        fail(f"unknown behavior {behavior}; `riskrelay behavior list` lists the behaviors")
 
     def change(api: Api) -> Any:
         now = api.call("GET", "/behaviors")["behaviors"][behavior]

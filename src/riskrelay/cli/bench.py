@@ -1,4 +1,4 @@
-"""`riskrelay bench`: what this machine bears with this product."""
+"""`riskrelay bench`: measure the performance of riskrelay on this machine."""
 
 from typing import Annotated
 
@@ -10,18 +10,18 @@ from riskrelay.cli.output import JsonFlag, explained, fail
 def bench(
     postgres: Annotated[
         str | None,
-        typer.Option(help="Measure on this PostgreSQL server too (a URL), in a database that is dropped again."),
+        typer.Option(help="URL of a PostgreSQL server to measure as well, in a temporary database."),
     ] = None,
     scale: Annotated[
-        float, typer.Option(min=0.001, max=100, help="How much of everything: half of it takes about half the time.")
+        float, typer.Option(min=0.001, max=100, help="Size of the workload. 0.5 takes about half as long as 1.")
     ] = 1.0,
     as_json: JsonFlag = False,
 ) -> None:
-    """Measure what this machine bears with this product: about a minute on a temporary SQLite database.
+    """Measure the performance of riskrelay on this machine. Takes about a minute on a temporary SQLite database.
 
-    Service, workers and receiver are processes of their own, signatures are real, and everything is durable. Beside the
-    figures stands what the machine itself bears, measured in the same run. The database is in the directory for
-    temporary files (TMPDIR): set it to a directory on the disk that you want to know about.
+    The service, the workers and the receiver run in separate processes, events are signed, and every write is durable.
+    The results include the limits of the machine itself, measured in the same run. The database is in the directory
+    for temporary files. To measure another disk, set TMPDIR to a directory on that disk.
     """
     from riskrelay.bench.processes import ProcessFailed
     from riskrelay.bench.running import run_bench

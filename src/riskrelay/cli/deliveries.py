@@ -12,7 +12,7 @@ from riskrelay.cli.api import AccountOption, Api, with_api
 from riskrelay.cli.output import JsonFlag, print_table, say, show
 from riskrelay.core.delivery.attempts import DeliveryState
 
-app = typer.Typer(help="Deliveries: what was sent, and sending it again.", no_args_is_help=True)
+app = typer.Typer(help="Deliveries: security events sent to receivers.", no_args_is_help=True)
 
 IntegrationArgument = Annotated[str, typer.Argument(help="The integration's id.")]
 JtiArgument = Annotated[str, typer.Argument(help="The delivery's jti.")]
@@ -23,9 +23,11 @@ _FOLLOW_SECONDS = 1.0
 @app.command("list", epilog="Example: riskrelay delivery list 6f0c… --state pending --follow")
 def list_newest(
     integration_id: IntegrationArgument,
-    state: Annotated[DeliveryState | None, typer.Option(help="Only those in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 20,
-    follow: Annotated[bool, typer.Option("--follow", help="Show new and changed ones until interrupted.")] = False,
+    state: Annotated[DeliveryState | None, typer.Option(help="Show only deliveries in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Maximum number of deliveries.")] = 20,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Keep showing new and changed deliveries until interrupted.")
+    ] = False,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
@@ -50,7 +52,7 @@ def list_newest(
 def show_one(
     integration_id: IntegrationArgument, jti: JtiArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:
-    """Show one delivery with each attempt."""
+    """Show one delivery and its attempts."""
     row = with_api(account, lambda api: api.call("GET", _path(integration_id, jti)))
 
     def render() -> None:
@@ -66,7 +68,7 @@ def show_one(
 def retry(
     integration_id: IntegrationArgument, jti: JtiArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:
-    """Send one delivery again: the same jti, the same claims."""
+    """Send one delivery again, with the same jti and claims."""
     row = with_api(account, lambda api: api.call("POST", _path(integration_id, jti, "retry")))
     show(row, as_json, partial(_print_line, row))
 
@@ -76,15 +78,23 @@ def retry(
 )
 def replay(
     integration_id: IntegrationArgument,
-    state: Annotated[DeliveryState, typer.Option(help="Those that are dead, expired, cancelled or delivered.")],
-    reason: Annotated[str | None, typer.Option(help="Only those with exactly this reason.")] = None,
-    queued_from: Annotated[datetime | None, typer.Option("--from", help="Queued then or later, UTC.")] = None,
-    queued_to: Annotated[datetime | None, typer.Option("--to", help="Queued then or earlier, UTC.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count, and show some.")] = False,
+    state: Annotated[
+        DeliveryState, typer.Option(help="Send deliveries in this state: dead, expired, cancelled or delivered.")
+    ],
+    reason: Annotated[str | None, typer.Option(help="Send only deliveries with exactly this reason.")] = None,
+    queued_from: Annotated[
+        datetime | None, typer.Option("--from", help="Send only deliveries queued at this time or later (UTC).")
+    ] = None,
+    queued_to: Annotated[
+        datetime | None, typer.Option("--to", help="Send only deliveries queued at this time or earlier (UTC).")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count the deliveries and show a sample. Send nothing.")
+    ] = False,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Send many deliveries again; their receiver ignores those that it knows."""
+    """Send many deliveries again. The receiver ignores events that it has already received."""
     wanted = {"state": state.value, "reason": reason, "queued_from": _utc(queued_from), "queued_to": _utc(queued_to)}
     body = {"filter": wanted, "dry_run": dry_run}
     answer = with_api(account, lambda api: api.call("POST", _path(integration_id, "replay"), body))
@@ -92,15 +102,15 @@ def replay(
     def render() -> None:
         for row in answer["sample"]:
             _print_line(row)
-        say("{:,} fit.", answer["count"])
+        say("{:,} deliveries match.", answer["count"])
         if answer["replay"] is not None:
             started = answer["replay"]["id"]
-            say("Replay {} is running; `riskrelay replay list {}` follows it.", started, integration_id)
+            say("Replay {} is running. To see its progress: riskrelay replay list {}", started, integration_id)
 
     show(answer, as_json, render)
 
 
-replays = typer.Typer(help="Replays: deliveries on their way again.", no_args_is_help=True)
+replays = typer.Typer(help="Replays: deliveries sent again in bulk.", no_args_is_help=True)
 
 ReplayArgument = Annotated[str, typer.Argument(help="The replay's id.")]
 
@@ -109,7 +119,7 @@ ReplayArgument = Annotated[str, typer.Argument(help="The replay's id.")]
 def list_replays(
     integration_id: IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:
-    """List an integration's replays, newest first, with how far each is."""
+    """List an integration's replays and their progress, newest first."""
     rows = with_api(account, lambda api: api.call("GET", _replay_path(integration_id)))
     shown = [{name: row[name] for name in ("id", "status", "replayed", "total", "created_at")} for row in rows]
     show(rows, as_json, lambda: print_table(shown))
@@ -123,7 +133,7 @@ def pause(
     as_json: JsonFlag = False,
 ) -> None:
     """Pause a replay."""
-    _steer(integration_id, replay_id, "pause", account, as_json=as_json)
+    _control(integration_id, replay_id, "pause", account, as_json=as_json)
 
 
 @replays.command("resume", epilog="Example: riskrelay replay resume 6f0c… 91d2…")
@@ -133,8 +143,8 @@ def resume(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Let a replay go on."""
-    _steer(integration_id, replay_id, "resume", account, as_json=as_json)
+    """Resume a replay."""
+    _control(integration_id, replay_id, "resume", account, as_json=as_json)
 
 
 @replays.command("cancel", epilog="Example: riskrelay replay cancel 6f0c… 91d2…")
@@ -144,14 +154,14 @@ def cancel(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """End a replay for good."""
-    _steer(integration_id, replay_id, "cancel", account, as_json=as_json)
+    """Cancel a replay. It can't be resumed."""
+    _control(integration_id, replay_id, "cancel", account, as_json=as_json)
 
 
-def _steer(integration_id: str, replay_id: str, verb: str, account: str, *, as_json: bool) -> None:
+def _control(integration_id: str, replay_id: str, verb: str, account: str, *, as_json: bool) -> None:
     path = _replay_path(integration_id, replay_id, verb)
     row = with_api(account, lambda api: api.call("POST", path))
-    said = "Replay {} is {}, {:,} sent again."
+    said = "Replay {} is {}. Deliveries queued again: {:,}."
     show(row, as_json, lambda: say(said, replay_id, row["status"], row["replayed"]))
 
 
@@ -178,7 +188,7 @@ def _print_line(row: dict[str, Any]) -> None:
 def _phases(phases: dict[str, float | None]) -> str:
     """The phases that an attempt had, in words."""
     had = [f"{name.removesuffix('_ms')} {ms} ms" for name, ms in phases.items() if ms is not None]
-    return ", ".join(had) or "no phase ended"
+    return ", ".join(had) or "no phase completed"
 
 
 def _table(rows: list[dict[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""`riskrelay demo`: the main job, end to end, told to a person."""
+"""`riskrelay demo`: show findings, levels and deliveries from end to end."""
 
 import asyncio
 import json
@@ -69,12 +69,12 @@ class Story:
 
 def demo(
     as_json: JsonFlag = False,
-    stay: Annotated[bool, typer.Option("--stay", help="Keep service and receiver running at the end.")] = False,
+    stay: Annotated[bool, typer.Option("--stay", help="Keep the service and the receiver running at the end.")] = False,
     no_receiver: Annotated[
-        bool, typer.Option("--no-receiver", help="Never start the receiver: what a failure looks like.")
+        bool, typer.Option("--no-receiver", help="Do not start the receiver, to see failed deliveries.")
     ] = False,
 ) -> None:
-    """Show the main job on a temporary database, with a real receiver in another process."""
+    """Run a demonstration with a service on a temporary database and a receiver in another process."""
     teller = Console(stderr=True) if as_json else Console()
     try:
         with tempfile.TemporaryDirectory(prefix="riskrelay-demo-") as directory:
@@ -89,7 +89,7 @@ async def _play(directory: Path, teller: Console, stay: bool, no_receiver: bool)
     teller.rule("[bold]riskrelay demo[/]")
     async with Stage(directory) as stage:
         with Api("demo", stage.url, stage.token, _PATIENCE_SECONDS) as api:
-            say("Service on a temporary SQLite file, at {}", stage.url, to=teller)
+            say("Service on a temporary SQLite database: {}", stage.url, to=teller)
             story = Story()
             well_known_url = await _set_up(api, stage, teller)
             if not no_receiver:
@@ -121,7 +121,7 @@ async def _set_up(api: Api, stage: Stage, teller: Console) -> str:
     behaviors = (await asyncio.to_thread(api.call, "GET", "/behaviors"))["behaviors"]
     enabled = {name: {**row, "enabled": True} for name, row in behaviors.items()}
     await asyncio.to_thread(api.call, "PUT", "/behaviors", {"behaviors": enabled})
-    say("{} behaviors enabled. A day at Northwind Harbor begins:\n", len(enabled), to=teller)
+    say("{} behaviors enabled. Sending one day of findings of the company Northwind Harbor:\n", len(enabled), to=teller)
     return str(integration["well_known_url"])
 
 
@@ -146,21 +146,21 @@ async def _outage(
     await _settled(stage, story)
     await stage.stop_receiver()
     story.outage = True
-    say("\n[bold]The receiver goes down.[/] Findings go on being accepted:\n", to=teller)
+    say("\n[bold]The receiver is stopped.[/] The service still accepts findings:\n", to=teller)
     await _send(api, findings, story, teller)
     waiting = (await stage.ledger())["pending"]
-    say("\n[bold]The receiver comes back.[/] {} events have waited for it:\n", waiting, to=teller)
+    say("\n[bold]The receiver is started again.[/] {} events are waiting for it:\n", waiting, to=teller)
     await stage.start_receiver(well_known_url)
     began = time.monotonic()
     await _settled(stage, story)
     story.outage = False
     took = time.monotonic() - began
-    say("\n[bold]Nothing was lost:[/] all {} arrived {:.1f} s later.\n", waiting, took, to=teller)
+    say("\n[bold]No event was lost:[/] all {} arrived within {:.1f} s.\n", waiting, took, to=teller)
 
 
 async def _reset(api: Api, story: Story, teller: Console) -> None:
     email, user_id = next(iter(story.high.items()))
-    say("\n[bold]An analyst has looked into {}[/] and resets the risk:\n", _who(email), to=teller)
+    say("\n[bold]An analyst reviews {}[/] and resets the user's risk level:\n", _who(email), to=teller)
     story.sent[email].append((time.time(), True))
     await asyncio.to_thread(api.call, "POST", f"/{user_id}/reset")
 
@@ -176,8 +176,8 @@ async def _settled(stage: Stage, story: Story) -> None:
             ledger = await stage.ledger()
             raise DemoFailed(
                 f"only {len(stage.received())} of {story.changes} level changes were received and verified after "
-                f"{_PATIENCE_SECONDS} s; {ledger['pending']} events are still pending in the service, so they are not "
-                "lost: the receiver is down or refuses them"
+                f"{_PATIENCE_SECONDS} s; {ledger['pending']} events are still pending in the service and are not "
+                "lost. The receiver is down or rejects them"
             )
         await asyncio.sleep(0.05)
 
@@ -207,7 +207,7 @@ async def _summary(stage: Stage, story: Story, teller: Console) -> dict[str, Any
         "p50_ms": _percentile(latencies, 0.50),
         "p99_ms": _percentile(latencies, 0.99),
     }
-    say("\n[bold]What happened[/]", to=teller)
+    say("\n[bold]Result[/]", to=teller)
     for name, value in result.items():
         say("  {:<10} {}", name, value, to=teller)
     if not result["changes"] == result["delivered"] == result["verified"] > 0 or ledger["imbalance"]:
@@ -219,14 +219,14 @@ async def _summary(stage: Stage, story: Story, teller: Console) -> dict[str, Any
 async def _stay(stage: Stage, teller: Console) -> None:
     say("\nStill running. Console: [bold]{}/console[/]; sign in with this token:", stage.url, to=teller)
     say("  [bold green]{}[/]", stage.token, to=teller)
-    say("API: {}/docs. For commands, in another terminal:", stage.url, to=teller)
+    say("API reference: {}/docs. To run commands in another terminal:", stage.url, to=teller)
     for name, value in (("URL", stage.url), ("ACCOUNT", "demo"), ("TOKEN", stage.token)):
         say("  export RISKRELAY_{}={}", name, value, to=teller)
-    say("Ctrl-C ends it.", to=teller)
+    say("Press Ctrl-C to stop.", to=teller)
     try:
         await asyncio.Event().wait()
     except asyncio.CancelledError:
-        say("Bye.", to=teller)
+        say("Stopped.", to=teller)
 
 
 def _day() -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""`riskrelay doctor`: what is wrong with this installation, and how to fix it."""
+"""`riskrelay doctor`: find problems of this installation and print how to fix them."""
 
 import asyncio
 import os
@@ -18,10 +18,10 @@ _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[bold re
 
 
 def doctor(as_json: JsonFlag = False) -> None:
-    """Check settings, database, keys, the public URL and the way to each receiver; say how to fix what is wrong.
+    """Check the settings, the database, the keys, the public URL and every receiver, and print how to fix problems.
 
-    While the service runs, its settings are checked, not those of this shell. Nothing is changed and no event is sent.
-    Exit code 1 when there is a problem.
+    If the service is running, the command checks the settings of the service, not those of this shell. It changes
+    nothing and sends no event. The exit code is 1 if there is a problem.
     """
     checks = asyncio.run(_examine())
     problems = sum(check.verdict == "problem" for check in checks)
@@ -31,7 +31,10 @@ def doctor(as_json: JsonFlag = False) -> None:
             say(_MARKS[check.verdict] + " [dim]{:10}[/] {}", check.topic, check.said)
             if check.mend is not None:
                 say("             [bold]→ {}[/]", check.mend)
-        say("No problem." if not problems else "1 problem." if problems == 1 else "{} problems.", problems)
+        say(
+            "No problems found." if not problems else "1 problem found." if problems == 1 else "{} problems found.",
+            problems,
+        )
 
     show([asdict(check) for check in checks], as_json, render)
     raise typer.Exit(1 if problems else 0)
@@ -61,7 +64,7 @@ async def _examine() -> "list[Check]":
             Check(
                 topic="settings",
                 verdict=Verdict.PROBLEM,
-                said="riskrelay serve would not start with the settings of this shell.",
+                said="riskrelay serve can't start with the settings of this shell.",
                 mend=str(error),
             ),
         ]

@@ -14,15 +14,19 @@ from riskrelay.core.errors import member_name
 _SHOWN_FAULTS = 10
 _IMPORT_SECONDS = 60.0  # guessed: a thousand findings on a busy machine; a service that restarts meanwhile
 
-app = typer.Typer(help="Findings: risk behaviors seen for users.", no_args_is_help=True)
+app = typer.Typer(help="Findings: risky behaviors observed for users.", no_args_is_help=True)
 
 
 @app.command("send", epilog="Example: riskrelay finding send high_dlp kai@example.com --name 'Kai Berg'")
 def send(
-    behavior: Annotated[str, typer.Argument(help="Such as high_dlp; `GET …/behaviors` lists them.")],
+    behavior: Annotated[
+        str, typer.Argument(help="The behavior's id, such as high_dlp. See `riskrelay behavior list`.")
+    ],
     email: Annotated[str, typer.Argument(help="The user's e-mail address.")],
     name: Annotated[str | None, typer.Option(help="The user's name.")] = None,
-    finding_id: Annotated[str | None, typer.Option("--id", help="Makes a repeat harmless.")] = None,
+    finding_id: Annotated[
+        str | None, typer.Option("--id", help="The finding's id. A finding with the same id is stored once.")
+    ] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
@@ -36,11 +40,15 @@ def send(
 
     def render() -> None:
         if result["ignored"]:
-            say("Ignored: {} is not enabled in this account: riskrelay behavior set {} --on", behavior, behavior)
+            say(
+                "Ignored: {} is disabled in this account. To enable it: riskrelay behavior set {} --on",
+                behavior,
+                behavior,
+            )
         elif result["duplicates"]:
-            say("A finding with this id is stored already; nothing was changed.")
+            say("A finding with this id already exists. Nothing was changed.")
         elif not result["changes"]:
-            say("Accepted; the user's level stays.")
+            say("Accepted. The user's risk level did not change.")
         for change in result["changes"]:
             before, after = change["previous_level"] or "none", change["current_level"] or "none"
             say("{}: {} → [bold]{}[/]", change["email"], before, after)
@@ -51,18 +59,20 @@ def send(
 @app.command("import", epilog="Example: riskrelay finding import findings.ndjson")
 @calls_service(_IMPORT_SECONDS)
 def import_file(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="NDJSON of any size.")],
+    file: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="An NDJSON file of any size.")
+    ],
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Send a file of findings, one JSON object a line. Interrupted, it resumes where it was: run it again."""
+    """Send a file of findings, one JSON object per line. To resume after an interruption, run the command again."""
     progress = ImportProgress.of(file)
     if progress.offset and not as_json:
         say("Resuming after line {:,}.", progress.line)
     try:
         with_api(account, lambda api: _send_all(api, file, progress))
     except KeyboardInterrupt:
-        say("\nStopped after line {:,}; the same command resumes there.", progress.line, to=errors)
+        say("\nStopped after line {:,}. To resume, run the same command again.", progress.line, to=errors)
         raise typer.Exit(130) from None
     progress.forget()
     show(progress.totals(), as_json, lambda: say("{}", _summary(progress)))
@@ -85,7 +95,7 @@ def _send(api: Api, batch: Batch) -> dict[str, Any]:
             raise
         faults = [_in_file(fault, batch) for fault in error.errors]
         more = [] if len(faults) <= _SHOWN_FAULTS else [f"and {len(faults) - _SHOWN_FAULTS:,} more"]
-        fail("nothing of this batch was stored:", *faults[:_SHOWN_FAULTS], *more)
+        fail("no finding of this batch was stored:", *faults[:_SHOWN_FAULTS], *more)
     return result
 
 
@@ -102,6 +112,6 @@ def _in_file(fault: dict[str, Any], batch: Batch) -> str:
 
 def _summary(progress: ImportProgress) -> str:
     return (
-        f"{progress.accepted:,} accepted, {progress.duplicates:,} were there already, {progress.ignored:,} ignored "
-        f"(behavior not enabled); {progress.changes:,} risk levels changed."
+        f"{progress.accepted:,} accepted, {progress.duplicates:,} duplicates, {progress.ignored:,} ignored "
+        f"(behavior disabled); {progress.changes:,} risk levels changed."
     )

@@ -1,4 +1,4 @@
-"""What `riskrelay serve` tells a person at a terminal."""
+"""What `riskrelay serve` prints at a terminal."""
 
 import sys
 from urllib.parse import urlsplit
@@ -23,12 +23,14 @@ def next_steps(settings: Settings) -> list[str]:
     port = parts.port or (443 if parts.scheme == "https" else 80)
     lines = [f"Console: {public_url}/console"]
     if not SessionCookie(public_url).is_possible:
-        lines.append("Signing in there needs https: set RISKRELAY_TLS_CERT, or put TLS in front.")
+        lines.append("Signing in requires HTTPS: set RISKRELAY_TLS_CERT, or put a TLS proxy in front of the service.")
     elif is_loopback(parts.hostname or "") and port != settings.port:
         lines.append(
-            f"This process listens on port {settings.port}: signing in needs "
+            f"This process listens on port {settings.port}. To sign in, set "
             f"RISKRELAY_PUBLIC_URL={parts.scheme}://{parts.hostname}:{settings.port}"
         )
     else:
-        lines.append("Sign in with the token that `riskrelay init` printed. A new one: riskrelay token create default")
-    return [*lines, "Ctrl-C stops the service."]
+        lines.append(
+            "Sign in with the token that `riskrelay init` printed. To create another: riskrelay token create default"
+        )
+    return [*lines, "Press Ctrl-C to stop the service."]

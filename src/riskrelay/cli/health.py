@@ -1,4 +1,4 @@
-"""Commands that show how delivery is doing and steer it, over the API."""
+"""Commands that show the status of delivery and control it, over the API."""
 
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -25,7 +25,7 @@ def health(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Show how delivery is doing, why, and what comes next."""
+    """Show the status of delivery, its cause, and what happens next."""
     path = "/health" if integration_id is None else _path(integration_id, "health")
     result = with_api(account, lambda api: api.call("GET", path))
     rows = result if isinstance(result, list) else [result]
@@ -34,18 +34,18 @@ def health(
 
 def pause(
     integration_id: IntegrationArgument,
-    reason: Annotated[str | None, typer.Option(help="For people.")] = None,
+    reason: Annotated[str | None, typer.Option(help="A reason, shown to operators.")] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Stop delivery; what is queued and what comes is kept until its retention."""
+    """Pause delivery. Queued and new events are kept until they expire."""
     body = {"reason": reason}
     row = with_api(account, lambda api: api.call("POST", _path(integration_id, "pause"), body))
     show(row, as_json, lambda: _render([row]))
 
 
 def resume(integration_id: IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
-    """Start delivery again and try at once what waits."""
+    """Resume delivery, and attempt waiting events at once."""
     row = with_api(account, lambda api: api.call("POST", _path(integration_id, "resume")))
     show(row, as_json, lambda: _render([row]))
 
@@ -53,11 +53,11 @@ def resume(integration_id: IntegrationArgument, account: AccountOption = "defaul
 def limit(
     integration_id: IntegrationArgument,
     pushes_per_second: Annotated[int | None, typer.Option(min=1, max=10_000, help="Default: no limit.")] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Default: the service's own.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Default: the service's limit.")] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Set how much the receiver is asked to bear; a limit that is left out is lifted."""
+    """Set the delivery limits of a receiver. Omitting a limit removes it."""
     body = {"pushes_per_second": pushes_per_second, "concurrency": concurrency}
     row = with_api(account, lambda api: api.call("PUT", _path(integration_id, "limits"), body))
     show(row, as_json, lambda: _render([row]))
@@ -65,11 +65,11 @@ def limit(
 
 def verify(
     integration_id: IntegrationArgument,
-    state: Annotated[str | None, typer.Option(help="Echoed in verification events.")] = None,
+    state: Annotated[str | None, typer.Option(help="A value that the verification events contain.")] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Send a harmless event on each stream; `riskrelay delivery show` tells what came of it."""
+    """Send a verification event on each stream. To see the result, use `riskrelay delivery show`."""
     body = {"state": state}
     result = with_api(account, lambda api: api.call("POST", _path(integration_id, "verify"), body))
 
@@ -77,7 +77,7 @@ def verify(
         for sent in result["deliveries"]:
             say("Queued: riskrelay delivery show {} {}", integration_id, sent["jti"])
         if not result["deliveries"]:
-            say("It has no stream that sends: its receiver has made none yet, or has disabled them.")
+            say("The integration has no enabled stream: the receiver has not created one, or has disabled it.")
 
     show(result, as_json, render)
 
@@ -95,9 +95,9 @@ def say_warnings_of_new(account: str, integration_id: str) -> None:
         with Api(account) as api:
             row = api.call("GET", _path(integration_id, "health"))
     except ApiError as error:
-        say("Warnings could not be read: {}. The integration was created.", error, to=errors)
+        say("The integration was created, but its warnings could not be read: {}", error, to=errors)
     except typer.Exit:  # the service stopped answering; `Api` has printed why
-        say("Warnings could not be read. The integration was created.", to=errors)
+        say("The integration was created, but its warnings could not be read.", to=errors)
     else:
         say_warnings(row)
 
@@ -118,4 +118,4 @@ def _render(rows: list[dict[str, Any]]) -> None:
         for refused in row["refused_requests"]:
             say("  {}", refused["message"])
         if not row["streams"]:
-            say("  No streams: its receiver has made none yet.")
+            say("  No streams: the receiver has not created one yet.")

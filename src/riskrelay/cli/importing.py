@@ -52,7 +52,7 @@ class ImportProgress(msgspec.Struct, kw_only=True):
             try:
                 progress = msgspec.json.decode(kept.read_bytes(), type=cls)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                fail(f"{kept} does not say how far {file} was sent", f"Delete {kept} to send the whole file again.")
+                fail(f"{kept} is not a valid progress file of {file}", f"To send the whole file again, delete {kept}.")
             if progress.offset <= size:
                 return progress
         return cls(path=str(file), size=size)

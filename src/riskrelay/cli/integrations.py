@@ -12,7 +12,7 @@ from riskrelay.core.integrations import IntegrationType
 from riskrelay.core.keys import Algorithm
 from riskrelay.core.products import DEFAULT_PRODUCT, PRODUCTS
 
-app = typer.Typer(help="Integrations: an account's links to receiver products.", no_args_is_help=True)
+app = typer.Typer(help="Integrations: connections from an account to receiver products.", no_args_is_help=True)
 health.register(app)
 
 _TYPES_HELP = "; ".join(f"{name}: {row.summary}" for name, row in PRODUCTS.items()) + "."
@@ -21,11 +21,11 @@ _COLUMNS = ("id", "integration_type", "reference_id", "tenant_url", "active")
 
 @app.command("create", epilog="Example: riskrelay integration create https://acme.okta.com --reference okta-prod")
 def create(
-    tenant_url: str,
+    tenant_url: Annotated[str, typer.Argument(help="The receiver's base URL.")],
     integration_type: Annotated[
         IntegrationType, typer.Option("--type", help=_TYPES_HELP)
     ] = DEFAULT_PRODUCT.integration_type,
-    reference: Annotated[str | None, typer.Option(help="Your own id for it, unique in the account.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Your id for the integration, unique in the account.")] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
@@ -37,7 +37,7 @@ def create(
 
     def render() -> None:
         _details(result)
-        say("\nGive the receiver this URL:\n  [bold]{}[/]", result["well_known_url"])
+        say("\nConfigure the receiver with this URL:\n  [bold]{}[/]", result["well_known_url"])
         health.say_warnings_of_new(account, result["id"])
 
     show(result, as_json, render)
@@ -54,8 +54,10 @@ def list_all(account: AccountOption = "default", as_json: JsonFlag = False) -> N
     "get", epilog="Example: riskrelay integration get 6f0c… or: riskrelay integration get --reference okta-prod"
 )
 def get(
-    integration_id: Annotated[str | None, typer.Argument(help="The id; or name --reference.")] = None,
-    reference: Annotated[str | None, typer.Option(help="The reference id instead.")] = None,
+    integration_id: Annotated[
+        str | None, typer.Argument(help="The integration's id. Alternatively, use --reference.")
+    ] = None,
+    reference: Annotated[str | None, typer.Option(help="The integration's reference id.")] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
@@ -69,14 +71,14 @@ def get(
 
 @app.command("update", epilog="Example: riskrelay integration update 6f0c… https://acme.okta.com --inactive")
 def update(
-    integration_id: str,
-    tenant_url: str,
-    reference: Annotated[str | None, typer.Option(help="A new reference id; default: stays.")] = None,
-    active: Annotated[bool | None, typer.Option("--active/--inactive", help="Default: stays.")] = None,
+    integration_id: health.IntegrationArgument,
+    tenant_url: Annotated[str, typer.Argument(help="The receiver's base URL.")],
+    reference: Annotated[str | None, typer.Option(help="A new reference id. Default: unchanged.")] = None,
+    active: Annotated[bool | None, typer.Option("--active/--inactive", help="Default: unchanged.")] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Overwrite an integration; what waits for it is tried again at once."""
+    """Update an integration, and attempt its waiting events at once."""
     body = {"tenant_url": tenant_url, "reference_id": reference, "active": active}
     path = f"/integrations/{quote(integration_id, safe='')}"
     result = with_api(account, lambda api: api.call("PUT", path, body))
@@ -85,14 +87,14 @@ def update(
 
 @app.command("settings", epilog="Example: riskrelay integration settings 6f0c… --signing-algorithm ES256")
 def settings(
-    integration_id: str,
+    integration_id: health.IntegrationArgument,
     signing_algorithm: Annotated[
-        Algorithm | None, typer.Option(help="What its SETs are signed with from now on; default: stays.")
+        Algorithm | None, typer.Option(help="Algorithm that signs new SETs. Default: unchanged.")
     ] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Show an integration's settings, or change them (needs a token with the scope operate)."""
+    """Show an integration's settings, or change them. A change requires a token with the operate scope."""
     path = f"/integrations/{quote(integration_id, safe='')}/settings"
     if signing_algorithm is None:
         result = with_api(account, lambda api: api.call("GET", path))
@@ -107,15 +109,19 @@ _TLS_EXAMPLE = "Example: riskrelay integration tls 6f0c… --ca ca.pem --certifi
 
 @app.command("tls", epilog=_TLS_EXAMPLE)
 def tls(
-    integration_id: str,
-    ca: Annotated[typer.FileText | None, typer.Option(help="File of the authorities to trust, PEM.")] = None,
-    certificate: Annotated[typer.FileText | None, typer.Option(help="File of the certificate to show, PEM.")] = None,
-    key: Annotated[typer.FileText | None, typer.Option(help="File of its private key, PEM, not encrypted.")] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Forget all of them.")] = False,
+    integration_id: health.IntegrationArgument,
+    ca: Annotated[
+        typer.FileText | None, typer.Option(help="PEM file with the certificate authorities to trust.")
+    ] = None,
+    certificate: Annotated[typer.FileText | None, typer.Option(help="PEM file with the client certificate.")] = None,
+    key: Annotated[
+        typer.FileText | None, typer.Option(help="PEM file with the client certificate's private key, not encrypted.")
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove all of them.")] = False,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Show the certificates that pushes to an integration use, or replace all of them (needs the scope operate)."""
+    """Show or replace the certificates for pushes to an integration. A change requires the operate scope."""
     path = f"/integrations/{quote(integration_id, safe='')}/tls"
     given = {"ca": ca, "certificate": certificate, "key": key}
     body = {name: file.read() for name, file in given.items() if file is not None}
@@ -125,22 +131,24 @@ def tls(
     result = with_api(account, lambda api: api.call(method, path, body or None))
 
     def render() -> None:
-        _certificates("Trusted authorities", result["ca"], "those of the service's system")
+        _certificates("Trusted authorities", result["ca"], "those of the service's operating system")
         _certificates("Client certificate", result["certificate"], "none")
 
     show(result, as_json, render)
 
 
 @app.command("delete", epilog="Example: riskrelay integration delete 6f0c…")
-def delete(integration_id: str, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
-    """Delete an integration; what was not delivered yet is cancelled."""
+def delete(
+    integration_id: health.IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False
+) -> None:
+    """Delete an integration. Undelivered events are cancelled."""
     path = f"/integrations/{quote(integration_id, safe='')}"
     result = with_api(account, lambda api: api.call("DELETE", path))
-    show(result, as_json, lambda: say("Integration {} is deleted.", integration_id))
+    show(result, as_json, lambda: say("Integration {} was deleted.", integration_id))
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
-    without = "None yet: riskrelay integration create https://example.okta.com"
+    without = "No integrations yet. To create one: riskrelay integration create https://example.okta.com"
     print_table([{column: row[column] for column in _COLUMNS} for row in rows], without)
 
 

@@ -8,14 +8,14 @@ from riskrelay.cli.api import calls_service, with_api
 from riskrelay.cli.output import JsonFlag, errors, print_table, say, show
 
 app = typer.Typer(
-    help="Signing keys: what receivers verify with; needs a token of the installation.", no_args_is_help=True
+    help="Signing keys, which receivers verify events with. Requires an installation token.", no_args_is_help=True
 )
 
 
 @app.command("list", epilog="Example: riskrelay key list --json")
 @calls_service()
 def list_all(as_json: JsonFlag = False) -> None:
-    """List the published keys: those that sign, those that will, those that did."""
+    """List the published keys: next, current and retired."""
     keys = with_api(None, lambda api: api.call("GET", "/installation/keys"))
     show(keys, as_json, lambda: print_table(keys))
 
@@ -24,11 +24,15 @@ def list_all(as_json: JsonFlag = False) -> None:
 @calls_service()
 def rotate(
     at_once: Annotated[
-        bool, typer.Option("--at-once", help="Also when receivers may not have the next keys yet: a key has leaked.")
+        bool,
+        typer.Option(
+            "--at-once",
+            help="Rotate although receivers may not have fetched the next keys yet. Use it when a key has leaked.",
+        ),
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Let the next keys sign; the old ones stay published as long as an event may be on its way."""
+    """Sign with the next keys from now on. Old keys stay published while events signed with them may still arrive."""
     body = {"at_once": at_once}
     keys = with_api(None, lambda api: api.call("POST", "/installation/keys/rotate", body))
     show(keys, as_json, lambda: print_table(keys))
@@ -36,9 +40,9 @@ def rotate(
 
 @app.command("reseal", epilog="Example: riskrelay key reseal --json")
 def reseal(as_json: JsonFlag = False) -> None:
-    """Encrypt every stored secret again under the first master key, so that an old one can be retired.
+    """Encrypt every stored secret again with the first master key, so that an old master key can be removed.
 
-    Works on the database itself, also while the service runs. It can be stopped and repeated at any time.
+    The command uses the database directly. The service can keep running. Stop and repeat the command at any time.
     """
     import asyncio
 

@@ -11,7 +11,7 @@ from riskrelay.cli.output import JsonFlag, errors, explained, fail, print_table,
 from riskrelay.core.credentials import COMMAND_LINE, account_id_problem
 from riskrelay.core.integrations import AccountId
 
-account_app = typer.Typer(help="Accounts: the isolation boundary.", no_args_is_help=True)
+account_app = typer.Typer(help="Accounts: isolated tenants of this installation.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -54,12 +54,12 @@ def init(
     def render() -> None:
         if made_key:
             key_file = installation.key_file(settings)
-            say("Master key written to [bold]{}[/]: keep a copy, never commit it.", key_file)
+            say("Master key written to [bold]{}[/]. Keep a copy, and never commit it.", key_file)
         if token is None:
-            say("Account [bold]{}[/] is there already; nothing was changed.", account)
-            say("A new token: riskrelay token create {}", account)
+            say("Account [bold]{}[/] already exists. Nothing was changed.", account)
+            say("To create another token: riskrelay token create {}", account)
             return
-        say("Account [bold]{}[/] is ready. Its token, shown only now:\n", account)
+        say("Account [bold]{}[/] is ready. Its token is shown only once:\n", account)
         say("  [bold green]{}[/]\n", token)
         say("Next: riskrelay serve")
 
@@ -97,11 +97,14 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on.")] = None,
     workers: Annotated[
-        int, typer.Option(min=1, max=64, help="So many processes share the port; more than 1 on PostgreSQL only.")
+        int,
+        typer.Option(min=1, max=64, help="Number of processes that share the port. More than 1 requires PostgreSQL."),
     ] = 1,
-    no_delivery: Annotated[bool, typer.Option("--no-delivery", help="Accept and queue only.")] = False,
+    no_delivery: Annotated[
+        bool, typer.Option("--no-delivery", help="Accept and queue events, but do not deliver them.")
+    ] = False,
 ) -> None:
-    """Serve the API, the transmitter and the console, and deliver."""
+    """Serve the API, the transmitter and the console, and deliver events."""
     from riskrelay.cli.logs import configure_logs
     from riskrelay.settings import read_settings
 
@@ -109,8 +112,8 @@ def serve(
         settings = read_settings(host=host, port=port)
         if workers > 1 and settings.sqlite_path is not None:
             fail(
-                "SQLite is served by one process, which alone may write its file; for --workers 2 and more move to "
-                "PostgreSQL (`riskrelay migrate-store postgresql://…`)"
+                "SQLite supports only one process; for --workers 2 and more, move to PostgreSQL "
+                "(`riskrelay migrate-store postgresql://…`)"
             )
         log = configure_logs(settings.log_level)
         _log_unknown_variables()
@@ -124,10 +127,12 @@ def serve(
 
 
 def worker(
-    host: Annotated[str | None, typer.Option(help="Address to show metrics on.")] = None,
-    metrics_port: Annotated[int | None, typer.Option(help="Port to show metrics and health on; default: none.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to serve metrics on.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Port to serve metrics and health on. Default: none.")
+    ] = None,
 ) -> None:
-    """Deliver only: one of many, on PostgreSQL."""
+    """Run a worker that delivers events. Requires PostgreSQL, where many workers can run."""
     from riskrelay.cli import serving
     from riskrelay.cli.logs import configure_logs
     from riskrelay.settings import read_settings
@@ -135,20 +140,20 @@ def worker(
     with explained():
         settings = read_settings(host=host, metrics_port=metrics_port)
         if settings.sqlite_path is not None:
-            fail("SQLite is served by one process, and `riskrelay serve` delivers; use PostgreSQL to run workers")
+            fail("SQLite supports only one process, and `riskrelay serve` delivers; to run workers, use PostgreSQL")
         log = configure_logs(settings.log_level)
         _log_unknown_variables()
         serving.work(settings, log)
 
 
 def migrate(as_json: JsonFlag = False) -> None:
-    """Bring the database to the schema of this version."""
+    """Migrate the database to the schema of this version."""
     from riskrelay.settings import read_settings
     from riskrelay.wiring import installation
 
     with explained():
         asyncio.run(installation.migrate(read_settings(), _say_waiting))
-    show({"newest_schema": True}, as_json, lambda: say("The database has the newest schema."))
+    show({"newest_schema": True}, as_json, lambda: say("The database schema is up to date."))
 
 
 def account_create(account_id: str, as_json: JsonFlag = False) -> None:
@@ -158,7 +163,7 @@ def account_create(account_id: str, as_json: JsonFlag = False) -> None:
     _require_account_id(account_id)
     with explained():
         created = on_database(lambda outside: create_account(outside, AccountId(account_id), COMMAND_LINE))
-    said = "Account {} created." if created else "Account {} is there already."
+    said = "Account {} created." if created else "Account {} already exists."
     show({"account_id": account_id, "created": created}, as_json, lambda: say(said, account_id))
 
 

@@ -17,7 +17,7 @@ from riskrelay.core.errors import RiskrelayError
 console = Console()
 errors = Console(stderr=True)
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _COPIED = ("id", "jti", "kid", "token_id", "user_id", "account_id")  # a line break would get in the way
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -97,7 +97,7 @@ def explained() -> Iterator[None]:
     except OSError as error:
         fail(_of_system(error))
     except UnicodeError:
-        fail("a value has characters that are no Unicode text; write it as UTF-8")
+        fail("a value is not valid Unicode text; encode it as UTF-8")
 
 
 def _of_system(error: OSError) -> str:
@@ -119,7 +119,7 @@ def show(data: Any, as_json: bool, render: Callable[[], None]) -> None:
         render()
 
 
-def print_table(rows: Sequence[dict[str, Any]], without: str = "None.") -> None:
+def print_table(rows: Sequence[dict[str, Any]], without: str = "No entries.") -> None:
     """Show rows that have the same members to a person; a value that is None is shown as nothing.
 
     Args:

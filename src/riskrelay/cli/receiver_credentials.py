@@ -10,7 +10,7 @@ from riskrelay.cli.api import AccountOption, with_api
 from riskrelay.cli.output import JsonFlag, print_table, say, show
 from riskrelay.core.ssf.access import CredentialKind, ReceiverScope
 
-app = typer.Typer(help="Credentials: what an integration's receiver authenticates with.", no_args_is_help=True)
+app = typer.Typer(help="Credentials, which an integration's receiver authenticates with.", no_args_is_help=True)
 
 IntegrationArgument = Annotated[str, typer.Argument(help="The integration's id.")]
 
@@ -19,17 +19,20 @@ IntegrationArgument = Annotated[str, typer.Argument(help="The integration's id."
 def create(
     integration_id: IntegrationArgument,
     kind: Annotated[
-        CredentialKind, typer.Option(help="An OAuth client, or a token for receivers that do not speak OAuth.")
+        CredentialKind, typer.Option(help="An OAuth client, or a token for receivers that do not support OAuth.")
     ] = CredentialKind.OAUTH_CLIENT,
-    name: Annotated[str, typer.Option(help="What it is for.")] = "",
-    scope: Annotated[list[ReceiverScope] | None, typer.Option(help="Several times; default all.")] = None,
+    name: Annotated[str, typer.Option(help="A descriptive name.")] = "",
+    scope: Annotated[
+        list[ReceiverScope] | None,
+        typer.Option(help="A scope to grant. Repeat the option for more. Default: all scopes."),
+    ] = None,
     days: Annotated[
-        int | None, typer.Option(min=1, max=36_500, help="Valid for so many days; default for ever.")
+        int | None, typer.Option(min=1, max=36_500, help="Number of days until the credential expires. Default: never.")
     ] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Issue a credential; its secret is shown only now."""
+    """Create a credential. Its secret is shown only once."""
     body: dict[str, Any] = {"kind": kind.value, "name": name}
     if scope:
         body["scopes"] = [word.value for word in scope]
@@ -43,7 +46,7 @@ def create(
 def list_all(
     integration_id: IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:
-    """List an integration's credentials: never the secrets."""
+    """List an integration's credentials, without their secrets."""
     result = with_api(account, lambda api: api.call("GET", _path(integration_id)))
     show(result, as_json, lambda: _table(integration_id, result))
 
@@ -55,10 +58,10 @@ def revoke(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Make a credential, and its access tokens, unknown at once."""
+    """Revoke a credential and its access tokens at once."""
     path = f"{_path(integration_id)}/{quote(credential_id, safe='')}"
     result = with_api(account, lambda api: api.call("DELETE", path))
-    show(result, as_json, lambda: say("Credential {} is revoked.", credential_id))
+    show(result, as_json, lambda: say("Credential {} was revoked.", credential_id))
 
 
 def _path(integration_id: str) -> str:
@@ -72,7 +75,7 @@ def _table(integration_id: str, rows: list[dict[str, Any]]) -> None:
         | {"scopes": " ".join(row["scopes"]), "expires_at": row["expires_at"] or "never"}
         for row in rows
     ]
-    print_table(shown, f"None yet: riskrelay credential create {integration_id}")
+    print_table(shown, f"No credentials yet. To create one: riskrelay credential create {integration_id}")
 
 
 def _details(row: dict[str, Any]) -> None:

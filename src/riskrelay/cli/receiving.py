@@ -26,49 +26,67 @@ def receive(
     path: Annotated[str, typer.Option(help="Path to receive SETs at.")] = "/security/api/v1/security-events",
     authorization: Annotated[
         str | None,
-        typer.Option(envvar="RISKRELAY_RECEIVER_AUTHORIZATION", help="Accept pushes with this header only."),
+        typer.Option(
+            envvar="RISKRELAY_RECEIVER_AUTHORIZATION", help="Accept only pushes with this Authorization header."
+        ),
     ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Serve https with this certificate chain (PEM).")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The certificate's private key (PEM).")] = None,
     audience: Annotated[
-        str | None, typer.Option(help="The `aud` to expect. Default: http://127.0.0.1:PORT, as tenant_url.")
+        str | None,
+        typer.Option(help="The `aud` claim to expect: the integration's tenant_url. Default: http://127.0.0.1:PORT."),
     ] = None,
-    status: Annotated[int | None, typer.Option(min=100, max=599, help="Misbehave: always answer this.")] = None,
-    delay_ms: Annotated[int, typer.Option(min=0, help="Misbehave: answer this much later.")] = 0,
-    log: Annotated[Path | None, typer.Option(help="Append one JSON object for each verified event.")] = None,
+    status: Annotated[
+        int | None, typer.Option(min=100, max=599, help="Misbehave: always return this HTTP status.")
+    ] = None,
+    delay_ms: Annotated[int, typer.Option(min=0, help="Misbehave: delay each response by this many milliseconds.")] = 0,
+    log: Annotated[
+        Path | None, typer.Option(help="Append one JSON object for each verified event to this file.")
+    ] = None,
     poll: Annotated[
-        str | None, typer.Option(help="Fetch SETs from this URL (a stream's delivery.endpoint_url), listen nowhere.")
+        str | None,
+        typer.Option(help="Poll SETs from this URL (a stream's delivery.endpoint_url) instead of listening."),
     ] = None,
     register: Annotated[
-        bool, typer.Option("--register", help="Create a stream, have it verified, and delete it at the end.")
+        bool, typer.Option("--register", help="Create a stream, verify it, and delete it at the end.")
     ] = False,
     delivery: Annotated[str, typer.Option(help="With --register: push or poll.")] = "push",
     endpoint_url: Annotated[
-        str | None, typer.Option(help="With --register: where the transmitter pushes to. Default: where this listens.")
+        str | None,
+        typer.Option(
+            help="With --register: URL that the transmitter pushes to. Default: the URL that this command listens on."
+        ),
     ] = None,
     event: Annotated[
-        list[str] | None, typer.Option(help="With --register: an event type to ask for. Default: those of CAEP.")
+        list[str] | None,
+        typer.Option(
+            help="With --register: an event type to request. Repeat the option for more. Default: the CAEP event types."
+        ),
     ] = None,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="RISKRELAY_RECEIVER_TOKEN",
-            help="The receiver's token, for polling and registering. Better set than typed.",
+            help="The receiver's token, for polling and registering. Prefer the environment variable.",
         ),
     ] = None,
     client_id: Annotated[
-        str | None, typer.Option(envvar="RISKRELAY_RECEIVER_CLIENT_ID", help="With --register: an OAuth client.")
+        str | None, typer.Option(envvar="RISKRELAY_RECEIVER_CLIENT_ID", help="With --register: id of an OAuth client.")
     ] = None,
     client_secret: Annotated[
-        str | None, typer.Option(envvar="RISKRELAY_RECEIVER_CLIENT_SECRET", help="Its secret. Better set than typed.")
+        str | None,
+        typer.Option(
+            envvar="RISKRELAY_RECEIVER_CLIENT_SECRET",
+            help="The OAuth client's secret. Prefer the environment variable.",
+        ),
     ] = None,
     token_endpoint: Annotated[
-        str | None, typer.Option(help="Where it gets its tokens. Default: what the transmitter announces.")
+        str | None, typer.Option(help="The OAuth token endpoint. Default: the one in the transmitter's metadata.")
     ] = None,
-    scope: Annotated[str, typer.Option(help="The scope to ask for; empty: none.")] = "ssf.manage",
+    scope: Annotated[str, typer.Option(help="The OAuth scope to request. If empty, none is requested.")] = "ssf.manage",
     as_json: JsonFlag = False,
 ) -> None:
-    """Receive SETs: fetch the transmitter's metadata and keys, verify each SET, print it."""
+    """Run a receiver: fetch the transmitter's metadata and keys, verify each SET, and print it."""
     import uvloop
 
     from riskrelay.cli.registering import Registering, receive_polls, receive_pushes, run_registered
@@ -92,7 +110,7 @@ def receive(
     )
     registering = Registering(well_known=well_known, credentials=credentials, events=event or (), on_event=on_event)
     if register and token is None and (client_id is None or client_secret is None):
-        fail("--register needs the receiver's token (RISKRELAY_RECEIVER_TOKEN), or --client-id and --client-secret")
+        fail("--register requires the receiver's token (RISKRELAY_RECEIVER_TOKEN), or --client-id and --client-secret")
     if register and delivery == "poll":
         run_registered(receive_polls(registering))
         return
@@ -132,7 +150,7 @@ def _tls(certificate: Path | None, key: Path | None) -> "TlsPair | None":
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:
-        fail("--tls-cert and --tls-key go together")
+        fail("--tls-cert and --tls-key must be used together")
     return checked_pair(certificate, key, ("--tls-cert", "--tls-key"))
 
 
@@ -152,7 +170,7 @@ def _check_transmitter(well_known: str) -> None:
     except NoTransmitter as error:
         fail(str(error))
     except TransmitterUnavailable as error:
-        say("[bold yellow]warning:[/] {}; it is asked again when a SET arrives", error, to=errors)
+        say("[bold yellow]warning:[/] {}; the command retries when a SET arrives", error, to=errors)
 
 
 def _fetch(well_known: str, poll: str, token: str | None, audience: str | None, on_event: "OnEvent") -> None:
@@ -162,7 +180,7 @@ def _fetch(well_known: str, poll: str, token: str | None, audience: str | None, 
     from riskrelay.receiver import PollRefused, poll_events
 
     if token is None or audience is None:
-        fail("polling needs the receiver's token (RISKRELAY_RECEIVER_TOKEN) and --audience, the stream's aud")
+        fail("polling requires the receiver's token (RISKRELAY_RECEIVER_TOKEN) and --audience, the stream's aud")
     say("Polling [bold]{}[/]", poll, to=errors)
     try:
         uvloop.run(

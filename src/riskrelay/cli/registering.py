@@ -99,7 +99,7 @@ async def _registered(registering: Registering, delivery: Mapping[str, str]) -> 
         await registration.create(delivery, registering.events or CAEP_EVENTS)
         stream = registration.stream
         say("Created stream [bold]{}[/] with aud {}", stream["stream_id"], registration.audience, to=errors)
-        say("  it delivers {}", ", ".join(_short(stream.get("events_delivered"))) or "no event types", to=errors)
+        say("  events delivered: {}", ", ".join(_short(stream.get("events_delivered"))) or "none", to=errors)
         try:
             yield registration
         finally:
@@ -137,7 +137,7 @@ class _Verifying:
             text = "[bold yellow]warning:[/] no verification event arrived within {:.0f} s; waiting for events"
             say(text, _VERIFIED_SECONDS, to=errors)
         else:
-            say("The stream is verified: its events arrive here.", to=errors)
+            say("The stream is verified: its events arrive at this receiver.", to=errors)
 
 
 async def _first_of(task: "asyncio.Task[None]", other: Coroutine[Any, Any, object]) -> None:

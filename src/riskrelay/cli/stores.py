@@ -25,9 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(help="Where the copy goes; must not be there yet.")], as_json: JsonFlag = False
+    file: Annotated[Path, typer.Argument(help="The backup file to create. It must not exist.")],
+    as_json: JsonFlag = False,
 ) -> None:
-    """Copy the SQLite database while it is served: one consistent, checked file."""
+    """Back up the SQLite database to one consistent, checked file. The service can keep running."""
     from riskrelay.settings import read_settings
     from riskrelay.storage.engines.copying import back_up
     from riskrelay.wiring import installation
@@ -36,32 +37,36 @@ def backup(
         settings = read_settings()
         path = settings.sqlite_path
         if path is None:
-            fail("this installation is on PostgreSQL; use its own tools, such as pg_dump or a base backup")
+            fail("this installation uses PostgreSQL; use its own tools, such as pg_dump or a base backup")
         asyncio.run(installation.require_schema(settings))
         size = back_up(path, file)
 
     def render() -> None:
-        say("{} holds a checked copy ({:,} bytes).", file, size)
+        say("Checked backup written to {} ({:,} bytes).", file, size)
         key_file = installation.key_file(settings)
         if settings.master_key is None and key_file is not None:
-            say("It does not hold the master key, and only that key opens it: keep a copy of {} elsewhere.", key_file)
+            say(
+                "The backup does not contain the master key, which decrypts its secrets. Keep a copy of {} elsewhere.",
+                key_file,
+            )
         else:
-            say("It does not hold RISKRELAY_MASTER_KEY, and only that key opens it: keep a copy elsewhere.")
+            say("The backup does not contain RISKRELAY_MASTER_KEY, which decrypts its secrets. Keep a copy elsewhere.")
 
     show({"file": str(file), "bytes": size}, as_json, render)
 
 
 def restore(
-    file: Annotated[Path, typer.Argument(help="A backup that `riskrelay backup` made.")],
+    file: Annotated[Path, typer.Argument(help="A file that `riskrelay backup` created.")],
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a database that holds accounts. It is not kept.")
+        bool,
+        typer.Option("--overwrite", help="Replace a database that contains accounts. The old database is deleted."),
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Put a backup in the place of the SQLite database. Stop the service and put the master key back first.
+    """Replace the SQLite database with a backup. Stop the service and restore the master key first.
 
-    The backup is checked, brought to the schema of this version, and opened with the master key; then it replaces the
-    old file and its log. When anything is wrong, nothing is changed.
+    The command checks the backup, migrates it to the schema of this version, and opens it with the master key. Then it
+    replaces the old database file and its log. If a step fails, nothing is changed.
     """
     from riskrelay.settings import read_settings
     from riskrelay.wiring import installation
@@ -72,16 +77,17 @@ def restore(
 
     def render() -> None:
         names = ", ".join(accounts) or "none"
-        say("{} holds the backup. Accounts: {}.", settings.sqlite_path, names)
+        say("Restored {}. Accounts: {}.", settings.sqlite_path, names)
         say("Next: riskrelay serve, then riskrelay doctor.")
 
     show({"file": str(settings.sqlite_path), "accounts": accounts}, as_json, render)
 
 
 def migrate_store(
-    target: Annotated[str, typer.Argument(help="postgresql://… of an empty database.")], as_json: JsonFlag = False
+    target: Annotated[str, typer.Argument(help="URL of an empty PostgreSQL database (postgresql://…).")],
+    as_json: JsonFlag = False,
 ) -> None:
-    """Move from SQLite to PostgreSQL: copy everything in one transaction, and compare counts and hashes."""
+    """Copy all data from SQLite to PostgreSQL in one transaction, and compare counts and hashes."""
     from riskrelay.settings import read_settings
     from riskrelay.wiring import installation
 

@@ -37,11 +37,11 @@ def checked_pair(certificate: Path, key: Path, names: tuple[str, str]) -> TlsPai
     Raises: Misconfigured: as `tls_pair`.
     """
     if "-----BEGIN CERTIFICATE-----" not in _text(certificate, names[0]):
-        raise Misconfigured(f"{names[0]}: {certificate} holds no certificate in PEM form")
+        raise Misconfigured(f"{names[0]}: {certificate} contains no PEM certificate")
     if "PRIVATE KEY-----" not in _text(key, names[1]):
-        raise Misconfigured(f"{names[1]}: {key} holds no private key in PEM form")
+        raise Misconfigured(f"{names[1]}: {key} contains no PEM private key")
     if key.stat().st_mode & _READABLE_BY_ANYBODY:
-        raise Misconfigured(f"{names[1]}: everybody on this machine can read {key}; run chmod 600 on it")
+        raise Misconfigured(f"{names[1]}: every user of this machine can read {key}; run chmod 600 on it")
     _check_together(certificate, key)
     return TlsPair(certificate, key)
 
@@ -72,15 +72,15 @@ def _text(path: Path, setting: str) -> str:
 
 def _check_together(certificate: Path, key: Path) -> None:
     def refuse_password() -> str:
-        raise Misconfigured(f"RISKRELAY_TLS_KEY: {key} is encrypted; give a key without a passphrase")
+        raise Misconfigured(f"RISKRELAY_TLS_KEY: {key} is encrypted; use a key without a passphrase")
 
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, refuse_password)
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise Misconfigured(
-                f"RISKRELAY_TLS_KEY: {key} is not the key of the first certificate in {certificate}; "
-                "that file has the server's own certificate first, then those that signed it"
+                f"RISKRELAY_TLS_KEY: {key} does not match the first certificate in {certificate}; "
+                "that file must contain the server's certificate first, followed by the intermediate certificates"
             ) from error
         raise Misconfigured(
             f"RISKRELAY_TLS_CERT, RISKRELAY_TLS_KEY: {certificate} or {key} cannot be used ({error.reason})"

@@ -1,4 +1,4 @@
-"""Commands on tokens, on the database itself: whoever can open it needs no token to make one."""
+"""Commands on tokens. They use the database directly, so that they need no token."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,27 +14,36 @@ from riskrelay.core.integrations import AccountId
 if TYPE_CHECKING:
     from riskrelay.ports import Outside
 
-app = typer.Typer(help="Tokens: shown once, stored hashed.", no_args_is_help=True)
+app = typer.Typer(
+    help="Tokens for the API and the console. A token is shown once and stored as a hash.", no_args_is_help=True
+)
 
-InstallationFlag = Annotated[bool, typer.Option("--installation", help="Good for every account.")]
+InstallationFlag = Annotated[bool, typer.Option("--installation", help="Create a token for all accounts.")]
 
 
 @app.command("create", epilog="Example: riskrelay token create acme --scope read --days 30")
 def create(
-    account_id: Annotated[str | None, typer.Argument(help="The account it is good for; or --installation.")] = None,
+    account_id: Annotated[
+        str | None,
+        typer.Argument(help="The account that the token gives access to. Alternatively, use --installation."),
+    ] = None,
     installation: InstallationFlag = False,
-    name: Annotated[str, typer.Option(help="What it is for.")] = "token",
-    scope: Annotated[list[Scope] | None, typer.Option(help="What it allows; several times; default all.")] = None,
-    days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Valid so long; default for ever.")] = None,
+    name: Annotated[str, typer.Option(help="A descriptive name.")] = "token",
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="A scope to grant. Repeat the option for more. Default: all scopes.")
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="Number of days until the token expires. Default: never.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Create a token for one account or for the installation; it is shown only now."""
+    """Create a token for one account or for the installation. It is shown only once."""
     from riskrelay.actions.create_token import create_token
 
     if installation == (account_id is not None):
-        fail("name either an account or --installation")
+        fail("give either an account or --installation")
     if not 1 <= len(name) <= 255 or not name.isprintable():
-        fail("a name has 1 to 255 printable characters")
+        fail("a name must have 1 to 255 printable characters")
     owner = None if account_id is None else AccountId(account_id)
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     with explained():
@@ -45,19 +54,19 @@ def create(
                 ),
             )
         except NotFound:
-            fail(f"there is no account {account_id}; create it: riskrelay account create {account_id}")
+            fail(f"account {account_id} not found; to create it: riskrelay account create {account_id}")
     show({**_row(stored), "token": token}, as_json, lambda: say("[bold green]{}[/]", token))
 
 
 @app.command("list", epilog="Example: riskrelay token list --account acme")
 def list_all(
-    account: Annotated[str | None, typer.Option(help="Only this account's.")] = None,
-    installation: Annotated[bool, typer.Option("--installation", help="Only the installation's own.")] = False,
+    account: Annotated[str | None, typer.Option(help="Show only this account's tokens.")] = None,
+    installation: Annotated[bool, typer.Option("--installation", help="Show only installation tokens.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """List tokens and when they were last used: never the secrets."""
+    """List tokens and when they were last used, without their secrets."""
     if installation and account is not None:
-        fail("name either --account or --installation")
+        fail("give either --account or --installation")
     with explained():
         tokens = on_database(_all)
     if installation or account is not None:
@@ -68,13 +77,13 @@ def list_all(
 
 @app.command("revoke", epilog="Example: riskrelay token revoke 0b0c8a52-…")
 def revoke(token_id: str, as_json: JsonFlag = False) -> None:
-    """Make a token unknown at once."""
+    """Revoke a token at once."""
     with explained():
         try:
             on_database(lambda outside: _revoke(outside, token_id))
         except NotFound:
-            fail(f"there is no token {token_id}; see: riskrelay token list")
-    show({"revoked": token_id}, as_json, lambda: say("Token {} is revoked.", token_id))
+            fail(f"token {token_id} not found; see `riskrelay token list`")
+    show({"revoked": token_id}, as_json, lambda: say("Token {} was revoked.", token_id))
 
 
 async def _all(outside: "Outside") -> list[StoredToken]:

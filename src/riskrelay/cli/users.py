@@ -8,14 +8,14 @@ import typer
 from riskrelay.cli.api import AccountOption, with_api
 from riskrelay.cli.output import JsonFlag, print_table, say, show
 
-app = typer.Typer(help="Users: who is at risk, and why.", no_args_is_help=True)
+app = typer.Typer(help="Users at risk, and their findings.", no_args_is_help=True)
 
-UserArgument = Annotated[str, typer.Argument(help="The user's id, as the list shows it.")]
+UserArgument = Annotated[str, typer.Argument(help="The user's id, as `riskrelay user list` shows it.")]
 
 
 @app.command("list", epilog="Example: riskrelay user list --limit 10")
 def list_at_risk(
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Maximum number of users.")] = 100,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
@@ -26,7 +26,7 @@ def list_at_risk(
 
 @app.command("show", epilog="Example: riskrelay user show 0d9b…")
 def show_one(user_id: UserArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
-    """Show a user's level and what was found since the last reset."""
+    """Show a user's risk level and the findings since the last reset."""
     row: dict[str, Any] = with_api(account, lambda api: api.call("GET", f"/{quote(user_id, safe='')}"))
 
     def render() -> None:
@@ -40,6 +40,6 @@ def show_one(user_id: UserArgument, account: AccountOption = "default", as_json:
 
 @app.command("reset", epilog="Example: riskrelay user reset 0d9b…")
 def reset(user_id: UserArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
-    """Clear a user's risk; receivers are told."""
+    """Clear a user's risk level and notify every receiver."""
     result = with_api(account, lambda api: api.call("POST", f"/{quote(user_id, safe='')}/reset"))
-    show(result, as_json, lambda: say("The risk of {} is cleared.", user_id))
+    show(result, as_json, lambda: say("The risk level of {} was cleared.", user_id))

@@ -67,7 +67,7 @@ def test_a_token_that_may_only_write_creates_an_integration(service: Service) ->
     made = service.command(*create, "written", token=token)
     assert "https://a.example/" in made.stdout
     assert "/.well-known/sse-configuration/" in made.stdout
-    assert made.stderr.startswith("Warnings could not be read: ")
+    assert made.stderr.startswith("The integration was created, but its warnings could not be read: ")
     assert len(made.stderr.splitlines()) == 1
     as_json = service.command(*create, "written-json", "--json", token=token)
     assert json.loads(as_json.stdout)["reference_id"] == "written-json"

@@ -33,14 +33,14 @@ def test_the_demo_delivers_and_verifies_every_change() -> None:
     result = json.loads(run.stdout.splitlines()[-1])
     assert set(result) == {"findings", "changes", "delivered", "verified", "p50_ms", "p99_ms"}
     assert result["changes"] == result["delivered"] == result["verified"] > 0
-    assert "Nothing was lost" in run.stderr
+    assert "No event was lost" in run.stderr
 
 
 def test_the_demo_fails_when_the_receiver_never_comes() -> None:
     """Exit 1, and the message says that the events are held."""
     run = demo("--json", "--no-receiver")
     assert run.returncode == 1
-    assert "are still pending in the service, so they are not lost" in run.stderr.replace("\n", " ")
+    assert "are still pending in the service and are not lost" in run.stderr.replace("\n", " ")
     assert not run.stdout
 
 
@@ -84,7 +84,7 @@ def test_a_demo_that_stays_says_how_to_sign_in_and_ends_on_sigterm(tmp_path: Pat
     demo = start(tmp_path, "--stay")
     said = tmp_path / "said"
     try:
-        until(lambda: "Ctrl-C ends it" in said.read_text() or demo.poll() is not None)
+        until(lambda: "Press Ctrl-C to stop" in said.read_text() or demo.poll() is not None)
         (url,) = [word.removesuffix("/console;") for word in said.read_text().split() if word.endswith("/console;")]
         assert "sign in with this token:\n  rr_" in said.read_text()
         with urllib.request.urlopen(url, timeout=60) as page:
@@ -93,7 +93,7 @@ def test_a_demo_that_stays_says_how_to_sign_in_and_ends_on_sigterm(tmp_path: Pat
     finally:
         demo.kill()
         demo.wait()
-    assert "Bye." in said.read_text()
+    assert "Stopped." in said.read_text()
     assert list(tmp_path.iterdir()) == [said]
 
 

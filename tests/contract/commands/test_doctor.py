@@ -57,7 +57,7 @@ def test_a_healthy_installation(service: Service) -> None:
     assert "RS256 key has signed for 0 days" in said(checks, "keys", "ok")
     assert "answers with this installation's keys" in said(checks, "public_url", "ok")
     people = service.command("doctor")
-    assert "No problem." in people.stdout
+    assert "No problems found." in people.stdout
 
 
 def test_the_settings_of_the_running_service_are_checked(service: Service) -> None:

@@ -72,7 +72,7 @@ def test_an_import_survives_ctrl_c_and_resumes_without_duplicates(service: Servi
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "the same command resumes there" in said
+    assert "run the same command again" in said
     kept = json.loads(progress.read_bytes())
     assert 0 < kept["accepted"] < LINES
     totals = json.loads(service.command("finding", "import", str(file), "--json").stdout)

@@ -37,7 +37,7 @@ def test_a_backup_taken_while_serving_is_an_installation(service: Service, tmp_p
     assert made == {"file": str(copy), "bytes": copy.stat().st_size}
     again = service.command("backup", str(copy), check=False)
     assert again.returncode == 1
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr
     service.stop()
     key = (tmp_path / "riskrelay.db.key").read_text().strip()
     service.settings |= {"RISKRELAY_DATABASE_URL": f"sqlite:///{copy}", "RISKRELAY_MASTER_KEY": key}

@@ -185,22 +185,22 @@ def test_a_service_that_does_not_listen_is_said_at_once(capsys: pytest.CaptureFi
     began = time.monotonic()
     said = failure(url, capsys, 600)
     assert time.monotonic() - began < 60
-    assert f"{url} does not answer: nothing listens there" in said
+    assert f"cannot reach {url}: connection refused" in said
     assert "Start `riskrelay serve`, or set RISKRELAY_URL" in said
 
 
 @pytest.mark.parametrize(
     ("answers", "said"),
     [
-        ((None,), "closed the connection"),
-        ((b"SSH-2.0-OpenSSH_9.2\r\n\r\n",), "closed the connection without an answer that is HTTP"),
-        ((answer(200, b"<html>"),), "answered HTTP 200, but not as riskrelay does"),
-        ((answer(404, b"<html>"),), "answered HTTP 404, but not as riskrelay does"),
-        ((answer(200, []),), "not as riskrelay does"),
-        ((answer(200, {"success": True}),), "not as riskrelay does"),
-        ((answer(200, b'{"success": "yes", "result": 1}'),), "not as riskrelay does"),
-        ((answer(200, b"[" * 100_000),), "not as riskrelay does"),
-        ((answer(301, b"", Location="https://elsewhere.example"),), "answered HTTP 301"),
+        ((None,), "connection was closed"),
+        ((b"SSH-2.0-OpenSSH_9.2\r\n\r\n",), "connection was closed without an HTTP response"),
+        ((answer(200, b"<html>"),), "returned HTTP 200, but the response is not from riskrelay"),
+        ((answer(404, b"<html>"),), "returned HTTP 404, but the response is not from riskrelay"),
+        ((answer(200, []),), "is not from riskrelay"),
+        ((answer(200, {"success": True}),), "is not from riskrelay"),
+        ((answer(200, b'{"success": "yes", "result": 1}'),), "is not from riskrelay"),
+        ((answer(200, b"[" * 100_000),), "is not from riskrelay"),
+        ((answer(301, b"", Location="https://elsewhere.example"),), "returned HTTP 301"),
     ],
 )
 def test_an_answer_of_something_else_is_said_so(
@@ -219,7 +219,7 @@ def test_an_answer_that_comes_byte_by_byte_does_not_outlast_the_timeout(
 ) -> None:
     """Each piece comes well within it, all of them do not."""
     server = scripted(answer(200, {"success": True, "result": "x" * 2_000}), pause_seconds=0.2)
-    assert "did not answer within 0.5 s" in failure(server.url, capsys, 0.5)
+    assert "did not respond within 0.5 s" in failure(server.url, capsys, 0.5)
 
 
 def test_a_busy_service_is_asked_again_and_then_explains_itself(scripted: Callable[..., Scripted]) -> None:
@@ -237,7 +237,7 @@ def test_a_busy_service_is_asked_again_and_then_explains_itself(scripted: Callab
 def test_a_proxys_5xx_is_said_as_such(scripted: Callable[..., Scripted]) -> None:
     """It has no envelope, so the status is all there is."""
     server = scripted(answer(502, b"<html>Bad gateway", Retry_After="60"))
-    with Api("acme", server.url, "token") as api, pytest.raises(ApiError, match="the service answered HTTP 502"):
+    with Api("acme", server.url, "token") as api, pytest.raises(ApiError, match="the service returned HTTP 502"):
         api.call("GET", "/integrations")
 
 
@@ -301,7 +301,7 @@ def test_notes_are_counted_by_kind(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "note: detail: was ignored (200 times)"
     assert len(lines) == 11
-    assert lines[-1] == "note: and 21 other notes"
+    assert lines[-1] == "note: 21 more notes"
 
 
 @pytest.mark.parametrize("messages", [None, "text", 7, {"a": 1}, [None, 7, {"code": 1}]])

@@ -10,9 +10,9 @@ from riskrelay.settings import read_settings
     ("settings", "said"),
     [
         ({}, "Sign in with the token"),
-        ({"port": 9_000}, "signing in needs RISKRELAY_PUBLIC_URL=http://127.0.0.1:9000"),
+        ({"port": 9_000}, "To sign in, set RISKRELAY_PUBLIC_URL=http://127.0.0.1:9000"),
         ({"port": 9_000, "public_url": "https://risk.example.com"}, "Sign in with the token"),
-        ({"public_url": "http://risk.example.com"}, "Signing in there needs https"),
+        ({"public_url": "http://risk.example.com"}, "Signing in requires HTTPS"),
         ({"public_url": "http://localhost:8700"}, "Sign in with the token"),
     ],
 )

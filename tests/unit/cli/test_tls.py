@@ -49,7 +49,7 @@ def test_what_cannot_be_read_is_named(files: ServerFiles, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "holds no private key"),
+        (b"", "contains no PEM private key"),
         (b"\x30\x82\xff\xfe", "is not PEM"),
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "cannot be used"),
     ],
@@ -62,13 +62,15 @@ def test_what_is_no_key_is_said(files: ServerFiles, content: bytes, said: str) -
 
 def test_a_key_in_the_place_of_a_certificate_is_said(files: ServerFiles) -> None:
     """The two settings swapped."""
-    assert check(files.key, files.certificate).startswith(f"RISKRELAY_TLS_CERT: {files.key} holds no certificate")
+    assert check(files.key, files.certificate).startswith(
+        f"RISKRELAY_TLS_CERT: {files.key} contains no PEM certificate"
+    )
 
 
 def test_a_pair_that_does_not_belong_together_is_said(files: ServerFiles, tmp_path: Path) -> None:
     """The key of another certificate."""
     other = new_authority(tmp_path, "other").files("127.0.0.1")
-    assert f"{other.key} is not the key of the first certificate" in check(files.certificate, other.key)
+    assert f"{other.key} does not match the first certificate" in check(files.certificate, other.key)
 
 
 def test_an_encrypted_key_is_said_and_nobody_is_asked(files: ServerFiles) -> None:
@@ -76,7 +78,7 @@ def test_an_encrypted_key_is_said_and_nobody_is_asked(files: ServerFiles) -> Non
     key = ec.generate_private_key(ec.SECP256R1())
     locked = serialization.BestAvailableEncryption(b"secret")
     files.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked))
-    assert "is encrypted; give a key without a passphrase" in check(files.certificate, files.key)
+    assert "is encrypted; use a key without a passphrase" in check(files.certificate, files.key)
 
 
 def test_a_key_that_everybody_can_read_is_refused(files: ServerFiles) -> None:

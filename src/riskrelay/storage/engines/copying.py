@@ -98,7 +98,7 @@ def back_up(source: Path, target: Path) -> int:
     Raises:  Misconfigured: something is at *target* already, or the copy cannot be written there.
     """
     if target.exists():
-        raise Misconfigured(f"{target} is there already; name a new file, or move that one away")
+        raise Misconfigured(f"{target} already exists; choose another file name, or move that file")
     unfinished = target.with_name(target.name + ".unfinished")
     try:
         unfinished.unlink(missing_ok=True)
