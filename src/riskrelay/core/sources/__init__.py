@@ -1,0 +1,1 @@
+"""Sources: where signals come from, and how their events become findings and activity."""

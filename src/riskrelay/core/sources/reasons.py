@@ -1,0 +1,70 @@
+"""Why an event of a source became neither a finding nor activity. One table: every reason with its sentence."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """A reason. `_IGNORED`: the event means nothing here. The others: it should have been usable and was not."""
+
+    # Ignored: the sender needs no change.
+    NOT_MAPPED = "not_mapped"
+    NOT_A_SIGNAL = "not_a_signal"
+    FAILED_LOGIN = "failed_login"
+    LOGOFF = "logoff"
+    NOT_A_PERSON = "not_a_person"
+    RESOLVED = "resolved"
+    LOW_SEVERITY = "low_severity"
+
+    # Refused: the event, the mapping or a setting needs a change.
+    NOT_AN_OBJECT = "not_an_object"
+    NO_TIME = "no_time"
+    BAD_TIME = "bad_time"
+    NO_USER = "no_user"
+    EXPRESSION_FAILED = "expression_failed"
+    TOO_LARGE = "too_large"
+    MAPPING_INVALID = "mapping_invalid"
+    MAPPING_TOO_SLOW = "mapping_too_slow"
+    MAPPING_TOO_LARGE = "mapping_too_large"
+    MAPPING_UNAVAILABLE = "mapping_unavailable"
+
+
+IGNORED = frozenset(
+    {
+        Reason.NOT_MAPPED,
+        Reason.NOT_A_SIGNAL,
+        Reason.FAILED_LOGIN,
+        Reason.LOGOFF,
+        Reason.NOT_A_PERSON,
+        Reason.RESOLVED,
+        Reason.LOW_SEVERITY,
+    }
+)
+
+_SENTENCES = {
+    Reason.NOT_MAPPED: "No rule of the mapping applies to this event.",
+    Reason.NOT_A_SIGNAL: "The mapping ignores this kind of event.",
+    Reason.FAILED_LOGIN: "The login failed: only successful logins are activity.",
+    Reason.LOGOFF: "The event is a logoff.",
+    Reason.NOT_A_PERSON: "The event names a service or a machine, not a person.",
+    Reason.RESOLVED: "The finding is resolved, suppressed or deleted.",
+    Reason.LOW_SEVERITY: "The severity is below what the mapping takes.",
+    Reason.NOT_AN_OBJECT: "The event is not a JSON object.",
+    Reason.NO_TIME: "The event has no time where the mapping looks for it.",
+    Reason.BAD_TIME: "The event's time cannot be read.",
+    Reason.NO_USER: "The event names no user by an e-mail address, and no name to look up in the directory.",
+    Reason.EXPRESSION_FAILED: "An expression of the mapping failed for this event.",
+    Reason.TOO_LARGE: "The event is too large.",
+    Reason.MAPPING_INVALID: "The mapping is not valid.",
+    Reason.MAPPING_TOO_SLOW: "The mapping took too long. It is refused for ten minutes or until it is changed.",
+    Reason.MAPPING_TOO_LARGE: "The mapping used too much memory. It is refused for ten minutes or until it is changed.",
+    Reason.MAPPING_UNAVAILABLE: "The process that evaluates mappings did not answer. Send the event again.",
+}
+
+
+def sentence(reason: Reason) -> str:
+    """Say in a sentence what a reason means.
+
+    >>> sentence(Reason.NO_TIME)
+    'The event has no time where the mapping looks for it.'
+    """
+    return _SENTENCES[reason]
