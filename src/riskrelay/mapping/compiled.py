@@ -42,11 +42,10 @@ class CompiledMapping:
         """Map one event.
 
         Args:
-            event: a JSON object in canonical form.
+            event: from `encode_event`.
         """
-        text = event.decode()
         try:
-            return self._read(self._whole.evaluate(text), event)
+            return self._read(self._whole.evaluate(event.decode()), event)
         except EvaluationError as error:
             if error.is_too_slow:
                 return Refused(reason=Reason.MAPPING_TOO_SLOW, detail=str(error))

@@ -14,11 +14,11 @@ import pytest
 from riskrelay.core.sources.reasons import Reason, sentence
 from riskrelay.core.sources.signals import Ignored, Mapped, Refused
 from riskrelay.mapping.compiled import CompiledMapping, check_expressions
+from riskrelay.mapping.events import encode_event
 from riskrelay.mapping.shipped import shipped_mapping, shipped_texts
 
 _SAMPLES = Path(__file__).parent / "samples"
 _FILES = sorted(path for path in _SAMPLES.glob("*/*.json") if not path.name.endswith(".expected.json"))
-_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 def _events(path: Path) -> list[Any]:
@@ -28,6 +28,12 @@ def _events(path: Path) -> list[Any]:
 
 def _map(kind: str, event: object) -> Mapped:
     return CompiledMapping(shipped_mapping(kind)).map(_encode(event))
+
+
+def _encode(event: object) -> bytes:
+    encoded = encode_event(event)
+    assert isinstance(encoded, bytes)
+    return encoded
 
 
 @pytest.mark.parametrize("kind", shipped_texts())

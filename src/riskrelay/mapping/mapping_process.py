@@ -1,0 +1,120 @@
+"""A process that only maps: `python -m riskrelay.mapping.mapping_process`, started by `mapping_pool` with a socket as
+its standard input. It ends when its parent does, and the kernel ends it when an order exceeds its bounds.
+"""
+
+import resource
+import signal
+import socket
+import struct
+import sys
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+
+from riskrelay.core.sources.mappings import Problem, read_mapping
+from riskrelay.core.sources.reasons import Reason
+from riskrelay.core.sources.signals import Mapped, Refused
+from riskrelay.mapping.compiled import CompiledMapping, check_expressions
+from riskrelay.mapping.expressions import SyntaxProblemError
+
+LENGTH = struct.Struct("!I")  # before each frame
+OUT_OF_MEMORY = 3  # an exit code
+MEMORY_BYTES = 512 * 2**20
+_RETIRE_BYTES = 256 * 2**20  # an order must not fail because of the memory that those before it took
+_MAX_COMPILED = 64
+# Chosen: twenty times what a mapping of a usual size takes for an event, and some for compiling it.
+SECONDS = 0.25
+SECONDS_AN_EVENT = 0.0005
+
+
+class Order(msgspec.Struct, array_like=True):
+    """Events to map, or a document to check when there are none.
+
+    Attributes:
+        document: the content of a mapping document.
+        events: each as canonical JSON; None: check the document's expressions.
+    """
+
+    document: bytes
+    events: list[bytes] | None
+
+
+def frame(content: object) -> bytes:
+    """Return what goes over the wire for *content*."""
+    encoded = msgspec.msgpack.encode(content)
+    return LENGTH.pack(len(encoded)) + encoded
+
+
+class Mappings:
+    """The documents used last, compiled."""
+
+    def __init__(self) -> None:
+        self._compiled: OrderedDict[bytes, CompiledMapping] = OrderedDict()
+
+    def answer(self, order: Order) -> Sequence[Mapped | Problem]:
+        """Carry out one order."""
+        if order.events is None:
+            return check_expressions(read_mapping(msgspec.json.decode(order.document)))
+        try:
+            mapping = self._mapping(order.document)
+        except SyntaxProblemError as error:
+            return [Refused(reason=Reason.MAPPING_INVALID, detail=str(error))] * len(order.events)
+        return [mapping.map(event) for event in order.events]
+
+    def _mapping(self, content: bytes) -> CompiledMapping:
+        mapping = self._compiled.pop(content, None)
+        if mapping is None:
+            mapping = CompiledMapping(read_mapping(msgspec.json.decode(content)))
+        self._compiled[content] = mapping
+        if len(self._compiled) > _MAX_COMPILED:
+            self._compiled.popitem(last=False)
+        return mapping
+
+
+def serve(parent: socket.socket) -> None:
+    """Answer orders in turn, until there are no more. The first frame is empty: it says that this process is ready.
+
+    Raises: ConnectionError: the parent has ended.
+    """
+    mappings = Mappings()
+    decode = msgspec.msgpack.Decoder(Order).decode
+    parent.sendall(frame([]))
+    with parent.makefile("rb") as orders:
+        while len(head := orders.read(LENGTH.size)) == LENGTH.size:
+            order = decode(orders.read(*LENGTH.unpack(head)))
+            # The kernel ends this process by SIGPROF, whatever code is running.
+            signal.setitimer(signal.ITIMER_PROF, SECONDS + SECONDS_AN_EVENT * len(order.events or ()))
+            answer = frame(mappings.answer(order))
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            parent.sendall(answer)
+            if _peak_memory() > _RETIRE_BYTES:
+                return
+
+
+def _peak_memory() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def main() -> None:
+    """Serve the parent. Signals that are sent to all processes of a terminal or a service are the parent's to judge."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for limit, most in (
+        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, 0),
+    ):
+        with suppress(ValueError, OSError):  # macOS does not limit the address space
+            resource.setrlimit(limit, (most, most))
+    with socket.socket(fileno=0) as parent, suppress(ConnectionError):
+        try:
+            serve(parent)
+        except MemoryError:
+            sys.exit(OUT_OF_MEMORY)
+
+
+if __name__ == "__main__":
+    main()
