@@ -7,7 +7,7 @@ import msgspec
 from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import Refused
 
-MAX_DEPTH = 100  # chosen: the evaluating library overflows its stack at several hundred
+MAX_DEPTH = 100  # chosen: events nest to about ten, and recursive code overflows its stack at several hundred
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import msgspec
+import psutil
 
 from riskrelay.core.sources.mappings import Problem, read_mapping
 from riskrelay.core.sources.reasons import Reason
@@ -102,8 +103,10 @@ def main() -> None:
     """Serve the parent. Signals that are sent to all processes of a terminal or a service are the parent's to judge."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # The evaluating library has reserved a stack of nearly a GiB, which takes no memory until it is used.
+    reserved = psutil.Process().memory_info().vms
     for limit, most in (
-        (resource.RLIMIT_AS, MEMORY_BYTES),
+        (resource.RLIMIT_AS, reserved + MEMORY_BYTES),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
     ):
