@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 
-from riskrelay.actions.create_integration import NewIntegration, create_integration
-from riskrelay.actions.set_behaviors import set_behaviors
+from riskrelay.actions.behaviors import set_behaviors
+from riskrelay.actions.integrations import NewIntegration, create_integration
 from riskrelay.bench.installation import Installation
 from riskrelay.bench.processes import ProcessFailed, free_port
 from riskrelay.bench.receiver import Arrival, BenchReceiver

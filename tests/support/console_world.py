@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from riskrelay.actions.take_stock import take_stock
+from riskrelay.actions.counts import take_stock
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.levels import RiskLevel

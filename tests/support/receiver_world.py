@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import msgspec
 
-from riskrelay.actions.create_integration import NewIntegration, create_integration
-from riskrelay.actions.create_receiver_credential import WantedCredential, create_receiver_credential
+from riskrelay.actions.integrations import NewIntegration, create_integration
+from riskrelay.actions.receiver_credentials import WantedCredential, create_receiver_credential
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Ledger
 from riskrelay.core.integrations import AccountId, Integration, IntegrationType

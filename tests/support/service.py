@@ -21,8 +21,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_token import create_token
+from riskrelay.actions.accounts import create_account
+from riskrelay.actions.tokens import create_token
 from riskrelay.core.credentials import ALL_SCOPES, COMMAND_LINE, Scope
 from riskrelay.core.integrations import AccountId
 from riskrelay.settings import read_settings

@@ -2,10 +2,10 @@
 
 from hashlib import sha256
 
-from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_integration import NewIntegration, create_integration
+from riskrelay.actions.accounts import create_account
+from riskrelay.actions.behaviors import set_behaviors
+from riskrelay.actions.integrations import NewIntegration, create_integration
 from riskrelay.actions.record_findings import Recorded, record_findings
-from riskrelay.actions.set_behaviors import set_behaviors
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import AccountId, Integration, IntegrationType
 from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting

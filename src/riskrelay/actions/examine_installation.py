@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from riskrelay.actions.set_integration_tls import opened_tls
+from riskrelay.actions.integrations import opened_tls
 from riskrelay.core.delivery.reasons import explain
 from riskrelay.core.delivery.survey import LaneCondition, Survey
 from riskrelay.core.errors import Misconfigured, Unavailable, UnavailableCause

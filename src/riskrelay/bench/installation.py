@@ -9,8 +9,8 @@ from typing import Any, Self
 import aiohttp
 import psutil
 
-from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_token import create_token
+from riskrelay.actions.accounts import create_account
+from riskrelay.actions.tokens import create_token
 from riskrelay.bench.ledger import read_ledger
 from riskrelay.bench.load import Load, Target
 from riskrelay.bench.processes import Processes, ProcessFailed, free_port, stop

@@ -34,8 +34,8 @@ def init(
     as_json: JsonFlag = False,
 ) -> None:
     """Create the database, the first signing key, the first account and its token. Safe to run again."""
-    from riskrelay.actions.complete_signing_keys import complete_signing_keys
-    from riskrelay.actions.initialise import initialise
+    from riskrelay.actions.accounts import initialise
+    from riskrelay.actions.signing_keys import complete_signing_keys
     from riskrelay.settings import read_settings
     from riskrelay.wiring import installation
 
@@ -158,7 +158,7 @@ def migrate(as_json: JsonFlag = False) -> None:
 
 def account_create(account_id: str, as_json: JsonFlag = False) -> None:
     """Create an account."""
-    from riskrelay.actions.create_account import create_account
+    from riskrelay.actions.accounts import create_account
 
     _require_account_id(account_id)
     with explained():

@@ -38,7 +38,7 @@ def create(
     as_json: JsonFlag = False,
 ) -> None:
     """Create a token for one account or for the installation. It is shown only once."""
-    from riskrelay.actions.create_token import create_token
+    from riskrelay.actions.tokens import create_token
 
     if installation == (account_id is not None):
         fail("give either an account or --installation")
@@ -91,7 +91,7 @@ async def _all(outside: "Outside") -> list[StoredToken]:
 
 
 async def _revoke(outside: "Outside", token_id: str) -> None:
-    from riskrelay.actions.revoke_token import revoke_token
+    from riskrelay.actions.tokens import revoke_token
 
     for token in await _all(outside):
         if token.token_id == token_id:

@@ -24,7 +24,9 @@ What a status code or a document looks like is decided in one place outside: `we
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
+
+T = TypeVar("T")
 
 
 class FaultKind(StrEnum):
@@ -195,6 +197,16 @@ class UnsupportedMediaType(RiskrelayError):
 
 class NotFound(RiskrelayError):
     """No such thing in this account."""
+
+
+def found(record: T | None) -> T:
+    """Return *record*.
+
+    Raises: NotFound: it is None.
+    """
+    if record is None:
+        raise NotFound
+    return record
 
 
 class Unauthenticated(RiskrelayError):

@@ -8,14 +8,10 @@ from datetime import timedelta
 
 import structlog
 
-from riskrelay.actions.analyze_tables import analyze_tables
-from riskrelay.actions.continue_replays import continue_replays
-from riskrelay.actions.expire_events import expire_events
-from riskrelay.actions.pause_idle_streams import pause_idle_streams
-from riskrelay.actions.purge_events import purge_events
-from riskrelay.actions.purge_records import purge_records
-from riskrelay.actions.take_stock import FRESH, take_stock
-from riskrelay.actions.turn_partitions import turn_partitions
+from riskrelay.actions.counts import FRESH, take_stock
+from riskrelay.actions.idle_streams import pause_idle_streams
+from riskrelay.actions.replays import continue_replays
+from riskrelay.actions.upkeep import analyze_tables, expire_events, purge_events, purge_records, turn_partitions
 from riskrelay.actions.watch_clock import ClockWatch
 from riskrelay.core.errors import Unavailable
 from riskrelay.ports import Outside

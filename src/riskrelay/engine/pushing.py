@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import cached_property
 from itertools import chain
 
-from riskrelay.actions.set_integration_tls import opened_tls
+from riskrelay.actions.integrations import opened_tls
 from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.delivery.decisions import Fate, decide, on_control_lane
 from riskrelay.core.delivery.lanes import QueuedEvent

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from riskrelay.actions.continue_replays import continue_replay_of
+from riskrelay.actions.replays import continue_replay_of
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease
 from riskrelay.core.errors import LaneWithdrawn, LeaseLost, Unavailable
 from riskrelay.engine.deliver import Delivered, push_batch

@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from riskrelay.actions.record_finding_counts import record_finding_counts
+from riskrelay.actions.counts import record_finding_counts
 from riskrelay.core.errors import Unavailable
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.behaviors import BehaviorId

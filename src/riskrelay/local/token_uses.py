@@ -6,7 +6,7 @@ from functools import partial
 
 import structlog
 
-from riskrelay.actions.record_token_uses import record_token_uses
+from riskrelay.actions.tokens import record_token_uses
 from riskrelay.core.credentials import StoredToken, TokenId
 from riskrelay.core.errors import Unavailable
 from riskrelay.local.flushing import flushing

@@ -53,13 +53,10 @@ class Integrations(Protocol):
         """
 
     def update(self, integration: Integration) -> None:
-        """Overwrite reference_id, tenant_url, active and signing_algorithm.
+        """Overwrite everything that can change: reference_id, tenant_url, active, algorithm, pause, limits and TLS.
 
         Raises: Invalid: another record holds its reference id.
         """
-
-    def steer(self, integration: Integration) -> None:
-        """Overwrite pause, limits and TLS."""
 
     def delete(self, integration_id: IntegrationId, at: datetime) -> None:
         """Make it invisible and forget its private key; its streams and their ledger stay."""

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
-from riskrelay.core.credentials import StoredToken
+from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.credentials import Actor, StoredToken
 from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.delivery.survey import Survey
@@ -312,3 +313,20 @@ class Outside:
     user_counts: UserCounts
     gathering: Gathering
     quotas: Quotas = field(default_factory=Quotas)
+
+    def audit_entry(
+        self, actor: Actor, verb: Verb, kind: Kind, thing_id: str, *, at: datetime | None = None
+    ) -> AuditEntry:
+        """Return a new entry of the audit log.
+
+        Args:
+            at: when it was done; None: now.
+        """
+        return AuditEntry(
+            entry_id=self.ids.uuid(),
+            at=at or self.clock.now(),
+            actor=actor,
+            verb=verb,
+            kind=kind,
+            thing_id=thing_id,
+        )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from riskrelay.actions.authenticate import Authenticated, authenticate
+from riskrelay.actions.tokens import Authenticated, authenticate
 from riskrelay.core.credentials import Actor, Scope, StoredToken, hash_token
 from riskrelay.core.errors import MalformedCredentials, NoCredentials, NotFound, RateLimited, UnknownToken
 from riskrelay.core.integrations import AccountId

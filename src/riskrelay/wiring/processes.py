@@ -9,9 +9,9 @@ from functools import partial
 from starlette.applications import Starlette
 from yarl import URL
 
-from riskrelay.actions.complete_signing_keys import complete_signing_keys
 from riskrelay.actions.examine_installation import Examining, examine_installation
 from riskrelay.actions.poll_stream import Polling
+from riskrelay.actions.signing_keys import complete_signing_keys
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.keys import Keyring, SealedKey

@@ -11,7 +11,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import Connection, LargeBinary, column, select, table, update
 
-from riskrelay.actions.complete_signing_keys import complete_signing_keys
+from riskrelay.actions.signing_keys import complete_signing_keys
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.keys import sealed_row
 from riskrelay.settings import Settings, read_settings

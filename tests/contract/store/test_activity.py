@@ -17,10 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
 
+from riskrelay.actions.behaviors import set_behaviors, set_detection
 from riskrelay.actions.record_activity import ActivityRecorded, record_activity
-from riskrelay.actions.reset_user import reset_user
-from riskrelay.actions.set_behaviors import set_behaviors
-from riskrelay.actions.set_detection import set_detection
+from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import AccountId

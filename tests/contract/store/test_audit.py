@@ -9,19 +9,12 @@ import pytest
 from sqlalchemy import Connection, exc
 
 import riskrelay.storage
-from riskrelay.actions.configure_stream import configure_stream
-from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_integration import NewIntegration, create_integration
-from riskrelay.actions.create_stream import create_stream
-from riskrelay.actions.create_token import create_token
-from riskrelay.actions.delete_integration import delete_integration
-from riskrelay.actions.delete_stream import delete_stream
-from riskrelay.actions.initialise import initialise
-from riskrelay.actions.reset_user import reset_user
-from riskrelay.actions.revoke_token import revoke_token
-from riskrelay.actions.set_behaviors import set_behaviors
-from riskrelay.actions.set_stream_status import set_stream_status
-from riskrelay.actions.update_integration import update_integration
+from riskrelay.actions.accounts import create_account, initialise
+from riskrelay.actions.behaviors import set_behaviors
+from riskrelay.actions.integrations import NewIntegration, create_integration, delete_integration, update_integration
+from riskrelay.actions.streams import configure_stream, create_stream, delete_stream, set_stream_status
+from riskrelay.actions.tokens import create_token, revoke_token
+from riskrelay.actions.users import reset_user
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import COMMAND_LINE, Actor, hash_token
 from riskrelay.core.errors import Invalid, NotFound

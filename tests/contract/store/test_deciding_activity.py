@@ -11,9 +11,9 @@ from typing import Any, TypeVar, cast
 import pytest
 
 from riskrelay.actions import record_activity as recording
+from riskrelay.actions.behaviors import set_detection
 from riskrelay.actions.record_activity import ActivityRecorded, record_activity
-from riskrelay.actions.reset_user import reset_user
-from riskrelay.actions.set_detection import set_detection
+from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk import impossible_pairs, speeds

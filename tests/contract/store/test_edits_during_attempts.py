@@ -7,9 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.resume_integration import resume_integration
-from riskrelay.actions.set_integration_tls import set_integration_tls
-from riskrelay.actions.update_integration import update_integration
+from riskrelay.actions.integrations import set_integration_tls, update_integration
+from riskrelay.actions.pauses import resume_integration
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import OpenedTls, ReceiverTls
 from riskrelay.core.products.okta import EVENTS_PATH as OKTA_EVENTS_PATH

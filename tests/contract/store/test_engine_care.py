@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from riskrelay.actions.analyze_tables import analyze_tables
+from riskrelay.actions.upkeep import analyze_tables
 from riskrelay.ports import Store
 from riskrelay.storage.engines.postgres import PostgresStore
 from support.databases import PostgresServer

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from riskrelay.actions.queue_security_event import queue_security_event
-from riskrelay.actions.update_integration import update_integration
+from riskrelay.actions.integrations import update_integration
+from riskrelay.actions.security_events import queue_security_event
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import Invalid

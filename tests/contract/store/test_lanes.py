@@ -7,8 +7,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import Select, literal, select
 
-from riskrelay.actions.delete_integration import delete_integration
-from riskrelay.actions.update_integration import update_integration
+from riskrelay.actions.integrations import delete_integration, update_integration
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Attempt, Ledger
 from riskrelay.core.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement, settle

@@ -21,16 +21,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from riskrelay.actions.continue_replays import continue_replays
-from riskrelay.actions.create_stream import create_stream
-from riskrelay.actions.expire_events import expire_events
-from riskrelay.actions.pause_integration import pause_integration
+from riskrelay.actions.deliveries import retry_delivery
+from riskrelay.actions.pauses import pause_integration, resume_integration
 from riskrelay.actions.poll_stream import poll_stream
-from riskrelay.actions.purge_events import purge_events
-from riskrelay.actions.resume_integration import resume_integration
-from riskrelay.actions.retry_delivery import retry_delivery
-from riskrelay.actions.start_replay import start_replay
-from riskrelay.actions.steer_replay import steer_replay
+from riskrelay.actions.replays import continue_replays, control_replay, start_replay
+from riskrelay.actions.streams import create_stream
+from riskrelay.actions.upkeep import expire_events, purge_events
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
@@ -241,7 +237,7 @@ class LedgerMachine(RuleBasedStateMachine):
         replay = self.replays[number % len(self.replays)]
         place = (replay.integration_id, replay.replay_id, status)
         try:
-            self.run(steer_replay(self.outside, ACCOUNT, COMMAND_LINE, *place))
+            self.run(control_replay(self.outside, ACCOUNT, COMMAND_LINE, *place))
         except Invalid:
             return  # it is over
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import asyncpg
 import pytest
 
-from riskrelay.actions.turn_partitions import turn_partitions
+from riskrelay.actions.upkeep import turn_partitions
 from riskrelay.core.delivery.attempts import Ledger
 from riskrelay.core.errors import Unavailable
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind

@@ -11,10 +11,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_stream import create_stream
+from riskrelay.actions.accounts import create_account
 from riskrelay.actions.poll_stream import poll_stream
-from riskrelay.actions.set_stream_status import set_stream_status
+from riskrelay.actions.streams import create_stream, set_stream_status
 from riskrelay.actions.wake_polls import wake_polls
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Ledger

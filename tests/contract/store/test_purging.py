@@ -5,13 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, func, select
 
-from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_integration import NewIntegration, create_integration
-from riskrelay.actions.create_receiver_credential import WantedCredential, create_receiver_credential
-from riskrelay.actions.delete_integration import delete_integration
-from riskrelay.actions.purge_events import purge_events
-from riskrelay.actions.purge_records import purge_records
-from riskrelay.actions.start_replay import start_replay
+from riskrelay.actions.accounts import create_account
+from riskrelay.actions.integrations import NewIntegration, create_integration, delete_integration
+from riskrelay.actions.receiver_credentials import WantedCredential, create_receiver_credential
+from riskrelay.actions.replays import start_replay
+from riskrelay.actions.upkeep import purge_events, purge_records
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState

@@ -6,13 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.create_integration import NewIntegration, create_integration
-from riskrelay.actions.create_receiver_credential import WantedCredential, create_receiver_credential
-from riskrelay.actions.create_token import create_token
-from riskrelay.actions.reset_user import reset_user
-from riskrelay.actions.revoke_token import revoke_token
-from riskrelay.actions.start_replay import start_replay
-from riskrelay.actions.take_stock import take_stock
+from riskrelay.actions.counts import take_stock
+from riskrelay.actions.integrations import NewIntegration, create_integration
+from riskrelay.actions.receiver_credentials import WantedCredential, create_receiver_credential
+from riskrelay.actions.replays import start_replay
+from riskrelay.actions.tokens import create_token, revoke_token
+from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.replays import ReplayFilter

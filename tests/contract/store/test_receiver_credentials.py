@@ -5,15 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.authenticate_receiver import authenticate_receiver
-from riskrelay.actions.create_receiver_credential import (
+from riskrelay.actions.integrations import delete_integration
+from riskrelay.actions.receiver_credentials import (
+    MAX_ACCESS_TOKENS,
     IssuedCredential,
     WantedCredential,
+    authenticate_receiver,
     create_receiver_credential,
+    issue_access_token,
+    revoke_receiver_credential,
 )
-from riskrelay.actions.delete_integration import delete_integration
-from riskrelay.actions.issue_access_token import MAX_ACCESS_TOKENS, issue_access_token
-from riskrelay.actions.revoke_receiver_credential import revoke_receiver_credential
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import COMMAND_LINE, hash_token
 from riskrelay.core.errors import Forbidden, NotFound, UnknownToken

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from riskrelay.actions.resume_integration import resume_integration
+from riskrelay.actions.pauses import resume_integration
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.health import Condition, StreamHealth
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind

@@ -6,13 +6,10 @@ from datetime import timedelta
 import pytest
 from msgspec import structs
 
-from riskrelay.actions import continue_replays as continuing
-from riskrelay.actions.continue_replays import continue_replays
-from riskrelay.actions.pause_integration import pause_integration
-from riskrelay.actions.resume_integration import resume_integration
-from riskrelay.actions.retry_delivery import retry_delivery
-from riskrelay.actions.start_replay import start_replay
-from riskrelay.actions.steer_replay import steer_replay
+from riskrelay.actions import replays as continuing
+from riskrelay.actions.deliveries import retry_delivery
+from riskrelay.actions.pauses import pause_integration, resume_integration
+from riskrelay.actions.replays import continue_replays, control_replay, start_replay
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState, Ledger
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease, settle
@@ -99,7 +96,7 @@ class World:
 
     async def steer(self, replay: Replay, status: ReplayStatus) -> Replay:
         place = (self.integration.integration_id, replay.replay_id, status)
-        return await steer_replay(self.outside, ACCOUNT, COMMAND_LINE, *place)
+        return await control_replay(self.outside, ACCOUNT, COMMAND_LINE, *place)
 
     async def seen(self, replay: Replay) -> Replay:
         place = (self.integration.integration_id, replay.replay_id)

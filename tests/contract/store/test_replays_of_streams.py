@@ -5,9 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.continue_replays import continue_replays
-from riskrelay.actions.start_replay import start_replay
-from riskrelay.actions.steer_replay import steer_replay
+from riskrelay.actions.replays import continue_replays, control_replay, start_replay
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, settle
@@ -135,7 +133,7 @@ async def test_a_lane_with_enough_waiting_is_passed_over_and_come_back_to(world:
     assert await world.pending() == (BATCH_EVENTS, BATCH_EVENTS)
     for status in (ReplayStatus.PAUSED, ReplayStatus.RUNNING):
         place = (world.integration.integration_id, replay.replay_id, status)
-        await steer_replay(world.outside, ACCOUNT, COMMAND_LINE, *place)
+        await control_replay(world.outside, ACCOUNT, COMMAND_LINE, *place)
     await world.work(ACCEPTED)
     await world.go_on()
     assert await world.pending() == (10, 10)

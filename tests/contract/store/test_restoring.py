@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from riskrelay.actions.complete_signing_keys import complete_signing_keys
-from riskrelay.actions.create_account import create_account
+from riskrelay.actions.accounts import create_account
+from riskrelay.actions.signing_keys import complete_signing_keys
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import Misconfigured
 from riskrelay.core.integrations import AccountId

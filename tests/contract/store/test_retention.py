@@ -5,11 +5,10 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.expire_events import expire_events
-from riskrelay.actions.pause_integration import pause_integration
-from riskrelay.actions.purge_events import purge_events
-from riskrelay.actions.retry_delivery import retry_delivery
-from riskrelay.actions.update_integration import update_integration
+from riskrelay.actions.deliveries import retry_delivery
+from riskrelay.actions.integrations import update_integration
+from riskrelay.actions.pauses import pause_integration
+from riskrelay.actions.upkeep import expire_events, purge_events
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState, Ledger
 from riskrelay.core.delivery.lanes import LaneLease, settle

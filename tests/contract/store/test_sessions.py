@@ -5,12 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_token import create_token
-from riskrelay.actions.end_session import end_session
-from riskrelay.actions.resume_session import resume_session
-from riskrelay.actions.revoke_token import revoke_token
-from riskrelay.actions.start_session import start_session
+from riskrelay.actions.accounts import create_account
+from riskrelay.actions.sessions import end_session, resume_session, start_session
+from riskrelay.actions.tokens import create_token, revoke_token
 from riskrelay.core.credentials import COMMAND_LINE, SESSION_IDLE, SESSION_LIFE, Scope, StoredToken, hash_token
 from riskrelay.core.errors import SessionEnded
 from riskrelay.core.quotas import Quotas

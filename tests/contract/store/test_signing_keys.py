@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.complete_signing_keys import complete_signing_keys
-from riskrelay.actions.rotate_signing_keys import rotate_signing_keys
+from riskrelay.actions.signing_keys import complete_signing_keys, rotate_signing_keys
 from riskrelay.core.audit import Kind
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import Invalid

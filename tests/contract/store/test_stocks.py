@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from riskrelay.actions.reset_user import reset_user
-from riskrelay.actions.take_stock import FRESH, take_stock
+from riskrelay.actions.counts import FRESH, take_stock
+from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.levels import RiskLevel

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.complete_signing_keys import complete_signing_keys
-from riskrelay.actions.pause_integration import pause_integration
+from riskrelay.actions.pauses import pause_integration
+from riskrelay.actions.signing_keys import complete_signing_keys
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.backoff import LONGEST
 from riskrelay.core.delivery.lanes import BATCH_EVENTS

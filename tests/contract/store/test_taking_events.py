@@ -4,8 +4,8 @@ from typing import Any
 
 from sqlalchemy import event
 
-from riskrelay.actions.create_stream import create_stream
-from riskrelay.actions.remove_subject import remove_subject
+from riskrelay.actions.stream_subjects import remove_subject
+from riskrelay.actions.streams import create_stream
 from riskrelay.core.ssf.access import CredentialId, Receiver
 from riskrelay.core.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
 from riskrelay.core.ssf.stream_documents import PushRules

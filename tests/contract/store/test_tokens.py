@@ -5,11 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.authenticate import Authenticated, authenticate
-from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_token import create_token
-from riskrelay.actions.record_token_uses import record_token_uses
-from riskrelay.actions.revoke_token import revoke_token
+from riskrelay.actions.accounts import create_account
+from riskrelay.actions.tokens import Authenticated, authenticate, create_token, record_token_uses, revoke_token
 from riskrelay.core.credentials import ALL_SCOPES, COMMAND_LINE, StoredToken, TokenId
 from riskrelay.core.errors import NotFound, UnknownToken
 from riskrelay.core.integrations import AccountId

@@ -6,9 +6,9 @@ import itertools
 import pytest
 from msgspec.structs import replace
 
-from riskrelay.actions.create_integration import NewIntegration, create_integration
+from riskrelay.actions.integrations import NewIntegration, create_integration
 from riskrelay.actions.record_findings import Recorded, record_findings
-from riskrelay.actions.reset_user import reset_user
+from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import Invalid, NotFound
 from riskrelay.core.integrations import IntegrationId, IntegrationType

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from sqlalchemy.dialects import sqlite
 
-from riskrelay.actions.create_integration import NewIntegration, create_integration
-from riskrelay.actions.delete_integration import delete_integration
-from riskrelay.actions.reset_user import reset_user
+from riskrelay.actions.integrations import NewIntegration, create_integration, delete_integration
+from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import AccountId, IntegrationType
 from riskrelay.core.risk.assessment import Standing

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from sqlalchemy.dialects import sqlite
 
 from riskrelay.actions.record_findings import record_findings
-from riskrelay.actions.reset_user import reset_user
+from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.risk.assessment import Standing, with_events
 from riskrelay.core.risk.findings import Finding, UserId

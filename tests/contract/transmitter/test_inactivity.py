@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from riskrelay.actions.pause_idle_streams import pause_idle_streams
+from riskrelay.actions.idle_streams import pause_idle_streams
 from riskrelay.core.ssf.stream_documents import INACTIVITY_TIMEOUT
 from riskrelay.ports import Store
 from support.outside import outside_of

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from riskrelay.actions.pause_idle_streams import pause_idle_streams
-from riskrelay.actions.pause_integration import pause_integration
-from riskrelay.actions.resume_integration import resume_integration
-from riskrelay.actions.update_integration import update_integration
+from riskrelay.actions.idle_streams import pause_idle_streams
+from riskrelay.actions.integrations import update_integration
+from riskrelay.actions.pauses import pause_integration, resume_integration
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease, Settlement

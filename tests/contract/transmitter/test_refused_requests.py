@@ -5,7 +5,7 @@ from typing import Any
 
 from structlog.testing import capture_logs
 
-from riskrelay.actions.create_token import create_token
+from riskrelay.actions.tokens import create_token
 from riskrelay.core.credentials import COMMAND_LINE, Scope
 from support.receiver_world import ReceiverWorld, receiver_world
 from support.world import ACCOUNT, OTHER

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from riskrelay.actions.delete_integration import delete_integration
-from riskrelay.actions.pause_idle_streams import pause_idle_streams
-from riskrelay.actions.update_integration import update_integration
+from riskrelay.actions.idle_streams import pause_idle_streams
+from riskrelay.actions.integrations import delete_integration, update_integration
 from riskrelay.core.credentials import COMMAND_LINE
 from support.receiver_world import RISK, UPDATED, VERIFICATION, ReceiverWorld, event_of
 from support.world import ACCOUNT, finding, record

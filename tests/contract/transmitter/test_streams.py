@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from riskrelay.actions.create_stream import MAX_STREAMS
+from riskrelay.actions.streams import MAX_STREAMS
 from riskrelay.core.ssf.access import ReceiverScope
 from support.receiver_world import ENDPOINT, POLL, PUSH, RISK, ReceiverWorld, receiver_world
 from support.world import OTHER

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from riskrelay.actions.verify_stream import verify_stream
+from riskrelay.actions.verification import verify_stream
 from riskrelay.core.ssf.access import CredentialId, Receiver
 from riskrelay.core.ssf.streams import StreamId
 from support.receiver_world import VERIFICATION, ReceiverWorld, event_of

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.create_integration import MAX_RETRY_AGE, NewIntegration, create_integration
+from riskrelay.actions.integrations import MAX_RETRY_AGE, NewIntegration, create_integration
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import FaultKind, Invalid
 from riskrelay.core.integrations import Integration, IntegrationType

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from riskrelay.actions.examine_installation import Examining, examine_installation
-from riskrelay.actions.set_integration_tls import set_integration_tls
+from riskrelay.actions.integrations import set_integration_tls
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import OpenedTls, tls_row
 from riskrelay.ports import Store, Verdict

@@ -5,7 +5,7 @@ from typing import cast
 from sqlalchemy import update
 
 from riskrelay.actions.examine_installation import Examining, examine_installation
-from riskrelay.actions.reset_user import reset_user
+from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.ports import Check, Installation, Store, Verdict
 from riskrelay.push.client import PushClient

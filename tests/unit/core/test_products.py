@@ -8,8 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import riskrelay
-from riskrelay.actions.create_integration import NewIntegration, create_integration
-from riskrelay.actions.set_signing_algorithm import set_signing_algorithm
+from riskrelay.actions.integrations import NewIntegration, create_integration, set_signing_algorithm
 from riskrelay.cli import app
 from riskrelay.core import signals
 from riskrelay.core.credentials import COMMAND_LINE
@@ -119,7 +118,7 @@ async def test_the_limits_of_a_row_are_stored(sqlite_store: Store, monkeypatch: 
         setup_steps=(),
         limits=limits,
     )
-    monkeypatch.setattr("riskrelay.actions.create_integration.PRODUCTS", {**PRODUCTS, IntegrationType.SSF: row})
+    monkeypatch.setattr("riskrelay.actions.integrations.PRODUCTS", {**PRODUCTS, IntegrationType.SSF: row})
     integration, _ = await created(row, sqlite_store)
     assert (integration.limits, integration.signing_algorithm) == (limits, Algorithm.ES256)
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from riskrelay.actions.expire_events import expire_events
-from riskrelay.actions.pause_idle_streams import pause_idle_streams
-from riskrelay.actions.purge_events import purge_events
-from riskrelay.actions.resume_integration import resume_integration
+from riskrelay.actions.idle_streams import pause_idle_streams
+from riskrelay.actions.pauses import resume_integration
+from riskrelay.actions.upkeep import expire_events, purge_events
 from riskrelay.actions.watch_clock import ClockWatch
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.clock import LONGEST_WAIT

@@ -6,8 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.limit_integration import limit_integration
-from riskrelay.actions.update_integration import update_integration
+from riskrelay.actions.integrations import limit_integration, update_integration
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.errors import LeaseLost

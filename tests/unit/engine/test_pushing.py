@@ -8,9 +8,8 @@ from typing import cast
 
 import pytest
 
-from riskrelay.actions.limit_integration import limit_integration
-from riskrelay.actions.pause_integration import pause_integration
-from riskrelay.actions.resume_integration import resume_integration
+from riskrelay.actions.integrations import limit_integration
+from riskrelay.actions.pauses import pause_integration, resume_integration
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import DeliveryLimits
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind

@@ -5,8 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.actions.continue_replays import continue_replays
-from riskrelay.actions.start_replay import start_replay
+from riskrelay.actions.replays import continue_replays, start_replay
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import BATCH_EVENTS

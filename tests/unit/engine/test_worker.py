@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from riskrelay.actions.create_integration import NewIntegration, create_integration
-from riskrelay.actions.delete_integration import delete_integration
-from riskrelay.actions.expire_events import expire_events
+from riskrelay.actions.integrations import NewIntegration, create_integration, delete_integration
+from riskrelay.actions.upkeep import expire_events
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.integrations import AccountId, IntegrationType, OpenedTls

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message
 
-from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_token import create_token
+from riskrelay.actions.accounts import create_account
+from riskrelay.actions.tokens import create_token
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import MalformedCredentials, NoCredentials
 from riskrelay.core.rate_limits import RateLimit

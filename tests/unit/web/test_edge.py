@@ -6,8 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
-from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_token import create_token
+from riskrelay.actions.accounts import create_account
+from riskrelay.actions.tokens import create_token
 from riskrelay.core.credentials import ALL_SCOPES, COMMAND_LINE
 from riskrelay.ports import Store
 from riskrelay.web import failed_authentication

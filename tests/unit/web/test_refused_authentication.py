@@ -10,8 +10,8 @@ import pytest
 from starlette.types import Message
 from structlog.testing import capture_logs
 
-from riskrelay.actions.create_account import create_account
-from riskrelay.actions.create_token import create_token
+from riskrelay.actions.accounts import create_account
+from riskrelay.actions.tokens import create_token
 from riskrelay.core.credentials import COMMAND_LINE, Scope
 from riskrelay.ports import Outside, Store
 from riskrelay.web.app import create_app

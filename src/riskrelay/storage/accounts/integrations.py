@@ -111,6 +111,7 @@ class IntegrationRows:
 
     def update(self, integration: Integration) -> None:
         self._refuse_taken(integration)
+        pause, limits = integration.pause, integration.limits
         self._connection.execute(
             update(integrations)
             .where(self._mine, integrations.c.integration_id == integration.integration_id)
@@ -119,15 +120,6 @@ class IntegrationRows:
                 tenant_url=integration.tenant_url,
                 active=integration.active,
                 signing_algorithm=integration.signing_algorithm.value,
-            )
-        )
-
-    def steer(self, integration: Integration) -> None:
-        pause, limits = integration.pause, integration.limits
-        self._connection.execute(
-            update(integrations)
-            .where(self._mine, integrations.c.integration_id == integration.integration_id)
-            .values(
                 paused_at=None if pause is None else pause.since,
                 pause_reason=None if pause is None else pause.reason,
                 pushes_per_second=limits.pushes_per_second,

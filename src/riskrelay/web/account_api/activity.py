@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from riskrelay.actions.behaviors import set_detection
 from riskrelay.actions.record_activity import ActivityRecorded, record_activity
-from riskrelay.actions.set_detection import set_detection
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Invalid, pointer
 from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit, Login, written

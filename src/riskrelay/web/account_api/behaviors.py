@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.set_behaviors import set_behaviors
+from riskrelay.actions.behaviors import set_behaviors
 from riskrelay.core.credentials import Scope
 from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, settings_with
 from riskrelay.core.risk.levels import RiskLevel

@@ -8,7 +8,7 @@ from msgspec import Meta
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.retry_delivery import retry_delivery
+from riskrelay.actions.deliveries import retry_delivery
 from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.core.delivery.reasons import shown_detail

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.set_signing_algorithm import set_signing_algorithm
+from riskrelay.actions.integrations import set_signing_algorithm
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import Integration, IntegrationId

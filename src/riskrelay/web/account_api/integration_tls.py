@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.set_integration_tls import set_integration_tls
+from riskrelay.actions.integrations import set_integration_tls
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import CertificateFacts, IntegrationId, OpenedTls, ReceiverTls, tls_row

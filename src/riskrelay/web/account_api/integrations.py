@@ -7,9 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.create_integration import NewIntegration, create_integration
-from riskrelay.actions.delete_integration import delete_integration
-from riskrelay.actions.update_integration import update_integration
+from riskrelay.actions.integrations import NewIntegration, create_integration, delete_integration, update_integration
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import (

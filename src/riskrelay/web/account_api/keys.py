@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.rotate_signing_keys import rotate_signing_keys
+from riskrelay.actions.signing_keys import rotate_signing_keys
 from riskrelay.core.credentials import Scope, StoredToken
 from riskrelay.core.keys import Keyring, SealedKey, published
 from riskrelay.ports import Outside

@@ -7,12 +7,12 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.create_receiver_credential import (
+from riskrelay.actions.receiver_credentials import (
     IssuedCredential,
     WantedCredential,
     create_receiver_credential,
+    revoke_receiver_credential,
 )
-from riskrelay.actions.revoke_receiver_credential import revoke_receiver_credential
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import IntegrationId

@@ -7,8 +7,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.start_replay import start_replay
-from riskrelay.actions.steer_replay import steer_replay
+from riskrelay.actions.replays import control_replay, start_replay
 from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus
@@ -115,7 +114,7 @@ class ReplayRoutes:
     async def _steer(self, request: Request, status: ReplayStatus) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
         replay_id = ReplayId(request.path_params["replay_id"])
-        steered = await steer_replay(
+        steered = await control_replay(
             self._outside, caller.account_id, caller.actor, _integration_id(request), replay_id=replay_id, status=status
         )
         return success(rendered(steered))

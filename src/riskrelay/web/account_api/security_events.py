@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.queue_security_event import queue_security_event
+from riskrelay.actions.security_events import queue_security_event
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Invalid, UnsupportedMediaType
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, EventRequestId

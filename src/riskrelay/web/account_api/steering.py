@@ -9,10 +9,9 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.limit_integration import limit_integration
-from riskrelay.actions.pause_integration import pause_integration
-from riskrelay.actions.resume_integration import resume_integration
-from riskrelay.actions.verify_integration import verify_integration
+from riskrelay.actions.integrations import limit_integration
+from riskrelay.actions.pauses import pause_integration, resume_integration
+from riskrelay.actions.verification import verify_integration
 from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.health import StreamHealth, what_next, why
 from riskrelay.core.delivery.target_warnings import target_warnings

@@ -10,8 +10,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.create_token import create_token
-from riskrelay.actions.revoke_token import revoke_token
+from riskrelay.actions.tokens import create_token, revoke_token
 from riskrelay.core.credentials import Actor, Scope, StoredToken, TokenId
 from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.integrations import AccountId

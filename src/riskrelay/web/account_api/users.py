@@ -8,7 +8,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.reset_user import reset_user
+from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound
 from riskrelay.core.risk.assessment import Standing

@@ -7,7 +7,7 @@ from starlette.datastructures import ImmutableMultiDict
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.resume_session import resume_session
+from riskrelay.actions.sessions import resume_session
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound, RiskrelayError, SessionEnded
 from riskrelay.core.integrations import AccountId

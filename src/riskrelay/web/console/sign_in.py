@@ -4,9 +4,8 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.authenticate import authenticate
-from riskrelay.actions.end_session import end_session
-from riskrelay.actions.start_session import start_session
+from riskrelay.actions.sessions import end_session, start_session
+from riskrelay.actions.tokens import authenticate
 from riskrelay.core.errors import MalformedCredentials, RateLimited, RiskrelayError, UnknownToken
 from riskrelay.ports import Outside
 from riskrelay.web.auth import actor_of, presented_token

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 
-from riskrelay.actions.authenticate_receiver import authenticate_receiver
+from riskrelay.actions.receiver_credentials import authenticate_receiver
 from riskrelay.core.credentials import hash_token
 from riskrelay.core.errors import Forbidden, UnknownToken
 from riskrelay.core.integrations import Integration, IntegrationId

@@ -6,10 +6,9 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.add_subject import add_subject
 from riskrelay.actions.poll_stream import poll_stream
-from riskrelay.actions.remove_subject import remove_subject
-from riskrelay.actions.verify_stream import verify_stream
+from riskrelay.actions.stream_subjects import add_subject, remove_subject
+from riskrelay.actions.verification import verify_stream
 from riskrelay.core.ssf.access import ReceiverScope
 from riskrelay.ports import Outside
 from riskrelay.web.connected import while_connected

@@ -7,12 +7,15 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.configure_stream import Apply, configure_stream
-from riskrelay.actions.create_stream import create_stream
-from riskrelay.actions.delete_stream import delete_stream
 from riskrelay.actions.poll_stream import Polling
-from riskrelay.actions.set_stream_status import set_stream_status
-from riskrelay.actions.visit_stream import visit_stream
+from riskrelay.actions.streams import (
+    Apply,
+    configure_stream,
+    create_stream,
+    delete_stream,
+    set_stream_status,
+    visit_stream,
+)
 from riskrelay.core.keys import Keyring
 from riskrelay.core.ssf.access import Receiver, ReceiverScope
 from riskrelay.core.ssf.stream_documents import PushRules, document, patched, replaced

@@ -16,7 +16,7 @@ from oauthlib.oauth2.rfc6749.errors import (
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.issue_access_token import issue_access_token
+from riskrelay.actions.receiver_credentials import issue_access_token
 from riskrelay.core.credentials import hash_token
 from riskrelay.core.errors import UnknownToken
 from riskrelay.core.integrations import IntegrationId

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from riskrelay.actions.create_receiver_credential import WantedCredential, create_receiver_credential
+from riskrelay.actions.receiver_credentials import WantedCredential, create_receiver_credential
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import Integration
 from riskrelay.core.rate_limits import RateLimit

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from starlette.datastructures import ImmutableMultiDict
 from starlette.responses import Response
 
-from riskrelay.actions.set_behaviors import set_behaviors
+from riskrelay.actions.behaviors import set_behaviors
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, settings_with

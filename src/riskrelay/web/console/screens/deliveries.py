@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Meta
 from starlette.responses import Response
 
-from riskrelay.actions.retry_delivery import retry_delivery
+from riskrelay.actions.deliveries import retry_delivery
 from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.errors import NotFound, Unavailable

@@ -5,9 +5,8 @@ from datetime import timedelta
 
 from starlette.responses import Response
 
-from riskrelay.actions.pause_integration import pause_integration
-from riskrelay.actions.resume_integration import resume_integration
-from riskrelay.actions.verify_integration import verify_integration
+from riskrelay.actions.pauses import pause_integration, resume_integration
+from riskrelay.actions.verification import verify_integration
 from riskrelay.core.delivery.attempts import Delivery
 from riskrelay.core.delivery.health import StreamHealth, what_next, why
 from riskrelay.core.delivery.target_warnings import target_warnings

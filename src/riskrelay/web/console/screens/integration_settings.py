@@ -4,10 +4,12 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from riskrelay.actions.delete_integration import delete_integration
-from riskrelay.actions.limit_integration import limit_integration
-from riskrelay.actions.set_signing_algorithm import set_signing_algorithm
-from riskrelay.actions.update_integration import update_integration
+from riskrelay.actions.integrations import (
+    delete_integration,
+    limit_integration,
+    set_signing_algorithm,
+    update_integration,
+)
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import DeliveryLimits
 from riskrelay.core.products import PRODUCTS

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
-from riskrelay.actions.create_integration import NewIntegration, create_integration
+from riskrelay.actions.integrations import NewIntegration, create_integration
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import Integration, IntegrationId

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-from riskrelay.actions.rotate_signing_keys import rotate_signing_keys
+from riskrelay.actions.signing_keys import rotate_signing_keys
 from riskrelay.core.credentials import Scope
 from riskrelay.core.keys import Keyring, published, rotation_problem
 from riskrelay.ports import Outside

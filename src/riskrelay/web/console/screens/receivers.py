@@ -4,8 +4,12 @@ from collections.abc import Mapping
 
 from starlette.responses import Response
 
-from riskrelay.actions.create_receiver_credential import IssuedCredential, WantedCredential, create_receiver_credential
-from riskrelay.actions.revoke_receiver_credential import revoke_receiver_credential
+from riskrelay.actions.receiver_credentials import (
+    IssuedCredential,
+    WantedCredential,
+    create_receiver_credential,
+    revoke_receiver_credential,
+)
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import Integration, IntegrationId

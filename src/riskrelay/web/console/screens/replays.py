@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 from starlette.responses import Response
 
-from riskrelay.actions.start_replay import start_replay
-from riskrelay.actions.steer_replay import steer_replay
+from riskrelay.actions.replays import control_replay, start_replay
 from riskrelay.core.delivery.attempts import Delivery
 from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayId, ReplayStatus
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
@@ -75,7 +74,7 @@ class ReplayScreens:
         if status is None:
             raise NotFound
         replay_id = ReplayId(id_of(visit, "replay_id"))
-        await steer_replay(
+        await control_replay(
             self._outside, visit.account, visit.actor, integration_id_of(visit), replay_id=replay_id, status=status
         )
         return self._back(visit, f"replay-{status.value}")

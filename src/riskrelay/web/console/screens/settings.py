@@ -7,8 +7,7 @@ import msgspec
 from pydantic import TypeAdapter
 from starlette.responses import Response
 
-from riskrelay.actions.create_token import create_token
-from riskrelay.actions.revoke_token import revoke_token
+from riskrelay.actions.tokens import create_token, revoke_token
 from riskrelay.core.audit import Kind
 from riskrelay.core.credentials import Scope, TokenId
 from riskrelay.core.errors import Invalid

@@ -6,7 +6,7 @@ from uuid import UUID
 from msgspec import Meta
 from starlette.responses import Response
 
-from riskrelay.actions.reset_user import reset_user
+from riskrelay.actions.users import reset_user
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.products import PRODUCTS
 from riskrelay.core.risk.assessment import Standing

@@ -1,10 +1,10 @@
 """Send one delivery again."""
 
-from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.attempts import Delivery
 from riskrelay.core.delivery.lanes import LaneKey
-from riskrelay.core.errors import NotFound
+from riskrelay.core.errors import found
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.events import Jti
 from riskrelay.ports import Outside, Transaction
@@ -21,22 +21,12 @@ async def retry_delivery(
     Returns: the delivery, which is pending now.
     Raises:  NotFound: the integration has no such delivery, it was purged, or its stream was deleted.
     """
-    entry = AuditEntry(
-        entry_id=outside.ids.uuid(),
-        at=outside.clock.now(),
-        actor=actor,
-        verb=Verb.REPLAYED,
-        kind=Kind.DELIVERY,
-        thing_id=jti,
-    )
+    entry = outside.audit_entry(actor, Verb.REPLAYED, Kind.DELIVERY, jti)
 
     def store(tx: Transaction) -> tuple[Delivery, list[LaneKey]]:
-        if tx.integrations.get(integration_id) is None:
-            raise NotFound
-        ready = tx.replays.retry(integration_id, jti)
-        delivery = None if ready is None else tx.events.delivery(integration_id, jti)
-        if ready is None or delivery is None:
-            raise NotFound
+        found(tx.integrations.get(integration_id))
+        ready = found(tx.replays.retry(integration_id, jti))
+        delivery = found(tx.events.delivery(integration_id, jti))
         tx.audit.record(entry)
         return delivery, ready
 

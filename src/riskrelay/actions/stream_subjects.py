@@ -1,14 +1,35 @@
-"""Let a stream carry no events about a subject."""
+"""Subjects of a stream: add, remove."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from riskrelay.core.errors import Forbidden, NotFound
+from riskrelay.core.errors import Forbidden, found
 from riskrelay.core.ssf.access import Receiver
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.core.ssf.subject_filters import MAX_STATEMENTS
-from riskrelay.core.ssf.subjects import opaque_subject, subject_key
+from riskrelay.core.ssf.subjects import matches, opaque_subject, subject_key
 from riskrelay.ports import Outside, Transaction
+
+
+async def add_subject(outside: Outside, receiver: Receiver, stream_id: StreamId, subject: Mapping[str, Any]) -> None:
+    """Take back that *subject* was removed. A stream carries every subject by default, so nothing else is to do, and
+    nobody learns whether we know the subject.
+
+    Raises: NotFound: the receiver has no such stream.
+    Rule: SSF 1.0 §8.1.3.2, §7.1 default_subjects "ALL", §9.1.
+    """
+
+    def store(tx: Transaction) -> None:
+        found(tx.receiver_streams.get(receiver.integration_id, stream_id))
+        tx.receiver_streams.note_activity(stream_id)
+        tx.receiver_streams.state(stream_id, subject, None)
+        key = subject_key(subject)
+        others = tx.receiver_streams.statements(stream_id)
+        # Out of a wider subject that is removed, this one is added: only then there is something to remember.
+        if any(s.is_removed and s.key != key and matches(s.subject, subject) for s in others):
+            tx.receiver_streams.state(stream_id, subject, False)
+
+    await outside.store.write(receiver.account_id, store)
 
 
 async def remove_subject(outside: Outside, receiver: Receiver, stream_id: StreamId, subject: Mapping[str, Any]) -> None:
@@ -22,8 +43,7 @@ async def remove_subject(outside: Outside, receiver: Receiver, stream_id: Stream
     """
 
     def store(tx: Transaction) -> None:
-        if tx.receiver_streams.get(receiver.integration_id, stream_id) is None:
-            raise NotFound
+        found(tx.receiver_streams.get(receiver.integration_id, stream_id))
         tx.receiver_streams.note_activity(stream_id)
         if subject_key(subject) == subject_key(opaque_subject(stream_id)):
             return

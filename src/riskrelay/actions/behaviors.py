@@ -1,14 +1,15 @@
-"""Change what an account decided about behaviors."""
+"""Change the behaviors of an account and the limits of impossible travel."""
 
 from collections.abc import Mapping
 
 from riskrelay.actions.recording import tell
-from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Cause, with_findings
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
+from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import Outside, Transaction
 
 
@@ -30,16 +31,7 @@ async def set_behaviors(
         tx.behaviors.save(named)
         for behavior in named:
             if named[behavior] != before[behavior]:
-                tx.audit.record(
-                    AuditEntry(
-                        entry_id=outside.ids.uuid(),
-                        at=now,
-                        actor=actor,
-                        verb=Verb.CHANGED,
-                        kind=Kind.BEHAVIOR,
-                        thing_id=behavior,
-                    )
-                )
+                tx.audit.record(outside.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior, at=now))
         settings = {**before, **named}
         if all(settings[behavior].risk_level == before[behavior].risk_level for behavior in named):
             return settings, []
@@ -52,3 +44,17 @@ async def set_behaviors(
     settings, queued = await outside.store.write(account_id, store)
     outside.wake(queued)
     return settings
+
+
+async def set_detection(outside: Outside, account_id: AccountId, actor: Actor, limits: TravelLimits) -> None:
+    """Overwrite the limits of impossible travel. They hold for activity that arrives from now on; what was found before
+    stays.
+    """
+    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.DETECTION, "imp_travel")
+
+    def store(tx: Transaction) -> None:
+        if tx.detection.limits() != limits:
+            tx.detection.save(limits)
+            tx.audit.record(entry)
+
+    await outside.store.write(account_id, store)

@@ -1,9 +1,25 @@
-"""Make the first account and its first token."""
+"""Accounts: create one, or the first one with its token."""
 
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, StoredToken, TokenId, hash_token
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Installation, Outside
+
+
+async def create_account(outside: Outside, account_id: AccountId, actor: Actor) -> bool:
+    """Create an account with nothing in it.
+
+    Returns: False when it was there already; then nothing was changed.
+    """
+    entry = outside.audit_entry(actor, Verb.CREATED, Kind.ACCOUNT, account_id)
+
+    def store(tx: Installation) -> bool:
+        is_new = tx.accounts.add(account_id, entry.at)
+        if is_new:
+            tx.audit_of(None).record(entry)
+        return is_new
+
+    return await outside.store.write_installation(store)
 
 
 async def initialise(outside: Outside, account_id: AccountId, actor: Actor) -> str | None:
@@ -26,9 +42,7 @@ async def initialise(outside: Outside, account_id: AccountId, actor: Actor) -> s
     )
 
     def created(kind: Kind, thing_id: str) -> AuditEntry:
-        return AuditEntry(
-            entry_id=outside.ids.uuid(), at=now, actor=actor, verb=Verb.CREATED, kind=kind, thing_id=thing_id
-        )
+        return outside.audit_entry(actor, Verb.CREATED, kind, thing_id, at=now)
 
     def store(tx: Installation) -> bool:
         is_new = tx.accounts.add(account_id, now)

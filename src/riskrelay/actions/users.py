@@ -1,12 +1,12 @@
-"""Clear a user's risk."""
+"""Reset the risk level of a user."""
 
 from msgspec.structs import replace
 
 from riskrelay.actions.recording import queue_changes, trim_findings
-from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.lanes import LaneKey
-from riskrelay.core.errors import NotFound
+from riskrelay.core.errors import found
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Cause, after_reset, level_change
 from riskrelay.core.risk.behaviors import settings_with
@@ -26,14 +26,10 @@ async def reset_user(
     Rule: contract 21.
     """
     now = outside.clock.now()
-    entry = AuditEntry(
-        entry_id=outside.ids.uuid(), at=now, actor=actor, verb=Verb.RESET, kind=Kind.USER, thing_id=user_id
-    )
+    entry = outside.audit_entry(actor, Verb.RESET, Kind.USER, user_id, at=now)
 
     def store(tx: Transaction) -> list[LaneKey]:
-        before = tx.users.get(user_id)
-        if before is None:
-            raise NotFound
+        before = found(tx.users.get(user_id))
         tx.audit.record(entry)
         settings = settings_with(tx.behaviors.stored())
         after = after_reset(before, now)

@@ -1,7 +1,7 @@
-"""Queue a security event that a caller asked for."""
+"""Queue a security event that a client asked for."""
 
 from riskrelay.core import signals
-from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import Fault, FaultKind, Invalid
@@ -24,9 +24,7 @@ async def queue_security_event(
     """
     now = outside.clock.now()
     txn = request.txn or outside.ids.uuid()
-    entry = AuditEntry(
-        entry_id=outside.ids.uuid(), at=now, actor=actor, verb=Verb.SENT, kind=Kind.SECURITY_EVENT, thing_id=txn
-    )
+    entry = outside.audit_entry(actor, Verb.SENT, Kind.SECURITY_EVENT, txn, at=now)
 
     def store(tx: Transaction) -> tuple[AnsweredRequest, list[LaneKey]]:
         made = signals.for_event(request, txn, now, tx.streams.taking_events(), new_id=outside.ids.uuid)

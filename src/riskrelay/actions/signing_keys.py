@@ -1,4 +1,4 @@
-"""Rotate the signing keys."""
+"""Signing keys: create those that are missing, rotate."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,8 +6,40 @@ from collections.abc import Sequence
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.errors import Fault, FaultKind, Invalid
-from riskrelay.core.keys import Algorithm, Keyring, SealedKey, published, rotated, rotation_problem
+from riskrelay.core.keys import (
+    Algorithm,
+    KeyMaker,
+    Keyring,
+    SealedKey,
+    completed,
+    missing,
+    published,
+    rotated,
+    rotation_problem,
+)
 from riskrelay.ports import Installation, Outside
+
+
+async def complete_signing_keys(outside: Outside, actor: Actor, make: KeyMaker) -> None:
+    """See to it that every algorithm has a key that signs and one that will; nothing happens when it has.
+
+    Args:
+        make: makes a key; called before the transaction, because it takes a while.
+    """
+    wanted = missing(await outside.store.read_installation(lambda tx: tx.keys.all()))
+    if not wanted:
+        return
+    fresh = [await asyncio.to_thread(make, algorithm) for algorithm in wanted]
+    now = outside.clock.now()
+    entries = {key.kid: outside.audit_entry(actor, Verb.CREATED, Kind.KEY, key.kid, at=now) for key in fresh}
+
+    def store(tx: Installation) -> None:
+        changes = completed(tx.keys.all(), fresh, now)
+        tx.keys.apply(changes)
+        for key in changes.added:
+            tx.audit_of(None).record(entries[key.kid])
+
+    await outside.store.write_installation(store)
 
 
 async def rotate_signing_keys(

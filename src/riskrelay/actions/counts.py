@@ -1,10 +1,12 @@
-"""Count beforehand what the console shows."""
+"""Counts that the console shows: take stock, and record how many findings arrived."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from riskrelay.ports import Outside, Stock, Transaction
+from riskrelay.core.integrations import AccountId
+from riskrelay.ports import FindingCounts, Outside, Stock, Store, Transaction
 
 FRESH = timedelta(seconds=5)  # chosen: what people call "now"
 _MINUTE = timedelta(minutes=1)
@@ -37,3 +39,16 @@ def _keep(stock: Stock, tx: Transaction) -> None:
 def _is_news(latest: Stock, stock: Stock) -> bool:
     grown_old = stock.taken_at - latest.taken_at >= _MINUTE
     return grown_old or replace(stock, taken_at=latest.taken_at) != latest
+
+
+async def record_finding_counts(store: Store, counts: Mapping[AccountId, FindingCounts]) -> None:
+    """Add to what is stored, account by account.
+
+    Raises: Unavailable: of the accounts from that one on nothing was stored.
+    """
+    for account_id, of_account in counts.items():
+        await store.write(account_id, partial(_add, of_account))
+
+
+def _add(counts: FindingCounts, tx: Transaction) -> None:
+    tx.stocks.add_findings(counts)

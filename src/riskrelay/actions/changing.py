@@ -1,0 +1,86 @@
+"""Change an integration: read it, replace it, record the change, let its streams follow."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+from riskrelay.core.audit import AuditEntry
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import found
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId
+from riskrelay.core.signals import Signal, stream_updated
+from riskrelay.core.ssf.streams import Party, Stream, StreamStatus
+from riskrelay.ports import Outside, Transaction
+
+SyncStreams = Callable[[Transaction, Integration], list[LaneKey]]
+
+
+def _no_lanes(tx: Transaction, before: Integration) -> list[LaneKey]:
+    return []
+
+
+async def change_integration(
+    outside: Outside,
+    account_id: AccountId,
+    entry: AuditEntry,
+    change: Callable[[Integration], Integration],
+    *,
+    sync: SyncStreams = _no_lanes,
+) -> Integration:
+    """Replace the integration that *entry* is about, record *entry*, and wake the lanes that got work.
+
+    Args:
+        change: returns the new record; the record that it was given: nothing is stored or recorded.
+        sync: called after the change is stored, with the integration as it was before.
+
+    Returns: the integration as it is now.
+    Raises:
+        NotFound: no such integration in this account.
+        Invalid: another integration has the reference id.
+    """
+
+    def store(tx: Transaction) -> tuple[Integration, list[LaneKey]]:
+        stored = found(tx.integrations.get(IntegrationId(entry.thing_id)))
+        changed = change(stored)
+        if changed is stored:
+            return stored, []
+        tx.integrations.update(changed)
+        tx.audit.record(entry)
+        return changed, sync(tx, stored)
+
+    changed, ready = await outside.store.write(account_id, store)
+    outside.wake(ready)
+    return changed
+
+
+def syncing_streams(outside: Outside, entry: AuditEntry, notice: str, *, retry: bool) -> SyncStreams:
+    """Return what brings the streams of a changed integration up to date and notifies their receivers.
+
+    Args:
+        notice: the reason that receivers get where the new status gives none.
+        retry: enable streams that this service stopped, because the operator may have fixed the cause, and end every
+            wait.
+
+    Rule: SSF 1.0 §8.1.5. Only the receiver starts a stream again that the receiver stopped.
+    """
+
+    def sync(tx: Transaction, before: Integration) -> list[LaneKey]:
+        ready: list[LaneKey] = []
+        for stream in tx.streams.of_integration(before.integration_id):
+            is_enabled_again = retry and stream.status_set_by is Party.TRANSMITTER
+            now = replace(stream, status=StreamStatus.ENABLED, status_reason=None) if is_enabled_again else stream
+            tx.streams.set_status(now.stream_id, now.status, now.status_reason, now.status_set_by)
+            ready += tx.streams.refresh_lanes(now, is_mended=retry)
+            updated = partial(stream_updated, now, now=entry.at, new_id=outside.ids.uuid)
+            ready += tx.events.queue(_notices(replace(stream, integration=before), now, notice, updated))
+        return ready
+
+    return sync
+
+
+def _notices(before: Stream, now: Stream, notice: str, updated: Callable[[StreamStatus, str], Signal]) -> list[Signal]:
+    """Return the events for the receiver: none when it gets none, or when nothing changed for it."""
+    (old, _), (new, reason) = before.effective_status, now.effective_status
+    if now.is_implicit or old is new or now.status is not StreamStatus.ENABLED:
+        return []
+    return [updated(new, reason or notice)]

@@ -1,0 +1,244 @@
+"""Integrations: create, update, delete, and settings that only this service has."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from riskrelay.actions.changing import change_integration, syncing_streams
+from riskrelay.core.audit import Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import found
+from riskrelay.core.integrations import (
+    AccountId,
+    DeliveryLimits,
+    Integration,
+    IntegrationId,
+    IntegrationType,
+    OpenedTls,
+    ReceiverTls,
+    reference_taken,
+    tls_row,
+)
+from riskrelay.core.keys import Algorithm
+from riskrelay.core.products import PRODUCTS, require_algorithm
+from riskrelay.core.quotas import refuse_above
+from riskrelay.core.ssf.streams import INTEGRATION_DELETED, Stream, StreamId, StreamStatus
+from riskrelay.ports import Outside, Transaction, Vault
+
+LANES = 1  # measured: one lane is as fast as a process of two cores (ADR 0016); why not more: docs/choices.md
+MAX_RETRY_AGE = timedelta(minutes=10)  # contract 8: how old a record may be that an unmarked repeat is answered with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewIntegration:
+    """What a client asks for.
+
+    Attributes:
+        tenant_url: of valid form; kept byte for byte.
+        reference_id: None: a fresh UUID.
+    """
+
+    integration_type: IntegrationType
+    tenant_url: str
+    reference_id: str | None = None
+    active: bool = True
+
+
+async def create_integration(
+    outside: Outside,
+    account_id: AccountId,
+    actor: Actor,
+    wanted: NewIntegration,
+    *,
+    public_origin: str,
+    retry_count: int | None = None,
+) -> Integration:
+    """Store a new integration. One of a product with an implicit stream has it at once, and it carries events from this
+    moment on; the receiver of another product creates its own.
+
+    Args:
+        public_origin: where this transmitter is reachable now, without a final slash.
+        retry_count: how many times the client has sent this request before; None: the client does not count.
+
+    Returns: the stored record. A request that can be a retry (`_is_retry`) returns the existing record and changes
+        nothing: SDKs repeat a POST whose answer got lost.
+    Raises:  Invalid: another integration has the reference id.
+    Rule: contract 6, 8.
+    """
+    now = outside.clock.now()
+    product = PRODUCTS[wanted.integration_type]
+    integration = Integration(
+        account_id=account_id,
+        integration_id=IntegrationId(outside.ids.uuid()),
+        integration_type=wanted.integration_type,
+        reference_id=wanted.reference_id or outside.ids.uuid(),
+        tenant_url=wanted.tenant_url,
+        active=wanted.active,
+        public_origin=public_origin,
+        created_at=now.replace(microsecond=0),
+        signing_algorithm=product.algorithms[0],
+        limits=product.limits,
+    )
+    stream = Stream(
+        stream_id=StreamId(outside.ids.uuid()), integration=integration, status=StreamStatus.ENABLED, lanes=LANES
+    )
+    entry = outside.audit_entry(actor, Verb.CREATED, Kind.INTEGRATION, integration.integration_id, at=now)
+
+    def store(tx: Transaction) -> Integration:
+        stored = tx.integrations.by_reference(integration.reference_id)
+        if stored is not None:
+            if not _is_retry(stored, integration, retry_count, now):
+                raise reference_taken(stored.integration_id)
+            return stored
+        refuse_above(
+            outside.quotas.integrations, len(tx.integrations.all()), "integrations", "delete one that is no longer used"
+        )
+        tx.integrations.add(integration)
+        if product.implicit_stream is not None:
+            tx.streams.add(stream)
+            tx.streams.refresh_lanes(stream, is_mended=False)
+        tx.audit.record(entry)
+        return integration
+
+    return await outside.store.write(account_id, store)
+
+
+def _is_retry(stored: Integration, requested: Integration, retry_count: int | None, now: datetime) -> bool:
+    """Return whether a create can be the repeat of the request that made *stored*.
+
+    Terraform with create_before_destroy creates the replacement first and then deletes the old record. If a first try
+    were answered with the old record, that delete would destroy the only one.
+
+    Rule: contract 8.
+    """
+    old = stored.integration_type, stored.tenant_url, stored.active
+    if old != (requested.integration_type, requested.tenant_url, requested.active):
+        return False
+    if retry_count is not None:
+        return retry_count >= 1
+    # The absolute value, because a clock that was set back makes records look as if they came from the future.
+    return abs(now - stored.created_at) < MAX_RETRY_AGE
+
+
+async def update_integration(
+    outside: Outside,
+    account_id: AccountId,
+    actor: Actor,
+    integration_id: IntegrationId,
+    tenant_url: str,
+    reference_id: str | None,
+    active: bool | None,
+) -> Integration:
+    """Overwrite tenant URL, reference id and active, and let delivery follow.
+
+    A stream that we paused or disabled is enabled again, and what waits is tried at once: an account that edits an
+    integration has perhaps mended it. What a receiver paused or disabled stays so, and so does an operator's pause.
+    While an integration is inactive its backlog is kept, and nothing new is queued for it. Receivers are told of what
+    we changed.
+
+    Args:
+        reference_id: None: stays.
+        active: None: stays.
+
+    Raises:
+        NotFound: no such integration in this account.
+        Invalid: another integration has the reference id.
+    Rule: contract 7, 10; faults.md row 29 ("resumes on update"), 34; SSF 1.0 §8.1.5.
+    """
+    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+
+    def update(stored: Integration) -> Integration:
+        return replace(
+            stored,
+            tenant_url=tenant_url,
+            reference_id=stored.reference_id if reference_id is None else reference_id,
+            active=stored.active if active is None else active,
+        )
+
+    sync = syncing_streams(outside, entry, "integration_updated", retry=True)
+    return await change_integration(outside, account_id, entry, update, sync=sync)
+
+
+async def limit_integration(
+    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, limits: DeliveryLimits
+) -> Integration:
+    """Overwrite the limits; they hold from the next batch on.
+
+    Raises: NotFound: no such integration in this account.
+    """
+    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+    return await change_integration(outside, account_id, entry, lambda stored: replace(stored, limits=limits))
+
+
+async def set_integration_tls(
+    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, tls: ReceiverTls | None
+) -> Integration:
+    """Replace the whole of it; it holds from the next batch on, and what waits is tried at once.
+
+    Args:
+        tls: None: what holds for every receiver.
+
+    Raises: NotFound: no such integration in this account.
+    """
+    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+
+    def refresh(tx: Transaction, before: Integration) -> list[LaneKey]:
+        streams = tx.streams.of_integration(before.integration_id)
+        return [lane for stream in streams for lane in tx.streams.refresh_lanes(stream, is_mended=True)]
+
+    def set_tls(stored: Integration) -> Integration:
+        return replace(stored, tls=tls)
+
+    return await change_integration(outside, account_id, entry, set_tls, sync=refresh)
+
+
+def opened_tls(integration: Integration, vault: Vault) -> OpenedTls | None:
+    """What an integration's receivers are met with; None: the same as all others.
+
+    Raises: Misconfigured: the key was sealed under another master key.
+    """
+    tls = integration.tls
+    if tls is None:
+        return None
+    row = tls_row(integration.account_id, integration.integration_id)
+    key = None if tls.sealed_key is None else vault.open(tls.sealed_key, row)
+    return OpenedTls(tls.trusted_ca, tls.certificate, key)
+
+
+async def set_signing_algorithm(
+    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, algorithm: Algorithm
+) -> Integration:
+    """Sign with *algorithm* whatever is sent from now on, what waits included.
+
+    Raises:
+        NotFound: no such integration in this account.
+        Invalid: the receiver product does not take it.
+    Rule: IOP 1.0 §2.6.
+    """
+    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+
+    def set_algorithm(stored: Integration) -> Integration:
+        require_algorithm(stored.integration_type, algorithm)
+        return stored if stored.signing_algorithm is algorithm else replace(stored, signing_algorithm=algorithm)
+
+    return await change_integration(outside, account_id, entry, set_algorithm)
+
+
+async def delete_integration(
+    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId
+) -> None:
+    """Make an integration unknown to every route; what was not delivered yet becomes cancelled.
+
+    Raises: NotFound: no such integration in this account.
+    Rule: contract 10; faults.md row 34.
+    """
+    entry = outside.audit_entry(actor, Verb.DELETED, Kind.INTEGRATION, integration_id)
+
+    def store(tx: Transaction) -> None:
+        found(tx.integrations.get(integration_id))
+        for stream in tx.streams.of_integration(integration_id):
+            tx.streams.cancel_backlog(stream, stream.all_lanes, INTEGRATION_DELETED)
+        tx.integrations.delete(integration_id, entry.at)
+        tx.audit.record(entry)
+
+    await outside.store.write(account_id, store)

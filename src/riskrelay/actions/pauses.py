@@ -1,0 +1,51 @@
+"""Pause and resume delivery to an integration."""
+
+from dataclasses import replace
+
+from riskrelay.actions.changing import change_integration, syncing_streams
+from riskrelay.core.audit import Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId, Pause
+from riskrelay.ports import Outside
+
+
+async def pause_integration(
+    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, reason: str | None
+) -> Integration:
+    """Stop delivery for an integration until it is resumed, and notify its receivers.
+
+    A paused integration goes on queueing events, unlike an inactive one. They are kept until their retention ends.
+
+    Args:
+        reason: for people; None: none is given.
+
+    Returns: the integration; one that was paused before keeps the time of its first pause.
+    Raises:  NotFound: no such integration in this account.
+    Rule: SSF 1.0 §8.1.5.
+    """
+    entry = outside.audit_entry(actor, Verb.PAUSED, Kind.INTEGRATION, integration_id)
+
+    def pause(stored: Integration) -> Integration:
+        since = entry.at if stored.pause is None else stored.pause.since
+        return replace(stored, pause=Pause(since, reason))
+
+    sync = syncing_streams(outside, entry, "integration_paused", retry=False)
+    return await change_integration(outside, account_id, entry, pause, sync=sync)
+
+
+async def resume_integration(
+    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId
+) -> Integration:
+    """End an operator's pause, enable streams that this service stopped, and try what is queued at once.
+
+    Returns: the integration. One that was not paused is treated alike, so this also ends a retry delay.
+    Raises:  NotFound: no such integration in this account.
+    Rule: SSF 1.0 §8.1.5. What a receiver stopped stays stopped, and so does an integration that is not active.
+    """
+    entry = outside.audit_entry(actor, Verb.RESUMED, Kind.INTEGRATION, integration_id)
+
+    def resume(stored: Integration) -> Integration:
+        return replace(stored, pause=None)
+
+    sync = syncing_streams(outside, entry, "integration_resumed", retry=True)
+    return await change_integration(outside, account_id, entry, resume, sync=sync)

@@ -1,0 +1,153 @@
+"""Replays: start, control, continue."""
+
+from dataclasses import replace
+from functools import partial
+
+from riskrelay.core.audit import Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus, ReplayStep
+from riskrelay.core.errors import Fault, FaultKind, Invalid, Unavailable, found
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.quotas import refuse_above
+from riskrelay.ports import Outside, Transaction
+
+_NEWEST = 10_000  # as many as the quota can be: older ones may be unfinished without being counted
+
+
+async def start_replay(
+    outside: Outside,
+    account_id: AccountId,
+    actor: Actor,
+    integration_id: IntegrationId,
+    wanted: ReplayFilter,
+    total: int,
+) -> Replay:
+    """Start a replay and take its first step; the worker takes the next ones, a batch at a time.
+
+    Args:
+        total: how many fit the filter, counted before in a transaction that keeps nobody from writing.
+
+    Returns: the replay, running, as it was before the first step.
+    Raises:  NotFound: no such integration in this account.
+    """
+    now = outside.clock.now()
+    replay_id = ReplayId(outside.ids.uuid())
+    entry = outside.audit_entry(actor, Verb.CREATED, Kind.REPLAY, replay_id, at=now)
+    replay = Replay(
+        replay_id=replay_id,
+        integration_id=integration_id,
+        filter=wanted,
+        status=ReplayStatus.RUNNING,
+        total=total,
+        replayed=0,
+        created_at=now,
+    )
+
+    def store(tx: Transaction) -> None:
+        found(tx.integrations.get(integration_id))
+        newest = tx.replays.all(integration_id, _NEWEST)
+        unfinished = sum(not one.status.is_over for one in newest)
+        refuse_above(
+            outside.quotas.running_replays, unfinished, "unfinished replays", "cancel one, or wait for its end"
+        )
+        tx.replays.add(replay)
+        tx.audit.record(entry)
+
+    await outside.store.write(account_id, store)
+    await begin_replay(outside, account_id, replay)
+    return replay
+
+
+_VERBS = {
+    ReplayStatus.PAUSED: Verb.PAUSED,
+    ReplayStatus.RUNNING: Verb.RESUMED,
+    ReplayStatus.CANCELLED: Verb.CANCELLED,
+}
+
+
+async def control_replay(
+    outside: Outside,
+    account_id: AccountId,
+    actor: Actor,
+    integration_id: IntegrationId,
+    replay_id: ReplayId,
+    status: ReplayStatus,
+) -> Replay:
+    """Give a replay another status. What it has put back already is delivered all the same. A resumed replay
+    takes its next step at once.
+
+    Args:
+        status: paused, running or cancelled; the same again changes nothing and is not recorded.
+
+    Raises:
+        NotFound: the integration has no such replay.
+        Invalid: it is over, so that it cannot be paused, resumed or cancelled any more.
+    """
+    entry = outside.audit_entry(actor, _VERBS[status], Kind.REPLAY, replay_id)
+
+    def store(tx: Transaction) -> Replay:
+        found(tx.integrations.get(integration_id))
+        stored = found(tx.replays.get(integration_id, replay_id))
+        if stored.status is status:
+            return stored
+        if stored.status.is_over:
+            message = f"this replay is {stored.status.value} and changes no more; start another one"
+            raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)])
+        tx.replays.set_status(replay_id, status)
+        tx.audit.record(entry)
+        return replace(stored, status=status)
+
+    controlled = await outside.store.write(account_id, store)
+    if status is ReplayStatus.RUNNING:
+        await begin_replay(outside, account_id, controlled)
+    return controlled
+
+
+_AT_ONCE = 100  # guessed: replays that one call looks at, the oldest first
+_FIRST_LANES = 16  # guessed: lanes that a request begins in itself; the sweep begins in the rest
+
+
+async def continue_replays(outside: Outside) -> bool:
+    """Take one step of every running replay, each in a transaction of its own. After a crash the next step goes on
+    where the last one ended.
+
+    Returns: whether some replay has moved on and may do so again at once.
+    """
+    has_moved = False
+    for account_id, replay in await outside.store.read_installation(lambda tx: tx.retention.running_replays(_AT_ONCE)):
+        step, ready = await outside.store.write(account_id, partial(_step, replay=replay))
+        outside.wake(ready)
+        has_moved = has_moved or (step.has_moved and not step.is_over)
+    return has_moved
+
+
+async def continue_replay_of(outside: Outside, lane: LaneKey) -> list[LaneKey]:
+    """Take the next step of the oldest running replay that has not come to its end in *lane*.
+
+    Returns: the lane when it got something to send, else nothing.
+    """
+
+    def step(tx: Transaction) -> list[LaneKey]:
+        replay = tx.replays.running_in(lane)
+        return [] if replay is None else tx.replays.step(replay, lane)[1]
+
+    return await outside.store.write(lane.account_id, step)
+
+
+async def begin_replay(outside: Outside, account_id: AccountId, replay: Replay) -> None:
+    """Take the first step of a replay that was started or resumed, in its first lanes, and wake them.
+
+    Each step is a transaction of its own, so that no lane is locked for longer than one step takes.
+    """
+    ready: list[LaneKey] = []
+    try:
+        for lane in (await outside.store.read(account_id, lambda tx: tx.replays.lanes_left(replay)))[:_FIRST_LANES]:
+            ready += await continue_replay_of(outside, lane)
+    except Unavailable:  # the replay is stored; the sweep begins in the lanes that are left
+        pass
+    outside.wake(ready)
+
+
+def _step(tx: Transaction, replay: Replay) -> tuple[ReplayStep, list[LaneKey]]:
+    return tx.replays.step(replay)

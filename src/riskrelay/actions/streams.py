@@ -1,0 +1,181 @@
+"""Streams of a receiver: create, read, configure, set the status, delete."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from riskrelay.core.audit import Kind, Verb
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import Forbidden, found
+from riskrelay.core.signals import stream_updated, verification
+from riskrelay.core.ssf.access import Receiver
+from riskrelay.core.ssf.stream_documents import PushRules, created
+from riskrelay.core.ssf.streams import (
+    STREAM_DELETED,
+    STREAM_DISABLED,
+    Configuration,
+    Party,
+    Stream,
+    StreamId,
+    StreamStatus,
+)
+from riskrelay.ports import Outside, Transaction
+
+MAX_STREAMS = 100  # guessed: one per product and environment of a receiver, with room
+LANES = 1  # as create_integration
+
+
+async def create_stream(
+    outside: Outside,
+    receiver: Receiver,
+    body: Mapping[str, Any],
+    rules: PushRules,
+    stream_id: StreamId | None = None,
+) -> Stream:
+    """Store a new stream as the receiver asks for it, and queue a verification event on it.
+
+    Args:
+        body: the request's JSON object.
+        stream_id: a fresh UUID, for which *rules* seal; None: the action makes one.
+
+    Returns: the stream; it is enabled.
+    Raises:
+        Invalid: the body is wrong; one fault per mistake.
+        Forbidden: the receiver has as many streams as it may have.
+        NotFound: the integration is gone.
+    Rule: SSF 1.0 §8.1.1.1, §8.1.4 (a verification event may come unasked).
+    """
+    stream_id = stream_id or StreamId(outside.ids.uuid())
+    now = outside.clock.now()
+    entry = outside.audit_entry(receiver.actor, Verb.CREATED, Kind.STREAM, stream_id, at=now)
+
+    def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
+        integration = found(tx.integrations.get(receiver.integration_id))
+        if len(tx.streams.of_integration(integration.integration_id)) >= MAX_STREAMS:
+            raise Forbidden(f"a receiver may have {MAX_STREAMS} streams; delete one that you no longer use")
+        configuration = created(body, integration, rules)
+        stream = Stream(
+            stream_id=stream_id,
+            integration=integration,
+            status=StreamStatus.ENABLED,
+            lanes=LANES,
+            configuration=configuration,
+            status_set_by=Party.RECEIVER,
+        )
+        tx.streams.add(stream)
+        tx.audit.record(entry)
+        tx.streams.refresh_lanes(stream, is_mended=False)
+        hello = verification(stream, None, now, outside.ids.uuid)
+        return stream, tx.events.queue([hello])
+
+    stream, ready = await outside.store.write(receiver.account_id, store)
+    outside.wake(ready)
+    return stream
+
+
+async def visit_stream(outside: Outside, receiver: Receiver, stream_id: StreamId) -> Stream:
+    """The stream as it is now. Looking is activity: it starts the inactivity timeout again.
+
+    Raises: NotFound: the receiver has no such stream.
+    Rule: SSF 1.0 §8.1.1 inactivity_timeout (calls of any endpoint that references the stream).
+    """
+
+    def look(tx: Transaction) -> Stream:
+        stream = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
+        tx.receiver_streams.note_activity(stream_id)
+        return stream
+
+    return await outside.store.write(receiver.account_id, look)
+
+
+Apply = Callable[[Mapping[str, Any], Stream, PushRules], Configuration]
+
+
+async def configure_stream(
+    outside: Outside, receiver: Receiver, stream_id: StreamId, body: Mapping[str, Any], rules: PushRules, apply: Apply
+) -> Stream:
+    """Overwrite what a stream's receiver supplies, and let delivery follow.
+
+    A stream that we paused or disabled is enabled again when its delivery changes: the receiver has perhaps mended
+    what we stumbled over. What the receiver stopped itself stays so.
+
+    Args:
+        apply: `patched` or `replaced`.
+
+    Raises:
+        NotFound: the receiver has no such stream.
+        Invalid: the body is wrong; nothing was changed.
+    Rule: SSF 1.0 §8.1.1.3, §8.1.1.4, §8.1.5.
+    """
+    entry = outside.audit_entry(receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
+
+    def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
+        stored = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
+        tx.receiver_streams.note_activity(stream_id)
+        stream = replace(stored, configuration=apply(body, stored, rules))
+        tx.receiver_streams.save(stream)
+        if stream.configuration != stored.configuration:
+            tx.audit.record(entry)
+        if (stream.endpoint_url, stream.sealed_authorization) == (stored.endpoint_url, stored.sealed_authorization):
+            return stream, []
+        if stream.status is StreamStatus.ENABLED or stream.status_set_by is Party.RECEIVER:
+            return stream, tx.streams.refresh_lanes(stream, is_mended=True)
+        return _resume(tx, outside, stream)
+
+    stream, ready = await outside.store.write(receiver.account_id, store)
+    outside.wake(ready)
+    return stream
+
+
+def _resume(tx: Transaction, outside: Outside, stopped: Stream) -> tuple[Stream, list[LaneKey]]:
+    stream = replace(stopped, status=StreamStatus.ENABLED, status_reason=None)
+    tx.streams.set_status(stream.stream_id, stream.status, None, Party.TRANSMITTER)
+    ready = tx.streams.refresh_lanes(stream, is_mended=True)
+    reason = "delivery_updated"
+    notice = stream_updated(stream, stream.status, reason, outside.clock.now(), new_id=outside.ids.uuid)
+    return stream, ready + tx.events.queue([notice])
+
+
+async def set_stream_status(
+    outside: Outside, receiver: Receiver, stream_id: StreamId, status: StreamStatus, reason: str | None
+) -> Stream:
+    """Change a stream's status. Paused: events are held until their retention ends, and sent in order once it is
+    enabled. Disabled: what waits is cancelled, and so is what comes.
+
+    Returns: the stream with its new status; the same status again is no error.
+    Raises:  NotFound: the receiver has no such stream.
+    Rule: SSF 1.0 §8.1.2.2; a change that the receiver asked for needs no stream-updated event.
+    """
+    entry = outside.audit_entry(receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
+
+    def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
+        stored = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
+        tx.receiver_streams.note_activity(stream_id)
+        stream = replace(stored, status=status, status_reason=reason, status_set_by=Party.RECEIVER)
+        tx.streams.set_status(stream_id, status, reason, Party.RECEIVER)
+        if (status, reason) != (stored.status, stored.status_reason):
+            tx.audit.record(entry)
+        if status is StreamStatus.DISABLED:
+            tx.streams.cancel_backlog(stream, range(stream.lanes), STREAM_DISABLED)
+        return stream, tx.streams.refresh_lanes(stream, is_mended=status is StreamStatus.ENABLED)
+
+    stream, ready = await outside.store.write(receiver.account_id, store)
+    outside.wake(ready)
+    return stream
+
+
+async def delete_stream(outside: Outside, receiver: Receiver, stream_id: StreamId) -> None:
+    """Make a stream unknown to its receiver; what was not delivered yet becomes cancelled.
+
+    Raises: NotFound: the receiver has no such stream.
+    Rule: SSF 1.0 §8.1.1.5.
+    """
+    entry = outside.audit_entry(receiver.actor, Verb.DELETED, Kind.STREAM, stream_id)
+
+    def store(tx: Transaction) -> None:
+        stream = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
+        tx.streams.cancel_backlog(stream, stream.all_lanes, STREAM_DELETED)
+        tx.receiver_streams.delete(stream_id, entry.at)
+        tx.audit.record(entry)
+
+    await outside.store.write(receiver.account_id, store)

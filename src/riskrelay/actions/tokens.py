@@ -1,0 +1,131 @@
+"""Tokens of accounts and of the installation: create, check, revoke."""
+
+import hmac
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from riskrelay.core.audit import Kind, Verb
+from riskrelay.core.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, Scope, StoredToken, TokenId, hash_token
+from riskrelay.core.errors import NotFound, UnknownToken, found
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.quotas import refuse_above
+from riskrelay.ports import Installation, Outside, Store
+
+
+async def create_token(
+    outside: Outside,
+    owner: AccountId | None,
+    actor: Actor,
+    name: str,
+    scopes: Collection[Scope] = ALL_SCOPES,
+    expires_at: datetime | None = None,
+) -> tuple[str, StoredToken]:
+    """Create a token for an account or for the installation.
+
+    Args:
+        owner: the only account it is good for; None: the installation's, good for every account.
+        expires_at: None: never.
+
+    Returns: the token, which exists nowhere else and cannot be shown again, and what was stored of it.
+    Raises:  NotFound: no such account.
+    Rule: contract 14, 16.
+    """
+    token = TOKEN_PREFIX + outside.ids.secret()
+    now = outside.clock.now()
+    token_id = TokenId(outside.ids.uuid())
+    stored = StoredToken(
+        token_id=token_id,
+        account_id=owner,
+        name=name,
+        token_hash=hash_token(token),
+        scopes=frozenset(scopes),
+        created_at=now,
+        expires_at=expires_at,
+    )
+    entry = outside.audit_entry(actor, Verb.CREATED, Kind.TOKEN, token_id, at=now)
+
+    def store(tx: Installation) -> None:
+        if owner is not None and tx.accounts.get(owner) is None:
+            raise NotFound
+        refuse_above(outside.quotas.tokens, len(tx.tokens.of(owner)), "tokens", "revoke one that is no longer used")
+        tx.tokens.add(stored)
+        tx.audit_of(owner).record(entry)
+
+    await outside.store.write_installation(store)
+    return token, stored
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """Who has shown a token.
+
+    Attributes:
+        account_exists: False when there is no such account as was asked for. Looked up for a token of the installation
+            only: one of an account says itself that there is one.
+    """
+
+    token: StoredToken
+    account_exists: bool
+
+
+_Request = tuple[bytes, AccountId | None]
+_Found = tuple[StoredToken | None, bool]
+
+
+async def authenticate(outside: Outside, token: str, account_id: AccountId | None = None) -> Authenticated:
+    """Find a token by its hash, and remember that it was used. Requests that wait at the same time are one look.
+
+    Args:
+        account_id: what the request is about; None: no account.
+
+    Raises: UnknownToken: nobody has this token, or it has expired.
+    Rule: contract 15.
+    """
+    digest = hash_token(token)
+    stored, account_exists = await outside.gathering.join(
+        authenticate, (digest, account_id), partial(_look_up, outside)
+    )
+    now = outside.clock.now()
+    if stored is None or not hmac.compare_digest(stored.token_hash, digest) or stored.expired_at(now):
+        raise UnknownToken
+    outside.token_uses.note(stored, now)
+    return Authenticated(stored, account_exists)
+
+
+async def _look_up(outside: Outside, requests: Sequence[_Request]) -> list[_Found]:
+    def look(tx: Installation) -> list[_Found]:
+        tokens = tx.tokens.by_hashes({digest for digest, _ in requests})
+        open_to_all = {digest for digest, token in tokens.items() if token.account_id is None}
+        asked = {account_id for digest, account_id in requests if account_id is not None and digest in open_to_all}
+        missing = {account_id for account_id in asked if tx.accounts.get(account_id) is None}
+        return [(tokens.get(digest), account_id not in missing) for digest, account_id in requests]
+
+    return await outside.store.read_installation(look)
+
+
+async def revoke_token(outside: Outside, owner: AccountId | None, actor: Actor, token_id: TokenId) -> None:
+    """Make a token unknown at once. That it was there, and what was done with it, stays in the audit log.
+
+    Args:
+        owner: the account it belongs to; None: the installation.
+
+    Raises: NotFound: no such token there.
+    """
+    entry = outside.audit_entry(actor, Verb.REVOKED, Kind.TOKEN, token_id)
+
+    def store(tx: Installation) -> None:
+        token = found(tx.tokens.get(owner, token_id))
+        tx.tokens.delete(token)
+        tx.audit_of(owner).record(entry)
+
+    await outside.store.write_installation(store)
+
+
+async def record_token_uses(store: Store, uses: Sequence[tuple[StoredToken, datetime]]) -> None:
+    """Store the last use of many tokens in one transaction; those that were revoked meanwhile are passed over.
+
+    Raises: Unavailable: nothing was written.
+    """
+    await store.write_installation(lambda tx: tx.tokens.record_uses(uses))

@@ -1,0 +1,85 @@
+"""Keep the database in shape: expire, purge, partition, analyze."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from riskrelay.ports import Installation, Outside
+
+_LANES = 100  # guessed: lanes that one call looks after; the rest are found by the next
+_EVENTS = 1_000  # guessed: events of a lane that one transaction lets expire
+
+
+async def expire_events(outside: Outside, retention: timedelta) -> int:
+    """Let what is older than *retention* expire, in bounded transactions.
+
+    Returns: how many events that were; zero: nothing is left to do for now.
+    Rule: design 6: whoever works on a lane does the same (delivery.lanes.settle).
+    """
+    keys = await outside.store.read_installation(lambda tx: tx.retention.lanes_to_expire(retention, _LANES))
+    expired = 0
+    for key in keys:
+        expired += await outside.store.write_installation(
+            lambda tx, key=key: tx.retention.expire(key, retention, _EVENTS)  # type: ignore[misc]
+        )
+    return expired
+
+
+async def purge_events(outside: Outside, kept: timedelta) -> int:
+    """Forget settled events that were queued longer ago than *kept*, with their attempts, in bounded transactions. The
+    ledger goes on counting them.
+
+    Returns: how many events that were; zero: nothing is left to do for now.
+    """
+    keys = await outside.store.read_installation(lambda tx: tx.retention.lanes_to_purge(kept, _LANES))
+    purged = 0
+    for key in keys:
+        purged += await outside.store.write_installation(
+            lambda tx, key=key: tx.retention.purge(key, kept, _EVENTS)  # type: ignore[misc]
+        )
+    return purged
+
+
+_ROWS = 1_000  # guessed: rows that one transaction deletes
+_GONE = 100  # guessed: deleted streams or integrations of one transaction; each has rows in several tables
+
+
+async def purge_records(outside: Outside, history: timedelta, audit: timedelta) -> bool:
+    """Delete old audit entries, event requests and replays, and streams and integrations that were deleted long ago,
+    each in one bounded transaction.
+
+    Args:
+        history: how long replays, event requests, and deleted streams and integrations are kept. A deleted stream also
+            stays until its last event has been purged.
+        audit: how long audit entries are kept.
+
+    Returns: whether something was deleted, so that there may be more.
+    Raises: Unavailable.
+    """
+    steps: tuple[Callable[[Installation], int], ...] = (
+        lambda tx: tx.purging.audit_entries(audit, _ROWS),
+        lambda tx: tx.purging.event_requests(history, _ROWS),
+        lambda tx: tx.purging.replays(history, _ROWS),
+        lambda tx: tx.purging.streams(history, _GONE),
+        lambda tx: tx.purging.integrations(history, _GONE),
+    )
+    purged = [await outside.store.write_installation(step) for step in steps]
+    return any(purged)
+
+
+async def turn_partitions(outside: Outside, kept: timedelta) -> bool:
+    """On an engine that keeps events by days, make those to come and drop one that ended longer ago than *kept*.
+
+    Returns: whether one was dropped, so that there may be more. The ledger goes on counting its events.
+    Raises: Unavailable: somebody reads what would have to be locked; nothing waited for it, the next call may succeed.
+    """
+    await outside.store.write_installation(lambda tx: tx.engine.make_partitions(kept))
+    return await outside.store.write_installation(lambda tx: tx.engine.drop_partition(kept))
+
+
+async def analyze_tables(outside: Outside) -> None:
+    """Gather statistics of the tables that have grown and have none yet, such as those of a new installation or a new
+    day.
+
+    Raises: Unavailable: the next call does it.
+    """
+    await outside.store.write_installation(lambda tx: tx.engine.analyze_new())

@@ -1,0 +1,77 @@
+"""Send a verification event to the receivers of an integration, or to one stream."""
+
+from datetime import timedelta
+
+from riskrelay.core.audit import Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import Fault, FaultKind, Invalid, RateLimited, found
+from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.signals import Signal, operators_verification, verification
+from riskrelay.core.ssf.access import Receiver
+from riskrelay.core.ssf.stream_documents import MIN_VERIFICATION_INTERVAL
+from riskrelay.core.ssf.streams import StreamId, StreamStatus
+from riskrelay.ports import Outside, Transaction
+
+
+async def verify_integration(
+    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, state: str | None
+) -> list[Signal]:
+    """Queue one harmless event on every stream of an integration that is not disabled: it takes the way of all others,
+    behind what waits already.
+
+    Args:
+        state: echoed in verification events; None: they have no such member.
+
+    Returns: what was queued; none when no receiver has made a stream yet. What became of it, `events.delivery` tells.
+    Raises:  NotFound: no such integration in this account.
+    Rule: SSF 1.0 §8.1.4; docs/choices.md says what an Okta org is sent.
+    """
+    entry = outside.audit_entry(actor, Verb.VERIFIED, Kind.INTEGRATION, integration_id)
+
+    def store(tx: Transaction) -> tuple[list[Signal], list[LaneKey]]:
+        found(tx.integrations.get(integration_id))
+        streams = tx.streams.of_integration(integration_id)
+        signals = [
+            operators_verification(stream, state, entry.at, outside.ids.uuid)
+            for stream in streams
+            if stream.status is not StreamStatus.DISABLED
+        ]
+        tx.audit.record(entry)
+        return signals, tx.events.queue(signals)
+
+    signals, ready = await outside.store.write(account_id, store)
+    outside.wake(ready)
+    return signals
+
+
+async def verify_stream(
+    outside: Outside,
+    receiver: Receiver,
+    stream_id: StreamId,
+    state: str | None,
+    interval: timedelta = MIN_VERIFICATION_INTERVAL,
+) -> None:
+    """Queue a verification event on the stream, and on no other. On a paused stream it waits like any event.
+
+    Args:
+        state: what the event echoes; None: it has no such member.
+
+    Raises:
+        NotFound: the receiver has no such stream.
+        Invalid: the stream is disabled, so the event could never be sent.
+        RateLimited: the last request is not *interval* ago.
+    Rule: SSF 1.0 §8.1.4.2.
+    """
+
+    def store(tx: Transaction) -> list[LaneKey]:
+        stream = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
+        tx.receiver_streams.note_activity(stream_id)
+        if stream.status is StreamStatus.DISABLED:
+            message = "this stream is disabled and sends nothing; enable it at the status endpoint first"
+            raise Invalid([Fault(FaultKind.WRONG_VALUE, "/stream_id", message)])
+        if not tx.receiver_streams.may_verify(stream_id, interval):
+            raise RateLimited(int(interval.total_seconds()))
+        return tx.events.queue([verification(stream, state, outside.clock.now(), outside.ids.uuid)])
+
+    outside.wake(await outside.store.write(receiver.account_id, store))
