@@ -5,16 +5,13 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from support.browser import NARROW, Person, chromium, missing
+from support.browser import NARROW, Person, chromium
 from support.service import Service
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One browser for a module. Not for the whole run: it holds an event loop, which the other tests could not bear."""
-    reason = missing()
-    if reason is not None:
-        pytest.skip(reason)
     with chromium() as started:
         yield started
 

@@ -16,6 +16,7 @@ from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from support.clients import load, send_batch, told_to, until_answered
 from support.fault_plugin import AT_LENGTH, seed_of_run
 from support.ledger_checks import Told, check_ledger, wait_until_quiet
+from support.programs import needed
 from support.service import Oracle, Service
 from support.waiting import until
 
@@ -85,9 +86,7 @@ def test_a_full_disk_refuses_and_loses_nothing(service: Service, oracle: Oracle,
 @pytest.fixture(scope="module")
 def synced_copies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library that keeps what a disk still holds when the power is cut."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("there is no C compiler")
+    compiler = needed("gcc")
     library = tmp_path_factory.mktemp("library") / "synced_copies.so"
     source = Path(support.__path__[0]) / "synced_copies.c"
     subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)

@@ -1,6 +1,5 @@
 """A person at the console, in real Chromium: `pip install playwright` drives the browser that the system has."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -10,9 +9,9 @@ from urllib.parse import urlsplit
 import axe_playwright_python
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
+from support.programs import needed
 from support.service import Service
 
-CHROMIUM = Path("/usr/bin/chromium")
 PATIENCE_MS = 60_000  # a busy machine is no failure
 WIDE = (1280, 900)
 NARROW = (360, 740)
@@ -26,18 +25,11 @@ _SERIOUS = ("serious", "critical")
 expect.set_options(timeout=PATIENCE_MS)
 
 
-def missing() -> str | None:
-    """Why there is no browser to test with; None when there is one, or when there must be one."""
-    if CHROMIUM.exists() or os.geteuid() == 0:
-        return None
-    return f"{CHROMIUM} is not installed, and only root can install it (CI runs as root)"
-
-
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A browser that talks to nobody by itself."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=needed("chromium"), args=_ARGUMENTS)
         try:
             yield browser
         finally:

@@ -1,18 +1,14 @@
 """A real PgBouncer in transaction mode, before the tests' PostgreSQL server."""
 
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
+from support.programs import needed
 from support.service import free_port, wait_for_port
-
-PGBOUNCER = shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 _SERVERS = 3  # fewer than a node's own connections, so that transactions change theirs all the time
 
@@ -25,7 +21,6 @@ class Pooler:
     """
 
     def __init__(self, directory: Path, socket_directory: str) -> None:
-        assert PGBOUNCER is not None
         self._port = free_port()
         configuration = directory / "pgbouncer.ini"
         configuration.write_text(
@@ -37,7 +32,7 @@ class Pooler:
         owner = Path(socket_directory).owner()  # PgBouncer refuses to be root, and the directory is the server's alone
         as_whom = ["--user", owner] if os.geteuid() == 0 else []
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen([PGBOUNCER, *as_whom, configuration], stdout=log, stderr=log)
+            self._process = subprocess.Popen([needed("pgbouncer"), *as_whom, configuration], stdout=log, stderr=log)
         wait_for_port(self._port, self._process, self._log)
 
     def url(self, direct: str) -> str:
@@ -53,9 +48,7 @@ class Pooler:
 
 @contextmanager
 def pooler_before(socket_directory: str) -> Iterator[Pooler]:
-    """A pooler for a while. Skips the test where there is none and nobody may install it: .ci/run does."""
-    if PGBOUNCER is None:
-        pytest.skip("PgBouncer is not installed (Debian: apt install pgbouncer)")
+    """A pooler for a while."""
     with tempfile.TemporaryDirectory(prefix="riskrelay-pgbouncer-") as directory:
         pooler = Pooler(Path(directory), socket_directory)
         try:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from riskrelay.core.ssf.access import ACCESS_TOKEN_LIFE
 from riskrelay.core.ssf.stream_documents import INACTIVITY_TIMEOUT, MIN_VERIFICATION_INTERVAL
 from riskrelay.engine.scan_schedule import SWEEP
 from riskrelay.settings import Settings
+from support.programs import needed
 from support.service import Oracle, Service, environment, free_port
 
 GUIDES = Path(__file__).parents[3] / "docs" / "guides"
@@ -76,6 +76,7 @@ def run(guide: str, directory: Path, variables: dict[str, str]) -> list[str]:
 
     Returns: what each block printed to standard output, by its number; empty for those that are no commands.
     """
+    needed("curl", "jq")
     blocks = blocks_of(guide)
     for block in blocks:
         if block.file:
@@ -102,11 +103,6 @@ def run(guide: str, directory: Path, variables: dict[str, str]) -> list[str]:
 def _printed(output: str, number: int) -> str:
     before, _, _ = output.partition(MARK.format(number))
     return re.split(r"--- end of block \d+ ---\n", before)[-1]
-
-
-def test_the_tools_of_the_guides_are_here() -> None:
-    """The guides use curl and jq (CONTRIBUTING.md)."""
-    assert [tool for tool in ("bash", "curl", "jq") if shutil.which(tool) is None] == []
 
 
 @pytest.mark.parametrize("guide", NAMES)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import sys
 import time
 from base64 import urlsafe_b64encode
@@ -13,6 +12,7 @@ import pytest
 
 from riskrelay.bench.processes import Processes, ProcessFailed
 from riskrelay.bench.receiver import BenchReceiver, receiver_command
+from support.programs import needed
 
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 PLAIN = [sys.executable, "-m", "riskrelay.bench.plain_receiver"]
@@ -104,6 +104,6 @@ async def test_slow_ports_answer_later_or_never(tmp_path: Path) -> None:
 
 async def test_without_a_compiler_the_receiver_is_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no `cc` is found, the one in Python is taken."""
-    assert shutil.which("cc") is not None, "the benchmark's tests need a C compiler (CONTRIBUTING.md)"
+    needed("gcc")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert await receiver_command(tmp_path) == PLAIN
