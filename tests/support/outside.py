@@ -1,5 +1,6 @@
 """A clock that stands still, ids that count, and what goes with them."""
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -22,12 +23,17 @@ class HandClock:
     def __init__(self, now: datetime = NOON) -> None:
         self._now = now
         self._seconds = 0.0
+        self._runs_since: float | None = None
 
     def now(self) -> datetime:
         return self._now
 
     def monotonic(self) -> float:
-        return self._seconds
+        return self._seconds + (0.0 if self._runs_since is None else time.monotonic() - self._runs_since)
+
+    def run(self) -> None:
+        """Let the seconds run from now on, for a worker that must scan again. The date stands still."""
+        self._runs_since = time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
         self.pass_time(timedelta(seconds=seconds))

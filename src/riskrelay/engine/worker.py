@@ -77,7 +77,7 @@ class Worker:
             self._woken.clear()
             await self._claim()
             if not self._stopping:
-                await _wait(self._woken, self._schedule.left(_loop_time()))
+                await _wait(self._woken, self._schedule.left(self._now()))
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -90,6 +90,10 @@ class Worker:
         for held in self._held.values():
             held.set()
 
+    def _now(self) -> float:
+        """Return the seconds of the clock that leases, turns and scans are measured by."""
+        return self._outside.clock.monotonic()
+
     def _name(self, lane: LaneKey) -> None:
         """Let a lane be claimed by its name, or be looked for together with many."""
         self._named[lane] = None
@@ -99,12 +103,12 @@ class Worker:
 
     def _look_in(self, wait: timedelta) -> None:
         """Look for what is due no later than in *wait*."""
-        self._schedule.request(_loop_time(), wait)
+        self._schedule.request(self._now(), wait)
         self._woken.set()
 
     async def _claim(self) -> None:
         """Claim what is due when it is time to look for it, and else what was named."""
-        room, now = MAX_LANES - len(self._held), _loop_time()
+        room, now = MAX_LANES - len(self._held), self._now()
         named, self._named = list(self._named), {}
         try:
             if self._schedule.is_due(now):
@@ -134,7 +138,7 @@ class Worker:
 
     async def _begin(self, room: int, named: Sequence[LaneKey] | None) -> None:
         """Claim lanes, and let each be delivered by a task of its own."""
-        leased_at, lease_for = self._outside.clock.monotonic(), self._delivering.lease
+        leased_at, lease_for = self._now(), self._delivering.lease
         try:
             leases = await self._outside.store.write_installation(
                 lambda tx: tx.lanes.claim(
@@ -200,13 +204,13 @@ class Worker:
     async def _deliver_batches(
         self, lease: LaneLease, leased_at: float, woken: asyncio.Event, signing: SigningAhead
     ) -> bool:
-        limit, claimed_at = BATCH_EVENTS, _loop_time()
+        limit, claimed_at = BATCH_EVENTS, self._now()
         while not self._stopping:
             woken.clear()
             if not self._settling.gate.is_open:
                 leased_at = await self._settling.prove_writes(lease)
                 continue
-            began = self._outside.clock.monotonic()
+            began = self._now()
             try:
                 pushed = await push_batch(
                     self._outside, self._delivering, signing, lease, leased_at=leased_at, limit=limit
@@ -235,7 +239,7 @@ class Worker:
 
     def _makes_room(self, claimed_at: float) -> bool:
         """Whether a lane that has more to do gives up its place: one lane for one that waits, which is longer due."""
-        if _loop_time() < claimed_at + SLOT_FOR.total_seconds():
+        if self._now() < claimed_at + SLOT_FOR.total_seconds():
             return False
         self._others_wait = False  # until the next look, which comes when the place is free
         return True
@@ -244,7 +248,7 @@ class Worker:
         due_in = None if delivered.settlement is None else delivered.settlement.due_in
         if due_in is None:
             turn_ends = claimed_at + TURN * self._linger.total_seconds()
-            gives_up = len(self._held) > MAX_LANES // 2 or _loop_time() > turn_ends
+            gives_up = len(self._held) > MAX_LANES // 2 or self._now() >= turn_ends
             return await _wait(woken, timedelta(0) if gives_up else self._linger)
         if due_in > timedelta(0):
             self._look_in(due_in)
@@ -257,10 +261,6 @@ def _next_limit(limit: int, delivered: Delivered) -> int:
     if delivered.settlement is None:
         return limit
     return 2 if delivered.recovered else min(limit * 2, BATCH_EVENTS)
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()
 
 
 async def _wait(event: asyncio.Event, at_most: timedelta) -> bool:

@@ -53,7 +53,7 @@ async def test_a_set_that_is_signed_too_late_is_not_pushed(world: World, signing
     assert (counted.pending, counted.delivered) == (40, 0)
     delivered = await world.deliver(lease)
     assert [attempt.number for attempt in delivered.attempts] == [1] * 40
-    assert sum(world.signer.lists) == 40
+    assert world.signer.signed == 40
     await world.check()
 
 
@@ -66,7 +66,7 @@ async def test_what_is_signed_after_a_receiver_asked_for_quiet_is_not_pushed(wor
     world.delivering = replace(world.delivering, concurrency=32)
 
     async def wait_for_answers() -> None:
-        if len(world.signer.lists) > 1:
+        if world.signer.signed > 16:
             await until(lambda: len(world.receiver.seen) == 16)
 
     world.signer.before_signing = wait_for_answers

@@ -120,6 +120,7 @@ async def test_other_lanes_push_nothing_new_until_a_write_has_worked(world: Worl
     accounts = [AccountId(f"account-{number}") for number in range(5)]
     for account in accounts:
         await account_with_integration(world.outside, account, f"https://{account}.example.com")
+    world.clock.run()
     async with running(world, LONG) as (worker, outside):
         await record(outside, finding())
         await until(lambda: refusing.refused > 1)

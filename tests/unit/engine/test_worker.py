@@ -18,11 +18,11 @@ from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.integrations import AccountId, IntegrationType, OpenedTls
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.streams import STREAM_DISABLED, Party, Stream, StreamStatus
-from riskrelay.engine import scan_schedule
+from riskrelay.engine import pushing, scan_schedule
 from riskrelay.engine import worker as working
 from riskrelay.engine.worker import MAX_NAMED
 from riskrelay.ports import Installation, Outside, Store, Transaction
-from support.delivering import ACCEPTED, FAILED, Receiver, World, world_of
+from support.delivering import ACCEPTED, FAILED, LEASE, Receiver, World, world_of
 from support.outside import HandClock
 from support.working import BatchSizes, running, until
 from support.world import ACCOUNT, ORIGIN, account_with_integration, finding, record
@@ -39,6 +39,15 @@ def _has_come(world: World, before: int) -> bool:
     return len(world.receiver.accepted) > before
 
 
+async def claimed_by_another_node(world: World) -> int:
+    """Queue an event that no wake announces.
+
+    Returns: how many lanes another node can claim then.
+    """
+    await record(world.outside, finding("unheard@example.com"))
+    return len(await world.outside.store.write_installation(lambda tx: tx.lanes.claim(99, LEASE)))
+
+
 async def deliver_in_turn(world: World, outside: Outside, count: int, done: Callable[[], bool]) -> None:
     """Record *count* changes, each when the one before has arrived and *done* holds."""
     for number in range(count):
@@ -49,28 +58,29 @@ async def deliver_in_turn(world: World, outside: Outside, count: int, done: Call
 
 
 async def test_a_lane_is_kept_while_it_lingers(world: World) -> None:
-    """One claim for all that comes in time."""
-    async with running(world, LONG) as (worker, outside):
+    """No other node can claim it when it has nothing to do."""
+    async with running(world, LONG) as (_, outside):
         await deliver_in_turn(world, outside, 5, lambda: True)
-        assert (worker.claims, worker.lanes_held) == (1, 1)
+        assert await claimed_by_another_node(world) == 0
 
 
 async def test_after_its_turn_an_idle_lane_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that another node can take it; this one claims it again by its name."""
+    """This node claims it again for the next event, without a scan: its clock stands still. Another node can, too."""
     monkeypatch.setattr(working, "TURN", 0)
     async with running(world, LONG) as (worker, outside):
         await deliver_in_turn(world, outside, 5, lambda: worker.lanes_held == 0)
-        assert worker.claims == 5
+        assert await claimed_by_another_node(world) == 1
 
 
 async def test_what_nobody_told_is_found_by_looking(world: World) -> None:
     """A wake that got lost."""
+    world.clock.run()
     async with running(world, timedelta(0)) as (worker, _):
         await deliver_in_turn(world, world.outside, 2, lambda: worker.lanes_held == 0)
 
 
-async def test_many_lanes_at_once_are_found_by_one_look(world: World) -> None:
-    """Each is claimed once, whether by its name or by a look."""
+async def test_many_lanes_at_once_are_found_by_one_scan(world: World) -> None:
+    """More lanes than are claimed by name get their events at once, each event once."""
     streams = MAX_NAMED + 2
     for number in range(streams - 1):
         url = f"https://{number}.example.com"
@@ -81,10 +91,11 @@ async def test_many_lanes_at_once_are_found_by_one_look(world: World) -> None:
             NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=url),
             public_origin=ORIGIN,
         )
-    async with running(world, LONG) as (worker, outside):
+    async with running(world, LONG) as (_, outside):
         await record(outside, finding())
         await until(lambda: len(world.receiver.accepted) == streams)
-        assert worker.claims == worker.lanes_held == streams
+        assert await claimed_by_another_node(world) == 0
+    assert world.receiver.pushes == streams
 
 
 async def test_a_lane_whose_events_have_all_expired_is_not_due_any_more(world: World) -> None:
@@ -122,23 +133,26 @@ async def test_a_lane_whose_lease_ended_unnoticed_is_claimed_once_more(world: Wo
         while (await world.ledger()).delivered == 0:
             await asyncio.sleep(0.001)
         await world.outside.store.write_installation(lambda tx: tx.lanes.release_all())
+        world.clock.run()
         await record(world.outside, finding("unheard@example.com"))
         await until(lambda: len(world.receiver.accepted) == 2)
         await record(outside, finding("later@example.com"))
         await until(lambda: len(world.receiver.accepted) == 3)
-        assert (worker.claims, worker.lanes_held) == (2, 1)
+        assert await claimed_by_another_node(world) == 0
+    assert world.receiver.pushes == 3
     await world.check()
 
 
-async def test_after_a_failure_the_batches_double(world: World) -> None:
+async def test_after_a_failure_the_batches_double(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A probe of one event; it works, and 2, 4, 8 … follow, so that who has just come back is not overrun."""
     sizes = BatchSizes()
     world.outside = replace(world.outside, observer=sizes)
     await record(world.outside, *(finding(f"u{number}@example.com") for number in range(600)))
     world.receiver.answers = lambda email: ACCEPTED if sizes.seen else FAILED
-    async with running(world, LONG) as (worker, _):
+    monkeypatch.setattr(pushing, "SNAPSHOT", LONG)
+    world.clock.run()
+    async with running(world, LONG):
         await until(lambda: len(world.receiver.accepted) == 600)
-        assert worker.claims == 2
     assert sizes.seen[1:] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 600 - 511]
     await world.check()
 
@@ -166,6 +180,7 @@ async def test_a_lane_with_a_backlog_makes_room_for_one_that_waits(
     """Slow receivers that take everything have every place; another gets its event long before they are done."""
     monkeypatch.setattr(working, "MAX_LANES", 2)
     monkeypatch.setattr(working, "SLOT_FOR", timedelta(0))
+    world.clock.run()
     receiver = SlowInPart()
     world.delivering = replace(world.delivering, pusher=receiver)
     backlog = [finding(f"u{number}@example.com") for number in range(3 * BATCH_EVENTS)]
@@ -180,13 +195,15 @@ async def test_a_lane_with_a_backlog_makes_room_for_one_that_waits(
     assert max(receiver.before_quick.values()) < len(backlog)
 
 
-async def test_a_lane_that_was_throttled_begins_small(world: World) -> None:
+async def test_a_lane_that_was_throttled_begins_small(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A receiver that takes a few and sheds the rest with 429: the next batch is a probe, and the batches double."""
     sizes = BatchSizes()
     world.outside = replace(world.outside, observer=sizes)
     await record(world.outside, *(finding(f"u{number}@example.com") for number in range(100)))
     shed = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429)
     world.receiver.answers = lambda email: ACCEPTED if sizes.seen or world.receiver.pushes <= 5 else shed
+    monkeypatch.setattr(pushing, "SNAPSHOT", LONG)
+    world.clock.run()
     async with running(world, LONG):
         await until(lambda: len(world.receiver.accepted) == 100)
     assert sizes.seen[1:6] == [1, 2, 4, 8, 16]
@@ -205,10 +222,11 @@ async def test_an_error_that_nobody_foresaw_costs_a_lane_a_second(
             raise LookupError("a defect")
 
     world.receiver.before_answer = break_once
-    async with running(world, LONG) as (worker, outside):
+    world.clock.run()
+    async with running(world, LONG) as (_, outside):
         await record(outside, finding())
         await until(lambda: len(world.receiver.accepted) == 1)
-        assert worker.claims == 2
+    assert world.receiver.pushes == 2
     await world.check()
 
 
@@ -225,6 +243,7 @@ async def test_an_error_in_looking_does_not_end_delivery(world: World, monkeypat
 
     await record(world.outside, finding())
     monkeypatch.setattr(world.outside.store, "read_installation", failing_once)
+    world.clock.run()
     async with running(world, timedelta(0)):
         await until(lambda: len(world.receiver.accepted) == 1)
     await world.check()
