@@ -14,8 +14,10 @@ class Reason(StrEnum):
     NOT_A_PERSON = "not_a_person"
     RESOLVED = "resolved"
     LOW_SEVERITY = "low_severity"
+    TEST_UPLOAD = "test_upload"
 
     # Refused: the event, the mapping or a setting needs a change.
+    NOT_JSON = "not_json"
     NOT_AN_OBJECT = "not_an_object"
     NO_TIME = "no_time"
     BAD_TIME = "bad_time"
@@ -37,6 +39,7 @@ IGNORED = frozenset(
         Reason.NOT_A_PERSON,
         Reason.RESOLVED,
         Reason.LOW_SEVERITY,
+        Reason.TEST_UPLOAD,
     }
 )
 
@@ -48,6 +51,8 @@ _SENTENCES = {
     Reason.NOT_A_PERSON: "The event names a service or a machine, not a person.",
     Reason.RESOLVED: "The finding is resolved, suppressed or deleted.",
     Reason.LOW_SEVERITY: "The severity is below what the mapping takes.",
+    Reason.TEST_UPLOAD: "The sender tests the connection, and it works.",
+    Reason.NOT_JSON: "This part of the body is not JSON.",
     Reason.NOT_AN_OBJECT: "The event is not a JSON object.",
     Reason.NO_TIME: "The event has no time where the mapping looks for it.",
     Reason.BAD_TIME: "The event's time cannot be read.",

@@ -1,0 +1,86 @@
+"""The envelopes that shippers and products put around events. The documents of kinds know what is in an event."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from riskrelay.core.sources.reasons import Reason
+from riskrelay.core.sources.signals import Ignored
+
+_MAX_DEPTH = 6  # chosen: an event within JSON text within Splunk's form within an array of records is four
+LISTS: Final = ("records", "Records", "value", "events", "items")
+_SPLUNK: Final = frozenset(("event", "time", "host", "source", "sourcetype", "index", "fields"))
+_TEXTS: Final = ("message", "log", "_raw", "raw", "CloudTrailEvent")
+_PARSED: Final = frozenset(("action", "category", "kind", "module", "dataset"))
+_TEST_UPLOAD: Final = {"content": "tests"}
+_FAILURES = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+def unwrap(value: Any, depth: int = 0) -> Iterator[Any]:
+    """Yield the events in a decoded value.
+
+    Known forms: a list in `records`, `Records`, `value`, `events` or `items` beside nothing but plain values; Okta's
+    `{"data": {"events": […]}}`; Splunk's HTTP Event Collector `{"event": …}`; CloudEvents with `data`; an event as JSON
+    text in `message`, `event.original`, `log`, `_raw`, `raw` or `CloudTrailEvent`, as shippers write it; Cloudflare's
+    test upload.
+
+    Rule: docs/guides/sources/sending.md; CloudEvents 1.0 JSON format §3.
+    """
+    if depth > _MAX_DEPTH or not isinstance(value, dict):
+        yield value
+        return
+    if value == _TEST_UPLOAD:
+        yield Ignored(reason=Reason.TEST_UPLOAD)
+        return
+    inner = _inner(value)
+    if inner is value:
+        yield value
+    elif isinstance(inner, list):
+        for element in inner:
+            yield from unwrap(element, depth + 1)
+    else:
+        yield from unwrap(inner, depth + 1)
+
+
+def _inner(value: Mapping[str, Any]) -> Any:
+    """Return what an envelope holds; *value* itself: it is none."""
+    for name in LISTS:
+        if isinstance(value.get(name), list) and all(
+            not isinstance(other, (dict, list)) for member, other in value.items() if member != name
+        ):
+            return value[name]
+    data = value.get("data")
+    if isinstance(data, dict) and isinstance(data.get("events"), list):
+        return data["events"]
+    if "specversion" in value and "type" in value and "source" in value:
+        return data if isinstance(data, (dict, list)) else _from_text(data) or value
+    event = value.get("event")
+    if event is not None and value.keys() <= _SPLUNK:
+        return _from_text(event) or event
+    return _inner_text(value, event) or value
+
+
+def _inner_text(value: Mapping[str, Any], event: Any) -> Any:
+    """Return the event that a shipper has put as text into one member; None: there is none."""
+    if isinstance(event, dict):
+        if not _PARSED.isdisjoint(event):
+            return None  # the shipper has parsed it
+        found = _from_text(event.get("original"))
+        if found is not None:
+            return found
+    for name in (*_TEXTS, "event.original"):
+        found = _from_text(value.get(name))
+        if found is not None:
+            return found
+    return None
+
+
+def _from_text(text: Any) -> dict[str, Any] | None:
+    if not isinstance(text, str) or not text.lstrip().startswith("{"):
+        return None
+    try:
+        decoded = msgspec.json.decode(text)
+    except _FAILURES:
+        return None
+    return decoded if isinstance(decoded, dict) else None
