@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from riskrelay.core.ssf.event_fields import Field
-from riskrelay.core.ssf.event_types import EVENT_TYPES, OF_IMPLICIT_STREAMS, OF_STREAMS, EventType
+from riskrelay.core.ssf.event_type import EventType
+from riskrelay.core.ssf.event_types import EVENT_TYPES, OF_IMPLICIT_STREAMS, OF_STREAMS
 from riskrelay.core.ssf.subjects import FORMATS
 from support.event_examples import full_example
 

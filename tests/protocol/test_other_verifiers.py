@@ -11,7 +11,8 @@ import pytest
 from jwcrypto.jwk import JWKSet
 from jwcrypto.jwt import JWT
 
-from riskrelay.core.ssf.event_types import EVENT_TYPES, EVENTS_SUPPORTED, OF_STREAMS, OKTA_USER_RISK_CHANGE, EventType
+from riskrelay.core.ssf.event_type import OKTA_USER_RISK_CHANGE, EventType
+from riskrelay.core.ssf.event_types import EVENT_TYPES, EVENTS_SUPPORTED, OF_STREAMS
 from support.event_examples import full_example, minimal_example
 from support.node import NodeProject
 from support.service import Oracle

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from riskrelay.core.ssf.event_types import EventType
+from riskrelay.core.ssf.event_type import EventType
 
 
 def minimal_example(row: EventType) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from riskrelay.bench.processes import Processes, ProcessFailed, free_port, stop
 from riskrelay.bench.receiver import BenchReceiver
 from riskrelay.core.credentials import ALL_SCOPES, COMMAND_LINE
 from riskrelay.core.integrations import AccountId
-from riskrelay.core.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
+from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE
 from riskrelay.settings import read_settings
 from riskrelay.signing.sealing import new_master_key
 from riskrelay.wiring.installation import build_outside

@@ -9,7 +9,7 @@ from msgspec import Struct
 from riskrelay.core.products import implicit_stream_of
 from riskrelay.core.risk.assessment import LevelChange
 from riskrelay.core.ssf.event_requests import EventRequest
-from riskrelay.core.ssf.event_types import STREAM_UPDATED, VERIFICATION
+from riskrelay.core.ssf.event_type import STREAM_UPDATED, VERIFICATION
 from riskrelay.core.ssf.events import Jti, SecurityEvent
 from riskrelay.core.ssf.level_changes import LEVEL_CHANGE_EVENTS, TEST_USER
 from riskrelay.core.ssf.streams import Stream, StreamStatus, takes

@@ -8,7 +8,8 @@ import yaml
 
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import FaultKind
-from riskrelay.core.ssf.event_types import CAEP, EVENT_TYPES, OF_STREAMS, OKTA_USER_RISK_CHANGE, VERIFICATION, EventType
+from riskrelay.core.ssf.event_type import CAEP, OKTA_USER_RISK_CHANGE, VERIFICATION, EventType
+from riskrelay.core.ssf.event_types import EVENT_TYPES, OF_STREAMS
 from riskrelay.web.account_api.problem_table import FAULTS
 from support.event_examples import full_example, minimal_example
 from support.service import Service

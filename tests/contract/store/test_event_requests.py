@@ -13,7 +13,8 @@ from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, EventRequestId
-from riskrelay.core.ssf.event_types import CAEP, EVENT_TYPES, OKTA_USER_RISK_CHANGE
+from riskrelay.core.ssf.event_type import CAEP, OKTA_USER_RISK_CHANGE
+from riskrelay.core.ssf.event_types import EVENT_TYPES
 from riskrelay.ports import Outside, Store
 from support.event_examples import minimal_example
 from support.outside import Wakes, outside_of

@@ -34,7 +34,7 @@ from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter, Re
 from riskrelay.core.errors import Invalid, LeaseLost
 from riskrelay.core.integrations import IntegrationId, OpenedTls
 from riskrelay.core.ssf.access import CredentialId, Receiver
-from riskrelay.core.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
+from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.polling import PollRequest

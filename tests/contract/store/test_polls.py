@@ -21,7 +21,7 @@ from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.signals import Signal
 from riskrelay.core.ssf.access import CredentialId, Receiver
-from riskrelay.core.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
+from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE
 from riskrelay.core.ssf.events import Jti, SecurityEvent
 from riskrelay.core.ssf.polling import PollRequest
 from riskrelay.core.ssf.receiver_errors import SetError

@@ -7,7 +7,7 @@ from sqlalchemy import event
 from riskrelay.actions.stream_subjects import remove_subject
 from riskrelay.actions.streams import create_stream
 from riskrelay.core.ssf.access import CredentialId, Receiver
-from riskrelay.core.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
+from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE
 from riskrelay.core.ssf.stream_documents import PushRules
 from riskrelay.core.ssf.streams import Stream, takes
 from riskrelay.core.ssf.subjects import email_subject

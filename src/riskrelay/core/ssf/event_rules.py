@@ -7,7 +7,8 @@ import msgspec
 
 from riskrelay.core.errors import Fault, FaultKind, pointer
 from riskrelay.core.ssf.event_fields import value_faults
-from riskrelay.core.ssf.event_types import EVENT_TYPES, OF_IMPLICIT_STREAMS, OF_STREAMS, EventType
+from riskrelay.core.ssf.event_type import EventType
+from riskrelay.core.ssf.event_types import EVENT_TYPES, OF_IMPLICIT_STREAMS, OF_STREAMS
 from riskrelay.core.ssf.subjects import Part, subject_faults
 
 MAX_EVENT_BYTES = (

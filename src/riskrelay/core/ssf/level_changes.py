@@ -8,7 +8,7 @@ from riskrelay.core.risk.assessment import LevelChange
 from riskrelay.core.risk.behaviors import reason_for
 from riskrelay.core.risk.change_members import change_members
 from riskrelay.core.risk.levels import RiskLevel
-from riskrelay.core.ssf.event_types import CAEP_RISK_LEVEL_CHANGE
+from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE
 
 TEST_USER = "verification@riskrelay.invalid"
 """Nobody: no address below `.invalid` is ever registered (RFC 2606 §2)."""

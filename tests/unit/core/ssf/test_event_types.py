@@ -7,16 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskrelay.core.ssf.event_rules import event_faults, event_subject_faults, request_faults, with_subject
-from riskrelay.core.ssf.event_types import (
-    CAEP,
-    EVENT_TYPES,
-    EVENTS_SUPPORTED,
-    OF_STREAMS,
-    OKTA_USER_RISK_CHANGE,
-    RISC,
-    SSF,
-    EventType,
-)
+from riskrelay.core.ssf.event_type import CAEP, OKTA_USER_RISK_CHANGE, RISC, SSF, EventType
+from riskrelay.core.ssf.event_types import EVENT_TYPES, EVENTS_SUPPORTED, OF_STREAMS
 from riskrelay.core.ssf.subjects import FORMATS
 from support.event_examples import full_example, minimal_example
 

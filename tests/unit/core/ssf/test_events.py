@@ -16,7 +16,8 @@ from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.event_rules import event_faults
-from riskrelay.core.ssf.event_types import CAEP_RISK_LEVEL_CHANGE, EVENT_TYPES, OKTA_USER_RISK_CHANGE
+from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE, OKTA_USER_RISK_CHANGE
+from riskrelay.core.ssf.event_types import EVENT_TYPES
 from riskrelay.core.ssf.level_changes import caep_risk_level_change
 from riskrelay.core.ssf.sets import complete_claims, fixed_claims
 from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId, IntegrationType
-from riskrelay.core.ssf.event_types import EVENTS_SUPPORTED, OKTA_USER_RISK_CHANGE
+from riskrelay.core.ssf.event_type import OKTA_USER_RISK_CHANGE
+from riskrelay.core.ssf.event_types import EVENTS_SUPPORTED
 from riskrelay.core.ssf.stream_documents import (
     MAX_AUTHORIZATION_CHARACTERS,
     MAX_DESCRIPTION_CHARACTERS,
