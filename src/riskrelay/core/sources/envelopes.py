@@ -51,10 +51,11 @@ def _inner(value: Mapping[str, Any]) -> Any:
         ):
             return value[name]
     data = value.get("data")
-    if isinstance(data, dict) and isinstance(data.get("events"), list):
-        return data["events"]
+    # Before Okta's form: the data of a CloudEvent may have a list of events of its own.
     if "specversion" in value and "type" in value and "source" in value:
         return data if isinstance(data, (dict, list)) else _from_text(data) or value
+    if isinstance(data, dict) and isinstance(data.get("events"), list):
+        return data["events"]
     event = value.get("event")
     if event is not None and value.keys() <= _SPLUNK:
         return _from_text(event) or event
