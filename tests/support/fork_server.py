@@ -1,18 +1,21 @@
-"""Starting `riskrelay` many times without paying for its imports many times.
+"""Starting `riskrelay` and the oracle receiver many times without paying for their imports many times.
 
     python -m support.fork_server
 
 It has imported the product, and forks a process for each start: a start takes 0.13 s and not 0.8 s (measured, 2 cores).
 What it forks is killed, stopped and waited for like any other process. Each line of its input is a request in JSON,
-each line of its output the answer: {"arguments", "environment", "log"} → the pid; {"poll": pid} → exit code or null.
+each line of its output the answer: {"module", "arguments", "environment", "directory", "output", "errors"} → the pid;
+{"poll": pid} → exit code or null.
 """
 
 import atexit
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -34,10 +37,44 @@ class ForkServer:
             text=True,
         )
 
-    def start(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> "Forked":
-        """Run `riskrelay` with these arguments in a new process."""
-        pid = self.ask({"arguments": arguments, "environment": dict(environment), "log": str(log)})
-        return Forked(self, int(pid))
+    def start(
+        self,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        errors: Path | None = None,
+        module: str = "riskrelay",
+    ) -> "Forked":
+        """Run a *module* with these arguments in a new process.
+
+        Args:
+            log: what it prints is appended to this file.
+            errors: what it prints to its standard error; None: to *log* as well.
+        """
+        request = {
+            "module": module,
+            "arguments": arguments,
+            "environment": dict(environment),
+            "directory": str(Path.cwd()),
+            "output": str(log),
+            "errors": str(errors or log),
+        }
+        return Forked(self, int(self.ask(request)))
+
+    def run(
+        self, arguments: list[str], environment: Mapping[str, str], timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `riskrelay` with these arguments to its end, as `subprocess.run` would."""
+        with tempfile.TemporaryDirectory(prefix="riskrelay-command-") as directory:
+            output, errors = Path(directory, "output"), Path(directory, "errors")
+            process = self.start(arguments, environment, output, errors=errors)
+            try:
+                code = process.wait(timeout)
+            finally:
+                process.kill()
+            command = ["riskrelay", *arguments]
+            return subprocess.CompletedProcess(command, code, output.read_text(), errors.read_text())
 
     def ask(self, request: dict[str, Any]) -> Any:
         """Ask one thing."""
@@ -96,27 +133,27 @@ class Forked:
 def _fork(request: dict[str, Any]) -> int:
     pid = os.fork()
     if pid == 0:
-        _become(request["arguments"], request["environment"], request["log"])
+        _become(request)
     return pid
 
 
-def _become(arguments: list[str], environment: dict[str, str], log: str) -> None:
-    """Be what `riskrelay ARGUMENTS` would be; never returns."""
-    with open(os.devnull) as nothing, open(log, "ab") as output:
+def _become(request: dict[str, Any]) -> None:
+    """Be what `python -m MODULE ARGUMENTS` would be; never returns."""
+    with open(os.devnull) as nothing, open(request["output"], "ab") as output, open(request["errors"], "ab") as errors:
         os.dup2(nothing.fileno(), 0)
         os.dup2(output.fileno(), 1)
-        os.dup2(output.fileno(), 2)
+        os.dup2(errors.fileno(), 2)
     # The inherited streams remember whether the old files could be seeked; a pipe cannot.
-    sys.stdout, sys.stderr = (open(number, "w", closefd=False) for number in (1, 2))  # noqa: SIM115
+    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
+    os.chdir(request["directory"])
     os.environ.clear()
-    os.environ.update(environment)
-    sys.argv = ["riskrelay", *arguments]
-    from riskrelay.cli import main
+    os.environ.update(request["environment"])
+    sys.argv = [request["module"], *request["arguments"]]
     from support.failpoint_launcher import arm
 
-    arm(environment)
-    main()
-    os._exit(1)  # it ends by SystemExit
+    arm(request["environment"])
+    runpy.run_module(request["module"], run_name="__main__", alter_sys=True)
+    sys.exit(0)
 
 
 def _poll(pid: int) -> int | None:
@@ -125,6 +162,8 @@ def _poll(pid: int) -> int | None:
 
 
 if __name__ == "__main__":
+    import aiohttp.web  # noqa: F401  for the oracle
+
     import riskrelay.cli.serving  # noqa: F401  with all that a server needs
     from support.failpoint_launcher import VARIABLE  # noqa: F401
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import asyncpg
 import psutil
 
 from riskrelay.signing.sealing import new_master_key
+from support.fork_server import shared_fork_server
 from support.service import START_SECONDS, Service, environment
 
 
@@ -20,10 +19,7 @@ class WorkerNode:
 
     def __init__(self, settings: dict[str, str], log: Path) -> None:
         self.log = log
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "riskrelay", "worker"], env=environment(**settings), stdout=output, stderr=output
-            )
+        self._process = shared_fork_server().start(["worker"], environment(**settings), log)
 
     def wait_until_ready(self) -> None:
         """Return when it delivers."""

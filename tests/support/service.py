@@ -204,14 +204,15 @@ class Service:
         reach = {"RISKRELAY_URL": self.url, "RISKRELAY_ACCOUNT": "acme"}
         if token is not None or hasattr(self, "token"):
             reach["RISKRELAY_TOKEN"] = token or self.token
-        return subprocess.run(
-            [sys.executable, "-m", "riskrelay", *arguments],
-            env=environment(**self.settings, **reach),
-            capture_output=True,
-            text=True,
-            check=check,
-            timeout=120,
-        )
+        given = environment(**self.settings, **reach)
+        if self.fork_server is not None and self.tls_context is None:  # aiohttp reads SSL_CERT_FILE when it is imported
+            run = self.fork_server.run([*arguments], given, timeout=120)
+        else:
+            command = [sys.executable, "-m", "riskrelay", *arguments]
+            run = subprocess.run(command, env=given, capture_output=True, text=True, timeout=120)
+        if check:
+            run.check_returncode()
+        return run
 
     def start(self, *options: str, **settings: str) -> None:
         """Serve, until `stop` or `kill`.
@@ -347,18 +348,21 @@ class Oracle:
         self.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}"
         files = None if tls is None else tls.files("127.0.0.1")
         self._tls = [] if files is None else [str(files.certificate), str(files.key)]
-        self._process: Process | None = None
+        self._process: Forked | None = None
 
     def start(self) -> None:
         """Listen."""
-        arguments = ["-m", "support.oracle", str(self.port), str(self._log), *self._tls]
-        self._process = Process(arguments, self.port, {}, self._directory / "oracle.log")
+        arguments, log = [str(self.port), str(self._log), *self._tls], self._directory / "oracle.log"
+        forked = shared_fork_server().start(arguments, environment(), log, module="support.oracle")
+        wait_for_port(self.port, forked, log)
+        self._process = forked
 
     def stop(self) -> None:
         """Listen no more."""
         process, self._process = self._process, None
         if process is not None:
-            process.stop()
+            process.send_signal(signal.SIGTERM)
+            process.wait()
 
     def requests(self) -> list[dict[str, Any]]:
         """Everything it was sent, in order."""
