@@ -39,10 +39,9 @@ test: .venv/.ready ## Everything CI runs: check and all tests; root gets the pro
 	@tests/install-programs
 	@$(MAKE) --no-print-directory --jobs 2 check all-tests
 
-# Twice as many processes as cores of CI: many tests wait for timers and processes. A process that has nothing left takes
-# tests from another.
+# More processes than CI has cores, because many tests wait for timers. tests/conftest.py puts the longest files first.
 all-tests: .venv/.ready
-	$(BIN)/pytest -q --numprocesses 4 --dist worksteal -rs --durations 40
+	$(BIN)/pytest -q --numprocesses 4 --dist loadfile --no-loadscope-reorder -rs --durations 40
 
 soak: .venv/.ready ## The tests that find more the longer they run: thousands of examples, hundreds of kills
 	RISKRELAY_SOAK=1 RISKRELAY_KILLS=300 $(BIN)/pytest -q -m "soak or hypothesis" --timeout 3600

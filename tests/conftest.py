@@ -3,6 +3,7 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from shutil import disk_usage
 
 import pytest
 import structlog
@@ -14,10 +15,45 @@ from support.databases import PostgresServer, migrated_sqlite
 
 pytest_plugins = ("support.fault_plugin",)
 
+MEMORY = Path("/dev/shm")
+LONGEST_FIRST = (
+    "tests/bench/test_bench.py",
+    "tests/contract/api/test_schemathesis.py",
+    "tests/fault/test_crowd.py",
+    "tests/contract/commands/test_demo.py",
+    "tests/browser/test_operators_day.py",
+    "tests/fault/test_evil_receivers.py",
+    "tests/contract/commands/test_bench.py",
+    "tests/contract/commands/test_commands.py",
+    "tests/contract/commands/test_doctor.py",
+    "tests/fault/test_failpoints.py",
+    "tests/fault/test_key_rotation.py",
+    "tests/fault/test_kill.py",
+    "tests/fault/test_postgres_kills.py",
+    "tests/fault/test_postgres.py",
+    "tests/contract/api/test_unavailable.py",
+    "tests/contract/commands/test_registering.py",
+    "tests/contract/api/test_operating.py",
+    "tests/contract/api/test_credentials.py",
+    "tests/contract/api/sdk/test_retries.py",
+)
+"""Files that take more than ten seconds. A file runs in one process, so a long one that begins last ends last."""
+
+# Tests kill processes and not the machine, so files in memory keep what a disk would.
+if MEMORY.is_dir() and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC and disk_usage(MEMORY).free > 2 * 2**30:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
 # No deadline: how long an example takes says more about the machine than about the code.
 settings.register_profile("ci", deadline=None)
 settings.register_profile("soak", deadline=None, max_examples=5_000)
 settings.load_profile("soak" if os.environ.get("RISKRELAY_SOAK") else "ci")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 @pytest.fixture(autouse=True)
