@@ -1,0 +1,88 @@
+"""Guides whose commands are run: their fenced blocks in order, and what each command prints."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from support.programs import needed
+from support.service import environment
+
+MARK = "--- end of block {} ---"
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a guide.
+
+    Attributes:
+        language: what follows the fence.
+        file: the name under which the reader saves it; empty when it is no file.
+    """
+
+    language: str
+    file: str
+    text: str
+
+
+def blocks_of(guide: Path) -> list[Block]:
+    """The fenced blocks of a guide, in order."""
+    found = re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", guide.read_text(), re.M | re.S)
+    return [Block(*parts) for parts in found]
+
+
+def script_of(blocks: list[Block]) -> str:
+    """Every shell block, in one shell, as a reader would type them; a mark after each."""
+    lines = ["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
+    for number, block in enumerate(blocks):
+        if block.language == "sh":
+            lines += [block.text, f"echo '{MARK.format(number)}'"]
+    return "\n".join(lines)
+
+
+def run(guide: Path, directory: Path, variables: dict[str, str]) -> list[str]:
+    """Run a guide's commands.
+
+    Returns: what each block printed to standard output, by its number; empty for those that are no commands.
+    """
+    needed("curl", "jq")
+    blocks = blocks_of(guide)
+    for block in blocks:
+        if block.file:
+            (directory / block.file).write_text(block.text)
+    commands = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    shell = subprocess.Popen(
+        ["bash", "-c", script_of(blocks)],
+        cwd=directory,
+        env={**environment(), "PATH": commands, "COLUMNS": "200", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, complaints = shell.communicate(timeout=60)
+    finally:
+        if shell.poll() is None:
+            os.killpg(shell.pid, signal.SIGKILL)
+    assert shell.returncode == 0, f"{guide.name} stops after:\n{output}\n{complaints}"
+    return [_printed(output, number) if block.language == "sh" else "" for number, block in enumerate(blocks)]
+
+
+def _printed(output: str, number: int) -> str:
+    before, _, _ = output.partition(MARK.format(number))
+    return re.split(r"--- end of block \d+ ---\n", before)[-1]
+
+
+def assert_it_prints_what_it_shows(guide: Path, printed: list[str]) -> None:
+    """Each `text` block is what the `sh` block before it prints: every line of it, in that order."""
+    blocks = blocks_of(guide)
+    shown = [number for number, block in enumerate(blocks) if block.language == "text"]
+    assert shown
+    for number in shown:
+        lines = iter(line.strip() for line in printed[number - 1].splitlines())
+        missing = [line for line in blocks[number].text.splitlines() if line.strip() not in lines]
+        assert missing == [], f"{guide.name} promises {missing}, but the commands print:\n{printed[number - 1]}"
