@@ -1,6 +1,6 @@
-"""Change the behaviors of an account and the limits of impossible travel."""
+"""Change the behaviors of an account, the limits of impossible travel and the trusted networks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from riskrelay.actions.recording import tell
 from riskrelay.core.audit import Kind, Verb
@@ -9,6 +9,7 @@ from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Cause, with_findings
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
+from riskrelay.core.risk.networks import TrustedNetwork
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import Outside, Transaction
 
@@ -55,6 +56,20 @@ async def set_detection(outside: Outside, account_id: AccountId, actor: Actor, l
     def store(tx: Transaction) -> None:
         if tx.detection.limits() != limits:
             tx.detection.save(limits)
+            tx.audit.record(entry)
+
+    await outside.store.write(account_id, store)
+
+
+async def set_networks(
+    outside: Outside, account_id: AccountId, actor: Actor, networks: Sequence[TrustedNetwork]
+) -> None:
+    """Overwrite the trusted networks. They hold for activity that arrives from now on."""
+    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.DETECTION, "networks")
+
+    def store(tx: Transaction) -> None:
+        if tx.detection.networks() != tuple(networks):
+            tx.detection.save_networks(networks)
             tx.audit.record(entry)
 
     await outside.store.write(account_id, store)

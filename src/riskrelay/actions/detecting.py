@@ -18,7 +18,6 @@ import msgspec
 from riskrelay.core.risk import dlp, travel
 from riskrelay.core.risk.activity import (
     HIT_BEHAVIOR,
-    LATEST,
     LOGIN_BEHAVIOR,
     MAX_KEPT,
     ActivityId,
@@ -171,7 +170,7 @@ def purge(tx: Transaction, limits: TravelLimits, now: datetime, arrived: int) ->
         arrived: how many activities the request brought.
     """
     for rule in _rules(limits):
-        tx.activities.purge(rule.kind, now - LATEST - rule.reach, max(PURGED_AT_LEAST, 2 * arrived))
+        tx.activities.purge(rule.kind, now - limits.lateness - rule.reach, max(PURGED_AT_LEAST, 2 * arrived))
 
 
 def _rules(limits: TravelLimits) -> tuple[_Rule[Any, Any], ...]:

@@ -1,13 +1,17 @@
 """Accept activity, find the behaviors that follow from it, decide levels, queue security events: one transaction."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
+import msgspec
+
+from riskrelay.actions.admitting import Admitted, admit, learn
 from riskrelay.actions.computing import compute
 from riskrelay.actions.deciding_activity import Decided, Gathered, Request, decide_activity, steps_of
 from riskrelay.actions.detecting import purge, read_stored, windows_of
+from riskrelay.actions.record_findings import record_findings
 from riskrelay.actions.recording import (
     find_users,
     once,
@@ -21,6 +25,8 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.activity import Activity, ActivityId, Timing, timing
 from riskrelay.core.risk.assessment import LevelChange, Standing
 from riskrelay.core.risk.behaviors import settings_with
+from riskrelay.core.risk.exemptions import Exemption
+from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import Ids, Outside, RecordedActivity, RecordedFinding, Transaction
 
 _FEW = 200  # guessed: some milliseconds; more activity, fresh or stored, is compared outside the transaction
@@ -34,10 +40,11 @@ class ActivityRecorded:
     Attributes:
         accepted: stored now.
         duplicates: repeats of activity that is stored already; harmless.
-        ignored: of kinds whose behavior the account has not enabled.
-        late: more than an hour old; not used.
+        ignored: of kinds whose behavior the account has not enabled, and logins that take no part.
+        late: older than the account allows; not used.
         findings: one for each episode that began with this batch, with the user it is about.
         changes: at most one per user: from the level before the batch to the level after it.
+        exempt: by place in the request, why a login takes no part.
     """
 
     accepted: int
@@ -46,6 +53,7 @@ class ActivityRecorded:
     late: int
     findings: Sequence[tuple[RecordedFinding, Standing]]
     changes: Sequence[LevelChange]
+    exempt: Mapping[int, Exemption] = field(default_factory=dict)
 
 
 class _Changed(Exception):
@@ -72,23 +80,53 @@ async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping
         Unavailable: the store refused; nothing was recorded.
     Rule: contract 18 imp_travel, high_dlp; contract 22.
     """
-    request = _request(sent, outside)
+    refuse_future({place: activity.seen.at for place, activity in sent.items()}, outside.clock.now())
+    admitted = await admit(outside, account_id, sent)
+    request = _request(admitted, outside)
     recorded, queued = await _record(outside, account_id, request)
     outside.wake(queued)
+    recorded = await _with_exempt(outside, account_id, recorded, admitted)
     outside.metrics.count_activity(recorded.accepted, recorded.duplicates, recorded.ignored, recorded.late)
     outside.metrics.count_findings(len(recorded.findings), 0, 0)
     outside.finding_counts.note(account_id, Counter(found.behavior for found, _ in recorded.findings), request.now)
     return recorded
 
 
-def _request(sent: Mapping[int, Activity], outside: Outside) -> Request:
+async def _with_exempt(
+    outside: Outside, account_id: AccountId, recorded: ActivityRecorded, admitted: Admitted
+) -> ActivityRecorded:
+    """Record what follows from the logins that take no part, and remember the places of those that do.
+
+    It is done after the rest, in transactions of its own: each is harmless to repeat, so a request that ends between
+    them is made whole by sending it again.
+    """
+    changes = recorded.changes
+    if admitted.anonymous:
+        changes = _joined([*changes, *(await record_findings(outside, account_id, admitted.anonymous)).changes])
+    await learn(outside, account_id, admitted)
+    return replace(recorded, ignored=recorded.ignored + len(admitted.exempt), changes=changes, exempt=admitted.exempt)
+
+
+def _joined(changes: Iterable[LevelChange]) -> list[LevelChange]:
+    """Make one change of all those of one user, in the order of their first ones."""
+    joined: dict[UserId, LevelChange] = {}
+    for change in changes:
+        before = joined.get(change.user_id, change).previous
+        joined[change.user_id] = msgspec.structs.replace(change, previous=before)
+    return [change for change in joined.values() if change.previous != change.current]
+
+
+def _request(admitted: Admitted, outside: Outside) -> Request:
     """Number what is not late.
 
-    Raises: Invalid: something is of the future, or one id has two bodies.
+    Raises: Invalid: one id has two bodies.
     """
-    now = outside.clock.now()
-    refuse_future({place: activity.seen.at for place, activity in sent.items()}, now)
-    timely = {place: activity for place, activity in sent.items() if timing(activity.seen.at, now) is Timing.TIMELY}
+    now, sent, lateness = outside.clock.now(), admitted.sent, admitted.limits.lateness
+    timely = {
+        place: activity
+        for place, activity in sent.items()
+        if timing(activity.seen.at, now, lateness) is not Timing.LATE
+    }
     distinct = once({place: (activity.activity_id, activity.digest) for place, activity in timely.items()}, outside.ids)
     return Request(sent=sent, timely=len(timely), distinct=distinct, now=now)
 

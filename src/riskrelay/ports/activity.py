@@ -1,12 +1,15 @@
 """What a transaction bound to one account offers about activity."""
 
 from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from riskrelay.core.risk.activity import ActivityId, DlpHit, Kept, Login, S
 from riskrelay.core.risk.findings import FindingId, UserId
+from riskrelay.core.risk.known_places import PlaceDay
+from riskrelay.core.risk.networks import TrustedNetwork
 from riskrelay.core.risk.speeds import TravelLimits
 
 
@@ -73,10 +76,25 @@ class Activities(Protocol):
 
 
 class Detection(Protocol):
-    """What the account takes to be possible."""
+    """What the account takes to be possible, and what it knows about where its users log in from."""
 
     def limits(self) -> TravelLimits:
         """Those that the account has set, or the defaults."""
 
     def save(self, limits: TravelLimits) -> None:
         """Overwrite."""
+
+    def networks(self) -> tuple[TrustedNetwork, ...]:
+        """Return the trusted networks, in the order in which they were saved."""
+
+    def save_networks(self, networks: Collection[TrustedNetwork]) -> None:
+        """Overwrite all of them."""
+
+    def known_places(self, email_keys: Collection[str], since: int) -> dict[str, set[PlaceDay]]:
+        """Return where those users logged in from on the day *since* or later, by user who did."""
+
+    def learn(self, places: Mapping[str, AbstractSet[PlaceDay]]) -> None:
+        """Remember where users logged in from. What is remembered already changes nothing."""
+
+    def forget_places(self, before: int, limit: int) -> int:
+        """Forget places of days before *before*, at most *limit*; how many that were."""

@@ -16,6 +16,7 @@ from riskrelay.core.keys import Algorithm
 from riskrelay.core.quotas import Quotas
 from riskrelay.core.rate_limits import Allowance
 from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.places import Place
 from riskrelay.core.ssf.outcomes import Outcome
 from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports.account import Transaction
@@ -251,6 +252,23 @@ class Gathering(Protocol):
         """
 
 
+class Geolocator(Protocol):
+    """Knows where addresses are."""
+
+    def locate(self, ip: str) -> Place | None:
+        """Return what is known of an address; None: nothing, or it is private.
+
+        It takes microseconds, and never waits.
+        """
+
+
+class NoGeolocation:
+    """Implements Geolocator where no database is configured."""
+
+    def locate(self, ip: str) -> Place | None:
+        return None
+
+
 class Metrics(Protocol):
     """What monitoring counts."""
 
@@ -313,6 +331,7 @@ class Outside:
     user_counts: UserCounts
     gathering: Gathering
     quotas: Quotas = field(default_factory=Quotas)
+    geolocator: Geolocator = field(default_factory=NoGeolocation)
 
     def audit_entry(
         self, actor: Actor, verb: Verb, kind: Kind, thing_id: str, *, at: datetime | None = None

@@ -42,7 +42,8 @@ from riskrelay.storage.delivery.receiver_streams import ReceiverStreamRows
 from riskrelay.storage.delivery.replays import ReplayRows
 from riskrelay.storage.delivery.streams import StreamRows
 from riskrelay.storage.delivery.views import DeliveryViewRows
-from riskrelay.storage.risk.activity import ActivityRows, DetectionRows
+from riskrelay.storage.risk.activity import ActivityRows
+from riskrelay.storage.risk.detection import DetectionRows
 from riskrelay.storage.risk.user_views import UserViewRows
 from riskrelay.storage.risk.users import BehaviorRows, FindingRows, UserRows
 

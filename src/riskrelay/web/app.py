@@ -21,6 +21,7 @@ from riskrelay.web.account_api.activity import ActivityRoutes
 from riskrelay.web.account_api.audit import AuditRoutes
 from riskrelay.web.account_api.behaviors import BehaviorRoutes
 from riskrelay.web.account_api.deliveries import DeliveryRoutes
+from riskrelay.web.account_api.detection import DetectionRoutes
 from riskrelay.web.account_api.findings import FindingRoutes
 from riskrelay.web.account_api.integration_settings import IntegrationSettingRoutes
 from riskrelay.web.account_api.integration_tls import IntegrationTlsRoutes
@@ -180,6 +181,7 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
     tls = IntegrationTlsRoutes(outside, transmitting.materials)
     findings = FindingRoutes(outside, public_origin)
     activity = ActivityRoutes(outside, public_origin)
+    detection = DetectionRoutes(outside)
     security_events = SecurityEventRoutes(outside, public_origin)
     behaviors = BehaviorRoutes(outside)
     users = UserRoutes(outside)
@@ -214,8 +216,10 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
         ("DELETE", "/integrations/{integration_id}/tls", tls.remove),
         ("POST", "/findings", findings.record),
         ("POST", "/activity", activity.record),
-        ("GET", "/detection", activity.limits),
-        ("PUT", "/detection", activity.set_limits),
+        ("GET", "/detection", detection.get),
+        ("PUT", "/detection", detection.update),
+        ("GET", "/networks", detection.networks),
+        ("PUT", "/networks", detection.set_networks),
         ("POST", "/security_events", security_events.queue),
         ("GET", "/behaviors", behaviors.list_all),
         ("PUT", "/behaviors", behaviors.update),

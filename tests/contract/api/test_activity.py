@@ -55,7 +55,15 @@ def pointers(envelope: dict[str, Any]) -> list[str]:
 def test_impossible_travel(ready: Service) -> None:
     """Two logins too far apart: a finding with its evidence, a change, and both on the user's page."""
     first = ready.result("POST", "/activity", login(-40, PARIS, application="Mail"))
-    assert first == {"accepted": 1, "duplicates": 0, "ignored": 0, "late": 0, "findings": [], "changes": []}
+    assert first == {
+        "accepted": 1,
+        "duplicates": 0,
+        "ignored": 0,
+        "ignored_by_reason": {},
+        "late": 0,
+        "findings": [],
+        "changes": [],
+    }
     second = ready.result("POST", "/activity", login(-10, NEW_YORK, type="login"))
     (found,), (change,) = second["findings"], second["changes"]
     assert (change["previous_level"], change["current_level"]) == (None, "medium")
@@ -78,7 +86,7 @@ def test_a_burst_of_dlp_hits(ready: Service) -> None:
     (found,) = result["findings"]
     assert (result["accepted"], found["behavior"], found["details"]["hits"]) == (16, "high_dlp", 15)
     assert found["details"]["profiles"] == ["Payment cards"]
-    lines = "\n\n".join(json.dumps(hit) for hit in hits(3, type="dlp_hit")) + "\n"
+    lines = "\n\n".join(json.dumps(hit) for hit in hits(18, type="dlp_hit")[15:]) + "\n"
     status, envelope = send(ready, lines.encode(), "application/x-ndjson")
     assert status == 200
     assert (envelope["result"]["accepted"], envelope["result"]["findings"], envelope["result"]["changes"]) == (
@@ -92,7 +100,7 @@ def test_a_reset_is_not_undone(ready: Service) -> None:
     """More activity of an episode that a person has cleared triggers nothing."""
     result = ready.result("POST", "/activity", hits(15))
     ready.result("POST", f"/{result['changes'][0]['user_id']}/reset")
-    more = ready.result("POST", "/activity", hits(10))
+    more = ready.result("POST", "/activity", hits(25)[15:])
     assert (more["accepted"], more["findings"], more["changes"]) == (10, [], [])
 
 
@@ -185,9 +193,23 @@ def test_faults_of_ocsf_events_are_at_their_own_members(ready: Service) -> None:
 
 def test_the_limits_of_impossible_travel(ready: Service) -> None:
     """Defaults first; what is set is answered, held to, and in the audit log; wrong ones change nothing."""
-    assert ready.result("GET", "/detection") == {"imp_travel": {"max_km_per_h": 1_000, "min_km": 100}}
-    mine = {"imp_travel": {"max_km_per_h": 10_000, "min_km": 250}}
-    assert ready.result("PUT", "/detection", mine) == mine
+    defaults = {
+        "max_km_per_h": 1_000,
+        "min_km": 500,
+        "ipv4_ipv6_min_km": 1_000,
+        "exempt_same_ip": True,
+        "exempt_trusted_networks": True,
+        "exempt_anonymous": True,
+        "exempt_centroids": True,
+        "session_refreshes": True,
+        "known_places_days": 0,
+        "cities_in_reason": False,
+    }
+    assert ready.result("GET", "/detection") == {"imp_travel": defaults, "lateness_hours": 1}
+    given = {"max_km_per_h": 10_000, "min_km": 250, "known_places_days": 30}
+    mine = {"imp_travel": {**defaults, **given}, "lateness_hours": 168}
+    assert ready.result("PUT", "/detection", {"imp_travel": given, "lateness_hours": 168}) == mine
+    assert ready.result("PUT", "/detection", {"imp_travel": {"max_km_per_h": 10_000, "min_km": 250}}) == mine
     assert ready.result("GET", "/detection") == mine
     result = ready.result("POST", "/activity", [login(-50, PARIS), login(0, NEW_YORK)])
     assert (result["accepted"], result["findings"]) == (2, [])
@@ -195,6 +217,7 @@ def test_the_limits_of_impossible_travel(ready: Service) -> None:
         ({}, ["/imp_travel/max_km_per_h", "/imp_travel/min_km"]),
         ({"max_km_per_h": 99, "min_km": 0}, ["/imp_travel/max_km_per_h", "/imp_travel/min_km"]),
         ({"max_km_per_h": 1000.5, "min_km": "100"}, ["/imp_travel/max_km_per_h", "/imp_travel/min_km"]),
+        ({"max_km_per_h": 1000, "min_km": 1, "known_places_days": 31}, ["/imp_travel/known_places_days"]),
     ):
         status, envelope = ready.call("PUT", "/detection", {"imp_travel": limits})
         assert (status, pointers(envelope)) == (400, expected)
@@ -235,3 +258,65 @@ def test_a_finding_without_an_event_uid_is_named_by_its_own(service: Service) ->
             "POST", "/activity", [{**seen, **more, "time": now}, {**seen, **more, "time": now - 1000}]
         )
         assert (status, pointers(envelope)) == (400, [f"/1/{member}"])
+
+
+def test_a_repeated_request_without_ids_counts_once(ready: Service) -> None:
+    """Eight hits that are alike are eight; the same request again adds none, and neither does one of them alone."""
+    eight = [{**hits(1)[0], "timestamp": at(-5)} for _ in range(8)]
+    first, again = (ready.result("POST", "/activity", eight) for _ in range(2))
+    assert (first["accepted"], first["duplicates"]) == (8, 0)
+    assert (again["accepted"], again["duplicates"], again["findings"]) == (0, 8, [])
+    assert ready.result("POST", "/activity", eight[0])["duplicates"] == 1
+
+
+def test_logins_that_take_no_part_are_counted_by_reason(ready: Service) -> None:
+    """Trusted networks, VPNs, 0/0, the middle of a country, an address without a place."""
+    ready.result("PUT", "/networks", {"networks": [{"name": "Office", "cidr": "198.51.100.0/24"}]})
+    result = ready.result(
+        "POST",
+        "/activity",
+        [
+            login(-9, PARIS, ip="203.0.113.7"),
+            login(-8, NEW_YORK, ip="198.51.100.9"),
+            login(-7, NEW_YORK, anonymous=True),
+            login(-6, {"latitude": 0.0, "longitude": 0.0}),
+            login(-5, {"latitude": 38, "longitude": -97}),
+            login(-4, {}, ip="203.0.113.8"),
+        ],
+    )
+    reasons = {"trusted_network": 1, "anonymous": 1, "no_place": 2, "centroid": 1}
+    assert (result["accepted"], result["ignored"], result["ignored_by_reason"]) == (1, 5, reasons)
+    assert result["findings"] == []
+
+
+def test_evidence_names_address_city_and_events(ready: Service) -> None:
+    """What the sender said of a login is kept with the finding."""
+    more = {"ip": "203.0.113.7", "asn": 64_500, "country": "FR", "city": "Paris", "source": "okta", "accuracy_km": 10}
+    logins = [login(-9, PARIS, id="a", **more), login(-8, NEW_YORK, id="b", ip="2001:DB8::1", type="session_refresh")]
+    (found,) = ready.result("POST", "/activity", logins)["findings"]
+    earlier, later = found["details"]["logins"]
+    assert more.items() <= earlier.items()
+    assert (earlier["event_id"], later["event_id"], later["ip"]) == ("a", "b", "2001:db8::1")
+    assert later["is_refresh"]
+
+
+def test_trusted_networks(ready: Service) -> None:
+    """They are replaced as a whole, in the audit log; wrong ones are refused at their place."""
+    assert ready.result("GET", "/networks") == {"networks": []}
+    mine = {"networks": [{"name": "Office", "cidr": "203.0.113.0/24"}, {"name": "VPN", "asn": 64_500}]}
+    assert ready.result("PUT", "/networks", mine) == mine
+    assert ready.result("GET", "/networks") == mine
+    for network, expected in (
+        ({"name": "", "cidr": "203.0.113.0/24"}, "/networks/0/name"),
+        ({"name": "x", "cidr": "203.0.113.7/24"}, "/networks/0/cidr"),
+        ({"name": "x", "cidr": "0.0.0.0/0"}, "/networks/0/cidr"),
+        ({"name": "x", "asn": 0}, "/networks/0/asn"),
+        ({"name": "x"}, "/networks/0"),
+        ({"name": "x", "asn": 1, "cidr": "203.0.113.0/24"}, "/networks/0"),
+    ):
+        status, envelope = ready.call("PUT", "/networks", {"networks": [network]})
+        assert (status, pointers(envelope)) == (400, [expected])
+    assert ready.call("PUT", "/networks", {"networks": [{"name": "x", "asn": 1}] * 1_001})[0] == 400
+    assert ready.result("GET", "/networks") == mine
+    (entry,) = ready.result("GET", "/audit?kind=detection")
+    assert entry["thing_id"] == "networks"

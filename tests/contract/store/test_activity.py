@@ -241,15 +241,15 @@ async def test_the_limits_are_the_accounts(store: Store) -> None:
     outside = outside_of(store)
     await account_with_integration(outside)
     await account_with_integration(outside, OTHER)
-    assert await store.read(ACCOUNT, lambda tx: tx.detection.limits()) == TravelLimits(1_000, 100)
-    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(10_000, 100))
+    assert await store.read(ACCOUNT, lambda tx: tx.detection.limits()) == TravelLimits()
+    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(max_km_per_h=10_000))
     pair = login(-60, PARIS), login(0, NEW_YORK)
     assert (await send(outside, *pair)).findings == []
     assert len((await send(outside, *pair, account_id=OTHER)).findings) == 1
-    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(1_000, 6_000))
-    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(1_000, 6_000))
+    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(min_km=6_000))
+    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(min_km=6_000))
     assert (await send(outside, login(-1, PARIS))).findings == []
-    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(1_000, 100))
+    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits())
     assert len((await send(outside, login(-2, PARIS))).findings) == 1
     entries = await store.read(ACCOUNT, lambda tx: tx.audit.page(None, None, 10))
     assert [entry.kind.value for entry in entries].count("detection") == 3

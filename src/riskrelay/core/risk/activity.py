@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Generic, NewType, Protocol, TypeVar
 
+from msgspec import Struct
+
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId, UserRef
 
@@ -14,25 +16,42 @@ ActivityId = NewType("ActivityId", str)
 LOGIN_BEHAVIOR = BehaviorId("imp_travel")
 HIT_BEHAVIOR = BehaviorId("high_dlp")
 
-LATEST = timedelta(hours=1)  # specified: activity may come up to an hour late
+LATENESS = timedelta(hours=1)  # specified: by so much activity may be late unless the account allows more
+MAX_LATENESS_HOURS = 7 * 24  # specified
 MAX_KEPT = 2_000  # compared of one user, kind and span, besides what is fresh: people do less, so it bounds machines
 SKEW = timedelta(minutes=5)  # guessed: by so much a sender's clock may be ahead of ours
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
-    """A successful login.
+class Login(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A successful login, or a session that was refreshed.
 
     Attributes:
         at: aware UTC.
-        latitude, longitude: of where it came from, in degrees.
+        latitude, longitude: of where it came from, in degrees; both 0: the place is not known.
         application: what the user logged in to; None: not supplied.
+        accuracy_km: the radius around the place within which it was.
+        ip: the client's address in its canonical form.
+        source: what reported it.
+        event_id: the sender's id of the event.
+        is_refresh: a session was refreshed, without a new login.
+        is_anonymous: the address belongs to a VPN, a proxy, a relay or Tor.
+        is_known: the user had logged in from there in the days before, and the account learns places.
     """
 
     at: datetime
     latitude: float
     longitude: float
     application: str | None
+    accuracy_km: float = 0.0
+    ip: str | None = None
+    asn: int | None = None
+    country: str | None = None
+    city: str | None = None
+    source: str | None = None
+    event_id: str | None = None
+    is_refresh: bool = False
+    is_anonymous: bool = False
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +144,13 @@ class Timing(Enum):
     FUTURE = auto()
 
 
-def timing(at: datetime, now: datetime) -> Timing:
-    """Whether activity of the moment *at* can be used: exactly an hour old it can, a microsecond older it is late."""
-    if at < now - LATEST:
+def timing(at: datetime, now: datetime, lateness: timedelta = LATENESS) -> Timing:
+    """Tell whether activity of the moment *at* can be used.
+
+    Args:
+        lateness: activity exactly so old can be used; a microsecond older it is late.
+    """
+    if at < now - lateness:
         return Timing.LATE
     return Timing.FUTURE if at > now + SKEW else Timing.TIMELY
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from math import dist
 
 from riskrelay.core.risk.activity import Login
-from riskrelay.core.risk.speeds import TravelLimits, along_surface, too_fast, vector_of
+from riskrelay.core.risk.speeds import Spot, TravelLimits, along_surface, spot_of, too_fast, travelled_km, vector_of
 
 MAX_PLACES = 500  # bounds the work; nobody travels to so many in a day
 
@@ -16,8 +16,9 @@ Link = tuple[int, int]
 class _Place:
     """The logins at one place, by number, in order of time; those of older transactions apart."""
 
-    def __init__(self, login: Login) -> None:
-        self.vector = vector_of(login.latitude, login.longitude)
+    def __init__(self, spot: Spot) -> None:
+        self.spot = spot
+        self.vector = vector_of(spot.latitude, spot.longitude)
         self.fresh: list[int] = []
         self.older: list[int] = []
 
@@ -29,8 +30,8 @@ class ImpossiblePairs:
     of the logins that are left, and those lie together in the order of time.
 
     Args:
-        logins: by time, then by place; no two at the same place and time. Of more than MAX_PLACES places only the
-            latest are compared.
+        logins: by time, then by spot; no two at the same spot and time. Of more than MAX_PLACES spots only the latest
+            are compared.
         fresh: of each login, whether it is new.
     """
 
@@ -41,14 +42,14 @@ class ImpossiblePairs:
         self._places: list[_Place] = []
         self._place_of: list[int | None] = [None] * len(logins)
         self._far: dict[int, dict[int, float]] = {}
-        numbers: dict[tuple[float, float], int] = {}
+        numbers: dict[Spot, int] = {}
         for number in range(len(logins) - 1, -1, -1):
-            where = logins[number].latitude, logins[number].longitude
+            where = spot_of(logins[number])
             if where not in numbers:
                 if len(numbers) == MAX_PLACES:
                     continue
                 numbers[where] = len(self._places)
-                self._places.append(_Place(logins[number]))
+                self._places.append(_Place(where))
             self._place_of[number] = numbers[where]
 
     def links(self) -> Iterator[Link]:
@@ -162,9 +163,14 @@ class ImpossiblePairs:
         return place.fresh if self._fresh[number] else place.older
 
     def _distances(self, place: int) -> dict[int, float]:
-        """The places that are far enough from *place* for an impossible pair, with their distance in km."""
+        """Return the places that *place* can make an impossible pair with, and the km to travel to each."""
         if place not in self._far:
-            here = self._places[place].vector
-            between = ((other, along_surface(dist(here, there.vector))) for other, there in enumerate(self._places))
-            self._far[place] = {other: distance for other, distance in between if distance > self._limits.min_km}
+            here, far = self._places[place], {}
+            for other, there in enumerate(self._places):
+                distance = along_surface(dist(here.vector, there.vector))
+                if distance > self._limits.min_km:  # most are near: seen without a call
+                    travelled = travelled_km(distance, here.spot, there.spot, self._limits)
+                    if travelled is not None:
+                        far[other] = travelled
+            self._far[place] = far
         return self._far[place]

@@ -1,23 +1,52 @@
-"""Distances over the ground, and the speed that an account takes to be possible."""
+"""Distances over the ground, and the travel that an account takes to be possible."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from math import asin, cos, degrees, dist, pi, radians, sin
+from typing import NamedTuple
+
+from msgspec import Struct
 
 from riskrelay.core.risk.activity import Login
 
 _EARTH_RADIUS_KM = 6_371.0088  # IUGG mean radius
 _HOUR = timedelta(hours=1)
+_IPV6_NETWORK_BITS = 64  # RFC 7421: a device takes any address of its /64, and privacy extensions change it daily
 
 Vector = tuple[float, float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class TravelLimits:
-    """What an account takes to be possible: no pair of logins is impossible that keeps within either limit."""
+class TravelLimits(Struct, frozen=True, kw_only=True):
+    """What an account takes to be possible. A pair of logins is impossible only if it exceeds both limits.
+
+    Attributes:
+        max_km_per_h: a speed that people can reach.
+        min_km: the distance, beyond both accuracy radii, that geolocation can be wrong by.
+        ipv4_ipv6_min_km: the same between an IPv4 and an IPv6 address: one device has both, and geolocation reads
+            their places from different tables. The larger one of this and `min_km` applies.
+        exempt_same_ip: two logins from the same address are no travel, whatever their coordinates are.
+        exempt_trusted_networks: logins from the account's trusted networks take no part.
+        exempt_anonymous: logins through a VPN, a proxy, a relay or Tor take no part.
+        exempt_centroids: the middle of a country, which geolocation gives when it knows only the country, is no place.
+        session_refreshes: refreshed sessions count like logins.
+        known_places_days: travel between two places that the user logged in from in so many days before is possible;
+            0 disables learning.
+        cities_in_reason: the reason that receivers get names the cities.
+        lateness_hours: so old activity of any kind is still used.
+    """
 
     max_km_per_h: int = 1_000
-    min_km: int = 100
+    min_km: int = 500
+    ipv4_ipv6_min_km: int = 1_000
+    exempt_same_ip: bool = True
+    exempt_trusted_networks: bool = True
+    exempt_anonymous: bool = True
+    exempt_centroids: bool = True
+    session_refreshes: bool = True
+    known_places_days: int = 0
+    cities_in_reason: bool = False
+    lateness_hours: int = 1
 
     @property
     def reach(self) -> timedelta:
@@ -25,10 +54,58 @@ class TravelLimits:
         return _HOUR * (pi * _EARTH_RADIUS_KM / self.max_km_per_h)
 
     @property
+    def lateness(self) -> timedelta:
+        """How old activity can be and still be used."""
+        return _HOUR * self.lateness_hours
+
+    @property
     def min_degrees(self) -> float:
         """Logins no more than this apart in latitude and longitude, both added up, are within `min_km`: a degree of
         longitude is nowhere longer than one of latitude. A little less, for what rounding adds."""
         return 0.999 * degrees(self.min_km / _EARTH_RADIUS_KM)
+
+
+class Spot(NamedTuple):
+    """Everything about where a login came from that decides which other logins it can be impossible with.
+
+    Attributes:
+        network: the IPv4 address, or the /64 network of the IPv6 address; empty: not known.
+    """
+
+    latitude: float
+    longitude: float
+    accuracy_km: float
+    network: str
+    is_known: bool
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether the address is an IPv6 one."""
+        return ":" in self.network
+
+
+def spot_of(login: Login) -> Spot:
+    """Return where a login came from."""
+    return Spot(login.latitude, login.longitude, login.accuracy_km, network_of(login.ip), login.is_known)
+
+
+@lru_cache(maxsize=10_000)
+def network_of(ip: str | None) -> str:
+    """Return what two addresses of one device have in common.
+
+    >>> network_of("203.0.113.7"), network_of("::ffff:203.0.113.7"), network_of("2001:db8::1234:5678:9abc:def0")
+    ('203.0.113.7', '203.0.113.7', '2001:db8::/64')
+    """
+    try:
+        address = ip_address(ip or "")
+    except ValueError:
+        return ""
+    if not isinstance(address, IPv6Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    host_bits = address.max_prefixlen - _IPV6_NETWORK_BITS
+    return f"{IPv6Address(int(address) >> host_bits << host_bits)}/{_IPV6_NETWORK_BITS}"
 
 
 def distance_km(one: Login, other: Login) -> float:
@@ -48,7 +125,28 @@ def is_impossible(one: Login, other: Login, limits: TravelLimits) -> bool:
 
     Rule: contract 18 imp_travel.
     """
-    return too_fast(distance_km(one, other), one.at, other.at, limits)
+    distance = travelled_km(distance_km(one, other), spot_of(one), spot_of(other), limits)
+    return distance is not None and too_fast(distance, one.at, other.at, limits)
+
+
+def travelled_km(distance: float, one: Spot, other: Spot, limits: TravelLimits) -> float | None:
+    """Return how far somebody must have travelled between two spots at least.
+
+    Args:
+        distance: between their middles, in km.
+
+    Returns: None when travel between them is possible in any time: they are near, the same address, or both known.
+    """
+    beyond = distance - (one.accuracy_km + other.accuracy_km)
+    if beyond <= limits.min_km:
+        return None
+    if one.is_known and other.is_known:
+        return None
+    if not one.network or not other.network:
+        return beyond
+    if limits.exempt_same_ip and one.network == other.network:
+        return None
+    return None if one.is_ipv6 != other.is_ipv6 and beyond <= limits.ipv4_ipv6_min_km else beyond
 
 
 def too_fast(distance: float, one: datetime, other: datetime, limits: TravelLimits) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Self
 from riskrelay.core.risk.activity import Derived, Kept, Login, connected, same_episode, written
 from riskrelay.core.risk.findings import FindingId
 from riskrelay.core.risk.impossible_pairs import ImpossiblePairs
-from riskrelay.core.risk.speeds import TravelLimits, distance_km
+from riskrelay.core.risk.speeds import Spot, TravelLimits, distance_km, spot_of
 
 _HOUR = timedelta(hours=1)
 
@@ -54,8 +54,12 @@ class Journey:
 
     @property
     def identity(self) -> str:
-        """Tells it from every other episode of the same user: no other one holds this login's place and time."""
-        return f"{self.first.at.isoformat()} {self.first.latitude!r} {self.first.longitude!r}"
+        """Tells it from every other episode of the same user: no other one holds a login of this spot and time."""
+        spot = spot_of(self.first)
+        named = f"{self.first.at.isoformat()} {spot.latitude!r} {spot.longitude!r}"
+        if spot == Spot(spot.latitude, spot.longitude, 0.0, "", is_known=False):  # as it was named by older versions
+            return named
+        return f"{named} {spot.accuracy_km!r} {spot.network} {spot.is_known}"
 
     @property
     def triggered_at(self) -> datetime:
@@ -114,7 +118,7 @@ def journeys(
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """Logins at one place and moment; they have the same counterparts. `login` names the first application of all."""
+    """Logins of one spot and moment; they have the same counterparts. `login` is the first of them in `_order`."""
 
     login: Login
     kept: list[Kept[Login]]
@@ -126,15 +130,13 @@ class _Node:
 
 def _nodes(logins: Sequence[Kept[Login]]) -> list[_Node]:
     """In order of time."""
-    gathered: dict[tuple[datetime, float, float], list[Kept[Login]]] = defaultdict(list)
+    gathered: dict[tuple[datetime, Spot], list[Kept[Login]]] = defaultdict(list)
     for login in logins:
-        gathered[login.seen.at, login.seen.latitude, login.seen.longitude].append(login)
-    nodes = []
-    for (at, latitude, longitude), kept in sorted(gathered.items(), key=lambda item: item[0]):
-        names = [login.seen.application for login in kept if login.seen.application is not None]
-        seen = Login(at=at, latitude=latitude, longitude=longitude, application=min(names, default=None))
-        nodes.append(_Node(seen, kept))
-    return nodes
+        gathered[login.seen.at, spot_of(login.seen)].append(login)
+    return [
+        _Node(min((one.seen for one in kept), key=_order), kept)
+        for _, kept in sorted(gathered.items(), key=lambda item: item[0])
+    ]
 
 
 def _links_of_episodes(nodes: Sequence[_Node]) -> Iterator[tuple[int, int]]:
@@ -163,19 +165,45 @@ def _merged(one: Journey, other: Journey) -> Journey:
     )
 
 
-def _order(login: Login) -> tuple[datetime, float, float, bool, str]:
-    return login.at, login.latitude, login.longitude, login.application is None, login.application or ""
+def _order(login: Login) -> tuple[Any, ...]:
+    """Every login's place in one order, so that the evidence that is shown depends on the set of logins alone."""
+    application = (login.application is None, login.application or "")
+    told = (login.ip, login.asn, login.country, login.city, login.source, login.event_id)
+    flags = (login.is_refresh, login.is_anonymous)
+    return login.at, spot_of(login), application, *((one is None, one) for one in told), flags
+
+
+_OPTIONAL = (
+    "accuracy_km",
+    "ip",
+    "asn",
+    "country",
+    "city",
+    "source",
+    "event_id",
+    "is_refresh",
+    "is_anonymous",
+    "is_known",
+)
 
 
 def _shown(login: Login) -> dict[str, Any]:
-    return {
+    """What evidence says of a login: what is not known is left out."""
+    shown = {
         "timestamp": written(login.at),
         "latitude": login.latitude,
         "longitude": login.longitude,
         "application": login.application,
     }
+    return shown | {name: value for name in _OPTIONAL if (value := getattr(login, name))}
 
 
 def _login(shown: Mapping[str, Any]) -> Login:
-    at = datetime.fromisoformat(shown["timestamp"])
-    return Login(at=at, latitude=shown["latitude"], longitude=shown["longitude"], application=shown["application"])
+    optional = {name: shown[name] for name in _OPTIONAL if name in shown}
+    return Login(
+        at=datetime.fromisoformat(shown["timestamp"]),
+        latitude=shown["latitude"],
+        longitude=shown["longitude"],
+        application=shown["application"],
+        **optional,
+    )

@@ -1,4 +1,4 @@
-"""Activity and what the account takes to be possible, by account."""
+"""Activity, by account."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,10 +23,9 @@ from sqlalchemy import (
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.activity import ActivityId, DlpHit, Kept, Login, S
 from riskrelay.core.risk.findings import FindingId, UserId
-from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import ActivityWindow, RecordedActivity
-from riskrelay.storage.statements import BulkInsert, PerEngine, in_parts
-from riskrelay.storage.tables import activity, detection_limits
+from riskrelay.storage.statements import BulkInsert, in_parts
+from riskrelay.storage.tables import activity
 from riskrelay.storage.times import Moment, number_of
 
 _KINDS: Mapping[type[Login] | type[DlpHit], str] = {Login: "login", DlpHit: "dlp_hit"}
@@ -57,6 +56,7 @@ _RANKED = (
         activity.c.longitude,
         activity.c.about,
         activity.c.episode,
+        activity.c.origin,
         _LATEST_FIRST.label("place"),
     )
     .where(*_IN_SPAN)
@@ -114,16 +114,7 @@ _OLDEST = (
 )
 _PURGE = delete(activity).where(activity.c.account_id == bindparam("account"), activity.c.activity_id.in_(_OLDEST))
 
-_LIMITS = select(detection_limits.c.max_km_per_h, detection_limits.c.min_km).where(
-    detection_limits.c.account_id == bindparam("account")
-)
-_SAVE_LIMITS = PerEngine(
-    detection_limits,
-    lambda insert: insert.on_conflict_do_update(
-        index_elements=[detection_limits.c.account_id],
-        set_={"max_km_per_h": insert.excluded.max_km_per_h, "min_km": insert.excluded.min_km},
-    ),
-)
+_ORIGIN = tuple(name for name in Login.__struct_fields__ if name not in ("at", "latitude", "longitude", "application"))
 
 
 class ActivityRows:
@@ -196,11 +187,19 @@ class ActivityRows:
             seen.application if isinstance(seen, Login) else seen.profile,
             recorded.episode,
             recorded.digest,
+            _origin(seen) if isinstance(seen, Login) else None,
         )
 
 
+def _origin(login: Login) -> str | None:
+    """What is known of a login besides time, place and application, as JSON; None: nothing."""
+    known = {name: value for name in _ORIGIN if (value := getattr(login, name))}
+    return msgspec.json.encode(known).decode() if known else None
+
+
 def _login(row: Row[*tuple[Any, ...]]) -> Login:
-    return Login(at=row.occurred_at, latitude=row.latitude, longitude=row.longitude, application=row.about)
+    origin = {} if row.origin is None else msgspec.json.decode(row.origin)
+    return Login(at=row.occurred_at, latitude=row.latitude, longitude=row.longitude, application=row.about, **origin)
 
 
 def _dlp_hit(row: Row[*tuple[Any, ...]]) -> DlpHit:
@@ -208,19 +207,3 @@ def _dlp_hit(row: Row[*tuple[Any, ...]]) -> DlpHit:
 
 
 _READ: Mapping[type[Login] | type[DlpHit], Callable[[Row[*tuple[Any, ...]]], Any]] = {Login: _login, DlpHit: _dlp_hit}
-
-
-class DetectionRows:
-    """Implements ports.Detection."""
-
-    def __init__(self, connection: Connection, account_id: AccountId) -> None:
-        self._connection = connection
-        self._account_id = account_id
-
-    def limits(self) -> TravelLimits:
-        row = self._connection.execute(_LIMITS, {"account": self._account_id}).first()
-        return TravelLimits() if row is None else TravelLimits(row.max_km_per_h, row.min_km)
-
-    def save(self, limits: TravelLimits) -> None:
-        row = {"account_id": self._account_id, "max_km_per_h": limits.max_km_per_h, "min_km": limits.min_km}
-        self._connection.execute(_SAVE_LIMITS.on(self._connection), row)

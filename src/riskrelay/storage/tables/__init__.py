@@ -29,7 +29,15 @@ from riskrelay.storage.tables.base import account, metadata
 from riskrelay.storage.tables.console import console_sessions, finding_counts, level_counts, stocks
 from riskrelay.storage.tables.nodes import nodes
 from riskrelay.storage.tables.replays import replay_places, replays
-from riskrelay.storage.tables.risk import activity, behavior_settings, detection_limits, findings, users
+from riskrelay.storage.tables.risk import (
+    activity,
+    behavior_settings,
+    detection_limits,
+    findings,
+    known_places,
+    trusted_networks,
+    users,
+)
 from riskrelay.storage.times import Moment
 
 __all__ = [
@@ -50,6 +58,7 @@ __all__ = [
     "findings",
     "held_events",
     "integrations",
+    "known_places",
     "lanes",
     "level_counts",
     "metadata",
@@ -63,6 +72,7 @@ __all__ = [
     "streams",
     "subject_statements",
     "tokens",
+    "trusted_networks",
     "users",
 ]
 

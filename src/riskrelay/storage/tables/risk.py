@@ -12,6 +12,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
+    true,
 )
 from sqlalchemy.dialects.postgresql import TEXT
 
@@ -86,6 +88,7 @@ activity = Table(
     Column("about", Text),
     Column("episode", String(255)),
     Column("digest", LargeBinary(32), nullable=False),
+    Column("origin", Text),
     ForeignKeyConstraint(["account_id", "user_id"], ["users.account_id", "users.user_id"]),
     Index("activity_user_index", "account_id", "user_id", "kind", "occurred_at"),
     Index("activity_age_index", "account_id", "kind", "occurred_at"),
@@ -104,5 +107,34 @@ detection_limits = Table(
     account(),
     Column("max_km_per_h", Integer, nullable=False),
     Column("min_km", Integer, nullable=False),
+    Column("ipv4_ipv6_min_km", Integer, nullable=False, server_default="1000"),
+    Column("exempt_same_ip", Boolean, nullable=False, server_default=true()),
+    Column("exempt_trusted_networks", Boolean, nullable=False, server_default=true()),
+    Column("exempt_anonymous", Boolean, nullable=False, server_default=true()),
+    Column("exempt_centroids", Boolean, nullable=False, server_default=true()),
+    Column("session_refreshes", Boolean, nullable=False, server_default=true()),
+    Column("known_places_days", Integer, nullable=False, server_default="0"),
+    Column("cities_in_reason", Boolean, nullable=False, server_default=false()),
+    Column("lateness_hours", Integer, nullable=False, server_default="1"),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+)
+
+# All of an account in one row: they are read together with each request of activity, and written seldom.
+trusted_networks = Table(
+    "trusted_networks",
+    metadata,
+    account(),
+    Column("networks", Text, nullable=False),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+)
+
+known_places = Table(
+    "known_places",
+    metadata,
+    account(),
+    Column("email_key", Text, primary_key=True),
+    Column("day", Integer, primary_key=True),
+    Column("cell", Integer, primary_key=True),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+    Index("known_places_age_index", "account_id", "day"),
 )

@@ -1,21 +1,22 @@
-"""Activity in: logins and DLP hits, in our own form or as OCSF; and the limits of what is possible."""
+"""Activity in: logins and DLP hits, in our own form or as OCSF."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.behaviors import set_detection
 from riskrelay.actions.record_activity import ActivityRecorded, record_activity
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Invalid, pointer
 from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit, Login, written
 from riskrelay.core.risk.assessment import Standing
-from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import Outside, RecordedFinding
 from riskrelay.web.account_api import ocsf
 from riskrelay.web.account_api.batches import (
@@ -26,12 +27,23 @@ from riskrelay.web.account_api.batches import (
     read_batch,
     rendered_change,
 )
-from riskrelay.web.account_api.bodies import PlainText, Reading, WholeNumber, parse, read_object
-from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.bodies import PlainText, Reading, WholeNumber, parse
 from riskrelay.web.account_api.timestamps import Timestamp
 from riskrelay.web.auth import caller_of
 
 Text = Annotated[PlainText, Field(min_length=1, max_length=255)]
+MAX_ASN = 4_294_967_295  # RFC 6793
+
+
+def _canonical_ip(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError("must be an IPv4 or IPv6 address") from None
+
+
+IpAddress = Annotated[PlainText, Field(max_length=64), AfterValidator(_canonical_ip)]
+"""An address in its canonical form."""
 
 
 class _ActivityBody(BaseModel):
@@ -52,13 +64,44 @@ class _ActivityBody(BaseModel):
         )
 
 
-class LoginBody(_ActivityBody):
-    """A successful login."""
+class LoginByAddressBody(_ActivityBody):
+    """A successful login, or a session that was refreshed. Without coordinates, geolocation says where it was."""
 
-    type: Literal["login"] = "login"
+    type: Literal["login", "session_refresh"] = "login"
+    latitude: ocsf.Latitude | None = None
+    longitude: ocsf.Longitude | None = None
+    application: Text | None = None
+    ip: IpAddress | None = None
+    accuracy_km: Annotated[float, Field(ge=0, le=20_000)] = 0.0
+    asn: Annotated[WholeNumber, Field(ge=0, le=MAX_ASN)] | None = None
+    country: Text | None = None
+    city: Text | None = None
+    source: Text | None = None
+    anonymous: bool = False
+
+    def login(self) -> Login:
+        """The same, for the domain."""
+        return Login(
+            at=self.timestamp,
+            latitude=self.latitude or 0.0,
+            longitude=self.longitude or 0.0,
+            application=self.application,
+            accuracy_km=self.accuracy_km,
+            ip=self.ip,
+            asn=self.asn,
+            country=self.country,
+            city=self.city,
+            source=self.source,
+            is_refresh=self.type == "session_refresh",
+            is_anonymous=self.anonymous,
+        )
+
+
+class LoginBody(LoginByAddressBody):
+    """A login without an address: it must have coordinates."""
+
     latitude: ocsf.Latitude
     longitude: ocsf.Longitude
-    application: Text | None = None
 
 
 class DlpHitBody(_ActivityBody):
@@ -66,19 +109,6 @@ class DlpHitBody(_ActivityBody):
 
     type: Literal["dlp_hit"] = "dlp_hit"
     profile: Text
-
-
-class TravelLimitsBody(BaseModel):
-    """What the account takes to be possible: by how fast a person can be, and how far coordinates can be off."""
-
-    max_km_per_h: Annotated[WholeNumber, Field(ge=100, le=10_000)]
-    min_km: Annotated[WholeNumber, Field(ge=1, le=20_000)]
-
-
-class DetectionBody(BaseModel):
-    """The limits, by behavior."""
-
-    imp_travel: TravelLimitsBody
 
 
 class _Shape(msgspec.Struct, kw_only=True):
@@ -89,10 +119,12 @@ class _Shape(msgspec.Struct, kw_only=True):
     profile: Any = msgspec.UNSET
     latitude: Any = msgspec.UNSET
     longitude: Any = msgspec.UNSET
+    ip: Any = msgspec.UNSET
     metadata: Any = msgspec.UNSET
 
 
 _LOGIN = TypeAdapter(LoginBody)
+_LOGIN_BY_ADDRESS = TypeAdapter(LoginByAddressBody)
 _DLP_HIT = TypeAdapter(DlpHitBody)
 _OBJECT = TypeAdapter(dict[str, Any])
 _SHAPE = msgspec.json.Decoder(_Shape)
@@ -112,7 +144,7 @@ class _Read:
 
 
 class ActivityRoutes:
-    """The handlers of activity and its limits.
+    """The handler of activity.
 
     Args:
         docs_base: the origin where the pages that explain the codes stand.
@@ -125,25 +157,31 @@ class ActivityRoutes:
     async def record(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.INGEST)
         batch = await read_batch(request, _read_one, "activities")
-        sent = {place: item.activity for place, item in enumerate(batch.items) if item.activity is not None}
+        sent = _named({place: item.activity for place, item in enumerate(batch.items) if item.activity is not None})
         try:
             recorded = await record_activity(self._outside, caller.account_id, sent)
         except Invalid as error:
             raise batch.located(_as_sent(error, batch)) from None
         return batch.success(_rendered(recorded, unusable=len(batch.items) - len(sent)), self._docs_base)
 
-    async def limits(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.READ)
-        return success(
-            _rendered_limits(await self._outside.store.read(caller.account_id, lambda tx: tx.detection.limits()))
-        )
 
-    async def set_limits(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
-        given = (await read_object(request, DetectionBody)).imp_travel
-        limits = TravelLimits(given.max_km_per_h, given.min_km)
-        await set_detection(self._outside, caller.account_id, caller.actor, limits)
-        return success(_rendered_limits(limits))
+def _named(sent: Mapping[int, Activity]) -> dict[int, Activity]:
+    """Give activity without an id one that follows from its content, so that a repeated delivery is a duplicate.
+
+    Activity of one request that is alike is told apart by its number: a user can do the same twice in a second.
+
+    Rule: docs/choices.md, "Activity".
+    """
+    seen: Counter[bytes] = Counter()
+    named: dict[int, Activity] = {}
+    for place, activity in sent.items():
+        if activity.activity_id is None:
+            number = seen[activity.digest]
+            seen[activity.digest] += 1
+            content = sha256(activity.digest + number.to_bytes(4, "big")).hexdigest()[:40]
+            activity = replace(activity, activity_id=ActivityId(f"content-{content}"))
+        named[place] = activity
+    return named
 
 
 def _read_one(body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
@@ -157,13 +195,12 @@ def _read_one(body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
     if _is_dlp_hit(shape, prefix):
         hit = parse(_DLP_HIT, body, prefix, reading)
         return _Read(hit.activity(DlpHit(hit.timestamp, hit.profile)), {})
-    login = parse(_LOGIN, body, prefix, reading)
-    return _Read(
-        login.activity(
-            Login(at=login.timestamp, latitude=login.latitude, longitude=login.longitude, application=login.application)
-        ),
-        {},
-    )
+    form: TypeAdapter[Any] = _LOGIN if shape.ip in (msgspec.UNSET, None) else _LOGIN_BY_ADDRESS
+    login: LoginByAddressBody = parse(form, body, prefix, reading)
+    if (login.latitude is None) != (login.longitude is None):
+        missing = "latitude" if login.latitude is None else "longitude"
+        raise Invalid([Fault(FaultKind.REQUIRED, pointer([*prefix, missing]), "is required beside the other one")])
+    return _Read(login.activity(login.login()), {})
 
 
 def _read_event(shape: _Shape, body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
@@ -189,8 +226,10 @@ def _is_dlp_hit(shape: _Shape, prefix: Sequence[int]) -> bool:
             message = "is required where there are a profile and coordinates: login or dlp_hit"
             raise Invalid([Fault(FaultKind.REQUIRED, pointer([*prefix, "type"]), message)])
         return has_profile
-    if shape.type not in ("login", "dlp_hit"):
-        raise Invalid([Fault(FaultKind.WRONG_VALUE, pointer([*prefix, "type"]), "must be login or dlp_hit")])
+    if shape.type not in ("login", "session_refresh", "dlp_hit"):
+        raise Invalid(
+            [Fault(FaultKind.WRONG_VALUE, pointer([*prefix, "type"]), "must be login, session_refresh or dlp_hit")]
+        )
     return bool(shape.type == "dlp_hit")
 
 
@@ -205,10 +244,14 @@ def _as_sent(error: Invalid, batch: Batch[_Read]) -> Invalid:
 
 
 def _rendered(recorded: ActivityRecorded, unusable: int) -> dict[str, Any]:
+    disabled = recorded.ignored - len(recorded.exempt)
+    reasons = Counter({"behavior_disabled": disabled, "unusable": unusable})
+    reasons.update(exemption.value for exemption in recorded.exempt.values())
     return {
         "accepted": recorded.accepted,
         "duplicates": recorded.duplicates,
         "ignored": recorded.ignored + unusable,
+        "ignored_by_reason": {reason: count for reason, count in sorted(reasons.items()) if count},
         "late": recorded.late,
         "findings": [_rendered_finding(finding, standing) for finding, standing in recorded.findings],
         "changes": [rendered_change(change) for change in recorded.changes],
@@ -225,7 +268,3 @@ def _rendered_finding(finding: RecordedFinding, standing: Standing) -> dict[str,
         "timestamp": written(finding.occurred_at),
         "details": msgspec.Raw((finding.details_json or "{}").encode()),
     }
-
-
-def _rendered_limits(limits: TravelLimits) -> dict[str, Any]:
-    return {"imp_travel": {"max_km_per_h": limits.max_km_per_h, "min_km": limits.min_km}}

@@ -7,12 +7,14 @@ ignored. docs/choices.md says which members are looked at, in which order.
 Rule: OCSF schema, classes authentication, detection_finding, data_security_finding; objects user, location, policy.
 """
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Annotated, Any
 
+from msgspec.structs import replace
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, TypeAdapter, model_validator
 
 from riskrelay.core.errors import FaultKind
@@ -96,6 +98,8 @@ class _Actor(_Object):
 class _Location(_Object):
     """`coordinates`, the longitude first, is what versions before 1.2 had."""
 
+    city: Text = ""
+    country: Text = ""
     lat: Latitude | None = None
     long: Longitude | None = None
     coordinates: Annotated[list[float], AfterValidator(_on_earth)] | None = None
@@ -107,8 +111,18 @@ class _Location(_Object):
         return None if self.coordinates is None else (self.coordinates[1], self.coordinates[0])
 
 
+class _System(_Object):
+    number: int | None = None
+
+
+class _Session(_Object):
+    is_vpn: bool = False
+
+
 class _Endpoint(_Object):
+    ip: Text = ""
     location: _Location = _Location()
+    autonomous_system: _System = _System()
     svc_name: Text = ""
     hostname: Text = ""
 
@@ -157,17 +171,29 @@ class _Authentication(_Event):
     src_endpoint: _Endpoint = _Endpoint()
     dst_endpoint: _Endpoint = _Endpoint()
     service: _Named = _Named()
+    session: _Session = _Session()
 
     def login(self) -> Activity | None:
         """The successful login that it tells of."""
         user = _first_user((self.user, self.actor.user))
-        where = self.src_endpoint.location.latitude_and_longitude()
-        if self.activity_id != _LOGON or self.status_id != _SUCCESS or user is None or where is None:
+        source = self.src_endpoint
+        where = source.location.latitude_and_longitude()
+        if self.activity_id != _LOGON or self.status_id != _SUCCESS or user is None or not (where or source.ip):
             return None
+        latitude, longitude = where or (0.0, 0.0)
         application = self.service.name or self.dst_endpoint.svc_name or self.dst_endpoint.hostname or None
-        return self.activity(
-            self.metadata.uid, user, Login(at=self.at, latitude=where[0], longitude=where[1], application=application)
+        login = Login(at=self.at, latitude=latitude, longitude=longitude, application=application)
+        known = replace(
+            login,
+            ip=source.ip or None,
+            asn=source.autonomous_system.number,
+            city=source.location.city or None,
+            country=source.location.country or None,
+            event_id=self.metadata.uid or None,
+            is_anonymous=self.session.is_vpn,
         )
+        activity = self.activity(self.metadata.uid, user, login)  # the digest is that of older versions
+        return dataclasses.replace(activity, seen=known)
 
 
 class _Analytic(_Named):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskrelay.core.risk.activity import LATEST, SKEW, Activity, DlpHit, Login, Timing, connected, timing
+from riskrelay.core.risk.activity import LATENESS, SKEW, Activity, DlpHit, Login, Timing, connected, timing
 from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.core.risk.findings import UserRef
 from support.outside import NOON
@@ -17,8 +17,8 @@ MICROSECOND = timedelta(microseconds=1)
 @pytest.mark.parametrize(
     ("offset", "expected"),
     [
-        (-LATEST - MICROSECOND, Timing.LATE),
-        (-LATEST, Timing.TIMELY),
+        (-LATENESS - MICROSECOND, Timing.LATE),
+        (-LATENESS, Timing.TIMELY),
         (timedelta(0), Timing.TIMELY),
         (SKEW, Timing.TIMELY),
         (SKEW + MICROSECOND, Timing.FUTURE),

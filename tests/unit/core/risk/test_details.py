@@ -40,12 +40,19 @@ def test_evidence_of_impossible_travel_is_bounded() -> None:
         Kept(
             activity_id=Id(str(place)),
             seen=Login(
-                at=NOW + timedelta(minutes=place), latitude=80.0 * (place % 2), longitude=10.0, application=name
+                at=NOW + timedelta(minutes=place),
+                latitude=80.0 * (place % 2),
+                longitude=10.0,
+                application=name,
+                country=name,
+                city=name,
+                source=name,
+                event_id=name,
             ),
             episode=None,
             fresh=True,
         )
         for place in range(50)
     ]
-    (found, *_) = journeys(logins, {}, TravelLimits(1_000, 100))
+    (found, *_) = journeys(logins, {}, TravelLimits())
     assert len(msgspec.json.encode(found.episode.details())) <= MAX_DETAILS_BYTES

@@ -1,0 +1,147 @@
+"""Activity before detection: which logins take part, by the account's rules, and what follows from the others."""
+
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from hashlib import sha256
+
+import msgspec
+
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.activity import LOGIN_BEHAVIOR, Activity, Login, Timing, timing
+from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.exemptions import ANONYMOUS_BEHAVIOR, Exemption, exemption_of
+from riskrelay.core.risk.findings import Finding, FindingId, UserRef
+from riskrelay.core.risk.known_places import PlaceDay, first_remembered_day, is_known, place_day_of
+from riskrelay.core.risk.networks import NO_NETWORKS, Networks, TrustedNetwork
+from riskrelay.core.risk.places import located
+from riskrelay.core.risk.speeds import TravelLimits
+from riskrelay.ports import Outside, Transaction
+
+_FORGOTTEN_AT_LEAST = 1_000  # guessed: so that small requests, too, get rid of what a large one left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """Activity, sorted by what is done with it.
+
+    Attributes:
+        limits: the account's, as they were read.
+        sent: by place in the request, what detection gets; late activity too, which it counts.
+        exempt: by place, the logins that take no part.
+        anonymous: a finding for each anonymous login, if the account has enabled their behavior.
+        learned: by email_key, the places that are not remembered yet.
+    """
+
+    limits: TravelLimits
+    sent: Mapping[int, Activity]
+    exempt: Mapping[int, Exemption]
+    anonymous: Sequence[Finding]
+    learned: Mapping[str, AbstractSet[PlaceDay]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rules:
+    """What an account decided.
+
+    Attributes:
+        enabled: the behaviors among its settings.
+        places: by email_key, where its users logged in from.
+    """
+
+    limits: TravelLimits
+    networks: Networks
+    enabled: AbstractSet[BehaviorId]
+    places: Mapping[str, AbstractSet[PlaceDay]]
+
+
+async def admit(outside: Outside, account_id: AccountId, sent: Mapping[int, Activity]) -> Admitted:
+    """Apply the account's rules to what was *sent*.
+
+    Args:
+        sent: by place in the request.
+    """
+    now = outside.clock.now()
+    rules = await outside.store.read(account_id, lambda tx: _rules(tx, sent, now))
+    admitted: dict[int, Activity] = {}
+    exempt: dict[int, Exemption] = {}
+    anonymous: list[Finding] = []
+    learned: dict[str, set[PlaceDay]] = {}
+    for place, activity in sent.items():
+        login = activity.seen
+        if not isinstance(login, Login) or timing(login.at, now, rules.limits.lateness) is not Timing.TIMELY:
+            admitted[place] = activity
+            continue
+        login = _located(outside, login)
+        exemption = exemption_of(login, rules.limits, rules.networks)
+        if login.is_anonymous and exemption is not Exemption.TRUSTED_NETWORK and ANONYMOUS_BEHAVIOR in rules.enabled:
+            anonymous.append(_anonymous(activity, login))
+        if exemption is not None:
+            exempt[place] = exemption
+            continue
+        places = rules.places.get(activity.user.email_key, frozenset())
+        known = is_known(login, places, rules.limits)
+        seen = msgspec.structs.replace(login, is_known=known, event_id=login.event_id or activity.activity_id)
+        admitted[place] = replace(activity, seen=seen)
+        if rules.limits.known_places_days and LOGIN_BEHAVIOR in rules.enabled and place_day_of(login) not in places:
+            learned.setdefault(activity.user.email_key, set()).add(place_day_of(login))
+    return Admitted(limits=rules.limits, sent=admitted, exempt=exempt, anonymous=anonymous, learned=learned)
+
+
+async def learn(outside: Outside, account_id: AccountId, admitted: Admitted) -> None:
+    """Remember where users logged in from, and forget what no activity can ask for any more."""
+    if not admitted.learned:
+        return
+    first = first_remembered_day(outside.clock.now(), admitted.limits)
+    most = _FORGOTTEN_AT_LEAST + 2 * len(admitted.sent)
+
+    def store(tx: Transaction) -> None:
+        tx.detection.learn(admitted.learned)
+        tx.detection.forget_places(first, most)
+
+    await outside.store.write(account_id, store)
+
+
+def _located(outside: Outside, login: Login) -> Login:
+    place = None if login.ip is None else outside.geolocator.locate(login.ip)
+    return login if place is None else located(login, place)
+
+
+def _rules(tx: Transaction, sent: Mapping[int, Activity], now: datetime) -> _Rules:
+    limits = tx.detection.limits()
+    logins = {place: activity.seen for place, activity in sent.items() if isinstance(activity.seen, Login)}
+    networks, enabled, places = NO_NETWORKS, frozenset[BehaviorId](), dict[str, set[PlaceDay]]()
+    if limits.exempt_trusted_networks and any(login.ip or login.asn for login in logins.values()):
+        networks = _compiled(tx.detection.networks())
+    if limits.known_places_days or any(login.is_anonymous for login in logins.values()):
+        enabled = frozenset(one for one, setting in tx.behaviors.stored().items() if setting.enabled)
+    if limits.known_places_days and logins:
+        keys = {sent[place].user.email_key for place in logins}
+        places = tx.detection.known_places(keys, first_remembered_day(now, limits))
+    return _Rules(limits=limits, networks=networks, enabled=enabled, places=places)
+
+
+@lru_cache(maxsize=32)  # some megabytes: making one of 1,000 networks takes milliseconds
+def _compiled(trusted: tuple[TrustedNetwork, ...]) -> Networks:
+    return Networks(trusted) if trusted else NO_NETWORKS
+
+
+def _anonymous(activity: Activity, login: Login) -> Finding:
+    """The finding of an anonymous login. Its id follows from the event, so that a repeat is a duplicate."""
+    named = f"{activity.user.email_key}\n{activity.activity_id or ''}\n".encode() + activity.digest
+    details = {
+        name: value
+        for name in ("ip", "asn", "country", "city", "application", "source")
+        if (value := getattr(login, name))
+    }
+    digest = sha256(named).digest()
+    return Finding(
+        finding_id=FindingId(f"anonymous-{digest.hex()[:40]}"),
+        behavior=ANONYMOUS_BEHAVIOR,
+        user=UserRef(activity.user.email, activity.user.name),
+        occurred_at=login.at,
+        details=details,
+        digest=digest,
+    )

@@ -1,0 +1,118 @@
+"""What the account takes to be possible, and its trusted networks."""
+
+from typing import Annotated, Any, Self
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, Field, model_validator
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.behaviors import set_detection, set_networks
+from riskrelay.core.credentials import Scope
+from riskrelay.core.risk.activity import MAX_LATENESS_HOURS
+from riskrelay.core.risk.known_places import MAX_KNOWN_PLACES_DAYS
+from riskrelay.core.risk.networks import (
+    MAX_NETWORK_NAME_CHARACTERS,
+    MAX_NETWORKS,
+    TrustedNetwork,
+    canonical_network,
+)
+from riskrelay.core.risk.speeds import TravelLimits
+from riskrelay.ports import Outside
+from riskrelay.web.account_api.activity import MAX_ASN
+from riskrelay.web.account_api.bodies import PlainText, WholeNumber, read_object
+from riskrelay.web.account_api.envelope import success
+from riskrelay.web.auth import caller_of
+
+Distance = Annotated[WholeNumber, Field(ge=1, le=20_000)]
+
+
+class TravelLimitsBody(BaseModel):
+    """What the account takes to be possible. The optional members stay as they are when they are absent."""
+
+    max_km_per_h: Annotated[WholeNumber, Field(ge=100, le=10_000)]
+    min_km: Distance
+    ipv4_ipv6_min_km: Distance | None = None
+    exempt_same_ip: bool | None = None
+    exempt_trusted_networks: bool | None = None
+    exempt_anonymous: bool | None = None
+    exempt_centroids: bool | None = None
+    session_refreshes: bool | None = None
+    known_places_days: Annotated[WholeNumber, Field(ge=0, le=MAX_KNOWN_PLACES_DAYS)] | None = None
+    cities_in_reason: bool | None = None
+
+
+class DetectionBody(BaseModel):
+    """The limits of impossible travel, and how late activity of any kind may be."""
+
+    imp_travel: TravelLimitsBody
+    lateness_hours: Annotated[WholeNumber, Field(ge=1, le=MAX_LATENESS_HOURS)] | None = None
+
+    def over(self, limits: TravelLimits) -> TravelLimits:
+        """Return *limits* with what the body says in place of what they said."""
+        given = {**self.imp_travel.model_dump(), "lateness_hours": self.lateness_hours}
+        return msgspec.structs.replace(limits, **{name: value for name, value in given.items() if value is not None})
+
+
+class NetworkBody(BaseModel):
+    """A trusted network: addresses, or an autonomous system."""
+
+    name: Annotated[PlainText, Field(min_length=1, max_length=MAX_NETWORK_NAME_CHARACTERS)]
+    cidr: Annotated[str, Field(max_length=64), AfterValidator(canonical_network)] | None = None
+    asn: Annotated[WholeNumber, Field(ge=1, le=MAX_ASN)] | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.cidr is None) == (self.asn is None):
+            raise ValueError("must have either cidr or asn")
+        return self
+
+    def network(self) -> TrustedNetwork:
+        """The same, for the domain."""
+        return TrustedNetwork(name=self.name, cidr=self.cidr, asn=self.asn)
+
+
+class NetworksBody(BaseModel):
+    """All trusted networks of the account."""
+
+    networks: Annotated[list[NetworkBody], Field(max_length=MAX_NETWORKS)]
+
+
+class DetectionRoutes:
+    """The handlers of the limits and of the trusted networks."""
+
+    def __init__(self, outside: Outside) -> None:
+        self._outside = outside
+
+    async def get(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.READ)
+        return success(
+            rendered_limits(await self._outside.store.read(caller.account_id, lambda tx: tx.detection.limits()))
+        )
+
+    async def update(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        body = await read_object(request, DetectionBody)
+        before = await self._outside.store.read(caller.account_id, lambda tx: tx.detection.limits())
+        limits = body.over(before)
+        await set_detection(self._outside, caller.account_id, caller.actor, limits)
+        return success(rendered_limits(limits))
+
+    async def networks(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.READ)
+        found = await self._outside.store.read(caller.account_id, lambda tx: tx.detection.networks())
+        return success({"networks": msgspec.to_builtins(found)})
+
+    async def set_networks(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        body = await read_object(request, NetworksBody)
+        networks = tuple(dict.fromkeys(one.network() for one in body.networks))
+        await set_networks(self._outside, caller.account_id, caller.actor, networks)
+        return success({"networks": msgspec.to_builtins(networks)})
+
+
+def rendered_limits(limits: TravelLimits) -> dict[str, Any]:
+    """The settings as the API shows them."""
+    members = msgspec.structs.asdict(limits)
+    lateness = members.pop("lateness_hours")
+    return {"imp_travel": members, "lateness_hours": lateness}
