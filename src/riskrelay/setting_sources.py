@@ -19,7 +19,7 @@ def read_toml(path: Path, known: Iterable[str]) -> dict[str, Any]:
     named = f"RISKRELAY_CONFIG names {path}"
     try:
         if not path.is_file():
-            raise Misconfigured(f"{named}, which is not a file; fix the path or unset it")
+            raise Misconfigured(f"{named}, which is not a file; correct the path or unset it")
         given = tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise Misconfigured(f"{named}, which cannot be read ({error.strerror}); check its owner and mode") from error
@@ -29,7 +29,7 @@ def read_toml(path: Path, known: Iterable[str]) -> dict[str, Any]:
         raise Misconfigured(f"{named}, which is not TOML: {error}") from error
     unknown = [f"{key}{closest(key.lower().removeprefix('riskrelay_'), known)}" for key in given if key not in known]
     if unknown:
-        raise Misconfigured(f"{named}, which has unknown settings: {'; '.join(unknown)}")
+        raise Misconfigured(f"{named}, which contains unknown settings: {'; '.join(unknown)}")
     return given
 
 

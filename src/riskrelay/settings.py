@@ -48,159 +48,164 @@ class Settings(BaseSettings):
     database_url: str = Field(
         "sqlite:///riskrelay.db",
         repr=False,  # it may hold a password
-        description="Where everything is kept: `sqlite:///FILE` (one machine) or `postgresql://…` (many).",
+        description="The database: `sqlite:///FILE` (one machine) or `postgresql://…` (several machines).",
     )
     database_url_file: Path | None = Field(
-        None, description="The file that holds the database URL, instead of `RISKRELAY_DATABASE_URL`."
+        None, description="A file that contains the database URL. Use it instead of `RISKRELAY_DATABASE_URL`."
     )
     public_url: str = Field(
         "http://127.0.0.1:8700",
-        description="Where receivers reach this service; becomes part of every new issuer and well-known URL.",
+        description="The URL at which receivers reach this service. It is part of every new issuer and well-known URL.",
     )
-    host: str = Field("127.0.0.1", description="The address `serve` listens on, and `worker` for its metrics.")
-    port: int = Field(8700, ge=0, le=65_535, description="The port `serve` listens on.")
+    host: str = Field("127.0.0.1", description="The address that `serve` listens on, and `worker` for its metrics.")
+    port: int = Field(8700, ge=0, le=65_535, description="The port that `serve` listens on.")
     metrics_port: int | None = Field(
         None,
         ge=1,
         le=65_535,
-        description="The port on which `worker` shows /metrics, /healthz and /readyz, over plain http; default: none. "
-        "`serve` shows them on its own.",
+        description="The port on which `worker` serves /metrics, /healthz and /readyz over plain HTTP. Default: none. "
+        "`serve` serves them on its main port.",
     )
     operations_port: int | None = Field(
         None,
         ge=1,
         le=65_535,
-        description="A second port on which `serve` answers /metrics, /healthz and /readyz, over plain http and with "
-        "connections of its own, so that clients of the main port cannot crowd out monitoring; default: none. The main "
-        "port answers them too.",
+        description="An additional port on which `serve` serves /metrics, /healthz and /readyz over plain HTTP. It has "
+        "its own connection limit, so that clients of the main port can't block monitoring. Default: none. The main "
+        "port serves them, too.",
     )
     drain_seconds: int = Field(
         10,
         ge=0,
         le=600,
-        description="How long requests in work may take after SIGTERM; then their connections are closed. Delivery "
-        "needs up to 20 s more for what is in flight: keep the service manager's stop timeout (45 s in the systemd "
-        "unit) above the sum.",
+        description="How long active requests may take after SIGTERM before their connections are closed. Pushes in "
+        "flight may take up to 20 s more. Set the stop timeout of the service manager (45 s in the systemd unit) "
+        "higher than the sum.",
     )
     tls_cert: Path | None = Field(
         None,
-        description="Makes `serve` speak https (TLS 1.2 and 1.3): the file with the certificate chain, PEM, the "
-        "server's own first. Read when it starts.",
+        description="A PEM file with the certificate chain, the server's certificate first. If set, `serve` uses HTTPS "
+        "(TLS 1.2 and 1.3). Read at startup.",
     )
-    tls_key: Path | None = Field(None, description="The file with that certificate's private key, PEM, not encrypted.")
+    tls_key: Path | None = Field(None, description="A PEM file with the private key of the certificate, not encrypted.")
     trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode] = Field(
         default=[],
-        description="Networks (CIDR) of proxies whose `X-Forwarded-For` or `Forwarded` says who called, for the audit "
-        "log. From anybody else these headers change nothing.",
+        description="Networks (CIDR) of proxies whose `X-Forwarded-For` or `Forwarded` header provides the client "
+        "address for the audit log. From other addresses, the headers are ignored.",
     )
     master_key: str | None = Field(
         None,
         repr=False,
-        description="Encrypts keys and secrets at rest; several, separated by commas: the first encrypts, all "
-        "decrypt. Default: the file beside the SQLite database that `init` makes.",
+        description="The key that encrypts keys and secrets at rest. Separate several keys with commas: the first "
+        "encrypts, all decrypt. Default: the file that `init` creates next to the SQLite database.",
     )
     master_key_file: Path | None = Field(
         None,
-        description="The file that holds the master key, or several, instead of `RISKRELAY_MASTER_KEY`: a secret of "
-        "systemd, Docker or Kubernetes.",
+        description="A file that contains one or more master keys, such as a secret of systemd, Docker or Kubernetes. "
+        "Use it instead of `RISKRELAY_MASTER_KEY`.",
     )
     allow_targets: Annotated[list[str], NoDecode] = Field(
         default=[],
-        description="Networks (CIDR) or hosts that may be pushed to although they are not public addresses.",
+        description="Networks (CIDR) or hosts with addresses that are not public, to which pushes are allowed.",
     )
     allow_http_targets: bool = Field(
-        False, description="Whether SETs may be pushed over plain http. For development only."
+        False, description="Whether SETs may be pushed over plain HTTP. For development only."
     )
     egress_proxy: str | None = Field(
         None,
         repr=False,  # it may hold a password
-        description="An http:// or https:// proxy, perhaps with user name and password, through which SETs are pushed "
-        "(CONNECT to the address that was judged; https receivers only). Names are still looked up here.",
+        description="An http:// or https:// proxy, optionally with user name and password, through which SETs are "
+        "pushed (CONNECT to the checked address, HTTPS receivers only). The service still resolves host names itself.",
     )
-    retention_days: int = Field(7, ge=1, le=365, description="How long an undelivered event is kept and tried.")
+    retention_days: int = Field(
+        7, ge=1, le=365, description="How many days an undelivered event is kept and attempted."
+    )
     history_days: int = Field(
         7,
         ge=0,
         le=3_650,
-        description="How long after that an event, its attempts and what became of it are kept: so long it can be "
-        "looked at and replayed.",
+        description="How many days after that an event, its attempts and its outcome are kept. During this time, it "
+        "can be viewed and replayed.",
     )
     audit_days: int = Field(
         730,  # guessed: two annual audits
         ge=90,
         le=36_500,
-        description="How long entries of the audit log are kept. The database refuses to delete those of the last 60 "
-        "days.",
+        description="How many days entries of the audit log are kept. A database trigger rejects the deletion of "
+        "entries of the last 60 days.",
     )
 
     lease_seconds: int = Field(
         60,
         ge=30,  # the longest push, 20 s, has to end at 80 % of it
         le=600,
-        description="PostgreSQL: how long a node that died keeps its lanes from the others. While it lives it renews "
-        "them.",
+        description="PostgreSQL: after how many seconds other nodes take over the lanes of a node that died. A running "
+        "node renews its leases.",
     )
     rate_limit: int = Field(
         60_000,  # guessed: far above what a client needs, low enough to leave others room
         ge=0,
         le=100_000_000,
-        description="Requests a minute that one token may send to one process; 0: as many as it likes.",
+        description="Maximum number of requests per minute from one token to one process. 0 disables the limit.",
     )
 
     quota_tokens: int = Field(
         1_000,  # guessed: one for each service that calls, with room
         ge=1,
         le=100_000,
-        description="Tokens that one account may have, and the installation itself.",
+        description="Maximum number of tokens of an account, and of the installation.",
     )
     quota_integrations: int = Field(
         1_000,  # guessed: one for each tenant and environment, with room
         ge=1,
         le=100_000,
-        description="Integrations that one account may have.",
+        description="Maximum number of integrations of an account.",
     )
     quota_receiver_credentials: int = Field(
         100,  # guessed: a receiver has one or two, and a new one while it changes them
         ge=1,
         le=100_000,
-        description="Credentials that one integration's receivers may have.",
+        description="Maximum number of receiver credentials of an integration.",
     )
     quota_running_replays: int = Field(
         100,  # guessed: an operator starts a few
         ge=1,
         le=10_000,
-        description="Replays of one integration that may run or be paused at the same time.",
+        description="Maximum number of running and paused replays of an integration.",
     )
     quota_users: int = Field(
         1_000_000,  # guessed: ten times the largest company that was measured
         ge=1,
         le=100_000_000,
-        description="Users that one account may have. They are counted every few seconds, so a few more can be stored.",
+        description="Maximum number of users of an account. They are counted every few seconds, so slightly more can "
+        "be stored.",
     )
     quota_findings_per_user: int = Field(
         10_000,  # guessed: ten a day for almost three years
         ge=100,
         le=10_000_000,
-        description="Findings that are kept of one user. Of more, the oldest are deleted; the risk level stays.",
+        description="Maximum number of findings kept per user. The oldest are deleted first. The risk level does not "
+        "change.",
     )
     quota_console_sessions: int = Field(
         100,  # guessed: a team that shares a token, on several browsers
         ge=1,
         le=10_000,
-        description="Sessions of the console that one token may have. One more ends the oldest.",
+        description="Maximum number of console sessions per token. A new session ends the oldest one.",
     )
 
     failed_authentication_limit: int = Field(
         600,  # guessed: far above what a misconfigured client sends by mistake
         ge=0,
         le=1_000_000,
-        description="Refused credentials a minute from one client address (IPv6: from one /64 network); further tries "
-        "from it are answered 429 without a query. Credentials that were valid before go on working. 0: no limit.",
+        description="Maximum number of rejected credentials per minute from one client address (IPv6: one /64 "
+        "network). Further attempts get a 429 without a database query. Credentials that were valid before still "
+        "work. 0 disables the limit.",
     )
 
     log_level: LogLevel = Field(
         "info",
-        description="What is logged: with `info` one line for each attempt, with `warning` only for those that failed.",
+        description="The log level. `info` logs every delivery attempt, `warning` only failed attempts.",
     )
 
     _split = field_validator("allow_targets", "trusted_proxies", mode="before")(_comma_separated)
@@ -231,10 +236,10 @@ class Settings(BaseSettings):
     def _origin_only(cls, value: str) -> str:
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("must be an absolute http or https URL without query, such as https://risk.example.com")
+            raise ValueError("must be an absolute http or https URL without a query, such as https://risk.example.com")
         _ = parts.port  # one that is no number up to 65,535 is a ValueError
         if parts.path not in ("", "/"):
-            raise ValueError("must be an origin without a path: well-known URLs stand at the root of a host")
+            raise ValueError("must be an origin without a path, because well-known URLs are at the root of a host")
         return value.rstrip("/")
 
     @field_validator("egress_proxy")
@@ -249,10 +254,10 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
         if (self.tls_cert is None) != (self.tls_key is None):
-            raise ValueError("set RISKRELAY_TLS_CERT and RISKRELAY_TLS_KEY, both or none")
+            raise ValueError("set both RISKRELAY_TLS_CERT and RISKRELAY_TLS_KEY, or neither")
         if self.tls_cert is not None and not self.public_url.startswith("https://"):
             raise ValueError(
-                "RISKRELAY_PUBLIC_URL must start with https:// when RISKRELAY_TLS_CERT is set: receivers are told it"
+                "RISKRELAY_PUBLIC_URL must start with https:// when RISKRELAY_TLS_CERT is set, because receivers use it"
             )
         return self
 
@@ -263,21 +268,25 @@ class Settings(BaseSettings):
         found = {
             "ALLOW_TARGETS": (
                 self.allow_targets,
-                "pushed to although not public: ",
-                "remove what is not needed",
+                "pushes to these non-public addresses are allowed: ",
+                "remove the entries that are not needed",
             ),
-            "ALLOW_HTTP_TARGETS": (self.allow_http_targets, "SETs may go over plain http: ", "unset it in production"),
-            "TRUSTED_PROXIES": (anybody, "anybody may say who called: ", "name the proxies' own networks"),
-            "RATE_LIMIT": (not self.rate_limit, "no token is limited: ", "set a limit"),
+            "ALLOW_HTTP_TARGETS": (
+                self.allow_http_targets,
+                "SETs may be pushed over plain HTTP: ",
+                "unset it in production",
+            ),
+            "TRUSTED_PROXIES": (anybody, "any client can forge its address: ", "set it to the networks of the proxies"),
+            "RATE_LIMIT": (not self.rate_limit, "the rate limit is disabled: ", "set a limit"),
             "DATABASE_URL": (
                 _without_verified_tls(self.database_url),
                 "the connection to PostgreSQL is not protected by verified TLS: ",
-                "add ?sslmode=verify-full (and &sslrootcert=FILE for an authority of your own)",
+                "add ?sslmode=verify-full (and &sslrootcert=FILE for a private certificate authority)",
             ),
             "PUBLIC_URL": (
                 self.public_url.startswith("http:") and self.public_url,
-                "receivers are told a plain http address, the console's cookies go without Secure: ",
-                "put TLS in front, or set RISKRELAY_TLS_CERT; new integrations then get the https address",
+                "receivers use a plain HTTP address, and the console's cookies are sent without Secure: ",
+                "put a TLS proxy in front, or set RISKRELAY_TLS_CERT; then new integrations get the https address",
             ),
         }
         return [
@@ -313,7 +322,7 @@ class Settings(BaseSettings):
         try:
             return type(self)(**{**known, **secrets, "metrics_port": self.metrics_port})
         except ValidationError as error:
-            raise Misconfigured("another version of riskrelay runs; run doctor with that version") from error
+            raise Misconfigured("the service has another version of riskrelay; run doctor with that version") from error
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -349,8 +358,8 @@ def unknown_variables(environment: Iterable[str]) -> list[Check]:
         Check(
             topic="settings",
             verdict=Verdict.WARNING,
-            said=f"{name} is set, but there is no such setting{closest(name.upper(), known)}.",
-            mend="correct its name or unset it",
+            said=f"{name} is set, but this setting does not exist{closest(name.upper(), known)}.",
+            mend="correct the name or unset it",
         )
         for name in sorted(environment)
         if name.upper().startswith(_PREFIX) and name.upper() not in known

@@ -21,19 +21,19 @@ NO_SCHEMA_SAYS = (
     "must not have spaces, quotes, brackets",  # which characters of which category an address may have
     "must be an e-mail address",
     "must be one e-mail address",
-    "cursor: must be the one that the answer before gave",
+    "cursor: must be the cursor in result_info",
     "must be in the future",
-    "must lie in the future",
-    "delivered events are replayed from a time on",
+    "must be in the future",
+    "is required for delivered events",
     "this replay is ",
     "the next keys are not yet published",
     "must not lie more than 5 minutes in the future",
-    "must lie between the years 1 and 9999 in UTC",
+    "must be between the years 1 and 9999 in UTC",
     "bytes as compact JSON",
-    "give ca, or certificate with key",
+    "send ca, or certificate and key",
 )
 OF_RECEIVERS = (
-    "larger than 64 bits can hold",
+    "does not fit in 64 bits",
     "subject",  # each format has its own members
     "is the transmitter's to say",  # what is ours must be what it is now
     "delivery.endpoint_url: must",  # an address that may be pushed to

@@ -32,10 +32,10 @@ def account_id_problem(account_id: str) -> str | None:
 
     >>> account_id_problem("acme")
     >>> account_id_problem("")
-    'an account id has 1 to 255 printable characters without / ? # %: it stands in URLs'
+    'an account id must have 1 to 255 printable characters and must not contain / ? # %'
     """
     if not 1 <= len(account_id) <= 255 or any(c in account_id for c in "/?#%") or not account_id.isprintable():
-        return "an account id has 1 to 255 printable characters without / ? # %: it stands in URLs"
+        return "an account id must have 1 to 255 printable characters and must not contain / ? # %"
     return None
 
 

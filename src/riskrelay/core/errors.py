@@ -246,7 +246,7 @@ class UnavailableCause(StrEnum):
 
     DISK_FULL = "the disk is full"
     READ_ONLY = "the database is read-only"
-    LOCKED = "another program holds a lock on the database"
+    LOCKED = "another program has locked the database"
     NOT_ALLOWED = "the database file or its directory cannot be written by this user"
     IO_ERROR = "the disk reports an input/output error"
     DAMAGED = "the database file is damaged or is not a database"
@@ -254,8 +254,8 @@ class UnavailableCause(StrEnum):
     UNREACHABLE = "the database cannot be reached"
     NO_DESCRIPTORS = "this process has too many files open"
     BUSY = "no database connection is free"
-    TOO_SLOW = "the database does not answer in time"
-    REFUSED = "the database refused"
+    TOO_SLOW = "the database does not respond in time"
+    REFUSED = "the database rejected the request"
 
     @property
     def advice(self) -> str:
@@ -264,19 +264,19 @@ class UnavailableCause(StrEnum):
 
 
 _ADVICE: Final = {
-    UnavailableCause.DISK_FULL: "make room on its disk, or raise the quota or the limit on the size of a file",
-    UnavailableCause.READ_ONLY: "mount its file system for writing; with PostgreSQL name the primary in "
-    "RISKRELAY_DATABASE_URL (target_session_attrs=read-write) and look at default_transaction_read_only",
-    UnavailableCause.LOCKED: "end the other program, or let it finish (`fuser -v FILE` names who has the file open)",
-    UnavailableCause.NOT_ALLOWED: "let the user that riskrelay runs as own the file and its directory (chown)",
-    UnavailableCause.IO_ERROR: "look at the system's log (`dmesg`) and at the disk; keep a copy of the file first",
+    UnavailableCause.DISK_FULL: "free disk space, or raise the disk quota or the file size limit",
+    UnavailableCause.READ_ONLY: "mount the file system read-write; with PostgreSQL, set "
+    "RISKRELAY_DATABASE_URL to the primary (target_session_attrs=read-write) and check default_transaction_read_only",
+    UnavailableCause.LOCKED: "stop the other program, or wait for it (`fuser -v FILE` lists the users of the file)",
+    UnavailableCause.NOT_ALLOWED: "make the user that runs riskrelay the owner of the file and its directory (chown)",
+    UnavailableCause.IO_ERROR: "copy the file, then check the system log (`dmesg`) and the disk",
     UnavailableCause.DAMAGED: "check the path in RISKRELAY_DATABASE_URL, or restore a backup: riskrelay restore FILE",
-    UnavailableCause.STARTING: "wait until PostgreSQL accepts connections; its log says how far it is",
-    UnavailableCause.UNREACHABLE: "check that it runs, and RISKRELAY_DATABASE_URL",
-    UnavailableCause.BUSY: "raise max_connections of PostgreSQL, or run fewer processes",
+    UnavailableCause.STARTING: "wait until PostgreSQL accepts connections; its log shows the progress",
+    UnavailableCause.UNREACHABLE: "check that the database runs, and check RISKRELAY_DATABASE_URL",
+    UnavailableCause.BUSY: "raise max_connections in PostgreSQL, or run fewer processes",
     UnavailableCause.NO_DESCRIPTORS: "raise LimitNOFILE (`ulimit -n`)",
-    UnavailableCause.TOO_SLOW: "look at the load of the database and of its disk",
-    UnavailableCause.REFUSED: "the log line database_refused has the database's own words",
+    UnavailableCause.TOO_SLOW: "check the load of the database and its disk",
+    UnavailableCause.REFUSED: "see the log event database_refused for the database's error message",
 }
 
 

@@ -164,7 +164,7 @@ def reference_taken(holder: IntegrationId) -> Invalid:
 
     Rule: contract 8, 10.
     """
-    message = f"integration {holder} has this reference_id; choose another one, or update that integration"
+    message = f"integration {holder} has this reference_id; choose a new one, or update that integration"
     return Invalid([Fault(FaultKind.REFERENCE_TAKEN, "/reference_id", message)])
 
 
@@ -186,11 +186,11 @@ def tenant_url_problem(url: str) -> str | None:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        return "must be a URL: its host or port cannot be read"
+        return "must be a URL with a valid host and port"
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
         return "must be an absolute http or https URL, such as https://example.okta.com"
     if parts.username is not None or parts.password is not None:
         return "must not contain a user name or password"
     if "?" in url or "#" in url:
-        return "must not contain a query or a fragment: the event path is added to its end"
+        return "must not contain a query or a fragment, because the event path is appended"
     return None

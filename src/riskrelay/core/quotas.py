@@ -39,5 +39,5 @@ def refuse_above(quota: int, count: int, things: str, advice: str) -> None:
     """
     if count >= quota:
         raise Invalid(
-            [Fault(FaultKind.QUOTA_REACHED, "", f"there are {count:,} {things}, and {quota:,} are allowed; {advice}")]
+            [Fault(FaultKind.QUOTA_REACHED, "", f"there are {count:,} {things}, and the quota is {quota:,}; {advice}")]
         )

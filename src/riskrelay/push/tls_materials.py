@@ -26,7 +26,7 @@ class PemMaterials:
         trusted_ca, certificate = given.trusted_ca, given.certificate
         faults = [*self._ca_faults(trusted_ca), *self._certificate_faults(certificate), *_key_faults(given)]
         if trusted_ca is None and certificate is None and not faults:
-            faults = [Fault(FaultKind.REQUIRED, "", "give ca, or certificate with key; DELETE takes them away")]
+            faults = [Fault(FaultKind.REQUIRED, "", "send ca, or certificate and key; to remove them, use DELETE")]
         faults = faults or _faults_of_use(given)
         if faults:
             raise Invalid(faults)
@@ -58,9 +58,9 @@ class PemMaterials:
 
 def _key_faults(opened: OpenedTls) -> list[Fault]:
     if opened.certificate is None:
-        return [] if opened.key is None else [Fault(FaultKind.REQUIRED, "/certificate", "a key needs its certificate")]
+        return [] if opened.key is None else [Fault(FaultKind.REQUIRED, "/certificate", "is required with a key")]
     if opened.key is None:
-        return [Fault(FaultKind.REQUIRED, "/key", "a certificate needs its private key")]
+        return [Fault(FaultKind.REQUIRED, "/key", "is required with a certificate")]
     try:
         key = serialization.load_pem_private_key(opened.key, None)
     except TypeError:

@@ -101,7 +101,7 @@ class StreamRegistration:
         body = {"delivery": delivery, "events_requested": list(events), "description": description}
         stream = await self._call("POST", self._endpoint("configuration_endpoint"), body, expected=(200, 201))
         if not isinstance(stream, dict) or "stream_id" not in stream:
-            raise RegistrationRefused(f"{self._endpoint('configuration_endpoint')} answered no stream")
+            raise RegistrationRefused(f"{self._endpoint('configuration_endpoint')} returned no stream")
         self.stream = stream
 
     async def verify(self, state: str) -> None:
@@ -136,7 +136,7 @@ class StreamRegistration:
         """Rule: RFC 6749 §4.4, client_secret_basic."""
         client_id, secret = self._credentials.client_id, self._credentials.client_secret
         if client_id is None or secret is None:
-            raise RegistrationRefused("a token, or a client's id and secret, are needed to register at the transmitter")
+            raise RegistrationRefused("registering at the transmitter requires a token, or a client's id and secret")
         url = self._credentials.token_endpoint or await self._find_token_endpoint()
         basic = b64encode(f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()).decode()
         form = {"grant_type": "client_credentials"}
@@ -145,7 +145,7 @@ class StreamRegistration:
         headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/x-www-form-urlencoded"}
         status, answer, _ = await self._exchange("POST", url, urlencode(form).encode(), headers)
         if status != 200 or not isinstance(answer, dict) or not isinstance(answer.get("access_token"), str):
-            raise RegistrationRefused(f"the token endpoint {url} answered {status}: {_said(answer)}")
+            raise RegistrationRefused(f"the token endpoint {url} returned {status}: {_said(answer)}")
         self._token = answer["access_token"]
         life = answer.get("expires_in")
         seconds = float(life) if isinstance(life, int | float) else _DEFAULT_LIFE_SECONDS
@@ -171,12 +171,16 @@ class StreamRegistration:
             )
             if status == 200 and isinstance(document, dict) and isinstance(document.get("token_endpoint"), str):
                 return str(document["token_endpoint"])
-        raise RegistrationRefused(f"{issuer} announces no token endpoint; name it, or give a token")
+        raise RegistrationRefused(
+            f"the metadata of {issuer} has no token endpoint; set the token endpoint, or use a token"
+        )
 
     def _endpoint(self, name: str) -> str:
         endpoint = self._metadata.get(name)
         if not isinstance(endpoint, str):
-            raise RegistrationRefused(f"the transmitter announces no {name}: its operator creates the stream")
+            raise RegistrationRefused(
+                f"the transmitter's metadata has no {name}; ask its operator to create the stream"
+            )
         return endpoint
 
     async def _call(self, method: str, url: str, body: Mapping[str, Any] | None, *, expected: Collection[int]) -> Any:
@@ -186,7 +190,7 @@ class StreamRegistration:
         content = None if body is None else msgspec.json.encode(body)
         status, answer, _ = await self._exchange(method, url, content, headers)
         if status not in expected:
-            raise RegistrationRefused(f"{method} {url} was answered {status}: {_said(answer)}")
+            raise RegistrationRefused(f"{method} {url} returned {status}: {_said(answer)}")
         return answer
 
     async def _exchange(
@@ -204,7 +208,9 @@ class StreamRegistration:
                 text = await read_body(response, _MAX_BYTES)
                 return response.status, _read(text), response.headers
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise TransmitterUnavailable(f"{url} cannot be reached ({type(error).__name__}); is it up?") from error
+            raise TransmitterUnavailable(
+                f"{url} cannot be reached ({type(error).__name__}); check that it runs"
+            ) from error
 
 
 def _read(body: bytes) -> Any:

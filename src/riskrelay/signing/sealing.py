@@ -42,7 +42,7 @@ class MasterKey:
         except ValueError as error:
             raise Misconfigured(
                 "RISKRELAY_MASTER_KEY must be one or more keys of 32 bytes in url-safe base64, separated by commas; "
-                "`riskrelay init` makes one"
+                "`riskrelay init` creates one"
             ) from error
 
     def seal(self, secret: bytes, row: str) -> bytes:
@@ -70,8 +70,8 @@ class MasterKey:
             except InvalidToken:
                 pass
         raise Misconfigured(
-            f"the secret of {row} was sealed under another master key, or for another row; set RISKRELAY_MASTER_KEY to "
-            "the key it was made with (several may be given, separated by commas)"
+            f"the secret of {row} was encrypted with another master key, or for another row; add that key to "
+            "RISKRELAY_MASTER_KEY (separate several keys with commas)"
         )
 
     def resealed(self, sealed: bytes, row: str) -> bytes | None:

@@ -80,7 +80,7 @@ class KeySigner:
         await self._reread_when_old()
         key = self._opened.get(algorithm)
         if key is None:
-            raise Unavailable(f"no key for {algorithm} can be opened")
+            raise Unavailable(f"no {algorithm} key can be decrypted")
         if len(payloads) < _PART:  # a process costs memory, and a little time: a few are signed here
             return await self._sign_here(key, payloads)
         parts = [payloads[start : start + _PART] for start in range(0, len(payloads), _PART)]

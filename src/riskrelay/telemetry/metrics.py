@@ -1,7 +1,7 @@
-"""What is counted, for Prometheus. The names are fixed: dashboards and alerts read them.
+"""The metrics, for Prometheus. The names are fixed, because dashboards and alerts use them.
 
 No metric has a label for an account, an integration or a user: thousands of them would make every scrape thousands of
-rows, and scraping needs no credential. Who it is, the health of the API says.
+rows, and a scrape requires no credentials. The health endpoints of the API name the integrations.
 """
 
 from collections import Counter as Tally
@@ -47,26 +47,32 @@ class PrometheusMetrics:
     def __init__(self, siblings: Siblings | None = None) -> None:
         self._siblings = siblings
         self._registry = CollectorRegistry()
-        self._findings = self._counter("findings", "Findings by what became of them.", "result", *_RESULTS)
-        self._activity = self._counter("activity", "Activity by what became of it.", "result", *_RESULTS, "late")
+        self._findings = self._counter("findings", "Findings received, by result.", "result", *_RESULTS)
+        self._activity = self._counter("activity", "Activity received, by result.", "result", *_RESULTS, "late")
         self._refused = self._counter(
-            "authentication_refused", "Requests whose credentials were refused, by the reason.", "reason", *_REFUSALS
+            "authentication_refused", "Requests with rejected credentials, by reason.", "reason", *_REFUSALS
         )
         self._receiver_refusals = Counter(
             "riskrelay_receiver_refusals",
-            "Requests of receivers that were refused, by operation and error.",
+            "Rejected requests of receivers, by operation and error.",
             ["operation", "error"],
             registry=self._registry,
         )
-        self._deliveries = self._counter("deliveries", "Attempts by their outcome.", "outcome")
-        self._failures = self._counter("attempt_failures", "Attempts that were not accepted, by the reason.", "reason")
-        self._latency = self._histogram("delivery_latency", "From the moment an event was queued to its receipt.").of()
-        self._duration = self._histogram("attempt_duration", "How long an attempt took, with its signing.").of()
-        phases = self._histogram("attempt_phase", "How long a phase of an attempt took.", "phase")
+        self._deliveries = self._counter("deliveries", "Delivery attempts, by outcome.", "outcome")
+        self._failures = self._counter(
+            "attempt_failures", "Delivery attempts that were not accepted, by reason.", "reason"
+        )
+        self._latency = self._histogram(
+            "delivery_latency", "Delivery latency: time from queueing an event to its acceptance by the receiver."
+        ).of()
+        self._duration = self._histogram("attempt_duration", "Duration of a delivery attempt, including signing.").of()
+        phases = self._histogram("attempt_phase", "Duration of one phase of a delivery attempt.", "phase")
         self._phases = [phases.of(phase) for phase in PHASES]
         self._outcomes = {kind: self._deliveries.labels(kind.value) for kind in OutcomeKind}
         self._found = CollectorRegistry()
-        self._up = Gauge("riskrelay_database_up", "1 while the database can be read and written.", registry=self._found)
+        self._up = Gauge(
+            "riskrelay_database_up", "1 if the database can be read and written, otherwise 0.", registry=self._found
+        )
         self._survey = _SurveyGauges(self._found)
         self._load = _LoadGauges(self._registry)
         for collect in (ProcessCollector, PlatformCollector, GCCollector):
@@ -163,16 +169,18 @@ class _SurveyGauges:
         def gauge(name: str, documentation: str, *labels: str) -> Gauge:
             return Gauge(f"riskrelay_{name}", documentation, labels, registry=registry)
 
-        self._imbalance = gauge("ledger_imbalance", "Events that are in no state or in two: 0, always.")
-        self._oldest = gauge("oldest_undelivered_seconds", "Age of the oldest undelivered event, whatever the reason.")
-        self._ledger = gauge("ledger_events", "Events of all streams by state.", "state")
-        self._lanes = gauge("lanes", "Lanes by what they are doing.", "condition")
-        self._streams = gauge("streams", "Streams by status, as their receivers see it.", "status")
+        self._imbalance = gauge("ledger_imbalance", "Events that are in no state or in two states. Must be 0.")
+        self._oldest = gauge("oldest_undelivered_seconds", "Age of the oldest undelivered event.")
+        self._ledger = gauge("ledger_events", "Events of all streams, by state.", "state")
+        self._lanes = gauge("lanes", "Lanes, by condition.", "condition")
+        self._streams = gauge("streams", "Streams, by status.", "status")
         self._rejecting = gauge(
-            "rejecting_streams", "Enabled streams whose receivers refused at least half of their last 20 events."
+            "rejecting_streams", "Enabled streams whose receivers rejected at least half of their last 20 events."
         )
-        self._key_age = gauge("signing_key_age_seconds", "How long the current key has been signing.", "algorithm")
-        self._bytes = gauge("database_bytes", "What the database takes on its disk.")
+        self._key_age = gauge(
+            "signing_key_age_seconds", "Time since the current signing key became active.", "algorithm"
+        )
+        self._bytes = gauge("database_bytes", "Size of the database on disk.")
 
     def show(self, survey: Survey) -> None:
         """Take the numbers over."""
@@ -204,13 +212,13 @@ class _LoadGauges:
             registry.register(_ReadCounter(f"riskrelay_store_{name}", documentation, read))
 
         self._grown = {"transactions": 0, "commits": 0}
-        self._waiting = gauge("store_waiting", "Transactions that wait for the writer or for a connection.")
+        self._waiting = gauge("store_waiting", "Transactions waiting for the writer or for a connection.")
         self._in_use = gauge("store_connections_in_use", "Database connections in use.")
-        self._most = gauge("store_connections", "Database connections there may be.")
-        self._free = gauge("disk_free_bytes", "Free on the disk of the SQLite file.", "disk")
+        self._most = gauge("store_connections", "Maximum number of database connections.")
+        self._free = gauge("disk_free_bytes", "Free space on the disk of the SQLite file.", "disk")
         self._wal = gauge("database_wal_bytes", "Size of the write-ahead log of the SQLite file.", "disk")
-        counter("transactions", "Writing transactions.")
-        counter("commits", "Durable commits; transactions by commits is the size of a group.")
+        counter("transactions", "Write transactions.")
+        counter("commits", "Durable commits. Transactions divided by commits is the size of a group commit.")
 
     def show(self, load: StoreLoad) -> None:
         """Take the numbers over."""

@@ -72,7 +72,7 @@ def new_observers(siblings: Siblings | None = None) -> Observers:
         from riskrelay.telemetry.tracing import Traces
     except ImportError as error:
         _log.error(
-            "no_traces", missing=error.name, mend="pip install 'riskrelay[otel]', or unset OTEL_EXPORTER_OTLP_ENDPOINT"
+            "no_traces", missing=error.name, fix="pip install 'riskrelay[otel]', or unset OTEL_EXPORTER_OTLP_ENDPOINT"
         )
         return Observers(metrics)
     return Observers(metrics, Traces())
@@ -81,7 +81,9 @@ def new_observers(siblings: Siblings | None = None) -> Observers:
 def show_certificate(metrics: PrometheusMetrics, chain: Path) -> None:
     """Show when the certificate that this process has just loaded ends."""
     ends = load_pem_x509_certificate(chain.read_bytes()).not_valid_after_utc.timestamp()
-    metrics.read_gauge("tls_certificate_expiry_timestamp_seconds", "When the served certificate ends.", lambda: ends)
+    metrics.read_gauge(
+        "tls_certificate_expiry_timestamp_seconds", "Expiry time of the served TLS certificate.", lambda: ends
+    )
 
 
 class ProcessWatch:
@@ -90,8 +92,8 @@ class ProcessWatch:
     def __init__(self, metrics: PrometheusMetrics, log: LogSink, clock: Clock) -> None:
         self._clock = clock
         self._lag = 0.0
-        metrics.read_gauge("event_loop_lag_seconds", "How late the last timer came.", lambda: self._lag)
-        metrics.read_counter("log_lines_dropped", "Log lines that nobody could take.", lambda: log.dropped)
+        metrics.read_gauge("event_loop_lag_seconds", "Event loop lag in seconds.", lambda: self._lag)
+        metrics.read_counter("log_lines_dropped", "Log lines dropped because the sink was full.", lambda: log.dropped)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -95,7 +95,7 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
         assert isinstance(error, RiskrelayError)  # noqa: S101  registered for nothing else
         if is_of_console(request):  # outside of the gate: the sign-in, and what never got so far
             return console.refused(error)
-        return envelope.failure(error, public_origin)
+        return envelope.failure(error, public_origin, request.path_params)
 
     # Starlette runs a plain function in a thread, and what notes refusals belongs to the event loop.
     async def refused(request: Request, error: Exception) -> Response:

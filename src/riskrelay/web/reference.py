@@ -1,4 +1,4 @@
-"""The contract as a page: what stands in specs/openapi.yaml, laid out for people. Nothing is loaded, nothing runs."""
+"""Render specs/openapi.yaml as an HTML page without scripts or external resources."""
 
 import json
 import re
@@ -215,9 +215,9 @@ def _access(operation: Node) -> str:
     if operation.get("security") == []:
         return "no credentials"
     if "x-receiver-scope" in operation:
-        return f"a receiver's token, scope {operation['x-receiver-scope']}"
+        return f"a receiver's token with the scope {operation['x-receiver-scope']}"
     scope = operation.get("x-required-scope")
-    return f"a token, scope {scope}" if scope else "a token"
+    return f"a token with the scope {scope}" if scope else "a token"
 
 
 def _filled(path: str, parameters: list[Node]) -> str:
@@ -226,7 +226,7 @@ def _filled(path: str, parameters: list[Node]) -> str:
 
 
 def _curl(method: str, path: str, access: str, body: Content | None) -> str:
-    """A command for a POSIX shell, which takes where and who from the variables that the commands use too."""
+    """Return a command for a POSIX shell. It uses the same variables as the CLI."""
     lines = [f'curl -X {method} "$RISKRELAY_URL{path}"']
     if access != "no credentials":
         variable = "RECEIVER_TOKEN" if access.startswith("a receiver") else "RISKRELAY_TOKEN"

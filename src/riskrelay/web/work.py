@@ -81,7 +81,7 @@ class Slots:
         queue = self._queues.setdefault(address, _Queue())
         most = self._limits.waiting_large_per_client if large else self._limits.waiting_per_client
         if queue.length >= most:
-            raise Unavailable("too many requests of this client wait")
+            raise Unavailable("too many requests of this client are waiting")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         queue.append(credential, turn)
         try:

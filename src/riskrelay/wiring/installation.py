@@ -54,16 +54,16 @@ def read_master_key(settings: Settings) -> MasterKey:
         return MasterKey([key.strip() for key in settings.master_key.split(",")])
     path = key_file(settings)
     if path is None:
-        raise Misconfigured("RISKRELAY_MASTER_KEY is not set; with PostgreSQL every node needs the same one")
+        raise Misconfigured("RISKRELAY_MASTER_KEY is not set; with PostgreSQL, set it to the same key on every node")
     if not path.is_file():
         raise Misconfigured(
             f"there is no master key: {path} is missing and RISKRELAY_MASTER_KEY is not set; for a new installation "
-            "run `riskrelay init`, otherwise put the copy of the key back"
+            "run `riskrelay init`, otherwise restore your copy of the key"
         )
     try:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(f"the master key {path} cannot be read ({error}); put the copy of the key back") from error
+        raise Misconfigured(f"the master key {path} cannot be read ({error}); restore your copy of the key") from error
     return MasterKey([key.strip() for key in text.split(",")])
 
 
@@ -82,8 +82,8 @@ async def make_key_file(settings: Settings) -> bool:
         and await work_on(settings.database_url, database, holds_sealed_values)
     ):
         raise Misconfigured(
-            f"{database} holds keys that were sealed under a master key, and {path} is missing. Put the copy of the "
-            "key back there, or set RISKRELAY_MASTER_KEY to it: a new key could not open them"
+            f"{database} contains keys that are encrypted with a master key, but {path} is missing. Restore your copy "
+            "of the key, or set RISKRELAY_MASTER_KEY to it. A new key can't decrypt them"
         )
     return ensure_private(path, new_master_key() + "\n")
 
@@ -141,9 +141,7 @@ def restore_backup(settings: Settings, backup: Path, *, overwrite: bool) -> list
     """
     path = settings.sqlite_path
     if path is None:
-        raise Misconfigured(
-            "this installation is on PostgreSQL; restore with its own tools, such as pg_restore or a base backup"
-        )
+        raise Misconfigured("this installation uses PostgreSQL; use its own tools, such as pg_restore or a base backup")
     return restore(backup, path, read_master_key(settings).open, overwrite=overwrite)
 
 
@@ -168,16 +166,19 @@ def check_files(settings: Settings, *, whole: bool) -> list[Check]:
             Check(
                 topic="database",
                 verdict=Verdict.PROBLEM,
-                said=f"It cannot be checked: {error}.",
-                mend="see what is said below",
+                said=f"The database cannot be checked: {error}.",
+                mend="see the checks below",
             ),
         ]
     if faults is None:
-        return [*found, Check(topic="database", verdict=Verdict.OK, said="Its file is whole (quick_check).")]
-    advice = "keep a copy of the file and its -wal, then restore a backup: riskrelay restore FILE --overwrite"
+        return [
+            *found,
+            Check(topic="database", verdict=Verdict.OK, said="The database file is not damaged (quick_check)."),
+        ]
+    advice = "copy the file and its -wal file, then restore a backup: riskrelay restore FILE --overwrite"
     return [
         *found,
-        Check(topic="database", verdict=Verdict.PROBLEM, said=f"Its file is damaged: {faults}.", mend=advice),
+        Check(topic="database", verdict=Verdict.PROBLEM, said=f"The database file is damaged: {faults}.", mend=advice),
     ]
 
 
@@ -204,7 +205,7 @@ async def require_schema(settings: Settings) -> None:
     if path is not None and not path.exists():
         raise Misconfigured(f"there is no database at {path}; run `riskrelay init`, or set RISKRELAY_DATABASE_URL")
     if not await work_on(settings.database_url, settings.sqlite_path, is_current):
-        raise Misconfigured("the database has another schema than this version works with; run `riskrelay migrate`")
+        raise Misconfigured("the database schema does not match this version; run `riskrelay migrate`")
 
 
 _CHECKED_BYTES = 1 << 30  # guessed: SQLite checks so much in seconds; `riskrelay doctor` checks any size
@@ -236,7 +237,9 @@ async def migrate_store(
     """
     path = settings.sqlite_path
     if path is None or target.sqlite_path is not None:
-        raise Misconfigured("RISKRELAY_DATABASE_URL must name the SQLite file, and the argument a postgresql:// URL")
+        raise Misconfigured(
+            "RISKRELAY_DATABASE_URL must be the SQLite file, and the argument must be a postgresql:// URL"
+        )
     await require_schema(settings)
     with hold_alone(path):
         engine = sqlite_engine(path)

@@ -132,21 +132,21 @@ async def _counted(siblings: Siblings | None, outside: Outside, metrics: Prometh
 
 
 def _show_worker(metrics: PrometheusMetrics, worker: Worker) -> None:
-    metrics.read_gauge("lanes_held", "Lanes that this process works on.", lambda: worker.lanes_held)
+    metrics.read_gauge("lanes_held", "Lanes held by this process.", lambda: worker.lanes_held)
     metrics.read_gauge(
         "unsettled_batches",
-        "Batches pushed whose outcomes the store has not taken yet.",
+        "Pushed batches whose outcomes are not stored yet.",
         lambda: worker.unsettled_batches,
     )
-    metrics.read_counter("sweeps", "Looks for lanes that are due.", lambda: worker.sweeps)
-    metrics.read_counter("claims", "Lanes that were taken.", lambda: worker.claims)
+    metrics.read_counter("sweeps", "Scans for due lanes.", lambda: worker.sweeps)
+    metrics.read_counter("claims", "Lanes claimed.", lambda: worker.claims)
 
 
 def _show_connections(metrics: PrometheusMetrics, admission: Admission) -> None:
-    metrics.read_gauge("connections_open", "Client connections open on the main port.", lambda: admission.open)
+    metrics.read_gauge("connections_open", "Open client connections on the main port.", lambda: admission.open)
     metrics.read_counter(
         "connections_refused",
-        "Client connections refused because every connection allowed carried a request.",
+        "Client connections rejected because all allowed connections were busy.",
         lambda: admission.refused,
     )
     metrics.read_counter(

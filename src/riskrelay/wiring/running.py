@@ -26,7 +26,7 @@ async def settings_in_force(outside: Outside, own: Settings) -> tuple[list[Check
     except Unavailable:  # the examination says why
         return [], own
     if not nodes:
-        said = "No riskrelay process runs on this database, so the settings of this shell were checked."
+        said = "No riskrelay process uses this database, so the settings of this shell were checked."
         return [
             Check(
                 topic="settings",
@@ -41,12 +41,12 @@ async def settings_in_force(outside: Outside, own: Settings) -> tuple[list[Check
 
 
 def _judged(node: Node, own: Mapping[str, object]) -> Check:
-    said = f"Checked with the settings of riskrelay {node.role}, which runs since {node.started_at:%Y-%m-%d %H:%M} UTC"
+    said = f"Checked with the settings of riskrelay {node.role}, running since {node.started_at:%Y-%m-%d %H:%M} UTC"
     different = _names(node.settings, own)
     return Check(
         topic="settings",
         verdict=Verdict.OK,
-        said=f"{said}{f'; this shell has other {different}' if different else ''}.",
+        said=f"{said}{f'; this shell has different values of {different}' if different else ''}.",
     )
 
 
@@ -61,7 +61,7 @@ def _disagreement(nodes: Iterable[Node]) -> list[Check]:
             topic="settings",
             verdict=Verdict.WARNING,
             said=said,
-            mend="give every process the same settings and restart those that differ",
+            mend="give every process the same settings and restart the processes that differ",
         )
     ]
 
@@ -75,7 +75,7 @@ def _unknown_proxy(running: Settings) -> list[Check]:
             topic="receivers",
             verdict=Verdict.WARNING,
             said=said,
-            mend="set RISKRELAY_EGRESS_PROXY here as the service has it",
+            mend="set RISKRELAY_EGRESS_PROXY in this shell to the value of the service",
         )
     ]
 

@@ -163,7 +163,7 @@ def test_members_that_are_not_known_are_named(service: Service) -> None:
     notes = envelope["messages"]
     assert [set(note) for note in notes] == [{"code", "message", "documentation_url", "source"}] * 2
     assert [(note["code"], note["source"]["pointer"]) for note in notes] == [(1200, "/detail"), (1200, "/occured_at")]
-    assert notes[0]["message"] == "detail: is not a known member and was ignored; did you mean details?"
+    assert notes[0]["message"] == "detail: is an unknown member and was ignored; did you mean details?"
     assert notes[1]["message"].endswith("did you mean timestamp?")
     status, envelope = send(service, [FINDING, misspelled])
     assert [note["source"]["pointer"] for note in envelope["messages"]] == ["/1/detail", "/1/occured_at"]
@@ -188,4 +188,4 @@ def test_notes_are_on_activity_and_security_events_too(service: Service) -> None
         "tnx": "17",
     }
     (note,) = send(service, event, path="/security_events")[1]["messages"]
-    assert note["message"] == "tnx: is not a known member and was ignored; did you mean txn?"
+    assert note["message"] == "tnx: is an unknown member and was ignored; did you mean txn?"

@@ -126,7 +126,7 @@ def with_encrypted_key(authority: Authority) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("change", "pointer", "words"),
     [
-        ({"ca": None, "certificate": None, "key": None}, "", "give ca"),
+        ({"ca": None, "certificate": None, "key": None}, "", "send ca"),
         ({"ca": "nothing"}, "/ca", "certificates in PEM"),
         ({"ca": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}, "/ca", "certificates in PEM"),
         ({"ca": ""}, "/ca", "certificates in PEM"),
@@ -134,8 +134,8 @@ def with_encrypted_key(authority: Authority) -> dict[str, Any]:
         ({"ca": 1}, "/ca", "string"),
         ({"ca": "x" * 65_537}, "/ca", "more than 65,536 characters"),
         ({"certificate": "nothing"}, "/certificate", "certificates in PEM"),
-        ({"certificate": None}, "/certificate", "a key needs its certificate"),
-        ({"key": None}, "/key", "needs its private key"),
+        ({"certificate": None}, "/certificate", "is required with a key"),
+        ({"key": None}, "/key", "is required with a certificate"),
         ({"key": "nothing"}, "/key", "private key in PEM"),
         ({"key": "é"}, "/key", "private key in PEM"),
     ],

@@ -133,7 +133,9 @@ def test_each_mistake_at_the_token_endpoint_has_its_code(service: Service, integ
     for place, form, headers, expected, error in cases:
         status, refused, answer = ask(place, form, **headers)
         assert (status, refused["error"]) == (expected, error), (place, form)
-        assert refused["error_description"].startswith(("send ", "this integration has no such client", "the body is "))
+        assert refused["error_description"].startswith(
+            ("send ", "the client is unknown, expired or revoked", "the body is ")
+        )
         assert (answer["www-authenticate"] or "").startswith("Basic ") == (status == 401)
         assert answer["cache-control"] == "no-store"
         assert client["client_secret"] not in json.dumps(refused)

@@ -72,4 +72,4 @@ def test_a_server_that_is_not_there_is_said() -> None:
     """A database that cannot be reached ends the command with a sentence."""
     done = bench("--postgres", "postgresql://nobody@127.0.0.1:1/none")
     assert done.returncode == 1
-    assert "needs a database of its own on that server" in " ".join(done.stderr.split())
+    assert "could not create its database on that server" in " ".join(done.stderr.split())

@@ -56,7 +56,7 @@ def test_the_integration_commands(service: Service) -> None:
     service.command("integration", "delete", made["id"])
     gone = service.command("integration", "get", made["id"], check=False)
     assert gone.returncode == 1
-    assert "there is no such thing in this account" in gone.stderr
+    assert "integration not found in this account" in gone.stderr
 
 
 def test_a_token_that_may_only_write_creates_an_integration(service: Service) -> None:
@@ -154,10 +154,10 @@ def by_a_hard_link(database: Path, directory: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        (by_the_same_name, "another riskrelay process serves {}"),
-        (by_a_symbolic_link, "another riskrelay process serves {}"),
-        (by_a_linked_directory, "another riskrelay process serves {}"),
-        (by_a_hard_link, "{} has another name, a hard link"),
+        (by_the_same_name, "another riskrelay process uses {}"),
+        (by_a_symbolic_link, "another riskrelay process uses {}"),
+        (by_a_linked_directory, "another riskrelay process uses {}"),
+        (by_a_hard_link, "{} has a second hard link"),
     ],
 )
 def test_a_second_process_on_the_same_file_refuses_to_start(
@@ -193,8 +193,8 @@ def test_a_second_process_on_the_same_file_refuses_to_start(
         ({"RISKRELAY_CONFIG": "nowhere.toml"}, ["init"], "nowhere.toml"),
         ({}, ["worker"], "use PostgreSQL"),
         ({}, ["serve", "--workers", "2"], "riskrelay migrate-store"),
-        ({}, ["init", "--account", ""], "an account id has 1 to 255"),
-        ({}, ["account", "create", "a/b"], "an account id has 1 to 255"),
+        ({}, ["init", "--account", ""], "an account id must have 1 to 255"),
+        ({}, ["account", "create", "a/b"], "an account id must have 1 to 255"),
         ({}, ["integration", "list"], "RISKRELAY_TOKEN is not set"),
         ({"RISKRELAY_DATABASE_URL": "postgresql://127.0.0.1:1/none"}, ["migrate"], "cannot be reached"),
     ],

@@ -52,7 +52,9 @@ def test_a_healthy_installation(service: Service) -> None:
     """Everything is looked at; what the settings loosen is named; there is no problem."""
     checks = examine(service, 0)
     assert {check["topic"] for check in checks} == {"settings", "database", "keys", "public_url", "receivers", "ledger"}
-    assert "RISKRELAY_ALLOW_TARGETS: pushed to although not public: 127.0.0.1." in said(checks, "settings", "warning")
+    assert "RISKRELAY_ALLOW_TARGETS: pushes to these non-public addresses are allowed: 127.0.0.1." in said(
+        checks, "settings", "warning"
+    )
     assert "SQLite 3." in said(checks, "database", "ok")
     assert "RS256 key has signed for 0 days" in said(checks, "keys", "ok")
     assert "answers with this installation's keys" in said(checks, "public_url", "ok")
@@ -65,12 +67,12 @@ def test_the_settings_of_the_running_service_are_checked(service: Service) -> No
     shell = {"RISKRELAY_PUBLIC_URL": "https://127.0.0.1:1", "RISKRELAY_ALLOW_TARGETS": "", "RISKRELAY_RATE_LIMIT": "0"}
     checks = examine(service, 0, **shell, RISKRELAY_RATELIMIT="1")
     judged = said(checks, "settings", "ok")
-    assert "Checked with the settings of riskrelay serve, which runs since 20" in judged
-    assert f"this shell has other {', '.join(sorted(shell))}." in judged
+    assert "Checked with the settings of riskrelay serve, running since 20" in judged
+    assert f"this shell has different values of {', '.join(sorted(shell))}." in judged
     warned = said(checks, "settings", "warning")
-    assert "RISKRELAY_ALLOW_TARGETS: pushed to although not public: 127.0.0.1." in warned
-    assert "no token is limited" not in warned
-    assert "RISKRELAY_RATELIMIT is set, but there is no such setting (did you mean RISKRELAY_RATE_LIMIT?)" in warned
+    assert "RISKRELAY_ALLOW_TARGETS: pushes to these non-public addresses are allowed: 127.0.0.1." in warned
+    assert "the rate limit is disabled" not in warned
+    assert "RISKRELAY_RATELIMIT is set, but this setting does not exist (did you mean RISKRELAY_RATE_LIMIT?)" in warned
 
 
 def test_what_loosens_a_default_is_named(stopped: Service) -> None:
@@ -81,7 +83,7 @@ def test_what_loosens_a_default_is_named(stopped: Service) -> None:
         "RISKRELAY_RATE_LIMIT": "0",
     }
     found = said(examine(stopped, 1, **loose), "settings", "warning")
-    assert "No riskrelay process runs on this database" in found
+    assert "No riskrelay process uses this database" in found
     assert [name for name in loose if name not in found] == []
     assert "0.0.0.0/0" in found
 

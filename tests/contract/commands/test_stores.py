@@ -63,7 +63,7 @@ def test_an_installation_moves_to_postgres_with_its_backlog(
             [sys.executable, "-m", "riskrelay", "migrate-store", url], env=settings, capture_output=True, text=True
         )
         assert refused.returncode == 1
-        assert f"another riskrelay process serves {path}" in refused.stderr
+        assert f"another riskrelay process uses {path}" in refused.stderr
     service.stop()
     moved = json.loads(service.command("migrate-store", url, "--json").stdout)
     assert moved["users"]["rows"] == moved["findings"]["rows"] == moved["events"]["rows"] == 50
@@ -92,7 +92,7 @@ def test_a_restore_is_one_command(service: Service, tmp_path: Path) -> None:
     service.command("account", "create", "later")
     for options in ([], ["--overwrite"]):
         refused = service.command("restore", str(copy), *options, check=False)
-        assert (refused.returncode, "another riskrelay process serves" in refused.stderr) == (1, True)
+        assert (refused.returncode, "another riskrelay process uses" in refused.stderr) == (1, True)
     service.stop()
     refused = service.command("restore", str(copy), check=False)
     assert refused.returncode == 1
@@ -115,7 +115,7 @@ def test_init_says_which_key_to_restore(tmp_path: Path) -> None:
         said = " ".join((refused.stdout + refused.stderr).split())
         assert refused.returncode == 1, command
         assert "Traceback" not in said
-        assert "ut the copy of the key back" in said
+        assert "estore your copy of the key" in said
     assert not key.exists()
 
 

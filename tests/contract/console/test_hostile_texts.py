@@ -160,9 +160,9 @@ def test_what_a_receiver_was_refused(service: Service, visitor: Visitor) -> None
     body = {"delivery": {"method": HOSTILE}, "description": HOSTILE, HOSTILE: HOSTILE}
     assert service.exchange("POST", f"/ssf/{integration_id}/streams", body, **headers)[0] == 400
     page = visitor.ask("GET", f"/console/accounts/acme{own}").text
-    assert "last create was refused (400, " in page
+    assert "last create was rejected (400, " in page
     assert "<script>alert" not in page
     printed = service.command("integration", "health", integration_id).stdout
-    assert "The receiver's last create was refused (400, " in printed
+    assert "The receiver's last create was rejected (400, " in printed
     assert "delivery.method" in printed
     assert "\x1b" not in printed

@@ -116,7 +116,7 @@ async def test_a_commit_whose_answer_is_lost_is_not_repeated(
 
     try:
         await record(replace(outside, store=store), finding(finding_id="before"))
-        with pytest.raises(Unavailable, match="may be stored or not"):
+        with pytest.raises(Unavailable, match="not known whether the data was stored"):
             await record(replace(outside, store=cast(PostgresStore, LastWord())), finding(finding_id="once"))
         proxy.unmute()
         again = await record(replace(outside, store=store), finding(finding_id="once"))

@@ -140,11 +140,11 @@ async def test_a_copy_beside_the_log_of_the_old_database_is_refused(live: Settin
     leave_a_log(path)
     shutil.copy(backup, path)
     before = digest(path.parent)
-    with pytest.raises(Misconfigured, match="belongs to the database that was there before"):
+    with pytest.raises(Misconfigured, match="belongs to the previous database"):
         await migrate(live)
-    with pytest.raises(Misconfigured, match="belongs to the database that was there before"):
+    with pytest.raises(Misconfigured, match="belongs to the previous database"):
         await require_whole_after_crash(live)
-    with pytest.raises(Misconfigured, match="belongs to the database that was there before"):
+    with pytest.raises(Misconfigured, match="belongs to the previous database"):
         work_on_file(path, lambda connection: None)
     assert digest(path.parent) == before
     assert restore_backup(live, backup, overwrite=True) == ["acme"]
@@ -179,10 +179,10 @@ async def test_init_makes_no_second_key_for_sealed_values(live: Settings, path: 
     assert key is not None
     kept = key.read_text()
     key.unlink()
-    with pytest.raises(Misconfigured, match=r"Put the copy of the key back there"):
+    with pytest.raises(Misconfigured, match="Restore your copy of the key"):
         await make_key_file(live)
     assert not key.exists()
-    with pytest.raises(Misconfigured, match="put the copy of the key back"):
+    with pytest.raises(Misconfigured, match="restore your copy of the key"):
         read_master_key(live)
     key.write_text(kept)
     assert not await make_key_file(live)
@@ -223,7 +223,7 @@ async def test_another_key_is_refused_where_values_are_sealed(live: Settings) ->
 @pytest.mark.fault(46)
 async def test_a_database_that_is_served_is_never_replaced(live: Settings, path: Path, backup: Path) -> None:
     """Neither with --overwrite: the process would go on with the file that is no more."""
-    with hold_alone(path), pytest.raises(Misconfigured, match="another riskrelay process serves"):
+    with hold_alone(path), pytest.raises(Misconfigured, match="another riskrelay process uses"):
         restore_backup(live, backup, overwrite=True)
     assert accounts_of(path) == {"acme", "later"}
 
@@ -263,10 +263,10 @@ def foreign(backup: Path) -> None:
     [
         (damaged, "damaged"),
         (newer, "has the schema 9999"),
-        (foreign, "not one of riskrelay"),
+        (foreign, "not a riskrelay database"),
         (lambda backup: backup.write_text("hello" * 1_000), "is not a database"),
-        (lambda backup: backup.write_bytes(b""), "not one of riskrelay"),
-        (Path.unlink, "there is no backup"),
+        (lambda backup: backup.write_bytes(b""), "not a riskrelay database"),
+        (Path.unlink, "does not exist"),
         (lambda backup: backup.write_bytes(backup.read_bytes()[:20_000]), "damaged"),
     ],
     ids=["damaged", "newer", "foreign", "text", "empty", "missing", "cut off"],

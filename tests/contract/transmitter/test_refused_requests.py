@@ -109,4 +109,4 @@ async def test_health_says_it_in_a_sentence(world: ReceiverWorld) -> None:
             if one["integration_id"] == world.integration.integration_id
         )
         (refused,) = health["refused_requests"]
-        assert refused["message"].startswith("The receiver's last create was refused (400, ")
+        assert refused["message"].startswith("The receiver's last create was rejected (400, ")

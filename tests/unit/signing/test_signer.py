@@ -38,7 +38,7 @@ class KeyStore:
         self.reads += 1
         await asyncio.sleep(0)
         if self.keys is None:
-            raise Unavailable("the database refused")
+            raise Unavailable("the database rejected the request")
         return self.keys
 
     def rotate(self, at: datetime, master_key: MasterKey = MASTER) -> None:

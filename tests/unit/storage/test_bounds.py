@@ -12,7 +12,7 @@ _ROW = re.compile(r"^\| `(\w+)` \| (.+) \|$", re.MULTILINE)
 
 def stated_bounds() -> dict[str, str]:
     """By table, its bound in the guide's words."""
-    (section,) = re.findall(r"^## What bounds each table$(.*?)^## ", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    (section,) = re.findall(r"^## Table size limits$(.*?)^## ", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
     rows = _ROW.findall(section)
     assert len(rows) == len(dict(rows))
     return dict(rows)

@@ -39,8 +39,8 @@ def test_each_error_has_a_sentence_of_ours(kind: str) -> None:
         ("less_than_equal", {"le": 90.0}, "must be 90.0 or less"),
         ("greater_than_equal", {"ge": 100}, "must be 100 or more"),
         ("literal_error", {"expected": "'low', 'medium' or 'high'"}, "must be low, medium or high"),
-        ("a_new_type", {}, "must be of another JSON type"),
-        ("a_new_error", {}, "is not a value that is accepted here"),
+        ("a_new_type", {}, "must be of a different JSON type"),
+        ("a_new_error", {}, "is not an allowed value"),
     ],
 )
 def test_a_sentence_says_what_is_accepted(kind: str, context: dict[str, object], message: str) -> None:

@@ -36,8 +36,8 @@ def test_unknown_members_are_found_in_inner_objects_too() -> None:
     notes.add_unknown(FindingBody, given, (4,))
     assert [note.pointer for note in notes.kept] == ["/4/user/mail", "/4/more"]
     first, second = messages(notes, "https://risk.example.com")
-    assert first["message"] == ("user.mail of item 4: is not a known member and was ignored; did you mean email?")
-    assert second["message"].startswith("more of item 4: is not a known member and was ignored; known members are ")
+    assert first["message"] == ("user.mail of item 4: is an unknown member and was ignored; did you mean email?")
+    assert second["message"].startswith("more of item 4: is an unknown member and was ignored; known members are ")
     assert first["code"] == 1200
     assert first["documentation_url"] == "https://risk.example.com/docs/errors/1200"
 

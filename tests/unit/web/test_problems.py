@@ -19,6 +19,7 @@ from riskrelay.core.errors import (
     Fault,
     FaultKind,
     Invalid,
+    NotFound,
     RiskrelayError,
     member_name,
 )
@@ -51,7 +52,7 @@ def made(kind: type[RiskrelayError]) -> RiskrelayError:
 @pytest.mark.parametrize("kind", leaves(), ids=lambda kind: kind.__name__)
 def test_every_error_has_a_document_whose_page_exists(kind: type[RiskrelayError]) -> None:
     """Walks the error tree: status, code, page; internals never appear."""
-    status, entries = problems.status_and_errors(made(kind), BASE)
+    status, entries = problems.status_and_errors(made(kind), BASE, {})
     assert 400 <= status < 600
     assert status != 409
     assert entries
@@ -90,9 +91,9 @@ def test_an_error_without_a_row_has_that_of_the_class_above() -> None:
 @pytest.mark.parametrize("kind", [errors.Misconfigured, errors.LeaseLost, errors.Unavailable, errors.UserMismatch])
 def test_what_is_ours_has_one_fixed_message(kind: type[RiskrelayError]) -> None:
     """500 or 503, and two of them with different texts look the same."""
-    status, entries = problems.status_and_errors(kind(SECRET), BASE)
+    status, entries = problems.status_and_errors(kind(SECRET), BASE, {})
     assert status in (500, 503)
-    assert problems.status_and_errors(kind("another text"), BASE) == (status, entries)
+    assert problems.status_and_errors(kind("another text"), BASE, {}) == (status, entries)
 
 
 class _BrokenStore:
@@ -130,7 +131,7 @@ async def test_the_text_of_an_unknown_exception_is_never_shown() -> None:
 
 def test_all_faults_are_reported_with_their_pointers() -> None:
     """Contract 3."""
-    status, entries = problems.status_and_errors(made(Invalid), BASE)
+    status, entries = problems.status_and_errors(made(Invalid), BASE, {})
     assert status == 400
     assert [(entry["source"]["pointer"], entry["message"]) for entry in entries] == [
         ("/a", "a: add it"),
@@ -142,20 +143,20 @@ def test_all_faults_are_reported_with_their_pointers() -> None:
 def test_the_first_hundred_faults_are_named_and_the_others_counted() -> None:
     """Contract 3 within bounds: the last error has a code of its own and says how many more there are."""
     many = [Fault(FaultKind.WRONG_TYPE, f"/{place}/id", "must be a string") for place in range(9_000)]
-    _, entries = problems.status_and_errors(Invalid(many), BASE)
+    _, entries = problems.status_and_errors(Invalid(many), BASE, {})
     assert len(entries) == MAX_FAULTS + 1
     assert {entry["code"] for entry in entries[:-1]} == {1102}
     assert entries[-1] == problems.entry(problem_table.MORE_FAULTS, BASE, "… and 8,900 more faults")
-    _, entries = problems.status_and_errors(Invalid(many[:MAX_FAULTS], more=1), BASE)
+    _, entries = problems.status_and_errors(Invalid(many[:MAX_FAULTS], more=1), BASE, {})
     assert entries[-1]["message"] == "… and 1 more fault"
-    _, entries = problems.status_and_errors(Invalid(many[:MAX_FAULTS]), BASE)
+    _, entries = problems.status_and_errors(Invalid(many[:MAX_FAULTS]), BASE, {})
     assert len(entries) == MAX_FAULTS
 
 
 @pytest.mark.fault(47)
 def test_a_long_message_is_cut() -> None:
     """Whatever a message repeats of the request."""
-    _, (entry,) = problems.status_and_errors(Invalid([Fault(FaultKind.WRONG_VALUE, "/a", "x" * 10**6)]), BASE)
+    _, (entry,) = problems.status_and_errors(Invalid([Fault(FaultKind.WRONG_VALUE, "/a", "x" * 10**6)]), BASE, {})
     assert len(entry["message"]) == MAX_MESSAGE_CHARACTERS
 
 
@@ -175,7 +176,7 @@ def test_a_long_message_is_cut() -> None:
 def test_a_message_begins_with_the_name_of_its_member(pointer: str, name: str) -> None:
     """Some clients show nothing but the message."""
     assert member_name(pointer) == name
-    _, (entry,) = problems.status_and_errors(Invalid([Fault(FaultKind.REQUIRED, pointer, "is required")]), BASE)
+    _, (entry,) = problems.status_and_errors(Invalid([Fault(FaultKind.REQUIRED, pointer, "is required")]), BASE, {})
     assert entry["message"] == (f"{name}: is required" if name else "is required")
 
 
@@ -235,3 +236,22 @@ def test_the_envelope_has_exactly_its_members() -> None:
     error = problems.entry(problem_table.NOT_FOUND, BASE)
     assert problems.failure([error]) == {"errors": [error], "messages": [], "result": {}, "success": False}
     assert set(error) == {"code", "message", "documentation_url", "source"}
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ({"account_id": "acme"}, "account not found; check the id"),
+        ({"token_id": "7"}, "token not found; check the id"),
+        ({"account_id": "acme", "user_id": "7"}, "user not found in this account; check the id"),
+        (
+            {"account_id": "acme", "integration_id": "6f", "replay_id": "8"},
+            "replay not found in this account; check the id",
+        ),
+        ({}, "not found in this account; check the id"),
+    ],
+)
+def test_the_kind_of_a_missing_object_is_named(path: dict[str, str], message: str) -> None:
+    """The message names the kind of object that the path identifies, but not its id."""
+    _, (entry,) = problems.status_and_errors(NotFound(), BASE, path)
+    assert entry["message"] == message

@@ -47,7 +47,7 @@ async def test_a_process_that_has_not_been_seen_for_long_counts_as_ended(sqlite_
     said, judged = await found(sqlite_store, read_settings(), service, later=later)
     ended = later > timedelta(seconds=90)
     assert judged.retention_days == (7 if ended else 9)
-    assert ("warning: No riskrelay process runs" in said) == ended
+    assert ("warning: No riskrelay process uses" in said) == ended
 
 
 async def test_processes_that_disagree_are_reported(sqlite_store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Why an attempt got no answer, in words, and what to do about it; which texts of a receiver are shown to whom."""
+"""Explain failed attempts: what happened and what to do. Decide which texts of a receiver are shown."""
 
 from dataclasses import dataclass
 
@@ -19,51 +19,51 @@ class Explanation:
     advice: str
 
 
-_RECEIVER = "check that the receiver runs, and that a firewall lets this machine through"
-_PROXY = "check RISKRELAY_EGRESS_PROXY, and the proxy's log"
+_RECEIVER = "check that the receiver runs, and that no firewall blocks this machine"
+_PROXY = "check RISKRELAY_EGRESS_PROXY and the proxy's log"
 _CERTIFICATE = (
-    "have the receiver's certificate corrected, or give its authority: riskrelay integration tls ID --ca FILE"
+    "fix the receiver's certificate, or trust its certificate authority: riskrelay integration tls ID --ca FILE"
 )
-_CLIENT = "give a certificate that the receiver accepts: riskrelay integration tls ID --certificate FILE --key FILE"
-_REPORT = "look at the service's log, and report it if it goes on"
+_CLIENT = "set a certificate that the receiver accepts: riskrelay integration tls ID --certificate FILE --key FILE"
+_REPORT = "see the service's log; if the problem persists, report it"
 
 _EXPLANATIONS = {
-    "name_not_found": ("Host name not found", "check the spelling of the tenant URL, and this machine's DNS"),
-    "resolver_unavailable": ("The resolver did not answer", "check this machine's DNS"),
+    "name_not_found": ("Host name not found", "check the tenant URL and this machine's DNS"),
+    "resolver_unavailable": ("The DNS resolver did not respond", "check this machine's DNS"),
     "blocked_address": (
-        "The host name leads to a private or loopback address, which is not pushed to",
-        "if that receiver is yours, name its network or host in RISKRELAY_ALLOW_TARGETS",
+        "The host name resolves to a private or loopback address, which is not allowed",
+        "if the receiver is yours, add its network or host to RISKRELAY_ALLOW_TARGETS",
     ),
     "http_not_allowed": ("Security events are not sent over plain http", "use an https URL for the receiver"),
     "bad_url": ("The URL cannot be used", "correct the receiver's URL"),
-    "connection_refused": ("Nothing listens at that port", _RECEIVER),
+    "connection_refused": ("Connection refused", _RECEIVER),
     "connection_lost": ("The connection was closed", _RECEIVER),
     "connection_failed": ("The connection failed", _RECEIVER),
-    "unreachable": ("There is no route to that address", _RECEIVER),
-    "timeout_connect": ("The connection was not made in time", _RECEIVER),
-    "timeout": ("The receiver did not answer in time", _RECEIVER),
-    "not_http": ("What answers there does not speak HTTP", "check the port of the receiver's URL"),
-    "tls_protocol": ("What answers there does not speak TLS 1.2 or 1.3", "check the port of the receiver's URL"),
-    "tls_unknown_ca": ("The receiver's certificate is from an authority that is not trusted here", _CERTIFICATE),
+    "unreachable": ("There is no route to the address", _RECEIVER),
+    "timeout_connect": ("The connection timed out", _RECEIVER),
+    "timeout": ("The receiver did not respond in time", _RECEIVER),
+    "not_http": ("The server does not use HTTP", "check the port of the receiver's URL"),
+    "tls_protocol": ("The server does not support TLS 1.2 or 1.3", "check the port of the receiver's URL"),
+    "tls_unknown_ca": ("The receiver's certificate is signed by an untrusted authority", _CERTIFICATE),
     "tls_wrong_host": ("The receiver's certificate is for another host name", _CERTIFICATE),
-    "tls_expired": ("The receiver's certificate has expired", "have the receiver's certificate renewed"),
+    "tls_expired": ("The receiver's certificate has expired", "renew the receiver's certificate"),
     "tls_failed": ("The TLS handshake failed", _CERTIFICATE),
-    "tls_client_expired": ("Our client certificate has expired", _CLIENT),
-    "tls_client_refused": ("The receiver refused our client certificate", _CLIENT),
-    "tls_key_unreadable": ("Our client certificate's key cannot be read", _CLIENT),
+    "tls_client_expired": ("The client certificate has expired", _CLIENT),
+    "tls_client_refused": ("The receiver rejected the client certificate", _CLIENT),
+    "tls_key_unreadable": ("The client certificate's key cannot be read", _CLIENT),
     "wrong_master_key": (
-        "The master key does not open what was sealed for this receiver",
-        "set RISKRELAY_MASTER_KEY to the key that sealed it; list both while changing",
+        "The master key does not decrypt the secrets of this receiver",
+        "add the key that encrypted them to RISKRELAY_MASTER_KEY",
     ),
-    "no_signing_key": ("No key signs", "run riskrelay init"),
+    "no_signing_key": ("There is no signing key", "run riskrelay init"),
     "no_descriptors": ("This process has no file descriptors left", "raise LimitNOFILE (ulimit -n)"),
-    "no_free_connection": ("No connection was free", "give slow receivers a limit: riskrelay integration limit ID"),
+    "no_free_connection": ("No connection was free", "set a limit for slow receivers: riskrelay integration limit ID"),
     "proxy_unreachable": ("The egress proxy cannot be reached", _PROXY),
-    "proxy_authentication": ("The egress proxy wants other credentials", _PROXY),
+    "proxy_authentication": ("The egress proxy rejected the credentials", _PROXY),
     "proxy_refused": ("The egress proxy did not open a tunnel", _PROXY),
     "proxy_timeout": ("The egress proxy did not open a tunnel in time", _PROXY),
-    "shutting_down": ("The process is stopping", "try again when it runs"),
-    "push_failed": ("The push failed on our side", _REPORT),
+    "shutting_down": ("The process is stopping", "try again after the restart"),
+    "push_failed": ("The push failed because of a local error", _REPORT),
 }
 
 
@@ -77,8 +77,8 @@ def explain(reason: str) -> Explanation:
 
 
 WITHHELD = (
-    "What the receiver wrote is left out, because receivers repeat whom an event is about; a token with the permission "
-    "pii-read shows it."
+    "The text of the receiver is hidden because it may contain personal data. To see it, use a token with the "
+    "permission pii-read."
 )
 
 
@@ -94,7 +94,7 @@ def shown_detail(outcome: Outcome, *, may_see_subjects: bool) -> str:
 
     >>> outcome = Outcome(kind=OutcomeKind.TRANSIENT, reason="timeout", detail="…")
     >>> shown_detail(outcome, may_see_subjects=False)
-    'The receiver did not answer in time.'
+    'The receiver did not respond in time.'
     """
     if may_see_subjects or not outcome.detail:
         return outcome.detail

@@ -24,7 +24,7 @@ def target_warnings(
         wrong = None if stream.is_polled else problem(stream.endpoint_url)
         if wrong is not None:
             name = "The tenant URL" if stream.is_implicit else f"The endpoint of stream {stream.stream_id}"
-            found.append(f"{name} {wrong}. Until then nothing is sent there.")
+            found.append(f"{name} {wrong}. No event is sent there until this is fixed.")
     return list(dict.fromkeys(filter(None, found)))
 
 
@@ -42,14 +42,14 @@ def _audience_warning(integration: Integration) -> str | None:
     if url.endswith("/"):
         return _audience(url, "ends with a slash", url.rstrip("/"))
     if expected is not None and parts.scheme == "https" and url != origin:
-        return _audience(url, f"is not spelled as {product.name} spells it", origin)
+        return _audience(url, f"is not spelled the way {product.name} spells it", origin)
     return None
 
 
 def _audience(url: str, what: str, instead: str) -> str:
     return (
         f"The tenant URL {what}. It is the audience (aud) of every event exactly as written, {url}, and a receiver "
-        f"that expects {instead} refuses them. If it does, update the integration with {instead}."
+        f"that expects {instead} rejects them. If it does, update the integration with {instead}."
     )
 
 

@@ -36,5 +36,5 @@ def require_algorithm(integration_type: IntegrationType, algorithm: Algorithm) -
     """Raises: Invalid: the receiver product does not take SETs that are signed with *algorithm*."""
     product = PRODUCTS[integration_type]
     if algorithm not in product.algorithms:
-        message = f"must be {' or '.join(product.algorithms)}: {product.name} takes no other"
+        message = f"must be {' or '.join(product.algorithms)}; {product.name} does not support other algorithms"
         raise Invalid([Fault(FaultKind.WRONG_VALUE, "/signing_algorithm", message)])

@@ -71,7 +71,7 @@ def _opaque_text(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
 
 def _text(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
     if value == "":
-        yield Fault(FaultKind.WRONG_VALUE, pointer(at), "must not be empty; leave the member out instead")
+        yield Fault(FaultKind.WRONG_VALUE, pointer(at), "must not be empty; omit the member instead")
     else:
         yield from _opaque_text(value, at)
 
@@ -81,7 +81,7 @@ def _texts(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
         yield Fault(FaultKind.WRONG_TYPE, pointer(at), "must be an array of strings")
         return
     if not value:
-        yield Fault(FaultKind.WRONG_VALUE, pointer(at), "must not be empty; leave the member out instead")
+        yield Fault(FaultKind.WRONG_VALUE, pointer(at), "must not be empty; omit the member instead")
     for place, item in enumerate(value):
         yield from _text(item, (*at, place))
 
@@ -119,7 +119,9 @@ def _language_map(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
 
 def _claims(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
     if not isinstance(value, dict):
-        yield Fault(FaultKind.WRONG_TYPE, pointer(at), "must be an object: each changed claim with its new value")
+        yield Fault(
+            FaultKind.WRONG_TYPE, pointer(at), "must be an object that maps each changed claim to its new value"
+        )
     elif not value:
         yield Fault(FaultKind.WRONG_VALUE, pointer(at), "must name at least one claim")
 

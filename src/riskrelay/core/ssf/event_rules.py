@@ -46,7 +46,7 @@ def event_faults(row: EventType, event: Any, at: tuple[Part, ...] = ()) -> list[
     for name in event:
         if name not in known and ":" not in name:
             has = ", ".join(field.name for field in row.fields) or "none"
-            message = f"{row.name} has no such member; it has: {has}. A member of your own needs a URI as its name"
+            message = f"{row.name} does not define this member, only {has}; the name of another member must be a URI"
             faults.append(Fault(FaultKind.WRONG_VALUE, pointer((*at, name)), message))
     return faults
 
@@ -58,7 +58,7 @@ def event_subject_faults(row: EventType, subject: Any, at: tuple[Part, ...] = ()
     """
     faults = subject_faults(subject, at)
     if not faults and row.subject_formats is not None and subject["format"] not in row.subject_formats:
-        message = f"the subject of {row.name} must be of format {' or '.join(row.subject_formats)} ({row.source})"
+        message = f"the subject of {row.name} must have the format {' or '.join(row.subject_formats)} ({row.source})"
         faults.append(Fault(FaultKind.WRONG_VALUE, pointer((*at, "format")), message))
     return faults
 
@@ -83,7 +83,7 @@ def request_faults(event_type: Any, subject: Any, event: Any) -> list[Fault]:
         return []
     row = EVENT_TYPES.get(event_type)
     if row is None or event_type in OF_STREAMS:
-        message = f"must be the URI of an event type that can be asked for: those of CAEP and RISC, and {_OWN}"
+        message = f"must be the URI of a CAEP or RISC event type, or {_OWN}"
         return [Fault(FaultKind.WRONG_VALUE, "/event_type", message)]
     faults: list[Fault] = []
     if isinstance(subject, dict):
@@ -92,7 +92,7 @@ def request_faults(event_type: Any, subject: Any, event: Any) -> list[Fault]:
         faults += event_faults(row, with_subject(row, event, subject), ("event",))
         faults += _other_subject(row, event, subject)
         if len(msgspec.json.encode([subject, event])) > MAX_EVENT_BYTES:
-            message = f"subject and event may have {MAX_EVENT_BYTES:,} bytes together"
+            message = f"subject and event must not have more than {MAX_EVENT_BYTES:,} bytes together"
             faults.append(Fault(FaultKind.TOO_LONG, "/event", message))
     return faults
 
@@ -101,5 +101,5 @@ def _other_subject(row: EventType, event: Mapping[str, Any], subject: Any) -> li
     """One subject in the event and another beside it cannot both be meant."""
     if not row.subject_in_event or "subject" not in event or event["subject"] == {"user": subject}:
         return []
-    message = "leave it out: the subject of the request is put here, as the member user"
+    message = "omit it: the service adds the subject of the request here, as the member user"
     return [Fault(FaultKind.WRONG_VALUE, "/event/subject", message)]

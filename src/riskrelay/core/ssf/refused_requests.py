@@ -28,12 +28,12 @@ class ReceiverOperation(StrEnum):
 _WORDS = {
     ReceiverOperation.TOKEN: "token request",
     ReceiverOperation.READ: "read of its streams",
-    ReceiverOperation.READ_STATUS: "read of a status",
-    ReceiverOperation.UPDATE_STATUS: "change of a status",
+    ReceiverOperation.READ_STATUS: "read of a stream's status",
+    ReceiverOperation.UPDATE_STATUS: "change of a stream's status",
     ReceiverOperation.ADD_SUBJECT: "request to add a subject",
     ReceiverOperation.REMOVE_SUBJECT: "request to remove a subject",
-    ReceiverOperation.VERIFY: "request for a verification",
-    ReceiverOperation.OTHER: "request for something that does not exist",
+    ReceiverOperation.VERIFY: "request for a verification event",
+    ReceiverOperation.OTHER: "request to an unknown endpoint",
 }
 
 
@@ -61,8 +61,8 @@ def sentence(refused: RefusedRequest) -> str:
     >>> from datetime import UTC
     >>> sentence(RefusedRequest(operation=ReceiverOperation.CREATE, status=400, error="invalid_request",
     ...     message="/delivery/method: must be push or poll", at=datetime(2026, 3, 17, 12, tzinfo=UTC)))
-    "The receiver's last create was refused (400, 2026-03-17 12:00 UTC): /delivery/method: must be push or poll."
+    "The receiver's last create was rejected (400, 2026-03-17 12:00 UTC): /delivery/method: must be push or poll."
     """
     what = _WORDS.get(refused.operation, refused.operation.value)
     said = refused.message.rstrip(".") or refused.error
-    return f"The receiver's last {what} was refused ({refused.status}, {refused.at:%Y-%m-%d %H:%M} UTC): {said}."
+    return f"The receiver's last {what} was rejected ({refused.status}, {refused.at:%Y-%m-%d %H:%M} UTC): {said}."

@@ -253,7 +253,7 @@ class _Reading:
         url = self._text(value, url_member, pointer)
         if url is None:
             if value.get(url_member) is None:
-                message = "push needs the URL to which events are pushed"
+                message = "is required for push delivery: the URL that events are pushed to"
                 self.refuse(pointer, message, FaultKind.REQUIRED)
             return None
         problem = self._rules.url_problem(url)

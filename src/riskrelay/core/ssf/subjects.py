@@ -138,7 +138,7 @@ def _complex_faults(subject: Mapping[str, Any], at: tuple[Part, ...]) -> Iterato
 def _simple_faults(subject: Any, at: tuple[Part, ...], *, nested: bool = False) -> Iterator[Fault]:
     """Args: nested: it stands in an aliases identifier."""
     if not isinstance(subject, dict):
-        yield Fault(FaultKind.WRONG_TYPE, pointer(at), "must be a subject identifier: an object with a member format")
+        yield Fault(FaultKind.WRONG_TYPE, pointer(at), "must be a subject identifier: an object with the member format")
         return
     if "format" not in subject:
         yield Fault(FaultKind.REQUIRED, pointer((*at, "format")), f"add the format: one of {', '.join(FORMATS)}")
@@ -152,9 +152,9 @@ def _simple_faults(subject: Any, at: tuple[Part, ...], *, nested: bool = False) 
         if name in subject:
             yield from check(subject[name], (*at, name))
         else:
-            yield Fault(FaultKind.REQUIRED, pointer((*at, name)), f"format {row.name} requires this member")
+            yield Fault(FaultKind.REQUIRED, pointer((*at, name)), f"the format {row.name} requires this member")
     for name in [name for name in subject if name not in row.members and name != "format"]:
-        message = f"format {row.name} has no such member; it has {', '.join(row.members)}"
+        message = f"the format {row.name} does not define this member; its members are {', '.join(row.members)}"
         yield Fault(FaultKind.WRONG_VALUE, pointer((*at, name)), message)
 
 
@@ -164,7 +164,7 @@ def _text(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
     elif not value:
         yield Fault(FaultKind.WRONG_VALUE, pointer(at), "must not be empty")
     elif len(value) > MAX_MEMBER_CHARACTERS:
-        yield Fault(FaultKind.TOO_LONG, pointer(at), f"must not be longer than {MAX_MEMBER_CHARACTERS}")
+        yield Fault(FaultKind.TOO_LONG, pointer(at), f"must not have more than {MAX_MEMBER_CHARACTERS} characters")
     elif any(ord(c) < 32 or ord(c) == 127 or 0xD800 <= ord(c) <= 0xDFFF for c in value):
         yield Fault(FaultKind.WRONG_VALUE, pointer(at), "must not contain control characters or lone surrogates")
 
@@ -224,7 +224,9 @@ def _aliases(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
     for place, identifier in enumerate([] if faults else value):
         key = subject_key(identifier)
         if key in seen:
-            yield Fault(FaultKind.WRONG_VALUE, pointer((*at, place)), "repeats another identifier of the list")
+            yield Fault(
+                FaultKind.WRONG_VALUE, pointer((*at, place)), "is a duplicate of another identifier in the list"
+            )
         seen.add(key)
 
 

@@ -49,7 +49,7 @@ def copy_all(
     tables = metadata.sorted_tables
     filled = [table.name for table in tables if target.execute(select(func.count()).select_from(table)).scalar_one()]
     if filled:
-        raise Misconfigured(f"the new database is not empty ({', '.join(filled)} hold rows); name an empty one")
+        raise Misconfigured(f"the new database is not empty ({', '.join(filled)} contain rows); use an empty database")
     for table in tables:
         rows = 0
         for piece in _pieces(source, table):
@@ -74,8 +74,8 @@ def _compared(source: Connection, target: Connection, table: Table) -> Fingerpri
     sent, arrived = fingerprint(source, table), fingerprint(target, table)
     if sent != arrived:
         raise Misconfigured(
-            f"{table.name} differs after the copy ({sent.rows} rows {sent.short}, arrived {arrived.rows} rows "
-            f"{arrived.short}); nothing was kept, and the old database is unchanged"
+            f"{table.name} differs after the copy (source {sent.rows} rows {sent.short}, copy {arrived.rows} rows "
+            f"{arrived.short}); the copy was discarded, and the old database is unchanged"
         )
     return sent
 
@@ -109,7 +109,7 @@ def back_up(source: Path, target: Path) -> int:
         sync(target.parent)
     except (OSError, sqlite3.Error) as error:
         unfinished.unlink(missing_ok=True)
-        raise Misconfigured(f"the copy could not be written to {target} ({error}); nothing was kept") from error
+        raise Misconfigured(f"the copy could not be written to {target} ({error}); it was discarded") from error
     return target.stat().st_size
 
 

@@ -41,8 +41,8 @@ def require_local(path: Path) -> None:
     mount = mount_of(path.resolve(), mounts)
     if mount is not None and is_network(mount.fstype):
         raise Misconfigured(
-            f"{path} lies on {mount.mountpoint}, a network file system ({mount.fstype}), where SQLite loses data; put "
-            "it on a local disk (RISKRELAY_DATABASE_URL=sqlite:////var/lib/riskrelay/riskrelay.db), or use PostgreSQL"
+            f"{path} is on {mount.mountpoint}, a network file system ({mount.fstype}), where SQLite loses data; move "
+            "it to a local disk (RISKRELAY_DATABASE_URL=sqlite:////var/lib/riskrelay/riskrelay.db), or use PostgreSQL"
         )
 
 
@@ -58,8 +58,8 @@ def require_one_name(path: Path) -> None:
     """
     if path.exists() and path.stat().st_nlink > 1:
         raise Misconfigured(
-            f"{path} has another name, a hard link, by which a second process could damage it; remove one of the two "
-            f"(`find / -xdev -samefile {path}` lists them). `riskrelay backup` makes a copy"
+            f"{path} has a second hard link, through which another process could damage it; remove one of the links "
+            f"(`find / -xdev -samefile {path}` lists them). To make a copy, use `riskrelay backup`"
         )
 
 
@@ -78,14 +78,14 @@ def hold_alone(path: Path) -> IO[str]:
         lock = place.open("w")
     except OSError as error:
         raise Misconfigured(
-            f"{place} cannot be opened ({error.strerror}); let the user that riskrelay runs as own it"
+            f"{place} cannot be opened ({error.strerror}); change its owner to the user that runs riskrelay"
         ) from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         lock.close()
         raise Misconfigured(
-            f"another riskrelay process serves {path}; stop it, or use PostgreSQL to run several"
+            f"another riskrelay process uses {path}; stop it, or use PostgreSQL to run several processes"
         ) from error
     return lock
 

@@ -77,8 +77,8 @@ async def _work_with_retries(
             if state == _LOCK_TIMEOUT and holders is not None and waiting is not None:
                 if not tries_left:
                     raise Misconfigured(
-                        f"the schema cannot be changed while this holds a lock: {holders}. Nothing was changed, and "
-                        "nodes go on with the old schema; end it, then run the command again"
+                        f"the schema cannot be changed because of a lock held by {holders}. Nothing was changed, and "
+                        "nodes continue with the old schema; end that session, then run the command again"
                     ) from error
                 waiting(str(holders))
                 await asyncio.sleep(_PAUSE_SECONDS)
@@ -126,7 +126,7 @@ async def _require_utf8(connection: AsyncConnection) -> None:
     if encoding != "UTF8":
         raise Misconfigured(
             f"the PostgreSQL database {name} has the encoding {encoding}, which cannot store every name and address; "
-            "create another one and name it in RISKRELAY_DATABASE_URL: "
+            "create another database and set RISKRELAY_DATABASE_URL to it: "
             "CREATE DATABASE riskrelay ENCODING 'UTF8' TEMPLATE template0"
         )
 
@@ -138,7 +138,7 @@ def work_on_file(path: Path, work: Callable[[Connection], T]) -> T:
     """
     if path.is_dir():
         raise Misconfigured(
-            f"{path} is a directory; name a file in RISKRELAY_DATABASE_URL, such as "
+            f"{path} is a directory; set RISKRELAY_DATABASE_URL to a file, such as "
             "sqlite:////var/lib/riskrelay/riskrelay.db"
         )
     require_local(path)

@@ -169,7 +169,7 @@ async def _commit(connection: AsyncConnection) -> None:
         if state in _CONFLICTS or state.startswith(_REFUSED_COMMIT):
             raise
         _log.error("commit_unanswered", error=type(error).__name__)
-        message = "the database went away during the commit: it may be stored or not"
+        message = "the connection was lost during the commit; it is not known whether the data was stored"
         raise Unavailable(message, postgres_cause(error)) from error
 
 

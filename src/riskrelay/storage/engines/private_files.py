@@ -47,8 +47,8 @@ def ensure_private(path: Path, content: str = "") -> bool:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise Misconfigured(
-            f"{path} cannot be created ({reason}); let the user that riskrelay runs as write to {path.parent}, or "
-            "name another file in RISKRELAY_DATABASE_URL"
+            f"{path} cannot be created ({reason}); allow the user that runs riskrelay to write to {path.parent}, or "
+            "set RISKRELAY_DATABASE_URL to another file"
         ) from error
     return True
 

@@ -54,9 +54,9 @@ def restore(backup: Path, path: Path, opens: Callable[[bytes, str], object], *, 
 
 def _require_backup(backup: Path, path: Path) -> None:
     if not backup.is_file():
-        raise Misconfigured(f"there is no backup at {backup}; name a file that `riskrelay backup` made")
+        raise Misconfigured(f"{backup} does not exist; give a file that `riskrelay backup` created")
     if path.exists() and backup.samefile(path):
-        raise Misconfigured(f"{backup} is the database itself; name a file that `riskrelay backup` made")
+        raise Misconfigured(f"{backup} is the database itself; give a file that `riskrelay backup` created")
     require_own_log(backup)
 
 
@@ -67,13 +67,13 @@ def _require_vacant(path: Path) -> None:
     """
     if not path.exists() or not path.stat().st_size:
         return
-    advice = "stop its service and add --overwrite to replace it; keep a copy if it is of any use"
+    advice = "to replace it, stop the service and add --overwrite; if you may need it later, make a copy first"
     try:
         accounts = work_on_file(path, _accounts)
     except Misconfigured as error:
-        raise Misconfigured(f"there is a file at {path} already ({error}); {advice}") from error
+        raise Misconfigured(f"{path} already exists ({error}); {advice}") from error
     if accounts:
-        raise Misconfigured(f"{path} holds the accounts {', '.join(accounts[:5])}; {advice}")
+        raise Misconfigured(f"{path} contains the accounts {', '.join(accounts[:5])}; {advice}")
 
 
 def _copy_checked(backup: Path, unfinished: Path) -> None:
@@ -86,11 +86,11 @@ def _copy_checked(backup: Path, unfinished: Path) -> None:
 def _made_ready(connection: Connection, opens: Callable[[bytes, str], object]) -> list[str]:
     found = connection.execute(text(f"SELECT version_num FROM {_NAME}")).scalar() if _has(connection, _NAME) else None  # noqa: S608  a constant
     if found is None:
-        raise Misconfigured("the backup is a SQLite database, but not one of riskrelay; name another file")
+        raise Misconfigured("the backup is a SQLite database, but not a riskrelay database; give another file")
     if found not in known_revisions():
         raise Misconfigured(
-            f"the backup has the schema {found}, which this version does not know; restore it with the version of "
-            "riskrelay that made it, or a newer one"
+            f"the backup has the unknown schema {found}; restore it with the version of riskrelay that created it, or "
+            "a newer version"
         )
     upgrade(connection)
     for one in sealed_values(connection):
@@ -139,7 +139,7 @@ def _settle(path: Path) -> None:
     except (Misconfigured, sqlite3.DatabaseError):
         return
     if busy:
-        raise Misconfigured(f"another program uses {path}; end it (`fuser -v {path}` names it), then restore again")
+        raise Misconfigured(f"another program uses {path}; stop it (`fuser -v {path}` shows it), then restore again")
 
 
 def _remove(unfinished: Path) -> None:

@@ -34,4 +34,4 @@ async def _execute(server_url: str, statement: str) -> None:
         finally:
             await connection.close()
     except (OSError, PostgresError, InterfaceError, ValueError, OverflowError) as error:
-        raise Misconfigured(f"the benchmark needs a database of its own on that server: {error}") from error
+        raise Misconfigured(f"the benchmark could not create its database on that server: {error}") from error

@@ -34,7 +34,7 @@ def require_own_log(path: Path) -> None:
         header = file.read(_READ_VERSION_AT + 1)
     if header.startswith(_MAGIC) and header[_READ_VERSION_AT] == _ROLLBACK_JOURNAL:
         raise Misconfigured(
-            f"{path} is a copy, and {log.name} beside it belongs to the database that was there before; SQLite would "
+            f"{path} is a copy, but {log.name} in the same directory belongs to the previous database. SQLite would "
             f"mix the two. Restore the copy with `riskrelay restore FILE --overwrite`, or remove {log} and "
             f"{path.name}-shm first"
         )
@@ -63,6 +63,6 @@ def require_whole(path: Path) -> None:
     faults = faults_of(path)
     if faults is not None:
         raise Misconfigured(
-            f"{path} is damaged ({faults}); keep a copy of it with its -wal, then restore a backup: "
+            f"{path} is damaged ({faults}); copy it and its -wal file, then restore a backup: "
             "riskrelay restore FILE --overwrite"
         )

@@ -210,7 +210,7 @@ def _read_event(shape: _Shape, body: bytes, prefix: Sequence[int], reading: Read
     reader = next((read for known, read in ocsf.CLASSES.items() if known == class_uid), None)
     if reader is None:
         taken = "3002 (Authentication), 2004 (Detection Finding) or 2006 (Data Security Finding)"
-        raise Invalid([Fault(FaultKind.WRONG_VALUE, place, f"must be {taken}; other classes of OCSF are not read")])
+        raise Invalid([Fault(FaultKind.WRONG_VALUE, place, f"must be {taken}; other OCSF classes are not supported")])
     has_uid = isinstance(shape.metadata, dict) and bool(shape.metadata.get("uid"))
     return _Read(reader(body, prefix, Reading(room=reading.room)), ocsf.members(has_event_uid=has_uid))
 
@@ -223,7 +223,7 @@ def _is_dlp_hit(shape: _Shape, prefix: Sequence[int]) -> bool:
     if shape.type is msgspec.UNSET:
         has_profile = shape.profile is not msgspec.UNSET
         if has_profile and (shape.latitude is not msgspec.UNSET or shape.longitude is not msgspec.UNSET):
-            message = "is required where there are a profile and coordinates: login or dlp_hit"
+            message = "is required with a profile and coordinates: login or dlp_hit"
             raise Invalid([Fault(FaultKind.REQUIRED, pointer([*prefix, "type"]), message)])
         return has_profile
     if shape.type not in ("login", "session_refresh", "dlp_hit"):

@@ -103,7 +103,7 @@ async def _refuse_too_many_values(body: bytes) -> None:
         return
     for count in value_counts(body):
         if count >= MAX_BATCH_VALUES:
-            message = f"the body has more than {MAX_BATCH_VALUES:,} values; send less in one request"
+            message = f"the body has more than {MAX_BATCH_VALUES:,} values; send several smaller requests"
             raise Invalid([Fault(FaultKind.TOO_LONG, "", message)])
         await asyncio.sleep(0)
 
@@ -132,7 +132,9 @@ async def _lines(body: bytes) -> list[bytes]:
     async for start in _slices(body):
         count += body.count(b"\n", start, start + SLICE_BYTES)
         if count > MAX_LINES:
-            message = f"the body has more than {MAX_LINES:,} lines, blank ones included; send less in one request"
+            message = (
+                f"the body has more than {MAX_LINES:,} lines, including blank lines; send several smaller requests"
+            )
             raise Invalid([Fault(FaultKind.TOO_LONG, "", message)])
     return [line for line in body.split(b"\n") if line.strip()]
 

@@ -84,7 +84,7 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
             if size <= max_bytes:
                 body += chunk
     except ClientDisconnect:
-        raise Invalid([Fault(FaultKind.MALFORMED_BODY, "", "the body ends too early")]) from None
+        raise Invalid([Fault(FaultKind.MALFORMED_BODY, "", "the body is incomplete")]) from None
     if size > max_bytes:
         raise BodyTooLarge(max_bytes)
     return bytes(body)

@@ -20,13 +20,14 @@ def success(
     return _json(200, problems.success(result, result_info, messages))
 
 
-def failure(error: RiskrelayError, docs_base: str) -> Response:
-    """The answer to an error of the domain: its status, and one entry per fault.
+def failure(error: RiskrelayError, docs_base: str, path: Mapping[str, str]) -> Response:
+    """Return the response to an error of the domain: its status, and one entry per fault.
 
     Args:
-        docs_base: where the pages that explain the codes stand.
+        docs_base: the origin of the pages that explain the codes.
+        path: the parameters of the request's path.
     """
-    status, entries = problems.status_and_errors(error, docs_base)
+    status, entries = problems.status_and_errors(error, docs_base, path)
     headers = {}
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)

@@ -24,7 +24,7 @@ from riskrelay.web.auth import caller_of
 def _bounded(details: dict[str, Any]) -> dict[str, Any]:
     size = len(msgspec.json.encode(details))
     if size > MAX_DETAILS_BYTES:
-        message = f"must not have more than {MAX_DETAILS_BYTES:,} bytes as compact JSON; this has {size:,}"
+        message = f"must not have more than {MAX_DETAILS_BYTES:,} bytes as compact JSON; it has {size:,}"
         raise model_errors.custom(FaultKind.TOO_LONG, message)
     return details
 

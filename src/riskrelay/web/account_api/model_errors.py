@@ -38,10 +38,10 @@ _SENTENCES: Mapping[str, tuple[FaultKind, str]] = {
     "literal_error": (FaultKind.WRONG_VALUE, "must be {expected}"),
 }
 _OF_SUFFIX = {
-    "_type": (FaultKind.WRONG_TYPE, "must be of another JSON type"),
+    "_type": (FaultKind.WRONG_TYPE, "must be of a different JSON type"),
     "_too_short": (FaultKind.WRONG_VALUE, "must not be empty"),
 }
-_OTHERS = (FaultKind.WRONG_VALUE, "is not a value that is accepted here")
+_OTHERS = (FaultKind.WRONG_VALUE, "is not an allowed value")
 
 
 def custom(kind: FaultKind, message: str) -> PydanticCustomError:

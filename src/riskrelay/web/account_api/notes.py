@@ -70,7 +70,7 @@ class Notes:
             return
         meant = closest(name, known)
         advice = f"did you mean {meant}?" if meant else f"known members are {', '.join(known)}"
-        self.kept.append(Note(pointer(place), f"is not a known member and was ignored; {advice}"))
+        self.kept.append(Note(pointer(place), f"is an unknown member and was ignored; {advice}"))
 
 
 def closest(name: str, known: Collection[str], synonyms: Mapping[str, str] = _SYNONYMS) -> str | None:

@@ -50,7 +50,7 @@ def _milliseconds(given: Any) -> Any:
     if isinstance(given, str):
         return (read_moment(given) - _EPOCH) // timedelta(milliseconds=1)
     if isinstance(given, bool) or not isinstance(given, int | float) or given != given // 1:
-        message = "must be milliseconds since 1970-01-01T00:00:00Z, or a time such as 2026-11-29T10:00:00Z"
+        message = "must be milliseconds since 1970-01-01T00:00:00Z, or a timestamp such as 2026-11-29T10:00:00Z"
         raise model_errors.custom(FaultKind.WRONG_TYPE, message)
     return int(given)
 

@@ -106,7 +106,7 @@ def read_cursor(query: QueryParams, decoder: msgspec.json.Decoder[T]) -> T | Non
     try:
         return decoder.decode(urlsafe_b64decode(text))
     except ValueError:
-        message = "cursor: must be the one that the answer before gave in result_info; leave it out to start"
+        message = "cursor: must be the cursor in result_info of the previous response; omit it to get the first page"
         raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
 
 

@@ -4,7 +4,7 @@ The domain says what kind of error it is (riskrelay.core.errors); the code, the 
 Rule: contract 1 to 5, 9, 15.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from riskrelay.core.errors import (
@@ -69,6 +69,17 @@ _BY_ERROR: dict[type[RiskrelayError], Problem] = {
     LaneWithdrawn: INTERNAL,
 }
 """Every error but `Invalid`, whose faults have a row each."""
+_OBJECTS = {
+    "account_id": "account",
+    "integration_id": "integration",
+    "reference_id": "integration",
+    "jti": "delivery",
+    "replay_id": "replay",
+    "credential_id": "credential",
+    "token_id": "token",
+    "user_id": "user",
+}
+"""What the parameters of a path identify."""
 _BY_STATUS = {400: MALFORMED_REQUEST, 404: UNKNOWN_ROUTE, 405: METHOD_NOT_ALLOWED}
 
 
@@ -90,11 +101,14 @@ def problem_for_status(status: int) -> Problem:
     return _BY_STATUS.get(status, INTERNAL)
 
 
-def status_and_errors(error: RiskrelayError, docs_base: str) -> tuple[int, list[dict[str, Any]]]:
-    """The status and the error entries for an error of the domain: one per fault of a body.
+def status_and_errors(
+    error: RiskrelayError, docs_base: str, path: Mapping[str, str]
+) -> tuple[int, list[dict[str, Any]]]:
+    """Return the status and the error entries for an error of the domain: one per fault of a body.
 
     Args:
-        docs_base: the origin where the pages that explain the codes stand.
+        docs_base: the origin of the pages that explain the codes.
+        path: the parameters of the request's path.
 
     Rule: contract 3, 4.
     """
@@ -105,15 +119,32 @@ def status_and_errors(error: RiskrelayError, docs_base: str) -> tuple[int, list[
             entries.append(entry(MORE_FAULTS, docs_base, f"… and {_counted(error.more, 'more fault')}"))
         return 400, entries
     problem = problem_for(error)
-    return problem.status, [entry(problem, docs_base, _message(problem, error))]
+    return problem.status, [entry(problem, docs_base, _message(problem, error, path))]
 
 
-def _message(problem: Problem, error: RiskrelayError) -> str:
+def _message(problem: Problem, error: RiskrelayError, path: Mapping[str, str]) -> str:
+    if isinstance(error, NotFound):
+        return _not_found(path) or problem.message
     if isinstance(error, BodyTooLarge):
         return f"{problem.message}: {error}"
     if isinstance(error, Unavailable) and error.cause is not None:
         return f"{error.cause}; {TRY_AGAIN}"
     return problem.message
+
+
+def _not_found(path: Mapping[str, str]) -> str:
+    """Name the kind of object that a path identifies; empty for a path without parameters.
+
+    The id is not repeated: every unknown id gets the same response (contract 9).
+
+    >>> _not_found({"account_id": "acme", "integration_id": "6f0c", "jti": "8133"})
+    'delivery not found in this account; check the id'
+    """
+    kinds = [_OBJECTS[name] for name in path if name in _OBJECTS]
+    if not kinds:
+        return ""
+    place = " in this account" if "account_id" in path and kinds[-1] != "account" else ""
+    return f"{kinds[-1]} not found{place}; check the id"
 
 
 def messages(notes: Notes, docs_base: str) -> list[dict[str, Any]]:

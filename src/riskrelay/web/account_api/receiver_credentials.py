@@ -79,7 +79,7 @@ class ReceiverCredentialRoutes:
         caller = await caller_of(request, self._outside, Scope.OPERATE)
         body = await read_object(request, CreateBody)
         if not is_current(body.expires_at, self._outside.clock.now()):
-            raise Invalid([Fault(FaultKind.WRONG_VALUE, "/expires_at", "must be in the future, or absent for never")])
+            raise Invalid([Fault(FaultKind.WRONG_VALUE, "/expires_at", "must be in the future; omit it for no expiry")])
         wanted = WantedCredential(
             kind=body.kind, name=body.name, scopes=body.scopes or ALL_RECEIVER_SCOPES, expires_at=body.expires_at
         )

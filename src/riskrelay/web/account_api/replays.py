@@ -126,7 +126,7 @@ def filter_of(body: FilterBody, now: datetime) -> ReplayFilter:
     Raises: Invalid: delivered ones are wanted, but not since when: that would be everything.
     """
     if body.state == "delivered" and body.queued_from is None:
-        message = "delivered events are replayed from a time on; say from when"
+        message = "is required for delivered events"
         raise Invalid([Fault(FaultKind.REQUIRED, "/filter/queued_from", message)])
     queued_to = now if body.queued_to is None else min(body.queued_to, now)
     return ReplayFilter(

@@ -1,4 +1,4 @@
-"""What the HTTP server answers by itself when a request never reaches the application. Rule: contract 1."""
+"""The responses of the HTTP server to requests that do not reach the application. Rule: contract 1."""
 
 from http import HTTPStatus
 
@@ -8,9 +8,9 @@ from riskrelay.web.account_api.problem_table import MALFORMED_REQUEST, METHOD_NO
 _ANSWERS: dict[HTTPStatus, tuple[Problem, str]] = {
     HTTPStatus.BAD_REQUEST: (
         MALFORMED_REQUEST,
-        "the request is not well-formed HTTP; send HTTP/1.1",
+        "the request is not well-formed HTTP/1.1",
     ),
-    HTTPStatus.NOT_IMPLEMENTED: (METHOD_NOT_ALLOWED, "this service does not know the method"),
+    HTTPStatus.NOT_IMPLEMENTED: (METHOD_NOT_ALLOWED, "unknown method"),
     HTTPStatus.REQUEST_TIMEOUT: (MALFORMED_REQUEST, "the request did not arrive in time; send it without pauses"),
     HTTPStatus.REQUEST_URI_TOO_LONG: (MALFORMED_REQUEST, "the request target is too long; send at most 16 KiB"),
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: (

@@ -127,7 +127,7 @@ def _parsed(text: str, prefix: Path) -> Any:
     try:
         return _READER.decode(text)
     except RecursionError:
-        raise _malformed(prefix, f"nests deeper than {MAX_DEPTH}") from None
+        raise _malformed(prefix, f"must not be nested deeper than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError as error:
         reason = _REASONS.get(error.msg, "an unexpected character")
         raise _malformed(prefix, f"is not JSON: {reason} at line {error.lineno} column {error.colno}") from None
@@ -185,7 +185,7 @@ def _look_within(container: Any, place: Path, depth: int, faults: Faults) -> Non
     """Add what is wrong within an object or array; cut off what nests too deep."""
     if isinstance(container, _Repeating):
         for name in container.repeated:
-            message = "came more than once in one object; send it once"
+            message = "is repeated in the object; send it once"
             faults.add(FaultKind.REPEATED_MEMBER, (*place, name), message)
     for key, item in container.items() if isinstance(container, dict) else enumerate(container):
         if isinstance(key, str) and _HALF_A_PAIR.search(key):
@@ -198,11 +198,11 @@ def _look_within(container: Any, place: Path, depth: int, faults: Faults) -> Non
                 _look_within(item, (*place, key), depth + 1, faults)
             else:
                 container[key] = None
-                faults.add(FaultKind.TOO_LONG, (*place, key), f"nests deeper than {MAX_DEPTH}")
+                faults.add(FaultKind.TOO_LONG, (*place, key), f"must not be nested deeper than {MAX_DEPTH} levels")
         elif isinstance(item, float) and math.isinf(item):
-            message = "this number is larger than 64 bits can hold; send it as text"
+            message = "this number does not fit in 64 bits; send it as a string"
             faults.add(FaultKind.CANNOT_BE_HELD, (*place, key), message)
 
 
 def _add_no_text(faults: Faults, place: Path) -> None:
-    faults.add(FaultKind.CANNOT_BE_HELD, place, "must not contain half of a surrogate pair: it is not text")
+    faults.add(FaultKind.CANNOT_BE_HELD, place, "must not contain a lone surrogate")

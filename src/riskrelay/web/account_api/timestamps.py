@@ -28,7 +28,7 @@ def read_moment(text: str) -> datetime:
     """
     found = _FORM.fullmatch(text) if len(text) <= _MAX_CHARACTERS else None
     if found is None:
-        raise ValueError("must be a time as in RFC 3339, with seconds and an offset, such as 2026-11-29T10:00:00Z")
+        raise ValueError("must be a timestamp as in RFC 3339, with seconds and an offset, such as 2026-11-29T10:00:00Z")
     date, minute, second, fraction, offset = found.groups()
     is_leap = second == "60"
     offset = "+00:00" if offset in "Zz" else offset
@@ -36,14 +36,16 @@ def read_moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(written).astimezone(UTC) + timedelta(seconds=is_leap)
     except OverflowError:
-        raise ValueError("must lie between the years 1 and 9999 in UTC, too") from None
+        raise ValueError("must be between the years 1 and 9999 in UTC") from None
     except ValueError:
-        raise ValueError("must be a day and a time that exist") from None
+        raise ValueError("must be a valid date and time") from None
 
 
 def _timestamp(value: Any) -> datetime:
     if not isinstance(value, str):
-        raise model_errors.custom(FaultKind.WRONG_TYPE, "must be a string: a time, such as 2026-11-29T10:00:00Z")
+        raise model_errors.custom(
+            FaultKind.WRONG_TYPE, "must be a string with a timestamp, such as 2026-11-29T10:00:00Z"
+        )
     return read_moment(value)
 
 

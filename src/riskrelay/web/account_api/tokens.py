@@ -96,14 +96,14 @@ class ApiTokenRoutes:
 
 def refuse_more(body: TokenBody, own: StoredToken, now: datetime) -> None:
     """Raises: Invalid: more than the presented token may itself, or a time that is over."""
-    message = "the token you present does not have this scope; leave it out, or present one that has it"
+    message = "your token does not have this scope; omit it, or use a token that has it"
     faults = [
         Fault(FaultKind.WRONG_VALUE, f"/scopes/{place}", message)
         for place, scope in enumerate(body.scopes)
         if scope not in own.scopes
     ]
     if body.expires_on is not None and body.expires_on <= now:
-        faults.append(Fault(FaultKind.WRONG_VALUE, "/expires_on", "must lie in the future"))
+        faults.append(Fault(FaultKind.WRONG_VALUE, "/expires_on", "must be in the future"))
     if faults:
         raise Invalid(faults)
 

@@ -17,14 +17,14 @@ from riskrelay.web.failed_authentication import FailedAuthentication
 from riskrelay.web.transmitter.refusals import BearerRefusal
 
 _MAX_TOKEN_CHARACTERS = 512
-_NOTHING_SENT = "send the header Authorization: Bearer TOKEN; get a token at the token endpoint, or ask the operator"
-_MALFORMED = "send exactly one header Authorization: Bearer TOKEN; a token has no spaces and at most 512 characters"
-_IN_QUERY = "send the token in the header Authorization: Bearer TOKEN, never as access_token in the query"
+_NOTHING_SENT = "send Authorization: Bearer TOKEN; get a token from the token endpoint, or ask the operator"
+_MALFORMED = "send exactly one Authorization: Bearer TOKEN header; a token has no spaces and at most 512 characters"
+_IN_QUERY = "send the token in the Authorization header (Authorization: Bearer TOKEN), not as access_token in the query"
 _UNKNOWN = (
-    "this token is unknown here, expired or revoked: get a new one at the token endpoint of this integration, "
+    "this token is unknown, expired or revoked; get a new one from the token endpoint of this integration, "
     "or ask the operator"
 )
-_NO_SCOPE = "this token does not allow this; get one with the scope that the challenge names"
+_NO_SCOPE = "this token does not allow this request; get a token with the scope in the challenge"
 
 
 async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) -> Receiver:

@@ -52,7 +52,7 @@ def stream_id_of(body: Body) -> StreamId:
     value = body.get("stream_id")
     if not isinstance(value, str):
         kind = FaultKind.REQUIRED if value is None else FaultKind.WRONG_TYPE
-        raise Invalid([Fault(kind, "/stream_id", "name the stream: send the stream_id that its creation answered")])
+        raise Invalid([Fault(kind, "/stream_id", "send the stream_id that the create response contained")])
     return _possible(value)
 
 
@@ -63,7 +63,7 @@ def stream_id_of_query(request: Request) -> StreamId:
     """
     value = request.query_params.get("stream_id")
     if value is None:
-        message = "stream_id: name the stream in the query: ?stream_id=..."
+        message = "stream_id: send the stream's id in the query: ?stream_id=..."
         raise Invalid([Fault(FaultKind.REQUIRED, "", message)])
     return _possible(value)
 
@@ -96,7 +96,7 @@ def subject_of(body: Body) -> dict[str, Any]:
     Raises: Invalid. Rule: SSF 1.0 §8.1.3.2, §8.1.3.3; RFC 9493.
     """
     if "subject" not in body:
-        message = 'name the subject, such as {"format": "email", "email": "kai@example.com"}'
+        message = 'send a subject, such as {"format": "email", "email": "kai@example.com"}'
         raise Invalid([Fault(FaultKind.REQUIRED, "/subject", message)])
     faults = subject_faults(body["subject"], ("subject",))
     if not isinstance(body.get("verified", True), bool):
@@ -118,7 +118,9 @@ def state_of(body: Body) -> str | None:
     if not isinstance(value, str):
         raise Invalid([Fault(FaultKind.WRONG_TYPE, "/state", "must be a string")])
     if len(value) > MAX_STATE_CHARACTERS:
-        raise Invalid([Fault(FaultKind.TOO_LONG, "/state", f"must not be longer than {MAX_STATE_CHARACTERS:,}")])
+        raise Invalid(
+            [Fault(FaultKind.TOO_LONG, "/state", f"must not have more than {MAX_STATE_CHARACTERS:,} characters")]
+        )
     return value
 
 
@@ -165,7 +167,7 @@ def _set_errors(value: Any, faults: list[Fault]) -> dict[Jti, SetError]:
     if value == []:  # what PHP writes for an object without members
         return {}
     if not isinstance(value, dict):
-        faults.append(Fault(FaultKind.WRONG_TYPE, "/setErrs", "must be an object by jti"))
+        faults.append(Fault(FaultKind.WRONG_TYPE, "/setErrs", "must be an object with jti values as names"))
         return {}
     errors = {Jti(jti): set_error_of(error) for jti, error in value.items()}
     return {jti: error for jti, error in errors.items() if error is not None}

@@ -32,15 +32,15 @@ from riskrelay.core.errors import (
 _RETRY_AFTER_SECONDS = 2
 _MAX_FAULTS = 10  # guessed: what a person reads in one description
 
-_FAILED = (500, "server_error", "the service failed; tell its operator if it goes on")
+_FAILED = (500, "server_error", "the service failed; if the error persists, contact the operator")
 _BY_ERROR: dict[type[RiskrelayError], tuple[int, str, str]] = {
-    NotFound: (404, "not_found", "there is no such thing for this receiver; check the id"),
+    NotFound: (404, "not_found", "not found for this receiver; check the id"),
     BodyTooLarge: (413, "invalid_request", "send a smaller body"),
-    UnsupportedMediaType: (415, "invalid_request", "send the body with the Content-Type that this endpoint takes"),
-    Unavailable: (503, "temporarily_unavailable", "send the same request again after a moment, as Retry-After says"),
-    Forbidden: (403, "access_denied", "this receiver may not do this; ask the operator"),
-    RateLimited: (429, "too_many_requests", "send the same request again after a moment, as Retry-After says"),
-    Invalid: (400, "invalid_request", "send a request that is valid"),
+    UnsupportedMediaType: (415, "invalid_request", "send the body with the Content-Type that this endpoint supports"),
+    Unavailable: (503, "temporarily_unavailable", "send the same request again after the time in Retry-After"),
+    Forbidden: (403, "access_denied", "this receiver is not allowed to do this; ask the operator"),
+    RateLimited: (429, "too_many_requests", "send the same request again after the time in Retry-After"),
+    Invalid: (400, "invalid_request", "the request is not valid"),
     # No request ends with these unless the code is wrong. A receiver without a token that would do gets a
     # `BearerRefusal`, because a 401 needs a challenge.
     **dict.fromkeys((Unauthenticated, NoCredentials, MalformedCredentials, UnknownToken, SessionEnded), _FAILED),
@@ -50,8 +50,11 @@ _BY_ERROR: dict[type[RiskrelayError], tuple[int, str, str]] = {
 
 _BY_STATUS = {
     400: ("invalid_request", "send exactly one Host header field, with the host name of this service"),
-    404: ("not_found", "there is no such endpoint; the transmitter's metadata lists them"),
-    405: ("invalid_request", "this endpoint does not take this method; the header Allow lists what it takes"),
+    404: ("not_found", "unknown endpoint; the transmitter's metadata lists the endpoints"),
+    405: (
+        "invalid_request",
+        "this endpoint does not support this method; the Allow header lists the supported methods",
+    ),
 }
 
 

@@ -39,16 +39,16 @@ _PREFIX = "rra_"  # for secret scanners
 _MAX_BYTES = 16 * 1024  # guessed: a form of four short members
 _FORM = "application/x-www-form-urlencoded"
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 §5.1
-_NO_CLIENT = "send client_id and client_secret, in the header Authorization: Basic or in the body"
-_TWO_METHODS = "send the client's credentials once: either in the header Authorization: Basic or in the body"
+_NO_CLIENT = "send client_id and client_secret in the Authorization: Basic header or in the body"
+_TWO_METHODS = "send the client's credentials once: either in the Authorization: Basic header or in the body"
 _UNKNOWN_CLIENT = (
-    "this integration has no such client with this secret, or it was revoked or has expired; check client_id, "
-    "client_secret and the address of the token endpoint, or ask the operator for new ones"
+    "the client is unknown, expired or revoked, or the secret is wrong; check client_id, client_secret and the URL "
+    "of the token endpoint, or ask the operator for new credentials"
 )
 _HINTS = {
     "invalid_request": "send grant_type=client_credentials in the body, and each parameter once",
-    "unsupported_grant_type": "send grant_type=client_credentials; no other grant is offered",
-    "invalid_scope": "ask only for scopes that this client was issued with: leave scope out to get them all",
+    "unsupported_grant_type": "send grant_type=client_credentials; other grant types are not supported",
+    "invalid_scope": "request only scopes that this client has; to get all of them, omit scope",
 }
 
 
@@ -161,13 +161,13 @@ async def _form_of(request: Request) -> OAuthRequest:
     if media_type != _FORM:
         raise InvalidRequestError(f"send the parameters in the body, with Content-Type: {_FORM}")
     if request.url.query:
-        raise InvalidRequestError("send the parameters in the body, never in the query")
+        raise InvalidRequestError("send the parameters in the body, not in the query")
     body = (await read_body(request, _MAX_BYTES)).decode("ascii", "replace")
     form = OAuthRequest(request.url.path, "POST", body, dict(request.headers))
     if form.decoded_body is None:
         raise InvalidRequestError(f"the body is not {_FORM}")
     if form.duplicate_params or len(request.headers.getlist("authorization")) > 1:
-        raise InvalidRequestError("send each parameter and the header Authorization at most once")
+        raise InvalidRequestError("send each parameter and the Authorization header at most once")
     return form
 
 

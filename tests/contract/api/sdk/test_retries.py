@@ -139,7 +139,7 @@ def test_an_answer_that_is_cut_off_is_asked_for_again(service: Service, proxy: P
 @pytest.fixture
 def unavailable(service: Service) -> Answer:
     """The very answer that the service gives while its database cannot be reached."""
-    return answer_of(envelope.failure(Unavailable(), service.url))
+    return answer_of(envelope.failure(Unavailable(), service.url, {}))
 
 
 def answer_of(response: Response) -> Answer:

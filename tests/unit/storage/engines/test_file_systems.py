@@ -57,7 +57,7 @@ def test_a_file_with_a_second_name_is_refused(tmp_path: Path) -> None:
     require_one_name(file)
     other.hardlink_to(file)
     for path in (file, other):
-        with pytest.raises(Misconfigured, match=f"{path} has another name, a hard link"):
+        with pytest.raises(Misconfigured, match=f"{path} has a second hard link"):
             require_one_name(path)
     other.unlink()
     require_one_name(file)
