@@ -290,10 +290,8 @@ class Settings(BaseSettings):
             ),
         }
         return [
-            Check(
-                topic="settings", verdict=Verdict.WARNING, said=f"RISKRELAY_{name}: {said}{_shown(value)}.", mend=mend
-            )
-            for name, (value, said, mend) in found.items()
+            Check(topic="settings", verdict=Verdict.WARNING, said=f"RISKRELAY_{name}: {said}{_shown(value)}.", fix=fix)
+            for name, (value, said, fix) in found.items()
             if value
         ]
 
@@ -359,7 +357,7 @@ def unknown_variables(environment: Iterable[str]) -> list[Check]:
             topic="settings",
             verdict=Verdict.WARNING,
             said=f"{name} is set, but this setting does not exist{closest(name.upper(), known)}.",
-            mend="correct the name or unset it",
+            fix="correct the name or unset it",
         )
         for name in sorted(environment)
         if name.upper().startswith(_PREFIX) and name.upper() not in known

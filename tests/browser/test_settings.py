@@ -74,7 +74,7 @@ def test_health_says_what_is_well_and_what_to_do(person: Person) -> None:
     person.open("/settings/health")
     page.get_by_role("button", name="Run full check").click()
     expect(page.get_by_role("row", name="receivers ok")).to_contain_text("receivers can be reached")
-    expect(page.get_by_role("row", name="public url")).to_contain_text("answers with this installation's keys")
+    expect(page.get_by_role("row", name="public url")).to_contain_text("returns the keys of this installation")
 
 
 @pytest.mark.parametrize("path", SCREENS)

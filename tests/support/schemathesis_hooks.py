@@ -27,7 +27,7 @@ NO_SCHEMA_SAYS = (
     "is required for delivered events",
     "this replay is ",
     "the next keys are not yet published",
-    "must not lie more than 5 minutes in the future",
+    "must not be more than 5 minutes in the future",
     "must be between the years 1 and 9999 in UTC",
     "bytes as compact JSON",
     "send ca, or certificate and key",

@@ -1,4 +1,4 @@
-"""Look at the installation as a doctor would: what is wrong, how to mend it. Nothing is changed, no event is sent."""
+"""Examine the installation: find problems and say how to fix them. Nothing is changed, and no event is sent."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
@@ -85,20 +85,22 @@ def _users(shadowed: Sequence[ShadowedUser]) -> Iterable[Check]:
     for user in shadowed[:_MOST_SHADOWED]:
         said = (
             f"User {user.user_id} of account {user.account_id} has the same mailbox as another user, who gets all new "
-            "findings; this one keeps its level."
+            "findings. This user keeps the current level."
         )
-        mend = f"riskrelay user reset {user.user_id} --account {user.account_id}"
-        yield Check(topic="users", verdict=Verdict.WARNING, said=said, mend=mend)
+        fix = f"run riskrelay user reset {user.user_id} --account {user.account_id}"
+        yield Check(topic="users", verdict=Verdict.WARNING, said=said, fix=fix)
     if len(shadowed) > _MOST_SHADOWED:
-        said = f"There are more than these {_MOST_SHADOWED} users who share a mailbox with another user."
-        yield Check(topic="users", verdict=Verdict.WARNING, said=said, mend="reset these, then run doctor again")
+        said = f"More than {_MOST_SHADOWED} users share a mailbox with another user."
+        yield Check(
+            topic="users", verdict=Verdict.WARNING, said=said, fix="reset the users above, then run doctor again"
+        )
 
 
 async def _writable(outside: Outside, facts: DatabaseFacts, survey: Survey) -> Sequence[Check]:
     try:
         await outside.store.require_writable(thorough=True)
     except Unavailable as error:
-        return [_refusal(f"{facts.version} can be read, but not written", error)]
+        return [_refusal(f"{facts.version} can be read but not written", error)]
     return [_ok("database", f"{facts.version}, {survey.database_bytes / 1e6:,.0f} MB, readable and writable.")]
 
 
@@ -110,29 +112,34 @@ def _refusal(said: str, error: Unavailable) -> Check:
 def _database(outside: Outside, facts: DatabaseFacts) -> Iterable[Check]:
     skew = abs(outside.clock.now() - facts.now)
     if skew > _SKEW:
-        said = f"Its clock and this machine's differ by {skew.total_seconds():,.0f} s."
-        yield _problem("database", said, "synchronise both by NTP")
+        said = f"The clocks of the database and of this machine differ by {skew.total_seconds():,.0f} s."
+        yield _problem("database", said, "synchronize both with NTP")
     else:
-        yield _ok("database", "Its clock and this machine's agree.")
+        yield _ok("database", "The clocks of the database and of this machine agree.")
     free = outside.store.load().disk_free_bytes
     if free is not None and free < _LOW_DISK_BYTES:
-        said = f"Only {free / 1e9:.1f} GB are free on its disk."
-        yield _problem("database", said, "make room; on a full disk nothing is accepted")
+        said = f"Only {free / 1e9:.1f} GB are free on the disk of the database."
+        yield _problem("database", said, "free disk space; no request is accepted on a full disk")
 
 
 def _ledger(survey: Survey) -> Iterable[Check]:
     imbalance = sum(abs(ledger.imbalance) for ledger in survey.ledgers)
     if imbalance:
-        mend = "keep a backup and the log, and report it"
-        yield _problem("ledger", f"It does not add up by {imbalance} events.", mend)
+        fix = "save a backup and the log, and report the problem"
+        yield _problem("ledger", f"The ledger is off by {imbalance} events.", fix)
     else:
-        yield _ok("ledger", "It adds up.")
+        yield _ok("ledger", "The ledger balances.")
     pending = sum(ledger.pending for ledger in survey.ledgers)
     failing, stopped = (survey.lanes.get(one, 0) for one in (LaneCondition.OPEN, LaneCondition.STOPPED))
     if pending and (failing or stopped):
-        said = f"{pending:,} events wait; {failing} lanes' receivers fail, {stopped} lanes are stopped."
+        said = (
+            f"{pending:,} events are waiting; the receivers of {failing} lanes fail, and {stopped} lanes are stopped."
+        )
         yield Check(
-            topic="ledger", verdict=Verdict.WARNING, said=said, mend="riskrelay integration health says whose and why"
+            topic="ledger",
+            verdict=Verdict.WARNING,
+            said=said,
+            fix="to see the integrations and the causes: riskrelay integration health",
         )
 
 
@@ -140,23 +147,28 @@ def _keys(outside: Outside, keys: Sequence[SealedKey], vault: Vault) -> Iterable
     for algorithm in Algorithm:
         current = key_in(keys, algorithm, KeyState.CURRENT)
         if current is None:
-            yield _problem("keys", f"No {algorithm} key signs.", "riskrelay init")
+            yield _problem("keys", f"There is no current {algorithm} key.", "run riskrelay init")
             continue
         try:
             vault.open(current.sealed_private, current.row)
         except Misconfigured:
-            said = f"The master key does not open the {algorithm} key {current.kid}."
-            yield _problem("keys", said, "set RISKRELAY_MASTER_KEY to the one that sealed it; list both while changing")
+            said = f"The master key does not decrypt the {algorithm} key {current.kid}."
+            yield _problem("keys", said, "add the key that encrypted it to RISKRELAY_MASTER_KEY")
             continue
         age = outside.clock.now() - (current.signs_from or current.created_at)
-        said = f"The {algorithm} key has signed for {age.days} days."
+        said = f"The current {algorithm} key is {age.days} days old."
         if age > _OLD_KEY:
-            yield Check(topic="keys", verdict=Verdict.WARNING, said=said, mend="riskrelay key rotate")
+            yield Check(topic="keys", verdict=Verdict.WARNING, said=said, fix="run riskrelay key rotate")
         else:
             yield _ok("keys", said)
         if key_in(keys, algorithm, KeyState.NEXT) is None:
             said = f"No next {algorithm} key is published."
-            yield Check(topic="keys", verdict=Verdict.WARNING, said=said, mend="restart riskrelay serve: it makes one")
+            yield Check(
+                topic="keys",
+                verdict=Verdict.WARNING,
+                said=said,
+                fix="restart riskrelay serve; it creates one at startup",
+            )
 
 
 class _Jwks(msgspec.Struct):
@@ -166,18 +178,20 @@ class _Jwks(msgspec.Struct):
 async def _public_url(examining: Examining, keys: Sequence[SealedKey]) -> Sequence[Check]:
     """Whether receivers find *this* installation where it says it is."""
     url = f"{examining.public_url}/jwks.json"
-    mend = "is riskrelay serve running, does RISKRELAY_PUBLIC_URL lead to it, does the proxy pass everything on?"
+    fix = (
+        "check that riskrelay serve runs, that RISKRELAY_PUBLIC_URL leads to it, and that the proxy forwards all paths"
+    )
     body = await examining.probe.fetch(url)
     if isinstance(body, str):
-        return [_problem("public_url", f"{url} cannot be fetched: {body}.", mend)]
+        return [_problem("public_url", f"{url} cannot be fetched: {body}.", fix)]
     try:
         served = {key.get("kid") for key in msgspec.json.decode(body, type=_Jwks).keys}
     except msgspec.DecodeError:
-        return [_problem("public_url", f"{url} answers with something that is no key set.", mend)]
+        return [_problem("public_url", f"{url} does not return a key set.", fix)]
     signing = {key.kid for key in keys if key.state is KeyState.CURRENT}
     if not signing <= served:
-        return [_problem("public_url", f"{url} serves the keys of another installation.", mend)]
-    return [_ok("public_url", f"{examining.public_url} answers with this installation's keys.")]
+        return [_problem("public_url", f"{url} returns the keys of another installation.", fix)]
+    return [_ok("public_url", f"{examining.public_url} returns the keys of this installation.")]
 
 
 async def _worker(examining: Examining) -> Sequence[Check]:
@@ -186,10 +200,10 @@ async def _worker(examining: Examining) -> Sequence[Check]:
         return []
     answer = await examining.probe.fetch(f"{examining.worker_url}/readyz")
     if isinstance(answer, bytes):
-        return [_ok("worker", f"Its metrics are at {examining.worker_url}/metrics.")]
-    said = f"No worker answers at {examining.worker_url}/readyz: {answer}."
-    mend = "start riskrelay worker on this machine, or unset RISKRELAY_METRICS_PORT where none runs"
-    return [Check(topic="worker", verdict=Verdict.WARNING, said=said, mend=mend)]
+        return [_ok("worker", f"The worker's metrics are at {examining.worker_url}/metrics.")]
+    said = f"No worker responds at {examining.worker_url}/readyz: {answer}."
+    fix = "start riskrelay worker on this machine; if none should run, unset RISKRELAY_METRICS_PORT"
+    return [Check(topic="worker", verdict=Verdict.WARNING, said=said, fix=fix)]
 
 
 async def _receivers(outside: Outside, examining: Examining) -> list[Check]:
@@ -202,7 +216,9 @@ async def _receivers(outside: Outside, examining: Examining) -> list[Check]:
         try:
             targets.append((stream, opened_tls(stream.integration, examining.vault)))
         except Misconfigured:
-            problems.append(_unreachable(stream, "wrong_master_key", "it does not open the client certificate's key"))
+            problems.append(
+                _unreachable(stream, "wrong_master_key", "it does not decrypt the client certificate's key")
+            )
     found = await examining.probe.reach([(stream.endpoint_url, tls) for stream, tls in targets])
     problems += [
         _unreachable(stream, wrong.reason, wrong.detail)
@@ -249,14 +265,14 @@ def _certificate(integration: Integration, now: datetime, materials: TlsMaterial
         return None
     if ends - now > _CERTIFICATE_LEFT:
         return None
-    when = f"ends on {ends:%Y-%m-%d %H:%M} UTC" if ends > now else f"has ended on {ends:%Y-%m-%d %H:%M} UTC"
+    when = f"expires on {ends:%Y-%m-%d %H:%M} UTC" if ends > now else f"expired on {ends:%Y-%m-%d %H:%M} UTC"
     said = f"The client certificate of integration {integration.integration_id} {when}."
     kept = "" if tls.trusted_ca is None else " --ca FILE"  # what is not given again is forgotten
-    mend = (
-        f"riskrelay integration tls {integration.integration_id} --certificate FILE --key FILE{kept} "
+    fix = (
+        f"run riskrelay integration tls {integration.integration_id} --certificate FILE --key FILE{kept} "
         f"--account {integration.account_id}"
     )
-    return Check(topic="receivers", verdict=Verdict.WARNING if ends > now else Verdict.PROBLEM, said=said, mend=mend)
+    return Check(topic="receivers", verdict=Verdict.WARNING if ends > now else Verdict.PROBLEM, said=said, fix=fix)
 
 
 def _origin(url: str) -> str:
@@ -268,5 +284,5 @@ def _ok(topic: str, said: str) -> Check:
     return Check(topic=topic, verdict=Verdict.OK, said=said)
 
 
-def _problem(topic: str, said: str, mend: str) -> Check:
-    return Check(topic=topic, verdict=Verdict.PROBLEM, said=said, mend=mend)
+def _problem(topic: str, said: str, fix: str) -> Check:
+    return Check(topic=topic, verdict=Verdict.PROBLEM, said=said, fix=fix)

@@ -30,7 +30,7 @@ def refuse_future(moments: Mapping[int, datetime], now: datetime) -> None:
     Raises: Invalid: pointers start with the place.
     """
     minutes = int(SKEW.total_seconds() // 60)
-    message = f"must not lie more than {minutes} minutes in the future; check the sender's clock and time zone"
+    message = f"must not be more than {minutes} minutes in the future; check the sender's clock and time zone"
     faults = [
         Fault(FaultKind.WRONG_VALUE, f"/{place}/timestamp", message)
         for place, moment in moments.items()
@@ -79,7 +79,7 @@ def refuse_reused(repeated: Mapping[int, tuple[Id, bytes]], stored: Mapping[Id, 
 
 
 def _reused(place: int) -> Fault:
-    message = "this id was sent before with another body; an id names one thing for ever, send a new one"
+    message = "this id was already used with a different body; send a new id, or the same body"
     return Fault(FaultKind.ID_REUSED, f"/{place}/id", message)
 
 
@@ -109,7 +109,7 @@ def find_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[
     try:
         known = tx.users.find([*dict.fromkeys(users.values()), *last])
     except UserMismatch as error:
-        message = "user_id and email belong to different users of this account; leave user_id out, or send the user's"
+        message = "user_id and email belong to different users of this account; omit user_id, or send that of the user"
         raise Invalid(
             [
                 Fault(FaultKind.USER_MISMATCH, f"/{place}/user/user_id", message)
@@ -141,7 +141,7 @@ def refuse_surplus_users(users: Mapping[int, UserRef], new: AbstractSet[str], kn
     """
     if not new or known + len(new) <= quota:
         return
-    message = f"this user is new, there are {known:,} users, and {quota:,} are allowed; send known users, or raise it"
+    message = f"this user is new, and the quota of {quota:,} users is reached ({known:,}); send only known users"
     places = [place for place, user in users.items() if user.email_key in new]
     raise Invalid([Fault(FaultKind.QUOTA_REACHED, f"/{place}/user", message) for place in places])
 

@@ -49,7 +49,10 @@ async def start_replay(
         newest = tx.replays.all(integration_id, _NEWEST)
         unfinished = sum(not one.status.is_over for one in newest)
         refuse_above(
-            outside.quotas.running_replays, unfinished, "unfinished replays", "cancel one, or wait for its end"
+            outside.quotas.running_replays,
+            unfinished,
+            "unfinished replays",
+            "cancel one, or wait until one is completed",
         )
         tx.replays.add(replay)
         tx.audit.record(entry)
@@ -92,7 +95,7 @@ async def control_replay(
         if stored.status is status:
             return stored
         if stored.status.is_over:
-            message = f"this replay is {stored.status.value} and changes no more; start another one"
+            message = f"this replay is {stored.status.value} and can't be changed; start a new one"
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)])
         tx.replays.set_status(replay_id, status)
         tx.audit.record(entry)

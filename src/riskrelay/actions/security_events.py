@@ -50,5 +50,5 @@ def _delivery(signal: signals.Signal) -> QueuedDelivery:
 
 
 def _reused() -> Fault:
-    message = "this id was sent before with another body; an id names one event for ever, send a new one"
+    message = "this id was already used with a different body; send a new id, or the same body"
     return Fault(FaultKind.EVENT_REUSED, "/id", message)

@@ -49,9 +49,7 @@ async def remove_subject(outside: Outside, receiver: Receiver, stream_id: Stream
             return
         said = tx.receiver_streams.statements(stream_id)
         if len(said) >= MAX_STATEMENTS and subject_key(subject) not in {statement.key for statement in said}:
-            raise Forbidden(
-                f"{MAX_STATEMENTS:,} subjects are removed from this stream; that is as many as there may be"
-            )
+            raise Forbidden(f"the limit of {MAX_STATEMENTS:,} removed subjects of this stream is reached")
         tx.receiver_streams.state(stream_id, subject, True)
 
     await outside.store.write(receiver.account_id, store)

@@ -52,7 +52,7 @@ async def create_stream(
     def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
         integration = found(tx.integrations.get(receiver.integration_id))
         if len(tx.streams.of_integration(integration.integration_id)) >= MAX_STREAMS:
-            raise Forbidden(f"a receiver may have {MAX_STREAMS} streams; delete one that you no longer use")
+            raise Forbidden(f"the limit of {MAX_STREAMS} streams is reached; delete a stream that is no longer used")
         configuration = created(body, integration, rules)
         stream = Stream(
             stream_id=stream_id,

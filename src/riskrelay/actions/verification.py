@@ -68,7 +68,7 @@ async def verify_stream(
         stream = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
         tx.receiver_streams.note_activity(stream_id)
         if stream.status is StreamStatus.DISABLED:
-            message = "this stream is disabled and sends nothing; enable it at the status endpoint first"
+            message = "this stream is disabled; enable it at the status endpoint first"
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "/stream_id", message)])
         if not tx.receiver_streams.may_verify(stream_id, interval):
             raise RateLimited(int(interval.total_seconds()))

@@ -29,8 +29,8 @@ def doctor(as_json: JsonFlag = False) -> None:
     def render() -> None:
         for check in checks:
             say(_MARKS[check.verdict] + " [dim]{:10}[/] {}", check.topic, check.said)
-            if check.mend is not None:
-                say("             [bold]→ {}[/]", check.mend)
+            if check.fix is not None:
+                say("             [bold]→ {}[/]", check.fix)
         say(
             "No problems found." if not problems else "1 problem found." if problems == 1 else "{} problems found.",
             problems,
@@ -65,7 +65,7 @@ async def _examine() -> "list[Check]":
                 topic="settings",
                 verdict=Verdict.PROBLEM,
                 said="riskrelay serve can't start with the settings of this shell.",
-                mend=str(error),
+                fix=str(error),
             ),
         ]
     try:
@@ -82,7 +82,7 @@ async def _examine() -> "list[Check]":
                 topic="settings",
                 verdict=Verdict.PROBLEM,
                 said="The running service cannot be examined.",
-                mend=str(error),
+                fix=str(error),
             ),
         ]
     finally:

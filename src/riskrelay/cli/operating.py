@@ -70,7 +70,7 @@ def _warn_of_unknown_variables() -> None:
     from riskrelay.settings import unknown_variables
 
     for check in unknown_variables(os.environ):
-        say("[yellow]warning:[/] {} {}", check.said, f"Next: {check.mend}.", to=errors)
+        say("[yellow]warning:[/] {} {}", check.said, f"Next: {check.fix}.", to=errors)
 
 
 def _log_unknown_variables() -> None:
@@ -79,7 +79,7 @@ def _log_unknown_variables() -> None:
     from riskrelay.settings import unknown_variables
 
     for check in unknown_variables(os.environ):
-        structlog.get_logger().warning("unknown_setting", said=check.said, next=check.mend)
+        structlog.get_logger().warning("unknown_setting", said=check.said, next=check.fix)
 
 
 def _require_account_id(account_id: str) -> None:

@@ -28,13 +28,13 @@ class Check:
     Attributes:
         topic: a stable word: settings, database, keys, receivers, public_url, worker, ledger.
         said: what was found, in one sentence.
-        mend: what to do; None when nothing is to be done.
+        fix: what to do; None if there is nothing to do.
     """
 
     topic: str
     verdict: Verdict
     said: str
-    mend: str | None = None
+    fix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

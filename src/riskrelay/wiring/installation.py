@@ -152,7 +152,7 @@ def check_files(settings: Settings, *, whole: bool) -> list[Check]:
         whole: also read the whole SQLite file, which takes a second or two a gigabyte.
     """
     found = [
-        Check(topic="files", verdict=Verdict.WARNING, said=f"Other users of this machine can read {file}.", mend=advice)
+        Check(topic="files", verdict=Verdict.WARNING, said=f"Other users of this machine can read {file}.", fix=advice)
         for file, advice in exposed_files(settings).items()
     ]
     path = settings.sqlite_path
@@ -167,7 +167,7 @@ def check_files(settings: Settings, *, whole: bool) -> list[Check]:
                 topic="database",
                 verdict=Verdict.PROBLEM,
                 said=f"The database cannot be checked: {error}.",
-                mend="see the checks below",
+                fix="see the checks below",
             ),
         ]
     if faults is None:
@@ -178,7 +178,7 @@ def check_files(settings: Settings, *, whole: bool) -> list[Check]:
     advice = "copy the file and its -wal file, then restore a backup: riskrelay restore FILE --overwrite"
     return [
         *found,
-        Check(topic="database", verdict=Verdict.PROBLEM, said=f"The database file is damaged: {faults}.", mend=advice),
+        Check(topic="database", verdict=Verdict.PROBLEM, said=f"The database file is damaged: {faults}.", fix=advice),
     ]
 
 

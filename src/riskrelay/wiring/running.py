@@ -32,7 +32,7 @@ async def settings_in_force(outside: Outside, own: Settings) -> tuple[list[Check
                 topic="settings",
                 verdict=Verdict.WARNING,
                 said=said,
-                mend="start riskrelay serve, then run riskrelay doctor again",
+                fix="start riskrelay serve, then run riskrelay doctor again",
             )
         ], own
     node = ([one for one in nodes if one.role == "serve"] or nodes)[-1]
@@ -61,7 +61,7 @@ def _disagreement(nodes: Iterable[Node]) -> list[Check]:
             topic="settings",
             verdict=Verdict.WARNING,
             said=said,
-            mend="give every process the same settings and restart the processes that differ",
+            fix="give every process the same settings and restart the processes that differ",
         )
     ]
 
@@ -75,7 +75,7 @@ def _unknown_proxy(running: Settings) -> list[Check]:
             topic="receivers",
             verdict=Verdict.WARNING,
             said=said,
-            mend="set RISKRELAY_EGRESS_PROXY in this shell to the value of the service",
+            fix="set RISKRELAY_EGRESS_PROXY in this shell to the value of the service",
         )
     ]
 

@@ -149,7 +149,7 @@ def test_a_finding_lies_at_most_five_minutes_in_the_future(service: Service) -> 
     for wrong in (at(6), {**FINDING, "timestamp": "2040-01-01T00:00:00Z"}):
         status, envelope = send(service, wrong)
         assert (status, places(envelope)) == (400, ["/timestamp"])
-        assert envelope["errors"][0]["message"].startswith("timestamp: must not lie more than 5 minutes in the future")
+        assert envelope["errors"][0]["message"].startswith("timestamp: must not be more than 5 minutes in the future")
         assert places(send(service, [at(0), wrong])[1]) == ["/1/timestamp"]
     (user,) = service.result("GET", "/summary")["users"]
     assert user["event_count"] == 2

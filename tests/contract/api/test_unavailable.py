@@ -125,7 +125,7 @@ def test_files_that_others_can_read_are_named(service: Service) -> None:
     found = [check for check in json.loads(said.stdout) if check["topic"] == "files"]
     for file in (path, key):
         file.chmod(0o600)
-    assert {(check["verdict"], check["mend"]) for check in found} == {
+    assert {(check["verdict"], check["fix"]) for check in found} == {
         ("warning", f"chmod 600 {path}"),
         ("warning", f"chmod 600 {key}"),
     }

@@ -39,7 +39,7 @@ def examine(service: Service, code: int, **settings: str) -> list[dict[str, Any]
         service.settings = before
     assert ended.returncode == code, ended.stdout + ended.stderr
     checks: list[dict[str, Any]] = json.loads(ended.stdout)
-    assert all((check["verdict"] == "ok") == (check["mend"] is None) for check in checks)
+    assert all((check["verdict"] == "ok") == (check["fix"] is None) for check in checks)
     return checks
 
 
@@ -56,8 +56,8 @@ def test_a_healthy_installation(service: Service) -> None:
         checks, "settings", "warning"
     )
     assert "SQLite 3." in said(checks, "database", "ok")
-    assert "RS256 key has signed for 0 days" in said(checks, "keys", "ok")
-    assert "answers with this installation's keys" in said(checks, "public_url", "ok")
+    assert "current RS256 key is 0 days old" in said(checks, "keys", "ok")
+    assert "returns the keys of this installation" in said(checks, "public_url", "ok")
     people = service.command("doctor")
     assert "No problems found." in people.stdout
 
@@ -168,6 +168,6 @@ def test_a_public_url_that_leads_elsewhere(service: Service, stopped: Service, t
 def test_an_installation_that_cannot_start(service: Service, tmp_path: Path) -> None:
     """No database, or settings that are wrong: it says which command or setting mends it."""
     missing = examine(service, 1, RISKRELAY_DATABASE_URL=f"sqlite:///{tmp_path / 'none.db'}")
-    assert "riskrelay init" in missing[0]["mend"]
+    assert "riskrelay init" in missing[0]["fix"]
     wrong = examine(service, 1, RISKRELAY_PORT="many")
-    assert "RISKRELAY_PORT" in wrong[0]["mend"]
+    assert "RISKRELAY_PORT" in wrong[0]["fix"]

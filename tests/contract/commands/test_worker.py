@@ -63,8 +63,8 @@ def test_what_a_worker_counts_can_be_scraped(tmp_path: Path, nodes: Nodes) -> No
             page(f"{url}/console")
         nothing.value.close()
         service.settings["RISKRELAY_METRICS_PORT"] = str(port)
-        assert f"Its metrics are at {url}/metrics." in service.command("doctor", "--json", check=False).stdout
+        assert f"The worker's metrics are at {url}/metrics." in service.command("doctor", "--json", check=False).stdout
         assert worker.stop() == 0
-        assert f"No worker answers at {url}/readyz" in service.command("doctor", "--json", check=False).stdout
+        assert f"No worker responds at {url}/readyz" in service.command("doctor", "--json", check=False).stdout
     finally:
         oracle.stop()

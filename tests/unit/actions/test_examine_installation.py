@@ -47,21 +47,21 @@ async def test_a_client_certificate_that_ends(store: Store, tmp_path: Path) -> N
             knows_proxy=True,
         )
         checks = await examine_installation(outside, examining)
-        return [(one.verdict, one.said, one.mend or "") for one in checks if one.topic == "receivers"]
+        return [(one.verdict, one.said, one.fix or "") for one in checks if one.topic == "receivers"]
 
     ends = (clock.now() + timedelta(days=40)).strftime("%Y-%m-%d")
     ((verdict, said, _), _) = await receivers(VAULT)
     assert (verdict, "connection_refused" in said) == (Verdict.PROBLEM, True)
     clock.pass_time(timedelta(days=11))
-    _, (verdict, said, mend), _ = await receivers(VAULT)
-    assert (verdict, f"ends on {ends}" in said, integration.integration_id in said) == (Verdict.WARNING, True, True)
-    assert mend == (
-        f"riskrelay integration tls {integration.integration_id} --certificate FILE --key FILE --ca FILE "
+    _, (verdict, said, fix), _ = await receivers(VAULT)
+    assert (verdict, f"expires on {ends}" in said, integration.integration_id in said) == (Verdict.WARNING, True, True)
+    assert fix == (
+        f"run riskrelay integration tls {integration.integration_id} --certificate FILE --key FILE --ca FILE "
         f"--account {ACCOUNT}"
     )
     clock.pass_time(timedelta(days=30))
     (_, reached, _), (verdict, said, _), _ = await receivers(VAULT)
-    assert (verdict, f"has ended on {ends}" in said) == (Verdict.PROBLEM, True)
+    assert (verdict, f"expired on {ends}" in said) == (Verdict.PROBLEM, True)
     assert "tls_client_expired" in reached
     (_, reached, _), *_ = await receivers(MasterKey([new_master_key()]))
     assert "wrong_master_key" in reached

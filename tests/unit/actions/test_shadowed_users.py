@@ -47,9 +47,9 @@ async def test_a_user_without_a_mailbox_of_its_own_is_named_until_it_is_reset(st
     await store.write_installation(shadow)
     (user,) = await store.read_installation(lambda tx: tx.shadowed_users(9))
     (check,) = await said()
-    assert (check.verdict, check.mend) == (
+    assert (check.verdict, check.fix) == (
         Verdict.WARNING,
-        f"riskrelay user reset {user.user_id} --account {ACCOUNT}",
+        f"run riskrelay user reset {user.user_id} --account {ACCOUNT}",
     )
     assert user.user_id in check.said
     assert "@" not in check.said

@@ -172,7 +172,7 @@ def test_an_unreadable_entry_is_refused_with_what_to_write(entry: str) -> None:
 
 
 def test_host_bits_in_a_network_are_answered_with_the_network() -> None:
-    """The most common slip gets its mend."""
+    """The most common slip gets its fix."""
     with pytest.raises(Misconfigured, match=r"10\.0\.0\.5/8.*the network is 10\.0\.0\.0/8"):
         TargetRules(["10.0.0.5/8"], allow_http=False)
 

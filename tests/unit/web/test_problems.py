@@ -43,7 +43,7 @@ def leaves(kind: type[RiskrelayError] = RiskrelayError) -> list[type[RiskrelayEr
 def made(kind: type[RiskrelayError]) -> RiskrelayError:
     """An instance whose text must not be shown unless it is meant for the caller."""
     if kind is Invalid:
-        return Invalid([Fault(FaultKind.REQUIRED, "/a", "add it"), Fault(FaultKind.WRONG_TYPE, "/b", "mend it")])
+        return Invalid([Fault(FaultKind.REQUIRED, "/a", "add it"), Fault(FaultKind.WRONG_TYPE, "/b", "fix it")])
     if kind is errors.BodyTooLarge:
         return errors.BodyTooLarge(5)
     return kind(SECRET)
@@ -135,7 +135,7 @@ def test_all_faults_are_reported_with_their_pointers() -> None:
     assert status == 400
     assert [(entry["source"]["pointer"], entry["message"]) for entry in entries] == [
         ("/a", "a: add it"),
-        ("/b", "b: mend it"),
+        ("/b", "b: fix it"),
     ]
 
 

@@ -24,7 +24,7 @@ async def found(store: Store, own: Settings, *running: Settings, later: timedelt
         await store.write_installation(lambda tx, node=node: tx.nodes.announce(node))  # type: ignore[misc]
     clock.pass_time(later)
     checks, judged = await settings_in_force(outside, own)
-    assert all((check.verdict is Verdict.OK) == (check.mend is None) for check in checks)
+    assert all((check.verdict is Verdict.OK) == (check.fix is None) for check in checks)
     return " ".join(f"{check.verdict}: {check.said}" for check in checks), judged
 
 

@@ -24,7 +24,7 @@ def _public_url(public_origin: str) -> Check:
         topic="public_url",
         verdict=Verdict.WARNING,
         said=said,
-        mend="Put a TLS proxy in front of the service, or set RISKRELAY_TLS_CERT.",
+        fix="Put a TLS proxy in front of the service, or set RISKRELAY_TLS_CERT.",
     )
 
 
@@ -34,12 +34,12 @@ def _key(keys: Sequence[SealedKey], algorithm: Algorithm) -> Check:
             topic="keys",
             verdict=Verdict.PROBLEM,
             said=f"There is no current {algorithm.value} signing key.",
-            mend="Run riskrelay init.",
+            fix="Run riskrelay init.",
         )
     if key_in(keys, algorithm, KeyState.NEXT) is None:
         said = f"There is no next {algorithm.value} signing key."
         return Check(
-            topic="keys", verdict=Verdict.WARNING, said=said, mend="Restart riskrelay serve. It creates one at startup."
+            topic="keys", verdict=Verdict.WARNING, said=said, fix="Restart riskrelay serve. It creates one at startup."
         )
     return Check(
         topic="keys",
@@ -51,13 +51,13 @@ def _key(keys: Sequence[SealedKey], algorithm: Algorithm) -> Check:
 def _delivery(stock: Stock | None, now: datetime) -> list[Check]:
     if stock is None or now - stock.taken_at > _STALE:
         since = "yet" if stock is None else f"for {in_words(now - stock.taken_at)}"
-        mend = "Start riskrelay serve or riskrelay worker."
+        fix = "Start riskrelay serve or riskrelay worker."
         return [
             Check(
                 topic="delivery",
                 verdict=Verdict.PROBLEM,
                 said=f"No delivery process has reported for this account {since}.",
-                mend=mend,
+                fix=fix,
             )
         ]
     imbalance = stock.ledger.imbalance
@@ -67,9 +67,9 @@ def _delivery(stock: Stock | None, now: datetime) -> list[Check]:
         said=f"Delivery is running (checked {in_words(now - stock.taken_at)} ago).",
     )
     if imbalance:
-        mend = "Save a backup of the database and the log, then report the problem."
+        fix = "Save a backup of the database and the log, then report the problem."
         return [
             counted,
-            Check(topic="ledger", verdict=Verdict.PROBLEM, said=f"The ledger is off by {imbalance} events.", mend=mend),
+            Check(topic="ledger", verdict=Verdict.PROBLEM, said=f"The ledger is off by {imbalance} events.", fix=fix),
         ]
     return [counted, Check(topic="ledger", verdict=Verdict.OK, said="The ledger balances.")]

@@ -58,4 +58,4 @@ def test_what_is_wrong_comes_with_what_to_do() -> None:
         wrong = [check for check in found if check.verdict is not Verdict.OK]
         assert wrong[0].topic == topic
         assert said in wrong[0].said
-        assert all(check.mend for check in wrong)
+        assert all(check.fix for check in wrong)

@@ -15,7 +15,7 @@ from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
 from riskrelay.web.console.windows import WINDOWS, Window, behaviors_in, finding_rows, level_rows
 
-_HURTING = 10  # guessed: more than one can mend at once
+_HURTING = 10  # guessed: more than one can fix at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
