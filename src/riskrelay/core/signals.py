@@ -1,4 +1,4 @@
-"""What is to be told, and the streams that take it, to the security events to queue."""
+"""The security events to queue for level changes, requests and the streams themselves."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -21,7 +21,7 @@ class Signal(Struct, frozen=True, kw_only=True):
 
     Attributes:
         subject_key: events with the same key keep their order.
-        is_control: it goes onto the stream's control lane: what the stream says about itself while it is stopped.
+        is_control: whether it goes onto the stream's control lane, for news of the stream itself while it is stopped.
     """
 
     stream: Stream
@@ -31,11 +31,11 @@ class Signal(Struct, frozen=True, kw_only=True):
 
 
 def for_changes(changes: Iterable[LevelChange], streams: Sequence[Stream], new_id: Callable[[], str]) -> list[Signal]:
-    """One security event per change and stream that takes one of the event types that tell of it.
+    """Return one security event per change, stream and event type of a level change that the stream takes.
 
     Args:
-        streams: those of active integrations.
-        new_id: a fresh UUID at each call, for `jti` and `txn`.
+        streams: the streams of active integrations.
+        new_id: returns a fresh UUID, for `jti` and `txn`.
 
     Returns: in the order of *changes*; all SETs of one change share a `txn`.
     Rule: SSF 1.0 §4.1.9 txn; RFC 8417 §2.2 jti.
@@ -66,12 +66,12 @@ def for_changes(changes: Iterable[LevelChange], streams: Sequence[Stream], new_i
 def for_event(
     request: EventRequest, txn: str, at: datetime, streams: Sequence[Stream], new_id: Callable[[], str]
 ) -> list[Signal]:
-    """The requested event, once per stream that takes it.
+    """Return the requested event, once per stream that takes it.
 
     Args:
-        at: when it was accepted: the `iat` of the SETs.
-        streams: those that take events now (of active integrations, enabled or paused).
-        new_id: a fresh UUID at each call, for `jti`.
+        at: the time of acceptance, which is the `iat` of the SETs.
+        streams: the streams that take events now: of active integrations, enabled or paused.
+        new_id: returns a fresh UUID, for `jti`.
 
     Returns: in the order of *streams*.
     """
@@ -95,10 +95,10 @@ def for_event(
 
 
 def verification(stream: Stream, state: str | None, now: datetime, new_id: Callable[[], str]) -> Signal:
-    """A verification event for *stream*.
+    """Return a verification event for *stream*.
 
     Args:
-        state: echoed to the receiver that asked; None when nobody asked, or sent none.
+        state: the state that the receiver sent with its request; None: it sent none, or did not ask.
 
     Rule: SSF 1.0 §8.1.4.1: no `state` member unless the receiver sent one; the subject is the stream.
     """
@@ -107,11 +107,13 @@ def verification(stream: Stream, state: str | None, now: datetime, new_id: Calla
 
 
 def operators_verification(stream: Stream, state: str | None, now: datetime, new_id: Callable[[], str]) -> Signal:
-    """What an operator sends to see whether a stream works: a verification event, or on an implicit stream, whose
-    receiver documents none, a level change from none to none of a user that cannot exist.
+    """Return the event that an operator sends to test a stream.
+
+    It is a verification event. On an implicit stream, whose receiver documents none, it is a level change from none to
+    none of a user that cannot exist.
 
     Args:
-        state: echoed in a verification event; None: it has no such member.
+        state: echoed in a verification event; None: the event has no such member.
 
     Rule: SSF 1.0 §8.1.4.1; RFC 2606 §2 (no address is ever registered below `.invalid`); docs/choices.md.
     """
@@ -129,7 +131,7 @@ def operators_verification(stream: Stream, state: str | None, now: datetime, new
 def stream_updated(
     stream: Stream, status: StreamStatus, reason: str, now: datetime, new_id: Callable[[], str]
 ) -> Signal:
-    """The event that tells a receiver that we, not it, changed the status of its stream.
+    """Return the event that notifies a receiver that this transmitter changed the status of its stream.
 
     Rule: SSF 1.0 §8.1.5: before the stream stops, and when it starts again.
     """

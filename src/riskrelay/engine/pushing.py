@@ -173,9 +173,9 @@ class Batch:
             token = self._signing.take(event)
             authorization, tls = self._authorization, self._tls
         except Unavailable:
-            return token, Outcome(kind=OutcomeKind.OURS, reason="no_signing_key")
+            return token, Outcome(kind=OutcomeKind.LOCAL, reason="no_signing_key")
         except Misconfigured:
-            return token, Outcome(kind=OutcomeKind.OURS, reason="wrong_master_key")
+            return token, Outcome(kind=OutcomeKind.LOCAL, reason="wrong_master_key")
         outcome = await self._delivering.pusher.push(self._stream.endpoint_url, token, authorization, tls)
         return token, on_control_lane(outcome) if self._is_control else outcome
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import structlog
 
-from riskrelay.core.delivery.backoff import own_wait
+from riskrelay.core.delivery.backoff import local_wait
 from riskrelay.core.delivery.lanes import LaneKey, LaneLease
 from riskrelay.core.errors import LeaseLost, Unavailable
 from riskrelay.engine.deliver import Delivered, PushedBatch, settle_batch
@@ -125,7 +125,7 @@ class Settling:
     async def _pause(self, failures: int) -> None:
         """Wait between two tries of a write: a second, then longer, and no longer than until another write works."""
         await asyncio.sleep(_AFTER_REFUSAL.total_seconds())
-        wait = own_wait(failures, self._outside.ids.jitter()) - _AFTER_REFUSAL
+        wait = local_wait(failures, self._outside.ids.jitter()) - _AFTER_REFUSAL
         if wait > timedelta(0) and not self._stopping:
             try:
                 async with asyncio.timeout(wait.total_seconds()):

@@ -44,7 +44,7 @@ HEADERS = {
 }
 
 _TARGETS_KEPT = 4_096  # guessed: as many receivers are pushed to at one time
-_SHUTTING_DOWN = Outcome(kind=OutcomeKind.OURS, reason="shutting_down")
+_SHUTTING_DOWN = Outcome(kind=OutcomeKind.LOCAL, reason="shutting_down")
 
 
 class _Target(NamedTuple):
@@ -145,7 +145,7 @@ class PushClient:
         return None
 
     async def close(self) -> None:
-        """Close every connection. Pushes that still run, and later ones, end with OURS `shutting_down`."""
+        """Close every connection. Pushes that still run, and later ones, end with LOCAL `shutting_down`."""
         self._is_closed = True
         for scope in self._connecting:
             scope.reschedule(asyncio.get_running_loop().time())

@@ -130,7 +130,7 @@ def refused(reason: str, detail: str) -> Outcome:
 def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
     """The outcome of a push that got no status line.
 
-    Returns: kind OURS when the cause is on our side (resolver, descriptors, no free connection, a defect), else
+    Returns: kind LOCAL when the cause is on our side (resolver, descriptors, no free connection, a defect), else
         TRANSIENT. The detail holds no part of the SET, even when the receiver echoed it.
     Rule: faults 25, 28, 30-32.
     """
@@ -139,7 +139,7 @@ def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
     if progress.proxy is not ProxyStage.NONE and isinstance(error, TimeoutError):
         error = ProxyFailed("proxy_timeout")
     if isinstance(error, ProxyFailed):
-        return Outcome(kind=OutcomeKind.OURS, reason=error.reason, detail=str(error), phases=progress.phases)
+        return Outcome(kind=OutcomeKind.LOCAL, reason=error.reason, detail=str(error), phases=progress.phases)
     kind, reason = _meaning(error, progress)
     text = _LONG_TOKEN.sub("(…)", str(error)) or f"{type(error).__name__} without a message"
     return Outcome(kind=kind, reason=reason, detail=_printable(text), phases=progress.phases)
@@ -163,7 +163,7 @@ _PROXY_WORDS = {
 
 def _meaning(cause: Exception, progress: Progress) -> tuple[OutcomeKind, str]:
     """Return the kind and the reason of an exception. Order matters: most of these are OSErrors."""
-    ours, transient = OutcomeKind.OURS, OutcomeKind.TRANSIENT
+    ours, transient = OutcomeKind.LOCAL, OutcomeKind.TRANSIENT
     match cause:
         case socket.gaierror():
             # EAI_AGAIN and the rest: the resolver is down, refuses or is broken.
@@ -188,11 +188,11 @@ def _meaning(cause: Exception, progress: Progress) -> tuple[OutcomeKind, str]:
 
 def _timeout_meaning(cause: TimeoutError, progress: Progress) -> tuple[OutcomeKind, str]:
     if progress.is_resolving:
-        return OutcomeKind.OURS, "resolver_unavailable"
+        return OutcomeKind.LOCAL, "resolver_unavailable"
     if not isinstance(cause, ConnectTimedOut):
         return OutcomeKind.TRANSIENT, "timeout"
     if progress.dialled_at is None:
-        return OutcomeKind.OURS, "no_free_connection"
+        return OutcomeKind.LOCAL, "no_free_connection"
     return OutcomeKind.TRANSIENT, "timeout_connect"
 
 

@@ -59,7 +59,7 @@ class TlsContexts:
             context, ends = self._prepared(tls)
         except (ssl.SSLError, ValueError):
             detail = "the integration's certificates or their key cannot be read any more; set them again"
-            return Outcome(kind=OutcomeKind.OURS, reason="tls_key_unreadable", detail=detail)
+            return Outcome(kind=OutcomeKind.LOCAL, reason="tls_key_unreadable", detail=detail)
         if ends is not None and ends <= self._clock.now():
             return refused("tls_client_expired", f"the integration's client certificate has ended on {ends:%Y-%m-%d}")
         return context

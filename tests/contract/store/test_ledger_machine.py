@@ -63,7 +63,7 @@ OUTCOMES = (
     Outcome(kind=OutcomeKind.GONE, reason="http_410", status=410),
     Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(minutes=5)),
     Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500),
-    Outcome(kind=OutcomeKind.OURS, reason="no_signing_key"),
+    Outcome(kind=OutcomeKind.LOCAL, reason="no_signing_key"),
 )
 USERS = ("ana@example.com", "ben@example.com", "kai@example.com")
 BEHAVIORS = ("high_risk_domain", "imp_travel", "high_dlp")

@@ -58,7 +58,7 @@ class RefusingStore:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settling, "_AFTER_REFUSAL", timedelta(milliseconds=2))
-    monkeypatch.setattr(settling, "own_wait", lambda failures, jitter: timedelta(milliseconds=4))
+    monkeypatch.setattr(settling, "local_wait", lambda failures, jitter: timedelta(milliseconds=4))
 
 
 @pytest.fixture

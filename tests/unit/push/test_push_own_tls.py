@@ -125,7 +125,7 @@ async def test_what_cannot_be_read_any_more_sends_nothing(system: Authority, pri
     }[broken]
     async with receiver(tls=system.server("receiver.test")) as it, trusting(system) as client:
         outcome = await client.push(f"https://receiver.test:{it.port}/", TOKEN, None, tls)
-    assert (outcome.kind, outcome.reason) == (OutcomeKind.OURS, "tls_key_unreadable")
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.LOCAL, "tls_key_unreadable")
     assert it.connections == 0
     assert good.key.decode().splitlines()[1] not in repr(outcome)
     assert good.key.decode().splitlines()[1] not in repr(tls)

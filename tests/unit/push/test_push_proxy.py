@@ -18,7 +18,7 @@ from support.outside import HandClock
 from support.receivers import LOCAL, TOKEN, receiver
 from support.service import Process, free_port
 
-ACCEPTED, TRANSIENT, OURS = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT, OutcomeKind.OURS
+ACCEPTED, TRANSIENT, OURS = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT, OutcomeKind.LOCAL
 
 
 @dataclass

@@ -15,7 +15,7 @@ from riskrelay.push.addresses import TargetRules
 from riskrelay.push.pool import MAX_CONNECTIONS_PER_HOST
 from support.receivers import LOCAL, NOTHING_LISTED, TOKEN, answer, push_client, receiver
 
-ACCEPTED, TRANSIENT, OURS = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT, OutcomeKind.OURS
+ACCEPTED, TRANSIENT, OURS = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT, OutcomeKind.LOCAL
 
 
 @pytest.mark.fault(30)

@@ -26,7 +26,7 @@ from support.certificates import Authority, new_authority
 from support.receivers import LOCAL, TOKEN, answer, push_client, receiver
 from support.service import free_port
 
-ACCEPTED, TRANSIENT, OURS = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT, OutcomeKind.OURS
+ACCEPTED, TRANSIENT = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 Run = Callable[[Callable[[], Awaitable[None]]], None]
@@ -270,7 +270,7 @@ def test_the_certificate_of_an_https_proxy_is_verified(run: Run, authority: Auth
         for tls in (authority.server("other.test"), private.server("127.0.0.1")):
             async with proxying(tls) as proxy, through(proxy, authority) as client:
                 outcome = await client.push("https://receiver.test/", TOKEN, None, own)
-            assert (outcome.kind, outcome.reason, proxy.heads) == (OURS, "proxy_unreachable", [])
+            assert (outcome.kind, outcome.reason, proxy.heads) == (OutcomeKind.LOCAL, "proxy_unreachable", [])
 
     run(push_through_each)
 
@@ -297,7 +297,7 @@ async def test_an_answer_to_connect_that_opens_no_tunnel_is_ours(
     async with proxying(says=says) as proxy, through(proxy, authority, connect_deadline=limit) as client:
         outcome = await client.push("https://receiver.test/", TOKEN)
         reached = await client.reach("https://receiver.test/")
-    assert (outcome.kind, outcome.reason) == (OURS, reason)
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.LOCAL, reason)
     assert reached is not None
     assert reached.reason == reason
     assert not any(TOKEN in head for head in proxy.heads)
@@ -336,7 +336,7 @@ async def test_the_deadline_ends_the_search_for_an_address(authority: Authority)
         through(proxy, authority, resolve=lambda _: addresses, **limits) as client,
     ):
         outcome = await client.push("https://receiver.test/", TOKEN)
-    assert (outcome.kind, outcome.reason, len(proxy.heads)) == (OURS, "proxy_timeout", 3)
+    assert (outcome.kind, outcome.reason, len(proxy.heads)) == (OutcomeKind.LOCAL, "proxy_timeout", 3)
 
 
 async def test_closing_ends_a_tunnel_that_is_being_opened(authority: Authority) -> None:
@@ -349,7 +349,7 @@ async def test_closing_ends_a_tunnel_that_is_being_opened(authority: Authority) 
         await proxy.connected.wait()
         await client.close()
         outcome = await pushing
-    assert (outcome.kind, outcome.reason) == (OURS, "shutting_down")
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.LOCAL, "shutting_down")
     assert len(proxy.heads) <= 1
 
 
@@ -371,7 +371,7 @@ async def test_the_proxys_own_address_may_be_any(authority: Authority) -> None:
         proxy.url = proxy.url.replace("proxy.test", "unknown.test")
         async with through(proxy, authority, rules, resolve=resolve) as client:
             outcome = await client.push(url, TOKEN)
-    assert (outcome.kind, outcome.reason, len(proxy.heads)) == (OURS, "proxy_unreachable", 1)
+    assert (outcome.kind, outcome.reason, len(proxy.heads)) == (OutcomeKind.LOCAL, "proxy_unreachable", 1)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -389,7 +389,7 @@ async def test_a_proxy_that_is_not_reached_is_tried_once(authority: Authority, s
         async with through(proxy, authority, resolve=resolve, connect_deadline=limit) as client:
             outcome = await client.push("https://receiver.test/", TOKEN)
     reason = "proxy_timeout" if scheme == "https" else "proxy_unreachable"
-    assert (outcome.kind, outcome.reason, asked) == (OURS, reason, ["receiver.test", "proxy.test"])
+    assert (outcome.kind, outcome.reason, asked) == (OutcomeKind.LOCAL, reason, ["receiver.test", "proxy.test"])
 
 
 async def test_only_the_way_to_the_address_that_is_reached_is_measured(authority: Authority) -> None:
@@ -427,4 +427,4 @@ async def test_a_push_that_waits_for_a_connection_is_no_fault_of_the_proxys(
         await it.arrivals.get()
         second = await client.push(url, TOKEN)
         assert (await first).reason == "timeout"
-    assert (second.kind, second.reason, len(proxy.heads)) == (OURS, "no_free_connection", 1)
+    assert (second.kind, second.reason, len(proxy.heads)) == (OutcomeKind.LOCAL, "no_free_connection", 1)

@@ -1,4 +1,4 @@
-"""What was tried, what became of it, and the ledger that must always add up."""
+"""Attempts, deliveries, and the ledger, whose counts must always add up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,9 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
     Attributes:
         queued_at, started_at: aware UTC, by this machine's clock: for people, never for decisions.
-        signing: how long it waited for its signature; None when there was none, or when it was read from the database.
-        claims: the event's fixed claims; none when the attempt was read from the database.
-        token: the SET that was pushed; none when there was none, or when it was read from the database. Neither is ever
-            shown.
+        signing: the time until it was signed; None: it was not signed, or the attempt was read from the database.
+        claims: the event's fixed claims; empty when the attempt was read from the database. Never shown.
+        token: the SET that was pushed; empty when it was not signed or was read from the database. Never shown.
     """
 
     seq: int
@@ -35,17 +34,17 @@ class Attempt(Struct, frozen=True, kw_only=True):
     token: bytes = b""
 
     def __repr__(self) -> str:
-        """Without what is never shown."""
+        """Return the attempt without its claims and its SET."""
         return f"Attempt({self.seq}, {self.jti!r}, {self.number}, {self.outcome})"
 
     @property
     def latency(self) -> timedelta:
-        """From the moment the event was queued to the end of this attempt."""
+        """The time from the queueing of the event to the end of this attempt."""
         return self.started_at + self.duration - self.queued_at
 
 
 class DeliveryState(StrEnum):
-    """Where a delivery stands; each is in exactly one. Rule: design "Ledger"."""
+    """The state of a delivery. Each delivery is in exactly one. Rule: design "Ledger"."""
 
     PENDING = "pending"
     DELIVERED = "delivered"
@@ -56,7 +55,7 @@ class DeliveryState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One SET queued for one stream, with what was tried so far.
+    """One SET queued for one stream, with its attempts so far.
 
     Attributes:
         reason: why it is pending after an attempt, or dead; None otherwise.
@@ -77,10 +76,10 @@ class Ledger:
     """The counts of one stream.
 
     Attributes:
-        queued: the numbers given out to events.
-        delivered: as the settlements counted it, one batch after the other, and not derived from the others: an event
-            that a cursor passed without a reason, or that was settled twice, shows as an imbalance.
-        oldest_pending: how old the oldest undelivered event is; None when there is none.
+        queued: the number of events that were queued.
+        delivered: the sum that the settlements counted, batch by batch. It is not derived from the other counts, so an
+            event that the cursor passed without a reason, or that was settled twice, shows as an imbalance.
+        oldest_pending: the age of the oldest undelivered event; None: there is none.
     """
 
     stream_id: StreamId
@@ -94,5 +93,5 @@ class Ledger:
 
     @property
     def imbalance(self) -> int:
-        """0, always. Rule: faults.md C1."""
+        """The events that no state accounts for; always 0. Rule: faults.md C1."""
         return self.queued - self.delivered - self.pending - self.dead - self.expired - self.cancelled

@@ -5,13 +5,13 @@ from datetime import timedelta
 FIRST = timedelta(seconds=1)  # design 6
 LONGEST = timedelta(minutes=15)  # design 6
 FIRST_PROBE = timedelta(seconds=10)  # design "breaker"
-LONGEST_OURS = timedelta(seconds=10)  # guessed: late enough for thousands of lanes at once
-STUMBLES = 3  # guessed: a restart is over within the first 7 s; what still fails then is down
+LONGEST_LOCAL = timedelta(seconds=10)  # guessed: long enough for thousands of lanes at once
+STUMBLES = 3  # guessed: a restart takes less than 7 s; a receiver that still fails then is down
 _PROBE_JITTER = 0.1  # guessed: spreads 1,000 receivers that died together over 90 s of each 15 min
 
 
 def backoff(failures: int, jitter: float) -> timedelta:
-    """How long an event waits that failed so often: 1 s, 2 s, 4 s … 15 min, of which up to a half is jitter.
+    """Return the delay of an event after *failures* failed attempts: 1 s, 2 s, 4 s … 15 min, less up to half as jitter.
 
     Args:
         failures: at least 1.
@@ -26,20 +26,20 @@ def backoff(failures: int, jitter: float) -> timedelta:
     return _doubled(FIRST, failures) * (1 - jitter / 2)
 
 
-def own_wait(failures: int, jitter: float) -> timedelta:
-    """How long to wait when it was our own part that failed: as `backoff`, but never longer than 10 s.
+def local_wait(failures: int, jitter: float) -> timedelta:
+    """Return the delay after a local failure: as `backoff`, but at most 10 s.
 
     Rule: design 6, "uses up nobody's budget".
     """
-    return min(backoff(failures, jitter), LONGEST_OURS)
+    return min(backoff(failures, jitter), LONGEST_LOCAL)
 
 
 def probe_wait(failures: int, jitter: float) -> timedelta:
-    """How long a lane is quiet after so many batches in a row that brought nothing but failure.
+    """Return how long a lane pauses after *failures* failed batches in a row.
 
-    The first three waits are an event's own: a receiver that restarts is not left alone for longer than it takes.
-    After them the breaker is open: 10 s, 20 s, 40 s … 15 min between two probes. There the jitter only adds, so that a
-    receiver that is down gets at most one probe in 15 minutes.
+    The first three delays are those of an event, because a receiver that restarts is back soon. After them the breaker
+    is open: 10 s, 20 s, 40 s … 15 min between two probes. There the jitter only adds time, so that a receiver that is
+    down gets at most one probe in 15 minutes.
 
     Args:
         failures: at least 1.

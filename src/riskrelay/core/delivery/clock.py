@@ -1,8 +1,8 @@
 """Steps of the database's clock: what they mean for waits and for ages. Pure.
 
-A clock that is put right, or wrong, by hours or days must let nothing expire and keep nothing waiting. So the clock is
-compared with seconds that only grow. What is old is judged by readings that were compared, less the time that the clock
-skipped or that nobody watched.
+When a clock is set forward or back by hours or days, no event may expire and none may wait because of it. So the clock
+is compared with a monotonic one. Ages are computed from compared readings, less the time that the clock skipped and the
+time during which no process ran.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ FORWARD = timedelta(minutes=10)  # guessed: more than a restart takes; it matter
 MAX_STEPS = 100  # guessed: bounds the record; older steps are forgotten first
 
 LONGEST_WAIT = timedelta(hours=24)
-"""The longest that anything may wait: a Retry-After is capped there (faults.md 26), backoff and breaker far below."""
+"""The longest wait: a Retry-After is capped at it (faults.md 26), and backoff and breaker stay far below."""
 
 LONGEST_LEASE = timedelta(minutes=10)
 """The longest lease that the settings allow."""
@@ -26,7 +26,7 @@ class ClockStep:
 
     Attributes:
         at: the first reading after it.
-        by: how far it jumped; below zero: back.
+        by: the size of the jump; negative: back.
     """
 
     at: datetime
@@ -38,9 +38,9 @@ class ClockReading:
     """One reading of the database's clock by one process.
 
     Attributes:
-        now: what it said.
-        steps_recorded: how many steps all processes had recorded by then.
-        monotonic: seconds that only grow, when the reading was over.
+        now: the time that it showed.
+        steps_recorded: the number of steps that all processes had recorded.
+        monotonic: monotonic seconds at the end of the reading.
     """
 
     now: datetime
@@ -53,9 +53,9 @@ class ClockRecord:
     """What all processes know of the database's clock.
 
     Attributes:
-        seen_at: the last reading that was compared with the one before; None: nobody has watched it yet.
-        steps: the latest, the oldest first.
-        steps_recorded: how many there ever were.
+        seen_at: the last reading that was compared with the one before; None: there is none yet.
+        steps: the latest steps, the oldest first.
+        steps_recorded: the number of all steps so far.
     """
 
     seen_at: datetime | None = None
@@ -64,14 +64,14 @@ class ClockRecord:
 
 
 def step_between(record: ClockRecord, before: ClockReading | None, now: datetime, monotonic: float) -> timedelta:
-    """Find out how far the clock has jumped.
+    """Compute how far the clock has jumped.
 
     Args:
-        before: this process's reading before; None: it has just started.
-        now, monotonic: this process's reading now; the seconds when it began.
+        before: this process's previous reading; None: it has just started.
+        now, monotonic: this process's reading now; the monotonic seconds when it began.
 
-    Returns: zero when it went on steadily. Time that nobody watched counts as a jump forward: nobody can tell them
-        apart, and what was queued before must not expire by either.
+    Returns: zero for a steady clock. Time during which no process ran counts as a jump forward: the two cannot be told
+        apart, and events that were queued before must not expire by either.
     """
     if record.seen_at is None:
         return timedelta(0)
@@ -98,12 +98,12 @@ def with_step(record: ClockRecord, step: ClockStep) -> ClockRecord:
 
 
 def too_old_before(record: ClockRecord, now: datetime, age: timedelta) -> datetime:
-    """Find the moment before which something is older than *age*.
+    """Return the time before which a record is older than *age*.
 
     Args:
-        now: the clock's reading, which decides only while nobody has watched it.
+        now: the clock's reading, used only while there is no compared reading.
 
-    Returns: never later than *age* before the last compared reading, and earlier by what the clock has skipped since.
+    Returns: at the latest *age* before the last compared reading, and earlier by the time that the clock has skipped.
     """
     seen_at = now if record.seen_at is None else min(record.seen_at, now)
     before = seen_at - age
@@ -114,7 +114,7 @@ def too_old_before(record: ClockRecord, now: datetime, age: timedelta) -> dateti
 
 
 def legal_wait(due_in: timedelta) -> timedelta:
-    """Bound a wait: one that is longer than any may be was made by a clock that jumped, and is over.
+    """Return the wait, or zero when it is longer than the longest legal one: then the clock has jumped.
 
     >>> legal_wait(timedelta(days=19)), legal_wait(timedelta(hours=3))
     (datetime.timedelta(0), datetime.timedelta(seconds=10800))

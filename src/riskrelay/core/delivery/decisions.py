@@ -1,8 +1,8 @@
-"""What an outcome leads to: for the event, for its lane, and for its stream. The only place that decides it.
+"""The consequences of an outcome for the event, its lane and its stream. They are decided here only.
 
-`ssf.push` reads an answer into one of the seven outcome kinds; the table below says what each kind means. So a 429 with
-`Retry-After` is THROTTLED: the event is tried again, the batch ends, no lane of the stream pushes before the time that
-the receiver asked for, and then the lane sends one event as a probe. docs/delivery-cycle.md shows the same table.
+`ssf.push` turns a response into one of seven outcome kinds, and the table below gives the consequences of each. A 429
+with `Retry-After` is THROTTLED: the event is tried again, the batch ends, no lane of the stream pushes before the time
+that the receiver asked for, and then the lane sends one event as a probe. docs/delivery-cycle.md shows the same table.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ from enum import Enum, auto
 
 from msgspec import structs
 
-from riskrelay.core.delivery.backoff import backoff, own_wait, probe_wait
+from riskrelay.core.delivery.backoff import backoff, local_wait, probe_wait
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.streams import Stream, StreamStatus
 
@@ -21,7 +21,7 @@ _NO_WAIT = timedelta(0)
 
 
 class Fate(Enum):
-    """What becomes of the event that was pushed."""
+    """The state of an event after an attempt."""
 
     DELIVERED = auto()
     DEAD = auto()
@@ -32,25 +32,25 @@ class Sign(Enum):
     """What an outcome says about the receiver as a whole."""
 
     WORKS = auto()
-    """It judges events, so the lane's count of failures ends."""
+    """It accepts or refuses events, so the lane's count of failures is reset."""
     FAILS = auto()
     """The count grows, unless another outcome of the batch shows that the receiver works."""
     OVERLOADED = auto()
-    """The count grows, even when the receiver accepted some of the batch: it is probed, then started slowly."""
+    """The count grows, even when the receiver accepted some of the batch. The lane probes, then starts slowly."""
     NOTHING = auto()
     """The failure is on our side."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What an outcome leads to.
+    """The consequences of an outcome.
 
     Attributes:
-        fate: what becomes of the event.
+        fate: the state of the event.
         sign: what the lane learns about its receiver.
-        retry_wait: for an event that is tried again, the wait by its number of attempts and the jitter.
+        retry_wait: the delay of an event that is tried again, by its number of attempts and the jitter.
         halts_after: this many such outcomes in a row end the batch; None: they never do.
-        stream_status: the status that the stream gets; None: it stays enabled.
+        stream_status: the new status of the stream; None: it stays enabled.
     """
 
     fate: Fate
@@ -74,12 +74,12 @@ _DECISIONS: Mapping[OutcomeKind, Decision] = {
     # Every other answer, and network, TLS and time-out failures.
     OutcomeKind.TRANSIENT: Decision(fate=Fate.RETRIED, sign=Sign.FAILS, halts_after=FAILURES_THAT_HALT),
     # Failures on our side: resolver, egress proxy, signing keys, master key.
-    OutcomeKind.OURS: Decision(fate=Fate.RETRIED, sign=Sign.NOTHING, retry_wait=own_wait, halts_after=1),
+    OutcomeKind.LOCAL: Decision(fate=Fate.RETRIED, sign=Sign.NOTHING, retry_wait=local_wait, halts_after=1),
 }
 
 
 def decide(outcome: Outcome) -> Decision:
-    """Decide what an outcome leads to.
+    """Decide the consequences of an outcome.
 
     Rule: RFC 8935 §2.3, §2.4; faults.md 26, 29.
     """
@@ -87,10 +87,10 @@ def decide(outcome: Outcome) -> Decision:
 
 
 def on_control_lane(outcome: Outcome) -> Outcome:
-    """Return the outcome of an event that tells the receiver that its stream was stopped.
+    """Return the outcome of an event that notifies the receiver that its stream was stopped.
 
-    When the receiver refuses it with the very answer that stops a stream, the stream is stopped already and the
-    receiver doesn't want the notice: the event is rejected, so that it is not tried again.
+    A receiver that answers it with a status that stops streams does not want the notice. The stream is stopped already,
+    so the event counts as rejected and is not tried again.
     """
     if decide(outcome).stream_status is None:
         return outcome
@@ -98,21 +98,21 @@ def on_control_lane(outcome: Outcome) -> Outcome:
 
 
 def cancels_backlog(stream: Stream, status: StreamStatus) -> bool:
-    """Decide whether a stream that an answer stops loses the events that wait.
+    """Decide whether a stream that was stopped by an answer loses its queued events.
 
-    An implicit stream keeps them until retention: its account, not the receiver, decides whether it resumes.
+    An implicit stream keeps them until their retention ends, because the account decides whether it resumes.
     """
     return status is StreamStatus.DISABLED and not stream.is_implicit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneDecision:
-    """What a batch leads to for its lane.
+    """The consequences of a batch for its lane.
 
     Attributes:
-        failures: the new count of batches in a row that failed; above 0 the lane sends one event at a time, as a probe.
+        failures: the new count of failed batches in a row. Above 0 the lane sends one event at a time, as a probe.
         quiet_for: how long nothing is pushed on the lane.
-        asked_for: how long the receiver asked for with `Retry-After`: no lane of the stream pushes meanwhile.
+        asked_for: the delay that the receiver asked for with `Retry-After`. No lane of the stream pushes meanwhile.
     """
 
     failures: int
@@ -121,12 +121,12 @@ class LaneDecision:
 
 
 def decide_lane(failures: int, outcomes: Iterable[Outcome], attempts: int, jitter: Callable[[], float]) -> LaneDecision:
-    """Decide how a lane goes on after a batch.
+    """Decide how a lane continues after a batch.
 
     Args:
         failures: the count before the batch.
         outcomes: of the batch, in any order.
-        attempts: how often the event that was tried most often has been tried, with this batch.
+        attempts: the largest number of attempts of an event of the batch, this one included.
         jitter: a fresh number from 0 to 1 at each call.
 
     Rule: design 6, "breaker with one probe"; faults.md 26, 27.
@@ -141,5 +141,5 @@ def decide_lane(failures: int, outcomes: Iterable[Outcome], attempts: int, jitte
     elif Sign.WORKS in signs:
         failures = 0
     elif signs:
-        wait = own_wait(attempts, jitter())
+        wait = local_wait(attempts, jitter())
     return LaneDecision(failures=failures, quiet_for=max(wait, asked_for), asked_for=asked_for)

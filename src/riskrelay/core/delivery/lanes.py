@@ -1,8 +1,8 @@
-"""A lane: a stream's events in order, worked off by one owner at a time.
+"""A lane: a stream's events in order, delivered by one worker at a time.
 
-A lane has a cursor. Every event at or below it is settled, or has a row of its own that says why not (it failed, it
-waits behind one that failed, it died). So a delivery that works writes no row, and a dead receiver's backlog of a
-million events is a million queued events and a handful of rows. docs/delivery-cycle.md tells the whole story.
+A lane has a cursor. Every event at or below the cursor is settled, or has a row of its own that gives the reason: it
+failed, it waits behind a failed event, or it is dead. So a successful delivery writes no row, and the backlog of an
+unreachable receiver is a million queued events and a handful of rows. docs/delivery-cycle.md explains it all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ NOW = timedelta(0)
 
 @dataclass(frozen=True, slots=True)
 class LaneKey:
-    """Which lane."""
+    """The identity of a lane."""
 
     account_id: AccountId
     stream_id: StreamId
@@ -34,7 +34,10 @@ class LaneKey:
 
 @dataclass(frozen=True, slots=True)
 class LaneLease:
-    """The right to work on a lane until the lease ends. Every write names the epoch; 0 rows means stop."""
+    """The right to work on a lane until the lease ends.
+
+    Every write names the epoch. A write that changes no row means that another worker has the lane.
+    """
 
     key: LaneKey
     epoch: int
@@ -42,11 +45,11 @@ class LaneLease:
 
 @dataclass(frozen=True, slots=True)
 class NextDue:
-    """What waits to be claimed.
+    """When the next lane can be claimed.
 
     Attributes:
-        due_in: how long until some free lane is due; None when none waits.
-        since: no lane has been due for longer, by the database's clock: a later look may begin there.
+        due_in: the time until a free lane is due; None: no lane is waiting.
+        since: the earliest due time of all lanes, by the database's clock. The next scan may start there.
     """
 
     due_in: timedelta | None
@@ -60,11 +63,11 @@ class QueuedEvent(Struct, frozen=True, kw_only=True):
         seq: its place in the lane, from 1, without gaps.
         subject_key: events with the same key keep their order.
         claims: the fixed claims (see ssf.sets).
-        queued_at: aware UTC, for measuring; whether it has expired is judged by the database's clock.
-        attempts: how often it was tried before.
-        due_in: how long until it may be tried; zero or less: now.
+        queued_at: aware UTC, for measurements only: the database's clock decides whether the event has expired.
+        attempts: the number of earlier attempts.
+        due_in: the time until the next attempt; zero or less: now.
         reason: why it is held, for an event that has a row.
-        expired: queued, or replayed, longer ago than the retention.
+        expired: whether it was queued or replayed longer ago than the retention.
     """
 
     seq: int
@@ -80,19 +83,19 @@ class QueuedEvent(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneWork:
-    """A lane as it stood in one read: what to push, and where.
+    """A lane as one read returned it: the events to push, and their stream.
 
     Attributes:
-        stream: None when nothing may be pushed now (paused, disabled, inactive, deleted, or asked for quiet meanwhile).
-        cursor: all up to here is settled or among *held*.
-        failures: how many batches in a row brought nothing but failure, or were throttled; above 0 the lane only
-            probes.
-        held: events at or below the cursor that failed or wait behind one that did, in order.
-        fresh: the next events above the cursor, in order and without a gap; none when the lane holds too many.
+        stream: None when nothing may be pushed now: it is paused, disabled, inactive or deleted, or its receiver asked
+            for a delay.
+        cursor: every event up to this seq is settled or in *held*.
+        failures: the number of failed or throttled batches in a row. Above 0 the lane sends single events as probes.
+        held: events at or below the cursor that failed, or that wait behind a failed event, in order.
+        fresh: the next events above the cursor, in order and without a gap; empty when the lane holds too many.
         last_seq: the newest event of the lane when it was read.
-        replayed: how many events of the lane had ever been replayed by then.
-        edits: how often its stream had been edited or resumed by then.
-        blocked_until: until then its receiver was to be left alone, by the database's clock; None: it is not known.
+        replayed: how many events of the lane had been replayed when it was read.
+        edits: how often its stream had been edited or resumed when it was read.
+        blocked_until: the end of the delay that the receiver asked for, by the database's clock; None: unknown.
         recent_answers: its receiver's latest answers (see delivery.rejecting).
     """
 
@@ -109,7 +112,7 @@ class LaneWork:
 
     @property
     def full(self) -> bool:
-        """Too many events are held: the lane takes no new ones until some of those have gone."""
+        """Whether so many events are held that the lane takes no new ones until some of them are settled."""
         return len(self.held) >= MAX_HELD_EVENTS
 
 
@@ -126,7 +129,7 @@ class HeldEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadEvent:
-    """A row to write: *seq* was refused for good by its receiver, or has outlived the retention."""
+    """A row to write: the receiver refused *seq* permanently, or its retention has ended."""
 
     seq: int
     jti: Jti
@@ -136,17 +139,17 @@ class DeadEvent:
 
 @dataclass(slots=True, kw_only=True)
 class Settlement:
-    """What to write down after a batch, in one transaction.
+    """The changes to store after a batch, in one transaction.
 
     Attributes:
-        cursor: the new one, never below the old.
-        delivered: how many events were accepted.
-        released: events that had a row and need none any more.
+        cursor: the new cursor, never below the old one.
+        delivered: the number of accepted events.
+        released: events whose row is deleted.
         held: rows to insert or update.
-        failures: the lane's new count.
-        quiet_for: nothing is pushed on this lane before this has passed.
-        asked_for: its receiver asked to be left alone for so long (Retry-After), so every lane of the stream waits.
-        due_in: when the held events want the lane again; None when nothing is left.
+        failures: the lane's new count of failed batches in a row.
+        quiet_for: how long nothing is pushed on this lane.
+        asked_for: the delay that the receiver asked for (Retry-After). Every lane of the stream waits so long.
+        due_in: the time until the lane is claimed again; None: no event is left.
         recent_answers: the latest answers, with those of the batch.
     """
 
@@ -164,13 +167,16 @@ class Settlement:
 
     @property
     def waits(self) -> bool:
-        """Whether anything is not tried at once that could be."""
+        """Whether an event of the lane waits for a later attempt."""
         is_late = self.due_in is not None and self.due_in > NOW
         return bool(self.held) or self.failures > 0 or self.quiet_for > NOW or is_late
 
     def without_waits(self) -> "Settlement":
-        """The same for a stream that was edited meanwhile: what became of the events stays true, but how the receiver
-        was says nothing of the one that the stream has now."""
+        """Return the same settlement without delays, for a stream that was edited during the batch.
+
+        The outcomes of the events stay true. What the batch learned about the receiver does not apply to the address
+        that the stream has now.
+        """
         held = [replace(event, due_in=NOW) for event in self.held]
         due_in = None if self.due_in is None else NOW
         return replace(self, held=held, failures=0, quiet_for=NOW, asked_for=NOW, due_in=due_in, recent_answers="")
@@ -180,11 +186,11 @@ def chains(work: LaneWork, limit: int = BATCH_EVENTS) -> list[list[QueuedEvent]]
     """Choose what to push now.
 
     Args:
-        limit: at most so many events (a lane that has just recovered starts slowly).
+        limit: the largest number of events. A lane that has just recovered starts slowly.
 
-    Returns: one list per subject, each to be pushed strictly in order, the lists side by side. A lane with
-        failures gets a single event: the one tried least often, so that one poisonous event cannot starve
-        the others. Events that have expired are in none.
+    Returns: one list per subject. The events of a list are pushed strictly in order, the lists concurrently. A lane
+        with failures gets a single event, the one with the fewest attempts, so that an event that always fails cannot
+        starve the others. Expired events are in no list.
     Rule: design 3, 6; order per subject is faults.md C5.
     """
     by_subject: dict[str, list[QueuedEvent]] = {}
@@ -199,9 +205,9 @@ def chains(work: LaneWork, limit: int = BATCH_EVENTS) -> list[list[QueuedEvent]]
 
 
 def following(work: LaneWork, chosen: Sequence[Sequence[QueuedEvent]]) -> list[QueuedEvent]:
-    """The fresh events behind those that were chosen, which the next batch begins with if all goes well.
+    """Return the fresh events after the chosen ones, with which the next batch starts if this one succeeds.
 
-    Returns: none when the lane has failed.
+    They are signed ahead. A lane with failures gets none.
     """
     if work.failures:
         return []
@@ -210,7 +216,7 @@ def following(work: LaneWork, chosen: Sequence[Sequence[QueuedEvent]]) -> list[Q
 
 
 def _first(ready: list[list[QueuedEvent]], limit: int) -> list[list[QueuedEvent]]:
-    """The *limit* events that were queued first, still grouped."""
+    """Return the *limit* events that were queued first, still grouped by subject."""
     if sum(map(len, ready)) <= limit:
         return ready
     last = sorted(event.seq for chain in ready for event in chain)[limit - 1]
@@ -219,11 +225,11 @@ def _first(ready: list[list[QueuedEvent]], limit: int) -> list[list[QueuedEvent]
 
 
 def settle(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[], float]) -> Settlement:
-    """Decide what to write down after a batch.
+    """Decide what to store after a batch.
 
     Args:
         work: the read that the batch was chosen from.
-        outcomes: by seq, in the order in which they ended; an event that was chosen but not reached has none.
+        outcomes: by seq, in the order in which the attempts ended; a chosen event that was not attempted has none.
         jitter: a fresh number from 0 to 1 at each call.
 
     Rule: design 2, 6. The cursor passes an event only when it was accepted, died, expired, or gets a row.
@@ -262,8 +268,9 @@ def _new_cursor(work: LaneWork, outcomes: Mapping[int, Outcome]) -> int:
     for event in work.fresh:
         if event.seq in outcomes or event.expired:
             cursor = event.seq
-    if work.failures:  # a lane that only probes passes one event at a time: a dead receiver must not cost 256 rows
+    if work.failures:  # a probing lane passes one event at a time, so that a dead receiver doesn't cost 256 rows
         return cursor
+    # Events behind a held event of their subject get a row, so that they don't keep other subjects waiting.
     blocked = {event.subject_key for event in work.held if event.due_in > NOW and not event.expired}
     for event in work.fresh:
         if event.seq > cursor:
@@ -275,10 +282,10 @@ def _new_cursor(work: LaneWork, outcomes: Mapping[int, Outcome]) -> int:
 
 @dataclass(slots=True, kw_only=True)
 class _Parts:
-    """The events up to the new cursor, by what became of them; each list in the order of the lane.
+    """The events up to the new cursor, by fate. Each list keeps the order of the lane.
 
     Attributes:
-        pending: tried again later, or not reached.
+        pending: events to be tried again, and events that were not attempted.
     """
 
     accepted: list[QueuedEvent] = field(default_factory=list)
@@ -306,9 +313,9 @@ def _waits(
     lane: LaneDecision,
     jitter: Callable[[], float],
 ) -> dict[int, timedelta]:
-    """Return how long each pending event waits by itself, by seq.
+    """Return each pending event's own delay, by seq.
 
-    A new event that was not reached has no wait of its own: it is due with the first of its subject.
+    A new event that was not attempted has none: it is due with the first event of its subject.
     """
     has_recovered = work.failures > 0 and lane.failures == 0
     waits: dict[int, timedelta] = {}
@@ -317,7 +324,7 @@ def _waits(
         if outcome is not None:
             waits[event.seq] = max(decide(outcome).retry_wait(event.attempts + 1, jitter()), lane.quiet_for)
         elif event.seq <= work.cursor:
-            # The waits that grew while the receiver was down end with the first event that it accepts.
+            # The delays that grew while the receiver was down end with the first event that it accepts.
             waits[event.seq] = min(event.due_in, NOW) if has_recovered else event.due_in
     return waits
 
@@ -335,7 +342,7 @@ def _dead(event: QueuedEvent, outcome: Outcome | None) -> DeadEvent:
 def _lane_due_in(
     work: LaneWork, parts: _Parts, cursor: int, pending_due_in: timedelta | None, quiet_for: timedelta
 ) -> timedelta | None:
-    """Return how long until the lane wants to be claimed again; None when nothing is left."""
+    """Return the time until the lane should be claimed again; None: no event is left."""
     is_shorter = parts.accepted or parts.rejected or parts.expired
     if work.last_seq > cursor and (not work.full or is_shorter):
         return quiet_for

@@ -1,4 +1,4 @@
-"""How fast one lane may push, from what its integration's receiver is asked to bear. Pure."""
+"""The pace of a lane, from the delivery limits of its integration. Pure."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ class Pace:
     """The share of one lane in its stream's limits; several lanes divide them evenly.
 
     Attributes:
-        concurrency: pushes at once.
-        interval: seconds between the starts of two pushes; 0: none.
-        batch: events that a batch may have: about a second of them, so that no batch takes long.
+        concurrency: the number of concurrent pushes.
+        interval: seconds between the starts of two pushes; 0: no limit.
+        batch: the largest number of events in a batch: about one second of them, so that no batch takes long.
     """
 
     concurrency: int
@@ -22,7 +22,7 @@ class Pace:
 
 
 def pace_of(stream: Stream, concurrency: int) -> Pace:
-    """The pace of each lane of *stream*.
+    """Return the pace of each lane of *stream*.
 
     Args:
         concurrency: the service's own limit, for each lane.

@@ -1,19 +1,19 @@
-"""Whether a receiver refuses what it gets. Pure."""
+"""Whether a receiver rejects the events that it gets. Pure."""
 
 from collections.abc import Iterable
 
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 
 WINDOW_ANSWERS = 20
-"""How many of the latest answers count. Answers and not minutes, so that a stream with one event a day is judged like
-a busy one; twenty, so that one refused event among accepted ones says nothing."""
+"""The number of latest answers that count. It counts answers and not minutes, so that a stream with one event a day is
+judged like a busy one. With twenty, a single refused event among accepted ones is not enough."""
 
 REJECTING_SHARE = 0.5
-"""From this share of refusals in the window on, a stream is rejecting. A wrong audience or key makes a receiver refuse
-all, a receiver that does not know some users refuses a few: half lies between the two, and is a loss worth an alert."""
+"""The share of refusals in the window from which a stream is rejecting. A wrong audience or key makes a receiver refuse
+all events; a receiver that does not know some users refuses a few. Half lies between the two."""
 
 RECOVERED_ANSWERS = 5
-"""So many accepted events in a row end it at once: a fixed receiver must not look broken until the window is over."""
+"""This many accepted events in a row end it, so that a fixed receiver is not shown as broken until the window ends."""
 
 _ACCEPTED, _REFUSED = "a", "r"
 _LETTERS = {OutcomeKind.ACCEPTED: _ACCEPTED, OutcomeKind.REJECTED: _REFUSED}
@@ -24,7 +24,7 @@ def with_outcomes(recent: str, outcomes: Iterable[Outcome]) -> str:
 
     Args:
         recent: a letter for each answer, the oldest first: `a` for accepted, `r` for refused.
-        outcomes: in the order in which they ended. Only those count that judge an event: a timeout does not.
+        outcomes: in the order in which the attempts ended. Only accepted and refused events count; a timeout doesn't.
 
     Returns: at most `WINDOW_ANSWERS` letters.
 
@@ -38,7 +38,7 @@ def with_outcomes(recent: str, outcomes: Iterable[Outcome]) -> str:
 
 
 def is_rejecting(recent: str) -> bool:
-    """Say whether a lane's receiver refuses what it gets.
+    """Return whether a lane's receiver rejects the events that it gets.
 
     Args:
         recent: as in `with_outcomes`.

@@ -1,4 +1,4 @@
-"""A replay: deliveries that an operator wants to go out again, with the same jti and the same claims."""
+"""A replay: deliveries that an operator sends again, with the same jti and the same claims."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,25 +12,25 @@ from riskrelay.core.integrations import IntegrationId
 ReplayId = NewType("ReplayId", str)
 
 REPLAYED = "replayed"
-"""Why an event is pending that a replay or a retry has put back, until it is tried."""
+"""The reason of an event that a replay or a retry made pending, until its next attempt."""
 
 MAX_BESIDE_NEW = BATCH_EVENTS // 2  # half of each batch is left to new events
-WINDOW_EVENTS = 10_000  # guessed: how many numbers one step looks at, so that it holds its lane for milliseconds only
+WINDOW_EVENTS = 10_000  # guessed: sequence numbers that one step scans, so that it locks its lane for milliseconds only
 REPLAYABLE = (DeliveryState.DEAD, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
 
 
 def room_in_batch(waiting: int, *, has_new: bool) -> int:
-    """Return how many events a replay may put back into a lane now.
+    """Return how many events a replay may make pending in a lane now.
 
     Args:
-        waiting: how many events of the lane are pending again or wait for a retry.
-        has_new: the lane has new events that were not tried yet.
+        waiting: the number of the lane's events that are pending again or wait for a retry.
+        has_new: whether the lane has new events that were not attempted yet.
     """
     return max((MAX_BESIDE_NEW if has_new else BATCH_EVENTS) - waiting, 0)
 
 
 class ReplayStatus(StrEnum):
-    """Where a replay stands."""
+    """The state of a replay."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -39,19 +39,19 @@ class ReplayStatus(StrEnum):
 
     @property
     def is_over(self) -> bool:
-        """Whether it never changes again."""
+        """Whether it is final."""
         return self in (ReplayStatus.COMPLETED, ReplayStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayFilter:
-    """Which deliveries of an integration.
+    """The deliveries of an integration to send again.
 
     Attributes:
-        state: what they are in before the replay.
-        reason: with exactly this reason; None: whatever it is.
-        queued_from: queued then or later; None: however old. Aware UTC.
-        queued_to: queued then or earlier. Aware UTC; never after the replay was asked for, so that it has an end.
+        state: their state before the replay.
+        reason: their exact reason; None: any.
+        queued_from: the earliest time of queueing, aware UTC; None: any.
+        queued_to: the latest time of queueing, aware UTC. Never after the request for the replay, so that it ends.
     """
 
     state: DeliveryState
@@ -65,8 +65,8 @@ class Replay:
     """One replay.
 
     Attributes:
-        total: how many deliveries fitted the filter when it started.
-        replayed: how many are pending again, or have been since.
+        total: the number of deliveries that matched the filter when it started.
+        replayed: the number of deliveries that it has made pending.
     """
 
     replay_id: ReplayId
@@ -80,12 +80,12 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class ReplayStep:
-    """What one step of a replay came to.
+    """The result of one step of a replay.
 
     Attributes:
-        replayed: how many events it made pending.
-        has_moved: False: every lane that is left has enough waiting, or may not be sent now.
-        is_over: nothing is left.
+        replayed: the number of events that it made pending.
+        has_moved: False: every remaining lane has enough pending events, or must not be sent now.
+        is_over: no delivery is left.
     """
 
     replayed: int = 0

@@ -1,4 +1,4 @@
-"""What monitoring wants to know of a whole installation."""
+"""A survey of a whole installation, for monitoring."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from riskrelay.core.keys import Algorithm
 
 
 class LaneCondition(StrEnum):
-    """What a lane is doing; each is in exactly one."""
+    """The condition of a lane. Each lane is in exactly one."""
 
     IDLE = "idle"
     """It has nothing to send now."""
     STOPPED = "stopped"
     """Its stream is paused, disabled, or its integration inactive."""
     OPEN = "breaker_open"
-    """Its receiver failed, and it has something to send: it only probes. So it is until a probe is answered, also while
-    one is due or a worker is at it."""
+    """Its receiver failed and it has events to send, so it probes. The condition lasts until a probe is answered, also
+    while a probe is due or a worker has the lane."""
     THROTTLED = "throttled"
-    """Its receiver works and asked to be left alone for a while."""
+    """Its receiver works and asked for a delay."""
     LEASED = "leased"
     """A worker has it, and its receiver works."""
     WAITING = "waiting"
@@ -32,11 +32,11 @@ class Survey:
     """An installation at one moment.
 
     Attributes:
-        lanes: how many are in each condition; those of deleted streams are left out.
-        streams: how many have each status as their receivers see it.
-        rejecting: how many streams, enabled and of active integrations, have receivers that refuse what they get.
-        key_ages: how long each algorithm's current key has been signing.
-        database_bytes: what the database takes on its disk.
+        lanes: the number of lanes in each condition, without those of deleted streams.
+        streams: the number of streams of each status, as their receivers see it.
+        rejecting: the number of enabled streams of active integrations whose receivers refuse events.
+        key_ages: the time since each algorithm's current key began to sign.
+        database_bytes: the size of the database on disk.
     """
 
     ledgers: Sequence[Ledger]

@@ -1,4 +1,4 @@
-"""What a receiver shows to be let in: credentials of one integration, and the access tokens they are good for."""
+"""How receivers authenticate: the credentials of an integration, and the access tokens issued for them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ACCESS_TOKEN_LIFE = timedelta(minutes=60)  # specified: IOP 1.0 §2.7.1, at most
 
 
 class ReceiverScope(StrEnum):
-    """What a receiver may do. Rule: IOP 1.0 §2.7.2."""
+    """A permission of a receiver. Rule: IOP 1.0 §2.7.2."""
 
     READ = "ssf.read"
     MANAGE = "ssf.manage"
@@ -37,8 +37,8 @@ class ReceiverCredential:
     """A credential that an operator issued to the receiver of one integration.
 
     Attributes:
-        credential_id: the `client_id` of an OAuth client, too.
-        secret_hash: SHA-256 of the client secret or of the token. Plain, because what is hashed is 256 random bits.
+        credential_id: also the `client_id` of an OAuth client.
+        secret_hash: SHA-256 of the client secret or of the token. No slow hash is needed for 256 random bits.
         expires_at: None: never.
     """
 
@@ -55,7 +55,7 @@ class ReceiverCredential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """An OAuth access token as it is stored: by its hash."""
+    """An OAuth access token as it is stored, by its hash."""
 
     account_id: AccountId
     integration_id: IntegrationId
@@ -67,10 +67,10 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """Who has shown a good token: the receiver of one integration of one account.
+    """An authenticated receiver, of one integration of one account.
 
     Attributes:
-        address: where the request came from; None: not known.
+        address: the address of the client; None: unknown.
     """
 
     account_id: AccountId
@@ -81,18 +81,18 @@ class Receiver:
 
     @property
     def actor(self) -> Actor:
-        """What the audit log is told."""
+        """The actor as the audit log records it."""
         return Actor(self.credential_id, f"receiver of {self.integration_id}", self.address)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiverToken:
-    """A token as it is found by its hash.
+    """A token that was found by its hash.
 
     Attributes:
         receiver: the receiver that it was issued to.
         expires_at: None: never.
-        is_access_token: it was issued at the token endpoint, and so lives no longer than `ACCESS_TOKEN_LIFE`.
+        is_access_token: whether it was issued at the token endpoint, so that it expires after `ACCESS_TOKEN_LIFE`.
     """
 
     receiver: Receiver
@@ -101,7 +101,7 @@ class ReceiverToken:
     is_access_token: bool = False
 
     def is_valid(self, now: datetime) -> bool:
-        """Say whether it may be used. A clock that was ahead when it was issued does not lengthen its life."""
+        """Return whether it may be used. A clock that was ahead when it was issued does not extend its lifetime."""
         if self.expires_at is not None and self.is_access_token:
             longest = now + ACCESS_TOKEN_LIFE + _CLOCK_TOLERANCE
             return now < self.expires_at <= longest
@@ -109,7 +109,7 @@ class ReceiverToken:
 
 
 def covers(held: Collection[ReceiverScope], wanted: ReceiverScope) -> bool:
-    """Whether a token with *held* scopes may do what *wanted* stands for; who manages may read.
+    """Return whether *held* scopes include *wanted*. The scope to manage includes the scope to read.
 
     Rule: IOP 1.0 §2.7.2: reading accepts ssf.read, managing accepts ssf.manage.
 
@@ -120,12 +120,12 @@ def covers(held: Collection[ReceiverScope], wanted: ReceiverScope) -> bool:
 
 
 def is_current(expires_at: datetime | None, now: datetime) -> bool:
-    """Whether something that ends at *expires_at* (None: never) is still good."""
+    """Return whether something that expires at *expires_at* (None: never) is still valid."""
     return expires_at is None or expires_at > now
 
 
 def access_token_life(credential: ReceiverCredential, now: datetime) -> timedelta:
-    """How long an access token that *credential* is exchanged for at *now* is good: never longer than itself.
+    """Return the lifetime of an access token that is issued for *credential* now. It ends with the credential.
 
     Rule: IOP 1.0 §2.7.1: at most 60 minutes.
     """

@@ -1,4 +1,4 @@
-"""The kinds of value that members of events have, and how each is checked."""
+"""The kinds of values that members of events have, and their validation."""
 
 import math
 import re
@@ -19,8 +19,8 @@ class Kind:
     """A kind of value.
 
     Attributes:
-        words: what it is, for people.
-        check: yields the faults of a value that stands at a place.
+        words: its name for people.
+        check: yields the faults of a value, given its pointer.
     """
 
     words: str
@@ -36,8 +36,8 @@ class Field:
         example: a valid value.
         required: by the text that defines the event, or by the profile that `rule` cites.
         allowed: the values it can have; empty: any of its kind.
-        open: other values than *allowed* are legal where transmitter and receiver agreed on them.
-        rule: the section that makes it required, where that is another than the event's own.
+        open: whether values other than *allowed* are legal, if transmitter and receiver agreed on them.
+        rule: the section that makes it required, if it is not the event's own.
     """
 
     name: str
@@ -51,9 +51,9 @@ class Field:
 
 
 def value_faults(field: Field, value: Any, at: tuple[Part, ...]) -> list[Fault]:
-    """Everything that is wrong with the value of *field*.
+    """Return the faults of the value of *field*.
 
-    Args: at: where it stands, for the pointers.
+    Args: at: its pointer in the request.
     """
     faults = list(field.kind.check(value, at))
     if not faults and field.allowed and not field.open and value not in field.allowed:

@@ -1,4 +1,4 @@
-"""A security event that a caller asked to be sent, and what was queued for it."""
+"""A client's request to send a security event, and its response."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ EventRequestId = NewType("EventRequestId", str)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRequest:
-    """A valid event, as a caller asked for it.
+    """A valid request to send an event.
 
     Attributes:
-        request_id: the caller's id, unique per account and what makes a repeat harmless; None: none given.
-        event: as it is sent, with the subject in it where its type has one there.
-        txn: what it shares with other events of one cause; None: a fresh one.
-        digest: 32 bytes over everything the caller sent: a repeat with another digest is not a repeat.
+        request_id: the client's id, unique per account, which makes a repeat harmless; None: none was given.
+        event: the event as it is sent, with the subject in it where its type has one there.
+        txn: the id that it shares with other events of one cause; None: a fresh one.
+        digest: 32 bytes over the whole request. A request with the same id and another digest is refused.
     """
 
     request_id: EventRequestId | None
@@ -33,7 +33,7 @@ class EventRequest:
 
 @dataclass(frozen=True, slots=True)
 class QueuedDelivery:
-    """One SET that was queued, and for which stream."""
+    """A queued SET and its stream."""
 
     jti: Jti
     stream_id: StreamId
@@ -42,11 +42,11 @@ class QueuedDelivery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnsweredRequest:
-    """What became of a request.
+    """The response to a request.
 
     Attributes:
-        deliveries: one per stream that takes the event; empty when none does.
-        requested_at: aware UTC, the moment of acceptance.
+        deliveries: one per stream that takes the event; may be empty.
+        requested_at: aware UTC, the time of acceptance.
     """
 
     txn: str

@@ -1,4 +1,4 @@
-"""Holding an event to its row of the table of event types."""
+"""Validation of events by the table of event types."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,14 +19,14 @@ _OWN = " and ".join(f"{product.name}'s own" for product in OF_IMPLICIT_STREAMS.v
 
 
 def event_faults(row: EventType, event: Any, at: tuple[Part, ...] = ()) -> list[Fault]:
-    """Everything that is wrong with an event of the type *row*.
+    """Return the faults of an event of the type *row*.
 
     Args:
-        event: any JSON value; an event whose receivers read the subject in it has it there (`with_subject`).
-        at: where it stands in the request, for the pointers.
+        event: any JSON value; an event whose receivers read the subject in it contains it (`with_subject`).
+        at: its pointer in the request.
 
-    Returns: one fault per mistake; empty when the event is valid. A member that the type does not define must have a
-        name that can collide with none, a URI: so a misspelt name is found, and extensions stay possible.
+    Returns: one fault per mistake; empty: the event is valid. The name of a member that the type does not define must
+        be a URI. So misspelled names are found, and extensions stay possible.
     Rule: the section that the row names; SSF 1.0 §4.2.3 (additional members may be sent); RFC 7519 §4.2 (their names).
     """
     if not isinstance(event, dict):
@@ -52,9 +52,9 @@ def event_faults(row: EventType, event: Any, at: tuple[Part, ...] = ()) -> list[
 
 
 def event_subject_faults(row: EventType, subject: Any, at: tuple[Part, ...] = ()) -> list[Fault]:
-    """Everything that is wrong with the subject of an event of the type *row*.
+    """Return the faults of the subject of an event of the type *row*.
 
-    Returns: one fault per mistake; empty when it is a valid subject that such an event can have.
+    Returns: one fault per mistake; empty: it is a valid subject for such an event.
     """
     faults = subject_faults(subject, at)
     if not faults and row.subject_formats is not None and subject["format"] not in row.subject_formats:
@@ -64,7 +64,7 @@ def event_subject_faults(row: EventType, subject: Any, at: tuple[Part, ...] = ()
 
 
 def with_subject(row: EventType, event: Mapping[str, Any], subject: Mapping[str, Any]) -> dict[str, Any]:
-    """*event* as it is sent: with the subject in it where the receivers of its type read it there.
+    """Return *event* as it is sent: with the subject in it, where the receivers of its type read it there.
 
     Rule: SSF 1.0 §3.1.1 (types that have a `subject` keep it, besides `sub_id`); Okta API, SecurityEventSubject.
     """
@@ -72,10 +72,10 @@ def with_subject(row: EventType, event: Mapping[str, Any], subject: Mapping[str,
 
 
 def request_faults(event_type: Any, subject: Any, event: Any) -> list[Fault]:
-    """Everything in a request to send an event that the table of event types forbids.
+    """Return the faults of a request to send an event, by the table of event types.
 
-    Args: the members of the request's body, any JSON values. What is no string, no object, no object is not looked at:
-        whoever reads the body says so.
+    Args: the members of the request's body, any JSON values. A member of a wrong type is ignored here, because the
+        reader of the body reports it.
 
     Returns: one fault per mistake, with pointers into the body.
     """

@@ -10,12 +10,12 @@ Jti = NewType("Jti", str)
 
 
 class SecurityEvent(Struct, frozen=True, kw_only=True):
-    """What one SET says, fixed for ever when it is queued.
+    """The content of one SET. It is fixed when the event is queued.
 
     Attributes:
-        jti: unique for ever; a retry resends the same.
+        jti: unique; a retry sends the same.
         txn: the same for all SETs of one cause.
-        issued_at: aware UTC, when the cause was accepted; whole seconds on the wire.
+        issued_at: aware UTC, the time when the cause was accepted; whole seconds on the wire.
         event_type: the URI.
         event: the members of the event.
         sub_id: the top-level subject (RFC 9493).

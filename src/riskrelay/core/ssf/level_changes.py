@@ -1,4 +1,4 @@
-"""A change of a user's risk level, as the event types that report it."""
+"""The event types that report a change of a user's risk level."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE
 
 TEST_USER = "verification@riskrelay.invalid"
-"""Nobody: no address below `.invalid` is ever registered (RFC 2606 §2)."""
+"""A user that cannot exist: no address below `.invalid` is ever registered (RFC 2606 §2)."""
 
 
 def caep_risk_level_change(change: LevelChange, _subject: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ LEVEL_CHANGE_EVENTS: Mapping[str, Callable[[LevelChange, Mapping[str, Any]], dic
     **{stream.event_type: stream.level_change for row in PRODUCTS.values() if (stream := row.implicit_stream)},
     CAEP_RISK_LEVEL_CHANGE: caep_risk_level_change,
 }
-"""The event types that report a level change, by URI, with what makes their members from the change and its subject."""
+"""The event types that report a level change, by URI, each with the function that renders its members."""
 
 
 def _caep_level(level: RiskLevel | None) -> str:

@@ -15,7 +15,7 @@ RISC_POLL = "https://schemas.openid.net/secevent/risc/delivery-method/poll"
 
 
 def transmitter_metadata(integration: Integration) -> dict[str, Any]:
-    """The metadata document of *integration*'s issuer.
+    """Return the metadata document of *integration*'s issuer.
 
     Returns: a JSON object; members that this transmitter does not offer are absent, never empty.
     Rule: SSF 1.0 §7.1; `issuer` is identical to the `iss` of every SET.

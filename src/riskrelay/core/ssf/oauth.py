@@ -1,4 +1,4 @@
-"""The OAuth metadata that tell a receiver where to get an access token and what for (RFC 8414, RFC 9728)."""
+"""The OAuth metadata with which a receiver finds the token endpoint and the scopes (RFC 8414, RFC 9728)."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ _SCOPES = sorted(ReceiverScope)
 
 
 def authorization_server_metadata(integration: Integration) -> dict[str, Any]:
-    """The metadata of the authorization server of *integration*'s receiver: the same issuer as that of its SETs.
+    """Return the metadata of the authorization server for *integration*'s receiver. It has the issuer of the SETs.
 
     Rule: RFC 8414 §2. `response_types_supported` is required there, and §3.2 says that an empty one is left out:
     client credentials know no response type.
@@ -24,10 +24,10 @@ def authorization_server_metadata(integration: Integration) -> dict[str, Any]:
 
 
 def protected_resource_metadata(integration: Integration, resource: str) -> dict[str, Any]:
-    """The metadata of one protected resource of *integration*.
+    """Return the metadata of one protected resource of *integration*.
 
     Args:
-        resource: its URL, identical to the one into which the well-known part was inserted (RFC 9728 §3.3).
+        resource: its URL, identical to the one that the well-known part was inserted into (RFC 9728 §3.3).
 
     Rule: RFC 9728 §2.
     """
@@ -40,5 +40,5 @@ def protected_resource_metadata(integration: Integration, resource: str) -> dict
 
 
 def token_endpoint(integration: Integration) -> str:
-    """Where the receiver of *integration* gets access tokens. Rule: RFC 6749 §3.2."""
+    """Return the URL at which the receiver of *integration* gets access tokens. Rule: RFC 6749 §3.2."""
     return f"{integration.public_origin}/ssf/{integration.integration_id}/token"

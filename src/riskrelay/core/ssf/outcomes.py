@@ -1,4 +1,4 @@
-"""What became of one attempt to deliver a SET: a value, never an exception."""
+"""The outcome of one attempt to deliver a SET. It is a value, never an exception."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class OutcomeKind(StrEnum):
-    """The seven outcomes (docs/delivery-cycle.md says what each leads to)."""
+    """The seven kinds of outcome. docs/delivery-cycle.md lists the consequences of each."""
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -16,18 +16,18 @@ class OutcomeKind(StrEnum):
     GONE = "gone"
     THROTTLED = "throttled"
     TRANSIENT = "transient"
-    OURS = "ours"
+    LOCAL = "ours"  # a failure on our side; the value is older than the name, and metrics and logs use it
 
 
 class Phases(NamedTuple):
-    """How long the phases of one attempt took. None: there was no such phase, or it did not end.
+    """The durations of the phases of one attempt. None: the phase did not occur or did not end.
 
     Attributes:
-        dns: until the name's addresses were known; None for a literal address and a kept-alive connection.
-        connect: from the first dial until a connection stood, through an egress proxy until its tunnel did; None for a
+        dns: name resolution; None for a literal address and a kept-alive connection.
+        connect: from the first dial to the open connection or, through an egress proxy, to the open tunnel; None for a
             kept-alive connection.
         tls: the handshake; None for a kept-alive connection.
-        first_byte: from the request's last byte to the answer's first; None when no answer came.
+        first_byte: from the last byte of the request to the first of the response; None: no response arrived.
     """
 
     dns: timedelta | None = None
@@ -40,14 +40,14 @@ NO_PHASES = Phases()
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """What became of one attempt.
+    """The outcome of one attempt.
 
     Attributes:
         reason: a stable short word for people and programs, such as `http_503` or `blocked_address`.
-        status: the HTTP status code; None when no answer came.
-        retry_after: how long the receiver asks to be left alone; None when it does not say.
-        detail: at most 500 printable characters of what the receiver or the network said.
-        phases: how long it took to get there.
+        status: the HTTP status code; None: no response arrived.
+        retry_after: the delay that the receiver asks for; None: it asks for none.
+        detail: at most 500 printable characters of the response or of the network error.
+        phases: the durations of the phases.
     """
 
     kind: OutcomeKind

@@ -1,4 +1,4 @@
-"""Polling (RFC 8936): what a receiver asks and acknowledges, and what it gets."""
+"""Polling (RFC 8936): requests, acknowledgements and responses."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,13 +13,13 @@ MAX_EVENTS = 256  # chosen: as many as one push batch, about 256 KiB of SETs
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollRequest:
-    """What a receiver asks.
+    """A poll request.
 
     Attributes:
-        max_events: at most so many SETs; 0: it takes none and only acknowledges.
-        return_immediately: False: wait a while when there is nothing.
-        acknowledged: SETs that it has taken.
-        refused: SETs that it will never take.
+        max_events: the largest number of SETs to return; 0: the request only acknowledges.
+        return_immediately: False: the request waits while there is no event.
+        acknowledged: the SETs that the receiver has accepted.
+        refused: the SETs that the receiver has refused.
     Rule: RFC 8936 §2.2.
     """
 
@@ -30,7 +30,7 @@ class PollRequest:
 
     @property
     def waits(self) -> bool:
-        """Whether it wants to wait until there is something to get, even if it takes nothing.
+        """Whether the request waits until there is an event, even when it takes none.
 
         Rule: RFC 8936 §2.4.2 (only `returnImmediately` ends an acknowledge-only request at once).
         """
@@ -38,25 +38,25 @@ class PollRequest:
 
     @property
     def settles(self) -> bool:
-        """Whether it says what became of earlier SETs."""
+        """Whether the request reports the outcome of earlier SETs."""
         return bool(self.acknowledged or self.refused)
 
 
 @dataclass(frozen=True, slots=True)
 class PollAnswer:
-    """What a receiver gets: signed SETs by jti, and whether there are more. Rule: RFC 8936 §2.3."""
+    """A poll response: signed SETs by jti, and whether there are more. Rule: RFC 8936 §2.3."""
 
     sets: Mapping[Jti, bytes]
     more_available: bool
 
 
 def outcomes(request: PollRequest, waiting: Iterable[tuple[int, Jti]]) -> dict[int, Outcome]:
-    """What a poll says about the events that wait.
+    """Return the outcomes that a poll request reports.
 
     Args:
-        waiting: number and jti of each undelivered event of a lane.
+        waiting: seq and jti of each undelivered event of a lane.
 
-    Returns: by number; a jti of no waiting event is passed over: it is unknown, another stream's, or settled already.
+    Returns: the outcomes by seq. A jti that is not waiting is ignored: it is unknown, of another stream, or settled.
     Rule: RFC 8936 §2.4 (acknowledging what is not outstanding is no error), §2.4.4 (every error settles its SET,
         authentication_failed too: the receiver has authenticated us by TLS and reports about one SET that it read).
     """

@@ -1,4 +1,4 @@
-"""What a receiver's answer to a pushed SET means (RFC 8935)."""
+"""Responses of receivers to pushed SETs, as outcomes (RFC 8935)."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -22,17 +22,17 @@ _DETAIL_CHARACTERS = 500
 def outcome_of(
     status: int, headers: Mapping[str, str], body: bytes, now: datetime, phases: Phases = NO_PHASES
 ) -> Outcome:
-    """Read a receiver's answer.
+    """Return the outcome of a receiver's response.
 
     Args:
         status: the HTTP status code.
         headers: case-insensitive.
-        body: at most the first 64 KiB; anything, of any receiver. It never changes the outcome of a 2xx.
+        body: any bytes, at most the first 64 KiB. The body never changes the outcome of a 2xx.
         now: aware UTC, to read a `Retry-After` that is a date.
-        phases: how long it took; told on.
+        phases: the durations of the attempt, copied to the outcome.
 
-    Returns: the outcome; it never raises, whatever the receiver sent.
-    Rule: RFC 8935 §2.2 (202, any 2xx taken), §2.3 (400 with `err`), §2.4 (codes; two of them are about the
+    Returns: the outcome. No response raises an exception.
+    Rule: RFC 8935 §2.2 (202; any 2xx is accepted), §2.3 (400 with `err`), §2.4 (codes; two of them are about the
         transmitter, as 401 and 403 are); 3xx are never followed.
     """
     if 200 <= status < 300:
@@ -41,7 +41,7 @@ def outcome_of(
 
 
 def _failure_of(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Outcome:
-    """Read an answer that is no 2xx."""
+    """Return the outcome of a response that is not a 2xx."""
     detail = _printable(decoded(body[: 4 * _DETAIL_CHARACTERS]))
     if status == 400:
         error = read_set_error(body)
@@ -64,7 +64,7 @@ def _failure_of(status: int, headers: Mapping[str, str], body: bytes, now: datet
 
 
 def rejection(error: SetError, status: int | None = None) -> Outcome:
-    """Return the outcome of a SET that its receiver refuses, by push or by poll.
+    """Return the outcome of a SET that its receiver refuses, by push or by polling.
 
     Rule: RFC 8935 §2.3, §2.4; RFC 8936 §2.4.4 (the same codes).
     """
@@ -75,7 +75,7 @@ def rejection(error: SetError, status: int | None = None) -> Outcome:
 def retry_after(value: str | None, now: datetime) -> timedelta | None:
     """Read a `Retry-After` header.
 
-    Returns: how long to wait, from zero to 24 hours; None when the header is absent or unreadable.
+    Returns: the delay, from zero to 24 hours; None: the header is absent or unreadable.
     Rule: RFC 9110 §10.2.3 (seconds or a date).
 
     >>> from datetime import UTC
@@ -102,6 +102,6 @@ def _said(error: SetError) -> str:
 
 
 def _printable(text: str) -> str:
-    """At most 500 characters that are safe to store and show: control characters and bad UTF-8 replaced."""
+    """Return at most 500 characters that are safe to store and show: control characters and bad UTF-8 are replaced."""
     start = text[:_DETAIL_CHARACTERS].encode(errors="replace").decode()
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in start)

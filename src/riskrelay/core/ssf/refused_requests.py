@@ -1,4 +1,4 @@
-"""What a receiver asked for and was refused, as operators see it."""
+"""Refused requests of receivers, as operators see them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ MAX_MESSAGE_CHARACTERS = 1_000  # chosen: the first few faults of a body
 
 
 class ReceiverOperation(StrEnum):
-    """What a receiver can ask for. OTHER: a path or method below /ssf/ that does not exist."""
+    """An operation that a receiver can request. OTHER: a path or method below /ssf/ that does not exist."""
 
     TOKEN = "token"  # noqa: S105  an operation, no secret
     CREATE = "create"
@@ -39,12 +39,12 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusedRequest:
-    """The last request of one operation that an integration's receiver was refused.
+    """The last refused request of an integration's receiver, for one operation.
 
     Attributes:
-        status: of the answer, 400 to 499.
-        error: the code of the answer, such as invalid_request; "none": it had none.
-        message: what the answer said, at most 1,000 characters.
+        status: the status of the response, 400 to 499.
+        error: the error code of the response, such as invalid_request; "none": it had none.
+        message: the error message of the response, at most 1,000 characters.
         at: aware UTC.
     """
 
@@ -56,7 +56,7 @@ class RefusedRequest:
 
 
 def sentence(refused: RefusedRequest) -> str:
-    """Say what was refused, and why.
+    """Return a sentence that says which request was refused, and why.
 
     >>> from datetime import UTC
     >>> sentence(RefusedRequest(operation=ReceiverOperation.CREATE, status=400, error="invalid_request",

@@ -10,10 +10,10 @@ JOSE_TYPE = "secevent+jwt"
 
 
 def fixed_claims(event: SecurityEvent) -> bytes:
-    """The claims that are decided when the event is queued: everything but `iss` and `aud`.
+    """Return the claims that are fixed when the event is queued: all except `iss` and `aud`.
 
-    Returns: a JSON object. `iss` and `aud` belong to the stream and are read together with its endpoint
-    when the SET is signed, so that endpoint and audience can never come from two versions of a stream.
+    Returns: a JSON object. `iss` and `aud` are read together with the stream's endpoint when the SET is signed, so that
+        endpoint and audience never come from two versions of a stream.
 
     Rule: RFC 8417 §2.2; SSF 1.0 §4.1 (`sub_id` at top level, never `sub` or `exp`; `iat` is when it was
     issued, not when it is pushed).
@@ -29,7 +29,7 @@ def fixed_claims(event: SecurityEvent) -> bytes:
 
 
 def complete_claims(fixed: bytes, issuer: str, audience: str) -> bytes:
-    """The whole payload of a SET: *fixed* preceded by `iss` and `aud`.
+    """Return the whole payload of a SET: `iss` and `aud`, then *fixed*.
 
     >>> complete_claims(b'{"jti":"1"}', "https://i/1", "https://a")
     b'{"iss":"https://i/1","aud":"https://a","jti":"1"}'

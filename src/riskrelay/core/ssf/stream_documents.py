@@ -1,7 +1,7 @@
-"""A stream as its receiver reads and writes it: create, update (PATCH) and replace (PUT), as pure functions.
+"""Stream documents: create, update (PATCH) and replace (PUT) the configuration of a stream, as pure functions.
 
-Some members are the receiver's (`delivery`, `events_requested`, `description`); the others are ours, and a body that
-names one of those must have it right. Rule: SSF 1.0 §8.1.1.
+The receiver sets `delivery`, `events_requested` and `description`. The transmitter sets the other members; a body that
+contains one of them must repeat its value. Rule: SSF 1.0 §8.1.1.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -38,10 +38,10 @@ MAX_AUTHORIZATION_CHARACTERS = 4_096  # guessed: a large JWT, and half of what s
 
 @dataclass(frozen=True, slots=True)
 class PushRules:
-    """What only the outside knows about a push endpoint.
+    """Checks and encryption for push endpoints, which depend on settings and keys.
 
     Attributes:
-        url_problem: what is wrong with a URL to push to; None when nothing is.
+        url_problem: returns the problem of a URL to push to; None: there is none.
         seal: encrypts an authorization header for storage.
     """
 
@@ -50,13 +50,13 @@ class PushRules:
 
 
 def document(stream: Stream, unseal: Callable[[bytes], bytes] | None) -> dict[str, Any]:
-    """A receiver's stream as a JSON object.
+    """Return a receiver's stream as a JSON object.
 
     Args:
         stream: not an implicit one.
-        unseal: decrypts the authorization header; None: the caller may not see it, and it is absent.
+        unseal: decrypts the authorization header; None: the client may not see it, so it is absent.
 
-    Returns: members that the receiver left out are absent.
+    Returns: the object, without the members that the receiver left out.
     Rule: SSF 1.0 §8.1.1.
     """
     configuration = stream.configuration
@@ -73,7 +73,7 @@ def document(stream: Stream, unseal: Callable[[bytes], bytes] | None) -> dict[st
 
 
 def transmitter_supplied(stream: Stream) -> dict[str, Any]:
-    """The members that are ours. Rule: SSF 1.0 §8.1.1 (Transmitter-Supplied)."""
+    """Return the members that the transmitter sets. Rule: SSF 1.0 §8.1.1 (Transmitter-Supplied)."""
     return {
         "stream_id": stream.stream_id,
         **_fixed(stream.integration, stream.audience),
@@ -82,12 +82,12 @@ def transmitter_supplied(stream: Stream) -> dict[str, Any]:
 
 
 def created(body: Body, integration: Integration, rules: PushRules) -> Configuration:
-    """The configuration of a new stream.
+    """Return the configuration of a new stream.
 
     Args:
-        body: the request's JSON object; members that we do not know are ignored.
+        body: the request's JSON object; unknown members are ignored.
 
-    Returns: `aud` is the integration's tenant; without `delivery` the receiver polls.
+    Returns: the configuration. `aud` is the integration's tenant; without `delivery` the receiver polls.
     Raises:  Invalid: one fault per mistake.
     Rule: SSF 1.0 §8.1.1.1.
     """
@@ -105,7 +105,7 @@ def created(body: Body, integration: Integration, rules: PushRules) -> Configura
 
 
 def patched(body: Body, stream: Stream, rules: PushRules) -> Configuration:
-    """The configuration after a PATCH: what the body names is changed (null takes it away), the rest stays.
+    """Return the configuration after a PATCH. It changes the members of the body (null removes one) and no others.
 
     Raises: Invalid: one fault per mistake; then nothing is changed.
     Rule: SSF 1.0 §8.1.1.3.
@@ -124,7 +124,7 @@ def patched(body: Body, stream: Stream, rules: PushRules) -> Configuration:
 
 
 def replaced(body: Body, stream: Stream, rules: PushRules) -> Configuration:
-    """The configuration after a PUT: what the body does not name is taken away.
+    """Return the configuration after a PUT. It removes the members that the body does not contain.
 
     Raises: Invalid: one fault per mistake; then nothing is changed.
     Rule: SSF 1.0 §8.1.1.4; without `delivery` the receiver polls, as when a stream is made.
@@ -143,7 +143,7 @@ def replaced(body: Body, stream: Stream, rules: PushRules) -> Configuration:
 
 
 def _fixed(integration: Integration, audience: str) -> dict[str, Any]:
-    """The members that no request changes."""
+    """Return the members that no request changes."""
     return {
         "iss": integration.issuer,
         "aud": audience,
@@ -165,12 +165,12 @@ def _delivery(stream: Stream, unseal: Callable[[bytes], bytes] | None) -> dict[s
 
 
 def _is_left_empty(name: str, value: Any) -> bool:
-    """Whether a member of ours stands in a create only because the receiver's program writes all members it knows."""
+    """Return whether a create contains a transmitter's member only because the receiver writes all members it knows."""
     return name in _OURS and (value is None or value in ("", 0) or value == [])
 
 
 class _Reading:
-    """A body that is being read; every mistake is kept until `checked`."""
+    """A body that is being read. Every mistake is collected until `checked`."""
 
     def __init__(self, body: Body, rules: PushRules) -> None:
         self.body = body
@@ -187,7 +187,7 @@ class _Reading:
         return made
 
     def compare(self, ours: Mapping[str, Any]) -> None:
-        """Refuse members of ours that the body has otherwise."""
+        """Refuse a transmitter's member that has another value in the body."""
         for name, value in ours.items():
             if name in self.body and not _same(self.body[name], value):
                 shown = ", ".join(value) if isinstance(value, list) else value
@@ -212,7 +212,7 @@ class _Reading:
         return tuple(value)
 
     def delivery(self, stream: Stream | None) -> Push | Poll | None:
-        """The delivery that the body asks for; None when it names none or a wrong one."""
+        """Return the delivery that the body asks for; None: there is none, or it is wrong."""
         value = self.body.get("delivery")
         if value is None:
             return None
@@ -230,7 +230,7 @@ class _Reading:
         return None
 
     def spelling(self, old: Spelling) -> Spelling:
-        """In which form the receiver writes: as in this body, and what it leaves out as before."""
+        """Return the form of the body; for the members that it leaves out, the form that was used before."""
         delivery = self.body.get("delivery")
         spelling = _delivery_spelling(delivery) if isinstance(delivery, Mapping) else old
         in_array = isinstance(self.body["aud"], list) if "aud" in self.body else old.audience_in_array
@@ -294,7 +294,7 @@ class _Reading:
 
 
 def _delivery_spelling(delivery: Mapping[str, Any]) -> Spelling:
-    """In which form a `delivery` is written. RISC's older profile calls its members delivery_method and url."""
+    """Return the form of a `delivery`. RISC's older profile names its members delivery_method and url."""
     has_older_method = "method" not in delivery and "delivery_method" in delivery
     method_member = "delivery_method" if has_older_method else "method"
     return Spelling(
@@ -305,7 +305,9 @@ def _delivery_spelling(delivery: Mapping[str, Any]) -> Spelling:
 
 
 def _same(sent: Any, ours: Any) -> bool:
-    """Whether a member of a body is what we say. An `aud` may stand alone or in an array; arrays are sets here."""
+    """Return whether a member of a body has the transmitter's value.
+
+    An `aud` may be a string or an array. The order of an array does not matter."""
     if isinstance(ours, list):
         return _is_texts(sent) and sorted(sent) == sorted(ours)
     if isinstance(ours, str) and _is_texts(sent):

@@ -1,4 +1,4 @@
-"""A stream: what carries an integration's security events to its receiver."""
+"""A stream, which carries an integration's security events to its receiver."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ StreamId = NewType("StreamId", str)
 _SUPPORTED = frozenset(EVENTS_SUPPORTED)
 
 CONTROL_LANE = -1
-"""The lane of a stream's own news (stream-updated): it still goes out while the stream is paused or disabled, because
-the last word before the silence must arrive (SSF 1.0 §8.1.5). No subject is spread to it."""
+"""The lane of stream-updated events. It is delivered also while the stream is paused or disabled, because the receiver
+must learn why its stream stops (SSF 1.0 §8.1.5). No subject is assigned to it."""
 
-# Why an event was cancelled, or a stream paused: stable words for people and programs.
+# Reasons for cancelling an event or pausing a stream: stable words for people and programs.
 STREAM_DISABLED = "stream_disabled"
 STREAM_DELETED = "stream_deleted"
 INTEGRATION_DELETED = "integration_deleted"
@@ -30,7 +30,10 @@ INTEGRATION_PAUSED = "integration_paused"
 
 
 class StreamStatus(StrEnum):
-    """Rule: SSF 1.0 §8.1.2: paused holds events, disabled neither holds nor sends them."""
+    """The status of a stream. A paused one holds events, a disabled one neither holds nor sends them.
+
+    Rule: SSF 1.0 §8.1.2.
+    """
 
     ENABLED = "enabled"
     PAUSED = "paused"
@@ -38,7 +41,7 @@ class StreamStatus(StrEnum):
 
 
 class Party(StrEnum):
-    """Who set a stream's status: what a receiver stopped, only the receiver starts again."""
+    """The party that set a stream's status. Only the receiver starts a stream again that the receiver stopped."""
 
     RECEIVER = "receiver"
     TRANSMITTER = "transmitter"
@@ -46,10 +49,10 @@ class Party(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """SETs are pushed to the receiver (RFC 8935).
+    """Delivery by push to the receiver (RFC 8935).
 
     Attributes:
-        endpoint_url: where, as the receiver gave it.
+        endpoint_url: the URL to push to, as the receiver sent it.
         sealed_authorization: the `Authorization` header of each push, sealed under the master key; None: no header.
     """
 
@@ -59,17 +62,17 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """SETs are fetched from us (RFC 8936)."""
+    """Delivery by polling (RFC 8936)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spelling:
-    """In which of several accepted forms a receiver writes its stream, so that it is answered in the same.
+    """The form in which a receiver writes its stream. Responses use the same form.
 
     Attributes:
-        audience_in_array: `aud` is an array of one.
-        risc_methods: the delivery method has the URI of RISC's older profile.
-        method_member, url_member: how the members of `delivery` are called.
+        audience_in_array: whether `aud` is an array of one element.
+        risc_methods: whether the delivery method is a URI of RISC's older profile.
+        method_member, url_member: the names of the members of `delivery`.
     Rule: docs/divergences.md, risc-delivery.
     """
 
@@ -84,13 +87,13 @@ STANDARD_SPELLING = Spelling()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """What a receiver's stream is, beyond what follows from its integration.
+    """The members of a receiver's stream that do not follow from its integration.
 
     Attributes:
-        audience: the `aud`, fixed when the stream is made; an integration that moves takes no stream along.
-        events_requested: as the receiver sent them; None: it named none.
-        description: for people; None: it gave none.
-        spelling: the form of the receiver's requests and of the answers to them.
+        audience: the `aud`, fixed when the stream is created; a new tenant URL does not change it.
+        events_requested: as the receiver sent them; None: it sent none.
+        description: for people; None: there is none.
+        spelling: the form of the receiver's requests and of the responses to them.
     Rule: SSF 1.0 §8.1.1.
     """
 
@@ -102,20 +105,20 @@ class Configuration:
 
 
 def stream_row(account_id: AccountId, stream_id: StreamId) -> str:
-    """Return the name that a stream's authorization header is sealed under."""
+    """Return the row name that a stream's authorization header is sealed with."""
     return sealed_row("streams", account_id, stream_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """An integration's stream, with the integration it belongs to as it is at the same moment.
+    """An integration's stream, with its integration as it was at the time of the same read.
 
     Attributes:
-        lanes: into how many lanes its events are spread by subject; at least 1.
-        configuration: None for an implicit stream: everything about it follows from the integration and its
-            product, and no receiver manages it.
-        status_reason: why it has this status, in the words of whoever set it.
-        subjects: about whom it carries events.
+        lanes: the number of lanes that its events are distributed over by subject; at least 1.
+        configuration: None for an implicit stream, which follows from the integration and its product and which no
+            receiver manages.
+        status_reason: the reason for the status, as the party that set it wrote it.
+        subjects: the subjects that it carries events about.
     """
 
     stream_id: StreamId
@@ -129,19 +132,19 @@ class Stream:
 
     @property
     def is_implicit(self) -> bool:
-        """Whether it came with its integration instead of being made by a receiver."""
+        """Whether it was created with its integration and not by a receiver."""
         return self.configuration is None
 
     @property
     def is_polled(self) -> bool:
-        """Whether its receiver fetches its SETs."""
+        """Whether its receiver polls its SETs."""
         return self.configuration is not None and isinstance(self.configuration.delivery, Poll)
 
     @property
     def endpoint_url(self) -> str:
-        """Where its SETs are pushed, or fetched from.
+        """The URL that its SETs are pushed to or polled from.
 
-        Rule: those of an implicit stream go to the product's path of the tenant URL.
+        Rule: an implicit stream pushes to the product's path below the tenant URL.
         """
         if self.configuration is None:
             return implicit_stream_of(self.integration.integration_type).endpoint_url(self.integration.tenant_url)
@@ -151,7 +154,7 @@ class Stream:
 
     @property
     def poll_url(self) -> str:
-        """Where its SETs are fetched, or would be if it were polled. Rule: SSF 1.0 §6.1.2: one per stream."""
+        """The URL that its SETs are polled from, if it is polled. Rule: SSF 1.0 §6.1.2: one per stream."""
         return f"{self.integration.transmitter_url}/poll/{self.stream_id}"
 
     @property
@@ -162,7 +165,7 @@ class Stream:
 
     @property
     def row(self) -> str:
-        """The name that its authorization header is sealed under."""
+        """The row name that its authorization header is sealed with."""
         return stream_row(self.integration.account_id, self.stream_id)
 
     @property

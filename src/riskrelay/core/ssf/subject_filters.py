@@ -1,4 +1,4 @@
-"""About whom a stream carries events: about everybody, except where its receiver said otherwise."""
+"""The subjects that a stream carries events about: all, except those that its receiver removed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ MAX_STATEMENTS = 1_000  # chosen; measured: with so many, 0.5 ms for each questi
 
 @dataclass(frozen=True, slots=True)
 class SubjectStatement:
-    """What a receiver said about one subject last.
+    """A receiver's latest statement about one subject.
 
     Attributes:
         key: the subject, as `subject_key` writes it.
@@ -27,19 +27,19 @@ class SubjectStatement:
 
     @property
     def subject(self) -> Mapping[str, Any]:
-        """The subject itself."""
+        """The subject."""
         read: dict[str, Any] = msgspec.json.decode(self.key)
         return read
 
     @property
     def is_complex(self) -> bool:
-        """Whether it can match more than itself."""
+        """Whether it can match other subjects."""
         # Inside a value the quotes would be escaped, and no subject holds a complex one.
         return '"format":"complex"' in self.key
 
 
 class SubjectFilter:
-    """Decides by the last statement that matches; a subject about which nothing was said is heard.
+    """Decides by the latest statement that matches a subject. Without one, the stream carries its events.
 
     Args:
         statements: at most one per subject, in any order.

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from riskrelay.core.delivery.backoff import backoff, own_wait, probe_wait
+from riskrelay.core.delivery.backoff import backoff, local_wait, probe_wait
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def test_an_event_waits_up_to_fifteen_minutes_of_which_half_is_jitter(failures: 
 @pytest.mark.parametrize(("failures", "longest"), [(1, 1), (2, 2), (4, 8), (5, 10), (100, 10)])
 def test_a_local_failure_waits_at_most_ten_seconds(failures: int, longest: float) -> None:
     """As an event, and never longer."""
-    assert own_wait(failures, 0) == timedelta(seconds=longest)
+    assert local_wait(failures, 0) == timedelta(seconds=longest)
 
 
 @pytest.mark.parametrize(("failures", "longest"), [(1, 1), (2, 2), (3, 4)])

@@ -55,7 +55,7 @@ def test_every_answer_has_one_decision(
 
 def test_a_local_failure_ends_the_batch_and_says_nothing_about_the_receiver() -> None:
     """The event is tried again within 10 s, however often it failed."""
-    decision = decide(outcome(OutcomeKind.OURS))
+    decision = decide(outcome(OutcomeKind.LOCAL))
     assert (decision.fate, decision.sign, decision.halts_after) == (Fate.RETRIED, Sign.NOTHING, 1)
     assert decision.stream_status is None
     assert decision.retry_wait(20, 0) == timedelta(seconds=10)
@@ -79,14 +79,14 @@ def test_a_notice_that_is_refused_by_the_answer_that_stops_streams_is_not_retrie
         ([OutcomeKind.REJECTED], 0, 0),
         ([OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT], 0, 0),
         ([OutcomeKind.REJECTED, OutcomeKind.AUTH], 0, 0),
-        ([OutcomeKind.ACCEPTED, OutcomeKind.OURS], 0, 0),
+        ([OutcomeKind.ACCEPTED, OutcomeKind.LOCAL], 0, 0),
         ([OutcomeKind.TRANSIENT], 6, 40),
         ([OutcomeKind.AUTH], 6, 40),
         ([OutcomeKind.GONE], 6, 40),
-        ([OutcomeKind.TRANSIENT, OutcomeKind.OURS], 6, 40),
+        ([OutcomeKind.TRANSIENT, OutcomeKind.LOCAL], 6, 40),
         ([OutcomeKind.THROTTLED], 6, 40),
         ([OutcomeKind.THROTTLED, OutcomeKind.ACCEPTED], 6, 40),
-        ([OutcomeKind.OURS], 5, 4),
+        ([OutcomeKind.LOCAL], 5, 4),
     ],
 )
 def test_what_a_batch_leads_to_for_its_lane(kinds: list[OutcomeKind], failures: int, seconds: float) -> None:

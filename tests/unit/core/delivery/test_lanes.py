@@ -25,7 +25,7 @@ from support.outside import NOON
 ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202)
 REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
 FAILED = Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
-OURS = Outcome(kind=OutcomeKind.OURS, reason="resolver_unavailable")
+OURS = Outcome(kind=OutcomeKind.LOCAL, reason="resolver_unavailable")
 THROTTLED = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(seconds=90))
 LATER = timedelta(seconds=30)
 

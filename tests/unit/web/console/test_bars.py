@@ -31,7 +31,7 @@ def test_phases_stand_in_their_order_and_fill_the_bar() -> None:
 
 def test_an_attempt_without_phases_is_all_rest() -> None:
     """One that ended before its first dial, in no time at all too."""
-    failed = structs.replace(ATTEMPT, outcome=Outcome(kind=OutcomeKind.OURS, reason="blocked_address"))
+    failed = structs.replace(ATTEMPT, outcome=Outcome(kind=OutcomeKind.LOCAL, reason="blocked_address"))
     assert [piece.width for piece in pieces(failed)] == [0, 0, 0, 0, WIDTH]
     assert [piece.width for piece in pieces(structs.replace(failed, duration=timedelta(0)))] == [0, 0, 0, 0, 0]
 
