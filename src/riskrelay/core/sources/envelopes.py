@@ -54,7 +54,7 @@ def _inner(value: Mapping[str, Any]) -> Any:
     # Before Okta's form: the data of a CloudEvent may have a list of events of its own.
     if "specversion" in value and "type" in value and "source" in value:
         return data if isinstance(data, (dict, list)) else _from_text(data) or value
-    if isinstance(data, dict) and isinstance(data.get("events"), list):
+    if isinstance(data, dict) and data.keys() == {"events"} and isinstance(data["events"], list):
         return data["events"]
     event = value.get("event")
     if event is not None and value.keys() <= _SPLUNK:
