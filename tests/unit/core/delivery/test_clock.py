@@ -106,3 +106,8 @@ def test_only_a_wait_that_none_may_be_is_ended() -> None:
     """A Retry-After may be as long as the cap."""
     assert legal_wait(LONGEST_WAIT) == LONGEST_WAIT
     assert legal_wait(LONGEST_WAIT + timedelta(microseconds=1)) == NONE
+
+
+def test_a_step_keeps_the_last_compared_reading() -> None:
+    """Only a comparison of two readings changes it."""
+    assert with_step(ClockRecord(seen_at=NOON), ClockStep(at=NOON, by=HOUR)).seen_at == NOON

@@ -1,19 +1,36 @@
 """What each outcome leads to, and that the documentation says the same."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from riskrelay.core.delivery.decisions import Fate, Sign, decide, decide_lane, on_control_lane
+from riskrelay.core.delivery.decisions import Fate, Sign, cancels_backlog, decide, decide_lane, on_control_lane
+from riskrelay.core.integrations import AccountId, Integration, IntegrationId, IntegrationType
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.push import outcome_of
-from riskrelay.core.ssf.streams import StreamStatus
+from riskrelay.core.ssf.streams import Configuration, Poll, Stream, StreamId, StreamStatus
 from support.outside import NOON
 
 CYCLE = Path(__file__).parents[4] / "docs" / "delivery-cycle.md"
 RETRY_AFTER = {"Retry-After": "90"}
 ERR = b'{"err": "invalid_audience"}'
+STREAM = Stream(
+    stream_id=StreamId("s"),
+    integration=Integration(
+        account_id=AccountId("acme"),
+        integration_id=IntegrationId("i"),
+        integration_type=IntegrationType.OKTA,
+        reference_id="r",
+        tenant_url="https://acme.okta.com",
+        active=True,
+        public_origin="https://risk.example.com",
+        created_at=NOON,
+    ),
+    status=StreamStatus.ENABLED,
+    lanes=1,
+)
 
 
 def outcome(kind: OutcomeKind, retry_after: timedelta | None = None) -> Outcome:
@@ -118,3 +135,14 @@ def test_the_documentation_has_the_same_table() -> None:
             assert (f"the stream is {status}" in words) == (decision.stream_status is status), kind
         assert ("the receiver is not blamed" in words) == (decision.sign is Sign.NOTHING), kind
         assert ("before the time" in words) == (decision.sign is Sign.OVERLOADED), kind
+
+
+@pytest.mark.parametrize("status", StreamStatus)
+@pytest.mark.parametrize("configuration", [None, Configuration(audience="aud", delivery=Poll())])
+def test_only_a_receivers_own_stream_loses_its_backlog(
+    status: StreamStatus, configuration: Configuration | None
+) -> None:
+    """When it is disabled; an implicit stream keeps its backlog, because its account may resume it."""
+    stream = replace(STREAM, configuration=configuration)
+    expected = status is StreamStatus.DISABLED and configuration is not None
+    assert cancels_backlog(stream, status) is expected

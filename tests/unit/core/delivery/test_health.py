@@ -153,3 +153,67 @@ def test_a_rejecting_stream_says_how_much_it_refused_and_what_to_compare(answers
 def test_a_duration_is_told_in_its_largest_unit(seconds: float, words: str) -> None:
     """Rounded down."""
     assert in_words(timedelta(seconds=seconds)) == words
+
+
+POLLED = replace(STREAM, configuration=Configuration(audience="aud", delivery=Poll()))
+PAUSED = replace(STREAM, status=StreamStatus.PAUSED)
+
+
+def paused_because(reason: str | None, set_by: Party = Party.TRANSMITTER) -> StreamHealth:
+    return replace(HEALTHY, stream=replace(PAUSED, status_reason=reason, status_set_by=set_by))
+
+
+def paused_by_operator(reason: str | None) -> StreamHealth:
+    integration = replace(INTEGRATION, pause=Pause(NOON, reason))
+    return replace(HEALTHY, stream=replace(STREAM, integration=integration))
+
+
+@pytest.mark.parametrize(
+    ("health", "said"),
+    [
+        (replace(HEALTHY, last_outcome=None, last_reason=None), "No events have been sent yet."),
+        (replace(HEALTHY, last_reason=None), "The last attempt ended with no attempt yet."),
+        (paused_because(None), "Paused: no reason is known."),
+        (paused_because("wrong_audience"), "Paused: wrong_audience."),
+        (paused_because("moving.", Party.RECEIVER), "Paused by its receiver: moving."),
+        (paused_because("Xmoving...", Party.RECEIVER), "Paused by its receiver: Xmoving."),
+        (paused_because(None, Party.RECEIVER), "Paused by its receiver."),
+        (paused_by_operator(None), "Paused by an operator since 2026-03-17 12:00 UTC."),
+        (paused_by_operator("..moving X."), "Paused by an operator since 2026-03-17 12:00 UTC: ..moving X."),
+    ],
+)
+def test_a_sentence_ends_once_whatever_reason_is_known(health: StreamHealth, said: str) -> None:
+    """With and without a reason; a reason that ends with a full stop gets no second one."""
+    assert why(health, may_see_subjects=True) == said
+
+
+@pytest.mark.parametrize(
+    ("health", "advised"),
+    [
+        (
+            replace(HEALTHY, failures=2, next_attempt_in=timedelta(minutes=5)),
+            "No events are waiting. The next attempt is in 5 min. Fix the receiver. To retry at once, resume the "
+            "integration.",
+        ),
+        (replace(HEALTHY, stream=POLLED), "No events are waiting."),
+        (
+            replace(HEALTHY, stream=POLLED, ledger=replace(BACKLOG, oldest_pending=None)),
+            "9 events are waiting. The receiver fetches events when it polls.",
+        ),
+        (
+            replace(HEALTHY, ledger=replace(BACKLOG, oldest_pending=None)),
+            "9 events are waiting. No attempt is scheduled.",
+        ),
+        (
+            replace(HEALTHY, ledger=replace(BACKLOG, oldest_pending=None), next_attempt_in=timedelta(0)),
+            "9 events are waiting. The next attempt is due now.",
+        ),
+        (
+            replace(HEALTHY, ledger=replace(BACKLOG, oldest_pending=WEEK - timedelta(microseconds=1)), failures=0),
+            "9 events are waiting. The oldest has waited 6 d; it expires in 0 s. No attempt is scheduled.",
+        ),
+    ],
+)
+def test_what_happens_next_is_said_for_each_way_of_delivery(health: StreamHealth, advised: str) -> None:
+    """Pushed and polled, with and without a backlog, with and without a next attempt."""
+    assert what_next(health, WEEK) == advised

@@ -360,3 +360,16 @@ def push(lane: LaneWork, fate: list[Outcome | None], received: list[int]) -> dic
             if outcome.kind is not OutcomeKind.ACCEPTED:
                 break
     return outcomes
+
+
+def test_a_settlement_has_the_delay_that_the_receiver_asked_for() -> None:
+    """So that every lane of the stream waits."""
+    assert done(work(fresh=[event(1)]), {1: THROTTLED}).asked_for == timedelta(seconds=90)
+    assert done(work(fresh=[event(1)]), {1: ACCEPTED}).asked_for == NOW
+
+
+def test_a_held_event_is_stored_with_its_jti_and_the_reason_of_its_last_attempt() -> None:
+    """One that was attempted gets the new reason; one that waits behind it keeps its own."""
+    (tried, waiting) = done(work(fresh=[event(1), event(2)]), {1: FAILED, 2: OURS}).held
+    assert (tried.jti, tried.reason, tried.attempts) == ("jti-1", "http_500", 1)
+    assert (waiting.jti, waiting.reason, waiting.attempts) == ("jti-2", "resolver_unavailable", 1)

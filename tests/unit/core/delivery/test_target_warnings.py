@@ -127,3 +127,40 @@ def test_settings_that_allow_an_address_end_its_warning() -> None:
     integration = replace(OKTA, tenant_url="http://127.0.0.1:9000")
     stream = Stream(stream_id=StreamId("s"), integration=integration, status=StreamStatus.ENABLED, lanes=1)
     assert target_warnings(integration, [stream], lax) == []
+
+
+@pytest.mark.parametrize(
+    ("tenant_url", "kind", "what", "instead"),
+    [
+        ("https://a.okta.com/", IntegrationType.OKTA, "ends with a slash", "https://a.okta.com"),
+        ("https://a.example.com/X/", IntegrationType.SSF, "ends with a slash", "https://a.example.com/X"),
+        (
+            "https://[2001:DB8::1]:8443/x",
+            IntegrationType.OKTA,
+            "has more than a host name",
+            "https://[2001:db8::1]:8443",
+        ),
+        ("http://a.okta.com:80/x", IntegrationType.OKTA, "has more than a host name", "http://a.okta.com"),
+        ("http://a.okta.com:443/x", IntegrationType.OKTA, "has more than a host name", "http://a.okta.com:443"),
+        ("https://a.okta.com:99999999/x", IntegrationType.OKTA, "has more than a host name", "https://a.okta.com"),
+    ],
+)
+def test_a_warning_repeats_the_tenant_url_as_written(
+    tenant_url: str, kind: IntegrationType, what: str, instead: str
+) -> None:
+    """It says what is unusual, quotes the URL, and ends with the spelling that receivers expect."""
+    integration = replace(OKTA, tenant_url=tenant_url, integration_type=kind)
+    (warning,) = target_warnings(integration, [], STRICT)
+    assert warning.startswith(f"The tenant URL {what}")
+    assert f"exactly as written, {tenant_url}, and" in warning
+    assert warning.endswith(f" with {instead}.")
+
+
+def test_a_polled_stream_and_the_tenant_url_of_an_implicit_stream_are_told_apart() -> None:
+    """The address of an implicit stream is the tenant URL."""
+    integration = replace(OKTA, tenant_url="https://10.0.0.5")
+    implicit = Stream(stream_id=StreamId("s"), integration=integration, status=StreamStatus.ENABLED, lanes=1)
+    assert any(text.startswith("The tenant URL must not") for text in target_warnings(integration, [implicit], STRICT))
+    polled = replace(implicit, configuration=Configuration(audience="https://a.example.com", delivery=Poll()))
+    refusing_all = target_warnings(replace(integration, integration_type=IntegrationType.SSF), [polled], lambda _: "x")
+    assert refusing_all == []
