@@ -60,12 +60,12 @@ def test_the_promises_of_the_guide_are_the_services_settings() -> None:
     """IOP 1.0 §2.3.5, SSF 1.0 §8.1.4.2: what a paused stream holds and how soon verification comes are published."""
     guide = (GUIDES / "ssf-receiver.md").read_text()
     promised = {
-        "and pushed, or there to be polled, within {} second": SWEEP.total_seconds(),
+        "and pushed or available for polling within {} second": SWEEP.total_seconds(),
         "every {} seconds (`min_verification_interval`)": MIN_VERIFICATION_INTERVAL.total_seconds(),
         "for {} days (`RISKRELAY_RETENTION_DAYS`)": Settings.model_fields["retention_days"].default,
         "after {} days (`inactivity_timeout`)": INACTIVITY_TIMEOUT.days,
-        "live for {} minutes": ACCESS_TOKEN_LIFE.total_seconds() / 60,
+        "expire after {} minutes": ACCESS_TOKEN_LIFE.total_seconds() / 60,
     }
     assert [text for text, value in promised.items() if text.format(f"{value:g}") not in guide] == []
     poll = (GUIDES / "poll.md").read_text()
-    assert f"{LONGEST_WAIT.total_seconds():g} seconds at most" in poll
+    assert f"at most {LONGEST_WAIT.total_seconds():g} seconds" in poll

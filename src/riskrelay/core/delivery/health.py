@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from riskrelay.core.delivery.attempts import Ledger
-from riskrelay.core.delivery.reasons import shown_status_reason
+from riskrelay.core.delivery.reasons import reason_in_words, shown_status_reason
 from riskrelay.core.delivery.rejecting import is_rejecting, refusals
 from riskrelay.core.ssf.receiver_errors import TRANSMITTER_ERRORS
 from riskrelay.core.ssf.streams import Party, Stream, StreamStatus
@@ -81,7 +81,7 @@ def why(health: StreamHealth, *, may_see_subjects: bool = False) -> str:
         may_see_subjects: the reader's token allows pii-read. Without it, the reason that a receiver gave for a status
             is left out, because receivers may name users in it.
     """
-    stream, last = health.stream, health.last_reason or "no attempt yet"
+    stream, last = health.stream, reason_in_words(health.last_reason or "")
     pause = stream.integration.pause
     match health.condition:
         case Condition.INACTIVE:
@@ -94,14 +94,14 @@ def why(health: StreamHealth, *, may_see_subjects: bool = False) -> str:
             return f"{stream.status.value.capitalize()}{since}{_stopped_by(stream, may_see_subjects=may_see_subjects)}"
         case Condition.FAILING:
             batches = "batch" if health.failures == 1 else f"{health.failures} batches"
-            return f"The last {batches} failed; the last attempt ended with {last}."
+            return f"The last {batches} failed. Last result: {last}."
         case Condition.REJECTING:
             answers = health.recent_answers
             share = "its last event" if len(answers) == 1 else f"{refusals(answers)} of its last {len(answers)} events"
-            return f"The receiver rejected {share}; the last response was {last}."
+            return f"The receiver rejected {share}. The last response was {last}."
     if stream.is_polled:
         return "The receiver polls its events."
-    return "No events have been sent yet." if health.last_outcome is None else f"The last attempt ended with {last}."
+    return "No events have been sent yet." if health.last_outcome is None else f"Last result: {last}."
 
 
 def what_next(health: StreamHealth, retention: timedelta) -> str:

@@ -34,7 +34,7 @@ _EXPLANATIONS = {
         "The host name resolves to a private or loopback address, which is not allowed",
         "if the receiver is yours, add its network or host to RISKRELAY_ALLOW_TARGETS",
     ),
-    "http_not_allowed": ("Security events are not sent over plain http", "use an https URL for the receiver"),
+    "http_not_allowed": ("Security events are not sent over plain HTTP", "use an https URL for the receiver"),
     "bad_url": ("The URL cannot be used", "correct the receiver's URL"),
     "connection_refused": ("Connection refused", _RECEIVER),
     "connection_lost": ("The connection was closed", _RECEIVER),
@@ -74,6 +74,21 @@ def explain(reason: str) -> Explanation:
     ('Host name not found', 'The attempt failed')
     """
     return Explanation(*_EXPLANATIONS.get(reason, ("The attempt failed", _REPORT)))
+
+
+def reason_in_words(reason: str) -> str:
+    """Put the reason of an attempt in words, with its code, which operators search for.
+
+    >>> reason_in_words("http_503"), reason_in_words("timeout"), reason_in_words("invalid_audience")
+    ('HTTP 503', 'the receiver did not respond in time (timeout)', 'invalid_audience')
+    """
+    if reason.startswith("http_") and reason[5:].isdecimal():
+        return f"HTTP {reason[5:]}"
+    found = _EXPLANATIONS.get(reason)
+    if found is None:
+        return reason or "an unknown result"
+    words = found[0]
+    return f"{words[0].lower()}{words[1:]} ({reason})"
 
 
 WITHHELD = (

@@ -58,13 +58,13 @@ OKTA = Product(
         verification=verification,
     ),
     audience=OriginAudience(tenant="an Okta org"),
-    delivered_note="Okta also takes events about an e-mail that it does not know.",
+    delivered_note="Okta also accepts events about unknown e-mail addresses.",
     setup_steps=(
         "Open the Okta Admin Console of **{tenant_url}** as a super admin.",
         "Go to **Security**, **Device Integrations**, **Receive shared signals**, and choose **Create stream**.",
         "Give it a name, such as *riskrelay*, and choose **Well-known URL** for **Set up integration with**.",
         "Paste this as the **Well-known URL**: {well_known_url}",
-        "Choose **Create**. Okta reads the issuer and the keys from that URL; it must be able to reach it.",
-        "Come back here and send a test event.",
+        "Choose **Create**. Okta reads the issuer and the keys from the URL, so it must be able to reach it.",
+        "Return to this page and send a test event.",
     ),
 )

@@ -12,9 +12,9 @@ SSF = Product(
     tenant_url_hint="its base URL",
     algorithms=(Algorithm.RS256, Algorithm.ES256),
     setup_steps=(
-        "Issue the receiver a credential: {credentials}.",
-        "Give the receiver this transmitter's configuration URL: {well_known_url}",
-        "Give it the credential. It makes its stream by itself, by push or by poll.",
-        "Come back here and send a test event.",
+        "Create a credential for the receiver: {credentials}.",
+        "Configure the receiver with this transmitter's configuration URL: {well_known_url}",
+        "Configure the receiver with the credential. It then creates its own stream, with push or poll delivery.",
+        "Return to this page and send a test event.",
     ),
 )

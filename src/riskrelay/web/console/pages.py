@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.health import in_words
-from riskrelay.core.delivery.reasons import WITHHELD, shown_detail, shown_status_reason
+from riskrelay.core.delivery.reasons import WITHHELD, reason_in_words, shown_detail, shown_status_reason
 from riskrelay.core.risk.behaviors import reason_for
 from riskrelay.ports import Clock
 from riskrelay.web.console import formats
@@ -96,6 +96,7 @@ class Pages:
             "behaviors": reason_for,
             "duration": in_words,
             "ms": formats.milliseconds,
+            "reason": reason_in_words,
         }
 
     def page(self, visit: Visit, template: str, status: int = 200, /, **values: Any) -> Response:

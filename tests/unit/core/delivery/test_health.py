@@ -72,11 +72,14 @@ def test_an_operators_pause_is_told_apart() -> None:
 def test_a_failing_stream_says_when_it_is_tried_again() -> None:
     """And that a resume need not wait for it."""
     health = replace(
-        HEALTHY, ledger=BACKLOG, failures=5, next_attempt_in=timedelta(seconds=130), last_reason="connect_timeout"
+        HEALTHY, ledger=BACKLOG, failures=5, next_attempt_in=timedelta(seconds=130), last_reason="timeout_connect"
     )
     assert health.condition is Condition.FAILING
-    assert why(health) == "The last 5 batches failed; the last attempt ended with connect_timeout."
-    assert why(replace(health, failures=1)) == "The last batch failed; the last attempt ended with connect_timeout."
+    assert why(health) == "The last 5 batches failed. Last result: the connection timed out (timeout_connect)."
+    assert (
+        why(replace(health, failures=1))
+        == "The last batch failed. Last result: the connection timed out (timeout_connect)."
+    )
     assert "The next attempt is in 2 min." in what_next(health, WEEK)
     assert "due now" in what_next(replace(health, next_attempt_in=timedelta(0)), WEEK)
 
@@ -97,7 +100,7 @@ def test_what_a_receiver_wrote_about_its_status_needs_pii_read() -> None:
 @pytest.mark.parametrize(
     ("stream", "condition", "said", "advised"),
     [
-        (STREAM, Condition.HEALTHY, "The last attempt ended with accepted.", "No events are waiting."),
+        (STREAM, Condition.HEALTHY, "Last result: accepted.", "No events are waiting."),
         (
             replace(STREAM, integration=replace(INTEGRATION, active=False)),
             Condition.INACTIVE,
@@ -141,7 +144,7 @@ def test_a_rejecting_stream_says_how_much_it_refused_and_what_to_compare(answers
     """Refused events are not sent again by themselves, so the advice ends with the replay."""
     health = replace(HEALTHY, recent_answers=answers, last_reason="invalid_audience")
     assert health.condition is Condition.REJECTING
-    assert why(health) == f"The receiver rejected {share}; the last response was invalid_audience."
+    assert why(health) == f"The receiver rejected {share}. The last response was invalid_audience."
     assert what_next(health, WEEK).endswith("then replay the dead letters.")
     assert replace(health, failures=1).condition is Condition.FAILING
 
