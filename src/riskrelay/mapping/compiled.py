@@ -1,6 +1,8 @@
 """A mapping document, compiled: one expression for all of it, and one for each part when that one fails."""
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -8,13 +10,13 @@ from typing import Any
 from msgspec import DecodeError, json
 
 from riskrelay.core.sources.mappings import Expression, IgnoredEvents, MappingDocument, Problem, Rule
-from riskrelay.core.sources.reading import Row, read_row
+from riskrelay.core.sources.reading import Row, is_complete, read_row
 from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import Ignored, Mapped, Refused
 from riskrelay.mapping.expressions import EvaluationError, Program, SyntaxProblemError
 
 # Members without which a signal is still true: when their expression fails they count as absent.
-_OPTIONAL = frozenset(("place", "application", "policy", "title", "evidence"))
+_OPTIONAL = frozenset(("full_name", "place", "application", "policy", "title", "evidence"))
 
 
 class _Found(Row, kw_only=True):
@@ -25,6 +27,8 @@ class _Found(Row, kw_only=True):
 
 
 _decode: Callable[[str], _Found | None] = json.Decoder(_Found | None).decode
+_decode_row: Callable[[str], Row] = json.Decoder(Row).decode
+_VARIABLE = re.compile(r"\$([a-z][a-z0-9_]*)")
 
 
 class CompiledMapping:
@@ -37,26 +41,41 @@ class CompiledMapping:
         """
         self._document = document
         self._whole = Program(_whole(document))
+        self._rows: dict[int, Program] = {}
 
     def map(self, event: bytes) -> Mapped:
-        """Map one event.
+        """Map one event from `encode_event`."""
+        return self.map_all([event])[0]
+
+    def map_all(self, events: Sequence[bytes]) -> list[Mapped]:
+        """Map events.
 
         Args:
-            event: from `encode_event`.
+            events: each from `encode_event`.
         """
+        # Evaluating all before reading any keeps the code of each in the processor's caches: a third less time.
+        results = [self._evaluated(event) for event in events]
+        return [
+            self._retried(event, result) if isinstance(result, EvaluationError) else self._read(result, event)
+            for event, result in zip(events, results, strict=True)
+        ]
+
+    def _evaluated(self, event: bytes) -> str | EvaluationError | None:
         try:
-            return self._read(self._whole.evaluate(event.decode()), event)
+            return self._whole.evaluate(event.decode())
         except EvaluationError as error:
-            if error.is_too_slow:
-                return Refused(reason=Reason.MAPPING_TOO_SLOW, detail=str(error))
+            return error
+
+    def _retried(self, event: bytes, error: EvaluationError) -> Mapped:
+        """Map an event for which the whole document failed."""
+        if error.is_too_slow:
+            return Refused(reason=Reason.MAPPING_TOO_SLOW, detail=str(error))
         # Members that are null fail where absent ones do not, so they are left out for a second attempt.
-        bare = json.encode(without_nulls(json.decode(event))).decode()
-        try:
-            return self._read(self._whole.evaluate(bare), event)
-        except EvaluationError as error:
-            if error.is_too_slow:
-                return Refused(reason=Reason.MAPPING_TOO_SLOW, detail=str(error))
-        return self._parts.map(bare, event)
+        bare = json.encode(without_nulls(json.decode(event)))
+        result = self._evaluated(bare)
+        if isinstance(result, EvaluationError):
+            return self._parts.map(bare.decode(), event)
+        return self._read(result, event)
 
     @cached_property
     def _parts(self) -> "_Parts":
@@ -71,7 +90,25 @@ class CompiledMapping:
             return Ignored(reason=Reason.NOT_MAPPED)
         if found.rule < 0:
             return _ignored(self._document.ignored[found.ignored])
-        return read_row(found, self._document.rules[found.rule], event, f"rules[{found.rule}]")
+        rule, at = self._document.rules[found.rule], f"rules[{found.rule}]"
+        mapped = read_row(found, rule, event, at)
+        return mapped if is_complete(mapped, found) else self._read_all(found.rule, event)
+
+    def _read_all(self, place: int, event: bytes) -> Mapped:
+        """Read an event by all candidates of its rule's members."""
+        rule, at = self._document.rules[place], f"rules[{place}]"
+        try:
+            result = self._row(place).evaluate(event.decode())
+            return read_row(Row() if result is None else _decode_row(result), rule, event, at)
+        except (EvaluationError, DecodeError):
+            return self._parts.map(json.encode(without_nulls(json.decode(event))).decode(), event)
+
+    def _row(self, place: int) -> Program:
+        """Return the expression for all members of a rule."""
+        if place not in self._rows:
+            members = _row_text(self._document.rules[place], is_brief=False)
+            self._rows[place] = Program(_with_let(_needed(self._document.let, members, set()), members))
+        return self._rows[place]
 
 
 class _Parts:
@@ -189,31 +226,74 @@ def _expressions(document: MappingDocument) -> Iterable[tuple[str, str]]:
 
 
 def _whole(document: MappingDocument) -> str:
-    """Return one expression for a document: the first condition that is true gives its rule's members."""
-    cases = [
-        f'({rule.when}) ? {{"rule":{place},{_members_text(rule)}}} : ' for place, rule in enumerate(document.rules)
-    ]
-    cases += [f'({ignored.when}) ? {{"ignored":{place}}} : ' for place, ignored in enumerate(document.ignored)]
-    return _with_let(document.let, "".join(cases) + "null")
+    """Return one expression for a document: the first condition that is true gives its rule's members.
+
+    A variable is computed where it is first needed: most events are decided by one of the first conditions. Of a list
+    of candidates the first that gives anything is taken, and names are left out: `CompiledMapping` asks for all members
+    when these do not suffice.
+    """
+    cases: list[tuple[dict[str, str], str, str]] = []
+    known: set[str] = set()
+    for place, rule in enumerate(document.rules):
+        before = _needed(document.let, rule.when, known)
+        known |= before.keys()
+        members = _row_text(rule, f'"rule":{place}', is_brief=True)
+        cases.append((before, rule.when, _with_let(_needed(document.let, members, known), members)))
+    for place, ignored in enumerate(document.ignored):
+        before = _needed(document.let, ignored.when, known)
+        known |= before.keys()
+        cases.append((before, ignored.when, f'{{"ignored":{place}}}'))
+    text = "null"
+    for before, when, then in reversed(cases):
+        text = _with_let(before, f"(({when}\n) ? {then} : {text})")
+    return text
+
+
+def _needed(let: dict[str, str], text: str, known: AbstractSet[str]) -> dict[str, str]:
+    """Return the variables that a text uses, with those that they use, without *known* ones, in their order."""
+    names = set(_VARIABLE.findall(text))
+    for name in reversed(let):
+        if name in names:
+            names.update(_VARIABLE.findall(let[name]))
+    return {name: expression for name, expression in let.items() if name in names - known}
 
 
 def _with_let(let: Mapping[str, str], expression: str) -> str:
+    if not let:
+        return expression
     variables = "".join(f"${name} := ({text}\n);" for name, text in let.items())
     return f"({variables} {expression})"
 
 
-def _members_text(rule: Rule) -> str:
-    return ",".join(f'"{member}":{_member_text(expressions)}' for member, expressions in _by_member(rule.expressions))
+def _row_text(rule: Rule, *first: str, is_brief: bool) -> str:
+    """Return the expression for the members of a rule, as an object.
+
+    Args:
+        first: members in front of them.
+    """
+    members = [
+        f'"{member}":{_member_text(expressions, is_brief=is_brief)}'
+        for member, expressions in _by_member(rule.expressions)
+        if not (is_brief and member == "names")
+    ]
+    return "{" + ",".join((*first, *members)) + "}"
 
 
-def _member_text(expressions: Iterable[Expression]) -> str:
-    """Return the expression for one member: of its only part, of a list of candidates, or of an object."""
+def _member_text(expressions: Iterable[Expression], *, is_brief: bool = False) -> str:
+    """Return the expression for one member: of its only part, of a list of candidates, or of an object.
+
+    Args:
+        is_brief: of a list, give the first candidate that gives anything.
+    """
     parts = list(expressions)
+    texts = [f"({each.text}\n)" for each in parts]
     if parts[0].part is None:
-        return f"({parts[0].text}\n)"
+        return texts[0]
     if isinstance(parts[0].part, int):
-        return "[" + ",".join(f"({each.text}\n)" for each in parts) + "]"
-    return "{" + ",".join(f'"{each.part}":({each.text}\n)' for each in parts) + "}"
+        # Whether an address is anonymous is said by any candidate, not by the first.
+        is_brief = is_brief and parts[0].member != "anonymous"
+        return f"({' ?: '.join(texts)})" if is_brief else f"[{','.join(texts)}]"
+    return "{" + ",".join(f'"{each.part}":{text}' for each, text in zip(parts, texts, strict=True)) + "}"
 
 
 def _by_member(expressions: Iterable[Expression]) -> Iterable[tuple[str, Iterable[Expression]]]:

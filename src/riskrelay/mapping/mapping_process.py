@@ -26,7 +26,7 @@ MEMORY_BYTES = 512 * 2**20
 _RETIRE_BYTES = 256 * 2**20  # an order must not fail because of the memory that those before it took
 _MAX_COMPILED = 64
 # Chosen: twenty times what a mapping of a usual size takes for an event, and some for compiling it.
-SECONDS = 0.25
+SECONDS = 0.5
 SECONDS_AN_EVENT = 0.0005
 
 
@@ -62,7 +62,7 @@ class Mappings:
             mapping = self._mapping(order.document)
         except SyntaxProblemError as error:
             return [Refused(reason=Reason.MAPPING_INVALID, detail=str(error))] * len(order.events)
-        return [mapping.map(event) for event in order.events]
+        return mapping.map_all(order.events)
 
     def _mapping(self, content: bytes) -> CompiledMapping:
         mapping = self._compiled.pop(content, None)

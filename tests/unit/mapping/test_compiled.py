@@ -55,7 +55,7 @@ def test_an_own_member_replaces_the_common_one() -> None:
     assert (became.application, became.policy) == ("own", "p")
 
 
-@pytest.mark.parametrize("member", ["user", "time", "id", "ip", "names", "anonymous"])
+@pytest.mark.parametrize("member", ["user", "time", "id", "ip", "anonymous"])
 def test_a_required_member_that_fails_refuses_the_event(member: str) -> None:
     refused = _map(_document(**{member: "number.$lowercase($)"}))
     assert isinstance(refused, Refused)

@@ -65,8 +65,8 @@ def test_a_damaged_sample_is_answered_in_words(path: Path) -> None:
     """Without a member, and with each member of every wrong type, an event becomes a signal or gets a reason."""
     mapping = CompiledMapping(shipped_mapping(path.parent.name))
     for event in _events(path):
-        for damaged in _damaged(event):
-            _assert_answered(mapping.map(_encode(damaged)))
+        for answer in mapping.map_all([_encode(damaged) for damaged in _damaged(event)]):
+            _assert_answered(answer)
 
 
 @pytest.mark.parametrize("kind", shipped_texts())

@@ -28,7 +28,7 @@ Gives = Literal["finding", "login", "session_refresh", "dlp_hit"]
 _GIVES: Final[Mapping[str, Gives]] = {gives: gives for gives in get_args(Gives)}
 
 # Members of a rule that are expressions, and which forms they have: one, a list of candidates, or an object of parts.
-_CANDIDATES = ("user", "time", "id", "ip", "application", "policy", "title", "anonymous")
+_CANDIDATES = ("user", "full_name", "time", "id", "ip", "application", "policy", "title", "anonymous")
 _PARTS: Final[Mapping[str, frozenset[str] | None]] = {
     "names": frozenset(get_args(NameKind)),
     "place": frozenset(("lat", "lon", "accuracy_km", "city", "country", "asn")),

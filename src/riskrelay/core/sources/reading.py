@@ -15,7 +15,6 @@ from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import ActivityKind, ActivitySignal, FindingSignal, Mapped, Name, Refused
 from riskrelay.core.sources.times import read_time
 
-MAX_IDENTITIES = 4
 MAX_NAMES = 8
 MAX_ID_CHARACTERS = 128
 MAX_TEXT_CHARACTERS = 200
@@ -28,6 +27,7 @@ _ACTIVITIES: Final[dict[str, ActivityKind]] = {
     "session_refresh": "session_refresh",
     "dlp_hit": "dlp_hit",
 }
+_PLACEHOLDERS = frozenset(("-", "n/a", "null", "none", "unknown", "undefined"))  # written for an absent name
 _TRUE = frozenset(("true", "yes", "y", "t", "1", "on"))
 
 
@@ -35,6 +35,7 @@ class Row(Struct, kw_only=True):
     """What the expressions of one rule gave for one event: any JSON, in members named like the rule's."""
 
     user: Any = None
+    full_name: Any = None
     names: Any = None
     time: Any = None
     id: Any = None
@@ -60,7 +61,8 @@ def read_row(row: Row, rule: Rule, event: bytes, at: str) -> Mapped:
     if at_ms is None:
         is_absent = not any(True for _ in _texts(row.time))
         return Refused(reason=Reason.NO_TIME if is_absent else Reason.BAD_TIME, pointer=f"{at}.time")
-    identities, names = _identities(row.user), _names(row.names)
+    identities = _identities(row.user)
+    names = () if identities else _names(row.names)
     if not identities and not names:
         return Refused(reason=Reason.NO_USER, pointer=f"{at}.user")
     event_id = _event_id(row.id, event)
@@ -71,6 +73,7 @@ def read_row(row: Row, rule: Rule, event: bytes, at: str) -> Mapped:
             names=names,
             at_ms=at_ms,
             event_id=event_id,
+            full_name=_text(row.full_name),
             title=_text(row.title),
             ip=_ip(row.ip),
             application=_text(row.application),
@@ -84,6 +87,7 @@ def read_row(row: Row, rule: Rule, event: bytes, at: str) -> Mapped:
         names=names,
         at_ms=at_ms,
         event_id=event_id,
+        full_name=_text(row.full_name),
         ip=_ip(row.ip),
         application=_text(row.application),
         evidence=_evidence(row.evidence),
@@ -96,6 +100,13 @@ def read_row(row: Row, rule: Rule, event: bytes, at: str) -> Mapped:
         is_anonymous=_is_true(row.anonymous),
         policy=_text(row.policy),
     )
+
+
+def is_complete(mapped: Mapped, row: Row) -> bool:
+    """Say whether a row of first candidates suffices: others may have what these lack."""
+    if isinstance(mapped, (FindingSignal, ActivitySignal)):
+        return bool(mapped.identities) and (mapped.ip is not None or row.ip is None)
+    return False
 
 
 def _texts(value: object, depth: int = 0) -> Iterator[str | int | float]:
@@ -117,17 +128,12 @@ def _first_time(value: object) -> int | None:
 
 
 def _identities(value: object) -> tuple[str, ...]:
-    """Return the usable e-mail addresses among the candidates, each once."""
-    if isinstance(value, str):
-        address = _address(value)
-        return () if address is None else (address,)
-    found: dict[str, None] = {}
-    for text in _texts(value):
+    """Return the first usable e-mail address among the candidates, alone."""
+    texts = (value,) if isinstance(value, str) else _texts(value)
+    for text in texts:
         if isinstance(text, str) and (address := _address(text)) is not None:
-            found.setdefault(address)
-            if len(found) == MAX_IDENTITIES:
-                break
-    return tuple(found)
+            return (address,)
+    return ()
 
 
 @lru_cache(maxsize=8192)
@@ -150,13 +156,15 @@ def _names(value: object) -> tuple[Name, ...]:
         Name(kind=kind, value=clean)
         for kind, texts in value.items()
         for text in _texts(texts)
-        if (clean := _clean(text)) is not None
+        if (clean := _clean(text)) is not None and clean.lower() not in _PLACEHOLDERS
     ]
     return tuple(dict.fromkeys(found[:MAX_NAMES]))
 
 
 def _event_id(value: object, event: bytes) -> str:
     """Return the sender's id, or a hash of the event: of what is repeated, the hash is the same."""
+    if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS and value.isprintable() and not value.isspace():
+        return value
     for text in _texts(value):
         if isinstance(text, str) or (text == int(text) if isfinite(text) else False):
             if not isinstance(text, str) and abs(text) >= _EXACT:
@@ -170,11 +178,15 @@ def _event_id(value: object, event: bytes) -> str:
 
 def _text(value: object) -> str | None:
     """Return the first text of a value, cleaned and cut."""
+    if value is None or isinstance(value, str):
+        return _clean(value) if value else None
     return next((clean for text in _texts(value) if (clean := _clean(text)) is not None), None)
 
 
 def _clean(text: str | float) -> str | None:
     words = text if isinstance(text, str) else format(text, ".15g")
+    if len(words) <= MAX_TEXT_CHARACTERS and words.isprintable():
+        return words.strip() or None
     words = words[: 2 * MAX_TEXT_CHARACTERS]
     if not words.isprintable():
         words = "".join(character if character.isprintable() else " " for character in words)
@@ -230,7 +242,11 @@ def _coordinates(place: dict[str, Any]) -> tuple[float | None, float | None]:
 
 
 def _number(value: object, low: float, high: float) -> float | None:
-    first = value if isinstance(value, (int, float, str)) else next(_texts(value), None)
+    if value is None:
+        return None
+    if isinstance(value, float):
+        return value if low <= value <= high else None
+    first = value if isinstance(value, (int, str)) else next(_texts(value), None)
     if first is None or isinstance(first, bool):
         return None
     try:
@@ -241,6 +257,8 @@ def _number(value: object, low: float, high: float) -> float | None:
 
 
 def _asn(value: object) -> int | None:
+    if value is None:
+        return None
     first: object = next(_texts(value), None)
     if isinstance(first, str):
         first = first.strip()[:32].upper().removeprefix("AS").strip()

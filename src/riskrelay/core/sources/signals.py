@@ -22,10 +22,11 @@ class FindingSignal(Struct, frozen=True, kw_only=True, tag="finding"):
 
     Attributes:
         behavior: the id of the behavior that the mapping names.
-        identities: usable e-mail addresses, the first one first; empty: resolve `names`.
-        names: other names of the user, in the order of the mapping.
+        identities: the first usable e-mail address; empty: resolve `names`.
+        names: other names of the user, in the order of the mapping; empty when there is an e-mail address.
         at_ms: when it happened, in milliseconds since 1970.
         event_id: the sender's id, or a hash of the event's content.
+        full_name: of the user, for people; None: not supplied.
         title: what the product calls the finding; None: not supplied.
         ip: an address in its canonical form; None: not supplied.
         evidence: short texts for people, by name.
@@ -36,6 +37,7 @@ class FindingSignal(Struct, frozen=True, kw_only=True, tag="finding"):
     names: tuple[Name, ...]
     at_ms: int
     event_id: str
+    full_name: str | None = None
     title: str | None = None
     ip: str | None = None
     application: str | None = None
@@ -57,6 +59,7 @@ class ActivitySignal(Struct, frozen=True, kw_only=True, tag="activity"):
     names: tuple[Name, ...]
     at_ms: int
     event_id: str
+    full_name: str | None = None
     ip: str | None = None
     application: str | None = None
     evidence: dict[str, str] = {}
