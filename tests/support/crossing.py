@@ -7,6 +7,7 @@ sends a stranger to all of them.
 import json
 from contextlib import nullcontext
 from typing import Any, cast
+from uuid import uuid4
 
 from riskrelay.ports import Store
 from riskrelay.web.app import BASE_PATHS, create_app
@@ -94,8 +95,10 @@ def things_of(service: Service) -> dict[str, str]:
     service.result("POST", f"{own}/replays/{replay['id']}/pause")
     token = service.result("POST", "/tokens", {"name": "made", "scopes": ["read"]})
     credential = service.result("POST", f"{own}/credentials", {"kind": "oauth_client"})
+    behavior = {"id": f"own_{uuid4().hex}", "name": "Own", "risk_level": "low"}
     return {
         "account_id": service.account_id,
+        "behavior_id": service.result("POST", "/behaviors", behavior)["id"],
         "integration_id": integration["id"],
         "reference_id": reference_id,
         "user_id": change["user_id"],
@@ -108,6 +111,7 @@ def things_of(service: Service) -> dict[str, str]:
 
 THING_NAMES = {
     "account_id",
+    "behavior_id",
     "integration_id",
     "reference_id",
     "user_id",

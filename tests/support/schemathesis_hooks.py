@@ -9,6 +9,7 @@ from schemathesis.core.failures import Failure
 # A request that fits the contract is refused with 400 only for what a schema cannot say:
 MEANT_OTHERWISE = {
     1105,  # another integration has the reference id
+    1106,  # the account has no behavior of its own with this id
     1107,  # an id was sent before with another body
     1108,  # the user id belongs to another e-mail
     1110,  # the number is beyond 64 bits
@@ -31,6 +32,8 @@ NO_SCHEMA_SAYS = (
     "must be between the years 1 and 9999 in UTC",
     "bytes as compact JSON",
     "send ca, or certificate and key",
+    "printable characters",
+    "the account has a behavior ",
 )
 OF_RECEIVERS = (
     "does not fit in 64 bits",

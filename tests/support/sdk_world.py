@@ -10,6 +10,10 @@ USER = {"email": "kai@example.com", "name": "Kai Berg"}
 SEEN = "2026-03-17T08:00:00Z"
 
 
+OWN_BEHAVIOR = {"id": "vpn_from_abroad", "name": "VPN from Abroad", "risk_level": "medium"}
+"""A behavior whose id no published client knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """An account's data.
@@ -36,6 +40,7 @@ class World:
 def make_world(service: Service) -> World:
     """Fill the account of *service*."""
     service.enable_behaviors()
+    service.result("POST", "/behaviors", OWN_BEHAVIOR)
     finding = {"behavior": "high_dlp", "user": USER, "timestamp": SEEN}
     (change,) = service.result("POST", "/findings", finding)["changes"]
     integration = service.create_integration(TENANT)

@@ -26,7 +26,7 @@ _PUSH, _POLL = (DELIVERY_PUSH, RISC_PUSH), (DELIVERY_POLL, RISC_POLL)
 
 WORDS: dict[str, Iterable[Any]] = {
     "IntegrationType": IntegrationType,
-    "BehaviorId": BEHAVIORS,
+    "BuiltInBehaviorId": BEHAVIORS,
     "RiskLevel": [level.word for level in RiskLevel],
     "SecurityEvent.event_type": [uri for uri in EVENT_TYPES if uri not in OF_STREAMS],
     "Scope": Scope,

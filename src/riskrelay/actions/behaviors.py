@@ -1,50 +1,258 @@
-"""Change the behaviors of an account, the limits of impossible travel and the trusted networks."""
+"""Add, change and retire behaviors of an account; change the limits of impossible travel and the trusted networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from riskrelay.actions.recording import tell
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import AccountId
+from riskrelay.core.quotas import refuse_above
 from riskrelay.core.risk.assessment import Cause, with_findings
-from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
+from riskrelay.core.risk.behaviors import (
+    BEHAVIORS,
+    MAX_RETIRED_BEHAVIORS,
+    BehaviorId,
+    BehaviorSetting,
+    OwnBehavior,
+    behaviors_in_use,
+    description_problem,
+    id_problem,
+    name_problem,
+    settings_with,
+)
 from riskrelay.core.risk.networks import TrustedNetwork
 from riskrelay.core.risk.speeds import TravelLimits
+from riskrelay.core.sources.mappings import SuggestedBehavior
 from riskrelay.ports import Outside, Transaction
+
+Settings = dict[BehaviorId, BehaviorSetting]
 
 
 async def set_behaviors(
     outside: Outside, account_id: AccountId, actor: Actor, named: Mapping[BehaviorId, BehaviorSetting]
-) -> dict[BehaviorId, BehaviorSetting]:
+) -> Settings:
     """Overwrite the settings of the *named* behaviors, and move the levels of the users whom that concerns.
 
     Raising or lowering what a behavior weighs moves every user who has triggered it since their last reset, and
-    their receivers are told. Disabling one moves nobody.
+    their receivers are told. Disabling one moves nobody. Names and descriptions stay.
 
     Returns: the settings of all behaviors.
+    Raises: Invalid: the account has no such behavior; pointers start with its id.
     Rule: contract 18, 22.
+    """
+
+    def change(tx: Transaction, before: Settings) -> Settings:
+        in_use = behaviors_in_use(before)
+        unknown = [behavior for behavior in named if behavior not in in_use]
+        if unknown:
+            message = f"must be one of {', '.join(in_use)}"
+            raise Invalid([Fault(FaultKind.UNKNOWN_BEHAVIOR, f"/{behavior}", message) for behavior in unknown])
+        changed = {behavior: replace(setting, own=before[behavior].own) for behavior, setting in named.items()}
+        tx.behaviors.save(changed)
+        for behavior in changed:
+            if changed[behavior] != before[behavior]:
+                tx.audit.record(outside.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior))
+        return changed
+
+    return await _change(outside, account_id, change)
+
+
+async def add_behavior(
+    outside: Outside, account_id: AccountId, actor: Actor, behavior: SuggestedBehavior, *, is_enabled: bool = False
+) -> Settings:
+    """Add a behavior of the account's own. The id of a retired one brings that one back.
+
+    Adding the same behavior again changes nothing, so that a client can repeat its request.
+
+    Returns: the settings of all behaviors.
+    Raises: Invalid: the id, name or description is not accepted, the account has a behavior with this id, or too many;
+        pointers are /id, /name and /description.
+    """
+    wanted = replace(_suggested(behavior), enabled=is_enabled)
+    behavior_id = BehaviorId(behavior.behavior_id)
+
+    def change(tx: Transaction, before: Settings) -> Settings:
+        stored = before.get(behavior_id)
+        if stored == wanted:
+            return {}
+        if stored is not None and not stored.is_retired:
+            message = f"the account has a behavior {behavior_id} already; change it, or choose another id"
+            raise Invalid([Fault(FaultKind.WRONG_VALUE, "/id", message)])
+        refuse_above(
+            outside.quotas.own_behaviors,
+            sum(setting.own is not None and not setting.is_retired for setting in before.values()),
+            "behaviors of the account's own",
+            "retire one that is no longer used",
+        )
+        tx.behaviors.save({behavior_id: wanted})
+        tx.audit.record(outside.audit_entry(actor, Verb.CREATED, Kind.BEHAVIOR, behavior_id))
+        return {behavior_id: wanted}
+
+    return await _change(outside, account_id, change)
+
+
+async def create_missing_behaviors(
+    outside: Outside, account_id: AccountId, actor: Actor, suggestions: Iterable[SuggestedBehavior]
+) -> list[BehaviorId]:
+    """Add those of the *suggestions* that the account has never had, disabled like all others.
+
+    One that the account has changed or retired stays as it is.
+
+    Returns: the ids that were added.
+    Raises: Invalid: a suggestion is not accepted, or the account has too many behaviors; nothing was added.
+    """
+    suggested = {
+        BehaviorId(one.behavior_id): _suggested(one) for one in suggestions if one.behavior_id not in BEHAVIORS
+    }
+
+    def store(tx: Transaction) -> list[BehaviorId]:
+        stored = tx.behaviors.stored()
+        missing = {behavior: setting for behavior, setting in suggested.items() if behavior not in stored}
+        in_use = sum(setting.own is not None and not setting.is_retired for setting in stored.values())
+        if missing:
+            refuse_above(
+                outside.quotas.own_behaviors,
+                in_use + len(missing) - 1,
+                "behaviors of the account's own with those of this source",
+                "retire some that are no longer used",
+            )
+        tx.behaviors.save(missing)
+        for behavior in missing:
+            tx.audit.record(outside.audit_entry(actor, Verb.CREATED, Kind.BEHAVIOR, behavior))
+        return list(missing)
+
+    return await outside.store.write(account_id, store)
+
+
+async def change_behavior(
+    outside: Outside,
+    account_id: AccountId,
+    actor: Actor,
+    behavior_id: BehaviorId,
+    change: Callable[[BehaviorSetting], BehaviorSetting],
+) -> Settings:
+    """Change a behavior of the account's own. A new level moves the users who have triggered it.
+
+    Args:
+        change: from the behavior as it is to the behavior as it shall be; both have `own`.
+
+    Returns: the settings of all behaviors.
+    Raises:
+        NotFound: the account has no behavior of its own with this id.
+        Invalid: the name or the description is not accepted; pointers are /name and /description.
+    """
+
+    def store(tx: Transaction, before: Settings) -> Settings:
+        stored, _ = _own(before, behavior_id)
+        changed = change(stored)
+        _refuse_faults(behavior_id, changed.own)
+        if changed == stored:
+            return {}
+        tx.behaviors.save({behavior_id: changed})
+        tx.audit.record(outside.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior_id))
+        return {behavior_id: changed}
+
+    return await _change(outside, account_id, store)
+
+
+async def retire_behavior(outside: Outside, account_id: AccountId, actor: Actor, behavior_id: BehaviorId) -> None:
+    """Stop a behavior of the account's own from taking findings, and list it no more.
+
+    Its findings stay and keep their users' levels until a reset, as those of a disabled behavior do.
+
+    Raises:
+        NotFound: the account has no behavior of its own with this id.
+        Invalid: the account has retired too many.
+    """
+
+    def store(tx: Transaction) -> None:
+        before = tx.behaviors.stored()
+        stored, own = _own(before, behavior_id)
+        refuse_above(
+            MAX_RETIRED_BEHAVIORS,
+            sum(setting.is_retired for setting in before.values()),
+            "retired behaviors",
+            "disable this one instead, or bring a retired one back under its id",
+        )
+        tx.behaviors.save({behavior_id: replace(stored, enabled=False, own=replace(own, is_retired=True))})
+        tx.audit.record(outside.audit_entry(actor, Verb.DELETED, Kind.BEHAVIOR, behavior_id))
+
+    await outside.store.write(account_id, store)
+
+
+async def _change(
+    outside: Outside, account_id: AccountId, change: Callable[[Transaction, Settings], Settings]
+) -> Settings:
+    """Store what *change* returns, and move the users who have triggered a behavior whose level changes.
+
+    Args:
+        change: from the settings of all behaviors to the stored settings of the changed ones.
+
+    Returns: the settings of all behaviors.
     """
     now = outside.clock.now()
 
-    def store(tx: Transaction) -> tuple[dict[BehaviorId, BehaviorSetting], list[LaneKey]]:
+    def store(tx: Transaction) -> tuple[Settings, list[LaneKey]]:
         before = settings_with(tx.behaviors.stored())
-        tx.behaviors.save(named)
-        for behavior in named:
-            if named[behavior] != before[behavior]:
-                tx.audit.record(outside.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior, at=now))
-        settings = {**before, **named}
-        if all(settings[behavior].risk_level == before[behavior].risk_level for behavior in named):
-            return settings, []
-        standings = [(old, with_findings(old, (), settings)) for old in tx.users.at_risk()]
-        moved = [(old, new) for old, new in standings if old.level != new.level]
-        tx.users.save([new for _, new in moved])
-        _, queued = tell(tx, moved, settings, Cause.ADMIN, now=now, ids=outside.ids)
-        return settings, queued
+        changed = change(tx, before)
+        settings = {**before, **changed}
+        return settings, _move_users(outside, tx, before, settings, now=now)
 
     settings, queued = await outside.store.write(account_id, store)
     outside.wake(queued)
     return settings
+
+
+def _move_users(
+    outside: Outside, tx: Transaction, before: Settings, settings: Settings, *, now: datetime
+) -> list[LaneKey]:
+    """Save the levels that follow from *settings*, and notify receivers of those that differ.
+
+    Returns: the lanes to wake after the commit.
+    """
+    if all(before[behavior].risk_level == settings[behavior].risk_level for behavior in before):
+        return []
+    standings = [(old, with_findings(old, (), settings)) for old in tx.users.at_risk()]
+    moved = [(old, new) for old, new in standings if old.level != new.level]
+    tx.users.save([new for _, new in moved])
+    _, queued = tell(tx, moved, settings, Cause.ADMIN, now=now, ids=outside.ids)
+    return queued
+
+
+def _own(
+    settings: Mapping[BehaviorId, BehaviorSetting], behavior_id: BehaviorId
+) -> tuple[BehaviorSetting, OwnBehavior]:
+    """Raises: NotFound: there is no behavior of the account's own with this id, or it is retired."""
+    setting = settings.get(behavior_id)
+    if setting is None or setting.own is None or setting.own.is_retired:
+        raise NotFound
+    return setting, setting.own
+
+
+def _suggested(behavior: SuggestedBehavior) -> BehaviorSetting:
+    """Return the setting of a new behavior, which is disabled.
+
+    Raises: Invalid: the id, name or description is not accepted.
+    """
+    own = OwnBehavior(behavior.name, behavior.description)
+    _refuse_faults(behavior.behavior_id, own)
+    return BehaviorSetting(enabled=False, risk_level=behavior.level, own=own)
+
+
+def _refuse_faults(behavior_id: str, own: OwnBehavior | None) -> None:
+    """Raises: Invalid: the id, name or description is not accepted."""
+    problems = {"/id": id_problem(behavior_id)}
+    if own is not None:
+        problems |= {"/name": name_problem(own.name), "/description": description_problem(own.description)}
+    faults = [
+        Fault(FaultKind.WRONG_VALUE, pointer, problem) for pointer, problem in problems.items() if problem is not None
+    ]
+    if faults:
+        raise Invalid(faults)
 
 
 async def set_detection(outside: Outside, account_id: AccountId, actor: Actor, limits: TravelLimits) -> None:

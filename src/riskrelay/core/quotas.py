@@ -15,6 +15,7 @@ class Quotas:
         receiver_credentials: of one integration.
         running_replays: of one integration, running or paused.
         users: of one account.
+        own_behaviors: of one account, without the retired ones.
         findings_per_user: kept; the oldest are deleted.
         console_sessions: of one token; the oldest ends.
     """
@@ -24,6 +25,7 @@ class Quotas:
     receiver_credentials: int = 100
     running_replays: int = 100
     users: int = 1_000_000
+    own_behaviors: int = 100
     findings_per_user: int = 10_000
     console_sessions: int = 100
 

@@ -209,10 +209,10 @@ class Findings(Protocol):
 
 
 class Behaviors(Protocol):
-    """What the account decided about behaviors."""
+    """What the account decided about behaviors, and behaviors of its own."""
 
     def stored(self) -> dict[BehaviorId, BehaviorSetting]:
-        """The settings that were ever changed."""
+        """The settings that were ever changed, and those of every behavior of the account's own, retired ones too."""
 
     def save(self, settings: Mapping[BehaviorId, BehaviorSetting]) -> None:
         """Insert or overwrite."""

@@ -43,9 +43,10 @@ from riskrelay.storage.delivery.replays import ReplayRows
 from riskrelay.storage.delivery.streams import StreamRows
 from riskrelay.storage.delivery.views import DeliveryViewRows
 from riskrelay.storage.risk.activity import ActivityRows
+from riskrelay.storage.risk.behaviors import BehaviorRows
 from riskrelay.storage.risk.detection import DetectionRows
 from riskrelay.storage.risk.user_views import UserViewRows
-from riskrelay.storage.risk.users import BehaviorRows, FindingRows, UserRows
+from riskrelay.storage.risk.users import FindingRows, UserRows
 
 T = TypeVar("T")
 

@@ -60,3 +60,22 @@ def test_create_before_destroy_destroys_nothing_else(service: Service) -> None:
     new = service.call("POST", "/integrations", {**body, "reference_id": "prod-2"}, **first_try)[1]["result"]
     service.result("DELETE", f"/integrations/{old['id']}")
     assert service.result("GET", "/integrations") == [new]
+
+
+def test_a_behavior_resource_does_not_drift_beside_behaviors_it_does_not_know(service: Service) -> None:
+    """A provider keeps the map that it configured: it sends back the whole state, or its own keys, and finds in the
+    answer what it sent; keys that it never configured change nothing about those."""
+    service.result("POST", "/behaviors", {"id": "vpn_from_abroad", "name": "VPN from Abroad", "risk_level": "low"})
+    planned = {
+        "high_dlp": {"enabled": True, "risk_level": "high"},
+        "imp_travel": {"enabled": False, "risk_level": "low"},
+    }
+    applied = service.result("PUT", "/behaviors", {"behaviors": planned})["behaviors"]
+    state = service.result("GET", "/behaviors")["behaviors"]
+    assert state == applied
+    assert all(holds(state[name], row) for name, row in planned.items())
+    assert "vpn_from_abroad" in state
+    assert service.result("PUT", "/behaviors", {"behaviors": state})["behaviors"] == state
+    service.result("DELETE", "/behaviors/vpn_from_abroad")
+    left = service.result("PUT", "/behaviors", {"behaviors": planned})["behaviors"]
+    assert left == {name: row for name, row in state.items() if name != "vpn_from_abroad"}

@@ -124,7 +124,7 @@ def test_the_behaviors_shown_are_those_of_the_table() -> None:
     assert [(name, row["name"], row["description"]) for name, row in rows] == [
         (row.behavior_id, row.name, row.description) for row in BEHAVIORS.values()
     ]
-    assert DOCUMENT["components"]["schemas"]["BehaviorId"]["enum"] == list(BEHAVIORS)
+    assert DOCUMENT["components"]["schemas"]["BuiltInBehaviorId"]["enum"] == list(BEHAVIORS)
 
 
 @pytest.mark.parametrize(("name", "words"), [("Scope", Scope), ("AuditKind", Kind), ("AuditVerb", Verb)])
@@ -202,6 +202,7 @@ def test_what_the_service_answers_fits_the_contract(service: Service) -> None:
     made = service.create_integration("https://acme.example.com")
     filled = {
         "{account_id}": service.account_id,
+        "{behavior_id}": "vpn_from_abroad",  # which the example of an earlier request adds
         "{integration_id}": made["id"],
         "{reference_id}": made["reference_id"],
     }

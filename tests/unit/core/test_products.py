@@ -18,7 +18,7 @@ from riskrelay.core.keys import Algorithm
 from riskrelay.core.products import PRODUCTS, implicit_stream_of
 from riskrelay.core.products.rows import ImplicitStream, Product
 from riskrelay.core.risk.assessment import Cause, LevelChange
-from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.behaviors import BehaviorId, reason_for
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.event_rules import event_faults
@@ -78,6 +78,7 @@ def test_an_implicit_streams_events_are_valid(product: Product, current: RiskLev
         previous=RiskLevel.LOW,
         current=current,
         behaviors=behaviors,
+        reason=reason_for(behaviors, {}),
         cause=cause,
         changed_at=NOON,
     )

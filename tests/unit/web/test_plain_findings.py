@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskrelay.core.email_addresses import MAX_EMAIL_CHARACTERS
+from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.web.account_api.batches import MAX_ID_CHARACTERS, MAX_NAME_CHARACTERS
 from riskrelay.web.account_api.bodies import Reading
 from riskrelay.web.account_api.findings import read_closely
@@ -52,14 +53,15 @@ UNUSUAL = [
 def test_the_usual_is_read_at_once_and_as_the_models_read_it() -> None:
     """To the last bit of the digest."""
     for text in PLAIN:
-        assert read_plainly(text.encode()) == read_closely(text.encode(), (), Reading()), text
+        assert read_plainly(text.encode(), BEHAVIORS) == read_closely(text.encode(), (), Reading()), text
 
 
 def test_whatever_may_be_wrong_is_left_to_the_models() -> None:
     """Members that come twice above all: a decoder of records takes the last one and says nothing."""
-    assert [text for text in UNUSUAL if read_plainly(text.encode()) is not None] == []
-    assert read_plainly(b'{"behavior":"high_dlp","user":{"email":"k@e","name":"\xff"}}') is None
-    assert read_plainly(b'{"behavior":"high_dlp","user":{"email":"k@e"},"details":{"a":"\xed\xa0\x80"}}') is None
+    assert [text for text in UNUSUAL if read_plainly(text.encode(), BEHAVIORS) is not None] == []
+    assert read_plainly(b'{"behavior":"high_dlp","user":{"email":"k@e","name":"\xff"}}', BEHAVIORS) is None
+    surrogate = b'{"behavior":"high_dlp","user":{"email":"k@e"},"details":{"a":"\xed\xa0\x80"}}'
+    assert read_plainly(surrogate, BEHAVIORS) is None
 
 
 _WRITTEN = r"""
@@ -102,6 +104,6 @@ BODIES = st.tuples(
 @given(BODIES)
 def test_what_is_read_at_once_the_models_read_alike(text: str) -> None:
     """Whatever a body is made of: either both agree, or it is left to the models."""
-    plain = read_plainly(text.encode())
+    plain = read_plainly(text.encode(), BEHAVIORS)
     if plain is not None:
         assert plain == read_closely(text.encode(), (), Reading())

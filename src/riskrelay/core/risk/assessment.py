@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from riskrelay.core.email_addresses import email_key
-from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, reason_for
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
 
@@ -53,6 +53,7 @@ class LevelChange(Struct, frozen=True, kw_only=True):
 
     Attributes:
         behaviors: those that hold the current level; empty after a reset.
+        reason: their names, for people; empty after a reset.
         changed_at: aware UTC, the moment of the decision.
         note: what a person said about it; None: nothing.
     """
@@ -62,6 +63,7 @@ class LevelChange(Struct, frozen=True, kw_only=True):
     previous: RiskLevel | None
     current: RiskLevel | None
     behaviors: tuple[BehaviorId, ...]
+    reason: str
     cause: Cause
     changed_at: datetime
     note: str | None = None
@@ -152,6 +154,7 @@ def level_change(
         previous=before.level,
         current=after.level,
         behaviors=holding,
+        reason=reason_for(holding, settings),
         cause=cause,
         changed_at=at,
     )

@@ -1,5 +1,6 @@
-"""The kinds of risky conduct an account can switch on and weigh. One table: BEHAVIORS."""
+"""The kinds of risky conduct an account can switch on and weigh: the eight of one table, and an account's own."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NewType
@@ -26,12 +27,42 @@ class Behavior:
     default_level: RiskLevel
 
 
+MAX_BEHAVIOR_ID_CHARACTERS = 50  # chosen: findings have room for 64
+MAX_BEHAVIOR_NAME_CHARACTERS = 100  # guessed: the name stands in every security event
+MAX_BEHAVIOR_DESCRIPTION_CHARACTERS = 1_000  # guessed: some sentences
+MAX_RETIRED_BEHAVIORS = 1_000  # guessed: findings of retired behaviors still need their names
+_ID = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnBehavior:
+    """What an account said about a behavior of its own.
+
+    Attributes:
+        is_retired: it takes no new findings and is not listed; the findings it has keep its name and level.
+    """
+
+    name: str
+    description: str
+    is_retired: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class BehaviorSetting:
-    """What one account decided about one behavior."""
+    """What one account decided about one behavior.
+
+    Attributes:
+        own: None: the behavior is one of the eight.
+    """
 
     enabled: bool
     risk_level: RiskLevel
+    own: OwnBehavior | None = None
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether it is the account's own and was retired."""
+        return self.own is not None and self.own.is_retired
 
 
 def _behavior(behavior_id: str, name: str, description: str, level: RiskLevel) -> Behavior:
@@ -103,17 +134,89 @@ DEFAULT_SETTINGS: Mapping[BehaviorId, BehaviorSetting] = {
 def settings_with(stored: Mapping[BehaviorId, BehaviorSetting]) -> dict[BehaviorId, BehaviorSetting]:
     """Complete what an account stored with the defaults.
 
-    Returns: a setting for every known behavior, in the table's order; all are disabled in a new account.
+    Returns: a setting for every known behavior: the eight in the table's order, then the account's own, retired ones
+        too. All are disabled in a new account.
     Rule: contract 18.
     """
     return {**DEFAULT_SETTINGS, **stored}
 
 
-def reason_for(behaviors: Iterable[BehaviorId]) -> str:
-    """Name *behaviors* for people, in the table's order, separated by a comma; empty when there are none.
+def id_problem(behavior: str) -> str | None:
+    """Say why *behavior* cannot be the id of an account's own behavior; None: it can.
 
-    >>> reason_for([BehaviorId("imp_travel"), BehaviorId("high_dlp")])
+    >>> id_problem("vpn_from_abroad"), id_problem("high_dlp")
+    (None, 'high_dlp is a built-in behavior; choose another id')
+    """
+    if behavior in BEHAVIORS:
+        return f"{behavior} is a built-in behavior; choose another id"
+    if not is_id(behavior):
+        return (
+            f"must have 1 to {MAX_BEHAVIOR_ID_CHARACTERS} lower-case letters, digits and underscores, and begin with "
+            "a letter"
+        )
+    return None
+
+
+def name_problem(name: str) -> str | None:
+    """Say why *name* cannot be the name of an account's own behavior; None: it can."""
+    if 1 <= len(name) <= MAX_BEHAVIOR_NAME_CHARACTERS and name.isprintable() and name == name.strip():
+        return None
+    return (
+        f"must have 1 to {MAX_BEHAVIOR_NAME_CHARACTERS} printable characters, and no space at its beginning or its end"
+    )
+
+
+def description_problem(description: str) -> str | None:
+    """Say why *description* cannot be the description of an account's own behavior; None: it can."""
+    if len(description) <= MAX_BEHAVIOR_DESCRIPTION_CHARACTERS and description.isprintable():
+        return None
+    return f"must be one line of at most {MAX_BEHAVIOR_DESCRIPTION_CHARACTERS:,} printable characters"
+
+
+def is_id(text: str) -> bool:
+    """Whether *text* has the form of a behavior's id.
+
+    >>> is_id("high_dlp"), is_id("High DLP")
+    (True, False)
+    """
+    return len(text) <= MAX_BEHAVIOR_ID_CHARACTERS and _ID.fullmatch(text) is not None
+
+
+def behaviors_in_use(settings: Mapping[BehaviorId, BehaviorSetting]) -> dict[BehaviorId, Behavior]:
+    """Return the eight, then the account's own by id, without the retired ones."""
+    own = {
+        behavior: Behavior(
+            behavior_id=behavior,
+            name=setting.own.name,
+            description=setting.own.description,
+            default_level=setting.risk_level,
+        )
+        for behavior, setting in sorted(settings.items())
+        if setting.own is not None and not setting.own.is_retired
+    }
+    return {**BEHAVIORS, **own}
+
+
+def name_of(behavior: BehaviorId, settings: Mapping[BehaviorId, BehaviorSetting]) -> str:
+    """Return the name for people; retired behaviors have one, too. The id stands for a behavior that is not known.
+
+    >>> name_of(BehaviorId("imp_travel"), {})
+    'Impossible Travel'
+    """
+    if behavior in BEHAVIORS:
+        return BEHAVIORS[behavior].name
+    setting = settings.get(behavior)
+    return behavior if setting is None or setting.own is None else setting.own.name
+
+
+def reason_for(behaviors: Iterable[BehaviorId], settings: Mapping[BehaviorId, BehaviorSetting]) -> str:
+    """Name *behaviors* for people, the eight in the table's order, then the others by id, separated by a comma.
+
+    Returns: empty when there are none.
+
+    >>> reason_for([BehaviorId("imp_travel"), BehaviorId("high_dlp")], {})
     'High Number of DLP Policies Triggered, Impossible Travel'
     """
     chosen = set(behaviors)
-    return ", ".join(row.name for row in _ROWS if row.behavior_id in chosen)
+    ordered = [*(known for known in BEHAVIORS if known in chosen), *sorted(chosen - BEHAVIORS.keys())]
+    return ", ".join(name_of(behavior, settings) for behavior in ordered)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from riskrelay.core.risk.assessment import LevelChange
-from riskrelay.core.risk.behaviors import reason_for
 
 _RESET = "Risk reset by an administrator"
 
@@ -13,7 +12,7 @@ def change_members(change: LevelChange) -> dict[str, Any]:
     return {
         "event_timestamp": int(change.changed_at.timestamp()),
         "initiating_entity": change.cause.value,
-        "reason_admin": {"en": reason_for(change.behaviors) or _reset(change.note)},
+        "reason_admin": {"en": change.reason or _reset(change.note)},
     }
 
 

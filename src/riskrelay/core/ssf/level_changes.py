@@ -5,7 +5,6 @@ from typing import Any
 
 from riskrelay.core.products import PRODUCTS
 from riskrelay.core.risk.assessment import LevelChange
-from riskrelay.core.risk.behaviors import reason_for
 from riskrelay.core.risk.change_members import change_members
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE
@@ -22,12 +21,11 @@ def caep_risk_level_change(change: LevelChange, _subject: Mapping[str, Any]) -> 
 
     Rule: CAEP 1.0 §3.8, §2.
     """
-    reason = reason_for(change.behaviors)
     return {
         "principal": "USER",
         "current_level": _caep_level(change.current),
         "previous_level": _caep_level(change.previous),
-        **({"risk_reason": reason} if reason else {}),
+        **({"risk_reason": change.reason} if change.reason else {}),
         **change_members(change),
     }
 

@@ -1,6 +1,6 @@
-"""Users, findings and behavior settings, by account."""
+"""Users and findings, by account."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,14 +9,14 @@ from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, func, 
 from riskrelay.core.errors import UserMismatch
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Standing
-from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import RecordedFinding, UserProfile
 from riskrelay.storage.risk.saving_users import save_at_once
 from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.statements import BulkInsert, PerEngine, in_parts
-from riskrelay.storage.tables import behavior_settings, findings, users
+from riskrelay.storage.tables import findings, users
 from riskrelay.storage.times import number_of
 
 _KEYS: BindParameter[str] = bindparam("keys", expanding=True)
@@ -110,17 +110,6 @@ _LATEST_FINDINGS = (
     .order_by(findings.c.occurred_at.desc(), findings.c.finding_id.desc())
     .limit(bindparam("limit"))
     .offset(bindparam("offset"))
-)
-
-_SETTINGS = select(behavior_settings.c.behavior, behavior_settings.c.enabled, behavior_settings.c.risk_level).where(
-    behavior_settings.c.account_id == bindparam("account")
-)
-_SAVE_SETTINGS = PerEngine(
-    behavior_settings,
-    lambda insert: insert.on_conflict_do_update(
-        index_elements=[behavior_settings.c.account_id, behavior_settings.c.behavior],
-        set_={"enabled": insert.excluded.enabled, "risk_level": insert.excluded.risk_level},
-    ),
 )
 
 
@@ -331,28 +320,3 @@ class FindingRows:
             "details": finding.details_json,
             "digest": finding.digest,
         }
-
-
-class BehaviorRows:
-    """Implements ports.Behaviors."""
-
-    def __init__(self, connection: Connection, account_id: AccountId) -> None:
-        self._connection = connection
-        self._account_id = account_id
-
-    def stored(self) -> dict[BehaviorId, BehaviorSetting]:
-        rows = self._connection.execute(_SETTINGS, {"account": self._account_id})
-        return {row.behavior: BehaviorSetting(row.enabled, RiskLevel(row.risk_level)) for row in rows}
-
-    def save(self, settings: Mapping[BehaviorId, BehaviorSetting]) -> None:
-        rows = [
-            {
-                "account_id": self._account_id,
-                "behavior": behavior,
-                "enabled": setting.enabled,
-                "risk_level": int(setting.risk_level),
-            }
-            for behavior, setting in settings.items()
-        ]
-        if rows:
-            self._connection.execute(_SAVE_SETTINGS.on(self._connection), rows)

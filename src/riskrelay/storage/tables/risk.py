@@ -72,6 +72,10 @@ behavior_settings = Table(
     Column("behavior", String(64), primary_key=True),
     Column("enabled", Boolean, nullable=False),
     Column("risk_level", SmallInteger, nullable=False),
+    # Of the account's own behaviors; NULL in the rows of the built-in ones.
+    Column("name", Text),
+    Column("description", Text),
+    Column("retired", Boolean, nullable=False, server_default=false()),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
 )
 

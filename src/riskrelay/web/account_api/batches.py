@@ -27,6 +27,7 @@ from riskrelay.web.account_api.bodies import (
     media_type,
     read_body,
 )
+from riskrelay.web.account_api.known_behaviors import KnownBehaviors, OwnBehaviorsNeeded
 from riskrelay.web.account_api.notes import Notes
 from riskrelay.web.account_api.strict_json import SLICE_BYTES, value_counts
 
@@ -73,27 +74,42 @@ class Batch(Generic[T]):
         return envelope.success(result, messages=problems.messages(self.notes, docs_base))
 
 
-async def read_batch(request: Request, read_one: ReadOne[T], noun: str) -> Batch[T]:
+async def read_batch(
+    request: Request, read_one: ReadOne[T], noun: str, known: KnownBehaviors | None = None
+) -> Batch[T]:
     """The body, which is one JSON object, an array of 1 to MAX_ITEMS, or as many lines of NDJSON.
 
     Other requests have their turn while a large body is read.
 
     Args:
         noun: what the items are, for messages.
+        known: the behaviors that items may name; None: they name none.
 
     Raises: Invalid: one fault per mistake, all at once; BodyTooLarge; UnsupportedMediaType.
     """
     is_ndjson = media_type(request) in NDJSON
     body = await read_body(request, MAX_BATCH_BYTES)
     await _refuse_too_many_values(body)
-    reading = Reading()
+    reading = Reading() if known is None else Reading(known=known)
     if is_ndjson:
         return Batch(await _read_all(await _lines(body), read_one, noun, reading), False, reading.notes)
     if await _starts_with_bracket(body):
         return Batch(await _read_all(_items(body, noun), read_one, noun, reading), False, reading.notes)
     if len(body) > MAX_OBJECT_BYTES:
         raise BodyTooLarge(MAX_OBJECT_BYTES)
-    return Batch([read_one(body, (), reading)], True, reading.notes)
+    return Batch([await _read_item(read_one, body, (), reading)], True, reading.notes)
+
+
+async def _read_item(read_one: ReadOne[T], written: bytes, prefix: Sequence[int], reading: Reading) -> T:
+    """Read one item, and the account's own behaviors first when it names one that is not built in.
+
+    Raises: Invalid.
+    """
+    try:
+        return read_one(written, prefix, reading)
+    except OwnBehaviorsNeeded:
+        await reading.known.complete()
+        return read_one(written, prefix, reading)
 
 
 async def _refuse_too_many_values(body: bytes) -> None:
@@ -169,7 +185,7 @@ async def _read_all(
             faults.add(FaultKind.TOO_LONG, (place,), f"must not have more than {MAX_OBJECT_BYTES:,} bytes")
             continue
         try:
-            items.append(read_one(one, (place,), reading))
+            items.append(await _read_item(read_one, one, (place,), reading))
         except Invalid as error:
             faults.extend(error.faults, error.more)
             reading.room = faults.room

@@ -1,33 +1,94 @@
-"""Behaviors and what the account decided about them. Rule: contract 18, 24."""
+"""Behaviors, built-in ones and the account's own, and what the account decided about them. Rule: contract 18, 24."""
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.behaviors import set_behaviors
+from riskrelay.actions.behaviors import add_behavior, change_behavior, retire_behavior, set_behaviors
 from riskrelay.core.credentials import Scope
-from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, settings_with
+from riskrelay.core.risk.behaviors import (
+    BehaviorId,
+    BehaviorSetting,
+    OwnBehavior,
+    behaviors_in_use,
+    description_problem,
+    id_problem,
+    name_problem,
+    settings_with,
+)
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.sources.mappings import SuggestedBehavior
 from riskrelay.ports import Outside
-from riskrelay.web.account_api.bodies import BehaviorName, read_object
+from riskrelay.web.account_api.bodies import read_object
 from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.known_behaviors import BehaviorName, known_behaviors
 from riskrelay.web.auth import caller_of
+
+Level = Literal["low", "medium", "high"]
 
 
 class BehaviorBody(BaseModel):
     """What an account decides about a behavior; `name` and `description` are ignored."""
 
     enabled: bool
-    risk_level: Literal["low", "medium", "high"]
+    risk_level: Level
 
 
 class BehaviorsBody(BaseModel):
     """The behaviors to change, by id."""
 
     behaviors: dict[BehaviorName, BehaviorBody]
+
+
+def _without(problem_of: Callable[[str], str | None]) -> AfterValidator:
+    def check(text: str) -> str:
+        problem = problem_of(text)
+        if problem is not None:
+            raise ValueError(problem)
+        return text
+
+    return AfterValidator(check)
+
+
+_Name = Annotated[str, _without(name_problem)]
+_Description = Annotated[str, _without(description_problem)]
+
+
+class NewBehaviorBody(BaseModel):
+    """A behavior of the account's own."""
+
+    id: Annotated[str, _without(id_problem)]
+    name: _Name
+    description: _Description = ""
+    risk_level: Level
+    enabled: bool = False
+
+
+class ChangeBody(BaseModel):
+    """What changes of a behavior of the account's own; what is absent or null stays."""
+
+    name: _Name | None = None
+    description: _Description | None = None
+    risk_level: Level | None = None
+    enabled: bool | None = None
+
+    def changed(self, setting: BehaviorSetting) -> BehaviorSetting:
+        """Return *setting* with these changes."""
+        own = setting.own or OwnBehavior("", "")
+        return replace(
+            setting,
+            enabled=setting.enabled if self.enabled is None else self.enabled,
+            risk_level=setting.risk_level if self.risk_level is None else RiskLevel.from_word(self.risk_level),
+            own=replace(
+                own,
+                name=own.name if self.name is None else self.name,
+                description=own.description if self.description is None else self.description,
+            ),
+        )
 
 
 class BehaviorRoutes:
@@ -43,8 +104,37 @@ class BehaviorRoutes:
 
     async def update(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
-        body = await read_object(request, BehaviorsBody)
+        known = known_behaviors(self._outside, caller.account_id)
+        await known.complete()
+        body = await read_object(request, BehaviorsBody, known)
         return success(_rendered(await set_behaviors(self._outside, caller.account_id, caller.actor, _settings(body))))
+
+    async def add(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        body = await read_object(request, NewBehaviorBody)
+        behavior = SuggestedBehavior(
+            behavior_id=body.id,
+            name=body.name,
+            description=body.description,
+            level=RiskLevel.from_word(body.risk_level),
+        )
+        settings = await add_behavior(self._outside, caller.account_id, caller.actor, behavior, is_enabled=body.enabled)
+        return success(_one(BehaviorId(body.id), settings))
+
+    async def change(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        behavior_id = BehaviorId(request.path_params["behavior_id"])
+        body = await read_object(request, ChangeBody)
+        settings = await change_behavior(
+            self._outside, caller.account_id, caller.actor, behavior_id, change=body.changed
+        )
+        return success(_one(behavior_id, settings))
+
+    async def retire(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        behavior_id = BehaviorId(request.path_params["behavior_id"])
+        await retire_behavior(self._outside, caller.account_id, caller.actor, behavior_id)
+        return success({})
 
 
 def _settings(body: BehaviorsBody) -> dict[BehaviorId, BehaviorSetting]:
@@ -54,15 +144,19 @@ def _settings(body: BehaviorsBody) -> dict[BehaviorId, BehaviorSetting]:
     }
 
 
+def _one(behavior_id: BehaviorId, settings: Mapping[BehaviorId, BehaviorSetting]) -> dict[str, Any]:
+    return {"id": behavior_id, **_rendered(settings)["behaviors"][behavior_id]}
+
+
 def _rendered(settings: Mapping[BehaviorId, BehaviorSetting]) -> dict[str, Any]:
     return {
         "behaviors": {
             behavior: {
-                "name": BEHAVIORS[behavior].name,
-                "description": BEHAVIORS[behavior].description,
-                "enabled": setting.enabled,
-                "risk_level": setting.risk_level.word,
+                "name": row.name,
+                "description": row.description,
+                "enabled": settings[behavior].enabled,
+                "risk_level": settings[behavior].risk_level.word,
             }
-            for behavior, setting in settings.items()
+            for behavior, row in behaviors_in_use(settings).items()
         }
     }

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, TypeAdapter, Va
 from starlette.requests import ClientDisconnect, Request
 
 from riskrelay.core.errors import MAX_FAULTS, BodyTooLarge, Fault, FaultKind, Faults, Invalid, UnsupportedMediaType
-from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.web.account_api import model_errors
+from riskrelay.web.account_api.known_behaviors import KnownBehaviors
 from riskrelay.web.account_api.notes import Notes
 from riskrelay.web.account_api.strict_json import check_json
 from riskrelay.web.work import SMALL_BODY_BYTES, hold_body
@@ -48,16 +48,6 @@ def _whole(number: Any) -> Any:
 
 WholeNumber = Annotated[int, BeforeValidator(_whole)]
 """An integer, also written as 1000.0: JSON has one kind of number."""
-
-
-def _known_behavior(name: str) -> str:
-    if name not in BEHAVIORS:
-        raise model_errors.custom(FaultKind.UNKNOWN_BEHAVIOR, f"must be one of {', '.join(BEHAVIORS)}")
-    return name
-
-
-BehaviorName = Annotated[str, AfterValidator(_known_behavior)]
-"""The id of a behavior that this service knows."""
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
@@ -103,15 +93,18 @@ def media_type(request: Request) -> str:
     return named
 
 
-async def read_object(request: Request, model: type[M]) -> M:
+async def read_object(request: Request, model: type[M], known: KnownBehaviors | None = None) -> M:
     """The body as one JSON object of the form *model*.
+
+    Args:
+        known: complete; needed by models that name behaviors.
 
     Raises: Invalid: one fault per mistake, all at once; BodyTooLarge; UnsupportedMediaType.
     """
     if media_type(request) != JSON:
         raise UnsupportedMediaType
     body = await read_body(request, MAX_OBJECT_BYTES)
-    return parse(TypeAdapter(model), body)
+    return parse(TypeAdapter(model), body, known=known)
 
 
 async def read_optional(request: Request, model: type[M]) -> M:
@@ -129,25 +122,38 @@ class Reading:
     Attributes:
         notes: what the answer says about members that were ignored.
         room: how many more faults are kept; the others are only counted.
+        known: the behaviors that may be named.
     """
 
     notes: Notes = field(default_factory=Notes)
     room: int = MAX_FAULTS
+    known: KnownBehaviors = field(default_factory=KnownBehaviors)
 
 
-def parse(adapter: TypeAdapter[T], body: bytes, prefix: Sequence[str | int] = (), reading: Reading | None = None) -> T:
+def parse(
+    adapter: TypeAdapter[T],
+    body: bytes,
+    prefix: Sequence[str | int] = (),
+    reading: Reading | None = None,
+    *,
+    known: KnownBehaviors | None = None,
+) -> T:
     """Read JSON.
 
     Args:
         prefix: put before every pointer, such as the line's number.
         reading: where members that the model does not have are noted; None: they are ignored.
+        known: the behaviors that the model may name; None: those of *reading*.
 
-    Raises: Invalid: one fault per mistake, all at once.
+    Raises:
+        Invalid: one fault per mistake, all at once.
+        OwnBehaviorsNeeded: only when the known behaviors are not complete.
     """
     checked = check_json(body, tuple(prefix), MAX_FAULTS if reading is None else reading.room)
     faults = checked.faults
+    behaviors = reading.known if known is None and reading is not None else known
     try:
-        value = adapter.validate_json(checked.sound, strict=True)
+        value = adapter.validate_json(checked.sound, strict=True, context=behaviors)
     except ValidationError as error:
         _add_model_faults(faults, error, prefix)
     faults.refuse()

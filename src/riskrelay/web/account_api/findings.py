@@ -15,7 +15,8 @@ from riskrelay.core.risk.findings import MAX_DETAILS_BYTES, Finding
 from riskrelay.ports import Outside
 from riskrelay.web.account_api import model_errors
 from riskrelay.web.account_api.batches import ItemId, UserBody, read_batch, rendered_change
-from riskrelay.web.account_api.bodies import BehaviorName, Reading, parse
+from riskrelay.web.account_api.bodies import Reading, parse
+from riskrelay.web.account_api.known_behaviors import BehaviorName, known_behaviors
 from riskrelay.web.account_api.plain_findings import finding_of, read_plainly
 from riskrelay.web.account_api.timestamps import Timestamp
 from riskrelay.web.auth import caller_of
@@ -55,7 +56,8 @@ class FindingRoutes:
 
     async def record(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.INGEST)
-        batch = await read_batch(request, _read_one, "findings")
+        known = known_behaviors(self._outside, caller.account_id, with_retired=True)
+        batch = await read_batch(request, _read_one, "findings", known)
         try:
             recorded = await record_findings(self._outside, caller.account_id, batch.items)
         except Invalid as error:
@@ -70,14 +72,16 @@ class FindingRoutes:
 
 
 def _read_one(written: bytes, prefix: Sequence[int], reading: Reading) -> Finding:
-    plain = read_plainly(written)
+    plain = read_plainly(written, reading.known.names)
     return read_closely(written, prefix, reading) if plain is None else plain
 
 
 def read_closely(written: bytes, prefix: Sequence[int], reading: Reading) -> Finding:
     """Any finding.
 
-    Raises: Invalid: one fault per mistake, all at once; *prefix* comes before every pointer.
+    Raises:
+        Invalid: one fault per mistake, all at once; *prefix* comes before every pointer.
+        OwnBehaviorsNeeded: only when the known behaviors are not complete.
     """
     body = parse(_ADAPTER, written, prefix, reading)
     return finding_of(body.id, body.behavior, body.user.reference(), body.timestamp, details=body.details)

@@ -4,13 +4,14 @@ Whatever may be wrong, or may be read in two ways, is left to the models, which 
 """
 
 import re
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import Finding, FindingId, UserRef
 from riskrelay.web.account_api.batches import MAX_ID_CHARACTERS, MAX_NAME_CHARACTERS, digest_of, is_email
 from riskrelay.web.account_api.strict_json import MAX_VALUES, sound_object
@@ -53,15 +54,19 @@ def finding_of(
     )
 
 
-def read_plainly(written: bytes) -> Finding | None:
-    """The finding that *written* is, exactly as the models would read it; None: let them read it."""
+def read_plainly(written: bytes, behaviors: Collection[str]) -> Finding | None:
+    """The finding that *written* is, exactly as the models would read it; None: let them read it.
+
+    Args:
+        behaviors: the ids that are known.
+    """
     if b"\\" in written or b"\x7f" in written or len(written) >= MAX_VALUES:  # so it cannot have too many values
         return None
     try:
         body = _BODY.decode(written)
         if written.count(b'"') != _quotation_marks(body):
             return None
-        if body.behavior not in BEHAVIORS or not is_email(body.user.email):
+        if body.behavior not in behaviors or not is_email(body.user.email):
             return None
         user = UserRef(body.user.email, _given(body.user.name))
         return finding_of(_given(body.id), body.behavior, user, _moment(body.timestamp), details=_details(body.details))

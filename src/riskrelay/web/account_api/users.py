@@ -1,5 +1,6 @@
 """Users and their risk. Rule: contract 19 to 21."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound
 from riskrelay.core.risk.assessment import Standing
-from riskrelay.core.risk.behaviors import BEHAVIORS
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, name_of
 from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, UserId
 from riskrelay.ports import Outside, RecordedFinding, UserProfile
 from riskrelay.web.account_api.envelope import success
@@ -45,13 +46,14 @@ class UserRoutes:
         user_id = _user_id(request)
         asked = read_page_if_asked(request.query_params)
         page = asked or Page(1, MAX_EVENTS)
-        found = await self._outside.store.read(
-            caller.account_id, lambda tx: tx.users.profile(user_id, page.offset, page.per_page)
+        found, settings = await self._outside.store.read(
+            caller.account_id,
+            lambda tx: (tx.users.profile(user_id, page.offset, page.per_page), tx.behaviors.stored()),
         )
         if found is None:
             raise NotFound
         info = page.result_info(len(found.findings), found.standing.event_count) if asked else None
-        return success(_profile(found), info)
+        return success(_profile(found, settings), info)
 
     async def reset(self, request: Request) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
@@ -84,21 +86,21 @@ def _row(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _profile(found: UserProfile) -> dict[str, Any]:
+def _profile(found: UserProfile, settings: Mapping[BehaviorId, BehaviorSetting]) -> dict[str, Any]:
     standing = found.standing
     shown = {
         "name": standing.name or "",
         "email": standing.email,
-        "events": [_event(finding) for finding in found.findings],
+        "events": [_event(finding, settings) for finding in found.findings],
         "last_reset_time": None if standing.last_reset_at is None else _time(standing.last_reset_at),
     }
     return shown if standing.level is None else {**shown, "risk_level": standing.level.word}
 
 
-def _event(finding: RecordedFinding) -> dict[str, Any]:
+def _event(finding: RecordedFinding, settings: Mapping[BehaviorId, BehaviorSetting]) -> dict[str, Any]:
     event: dict[str, Any] = {
         "id": finding.finding_id,
-        "name": BEHAVIORS[finding.behavior].name,
+        "name": name_of(finding.behavior, settings),
         "risk_level": finding.risk_level.word,
         "timestamp": _time(finding.occurred_at),
     }

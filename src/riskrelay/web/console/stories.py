@@ -1,12 +1,12 @@
 """A user's story: what was found, where their level went, who was told. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
 from riskrelay.core.risk.assessment import Standing
-from riskrelay.core.risk.behaviors import BEHAVIORS
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, name_of
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import RecordedFinding, Told
 
@@ -30,12 +30,18 @@ class Chapter:
 
 
 def chapters(
-    standing: Standing, findings: Sequence[RecordedFinding], *, is_first: bool, has_older: bool
+    standing: Standing,
+    findings: Sequence[RecordedFinding],
+    settings: Mapping[BehaviorId, BehaviorSetting],
+    *,
+    is_first: bool,
+    has_older: bool,
 ) -> list[Chapter]:
     """What happened, the latest first.
 
     Args:
         findings: one page of them, the latest first.
+        settings: of the account's own behaviors, for their names.
         is_first: whether it is the first page: the last reset is on it.
         has_older: whether there are more findings behind it, so that the level before its oldest is not known.
     """
@@ -46,7 +52,7 @@ def chapters(
         for finding in found:
             moved = level is None or finding.risk_level > level
             level = finding.risk_level if level is None else max(level, finding.risk_level)
-            name = BEHAVIORS[finding.behavior].name
+            name = name_of(finding.behavior, settings)
             story.append(
                 Chapter(
                     at=finding.occurred_at,

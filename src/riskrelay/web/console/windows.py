@@ -42,9 +42,9 @@ def level_rows(levels: Mapping[datetime, Sequence[int]], starts: Sequence[dateti
 
 
 def behaviors_in(counts: FindingCounts) -> list[BehaviorId]:
-    """The behaviors that occur, in the table's order."""
+    """The behaviors that occur: built-in ones in the table's order, then the account's own by id."""
     found = {behavior for _, behavior in counts}
-    return [behavior for behavior in BEHAVIORS if behavior in found]
+    return [*(behavior for behavior in BEHAVIORS if behavior in found), *sorted(found - BEHAVIORS.keys())]
 
 
 def finding_rows(counts: FindingCounts, starts: Sequence[datetime], step: timedelta) -> list[Row]:

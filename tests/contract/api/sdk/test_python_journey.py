@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import cloudflare
 import pytest
@@ -196,3 +197,29 @@ def test_the_sdk_reads_and_writes_behaviors_and_resets(service: Service, client:
     summary = scoring.summary.get(account_id=account)
     assert summary is not None
     assert summary.users == []
+
+
+def test_the_sdk_takes_behaviors_that_it_does_not_know(service: Service, client: Cloudflare) -> None:
+    """A behavior of the account's own is one more key of the map: it is read, sent back whole, and changed."""
+    scoring = client.zero_trust.risk_scoring
+    account = service.account_id
+    service.result("POST", "/behaviors", {"id": "vpn_from_abroad", "name": "VPN from Abroad", "risk_level": "medium"})
+    read = scoring.behaviours.get(account_id=account)
+    assert read is not None
+    assert len(read.behaviors) == 9
+    row = read.behaviors["vpn_from_abroad"]
+    assert (row.name, row.enabled, row.risk_level) == ("VPN from Abroad", False, "medium")
+    whole: Any = {name: row.to_dict() for name, row in read.behaviors.items()}
+    unchanged = scoring.behaviours.update(account_id=account, behaviors=whole)
+    assert unchanged is not None
+    assert {name: row.enabled for name, row in unchanged.behaviors.items()} == dict.fromkeys(whole, False)
+    changed = scoring.behaviours.update(
+        account_id=account, behaviors={"vpn_from_abroad": {"enabled": True, "risk_level": "high"}}
+    )
+    assert changed is not None
+    assert changed.behaviors["vpn_from_abroad"].risk_level == "high"
+    finding = {"behavior": "vpn_from_abroad", "user": {"email": "kai@example.com"}}
+    (change,) = service.result("POST", "/findings", finding)["changes"]
+    user = scoring.get(change["user_id"], account_id=account)
+    assert user is not None
+    assert [event.name for event in user.events] == ["VPN from Abroad"]

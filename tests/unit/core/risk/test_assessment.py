@@ -112,7 +112,7 @@ def test_the_known_behaviors() -> None:
     """Contract 18: eight kinds, of which three have published ids; reasons are their names."""
     assert len(BEHAVIORS) == 8
     assert {"high_dlp", "imp_travel", "sentinel_one"} < set(BEHAVIORS)
-    assert reason_for([HIGH, LOW]) == f"{BEHAVIORS[HIGH].name}, {BEHAVIORS[LOW].name}"
+    assert reason_for([HIGH, LOW], {}) == f"{BEHAVIORS[HIGH].name}, {BEHAVIORS[LOW].name}"
     assert not any(setting.enabled for setting in settings_with({}).values())
 
 

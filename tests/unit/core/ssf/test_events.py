@@ -12,7 +12,7 @@ from riskrelay.core import signals
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId, IntegrationType, tenant_url_problem
 from riskrelay.core.products import okta
 from riskrelay.core.risk.assessment import Cause, LevelChange
-from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.behaviors import BehaviorId, reason_for
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.event_rules import event_faults
@@ -36,6 +36,7 @@ def change(previous: RiskLevel | None, current: RiskLevel | None, cause: Cause =
         previous=previous,
         current=current,
         behaviors=behaviors,
+        reason=reason_for(behaviors, {}),
         cause=cause,
         changed_at=NOON,
     )

@@ -47,7 +47,7 @@ def standing(resets: int, reset_hour: int | None) -> Standing:
 def test_a_level_moves_with_the_first_finding_and_with_a_heavier_one() -> None:
     """Never with a lighter one; a reset begins anew, and stands between what was before and after it."""
     found = [finding(5, LOW, 1), finding(3, MEDIUM), finding(2, HIGH), finding(1, MEDIUM), finding(0, LOW)]
-    story = chapters(standing(1, 4), found, is_first=True, has_older=False)
+    story = chapters(standing(1, 4), found, {}, is_first=True, has_older=False)
     assert [chapter.moved_to for chapter in story] == [LOW, None, None, HIGH, MEDIUM, LOW]
     assert [chapter.finding is None for chapter in story] == [False, True, False, False, False, False]
     assert moves(story) == [NOON + hour * HOUR for hour in (5, 4, 2, 1, 0)]
@@ -55,7 +55,7 @@ def test_a_level_moves_with_the_first_finding_and_with_a_heavier_one() -> None:
 
 def test_a_reset_is_the_latest_that_happened_when_nothing_was_found_since() -> None:
     """It stands first."""
-    story = chapters(standing(1, 4), [finding(0, LOW)], is_first=True, has_older=False)
+    story = chapters(standing(1, 4), [finding(0, LOW)], {}, is_first=True, has_older=False)
     assert [chapter.finding is None for chapter in story] == [True, False]
 
 
@@ -63,5 +63,5 @@ def test_what_is_not_known_is_not_claimed() -> None:
     """The oldest finding of a page with more behind it may not have moved the level; the reset stands on the first page
     alone."""
     found = [finding(3, HIGH), finding(2, LOW), finding(1, MEDIUM)]
-    story = chapters(standing(1, 9), found, is_first=False, has_older=True)
+    story = chapters(standing(1, 9), found, {}, is_first=False, has_older=True)
     assert [chapter.moved_to for chapter in story] == [HIGH, None, None]

@@ -1,19 +1,26 @@
 """Behaviors: switch on, weigh, and see first what that would do."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import msgspec
+from pydantic import TypeAdapter
 from starlette.datastructures import ImmutableMultiDict
 from starlette.responses import Response
 
-from riskrelay.actions.behaviors import set_behaviors
+from riskrelay.actions.behaviors import add_behavior, change_behavior, retire_behavior, set_behaviors
 from riskrelay.core.credentials import Scope
-from riskrelay.core.errors import Fault, FaultKind, Invalid
-from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, settings_with
+from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.risk.behaviors import Behavior, BehaviorId, BehaviorSetting, behaviors_in_use, settings_with
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.sources.mappings import SuggestedBehavior
 from riskrelay.ports import FindingCounts, Outside, Stock, Transaction
+from riskrelay.web.account_api.behaviors import ChangeBody, NewBehaviorBody
+from riskrelay.web.account_api.bodies import parse
 from riskrelay.web.console.effects import Settings, moves_of, users_holding
+from riskrelay.web.console.forms import problems_of, read_fields
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
@@ -41,50 +48,118 @@ class BehaviorScreens:
 
     async def show(self, visit: Visit) -> Response:
         """Every behavior, as it is or as it is proposed, and what the proposal would do."""
+        return await self._page(visit)
+
+    async def _page(self, visit: Visit, problems: Mapping[str, str] | None = None, status: int = 200) -> Response:
+        """Args:
+        problems: of the form that adds a behavior, by field.
+        """
         now = self._outside.clock.now()
         seen = await self._outside.store.read(visit.account, lambda tx: _seen(tx, now))
         current, stock = seen.settings, seen.stock
-        shown = {**current, **_proposed(visit.request.query_params)} if "proposed" in visit.query else current
+        in_use = behaviors_in_use(current)
+        proposed = _proposed(visit.request.query_params, in_use) if "proposed" in visit.query else {}
+        shown = {**current, **{one: replace(setting, own=current[one].own) for one, setting in proposed.items()}}
         standings = () if stock is None else stock.standings
         return self._pages.page(
             visit,
             "behaviors.html",
-            rows=[(BEHAVIORS[one], shown[one], users_holding(standings, one)) for one in BEHAVIORS],
+            status,
+            rows=[(row, shown[one], users_holding(standings, one)) for one, row in in_use.items()],
             levels=[level.word for level in RiskLevel],
             stock=stock,
             last_hour=seen.last_hour,
             last_day=seen.last_day,
-            changed=[BEHAVIORS[one].name for one in BEHAVIORS if shown[one] != current[one]],
+            changed=[row.name for one, row in in_use.items() if shown[one] != current[one]],
             moves=moves_of(standings, shown) if _weighs_otherwise(shown, current) else [],
             may_change=visit.may(Scope.WRITE),
+            problems=problems or {},
+            filled=visit.form,
         )
 
     async def save(self, visit: Visit) -> Response:
         """What differs from the settings as they are now is set."""
-        proposed = _proposed(visit.form)
         stored = await self._outside.store.read(visit.account, lambda tx: tx.behaviors.stored())
         current = settings_with(stored)
+        proposed = _proposed(visit.form, behaviors_in_use(current))
+        proposed = {one: replace(setting, own=current[one].own) for one, setting in proposed.items()}
         changed = {one: setting for one, setting in proposed.items() if setting != current[one]}
         if changed:
             await set_behaviors(self._outside, visit.account, visit.actor, changed)
         return self._pages.see(account_path(visit.account, "behaviors"), done="behaviors" if changed else "nothing")
 
+    async def add(self, visit: Visit) -> Response:
+        """A behavior of the account's own, which is disabled."""
+        fields = {name: visit.form.get(name, "").strip() for name in ("id", "name", "description", "risk_level")}
+        try:
+            body = read_fields(NewBehaviorBody, fields)
+            behavior = SuggestedBehavior(
+                behavior_id=body.id,
+                name=body.name,
+                description=body.description,
+                level=RiskLevel.from_word(body.risk_level),
+            )
+            await add_behavior(self._outside, visit.account, visit.actor, behavior)
+        except Invalid as error:
+            return await self._page(visit, problems_of(error), 400)
+        return self._pages.see(account_path(visit.account, "behaviors"), done="behavior-added")
 
-def _proposed(fields: ImmutableMultiDict[str, str]) -> Settings:
+    async def show_own(self, visit: Visit) -> Response:
+        """One behavior of the account's own: its name, its description, and how to retire it."""
+        return await self._own_page(visit)
+
+    async def rename(self, visit: Visit) -> Response:
+        """Another name and description."""
+        fields = {name: visit.form.get(name, "").strip() for name in ("name", "description")}
+        try:
+            body = parse(TypeAdapter(ChangeBody), msgspec.json.encode(fields))  # an empty description is one
+            await change_behavior(self._outside, visit.account, visit.actor, _behavior_id(visit), change=body.changed)
+        except Invalid as error:
+            return await self._own_page(visit, problems_of(error), 400)
+        return self._pages.see(account_path(visit.account, "behaviors"), done="saved")
+
+    async def retire(self, visit: Visit) -> Response:
+        """It takes no findings any more and is not listed."""
+        await retire_behavior(self._outside, visit.account, visit.actor, _behavior_id(visit))
+        return self._pages.see(account_path(visit.account, "behaviors"), done="behavior-retired")
+
+    async def _own_page(self, visit: Visit, problems: Mapping[str, str] | None = None, status: int = 200) -> Response:
+        behavior_id = _behavior_id(visit)
+        stored = await self._outside.store.read(visit.account, lambda tx: tx.behaviors.stored())
+        setting = stored.get(behavior_id)
+        if setting is None or setting.own is None or setting.is_retired:
+            raise NotFound
+        return self._pages.page(
+            visit,
+            "own_behavior.html",
+            status,
+            behavior_id=behavior_id,
+            setting=setting,
+            own=setting.own,
+            problems=problems or {},
+            may_change=visit.may(Scope.WRITE),
+        )
+
+
+def _behavior_id(visit: Visit) -> BehaviorId:
+    return BehaviorId(visit.request.path_params["behavior_id"])
+
+
+def _proposed(fields: ImmutableMultiDict[str, str], in_use: Mapping[BehaviorId, Behavior]) -> Settings:
     """The settings of the behaviors whose level a form names.
 
     Raises: Invalid: a level is none.
     """
     enabled = set(fields.getlist("enabled"))
     proposed: dict[BehaviorId, BehaviorSetting] = {}
-    for behavior in BEHAVIORS:
+    for behavior, row in in_use.items():
         word = fields.get(f"level-{behavior}")
         if word is None:
             continue
         try:
             proposed[behavior] = BehaviorSetting(behavior in enabled, RiskLevel.from_word(word))
         except KeyError:
-            message = f"The level of {BEHAVIORS[behavior].name} must be low, medium or high."
+            message = f"The level of {row.name} must be low, medium or high."
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)]) from None
     return proposed
 
@@ -104,4 +179,4 @@ def _by_behavior(counts: FindingCounts) -> Counter[BehaviorId]:
 
 
 def _weighs_otherwise(one: Settings, other: Settings) -> bool:
-    return any(one[behavior].risk_level != other[behavior].risk_level for behavior in BEHAVIORS)
+    return any(one[behavior].risk_level != other[behavior].risk_level for behavior in one)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.health import StreamHealth, why
-from riskrelay.core.risk.behaviors import BEHAVIORS
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, name_of
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import FindingCounts, Outside, Stock, Transaction
 from riskrelay.web.console.pages import Pages
@@ -26,6 +26,7 @@ class _Seen:
     hurting: Sequence[StreamHealth]
     levels: Mapping[datetime, Sequence[int]]
     findings: FindingCounts
+    settings: Mapping[BehaviorId, BehaviorSetting]
 
 
 class OverviewScreens:
@@ -50,7 +51,7 @@ class OverviewScreens:
             windows=list(WINDOWS),
             level_columns=["Time", *(level.word for level in RiskLevel)],
             level_rows=level_rows(seen.levels, starts),
-            finding_columns=["Time", *(BEHAVIORS[behavior].name for behavior in behaviors_in(seen.findings))],
+            finding_columns=["Time", *(name_of(behavior, seen.settings) for behavior in behaviors_in(seen.findings))],
             finding_rows=finding_rows(seen.findings, starts, window.step),
             may_see_users=visit.may(Scope.PII_READ),
         )
@@ -62,4 +63,5 @@ def _seen(tx: Transaction, window: Window, since: datetime) -> _Seen:
         hurting=tx.health.hurting(_HURTING),
         levels=tx.stocks.levels(since, window.step),
         findings=tx.stocks.findings(since, window.step),
+        settings=tx.behaviors.stored(),
     )

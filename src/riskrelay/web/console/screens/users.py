@@ -15,6 +15,7 @@ from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import FindingPlace, Outside, RiskPlace, Told, ToldPlace, Transaction
+from riskrelay.web.console.effects import Settings
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import PAGE, Count, Moment, Text, place_of, read_place, split
@@ -37,24 +38,36 @@ class UserScreens:
     async def list_page(self, visit: Visit) -> Response:
         """Users at risk, or all whose e-mail starts with what is searched."""
         search, word = visit.query.get("q", "").replace("\0", "").strip(), visit.query.get("level", "")
-        shown, older = await self._outside.store.read(
-            visit.account, lambda tx: _users(tx, search, word, visit.query.get("after"))
+        (shown, older), settings = await self._outside.store.read(
+            visit.account,
+            lambda tx: (_users(tx, search, word, visit.query.get("after")), tx.behaviors.stored()),
         )
         return self._pages.page(
-            visit, "users.html", users=shown, older=older, search=search, level=word, levels=list(LEVELS)
+            visit,
+            "users.html",
+            users=shown,
+            older=older,
+            search=search,
+            level=word,
+            levels=list(LEVELS),
+            settings=settings,
         )
 
     async def show(self, visit: Visit) -> Response:
         """One user."""
-        standing, story, older = await self._outside.store.read(
-            visit.account, lambda tx: _story(tx, _user_id(visit), visit.query.get("after"))
-        )
+
+        def read(tx: Transaction) -> tuple[tuple[Standing, list[Chapter], str | None], Settings]:
+            settings = tx.behaviors.stored()
+            return _story(tx, _user_id(visit), visit.query.get("after"), settings), settings
+
+        (standing, story, older), settings = await self._outside.store.read(visit.account, read)
         return self._pages.page(
             visit,
             "user.html",
             user=standing,
             story=story,
             older=older,
+            settings=settings,
             max_reason=MAX_REASON_CHARACTERS,
             max_shown_details=MAX_SHOWN_DETAILS_BYTES,
             delivered_notes=[row.delivered_note for row in PRODUCTS.values() if row.delivered_note],
@@ -124,7 +137,9 @@ def _level(number: int) -> RiskLevel:
     return RiskLevel(min(max(number, min(RiskLevel)), max(RiskLevel)))
 
 
-def _story(tx: Transaction, user_id: UserId, after: str | None) -> tuple[Standing, list[Chapter], str | None]:
+def _story(
+    tx: Transaction, user_id: UserId, after: str | None, settings: Settings
+) -> tuple[Standing, list[Chapter], str | None]:
     """Raises: NotFound: no such user in this account."""
     standing = tx.users.get(user_id)
     if standing is None:
@@ -132,7 +147,7 @@ def _story(tx: Transaction, user_id: UserId, after: str | None) -> tuple[Standin
     place = read_place(after, tuple[Count, Moment, Text])
     behind: FindingPlace | None = None if place is None else (place[0], place[1], FindingId(place[2]))
     page, last = split(tx.user_views.findings(user_id, behind, PAGE + 1))
-    story = chapters(standing, page, is_first=behind is None, has_older=last is not None)
+    story = chapters(standing, page, settings, is_first=behind is None, has_older=last is not None)
     told: list[Told] = []
     moments = moves(story)
     if moments:
