@@ -21,6 +21,7 @@ SCREENS = {
     "users": "/users",
     "user": "/users/{user_id}",
     "behaviors": "/behaviors?proposed=yes&enabled=imp_travel&level-imp_travel=high&level-high_dlp=low",
+    "own-behavior": "/behaviors/own/vpn_from_abroad",
     "integrations": "/integrations",
     "integration": "/integrations/{integration_id}",
     "set-up": "/integrations/{integration_id}/setup",
@@ -62,6 +63,9 @@ def _ids(service: Service, oracle: Oracle) -> dict[str, str]:
     integration_id = service.result("POST", "/integrations", body)["id"]
     service.result("POST", f"/integrations/{integration_id}/verify")
     oracle.wait_for("/reject/security/api/v1/security-events", 1)
+    description = "A login through a VPN from a country without an office."
+    behavior = {"id": "vpn_from_abroad", "name": "VPN from Abroad", "description": description, "risk_level": "medium"}
+    service.result("POST", "/behaviors", {**behavior, "enabled": True})
     visitor = Visitor(service)
     visitor.sign_in()
     page = visitor.ask("GET", f"/console/accounts/acme/integrations/{integration_id}/deliveries").text
