@@ -87,7 +87,7 @@ async def test_a_source_adds_what_the_account_never_had(store: Store) -> None:
     added = await create_missing_behaviors(outside, ACCOUNT, COMMAND_LINE, suggestions)
     assert added == ["gamma"]
     gamma = BehaviorSetting(False, RiskLevel.LOW, OwnBehavior("Name of gamma", ""))
-    assert await stored(outside) == {**before, "gamma": gamma}
+    assert await stored(outside) == {**before, BehaviorId("gamma"): gamma}
     assert await create_missing_behaviors(outside, ACCOUNT, COMMAND_LINE, suggestions) == []
 
 
