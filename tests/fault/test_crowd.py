@@ -150,7 +150,7 @@ def test_a_stop_while_clients_stall_ends_in_time_and_repeats_nothing(service: Se
         accept(service, "before", 1, told)
         began = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - began < DRAIN_SECONDS + 10  # and then delivery settles what is in flight
+        assert time.monotonic() - began < DRAIN_SECONDS + 60  # and then delivery settles what is in flight
         service.start()
         accept(service, "after", 1, told)
     wait_until_quiet(service)

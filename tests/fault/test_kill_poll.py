@@ -55,7 +55,7 @@ class Poller:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         try:
             request = urllib.request.Request(self._url, json.dumps(body).encode(), headers)
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 polled: dict[str, Any] = json.loads(answer.read())
         except BROKEN:
             time.sleep(0.02)
@@ -95,7 +95,7 @@ def test_two_pollers_survive_kills(tmp_path: Path, record_property: Callable[[st
         json.dumps({"events_requested": [RISK]}).encode(),
         {"Authorization": f"Bearer {issued['token']}"},
     )
-    with urllib.request.urlopen(create, timeout=10) as answer:
+    with urllib.request.urlopen(create, timeout=60) as answer:
         url = json.loads(answer.read())["delivery"]["endpoint_url"]
     pollers = [Poller(url, issued["token"], seed + number) for number in range(2)]
     for poller in pollers:

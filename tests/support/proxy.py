@@ -106,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
     def forwarded(self, address: str, body: bytes) -> Answer:
         """What the service answers to this request."""
         kept = {name: value for name, value in self.headers.items() if name.lower() not in _OF_ONE_CONNECTION}
-        connection = http.client.HTTPConnection(address, timeout=10)
+        connection = http.client.HTTPConnection(address, timeout=60)
         try:
             connection.request(self.command, self.path, body or None, kept)
             response = connection.getresponse()

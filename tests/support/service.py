@@ -245,7 +245,7 @@ class Service:
 
     def get(self, path: str) -> bytes:
         """The body of a public page."""
-        with urllib.request.urlopen(self.url + path, timeout=10, context=self.tls_context) as response:
+        with urllib.request.urlopen(self.url + path, timeout=60, context=self.tls_context) as response:
             body: bytes = response.read()
         return body
 
@@ -279,7 +279,7 @@ class Service:
             self.url + path, data, {"Content-Type": "application/json", **headers}, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=30, context=self.tls_context) as response:
+            with urllib.request.urlopen(request, timeout=60, context=self.tls_context) as response:
                 return response.status, response.headers, json.loads(response.read())
         except urllib.error.HTTPError as error:
             with error:

@@ -38,7 +38,7 @@ class Visitor:
         form = {"Content-Type": "application/x-www-form-urlencoded"}
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         sent = {name: value for name, value in {**origin, **cookie, **form, **given}.items() if value}
-        connection = HTTPConnection(urlsplit(self.service.url).netloc, timeout=30)
+        connection = HTTPConnection(urlsplit(self.service.url).netloc, timeout=60)
         try:
             connection.request(method, path, None if fields is None else urlencode(fields), sent)
             answer = connection.getresponse()

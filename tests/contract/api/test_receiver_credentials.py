@@ -36,7 +36,7 @@ def ask(url: str, form: Any, **headers: str) -> tuple[int, dict[str, Any], Any]:
     body = form if isinstance(form, bytes) else urllib.parse.urlencode(form).encode()
     given = {"Content-Type": "application/x-www-form-urlencoded", **headers}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, body, given), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, body, given), timeout=60) as answer:
             return answer.status, json.loads(answer.read()), answer.headers
     except urllib.error.HTTPError as error:
         with error:

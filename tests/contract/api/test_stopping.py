@@ -1,19 +1,21 @@
 """Stopping a service while receivers wait."""
 
 import json
+import re
 import threading
 import time
 import urllib.request
 from typing import Any
 
 from support.service import Service
+from support.waiting import until
 
 
 def call(url: str, token: str, body: dict[str, Any]) -> dict[str, Any]:
     """POST JSON as a receiver."""
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         read: dict[str, Any] = json.loads(answer.read())
     return read
 
@@ -35,9 +37,10 @@ def test_a_long_poll_does_not_hold_up_the_stop(tmp_path_factory: Any) -> None:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
+    until(lambda: re.search(rb"^riskrelay_connections_open 2", service.get("/metrics"), re.M) is not None)
     time.sleep(0.5)
     began = time.monotonic()
     assert service.stop() == 0
-    waiting.join(10)
+    waiting.join(60)
     assert answers == [{"sets": {}}]
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # the poll would wait 25 s

@@ -61,7 +61,7 @@ def locked(service: Service) -> Iterator[None]:
 
 def ready(service: Service) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"{service.url}/readyz", timeout=10) as response:
+        with urllib.request.urlopen(f"{service.url}/readyz", timeout=60) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         with error:

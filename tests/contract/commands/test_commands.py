@@ -173,7 +173,7 @@ def test_a_second_process_on_the_same_file_refuses_to_start(
         env=environment(**settings),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     for link in tmp_path.iterdir():
         link.unlink()
@@ -237,7 +237,7 @@ def test_a_port_in_use_is_said_so(tmp_path: Path) -> None:
             env=environment(**service.settings),
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=60,
         )
     assert run.returncode == 1
     assert "port" in run.stderr

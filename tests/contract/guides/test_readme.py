@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from support.programs import needed
+
 ROOT = Path(__file__).parents[3]
 PORTS = (8700, 8701)  # the README's: those that a user gets without settings
 
@@ -70,7 +72,8 @@ class Terminal:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     """A home with an empty virtual environment and the wheel, alone with the README's ports on this machine."""
-    with (Path("/tmp") / "riskrelay-readme.lock").open("w") as lock:
+    needed("curl")
+    with (Path("/tmp") / f"riskrelay-readme-{os.getuid()}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for port in PORTS:
             with socket.socket() as probe:

@@ -251,7 +251,7 @@ def _deletions_last(operation: tuple[str, str, dict[str, Any]]) -> tuple[bool, i
 def fetch(url: str, method: str = "GET") -> tuple[int, str, bytes]:
     """The status, the media type and the body of an answer without credentials."""
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=10) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, method=method), timeout=60) as answer:
             return answer.status, answer.headers.get_content_type(), answer.read()
     except urllib.error.HTTPError as error:
         with error:

@@ -39,7 +39,7 @@ async def world(sqlite_store: Store) -> AsyncIterator[ReceiverWorld]:
 def let_time_pass(database: Path) -> None:
     """The last activity of every stream is a timeout and a minute ago: the lease clock is the database's own."""
     microseconds = int(INACTIVITY_TIMEOUT.total_seconds() + 60) * 1_000_000
-    with sqlite3.connect(database, timeout=10) as connection:
+    with sqlite3.connect(database, timeout=60) as connection:
         connection.execute("UPDATE streams SET active_at = active_at - ?", (microseconds,))
     connection.close()
 

@@ -86,6 +86,7 @@ async def test_waiting_for_more_than_comes_ends_with_an_error(receiver: BenchRec
 
 async def test_slow_ports_answer_later_or_never(tmp_path: Path) -> None:
     """A port with a delay answers after it, on any loopback address; one with -1 keeps what it got to itself."""
+    needed("gcc")
     receiver = BenchReceiver(await receiver_command(tmp_path), keep=True, delays=(200, -1))
     await receiver.start(Processes(tmp_path, {}))
     late, never = receiver.slow_ports

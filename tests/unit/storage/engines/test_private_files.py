@@ -14,8 +14,8 @@ from riskrelay.storage.engines.sqlite import sqlite_engine
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o277, 0o777], ids=oct)
-def umask(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The umask of this test."""
+def umask(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """The umask of this test; its directory was made before, since the umask would lock its owner out."""
     before = os.umask(request.param)
     yield
     os.umask(before)

@@ -138,7 +138,7 @@ async def test_a_slow_but_steady_body_is_read(monkeypatch: pytest.MonkeyPatch) -
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
         assert app.bodies == [b"0123456789" * 10]
         writer.write(POST + b"a" * 900)  # much at once, and then nothing: nothing is earned for later
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(6):  # 900 bytes would earn 9 s
             assert b"200" in await reader.read()
         assert app.bodies[1:] == [None]
         writer.close()
@@ -193,8 +193,9 @@ async def test_a_client_that_reads_nothing_is_cut_off(monkeypatch: pytest.Monkey
     async with serving_with(SHORT, app, monkeypatch) as (_, admission, port):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_000)
         writer.write(GET)
-        await asyncio.sleep(1.5)
-        assert admission.open == 0
+        async with asyncio.timeout(60):
+            while admission.open:
+                await asyncio.sleep(0.01)
         writer.close()
         del reader
 
@@ -240,7 +241,7 @@ async def test_a_stop_ends_within_its_time_whatever_clients_do(monkeypatch: pyte
         await asyncio.sleep(0.1)
         app.release.set()
         assert b"connection: close" in await clients[2][0].read()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(30):  # half of what an idle connection may stay
             await stopping
         assert admission.open == 0
         with pytest.raises(OSError, match=r"refused|Connect"):
