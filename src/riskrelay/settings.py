@@ -167,6 +167,12 @@ class Settings(BaseSettings):
         le=100_000,
         description="Maximum number of receiver credentials of an integration.",
     )
+    quota_sources: int = Field(
+        100,  # guessed: a company has ten or twenty log streams that name users
+        ge=1,
+        le=10_000,
+        description="Maximum number of sources of an account.",
+    )
     quota_running_replays: int = Field(
         100,  # guessed: an operator starts a few
         ge=1,

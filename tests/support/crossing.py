@@ -40,6 +40,9 @@ OPEN = {
 ABOUT_ITSELF = {"/user/tokens/verify"}
 """They tell a token what it is, and nothing else."""
 
+OF_SENDERS = "/accounts/{account_id}/zt_risk_scoring/sources/{source_id}/events/{secret}"
+"""The path is the credential, and no token is looked at: covered in tests/contract/api/test_sources.py."""
+
 OF_RECEIVERS = "/ssf/"
 """Receiver routes: covered in tests/protocol/test_isolation.py."""
 
@@ -96,6 +99,7 @@ def things_of(service: Service) -> dict[str, str]:
     token = service.result("POST", "/tokens", {"name": "made", "scopes": ["read"]})
     credential = service.result("POST", f"{own}/credentials", {"kind": "oauth_client"})
     behavior = {"id": f"own_{uuid4().hex}", "name": "Own", "risk_level": "low"}
+    source = service.result("POST", "/sources", {"kind": "okta_system_log", "name": "made"})
     return {
         "account_id": service.account_id,
         "behavior_id": service.result("POST", "/behaviors", behavior)["id"],
@@ -106,6 +110,8 @@ def things_of(service: Service) -> dict[str, str]:
         "credential_id": credential["id"],
         "jti": delivery["jti"],
         "replay_id": replay["id"],
+        "source_id": source["id"],
+        "source_credential_id": source["credential"]["id"],
     }
 
 
@@ -119,6 +125,8 @@ THING_NAMES = {
     "credential_id",
     "jti",
     "replay_id",
+    "source_id",
+    "source_credential_id",
 }
 """What `things_of` makes."""
 

@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 
 from riskrelay.actions.poll_stream import Polling
+from riskrelay.actions.record_signals import Signals
 from riskrelay.core.keys import Algorithm
 from riskrelay.local.clock import SystemClock
+from riskrelay.mapping.mapping_pool import MappingPool
 from riskrelay.ports import Proof
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.targets import PushTargets
@@ -56,4 +58,5 @@ def transmitting_of(polling: Polling | None = None) -> Transmitting:
         keyring=KEYRING,
         materials=materials,
         proofs=PlainSigner(),
+        signals=Signals(MappingPool(SystemClock()), VAULT),
     )

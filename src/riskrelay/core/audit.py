@@ -38,6 +38,7 @@ class Kind(StrEnum):
     DETECTION = "detection"
     DELIVERY = "delivery"
     REPLAY = "replay"
+    SOURCE = "source"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

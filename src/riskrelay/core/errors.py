@@ -184,10 +184,14 @@ class UserMismatch(RiskrelayError):
 
 
 class BodyTooLarge(RiskrelayError):
-    """The request's body is larger than this route takes."""
+    """The request's body is larger than this route takes.
 
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__(f"the body may have at most {max_bytes:,} bytes")
+    Args:
+        limit: what it may have at most, in words, when that is no number of bytes.
+    """
+
+    def __init__(self, max_bytes: int, limit: str | None = None) -> None:
+        super().__init__(f"the body may have at most {limit or f'{max_bytes:,} bytes'}")
         self.max_bytes = max_bytes
 
 

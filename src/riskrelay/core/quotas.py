@@ -13,6 +13,7 @@ class Quotas:
         tokens: of one account, and of the installation itself.
         integrations: of one account.
         receiver_credentials: of one integration.
+        sources: of one account.
         running_replays: of one integration, running or paused.
         users: of one account.
         own_behaviors: of one account, without the retired ones.
@@ -23,6 +24,7 @@ class Quotas:
     tokens: int = 1_000
     integrations: int = 1_000
     receiver_credentials: int = 100
+    sources: int = 100
     running_replays: int = 100
     users: int = 1_000_000
     own_behaviors: int = 100

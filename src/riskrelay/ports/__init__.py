@@ -73,6 +73,7 @@ from riskrelay.ports.outside import (
     Vault,
     Wake,
 )
+from riskrelay.ports.sources import Sources
 
 __all__ = [
     "Accounts",
@@ -136,6 +137,7 @@ __all__ = [
     "Sessions",
     "ShadowedUser",
     "Signer",
+    "Sources",
     "Standings",
     "Stock",
     "Stocks",

@@ -24,6 +24,7 @@ from riskrelay.ports.console import Stocks, UserViews
 from riskrelay.ports.deliveries import DeliveryViews
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.operating import DeliveryHealth, Replays
+from riskrelay.ports.sources import Sources
 
 AuditPlace = tuple[datetime, str]
 """The time and the id of an entry: its place in the log."""
@@ -316,6 +317,7 @@ class Transaction(Protocol):
     events: Events
     event_requests: EventRequests
     replays: Replays
+    sources: Sources
     health: DeliveryHealth
     delivery_views: DeliveryViews
     user_views: UserViews

@@ -17,6 +17,7 @@ from riskrelay.core.quotas import Quotas
 from riskrelay.core.rate_limits import Allowance
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.places import Place
+from riskrelay.core.sources.sources import Counts
 from riskrelay.core.ssf.outcomes import Outcome
 from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports.account import Transaction
@@ -279,6 +280,9 @@ class Metrics(Protocol):
 
     def count_activity(self, accepted: int, duplicates: int, ignored: int, late: int) -> None:
         """Count one request's activity."""
+
+    def count_source_events(self, kind: str, counts: Counts) -> None:
+        """Count what became of one request's events of a source of that kind."""
 
     def count_refused_authentication(self, reason: str) -> None:
         """Count one request whose credentials were refused.

@@ -24,6 +24,7 @@ from riskrelay.ports import (
     ReceiverStreams,
     RefusedRequests,
     Replays,
+    Sources,
     Stocks,
     Streams,
     Users,
@@ -33,6 +34,7 @@ from riskrelay.storage.accounts.audit import AuditRows
 from riskrelay.storage.accounts.integrations import IntegrationRows
 from riskrelay.storage.accounts.receivers import ReceiverCredentialRows
 from riskrelay.storage.accounts.refused_requests import RefusedRequestRows
+from riskrelay.storage.accounts.sources import SourceRows
 from riskrelay.storage.accounts.stocks import StockRows
 from riskrelay.storage.delivery.event_requests import EventRequestRows
 from riskrelay.storage.delivery.events import EventRows
@@ -77,6 +79,7 @@ class AccountTransaction:
         self.health: DeliveryHealth = HealthRows(connection, account_id)
         self.delivery_views: DeliveryViews = DeliveryViewRows(connection, account_id)
         self.user_views: UserViews = UserViewRows(connection, account_id)
+        self.sources: Sources = SourceRows(connection, account_id, locking=locking)
         self.stocks: Stocks = StockRows(connection, account_id)
         self.audit: Audit = AuditRows(connection, account_id)
 

@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.delivery.survey import LaneCondition, Survey
+from riskrelay.core.sources.sources import Counts
 from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.core.ssf.streams import StreamStatus
 from riskrelay.ports import StoreLoad
@@ -58,6 +59,12 @@ class PrometheusMetrics:
             ["operation", "error"],
             registry=self._registry,
         )
+        self._source_events = Counter(
+            "riskrelay_source_events",
+            "Events of sources by what became of them, by the kind of the source and the reason.",
+            ["kind", "became", "reason"],
+            registry=self._registry,
+        )
         self._deliveries = self._counter("deliveries", "Delivery attempts, by outcome.", "outcome")
         self._failures = self._counter(
             "attempt_failures", "Delivery attempts that were not accepted, by reason.", "reason"
@@ -88,6 +95,11 @@ class PrometheusMetrics:
         """Count one request's activity."""
         for result, count in (("accepted", accepted), ("duplicate", duplicates), ("ignored", ignored), ("late", late)):
             self._activity.labels(result).inc(count)
+
+    def count_source_events(self, kind: str, counts: Counts) -> None:
+        """Count what became of one request's events of a source of that kind."""
+        for (became, reason), count in counts.items():
+            self._source_events.labels(kind, became.value, "" if reason is None else reason.value).inc(count)
 
     def count_refused_authentication(self, reason: str) -> None:
         """Count one request whose credentials were refused."""

@@ -31,6 +31,8 @@ from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRou
 from riskrelay.web.account_api.replays import ReplayRoutes
 from riskrelay.web.account_api.security_events import SecurityEventRoutes
 from riskrelay.web.account_api.server_refusals import server_refusal
+from riskrelay.web.account_api.source_events import SourceEventRoutes
+from riskrelay.web.account_api.sources import SourceRoutes
 from riskrelay.web.account_api.steering import SteeringRoutes
 from riskrelay.web.account_api.tokens import ApiTokenRoutes
 from riskrelay.web.account_api.users import UserRoutes
@@ -216,6 +218,7 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
         ("DELETE", "/integrations/{integration_id}/tls", tls.remove),
         ("POST", "/findings", findings.record),
         ("POST", "/activity", activity.record),
+        *_source_routes(outside, public_origin, transmitting),
         ("GET", "/detection", detection.get),
         ("PUT", "/detection", detection.update),
         ("GET", "/networks", detection.networks),
@@ -234,6 +237,36 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
         ("GET", "/summary", users.summary),
         ("GET", "/{user_id}", users.get),  # behind every word of ours: the first path that fits wins
         ("POST", "/{user_id}/reset", users.reset),
+    ]
+
+
+def _source_routes(outside: Outside, public_origin: str, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:
+    signals = transmitting.signals
+    sources = SourceRoutes(outside, signals, public_origin)
+    events = SourceEventRoutes(outside, signals)
+    return [
+        ("POST", "/sources", sources.create),
+        ("GET", "/sources", sources.list_all),
+        ("GET", "/sources/kinds", sources.list_kinds),
+        ("GET", "/sources/{source_id}", sources.get),
+        ("PUT", "/sources/{source_id}", sources.update),
+        ("DELETE", "/sources/{source_id}", sources.delete),
+        ("GET", "/sources/{source_id}/mapping", sources.get_mapping),
+        ("POST", "/sources/{source_id}/credentials", sources.create_credential),
+        ("GET", "/sources/{source_id}/credentials", sources.list_credentials),
+        ("DELETE", "/sources/{source_id}/credentials/{source_credential_id}", sources.revoke_credential),
+        ("GET", "/sources/{source_id}/samples", sources.list_samples),
+        ("POST", "/sources/{source_id}/samples/replay", sources.replay_samples),
+        ("POST", "/sources/{source_id}/try", events.attempt),
+        ("POST", "/sources/{source_id}/events", events.record),
+        ("GET", "/sources/{source_id}/events", events.verify),
+        ("POST", "/sources/{source_id}/events/{secret}", events.record),
+        ("GET", "/sources/{source_id}/events/{secret}", events.verify),
+        # Clients of Splunk's HTTP Event Collector append these paths to the address that they are given.
+        ("POST", "/sources/{source_id}/services/collector", events.record_as_splunk),
+        ("POST", "/sources/{source_id}/services/collector/event", events.record_as_splunk),
+        ("GET", "/sources/{source_id}/services/collector/health", events.splunk_health),
+        ("GET", "/sources/{source_id}/services/collector/health/1.0", events.splunk_health),
     ]
 
 

@@ -284,6 +284,7 @@ def outside_of(settings: Settings, wake: Wake, noted: Noted, observers: Observer
             tokens=settings.quota_tokens,
             integrations=settings.quota_integrations,
             receiver_credentials=settings.quota_receiver_credentials,
+            sources=settings.quota_sources,
             running_replays=settings.quota_running_replays,
             users=settings.quota_users,
             findings_per_user=settings.quota_findings_per_user,

@@ -11,6 +11,7 @@ from yarl import URL
 
 from riskrelay.actions.examine_installation import Examining, examine_installation
 from riskrelay.actions.poll_stream import Polling
+from riskrelay.actions.record_signals import Signals
 from riskrelay.actions.signing_keys import complete_signing_keys
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.lanes import LaneKey
@@ -23,6 +24,7 @@ from riskrelay.local.announcing import announced
 from riskrelay.local.clock import SystemClock
 from riskrelay.local.finding_counts import PendingFindingCounts
 from riskrelay.local.token_uses import PendingTokenUses
+from riskrelay.mapping.mapping_pool import MappingPool
 from riskrelay.ports import Outside, Wake
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.client import PushClient
@@ -72,6 +74,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     signer = _build_signer(outside, master_key, keyring)
     polling = Polling(signer=signer, bell=bell, retention=timedelta(days=settings.retention_days))
     materials = PemMaterials(master_key, outside.clock)
+    mapper = MappingPool(outside.clock)
     transmitting = Transmitting(
         polling=polling,
         vault=master_key,
@@ -79,6 +82,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
         keyring=keyring,
         materials=materials,
         proofs=signer,
+        signals=Signals(mapper, master_key),
     )
 
     @asynccontextmanager
@@ -103,6 +107,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
                     async with _chores(settings, outside):
                         yield
         finally:
+            mapper.close()
             await outside.store.close()
 
     app = create_app(outside, transmitting, settings.public_url, lifespan)

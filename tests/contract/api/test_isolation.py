@@ -17,6 +17,7 @@ from riskrelay.core.credentials import Scope
 from support.contract import DOCUMENT
 from support.crossing import (
     OF_ACCOUNTS,
+    OF_SENDERS,
     OF_THE_INSTALLATION,
     THING_NAMES,
     body_for,
@@ -27,7 +28,11 @@ from support.crossing import (
 )
 from support.service import Service
 
-ACCOUNT_ROUTES = [(method, path) for method, path in routes() if without_base(path).startswith(OF_ACCOUNTS)]
+ACCOUNT_ROUTES = [
+    (method, path)
+    for method, path in routes()
+    if without_base(path).startswith(OF_ACCOUNTS) and without_base(path) != OF_SENDERS
+]
 INSTALLATION_ROUTES = [
     (method, path) for method, path in routes() if without_base(path).startswith(OF_THE_INSTALLATION)
 ]

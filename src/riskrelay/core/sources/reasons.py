@@ -15,6 +15,10 @@ class Reason(StrEnum):
     RESOLVED = "resolved"
     LOW_SEVERITY = "low_severity"
     TEST_UPLOAD = "test_upload"
+    SOURCE_INACTIVE = "source_inactive"
+    BEHAVIOR_DISABLED = "behavior_disabled"
+    NO_PLACE = "no_place"
+    TOO_OLD = "too_old"
 
     # Refused: the event, the mapping or a setting needs a change.
     NOT_JSON = "not_json"
@@ -22,6 +26,10 @@ class Reason(StrEnum):
     NO_TIME = "no_time"
     BAD_TIME = "bad_time"
     NO_USER = "no_user"
+    UNKNOWN_USER = "unknown_user"
+    UNKNOWN_BEHAVIOR = "unknown_behavior"
+    IN_THE_FUTURE = "in_the_future"
+    TOO_MANY_USERS = "too_many_users"
     EXPRESSION_FAILED = "expression_failed"
     TOO_LARGE = "too_large"
     MAPPING_INVALID = "mapping_invalid"
@@ -40,6 +48,10 @@ IGNORED = frozenset(
         Reason.RESOLVED,
         Reason.LOW_SEVERITY,
         Reason.TEST_UPLOAD,
+        Reason.SOURCE_INACTIVE,
+        Reason.BEHAVIOR_DISABLED,
+        Reason.NO_PLACE,
+        Reason.TOO_OLD,
     }
 )
 
@@ -52,11 +64,19 @@ _SENTENCES = {
     Reason.RESOLVED: "The finding is resolved, suppressed or deleted.",
     Reason.LOW_SEVERITY: "The severity is below what the mapping takes.",
     Reason.TEST_UPLOAD: "The sender tests the connection, and it works.",
+    Reason.SOURCE_INACTIVE: "The source is not active.",
+    Reason.BEHAVIOR_DISABLED: "The behavior is disabled in this account.",
+    Reason.NO_PLACE: "The login says no place by coordinates.",
+    Reason.TOO_OLD: "The activity is older than this account takes.",
     Reason.NOT_JSON: "This part of the body is not JSON.",
     Reason.NOT_AN_OBJECT: "The event is not a JSON object.",
     Reason.NO_TIME: "The event has no time where the mapping looks for it.",
     Reason.BAD_TIME: "The event's time cannot be read.",
     Reason.NO_USER: "The event names no user by an e-mail address, and no name to look up in the directory.",
+    Reason.UNKNOWN_USER: "The directory knows none of the names of the event's user.",
+    Reason.UNKNOWN_BEHAVIOR: "The account has no behavior with the id that the mapping gives.",
+    Reason.IN_THE_FUTURE: "The event's time is more than five minutes in the future.",
+    Reason.TOO_MANY_USERS: "The user is new, and the account has as many users as it may have.",
     Reason.EXPRESSION_FAILED: "An expression of the mapping failed for this event.",
     Reason.TOO_LARGE: "The event is too large.",
     Reason.MAPPING_INVALID: "The mapping is not valid.",

@@ -38,6 +38,7 @@ from riskrelay.storage.tables.risk import (
     trusted_networks,
     users,
 )
+from riskrelay.storage.tables.sources import source_counts, source_credentials, source_samples, sources
 from riskrelay.storage.times import Moment
 
 __all__ = [
@@ -68,6 +69,10 @@ __all__ = [
     "replay_places",
     "replays",
     "signing_keys",
+    "source_counts",
+    "source_credentials",
+    "source_samples",
+    "sources",
     "stocks",
     "streams",
     "subject_statements",

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.poll_stream import Polling
+from riskrelay.actions.record_signals import Signals
 from riskrelay.actions.streams import (
     Apply,
     configure_stream,
@@ -37,6 +38,7 @@ class Transmitting:
     keyring: Keyring
     materials: TlsMaterials
     proofs: Proofs
+    signals: Signals
 
 
 class StreamRoutes:

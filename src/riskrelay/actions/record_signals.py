@@ -1,0 +1,234 @@
+"""Map the events of a source and record what they become. No event takes another with it."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TypeVar
+
+import msgspec
+
+from riskrelay.actions.record_activity import record_activity
+from riskrelay.actions.record_findings import record_findings
+from riskrelay.core.errors import FaultKind, Invalid
+from riskrelay.core.risk.activity import Activity
+from riskrelay.core.risk.behaviors import settings_with
+from riskrelay.core.risk.findings import Finding
+from riskrelay.core.sources.mappings import MappingDocument, read_mapping
+from riskrelay.core.sources.outcomes import Outcome, became_of, pointer_of
+from riskrelay.core.sources.preparing import Prepared, Rest, Settings, prepare
+from riskrelay.core.sources.reasons import Reason
+from riskrelay.core.sources.signals import Ignored, Mapped, Refused
+from riskrelay.core.sources.sources import (
+    MAX_SAMPLE_BYTES,
+    MAX_SAMPLES_OF_REASON,
+    SAMPLES_KEPT_FOR,
+    Sample,
+    Source,
+    sample_row,
+)
+from riskrelay.ports import Outside, Transaction, Vault
+from riskrelay.ports.mapping import SignalMapper
+
+SLICE = 1_000  # chosen: what one transaction records, so that other accounts have their turn
+_TRIES = 3  # guessed: so often other requests may take what is left of the quota of users
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What turns events into signals and seals samples of the others."""
+
+    mapper: SignalMapper
+    vault: Vault
+
+
+async def record_events(outside: Outside, signals: Signals, source: Source, events: Sequence[object]) -> Outcome:
+    """Map *events*, record the findings and the activity, count what became of each, and keep samples of the others.
+
+    Args:
+        events: as `decode_events` gives them.
+
+    Raises: Unavailable: the store refused. Events may be recorded already; sent again, they are duplicates.
+    """
+    mapped = await map_events(signals, source, events)
+    prepared = await _prepare(outside, source, mapped)
+    findings = await _record_all(partial(_findings, outside, source), prepared.findings)
+    activity = await _record_all(partial(_activity, outside, source), prepared.activity)
+    outcome = Outcome(
+        events=len(events),
+        findings=findings.taken,
+        activity=activity.taken,
+        duplicates=findings.duplicates + activity.duplicates,
+        rest=dict(sorted({**prepared.rest, **findings.rest, **activity.rest}.items())),
+        changes=findings.changes + activity.changes,
+    )
+    await _note(outside, signals, source, events, outcome=outcome)
+    return outcome
+
+
+async def try_events(outside: Outside, signals: Signals, source: Source, events: Sequence[object]) -> Prepared:
+    """Return what *events* would become, and store nothing."""
+    return await _prepare(outside, source, await map_events(signals, source, events))
+
+
+async def map_events(signals: Signals, source: Source, events: Sequence[object]) -> list[Mapped]:
+    """Map decoded events by the mapping that the source uses."""
+    places = [place for place, event in enumerate(events) if not isinstance(event, Ignored | Refused)]
+    owner = None if source.mapping is None else source.account_id
+    mapped = await signals.mapper.map(mapping_of(signals.mapper, source), [events[place] for place in places], owner)
+    became: list[Mapped] = [event if isinstance(event, Ignored | Refused) else _NOT_MAPPED for event in events]
+    for place, one in zip(places, mapped, strict=True):
+        became[place] = one
+    return became
+
+
+_NOT_MAPPED = Refused(reason=Reason.MAPPING_UNAVAILABLE)
+
+
+def mapping_of(mapper: SignalMapper, source: Source) -> MappingDocument:
+    """Return the mapping that a source uses: its own, or the shipped one of its kind."""
+    if source.mapping is None:
+        return mapper.shipped[source.kind]
+    return read_mapping(msgspec.json.decode(source.mapping))
+
+
+async def _prepare(outside: Outside, source: Source, mapped: Sequence[Mapped]) -> Prepared:
+    stored = await outside.store.read(source.account_id, lambda tx: tx.behaviors.stored())
+    return prepare(mapped, source, Settings(behaviors=settings_with(stored), now=outside.clock.now()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """What became of a slice.
+
+    Attributes:
+        rest: by place, what was enabled or in time a moment ago.
+    """
+
+    taken: int = 0
+    duplicates: int = 0
+    changes: int = 0
+    rest: Mapping[int, Rest] = field(default_factory=dict)
+
+
+async def _findings(outside: Outside, source: Source, part: Mapping[int, Finding]) -> _Taken:
+    recorded = await record_findings(outside, source.account_id, list(part.values()))
+    late = list(part)[len(part) - recorded.ignored :]
+    return _Taken(
+        taken=recorded.accepted,
+        duplicates=recorded.duplicates,
+        changes=len(recorded.changes),
+        rest={place: Ignored(reason=Reason.BEHAVIOR_DISABLED) for place in late},
+    )
+
+
+async def _activity(outside: Outside, source: Source, part: Mapping[int, Activity]) -> _Taken:
+    recorded = await record_activity(outside, source.account_id, dict(enumerate(part.values())))
+    places = list(part)
+    ignored = places[: recorded.ignored]
+    late = places[recorded.ignored : recorded.ignored + recorded.late]
+    return _Taken(
+        taken=recorded.accepted,
+        duplicates=recorded.duplicates,
+        changes=len(recorded.changes),
+        rest={
+            **{place: Ignored(reason=Reason.BEHAVIOR_DISABLED) for place in ignored},
+            **{place: Ignored(reason=Reason.TOO_OLD) for place in late},
+        },
+    )
+
+
+async def _record_all(record: Callable[[Mapping[int, T]], Awaitable[_Taken]], items: Mapping[int, T]) -> _Taken:
+    """Record *items* slice by slice."""
+    all_taken = _Taken()
+    places = list(items)
+    for start in range(0, len(places), SLICE):
+        taken = await _record(record, {place: items[place] for place in places[start : start + SLICE]})
+        all_taken = _Taken(
+            taken=all_taken.taken + taken.taken,
+            duplicates=all_taken.duplicates + taken.duplicates,
+            changes=all_taken.changes + taken.changes,
+            rest={**all_taken.rest, **taken.rest},
+        )
+    return all_taken
+
+
+async def _record(record: Callable[[Mapping[int, T]], Awaitable[_Taken]], part: dict[int, T]) -> _Taken:
+    """Record a slice; again without the items that are at fault, when there are some."""
+    refused: dict[int, Rest] = {}
+    for _ in range(_TRIES):
+        if not part:
+            break
+        places = list(part)
+        try:
+            taken = await record(part)
+        except Invalid as error:
+            for fault in error.faults:
+                place = places[int(fault.pointer[1:].partition("/")[0])]
+                refused[place] = _REFUSED.get(fault.kind, Refused(reason=Reason.IN_THE_FUTURE))
+            part = {place: one for place, one in part.items() if place not in refused}
+        else:
+            return replace(taken, rest={**refused, **taken.rest})
+    return _Taken(rest={**refused, **{place: Refused(reason=Reason.TOO_MANY_USERS) for place in part}})
+
+
+_REFUSED = {FaultKind.QUOTA_REACHED: Refused(reason=Reason.TOO_MANY_USERS)}
+
+
+async def _note(outside: Outside, signals: Signals, source: Source, events: Sequence[object], outcome: Outcome) -> None:
+    """Count what became of the events, and keep samples of those that were ignored or refused."""
+    counts = outcome.counts
+    outside.metrics.count_source_events(source.kind, counts)
+    if not counts:
+        return
+    now = outside.clock.now()
+    samples = _samples(outside, signals.vault, source, events, outcome=outcome)
+
+    def store(tx: Transaction) -> None:
+        if tx.sources.get(source.source_id) is None:
+            return  # deleted meanwhile
+        tx.sources.note(source.source_id, counts, now)
+        if samples:
+            tx.sources.add_samples(source.source_id, samples, now - SAMPLES_KEPT_FOR)
+
+    await outside.store.write(source.account_id, store)
+
+
+def _samples(
+    outside: Outside, vault: Vault, source: Source, events: Sequence[object], outcome: Outcome
+) -> list[Sample]:
+    """Seal the first events of each reason. What is no JSON, or is too large, is not kept."""
+    samples: list[Sample] = []
+    kept: Counter[Reason] = Counter()
+    for place, one in outcome.rest.items():
+        event = events[place]
+        if kept[one.reason] >= MAX_SAMPLES_OF_REASON or isinstance(event, Ignored | Refused):
+            continue
+        written = _written(event)
+        if written is None:
+            continue
+        kept[one.reason] += 1
+        sample_id = outside.ids.ordered_uuid()
+        samples.append(
+            Sample(
+                sample_id=sample_id,
+                became=became_of(one),
+                reason=one.reason,
+                pointer=pointer_of(one),
+                detail=one.detail,
+                at=outside.clock.now(),
+                sealed_event=vault.seal(written, sample_row(source.account_id, source.source_id, sample_id)),
+            )
+        )
+    return samples
+
+
+def _written(event: object) -> bytes | None:
+    """Return an event as JSON; None: it is too large for a sample."""
+    try:
+        written = msgspec.json.encode(event)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    return written if len(written) <= MAX_SAMPLE_BYTES else None

@@ -1,0 +1,131 @@
+"""What a mapping gave, to what can be recorded: findings and activity, or the reason why an event is neither."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from msgspec import Struct
+
+from riskrelay.core.risk.activity import SKEW, Activity, ActivityId, DlpHit, Login, Timing, timing
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.findings import Finding, FindingId, UserRef
+from riskrelay.core.sources.reasons import Reason
+from riskrelay.core.sources.signals import ActivitySignal, FindingSignal, Ignored, Mapped, Refused
+from riskrelay.core.sources.sources import Source
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_ID_CHARACTERS = 255
+
+Rest = Ignored | Refused
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """What of an account decides about its events."""
+
+    behaviors: Mapping[BehaviorId, BehaviorSetting]
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What the events of a request become, by their places in it."""
+
+    findings: dict[int, Finding] = field(default_factory=dict)
+    activity: dict[int, Activity] = field(default_factory=dict)
+    rest: dict[int, Rest] = field(default_factory=dict)
+
+
+def prepare(mapped: Iterable[Mapped], source: Source, settings: Settings) -> Prepared:
+    """Prepare each event by itself.
+
+    An id is unique within its source. A repeat of it is a duplicate whatever the event says by then: products send a
+    finding again when its status changes.
+    """
+    prepared = Prepared()
+    for place, one in enumerate(mapped):
+        became = one if isinstance(one, Ignored | Refused) else _signal(one, source, settings)
+        if isinstance(became, Finding):
+            prepared.findings[place] = became
+        elif isinstance(became, Activity):
+            prepared.activity[place] = became
+        else:
+            prepared.rest[place] = became
+    return prepared
+
+
+def _signal(signal: FindingSignal | ActivitySignal, source: Source, settings: Settings) -> Finding | Activity | Rest:
+    if not source.active:
+        return Ignored(reason=Reason.SOURCE_INACTIVE)
+    if not signal.identities:
+        return Refused(reason=Reason.UNKNOWN_USER)
+    at = _EPOCH + timedelta(milliseconds=signal.at_ms)
+    if at > settings.now + SKEW:
+        return Refused(reason=Reason.IN_THE_FUTURE)
+    if isinstance(signal, FindingSignal):
+        return _finding(signal, at, source, settings)
+    return _activity(signal, at, source, settings)
+
+
+def _finding(signal: FindingSignal, at: datetime, source: Source, settings: Settings) -> Finding | Rest:
+    behavior = BehaviorId(signal.behavior)
+    setting = settings.behaviors.get(behavior)
+    if setting is None:
+        return Refused(reason=Reason.UNKNOWN_BEHAVIOR, detail=f"there is no behavior {behavior}")
+    if not setting.enabled:
+        return Ignored(reason=Reason.BEHAVIOR_DISABLED, detail=f"enable {behavior} to use this event")
+    identity = _identity(source, signal.event_id)
+    return Finding(
+        finding_id=FindingId(identity),
+        behavior=behavior,
+        user=UserRef(signal.identities[0]),
+        occurred_at=at,
+        details=_details(signal, source),
+        digest=sha256(identity.encode()).digest(),
+    )
+
+
+def _activity(signal: ActivitySignal, at: datetime, source: Source, settings: Settings) -> Activity | Rest:
+    if timing(at, settings.now) is Timing.LATE:
+        return Ignored(reason=Reason.TOO_OLD)
+    seen = DlpHit(at, signal.policy) if signal.activity == "dlp_hit" else _login(signal, at)
+    if seen is None:
+        return Ignored(reason=Reason.NO_PLACE)
+    identity = _identity(source, signal.event_id)
+    activity = Activity(
+        activity_id=ActivityId(identity),
+        user=UserRef(signal.identities[0]),
+        seen=seen,
+        digest=sha256(identity.encode()).digest(),
+    )
+    if not settings.behaviors[activity.behavior].enabled:
+        return Ignored(reason=Reason.BEHAVIOR_DISABLED, detail=f"enable {activity.behavior} to use this event")
+    return activity
+
+
+def _login(signal: ActivitySignal, at: datetime) -> Login | None:
+    latitude, longitude = signal.latitude, signal.longitude
+    if latitude is None or longitude is None or latitude == longitude == 0:
+        return None
+    return Login(at=at, latitude=latitude, longitude=longitude, application=signal.application)
+
+
+def _identity(source: Source, event_id: str) -> str:
+    identity = f"{source.source_id}:{event_id}"
+    if len(identity) <= _MAX_ID_CHARACTERS:
+        return identity
+    return f"{source.source_id}:{sha256(event_id.encode()).hexdigest()}"
+
+
+def _details(signal: FindingSignal, source: Source) -> dict[str, Any]:
+    members = {
+        "source": source.name,
+        "source_kind": source.kind,
+        "event_id": signal.event_id,
+        "title": signal.title,
+        "ip": signal.ip,
+        "application": signal.application,
+        **signal.evidence,
+    }
+    return {name: value for name, value in members.items() if value is not None}
