@@ -15,6 +15,7 @@ from riskrelay.cli import (
     keys,
     operating,
     receiver_credentials,
+    sources,
     stores,
     tokens,
     users,
@@ -47,6 +48,7 @@ app.add_typer(all_call_service(integrations.app), name="integration")
 app.add_typer(keys.app, name="key")
 app.add_typer(all_call_service(receiver_credentials.app), name="credential")
 app.add_typer(all_call_service(findings.app), name="finding")
+app.add_typer(sources.app, name="source")
 app.add_typer(all_call_service(users.app), name="user")
 app.add_typer(all_call_service(behaviors.app), name="behavior")
 app.add_typer(all_call_service(deliveries.app), name="delivery")
