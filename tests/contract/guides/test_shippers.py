@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from support.programs import needed
+from support.service import Service
 
 ROOT = Path(__file__).parents[3]
 SHIPPERS = ROOT / "deploy" / "shippers"
@@ -132,3 +134,29 @@ def test_syslog_ng_delivers_every_event_in_spite_of_refusals(tmp_path: Path) -> 
     assert receiver.taken == sent
     assert max(receiver.batches) <= 1_000
     assert receiver.authorizations == {"Bearer credential-1"}
+
+
+def test_syslog_ng_moves_a_level(tmp_path: Path) -> None:
+    """A log that it reads reaches a source, and a user's level changes."""
+    needed("syslog-ng")
+    now = datetime.now(UTC).isoformat()
+    request = {"Datetime": now, "Email": "kai@example.com", "HTTPHost": "files.example.net", "SourceIP": "198.51.100.7"}
+    blocked = {**request, "RequestID": "r-1", "BlockedFileReason": "avscan", "BlockedFileName": "tool.zip"}
+    events = tmp_path / "events.ndjson"
+    events.write_text("".join(json.dumps(event) + "\n" for event in (blocked, {**request, "RequestID": "r-2"})))
+    directory = tmp_path / "service"
+    directory.mkdir()
+    service = Service(directory)
+    service.start()
+    try:
+        service.enable_behaviors()
+        source = service.result("POST", "/sources", {"kind": "cloudflare_logpush", "name": "Gateway"})
+        url = f"{service.url}/accounts/{service.account_id}/zt_risk_scoring/sources/{source['id']}/events"
+        with syslog_ng(tmp_path, events, url, source["credential"]["secret"]) as log:
+            wait_for(lambda: service.result("GET", "/summary")["users"], log)
+        (user,) = service.result("GET", "/summary")["users"]
+        state = service.result("GET", f"/sources/{source['id']}")["state"]
+    finally:
+        assert service.stop() == 0
+    assert (user["email"], user["max_risk_level"]) == ("kai@example.com", "high")
+    assert state == "receiving"
