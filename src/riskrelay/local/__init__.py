@@ -1,1 +1,1 @@
-"""What one process has of its own: clock, randomness, caches, counters."""
+"""The local resources of one process: clock, randomness, caches, counters."""

@@ -1,4 +1,4 @@
-"""Keeping this process's row in the database, so that `doctor` finds the settings that count."""
+"""Keep a row for this process in the database, so that `doctor` finds the settings in use."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -23,7 +23,7 @@ async def announced(outside: Outside, role: str, settings: Mapping[str, object])
 
     Args:
         role: serve or worker.
-        settings: those that are no secrets, as JSON has them.
+        settings: the settings without secrets, as JSON values.
     """
     now = outside.clock.now()
     node = Node(node_id=outside.ids.uuid(), role=role, started_at=now, seen_at=now, settings=settings)

@@ -1,6 +1,6 @@
-"""Remembering how many findings came in, so that a request writes nothing for it.
+"""Count findings in memory, so that a request writes no extra row.
 
-It is for charts: what a crash forgets is missing in them, and nowhere else.
+The counts are for charts only; a crash loses the latest ones.
 """
 
 from collections import Counter, defaultdict
@@ -24,7 +24,7 @@ FLUSH_SECONDS = 5  # guessed: a crash forgets so much, and a chart is so far beh
 
 
 class PendingFindingCounts:
-    """Implements ports.FindingCounter. Holds a number for each account, behavior and minute, until the next flush."""
+    """Implements ports.FindingCounter. Holds one count for each account, behavior and minute until the next flush."""
 
     def __init__(self) -> None:
         self._pending: dict[AccountId, Counter[tuple[datetime, BehaviorId]]] = defaultdict(Counter)
@@ -35,7 +35,7 @@ class PendingFindingCounts:
             self._pending[account_id][minute, behavior] += count
 
     async def flush(self, store: Store) -> None:
-        """Write down what is remembered; what the database refuses is forgotten."""
+        """Store the counts. Counts that the database refuses are dropped."""
         noted, self._pending = self._pending, defaultdict(Counter)
         try:
             await record_finding_counts(store, noted)
@@ -43,5 +43,5 @@ class PendingFindingCounts:
             _log.warning("finding_counts_lost", accounts=len(noted))
 
     def recording(self, store: Store) -> AbstractAsyncContextManager[None]:
-        """Flush now and then while the context lasts, and once more at its end."""
+        """Flush periodically while the context lasts, and once more at its end."""
         return flushing(partial(self.flush, store), FLUSH_SECONDS)

@@ -1,4 +1,4 @@
-"""Writing down what is remembered, now and then."""
+"""Store values kept in memory, periodically."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 @asynccontextmanager
 async def flushing(flush: Callable[[], Awaitable[None]], every_seconds: float) -> AsyncIterator[None]:
-    """Flush now and then while the context lasts, and once more at its end."""
+    """Flush periodically while the context lasts, and once more at its end."""
     stop = asyncio.Event()
     running = asyncio.create_task(_flush_until(stop, flush, every_seconds))
     try:

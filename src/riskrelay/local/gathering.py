@@ -1,4 +1,4 @@
-"""Requests that wait at the same time, answered together; or each by itself."""
+"""Answer concurrent requests together, or each by itself."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
@@ -11,9 +11,9 @@ _GROUP = 64  # guessed: as many as share a commit of SQLite; bounds how long the
 
 
 class Together:
-    """Implements ports.Gathering: whoever comes while a group is answered belongs to the next one.
+    """Implements ports.Gathering: requests that arrive while a group is answered form the next group.
 
-    A request that finds nobody before it waits for nobody.
+    A request that arrives while no group is answered is answered at once.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,9 @@ class Together:
             self._waiting[kind].append((request, answered))
         else:
             self._waiting[kind] = [(request, answered)]
-            task = asyncio.create_task(self._answer_all(kind, answer))  # its own: who waits first may go away
+            task = asyncio.create_task(
+                self._answer_all(kind, answer)
+            )  # a task of its own: the first waiter may be cancelled
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
         return await answered
@@ -56,12 +58,12 @@ async def _answers(
 ) -> Sequence[Any | Exception]:
     try:
         return await answer([request for request, _ in group])
-    except Exception as error:  # noqa: BLE001  raised to everybody who waits
+    except Exception as error:  # noqa: BLE001  raised in every waiting request
         return [error] * len(group)
 
 
 class Alone:
-    """Implements ports.Gathering where each request has a trace of its own: nobody's cause is mixed with another's."""
+    """Implements ports.Gathering where each request has a trace of its own, so each is answered alone."""
 
     async def join(
         self, kind: Hashable, request: T, answer: Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]]

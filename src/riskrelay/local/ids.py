@@ -33,7 +33,7 @@ class SystemIds:
         return random.random()  # noqa: S311  spreads retries; nothing is guarded by it
 
     def _digits(self) -> str:
-        """128 random bits that nobody else gets, in hexadecimal."""
+        """Return 128 random bits in hexadecimal."""
         try:
             return self._drawn.pop()
         except IndexError:
@@ -43,6 +43,6 @@ class SystemIds:
 
 
 def _end(digits: str) -> str:
-    """What both versions of UUID have behind the version, with the variant. Rule: RFC 9562 §4.1, §5.4, §5.7."""
+    """Return the bits of a UUID after its version, with the variant. Rule: RFC 9562 §4.1, §5.4, §5.7."""
     variant = "89ab"[int(digits[16], 16) & 3]
     return f"{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"

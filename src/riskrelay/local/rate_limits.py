@@ -1,4 +1,4 @@
-"""What each holder of a credential may still send, in this process's memory."""
+"""Rate limits for each credential, in this process's memory."""
 
 from collections import OrderedDict
 
@@ -6,17 +6,17 @@ from riskrelay.core.rate_limits import Allowance, Bucket, RateLimit, spend
 from riskrelay.ports import Clock
 
 WINDOW_SECONDS = 60
-MAX_HOLDERS = 100_000  # guessed: some 20 MB; whoever is pushed out starts again with a full quota
+MAX_HOLDERS = 100_000  # guessed: some 20 MB; a credential that is removed starts again with a full quota
 
 
 class MemoryRateLimits:
     """Implements ports.RateLimits.
 
-    Only holders of valid credentials are counted, so that a flood of made-up tokens leaves nothing here. A holder who
-    was quiet for a window has a full bucket, and is forgotten.
+    Only valid credentials are counted, so that a flood of invalid tokens takes no memory. A credential that was not
+    used for one window has a full bucket and is removed.
 
     Args:
-        limit: None: nothing is limited.
+        limit: None: there is no limit.
     """
 
     def __init__(self, clock: Clock, limit: RateLimit | None, max_holders: int = MAX_HOLDERS) -> None:
@@ -26,7 +26,7 @@ class MemoryRateLimits:
         self._buckets: OrderedDict[bytes, Bucket] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many holders are remembered."""
+        """The number of credentials in memory."""
         return len(self._buckets)
 
     def refusal(self, holder: bytes) -> Allowance | None:
@@ -50,7 +50,7 @@ class MemoryRateLimits:
         return int(self._clock.monotonic() * 1_000_000)
 
     def _forget(self, quiet_since_us: int) -> None:
-        """Drop from the longest quiet on: those whose bucket is full again, and those above the bound."""
+        """Remove the credentials whose bucket is full again and those above the bound, the longest unused first."""
         while self._buckets:
             longest_quiet = next(iter(self._buckets))
             if self._buckets[longest_quiet].at_us > quiet_since_us and len(self._buckets) <= self._max_holders:

@@ -1,4 +1,4 @@
-"""Remembering the last use of tokens, so that a request writes nothing for it."""
+"""Keep the last use of tokens in memory, so that a request writes no extra row."""
 
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
@@ -14,18 +14,18 @@ from riskrelay.ports import Store
 
 _log = structlog.get_logger()
 
-PRECISION = timedelta(minutes=1)  # chosen: who looks for forgotten tokens thinks in days
+PRECISION = timedelta(minutes=1)  # chosen: unused tokens are searched for by days
 FLUSH_SECONDS = 10  # guessed: a crash forgets so much, and a token list is so far behind
 
 
 class PendingTokenUses:
-    """Implements ports.TokenUses. Holds at most one use per valid token, until the next flush."""
+    """Implements ports.TokenUses. Holds at most one use per valid token until the next flush."""
 
     def __init__(self) -> None:
         self._pending: dict[TokenId, tuple[StoredToken, datetime]] = {}
 
     def __len__(self) -> int:
-        """How many uses are remembered."""
+        """The number of uses in memory."""
         return len(self._pending)
 
     def note(self, token: StoredToken, at: datetime) -> None:
@@ -33,7 +33,7 @@ class PendingTokenUses:
             self._pending[token.token_id] = (token, at)
 
     async def flush(self, store: Store) -> None:
-        """Write down what is remembered; what the database refuses is kept for the next time."""
+        """Store the uses. Uses that the database refuses are kept for the next flush."""
         noted, self._pending = self._pending, {}
         if not noted:
             return
@@ -44,5 +44,5 @@ class PendingTokenUses:
             self._pending = {**noted, **self._pending}
 
     def recording(self, store: Store) -> AbstractAsyncContextManager[None]:
-        """Flush now and then while the context lasts, and once more at its end."""
+        """Flush periodically while the context lasts, and once more at its end."""
         return flushing(partial(self.flush, store), FLUSH_SECONDS)

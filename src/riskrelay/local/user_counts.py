@@ -1,4 +1,4 @@
-"""How many users each account has, as far as this process knows."""
+"""The number of users of each account, as this process knows it."""
 
 from collections import OrderedDict
 
@@ -8,13 +8,13 @@ _MAX_ACCOUNTS = 100_000  # guessed: some 20 MB; an account that is dropped is kn
 
 
 class CountedUsers:
-    """Implements ports.UserCounts. The database is counted every few seconds; what this process adds is added."""
+    """Implements ports.UserCounts: the last count of the database, plus the users that this process stored."""
 
     def __init__(self) -> None:
         self._counts: OrderedDict[AccountId, int] = OrderedDict()
 
     def set(self, account_id: AccountId, users: int) -> None:
-        """Take over what was counted in the database."""
+        """Set the count of the database."""
         self._counts[account_id] = users
         self._counts.move_to_end(account_id)
         if len(self._counts) > _MAX_ACCOUNTS:

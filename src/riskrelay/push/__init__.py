@@ -1,1 +1,1 @@
-"""Pushing SETs to receivers: the only HTTP client of the service."""
+"""Push delivery of SETs to receivers. It is the only HTTP client of the service."""

@@ -1,7 +1,7 @@
-"""Which addresses may be dialled: public unicast ones, and those that the operator lists.
+"""The addresses that may be dialled: public unicast addresses, and those that the operator allows.
 
-Pure: nothing is resolved or dialled here. `dialling` asks with the very address that is dialled next, so that no name,
-literal form or rebinding can lead elsewhere (faults 30).
+Pure: nothing is resolved or dialled here. `dialling` checks exactly the address that it dials next, so that no name,
+literal form or DNS rebinding can lead elsewhere (faults 30).
 """
 
 import re
@@ -44,7 +44,7 @@ _NUMERIC_HOST = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)(?:\.(?:0x[0-9a-f]*|[0-9]+))*
 class BlockedAddress(OSError):
     """The address may not be dialled; no connection was opened.
 
-    It does not name the address: who set the target must not learn what inner names resolve to.
+    It does not contain the address, so that an account does not learn what internal names resolve to.
     """
 
     def __init__(self) -> None:
@@ -52,11 +52,11 @@ class BlockedAddress(OSError):
 
 
 class TargetRules:
-    """What the operator allows beyond public addresses over https.
+    """The targets that the operator allows beyond public addresses over https.
 
     Args:
         allow_targets: networks (`10.0.0.0/8`), addresses (`::1`) and host names (`receiver.internal`), as
-            RISKRELAY_ALLOW_TARGETS lists them; blank ones are skipped. A host name permits whatever it resolves to.
+            RISKRELAY_ALLOW_TARGETS lists them; blank ones are skipped. A host name allows all its addresses.
         allow_http: whether plain http may be used.
 
     Raises: Misconfigured: an entry cannot be read.
@@ -76,7 +76,7 @@ class TargetRules:
         self._hosts = frozenset(hosts)
 
     def trusts_host(self, host: str) -> bool:
-        """Whether the list names *host*, so that it may be dialled wherever it resolves to.
+        """Return whether the list contains *host*, so that each of its addresses may be dialled.
 
         Args:
             host: of a URL, in ASCII form; letter case and a final dot do not matter.
@@ -84,13 +84,13 @@ class TargetRules:
         return _plain_name(host) in self._hosts
 
     def may_dial(self, address: Address | str) -> bool:
-        """Whether *address* is public or inside a listed network.
+        """Return whether *address* is public or inside an allowed network.
 
         Args:
-            address: as the system dials it; a text that is no canonical address may not be dialled.
+            address: as the system dials it. A text that is not a canonical address may not be dialled.
 
-        Returns: for an IPv6 address that carries IPv4 ones (mapped, 6to4, NAT64, Teredo), what holds
-            for all of these, unless a listed network holds the IPv6 address itself.
+        Returns: for an IPv6 address that contains IPv4 ones (mapped, 6to4, NAT64, Teredo), whether all of these may be
+            dialled, unless an allowed network contains the IPv6 address itself.
         Rule: faults 30.
 
         >>> rules = TargetRules(["10.0.0.0/8"], allow_http=False)
@@ -111,8 +111,8 @@ class TargetRules:
 
 
 def is_public(address: Address) -> bool:
-    """Whether *address* is global unicast: not private, shared, link-local, loopback, documentation, multicast,
-    reserved or a cloud's metadata service.
+    """Return whether *address* is global unicast, not private, shared, link-local, loopback, documentation,
+    multicast, reserved or a cloud's metadata service.
 
     Rule: faults 30; IANA special-purpose address registries.
 
@@ -128,7 +128,7 @@ def is_public(address: Address) -> bool:
 
 
 def is_disguised_address(host: str) -> bool:
-    """Whether a resolver would read *host* as an IPv4 address although it is not written as one.
+    """Return whether a resolver would read *host* as an IPv4 address although it is not written as one.
 
     >>> [is_disguised_address(h) for h in ("2130706433", "0x7f.1", "0177.0.0.1", "127.1", "127.0.0.1", "7f.example")]
     [True, True, True, True, False, False]
@@ -143,7 +143,7 @@ def is_disguised_address(host: str) -> bool:
 
 
 def _carried(address: Address) -> tuple[IPv4Address, ...]:
-    """The IPv4 addresses that an IPv6 address leads to. Empty when there are none."""
+    """Return the IPv4 addresses that an IPv6 address leads to; may be empty."""
     if isinstance(address, IPv4Address):
         return ()
     if address.ipv4_mapped is not None:
@@ -163,7 +163,7 @@ def _plain_name(host: str) -> str:
 
 
 def _read_entry(entry: str) -> IPv4Network | IPv6Network | str:
-    """Read one entry: a network, or the host name in lower case without a final dot."""
+    """Return one entry: a network, or the host name in lower case without a final dot."""
     try:
         return ip_network(entry)
     except ValueError:

@@ -1,7 +1,7 @@
-"""The head of a receiver's answer, read when its framing is odd: the status line decides (design 6).
+"""Read the head of a response whose framing is invalid: the status line decides (design 6).
 
-A parser has to refuse a head that two readers may understand differently. A push needs less: the status, `Retry-After`,
-and the body of a refusal. The connection is closed after such a head, so that nothing can be smuggled.
+A parser must refuse a head that two readers may understand differently. A push needs only the status, `Retry-After`
+and the body of a refusal. The connection is closed after such a head, so that no response can be smuggled.
 """
 
 import re
@@ -23,10 +23,10 @@ _PLAIN_FRAMING = re.compile(rb"(?:[0-9]{1,%d}|chunked)[ \t]*" % _MAX_LENGTH_DIGI
 
 
 class Head(NamedTuple):
-    """The head of an answer that is not an interim one.
+    """The head of a final response.
 
     Attributes:
-        end: where the answer's body begins in the bytes that were received.
+        end: the offset of the response's body in the received bytes.
         text: the head as it was sent.
     """
 
@@ -36,14 +36,14 @@ class Head(NamedTuple):
 
     @property
     def retry_after(self) -> str | None:
-        """The first Retry-After header, as it was sent."""
+        """Return the first Retry-After header as it was sent."""
         return next((value for name, value in self._header_fields() if name == "retry-after"), None)
 
     def rewritten(self) -> bytes:
-        """Return a head that says the same in a form that every parser reads.
+        """Return a head with the same meaning that every parser accepts.
 
-        Rule: RFC 9112 §6.3: Transfer-Encoding overrides Content-Length, equal lengths are one. With lengths that
-            cannot be read, the body ends with the connection.
+        Rule: RFC 9112 §6.3: Transfer-Encoding overrides Content-Length, equal lengths count as one. With
+            unreadable lengths, the body ends with the connection.
         """
         fields = list(self._header_fields())
         codings = [value.lower() for name, value in fields if name == "transfer-encoding"]
@@ -58,7 +58,7 @@ class Head(NamedTuple):
         return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
     def _header_fields(self) -> Iterator[tuple[str, str]]:
-        """Names in lower case, with their values. What is no header field is left out; a folded line is, too."""
+        """Return names in lower case with their values, without folded lines and lines that are no fields."""
         for line in self.text.decode("latin-1").replace("\r\n", "\n").split("\n")[1:]:
             name, colon, value = line.partition(":")
             if colon and not line[0].isspace() and not any(c in value for c in "\r\0"):
@@ -66,14 +66,14 @@ class Head(NamedTuple):
 
 
 def find_head(received: bytes | bytearray, start: int = 0) -> Head | None:
-    """Find the head of the answer behind its interim ones (1xx).
+    """Find the head of the final response after the interim ones (1xx).
 
     Args:
-        received: the bytes of an answer from its beginning.
-        start: where the first head begins in them.
+        received: the bytes of a response from its beginning.
+        start: the offset of the first head.
 
-    Returns: None when it is not complete yet.
-    Raises: ValueError: what begins there is no answer.
+    Returns: the head; None: it is not complete yet.
+    Raises: ValueError: there is no HTTP response at *start*.
     """
     while True:
         status_line = _STATUS_LINE.match(received, start)
@@ -91,7 +91,7 @@ def find_head(received: bytes | bytearray, start: int = 0) -> Head | None:
 
 
 def retry_after_of(received: bytes | bytearray) -> str | None:
-    """Return the Retry-After header of an answer as it was sent; None when there is none."""
+    """Return the Retry-After header of a response as it was sent; None: there is none."""
     try:
         head = find_head(received)
     except ValueError:  # of a protocol that only the parser takes for HTTP
@@ -100,10 +100,10 @@ def retry_after_of(received: bytes | bytearray) -> str | None:
 
 
 def is_plain(received: bytes | bytearray) -> bool:
-    """Whether another answer may follow on the same connection: every reader finds the same end of this one.
+    """Return whether another response may follow: every reader finds the same end of this one.
 
     Args:
-        received: the bytes of an answer from its beginning; its head is among them.
+        received: the bytes of a response from its beginning, with its whole head.
     """
     head = _PLAIN.match(received)
     while head is not None and head[1] == b"1":  # an interim answer

@@ -1,4 +1,4 @@
-"""The push client (RFC 8935): SETs posted over kept-alive connections, at a small part of Python's time (ADR 0021).
+"""The push client (RFC 8935): it posts SETs over kept-alive connections with little CPU time (ADR 0021).
 
 A push that finds a kept-alive connection costs one write and one parse.
 """
@@ -48,7 +48,7 @@ _SHUTTING_DOWN = Outcome(kind=OutcomeKind.LOCAL, reason="shutting_down")
 
 
 class _Target(NamedTuple):
-    """An endpoint, ready to be pushed to.
+    """An endpoint that is ready for pushes.
 
     Attributes:
         head: the head of a request up to the value of Content-Length.
@@ -62,15 +62,15 @@ class PushClient:
     """Pushes SETs over kept-alive connections (ports.Pusher). Close it, or use it as a context manager.
 
     Args:
-        rules: which targets may be dialled.
-        clock: to read a `Retry-After` that is a date.
-        deadline: for the whole of one push.
-        connect_deadline: for its connection, up to the end of the TLS handshake. Behind a proxy each address of the
-            receiver has as much, within the deadline.
+        rules: the targets that may be dialled.
+        clock: for a `Retry-After` that is a date.
+        deadline: of one whole push.
+        connect_deadline: of its connection, up to the end of the TLS handshake. Behind a proxy it applies to each
+            address of the receiver, within the deadline.
         trust_ca: a PEM file of certificate authorities to trust besides the system's.
-        egress_proxy: an http or https URL of the proxy that every connection is tunnelled through (CONNECT), perhaps
-            with a user name and a password; None: no proxy. Plain http is not pushed through it.
-        resolve: asked for each new connection, in a thread; nothing is cached.
+        egress_proxy: the http or https URL of the proxy that every connection is tunnelled through (CONNECT). It may
+            contain a user name and a password. None: no proxy. Plain http is not pushed through a proxy.
+        resolve: called for each new connection, in a thread; nothing is cached.
 
     Raises: Misconfigured: *trust_ca* cannot be read.
     """
@@ -101,17 +101,17 @@ class PushClient:
     async def push(
         self, endpoint_url: str, token: bytes, authorization: str | None = None, tls: OpenedTls | None = None
     ) -> Outcome:
-        """Push one SET: one request, or a second one on a new connection when a kept-alive one turns out closed.
+        """Push one SET with one request, or with a second one on a new connection when a kept-alive one was closed.
 
         Args:
             endpoint_url: https, or http where the rules allow it; without user name and password.
             token: the compact JWS.
             authorization: sent verbatim as the `Authorization` header; None: no such header.
-            tls: whom to trust and what to show at this receiver; None: the same as everywhere.
+            tls: the trusted authorities and the client certificate for this receiver; None: the defaults.
 
-        Returns: what became of it. Once the status line is there it decides, whatever the body does; without one
-            the reason says how far the push got. Redirects are never followed.
-        Raises: nothing but CancelledError.
+        Returns: the outcome. A received status line decides, whatever happens to the body. Without one, the reason says
+            how far the push got. Redirects are never followed.
+        Raises: CancelledError only.
         Rule: RFC 8935 §2; faults 25, 28, 30, 31, 32.
         """
         way = self._way(endpoint_url, tls)
@@ -126,10 +126,10 @@ class PushClient:
         return self._outcome_of(answer, token, authorization, progress)
 
     async def reach(self, endpoint_url: str, tls: OpenedTls | None = None) -> Outcome | None:
-        """Do what comes before the request of a push, on a connection of its own, and hang up: nothing is sent.
+        """Open a connection as a push does, then close it. No request is sent.
 
-        Returns: what a push would have become; None: the receiver is there. Under TLS 1.3 it may still refuse our
-            certificate, which it says only after that.
+        Returns: the outcome that a push would have had; None: the receiver can be reached. Under TLS 1.3 a receiver may
+            still refuse the client certificate, which it reports only later.
         """
         way = self._way(endpoint_url, tls)
         if isinstance(way, Outcome):
@@ -145,7 +145,7 @@ class PushClient:
         return None
 
     async def close(self) -> None:
-        """Close every connection. Pushes that still run, and later ones, end with LOCAL `shutting_down`."""
+        """Close every connection. Running and later pushes end with LOCAL `shutting_down`."""
         self._is_closed = True
         for scope in self._connecting:
             scope.reschedule(asyncio.get_running_loop().time())
@@ -160,7 +160,7 @@ class PushClient:
         await self.close()
 
     def _way(self, endpoint_url: str, tls: OpenedTls | None) -> tuple[_Target, Place] | Outcome:
-        """Where to connect and how, or the outcome of what must not be tried."""
+        """Return how to connect, or the outcome of a push that must not be tried."""
         target = self._target(endpoint_url)
         if isinstance(target, Outcome):
             return target
@@ -173,8 +173,10 @@ class PushClient:
         return target, target.place._replace(context=context) if is_own else target.place
 
     async def _exchange(self, place: Place, request: bytes, progress: Progress) -> Answer:
-        """One request; a second one on a new connection when a kept-alive one turns out closed: the receiver knows a
-        SET it has seen by its jti."""
+        """Send one request, or a second one on a new connection when a kept-alive one was closed.
+
+        The receiver recognizes a SET that it has seen by its jti.
+        """
         ends = asyncio.get_running_loop().time() + self._seconds
         connection = self._pool.take_idle(place)
         if connection is not None:
@@ -199,7 +201,7 @@ class PushClient:
             self._give_back(place, connection)
 
     def _give_back(self, place: Place, connection: Connection) -> None:
-        """At once, or when the rest of an answer has come that cannot change the outcome any more."""
+        """Give the connection back, now or after the rest of a response that changes nothing."""
         if connection.is_finished or connection.is_closed:
             self._pool.give_back(place, connection)
             return
@@ -207,20 +209,20 @@ class PushClient:
         connection.when_finished(seconds, lambda: self._pool.give_back(place, connection))
 
     async def _connect(self, place: Place, ends: float, progress: Progress) -> Connection:
-        """Open a new connection, once there may be one more.
+        """Open a new connection as soon as the pool allows one more.
 
         Args:
-            ends: when, by the loop's clock, the whole push has to be over.
+            ends: the end of the whole push, by the clock of the event loop.
 
-        Raises: ConnectTimedOut; TimeoutError: the whole push has no time left; what resolving, dialling, the proxy and
-            the TLS handshake raise.
+        Raises: ConnectTimedOut; TimeoutError: the push has no time left; the errors of resolving, dialling, the proxy
+            and the TLS handshake.
         """
         if self._proxy is None:
             return await self._in_time(self._pool.take_new(place, lambda: self._dial(place, progress)), ends)
         return await self._connect_through(self._proxy, place, ends, progress)
 
     async def _connect_through(self, proxy: EgressProxy, place: Place, ends: float, progress: Progress) -> Connection:
-        """Ask the proxy for one address of the receiver after the other, until it reaches one."""
+        """Ask the proxy for each address of the receiver in turn, until it reaches one."""
         permitted = await self._in_time(self._dialler.permitted(place.host, progress), ends)
 
         def tunnel(address: str) -> Awaitable[Connection]:
@@ -238,7 +240,7 @@ class PushClient:
         return await tunnel(last)
 
     async def _in_time(self, step: Awaitable[T], ends: float) -> T:
-        """Wait for a step towards a connection: for the connect deadline at most, and not beyond *ends*."""
+        """Wait for one step of a connection: at most for the connect deadline, and not beyond *ends*."""
         connect_ends = asyncio.get_running_loop().time() + self._connect_seconds
         scope = asyncio.timeout_at(min(connect_ends, ends))
         self._connecting.add(scope)
@@ -267,7 +269,7 @@ class PushClient:
         return connection
 
     def _outcome_of(self, answer: Answer, token: bytes, authorization: str | None, progress: Progress) -> Outcome:
-        """What an answer means (`ssf.push.outcome_of`), without what it echoes of the request."""
+        """Return the outcome of a response (`ssf.push.outcome_of`), without the parts of the request in it."""
         headers = {} if answer.retry_after is None else {"Retry-After": answer.retry_after}
         body = without_echo(answer.body, token, authorization) if answer.body else b""
         outcome = outcome_of(answer.status, headers, body, self._clock.now(), phases=progress.phases)
@@ -288,6 +290,6 @@ class PushClient:
 
 
 def _written(target: _Target, token: bytes, authorization: str | None) -> bytes:
-    """The bytes of a request."""
+    """Return the bytes of a request."""
     header = b"" if authorization is None else f"\r\nAuthorization: {authorization}".encode()
     return b"%b%d%b\r\n\r\n%b" % (target.head, len(token), header, token)

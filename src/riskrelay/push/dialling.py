@@ -1,4 +1,4 @@
-"""Looking names up, judging their addresses, and connecting sockets."""
+"""Resolve names, check their addresses, and connect sockets."""
 
 import asyncio
 import socket
@@ -35,9 +35,9 @@ class Dialler:
     """Connects to receivers at permitted addresses only. Close it.
 
     Args:
-        rules: which addresses may be dialled.
-        resolve: asked for each new connection, in threads of its own: when it hangs, nothing else waits for a thread.
-            Nothing is cached.
+        rules: the addresses that may be dialled.
+        resolve: called for each new connection, in threads of its own, so that a resolver that hangs blocks no other
+            thread. Nothing is cached.
     """
 
     def __init__(self, rules: TargetRules, resolve: Resolve) -> None:
@@ -50,7 +50,7 @@ class Dialler:
 
         Raises:
             BlockedAddress: none of its addresses may be dialled.
-            socket.gaierror, and whatever the resolver raises.
+            socket.gaierror, and the errors of the resolver.
         Rule: faults 30. Only a returned address is dialled, so a name cannot lead elsewhere afterwards.
         """
         found = await self.addresses(host, progress)
@@ -60,9 +60,9 @@ class Dialler:
         return permitted
 
     async def addresses(self, host: str, progress: Progress) -> list[str]:
-        """Return every address of *host*, each once; of a literal address, that one.
+        """Return every address of *host*, each once; for a literal address, that address.
 
-        Raises: socket.gaierror, and whatever the resolver raises.
+        Raises: socket.gaierror, and the errors of the resolver.
         """
         try:
             return [str(ip_address(host))]
@@ -94,7 +94,7 @@ class Dialler:
         return opened
 
     def close(self) -> None:
-        """Let no further name be looked up."""
+        """Refuse all further look-ups."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

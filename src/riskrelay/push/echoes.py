@@ -1,5 +1,7 @@
-"""What a receiver says, without what it repeats of the request: a SET and a credential are never stored, shown or
-logged, and some receivers answer with all that they were sent."""
+"""Remove the parts of the request from a response.
+
+A SET and a credential are never stored, shown or logged, and some receivers repeat the whole request.
+"""
 
 import json
 import re
@@ -15,11 +17,11 @@ _MASK = b"(what was sent)"
 
 
 def without_echo(said: bytes, token: bytes, authorization: str | None) -> bytes:
-    """What was said, with every longer piece of the SET and of the header's credential taken out.
+    """Return the text without every longer piece of the SET and of the header's credential.
 
     Args:
-        said: an answer's body, or what was read in it.
-        authorization: the header that went with the SET.
+        said: the body of a response, or a text from it.
+        authorization: the header that was sent with the SET.
 
     >>> without_echo(b"no: eyJraWQiOiJrMSIsImFsZyI6IlJTMjU2In0", b"eyJraWQiOiJrMSIsImFsZyI6IlJTMjU2In0.e30.c2ln", None)
     b'no: (what was sent)'
@@ -35,7 +37,7 @@ def without_echo(said: bytes, token: bytes, authorization: str | None) -> bytes:
 
 
 def outcome_without_echo(outcome: Outcome, token: bytes, authorization: str | None) -> Outcome:
-    """The outcome of an answer that was freed of echoes, freed of those too that JSON had spelled in its own way."""
+    """Return the outcome without echoes that JSON had spelled in another way."""
     if not outcome.detail:
         return outcome
     return structs.replace(outcome, detail=without_echo(outcome.detail.encode(), token, authorization).decode())

@@ -1,4 +1,4 @@
-"""The egress proxy: connections to receivers are tunnelled through it (CONNECT) to addresses that were judged here."""
+"""The egress proxy: it tunnels connections to receivers (CONNECT) to addresses that were checked here."""
 
 import asyncio
 import ssl
@@ -21,11 +21,11 @@ _HOSTS_KEPT = 4_096  # guessed: as many receivers are pushed to at one time
 
 
 class EgressProxy:
-    """A proxy that knows CONNECT.
+    """A proxy that supports CONNECT.
 
     Args:
-        url: http or https, perhaps with a user name and a password, which are in no log.
-        tls: of connections to an https proxy, whatever a receiver's integration trusts or shows.
+        url: http or https, with an optional user name and password, which are never logged.
+        tls: the context for connections to an https proxy. The TLS settings of integrations do not apply to it.
     """
 
     def __init__(self, url: str, dialler: Dialler, tls: ssl.SSLContext) -> None:
@@ -41,7 +41,7 @@ class EgressProxy:
         self._reached: dict[str, str] = {}  # by host, the address at which it was reached last
 
     def in_order(self, host: str, addresses: Sequence[str]) -> list[str]:
-        """Return *addresses* with the one at which *host* was reached last before all others."""
+        """Return *addresses*, beginning with the one at which *host* was reached last."""
         return sorted(addresses, key=lambda address: address != self._reached.get(host))
 
     async def tunnel(self, place: Place, address: str, progress: Progress) -> Connection:
@@ -49,11 +49,11 @@ class EgressProxy:
 
         Args:
             place: over https.
-            address: one of the receiver's, which may be dialled. The proxy is asked for it, never for a name.
+            address: an address of the receiver that may be dialled. The proxy gets the address, never a name.
 
         Raises:
             ProxyFailed: there is no tunnel.
-            OSError: the receiver behind the tunnel; what its TLS handshake raises.
+            OSError: of the receiver behind the tunnel; the errors of its TLS handshake.
         Rule: faults 30; RFC 9110 §9.3.6.
         """
         progress.proxy = ProxyStage.DIALLING
@@ -77,7 +77,7 @@ class EgressProxy:
         return connection
 
     async def _dial(self, progress: Progress) -> tuple[asyncio.Transport, "_TunnelRequest"]:
-        """Connect to the proxy, whose own address may be any."""
+        """Connect to the proxy. Its own address is not restricted."""
         loop = asyncio.get_running_loop()
         name = server_name(self._host) if self._tls is not None else None
         try:
@@ -112,11 +112,11 @@ async def _secured(transport: asyncio.Transport, place: Place) -> Connection:
 
 
 class _TunnelRequest(asyncio.Protocol):
-    """One CONNECT on a connection to the proxy. `start_tls` puts another protocol in its place.
+    """One CONNECT on a connection to the proxy. `start_tls` replaces it by another protocol.
 
     Attributes:
-        status: of the proxy's answer; 0 when it is not HTTP, ends early, or when bytes follow its head: they would be
-            the proxy's and not the receiver's, who speaks only after our first TLS record.
+        status: the status of the proxy's response; 0 when it is not HTTP, ends early, or when bytes follow its head.
+            Such bytes come from the proxy, because a receiver sends nothing before the client's first TLS record.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

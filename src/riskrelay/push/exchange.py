@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection on which SETs are posted one after the other, parsed by httptools (llhttp)."""
+"""An HTTP/1.1 connection that posts SETs one after the other, parsed by httptools (llhttp)."""
 
 import asyncio
 import ssl
@@ -28,11 +28,11 @@ _LENIENCIES = {
 
 
 class Answer(NamedTuple):
-    """What of a receiver's answer matters.
+    """The parts of a response that matter.
 
     Attributes:
-        retry_after: the header, as it was sent.
-        body: of an answer that is no 2xx: what came of it, at most 64 KiB. Empty for a 2xx, which it could not change.
+        retry_after: the header as it was sent.
+        body: at most 64 KiB of the body of a response that is not a 2xx. Empty for a 2xx, whose body changes nothing.
     """
 
     status: int
@@ -41,15 +41,15 @@ class Answer(NamedTuple):
 
 
 class Connection(asyncio.Protocol):
-    """A connection to one receiver. At most one request is under way.
+    """A connection to one receiver, with at most one request at a time.
 
-    The answer counts from the end of its head on: a 2xx is told at once, and its body only decides whether the
-    connection can be used again. Whatever else comes that was not asked for ends the connection.
+    A 2xx is returned as soon as its head is complete; its body only decides whether the connection is used again.
+    Bytes that belong to no request end the connection.
 
     Attributes:
-        is_finished: nothing of an answer is still to come.
-        sent_at, answered_at: when the last request was sent and the first byte of its answer came, by the monotonic
-            clock; None: it was not, or nothing came.
+        is_finished: whether the response is complete.
+        sent_at, answered_at: when the last request was sent and when the first byte of its response arrived, by the
+            monotonic clock; None: it did not happen.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -76,14 +76,15 @@ class Connection(asyncio.Protocol):
         """Send *request*.
 
         Args:
-            ends: when, by the loop's clock, what came of the body is all of it; not before that of an earlier request.
+            ends: the end of waiting for the body, by the clock of the event loop; never earlier than that of an earlier
+                request.
 
-        Returns: what will be the head of the answer, and its body too unless it is a 2xx; or one of
-            TimeoutError: there was no whole head in time.
-            NotHttp: what came is no HTTP answer, or its head has more than 64 KiB.
-            ConnectionError: the connection ended before the head did.
+        Returns: a future of the response, with the body unless it is a 2xx, or of one of these errors:
+            TimeoutError: no complete head arrived in time.
+            NotHttp: the bytes are no HTTP response, or its head exceeds 64 KiB.
+            ConnectionError: the connection ended before the head was complete.
         Raises:
-            ConnectionError: it has ended already.
+            ConnectionError: the connection has ended already.
         """
         self.sent_at = self.answered_at = None
         if self.is_closed or self._transport is None:
@@ -103,7 +104,7 @@ class Connection(asyncio.Protocol):
         return self._answered
 
     def when_finished(self, seconds: float, callback: Callable[[], object]) -> None:
-        """Call back when the whole answer is there or the connection has ended, which it does after so many seconds."""
+        """Call back when the response is complete or the connection has ended, after *seconds* at the latest."""
         timer = self._loop.call_later(seconds, self.close)
 
         def finished() -> None:
@@ -113,7 +114,7 @@ class Connection(asyncio.Protocol):
         self._when_finished = finished
 
     def close(self) -> None:
-        """End the connection at once, without a farewell that the receiver would have to answer."""
+        """End the connection at once, without a closing handshake."""
         self.is_closed = True
         self.is_reusable = False
         if self._transport is not None:  # behind a proxy a receiver can speak before the transport is here
@@ -150,7 +151,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         if self.is_finished:
-            self.is_reusable = False  # a second answer that nobody asked for
+            self.is_reusable = False  # a response without a request
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -195,9 +196,9 @@ class Connection(asyncio.Protocol):
                 self._end(NotHttp(NOT_HTTP))
 
     def _read_odd_head(self, refusal: httptools.HttpParserError) -> None:
-        """Let the status line decide when the parser refuses what stands behind it. The connection is not used again.
+        """Let the status line decide when the parser refuses the rest of the head. The connection is not used again.
 
-        Until the head is complete, each piece of it comes here.
+        It is called with each piece of the head until it is complete.
         """
         self._refusal = refusal
         try:
@@ -212,7 +213,7 @@ class Connection(asyncio.Protocol):
                 self._loop.call_later(ACCEPTED_BODY_WAIT.total_seconds(), self._end, None)
 
     def _look_at_the_clock(self) -> None:
-        """One timer serves one request after the other: when it is over, it mostly was one of long ago."""
+        """Handle the timer that consecutive requests share. When it fires, its request has usually ended long ago."""
         self._timer = None
         if self.is_finished:
             return
@@ -222,7 +223,7 @@ class Connection(asyncio.Protocol):
             self._end(TimeoutError())
 
     def _end(self, cause: Exception | None) -> None:
-        """Nothing more of this answer will be read: what came of it counts if its head was complete."""
+        """Stop reading the response. What has arrived counts if the head is complete."""
         if self.is_finished:
             return
         if self._status:

@@ -1,4 +1,4 @@
-"""What a push that got no answer means: exceptions of the client, ssl and the system, turned into outcomes."""
+"""Outcomes of pushes that got no response, from exceptions of the client, ssl and the system."""
 
 import errno
 import re
@@ -44,7 +44,7 @@ _TLS_BY_VERIFY_CODE = {
 }
 # What OpenSSL calls it when the two sides share no version or cipher, or when the other side speaks no TLS.
 _TLS_PROTOCOL = re.compile(r"VERSION|PROTOCOL|CIPHER|HANDSHAKE_FAILURE|HTTP_REQUEST|RECORD|PACKET|UNEXPECTED_MESSAGE")
-# Alerts of a receiver that wants a certificate of ours, or another one (RFC 8446 §6.2).
+# Alerts of a receiver that requires a client certificate, or another one (RFC 8446 §6.2).
 _REFUSES_OURS = re.compile(r"ALERT_(CERTIFICATE_|BAD_CERTIFICATE|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)")
 _LONG_TOKEN = re.compile(r"[A-Za-z0-9_.-]{64,}")  # a SET, or a part of one, that the receiver echoed
 
@@ -53,11 +53,11 @@ NOT_HTTP = "the answer is not HTTP"  # whatever words the parser has for it
 
 
 class NotHttp(Exception):
-    """What came is no HTTP answer that we read."""
+    """The bytes are not an HTTP response that this client reads."""
 
 
 class ConnectTimedOut(TimeoutError):
-    """There was no usable connection in time."""
+    """No connection was ready in time."""
 
 
 class ProxyFailed(Exception):
@@ -73,7 +73,7 @@ class ProxyFailed(Exception):
 
 
 class ProxyStage(Enum):
-    """What a push waits for at the egress proxy."""
+    """The step at the egress proxy that a push waits for."""
 
     NONE = "nothing: no proxy is used, or its tunnel is open"
     DIALLING = "a connection to it"
@@ -82,11 +82,11 @@ class ProxyStage(Enum):
 
 @dataclass(slots=True, kw_only=True)
 class Progress:
-    """How far one push got.
+    """The progress of one push.
 
     Attributes:
-        is_resolving: the resolver was asked and has not answered yet.
-        proxy: what it waits for at the egress proxy.
+        is_resolving: whether the resolver has not answered yet.
+        proxy: the step at the egress proxy that it waits for.
         asked_at, resolved_at, dialled_at, connected_at, secured_at, sent_at, answered_at: when the resolver was asked
             and answered, the first socket was made, the connection (through a proxy, the tunnel) was open, its TLS
             handshake ended, the last request was sent and the first byte of its answer arrived; by the monotonic
@@ -104,12 +104,12 @@ class Progress:
     answered_at: float | None = None
 
     def begin_again(self) -> None:
-        """Forget the way to an address that was not reached; how the name was looked up stays."""
+        """Reset the steps of an address that was not reached, and keep those of the name resolution."""
         self.proxy, self.dialled_at = ProxyStage.NONE, None
 
     @property
     def phases(self) -> Phases:
-        """How long each phase took that ended."""
+        """Return the duration of each phase that ended."""
         return Phases(
             _between(self.asked_at, self.resolved_at),
             _between(self.dialled_at, self.connected_at),
@@ -123,12 +123,12 @@ def _between(begin: float | None, end: float | None) -> timedelta | None:
 
 
 def refused(reason: str, detail: str) -> Outcome:
-    """The outcome of a push that was not tried because of its target; transient, so that the backlog is kept."""
+    """Return the outcome of a push that was not tried because of its target: transient, so the backlog is kept."""
     return Outcome(kind=OutcomeKind.TRANSIENT, reason=reason, detail=_printable(detail))
 
 
 def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
-    """The outcome of a push that got no status line.
+    """Return the outcome of a push that got no status line.
 
     Returns: kind LOCAL when the cause is on our side (resolver, descriptors, no free connection, a defect), else
         TRANSIENT. The detail holds no part of the SET, even when the receiver echoed it.
@@ -146,8 +146,10 @@ def outcome_of_failure(error: Exception, progress: Progress) -> Outcome:
 
 
 def may_reach_another(error: Exception, progress: Progress) -> bool:
-    """Whether the egress proxy may reach another address of the receiver: it was connected, did not object to our
-    credentials, and opened no tunnel to this one."""
+    """Return whether the egress proxy may reach another address of the receiver.
+
+    It may when it accepted the connection and the credentials but opened no tunnel to this address.
+    """
     if isinstance(error, ProxyFailed):
         return error.reason == "proxy_refused"
     return isinstance(error, ConnectTimedOut) and progress.proxy is ProxyStage.ASKING
@@ -163,11 +165,11 @@ _PROXY_WORDS = {
 
 def _meaning(cause: Exception, progress: Progress) -> tuple[OutcomeKind, str]:
     """Return the kind and the reason of an exception. Order matters: most of these are OSErrors."""
-    ours, transient = OutcomeKind.LOCAL, OutcomeKind.TRANSIENT
+    local, transient = OutcomeKind.LOCAL, OutcomeKind.TRANSIENT
     match cause:
         case socket.gaierror():
             # EAI_AGAIN and the rest: the resolver is down, refuses or is broken.
-            return (transient, "name_not_found") if cause.errno in _NO_SUCH_NAME else (ours, "resolver_unavailable")
+            return (transient, "name_not_found") if cause.errno in _NO_SUCH_NAME else (local, "resolver_unavailable")
         case ssl.SSLError() if not isinstance(cause, ssl.SSLEOFError):
             return transient, _tls_reason(cause)
         case TimeoutError() if cause.errno is None:
@@ -175,7 +177,7 @@ def _meaning(cause: Exception, progress: Progress) -> tuple[OutcomeKind, str]:
         case NotHttp():
             return transient, "not_http"
         case OSError() if cause.errno in _NO_DESCRIPTORS:
-            return ours, "no_descriptors"
+            return local, "no_descriptors"
         case OSError() if cause.errno in _BY_ERRNO:
             return transient, _BY_ERRNO[cause.errno]
         case ConnectionError() | ssl.SSLEOFError():
@@ -183,7 +185,7 @@ def _meaning(cause: Exception, progress: Progress) -> tuple[OutcomeKind, str]:
         case OSError():
             return transient, "connection_failed"
         case _:
-            return ours, "push_failed"
+            return local, "push_failed"
 
 
 def _timeout_meaning(cause: TimeoutError, progress: Progress) -> tuple[OutcomeKind, str]:

@@ -1,4 +1,4 @@
-"""Kept-alive connections to receivers: shares, waiting, and who is dialled."""
+"""Kept-alive connections to receivers: limits, waiting and reuse."""
 
 import asyncio
 import ssl
@@ -16,7 +16,7 @@ _SWEEP_SECONDS = 10.0  # guessed: an idle connection is closed at most so much l
 
 
 class Place(NamedTuple):
-    """Where a connection leads, and whom it trusts and what it shows there: pushes to one place share connections.
+    """The destination of a connection with its TLS context. Pushes to one place share connections.
 
     Attributes:
         context: None: plain http.
@@ -29,7 +29,7 @@ class Place(NamedTuple):
 
 @dataclass(slots=True)
 class _Share:
-    """The connections to one place: idle ones, newest last, and how many there are or are being dialled."""
+    """The connections to one place: the idle ones, newest last, and the number of all, with those being dialled."""
 
     idle: deque[Connection] = field(default_factory=deque)
     taken: int = 0
@@ -41,7 +41,7 @@ class _Share:
 
 
 class ConnectionPool:
-    """Connections, at most so many in all and to one place."""
+    """A pool of connections, bounded in all and for each place."""
 
     def __init__(self) -> None:
         self._shares: dict[Place, _Share] = {}
@@ -51,7 +51,7 @@ class ConnectionPool:
         self._sweeping: asyncio.TimerHandle | None = None
 
     def take_idle(self, place: Place) -> Connection | None:
-        """An idle connection for one exchange; None when there is none. `give_back` it."""
+        """Return an idle connection for one exchange; None: there is none. `give_back` it afterwards."""
         share = self._shares.get(place)
         while share is not None and share.idle:
             connection = share.idle.pop()
@@ -63,9 +63,9 @@ class ConnectionPool:
         return None
 
     async def take_new(self, place: Place, dial: Callable[[], Awaitable[Connection]]) -> Connection:
-        """A new connection for one exchange, as soon as there may be one more. `give_back` it.
+        """Return a new connection for one exchange, as soon as the pool allows one more. `give_back` it afterwards.
 
-        Raises: what *dial* raises; asyncio.CancelledError.
+        Raises: the errors of *dial*; asyncio.CancelledError.
         """
         share = self._shares.setdefault(place, _Share())
         while not self._make_room(share):
@@ -83,7 +83,7 @@ class ConnectionPool:
         return connection
 
     def give_back(self, place: Place, connection: Connection) -> None:
-        """Keep *connection* if it can be used again, or count it as gone."""
+        """Keep *connection* if it can be used again, else remove it."""
         share = self._shares[place]
         share.taken -= 1
         self._taken.discard(connection)
@@ -97,7 +97,7 @@ class ConnectionPool:
         self._wake(share)
 
     def close(self) -> None:
-        """Close every connection; an exchange that is under way on one ends with a ConnectionError."""
+        """Close every connection. A running exchange ends with a ConnectionError."""
         if self._sweeping is not None:
             self._sweeping.cancel()
         for connection in [*self._taken, *(idle for share in self._shares.values() for idle in share.idle)]:
@@ -126,7 +126,7 @@ class ConnectionPool:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._wake(share)  # the turn was ours already: pass it on
+                self._wake(share)  # this waiter had been woken already: wake the next one
             raise
         finally:
             if turn in queue:
@@ -145,7 +145,7 @@ class ConnectionPool:
             self._sweeping = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
 
     def _sweep(self) -> None:
-        """Close what has been idle for long, and forget places that nobody uses."""
+        """Close connections that have been idle for long, and remove unused places."""
         self._sweeping = None
         oldest = asyncio.get_running_loop().time() - IDLE_SECONDS
         for place, share in list(self._shares.items()):

@@ -1,4 +1,4 @@
-"""Whether a URL may be pushed to, as far as its text tells: before anything is resolved or dialled."""
+"""Check the URL of a push target by its text, before it is resolved or dialled."""
 
 from ipaddress import ip_address
 

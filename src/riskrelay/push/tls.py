@@ -85,7 +85,7 @@ def certificate_end(certificate: str | None) -> datetime | None:
 
 
 def _show(context: ssl.SSLContext, certificate: str, key: bytes) -> None:
-    """OpenSSL reads files only: the key is in one for a moment, encrypted under a password that nobody keeps."""
+    """OpenSSL reads files only: the key is in one for a moment, encrypted with a password that is not kept."""
     password = token_hex(32)
     encrypted = serialization.load_pem_private_key(key, None).private_bytes(
         serialization.Encoding.PEM,

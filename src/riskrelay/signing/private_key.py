@@ -14,7 +14,7 @@ KINDS: dict[Algorithm, type[RSAKey] | type[ECKey]] = {Algorithm.RS256: RSAKey, A
 
 
 class PrivateKey:
-    """A key that can sign: opened once, because reading an RSA key takes 46 ms.
+    """A key that can sign. It is opened once, because reading an RSA key takes 46 ms.
 
     Args:
         pem: the private part, not encrypted.
@@ -30,7 +30,7 @@ class PrivateKey:
         self._head = urlsafe_b64encode(header.encode()) + b"."
 
     def sign_all(self, payloads: Sequence[bytes]) -> list[bytes]:
-        """The compact JWS of each payload (RFC 7515 §5.1)."""
+        """Return the compact JWS of each payload (RFC 7515 §5.1)."""
         return [self._sign_one(payload) for payload in payloads]
 
     def _sign_one(self, payload: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""Encrypting keys and secrets at rest under the master key."""
+"""Encryption of keys and secrets at rest, with the master key."""
 
 import os
 from base64 import urlsafe_b64decode
@@ -18,16 +18,16 @@ _PURPOSE = b"riskrelay sealed values, bound to their rows"
 
 
 def new_master_key() -> str:
-    """A fresh master key, in the form the setting takes."""
+    """Return a fresh master key, in the form of the setting."""
     return Fernet.generate_key().decode()
 
 
 class MasterKey:
-    """Seals with the first of its keys, opens with any: so a new key can be put in front of the old one.
+    """Seals with the first of its keys and opens with any, so that a new key can be put before the old one.
 
-    A sealed value is bound to its row: it opens only under the name that it was sealed under (AES-256-GCM with the name
-    as additional data). So nothing that can write to the database can let one row use the secret of another. Values of
-    older versions are Fernet tokens without a name; they open under any until they are sealed again.
+    A sealed value is bound to its row: it opens only with the row name that it was sealed with (AES-256-GCM with the
+    name as additional data). So writing to the database is not enough to use the secret of one row in another. Values
+    of older versions are Fernet tokens without a row name; they open with any until they are sealed again.
 
     Args:
         keys: each 32 bytes, url-safe base64; never empty.
@@ -55,7 +55,7 @@ class MasterKey:
         return _BOUND + nonce + self._ciphers[0].encrypt(nonce, secret, row.encode())
 
     def open(self, sealed: bytes, row: str) -> bytes:
-        """The secret.
+        """Return the secret.
 
         Raises: Misconfigured: it was sealed under another master key, or for another row.
         """
@@ -77,7 +77,7 @@ class MasterKey:
     def resealed(self, sealed: bytes, row: str) -> bytes | None:
         """Seal a value again under the first key.
 
-        Returns: the new value; None when it is under the first key already, and bound to its row.
+        Returns: the new value; None: it is sealed with the first key already, and bound to its row.
         Raises: Misconfigured: none of the keys opens it.
         """
         if sealed.startswith(_BOUND) and _opened(self._ciphers[0], sealed, row) is not None:

@@ -1,4 +1,4 @@
-"""Making signing keys and signing SETs: with the receiver's verifier, the only user of the JOSE library."""
+"""Create signing keys and sign SETs. Only this module and the receiver's verifier use the JOSE library."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ REREAD_AFTER = timedelta(seconds=1)  # chosen: a few rows; how long a node may g
 
 
 def new_signing_key(algorithm: Algorithm, master_key: MasterKey, at: datetime) -> SealedKey:
-    """A fresh key, its private part sealed.
+    """Return a fresh key, its private part sealed.
 
     Rule: IOP 1.0 §2.6; RFC 7638 (kid).
     """
@@ -47,15 +47,15 @@ def new_signing_key(algorithm: Algorithm, master_key: MasterKey, at: datetime) -
 
 
 class KeySigner:
-    """Implements ports.Signer, and ports.Proofs, with the current key of each algorithm, which it reads
-    again every few seconds.
+    """Implements ports.Signer and ports.Proofs with the current key of each algorithm, which it reads again every few
+    seconds.
 
-    A key that a rotation has retired signs on while its successor cannot be opened (the master key of another node is
-    newer than ours): receivers still find it in the JWKS.
+    A retired key continues to sign while its successor cannot be opened, because the master key of another node is
+    newer. Receivers still find the retired key in the JWKS.
 
     Args:
-        read_keys: what is stored now.
-        horizon: how long a retired key stays in the JWKS.
+        read_keys: reads the stored keys.
+        horizon: the time that a retired key stays in the JWKS.
     """
 
     def __init__(
@@ -161,7 +161,7 @@ class KeySigner:
 
 
 def _problem(token: bytes, key: SealedKey) -> str | None:
-    """Why the public part of *key* does not verify a token; None: it does."""
+    """Return why the public part of *key* does not verify a token; None: it does."""
     try:
         public = KINDS[key.algorithm].import_key(json.loads(key.public_jwk))
         jws.deserialize_compact(token, public, algorithms=[key.algorithm.value])

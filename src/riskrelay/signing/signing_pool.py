@@ -1,7 +1,7 @@
 """Processes that sign beside this one, so that a backlog uses every core.
 
-Signing in threads gives up the GIL for the arithmetic, but has to get it back after each signature, from an event
-loop that is busy pushing: cores stood idle a fifth of the time (measured, 2 cores). A process has a GIL of its own.
+A thread releases the GIL for the arithmetic, but must get it back after each signature from an event loop that is busy
+pushing: the cores were idle for a fifth of the time (measured, 2 cores). A process has a GIL of its own.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ _decode = msgspec.msgpack.Decoder(list[bytes]).decode
 
 
 class SigningPool:
-    """Signs in processes that are started when they are first needed, and again when they die. Close it."""
+    """Signs in processes that are started when they are first needed and again when they die. Close it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -45,11 +45,11 @@ class SigningPool:
 
     @property
     def ready(self) -> int:
-        """How many processes can sign now."""
+        """The number of processes that can sign now."""
         return sum(child.is_ready for child in self._children)
 
     async def sign(self, key: PrivateKey, payloads: Sequence[bytes]) -> list[bytes] | None:
-        """The compact JWS of each payload; None: there is no process that can, sign them here."""
+        """Return the compact JWS of each payload; None: no process can sign, so the caller signs."""
         ready = [child for child in self._children if child.is_ready]
         if len(ready) < PROCESSES:
             self._start()
@@ -62,7 +62,7 @@ class SigningPool:
             return None
 
     def close(self) -> None:
-        """End the processes. What they were signing is signed by nobody."""
+        """End the processes. Their unfinished orders fail."""
         self._is_closed = True
         if self._starting is not None:
             self._starting.cancel()
@@ -70,7 +70,7 @@ class SigningPool:
             child.end()
 
     def _start(self) -> None:
-        """Start what is missing, in the background."""
+        """Start missing processes in the background."""
         if self._is_closed or self._starting is not None or self._clock.monotonic() < self._start_at:
             return
         self._start_at = self._clock.monotonic() + RESTART_AFTER.total_seconds()
@@ -88,7 +88,7 @@ class SigningPool:
 
 
 async def _started() -> "_Child":
-    """A new process, not ready yet.
+    """Return a new process, which is not ready yet.
 
     Raises: OSError.
     """
@@ -115,12 +115,12 @@ def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:
 
 
 class _Child(asyncio.Protocol):
-    """Our end of the socket to one process.
+    """The parent's end of the socket to one process.
 
     Attributes:
-        is_ready: whether it has said so, and is still there.
+        is_ready: whether it has reported so and still runs.
         is_lost: whether it has ended.
-        orders: how many it has not answered.
+        orders: the number of unanswered orders.
     """
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
@@ -187,7 +187,7 @@ class _Child(asyncio.Protocol):
         return self._process.wait(_END_WITHIN_SECONDS)
 
     def _expect_an_answer(self) -> None:
-        """Give the process up, so that whoever waits for it is told, when its next answer does not come in time."""
+        """Give the process up when its next answer is late, so that the orders that wait for it fail."""
         if self._giving_up is not None:
             self._giving_up.cancel()
             self._giving_up = None

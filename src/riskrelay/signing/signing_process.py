@@ -16,17 +16,17 @@ LENGTH = struct.Struct("!I")  # before each frame
 
 
 class KeyMaterial(msgspec.Struct, array_like=True):
-    """A private key, sent once, to the parent's own child and over an unnamed socket only."""
+    """A private key. It is sent once, to the parent's own child over an unnamed socket."""
 
     algorithm: Algorithm
     pem: bytes
 
 
 class Order(msgspec.Struct, array_like=True):
-    """Payloads to sign; answered by a frame with the list of their compact JWS.
+    """Payloads to sign. The answer is a frame with the list of their compact JWS.
 
     Attributes:
-        key: with the first order for a kid.
+        key: the key, in the first order for a kid.
     """
 
     kid: str
@@ -35,15 +35,15 @@ class Order(msgspec.Struct, array_like=True):
 
 
 def frame(content: object) -> bytes:
-    """What goes over the wire for *content*."""
+    """Return the frame of *content*."""
     encoded = msgspec.msgpack.encode(content)
     return LENGTH.pack(len(encoded)) + encoded
 
 
 def serve(parent: socket.socket) -> None:
-    """Answer orders in turn, until there are no more. The first frame is empty: it says that this process is ready.
+    """Answer orders in turn until the parent closes the socket. The first frame is empty and means: ready.
 
-    Raises: ConnectionError: the parent has gone without farewell.
+    Raises: ConnectionError: the parent ended without closing the socket.
     """
     keys: dict[str, PrivateKey] = {}
     decode = msgspec.msgpack.Decoder(Order).decode
@@ -61,7 +61,7 @@ def serve(parent: socket.socket) -> None:
 
 
 def main() -> None:
-    """Serve the parent. Signals that are sent to all processes of a terminal or a service are the parent's to judge."""
+    """Serve the parent. Signals to all processes of a terminal are ignored: the parent handles them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with socket.socket(fileno=0) as parent, suppress(ConnectionError):

@@ -1,4 +1,4 @@
-"""One wide line for each attempt: what an operator filters and sums, and nothing that is secret or personal."""
+"""One wide log line for each attempt, for operators to filter and sum, without secrets and personal data."""
 
 import logging
 from base64 import urlsafe_b64decode
@@ -35,7 +35,7 @@ _header = msgspec.json.Decoder(_Header)
 
 
 class _Line(msgspec.Struct, kw_only=True):
-    """What an attempt's line says; a phase that the attempt did not go through is left out."""
+    """The members of an attempt's line. A phase that did not occur is left out."""
 
     account: str
     integration: str
@@ -60,9 +60,9 @@ class _Line(msgspec.Struct, kw_only=True):
 
 
 def log_attempts(lane: LaneKey, stream: Stream, attempts: Sequence[Attempt]) -> None:
-    """Write one line for each attempt: of what was accepted as information, of anything else as a warning.
+    """Write one line for each attempt: at level info when it was accepted, else at level warning.
 
-    Never in it: subjects, the SET, authorization headers, what the receiver wrote.
+    A line never contains subjects, the SET, authorization headers or text of the receiver.
     """
     wants_all = _log.is_enabled_for(logging.INFO)
     for accepted, alike in groupby(attempts, key=_is_accepted):
@@ -108,18 +108,18 @@ def _milliseconds(took: timedelta | None) -> float | UnsetType:
 
 
 def phases_of(attempt: Attempt) -> list[tuple[str, timedelta]]:
-    """The phases that the attempt went through, in their order."""
+    """Return the phases of the attempt, in their order."""
     every = zip(PHASES, (attempt.signing, *attempt.outcome.phases), strict=True)
     return [(name, took) for name, took in every if took is not None]
 
 
 def transaction_of(attempt: Attempt) -> str:
-    """The `txn` of the attempted event: the same in everything that one cause led to."""
+    """Return the `txn` of the event. All events of one cause share it."""
     return _claims.decode(attempt.claims).txn if attempt.claims else ""
 
 
 def kid_of(token: bytes) -> str:
-    """The key that signed a SET; empty when there is no SET."""
+    """Return the kid of the key that signed a SET; empty: there is no SET."""
     return _kid_in(token.partition(b".")[0])
 
 

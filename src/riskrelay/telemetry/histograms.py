@@ -17,10 +17,10 @@ _BOUNDS = [*(str(float(bound)) for bound in LIMITS_SECONDS), "+Inf"]
 
 
 class Durations:
-    """Durations that were observed, all on one thread; any may read them.
+    """Observed durations. One thread observes; any thread may read.
 
     Attributes:
-        total_seconds: of all of them together.
+        total_seconds: the sum of all durations.
     """
 
     def __init__(self) -> None:
@@ -28,34 +28,34 @@ class Durations:
         self.total_seconds = 0.0
 
     def observe(self, seconds: Sequence[float]) -> None:
-        """Count some."""
+        """Count durations."""
         for one in seconds:
             self._counts[bisect_left(LIMITS_SECONDS, one)] += 1
         self.total_seconds += sum(seconds)
 
     @property
     def buckets(self) -> list[tuple[str, float]]:
-        """By the longest that a bucket takes: how many were no longer than that."""
+        """Return the cumulative count of each bucket, by its upper bound."""
         return list(zip(_BOUNDS, accumulate(self._counts), strict=True))
 
 
 class Histogram(Collector):
-    """Durations by the values of its labels."""
+    """Durations by label values."""
 
     def __init__(self, name: str, documentation: str, labels: Sequence[str]) -> None:
         self._name, self._documentation, self._labels = name, documentation, labels
         self._durations: dict[tuple[str, ...], Durations] = {}
 
     def of(self, *values: str) -> Durations:
-        """Those with these values, which are shown from now on."""
+        """Return the durations of these label values. They are exposed from now on."""
         return self._durations.setdefault(values, Durations())
 
     def describe(self) -> list[HistogramMetricFamily]:
-        """Its name, before there is a value."""
+        """Return its name, before it has values."""
         return [HistogramMetricFamily(self._name, self._documentation, labels=self._labels)]
 
     def collect(self) -> list[HistogramMetricFamily]:
-        """What was observed up to now."""
+        """Return the observed durations."""
         (family,) = self.describe()
         for values, durations in self._durations.items():
             family.add_metric(values, durations.buckets, durations.total_seconds)

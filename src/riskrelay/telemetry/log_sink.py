@@ -1,4 +1,4 @@
-"""Where log lines go: to a file descriptor, from a thread of its own, so that nobody waits for whoever reads them."""
+"""A log sink: a thread of its own writes lines to a file descriptor, so that no request waits for a slow reader."""
 
 import logging
 import os
@@ -12,11 +12,11 @@ _UNTORN_BYTES = 4_096  # pipe(7), PIPE_BUF on Linux: what several processes writ
 
 
 class LogSink:
-    """Writes lines in their order. When nobody reads, or the disk is full, lines are dropped and counted, never waited
-    for; a process that is killed loses those that were not written yet.
+    """Writes lines in order. Lines that cannot be written, because the reader is slow or the disk is full, are dropped
+    and counted. A process that is killed loses the lines that are not written yet.
 
     Attributes:
-        dropped: lines that nobody will read.
+        dropped: the number of dropped lines.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -29,7 +29,7 @@ class LogSink:
         self._thread.start()
 
     def msg(self, lines: bytes | str) -> None:
-        """Take a line over, or several; structlog calls it by the level's name."""
+        """Queue one or several lines. structlog calls it by the name of the level."""
         written = (lines if isinstance(lines, bytes) else lines.encode()) + b"\n"
         with self._counting:
             fits = self._waiting_bytes < _MOST_BYTES
@@ -43,7 +43,7 @@ class LogSink:
     debug = info = warning = error = critical = exception = msg
 
     def close(self, at_most_seconds: float = 1.0) -> None:
-        """Write what is left, if it can be written in that time."""
+        """Write the remaining lines, at most for *seconds*."""
         self._lines.put(None)
         self._thread.join(at_most_seconds)
 
@@ -68,14 +68,14 @@ class LogSink:
 
 
 class SinkHandler(logging.Handler):
-    """Hands what libraries log to the same sink."""
+    """Passes the log records of libraries to the sink."""
 
     def __init__(self, sink: LogSink, level: int) -> None:
         super().__init__(level)
         self._sink = sink
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take one record over."""
+        """Queue one record."""
         try:
             self._sink.msg(self.format(record))
         except Exception:  # noqa: BLE001  as every handler of the library does it

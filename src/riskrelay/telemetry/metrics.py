@@ -37,10 +37,10 @@ _LEDGER_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelle
 
 
 class PrometheusMetrics:
-    """Implements ports.Metrics. What the process counts and what the database holds are registries of their own.
+    """Implements ports.Metrics with two registries: the counts of the process and the contents of the database.
 
     Args:
-        siblings: processes whose port this one shares; what they count is shown, too.
+        siblings: the processes that share the port of this one. Their counts are exposed, too.
     """
 
     content_type = CONTENT_TYPE_LATEST
@@ -97,7 +97,7 @@ class PrometheusMetrics:
             self._activity.labels(result).inc(count)
 
     def count_source_events(self, kind: str, counts: Counts) -> None:
-        """Count what became of one request's events of a source of that kind."""
+        """Count the results of one request's events, for a source of that kind."""
         for (became, reason), count in counts.items():
             self._source_events.labels(kind, became.value, "" if reason is None else reason.value).inc(count)
 
@@ -132,12 +132,12 @@ class PrometheusMetrics:
         self._registry.register(_ReadCounter(f"riskrelay_{name}", documentation, read))
 
     def own_exposition(self, load: StoreLoad) -> bytes:
-        """What this process counts, in Prometheus' text form."""
+        """Return the counts of this process, in Prometheus' text format."""
         self._load.show(load)
         return generate_latest(self._registry)
 
     async def exposition(self, survey: Survey | None, load: StoreLoad, *, writable: bool) -> bytes:
-        """Everything in Prometheus' text form, with the database as it was found last."""
+        """Return all metrics in Prometheus' text format, with the latest survey of the database."""
         counted = self.own_exposition(load)
         if self._siblings is not None:
             counted = of_all({self._siblings.number: counted, **await self._siblings.ask()})
@@ -147,7 +147,7 @@ class PrometheusMetrics:
         return generate_latest(self._found) + counted
 
     def _counter(self, name: str, documentation: str, label: str, *values: str) -> Counter:
-        """A counter that shows 0 for *values* from the start, so that a rate sees the first one."""
+        """Return a counter that starts at 0 for *values*, so that a rate includes the first count."""
         counter = Counter(f"riskrelay_{name}", documentation, [label], registry=self._registry)
         for value in values:
             counter.labels(value)
@@ -160,7 +160,7 @@ class PrometheusMetrics:
 
 
 class _ReadCounter(Collector):
-    """A counter whose value somebody else keeps."""
+    """A counter whose value is kept elsewhere."""
 
     def __init__(self, name: str, documentation: str, read: Callable[[], float]) -> None:
         self._name, self._documentation, self._read = name, documentation, read
@@ -175,7 +175,7 @@ class _ReadCounter(Collector):
 
 
 class _SurveyGauges:
-    """What the database holds."""
+    """The contents of the database."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def gauge(name: str, documentation: str, *labels: str) -> Gauge:
@@ -213,7 +213,7 @@ class _SurveyGauges:
 
 
 class _LoadGauges:
-    """How busy this process's end of the database is."""
+    """The load of this process's database connections."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def gauge(name: str, documentation: str, *labels: str) -> Gauge:

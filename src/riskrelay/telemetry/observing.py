@@ -1,4 +1,4 @@
-"""Who hears what happened: the counters, the log, traces where an exporter is configured; and how this process is."""
+"""The observers of what happens: counters, the log, traces if an exporter is configured, and the process itself."""
 
 import asyncio
 import os
@@ -41,26 +41,26 @@ class Observers:
             log_attempts(lane, stream, attempts)
             if self._traces is not None:
                 self._traces.attempted(lane, stream, attempts)
-        except Exception as error:  # noqa: BLE001  whatever is wrong here, delivery goes on
+        except Exception as error:  # noqa: BLE001  an observer that fails must not stop delivery
             _log.error("not_observed", stream=lane.stream_id, exc_info=error)
 
     @property
     def trace(self) -> bool:
-        """Whether there are traces."""
+        """Whether traces are created."""
         return self._traces is not None
 
     def over(self, store: Store) -> Store:
-        """The store that tells of what is queued, when there are traces."""
+        """Return the store, with spans for queued events if traces are created."""
         return store if self._traces is None else self._traces.over(store)
 
     def attend(self, app: Starlette) -> None:
-        """Hear of requests too, when there are traces."""
+        """Return the app, with spans for requests if traces are created."""
         if self._traces is not None:
             self._traces.attend(app)
 
 
 def new_observers(siblings: Siblings | None = None) -> Observers:
-    """Those of a process that serves or delivers; OpenTelemetry's standard variables say whether it makes traces."""
+    """Return the observers of a process. OpenTelemetry's standard variables decide whether it creates traces."""
     metrics = PrometheusMetrics(siblings)
     wanted = any(os.environ.get(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT") for name in ("", "TRACES_"))
     refused = (
@@ -87,7 +87,7 @@ def show_certificate(metrics: PrometheusMetrics, chain: Path) -> None:
 
 
 class ProcessWatch:
-    """Shows how this process is doing: log lines that nobody could take, how long its event loop is blocked."""
+    """Exposes the state of this process: dropped log lines, and the lag of its event loop."""
 
     def __init__(self, metrics: PrometheusMetrics, log: LogSink, clock: Clock) -> None:
         self._clock = clock

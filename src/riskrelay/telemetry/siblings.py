@@ -1,4 +1,4 @@
-"""Processes that share one port tell each other what they count, so that a scrape that reaches one shows all."""
+"""Processes that share one port exchange their counts, so that a scrape of one shows all."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -19,8 +19,8 @@ class Siblings:
     """The processes that share a port with this one.
 
     Args:
-        directory: nobody else's; each process has a socket there, named by its number.
-        number: of this process, from 1.
+        directory: a private directory. Each process has a socket there, named by its number.
+        number: the number of this process, from 1.
     """
 
     def __init__(self, directory: Path, number: int) -> None:
@@ -28,11 +28,11 @@ class Siblings:
         self.number = number
 
     @asynccontextmanager
-    async def answering(self, tell: Callable[[], bytes]) -> AsyncIterator[None]:
-        """Tell each that asks what *tell* says then, while the block runs."""
+    async def answering(self, expose: Callable[[], bytes]) -> AsyncIterator[None]:
+        """Answer requests of the other processes with the result of *expose*, while the block runs."""
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            writer.write(tell())
+            writer.write(expose())
             writer.close()
 
         own = self._directory / str(self.number)
@@ -45,7 +45,7 @@ class Siblings:
             own.unlink(missing_ok=True)
 
     async def ask(self) -> dict[int, bytes]:
-        """What each of the others tells, by its number. One that does not answer in time is not there."""
+        """Return the counts of the other processes, by number. A process that does not answer in time is left out."""
         numbers = {int(path.name) for path in self._directory.iterdir()} - {self.number}
         answers = await asyncio.gather(*map(self._ask, numbers))
         return {number: answer for number, answer in zip(numbers, answers, strict=True) if answer is not None}
@@ -64,13 +64,13 @@ class Siblings:
 
 
 def of_all(expositions: Mapping[int, bytes]) -> bytes:
-    """One exposition of several processes, in Prometheus' text form.
+    """Merge the expositions of several processes, in Prometheus' text format.
 
-    Every sample has the label `process`: sums over it are right, and a process that starts again at 0 is seen to. All
-    samples of a metric stand together, as the form wants it.
+    Every sample gets the label `process`, so that sums are right and a restart of one process is visible. The samples
+    of a metric are adjacent, as the format requires.
 
     Args:
-        expositions: what each process counts, by its number.
+        expositions: the counts of each process, by its number.
     """
     return generate_latest(_OfAll(expositions))
 

@@ -1,8 +1,8 @@
 """Traces by OpenTelemetry, where an exporter is configured: the only user of its library, imported only then.
 
-One trace tells of one cause: its acceptance, the wait of each event, each attempt. Its id follows from the `txn`, so
-that another process, and the same after a restart, goes on with it, and nothing has to be remembered. A request has a
-trace of its own, which is the caller's if they sent one; the acceptance links to it. ADR 0015 says why.
+One trace shows one cause: its acceptance, the wait of each event, each attempt. Its id is derived from the `txn`, so
+that other processes, and this one after a restart, continue it without any stored state. A request has a trace of its
+own, or the client's if it sent one; the acceptance links to it. ADR 0015 gives the reasons.
 """
 
 import threading
@@ -43,9 +43,9 @@ _QUIET = ("/healthz", "/readyz", "/metrics")
 
 
 class Traces:
-    """Makes spans and hands them to the exporter's own thread: what it cannot take is dropped.
+    """Creates spans and hands them to the exporter's thread, which drops those that it has no room for.
 
-    The standard variables say where they go, how many, and under which name (`OTEL_EXPORTER_OTLP_…`,
+    The standard variables configure the destination, the sampling and the name (`OTEL_EXPORTER_OTLP_…`,
     `OTEL_TRACES_SAMPLER`, `OTEL_BSP_…`, `OTEL_SERVICE_NAME`).
     """
 
@@ -59,7 +59,7 @@ class Traces:
         self.tracer = self._provider.get_tracer("riskrelay")
 
     def queued(self, signals: Sequence[Signal], until: datetime) -> None:
-        """One span for each cause: from its acceptance until its events were durable, linked to the request's."""
+        """Create one span for each cause, from its acceptance until its events are durable."""
         caller = trace.get_current_span().get_span_context()
         links = [Link(caller)] if caller.is_valid else []
         by_txn: dict[str, list[Signal]] = {}
@@ -75,7 +75,7 @@ class Traces:
             self._emit("accept", context, None, together[0].event.issued_at, ended=until, said=said, links=links)
 
     def attempted(self, lane: LaneKey, stream: Stream, attempts: Sequence[Attempt]) -> None:
-        """One span for each attempt; before the first of an event one for its wait."""
+        """Create one span for each attempt and, before the first of an event, one for its wait."""
         for attempt in attempts:
             root = _root(transaction_of(attempt))
             said = {
@@ -105,15 +105,15 @@ class Traces:
             )
 
     def over(self, store: Store) -> Store:
-        """*store*, with a span for each cause that becomes durable there."""
+        """Return *store* with a span for each cause that becomes durable."""
         return TracedStore(store, self)
 
     def attend(self, app: Starlette) -> None:
-        """Make a span of each request."""
+        """Return the app with a span for each request."""
         app.add_middleware(RequestSpans, traces=self)
 
     def close(self) -> None:
-        """Export what is left, if that can be done in a moment."""
+        """Export the remaining spans, within a short time limit."""
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(_CLOSING_SECONDS)
@@ -130,7 +130,7 @@ class Traces:
         status: Status = Status(StatusCode.UNSET),  # noqa: B008  never changed
         links: Sequence[Link] = (),
     ) -> None:
-        """Hand over a span that is over: made whole, because its ids are given and both its ends lie in the past."""
+        """Hand over a finished span. It is built as a whole, because its ids and both its times are given."""
         if (
             self._provider.sampler.should_sample(None, context.trace_id, name).decision
             is not Decision.RECORD_AND_SAMPLE
@@ -154,7 +154,7 @@ class Traces:
 
 
 class TracedStore:
-    """Implements ports.Store over another one: when a transaction is durable, its acceptance becomes spans."""
+    """Implements ports.Store over another one, and creates spans when a transaction is durable."""
 
     def __init__(self, store: Store, traces: Traces) -> None:
         self._store = store
@@ -178,7 +178,7 @@ class TracedStore:
         return result
 
     async def require_writable(self, *, thorough: bool = False) -> None:
-        """As the store, without a span: a health check is no request."""
+        """As the store does, without a span: a health check is not a request."""
         await self._store.require_writable(thorough=thorough)
 
     async def close(self) -> None:
@@ -200,7 +200,7 @@ class _WatchedEvents:
 
 
 class RequestSpans:
-    """ASGI middleware: one span for each request, named by its route; the caller's trace goes on (W3C traceparent)."""
+    """ASGI middleware: one span for each request, named by its route. It continues the client's trace."""
 
     def __init__(self, app: ASGIApp, traces: Traces) -> None:
         self._app = app
@@ -242,10 +242,10 @@ def _about(attempt: Attempt) -> dict[str, Any]:
 
 
 def _root(txn: str) -> SpanContext:
-    """The acceptance's span: whoever knows the txn knows it.
+    """Return the context of an acceptance's span, derived from the txn.
 
-    Hashed, because a sampler that keeps a share of the traces looks at the bits of their ids, and a UUID's are not all
-    random; the spans bear the txn itself too.
+    It is a hash, because samplers use the bits of trace ids, and not all bits of a UUID are random. The spans have the
+    txn as an attribute, too.
     """
     digest = sha256(txn.encode()).digest()
     return _context(int.from_bytes(digest[:16]), digest[16:24])
