@@ -1,17 +1,16 @@
 """Add, change and retire behaviors of an account; change the limits of impossible travel and the trusted networks."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from functools import partial
 
-from riskrelay.actions.recording import tell
+from riskrelay.actions.large_writes import write_in_parts, write_users
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
-from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.quotas import refuse_above
-from riskrelay.core.risk.assessment import Cause, with_findings
+from riskrelay.core.risk.assessment import Cause, level_change, with_findings
 from riskrelay.core.risk.behaviors import (
     BEHAVIORS,
     MAX_RETIRED_BEHAVIORS,
@@ -24,12 +23,23 @@ from riskrelay.core.risk.behaviors import (
     name_problem,
     settings_with,
 )
+from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.networks import TrustedNetwork
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.core.sources.mappings import SuggestedBehavior
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Outside, Transaction, Writes
 
 Settings = dict[BehaviorId, BehaviorSetting]
+
+_USERS_AT_ONCE = 200  # guessed: users that are read at once, some milliseconds
+
+
+class _UsersMove(Exception):
+    """Risk levels of behaviors change, so those of users can."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
 
 
 async def set_behaviors(
@@ -194,33 +204,44 @@ async def _change(
 
     Returns: the settings of all behaviors.
     """
-    now = outside.clock.now()
 
-    def store(tx: Transaction) -> tuple[Settings, list[LaneKey]]:
+    def store(tx: Transaction, *, refusing_moves: bool = False) -> Settings:
         before = settings_with(tx.behaviors.stored())
-        changed = change(tx, before)
-        settings = {**before, **changed}
-        return settings, _move_users(outside, tx, before, settings, now=now)
+        settings = {**before, **change(tx, before)}
+        if refusing_moves and any(before[behavior].risk_level != settings[behavior].risk_level for behavior in before):
+            raise _UsersMove(settings)
+        return settings
 
-    settings, queued = await outside.store.write(account_id, store)
-    outside.wake(queued)
-    return settings
+    async def moved() -> AsyncIterator[Writes]:
+        try:
+            await outside.store.write(account_id, partial(store, refusing_moves=True))
+        except _UsersMove as moving:
+            async for writes in _moved_users(outside, account_id, moving.settings):
+                yield writes
+
+    try:
+        return await write_users(outside, account_id, partial(store, refusing_moves=True))
+    except _UsersMove:
+        return await write_in_parts(outside, account_id, moved, store)
 
 
-def _move_users(
-    outside: Outside, tx: Transaction, before: Settings, settings: Settings, *, now: datetime
-) -> list[LaneKey]:
-    """Save the levels that follow from *settings*, and notify receivers of those that differ.
-
-    Returns: the lanes to wake after the commit.
-    """
-    if all(before[behavior].risk_level == settings[behavior].risk_level for behavior in before):
-        return []
-    standings = [(old, with_findings(old, (), settings)) for old in tx.users.at_risk()]
-    moved = [(old, new) for old, new in standings if old.level != new.level]
-    tx.users.save([new for _, new in moved])
-    _, queued = tell(tx, moved, settings, Cause.ADMIN, now=now, ids=outside.ids)
-    return queued
+async def _moved_users(outside: Outside, account_id: AccountId, settings: Settings) -> AsyncIterator[Writes]:
+    """Find the users whose level differs under *settings*, some at a time, with the changes to notify receivers of."""
+    now, last = outside.clock.now(), UserId("")
+    while True:
+        standings = await outside.store.read(
+            account_id,
+            lambda tx, after=last: tx.users.at_risk(after, _USERS_AT_ONCE),  # type: ignore[misc]
+        )
+        if not standings:
+            return
+        last = standings[-1].user_id
+        steps = [(old, with_findings(old, (), settings)) for old in standings]
+        changes = [level_change(old, new, settings, Cause.ADMIN, at=now) for old, new in steps]
+        yield Writes(
+            standings=[new for old, new in steps if new.level != old.level],
+            changes=[change for change in changes if change is not None],
+        )
 
 
 def _own(

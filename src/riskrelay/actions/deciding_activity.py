@@ -8,16 +8,13 @@ from datetime import datetime
 from msgspec.structs import replace
 
 from riskrelay.actions.detecting import Decision, Detecting, Stored, decide
-from riskrelay.actions.recording import Found, latest_name
-from riskrelay.core import signals
-from riskrelay.core.risk.activity import Activity, ActivityId
+from riskrelay.actions.recording import Found, latest_name, to_trim
+from riskrelay.core.risk.activity import Activity
 from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, level_change, with_findings
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
-from riskrelay.core.risk.findings import FindingId, UserId, UserRef
+from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.core.risk.speeds import TravelLimits
-from riskrelay.core.signals import Signal
-from riskrelay.core.ssf.streams import Stream
-from riskrelay.ports import Ids, RecordedActivity
+from riskrelay.ports import RecordedActivity, RecordedFinding, Writes
 
 Tallies = Mapping[UserId, tuple[int, datetime | None]]
 
@@ -47,7 +44,6 @@ class Gathered:
         enabled: by place, the activity whose behavior is enabled.
         keys: by place, the email_key of its user.
         fresh: by place, what is to be stored: it is there not yet.
-        streams: those that take events.
     """
 
     request: Request
@@ -57,7 +53,6 @@ class Gathered:
     enabled: Mapping[int, Activity]
     keys: Mapping[int, str]
     fresh: Mapping[int, RecordedActivity]
-    streams: Sequence[Stream]
     stored: Stored
 
     @property
@@ -67,38 +62,21 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steps:
-    """How users' standings change.
-
-    Attributes:
-        standings: after the request, of the users about whom something is new.
-        signals: the security events to queue.
-    """
-
-    standings: Sequence[Standing]
-    changes: Sequence[LevelChange]
-    signals: Sequence[Signal]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     """What is to be written.
 
     Attributes:
-        rows: the activity to add, with its episodes.
-        joined: stored activity that belongs to an episode from now on.
-        tallies: of the users with new findings, how many they are expected to have then; *steps* follow from that.
+        started: findings of episodes that no finding stood for before, each with its user.
+        changes: at most one for each user.
     """
 
     gathered: Gathered
-    decision: Decision
-    rows: Sequence[RecordedActivity]
-    joined: Mapping[ActivityId, FindingId]
-    tallies: Tallies
-    steps: Steps
+    writes: Writes
+    started: Sequence[tuple[RecordedFinding, Standing]]
+    changes: Sequence[LevelChange]
 
 
-def decide_activity(gathered: Gathered, ids: Ids) -> Decided:
+def decide_activity(gathered: Gathered) -> Decided:
     """Decide what follows from a request."""
     standings = {standing.user_id: standing for standing in gathered.found.standings.values()}
     fresh = list(gathered.fresh.values())
@@ -106,26 +84,31 @@ def decide_activity(gathered: Gathered, ids: Ids) -> Decided:
         standings=standings, settings=gathered.settings, limits=gathered.limits, now=gathered.request.now
     )
     decision = decide(gathered.stored, fresh, detecting)
-    rows = [one if one.activity_id not in decision.joined else one.joining(decision.joined) for one in fresh]
     added = {one.activity_id for one in fresh}
     tallies = _expected(decision, standings, gathered.stored)
-    return Decided(
-        gathered=gathered,
-        decision=decision,
-        rows=rows,
+    steps = _steps(gathered, decision, tallies)
+    moved = [level_change(old, new, gathered.settings, Cause.POLICY, at=gathered.request.now) for old, new in steps]
+    changes = [change for change in moved if change is not None]
+    new_users = gathered.found.new
+    changed = {new.email_key: new for _, new in steps}
+    saved = [new for key, new in changed.items() if key not in new_users]
+    writes = Writes(
+        new_users=[changed.get(key, gathered.found.standings[key]) for key in new_users],
+        replaced=decision.replaced,
+        detected=[one.finding for one in decision.detected],
         joined={member: episode for member, episode in decision.joined.items() if member not in added},
-        tallies=tallies,
-        steps=steps_of(gathered, decision, tallies, gathered.streams, ids=ids),
+        activity=[one.joining(decision.joined) if one.activity_id in decision.joined else one for one in fresh],
+        standings=saved,
+        tallied=tallies.keys() & {one.user_id for one in saved},
+        trimmed=to_trim(steps),
+        changes=changes,
     )
+    started = [(one.finding, standings[one.finding.user_id]) for one in decision.detected if one.started]
+    return Decided(gathered=gathered, writes=writes, started=started, changes=changes)
 
 
-def steps_of(gathered: Gathered, decision: Decision, tallies: Tallies, streams: Sequence[Stream], ids: Ids) -> Steps:
-    """Decide how the standings of users change about whom something is new, in the order they appeared.
-
-    Args:
-        tallies: how many findings the users with new ones have, and when the latest was.
-        streams: those that take events.
-    """
+def _steps(gathered: Gathered, decision: Decision, tallies: Tallies) -> list[tuple[Standing, Standing]]:
+    """Decide how the standings of users change about whom something is new, in the order they appeared."""
     behaviors: dict[UserId, set[BehaviorId]] = defaultdict(set)
     for one in decision.detected:
         behaviors[one.finding.user_id].add(one.finding.behavior)
@@ -140,17 +123,16 @@ def steps_of(gathered: Gathered, decision: Decision, tallies: Tallies, streams: 
             count, last = tallies[old.user_id]
             new = with_findings(new, behaviors[old.user_id], gathered.settings)
             new = replace(new, event_count=count, last_event_at=last)
-        if new != old:
+        if new != old or old.user_id in behaviors:  # findings are counted again, which can change more
             steps.append((old, new))
-    moved = [level_change(old, new, gathered.settings, Cause.POLICY, at=gathered.request.now) for old, new in steps]
-    changes = [change for change in moved if change is not None]
-    queued = signals.for_changes(changes, streams, ids.uuid)
-    return Steps(standings=[new for _, new in steps], changes=changes, signals=queued)
+    return steps
 
 
 def _expected(decision: Decision, standings: Mapping[UserId, Standing], stored: Stored) -> Tallies:
-    """The findings that users with new ones will most likely have: a merge can take the latest away, and the
-    transaction that writes sees that."""
+    """Return how many findings users with new ones will most likely have, and when the latest was seen.
+
+    A merge can take the latest away, so the transaction that writes counts again.
+    """
     more: Counter[UserId] = Counter()
     last: dict[UserId, datetime] = {}
     for one in decision.detected:

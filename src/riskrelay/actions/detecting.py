@@ -34,7 +34,7 @@ from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import ActivityWindow, RecordedActivity, RecordedFinding, Transaction
 
-PURGED_AT_LEAST = 1_000  # guessed: so that small requests, too, get rid of what a large one left
+PURGED_AT_LEAST = 200  # guessed: so that small requests, too, get rid of what a large one left
 _READ_AT_ONCE = 1_000  # guessed, some milliseconds: reading more rows in one piece would hold up the event loop
 
 

@@ -1,35 +1,37 @@
-"""Accept activity, find the behaviors that follow from it, decide levels, queue security events: one transaction."""
+"""Accept activity, find the behaviors that follow from it, decide levels, queue security events."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import msgspec
 
 from riskrelay.actions.admitting import Admitted, admit, learn
+from riskrelay.actions.applying import apply
 from riskrelay.actions.computing import compute
-from riskrelay.actions.deciding_activity import Decided, Gathered, Request, decide_activity, steps_of
-from riskrelay.actions.detecting import purge, read_stored, windows_of
+from riskrelay.actions.deciding_activity import Decided, Gathered, Request, decide_activity
+from riskrelay.actions.detecting import read_stored, windows_of
+from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.record_findings import record_findings
 from riskrelay.actions.recording import (
+    by_users,
     find_users,
     once,
     refuse_future,
     refuse_reused,
     refuse_surplus_users,
-    trim_findings,
 )
 from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import Faults, Invalid
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.activity import Activity, ActivityId, Timing, timing
 from riskrelay.core.risk.assessment import LevelChange, Standing
 from riskrelay.core.risk.behaviors import settings_with
 from riskrelay.core.risk.exemptions import Exemption
 from riskrelay.core.risk.findings import UserId
-from riskrelay.ports import Ids, Outside, RecordedActivity, RecordedFinding, Transaction
+from riskrelay.ports import Ids, Outside, RecordedActivity, RecordedFinding, Transaction, Writes
 
-_FEW = 200  # guessed: some milliseconds; more activity, fresh or stored, is compared outside the transaction
 _TRIES = 3  # guessed: so often other requests may change what a decision followed from
 
 
@@ -68,8 +70,9 @@ async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping
     """Store what was *sent*, and treat the behaviors that follow from it like findings: for each user whose risk level
     they move, queue a security event on every stream that takes it. All or nothing; durable when it returns.
 
-    Little activity is read, decided and written in one transaction. Much is decided before the transaction that
-    writes, which only checks that the decision still holds.
+    Little activity is read, decided and written in one transaction. Where it must be compared with much that is
+    stored, it is decided before the transaction that writes, which only checks that the decision still holds. Much is
+    written in parts.
 
     Args:
         sent: by place in the request, in any order of time.
@@ -83,8 +86,11 @@ async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping
     refuse_future({place: activity.seen.at for place, activity in sent.items()}, outside.clock.now())
     admitted = await admit(outside, account_id, sent)
     request = _request(admitted, outside)
-    recorded, queued = await _record(outside, account_id, request)
-    outside.wake(queued)
+    if len(request.distinct) > LARGE:
+        recorded = await _record_in_parts(outside, account_id, request)
+    else:
+        recorded, queued = await _record(outside, account_id, request)
+        outside.wake(queued)
     recorded = await _with_exempt(outside, account_id, recorded, admitted)
     outside.metrics.count_activity(recorded.accepted, recorded.duplicates, recorded.ignored, recorded.late)
     outside.metrics.count_findings(len(recorded.findings), 0, 0)
@@ -133,7 +139,7 @@ def _request(admitted: Admitted, outside: Outside) -> Request:
 
 async def _record(outside: Outside, account_id: AccountId, request: Request) -> tuple[ActivityRecorded, list[LaneKey]]:
     """Record *request* in one transaction when there is little to compare, else decide before the transaction."""
-    ids, keep = outside.ids, outside.quotas.findings_per_user
+    ids = outside.ids
 
     def refuse_surplus(gathered: Gathered) -> None:
         users = {place: activity.user for place, activity in gathered.enabled.items()}
@@ -142,26 +148,74 @@ async def _record(outside: Outside, account_id: AccountId, request: Request) -> 
     def at_once(tx: Transaction, *, refusing_much: bool = False) -> tuple[ActivityRecorded, list[LaneKey]]:
         gathered = _gather(tx, request, ids)
         refuse_surplus(gathered)
-        much = len(gathered.fresh) + gathered.stored.rows > _FEW
+        much = len(gathered.fresh) + gathered.stored.rows > LARGE
         if much and refusing_much:
             raise _TooMuch
-        decide = partial(decide_activity, gathered, ids)
-        return _write(tx, tx.compute(decide) if much else decide(), ids, keep)
+        decide = partial(decide_activity, gathered)
+        decided = tx.compute(decide) if much else decide()
+        return _recorded(request, [decided]), apply(tx, decided.writes, outside)
 
-    if len(request.distinct) <= _FEW:
-        try:
-            return await outside.store.write(account_id, partial(at_once, refusing_much=True))
-        except _TooMuch:
-            pass
+    def unchanged(tx: Transaction, decided: Decided) -> tuple[ActivityRecorded, list[LaneKey]]:
+        _refuse_changed(tx, decided.gathered)
+        return _recorded(request, [decided]), apply(tx, decided.writes, outside)
+
+    try:
+        return await write_users(outside, account_id, partial(at_once, refusing_much=True))
+    except _TooMuch:
+        pass
     for _ in range(_TRIES):
         gathered = await outside.store.read(account_id, lambda tx: _gather(tx, request, ids))
         refuse_surplus(gathered)
-        decided = await compute(partial(decide_activity, gathered, ids))
+        decided = await compute(partial(decide_activity, gathered))
         try:
-            return await outside.store.write(account_id, partial(_write_unchanged, decided=decided, ids=ids, keep=keep))
+            return await write_users(outside, account_id, partial(unchanged, decided=decided))
         except _Changed:
             continue
-    return await outside.store.write(account_id, at_once)
+    return await write_users(outside, account_id, at_once)
+
+
+async def _record_in_parts(outside: Outside, account_id: AccountId, request: Request) -> ActivityRecorded:
+    """Record much activity: users after users, but all or none.
+
+    Raises: Invalid; Unavailable.
+    """
+    everything: list[Decided] = []
+
+    async def decided() -> AsyncIterator[Writes]:
+        faults = Faults()
+        for places in by_users({place: request.sent[place].user for place in request.distinct}):
+            some = replace(request, distinct={place: request.distinct[place] for place in places})
+            try:
+                gathered = await outside.store.read(
+                    account_id,
+                    lambda tx, some=some: _gather(tx, some, outside.ids),  # type: ignore[misc]
+                )
+            except Invalid as error:
+                faults.extend(error.faults, error.more)
+                continue
+            everything.append(await compute(partial(decide_activity, gathered)))
+            yield everything[-1].writes
+        faults.refuse()
+        users = {place: one.user for some in everything for place, one in some.gathered.enabled.items()}
+        new = {key for some in everything for key in some.gathered.found.new}
+        refuse_surplus_users(users, new, outside.user_counts.get(account_id), outside.quotas.users)
+
+    await write_in_parts(outside, account_id, decided, lambda tx: None)
+    return _recorded(request, everything)
+
+
+def _recorded(request: Request, decided: Sequence[Decided]) -> ActivityRecorded:
+    """Return what becomes of a request, of which *decided* are the parts."""
+    accepted = sum(len(one.writes.activity) for one in decided)
+    ignored = len(request.distinct) - sum(len(one.gathered.enabled) for one in decided)
+    return ActivityRecorded(
+        accepted=accepted,
+        duplicates=request.timely - ignored - accepted,
+        ignored=ignored,
+        late=len(request.sent) - request.timely,
+        findings=[started for one in decided for started in one.started],
+        changes=[change for one in decided for change in one.changes],
+    )
 
 
 def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
@@ -201,17 +255,15 @@ def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
         enabled=enabled,
         keys=keys,
         fresh=fresh,
-        streams=tx.streams.taking_events(),
         stored=read_stored(tx, list(fresh.values()), limits),
     )
 
 
-def _write_unchanged(tx: Transaction, decided: Decided, ids: Ids, keep: int) -> tuple[ActivityRecorded, list[LaneKey]]:
-    """Write what was decided, if all that it followed from is still so.
+def _refuse_changed(tx: Transaction, gathered: Gathered) -> None:
+    """See that all that a decision followed from is still so.
 
     Raises: _Changed.
     """
-    gathered = decided.gathered
     known = tx.users.find(gathered.users)  # locks them: their activity stays as it is until the commit
     before = {key: one for key, one in gathered.found.standings.items() if key not in gathered.found.new}
     fresh = list(gathered.fresh.values())
@@ -227,33 +279,3 @@ def _write_unchanged(tx: Transaction, decided: Decided, ids: Ids, keep: int) -> 
         or {one.finding_id: one for one in tx.findings.get(gathered.stored.findings)} != gathered.stored.findings
     ):
         raise _Changed
-    return _write(tx, decided, ids, keep)
-
-
-def _write(tx: Transaction, decided: Decided, ids: Ids, keep: int) -> tuple[ActivityRecorded, list[LaneKey]]:
-    """Write what was decided, and keep at most *keep* findings of each user, roughly."""
-    gathered, decision = decided.gathered, decided.decision
-    tx.users.add([gathered.found.standings[key] for key in gathered.found.new])
-    tx.findings.replace(decision.replaced, [found.finding for found in decision.detected])
-    tx.activities.join(decided.joined, decision.replaced)
-    tx.activities.add(decided.rows)
-    tallies, streams = tx.findings.tally(decided.tallies), tx.streams.taking_events()
-    steps = decided.steps
-    if tallies != decided.tallies or streams != gathered.streams:  # seldom; else it was decided before the transaction
-        steps = steps_of(gathered, decision, tallies, streams, ids=ids)
-    tx.users.save(steps.standings)
-    trim_findings(tx, [(gathered.found.standings[one.email_key], one) for one in steps.standings], keep)
-    queued = tx.events.queue(steps.signals)
-    request = gathered.request
-    purge(tx, gathered.limits, request.now, len(request.sent))
-    ignored = len(request.distinct) - len(gathered.enabled)
-    standings = {standing.user_id: standing for standing in gathered.found.standings.values()}
-    recorded = ActivityRecorded(
-        accepted=len(decided.rows),
-        duplicates=request.timely - ignored - len(decided.rows),
-        ignored=ignored,
-        late=len(request.sent) - request.timely,
-        findings=[(one.finding, standings[one.finding.user_id]) for one in decision.detected if one.started],
-        changes=steps.changes,
-    )
-    return recorded, queued

@@ -1,10 +1,9 @@
-"""Accept findings, decide levels, queue security events: one transaction."""
+"""Accept findings, decide levels, queue security events: in one transaction, or many findings in parts."""
 
 from asyncio import gather
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import chain
@@ -12,24 +11,26 @@ from itertools import chain
 import msgspec
 from msgspec.structs import replace
 
+from riskrelay.actions.applying import apply
+from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.recording import (
+    by_users,
     find_users,
     latest_name,
     once,
     refuse_future,
     refuse_reused,
     refuse_surplus_users,
-    tell,
-    trim_findings,
+    to_trim,
 )
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.email_addresses import email_key
-from riskrelay.core.errors import Unavailable
+from riskrelay.core.errors import Faults, Invalid, Unavailable
 from riskrelay.core.integrations import AccountId
-from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, with_events, with_findings
+from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, level_change, with_events, with_findings
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
-from riskrelay.core.risk.findings import Finding, FindingId
-from riskrelay.ports import Outside, RecordedFinding, Transaction
+from riskrelay.core.risk.findings import Finding, FindingId, UserRef
+from riskrelay.ports import Ids, Outside, RecordedFinding, Transaction, Writes
 
 _FEW = 100  # guessed: a request of so many findings gains little by waiting for others
 
@@ -57,7 +58,8 @@ async def record_findings(outside: Outside, account_id: AccountId, findings: Seq
     """Store *findings* and, for each user whose risk level they move, queue a security event on every stream that
     takes it. All or nothing; durable when it returns.
 
-    Few findings share their transaction with those of other requests that wait at the same time.
+    Few findings share their transaction with those of other requests that wait at the same time. Many are written in
+    parts.
 
     Args:
         findings: of known behaviors, in any order.
@@ -70,6 +72,8 @@ async def record_findings(outside: Outside, account_id: AccountId, findings: Seq
     """
     now = outside.clock.now()
     refuse_future({place: one.occurred_at for place, one in enumerate(findings) if one.occurred_at is not None}, now)
+    if len(findings) > LARGE:
+        return await _record_in_parts(outside, account_id, findings)
     if len(findings) > _FEW:
         (recorded,) = await _record(outside, account_id, [findings])
         return recorded
@@ -129,57 +133,150 @@ async def _record(outside: Outside, account_id: AccountId, requests: Sequence[Se
     Returns: in the order of *requests*.
     Raises: Invalid: pointers start with the place among all findings; Unavailable.
     """
-    now = outside.clock.now()
-    findings = list(chain.from_iterable(requests))
-    distinct = once({place: (f.finding_id, f.digest) for place, f in enumerate(findings)}, outside.ids)
+    batch = _batch(outside, account_id, list(chain.from_iterable(requests)))
 
-    def store(tx: Transaction) -> tuple[list[Recorded], list[LaneKey], int]:
-        settings = settings_with(tx.behaviors.stored())
-        enabled = {place: findings[place] for place in distinct if settings[findings[place].behavior].enabled}
-        users = {place: finding.user for place, finding in enabled.items()}
-        found = find_users(tx, users, outside.ids.ordered_uuid)
-        refuse_surplus_users(users, found.new, outside.user_counts.get(account_id), outside.quotas.users)
-        given = {place: FindingId(distinct[place]) for place, f in enabled.items() if f.finding_id is not None}
-        stored = tx.findings.digests(given.values())
-        repeated = {place: (given[place], enabled[place].digest) for place in given if given[place] in stored}
-        refuse_reused(repeated, stored)
-        accepted = {place: finding for place, finding in enabled.items() if place not in repeated}
-        steps = _steps(accepted.values(), found.standings, settings, now)
-        tx.users.add([after for before, after in steps if before.email_key in found.new])
-        tx.users.save([after for before, after in steps if before.email_key not in found.new])
-        changes, queued = tell(tx, steps, settings, Cause.POLICY, now=now, ids=outside.ids)
-        tx.findings.add(
-            [
-                _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], settings, now=now)
-                for place, one in accepted.items()
-            ]
-        )
-        trim_findings(tx, steps, outside.quotas.findings_per_user)
-        return _split(requests, accepted, distinct.keys() - enabled.keys(), changes), queued, len(found.new)
+    def store(tx: Transaction) -> tuple[_Decided, list[LaneKey]]:
+        decided = _decide(tx, batch, batch.distinct)
+        refuse_surplus_users(decided.users, decided.new, batch.known_users, outside.quotas.users)
+        return decided, apply(tx, decided.writes, outside)
 
-    recorded, queued, new_users = await outside.store.write(account_id, store)
+    decided, queued = await write_users(outside, account_id, store)
     outside.wake(queued)
+    recorded = _split(requests, decided)
+    _note(outside, account_id, recorded, batch.now, len(decided.new))
+    return recorded
+
+
+async def _record_in_parts(outside: Outside, account_id: AccountId, findings: Sequence[Finding]) -> Recorded:
+    """Record many findings, bit by bit, but all or none.
+
+    Raises: Invalid; Unavailable.
+    """
+    batch = _batch(outside, account_id, findings)
+    whole = _Decided()
+
+    async def decided() -> AsyncIterator[Writes]:
+        faults = Faults()
+        for places in by_users({place: findings[place].user for place in batch.distinct}):
+            distinct = {place: batch.distinct[place] for place in places}
+            try:
+                some = await outside.store.read(account_id, partial(_decide, batch=batch, distinct=distinct))
+            except Invalid as error:
+                faults.extend(error.faults, error.more)
+                continue
+            whole.add(some)
+            yield some.writes
+        faults.refuse()
+        refuse_surplus_users(whole.users, whole.new, batch.known_users, outside.quotas.users)
+
+    await write_in_parts(outside, account_id, decided, lambda tx: None)
+    (recorded,) = _split([findings], whole)
+    _note(outside, account_id, [recorded], batch.now, len(whole.new))
+    return recorded
+
+
+def _note(outside: Outside, account_id: AccountId, recorded: Sequence[Recorded], now: datetime, new_users: int) -> None:
     outside.user_counts.add(account_id, new_users)
     for one in recorded:
         outside.metrics.count_findings(one.accepted, one.duplicates, one.ignored)
         outside.finding_counts.note(account_id, one.behaviors, now)
-    return recorded
 
 
-def _split(
-    requests: Sequence[Sequence[Finding]],
-    accepted: Mapping[int, Finding],
-    ignored: AbstractSet[int],
-    changes: Sequence[LevelChange],
-) -> list[Recorded]:
-    """What became of each request.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """Findings that arrived.
 
-    Args:
-        accepted, ignored: by place among the findings of all.
-        changes: in the order in which their users appear in them.
+    Attributes:
+        distinct: the id of each by place; of those that repeat an id the first only.
+        known_users: how many the account has.
     """
+
+    findings: Sequence[Finding]
+    distinct: Mapping[int, str]
+    now: datetime
+    known_users: int
+    ids: Ids
+
+
+@dataclass(slots=True, kw_only=True)
+class _Decided:
+    """What becomes of findings.
+
+    Attributes:
+        accepted, ignored: by place among the findings of all.
+        users: by place, the users of findings whose behavior is enabled.
+        new: the email_keys of those that are not stored yet.
+    """
+
+    writes: Writes = field(default_factory=Writes)
+    accepted: dict[int, Finding] = field(default_factory=dict)
+    ignored: set[int] = field(default_factory=set)
+    users: dict[int, UserRef] = field(default_factory=dict)
+    new: set[str] = field(default_factory=set)
+    changes: list[LevelChange] = field(default_factory=list)
+
+    def add(self, more: "_Decided") -> None:
+        """Add what becomes of findings of other users."""
+        self.accepted |= more.accepted
+        self.ignored |= more.ignored
+        self.users |= more.users
+        self.new |= more.new
+        self.changes += more.changes
+
+
+def _batch(outside: Outside, account_id: AccountId, findings: Sequence[Finding]) -> _Batch:
+    """Raises: Invalid: one id with two bodies."""
+    return _Batch(
+        findings=findings,
+        distinct=once({place: (f.finding_id, f.digest) for place, f in enumerate(findings)}, outside.ids),
+        now=outside.clock.now(),
+        known_users=outside.user_counts.get(account_id),
+        ids=outside.ids,
+    )
+
+
+def _decide(tx: Transaction, batch: _Batch, distinct: Mapping[int, str]) -> _Decided:
+    """Decide what becomes of the findings in the places of *distinct*.
+
+    Raises: Invalid: pointers start with the place.
+    """
+    settings, now = settings_with(tx.behaviors.stored()), batch.now
+    enabled = {place: batch.findings[place] for place in distinct if settings[batch.findings[place].behavior].enabled}
+    users = {place: finding.user for place, finding in enabled.items()}
+    found = find_users(tx, users, batch.ids.ordered_uuid)
+    given = {place: FindingId(distinct[place]) for place, f in enabled.items() if f.finding_id is not None}
+    stored = tx.findings.digests(given.values())
+    repeated = {place: (given[place], enabled[place].digest) for place in given if given[place] in stored}
+    refuse_reused(repeated, stored)
+    accepted = {place: finding for place, finding in enabled.items() if place not in repeated}
+    steps = _steps(accepted.values(), found.standings, settings, now)
+    moved = [level_change(before, after, settings, Cause.POLICY, at=now) for before, after in steps]
+    changes = [change for change in moved if change is not None]
+    writes = Writes(
+        new_users=[after for before, after in steps if before.email_key in found.new],
+        findings=[
+            _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], settings, now=now)
+            for place, one in accepted.items()
+        ],
+        standings=[after for before, after in steps if before.email_key not in found.new],
+        trimmed=to_trim(steps),
+        changes=changes,
+    )
+    return _Decided(
+        writes=writes,
+        accepted=accepted,
+        ignored=set(distinct) - set(enabled),
+        users=users,
+        new=set(found.new),
+        changes=changes,
+    )
+
+
+def _split(requests: Sequence[Sequence[Finding]], decided: _Decided) -> list[Recorded]:
+    """Return what became of each request."""
     recorded: list[Recorded] = []
-    left = deque(changes)
+    left = deque(decided.changes)  # in the order in which their users appear in the requests
+    accepted, ignored = decided.accepted, decided.ignored
     start = 0
     for findings in requests:
         places = range(start, start + len(findings))

@@ -1,6 +1,6 @@
 """What the actions that record and move users' risk have in common, inside their transactions."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,15 +10,14 @@ from riskrelay.core import signals
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import Fault, FaultKind, Invalid, UserMismatch
 from riskrelay.core.risk.activity import SKEW
-from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, level_change
-from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.assessment import LevelChange, Standing
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.ports import Ids, Transaction
 
 Id = TypeVar("Id", bound=str)
 
 _TRIM_EVERY = 100  # guessed: a user has at most so many findings above the quota, and those of one batch
-_TRIMMED_AT_MOST = 20_000  # guessed: twice a batch, so that what an older version stored goes bit by bit
+_PLACES_AT_ONCE = 200  # guessed: items of a large request that are decided at once, some milliseconds
 
 
 def refuse_future(moments: Mapping[int, datetime], now: datetime) -> None:
@@ -146,40 +145,53 @@ def refuse_surplus_users(users: Mapping[int, UserRef], new: AbstractSet[str], kn
     raise Invalid([Fault(FaultKind.QUOTA_REACHED, f"/{place}/user", message) for place in places])
 
 
-def trim_findings(tx: Transaction, steps: Iterable[tuple[Standing, Standing]], keep: int) -> None:
-    """Delete the oldest findings of users who have more than *keep*.
+def to_trim(steps: Iterable[tuple[Standing, Standing]]) -> frozenset[UserId]:
+    """Return the users who may have more findings than the quota.
 
     A user is looked at once every few findings, and at each reset, so that most findings cost no query.
     """
-    for before, after in steps:
-        if after.event_count // _TRIM_EVERY != before.event_count // _TRIM_EVERY or after.resets != before.resets:
-            tx.findings.trim(after.user_id, keep, _TRIMMED_AT_MOST)
+    return frozenset(
+        after.user_id
+        for before, after in steps
+        if after.event_count // _TRIM_EVERY != before.event_count // _TRIM_EVERY or after.resets != before.resets
+    )
+
+
+def by_users(users: Mapping[int, UserRef]) -> Iterator[list[int]]:
+    """Group places of a request so that all places of a user are in one group.
+
+    Users named with the same user id are in one group, too: the mistake is found there.
+
+    Args:
+        users: by place.
+
+    Returns: groups of a few hundred places, or more of one user, in the order in which their users appear.
+    """
+    named: dict[UserId, str] = {}
+    same: dict[str, str] = {}
+    places: dict[str, list[int]] = {}
+    for user in users.values():
+        if user.user_id is not None:
+            first, key = named.setdefault(user.user_id, user.email_key), user.email_key
+            if first != key:
+                same[key] = same.get(first, first)
+    for place, user in users.items():
+        key = user.email_key
+        places.setdefault(same.get(key, key), []).append(place)
+    group: list[int] = []
+    for mine in places.values():
+        if group and len(group) + len(mine) > _PLACES_AT_ONCE:
+            yield group
+            group = []
+        group += mine
+    if group:
+        yield group
 
 
 def latest_name(users: Iterable[UserRef], known: str | None) -> str | None:
     """The name that was given last, or the one that is known."""
     named = [user.name for user in users if user.name is not None]
     return named[-1] if named else known
-
-
-def tell(
-    tx: Transaction,
-    steps: Sequence[tuple[Standing, Standing]],
-    settings: Mapping[BehaviorId, BehaviorSetting],
-    cause: Cause,
-    now: datetime,
-    ids: Ids,
-) -> tuple[list[LevelChange], list[LaneKey]]:
-    """For each user whose level moves, queue a security event on every stream that takes it.
-
-    Args:
-        steps: of each user, the standing before and after.
-
-    Returns: what changed for the receivers, in the order of *steps*; the lanes to wake after the commit.
-    """
-    moved = [level_change(before, after, settings, cause, at=now) for before, after in steps]
-    changes = [change for change in moved if change is not None]
-    return changes, queue_changes(tx, changes, ids)
 
 
 def queue_changes(tx: Transaction, changes: Sequence[LevelChange], ids: Ids) -> list[LaneKey]:

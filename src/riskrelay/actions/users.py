@@ -2,7 +2,9 @@
 
 from msgspec.structs import replace
 
-from riskrelay.actions.recording import queue_changes, trim_findings
+from riskrelay.actions.applying import apply
+from riskrelay.actions.large_writes import write_users
+from riskrelay.actions.recording import to_trim
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.lanes import LaneKey
@@ -11,7 +13,7 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Cause, after_reset, level_change
 from riskrelay.core.risk.behaviors import settings_with
 from riskrelay.core.risk.findings import UserId
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Outside, Transaction, Writes
 
 
 async def reset_user(
@@ -33,9 +35,12 @@ async def reset_user(
         tx.audit.record(entry)
         settings = settings_with(tx.behaviors.stored())
         after = after_reset(before, now)
-        tx.users.save([after])
-        trim_findings(tx, [(before, after)], outside.quotas.findings_per_user)
         change = level_change(before, after, settings, Cause.ADMIN, at=now)
-        return queue_changes(tx, [] if change is None else [replace(change, note=reason)], outside.ids)
+        writes = Writes(
+            standings=[after],
+            trimmed=to_trim([(before, after)]),
+            changes=[] if change is None else [replace(change, note=reason)],
+        )
+        return apply(tx, writes, outside)
 
-    outside.wake(await outside.store.write(account_id, store))
+    outside.wake(await write_users(outside, account_id, store))

@@ -10,6 +10,7 @@ import structlog
 
 from riskrelay.actions.counts import FRESH, take_stock
 from riskrelay.actions.idle_streams import pause_idle_streams
+from riskrelay.actions.large_writes import finish_abandoned_writes
 from riskrelay.actions.replays import continue_replays
 from riskrelay.actions.upkeep import analyze_tables, expire_events, purge_events, purge_records, turn_partitions
 from riskrelay.actions.watch_clock import ClockWatch
@@ -21,6 +22,7 @@ _log = structlog.get_logger()
 REPLAY_SWEEP = timedelta(seconds=1)  # a replay waits at most so long for a lane that can go on again
 ANALYZE_SWEEP = timedelta(seconds=1)  # a new table takes thousands of rows in its first second
 CLOCK_SWEEP = timedelta(seconds=1)  # for as long may waits be wrong after the database's clock was put back
+WRITES_SWEEP = timedelta(seconds=1)  # requests of an account wait for its large write to end
 SWEEP = timedelta(minutes=1)  # guessed: as long may an event live beyond its retention
 RECORDS_SWEEP = timedelta(hours=1)  # chosen: they are kept for days
 _STOCK_SHARE = 50  # chosen: counting takes at most 2 % of one core's time
@@ -60,6 +62,7 @@ class Chores:
         """Return after `stop`, when what is under way is done."""
         await asyncio.gather(
             self._repeat(self._replay, REPLAY_SWEEP),
+            self._repeat(self._finish_writes, WRITES_SWEEP),
             self._repeat(self._tidy, SWEEP),
             self._repeat(self._purge_records, RECORDS_SWEEP),
             self._repeat(self._turn, SWEEP),
@@ -70,6 +73,10 @@ class Chores:
 
     async def _replay(self) -> bool:
         return await continue_replays(self._outside)
+
+    async def _finish_writes(self) -> bool:
+        await finish_abandoned_writes(self._outside)
+        return False
 
     async def _tidy(self) -> bool:
         expired = await expire_events(self._outside, self._kept.undelivered)

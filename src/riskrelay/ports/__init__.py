@@ -49,6 +49,7 @@ from riskrelay.ports.deliveries import (
 from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, ShadowedUser, Verdict
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
+from riskrelay.ports.large_writes import LEASE, LargeWriteLost, LargeWriteRuns, LargeWrites, Writes
 from riskrelay.ports.operating import DatabaseClock, DeliveryHealth, EngineCare, Purging, Replays, Retention
 from riskrelay.ports.outside import (
     Bell,
@@ -76,6 +77,7 @@ from riskrelay.ports.outside import (
 from riskrelay.ports.sources import Sources
 
 __all__ = [
+    "LEASE",
     "Accounts",
     "Activities",
     "ActivityWindow",
@@ -109,6 +111,9 @@ __all__ = [
     "Keys",
     "LanePlaces",
     "Lanes",
+    "LargeWriteLost",
+    "LargeWriteRuns",
+    "LargeWrites",
     "Listening",
     "Metrics",
     "NoGeolocation",
@@ -158,4 +163,5 @@ __all__ = [
     "Vault",
     "Verdict",
     "Wake",
+    "Writes",
 ]

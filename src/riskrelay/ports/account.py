@@ -23,6 +23,7 @@ from riskrelay.ports.activity import Activities, Detection
 from riskrelay.ports.console import Stocks, UserViews
 from riskrelay.ports.deliveries import DeliveryViews
 from riskrelay.ports.findings import RecordedFinding
+from riskrelay.ports.large_writes import LargeWrites
 from riskrelay.ports.operating import DeliveryHealth, Replays
 from riskrelay.ports.sources import Sources
 
@@ -171,8 +172,9 @@ class Users(Protocol):
     def get(self, user_id: UserId) -> Standing | None:
         """The user, locked in a writing transaction."""
 
-    def at_risk(self) -> list[Standing]:
-        """Every user that has triggered something since the last reset, locked."""
+    def at_risk(self, after: UserId, limit: int) -> list[Standing]:
+        """Return the first *limit* users with an id behind *after* that have triggered something since the last reset,
+        in the order of their ids."""
 
     def save(self, standings: Collection[Standing]) -> None:
         """Write everything of them that can change."""
@@ -313,6 +315,7 @@ class Transaction(Protocol):
     findings: Findings
     behaviors: Behaviors
     activities: Activities
+    large_writes: LargeWrites
     detection: Detection
     events: Events
     event_requests: EventRequests

@@ -195,6 +195,9 @@ class Installation(Protocol):
     def idle_streams(self, timeout: timedelta, limit: int) -> list[Stream]:
         """Receivers' streams that are enabled and were not active for *timeout*, by the database's clock."""
 
+    def abandoned_writes(self, limit: int) -> list[AccountId]:
+        """Return accounts whose large write belongs to a process that shows no sign of life."""
+
     def ledgers(self) -> list[Ledger]:
         """The ledger of every stream, counted from the rows (not from the lanes' counters alone)."""
 

@@ -41,6 +41,7 @@ from riskrelay.storage.delivery.surveying import database_facts, take_survey
 from riskrelay.storage.engines.engine_care import EngineCareRows
 from riskrelay.storage.nodes import NodeRows
 from riskrelay.storage.purging import PurgingRows
+from riskrelay.storage.risk.large_writes import accounts_with_abandoned_writes
 from riskrelay.storage.risk.shadowed_users import find_shadowed_users
 from riskrelay.storage.tables import integrations
 
@@ -79,6 +80,9 @@ class InstallationTransaction:
             integrations.c.deleted_at.is_(None),
         )
         return [stream_from(row) for row in self._connection.execute(query.limit(limit))]
+
+    def abandoned_writes(self, limit: int) -> list[AccountId]:
+        return accounts_with_abandoned_writes(self._connection, limit)
 
     def ledgers(self) -> list[Ledger]:
         return count_ledgers(self._connection)

@@ -19,6 +19,7 @@ from riskrelay.ports import (
     Events,
     Findings,
     Integrations,
+    LargeWrites,
     Polls,
     ReceiverCredentials,
     ReceiverStreams,
@@ -47,6 +48,7 @@ from riskrelay.storage.delivery.views import DeliveryViewRows
 from riskrelay.storage.risk.activity import ActivityRows
 from riskrelay.storage.risk.behaviors import BehaviorRows
 from riskrelay.storage.risk.detection import DetectionRows
+from riskrelay.storage.risk.large_writes import LargeWriteRows
 from riskrelay.storage.risk.user_views import UserViewRows
 from riskrelay.storage.risk.users import FindingRows, UserRows
 
@@ -68,10 +70,11 @@ class AccountTransaction:
         self.polls: Polls = LaneRows(connection)
         self.receiver_streams: ReceiverStreams = ReceiverStreamRows(connection, account_id, locking=locking)
         self.refused_requests: RefusedRequests = RefusedRequestRows(connection, account_id)
-        self.users: Users = UserRows(connection, account_id)
+        self.users: Users = UserRows(connection, account_id, locking=locking)
         self.findings: Findings = FindingRows(connection, account_id)
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)
         self.activities: Activities = ActivityRows(connection, account_id)
+        self.large_writes: LargeWrites = LargeWriteRows(connection, account_id, locking=locking)
         self.detection: Detection = DetectionRows(connection, account_id)
         self.events: Events = EventRows(connection, account_id)
         self.event_requests: EventRequests = EventRequestRows(connection, account_id)

@@ -130,7 +130,7 @@ async def test_the_oldest_findings_of_a_user_are_deleted(outside: Outside) -> No
     outside = replace(outside, quotas=Quotas(findings_per_user=150))
     await record(outside, finding("other@x.org"))
     await record(outside, finding("a@x.org", "high_dlp"), *(finding("a@x.org") for _ in range(120)))
-    (user,) = [one for one in (await outside.store.read(ACCOUNT, lambda tx: tx.users.at_risk())) if "a@" in one.email]
+    (user,) = [one for one in (await outside.store.read(ACCOUNT, lambda tx: tx.users.at_risk(UserId(""), 10))) if "a@" in one.email]
 
     async def kept() -> list[int]:
         story = await outside.store.read(ACCOUNT, lambda tx: tx.user_views.findings(user.user_id, None, 1_000))
@@ -139,10 +139,10 @@ async def test_the_oldest_findings_of_a_user_are_deleted(outside: Outside) -> No
     assert len(await kept()) == 121
     await record(outside, *(finding("a@x.org") for _ in range(100)))
     assert len(await kept()) == 150
-    assert (await outside.store.read(ACCOUNT, lambda tx: tx.users.at_risk()))[0].level is user.level
+    assert (await outside.store.read(ACCOUNT, lambda tx: tx.users.at_risk(UserId(""), 10)))[0].level is user.level
     await record(outside, *(finding("a@x.org") for _ in range(60)))
     await reset_user(outside, ACCOUNT, COMMAND_LINE, user.user_id)
     assert await kept() == [0] * 150
     await record(outside, *(finding("a@x.org") for _ in range(130)))
     assert await kept() == [1] * 130 + [0] * 20
-    assert len(await outside.store.read(ACCOUNT, lambda tx: tx.users.at_risk())) == 2
+    assert len(await outside.store.read(ACCOUNT, lambda tx: tx.users.at_risk(UserId(""), 10))) == 2

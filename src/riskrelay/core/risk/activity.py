@@ -22,7 +22,7 @@ MAX_KEPT = 2_000  # compared of one user, kind and span, besides what is fresh: 
 SKEW = timedelta(minutes=5)  # guessed: by so much a sender's clock may be ahead of ours
 
 
-class Login(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Login(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="login"):
     """A successful login, or a session that was refreshed.
 
     Attributes:
@@ -54,8 +54,7 @@ class Login(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is_known: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class DlpHit:
+class DlpHit(Struct, frozen=True, tag="dlp_hit"):
     """Something a user did matched a DLP profile.
 
     Attributes:

@@ -42,11 +42,16 @@ _SUMMARY = (
     .offset(bindparam("offset"))
 )
 _COUNT_AT_RISK = select(func.count()).where(users.c.account_id == bindparam("account"), _AT_RISK)
-_STANDINGS = _SHOWN.with_for_update()
-_USERS_BY_EMAIL = _STANDINGS.where(users.c.email_key.in_(_KEYS)).order_by(users.c.email_key)
-_USER_BY_EMAIL = _STANDINGS.where(users.c.email_key == bindparam("key"))
-_USER_BY_ID = _STANDINGS.where(users.c.user_id == bindparam("user"))
-_USERS_AT_RISK = _STANDINGS.where(users.c.triggered != "").order_by(users.c.email_key)
+_USERS_BY_EMAIL = _SHOWN.where(users.c.email_key.in_(_KEYS)).order_by(users.c.email_key)
+_USERS_TO_CHANGE = _USERS_BY_EMAIL.with_for_update()
+_USER_BY_EMAIL = _SHOWN.where(users.c.email_key == bindparam("key"))
+_USER_TO_CHANGE = _USER_BY_EMAIL.with_for_update()
+_USER_BY_ID = _SHOWN_BY_ID.with_for_update()
+_USERS_AT_RISK = (
+    _SHOWN.where(users.c.triggered != "", users.c.user_id > bindparam("after"))
+    .order_by(users.c.user_id)
+    .limit(bindparam("limit"))
+)
 _USED_IDS = select(users.c.user_id).where(users.c.account_id == bindparam("account"), users.c.user_id.in_(_KEYS))
 _ADD_USERS = BulkInsert(
     users,
@@ -150,8 +155,9 @@ def _triggered(standing: Standing) -> str:
 class UserRows:
     """Implements ports.Users."""
 
-    def __init__(self, connection: Connection, account_id: AccountId) -> None:
+    def __init__(self, connection: Connection, account_id: AccountId, *, locking: bool) -> None:
         self._connection = connection
+        self._locking = locking
         self._account_id = account_id
 
     def find(self, references: Sequence[UserRef]) -> dict[str, Standing]:
@@ -189,8 +195,9 @@ class UserRows:
         row = self._connection.execute(_USER_BY_ID, {"account": self._account_id, "user": user_id}).first()
         return None if row is None else standing_from(row)
 
-    def at_risk(self) -> list[Standing]:
-        return [standing_from(row) for row in self._connection.execute(_USERS_AT_RISK, {"account": self._account_id})]
+    def at_risk(self, after: UserId, limit: int) -> list[Standing]:
+        page = {"account": self._account_id, "after": after, "limit": limit}
+        return [standing_from(row) for row in self._connection.execute(_USERS_AT_RISK, page)]
 
     def save(self, standings: Collection[Standing]) -> None:
         rows: list[dict[str, Any]] = [
@@ -230,11 +237,13 @@ class UserRows:
 
     def _find(self, keys: Sequence[str]) -> dict[str, Standing]:
         if len(keys) == 1:  # without a list, which is written into the statement anew each time
-            rows = self._connection.execute(_USER_BY_EMAIL, {"account": self._account_id, "key": keys[0]})
+            query = _USER_TO_CHANGE if self._locking else _USER_BY_EMAIL
+            rows = self._connection.execute(query, {"account": self._account_id, "key": keys[0]})
             return {row.email_key: standing_from(row) for row in rows}
         found: dict[str, Standing] = {}
         for part in in_parts(keys):
-            rows = self._connection.execute(_USERS_BY_EMAIL, {"account": self._account_id, "keys": part})
+            query = _USERS_TO_CHANGE if self._locking else _USERS_BY_EMAIL
+            rows = self._connection.execute(query, {"account": self._account_id, "keys": part})
             found |= {row.email_key: standing_from(row) for row in rows}
         return found
 

@@ -35,6 +35,8 @@ from riskrelay.storage.tables.risk import (
     detection_limits,
     findings,
     known_places,
+    large_write_parts,
+    large_writes,
     trusted_networks,
     users,
 )
@@ -61,6 +63,8 @@ __all__ = [
     "integrations",
     "known_places",
     "lanes",
+    "large_write_parts",
+    "large_writes",
     "level_counts",
     "metadata",
     "nodes",

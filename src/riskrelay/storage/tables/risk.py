@@ -1,6 +1,7 @@
 """The tables of users and their risk."""
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Double,
@@ -141,4 +142,24 @@ known_places = Table(
     Column("cell", Integer, primary_key=True),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
     Index("known_places_age_index", "account_id", "day"),
+)
+
+# At most one of each account: a large request that is being written (see ports.large_writes).
+large_writes = Table(
+    "large_writes",
+    metadata,
+    account(),
+    Column("owner", String(36), nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+    Column("accepted", Boolean, nullable=False),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+)
+
+large_write_parts = Table(
+    "large_write_parts",
+    metadata,
+    account(),
+    Column("number", Integer, primary_key=True),
+    Column("writes", LargeBinary, nullable=False),
+    ForeignKeyConstraint(["account_id"], ["large_writes.account_id"]),
 )

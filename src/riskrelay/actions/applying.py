@@ -1,0 +1,83 @@
+"""Write what a request decided about users, whole or in parts."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec.structs import replace
+
+from riskrelay.actions.detecting import purge
+from riskrelay.actions.recording import queue_changes
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.ports import Outside, Transaction, Writes
+
+PART_ROWS = 100  # chosen: SQLite's writer and PostgreSQL's locks are held for some milliseconds
+_ROW_BYTES = 1_024  # guessed: details of that size take as long as another row
+_TRIMMED_AT_MOST = 500  # guessed: what an older version stored above the quota is deleted bit by bit
+# In the order in which rows refer to each other. Each user's level changes last, when its findings are there.
+_LISTS = ("new_users", "replaced", "detected", "findings", "joined", "activity", "standings", "changes")
+_MAPPINGS = frozenset({"replaced", "joined"})
+
+
+def apply(tx: Transaction, writes: Writes, outside: Outside) -> list[LaneKey]:
+    """Write rows of users, and queue a security event for each level change on every stream that takes it.
+
+    Returns: the lanes to wake after the commit.
+    """
+    tx.users.add(writes.new_users)
+    tx.findings.replace(writes.replaced, writes.detected)
+    tx.findings.add(writes.findings)
+    tx.activities.join(writes.joined, writes.replaced)
+    tx.activities.add(writes.activity)
+    if writes.activity:
+        purge(tx, tx.detection.limits(), outside.clock.now(), len(writes.activity))
+    tx.users.save(_counted(tx, writes))
+    for user_id in sorted(writes.trimmed):
+        tx.findings.trim(user_id, outside.quotas.findings_per_user, _TRIMMED_AT_MOST)
+    return queue_changes(tx, writes.changes, outside.ids)
+
+
+def _counted(tx: Transaction, writes: Writes) -> list[Standing]:
+    """Return the standings to save. Where a merge of episodes replaced findings, they are counted again."""
+    counts = tx.findings.tally(writes.tallied) if writes.tallied else {}
+    return [
+        replace(one, event_count=counts[one.user_id][0], last_event_at=counts[one.user_id][1])
+        if one.user_id in counts
+        else one
+        for one in writes.standings
+    ]
+
+
+def cut(writes: Writes, streams: int) -> Iterator[Writes]:
+    """Cut *writes* into parts that each take a short transaction, to be applied in this order.
+
+    Args:
+        streams: how many events a level change can become.
+    """
+    part: dict[str, Any] = {}
+    size = 0
+    for name in _LISTS:
+        rows = getattr(writes, name)
+        for row in rows.items() if name in _MAPPINGS else rows:
+            part.setdefault(name, []).append(row)
+            size += _size(name, row, streams)
+            if size >= PART_ROWS:
+                yield _part_of(writes, part)
+                part, size = {}, 0
+    if part:
+        yield _part_of(writes, part)
+
+
+def _size(name: str, row: Any, streams: int) -> int:
+    """Return how long *row* takes to write, in rows."""
+    if name == "changes":
+        return max(streams, 1)
+    return 1 + len(row.details_json or "") // _ROW_BYTES if name in ("findings", "detected") else 1
+
+
+def _part_of(writes: Writes, rows: dict[str, Any]) -> Writes:
+    """Return a part with *rows*, and with what goes with them."""
+    lists: dict[str, Any] = {name: dict(found) if name in _MAPPINGS else found for name, found in rows.items()}
+    written = {one.user_id for one in rows.get("findings", ())}
+    saved = {one.user_id for one in rows.get("standings", ())}
+    return Writes(**lists, tallied=writes.tallied & saved, trimmed=writes.trimmed & (written | saved))

@@ -1,0 +1,164 @@
+"""Large requests are written in parts, so that no transaction holds up those of other accounts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from riskrelay.actions.applying import apply, cut
+from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.errors import Unavailable, UnavailableCause
+from riskrelay.core.integrations import AccountId
+from riskrelay.ports import LargeWriteLost, LargeWriteRuns, Outside, Transaction, Writes
+
+T = TypeVar("T")
+
+_log = structlog.get_logger()
+
+LARGE: Final = 200  # guessed: items of a request above which it is written in parts
+_STORED_AT_ONCE = 16  # guessed: parts that one transaction stores, about as much work as applying one
+_POLL_SECONDS = 0.02
+_WAIT_SECONDS = 20.0  # chosen: as long as a request waits for its turn
+_AT_ONCE = 100  # guessed: accounts that one call looks after; the rest are found by the next
+
+_running: set[asyncio.Task[Any]] = set()  # the event loop itself keeps no reference to its tasks
+
+
+async def write_users(outside: Outside, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
+    """Run *work*, which changes users, in a transaction, when the account has no large write that has not ended.
+
+    Raises: Unavailable.
+    """
+
+    def guarded(tx: Transaction) -> T:
+        if tx.large_writes.is_running():
+            raise LargeWriteRuns
+        return work(tx)
+
+    while True:
+        try:
+            return await outside.store.write(account_id, guarded)
+        except LargeWriteRuns:
+            await _wait_for_end(outside, account_id)
+
+
+async def write_in_parts(
+    outside: Outside,
+    account_id: AccountId,
+    decided: Callable[[], AsyncIterator[Writes]],
+    with_acceptance: Callable[[Transaction], T],
+) -> T:
+    """Write much about users of an account: all of it, or nothing.
+
+    The account's other requests that change users wait. What is decided is stored in parts first. When the last part is
+    stored the request is accepted: then the parts are applied, each in a transaction of its own. Each of these
+    transactions is short, and other accounts have their turn between two.
+
+    Args:
+        decided: decides what to write, bit by bit. What it raises passes through, and nothing is written.
+        with_acceptance: runs in the transaction that accepts.
+
+    Returns: what *with_acceptance* returned.
+    Raises: Unavailable: nothing was written. Once accepted, nothing is raised: after a failure another process, or
+        this one later, applies what is left.
+    """
+    # A task of its own: a client that goes away must not stop it half way.
+    task = asyncio.create_task(_write_in_parts(outside, account_id, decided, with_acceptance))
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    return await asyncio.shield(task)
+
+
+async def finish_abandoned_writes(outside: Outside) -> None:
+    """Apply what is left of large writes whose process has died; remove those that were not accepted."""
+    for account_id in await outside.store.read_installation(lambda tx: tx.abandoned_writes(_AT_ONCE)):
+        owner = outside.ids.uuid()
+        if await outside.store.write(account_id, lambda tx, owner=owner: tx.large_writes.take_over(owner)):  # type: ignore[misc]
+            _log.info("large_write_taken_over")
+            await _apply_parts(outside, account_id, owner)
+
+
+async def _write_in_parts(
+    outside: Outside,
+    account_id: AccountId,
+    decided: Callable[[], AsyncIterator[Writes]],
+    with_acceptance: Callable[[Transaction], T],
+) -> T:
+    owner = outside.ids.uuid()
+    while not await outside.store.write(account_id, lambda tx: tx.large_writes.begin(owner)):
+        await _wait_for_end(outside, account_id)
+
+    def accept(tx: Transaction) -> T:
+        tx.large_writes.accept(owner)
+        return with_acceptance(tx)
+
+    try:
+        await _store_parts(outside, account_id, owner, decided)
+        accepted = await outside.store.write(account_id, accept)
+    except LargeWriteLost as error:
+        raise Unavailable("this process took too long over a large request", UnavailableCause.TOO_SLOW) from error
+    except Exception:
+        await outside.store.write(account_id, lambda tx: tx.large_writes.remove(owner))
+        raise
+    try:
+        await _apply_parts(outside, account_id, owner)
+    except (Unavailable, LargeWriteLost) as error:
+        _log.warning("large_write_left", error=str(error))
+    return accepted
+
+
+async def _store_parts(
+    outside: Outside, account_id: AccountId, owner: str, decided: Callable[[], AsyncIterator[Writes]]
+) -> None:
+    streams = len(await outside.store.read(account_id, lambda tx: tx.streams.taking_events()))
+    stored = 0
+    waiting: list[Writes] = []
+
+    async def store(parts: Sequence[Writes]) -> None:
+        nonlocal stored
+        first = stored
+        await outside.store.write(account_id, lambda tx: tx.large_writes.add_parts(owner, first, parts))
+        stored += len(parts)
+
+    async for writes in decided():
+        for part in cut(writes, streams):
+            waiting.append(part)
+            if len(waiting) == _STORED_AT_ONCE:
+                await store(waiting)
+                waiting = []
+    await store(waiting)
+
+
+async def _apply_parts(outside: Outside, account_id: AccountId, owner: str) -> None:
+    """Apply the parts of an accepted write that are left.
+
+    Raises: Unavailable; LargeWriteLost.
+    """
+
+    def apply_next(tx: Transaction) -> list[LaneKey] | None:
+        part = tx.large_writes.take_part(owner)
+        return None if part is None else apply(tx, part, outside)
+
+    while (queued := await outside.store.write(account_id, apply_next)) is not None:
+        outside.wake(queued)
+
+
+async def _wait_for_end(outside: Outside, account_id: AccountId) -> None:
+    """Wait until the account's large write has ended; requests that wait at the same time share the polling.
+
+    Raises: Unavailable.
+    """
+    await outside.gathering.join((_wait_for_end, account_id), None, partial(_poll_for_end, outside, account_id))
+
+
+async def _poll_for_end(
+    outside: Outside, account_id: AccountId, requests: Sequence[None]
+) -> Sequence[Exception | None]:
+    until = outside.clock.monotonic() + _WAIT_SECONDS
+    while await outside.store.read(account_id, lambda tx: tx.large_writes.is_running()):
+        if outside.clock.monotonic() > until:
+            return [Unavailable("a large request of this account is being written")] * len(requests)
+        await outside.clock.sleep(_POLL_SECONDS)
+    return [None] * len(requests)
