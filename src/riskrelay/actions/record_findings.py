@@ -143,7 +143,7 @@ async def _record(outside: Outside, account_id: AccountId, requests: Sequence[Se
     decided, queued = await write_users(outside, account_id, store)
     outside.wake(queued)
     recorded = _split(requests, decided)
-    _note(outside, account_id, recorded, batch.now, len(decided.new))
+    _note(outside, account_id, recorded, batch.now, new_users=len(decided.new))
     return recorded
 
 
@@ -171,7 +171,7 @@ async def _record_in_parts(outside: Outside, account_id: AccountId, findings: Se
 
     await write_in_parts(outside, account_id, decided, lambda tx: None)
     (recorded,) = _split([findings], whole)
-    _note(outside, account_id, [recorded], batch.now, len(whole.new))
+    _note(outside, account_id, [recorded], batch.now, new_users=len(whole.new))
     return recorded
 
 

@@ -205,14 +205,15 @@ def chains(work: LaneWork, limit: int = BATCH_EVENTS) -> list[list[QueuedEvent]]
 
 
 def following(work: LaneWork, chosen: Sequence[Sequence[QueuedEvent]]) -> list[QueuedEvent]:
-    """Return the fresh events after the chosen ones, with which the next batch starts if this one succeeds.
+    """Return the events behind those that were chosen, which the next batch begins with if all goes well.
 
     They are signed ahead. A lane with failures gets none.
     """
     if work.failures:
         return []
-    last = max((events[-1].seq for events in chosen), default=work.cursor)
-    return [event for event in work.fresh if event.seq > last and not event.expired]
+    last = max((events[-1].seq for events in chosen), default=0)
+    due = [event for event in [*work.held, *work.fresh] if event.due_in <= NOW and not event.expired]
+    return [event for event in due if event.seq > last]
 
 
 def _first(ready: list[list[QueuedEvent]], limit: int) -> list[list[QueuedEvent]]:

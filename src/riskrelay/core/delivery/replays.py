@@ -15,7 +15,9 @@ REPLAYED = "replayed"
 """The reason of an event that a replay or a retry made pending, until its next attempt."""
 
 MAX_BESIDE_NEW = BATCH_EVENTS // 2  # half of each batch is left to new events
-WINDOW_EVENTS = 10_000  # guessed: sequence numbers that one step scans, so that it locks its lane for milliseconds only
+# A batch, and the beginning of the next one, which is signed while the batch is settled and the replay goes on.
+MAX_WITHOUT_NEW = BATCH_EVENTS + BATCH_EVENTS // 2
+WINDOW_EVENTS = 10_000  # guessed: how many numbers one step looks at, so that it holds its lane for milliseconds only
 REPLAYABLE = (DeliveryState.DEAD, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
 
 
@@ -26,7 +28,7 @@ def room_in_batch(waiting: int, *, has_new: bool) -> int:
         waiting: the number of the lane's events that are pending again or wait for a retry.
         has_new: whether the lane has new events that were not attempted yet.
     """
-    return max((MAX_BESIDE_NEW if has_new else BATCH_EVENTS) - waiting, 0)
+    return max((MAX_BESIDE_NEW if has_new else MAX_WITHOUT_NEW) - waiting, 0)
 
 
 class ReplayStatus(StrEnum):

@@ -3,16 +3,16 @@
 import pytest
 
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
-from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, room_in_batch
+from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, MAX_WITHOUT_NEW, room_in_batch
 
 
 @pytest.mark.parametrize(
     ("waiting", "has_new", "room"),
     [
-        (0, False, BATCH_EVENTS),
-        (BATCH_EVENTS - 1, False, 1),
-        (BATCH_EVENTS, False, 0),
-        (BATCH_EVENTS + 1, False, 0),
+        (0, False, MAX_WITHOUT_NEW),
+        (MAX_WITHOUT_NEW - 1, False, 1),
+        (MAX_WITHOUT_NEW, False, 0),
+        (MAX_WITHOUT_NEW + 1, False, 0),
         (0, True, MAX_BESIDE_NEW),
         (MAX_BESIDE_NEW - 1, True, 1),
         (MAX_BESIDE_NEW, True, 0),
