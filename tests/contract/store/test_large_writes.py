@@ -12,10 +12,10 @@ from msgspec.structs import replace as replace_finding
 from sqlalchemy import update
 
 from riskrelay.actions.applying import PART_ROWS
+from riskrelay.actions.behaviors import set_behaviors
 from riskrelay.actions.large_writes import LARGE, finish_abandoned_writes
 from riskrelay.actions.record_activity import record_activity
 from riskrelay.actions.record_findings import record_findings
-from riskrelay.actions.set_behaviors import set_behaviors
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import FaultKind, Invalid
 from riskrelay.core.integrations import AccountId
