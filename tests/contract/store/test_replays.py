@@ -13,7 +13,7 @@ from riskrelay.actions.replays import continue_replays, control_replay, start_re
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState, Ledger
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease, settle
-from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, MAX_WITHOUT_NEW, Replay, ReplayFilter, ReplayStatus
 from riskrelay.core.errors import Invalid, NotFound, Unavailable
 from riskrelay.core.integrations import Integration
 from riskrelay.core.ssf.events import Jti
@@ -165,12 +165,12 @@ async def test_a_replay_takes_what_its_filter_says(world: World) -> None:
 
 
 async def test_a_replay_fills_a_batch_of_a_lane_without_new_events(world: World) -> None:
-    """A step puts back as many events as a batch takes, and the next step continues when they are settled."""
-    await world.refuse(BATCH_EVENTS + 10)
+    """A step puts back a batch and the beginning of the next one, and the next step continues when a batch is settled."""
+    await world.refuse(MAX_WITHOUT_NEW + 10)
     await world.replay(DeliveryState.DEAD)
-    assert (await world.ledger()).pending == BATCH_EVENTS
+    assert (await world.ledger()).pending == MAX_WITHOUT_NEW
     assert not await continue_replays(world.outside)
-    assert len(await world.work()) == BATCH_EVENTS
+    assert len(await world.work()) == MAX_WITHOUT_NEW
     assert await continue_replays(world.outside)
     assert (await world.ledger()).pending == 10
 
@@ -184,15 +184,15 @@ async def test_a_replay_leaves_half_of_each_batch_to_new_events(world: World) ->
     assert not await continue_replays(world.outside)
     assert len(await world.work()) == MAX_BESIDE_NEW + 1
     assert await continue_replays(world.outside)
-    assert (await world.ledger()).pending == BATCH_EVENTS
+    assert (await world.ledger()).pending == MAX_WITHOUT_NEW
     await world.queue("later")
     assert not await continue_replays(world.outside)
-    assert (await world.ledger()).pending == BATCH_EVENTS + 1
+    assert (await world.ledger()).pending == MAX_WITHOUT_NEW + 1
 
 
 async def test_a_started_and_a_resumed_replay_wake_their_lanes_at_once(world: World) -> None:
     """The request takes the first step and wakes the lane after the commit; a pause and a cancellation wake none."""
-    await world.refuse(BATCH_EVENTS + 10)
+    await world.refuse(MAX_WITHOUT_NEW + 10)
     woken: list[list[LaneKey]] = []
     world.outside = replace(world.outside, wake=lambda lanes: woken.append(list(lanes)))
     replay = await world.replay(DeliveryState.DEAD)
@@ -227,7 +227,7 @@ async def test_a_replay_is_started_although_its_first_step_fails(world: World, m
 
 async def test_a_paused_replay_does_nothing_and_a_cancelled_one_never_again(world: World) -> None:
     """What it has put back is delivered all the same; the same status again is no error, another one is refused."""
-    await world.refuse(BATCH_EVENTS + 2)
+    await world.refuse(MAX_WITHOUT_NEW + 2)
     replay = await world.replay(DeliveryState.DEAD)
     await world.steer(replay, ReplayStatus.PAUSED)
     await world.work()
@@ -240,7 +240,7 @@ async def test_a_paused_replay_does_nothing_and_a_cancelled_one_never_again(worl
     with pytest.raises(Invalid):
         await world.steer(replay, ReplayStatus.RUNNING)
     await world.work()
-    assert (await world.ledger()).delivered == BATCH_EVENTS + 2
+    assert (await world.ledger()).delivered == MAX_WITHOUT_NEW + 2
 
 
 async def test_a_replay_waits_while_its_stream_is_stopped(world: World) -> None:

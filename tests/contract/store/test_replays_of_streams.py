@@ -9,7 +9,7 @@ from riskrelay.actions.replays import continue_replays, control_replay, start_re
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, settle
-from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.delivery.replays import MAX_WITHOUT_NEW, Replay, ReplayFilter, ReplayStatus
 from riskrelay.core.integrations import Integration
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.streams import Configuration, Party, Push, Stream, StreamId, StreamStatus
@@ -127,14 +127,14 @@ async def test_a_disabled_stream_does_not_keep_a_replay_running(world: World) ->
 
 async def test_a_lane_with_enough_waiting_is_passed_over_and_come_back_to(world: World) -> None:
     """Also across a pause of the replay."""
-    await world.queue(BATCH_EVENTS + 10)
+    await world.queue(MAX_WITHOUT_NEW + 10)
     replay = await world.start()
     await world.go_on()
-    assert await world.pending() == (BATCH_EVENTS, BATCH_EVENTS)
+    assert await world.pending() == (MAX_WITHOUT_NEW, MAX_WITHOUT_NEW)
     for status in (ReplayStatus.PAUSED, ReplayStatus.RUNNING):
         place = (world.integration.integration_id, replay.replay_id, status)
         await control_replay(world.outside, ACCOUNT, COMMAND_LINE, *place)
     await world.work(ACCEPTED)
     await world.go_on()
     assert await world.pending() == (10, 10)
-    assert await world.seen(replay) == (ReplayStatus.COMPLETED, 2 * BATCH_EVENTS + 20, 2 * BATCH_EVENTS + 20)
+    assert await world.seen(replay) == (ReplayStatus.COMPLETED, 2 * MAX_WITHOUT_NEW + 20, 2 * MAX_WITHOUT_NEW + 20)
