@@ -205,7 +205,7 @@ def chains(work: LaneWork, limit: int = BATCH_EVENTS) -> list[list[QueuedEvent]]
 
 
 def following(work: LaneWork, chosen: Sequence[Sequence[QueuedEvent]]) -> list[QueuedEvent]:
-    """Return the events behind those that were chosen, which the next batch begins with if all goes well.
+    """Return the due events after the chosen ones, with which the next batch starts if this one succeeds.
 
     They are signed ahead. A lane with failures gets none.
     """

@@ -17,7 +17,7 @@ REPLAYED = "replayed"
 MAX_BESIDE_NEW = BATCH_EVENTS // 2  # half of each batch is left to new events
 # A batch, and the beginning of the next one, which is signed while the batch is settled and the replay goes on.
 MAX_WITHOUT_NEW = BATCH_EVENTS + BATCH_EVENTS // 2
-WINDOW_EVENTS = 10_000  # guessed: how many numbers one step looks at, so that it holds its lane for milliseconds only
+WINDOW_EVENTS = 10_000  # guessed: sequence numbers that one step scans, so that it locks its lane for milliseconds only
 REPLAYABLE = (DeliveryState.DEAD, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
 
 
