@@ -107,7 +107,7 @@ def logins(users: int) -> dict[int, Activity]:
             user=UserRef(f"u{number % users}@example.com"),
             seen=Login(
                 at=NOON - timedelta(seconds=number),
-                latitude=number * 37 % 80,
+                latitude=1 + number * 37 % 80,
                 longitude=number * 91 % 170,
                 application="x",
             ),

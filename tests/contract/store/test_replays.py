@@ -165,7 +165,7 @@ async def test_a_replay_takes_what_its_filter_says(world: World) -> None:
 
 
 async def test_a_replay_fills_a_batch_of_a_lane_without_new_events(world: World) -> None:
-    """A step puts back a batch and the beginning of the next one, and the next step continues when a batch is settled."""
+    """A step puts back a batch and the beginning of the next one. The next step continues when they are settled."""
     await world.refuse(MAX_WITHOUT_NEW + 10)
     await world.replay(DeliveryState.DEAD)
     assert (await world.ledger()).pending == MAX_WITHOUT_NEW
