@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from riskrelay.core.sources.content import decode_events
-from riskrelay.core.sources.signals import ActivitySignal, FindingSignal
+from riskrelay.core.sources.reasons import Reason
+from riskrelay.core.sources.signals import ActivitySignal, FindingSignal, Refused
 from riskrelay.mapping.compiled import CompiledMapping
 from riskrelay.mapping.shipped import shipped_mapping
 
@@ -75,3 +76,16 @@ def test_a_sample_alone_is_one_event(kind: str) -> None:
         if isinstance(direct, (ActivitySignal, FindingSignal)):
             assert isinstance(read, type(direct))
             assert (read.identities, read.names, read.at_ms) == (direct.identities, direct.names, direct.at_ms)
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_a_truncated_line_takes_no_other_with_it(kind: str) -> None:
+    """What was cut off is refused in words, wherever it was cut; the lines before it become what they are."""
+    mapping = CompiledMapping(shipped_mapping(kind))
+    whole = json.dumps(_events(kind)[0])
+    (event,) = decode_events(whole.encode())
+    for length in range(1, len(whole), 97):
+        first, *rest = decode_events(f"{whole}\n{whole[:length]}".encode())
+        assert mapping.map(_encode(first)) == mapping.map(_encode(event))
+        assert rest
+        assert all(isinstance(cut, Refused) and cut.reason is Reason.NOT_JSON and cut.detail for cut in rest)
