@@ -54,7 +54,6 @@ WORDS: dict[str, Iterable[Any]] = {
     "SigningKey.state": KeyState,
 }
 IN_NO_TYPE = {
-    "OcsfFinding.class_uid",
     "ActivityRecorded.findings.behavior",
     "Token.status",
     "StreamHealth.delivery",

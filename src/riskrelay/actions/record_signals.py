@@ -8,11 +8,14 @@ from typing import TypeVar
 
 import msgspec
 
+from riskrelay.actions.admitting import admit
 from riskrelay.actions.record_activity import record_activity
 from riskrelay.actions.record_findings import record_findings
 from riskrelay.core.errors import FaultKind, Invalid
 from riskrelay.core.risk.activity import Activity
+from riskrelay.core.risk.assessment import LevelChange, Standing
 from riskrelay.core.risk.behaviors import settings_with
+from riskrelay.core.risk.exemptions import Exemption
 from riskrelay.core.risk.findings import Finding
 from riskrelay.core.sources.mappings import MappingDocument, read_mapping
 from riskrelay.core.sources.outcomes import Outcome, became_of, pointer_of
@@ -27,7 +30,7 @@ from riskrelay.core.sources.sources import (
     Source,
     sample_row,
 )
-from riskrelay.ports import Outside, Transaction, Vault
+from riskrelay.ports import Outside, RecordedFinding, Transaction, Vault
 from riskrelay.ports.mapping import SignalMapper
 
 SLICE = 1_000  # chosen: what one transaction records, so that other accounts have their turn
@@ -52,8 +55,20 @@ async def record_events(outside: Outside, signals: Signals, source: Source, even
 
     Raises: Unavailable: the store refused. Events may be recorded already; sent again, they are duplicates.
     """
-    mapped = await map_events(signals, source, events)
-    prepared = await _prepare(outside, source, mapped)
+    outcome, _ = await take_events(outside, signals, source, events)
+    await _note(outside, signals, source, events, outcome=outcome)
+    return outcome
+
+
+async def take_events(
+    outside: Outside, signals: Signals, source: Source, events: Sequence[object]
+) -> tuple[Outcome, Sequence[tuple[RecordedFinding, Standing]]]:
+    """Map *events* and record the findings and the activity, without counts and samples.
+
+    Returns: also the episodes that began, with the users they are about.
+    Raises: Unavailable: as `record_events`.
+    """
+    prepared = await _prepare(outside, source, await map_events(signals, source, events))
     findings = await _record_all(partial(_findings, outside, source), prepared.findings)
     activity = await _record_all(partial(_activity, outside, source), prepared.activity)
     outcome = Outcome(
@@ -62,15 +77,18 @@ async def record_events(outside: Outside, signals: Signals, source: Source, even
         activity=activity.taken,
         duplicates=findings.duplicates + activity.duplicates,
         rest=dict(sorted({**prepared.rest, **findings.rest, **activity.rest}.items())),
-        changes=findings.changes + activity.changes,
+        changes=(*findings.changes, *activity.changes),
     )
-    await _note(outside, signals, source, events, outcome=outcome)
-    return outcome
+    return outcome, activity.episodes
 
 
 async def try_events(outside: Outside, signals: Signals, source: Source, events: Sequence[object]) -> Prepared:
     """Return what *events* would become, and store nothing."""
-    return await _prepare(outside, source, await map_events(signals, source, events))
+    prepared = await _prepare(outside, source, await map_events(signals, source, events))
+    admitted = await admit(outside, source.account_id, prepared.activity)
+    exempt = _exempt(admitted.exempt, list(range(len(events))))
+    activity = {place: one for place, one in prepared.activity.items() if place not in exempt}
+    return Prepared(prepared.findings, activity, {**prepared.rest, **exempt})
 
 
 async def map_events(signals: Signals, source: Source, events: Sequence[object]) -> list[Mapped]:
@@ -95,8 +113,11 @@ def mapping_of(mapper: SignalMapper, source: Source) -> MappingDocument:
 
 
 async def _prepare(outside: Outside, source: Source, mapped: Sequence[Mapped]) -> Prepared:
-    stored = await outside.store.read(source.account_id, lambda tx: tx.behaviors.stored())
-    return prepare(mapped, source, Settings(behaviors=settings_with(stored), now=outside.clock.now()))
+    def read(tx: Transaction) -> Settings:
+        behaviors, lateness = settings_with(tx.behaviors.stored()), tx.detection.limits().lateness
+        return Settings(behaviors=behaviors, lateness=lateness, now=outside.clock.now())
+
+    return prepare(mapped, source, await outside.store.read(source.account_id, read))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,40 +125,48 @@ class _Taken:
     """What became of a slice.
 
     Attributes:
-        rest: by place, what was enabled or in time a moment ago.
+        rest: by place, what was not recorded.
+        episodes: those that began with it.
     """
 
     taken: int = 0
     duplicates: int = 0
-    changes: int = 0
+    changes: Sequence[LevelChange] = ()
     rest: Mapping[int, Rest] = field(default_factory=dict)
+    episodes: Sequence[tuple[RecordedFinding, Standing]] = ()
 
 
 async def _findings(outside: Outside, source: Source, part: Mapping[int, Finding]) -> _Taken:
     recorded = await record_findings(outside, source.account_id, list(part.values()))
-    late = list(part)[len(part) - recorded.ignored :]
+    disabled = list(part)[len(part) - recorded.ignored :]  # in this moment: which ones it were is not known
     return _Taken(
         taken=recorded.accepted,
         duplicates=recorded.duplicates,
-        changes=len(recorded.changes),
-        rest={place: Ignored(reason=Reason.BEHAVIOR_DISABLED) for place in late},
+        changes=recorded.changes,
+        rest=dict.fromkeys(disabled, Ignored(reason=Reason.BEHAVIOR_DISABLED)),
     )
 
 
 async def _activity(outside: Outside, source: Source, part: Mapping[int, Activity]) -> _Taken:
-    recorded = await record_activity(outside, source.account_id, dict(enumerate(part.values())))
     places = list(part)
-    ignored = places[: recorded.ignored]
-    late = places[recorded.ignored : recorded.ignored + recorded.late]
+    recorded = await record_activity(outside, source.account_id, dict(enumerate(part.values())))
+    rest = _exempt(recorded.exempt, places)
+    others = [place for place in places if place not in rest]
+    disabled = recorded.ignored - len(rest)
+    rest |= dict.fromkeys(others[:disabled], Ignored(reason=Reason.BEHAVIOR_DISABLED))
+    rest |= dict.fromkeys(others[disabled : disabled + recorded.late], Ignored(reason=Reason.TOO_OLD))
     return _Taken(
         taken=recorded.accepted,
         duplicates=recorded.duplicates,
-        changes=len(recorded.changes),
-        rest={
-            **{place: Ignored(reason=Reason.BEHAVIOR_DISABLED) for place in ignored},
-            **{place: Ignored(reason=Reason.TOO_OLD) for place in late},
-        },
+        changes=recorded.changes,
+        rest=rest,
+        episodes=recorded.findings,
     )
+
+
+def _exempt(exempt: Mapping[int, Exemption], places: Sequence[int]) -> dict[int, Rest]:
+    """Return the reasons of logins that take no part, by their places in the request."""
+    return {places[number]: Ignored(reason=Reason(why.value)) for number, why in exempt.items()}
 
 
 async def _record_all(record: Callable[[Mapping[int, T]], Awaitable[_Taken]], items: Mapping[int, T]) -> _Taken:
@@ -149,8 +178,9 @@ async def _record_all(record: Callable[[Mapping[int, T]], Awaitable[_Taken]], it
         all_taken = _Taken(
             taken=all_taken.taken + taken.taken,
             duplicates=all_taken.duplicates + taken.duplicates,
-            changes=all_taken.changes + taken.changes,
+            changes=[*all_taken.changes, *taken.changes],
             rest={**all_taken.rest, **taken.rest},
+            episodes=[*all_taken.episodes, *taken.episodes],
         )
     return all_taken
 

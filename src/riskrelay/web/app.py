@@ -182,7 +182,7 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
     settings = IntegrationSettingRoutes(outside)
     tls = IntegrationTlsRoutes(outside, transmitting.materials)
     findings = FindingRoutes(outside, public_origin)
-    activity = ActivityRoutes(outside, public_origin)
+    activity = ActivityRoutes(outside, transmitting.signals, public_origin)
     detection = DetectionRoutes(outside)
     security_events = SecurityEventRoutes(outside, public_origin)
     behaviors = BehaviorRoutes(outside)

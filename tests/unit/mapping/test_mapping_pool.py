@@ -62,6 +62,15 @@ async def test_events_are_mapped_in_order_and_those_that_are_no_objects_are_refu
     assert mapped[5] == mapped[699] == Refused(reason=Reason.NOT_AN_OBJECT)
 
 
+async def test_variables_use_those_before_them() -> None:
+    """A variable that follows another one in the document sees it, whatever their names are."""
+    rule = {"when": "$a", "gives": "login", "user": "mail", "time": "at", "id": "id"}
+    document = read_mapping({"kind": "k", "let": {"z": "true", "a": "$z"}, "rules": [rule]})
+    async with _running() as (pool, _):
+        (mapped,) = await pool.map(document, [_EVENT])
+    assert isinstance(mapped, ActivitySignal)
+
+
 async def test_an_event_that_nests_too_deeply_is_refused_alone() -> None:
     deep: Any = 1
     for _ in range(100):

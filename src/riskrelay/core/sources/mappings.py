@@ -130,7 +130,7 @@ class MappingDocument(Struct, frozen=True, kw_only=True):
     Attributes:
         kind: of the sources that use it.
         let: expressions that the others use as variables, by name, in the order of the document.
-        content: the document as canonical JSON: equal documents have equal content.
+        content: the document as JSON, in its order.
     """
 
     kind: str
@@ -154,7 +154,7 @@ def read_mapping(document: object) -> MappingDocument:
     Rule: docs/guides/sources/mappings.md.
     """
     try:
-        content = json.encode(document, order="deterministic")
+        content = json.encode(document)  # in its order: a variable uses those before it
     except (TypeError, ValueError, RecursionError):
         raise MappingInvalidError((Problem("", "must be a document of JSON values"),)) from None
     if len(content) > MAX_DOCUMENT_BYTES:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from riskrelay.core.risk.assessment import LevelChange
 from riskrelay.core.sources.preparing import Rest
 from riskrelay.core.sources.reasons import Reason, sentence
 from riskrelay.core.sources.signals import Ignored
@@ -42,7 +43,7 @@ class Outcome:
     Attributes:
         duplicates: repeats of findings and activity that are recorded already.
         rest: by place, those that were ignored or refused.
-        changes: how many users' levels changed.
+        changes: from the level before to the level after; of a user perhaps one by findings and one by activity.
     """
 
     events: int
@@ -50,7 +51,7 @@ class Outcome:
     activity: int
     duplicates: int
     rest: Mapping[int, Rest]
-    changes: int
+    changes: tuple[LevelChange, ...] = ()
 
     def reasons(self, kind: type[Rest]) -> list[Reasoned]:
         """List the reasons of the ignored or of the refused events, the most frequent first."""

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from riskrelay.core.risk.activity import SKEW, Activity, ActivityId, DlpHit, Login, Timing, timing
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.exemptions import ANONYMOUS_BEHAVIOR
 from riskrelay.core.risk.findings import Finding, FindingId, UserRef
 from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import ActivitySignal, FindingSignal, Ignored, Mapped, Refused
@@ -22,10 +23,21 @@ Rest = Ignored | Refused
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What of an account decides about its events."""
+    """What of an account decides about its events.
+
+    Attributes:
+        behaviors: the eight, and the account's own.
+        lateness: how old activity may be.
+    """
 
     behaviors: Mapping[BehaviorId, BehaviorSetting]
+    lateness: timedelta
     now: datetime
+
+    def is_enabled(self, behavior: BehaviorId) -> bool:
+        """Whether the account takes findings of a behavior."""
+        setting = self.behaviors.get(behavior)
+        return setting is not None and setting.enabled
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +82,9 @@ def _signal(signal: FindingSignal | ActivitySignal, source: Source, settings: Se
 
 def _finding(signal: FindingSignal, at: datetime, source: Source, settings: Settings) -> Finding | Rest:
     behavior = BehaviorId(signal.behavior)
-    setting = settings.behaviors.get(behavior)
-    if setting is None:
+    if source.mapping is not None and behavior not in settings.behaviors:
         return Refused(reason=Reason.UNKNOWN_BEHAVIOR, detail=f"there is no behavior {behavior}")
-    if not setting.enabled:
+    if not settings.is_enabled(behavior):
         return Ignored(reason=Reason.BEHAVIOR_DISABLED, detail=f"enable {behavior} to use this event")
     identity = _identity(source, signal.event_id)
     return Finding(
@@ -87,11 +98,9 @@ def _finding(signal: FindingSignal, at: datetime, source: Source, settings: Sett
 
 
 def _activity(signal: ActivitySignal, at: datetime, source: Source, settings: Settings) -> Activity | Rest:
-    if timing(at, settings.now) is Timing.LATE:
+    if timing(at, settings.now, settings.lateness) is Timing.LATE:
         return Ignored(reason=Reason.TOO_OLD)
-    seen = DlpHit(at, signal.policy) if signal.activity == "dlp_hit" else _login(signal, at)
-    if seen is None:
-        return Ignored(reason=Reason.NO_PLACE)
+    seen = DlpHit(at, signal.policy) if signal.activity == "dlp_hit" else _login(signal, at, source)
     identity = _identity(source, signal.event_id)
     activity = Activity(
         activity_id=ActivityId(identity),
@@ -99,16 +108,30 @@ def _activity(signal: ActivitySignal, at: datetime, source: Source, settings: Se
         seen=seen,
         digest=sha256(identity.encode()).digest(),
     )
-    if not settings.behaviors[activity.behavior].enabled:
+    is_anonymous = isinstance(seen, Login) and seen.is_anonymous and settings.is_enabled(ANONYMOUS_BEHAVIOR)
+    if not settings.is_enabled(activity.behavior) and not is_anonymous:
         return Ignored(reason=Reason.BEHAVIOR_DISABLED, detail=f"enable {activity.behavior} to use this event")
     return activity
 
 
-def _login(signal: ActivitySignal, at: datetime) -> Login | None:
-    latitude, longitude = signal.latitude, signal.longitude
-    if latitude is None or longitude is None or latitude == longitude == 0:
-        return None
-    return Login(at=at, latitude=latitude, longitude=longitude, application=signal.application)
+def _login(signal: ActivitySignal, at: datetime, source: Source) -> Login:
+    """Return the login; without coordinates it has the place 0/0, which geolocation may replace."""
+    has_place = signal.latitude is not None and signal.longitude is not None
+    return Login(
+        at=at,
+        latitude=(signal.latitude or 0.0) if has_place else 0.0,
+        longitude=(signal.longitude or 0.0) if has_place else 0.0,
+        application=signal.application,
+        accuracy_km=signal.accuracy_km or 0.0,
+        ip=signal.ip,
+        asn=signal.asn,
+        country=signal.country,
+        city=signal.city,
+        source=source.name,
+        event_id=signal.event_id,
+        is_refresh=signal.activity == "session_refresh",
+        is_anonymous=signal.is_anonymous,
+    )
 
 
 def _identity(source: Source, event_id: str) -> str:

@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+from riskrelay.core.risk.exemptions import Exemption
+from riskrelay.core.risk.exemptions import sentence as exemption_sentence
+
 
 class Reason(StrEnum):
     """A reason. `_IGNORED`: the event means nothing here. The others: it should have been usable and was not."""
@@ -19,6 +22,10 @@ class Reason(StrEnum):
     BEHAVIOR_DISABLED = "behavior_disabled"
     NO_PLACE = "no_place"
     TOO_OLD = "too_old"
+    TRUSTED_NETWORK = "trusted_network"
+    ANONYMOUS = "anonymous"
+    CENTROID = "centroid"
+    SESSION_REFRESH = "session_refresh"
 
     # Refused: the event, the mapping or a setting needs a change.
     NOT_JSON = "not_json"
@@ -52,6 +59,10 @@ IGNORED = frozenset(
         Reason.BEHAVIOR_DISABLED,
         Reason.NO_PLACE,
         Reason.TOO_OLD,
+        Reason.TRUSTED_NETWORK,
+        Reason.ANONYMOUS,
+        Reason.CENTROID,
+        Reason.SESSION_REFRESH,
     }
 )
 
@@ -66,7 +77,7 @@ _SENTENCES = {
     Reason.TEST_UPLOAD: "The sender tests the connection, and it works.",
     Reason.SOURCE_INACTIVE: "The source is not active.",
     Reason.BEHAVIOR_DISABLED: "The behavior is disabled in this account.",
-    Reason.NO_PLACE: "The login says no place by coordinates.",
+    **{Reason(exemption.value): exemption_sentence(exemption) for exemption in Exemption},
     Reason.TOO_OLD: "The activity is older than this account takes.",
     Reason.NOT_JSON: "This part of the body is not JSON.",
     Reason.NOT_AN_OBJECT: "The event is not a JSON object.",

@@ -42,7 +42,7 @@ class Source(Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: of a shipped mapping.
-        mapping: the account's own document as canonical JSON, in place of the shipped one; None: the shipped one.
+        mapping: the account's own document as JSON, in place of the shipped one; None: the shipped one.
         silent_after: a source that had events and then has none for so long needs attention; None: never.
         last_event_at: when a request last brought an event, to about a minute; None: not yet.
     """
@@ -111,6 +111,20 @@ class Sample(Struct, frozen=True, kw_only=True):
     detail: str
     at: datetime
     sealed_event: bytes
+
+
+def ocsf_source(account_id: AccountId, at: datetime) -> Source:
+    """Return what events of OCSF have as their source when they are sent as activity."""
+    return Source(
+        account_id=account_id,
+        source_id=SourceId("activity"),
+        kind="ocsf",
+        name="activity",
+        active=True,
+        mapping=None,
+        silent_after=None,
+        created_at=at,
+    )
 
 
 def state_of(source: Source, counts: Counts, now: datetime) -> SourceState:

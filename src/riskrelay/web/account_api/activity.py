@@ -13,14 +13,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.record_activity import ActivityRecorded, record_activity
+from riskrelay.actions.record_signals import Signals, take_events
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Invalid, pointer
 from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit, Login, written
 from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.sources.outcomes import Outcome
+from riskrelay.core.sources.reasons import Reason
+from riskrelay.core.sources.signals import Ignored, Refused
+from riskrelay.core.sources.sources import ocsf_source
 from riskrelay.ports import Outside, RecordedFinding
-from riskrelay.web.account_api import ocsf
 from riskrelay.web.account_api.batches import (
-    Batch,
     ItemId,
     UserBody,
     digest_of,
@@ -28,9 +31,12 @@ from riskrelay.web.account_api.batches import (
     rendered_change,
 )
 from riskrelay.web.account_api.bodies import PlainText, Reading, WholeNumber, parse
+from riskrelay.web.account_api.source_events import rendered_reason
 from riskrelay.web.account_api.timestamps import Timestamp
 from riskrelay.web.auth import caller_of
 
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+Longitude = Annotated[float, Field(ge=-180, le=180)]
 Text = Annotated[PlainText, Field(min_length=1, max_length=255)]
 MAX_ASN = 4_294_967_295  # RFC 6793
 
@@ -68,8 +74,8 @@ class LoginByAddressBody(_ActivityBody):
     """A successful login, or a session that was refreshed. Without coordinates, geolocation says where it was."""
 
     type: Literal["login", "session_refresh"] = "login"
-    latitude: ocsf.Latitude | None = None
-    longitude: ocsf.Longitude | None = None
+    latitude: Latitude | None = None
+    longitude: Longitude | None = None
     application: Text | None = None
     ip: IpAddress | None = None
     accuracy_km: Annotated[float, Field(ge=0, le=20_000)] = 0.0
@@ -100,8 +106,8 @@ class LoginByAddressBody(_ActivityBody):
 class LoginBody(LoginByAddressBody):
     """A login without an address: it must have coordinates."""
 
-    latitude: ocsf.Latitude
-    longitude: ocsf.Longitude
+    latitude: Latitude
+    longitude: Longitude
 
 
 class DlpHitBody(_ActivityBody):
@@ -120,7 +126,7 @@ class _Shape(msgspec.Struct, kw_only=True):
     latitude: Any = msgspec.UNSET
     longitude: Any = msgspec.UNSET
     ip: Any = msgspec.UNSET
-    metadata: Any = msgspec.UNSET
+    type_uid: Any = msgspec.UNSET
 
 
 _LOGIN = TypeAdapter(LoginBody)
@@ -131,16 +137,13 @@ _SHAPE = msgspec.json.Decoder(_Shape)
 
 
 @dataclass(frozen=True, slots=True)
-class _Read:
-    """One item of a request.
+class _OcsfEvent:
+    """An event of OCSF, which is mapped like the events of a source."""
 
-    Attributes:
-        activity: None: an OCSF event that says nothing we can use.
-        members: where the sender's form has a member of ours, when it has another name there.
-    """
+    event: dict[str, Any]
 
-    activity: Activity | None
-    members: Mapping[str, str]
+
+_Read = Activity | _OcsfEvent
 
 
 class ActivityRoutes:
@@ -150,19 +153,25 @@ class ActivityRoutes:
         docs_base: the origin where the pages that explain the codes stand.
     """
 
-    def __init__(self, outside: Outside, docs_base: str) -> None:
+    def __init__(self, outside: Outside, signals: Signals, docs_base: str) -> None:
         self._outside = outside
+        self._signals = signals
         self._docs_base = docs_base
 
     async def record(self, request: Request) -> Response:
+        """What became of the activity. Ours is all or nothing, before any event of OCSF is recorded."""
         caller = await caller_of(request, self._outside, Scope.INGEST)
         batch = await read_batch(request, _read_one, "activities")
-        sent = _named({place: item.activity for place, item in enumerate(batch.items) if item.activity is not None})
+        sent = _named({place: one for place, one in enumerate(batch.items) if isinstance(one, Activity)})
         try:
             recorded = await record_activity(self._outside, caller.account_id, sent)
         except Invalid as error:
-            raise batch.located(_as_sent(error, batch)) from None
-        return batch.success(_rendered(recorded, unusable=len(batch.items) - len(sent)), self._docs_base)
+            raise batch.located(error) from None
+        events = {place: one.event for place, one in enumerate(batch.items) if isinstance(one, _OcsfEvent)}
+        source = ocsf_source(caller.account_id, self._outside.clock.now())
+        outcome, episodes = await take_events(self._outside, self._signals, source, list(events.values()))
+        result = _rendered(recorded, outcome, episodes, places=list(events))
+        return batch.success(result, self._docs_base)
 
 
 def _named(sent: Mapping[int, Activity]) -> dict[int, Activity]:
@@ -190,29 +199,17 @@ def _read_one(body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
     except (msgspec.MsgspecError, ValueError, RecursionError):
         parse(_OBJECT, body, prefix, Reading(room=reading.room))  # says what is wrong with it
         shape = _Shape()
-    if shape.class_uid is not msgspec.UNSET:
-        return _read_event(shape, body, prefix, reading)
+    if shape.class_uid is not msgspec.UNSET or shape.type_uid is not msgspec.UNSET:
+        return _OcsfEvent(parse(_OBJECT, body, prefix, Reading(room=reading.room)))
     if _is_dlp_hit(shape, prefix):
         hit = parse(_DLP_HIT, body, prefix, reading)
-        return _Read(hit.activity(DlpHit(hit.timestamp, hit.profile)), {})
+        return hit.activity(DlpHit(hit.timestamp, hit.profile))
     form: TypeAdapter[Any] = _LOGIN if shape.ip in (msgspec.UNSET, None) else _LOGIN_BY_ADDRESS
     login: LoginByAddressBody = parse(form, body, prefix, reading)
     if (login.latitude is None) != (login.longitude is None):
         missing = "latitude" if login.latitude is None else "longitude"
         raise Invalid([Fault(FaultKind.REQUIRED, pointer([*prefix, missing]), "is required beside the other one")])
-    return _Read(login.activity(login.login()), {})
-
-
-def _read_event(shape: _Shape, body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
-    class_uid, place = shape.class_uid, pointer([*prefix, "class_uid"])
-    if isinstance(class_uid, bool) or not isinstance(class_uid, int | float):
-        raise Invalid([Fault(FaultKind.WRONG_TYPE, place, "must be a whole number")])
-    reader = next((read for known, read in ocsf.CLASSES.items() if known == class_uid), None)
-    if reader is None:
-        taken = "3002 (Authentication), 2004 (Detection Finding) or 2006 (Data Security Finding)"
-        raise Invalid([Fault(FaultKind.WRONG_VALUE, place, f"must be {taken}; other OCSF classes are not supported")])
-    has_uid = isinstance(shape.metadata, dict) and bool(shape.metadata.get("uid"))
-    return _Read(reader(body, prefix, Reading(room=reading.room)), ocsf.members(has_event_uid=has_uid))
+    return login.activity(login.login())
 
 
 def _is_dlp_hit(shape: _Shape, prefix: Sequence[int]) -> bool:
@@ -233,28 +230,34 @@ def _is_dlp_hit(shape: _Shape, prefix: Sequence[int]) -> bool:
     return bool(shape.type == "dlp_hit")
 
 
-def _as_sent(error: Invalid, batch: Batch[_Read]) -> Invalid:
-    """The same faults at the members that the sender's form has: OCSF has other names."""
-    faults: list[Fault] = []
-    for fault in error.faults:
-        place, _, member = fault.pointer[1:].partition("/")
-        member = batch.items[int(place)].members.get(member, member)
-        faults.append(Fault(fault.kind, f"/{place}/{member}", fault.message))
-    return Invalid(faults, error.more)
+def _rendered(
+    recorded: ActivityRecorded,
+    outcome: Outcome,
+    episodes: Sequence[tuple[RecordedFinding, Standing]],
+    places: Sequence[int],
+) -> dict[str, Any]:
+    """The answer.
 
-
-def _rendered(recorded: ActivityRecorded, unusable: int) -> dict[str, Any]:
-    disabled = recorded.ignored - len(recorded.exempt)
-    reasons = Counter({"behavior_disabled": disabled, "unusable": unusable})
-    reasons.update(exemption.value for exemption in recorded.exempt.values())
+    Args:
+        outcome, episodes: of the events of OCSF.
+        places: of these in the request.
+    """
+    late = {place: one for place, one in outcome.rest.items() if one.reason is Reason.TOO_OLD}
+    ignored = Counter(one.reason.value for one in outcome.rest.values() if isinstance(one, Ignored))
+    ignored.update(exemption.value for exemption in recorded.exempt.values())
+    ignored["behavior_disabled"] += recorded.ignored - len(recorded.exempt)
+    ignored["too_old"] -= len(late)
+    placed = replace(outcome, rest={places[place]: one for place, one in outcome.rest.items()})
     return {
-        "accepted": recorded.accepted,
-        "duplicates": recorded.duplicates,
-        "ignored": recorded.ignored + unusable,
-        "ignored_by_reason": {reason: count for reason, count in sorted(reasons.items()) if count},
-        "late": recorded.late,
-        "findings": [_rendered_finding(finding, standing) for finding, standing in recorded.findings],
-        "changes": [rendered_change(change) for change in recorded.changes],
+        "accepted": recorded.accepted + outcome.activity + outcome.findings,
+        "duplicates": recorded.duplicates + outcome.duplicates,
+        "ignored": ignored.total(),
+        "ignored_by_reason": {reason: count for reason, count in sorted(ignored.items()) if count},
+        "refused": sum(isinstance(one, Refused) for one in outcome.rest.values()),
+        "reasons": [rendered_reason(one) for kind in (Ignored, Refused) for one in placed.reasons(kind)],
+        "late": recorded.late + len(late),
+        "findings": [_rendered_finding(finding, standing) for finding, standing in (*recorded.findings, *episodes)],
+        "changes": [rendered_change(change) for change in (*recorded.changes, *outcome.changes)],
     }
 
 

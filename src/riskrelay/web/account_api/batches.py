@@ -25,10 +25,10 @@ from riskrelay.web.account_api.bodies import (
     PlainText,
     Reading,
     media_type,
-    read_body,
 )
 from riskrelay.web.account_api.known_behaviors import KnownBehaviors, OwnBehaviorsNeeded
 from riskrelay.web.account_api.notes import Notes
+from riskrelay.web.account_api.packed_bodies import read_unpacked
 from riskrelay.web.account_api.strict_json import SLICE_BYTES, value_counts
 
 MAX_ITEMS = 10_000
@@ -87,8 +87,8 @@ async def read_batch(
 
     Raises: Invalid: one fault per mistake, all at once; BodyTooLarge; UnsupportedMediaType.
     """
-    is_ndjson = media_type(request) in NDJSON
-    body = await read_body(request, MAX_BATCH_BYTES)
+    is_ndjson = media_type(request, is_packed_read=True) in NDJSON
+    body = await read_unpacked(request, MAX_BATCH_BYTES)
     await _refuse_too_many_values(body)
     reading = Reading() if known is None else Reading(known=known)
     if is_ndjson:

@@ -80,12 +80,12 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def media_type(request: Request) -> str:
+def media_type(request: Request, *, is_packed_read: bool = False) -> str:
     """The media type of the body, lower case, without parameters; JSON when the header is missing.
 
-    Raises: UnsupportedMediaType: it is neither JSON nor NDJSON, or it is compressed.
+    Raises: UnsupportedMediaType: it is neither JSON nor NDJSON, or it is compressed where that is not read.
     """
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if not is_packed_read and request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMediaType
     named = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if named != JSON and named not in NDJSON:

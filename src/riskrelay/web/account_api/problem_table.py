@@ -86,9 +86,9 @@ UNSUPPORTED_MEDIA_TYPE = Problem(
     code=1005,
     status=415,
     title="Unsupported media type",
-    message="send Content-Type: application/json (findings and activity: also application/x-ndjson), and no "
-    "Content-Encoding",
-    explanation="This route does not support the media type of the body, or the body is compressed. Send plain JSON "
+    message="send Content-Type: application/json (findings and activity: also application/x-ndjson) without "
+    "Content-Encoding (findings, activity and events: also gzip, deflate or zstd)",
+    explanation="This route does not support the media type of the body, or its compression. Send plain JSON "
     "with the matching `Content-Type`. Findings and activity may also be NDJSON, one object per line: "
     "`application/x-ndjson`, or one of its other names, such as `application/jsonl`.",
     wrong="`Content-Type: application/xml`",

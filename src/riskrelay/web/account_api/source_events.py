@@ -89,13 +89,14 @@ def rendered(outcome: Outcome) -> dict[str, Any]:
         "findings": outcome.findings,
         "activity": outcome.activity,
         "duplicates": outcome.duplicates,
-        "ignored": [_reasoned(one) for one in outcome.reasons(Ignored)],
-        "refused": [_reasoned(one) for one in outcome.reasons(Refused)],
-        "level_changes": outcome.changes,
+        "ignored": [rendered_reason(one) for one in outcome.reasons(Ignored)],
+        "refused": [rendered_reason(one) for one in outcome.reasons(Refused)],
+        "level_changes": len({change.user_id for change in outcome.changes}),
     }
 
 
-def _reasoned(one: Reasoned) -> dict[str, Any]:
+def rendered_reason(one: Reasoned) -> dict[str, Any]:
+    """The events that one reason holds for, on the wire."""
     return {
         "reason": one.reason.value,
         "count": one.count,
