@@ -32,15 +32,15 @@ _LIMITS = {
     "rs256": "RSA-2048 signatures by `openssl speed -multi 2`",
     "es256": "ECDSA P-256 signatures by `openssl speed -multi 2`",
     "fsyncs": "durable writes of 4 KiB to the same file system",
-    "pushes": "pushes by the product's client against the constant answer, one process",
+    "pushes": "pushes by the product's client to a constant response, one process",
 }
 _SECTIONS = {
-    "ingest": "Accepting findings: every one is of a new user and changes a level; one integration, nothing delivered",
-    "latency": "Accept to receipt: from the moment a finding was to be sent until its event is with the receiver "
-    "(open loop, so what waits because others are late counts)",
+    "ingest": "Accepting findings: each is about a new user and changes a level; one integration, no delivery",
+    "latency": "Delivery latency: from the scheduled time of a finding until the receiver has its event "
+    "(open loop, so waits behind late requests count)",
     "sustained": "Accepted in batches, decided, signed, pushed and settled, all at once",
-    "crowd": "Twenty integrations in each of many accounts (2,000 in all at scale 1): what the healthy feel of "
-    "the dead and the slow",
+    "crowd": "Twenty integrations in each of many accounts (2,000 in all at scale 1): the effect of dead and slow "
+    "receivers on healthy ones",
     "backlog": "Cost of an event, accepted and delivered, with an empty ledger and with a million rows (at scale 1)",
     "drain": "Cost of an event that waited, with a small backlog and with one of a million (at scale 1)",
 }
@@ -105,7 +105,7 @@ def _limits(whole: dict[str, Any]) -> Iterator[str]:
 def _targets(whole: dict[str, Any]) -> Iterator[str]:
     if not whole["targets"]:
         return
-    best = "Of what was run more than once, the best run counts; all are below."
+    best = "If a scenario ran more than once, the best run counts; all runs are below."
     yield from ("## Targets (two cores)", "", best, "", "| target | measured | |", "|---|---|---|")
     for row in whole["targets"]:
         yield f"| {row['target']} | {_value(row)} | {'met' if row['is_met'] else '**missed**'} |"

@@ -133,7 +133,7 @@ class Installation:
             body = {"delivery": delivery, "events_requested": [CAEP_RISK_LEVEL_CHANGE]}
             async with session.post(found["configuration_endpoint"], json=body) as made:
                 if made.status != 201:
-                    raise ProcessFailed(f"no stream could be made: {await made.text()}")
+                    raise ProcessFailed(f"no stream could be created: {await made.text()}")
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """The result of a call of the account API.

@@ -78,7 +78,7 @@ class Processes:
             return
         await stop(process)
         tail = (self._directory / f"{name}.log").read_text()[-1_000:]
-        raise ProcessFailed(f"nothing listens on port {port}; the process said:\n{tail}")
+        raise ProcessFailed(f"the process does not listen on port {port}; its output:\n{tail}")
 
 
 async def stop(process: Process | None) -> None:

@@ -44,12 +44,12 @@ async def _measure(
     directory: Path, postgres: str | None, scale: float, teller: Console
 ) -> tuple[Limits, str, list[Measured]]:
     if postgres is not None:
-        async with temporary_database(postgres):  # so that a wrong URL is said before anything else
+        async with temporary_database(postgres):  # so that a wrong URL is reported first
             pass
     command = await receiver_command(directory)
-    written_in = "C" if len(command) == 1 else "Python (no C compiler here), which takes more of the machine"
+    written_in = "C" if len(command) == 1 else "Python (no C compiler found), which uses more CPU"
     measured: list[Measured] = []
-    with teller.status("What the machine bears") as status:
+    with teller.status("Limits of this machine") as status:
         limits = await measure_limits(directory, command, max(_LIMIT_SECONDS * scale, _MIN_SECONDS))
         for name, run in _scenarios(scale).items():
             for server_url in (None,) if postgres is None else (None, postgres):
@@ -80,16 +80,16 @@ async def _place(directory: Path, server_url: str | None, command: list[str]) ->
 
 
 def _show(teller: Console, limits: Limits, written_in: str, measured: Sequence[Measured]) -> None:
-    bears = Table("the machine itself", "", title="What this machine bears")
+    bears = Table("operation", "limit", title="Limits of this machine")
     for name, value in (
         ("RSA-2048 signatures (openssl, two cores)", limits.rs256),
         ("ECDSA P-256 signatures (openssl, two cores)", limits.es256),
         ("durable writes of 4 KiB", limits.fsyncs),
-        (f"pushes against a constant answer (receiver in {written_in})", limits.pushes),
+        (f"pushes to a constant response (receiver in {written_in})", limits.pushes),
     ):
         bears.add_row(name, "openssl is not installed" if value is None else f"{value:,.0f}/s")
     teller.print(bears)
-    table = Table("scenario", "on", "figures", title="With this product")
+    table = Table("scenario", "database", "results", title="riskrelay")
     for one in measured:
         shown = {**one.figures, **ratios(one, limits)}
         lines = [f"{figure(name, value)} {LABELS[name]}" for name, value in shown.items()]

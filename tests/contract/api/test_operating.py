@@ -188,7 +188,10 @@ def test_a_receiver_that_refuses_everything_is_rejecting_until_it_accepts(servic
     until(lambda: stream_of(service, own)["ledger"]["dead"] == 12)
     stream = stream_of(service, own)
     assert stream["condition"] == "rejecting"
-    assert stream["why"] == "The receiver rejected 12 of its last 12 events. The last response was invalid_request."
+    assert (
+        stream["why"]
+        == "The receiver rejected 12 of its last 12 events. Last response: malformed event (invalid_request)."
+    )
     assert "replay the dead letters" in stream["next"]
     assert (
         "rejecting: The receiver rejected 12 of its last 12"

@@ -98,7 +98,7 @@ def why(health: StreamHealth, *, may_see_subjects: bool = False) -> str:
         case Condition.REJECTING:
             answers = health.recent_answers
             share = "its last event" if len(answers) == 1 else f"{refusals(answers)} of its last {len(answers)} events"
-            return f"The receiver rejected {share}. The last response was {last}."
+            return f"The receiver rejected {share}. Last response: {last}."
     if stream.is_polled:
         return "The receiver polls its events."
     return "No events have been sent yet." if health.last_outcome is None else f"Last result: {last}."

@@ -76,19 +76,33 @@ def explain(reason: str) -> Explanation:
     return Explanation(*_EXPLANATIONS.get(reason, ("The attempt failed", _REPORT)))
 
 
+_CODES = {
+    "invalid_request": "malformed event",
+    "invalid_key": "unknown signing key",
+    "invalid_issuer": "unknown issuer",
+    "invalid_audience": "wrong audience",
+    "invalid_state": "wrong verification state",
+    "authentication_failed": "authentication failed",
+    "access_denied": "access denied",
+    "unregistered_err": "unregistered error code",
+    "bad_request_without_err": "HTTP 400 without an error code",
+    "waiting": "waits for an earlier event",
+}
+"""Codes of receivers (RFC 8935 §2.4) and of held events. Rule: docs/guides/operate.md."""
+
+
 def reason_in_words(reason: str) -> str:
     """Put the reason of an attempt in words, with its code, which operators search for.
 
     >>> reason_in_words("http_503"), reason_in_words("timeout"), reason_in_words("invalid_audience")
-    ('HTTP 503', 'the receiver did not respond in time (timeout)', 'invalid_audience')
+    ('HTTP 503', 'the receiver did not respond in time (timeout)', 'wrong audience (invalid_audience)')
     """
     if reason.startswith("http_") and reason[5:].isdecimal():
         return f"HTTP {reason[5:]}"
-    found = _EXPLANATIONS.get(reason)
-    if found is None:
-        return reason or "an unknown result"
-    words = found[0]
-    return f"{words[0].lower()}{words[1:]} ({reason})"
+    words = _CODES.get(reason) or _EXPLANATIONS.get(reason, ("", ""))[0]
+    if not words:
+        return reason or "unknown"
+    return f"{words if reason in _CODES else words[0].lower() + words[1:]} ({reason})"
 
 
 WITHHELD = (

@@ -144,7 +144,7 @@ def test_a_rejecting_stream_says_how_much_it_refused_and_what_to_compare(answers
     """Refused events are not sent again by themselves, so the advice ends with the replay."""
     health = replace(HEALTHY, recent_answers=answers, last_reason="invalid_audience")
     assert health.condition is Condition.REJECTING
-    assert why(health) == f"The receiver rejected {share}. The last response was invalid_audience."
+    assert why(health) == f"The receiver rejected {share}. Last response: wrong audience (invalid_audience)."
     assert what_next(health, WEEK).endswith("then replay the dead letters.")
     assert replace(health, failures=1).condition is Condition.FAILING
 
