@@ -198,8 +198,10 @@ def _evidence(value: object) -> dict[str, str]:
         return {}
     found: dict[str, str] = {}
     for name, texts in value.items():
-        words = texts if isinstance(texts, str) else _joined(texts)
-        if (clean := _clean(words)) is not None and len(found) < MAX_EVIDENCE:
+        if texts is None or len(found) == MAX_EVIDENCE:
+            continue
+        clean = _clean(texts if isinstance(texts, str) else _joined(texts))
+        if clean is not None:
             found[name[:MAX_TEXT_CHARACTERS]] = clean
     return found
 
@@ -246,7 +248,9 @@ def _number(value: object, low: float, high: float) -> float | None:
         return None
     if isinstance(value, float):
         return value if low <= value <= high else None
-    first = value if isinstance(value, (int, str)) else next(_texts(value), None)
+    if isinstance(value, list) and value and isinstance(value[0], float):
+        value = value[0]
+    first = value if isinstance(value, (int, float, str)) else next(_texts(value), None)
     if first is None or isinstance(first, bool):
         return None
     try:
@@ -257,8 +261,8 @@ def _number(value: object, low: float, high: float) -> float | None:
 
 
 def _asn(value: object) -> int | None:
-    if value is None:
-        return None
+    if value is None or (isinstance(value, int) and 0 < value < 2**32):
+        return value
     first: object = next(_texts(value), None)
     if isinstance(first, str):
         first = first.strip()[:32].upper().removeprefix("AS").strip()

@@ -25,6 +25,8 @@ def read_time(value: object) -> int | None:
     (1795946400500, 1795946400000, 1795946400500)
     """
     if isinstance(value, str):
+        if value[10:11] == "T" and value[-1:] == "Z" and len(value) <= _MAX_CHARACTERS:  # nearly every text
+            return _read_text(value)
         text = value.strip()
         if len(text) > _MAX_CHARACTERS:
             return None
@@ -37,10 +39,12 @@ def read_time(value: object) -> int | None:
 
 
 def _read_text(text: str) -> int | None:
-    if text[10:11] not in ("T", "t", " "):
-        return None
+    if text[10:11] != "T":
+        if text[10:11] not in ("t", " "):
+            return None
+        text = text.upper().replace(" UTC", "Z")
     try:
-        moment = datetime.fromisoformat(text.upper().replace(" UTC", "Z"))
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return None
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MILLISECOND
