@@ -209,12 +209,19 @@ class Settings(BaseSettings):
         "work. 0 disables the limit.",
     )
 
+    geoip: Annotated[list[Path], NoDecode] = Field(
+        default=[],
+        description="Files in the MaxMind DB format, separated by commas, that say where addresses are: a city "
+        "database and an ASN database, such as GeoLite2 or DB-IP. They are read again within a minute of a change. "
+        "Default: none, so only logins with coordinates have a place.",
+    )
+
     log_level: LogLevel = Field(
         "info",
         description="The log level. `info` logs every delivery attempt, `warning` only failed attempts.",
     )
 
-    _split = field_validator("allow_targets", "trusted_proxies", mode="before")(_comma_separated)
+    _split = field_validator("allow_targets", "trusted_proxies", "geoip", mode="before")(_comma_separated)
 
     @model_validator(mode="before")
     @classmethod

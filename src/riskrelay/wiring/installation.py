@@ -15,11 +15,12 @@ from riskrelay.core.rate_limits import RateLimit
 from riskrelay.local.clock import SystemClock
 from riskrelay.local.finding_counts import PendingFindingCounts
 from riskrelay.local.gathering import Alone, Together
+from riskrelay.local.geolocation import check_databases
 from riskrelay.local.ids import SystemIds
 from riskrelay.local.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.local.user_counts import CountedUsers
-from riskrelay.ports import Check, Outside, Store, Verdict, Wake
+from riskrelay.ports import Check, Geolocator, NoGeolocation, Outside, Store, Verdict, Wake
 from riskrelay.settings import Settings
 from riskrelay.signing.sealing import MasterKey, new_master_key
 from riskrelay.signing.signer import new_signing_key
@@ -155,6 +156,7 @@ def check_files(settings: Settings, *, whole: bool) -> list[Check]:
         Check(topic="files", verdict=Verdict.WARNING, said=f"Other users of this machine can read {file}.", fix=advice)
         for file, advice in exposed_files(settings).items()
     ]
+    found += check_databases(settings.geoip, SystemClock().now())
     path = settings.sqlite_path
     if path is None or not whole:
         return found
@@ -263,8 +265,14 @@ def build_outside(settings: Settings) -> Outside:
     )
 
 
-def outside_of(settings: Settings, wake: Wake, noted: Noted, observers: Observers) -> Outside:
-    """What actions need in a process that serves or delivers."""
+def outside_of(
+    settings: Settings, wake: Wake, noted: Noted, observers: Observers, geolocator: Geolocator | None = None
+) -> Outside:
+    """What actions need in a process that serves or delivers.
+
+    Args:
+        geolocator: None: no address has a place; only a process that accepts activity needs one.
+    """
     clock = SystemClock()
     limit = RateLimit(settings.rate_limit, WINDOW_SECONDS) if settings.rate_limit else None
     token_uses, finding_counts = noted
@@ -290,6 +298,7 @@ def outside_of(settings: Settings, wake: Wake, noted: Noted, observers: Observer
             findings_per_user=settings.quota_findings_per_user,
             console_sessions=settings.quota_console_sessions,
         ),
+        geolocator=geolocator or NoGeolocation(),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
+from math import nan
 
 from starlette.applications import Starlette
 from yarl import URL
@@ -23,9 +24,10 @@ from riskrelay.engine.worker import Worker
 from riskrelay.local.announcing import announced
 from riskrelay.local.clock import SystemClock
 from riskrelay.local.finding_counts import PendingFindingCounts
+from riskrelay.local.geolocation import GeolocationFiles
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.mapping.mapping_pool import MappingPool
-from riskrelay.ports import Outside, Wake
+from riskrelay.ports import Clock, Outside, Wake
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.client import PushClient
 from riskrelay.push.probing import NetworkProbe
@@ -67,8 +69,11 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     wakes.told.append(woken.wake)
     noted = token_uses, finding_counts = PendingTokenUses(), PendingFindingCounts()
     observers = new_observers(siblings)
-    outside = outside_of(settings, wakes.wake, noted, observers)
+    geolocation = GeolocationFiles(settings.geoip)
+    outside = outside_of(settings, wakes.wake, noted, observers, geolocation)
     process = ProcessWatch(observers.metrics, log, outside.clock)
+    if settings.geoip:
+        _show_geolocation(observers.metrics, geolocation, outside.clock)
     if settings.tls_cert is not None:
         show_certificate(observers.metrics, settings.tls_cert)
     signer = _build_signer(outside, master_key, keyring)
@@ -90,6 +95,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
         try:
             async with (
                 process.running(),
+                geolocation.running(),
                 _counted(siblings, outside, observers.metrics),
                 token_uses.recording(outside.store),
                 finding_counts.recording(outside.store),
@@ -145,6 +151,21 @@ def _show_worker(metrics: PrometheusMetrics, worker: Worker) -> None:
     )
     metrics.read_counter("sweeps", "Scans for due lanes.", lambda: worker.sweeps)
     metrics.read_counter("claims", "Lanes claimed.", lambda: worker.claims)
+
+
+def _show_geolocation(metrics: PrometheusMetrics, geolocation: GeolocationFiles, clock: Clock) -> None:
+    def age() -> float:
+        built_at = geolocation.oldest_build
+        return nan if built_at is None else (clock.now() - built_at).total_seconds()
+
+    metrics.read_gauge(
+        "geolocation_age_seconds", "Age of the oldest geolocation database in use, by its own build time.", age
+    )
+    metrics.read_gauge(
+        "geolocation_files_unreadable",
+        "Files of RISKRELAY_GEOIP that cannot be read; earlier versions stay in use.",
+        lambda: len(geolocation.problems),
+    )
 
 
 def _show_connections(metrics: PrometheusMetrics, admission: Admission) -> None:
