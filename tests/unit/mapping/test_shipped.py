@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from riskrelay.core.sources.mappings import read_mapping
 from riskrelay.core.sources.reasons import Reason, sentence
 from riskrelay.core.sources.signals import Ignored, Mapped, Refused
 from riskrelay.mapping.compiled import CompiledMapping, check_expressions
@@ -44,6 +45,14 @@ def test_a_shipped_mapping_is_valid_and_named_after_its_kind(kind: str) -> None:
     assert check_expressions(document) == ()
     given = {rule.behavior for rule in document.rules} - {None}
     assert {behavior.behavior_id for behavior in document.behaviors} <= given
+
+
+@pytest.mark.parametrize("kind", shipped_texts())
+def test_the_content_of_a_document_keeps_its_order(kind: str) -> None:
+    """The process that maps, and an account's copy, read the content: later members of `let` use earlier ones."""
+    document = shipped_mapping(kind)
+    again = read_mapping(msgspec.json.decode(document.content))
+    assert (list(again.let), again.rules) == (list(document.let), document.rules)
 
 
 @pytest.mark.parametrize("kind", shipped_texts())
