@@ -7,12 +7,15 @@ from typing import Annotated
 import typer
 
 from riskrelay.cli import (
+    activity,
     audit,
     behaviors,
     deliveries,
+    detection,
     findings,
     integrations,
     keys,
+    networks,
     operating,
     receiver_credentials,
     sources,
@@ -50,6 +53,9 @@ app.add_typer(all_call_service(receiver_credentials.app), name="credential")
 app.add_typer(all_call_service(findings.app), name="finding")
 app.add_typer(sources.app, name="source")
 app.add_typer(all_call_service(users.app), name="user")
+app.add_typer(activity.app, name="activity")
+app.add_typer(all_call_service(detection.app), name="detection")
+app.add_typer(all_call_service(networks.app), name="network")
 app.add_typer(all_call_service(behaviors.app), name="behavior")
 app.add_typer(all_call_service(deliveries.app), name="delivery")
 app.add_typer(all_call_service(deliveries.replays), name="replay")

@@ -170,8 +170,8 @@ def check_databases(paths: Sequence[Path], now: datetime) -> list[Check]:
             checks.append(_age(path, opened, now))
             continue
         said = f"{path} cannot be read: {problem}."
-        mend = "put a database in the MaxMind DB format there; until then an earlier version stays in use, if any"
-        checks.append(Check(topic="geoip", verdict=Verdict.PROBLEM, said=said, mend=mend))
+        fix = "put a database in the MaxMind DB format there; until then an earlier version stays in use, if any"
+        checks.append(Check(topic="geoip", verdict=Verdict.PROBLEM, said=said, fix=fix))
     return checks
 
 
@@ -179,8 +179,8 @@ def _age(path: Path, opened: OpenedFile, now: datetime) -> Check:
     days = (now - opened.built_at).days
     said = f"{path} ({opened.kind}) was built {days} days ago."
     if now - opened.built_at > _OLD:
-        mend = "get a newer one, for instance every week with geoipupdate"
-        return Check(topic="geoip", verdict=Verdict.WARNING, said=said, mend=mend)
+        fix = "get a newer one, for instance every week with geoipupdate"
+        return Check(topic="geoip", verdict=Verdict.WARNING, said=said, fix=fix)
     return Check(topic="geoip", verdict=Verdict.OK, said=said)
 
 

@@ -118,7 +118,7 @@ def test_doctor_names_old_and_broken_files(files: tuple[Path, Path], tmp_path: P
     broken.write_bytes(b"x")
     checks = check_databases([broken, tmp_path / "absent.mmdb"], now)
     assert [check.verdict for check in checks] == [Verdict.PROBLEM, Verdict.PROBLEM]
-    assert all(check.mend for check in checks)
+    assert all(check.fix for check in checks)
 
 
 JSON = st.recursive(

@@ -193,6 +193,16 @@ def _named(sent: Mapping[int, Activity]) -> dict[int, Activity]:
     return named
 
 
+def read_activity(body: bytes) -> Activity | None:
+    """Read one item of our own form, or an event of OCSF, outside of a request.
+
+    Returns: None: an event of OCSF that tells of no activity.
+    Raises: Invalid.
+    """
+    activity = _read_one(body, (), Reading()).activity
+    return None if activity is None else _named({0: activity})[0]
+
+
 def _read_one(body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
     try:
         shape = _SHAPE.decode(body)

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Self
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -76,6 +76,10 @@ class NetworksBody(BaseModel):
     """All trusted networks of the account."""
 
     networks: Annotated[list[NetworkBody], Field(max_length=MAX_NETWORKS)]
+
+
+DETECTION = TypeAdapter(DetectionBody)
+NETWORKS = TypeAdapter(NetworksBody)
 
 
 class DetectionRoutes:
