@@ -106,12 +106,11 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_own(file: Path) -> _Read:
-    """Read activity in our own form, or events of OCSF."""
+    """Read activity as POST /activity takes it."""
     from riskrelay.core.errors import Invalid
     from riskrelay.web.account_api.activity import read_activity
 
     activities: list[Activity] = []
-    left_out: Counter[str] = Counter()
     for number, line in _lines(file):
         try:
             activity = read_activity(line)
@@ -119,10 +118,9 @@ def _read_own(file: Path) -> _Read:
             faults = (f"{fault.pointer or 'the line'}: {fault.message}" for fault in error.faults)
             fail(f"line {number:,} cannot be read", *faults)
         if activity is None:
-            left_out["unusable"] += 1
-        else:
-            activities.append(activity)
-    return _Read(activities, left_out)
+            fail(f"line {number:,} is an event of OCSF", "Add --kind ocsf.")
+        activities.append(activity)
+    return _Read(activities, Counter())
 
 
 async def _read_kind(file: Path, kind: str) -> _Read:

@@ -291,3 +291,17 @@ def test_trusted_networks(ready: Service) -> None:
     assert ready.result("GET", "/networks") == mine
     (entry,) = ready.result("GET", "/audit?kind=detection")
     assert entry["thing_id"] == "networks"
+
+
+def test_anonymous_logins_trigger_a_behavior_of_the_account(ready: Service) -> None:
+    """Only when the account has added and enabled it; a repeat counts once; a trusted network is not anonymous."""
+    vpn = [login(-9, NEW_YORK, anonymous=True, ip="203.0.113.7"), login(-8, PARIS, anonymous=True, asn=64_500)]
+    assert ready.result("POST", "/activity", vpn)["changes"] == []
+    own = {"name": "Anonymous Login", "description": "A login through a VPN.", "enabled": True, "risk_level": "high"}
+    ready.result("POST", "/behaviors", {"id": "anonymous_login", **own})
+    ready.result("PUT", "/networks", {"networks": [{"name": "VPN", "asn": 64_500}]})
+    (change,) = ready.result("POST", "/activity", vpn)["changes"]
+    assert change["current_level"] == "high"
+    assert ready.result("POST", "/activity", vpn)["changes"] == []
+    events = ready.result("GET", f"/{change['user_id']}")["events"]
+    assert [event["event_details"]["ip"] for event in events] == ["203.0.113.7"]

@@ -9,7 +9,7 @@ import pytest
 from support.mmdb import city, write_mmdb
 from support.service import Service
 
-LOG = [
+LOG: list[dict[str, object]] = [
     {"id": "a", "ip": "81.2.69.142", "timestamp": "2025-01-01T10:00:00Z"},
     {"id": "b", "latitude": -33.8688, "longitude": 151.2093, "city": "Sydney", "timestamp": "2025-01-01T10:40:00Z"},
     {"id": "c", "latitude": 0, "longitude": 0, "timestamp": "2025-01-01T10:41:00Z"},
@@ -76,7 +76,7 @@ def test_a_backtest_needs_no_service(service: Service, tmp_path: Path) -> None:
 
 def test_a_backtest_of_a_product(service: Service, tmp_path: Path) -> None:
     """Events of a kind go through its mapping; those that are no activity are counted by reason."""
-    event = {
+    event: dict[str, object] = {
         "eventType": "user.session.start",
         "outcome": {"result": "SUCCESS"},
         "actor": {"type": "User", "alternateId": "kai@example.com"},

@@ -83,10 +83,9 @@ def backtest(activities: Iterable[Activity], limits: TravelLimits, networks: Net
     found: list[WouldBeFound] = []
     for key, email in users.items():
         seen = _with_known_places(logins.get(key, {}), limits)
-        found += [
-            *_found(email, LOGIN_BEHAVIOR, _episodes(seen, limits.reach, travelling)),
-            *_found(email, HIT_BEHAVIOR, _episodes(hits.get(key, {}), dlp.REACH, dlp.bursts)),
-        ]
+        journeys = list(_episodes(seen, limits.reach, travelling))
+        bursts = list(_episodes(hits.get(key, {}), dlp.REACH, dlp.bursts))
+        found += [*_found(email, LOGIN_BEHAVIOR, journeys), *_found(email, HIT_BEHAVIOR, bursts)]
     return Backtest(
         users=len(users),
         logins=sum(map(len, logins.values())),

@@ -7,7 +7,7 @@ from riskrelay.core.sources.signals import ActivitySignal
 
 
 def login_of(signal: ActivitySignal, at: datetime, source: str) -> Login:
-    """Return the login that *signal* tells of; without coordinates its place is not known.
+    """Return the login that *signal* tells of; without coordinates it has the place 0/0, which geolocation may replace.
 
     Args:
         source: what reported it, for people.

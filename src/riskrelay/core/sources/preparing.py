@@ -12,6 +12,7 @@ from riskrelay.core.risk.activity import SKEW, Activity, ActivityId, DlpHit, Log
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.exemptions import ANONYMOUS_BEHAVIOR
 from riskrelay.core.risk.findings import Finding, FindingId, UserRef
+from riskrelay.core.sources.logins import login_of
 from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import ActivitySignal, FindingSignal, Ignored, Mapped, Refused
 from riskrelay.core.sources.sources import Source
@@ -100,7 +101,7 @@ def _finding(signal: FindingSignal, at: datetime, source: Source, settings: Sett
 def _activity(signal: ActivitySignal, at: datetime, source: Source, settings: Settings) -> Activity | Rest:
     if timing(at, settings.now, settings.lateness) is Timing.LATE:
         return Ignored(reason=Reason.TOO_OLD)
-    seen = DlpHit(at, signal.policy) if signal.activity == "dlp_hit" else _login(signal, at, source)
+    seen = DlpHit(at, signal.policy) if signal.activity == "dlp_hit" else login_of(signal, at, source.name)
     identity = _identity(source, signal.event_id)
     activity = Activity(
         activity_id=ActivityId(identity),
@@ -112,26 +113,6 @@ def _activity(signal: ActivitySignal, at: datetime, source: Source, settings: Se
     if not settings.is_enabled(activity.behavior) and not is_anonymous:
         return Ignored(reason=Reason.BEHAVIOR_DISABLED, detail=f"enable {activity.behavior} to use this event")
     return activity
-
-
-def _login(signal: ActivitySignal, at: datetime, source: Source) -> Login:
-    """Return the login; without coordinates it has the place 0/0, which geolocation may replace."""
-    has_place = signal.latitude is not None and signal.longitude is not None
-    return Login(
-        at=at,
-        latitude=(signal.latitude or 0.0) if has_place else 0.0,
-        longitude=(signal.longitude or 0.0) if has_place else 0.0,
-        application=signal.application,
-        accuracy_km=signal.accuracy_km or 0.0,
-        ip=signal.ip,
-        asn=signal.asn,
-        country=signal.country,
-        city=signal.city,
-        source=source.name,
-        event_id=signal.event_id,
-        is_refresh=signal.activity == "session_refresh",
-        is_anonymous=signal.is_anonymous,
-    )
 
 
 def _identity(source: Source, event_id: str) -> str:

@@ -194,13 +194,13 @@ def _named(sent: Mapping[int, Activity]) -> dict[int, Activity]:
 
 
 def read_activity(body: bytes) -> Activity | None:
-    """Read one item of our own form, or an event of OCSF, outside of a request.
+    """Read one item of a body, outside of a request.
 
-    Returns: None: an event of OCSF that tells of no activity.
+    Returns: None: it is an event of OCSF.
     Raises: Invalid.
     """
-    activity = _read_one(body, (), Reading()).activity
-    return None if activity is None else _named({0: activity})[0]
+    activity = _read_one(body, (), Reading())
+    return None if isinstance(activity, _OcsfEvent) else _named({0: activity})[0]
 
 
 def _read_one(body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
