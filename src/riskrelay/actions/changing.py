@@ -70,7 +70,7 @@ def syncing_streams(outside: Outside, entry: AuditEntry, notice: str, *, retry: 
             is_enabled_again = retry and stream.status_set_by is Party.TRANSMITTER
             now = replace(stream, status=StreamStatus.ENABLED, status_reason=None) if is_enabled_again else stream
             tx.streams.set_status(now.stream_id, now.status, now.status_reason, now.status_set_by)
-            ready += tx.streams.refresh_lanes(now, is_mended=retry)
+            ready += tx.streams.refresh_lanes(now, is_fixed=retry)
             updated = partial(stream_updated, now, now=entry.at, new_id=outside.ids.uuid)
             ready += tx.events.queue(_notices(replace(stream, integration=before), now, notice, updated))
         return ready

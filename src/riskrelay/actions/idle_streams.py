@@ -37,6 +37,6 @@ def _pause(tx: Transaction, outside: Outside, stream: Stream, timeout: timedelta
     if not tx.streams.pause_if_idle(stream.stream_id, timeout, INACTIVITY):
         return None
     paused = replace(stream, status=StreamStatus.PAUSED, status_reason=INACTIVITY, status_set_by=Party.TRANSMITTER)
-    tx.streams.refresh_lanes(paused, is_mended=False)
+    tx.streams.refresh_lanes(paused, is_fixed=False)
     notice = stream_updated(paused, StreamStatus.PAUSED, INACTIVITY, outside.clock.now(), new_id=outside.ids.uuid)
     return tx.events.queue([notice])

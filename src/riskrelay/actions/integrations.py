@@ -96,7 +96,7 @@ async def create_integration(
         tx.integrations.add(integration)
         if product.implicit_stream is not None:
             tx.streams.add(stream)
-            tx.streams.refresh_lanes(stream, is_mended=False)
+            tx.streams.refresh_lanes(stream, is_fixed=False)
         tx.audit.record(entry)
         return integration
 
@@ -184,7 +184,7 @@ async def set_integration_tls(
 
     def refresh(tx: Transaction, before: Integration) -> list[LaneKey]:
         streams = tx.streams.of_integration(before.integration_id)
-        return [lane for stream in streams for lane in tx.streams.refresh_lanes(stream, is_mended=True)]
+        return [lane for stream in streams for lane in tx.streams.refresh_lanes(stream, is_fixed=True)]
 
     def set_tls(stored: Integration) -> Integration:
         return replace(stored, tls=tls)

@@ -64,7 +64,7 @@ async def create_stream(
         )
         tx.streams.add(stream)
         tx.audit.record(entry)
-        tx.streams.refresh_lanes(stream, is_mended=False)
+        tx.streams.refresh_lanes(stream, is_fixed=False)
         hello = verification(stream, None, now, outside.ids.uuid)
         return stream, tx.events.queue([hello])
 
@@ -119,7 +119,7 @@ async def configure_stream(
         if (stream.endpoint_url, stream.sealed_authorization) == (stored.endpoint_url, stored.sealed_authorization):
             return stream, []
         if stream.status is StreamStatus.ENABLED or stream.status_set_by is Party.RECEIVER:
-            return stream, tx.streams.refresh_lanes(stream, is_mended=True)
+            return stream, tx.streams.refresh_lanes(stream, is_fixed=True)
         return _resume(tx, outside, stream)
 
     stream, ready = await outside.store.write(receiver.account_id, store)
@@ -130,7 +130,7 @@ async def configure_stream(
 def _resume(tx: Transaction, outside: Outside, stopped: Stream) -> tuple[Stream, list[LaneKey]]:
     stream = replace(stopped, status=StreamStatus.ENABLED, status_reason=None)
     tx.streams.set_status(stream.stream_id, stream.status, None, Party.TRANSMITTER)
-    ready = tx.streams.refresh_lanes(stream, is_mended=True)
+    ready = tx.streams.refresh_lanes(stream, is_fixed=True)
     reason = "delivery_updated"
     notice = stream_updated(stream, stream.status, reason, outside.clock.now(), new_id=outside.ids.uuid)
     return stream, ready + tx.events.queue([notice])
@@ -157,7 +157,7 @@ async def set_stream_status(
             tx.audit.record(entry)
         if status is StreamStatus.DISABLED:
             tx.streams.cancel_backlog(stream, range(stream.lanes), STREAM_DISABLED)
-        return stream, tx.streams.refresh_lanes(stream, is_mended=status is StreamStatus.ENABLED)
+        return stream, tx.streams.refresh_lanes(stream, is_fixed=status is StreamStatus.ENABLED)
 
     stream, ready = await outside.store.write(receiver.account_id, store)
     outside.wake(ready)

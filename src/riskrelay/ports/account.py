@@ -92,11 +92,11 @@ class Streams(Protocol):
     def pause_if_idle(self, stream_id: StreamId, timeout: timedelta, reason: str) -> bool:
         """Pause a receiver's stream that was not active for *timeout*; whether it was."""
 
-    def refresh_lanes(self, changed: Stream, *, is_mended: bool) -> list[LaneKey]:
+    def refresh_lanes(self, changed: Stream, *, is_fixed: bool) -> list[LaneKey]:
         """Let the lanes of a stream follow what it is now: claimable or not.
 
         Args:
-            is_mended: somebody has perhaps mended what failed: no wait counts any more, and no answer to an attempt
+            is_fixed: somebody has perhaps mended what failed: no wait counts any more, and no answer to an attempt
                 that began before.
 
         Returns: those from which events may be sent at once.

@@ -49,7 +49,7 @@ class World:
 
         def store(tx: Transaction) -> None:
             tx.streams.set_status(self.first.stream_id, status, None, Party.TRANSMITTER)
-            tx.streams.refresh_lanes(replace(self.first, status=status), is_mended=True)
+            tx.streams.refresh_lanes(replace(self.first, status=status), is_fixed=True)
 
         await self.outside.store.write(ACCOUNT, store)
 

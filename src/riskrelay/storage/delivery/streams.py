@@ -265,12 +265,12 @@ class StreamRows:
         )
         return paused.rowcount == 1
 
-    def refresh_lanes(self, changed: Stream, *, is_mended: bool) -> list[LaneKey]:
+    def refresh_lanes(self, changed: Stream, *, is_fixed: bool) -> list[LaneKey]:
         lock_stream(self._connection, self._account_id, changed.stream_id)
         sent = [lane for lane in changed.all_lanes if not changed.is_silent(lane)]
         self._set_lanes(changed, [lane for lane in changed.all_lanes if lane not in sent], stopped=True)
         self._set_lanes(changed, sent, stopped=changed.is_polled)
-        if is_mended:
+        if is_fixed:
             self._start_afresh(changed, sent)
         return [LaneKey(self._account_id, changed.stream_id, lane) for lane in sent]
 
