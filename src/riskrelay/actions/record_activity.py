@@ -15,9 +15,9 @@ from riskrelay.actions.detecting import read_stored, windows_of
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.record_findings import record_findings
 from riskrelay.actions.recording import (
+    assign_ids,
     by_users,
     find_users,
-    once,
     refuse_future,
     refuse_reused,
     refuse_surplus_users,
@@ -133,7 +133,9 @@ def _request(admitted: Admitted, outside: Outside) -> Request:
         for place, activity in sent.items()
         if timing(activity.seen.at, now, lateness) is not Timing.LATE
     }
-    distinct = once({place: (activity.activity_id, activity.digest) for place, activity in timely.items()}, outside.ids)
+    distinct = assign_ids(
+        {place: (activity.activity_id, activity.digest) for place, activity in timely.items()}, outside.ids
+    )
     return Request(sent=sent, timely=len(timely), distinct=distinct, now=now)
 
 

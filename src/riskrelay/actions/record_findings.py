@@ -14,10 +14,10 @@ from msgspec.structs import replace
 from riskrelay.actions.applying import apply
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.recording import (
+    assign_ids,
     by_users,
     find_users,
     latest_name,
-    once,
     refuse_future,
     refuse_reused,
     refuse_surplus_users,
@@ -228,7 +228,7 @@ def _batch(outside: Outside, account_id: AccountId, findings: Sequence[Finding])
     """Raises: Invalid: one id with two bodies."""
     return _Batch(
         findings=findings,
-        distinct=once({place: (f.finding_id, f.digest) for place, f in enumerate(findings)}, outside.ids),
+        distinct=assign_ids({place: (f.finding_id, f.digest) for place, f in enumerate(findings)}, outside.ids),
         now=outside.clock.now(),
         known_users=outside.user_counts.get(account_id),
         ids=outside.ids,

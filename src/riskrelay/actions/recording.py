@@ -39,7 +39,7 @@ def refuse_future(moments: Mapping[int, datetime], now: datetime) -> None:
         raise Invalid(faults)
 
 
-def once(sent: Mapping[int, tuple[str | None, bytes]], ids: Ids) -> dict[int, str]:
+def assign_ids(sent: Mapping[int, tuple[str | None, bytes]], ids: Ids) -> dict[int, str]:
     """Give what was sent its ids: the sender's where there is one, else a fresh one.
 
     Args:
