@@ -32,10 +32,10 @@ def test_the_overview_follows_what_happens_by_itself(person: Person) -> None:
     assert figure(page, "Ledger imbalance") == "0"
     assert figure(page, "Delivered") == "8"
     expect(page.get_by_role("link", name="2 users with level high")).to_be_visible()
-    hurting = page.get_by_role("region", name="Integrations needing attention")
-    expect(hurting.get_by_text("Okta preview")).to_be_visible()
-    expect(hurting.get_by_text("connection_refused")).to_be_visible()
-    expect(hurting.get_by_text("Okta production")).to_have_count(0)
+    needing_attention = page.get_by_role("region", name="Integrations needing attention")
+    expect(needing_attention.get_by_text("Okta preview")).to_be_visible()
+    expect(needing_attention.get_by_text("connection_refused")).to_be_visible()
+    expect(needing_attention.get_by_text("Okta production")).to_have_count(0)
 
 
 def test_each_chart_has_its_table(person: Person) -> None:

@@ -61,7 +61,7 @@ class DeliveryHealth(Protocol):
     def streams(self, integration_id: IntegrationId | None) -> Sequence[StreamHealth]:
         """Each stream of one integration, or of all, oldest first."""
 
-    def hurting(self, limit: int) -> Sequence[StreamHealth]:
+    def needing_attention(self, limit: int) -> Sequence[StreamHealth]:
         """Return streams of active integrations that fail, are rejecting, are stopped or are paused, those with the
         largest backlog first; of many only some."""
 

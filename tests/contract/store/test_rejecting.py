@@ -34,18 +34,18 @@ async def seen(world: World) -> tuple[Condition, Condition, list[StreamHealth], 
     read = world.outside.store.read
     (health,) = await read(ACCOUNT, lambda tx: tx.health.streams(integration_id))
     (glance,) = await read(ACCOUNT, lambda tx: tx.delivery_views.glances([integration_id]))
-    hurting = await read(ACCOUNT, lambda tx: tx.health.hurting(10))
+    needing_attention = await read(ACCOUNT, lambda tx: tx.health.needing_attention(10))
     survey = await world.outside.store.read_installation(lambda tx: tx.survey())
-    return health.condition, glance.condition, list(hurting), survey.rejecting
+    return health.condition, glance.condition, list(needing_attention), survey.rejecting
 
 
 @pytest.mark.fault(45)
 async def test_a_receiver_that_refuses_everything_is_rejecting_everywhere(world: World) -> None:
     """In its health, in lists, among what needs attention and in monitoring, with the share in words."""
     await answer(world, REFUSED, [f"u{number}" for number in range(30)])
-    own, listed, hurting, counted = await seen(world)
+    own, listed, needing_attention, counted = await seen(world)
     assert (own, listed, counted) == (Condition.REJECTING, Condition.REJECTING, 1)
-    (found,) = hurting
+    (found,) = needing_attention
     assert found.recent_answers == "r" * 20
     assert (await world.ledger()).dead == 30
     await world.check()

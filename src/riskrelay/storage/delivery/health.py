@@ -28,7 +28,7 @@ class HealthRows:
         mine = true() if integration_id is None else streams.c.integration_id == integration_id
         return self._of(select(streams.c.stream_id).where(streams.c.account_id == self._account_id, mine))
 
-    def hurting(self, limit: int) -> list[StreamHealth]:
+    def needing_attention(self, limit: int) -> list[StreamHealth]:
         same_account = streams.c.account_id == lanes.c.account_id
         integration = (integrations.c.account_id == lanes.c.account_id) & (
             integrations.c.integration_id == streams.c.integration_id

@@ -15,7 +15,7 @@ from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
 from riskrelay.web.console.windows import WINDOWS, Window, behaviors_in, finding_rows, level_rows
 
-_HURTING = 10  # guessed: more than one can fix at once
+_NEEDING_ATTENTION = 10  # guessed: more than one can fix at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class _Seen:
     """What was read for one page."""
 
     stock: Stock | None
-    hurting: Sequence[StreamHealth]
+    needing_attention: Sequence[StreamHealth]
     levels: Mapping[datetime, Sequence[int]]
     findings: FindingCounts
     settings: Mapping[BehaviorId, BehaviorSetting]
@@ -45,7 +45,9 @@ class OverviewScreens:
             visit,
             "overview.html",
             stock=seen.stock,
-            hurting=[(health, why(health, may_see_subjects=visit.may_see_subjects)) for health in seen.hurting],
+            needing_attention=[
+                (health, why(health, may_see_subjects=visit.may_see_subjects)) for health in seen.needing_attention
+            ],
             levels=list(reversed(RiskLevel)),
             window=window,
             windows=list(WINDOWS),
@@ -60,7 +62,7 @@ class OverviewScreens:
 def _seen(tx: Transaction, window: Window, since: datetime) -> _Seen:
     return _Seen(
         stock=tx.stocks.latest(),
-        hurting=tx.health.hurting(_HURTING),
+        needing_attention=tx.health.needing_attention(_NEEDING_ATTENTION),
         levels=tx.stocks.levels(since, window.step),
         findings=tx.stocks.findings(since, window.step),
         settings=tx.behaviors.stored(),
