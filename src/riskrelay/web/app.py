@@ -21,6 +21,7 @@ from riskrelay.web.account_api.activity import ActivityRoutes
 from riskrelay.web.account_api.audit import AuditRoutes
 from riskrelay.web.account_api.behaviors import BehaviorRoutes
 from riskrelay.web.account_api.deliveries import DeliveryRoutes
+from riskrelay.web.account_api.delivery_control import DeliveryControlRoutes
 from riskrelay.web.account_api.detection import DetectionRoutes
 from riskrelay.web.account_api.findings import FindingRoutes
 from riskrelay.web.account_api.integration_settings import IntegrationSettingRoutes
@@ -33,7 +34,6 @@ from riskrelay.web.account_api.security_events import SecurityEventRoutes
 from riskrelay.web.account_api.server_refusals import server_refusal
 from riskrelay.web.account_api.source_events import SourceEventRoutes
 from riskrelay.web.account_api.sources import SourceRoutes
-from riskrelay.web.account_api.steering import SteeringRoutes
 from riskrelay.web.account_api.tokens import ApiTokenRoutes
 from riskrelay.web.account_api.users import UserRoutes
 from riskrelay.web.console.routes import Console, is_of_console
@@ -177,7 +177,7 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
     integrations = IntegrationRoutes(outside, public_origin)
     deliveries = DeliveryRoutes(outside)
     replays = ReplayRoutes(outside)
-    steering = SteeringRoutes(outside, transmitting.targets, transmitting.polling.retention)
+    delivery_control = DeliveryControlRoutes(outside, transmitting.targets, transmitting.polling.retention)
     credentials = ReceiverCredentialRoutes(outside)
     settings = IntegrationSettingRoutes(outside)
     tls = IntegrationTlsRoutes(outside, transmitting.materials)
@@ -195,11 +195,11 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
         ("GET", "/integrations/{integration_id}", integrations.get),
         ("PUT", "/integrations/{integration_id}", integrations.update),
         ("DELETE", "/integrations/{integration_id}", integrations.delete),
-        ("GET", "/integrations/{integration_id}/health", steering.health),
-        ("POST", "/integrations/{integration_id}/pause", steering.pause),
-        ("POST", "/integrations/{integration_id}/resume", steering.resume),
-        ("PUT", "/integrations/{integration_id}/limits", steering.limit),
-        ("POST", "/integrations/{integration_id}/verify", steering.verify),
+        ("GET", "/integrations/{integration_id}/health", delivery_control.health),
+        ("POST", "/integrations/{integration_id}/pause", delivery_control.pause),
+        ("POST", "/integrations/{integration_id}/resume", delivery_control.resume),
+        ("PUT", "/integrations/{integration_id}/limits", delivery_control.limit),
+        ("POST", "/integrations/{integration_id}/verify", delivery_control.verify),
         ("GET", "/integrations/{integration_id}/deliveries", deliveries.list_page),
         ("POST", "/integrations/{integration_id}/deliveries/replay", replays.start),
         ("GET", "/integrations/{integration_id}/deliveries/{jti}", deliveries.get),
@@ -229,7 +229,7 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
         ("POST", "/behaviors", behaviors.add),
         ("PUT", "/behaviors/{behavior_id}", behaviors.change),
         ("DELETE", "/behaviors/{behavior_id}", behaviors.retire),
-        ("GET", "/health", steering.health_of_all),
+        ("GET", "/health", delivery_control.health_of_all),
         ("GET", "/tokens", tokens.list_all),
         ("POST", "/tokens", tokens.create),
         ("DELETE", "/tokens/{token_id}", tokens.revoke),

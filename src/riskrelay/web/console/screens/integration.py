@@ -13,7 +13,7 @@ from riskrelay.core.delivery.target_warnings import target_warnings
 from riskrelay.core.integrations import Integration
 from riskrelay.core.ssf.refused_requests import sentence
 from riskrelay.ports import Outside, Targets, Transaction
-from riskrelay.web.account_api.steering import PauseBody
+from riskrelay.web.account_api.delivery_control import PauseBody
 from riskrelay.web.console.forms import read_fields
 from riskrelay.web.console.named import find_integration, integration_id_of
 from riskrelay.web.console.navigation import account_path

@@ -14,9 +14,9 @@ from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import DeliveryLimits
 from riskrelay.core.products import PRODUCTS
 from riskrelay.ports import Outside
+from riskrelay.web.account_api.delivery_control import LimitsBody
 from riskrelay.web.account_api.integration_settings import SettingsBody
 from riskrelay.web.account_api.integrations import UpdateBody
-from riskrelay.web.account_api.steering import LimitsBody
 from riskrelay.web.console.forms import problems_of, read_fields
 from riskrelay.web.console.named import find_integration, integration_id_of
 from riskrelay.web.console.navigation import account_path

@@ -47,7 +47,7 @@ class LimitsBody(BaseModel):
     concurrency: Annotated[WholeNumber, Field(ge=1, le=256)] | None
 
 
-class SteeringRoutes:
+class DeliveryControlRoutes:
     """The handlers.
 
     Args:
