@@ -30,7 +30,7 @@ _BETWEEN = timedelta(milliseconds=50)  # guessed: leaves the database to others 
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Retention:
     """How long things are kept.
 
     Attributes:
@@ -47,9 +47,9 @@ class Kept:
 class Chores:
     """Does them until it is stopped. Several processes may do them at once: each step is one fenced transaction."""
 
-    def __init__(self, outside: Outside, kept: Kept) -> None:
+    def __init__(self, outside: Outside, retention: Retention) -> None:
         self._outside = outside
-        self._kept = kept
+        self._retention = retention
         self._stopping = asyncio.Event()
         self._stock_due = 0.0
         self._clock_watch = ClockWatch(outside)
@@ -79,18 +79,20 @@ class Chores:
         return False
 
     async def _tidy(self) -> bool:
-        expired = await expire_events(self._outside, self._kept.undelivered)
-        purged = await purge_events(self._outside, self._kept.undelivered + self._kept.settled)
+        expired = await expire_events(self._outside, self._retention.undelivered)
+        purged = await purge_events(self._outside, self._retention.undelivered + self._retention.settled)
         idle = await pause_idle_streams(self._outside)
         if idle:
             _log.info("idle_streams_paused", streams=idle)
         return bool(expired or purged or idle)
 
     async def _purge_records(self) -> bool:
-        return await purge_records(self._outside, self._kept.undelivered + self._kept.settled, self._kept.audit)
+        return await purge_records(
+            self._outside, self._retention.undelivered + self._retention.settled, self._retention.audit
+        )
 
     async def _turn(self) -> bool:
-        return await turn_partitions(self._outside, self._kept.undelivered + self._kept.settled)
+        return await turn_partitions(self._outside, self._retention.undelivered + self._retention.settled)
 
     async def _analyze(self) -> bool:
         await analyze_tables(self._outside)

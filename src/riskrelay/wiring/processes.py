@@ -17,7 +17,7 @@ from riskrelay.actions.signing_keys import complete_signing_keys
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.keys import Keyring, SealedKey
-from riskrelay.engine.chores import Chores, Kept
+from riskrelay.engine.chores import Chores, Retention
 from riskrelay.engine.poll_sweep import PollSweep
 from riskrelay.engine.pushing import Delivering
 from riskrelay.engine.worker import Worker
@@ -325,12 +325,12 @@ async def _delivery(
 @asynccontextmanager
 async def _chores(settings: Settings, outside: Outside) -> AsyncIterator[None]:
     """Do what has to be done from time to time. Every node does: one that only accepts fills tables, too."""
-    kept = Kept(
+    retention = Retention(
         undelivered=timedelta(days=settings.retention_days),
         settled=timedelta(days=settings.history_days),
         audit=timedelta(days=settings.audit_days),
     )
-    chores = Chores(outside, kept)
+    chores = Chores(outside, retention)
     running = asyncio.create_task(chores.run())
     try:
         yield

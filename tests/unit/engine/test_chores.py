@@ -8,12 +8,12 @@ import pytest
 from structlog.testing import capture_logs
 
 from riskrelay.engine import chores as doing
-from riskrelay.engine.chores import Chores, Kept
+from riskrelay.engine.chores import Chores, Retention
 from riskrelay.ports import Outside, Store
 from support.outside import HandClock, outside_of
 from support.working import until
 
-KEPT = Kept(undelivered=timedelta(days=1), settled=timedelta(days=1), audit=timedelta(days=90))
+RETENTION = Retention(undelivered=timedelta(days=1), settled=timedelta(days=1), audit=timedelta(days=90))
 
 
 async def test_a_chore_that_fails_is_done_the_next_time_and_so_are_the_others(
@@ -35,7 +35,7 @@ async def test_a_chore_that_fails_is_done_the_next_time_and_so_are_the_others(
     monkeypatch.setattr(doing, "take_stock", counting)
     chores = Chores(
         outside_of(store, HandClock()),
-        Kept(undelivered=timedelta(days=1), settled=timedelta(days=1), audit=timedelta(days=90)),
+        Retention(undelivered=timedelta(days=1), settled=timedelta(days=1), audit=timedelta(days=90)),
     )
     running = asyncio.create_task(chores.run())
     await until(lambda: min(began.count("replays"), began.count("stock")) > 1)
@@ -54,7 +54,7 @@ async def test_streams_whose_receivers_are_silent_are_paused(store: Store, monke
     monkeypatch.setattr(doing, "SWEEP", timedelta(milliseconds=1))
     monkeypatch.setattr(doing, "_BETWEEN", timedelta(milliseconds=1))
     monkeypatch.setattr(doing, "pause_idle_streams", pausing)
-    chores = Chores(outside_of(store, HandClock()), KEPT)
+    chores = Chores(outside_of(store, HandClock()), RETENTION)
     with capture_logs() as logs:
         running = asyncio.create_task(chores.run())
         await until(lambda: len(sweeps) > 1)
