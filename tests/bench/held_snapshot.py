@@ -1,6 +1,6 @@
 """Delivery while somebody holds an old snapshot, such as a dump or a forgotten transaction.
 
-    PYTHONPATH=tests python -m bench.held_snapshot [--seconds 180] [--linger 0]
+    PYTHONPATH=tests python -m bench.held_snapshot [--seconds 180] [--idle-hold 0]
 
 PostgreSQL may clean up nothing that the snapshot could still see, so whatever a batch updates grows versions. One run
 works on two databases of one server in turn, change by change, and holds a snapshot on one of them: whatever else the
@@ -40,8 +40,8 @@ PRELOADED = 5_000  # so that no index grows another level between the windows
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Medians: of a change, from being recorded to being settled and, if the worker does not linger, released; and of
-    one look-up of the lane's row."""
+    """Medians: the time from recording a change to settling it and, without an idle hold, releasing its lane; and the
+    time of one query for the lane's row."""
 
     changes: int
     change_ms: float
@@ -52,15 +52,15 @@ class Window:
 class Site:
     """A database with an integration, and a worker on it."""
 
-    def __init__(self, server: PostgresServer, linger: timedelta) -> None:
-        self._server, self._linger = server, linger
+    def __init__(self, server: PostgresServer, idle_hold: timedelta) -> None:
+        self._server, self._idle_hold = server, idle_hold
         self._numbers = itertools.count()
 
     async def open(self) -> None:
         """Make it, with some changes that were delivered."""
         self.url = await self._server.new_database()
         self._world = await world_of(await migrated_postgres(self.url), HandClock())
-        self._worker = Worker(self._world.outside, self._world.delivering, self._linger)
+        self._worker = Worker(self._world.outside, self._world.delivering, self._idle_hold)
         self._outside = replace(self._world.outside, wake=self._worker.wake)
         self._running = asyncio.create_task(self._worker.run())
         self._watcher = await asyncpg.connect(self.url)
@@ -71,7 +71,7 @@ class Site:
         """How long it took from being recorded, in seconds."""
         began, wanted = time.perf_counter(), len(self._world.receiver.accepted) + changes
         await record(self._outside, *(finding(f"{next(self._numbers)}@example.com") for _ in range(changes)))
-        while len(self._world.receiver.accepted) < wanted or (self._worker.lanes_held and not self._linger):
+        while len(self._world.receiver.accepted) < wanted or (self._worker.lanes_held and not self._idle_hold):
             await asyncio.sleep(0.0005)
         return time.perf_counter() - began
 
@@ -110,11 +110,11 @@ async def windows(sites: Sequence[Site]) -> list[Window]:
     return found
 
 
-async def measure(held_seconds: float, linger: timedelta) -> dict[str, object]:
+async def measure(held_seconds: float, idle_hold: timedelta) -> dict[str, object]:
     """One run on a server of its own."""
     server = PostgresServer()
     try:
-        sites = [Site(server, linger), Site(server, linger)]
+        sites = [Site(server, idle_hold), Site(server, idle_hold)]
         for site in sites:
             await site.open()
         before = await windows(sites)
@@ -140,11 +140,13 @@ async def measure(held_seconds: float, linger: timedelta) -> dict[str, object]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=180.0, help="how long the snapshot is held")
-    parser.add_argument("--linger", type=float, default=0.0, help="how long the workers keep an idle lane, in seconds")
+    parser.add_argument(
+        "--idle-hold", type=float, default=0.0, help="how long the workers keep an idle lane, in seconds"
+    )
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
-    linger = timedelta(seconds=arguments.linger)
-    print(json.dumps(asyncio.run(measure(arguments.seconds, linger))))
+    idle_hold = timedelta(seconds=arguments.idle_hold)
+    print(json.dumps(asyncio.run(measure(arguments.seconds, idle_hold))))
 
 
 if __name__ == "__main__":

@@ -25,9 +25,9 @@ class BatchSizes:
 
 
 @asynccontextmanager
-async def running(world: World, linger: timedelta) -> AsyncIterator[tuple[Worker, Outside]]:
+async def running(world: World, idle_hold: timedelta) -> AsyncIterator[tuple[Worker, Outside]]:
     """A worker that has looked for what is due, and an outside whose commits wake it."""
-    worker = Worker(world.outside, world.delivering, linger)
+    worker = Worker(world.outside, world.delivering, idle_hold)
     task = asyncio.create_task(worker.run())
     try:
         await until(lambda: worker.sweeps > 0 and worker.lanes_held == 0)

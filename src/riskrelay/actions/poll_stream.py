@@ -65,14 +65,14 @@ async def poll_stream(
         for key, attempts in waiting.attempts.items():
             outside.observer.attempted(key, waiting.stream, attempts)
         until = outside.clock.monotonic() + polling.longest_wait.total_seconds()
-        looking = partial(_look_again, polling=polling, receiver=receiver, stream_id=stream_id)
+        reading = partial(_read_again, polling=polling, receiver=receiver, stream_id=stream_id)
         while listening.is_open and request.waits and not waiting.is_over(request):
             left = timedelta(seconds=until - outside.clock.monotonic())
             if left <= timedelta(0):
                 break
             if not await listening.wait(left):
                 break  # nothing has arrived: the answer needs no other query
-            waiting = await outside.store.read(receiver.account_id, partial(looking, limit=request.max_events))
+            waiting = await outside.store.read(receiver.account_id, partial(reading, limit=request.max_events))
     return await _signed(polling.signer, waiting)
 
 
@@ -89,7 +89,7 @@ def _settle(
     tx.receiver_streams.note_activity(stream_id)
     attempts: dict[LaneKey, Sequence[Attempt]] = {}
     for key in _keys(stream):
-        work = tx.polls.look(key, BATCH_EVENTS, polling.retention)
+        work = tx.polls.peek(key, BATCH_EVENTS, polling.retention)
         if request.settles or any(event.expired for event in [*work.held, *work.fresh]):
             attempts[key] = _settle_lane(tx, key, outside, polling, request=request)
     return _waiting(tx, stream, polling, request.max_events, attempts=attempts)
@@ -99,7 +99,7 @@ def _settle_lane(
     tx: Transaction, key: LaneKey, outside: Outside, polling: Polling, request: PollRequest
 ) -> list[Attempt]:
     lease = tx.polls.take(key)
-    work = tx.polls.look(key, BATCH_EVENTS, polling.retention)
+    work = tx.polls.peek(key, BATCH_EVENTS, polling.retention)
     events = {event.seq: event for event in [*work.held, *work.fresh] if not event.expired}
     said = outcomes(request, ((event.seq, event.jti) for event in events.values()))
     now = outside.clock.now()
@@ -120,7 +120,7 @@ def _settle_lane(
     return tried
 
 
-def _look_again(tx: Transaction, polling: Polling, receiver: Receiver, stream_id: StreamId, limit: int) -> _Waiting:
+def _read_again(tx: Transaction, polling: Polling, receiver: Receiver, stream_id: StreamId, limit: int) -> _Waiting:
     return _waiting(tx, _polled(tx, receiver, stream_id), polling, limit)
 
 
@@ -142,7 +142,7 @@ def _waiting(
     events: list[QueuedEvent] = []
     more = False
     for key in _keys(stream):
-        work = tx.polls.look(key, min(limit, BATCH_EVENTS) + 1, polling.retention)
+        work = tx.polls.peek(key, min(limit, BATCH_EVENTS) + 1, polling.retention)
         if work.stream is not None:
             events += [event for event in [*work.held, *work.fresh] if not event.expired]
             more = more or _reaches_beyond(work)

@@ -80,12 +80,12 @@ async def visit_stream(outside: Outside, receiver: Receiver, stream_id: StreamId
     Rule: SSF 1.0 §8.1.1 inactivity_timeout (calls of any endpoint that references the stream).
     """
 
-    def look(tx: Transaction) -> Stream:
+    def query(tx: Transaction) -> Stream:
         stream = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
         tx.receiver_streams.note_activity(stream_id)
         return stream
 
-    return await outside.store.write(receiver.account_id, look)
+    return await outside.store.write(receiver.account_id, query)
 
 
 Apply = Callable[[Mapping[str, Any], Stream, PushRules], Configuration]

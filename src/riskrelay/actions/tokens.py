@@ -85,7 +85,7 @@ async def authenticate(outside: Outside, token: str, account_id: AccountId | Non
     """
     digest = hash_token(token)
     stored, account_exists = await outside.gathering.join(
-        authenticate, (digest, account_id), partial(_look_up, outside)
+        authenticate, (digest, account_id), partial(_find_tokens, outside)
     )
     now = outside.clock.now()
     if stored is None or not hmac.compare_digest(stored.token_hash, digest) or stored.expired_at(now):
@@ -94,15 +94,15 @@ async def authenticate(outside: Outside, token: str, account_id: AccountId | Non
     return Authenticated(stored, account_exists)
 
 
-async def _look_up(outside: Outside, requests: Sequence[_Request]) -> list[_Found]:
-    def look(tx: Installation) -> list[_Found]:
+async def _find_tokens(outside: Outside, requests: Sequence[_Request]) -> list[_Found]:
+    def query(tx: Installation) -> list[_Found]:
         tokens = tx.tokens.by_hashes({digest for digest, _ in requests})
         open_to_all = {digest for digest, token in tokens.items() if token.account_id is None}
         asked = {account_id for digest, account_id in requests if account_id is not None and digest in open_to_all}
         missing = {account_id for account_id in asked if tx.accounts.get(account_id) is None}
         return [(tokens.get(digest), account_id not in missing) for digest, account_id in requests]
 
-    return await outside.store.read_installation(look)
+    return await outside.store.read_installation(query)
 
 
 async def revoke_token(outside: Outside, owner: AccountId | None, actor: Actor, token_id: TokenId) -> None:

@@ -24,7 +24,7 @@ class ClockWatch:
         self._before: ClockReading | None = None
         self._recorded_at = 0.0
 
-    async def look(self) -> timedelta:
+    async def check(self) -> timedelta:
         """Compare the clock with the last reading; record a step at once, and a steady clock once a minute.
 
         Returns: how far the clock has jumped; zero: not at all.

@@ -99,7 +99,7 @@ class Chores:
         return False
 
     async def _watch_clock(self) -> bool:
-        await self._clock_watch.look()
+        await self._clock_watch.check()
         return False
 
     async def _take_stock(self) -> bool:

@@ -20,7 +20,7 @@ _log = structlog.get_logger()
 
 MAX_LANES = 512  # guessed: lanes one process works on at once; the rest wait their turn, the longest due first
 MAX_NAMED = 8  # guessed: so many lanes are claimed by name; for more, one look finds all that are due
-TURN = 10  # guessed: after so many times `linger` an idle lane is given up at once, so that each node gets its share
+TURN = 10  # guessed: after so many times `idle_hold` an idle lane is given up at once, so that each node gets its share
 SLOT_FOR = timedelta(seconds=2)  # guessed: so long a lane with a backlog keeps others waiting: a batch or two
 _AFTER_REFUSAL = timedelta(seconds=1)
 
@@ -29,17 +29,17 @@ class Worker:
     """Delivers until it is stopped.
 
     Args:
-        linger: how long a lane without work is kept, so that the next event needs no claim. What nobody told this
+        idle_hold: how long a lane without work is kept, so that the next event needs no claim. What nobody told this
             process about waits for as long, so with other nodes it is short.
 
     Attributes:
         sweeps, claims: how often it looked for lanes that are due, and how many it took.
     """
 
-    def __init__(self, outside: Outside, delivering: Delivering, linger: timedelta) -> None:
+    def __init__(self, outside: Outside, delivering: Delivering, idle_hold: timedelta) -> None:
         self._outside = outside
         self._delivering = delivering
-        self._linger = linger
+        self._idle_hold = idle_hold
         self._woken = asyncio.Event()
         self._held: dict[LaneKey, asyncio.Event] = {}
         self._named: dict[LaneKey, None] = {}
@@ -99,9 +99,9 @@ class Worker:
         self._named[lane] = None
         self._woken.set()
         if len(self._named) > MAX_NAMED:
-            self._look_in(timedelta(0))
+            self._scan_in(timedelta(0))
 
-    def _look_in(self, wait: timedelta) -> None:
+    def _scan_in(self, wait: timedelta) -> None:
         """Look for what is due no later than in *wait*."""
         self._schedule.request(self._now(), wait)
         self._woken.set()
@@ -113,7 +113,7 @@ class Worker:
         try:
             if self._schedule.is_due(now):
                 self._schedule.begin(now)
-                await self._look(room)
+                await self._scan(room)
             elif named and room > 0:
                 await self._begin(room, named)
         except Unavailable:
@@ -122,18 +122,18 @@ class Worker:
             _log.error("claiming_failed", exc_info=error)
             self._schedule.put_off(now)
 
-    async def _look(self, room: int) -> None:
+    async def _scan(self, room: int) -> None:
         """Look for what is due and claim it, or let it wait for room, or come back when it will be due."""
         self.sweeps += 1
         since = self._schedule.since
         due = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due(since))
         self._others_wait = room <= 0 and due.due_in is not None and due.due_in <= timedelta(0)
         if due.due_in is not None and due.due_in > timedelta(0):
-            self._look_in(due.due_in)
+            self._scan_in(due.due_in)
         elif due.due_in is not None and room > 0:
             await self._begin(room, None)
             if len(self._held) >= MAX_LANES:
-                self._look_in(timedelta(0))  # whether others wait
+                self._scan_in(timedelta(0))  # whether others wait
         self._schedule.end(due.since)
 
     async def _begin(self, room: int, named: Sequence[LaneKey] | None) -> None:
@@ -168,7 +168,7 @@ class Worker:
             _log.info("lane_withdrawn", stream=lease.key.stream_id, lane=lease.key.lane)
         except LeaseLost:
             _log.warning("lease_lost", stream=lease.key.stream_id, lane=lease.key.lane)
-            self._look_in(timedelta(0))
+            self._scan_in(timedelta(0))
         except Unavailable:
             await self._release(lease)
         except Exception as error:  # noqa: BLE001  it must cost this lane a second, and no other anything
@@ -182,7 +182,7 @@ class Worker:
             if woken.is_set():
                 self.wake([lease.key])
             if was_crowded:
-                self._look_in(timedelta(0))
+                self._scan_in(timedelta(0))
 
     async def _release(self, lease: LaneLease) -> None:
         """Give a lane back. A database that is away must not cost the rest of the lease when it is back before that."""
@@ -247,11 +247,11 @@ class Worker:
     async def _has_more(self, delivered: Delivered, woken: asyncio.Event, claimed_at: float) -> bool:
         due_in = None if delivered.settlement is None else delivered.settlement.due_in
         if due_in is None:
-            turn_ends = claimed_at + TURN * self._linger.total_seconds()
+            turn_ends = claimed_at + TURN * self._idle_hold.total_seconds()
             gives_up = len(self._held) > MAX_LANES // 2 or self._now() >= turn_ends
-            return await _wait(woken, timedelta(0) if gives_up else self._linger)
+            return await _wait(woken, timedelta(0) if gives_up else self._idle_hold)
         if due_in > timedelta(0):
-            self._look_in(due_in)
+            self._scan_in(due_in)
             return False
         return True
 

@@ -224,7 +224,7 @@ class Behaviors(Protocol):
 class Polls(Protocol):
     """Reading and settling the lanes of streams that are polled: without a lease, in one transaction."""
 
-    def look(self, key: LaneKey, limit: int, retention: timedelta) -> LaneWork:
+    def peek(self, key: LaneKey, limit: int, retention: timedelta) -> LaneWork:
         """The lane's state and its next events, without owning it."""
 
     def take(self, key: LaneKey) -> LaneLease:

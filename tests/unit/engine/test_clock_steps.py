@@ -54,7 +54,7 @@ class Site:
     async def jump(self, by: timedelta) -> timedelta:
         """Let the database's clock jump. Returns: what the watch finds."""
         await self.move(by)
-        return await self.watch.look()
+        return await self.watch.check()
 
     async def due_in(self) -> timedelta:
         due = await self.world.outside.store.read_installation(lambda tx: tx.lanes.next_due())
@@ -66,7 +66,7 @@ class Site:
 async def site(store: Store) -> Site:
     clock = HandClock(SystemClock().now())  # events are queued today, by which their age is judged
     site = Site(await world_of(store, clock), clock)
-    assert await site.watch.look() == timedelta(0)
+    assert await site.watch.check() == timedelta(0)
     return site
 
 
@@ -131,7 +131,7 @@ async def test_20_days_ahead_and_back_let_nothing_expire_and_nothing_wait(site: 
     await record(site.world.outside, *(finding(f"u{number}@example.com") for number in range(10)))
     await site.move(DAYS)
     assert await expire_events(site.world.outside, WEEK) == 0
-    assert close(await site.watch.look(), DAYS)
+    assert close(await site.watch.check(), DAYS)
     assert await expire_events(site.world.outside, WEEK) == 0
     assert await purge_events(site.world.outside, WEEK) == 0
     assert await pause_idle_streams(site.world.outside, WEEK) == 0
@@ -165,7 +165,7 @@ async def test_what_is_old_by_a_steady_clock_expires(site: Site) -> None:
     for hours in range(7 * 24 + 1):
         await site.pass_time(HOUR / 12)
         if hours % 24 == 0:
-            await site.watch.look()
+            await site.watch.check()
     assert await expire_events(site.world.outside, timedelta(hours=13)) == 1
 
 
@@ -174,7 +174,7 @@ async def test_time_that_nobody_watched_expires_nothing(site: Site) -> None:
     as long as it had left."""
     await record(site.world.outside, finding())
     await site.pass_time(WEEK)
-    assert close(await ClockWatch(site.world.outside).look(), WEEK)
+    assert close(await ClockWatch(site.world.outside).check(), WEEK)
     assert await expire_events(site.world.outside, WEEK) == 0
 
 
@@ -182,10 +182,10 @@ async def test_a_step_that_several_processes_see_is_recorded_once(site: Site) ->
     """Each compares with its own seconds; the waits are made shorter by one hour and not by two."""
     other = ClockWatch(site.world.outside)
     site.watches.append(other)
-    await other.look()
+    await other.check()
     waits = await fail(site, THROTTLED, 1)
     assert close(await site.jump(-HOUR), -HOUR)
-    assert await other.look() == timedelta(0)
+    assert await other.check() == timedelta(0)
     assert close(await site.due_in(), waits)
 
 
@@ -195,7 +195,7 @@ async def test_a_wait_that_no_step_explains_is_bounded(site: Site) -> None:
     store = site.world.outside.store
     await pass_time(store, -DAYS)
     await store.write_installation(lambda tx: tx.lanes.release_all())
-    await ClockWatch(site.world.outside).look()
+    await ClockWatch(site.world.outside).check()
     assert await site.due_in() <= LONGEST_WAIT
 
 
@@ -211,6 +211,6 @@ async def test_a_database_that_answers_slowly_is_no_step(site: Site, monkeypatch
     await site.pass_time(timedelta(seconds=1))
     with monkeypatch.context() as patched:
         patched.setattr(store, "read_installation", slow)
-        assert await site.watch.look() == timedelta(0)
+        assert await site.watch.check() == timedelta(0)
     await site.pass_time(timedelta(seconds=1))
-    assert await site.watch.look() == timedelta(0)
+    assert await site.watch.check() == timedelta(0)

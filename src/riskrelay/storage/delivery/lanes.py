@@ -200,7 +200,7 @@ class LaneRows:
         work = self._work(lease.key, lane, limit, retention)
         return replace(work, stream=None) if lane.is_quieted else work
 
-    def look(self, key: LaneKey, limit: int, retention: timedelta) -> LaneWork:
+    def peek(self, key: LaneKey, limit: int, retention: timedelta) -> LaneWork:
         lane = self._connection.execute(_LOOKED_AT, lane_parameters(key)).one()
         return self._work(key, lane, limit, retention)
 

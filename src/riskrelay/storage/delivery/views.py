@@ -1,7 +1,7 @@
 """What the console shows of deliveries: pages of a long log, the newest of many lanes, dead letters in groups.
 
 Every statement is bounded and follows an index, however long the log is. A state is looked for in windows of the log:
-what a window does not hold, the next page looks for.
+what a window does not hold, the next page scans for.
 """
 
 from collections import defaultdict
@@ -97,7 +97,7 @@ class _Lane(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Scan:
     """What was found in one lane.
 
     Attributes:
@@ -120,15 +120,15 @@ class DeliveryViewRows:
     def page(
         self, integration_id: IntegrationId, state: DeliveryState | None, behind: LanePlaces, limit: int
     ) -> DeliveryPage:
-        looks = [
-            self._look(lane, state, behind.get(lane.name, _NEWEST), limit) for lane in self._lanes_of(integration_id)
+        scans = [
+            self._scan(lane, state, behind.get(lane.name, _NEWEST), limit) for lane in self._lanes_of(integration_id)
         ]
-        shown = _newest(looks, limit)
-        return DeliveryPage(self._read(integration_id, shown), _older(looks, shown, behind))
+        shown = _newest(scans, limit)
+        return DeliveryPage(self._read(integration_id, shown), _older(scans, shown, behind))
 
     def latest(self, integration_id: IntegrationId | None, state: DeliveryState | None, limit: int) -> list[Sent]:
         found = self._liveliest() if integration_id is None else self._lanes_of(integration_id)
-        shown = _newest([self._look(lane, state, _NEWEST, limit) for lane in found], limit)
+        shown = _newest([self._scan(lane, state, _NEWEST, limit) for lane in found], limit)
         known = self._streams({lane.key.stream_id for lane, _ in shown})
         by_integration: dict[IntegrationId, list[tuple[_Lane, int]]] = defaultdict(list)
         for lane, seq in shown:
@@ -199,7 +199,7 @@ class DeliveryViewRows:
             latest_at=latest.queued_at,
         )
 
-    def _look(self, lane: _Lane, state: DeliveryState | None, below: int, limit: int) -> _Look:
+    def _scan(self, lane: _Lane, state: DeliveryState | None, below: int, limit: int) -> _Scan:
         """The newest deliveries of a lane in a state; at least *limit* and one more where there are so many."""
         cursor = lane.cursor
         if state is None:
@@ -210,15 +210,15 @@ class DeliveryViewRows:
         if state is not DeliveryState.PENDING or below <= cursor + 1:
             return held
         above = self._window(lane, _LOG, below, limit + 1, fits=lambda row: row.seq > cursor)
-        return _Look(lane, [*above.found, *held.found], held.end)
+        return _Scan(lane, [*above.found, *held.found], held.end)
 
     def _window(
         self, lane: _Lane, statement: Select[*tuple[Any, ...]], below: int, many: int, fits: Callable[[Any], bool]
-    ) -> _Look:
+    ) -> _Scan:
         parameters = {**lane_parameters(lane.key), "below": below, "many": many}
         rows = self._connection.execute(statement, parameters).all()
         found = [(row.queued_at, row.seq) for row in rows if fits(row)]
-        return _Look(lane, found, rows[-1].seq if len(rows) == many else 0)
+        return _Scan(lane, found, rows[-1].seq if len(rows) == many else 0)
 
     def _read(self, integration_id: IntegrationId, places: Iterable[tuple[_Lane, int]]) -> list[Delivery]:
         """The deliveries at those places, in their order."""
@@ -288,22 +288,22 @@ class DeliveryViewRows:
         return [_Lane(LaneKey(self._account_id, row.stream_id, row.lane), row.cursor) for row in rows]
 
 
-def _newest(looks: Sequence[_Look], limit: int) -> list[tuple[_Lane, int]]:
+def _newest(scans: Sequence[_Scan], limit: int) -> list[tuple[_Lane, int]]:
     """The newest of what was found in several lanes."""
-    found = [(at, seq, look.lane) for look in looks for at, seq in look.found]
+    found = [(at, seq, scan.lane) for scan in scans for at, seq in scan.found]
     found.sort(key=lambda one: (one[0], one[1]), reverse=True)
     return [(lane, seq) for _, seq, lane in found[:limit]]
 
 
-def _older(looks: Sequence[_Look], shown: Sequence[tuple[_Lane, int]], behind: LanePlaces) -> Mapping[str, int] | None:
+def _older(scans: Sequence[_Scan], shown: Sequence[tuple[_Lane, int]], behind: LanePlaces) -> Mapping[str, int] | None:
     """Where the page behind *shown* starts in each lane; None: there is none."""
     numbers: dict[LaneKey, set[int]] = defaultdict(set)
     for lane, seq in shown:
         numbers[lane.key].add(seq)
     places = {}
-    for look in looks:
-        mine = numbers[look.lane.key]
-        is_all_shown = len(mine) == len(look.found)
-        lowest = min(mine, default=behind.get(look.lane.name, _NEWEST))
-        places[look.lane.name] = look.end if is_all_shown else lowest
+    for scan in scans:
+        mine = numbers[scan.lane.key]
+        is_all_shown = len(mine) == len(scan.found)
+        lowest = min(mine, default=behind.get(scan.lane.name, _NEWEST))
+        places[scan.lane.name] = scan.end if is_all_shown else lowest
     return places if any(places.values()) else None

@@ -75,12 +75,12 @@ class ReplayRoutes:
         body = await read_object(request, ReplayBody)
         wanted = filter_of(body.filter, self._outside.clock.now())
 
-        def look(tx: Transaction) -> tuple[int, list[Delivery]]:
+        def query(tx: Transaction) -> tuple[int, list[Delivery]]:
             if tx.integrations.get(integration_id) is None:
                 raise NotFound
             return tx.replays.matching(integration_id, wanted, SAMPLE)
 
-        count, sample = await self._outside.store.read(caller.account_id, look)
+        count, sample = await self._outside.store.read(caller.account_id, query)
         shown = [rendered_delivery(one, may_see_subjects=caller.may_see_subjects) for one in sample]
         answer = {"count": count, "sample": shown, "replay": None}
         if not body.dry_run:

@@ -65,7 +65,7 @@ def check_json(body: bytes, prefix: Path = (), room: int = MAX_FAULTS) -> Checke
         raise Invalid([whole_fault(FaultKind.TOO_LONG, prefix, f"has more than {MAX_VALUES:,} values; send fewer")])
     faults = Faults(room)
     if isinstance(value, dict | list):
-        _look_within(value, prefix, 1, faults)
+        _scan_within(value, prefix, 1, faults)
     sound = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace") if faults else body
     return Checked(faults, sound, value)
 
@@ -81,7 +81,7 @@ def sound_object(text: bytes, depth: int) -> dict[str, Any]:
     value = _READER.decode(text.decode())
     faults = Faults(room=0)
     if isinstance(value, dict):
-        _look_within(value, (), depth, faults)
+        _scan_within(value, (), depth, faults)
     if faults or not isinstance(value, dict):
         raise ValueError
     return value
@@ -181,7 +181,7 @@ def _malformed(prefix: Path, message: str) -> Invalid:
     return Invalid([whole_fault(FaultKind.MALFORMED_BODY, prefix, message)])
 
 
-def _look_within(container: Any, place: Path, depth: int, faults: Faults) -> None:
+def _scan_within(container: Any, place: Path, depth: int, faults: Faults) -> None:
     """Add what is wrong within an object or array; cut off what nests too deep."""
     if isinstance(container, _Repeating):
         for name in container.repeated:
@@ -195,7 +195,7 @@ def _look_within(container: Any, place: Path, depth: int, faults: Faults) -> Non
                 _add_no_text(faults, (*place, key))
         elif isinstance(item, dict | list):
             if depth < MAX_DEPTH:
-                _look_within(item, (*place, key), depth + 1, faults)
+                _scan_within(item, (*place, key), depth + 1, faults)
             else:
                 container[key] = None
                 faults.add(FaultKind.TOO_LONG, (*place, key), f"must not be nested deeper than {MAX_DEPTH} levels")

@@ -45,7 +45,7 @@ class ReplayScreens:
                 problems = problems_of(error)
         integration_id = integration_id_of(visit)
         integration, replays, preview = await self._outside.store.read(
-            visit.account, lambda tx: _looked(tx, integration_id, wanted)
+            visit.account, lambda tx: _read_page(tx, integration_id, wanted)
         )
         return self._pages.page(
             visit,
@@ -63,7 +63,7 @@ class ReplayScreens:
         """What was previewed goes out again."""
         integration_id = integration_id_of(visit)
         wanted = self._wanted({name: visit.form.get(name, "").strip() for name in _FIELDS})
-        _, _, preview = await self._outside.store.read(visit.account, lambda tx: _looked(tx, integration_id, wanted))
+        _, _, preview = await self._outside.store.read(visit.account, lambda tx: _read_page(tx, integration_id, wanted))
         count = 0 if preview is None else preview[0]
         await start_replay(self._outside, visit.account, visit.actor, integration_id, wanted=wanted, total=count)
         return self._back(visit, "replay-started")
@@ -90,7 +90,7 @@ class ReplayScreens:
         )
 
 
-def _looked(
+def _read_page(
     tx: Transaction, integration_id: IntegrationId, wanted: ReplayFilter | None
 ) -> tuple[Integration, list[Replay], _Preview | None]:
     """Raises: NotFound: no such integration in this account."""
