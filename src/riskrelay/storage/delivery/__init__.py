@@ -1,1 +1,1 @@
-"""Statements on streams, lanes, events and what became of them."""
+"""SQL for streams, lanes, queued events and their outcomes."""

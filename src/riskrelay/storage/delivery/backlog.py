@@ -1,4 +1,4 @@
-"""Cancelling what a lane has not delivered: nothing disappears, each event keeps a row that says why."""
+"""Cancel the undelivered events of a lane. Each event keeps a row with the reason."""
 
 from sqlalchemy import Connection, insert, literal, select, update
 
@@ -8,14 +8,15 @@ from riskrelay.storage.tables import events, held_events, lanes
 
 
 def cancel_lane(connection: Connection, key: LaneKey, cursor: int, reason: str) -> int:
-    """Mark everything undelivered of one lane as cancelled.
+    """Mark all undelivered events of one lane as cancelled.
 
     Args:
-        cursor: the lane's, read under a lock.
+        cursor: the lane's cursor, read under a lock.
 
-    Returns: how many events that were. A worker that is pushing for this lane holds an older epoch now: what it
-        settles touches no row, and its lease keeps nobody from the lane once it is sent again.
+    Returns: the number of cancelled events. The lane gets a new epoch, so a settlement by a worker that is still
+        pushing for the lane changes no row, and its lease no longer blocks a claim.
     """
+    # Held events have a row already: change its state.
     waiting = connection.execute(
         update(held_events)
         .where(
@@ -26,6 +27,7 @@ def cancel_lane(connection: Connection, key: LaneKey, cursor: int, reason: str) 
         )
         .values(state=DeliveryState.CANCELLED.value, reason=reason)
     )
+    # Events above the cursor have no row yet: insert one for each.
     queued = select(
         events.c.account_id,
         events.c.stream_id,

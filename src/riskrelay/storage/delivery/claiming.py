@@ -1,7 +1,7 @@
-"""Claiming lanes that are due: those that somebody named, or the longest due of all.
+"""Claim due lanes: either the lanes that a wake named, or the lanes that have been due for longest.
 
-Under a held snapshot the index of what is due keeps an entry for every batch that ever was. So a look begins where
-nothing older can be, and who knows the lane by name does not look at all.
+While another session holds a snapshot, the index on `due_at` keeps an entry for every settled batch. So a scan starts
+at the oldest `due_at` of the previous scan, and a lane that is claimed by name is read by its key.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,9 +14,9 @@ from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lan
 from riskrelay.storage.tables import lanes
 from riskrelay.storage.times import database_now, later_of, micros, moment, number_of
 
-_NOW = select(database_now()).scalar_subquery()  # read once: PostgreSQL searches no index for a clock that moves on
-_LATE = timedelta(seconds=30)  # longer than a transaction may take: it commits with the time at which it wrote
-_LATEST_START = _NOW - micros(_LATE)  # also after the clock was put back
+_NOW = select(database_now()).scalar_subquery()  # a subquery, because PostgreSQL uses no index for a volatile function
+_LATE = timedelta(seconds=30)  # a transaction writes `due_at` this long before its commit at most
+_LATEST_START = _NOW - micros(_LATE)  # an upper bound of the scan's start, in case the clock was set back
 _SINCE = bindparam("since", type_=BigInteger)
 _START = case((_SINCE > _LATEST_START, _LATEST_START), else_=_SINCE)
 
@@ -28,6 +28,7 @@ _OWN = update(lanes).values(
     lease_until=database_now() + bindparam("lease_us", type_=BigInteger),
 )
 _WANTS_WORK = lanes.c.due_at.is_not(None) & (lanes.c.stopped == false())
+# SKIP LOCKED: two workers that scan at the same time lock different lanes, and neither waits for the other.
 _LONGEST_DUE = (
     select(lanes.c.account_id, lanes.c.stream_id, lanes.c.lane, lanes.c.epoch)
     .where(_WANTS_WORK, lanes.c.due_at >= _START, lanes.c.due_at <= _NOW, lanes.c.lease_until <= _NOW)
@@ -36,8 +37,8 @@ _LONGEST_DUE = (
     .with_for_update(skip_locked=True)
 )
 _OWN_LOCKED = _OWN.where(this_lane())
-# A CASE, so that no plan takes the index of what is due for it. One that changes between the look and the lock is
-# missed: who changed it wakes a worker, and the sweep finds it.
+# The CASE keeps the planner from using the index on `due_at`. A lane whose row changes between this subquery and its
+# lock is not claimed: the transaction that changed it wakes a worker, and otherwise the next scan claims the lane.
 _NAMED = (
     select(_due.c.version)
     .where(this_lane(_due), case((_due.c.stopped, None), else_=_due.c.due_at) <= _NOW, _due.c.lease_until <= _NOW)
@@ -54,18 +55,19 @@ _NEXT_DUE = select(
 def claim_longest_due(
     connection: Connection, limit: int, lease: timedelta, since: datetime | None, besides: Collection[LaneKey]
 ) -> list[LaneLease]:
-    """Own at most *limit* lanes, the longest due first, and none of *besides*."""
+    """Claim at most *limit* lanes, the longest due first. Lanes in *besides* are skipped."""
     rows = connection.execute(_LONGEST_DUE, {"most": limit + len(besides), "since": number_of(since) or 0}).all()
     found = [LaneLease(LaneKey(row.account_id, row.stream_id, row.lane), row.epoch + 1) for row in rows]
     leases = [each for each in found if each.key not in besides][:limit]
-    if leases:  # a statement for each: joined with what was found, PostgreSQL may read all versions of all lanes
+    # One UPDATE for each lane: a join with the locked rows could make PostgreSQL read all versions of all lanes.
+    if leases:
         lease_us = micros(lease)
         connection.execute(_OWN_LOCKED, [{**lane_parameters(each.key), "lease_us": lease_us} for each in leases])
     return leases
 
 
 def claim_named(connection: Connection, named: Sequence[LaneKey], lease: timedelta) -> list[LaneLease]:
-    """Own those of *named* that are due and free."""
+    """Claim the lanes of *named* that are due and not leased."""
     leases = []
     for key in named:
         row = connection.execute(_OWN_NAMED, {**lane_parameters(key), "lease_us": micros(lease)}).first()
@@ -75,7 +77,7 @@ def claim_named(connection: Connection, named: Sequence[LaneKey], lease: timedel
 
 
 def next_due(connection: Connection, since: datetime | None) -> NextDue:
-    """When a lane is to be claimed next."""
+    """Return when the next lane becomes due, and where the next scan may start."""
     row = connection.execute(_NEXT_DUE, {"since": number_of(since) or 0}).one()
     due_in = None if row.due_in is None else timedelta(microseconds=max(row.due_in, 0))
     return NextDue(due_in, moment(row.now if row.oldest is None else min(row.oldest, row.now)))

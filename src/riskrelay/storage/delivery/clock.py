@@ -1,4 +1,4 @@
-"""The record of the database's clock, and what its steps change."""
+"""The record of the database's clock, and the correction of stored times after a step."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,8 +27,8 @@ _RECORD = select(
 _STEPS: msgspec.json.Decoder[list[tuple[int, int]]] = msgspec.json.Decoder(list[tuple[int, int]])
 _BACK = bindparam("back", type_=BigInteger)
 
-# What was written before the clock went back lies further ahead than it should; what has been written since then is
-# due a little early, once.
+# Times that were written before the clock was set back are too late by the step, so they are moved. Times written
+# since then are moved too; these become due early once.
 _LANES_BACK = (
     update(lanes)
     .where((lanes.c.due_at > _NOW) | (lanes.c.blocked_until > _NOW))
@@ -49,7 +49,7 @@ _BOUND_BLOCKS = update(lanes).where(lanes.c.blocked_until > _LAST_LEGAL).values(
 
 
 def clock_readings_of(name: str) -> ColumnElement[Any]:
-    """Build a subquery of one column of the record, for a statement that reads more."""
+    """Build a subquery of one column of the record, for use in a larger statement."""
     return (
         select(clock_readings.c[name]).where(clock_readings.c.account_id == INSTALLATION).correlate(None)
     ).scalar_subquery()
@@ -82,7 +82,7 @@ class ClockRows:
         return ClockReading(now=now, steps_recorded=record.steps_recorded, monotonic=monotonic), step
 
     def _lock(self) -> None:
-        """Lock the record, so that of two processes that see the same step one records it."""
+        """Lock the record, so that only one process records a step that two processes see."""
         query = select(clock_readings.c.seen_at).where(clock_readings.c.account_id == INSTALLATION)
         if self._connection.execute(query.with_for_update()).first() is None:
             row = {"account_id": INSTALLATION, "seen_at": 0, "steps": "[]", "steps_recorded": 0}
@@ -102,7 +102,7 @@ class ClockRows:
 
 
 def read_record(connection: Connection) -> tuple[ClockRecord, datetime]:
-    """Read what is known of the clock, and the clock."""
+    """Read the record of the clock, and the time now."""
     row = connection.execute(_RECORD).first()
     if row is None:
         return ClockRecord(), moment(connection.execute(select(database_now())).scalar_one())
@@ -110,7 +110,7 @@ def read_record(connection: Connection) -> tuple[ClockRecord, datetime]:
 
 
 def record_from(seen_at: int | None, steps: str | None, steps_recorded: int = 0) -> ClockRecord:
-    """Read the record from its columns; None: there is none yet."""
+    """Build the record from its columns; None: no record exists yet."""
     return ClockRecord(
         seen_at=moment(seen_at) if seen_at else None,
         steps=[ClockStep(at=moment(at), by=timedelta(microseconds=by)) for at, by in _STEPS.decode(steps or "[]")],
@@ -119,6 +119,7 @@ def record_from(seen_at: int | None, steps: str | None, steps_recorded: int = 0)
 
 
 def cutoff(connection: Connection, age: timedelta) -> int:
-    """Find the moment before which something is older than *age*, by the watched clock, as a time column holds it."""
+    """Return the time before which a row is older than *age*, corrected for clock steps, in the unit of time
+    columns."""
     record, now = read_record(connection)
     return micros(too_old_before(record, now, age) - moment(0))

@@ -1,4 +1,4 @@
-"""Reading what became of queued events, by account."""
+"""Read deliveries of queued events, by account."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,12 +20,12 @@ delivery_state: ColumnElement[str] = case((held_events.c.state.is_not(None), hel
 
 
 def in_state(state: DeliveryState | None) -> ColumnElement[bool]:
-    """Deliveries in *state*; None: in any."""
+    """Build the condition of deliveries in *state*; None: in any state."""
     return true() if state is None else delivery_state == state.value
 
 
 def joined() -> Join:
-    """Events with their lane, their stream, and the row they have if they are an exception."""
+    """Build the join of events with their lane, their stream and, if they have one, their row of held events."""
     lane = and_(*(lanes.c[name] == events.c[name] for name in EVENT_KEY[:3]))
     stream = (streams.c.account_id == events.c.account_id) & (streams.c.stream_id == events.c.stream_id)
     return (
@@ -42,7 +42,7 @@ def read_deliveries(
     *conditions: ColumnElement[bool],
     limit: int,
 ) -> list[Delivery]:
-    """Deliveries of one integration that fit all *conditions*, with their attempts, newest first."""
+    """Return the deliveries of one integration that match all *conditions*, with their attempts, newest first."""
     query = (
         select(
             events.c.stream_id,
@@ -78,7 +78,10 @@ def read_deliveries(
 def _attempts(
     connection: Connection, account_id: AccountId, rows: Sequence[Row[*tuple[Any, ...]]]
 ) -> dict[tuple[object, object, object], list[Attempt]]:
-    """By lane, because SQLite finds a list of numbers by its index, and a list of whole keys by reading everything."""
+    """Read attempts lane by lane.
+
+    SQLite uses the index for a list of numbers, but scans the table for a list of keys.
+    """
     queued = {(row.stream_id, row.lane, row.seq): row for row in rows}
     found: dict[tuple[object, object, object], list[Attempt]] = defaultdict(list)
     for row in _rows_of_attempts(connection, account_id, queued):

@@ -1,4 +1,4 @@
-"""Security events that callers asked for under an id of theirs, by account."""
+"""Security events that clients queued under their own id, by account."""
 
 import msgspec
 from sqlalchemy import Connection, bindparam, select

@@ -1,4 +1,4 @@
-"""The log of queued security events, and what became of each, by account."""
+"""The log of queued security events and their deliveries, by account."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from riskrelay.storage.times import database_now, later_of, number_of
 
 _DUE_AT = later_of(database_now(), lanes.c.blocked_until)
 SOONER = case((or_(lanes.c.due_at.is_(None), lanes.c.due_at > _DUE_AT), _DUE_AT), else_=lanes.c.due_at)
-"""When a lane that has just got work is due: at once, unless its receiver is to be left alone for a while."""
+"""The due time of a lane after an event was queued: now, or when the current wait of its receiver ends."""
 
 _TAKE_NUMBERS = (
     update(lanes)
@@ -51,7 +51,7 @@ class EventRows:
             number = CONTROL_LANE if signal.is_control else stream.lane_of(signal.subject_key)
             by_lane[LaneKey(self._account_id, stream.stream_id, number)].append(signal)
         rows: list[tuple[object, ...]] = []
-        # Always in the same order, so that two transactions cannot wait for each other.
+        # Lock the lanes in a fixed order, so that two transactions cannot deadlock.
         for key in sorted(by_lane, key=lambda key: (key.stream_id, key.lane)):
             rows += self._rows(key, by_lane[key])
         _APPEND.run(self._connection, rows)
@@ -61,13 +61,16 @@ class EventRows:
         return [key for key in by_lane if key not in dropped]
 
     def _cancel(self, key: LaneKey, count: int) -> None:
-        """Cancel the newest *count* events of a lane whose stream is disabled; there are no others to cancel."""
+        """Cancel the newest *count* events of a lane whose stream is disabled. Older events were cancelled before."""
         last = self._connection.execute(_LAST_SEQ, lane_parameters(key)).scalar_one()
         cancel_lane(self._connection, key, last - count, STREAM_DISABLED)
 
     def _rows(self, key: LaneKey, signals: Sequence[Signal]) -> list[tuple[object, ...]]:
-        """Number the events of one lane. The lane's row stays locked until the commit, so numbers become visible
-        in their order and a cursor can never pass one that commits late (design 5)."""
+        """Number the events of one lane.
+
+        The lane's row stays locked until the commit. So numbers become visible in order, and a cursor cannot pass an
+        event that commits late (design 5).
+        """
         parameters = {**lane_parameters(key), "count": len(signals)}
         first = self._connection.execute(_TAKE_NUMBERS, parameters).scalar_one() - len(signals) + 1
         return [
@@ -92,5 +95,8 @@ class EventRows:
 
 
 def _is_dropped(signal: Signal) -> bool:
-    """Rule: SSF 1.0 §8.1.2: a disabled stream neither sends nor holds; what it says about itself still goes out."""
+    """Return whether the event is cancelled at once, because its stream is disabled.
+
+    Rule: SSF 1.0 §8.1.2: a disabled stream neither sends nor holds events. Events about the stream itself are sent.
+    """
     return signal.stream.status is StreamStatus.DISABLED and not signal.is_control

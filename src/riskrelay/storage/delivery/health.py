@@ -1,4 +1,4 @@
-"""How delivery to streams is doing, by account: a handful of statements, however many integrations there are."""
+"""The health of streams, by account. The number of statements does not grow with the number of integrations."""
 
 from datetime import timedelta
 from typing import Any
@@ -56,7 +56,7 @@ class HealthRows:
         return sorted(found, key=lambda health: health.ledger.pending, reverse=True)
 
     def _of(self, stream_ids: Select[tuple[str]]) -> list[StreamHealth]:
-        """Those of these streams that still exist, oldest first."""
+        """Return the health of the streams that still exist, oldest first."""
         query = (
             select_streams()
             .add_columns(streams.c.status_at)
@@ -93,7 +93,7 @@ class HealthRows:
         return {row.stream_id: row for row in self._connection.execute(query)}
 
     def _last_attempts(self, only: ColumnElement[bool]) -> dict[StreamId, tuple[Any, ...]]:
-        """What was tried last, on whichever lane that was."""
+        """Return the last attempt of each stream, over all its lanes."""
         query = (
             select(lanes.c.stream_id, lanes.c.last_outcome, lanes.c.last_reason, lanes.c.attempted_at)
             .where(lanes.c.account_id == self._account_id, lanes.c.attempted_at > 0, only)

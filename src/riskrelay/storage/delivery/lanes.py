@@ -1,4 +1,7 @@
-"""Reading lanes and settling batches: every write says `WHERE epoch = mine`, and 0 rows means stop."""
+"""Read lanes and settle batches.
+
+Every write has the condition `epoch = mine`; if it changes 0 rows, the lease is lost.
+"""
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -66,7 +69,8 @@ _STATE = select(
     _NOW.label("now"),
     *(clock_readings_of(name).label(name) for name in ("seen_at", "steps")),
 )
-# One that has to wait was given back: if it is still owned, and yet blocked, another lane's receiver asked for quiet.
+# A settlement with a wait releases the lane. So a lane that is leased and blocked was blocked by another lane of the
+# stream, whose receiver sent a Retry-After.
 _IS_QUIETED = (lanes.c.blocked_until > _NOW) & (lanes.c.lease_until > _NOW)
 _OWNED = _STATE.add_columns(_IS_QUIETED.label("is_quieted")).where(_MINE)
 _LOOKED_AT = _STATE.where(this_lane())
@@ -93,7 +97,7 @@ _STREAM = select_streams().where(
 )
 
 _QUIET_UNTIL = _NOW + _number("quiet_us")
-# Another lane of the stream has been asked for quiet since this one was read.
+# The wait that another lane of the stream set after this lane was read; 0 if there is none. It must not be shortened.
 _OTHERS_WAIT = case((lanes.c.blocked_until > _number("seen_blocked"), lanes.c.blocked_until), else_=0)
 _SETTLE = (
     update(lanes)
@@ -107,9 +111,9 @@ _SETTLE = (
         blocked_until=case(
             ((_number("quiet_us") > 0) | (_OTHERS_WAIT > 0), later_of(_OTHERS_WAIT, _QUIET_UNTIL)), else_=0
         ),
-        # A lane that is given back is free at once, also when the clock is put back by an hour.
+        # 0, not the current time: a released lane can be claimed at once, even if the clock is set back.
         lease_until=case((_number("lease_us") > 0, _NOW + _number("lease_us")), else_=0),
-        # What was queued or replayed since the lane was read has made it due; that must not be overwritten.
+        # If events were queued or replayed since the lane was read, the lane stays due: this batch did not see them.
         due_at=case(
             (
                 (lanes.c.last_seq > _number("seen")) | (lanes.c.replayed > _number("seen_replayed")),
@@ -125,6 +129,7 @@ _SETTLE = (
         rejecting=bindparam("is_rejecting", type_=Boolean),
     )
 )
+# A Retry-After applies to the receiver, so it blocks the other lanes of the stream too.
 _ASKED_UNTIL = _NOW + _number("asked_us")
 _QUIET_OTHERS = (
     update(lanes)
@@ -138,6 +143,7 @@ _QUIET_OTHERS = (
         due_at=case((lanes.c.due_at.is_not(None), later_of(lanes.c.due_at, _ASKED_UNTIL)), else_=None),
     )
 )
+# FOR UPDATE: no other transaction edits or resumes the stream between this check and the settlement.
 _EDITS = select(lanes.c.edits).where(_MINE).with_for_update()
 _RENEW = (
     update(lanes)
@@ -145,6 +151,7 @@ _RENEW = (
     .values(version=lanes.c.version + 1, lease_until=_NOW + bindparam("lease_us", type_=BigInteger))
 )
 _RELEASE = update(lanes).where(_MINE).values(version=lanes.c.version + 1, lease_until=0)
+# A new epoch for each lane: a process that still believes it owns one can write nothing.
 _RELEASE_ALL = update(lanes).where(lanes.c.lease_until > 0).values(lease_until=0, epoch=lanes.c.epoch + 1)
 _TAKE = (
     update(lanes)
@@ -229,7 +236,7 @@ class LaneRows:
         )
 
     def _sending(self, key: LaneKey) -> Stream | None:
-        """The lane's stream; None when nothing of the lane may be sent now."""
+        """Return the lane's stream; None if no event of the lane may be sent now."""
         row = self._connection.execute(_STREAM, lane_parameters(key)).first()
         stream = None if row is None else stream_from(row)
         return None if stream is None or stream.is_silent(key.lane) else stream
@@ -242,8 +249,11 @@ class LaneRows:
         tried: Sequence[Attempt],
         extend: timedelta,
     ) -> None:
+        # The stream is locked before its lanes, as everywhere: two settlements that block each other's lanes cannot
+        # deadlock.
         if settlement.asked_for > NOW:
             lock_stream(self._connection, lease.key.account_id, lease.key.stream_id)
+        # Responses to pushes from before an edit or a resume must not delay or fail the stream as it is now.
         judges = settlement.waits or settlement.recent_answers != work.recent_answers
         if judges and self._is_edited(lease, work):
             settlement = settlement.without_waits()
@@ -276,7 +286,7 @@ class LaneRows:
     def is_settled(self, lease: LaneLease, tried: Sequence[Attempt]) -> bool:
         self._lock_owned(lease)
         if not tried:
-            return False  # such a settlement writes the same values each time
+            return False  # without attempts, writing the settlement twice has the same result
         first = {**lane_parameters(lease.key), "seq": tried[0].seq, "number": tried[0].number}
         return self._connection.execute(_ATTEMPT, first).first() is not None
 
@@ -298,7 +308,8 @@ class LaneRows:
         return [] if is_edited else stop_stream(self._connection, lease.key, stop)
 
     def _write_exceptions(self, key: LaneKey, settlement: Settlement) -> None:
-        """Events at or below the cursor that are not delivered, and those that are now."""
+        """Write the rows of undelivered events at or below the cursor, and delete those of events that are
+        delivered."""
         if settlement.released:
             parameters = {**lane_parameters(key), "seqs": settlement.released}
             self._connection.execute(_DELETE_HELD, parameters)
@@ -309,16 +320,17 @@ class LaneRows:
             self._connection.execute(_UPSERT_HELD.on(self._connection), rows)
 
     def _is_edited(self, lease: LaneLease, work: LaneWork) -> bool:
-        """Whether the stream was edited or resumed since the lane was read; it stays so until the transaction ends.
+        """Return whether the stream was edited or resumed since the lane was read. A lock keeps this true until the
+        transaction ends.
 
         Raises: LeaseLost: the epoch has moved on.
         """
         return self._lock_owned(lease) != work.edits
 
     def _lock_owned(self, lease: LaneLease) -> int:
-        """Lock a lane that is still owned.
+        """Lock a lane that this lease still owns.
 
-        Returns: how often its stream was edited or resumed.
+        Returns: how many times its stream was edited or resumed.
         Raises: LeaseLost: the epoch has moved on.
         """
         edits: int | None = self._connection.execute(
@@ -329,7 +341,7 @@ class LaneRows:
         return edits
 
     def _mine(self, statement: Update, lease: LaneLease, **values: object) -> None:
-        """Run an UPDATE of the lane's row.
+        """Run an UPDATE of the lane's row, if this lease still owns it.
 
         Raises: LeaseLost: the epoch has moved on.
         """
@@ -338,6 +350,6 @@ class LaneRows:
             raise self._lost(lease.key)
 
     def _lost(self, key: LaneKey) -> LeaseLost:
-        """Say why the epoch of a lane has moved on: nobody may send its stream now, or another worker has it."""
+        """Return the error for a lost lease: the stream may not be sent now, or another worker claimed the lane."""
         stream = self._sending(key)
         return LaneWithdrawn() if stream is None or stream.is_polled else LeaseLost()

@@ -1,4 +1,4 @@
-"""The ledgers of streams, counted without touching the log of events: lanes, and the rows of the exceptions."""
+"""Count the ledgers of streams from the lanes and held events, without reading the log of events."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -36,10 +36,10 @@ _HELD_STATES = (DeliveryState.PENDING, DeliveryState.DEAD, DeliveryState.EXPIRED
 def count_ledgers(
     connection: Connection, account_id: AccountId | None = None, stream_ids: Select[tuple[str]] | None = None
 ) -> list[Ledger]:
-    """The ledger of every stream, or of one account's.
+    """Return the ledger of each stream of one account, or of all accounts.
 
     Args:
-        stream_ids: those of the streams that are wanted, of that account; None: all.
+        stream_ids: the streams to count, of that account; None: all.
     """
 
     def wanted(table: Table) -> ColumnElement[bool]:
@@ -57,7 +57,8 @@ def count_ledgers(
             func.sum(lanes.c.purged_dead).label("purged_dead"),
             func.sum(lanes.c.purged_expired).label("purged_expired"),
             func.sum(lanes.c.purged_cancelled).label("purged_cancelled"),
-            # In this statement, so that it sees the moment that the lanes are seen at; one row a stream.
+            # A subquery, not a second statement: lanes and held events are counted in the same snapshot. One row per
+            # stream.
             *(func.coalesce(func.max(held.c[state.value]), 0).label(state.value) for state in _HELD_STATES),
         )
         .select_from(lanes.outerjoin(held, held.c.stream_id == lanes.c.stream_id))
@@ -81,15 +82,17 @@ def _ledger(row: Row[*tuple[Any, ...]], oldest: dict[str, timedelta]) -> Ledger:
 
 
 def _held(wanted: _Wanted) -> Subquery:
-    """How many events of each stream are in each state that is a row."""
+    """Return the number of held events of each stream in each state."""
     counts = (func.count().filter(held_events.c.state == state.value).label(state.value) for state in _HELD_STATES)
     query = select(held_events.c.stream_id, *counts).where(wanted(held_events))
     return query.group_by(held_events.c.stream_id).subquery()
 
 
 def _oldest_pending(connection: Connection, wanted: _Wanted) -> dict[str, timedelta]:
-    """How long the oldest undelivered event of each stream has waited: the first above a cursor, or a held one; since
-    it was replayed, if it was."""
+    """Return how long the oldest undelivered event of each stream has waited.
+
+    This is the first event above a cursor, or a held event. A replayed event waits since its replay.
+    """
     queued_at: ColumnElement[int] = type_coerce(events.c.queued_at, BigInteger)
     in_lane = and_(*(events.c[name] == lanes.c[name] for name in EVENT_KEY[:3]))
     next_one = (

@@ -1,4 +1,4 @@
-"""The deliveries that a replay would take."""
+"""Find the deliveries that a replay would put back."""
 
 from collections import defaultdict
 
@@ -17,7 +17,7 @@ _EXISTING = streams.c.deleted_at.is_(None)
 def matching_deliveries(
     connection: Connection, account_id: AccountId, integration_id: IntegrationId, wanted: ReplayFilter, *, sample: int
 ) -> tuple[int, list[Delivery]]:
-    """Count the deliveries that fit *wanted*, and read the *sample* newest of them."""
+    """Count the deliveries that match *wanted*, and read the newest *sample* of them."""
     if wanted.state is not DeliveryState.DELIVERED:
         return _matching_exceptions(connection, account_id, integration_id, wanted, sample=sample)
     fits = [in_state(wanted.state), _EXISTING, is_wanted(wanted)]
@@ -30,7 +30,7 @@ def matching_deliveries(
 def _matching_exceptions(
     connection: Connection, account_id: AccountId, integration_id: IntegrationId, wanted: ReplayFilter, *, sample: int
 ) -> tuple[int, list[Delivery]]:
-    """Do the same for a state that is a row. Only the exceptions are read, because there are few."""
+    """Do the same for a state that held events have. This reads only the held events, which are few."""
     mine = select(streams.c.stream_id).where(
         streams.c.account_id == account_id, streams.c.integration_id == integration_id, _EXISTING
     )
@@ -56,14 +56,14 @@ def _matching_exceptions(
     for (
         stream_id,
         lane,
-    ), numbers in by_lane.items():  # one by one: SQLite reads the whole log for a list of places
+    ), numbers in by_lane.items():  # lane by lane: SQLite scans the log for a list of keys
         here = (events.c.stream_id == stream_id, events.c.lane == lane, events.c.seq.in_(numbers))
         shown += read_deliveries(connection, account_id, integration_id, *here, limit=sample)
     return count, shown
 
 
 def is_wanted(wanted: ReplayFilter) -> ColumnElement[bool]:
-    """Build what a filter says beyond the state."""
+    """Build the conditions of a filter, except the state."""
     return and_(
         true() if wanted.reason is None else held_events.c.reason == wanted.reason,
         true() if wanted.queued_from is None else events.c.queued_at >= wanted.queued_from,

@@ -1,9 +1,9 @@
-"""A lane's row by its key, in the same time however often it has changed (ADR 0018).
+"""Find a lane's row by its key, in a time that does not grow with the number of its updates (ADR 0018).
 
-Every batch changes it, and while somebody holds a snapshot PostgreSQL keeps each version that there was, with its
-entries in the indexes. A look-up by (account, stream, lane) would try all of them, the oldest first. So what changes it
-often counts `version` up, which there ends the primary key, and asks for the newest one by `this_lane`. Statements that
-do neither are right as well: of all versions one is alive.
+Every batch updates the row. While another session holds a snapshot, PostgreSQL keeps each old version of the row and
+its index entries, and a query by (account, stream, lane) reads all of them, the oldest first. So frequent updates
+increment `version`, which is the last column of the primary key on PostgreSQL, and find the newest version with
+`this_lane`. Other statements are correct without it, because only one version is visible, but they are slower.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from riskrelay.storage.tables import lanes
 
 
 def of_lane(table: FromClause) -> ColumnElement[bool]:
-    """The rows of *table* that belong to one lane: parameters `account`, `stream`, `lane` (see `lane_parameters`)."""
+    """Build the condition of the rows of *table* of one lane, with the parameters of `lane_parameters`."""
     return (
         (table.c.account_id == bindparam("account"))
         & (table.c.stream_id == bindparam("stream"))
@@ -26,12 +26,12 @@ def of_lane(table: FromClause) -> ColumnElement[bool]:
 
 
 def lane_parameters(key: LaneKey) -> dict[str, object]:
-    """The parameters of `of_lane`."""
+    """Return the parameters of `of_lane`."""
     return {"account": key.account_id, "stream": key.stream_id, "lane_number": key.lane}
 
 
-class _where_versions_stay(FunctionElement[bool]):  # noqa: N801  as the SQL function it stands for
-    """A condition that holds anyway, and helps PostgreSQL only."""
+class _where_versions_stay(FunctionElement[bool]):  # noqa: N801  named like the SQL function that it compiles to
+    """A condition that is always true. It gives PostgreSQL's planner a range of the index."""
 
     type = Boolean()
     inherit_cache = True
@@ -53,10 +53,10 @@ _NEWEST = select(func.max(_versions.c.version)).where(of_lane(_versions)).scalar
 
 
 def this_lane(table: FromClause = lanes) -> ColumnElement[bool]:
-    """The row of one lane, with the parameters of `of_lane`.
+    """Build the condition of the row of one lane, with the parameters of `of_lane`.
 
-    Not below the newest version, rather than equal to it: who has waited for another's change updates the version
-    that the other left.
+    It uses >= instead of =, so that a transaction that waited for a lock updates the row that its predecessor
+    committed.
 
     Args:
         table: `lanes` or an alias of it.

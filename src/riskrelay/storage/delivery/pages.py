@@ -1,6 +1,6 @@
-"""Pages of one integration's deliveries, newest first, lane by lane: what a page costs does not grow with the log.
+"""Pages of one integration's deliveries, newest first, lane by lane. The cost of a page does not grow with the log.
 
-First the numbers of a page are found, in whichever table has an index that ends after a page; then those rows are read.
+The numbers of a page are found first, in the table whose index yields them in order. Then these rows are read.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class _Lane:
     cursor: int
 
     def rows(self, table: Any) -> ColumnElement[bool]:
-        """Its rows of events or held events."""
+        """Build the condition of the lane's rows in *table*: events or held events."""
         return and_(
             table.c.account_id == self.account_id, table.c.stream_id == self.stream_id, table.c.lane == self.number
         )
@@ -43,7 +43,7 @@ def deliveries_page(
     after: tuple[StreamId, int, int] | None,
     limit: int,
 ) -> list[Delivery]:
-    """At most *limit* deliveries in *state* (None: in any), behind the place *after* (None: from the newest on)."""
+    """Return at most *limit* deliveries in *state* (None: in any), older than *after* (None: from the newest on)."""
     found: list[Delivery] = []
     for lane in _lanes(connection, account_id, integration_id):
         if after is not None and (lane.stream_id, lane.number) > after[:2]:
@@ -61,8 +61,10 @@ def deliveries_page(
 def delivery_by_jti(
     connection: Connection, account_id: AccountId, integration_id: IntegrationId, jti: Jti
 ) -> Delivery | None:
-    """The delivery with that id. Exceptions are looked through first; nothing indexes the log by jti, which would cost
-    on every insert what is asked for rarely."""
+    """Return the delivery with that id.
+
+    Held events are searched first. The log has no index by jti, because this query is rare and inserts are not.
+    """
     for only in (_IS_HELD, true()):
         for lane in _lanes(connection, account_id, integration_id):
             query = select(events.c.seq).where(lane.rows(events), events.c.jti == jti, only).limit(1)
@@ -74,7 +76,7 @@ def delivery_by_jti(
 
 
 def _lanes(connection: Connection, account_id: AccountId, integration_id: IntegrationId) -> list[_Lane]:
-    """In the order of the list: the last comes first."""
+    """Return the integration's lanes in the order of the pages, the last stream first."""
     of_stream = (lanes.c.account_id == streams.c.account_id) & (lanes.c.stream_id == streams.c.stream_id)
     query = (
         select(lanes.c.account_id, lanes.c.stream_id, lanes.c.lane, lanes.c.cursor)
@@ -91,7 +93,7 @@ def _lanes(connection: Connection, account_id: AccountId, integration_id: Integr
 def _numbers(
     connection: Connection, lane: _Lane, state: DeliveryState | None, before: int | None, limit: int
 ) -> Sequence[int]:
-    """The highest *limit* numbers below *before* of the lane's deliveries in *state*."""
+    """Return the highest *limit* numbers below *before* of the lane's deliveries in *state*."""
 
     def highest(table: Any, condition: ColumnElement[bool]) -> list[int]:
         below = true() if before is None else table.c.seq < before

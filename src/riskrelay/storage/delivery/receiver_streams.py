@@ -1,4 +1,4 @@
-"""What receivers do with their streams, by account."""
+"""Streams as their receivers manage them, by account."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Replays, by account: deliveries become pending again, a bounded number at a time."""
+"""Replays, by account: set deliveries to pending again, a bounded number at a time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -71,7 +71,7 @@ _IS_SENT = (streams.c.status == StreamStatus.ENABLED.value) & integrations.c.act
 
 
 def replay_from(row: Row[*tuple[Any, ...]]) -> Replay:
-    """Read a replay from a row of its table."""
+    """Build a replay from a row of its table."""
     wanted = ReplayFilter(
         state=DeliveryState(row.state), reason=row.reason, queued_from=row.queued_from, queued_to=row.queued_to
     )
@@ -173,7 +173,7 @@ class ReplayRows:
     def _step_in(
         self, replay: Replay, key: LaneKey, place: Row[*tuple[Any, ...]], room: int
     ) -> tuple[ReplayStep, list[LaneKey]]:
-        """Go on in one lane, which is locked."""
+        """Continue a replay in one lane, which is locked."""
         end = min(place.seq + WINDOW_EVENTS, place.last_seq)
         seqs = self._next(key, replay.filter, place.seq, end, limit=room)
         self._put_back(key, replay.filter.state, seqs)
@@ -197,7 +197,7 @@ class ReplayRows:
         return (replays.c.account_id == self._account_id) & (replays.c.replay_id == replay_id)
 
     def _unfinished(self, replay: Replay) -> Sequence[Row[*tuple[Any, ...]]]:
-        """The lanes where a replay has not come to its end, in order; nobody waits for a stream that is disabled."""
+        """Return the lanes where a replay has events left, in order, without the lanes of disabled streams."""
         query = (
             select(
                 *(replay_places.c[name] for name in ("stream_id", "lane", "seq", "last_seq")), _IS_SENT.label("is_sent")
@@ -216,7 +216,7 @@ class ReplayRows:
         return self._connection.execute(query).all()
 
     def _lock_sent(self, key: LaneKey) -> bool:
-        """Lock a lane; whether its stream is still sent."""
+        """Lock a lane, and return whether its stream is still sent."""
         self._lock(key)
         query = (
             select(_IS_SENT)
@@ -226,7 +226,7 @@ class ReplayRows:
         return bool(self._connection.execute(query).scalar_one())
 
     def _lock(self, key: LaneKey) -> None:
-        """Whoever settles this lane waits, and then sees what was done to it."""
+        """Lock a lane, so that a settlement of it waits and then reads the changes of this transaction."""
         self._connection.execute(select(lanes.c.cursor).where(this_lane()).with_for_update(), lane_parameters(key))
 
     def _room(self, key: LaneKey) -> int:
@@ -235,7 +235,7 @@ class ReplayRows:
         return room_in_batch(filling.waiting, has_new=filling.has_new)
 
     def _next(self, key: LaneKey, wanted: ReplayFilter, after: int, end: int, limit: int) -> list[int]:
-        """The numbers of the next deliveries that fit, in order."""
+        """Return the numbers of the next deliveries that match, in order."""
         query = (
             select(events.c.seq)
             .select_from(joined())
@@ -259,7 +259,7 @@ class ReplayRows:
         )
 
     def _put_back(self, key: LaneKey, state: DeliveryState, seqs: Sequence[int]) -> None:
-        """Make settled deliveries of a locked lane pending: the ledger counts each of them once, before and after."""
+        """Set settled deliveries of a locked lane to pending. The ledger counts each delivery in exactly one state."""
         if not seqs:
             return
         was_delivered = state is DeliveryState.DELIVERED
@@ -284,7 +284,10 @@ class ReplayRows:
         )
 
     def _insert_pending(self, key: LaneKey, seqs: Sequence[int]) -> None:
-        """A delivered event has no row of its own; its attempts go on counting from the last one."""
+        """Insert a pending row for delivered events, which have none.
+
+        Their attempts are numbered on from the last one.
+        """
         number = (
             select(func.coalesce(func.max(attempts.c.number), 0))
             .where(and_(*(attempts.c[name] == events.c[name] for name in EVENT_KEY)))
@@ -302,7 +305,7 @@ class ReplayRows:
         self._connection.execute(insert(held_events).from_select(names, rows), lane_parameters(key))
 
     def _place_of(self, integration_id: IntegrationId, jti: Jti) -> Row[*tuple[Any, ...]] | None:
-        """Where a delivery is: looked for among the exceptions first, because there are few."""
+        """Find the lane and number of a delivery. Held events are searched first, because they are few."""
         query = (
             select(events.c.stream_id, events.c.lane, events.c.seq)
             .select_from(joined())
@@ -320,12 +323,12 @@ class ReplayRows:
         return None
 
     def _state_of(self, key: LaneKey, seq: int) -> DeliveryState:
-        """The state of a delivery of a locked lane."""
+        """Return the state of a delivery of a locked lane."""
         query = select(delivery_state).select_from(joined()).where(of_lane(events), events.c.seq == seq)
         return DeliveryState(self._connection.execute(query, lane_parameters(key)).scalar_one())
 
     def _hurry(self, key: LaneKey, seq: int) -> None:
-        """A pending delivery is due now."""
+        """Make a pending delivery due now."""
         parameters = lane_parameters(key)
         self._connection.execute(
             update(held_events).where(of_lane(held_events), held_events.c.seq == seq).values(due_at=0), parameters

@@ -1,4 +1,4 @@
-"""What has become too old: events expire, and what was settled long ago is forgotten; in bounded pieces."""
+"""Expire undelivered events and delete settled ones by age, in bounded steps."""
 
 from collections import Counter
 from datetime import timedelta
@@ -44,7 +44,7 @@ _PURGED = {
     DeliveryState.EXPIRED.value: lanes.c.purged_expired,
     DeliveryState.CANCELLED.value: lanes.c.purged_cancelled,
 }
-# A lane of which nothing is left must not stay due: it would be claimed in vain each second.
+# A lane without undelivered events must not stay due, or a worker would claim it every second and find no work.
 _IS_LEFT = select(held_events.c.seq).where(of_lane(held_events), _IS_PENDING).exists()
 _PASS = (
     update(lanes)
@@ -126,7 +126,10 @@ class RetentionRows:
         return len(seqs)
 
     def _row_by_row(self, kept: timedelta) -> timedelta:
-        """When rows are deleted: where partitions are dropped, only those that their partition has outlived."""
+        """Return the age at which rows are deleted one by one.
+
+        With partitions, only rows whose partition was not dropped.
+        """
         return kept + 2 * partitions.width(kept) if partitions.has_partitions(self._connection) else kept
 
     def running_replays(self, limit: int) -> list[tuple[AccountId, Replay]]:
@@ -139,7 +142,7 @@ class RetentionRows:
         return [(row.account_id, replay_from(row)) for row in self._connection.execute(query)]
 
     def _take(self, key: LaneKey, condition: ColumnElement[bool]) -> Row[*tuple[Any, ...]] | None:
-        """Own a lane until the transaction ends: whoever claimed it before writes nothing any more."""
+        """Take a lane by a new epoch, so that a worker that claimed it before can no longer write."""
         taken = update(lanes).where(this_lane(), condition).values(epoch=lanes.c.epoch + 1)
         return self._connection.execute(taken.returning(lanes.c.cursor), lane_parameters(key)).first()
 
@@ -154,7 +157,7 @@ class RetentionRows:
         return expired.rowcount
 
     def _old_through(self, key: LaneKey, cursor: int, before: int, limit: int) -> int:
-        """The last number, at most *limit* above the cursor, up to which every event is too old."""
+        """Return the last number, at most *limit* above the cursor, up to which every event is too old."""
         query = (
             select(events.c.seq, _QUEUED_AT.label("queued_at"))
             .where(of_lane(events), events.c.seq > cursor)

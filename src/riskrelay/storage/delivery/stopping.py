@@ -1,4 +1,4 @@
-"""Stopping a stream because of what its receiver answered."""
+"""Stop a stream because of its receiver's response."""
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -34,12 +34,12 @@ _BACKLOG = select(lanes.c.lane, lanes.c.cursor).where(_ITS_LANES).order_by(lanes
 def stop_stream(connection: Connection, key: LaneKey, stop: StreamStop) -> list[LaneKey]:
     """Pause or disable the stream of a lane, in a transaction that has locked it.
 
-    Returns: the lanes that got the notice.
+    Returns: the lanes in which the notice was queued.
     """
     parameters = {**lane_parameters(key), "new_status": stop.status.value, "why": stop.reason}
     stopped = connection.execute(_STOP_STREAM, parameters).rowcount
     connection.execute(_STOP_LANES, parameters)
-    if not stopped:  # the receiver has set the status meanwhile, and its choice stays
+    if not stopped:  # the receiver has set another status in the meantime, which takes precedence
         return []
     if stop.cancels_backlog:
         for row in connection.execute(_BACKLOG, parameters).all():

@@ -1,4 +1,4 @@
-"""Streams, by account: which take events, what status they have, what becomes of their backlog."""
+"""Streams, by account: which of them take events, their status, and their backlog."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -63,7 +63,7 @@ _COLUMNS = (
 
 
 def select_streams() -> Select[*tuple[Any, ...]]:
-    """Streams joined with their integrations: a row for `stream_from`."""
+    """Build the query of streams joined with their integrations. Its rows are for `stream_from`."""
     joined = streams.join(
         integrations,
         (streams.c.account_id == integrations.c.account_id)
@@ -73,7 +73,7 @@ def select_streams() -> Select[*tuple[Any, ...]]:
 
 
 def stream_from(row: Row[*tuple[Any, ...]]) -> Stream:
-    """Read a stream, without what its receiver said about subjects, from a row of `select_streams`."""
+    """Build a stream from a row of `select_streams`, without its receiver's statements about subjects."""
     return Stream(
         stream_id=row.stream_id,
         integration=integration_from(row),
@@ -100,7 +100,7 @@ def _configuration(row: Row[*tuple[Any, ...]]) -> Configuration | None:
 
 
 def configuration_columns(configuration: Configuration | None) -> dict[str, object]:
-    """The columns that hold a configuration; all empty for an implicit stream."""
+    """Return the columns of a configuration; empty for an implicit stream."""
     if configuration is None:
         return {}
     delivery = configuration.delivery
@@ -116,8 +116,8 @@ def configuration_columns(configuration: Configuration | None) -> dict[str, obje
     }
 
 
-# Shared lock: an integration that is being deleted must not get an event after its backlog was cancelled. What comes
-# for a stream that its receiver has disabled is cancelled; an implicit one that is gone keeps what it has.
+# Shared lock: an integration that is being deleted must not get an event after its backlog was cancelled. Events for a
+# stream that its receiver disabled are queued and cancelled; a disabled implicit stream gets none.
 _TAKING_EVENTS = (
     select_streams()
     .where(
@@ -171,10 +171,10 @@ def undelivered_lanes(connection: Connection, named: Sequence[tuple[AccountId, S
 
 
 def is_idle(since: int) -> ColumnElement[bool]:
-    """Build the condition of streams of receivers that are enabled, and have neither been active nor taken anything.
+    """Build the condition of idle streams: enabled streams of receivers without activity and without a delivered event.
 
     Args:
-        since: then, by the watched clock (`clock.cutoff`).
+        since: the start of the idle time, by the watched clock (`clock.cutoff`).
     """
     of_stream = and_(lanes.c.account_id == streams.c.account_id, lanes.c.stream_id == streams.c.stream_id)
     return and_(
@@ -187,13 +187,15 @@ def is_idle(since: int) -> ColumnElement[bool]:
 
 
 def since_when(status: StreamStatus) -> ColumnElement[int]:
-    """Since when a stream has the status that is being written: the same again changes nothing."""
+    """Build the time at which a stream got *status*. Writing the same status again does not change it."""
     return case((streams.c.status != status.value, database_now()), else_=streams.c.status_at)
 
 
 def lock_stream(connection: Connection, account_id: AccountId, stream_id: StreamId) -> None:
-    """Lock a stream before any of its lanes: of two transactions that want several lanes, none waits for the other in a
-    circle."""
+    """Lock a stream.
+
+    A transaction does this before it locks several of its lanes, so that two of them cannot deadlock.
+    """
     query = select(streams.c.stream_id).where(streams.c.account_id == account_id, streams.c.stream_id == stream_id)
     connection.execute(query.with_for_update())
 
@@ -230,7 +232,7 @@ class StreamRows:
         return [replace(s, subjects=said[s.stream_id]) if s.stream_id in said else s for s in found]
 
     def _filters(self, stream_ids: Sequence[StreamId]) -> dict[StreamId, SubjectFilter]:
-        """What receivers said about subjects; asked only where one said something."""
+        """Read the receivers' statements about subjects, for the streams that have some."""
         if not stream_ids:
             return {}
         said: dict[StreamId, list[SubjectStatement]] = defaultdict(list)
@@ -275,7 +277,8 @@ class StreamRows:
         return [LaneKey(self._account_id, changed.stream_id, lane) for lane in sent]
 
     def _start_afresh(self, changed: Stream, sent: Sequence[int]) -> None:
-        """No wait from before counts any more, and no answer to an attempt that began before."""
+        """Clear all waits and failures, and ignore responses to attempts that began earlier."""
+        # A settlement that read an older `edits` writes no wait and no failure.
         self._set_lanes(changed, changed.all_lanes, edits=lanes.c.edits + 1)
         self._set_lanes(changed, sent, blocked_until=0, failures=0, due_at=_DUE_IF_ANYTHING_WAITS)
         self._set_lanes(changed, changed.all_lanes, recent_answers="", rejecting=False)

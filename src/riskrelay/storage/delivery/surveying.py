@@ -1,4 +1,7 @@
-"""The survey of an installation for monitoring: over lanes, streams and exceptions, never over the log of events."""
+"""The survey of an installation for monitoring.
+
+It reads lanes, streams and held events, and never the log of events.
+"""
 
 from datetime import timedelta
 
@@ -15,7 +18,10 @@ from riskrelay.storage.times import database_now, moment
 _NOW = database_now()
 _CONDITION = case(
     (lanes.c.stopped, LaneCondition.STOPPED.value),
-    ((lanes.c.failures > 0) & lanes.c.due_at.is_not(None), LaneCondition.OPEN.value),  # also leased for a probe
+    (
+        (lanes.c.failures > 0) & lanes.c.due_at.is_not(None),
+        LaneCondition.OPEN.value,
+    ),  # also while it is leased for a probe
     (lanes.c.lease_until > _NOW, LaneCondition.LEASED.value),
     (lanes.c.blocked_until > _NOW, LaneCondition.THROTTLED.value),
     (lanes.c.due_at <= _NOW, LaneCondition.WAITING.value),
@@ -70,13 +76,13 @@ _VERSION = {
 
 
 def database_facts(connection: Connection) -> DatabaseFacts:
-    """The engine's version and its clock."""
+    """Return the engine's version and its clock."""
     version, now = connection.execute(_VERSION[connection.dialect.name]).one()
     return DatabaseFacts(version, moment(now))
 
 
 def take_survey(connection: Connection) -> Survey:
-    """The installation as it is now."""
+    """Return the counts of the installation as it is now."""
     return Survey(
         ledgers=count_ledgers(connection),
         lanes={LaneCondition(name): count for name, count in connection.execute(_LANES)},

@@ -1,7 +1,7 @@
-"""What the console shows of deliveries: pages of a long log, the newest of many lanes, dead letters in groups.
+"""Deliveries for the console: pages of a long log, the newest of many lanes, groups of dead letters.
 
-Every statement is bounded and follows an index, however long the log is. A state is looked for in windows of the log:
-what a window does not hold, the next page scans for.
+Every statement is bounded and uses an index, for a log of any length. A state is searched in windows of the log: the
+next page continues where a window ended.
 """
 
 from collections import defaultdict
@@ -24,10 +24,10 @@ from riskrelay.storage.delivery.streams import select_streams, stream_from
 from riskrelay.storage.tables import events, held_events, integrations, lanes, streams
 from riskrelay.storage.times import moment
 
-_WINDOW = 2_000  # guessed: some milliseconds; a state that is rarer than that takes a click more
+_WINDOW = 2_000  # guessed: some milliseconds; a rarer state takes one more click
 _LANES = 64  # guessed: an integration has one or a few
-_LIVELIEST = 10  # guessed: so many lanes are looked at for the newest of a whole account, and as many again
-_COUNTED = 1_000  # guessed: nobody needs to know whether a heap of dead letters is 40,000 or 41,000
+_LIVELIEST = 10  # guessed: lanes that are scanned for the newest of a whole account, for each of two orders
+_COUNTED = 1_000  # guessed: the console shows larger counts as "more than"
 _NEWEST = 2**62
 
 _IS_HELD = and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))
@@ -56,7 +56,7 @@ _OF_INTEGRATION = and_(*(streams.c[name] == integrations.c[name] for name in ("a
 _TRIED = (lanes.c.failures, lanes.c.rejecting, lanes.c.last_reason, lanes.c.attempted_at)
 _EXISTING = streams.c.deleted_at.is_(None) & integrations.c.deleted_at.is_(None)
 
-# Written out, not a parameter: so that both engines know that the partial index fits.
+# A literal, not a parameter: both engines use the partial index only for a literal.
 _IS_DEAD = held_events.c.state == literal_column("'dead'")
 _BY_REASON = tuple_(held_events.c.stream_id, held_events.c.reason)
 _NEXT_REASON = (
@@ -98,11 +98,11 @@ class _Lane(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Scan:
-    """What was found in one lane.
+    """The deliveries found in one lane.
 
     Attributes:
         found: numbers and times, newest first.
-        end: the lowest number that was looked at; 0: there is nothing below.
+        end: the lowest number that was scanned; 0: the log has no older events.
     """
 
     lane: _Lane
@@ -147,7 +147,7 @@ class DeliveryViewRows:
         place = after or ReasonPlace(StreamId(""), "")
         known: dict[StreamId, Stream | None] = {}
         found: list[DeadLetters] = []
-        for _ in range(2 * limit):  # deleted streams are passed over, but not without end
+        for _ in range(2 * limit):  # deleted streams are skipped; the loop is bounded all the same
             row = self._connection.execute(
                 _NEXT_REASON, {"account": self._account_id, "stream": place.stream_id, "reason": place.reason}
             ).first()
@@ -200,7 +200,7 @@ class DeliveryViewRows:
         )
 
     def _scan(self, lane: _Lane, state: DeliveryState | None, below: int, limit: int) -> _Scan:
-        """The newest deliveries of a lane in a state; at least *limit* and one more where there are so many."""
+        """Return the newest deliveries of a lane in a state: *limit* + 1 of them, or fewer if the window has fewer."""
         cursor = lane.cursor
         if state is None:
             return self._window(lane, _LOG, below, limit + 1, fits=lambda row: True)
@@ -221,7 +221,7 @@ class DeliveryViewRows:
         return _Scan(lane, found, rows[-1].seq if len(rows) == many else 0)
 
     def _read(self, integration_id: IntegrationId, places: Iterable[tuple[_Lane, int]]) -> list[Delivery]:
-        """The deliveries at those places, in their order."""
+        """Read the deliveries at *places*, in the same order."""
         by_lane: dict[LaneKey, list[int]] = defaultdict(list)
         order: dict[tuple[StreamId, int, int], int] = {}
         for lane, seq in places:
@@ -242,7 +242,7 @@ class DeliveryViewRows:
         for one in deliveries:
             by_lane[LaneKey(self._account_id, one.stream_id, one.lane)].append(one.seq)
         fixed: dict[tuple[StreamId, int, int], bytes] = {}
-        for key, numbers in by_lane.items():  # one by one: SQLite reads the whole log for a list of places
+        for key, numbers in by_lane.items():  # lane by lane: SQLite scans the log for a list of keys
             rows = self._connection.execute(_CLAIMS, {**lane_parameters(key), "numbers": numbers})
             fixed |= {(key.stream_id, key.lane, row.seq): row.claims for row in rows}
         claims_of = [fixed[one.stream_id, one.lane, one.seq] for one in deliveries]
@@ -257,7 +257,7 @@ class DeliveryViewRows:
         ]
 
     def _streams(self, stream_ids: Iterable[StreamId]) -> dict[StreamId, Stream]:
-        """Those of them that still exist."""
+        """Return the streams that still exist."""
         query = select_streams().where(
             streams.c.account_id == self._account_id, streams.c.stream_id.in_(list(stream_ids)), _EXISTING
         )
@@ -269,7 +269,7 @@ class DeliveryViewRows:
         return self._read_lanes(query.order_by(lanes.c.stream_id, lanes.c.lane).limit(_LANES))
 
     def _liveliest(self) -> list[_Lane]:
-        """Those where something was tried last, and those that got work last."""
+        """Return the lanes with the latest attempts and the lanes with the latest due times."""
         tried = self._lanes().where(lanes.c.attempted_at > 0).order_by(lanes.c.attempted_at.desc())
         waiting = self._lanes().where(lanes.c.due_at.is_not(None)).order_by(lanes.c.due_at.desc())
         found = [lane for query in (tried, waiting) for lane in self._read_lanes(query.limit(_LIVELIEST))]
@@ -289,14 +289,14 @@ class DeliveryViewRows:
 
 
 def _newest(scans: Sequence[_Scan], limit: int) -> list[tuple[_Lane, int]]:
-    """The newest of what was found in several lanes."""
+    """Return the newest deliveries of several lanes."""
     found = [(at, seq, scan.lane) for scan in scans for at, seq in scan.found]
     found.sort(key=lambda one: (one[0], one[1]), reverse=True)
     return [(lane, seq) for _, seq, lane in found[:limit]]
 
 
 def _older(scans: Sequence[_Scan], shown: Sequence[tuple[_Lane, int]], behind: LanePlaces) -> Mapping[str, int] | None:
-    """Where the page behind *shown* starts in each lane; None: there is none."""
+    """Return where the page after *shown* starts in each lane; None: *shown* is the last page."""
     numbers: dict[LaneKey, set[int]] = defaultdict(set)
     for lane, seq in shown:
         numbers[lane.key].add(seq)
