@@ -38,7 +38,7 @@ def try_events(
     The exit code is 1 when an event is refused or the file has none.
     """
     document = _document(kind, mapping)
-    mapped = _map(CompiledMapping(document), _events(file))
+    mapped = _map(CompiledMapping(document), read_events(file))
     rows = [_row(number, each) for number, each in enumerate(mapped, start=1)]
     counts = Counter(row["becomes"] for row in rows)
     became = [msgspec.to_builtins(each) for each in mapped]
@@ -80,7 +80,8 @@ def _fail_for(mapping: Path, problems: tuple[Problem, ...]) -> NoReturn:
     fail(f"{mapping} is not a valid mapping", *map(str, problems))
 
 
-def _events(file: Path) -> list[Any]:
+def read_events(file: Path) -> list[Any]:
+    """Read the events of a file, plain or by gzip."""
     with file.open("rb") as stream:
         body = stream.read(_MAX_BYTES + 1)
     if body.startswith(b"\x1f\x8b"):
