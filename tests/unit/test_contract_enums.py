@@ -1,7 +1,7 @@
 """Every enum of the OpenAPI document has the words of the code, all of them, and no others."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,6 +14,9 @@ from riskrelay.core.integrations import IntegrationType
 from riskrelay.core.keys import Algorithm, KeyState
 from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.sources.mappings import Gives
+from riskrelay.core.sources.sources import CredentialKind as SenderKind
+from riskrelay.core.sources.sources import SourceState
 from riskrelay.core.ssf.access import CredentialKind, ReceiverScope
 from riskrelay.core.ssf.event_types import EVENT_TYPES, OF_STREAMS
 from riskrelay.core.ssf.metadata import DELIVERY_POLL, DELIVERY_PUSH, RISC_POLL, RISC_PUSH
@@ -52,9 +55,15 @@ WORDS: dict[str, Iterable[Any]] = {
     "IntegrationSettings.signing_algorithm": Algorithm,
     "SigningKey.algorithm": Algorithm,
     "SigningKey.state": KeyState,
+    "SourceCredentialKind": SenderKind,
+    "SourceKind.gives": get_args(Gives),
+    "SourceState": SourceState,
 }
 IN_NO_TYPE = {
     "ActivityRecorded.findings.behavior",
+    "Login.type",
+    "SourceAttempt.events.became",
+    "SourceSample.became",
     "Token.status",
     "StreamHealth.delivery",
 }

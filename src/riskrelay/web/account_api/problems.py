@@ -76,6 +76,8 @@ _OBJECTS = {
     "jti": "delivery",
     "replay_id": "replay",
     "credential_id": "credential",
+    "source_id": "source",
+    "source_credential_id": "credential",
     "token_id": "token",
     "user_id": "user",
 }
