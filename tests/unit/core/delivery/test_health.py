@@ -175,7 +175,7 @@ def paused_by_operator(reason: str | None) -> StreamHealth:
     ("health", "said"),
     [
         (replace(HEALTHY, last_outcome=None, last_reason=None), "No events have been sent yet."),
-        (replace(HEALTHY, last_reason=None), "The last attempt ended with no attempt yet."),
+        (replace(HEALTHY, last_reason=None), "Last result: unknown."),
         (paused_because(None), "Paused: no reason is known."),
         (paused_because("wrong_audience"), "Paused: wrong_audience."),
         (paused_because("moving.", Party.RECEIVER), "Paused by its receiver: moving."),
