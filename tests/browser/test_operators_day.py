@@ -243,7 +243,7 @@ def test_it_is_steered_by_keyboard_alone(person: Person, oracle: Oracle) -> None
 
 
 def test_a_credential_is_shown_once(person: Person) -> None:
-    """Issued, copied, listed without its secret, revoked."""
+    """A new credential is copied, listed without its secret, and revoked."""
     made = person.service.result(
         "POST",
         "/integrations",
@@ -252,7 +252,7 @@ def test_a_credential_is_shown_once(person: Person) -> None:
     page = person.open(f"/integrations/{made['id']}/receivers")
     page.get_by_label("static token").check()
     page.get_by_label("Name").fill("laptop")
-    page.get_by_role("button", name="Issue").click()
+    page.get_by_role("button", name="Create credential").click()
     expect(page.get_by_text("It is shown only once")).to_be_visible()
     expect(page.locator("code", has_text="rrs_")).to_be_visible()
     person.open(f"/integrations/{made['id']}/receivers")
