@@ -5,15 +5,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from msgspec.structs import replace
 
 from riskrelay.actions.detecting import Decision, Detecting, Stored, decide
 from riskrelay.actions.recording import Found, latest_name, to_trim
-from riskrelay.core.risk.activity import Activity
+from riskrelay.core.risk.activity import LOGIN_BEHAVIOR, Activity
 from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, level_change, with_findings
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.core.risk.speeds import TravelLimits
+from riskrelay.core.risk.travel import journey_of
 from riskrelay.ports import RecordedActivity, RecordedFinding, Writes
 
 Tallies = Mapping[UserId, tuple[int, datetime | None]]
@@ -89,6 +91,8 @@ def decide_activity(gathered: Gathered) -> Decided:
     steps = _steps(gathered, decision, tallies)
     moved = [level_change(old, new, gathered.settings, Cause.POLICY, at=gathered.request.now) for old, new in steps]
     changes = [change for change in moved if change is not None]
+    if gathered.limits.cities_in_reason:
+        changes = _with_cities(changes, decision)
     new_users = gathered.found.new
     changed = {new.email_key: new for _, new in steps}
     saved = [new for key, new in changed.items() if key not in new_users]
@@ -105,6 +109,22 @@ def decide_activity(gathered: Gathered) -> Decided:
     )
     started = [(one.finding, standings[one.finding.user_id]) for one in decision.detected if one.started]
     return Decided(gathered=gathered, writes=writes, started=started, changes=changes)
+
+
+def _with_cities(changes: Sequence[LevelChange], decision: Decision) -> list[LevelChange]:
+    """Name the cities of impossible travel in the reason that receivers get, where they are known."""
+    travels: dict[UserId, str] = {}
+    for one in decision.detected:
+        if one.finding.behavior == LOGIN_BEHAVIOR and one.finding.details_json is not None:
+            words = journey_of(msgspec.json.decode(one.finding.details_json)).words
+            if words is not None:
+                travels[one.finding.user_id] = words
+    return [
+        replace(change, reason=f"{change.reason} ({travels[change.user_id]})")
+        if LOGIN_BEHAVIOR in change.behaviors and change.user_id in travels
+        else change
+        for change in changes
+    ]
 
 
 def _steps(gathered: Gathered, decision: Decision, tallies: Tallies) -> list[tuple[Standing, Standing]]:

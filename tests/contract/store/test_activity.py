@@ -255,6 +255,57 @@ async def test_the_limits_are_the_accounts(store: Store) -> None:
     assert [entry.kind.value for entry in entries].count("detection") == 3
 
 
+async def test_cities_stand_in_the_reason_when_the_account_says_so(store: Store) -> None:
+    """Never by default: where a person was is personal data."""
+    outside = outside_of(store)
+    for account_id, cities in ((ACCOUNT, False), (OTHER, True)):
+        await account_with_integration(outside, account_id)
+        await set_detection(outside, account_id, COMMAND_LINE, TravelLimits(cities_in_reason=cities))
+        sent = [login(-50, PARIS), login(-10, NEW_YORK)]
+        named = [
+            replace(one, seen=msgspec.structs.replace(one.seen, city=city))
+            for one, city in zip(sent, ("Paris", "New York"), strict=True)
+        ]
+        (change,) = (await send(outside, *named, account_id=account_id)).changes
+        assert change.reason == "Impossible Travel" + (" (Paris → New York in 40 min)" if cities else "")
+
+
+async def test_late_activity_is_used_for_as_long_as_the_account_says(store: Store) -> None:
+    """A day late, in either order; its rows are kept for so much longer."""
+    outside = outside_of(store)
+    await account_with_integration(outside)
+    assert (await send(outside, login(-23 * 60, PARIS))).late == 1
+    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(lateness_hours=24))
+    assert (await send(outside, login(-22 * 60, NEW_YORK))).accepted == 1
+    assert len((await send(outside, login(-23 * 60, PARIS))).findings) == 1
+    assert (await send(outside, login(-25 * 60, PARIS))).late == 1
+
+
+async def test_places_are_learned_only_when_the_account_says_so(store: Store) -> None:
+    """After a day, travel between two places of the days before is possible; to a new one it is not."""
+    clock = HandClock()
+    outside = outside_of(store, clock)
+    await account_with_integration(outside)
+    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(known_places_days=30))
+
+    async def commute(*places: tuple[float, float]) -> int:
+        now = clock.now()
+        seen = [
+            Login(at=now - timedelta(minutes=minutes), latitude=place[0], longitude=place[1], application=None)
+            for minutes, place in enumerate(places)
+        ]
+        return len((await send(outside, *map(activity, seen))).findings)
+
+    assert await commute(PARIS, NEW_YORK) == 1
+    clock.pass_time(timedelta(hours=23))
+    assert await commute(PARIS, NEW_YORK) == 1
+    clock.pass_time(timedelta(days=3))
+    assert await commute(PARIS, NEW_YORK) == 0
+    assert await commute(TOKYO) == 1
+    clock.pass_time(timedelta(days=40))
+    assert await commute(PARIS, NEW_YORK) == 1
+
+
 async def test_an_id_makes_a_repeat_harmless(store: Store) -> None:
     """Once for the account; another body is refused with its place; without an id each counts."""
     outside = outside_of(store)

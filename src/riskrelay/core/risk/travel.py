@@ -16,6 +16,8 @@ from riskrelay.core.risk.impossible_pairs import ImpossiblePairs
 from riskrelay.core.risk.speeds import Spot, TravelLimits, distance_km, spot_of
 
 _HOUR = timedelta(hours=1)
+_MINUTES_SHOWN = 180  # what takes longer is shown in hours
+_MAX_CITY_CHARACTERS = 60  # guessed: longer than the names of nearly all cities
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,16 @@ class Journey:
     def triggered_at(self) -> datetime:
         """When the first impossible pair was complete."""
         return self.pair.later.at
+
+    @property
+    def words(self) -> str | None:
+        """The travel for people, such as "Berlin → Sydney in 40 min"; None: a city is not known."""
+        earlier, later = self.pair.earlier, self.pair.later
+        if not earlier.city or not later.city:
+            return None
+        minutes = round((later.at - earlier.at) / timedelta(minutes=1))
+        took = f"{minutes} min" if minutes < _MINUTES_SHOWN else f"{round(minutes / 60)} h"
+        return f"{_shortened(earlier.city)} → {_shortened(later.city)} in {took}"
 
     def details(self) -> dict[str, Any]:
         """The evidence, as JSON; `journey_of` reads it back."""
@@ -163,6 +175,10 @@ def _merged(one: Journey, other: Journey) -> Journey:
         logins=one.logins + other.logins,
         pair=min(one.pair, other.pair, key=lambda pair: pair.order),
     )
+
+
+def _shortened(city: str) -> str:
+    return city if len(city) <= _MAX_CITY_CHARACTERS else city[: _MAX_CITY_CHARACTERS - 1] + "…"
 
 
 def _order(login: Login) -> tuple[Any, ...]:

@@ -141,6 +141,19 @@ def test_a_journey_tells_its_evidence() -> None:
     assert at_once.details()["km_per_h"] is None
 
 
+def test_a_journey_in_words_names_both_cities_or_nothing() -> None:
+    """Minutes up to three hours, then hours; a very long name is cut."""
+    paris, tokyo = replace(login(0, PARIS), city="Paris"), replace(login(40, TOKYO), city="Tokyo")
+    for later, expected in (
+        (tokyo, "Paris → Tokyo in 40 min"),
+        (replace(tokyo, at=NOON + timedelta(hours=5)), "Paris → Tokyo in 5 h"),
+        (replace(tokyo, city="x" * 255), f"Paris → {'x' * 59}… in 40 min"),
+        (replace(tokyo, city=None), None),
+    ):
+        (journey,) = arrived([paris, later]).episodes.values()
+        assert journey.words == expected
+
+
 def test_one_episode_however_many_logins() -> None:
     """A stay on both sides is one story; days later it is another one."""
     stay = [login(10 * n, PARIS if n % 2 else NEW_YORK) for n in range(20)]
