@@ -30,6 +30,7 @@ SECTIONS = (
     Section("Dead letters", "/dead-letters", Scope.READ),
     Section("Live", "/live", Scope.READ),
     Section("Behaviors", "/behaviors", Scope.READ),
+    Section("Detection", "/detection", Scope.READ),
     Section("Settings", "/settings", Scope.OPERATE),
 )
 

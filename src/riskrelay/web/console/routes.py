@@ -20,6 +20,7 @@ from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.screens.behaviors import BehaviorScreens
 from riskrelay.web.console.screens.dead_letters import DeadLetterScreens
 from riskrelay.web.console.screens.deliveries import DeliveryScreens
+from riskrelay.web.console.screens.detection import DetectionScreens
 from riskrelay.web.console.screens.integration import IntegrationScreen
 from riskrelay.web.console.screens.integration_settings import IntegrationSettingScreens
 from riskrelay.web.console.screens.integrations import IntegrationScreens
@@ -74,6 +75,7 @@ class Console:
         keys = KeyScreens(self._outside, self._pages, self._transmitting.keyring)
         settings = SettingScreens(self._outside, self._pages, self._public_origin)
         behaviors = BehaviorScreens(self._outside, self._pages)
+        detection = DetectionScreens(self._outside, self._pages)
         users = UserScreens(self._outside, self._pages)
         return [
             ("GET", "", Scope.READ, overview.show),
@@ -83,6 +85,10 @@ class Console:
             ("POST", "/users/{user_id}/reset", Scope.WRITE, users.reset),
             ("GET", "/behaviors", Scope.READ, behaviors.show),
             ("POST", "/behaviors", Scope.WRITE, behaviors.save),
+            ("GET", "/detection", Scope.READ, detection.show),
+            ("POST", "/detection", Scope.WRITE, detection.save),
+            ("POST", "/detection/networks", Scope.WRITE, detection.add_network),
+            ("POST", "/detection/networks/remove", Scope.WRITE, detection.remove_network),
             ("POST", "/behaviors/own", Scope.WRITE, behaviors.add),
             ("GET", "/behaviors/own/{behavior_id}", Scope.READ, behaviors.show_own),
             ("POST", "/behaviors/own/{behavior_id}", Scope.WRITE, behaviors.rename),
