@@ -1,11 +1,11 @@
-"""Every setting, read once. docs/settings.md lists them."""
+"""Every setting. docs/settings.md lists them."""
 
 import os
-from collections.abc import Iterable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -17,23 +17,14 @@ from pydantic_settings import (
 )
 
 from riskrelay.core.errors import Misconfigured
-from riskrelay.ports import Check, Verdict
-from riskrelay.setting_sources import closest, read_secret, read_toml
+from riskrelay.ports import Check
+from riskrelay.settings.sources import read_secret, read_toml
+from riskrelay.settings.warnings import loosened_by
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-_PREFIX = "RISKRELAY_"
-_OF_COMMANDS = (  # variables of the command line, which are no settings
-    "CONFIG",
-    "URL",
-    "TOKEN",
-    "ACCOUNT",
-    "RECEIVER_TOKEN",
-    "RECEIVER_AUTHORIZATION",
-    "RECEIVER_CLIENT_ID",
-    "RECEIVER_CLIENT_SECRET",
-)
-_FROM_FILES = ("database_url", "master_key")  # secrets, which a file can hold instead of the environment
+PREFIX = "RISKRELAY_"
+FROM_FILES = ("database_url", "master_key")  # secrets, which a file can hold instead of the environment
 
 
 def _comma_separated(value: object) -> object:
@@ -43,7 +34,7 @@ def _comma_separated(value: object) -> object:
 class Settings(BaseSettings):
     """The settings, from the environment (`RISKRELAY_…`) or the TOML file that `RISKRELAY_CONFIG` names."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
     database_url: str = Field(
         "sqlite:///riskrelay.db",
@@ -226,11 +217,11 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _read_secret_files(cls, given: dict[str, Any]) -> dict[str, Any]:
-        for name in _FROM_FILES:
+        for name in FROM_FILES:
             file = given.get(f"{name}_file")
             if file is None:
                 continue
-            setting = f"{_PREFIX}{name.upper()}"
+            setting = f"{PREFIX}{name.upper()}"
             if given.get(name):  # a variable that is empty is as good as unset here
                 raise ValueError(f"set {setting} or {setting}_FILE, not both")
             given = {**given, name: read_secret(f"{setting}_FILE", Path(str(file)))}
@@ -277,41 +268,12 @@ class Settings(BaseSettings):
     @property
     def loosened(self) -> list[Check]:
         """What these settings allow beyond the safe defaults, each with its name."""
-        anybody = [str(network) for network in self.trusted_proxies if network.prefixlen == 0]
-        found = {
-            "ALLOW_TARGETS": (
-                self.allow_targets,
-                "pushes to these non-public addresses are allowed: ",
-                "remove the entries that are not needed",
-            ),
-            "ALLOW_HTTP_TARGETS": (
-                self.allow_http_targets,
-                "SETs may be pushed over plain HTTP: ",
-                "unset it in production",
-            ),
-            "TRUSTED_PROXIES": (anybody, "any client can forge its address: ", "set it to the networks of the proxies"),
-            "RATE_LIMIT": (not self.rate_limit, "the rate limit is disabled: ", "set a limit"),
-            "DATABASE_URL": (
-                _without_verified_tls(self.database_url),
-                "the connection to PostgreSQL is not protected by verified TLS: ",
-                "add ?sslmode=verify-full (and &sslrootcert=FILE for a private certificate authority)",
-            ),
-            "PUBLIC_URL": (
-                self.public_url.startswith("http:") and self.public_url,
-                "receivers use a plain HTTP address, and the console's cookies are sent without Secure: ",
-                "put a TLS proxy in front, or set RISKRELAY_TLS_CERT; then new integrations get the https address",
-            ),
-        }
-        return [
-            Check(topic="settings", verdict=Verdict.WARNING, said=f"RISKRELAY_{name}: {said}{_shown(value)}.", fix=fix)
-            for name, (value, said, fix) in found.items()
-            if value
-        ]
+        return loosened_by(self)
 
     @property
     def public(self) -> dict[str, Any]:
         """The settings as JSON has them, without secrets; of a proxy's user and password only that there are any."""
-        shown = self.model_dump(mode="json", exclude={*_FROM_FILES, *(f"{name}_file" for name in _FROM_FILES)})
+        shown = self.model_dump(mode="json", exclude={*FROM_FILES, *(f"{name}_file" for name in FROM_FILES)})
         return shown | {"egress_proxy": _without_user(self.egress_proxy)}
 
     @property
@@ -329,7 +291,7 @@ class Settings(BaseSettings):
         known = {name: value for name, value in public.items() if name in type(self).model_fields}
         if known.get("egress_proxy") == _without_user(self.egress_proxy):
             known["egress_proxy"] = self.egress_proxy
-        secrets = {name: getattr(self, name) for name in _FROM_FILES} | {f"{name}_file": None for name in _FROM_FILES}
+        secrets = {name: getattr(self, name) for name in FROM_FILES} | {f"{name}_file": None for name in FROM_FILES}
         try:
             return type(self)(**{**known, **secrets, "metrics_port": self.metrics_port})
         except ValidationError as error:
@@ -358,67 +320,6 @@ class Settings(BaseSettings):
         return init_settings, env_settings, InitSettingsSource(settings_cls, read_toml(Path(path), cls.model_fields))
 
 
-def unknown_variables(environment: Iterable[str]) -> list[Check]:
-    """Report variables named like a setting that nothing reads: misspelled ones are ignored otherwise.
-
-    Args:
-        environment: the names of all variables.
-    """
-    known = [f"{_PREFIX}{name.upper()}" for name in (*Settings.model_fields, *_OF_COMMANDS)]
-    return [
-        Check(
-            topic="settings",
-            verdict=Verdict.WARNING,
-            said=f"{name} is set, but this setting does not exist{closest(name.upper(), known)}.",
-            fix="correct the name or unset it",
-        )
-        for name in sorted(environment)
-        if name.upper().startswith(_PREFIX) and name.upper() not in known
-    ]
-
-
-def read_settings(**overrides: object) -> Settings:
-    """Read the settings.
-
-    Raises: Misconfigured: a setting is wrong; the message names each and what to write.
-    """
-    given = {name: value for name, value in overrides.items() if value is not None}
-    given |= {f"{name}_file": None for name in _FROM_FILES if name in given}  # what is given here wins over a file
-    try:
-        return Settings(**given)  # type: ignore[arg-type]
-    except ValidationError as error:
-        faults = [_sentence(fault["loc"], fault["msg"]) for fault in error.errors()]
-        raise Misconfigured("; ".join(faults)) from error
-
-
-def _without_verified_tls(database_url: str) -> str | None:
-    """Return the hosts that are reached over a network without verifying who answers; None: there are none.
-
-    Only verify-full checks the certificate and its name. asyncpg's default, prefer, takes any certificate or none.
-
-    Rule: libpq, "Connection Strings", "SSL Support"; PGHOST and PGSSLMODE stand in for what the URL leaves out.
-    """
-    if not database_url.startswith("postgresql://"):
-        return None
-    parts = urlsplit(database_url)
-    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    if options.get("sslmode", os.environ.get("PGSSLMODE")) == "verify-full":
-        return None
-    named = parts.netloc.rpartition("@")[2] or options.get("host") or os.environ.get("PGHOST", "")
-    return ", ".join(host for host in named.split(",") if not _is_of_this_machine(unquote(host))) or None
-
-
-def _is_of_this_machine(host: str) -> bool:
-    """Tell whether *host*, perhaps with a port, is a socket's directory or a loopback address; "" is a socket."""
-    if not host or host.startswith(("/", "@", ":")):
-        return True
-    name = host[1:].partition("]")[0] if host.startswith("[") else host if host.count(":") > 1 else host.split(":")[0]
-    try:
-        return ip_address(name).is_loopback
-    except ValueError:
-        return name.lower().rstrip(".") == "localhost"
-
-
 def _without_user(proxy: str | None) -> str | None:
     """Return a proxy's URL with `***` in place of user and password.
 
@@ -428,14 +329,3 @@ def _without_user(proxy: str | None) -> str | None:
     scheme, separator, rest = (proxy or "").partition("://")
     _user, at, host = rest.rpartition("@")
     return f"{scheme}{separator}***@{host}" if at else proxy
-
-
-def _shown(value: object) -> str:
-    return ", ".join(value) if isinstance(value, list) else str(value).lower()
-
-
-def _sentence(place: tuple[int | str, ...], message: str) -> str:
-    """What is wrong with a setting; without a place it names the settings itself."""
-    name = "_".join(str(part) for part in place).upper()
-    said = message.removeprefix("Value error, ")
-    return f"RISKRELAY_{name}: {said}" if name else said
