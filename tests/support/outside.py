@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.local.finding_counts import PendingFindingCounts
 from riskrelay.local.gathering import Together
+from riskrelay.local.missed_names import PendingMissedNames
 from riskrelay.local.rate_limits import MemoryRateLimits
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.local.user_counts import CountedUsers
@@ -88,6 +89,7 @@ def outside_of(store: Store, clock: HandClock | None = None) -> Outside:
         rate_limits=MemoryRateLimits(clock, None),
         token_uses=PendingTokenUses(),
         finding_counts=PendingFindingCounts(),
+        missed_names=PendingMissedNames(),
         user_counts=CountedUsers(),
         gathering=Together(),
     )

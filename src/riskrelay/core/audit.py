@@ -36,6 +36,7 @@ class Kind(StrEnum):
     USER = "user"
     SECURITY_EVENT = "security_event"
     DETECTION = "detection"
+    DIRECTORY = "directory"
     DELIVERY = "delivery"
     REPLAY = "replay"
     SOURCE = "source"

@@ -18,6 +18,7 @@ class Quotas:
         users: of one account.
         own_behaviors: of one account, without the retired ones.
         findings_per_user: kept; the oldest are deleted.
+        directory_entries: of one account.
         console_sessions: of one token; the oldest ends.
     """
 
@@ -29,6 +30,7 @@ class Quotas:
     users: int = 1_000_000
     own_behaviors: int = 100
     findings_per_user: int = 10_000
+    directory_entries: int = 1_000_000
     console_sessions: int = 100
 
 

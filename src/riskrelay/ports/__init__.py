@@ -46,6 +46,7 @@ from riskrelay.ports.deliveries import (
     ReasonPlace,
     Sent,
 )
+from riskrelay.ports.directory import Directory, DirectoryPlace, MissedNames
 from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, ShadowedUser, Verdict
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
@@ -60,6 +61,7 @@ from riskrelay.ports.outside import (
     Ids,
     Listening,
     Metrics,
+    MissedNameCounter,
     NoGeolocation,
     Observer,
     Outside,
@@ -94,6 +96,8 @@ __all__ = [
     "DeliveryPage",
     "DeliveryViews",
     "Detection",
+    "Directory",
+    "DirectoryPlace",
     "EngineCare",
     "EventPlace",
     "EventRequests",
@@ -116,6 +120,8 @@ __all__ = [
     "LargeWrites",
     "Listening",
     "Metrics",
+    "MissedNameCounter",
+    "MissedNames",
     "NoGeolocation",
     "Node",
     "Nodes",

@@ -22,6 +22,7 @@ from riskrelay.core.ssf.subject_filters import SubjectStatement
 from riskrelay.ports.activity import Activities, Detection
 from riskrelay.ports.console import Stocks, UserViews
 from riskrelay.ports.deliveries import DeliveryViews
+from riskrelay.ports.directory import Directory, MissedNames
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.large_writes import LargeWrites
 from riskrelay.ports.operating import DeliveryHealth, Replays
@@ -317,6 +318,8 @@ class Transaction(Protocol):
     activities: Activities
     large_writes: LargeWrites
     detection: Detection
+    directory: Directory
+    missed_names: MissedNames
     events: Events
     event_requests: EventRequests
     replays: Replays

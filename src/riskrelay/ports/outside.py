@@ -17,6 +17,7 @@ from riskrelay.core.quotas import Quotas
 from riskrelay.core.rate_limits import Allowance
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.places import Place
+from riskrelay.core.sources.signals import Name
 from riskrelay.core.sources.sources import Counts
 from riskrelay.core.ssf.outcomes import Outcome
 from riskrelay.core.ssf.streams import Stream, StreamId
@@ -226,6 +227,13 @@ class FindingCounter(Protocol):
         """Remember one request's. Never waits and never fails."""
 
 
+class MissedNameCounter(Protocol):
+    """Remembers names that a directory did not have; they are written down later, many at once."""
+
+    def note(self, account_id: AccountId, names: Mapping[Name, int], at: datetime) -> None:
+        """Remember how many signals of one request were lost, by name. Never waits and never fails."""
+
+
 class UserCounts(Protocol):
     """Remembers how many users each account has, so that a quota costs no query."""
 
@@ -332,6 +340,7 @@ class Outside:
     rate_limits: RateLimits
     token_uses: TokenUses
     finding_counts: FindingCounter
+    missed_names: MissedNameCounter
     user_counts: UserCounts
     gathering: Gathering
     quotas: Quotas = field(default_factory=Quotas)

@@ -184,6 +184,12 @@ class Settings(BaseSettings):
         description="Maximum number of findings kept per user. The oldest are deleted first. The risk level does not "
         "change.",
     )
+    quota_directory_entries: int = Field(
+        1_000_000,  # guessed: as many as users
+        ge=1,
+        le=100_000_000,
+        description="Names of users and devices that the directory of one account may have.",
+    )
     quota_console_sessions: int = Field(
         100,  # guessed: a team that shares a token, on several browsers
         ge=1,

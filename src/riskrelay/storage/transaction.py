@@ -15,11 +15,13 @@ from riskrelay.ports import (
     DeliveryHealth,
     DeliveryViews,
     Detection,
+    Directory,
     EventRequests,
     Events,
     Findings,
     Integrations,
     LargeWrites,
+    MissedNames,
     Polls,
     ReceiverCredentials,
     ReceiverStreams,
@@ -48,6 +50,7 @@ from riskrelay.storage.delivery.views import DeliveryViewRows
 from riskrelay.storage.risk.activity import ActivityRows
 from riskrelay.storage.risk.behaviors import BehaviorRows
 from riskrelay.storage.risk.detection import DetectionRows
+from riskrelay.storage.risk.directory import DirectoryRows, MissedNameRows
 from riskrelay.storage.risk.large_writes import LargeWriteRows
 from riskrelay.storage.risk.user_views import UserViewRows
 from riskrelay.storage.risk.users import FindingRows, UserRows
@@ -76,6 +79,8 @@ class AccountTransaction:
         self.activities: Activities = ActivityRows(connection, account_id)
         self.large_writes: LargeWrites = LargeWriteRows(connection, account_id, locking=locking)
         self.detection: Detection = DetectionRows(connection, account_id)
+        self.directory: Directory = DirectoryRows(connection, account_id)
+        self.missed_names: MissedNames = MissedNameRows(connection, account_id)
         self.events: Events = EventRows(connection, account_id)
         self.event_requests: EventRequests = EventRequestRows(connection, account_id)
         self.replays: Replays = ReplayRows(connection, account_id, locking=locking)

@@ -23,6 +23,7 @@ from riskrelay.web.account_api.behaviors import BehaviorRoutes
 from riskrelay.web.account_api.deliveries import DeliveryRoutes
 from riskrelay.web.account_api.delivery_control import DeliveryControlRoutes
 from riskrelay.web.account_api.detection import DetectionRoutes
+from riskrelay.web.account_api.directory import DirectoryRoutes
 from riskrelay.web.account_api.findings import FindingRoutes
 from riskrelay.web.account_api.integration_settings import IntegrationSettingRoutes
 from riskrelay.web.account_api.integration_tls import IntegrationTlsRoutes
@@ -186,6 +187,7 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
     detection = DetectionRoutes(outside)
     security_events = SecurityEventRoutes(outside, public_origin)
     behaviors = BehaviorRoutes(outside)
+    directory = DirectoryRoutes(outside, public_origin)
     users = UserRoutes(outside)
     tokens = ApiTokenRoutes(outside)
     return [
@@ -229,6 +231,10 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
         ("POST", "/behaviors", behaviors.add),
         ("PUT", "/behaviors/{behavior_id}", behaviors.change),
         ("DELETE", "/behaviors/{behavior_id}", behaviors.retire),
+        ("PUT", "/directory", directory.put),
+        ("GET", "/directory", directory.list_page),
+        ("DELETE", "/directory", directory.delete),
+        ("GET", "/directory/missed", directory.missed),
         ("GET", "/health", delivery_control.health_of_all),
         ("GET", "/tokens", tokens.list_all),
         ("POST", "/tokens", tokens.create),

@@ -17,6 +17,7 @@ from riskrelay.local.finding_counts import PendingFindingCounts
 from riskrelay.local.gathering import Alone, Together
 from riskrelay.local.geolocation import check_databases
 from riskrelay.local.ids import SystemIds
+from riskrelay.local.missed_names import PendingMissedNames
 from riskrelay.local.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.local.user_counts import CountedUsers
@@ -37,7 +38,7 @@ from riskrelay.storage.sealed_values import holds_sealed_values, reseal_batch, s
 from riskrelay.telemetry.metrics import PrometheusMetrics
 from riskrelay.telemetry.observing import Observers
 
-Noted = tuple[PendingTokenUses, PendingFindingCounts]
+Noted = tuple[PendingTokenUses, PendingFindingCounts, PendingMissedNames]
 
 
 def key_file(settings: Settings) -> Path | None:
@@ -260,9 +261,8 @@ def _fill(source: Connection, target: Connection, copied: Callable[[str, int], N
 
 def build_outside(settings: Settings) -> Outside:
     """What actions need, for a command that works on the database itself; close its store when done."""
-    return outside_of(
-        settings, lambda lanes: None, (PendingTokenUses(), PendingFindingCounts()), Observers(PrometheusMetrics())
-    )
+    noted = PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()
+    return outside_of(settings, lambda lanes: None, noted, Observers(PrometheusMetrics()))
 
 
 def outside_of(
@@ -275,7 +275,7 @@ def outside_of(
     """
     clock = SystemClock()
     limit = RateLimit(settings.rate_limit, WINDOW_SECONDS) if settings.rate_limit else None
-    token_uses, finding_counts = noted
+    token_uses, finding_counts, missed_names = noted
     return Outside(
         store=observers.over(open_store(settings)),
         clock=clock,
@@ -286,6 +286,7 @@ def outside_of(
         rate_limits=MemoryRateLimits(clock, limit),
         token_uses=token_uses,
         finding_counts=finding_counts,
+        missed_names=missed_names,
         user_counts=CountedUsers(),
         gathering=Alone() if observers.trace else Together(),
         quotas=Quotas(
@@ -296,6 +297,7 @@ def outside_of(
             running_replays=settings.quota_running_replays,
             users=settings.quota_users,
             findings_per_user=settings.quota_findings_per_user,
+            directory_entries=settings.quota_directory_entries,
             console_sessions=settings.quota_console_sessions,
         ),
         geolocator=geolocator or NoGeolocation(),

@@ -25,6 +25,7 @@ from riskrelay.local.announcing import announced
 from riskrelay.local.clock import SystemClock
 from riskrelay.local.finding_counts import PendingFindingCounts
 from riskrelay.local.geolocation import GeolocationFiles
+from riskrelay.local.missed_names import PendingMissedNames
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.mapping.mapping_pool import MappingPool
 from riskrelay.ports import Clock, Outside, Wake
@@ -67,7 +68,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     bell, woken, wakes = StreamBell(), _Relay(), _Relay()
     woken.told.append(bell.ring)
     wakes.told.append(woken.wake)
-    noted = token_uses, finding_counts = PendingTokenUses(), PendingFindingCounts()
+    noted = token_uses, finding_counts, missed_names = PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()
     observers = new_observers(siblings)
     geolocation = GeolocationFiles(settings.geoip)
     outside = outside_of(settings, wakes.wake, noted, observers, geolocation)
@@ -99,6 +100,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
                 _counted(siblings, outside, observers.metrics),
                 token_uses.recording(outside.store),
                 finding_counts.recording(outside.store),
+                missed_names.recording(outside.store),
                 _ready(signer, outside, keyring),
                 _other_nodes(settings, wakes, woken),
                 _poll_sweep(settings, outside, bell),

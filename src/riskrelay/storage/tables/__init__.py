@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from riskrelay.storage.tables.base import account, metadata
 from riskrelay.storage.tables.console import console_sessions, finding_counts, level_counts, stocks
+from riskrelay.storage.tables.directory import directory_entries, missed_names
 from riskrelay.storage.tables.nodes import nodes
 from riskrelay.storage.tables.replays import replay_places, replays
 from riskrelay.storage.tables.risk import (
@@ -55,6 +56,7 @@ __all__ = [
     "clock_readings",
     "console_sessions",
     "detection_limits",
+    "directory_entries",
     "event_requests",
     "events",
     "finding_counts",
@@ -67,6 +69,7 @@ __all__ = [
     "large_writes",
     "level_counts",
     "metadata",
+    "missed_names",
     "nodes",
     "receiver_credentials",
     "refused_requests",

@@ -47,6 +47,8 @@ DONE = {
     "behaviors": "Behaviors saved. Users' risk levels are updated, and receivers are notified.",
     "behavior-added": "Behavior added. It is disabled until you enable it.",
     "behavior-retired": "Behavior retired. Its findings are kept.",
+    "directory-saved": "Entry saved.",
+    "directory-deleted": "Entry deleted.",
     "nothing": "No changes to save.",
     "revoked": "Token revoked. All sessions that used it are signed out.",
     "rotated": "Keys rotated. The previous next keys now sign, and new next keys are published.",

@@ -21,6 +21,7 @@ from riskrelay.web.console.screens.behaviors import BehaviorScreens
 from riskrelay.web.console.screens.dead_letters import DeadLetterScreens
 from riskrelay.web.console.screens.deliveries import DeliveryScreens
 from riskrelay.web.console.screens.detection import DetectionScreens
+from riskrelay.web.console.screens.directory import DirectoryScreens
 from riskrelay.web.console.screens.integration import IntegrationScreen
 from riskrelay.web.console.screens.integration_settings import IntegrationSettingScreens
 from riskrelay.web.console.screens.integrations import IntegrationScreens
@@ -76,6 +77,7 @@ class Console:
         settings = SettingScreens(self._outside, self._pages, self._public_origin)
         behaviors = BehaviorScreens(self._outside, self._pages)
         detection = DetectionScreens(self._outside, self._pages)
+        directory = DirectoryScreens(self._outside, self._pages)
         users = UserScreens(self._outside, self._pages)
         return [
             ("GET", "", Scope.READ, overview.show),
@@ -93,6 +95,9 @@ class Console:
             ("GET", "/behaviors/own/{behavior_id}", Scope.READ, behaviors.show_own),
             ("POST", "/behaviors/own/{behavior_id}", Scope.WRITE, behaviors.rename),
             ("POST", "/behaviors/own/{behavior_id}/retire", Scope.WRITE, behaviors.retire),
+            ("GET", "/directory", Scope.PII_READ, directory.show),
+            ("POST", "/directory", Scope.WRITE, directory.put),
+            ("POST", "/directory/delete", Scope.WRITE, directory.delete),
             ("GET", "/settings", Scope.OPERATE, settings.tokens),
             ("POST", "/settings/tokens", Scope.OPERATE, settings.create_token),
             ("POST", "/settings/tokens/{token_id}/revoke", Scope.OPERATE, settings.revoke_token),

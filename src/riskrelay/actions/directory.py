@@ -1,0 +1,111 @@
+"""Keep the directory of an account, and resolve names by it."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from riskrelay.core.audit import Kind, Verb
+from riskrelay.core.credentials import Actor
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.sources.directory import MAX_MISSED_NAMES, DirectoryEntry, name_key
+from riskrelay.core.sources.signals import Name
+from riskrelay.ports import Outside, Store, Transaction
+
+_CLEARED_AT_ONCE = 10_000  # guessed: some tens of milliseconds, so that others write between two pieces
+_MISSED_FOR = timedelta(days=30)  # guessed: a name that no signal has named for so long loses none
+_DIRECTORY = "directory"
+
+
+async def put_entries(outside: Outside, account_id: AccountId, actor: Actor, entries: Sequence[DirectoryEntry]) -> int:
+    """Add *entries*, or overwrite those of the same names. Of entries of one name the last counts.
+
+    Returns: how many names are new.
+    Raises: Invalid: there would be more entries than the quota allows; nothing was stored.
+    """
+    latest = {(entry.name.kind, name_key(entry.name)): entry for entry in entries}
+    quota = outside.quotas.directory_entries
+    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.DIRECTORY, _DIRECTORY)
+
+    def store(tx: Transaction) -> int:
+        names = [one.name for one in latest.values()]
+        new = len(names) - len(tx.directory.find_emails(names))
+        if new and tx.directory.count(quota + 1) + new > quota:
+            message = f"{new:,} of these names are new, and an account may have {quota:,} entries; delete some first"
+            raise Invalid([Fault(FaultKind.QUOTA_REACHED, "", message)])
+        tx.directory.put(list(latest.values()))
+        tx.missed_names.forget(names)
+        tx.audit.record(entry)
+        return new
+
+    return await outside.store.write(account_id, store)
+
+
+async def delete_entries(outside: Outside, account_id: AccountId, actor: Actor, names: Collection[Name]) -> int:
+    """Delete the entries of *names*.
+
+    Returns: how many there were.
+    """
+    entry = outside.audit_entry(actor, Verb.DELETED, Kind.DIRECTORY, _DIRECTORY)
+
+    def store(tx: Transaction) -> int:
+        deleted = tx.directory.delete(names)
+        if deleted:
+            tx.audit.record(entry)
+        return deleted
+
+    return await outside.store.write(account_id, store)
+
+
+async def clear_directory(outside: Outside, account_id: AccountId, actor: Actor) -> int:
+    """Delete every entry, in several transactions.
+
+    Returns: how many there were.
+    """
+    entry = outside.audit_entry(actor, Verb.DELETED, Kind.DIRECTORY, _DIRECTORY)
+    deleted = await outside.store.write(account_id, lambda tx: tx.directory.clear(_CLEARED_AT_ONCE))
+    total = deleted
+    while deleted == _CLEARED_AT_ONCE:
+        deleted = await outside.store.write(account_id, lambda tx: tx.directory.clear(_CLEARED_AT_ONCE))
+        total += deleted
+    if total:
+        await outside.store.write(account_id, lambda tx: tx.audit.record(entry))
+    return total
+
+
+async def resolve_names(outside: Outside, account_id: AccountId, signals: Sequence[Sequence[Name]]) -> list[str | None]:
+    """Find the users of *signals*, in one query, and remember the names of those that are lost.
+
+    Args:
+        signals: of each signal its names, the best one first.
+
+    Returns: in the order of *signals*, the address of the first name that the directory has; None: it has none of
+        them, or the signal has no name.
+    """
+    names = dict.fromkeys(name for signal in signals for name in signal)
+    if not names:
+        return [None] * len(signals)
+    emails = await outside.store.read(account_id, lambda tx: tx.directory.find_emails(names))
+    found = [next((emails[name] for name in signal if name in emails), None) for signal in signals]
+    lost = (signal for signal, email in zip(signals, found, strict=True) if email is None)
+    missed = Counter(name for signal in lost for name in dict.fromkeys(signal))
+    if missed:
+        outside.missed_names.note(account_id, missed, outside.clock.now())
+    return found
+
+
+async def record_missed_names(store: Store, missed: Mapping[AccountId, Mapping[Name, int]], at: datetime) -> None:
+    """Add what processes remembered of names that were looked up in vain, and forget old ones.
+
+    Raises: Unavailable: the database refused; some accounts' counts are not written.
+    """
+    for account_id, names in missed.items():
+
+        def add(tx: Transaction, names: Mapping[Name, int] = names) -> None:
+            known = tx.directory.find_emails(names)  # added since the signal came
+            tx.missed_names.add(
+                {name: count for name, count in names.items() if name not in known}, at, MAX_MISSED_NAMES
+            )
+            tx.missed_names.forget_before(at - _MISSED_FOR)
+
+        await store.write(account_id, add)

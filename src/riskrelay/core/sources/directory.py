@@ -1,0 +1,60 @@
+"""The directory of an account: from other names of users and their devices to e-mail addresses."""
+
+import unicodedata
+from datetime import datetime
+from typing import get_args
+
+from msgspec import Struct
+
+from riskrelay.core.sources.signals import Name, NameKind
+
+NAME_KINDS: tuple[NameKind, ...] = get_args(NameKind)
+MAX_NAME_CHARACTERS = 255
+MAX_MISSED_NAMES = 1_000  # specified: of an account, the most frequent ones
+
+_LETTER_CASE_COUNTS = frozenset({"sub", "device_id"})  # OpenID Connect Core §2: `sub` is case-sensitive; so are tokens
+
+
+class DirectoryEntry(Struct, frozen=True, kw_only=True):
+    """A name and the user it stands for.
+
+    Attributes:
+        email: as it was given.
+    """
+
+    name: Name
+    email: str
+
+
+class MissedName(Struct, frozen=True, kw_only=True):
+    """A name that the directory did not have when a signal named nothing else.
+
+    Attributes:
+        signals: how many signals were lost for it.
+        last_at: when the last one was.
+    """
+
+    name: Name
+    signals: int
+    last_at: datetime
+
+
+def name_key(name: Name) -> str:
+    """Return the text that two names of one kind share exactly when they are the same name.
+
+    User names, UPNs and hosts are compared without letter case, as Active Directory and DNS do; `sub` and device ids
+    byte by byte.
+
+    >>> name_key(Name(kind="upn", value="Kai@Example.COM")), name_key(Name(kind="sub", value="aBc"))
+    ('kai@example.com', 'aBc')
+    """
+    if name.kind in _LETTER_CASE_COUNTS:
+        return name.value
+    return name.value.lower() if name.value.isascii() else unicodedata.normalize("NFC", name.value).lower()
+
+
+def name_problem(value: str) -> str | None:
+    """Say why *value* cannot be a name; None: it can."""
+    if 1 <= len(value) <= MAX_NAME_CHARACTERS and value.isprintable() and value == value.strip():
+        return None
+    return f"must have 1 to {MAX_NAME_CHARACTERS} printable characters, and no space at its beginning or its end"

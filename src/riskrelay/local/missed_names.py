@@ -1,0 +1,57 @@
+"""Remembering names that the directory did not have, so that a request writes nothing for them.
+
+What a crash forgets is missing in the counts, and nowhere else.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from riskrelay.actions.directory import record_missed_names
+from riskrelay.core.errors import Unavailable
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.sources.signals import Name
+from riskrelay.local.flushing import flushing
+from riskrelay.ports import Store
+
+_log = structlog.get_logger()
+
+FLUSH_SECONDS = 5  # guessed: a crash forgets so much, and a list is so far behind
+MAX_PENDING_NAMES = 10_000  # guessed: of all accounts, a few megabytes; ten times as many as are shown of one
+
+
+class PendingMissedNames:
+    """Implements ports.MissedNameCounter. Holds a number for each account and name, until the next flush."""
+
+    def __init__(self) -> None:
+        self._pending: dict[AccountId, Counter[Name]] = defaultdict(Counter)
+        self._names = 0
+        self._last_at: datetime | None = None
+
+    def note(self, account_id: AccountId, names: Mapping[Name, int], at: datetime) -> None:
+        pending = self._pending[account_id]
+        for name, count in names.items():
+            if name in pending:
+                pending[name] += count
+            elif self._names < MAX_PENDING_NAMES:
+                pending[name] = count
+                self._names += 1
+        self._last_at = at
+
+    async def flush(self, store: Store) -> None:
+        """Write down what is remembered; what the database refuses is forgotten."""
+        noted, self._pending, self._names = self._pending, defaultdict(Counter), 0
+        if self._last_at is None or not noted:
+            return
+        try:
+            await record_missed_names(store, noted, self._last_at)
+        except Unavailable:
+            _log.warning("missed_names_lost", accounts=len(noted))
+
+    def recording(self, store: Store) -> AbstractAsyncContextManager[None]:
+        """Flush now and then while the context lasts, and once more at its end."""
+        return flushing(partial(self.flush, store), FLUSH_SECONDS)

@@ -1,0 +1,193 @@
+"""The directory of an account, and the names that it was asked for in vain."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, literal, select, tuple_, union_all
+from sqlalchemy.sql.elements import ColumnElement
+
+from riskrelay.core.email_addresses import email_key
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.sources.directory import NAME_KINDS, DirectoryEntry, MissedName, name_key, name_problem
+from riskrelay.core.sources.signals import Name, NameKind
+from riskrelay.ports import DirectoryPlace
+from riskrelay.storage.statements import PerEngine, in_parts
+from riskrelay.storage.tables import directory_entries, missed_names
+
+_ROWS_AT_ONCE = 1_000  # of one INSERT
+_place = tuple_(directory_entries.c.kind, directory_entries.c.name_key)
+_PUT = PerEngine(
+    directory_entries,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[directory_entries.c.account_id, directory_entries.c.kind, directory_entries.c.name_key],
+        set_={column: insert.excluded[column] for column in ("name", "email", "email_key")},
+    ),
+)
+_MISS = PerEngine(
+    missed_names,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[missed_names.c.account_id, missed_names.c.kind, missed_names.c.name_key],
+        set_={
+            "signals": missed_names.c.signals + insert.excluded.signals,
+            "name": insert.excluded.name,
+            "last_at": insert.excluded.last_at,
+        },
+    ),
+)
+_MOST_FIRST = (
+    missed_names.c.signals.desc(),
+    missed_names.c.last_at.desc(),
+    missed_names.c.kind,
+    missed_names.c.name_key,
+)
+_LARGEST_COUNT = 2**31 - 1
+
+
+class DirectoryRows:
+    """Implements ports.Directory."""
+
+    def __init__(self, connection: Connection, account_id: AccountId) -> None:
+        self._connection = connection
+        self._account_id = account_id
+        self._mine = directory_entries.c.account_id == account_id
+
+    def find_emails(self, names: Collection[Name]) -> dict[Name, str]:
+        # Events can have any text; what cannot be an entry is not asked for.
+        wanted = [name for name in dict.fromkeys(names) if name_problem(name.value) is None]
+        emails: dict[tuple[str, str], str] = {}
+        for part in in_parts(wanted):
+            queries = [
+                select(directory_entries.c.kind, directory_entries.c.name_key, directory_entries.c.email).where(
+                    self._mine, directory_entries.c.kind == kind, directory_entries.c.name_key.in_(keys)
+                )
+                for kind, keys in _by_kind(part)
+            ]
+            # Not one OR over kinds: each SELECT follows the primary key on both engines.
+            for row in self._connection.execute(union_all(*queries)):
+                emails[row.kind, row.name_key] = row.email
+        found = ((name, emails.get((name.kind, name_key(name)))) for name in wanted)
+        return {name: email for name, email in found if email is not None}
+
+    def put(self, entries: Sequence[DirectoryEntry]) -> None:
+        rows = [
+            {
+                "account_id": self._account_id,
+                "kind": entry.name.kind,
+                "name_key": name_key(entry.name),
+                "name": entry.name.value,
+                "email": entry.email,
+                "email_key": email_key(entry.email),
+            }
+            for entry in entries
+        ]
+        # In the order of the key, so that two transactions never wait for each other in a circle.
+        rows.sort(key=lambda row: (row["kind"], row["name_key"]))
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            self._connection.execute(_PUT.on(self._connection), rows[start : start + _ROWS_AT_ONCE])
+
+    def page(
+        self, kind: NameKind | None, email: str | None, after: DirectoryPlace | None, limit: int
+    ) -> list[DirectoryEntry]:
+        query = select(directory_entries).where(self._mine)
+        if kind is not None:
+            query = query.where(directory_entries.c.kind == kind)
+        if email is not None:
+            query = query.where(directory_entries.c.email_key == email_key(email))
+        if after is not None:
+            query = query.where(_place > after)
+        query = query.order_by(directory_entries.c.kind, directory_entries.c.name_key).limit(limit)
+        return [_entry(row) for row in self._connection.execute(query)]
+
+    def find(self, value: str) -> list[DirectoryEntry]:
+        emails = self.find_emails([Name(kind=kind, value=value) for kind in NAME_KINDS])
+        return [DirectoryEntry(name=name, email=email) for name, email in emails.items()]
+
+    def count(self, most: int) -> int:
+        some = select(literal(1)).select_from(directory_entries).where(self._mine).limit(most).subquery()
+        return int(self._connection.execute(select(func.count()).select_from(some)).scalar_one())
+
+    def delete(self, names: Collection[Name]) -> int:
+        wanted = [name for name in dict.fromkeys(names) if name_problem(name.value) is None]
+        deleted = 0
+        for kind, keys in _by_kind(wanted):
+            for part in in_parts(keys):
+                deleted += self._connection.execute(
+                    delete(directory_entries).where(
+                        self._mine, directory_entries.c.kind == kind, directory_entries.c.name_key.in_(part)
+                    )
+                ).rowcount
+        return deleted
+
+    def clear(self, most: int) -> int:
+        some = select(directory_entries.c.kind, directory_entries.c.name_key).where(self._mine).limit(most)
+        return self._connection.execute(delete(directory_entries).where(self._mine, _place.in_(some))).rowcount
+
+
+class MissedNameRows:
+    """Implements ports.MissedNames."""
+
+    def __init__(self, connection: Connection, account_id: AccountId) -> None:
+        self._connection = connection
+        self._account_id = account_id
+        self._mine = missed_names.c.account_id == account_id
+
+    def add(self, signals: Mapping[Name, int], at: datetime, keep: int) -> None:
+        counts: dict[tuple[str, str], list[Any]] = {}
+        for name, count in signals.items():
+            if name_problem(name.value) is None:
+                counts.setdefault((name.kind, name_key(name)), [name.value, 0])[1] += count
+        rows = [
+            {
+                "account_id": self._account_id,
+                "kind": kind,
+                "name_key": key,
+                "name": value,
+                "signals": min(count, _LARGEST_COUNT // 2),
+                "last_at": at,
+            }
+            for (kind, key), (value, count) in sorted(counts.items())
+        ]
+        if not rows:
+            return
+        self._connection.execute(_MISS.on(self._connection), rows)
+        behind = (
+            select(missed_names.c.kind, missed_names.c.name_key)
+            .where(self._mine)
+            .order_by(*_MOST_FIRST)
+            .limit(len(rows) + keep)  # a flush adds so many at most; SQLite needs a limit for the offset
+            .offset(keep)
+        )
+        self._delete(tuple_(missed_names.c.kind, missed_names.c.name_key).in_(behind))
+
+    def top(self, limit: int) -> list[MissedName]:
+        query = select(missed_names).where(self._mine).order_by(*_MOST_FIRST).limit(limit)
+        return [
+            MissedName(name=Name(kind=row.kind, value=row.name), signals=row.signals, last_at=row.last_at)
+            for row in self._connection.execute(query)
+        ]
+
+    def forget(self, names: Collection[Name]) -> None:
+        for kind, keys in _by_kind(names):
+            for part in in_parts(keys):
+                self._delete(missed_names.c.kind == kind, missed_names.c.name_key.in_(part))
+
+    def forget_before(self, before: datetime) -> None:
+        self._delete(missed_names.c.last_at < before)
+
+    def _delete(self, *which: ColumnElement[bool]) -> None:
+        self._connection.execute(delete(missed_names).where(self._mine, *which))
+
+
+def _by_kind(names: Collection[Name]) -> Iterator[tuple[NameKind, list[str]]]:
+    """The keys of *names*, each once, by kind."""
+    keys: dict[NameKind, dict[str, None]] = defaultdict(dict)
+    for name in names:
+        keys[name.kind][name_key(name)] = None
+    for kind, of_kind in keys.items():
+        yield kind, list(of_kind)
+
+
+def _entry(row: Row[*tuple[Any, ...]]) -> DirectoryEntry:
+    return DirectoryEntry(name=Name(kind=row.kind, value=row.name), email=row.email)

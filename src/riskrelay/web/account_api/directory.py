@@ -1,0 +1,151 @@
+"""The directory over the API: from other names of users to e-mail addresses."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from pydantic import AfterValidator, BaseModel, TypeAdapter
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from riskrelay.actions.directory import clear_directory, delete_entries, put_entries
+from riskrelay.core.credentials import Scope
+from riskrelay.core.email_addresses import email_problem
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.sources.directory import (
+    MAX_MISSED_NAMES,
+    NAME_KINDS,
+    DirectoryEntry,
+    MissedName,
+    name_key,
+    name_problem,
+)
+from riskrelay.core.sources.signals import Name, NameKind
+from riskrelay.ports import DirectoryPlace, Outside
+from riskrelay.web.account_api.batches import Email, read_batch
+from riskrelay.web.account_api.bodies import Reading, parse
+from riskrelay.web.account_api.envelope import success
+from riskrelay.web.account_api.paging import cursor_of, read_cursor
+from riskrelay.web.auth import caller_of
+
+PAGE = 1_000
+
+_CURSOR: msgspec.json.Decoder[DirectoryPlace] = msgspec.json.Decoder(
+    tuple[
+        Annotated[str, msgspec.Meta(max_length=16, pattern=r"^[^\x00]*$")],
+        Annotated[str, msgspec.Meta(max_length=1_000, pattern=r"^[^\x00]*$")],
+    ]
+)
+
+
+def _name(text: str) -> str:
+    problem = name_problem(text)
+    if problem is not None:
+        raise ValueError(problem)
+    return text
+
+
+class EntryBody(BaseModel):
+    """A name and the user it stands for; other members are ignored, and noted in the answer."""
+
+    kind: NameKind
+    name: Annotated[str, AfterValidator(_name)]
+    email: Email
+
+
+_ADAPTER = TypeAdapter(EntryBody)
+
+
+class DirectoryRoutes:
+    """The handlers of the directory.
+
+    Args:
+        docs_base: the origin where the pages that explain the codes stand.
+    """
+
+    def __init__(self, outside: Outside, docs_base: str) -> None:
+        self._outside = outside
+        self._docs_base = docs_base
+
+    async def put(self, request: Request) -> Response:
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        batch = await read_batch(request, _read_one, "entries")
+        added = await put_entries(self._outside, caller.account_id, caller.actor, batch.items)
+        return batch.success({"accepted": len(batch.items), "added": added}, self._docs_base)
+
+    async def list_page(self, request: Request) -> Response:
+        """A page of entries, or those of one name."""
+        caller = await caller_of(request, self._outside, Scope.PII_READ)
+        query = request.query_params
+        kind, email, name = _kind(query), _email(query), query.get("name")
+        after = read_cursor(query, _CURSOR)
+        if name is not None:
+            found = await self._outside.store.read(caller.account_id, lambda tx: tx.directory.find(name))
+            shown = [entry for entry in found if kind is None or entry.name.kind == kind]
+            return success(_rendered(shown), {"cursor": None, "count": len(shown)})
+        found = await self._outside.store.read(
+            caller.account_id, lambda tx: tx.directory.page(kind, email, after, PAGE + 1)
+        )
+        page = found[:PAGE]
+        cursor = cursor_of((page[-1].name.kind, name_key(page[-1].name))) if len(found) > PAGE else None
+        return success(_rendered(page), {"cursor": cursor, "count": len(page)})
+
+    async def delete(self, request: Request) -> Response:
+        """One entry, or all of them."""
+        caller = await caller_of(request, self._outside, Scope.WRITE)
+        query = request.query_params
+        kind, name = _kind(query), query.get("name")
+        if query.get("all") == "true" and kind is None and name is None:
+            return success({"deleted": await clear_directory(self._outside, caller.account_id, caller.actor)})
+        if kind is None or name is None:
+            raise _refused("send kind and name of the entry to delete, or all=true to delete every entry")
+        names = [Name(kind=kind, value=name)]
+        return success({"deleted": await delete_entries(self._outside, caller.account_id, caller.actor, names)})
+
+    async def missed(self, request: Request) -> Response:
+        """The names that signals were lost for, those with the most first."""
+        caller = await caller_of(request, self._outside, Scope.PII_READ)
+        found = await self._outside.store.read(caller.account_id, lambda tx: tx.missed_names.top(MAX_MISSED_NAMES))
+        return success([_missed(one) for one in found])
+
+
+def _read_one(written: bytes, prefix: Sequence[int], reading: Reading) -> DirectoryEntry:
+    """Raises: Invalid: one fault per mistake, all at once; *prefix* comes before every pointer."""
+    body = parse(_ADAPTER, written, prefix, reading)
+    return DirectoryEntry(name=Name(kind=body.kind, value=body.name), email=body.email)
+
+
+_KINDS: Mapping[str, NameKind] = {kind: kind for kind in NAME_KINDS}
+
+
+def _kind(query: QueryParams) -> NameKind | None:
+    text = query.get("kind")
+    if text is not None and text not in _KINDS:
+        raise _refused(f"kind: must be one of {', '.join(NAME_KINDS)}")
+    return None if text is None else _KINDS[text]
+
+
+def _email(query: QueryParams) -> str | None:
+    text = query.get("email")
+    problem = None if text is None else email_problem(text)
+    if problem is not None:
+        raise _refused(f"email: {problem}")
+    return text
+
+
+def _refused(message: str) -> Invalid:
+    return Invalid([Fault(FaultKind.WRONG_VALUE, "", message)])
+
+
+def _rendered(entries: Sequence[DirectoryEntry]) -> list[dict[str, Any]]:
+    return [{"kind": entry.name.kind, "name": entry.name.value, "email": entry.email} for entry in entries]
+
+
+def _missed(one: MissedName) -> dict[str, Any]:
+    return {
+        "kind": one.name.kind,
+        "name": one.name.value,
+        "signals": one.signals,
+        "last_at": one.last_at.isoformat().replace("+00:00", "Z"),
+    }

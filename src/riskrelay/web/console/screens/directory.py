@@ -1,0 +1,100 @@
+"""The directory: names that signals were lost for, and the entries."""
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from riskrelay.actions.directory import delete_entries, put_entries
+from riskrelay.core.credentials import Scope
+from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.sources.directory import NAME_KINDS, DirectoryEntry, MissedName, name_key
+from riskrelay.core.sources.signals import Name, NameKind
+from riskrelay.ports import Outside, Transaction
+from riskrelay.web.account_api.directory import EntryBody
+from riskrelay.web.console.forms import problems_of, read_fields
+from riskrelay.web.console.navigation import account_path
+from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.paging import PAGE, Text, place_of, read_place, split
+from riskrelay.web.console.visits import Visit
+
+_SHOWN_MISSED = 50  # chosen: more than anybody adds by hand; the API shows all
+
+KIND_WORDS: Mapping[NameKind, str] = {
+    "user_name": "User name",
+    "upn": "User principal name",
+    "host": "Host",
+    "device_id": "Device id",
+    "sub": "Subject (sub)",
+}
+
+
+class DirectoryScreens:
+    """The handlers of the directory."""
+
+    def __init__(self, outside: Outside, pages: Pages) -> None:
+        self._outside = outside
+        self._pages = pages
+
+    async def show(self, visit: Visit) -> Response:
+        """Names that signals were lost for, then entries; or the entries of one name or one user."""
+        return await self._page(visit)
+
+    async def put(self, visit: Visit) -> Response:
+        """An entry is added, or gets another address."""
+        fields = {name: visit.form.get(name, "").strip() for name in ("kind", "name", "email")}
+        try:
+            body = read_fields(EntryBody, fields)
+            entry = DirectoryEntry(name=Name(kind=body.kind, value=body.name), email=body.email)
+            await put_entries(self._outside, visit.account, visit.actor, [entry])
+        except Invalid as error:
+            return await self._page(visit, problems_of(error), 400)
+        return self._pages.see(account_path(visit.account, "directory"), done="directory-saved")
+
+    async def delete(self, visit: Visit) -> Response:
+        """An entry is deleted."""
+        name = Name(kind=_kind(visit.form.get("kind", "")), value=visit.form.get("name", ""))
+        await delete_entries(self._outside, visit.account, visit.actor, [name])
+        return self._pages.see(account_path(visit.account, "directory"), done="directory-deleted")
+
+    async def _page(self, visit: Visit, problems: Mapping[str, str] | None = None, status: int = 200) -> Response:
+        """Args:
+        problems: of the form, by field.
+        """
+        search = visit.query.get("q", "").replace("\0", "").strip()
+        missed, entries, older = await self._outside.store.read(
+            visit.account, lambda tx: _read(tx, search, visit.query.get("after"))
+        )
+        return self._pages.page(
+            visit,
+            "directory.html",
+            status,
+            missed=missed,
+            entries=entries,
+            older=older,
+            search=search,
+            kinds=KIND_WORDS,
+            filled=visit.form or visit.query,
+            problems=problems or {},
+            may_change=visit.may(Scope.WRITE),
+        )
+
+
+def _read(tx: Transaction, search: str, after: str | None) -> tuple[list[MissedName], list[DirectoryEntry], str | None]:
+    """Return missed names, a page of entries, and the place behind which the next page starts."""
+    if "@" in search and (found := tx.directory.page(None, search, None, PAGE)):
+        return [], found, None
+    if search:
+        return [], tx.directory.find(search), None
+    place = read_place(after, tuple[Text, Text])
+    page, last = split(tx.directory.page(None, None, place, PAGE + 1))
+    missed = tx.missed_names.top(_SHOWN_MISSED) if place is None else []
+    older = None if last is None else place_of(last.name.kind, name_key(last.name))
+    return missed, list(page), older
+
+
+def _kind(text: str) -> NameKind:
+    """Raises: Invalid: it is none."""
+    for kind in NAME_KINDS:
+        if text == kind:
+            return kind
+    raise Invalid([Fault(FaultKind.WRONG_VALUE, "", f"kind must be one of {', '.join(NAME_KINDS)}")])
