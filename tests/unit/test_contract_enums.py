@@ -14,6 +14,7 @@ from riskrelay.core.integrations import IntegrationType
 from riskrelay.core.keys import Algorithm, KeyState
 from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.sources.directory import NAME_KINDS
 from riskrelay.core.sources.mappings import Gives
 from riskrelay.core.sources.sources import CredentialKind as SenderKind
 from riskrelay.core.sources.sources import SourceState
@@ -35,6 +36,7 @@ WORDS: dict[str, Iterable[Any]] = {
     "Scope": Scope,
     "AuditVerb": Verb,
     "AuditKind": Kind,
+    "NameKind": NAME_KINDS,
     "StartReplay.filter.state": REPLAYABLE,
     "Replay.status": ReplayStatus,
     "Replay.filter.state": REPLAYABLE,

@@ -102,10 +102,10 @@ async def record_missed_names(store: Store, missed: Mapping[AccountId, Mapping[N
     for account_id, names in missed.items():
 
         def add(tx: Transaction, names: Mapping[Name, int] = names) -> None:
+            tx.missed_names.forget_before(at - _MISSED_FOR)
             known = tx.directory.find_emails(names)  # added since the signal came
             tx.missed_names.add(
                 {name: count for name, count in names.items() if name not in known}, at, MAX_MISSED_NAMES
             )
-            tx.missed_names.forget_before(at - _MISSED_FOR)
 
         await store.write(account_id, add)

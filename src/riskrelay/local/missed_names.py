@@ -32,6 +32,11 @@ class PendingMissedNames:
         self._names = 0
         self._last_at: datetime | None = None
 
+    @property
+    def pending(self) -> int:
+        """How many names are remembered."""
+        return self._names
+
     def note(self, account_id: AccountId, names: Mapping[Name, int], at: datetime) -> None:
         pending = self._pending[account_id]
         for name, count in names.items():

@@ -47,7 +47,7 @@ class MissedNames(Protocol):
     """The names that the account's directory was asked for in vain."""
 
     def add(self, signals: Mapping[Name, int], at: datetime, keep: int) -> None:
-        """Count lost signals, and keep the *keep* names with the most.
+        """Count lost signals; keep the *keep* names with the most of them, and as many of the latest.
 
         Args:
             signals: how many signals were lost, by name.

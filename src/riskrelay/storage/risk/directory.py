@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, literal, select, tuple_, union_all
+from sqlalchemy import Connection, Row, Select, delete, func, literal, select, tuple_, union_all
 from sqlalchemy.sql.elements import ColumnElement
 
 from riskrelay.core.email_addresses import email_key
@@ -42,6 +42,8 @@ _MOST_FIRST = (
     missed_names.c.kind,
     missed_names.c.name_key,
 )
+_LATEST_FIRST = (missed_names.c.last_at.desc(), *_MOST_FIRST)
+_missed_place = tuple_(missed_names.c.kind, missed_names.c.name_key)
 _LARGEST_COUNT = 2**31 - 1
 
 
@@ -152,14 +154,14 @@ class MissedNameRows:
         if not rows:
             return
         self._connection.execute(_MISS.on(self._connection), rows)
-        behind = (
-            select(missed_names.c.kind, missed_names.c.name_key)
-            .where(self._mine)
-            .order_by(*_MOST_FIRST)
-            .limit(len(rows) + keep)  # a flush adds so many at most; SQLite needs a limit for the offset
-            .offset(keep)
+        # The latest ones stay, too: a new name begins with few signals, and could never become one of the most frequent.
+        self._delete(
+            _missed_place.not_in(self._places().order_by(*_MOST_FIRST).limit(keep)),
+            _missed_place.not_in(self._places().order_by(*_LATEST_FIRST).limit(keep)),
         )
-        self._delete(tuple_(missed_names.c.kind, missed_names.c.name_key).in_(behind))
+
+    def _places(self) -> Select[tuple[str, str]]:
+        return select(missed_names.c.kind, missed_names.c.name_key).where(self._mine)
 
     def top(self, limit: int) -> list[MissedName]:
         query = select(missed_names).where(self._mine).order_by(*_MOST_FIRST).limit(limit)
