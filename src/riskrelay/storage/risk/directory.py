@@ -56,21 +56,22 @@ class DirectoryRows:
         self._mine = directory_entries.c.account_id == account_id
 
     def find_emails(self, names: Collection[Name]) -> dict[Name, str]:
+        emails = {(row.kind, row.name_key): row.email for row in self._rows(names)}
+        found = ((name, emails.get((name.kind, name_key(name)))) for name in dict.fromkeys(names))
+        return {name: email for name, email in found if email is not None}
+
+    def _rows(self, names: Collection[Name]) -> Iterator[Row[*tuple[Any, ...]]]:
         # Events can have any text; what cannot be an entry is not asked for.
         wanted = [name for name in dict.fromkeys(names) if name_problem(name.value) is None]
-        emails: dict[tuple[str, str], str] = {}
         for part in in_parts(wanted):
+            # Not one OR over kinds: each SELECT follows the primary key on both engines.
             queries = [
-                select(directory_entries.c.kind, directory_entries.c.name_key, directory_entries.c.email).where(
+                select(directory_entries).where(
                     self._mine, directory_entries.c.kind == kind, directory_entries.c.name_key.in_(keys)
                 )
                 for kind, keys in _by_kind(part)
             ]
-            # Not one OR over kinds: each SELECT follows the primary key on both engines.
-            for row in self._connection.execute(union_all(*queries)):
-                emails[row.kind, row.name_key] = row.email
-        found = ((name, emails.get((name.kind, name_key(name)))) for name in wanted)
-        return {name: email for name, email in found if email is not None}
+            yield from self._connection.execute(union_all(*queries))
 
     def put(self, entries: Sequence[DirectoryEntry]) -> None:
         rows = [
@@ -103,8 +104,7 @@ class DirectoryRows:
         return [_entry(row) for row in self._connection.execute(query)]
 
     def find(self, value: str) -> list[DirectoryEntry]:
-        emails = self.find_emails([Name(kind=kind, value=value) for kind in NAME_KINDS])
-        return [DirectoryEntry(name=name, email=email) for name, email in emails.items()]
+        return [_entry(row) for row in self._rows([Name(kind=kind, value=value) for kind in NAME_KINDS])]
 
     def count(self, most: int) -> int:
         some = select(literal(1)).select_from(directory_entries).where(self._mine).limit(most).subquery()
@@ -154,7 +154,7 @@ class MissedNameRows:
         if not rows:
             return
         self._connection.execute(_MISS.on(self._connection), rows)
-        # The latest ones stay, too: a new name begins with few signals, and could never become one of the most frequent.
+        # The latest stay, too: a new name begins with few signals, and could never become one of the most frequent.
         self._delete(
             _missed_place.not_in(self._places().order_by(*_MOST_FIRST).limit(keep)),
             _missed_place.not_in(self._places().order_by(*_LATEST_FIRST).limit(keep)),
