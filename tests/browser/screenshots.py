@@ -6,12 +6,14 @@ Args: names of screens; none: all.
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from support.browser import NARROW, WIDE, Person, chromium
 from support.console_world import fill_charts, live_a_day
 from support.service import Oracle, Service
 from support.visitor import Visitor
+from support.waiting import until
 
 DIRECTORY = Path(__file__).parents[2] / "docs" / "screenshots"
 
@@ -22,6 +24,7 @@ SCREENS = {
     "user": "/users/{user_id}",
     "behaviors": "/behaviors?proposed=yes&enabled=imp_travel&level-imp_travel=high&level-high_dlp=low",
     "own-behavior": "/behaviors/own/vpn_from_abroad",
+    "directory": "/directory",
     "integrations": "/integrations",
     "integration": "/integrations/{integration_id}",
     "set-up": "/integrations/{integration_id}/setup",
@@ -66,11 +69,34 @@ def _ids(service: Service, oracle: Oracle) -> dict[str, str]:
     description = "A login through a VPN from a country without an office."
     behavior = {"id": "vpn_from_abroad", "name": "VPN from Abroad", "description": description, "risk_level": "medium"}
     service.result("POST", "/behaviors", {**behavior, "enabled": True})
+    _fill_directory(service)
     visitor = Visitor(service)
     visitor.sign_in()
     page = visitor.ask("GET", f"/console/accounts/acme/integrations/{integration_id}/deliveries").text
     place = page.partition("/deliveries/")[2].partition('"')[0]
     return {"user_id": user["user_id"], "integration_id": integration_id, "place": place}
+
+
+def _fill_directory(service: Service) -> None:
+    """Some entries, and names that signals are lost for."""
+    users = ("kai.nakamura", "pat.okafor", "lou.martin")
+    entries = [{"kind": "upn", "name": f"{user}@corp.example.com", "email": f"{user}@example.com"} for user in users]
+    entries += [
+        {"kind": "host", "name": f"LAPTOP-{user[:3].upper()}", "email": f"{user}@example.com"} for user in users
+    ]
+    service.result("PUT", "/directory", entries)
+    rule = {"when": "true", "gives": "finding", "behavior": "high_dlp", "names": {"host": "host", "sub": "sub"}}
+    mapping = {"kind": "custom", "description": "Tests.", "rules": [{**rule, "time": "at", "id": "key"}]}
+    source = service.result("POST", "/sources", {"kind": "custom", "name": "Data loss prevention", "mapping": mapping})
+    secret = {"Authorization": f"Bearer {source['credential']['secret']}"}
+    at = datetime.now(UTC).isoformat()
+    events = [
+        {"key": f"{name} {number}", "at": at, kind: name}
+        for kind, name, count in (("host", "DESKTOP-4711", 41), ("host", "LAPTOP-EVA", 17), ("sub", "00u1a2b3c4", 3))
+        for number in range(count)
+    ]
+    service.call("POST", f"/sources/{source['id']}/events", events, **secret)
+    until(lambda: service.result("GET", "/directory/missed") != [])
 
 
 def take(service: Service, paths: dict[str, str]) -> None:

@@ -1,6 +1,5 @@
 """Keep the directory of an account, and resolve names by it."""
 
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -71,27 +70,6 @@ async def clear_directory(outside: Outside, account_id: AccountId, actor: Actor)
     if total:
         await outside.store.write(account_id, lambda tx: tx.audit.record(entry))
     return total
-
-
-async def resolve_names(outside: Outside, account_id: AccountId, signals: Sequence[Sequence[Name]]) -> list[str | None]:
-    """Find the users of *signals*, in one query, and remember the names of those that are lost.
-
-    Args:
-        signals: of each signal its names, the best one first.
-
-    Returns: in the order of *signals*, the address of the first name that the directory has; None: it has none of
-        them, or the signal has no name.
-    """
-    names = dict.fromkeys(name for signal in signals for name in signal)
-    if not names:
-        return [None] * len(signals)
-    emails = await outside.store.read(account_id, lambda tx: tx.directory.find_emails(names))
-    found = [next((emails[name] for name in signal if name in emails), None) for signal in signals]
-    lost = (signal for signal, email in zip(signals, found, strict=True) if email is None)
-    missed = Counter(name for signal in lost for name in dict.fromkeys(signal))
-    if missed:
-        outside.missed_names.note(account_id, missed, outside.clock.now())
-    return found
 
 
 async def record_missed_names(store: Store, missed: Mapping[AccountId, Mapping[Name, int]], at: datetime) -> None:

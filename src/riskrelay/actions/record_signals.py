@@ -17,11 +17,12 @@ from riskrelay.core.risk.assessment import LevelChange, Standing
 from riskrelay.core.risk.behaviors import settings_with
 from riskrelay.core.risk.exemptions import Exemption
 from riskrelay.core.risk.findings import Finding
+from riskrelay.core.sources.directory import missed_names, names_to_find, with_users
 from riskrelay.core.sources.mappings import MappingDocument, read_mapping
 from riskrelay.core.sources.outcomes import Outcome, became_of, pointer_of
 from riskrelay.core.sources.preparing import Prepared, Rest, Settings, prepare
 from riskrelay.core.sources.reasons import Reason
-from riskrelay.core.sources.signals import Ignored, Mapped, Refused
+from riskrelay.core.sources.signals import Ignored, Mapped, Name, Refused
 from riskrelay.core.sources.sources import (
     MAX_SAMPLE_BYTES,
     MAX_SAMPLES_OF_REASON,
@@ -68,7 +69,10 @@ async def take_events(
     Returns: also the episodes that began, with the users they are about.
     Raises: Unavailable: as `record_events`.
     """
-    prepared = await _prepare(outside, source, await map_events(signals, source, events))
+    mapped = await map_events(signals, source, events)
+    prepared, missed = await _prepare(outside, source, mapped)
+    if missed:
+        outside.missed_names.note(source.account_id, missed, outside.clock.now())
     findings = await _record_all(partial(_findings, outside, source), prepared.findings)
     activity = await _record_all(partial(_activity, outside, source), prepared.activity)
     outcome = Outcome(
@@ -84,7 +88,7 @@ async def take_events(
 
 async def try_events(outside: Outside, signals: Signals, source: Source, events: Sequence[object]) -> Prepared:
     """Return what *events* would become, and store nothing."""
-    prepared = await _prepare(outside, source, await map_events(signals, source, events))
+    prepared, _ = await _prepare(outside, source, await map_events(signals, source, events))
     admitted = await admit(outside, source.account_id, prepared.activity)
     exempt = _exempt(admitted.exempt, list(range(len(events))))
     activity = {place: one for place, one in prepared.activity.items() if place not in exempt}
@@ -112,12 +116,21 @@ def mapping_of(mapper: SignalMapper, source: Source) -> MappingDocument:
     return read_mapping(msgspec.json.decode(source.mapping))
 
 
-async def _prepare(outside: Outside, source: Source, mapped: Sequence[Mapped]) -> Prepared:
-    def read(tx: Transaction) -> Settings:
-        behaviors, lateness = settings_with(tx.behaviors.stored()), tx.detection.limits().lateness
-        return Settings(behaviors=behaviors, lateness=lateness, now=outside.clock.now())
+async def _prepare(outside: Outside, source: Source, mapped: Sequence[Mapped]) -> tuple[Prepared, Mapping[Name, int]]:
+    """Find the users of *mapped* by the directory, and prepare what can be recorded.
 
-    return prepare(mapped, source, await outside.store.read(source.account_id, read))
+    Returns: what was prepared; how many signals are lost for each name that the directory does not have.
+    """
+    names = names_to_find(mapped)
+
+    def read(tx: Transaction) -> tuple[Settings, dict[Name, str]]:
+        behaviors, lateness = settings_with(tx.behaviors.stored()), tx.detection.limits().lateness
+        settings = Settings(behaviors=behaviors, lateness=lateness, now=outside.clock.now())
+        return settings, tx.directory.find_emails(names) if names else {}
+
+    settings, emails = await outside.store.read(source.account_id, read)
+    found = with_users(mapped, emails) if names else mapped
+    return prepare(found, source, settings), missed_names(found) if names and source.active else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -192,7 +192,9 @@ def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
     woken, wakes = _Relay(), _Relay()
     wakes.told.append(woken.wake)
     observers = new_observers()
-    outside = outside_of(settings, wakes.wake, (PendingTokenUses(), PendingFindingCounts()), observers)
+    outside = outside_of(
+        settings, wakes.wake, (PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()), observers
+    )
     process = ProcessWatch(observers.metrics, log, outside.clock)
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)

@@ -1,6 +1,7 @@
 """The directory over HTTP, in the console and by commands, against a running service."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from riskrelay.core.credentials import Scope
 from support.service import Service
 from support.visitor import Visitor
+from support.waiting import until
 
 KAI = "kai@example.com"
 HOST = {"kind": "host", "name": "LAPTOP-7", "email": KAI}
@@ -101,6 +103,32 @@ def test_a_file_is_imported_by_the_command(service: Service, tmp_path: Path) -> 
         assert said in service.command("directory", "import", str(narrow), *account, check=False).stderr
     assert service.command("directory", "delete", "--all", *account).returncode == 0
     assert service.result("GET", "/directory") == []
+
+
+def test_events_of_sources_find_their_users_by_name(service: Service) -> None:
+    """Names that the directory does not have refuse the event, and are counted; trying an event counts nothing."""
+    service.enable_behaviors()
+    rule = {"when": "true", "gives": "finding", "behavior": "high_dlp", "names": {"host": "host", "sub": "sub"}}
+    mapping = {"kind": "custom", "description": "Tests.", "rules": [{**rule, "time": "at", "id": "key"}]}
+    source = service.result("POST", "/sources", {"kind": "custom", "name": "Tests", "mapping": mapping})
+    path, secret = f"/sources/{source['id']}", {"Authorization": f"Bearer {source['credential']['secret']}"}
+    events = [{"key": key, "at": datetime.now(UTC).isoformat(), "host": "Laptop-7", "sub": "u7"} for key in ("1", "2")]
+    service.result("POST", f"{path}/try", events)
+    refused = service.call("POST", f"{path}/events", events, **secret)[1]["result"]
+    assert [(one["reason"], one["count"]) for one in refused["refused"]] == [("unknown_user", 2)]
+    until(lambda: service.result("GET", "/directory/missed") != [])
+    found = service.result("GET", "/directory/missed")
+    assert [(one["kind"], one["name"], one["signals"]) for one in found] == [("host", "Laptop-7", 2), ("sub", "u7", 2)]
+    service.result("PUT", "/directory", HOST)
+    taken = service.call("POST", f"{path}/events", events, **secret)[1]["result"]
+    assert (taken["findings"], taken["refused"]) == (2, [])
+    assert [user["email"] for user in service.result("GET", "/summary")["users"]] == [KAI]
+    assert [one["name"] for one in service.result("GET", "/directory/missed")] == ["u7"]
+    visitor = Visitor(service)
+    visitor.sign_in()
+    page = visitor.ask("GET", f"/console/accounts/{service.account_id}/directory").text
+    assert "Signals that name only these are being lost" in page
+    assert "u7" in page.partition('id="entry"')[0]
 
 
 def test_the_console_shows_searches_adds_and_deletes(service: Service) -> None:

@@ -1,6 +1,6 @@
 """The directory in both stores: which names are one, batches, pages, and the names that signals were lost for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,13 +12,12 @@ from riskrelay.actions.directory import (
     delete_entries,
     put_entries,
     record_missed_names,
-    resolve_names,
 )
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import FaultKind, Invalid
 from riskrelay.core.quotas import Quotas
-from riskrelay.core.sources.directory import MAX_MISSED_NAMES, DirectoryEntry
-from riskrelay.core.sources.signals import Name, NameKind
+from riskrelay.core.sources.directory import MAX_MISSED_NAMES, DirectoryEntry, missed_names, names_to_find, with_users
+from riskrelay.core.sources.signals import FindingSignal, Name, NameKind
 from riskrelay.local.missed_names import MAX_PENDING_NAMES, PendingMissedNames
 from riskrelay.ports import Outside, Store
 from support.outside import NOON, outside_of
@@ -45,6 +44,18 @@ async def outside(store: Store) -> Outside:
 
 async def put(outside: Outside, *entries: DirectoryEntry) -> int:
     return await put_entries(outside, ACCOUNT, COMMAND_LINE, entries)
+
+
+async def resolve(outside: Outside, signals: Sequence[Sequence[Name]]) -> list[str | None]:
+    """The address that each signal gets from the directory; the names of lost ones are noted."""
+    mapped = [
+        FindingSignal(behavior="b", identities=(), names=tuple(names), at_ms=0, event_id="e") for names in signals
+    ]
+    names = names_to_find(mapped)
+    found = with_users(mapped, await outside.store.read(ACCOUNT, lambda tx: tx.directory.find_emails(names)))
+    outside.missed_names.note(ACCOUNT, missed_names(found), outside.clock.now())
+    signals_found = [one for one in found if isinstance(one, FindingSignal)]
+    return [one.identities[0] if one.identities else None for one in signals_found]
 
 
 async def missed(outside: Outside) -> list[tuple[str, int]]:
@@ -78,16 +89,16 @@ async def test_a_request_is_resolved_by_the_first_name_that_is_known(outside: Ou
     await put_entries(outside, OTHER, COMMAND_LINE, [entry("host", "theirs")])
     b, strange = Name(kind="upn", value="B"), host("\ud800\x00")
     signals = [[strange, host("A")], [b, host("a")], [], [host("theirs")], [strange], [host("x" * 10_000)]]
-    assert await resolve_names(outside, ACCOUNT, signals) == [KAI, LOU, None, None, None, None]
+    assert await resolve(outside, signals) == [KAI, LOU, None, None, None, None]
     many = [[host(f"{number}")] for number in range(12_000)] + [[host("a")]]
-    assert (await resolve_names(outside, ACCOUNT, many))[-1] == KAI
+    assert (await resolve(outside, many))[-1] == KAI
 
 
 async def test_lost_signals_are_counted_once_for_each_of_their_names(outside: Outside) -> None:
     """After the next flush; an entry for a name takes it off the list; text that no database takes is left out."""
     await put(outside, entry("host", "known"))
     signals = [[host("lost")], [host("LOST"), host("lost"), Name(kind="sub", value="s")], [host("lost"), host("known")]]
-    await resolve_names(outside, ACCOUNT, [*signals, [host("\ud800")], [host("a\x00b")]])
+    await resolve(outside, [*signals, [host("\ud800")], [host("a\x00b")]])
     assert await missed(outside) == []
     counter = outside.missed_names
     assert isinstance(counter, PendingMissedNames)
@@ -152,4 +163,4 @@ async def test_an_account_has_so_many_entries_and_no_more(outside: Outside) -> N
         await put(small, entry("host", "a"), entry("host", "c"))
     assert [fault.kind for fault in refused.value.faults] == [FaultKind.QUOTA_REACHED]
     assert await put(small, entry("host", "a", LOU), entry("host", "b", LOU)) == 0
-    assert await resolve_names(small, ACCOUNT, [[host("a")], [host("b")], [host("c")]]) == [LOU, LOU, None]
+    assert await resolve(small, [[host("a")], [host("b")], [host("c")]]) == [LOU, LOU, None]

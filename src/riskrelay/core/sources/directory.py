@@ -1,12 +1,15 @@
 """The directory of an account: from other names of users and their devices to e-mail addresses."""
 
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import get_args
+from typing import TypeGuard, get_args
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from riskrelay.core.sources.signals import Name, NameKind
+from riskrelay.core.sources.signals import ActivitySignal, FindingSignal, Mapped, Name, NameKind
 
 NAME_KINDS: tuple[NameKind, ...] = get_args(NameKind)
 MAX_NAME_CHARACTERS = 255
@@ -58,3 +61,31 @@ def name_problem(value: str) -> str | None:
     if 1 <= len(value) <= MAX_NAME_CHARACTERS and value.isprintable() and value == value.strip():
         return None
     return f"must have 1 to {MAX_NAME_CHARACTERS} printable characters, and no space at its beginning or its end"
+
+
+def names_to_find(mapped: Iterable[Mapped]) -> list[Name]:
+    """Return the names of the signals that carry no address, each once."""
+    return list(dict.fromkeys(name for one in mapped if _needs_user(one) for name in one.names))
+
+
+def with_users(mapped: Iterable[Mapped], emails: Mapping[Name, str]) -> list[Mapped]:
+    """Give each signal that carries no address that of the first of its names that is known."""
+    return [_with_user(one, emails) if _needs_user(one) else one for one in mapped]
+
+
+def missed_names(mapped: Iterable[Mapped]) -> Counter[Name]:
+    """Count the signals that are lost because the directory has none of their names, once for each of these.
+
+    Args:
+        mapped: as `with_users` returns it.
+    """
+    return Counter(name for one in mapped if _needs_user(one) for name in dict.fromkeys(one.names))
+
+
+def _needs_user(one: Mapped) -> TypeGuard[FindingSignal | ActivitySignal]:
+    return isinstance(one, FindingSignal | ActivitySignal) and not one.identities
+
+
+def _with_user(signal: FindingSignal | ActivitySignal, emails: Mapping[Name, str]) -> FindingSignal | ActivitySignal:
+    email = next((emails[name] for name in signal.names if name in emails), None)
+    return signal if email is None else replace(signal, identities=(email,))
