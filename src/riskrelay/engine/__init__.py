@@ -1,1 +1,1 @@
-"""What runs by itself: the worker that delivers, and the chores."""
+"""The background tasks of the service: the delivery worker and the chores."""

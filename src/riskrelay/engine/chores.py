@@ -1,5 +1,5 @@
-"""What has to be done from time to time: replays go on, events expire, old rows go, idle streams are paused, and what
-the console shows is counted."""
+"""Periodic work: continue replays, expire events, delete old rows, pause idle streams, and count data for the
+console."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,23 +19,24 @@ from riskrelay.ports import Outside
 
 _log = structlog.get_logger()
 
-REPLAY_SWEEP = timedelta(seconds=1)  # a replay waits at most so long for a lane that can go on again
-ANALYZE_SWEEP = timedelta(seconds=1)  # a new table takes thousands of rows in its first second
-CLOCK_SWEEP = timedelta(seconds=1)  # for as long may waits be wrong after the database's clock was put back
-WRITES_SWEEP = timedelta(seconds=1)  # requests of an account wait for its large write to end
-SWEEP = timedelta(minutes=1)  # guessed: as long may an event live beyond its retention
-RECORDS_SWEEP = timedelta(hours=1)  # chosen: they are kept for days
+REPLAY_SWEEP = timedelta(seconds=1)  # the longest time a replay waits after a lane can take events again
+ANALYZE_SWEEP = timedelta(seconds=1)  # a new table can get thousands of rows in its first second
+CLOCK_SWEEP = timedelta(seconds=1)  # waits may be wrong for this long after the database's clock was set back
+WRITES_SWEEP = timedelta(seconds=1)  # requests of an account wait until its large write ends
+SWEEP = timedelta(minutes=1)  # guessed: an event may be kept this much longer than its retention
+RECORDS_SWEEP = timedelta(hours=1)  # chosen: records are kept for days
 _STOCK_SHARE = 50  # chosen: counting takes at most 2 % of one core's time
-_BETWEEN = timedelta(milliseconds=50)  # guessed: leaves the database to others between two bounded transactions
+# guessed: a pause between two bounded transactions, so that other work gets the database
+_BETWEEN = timedelta(milliseconds=50)
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long things are kept.
+    """How long the service keeps events and records.
 
     Attributes:
-        undelivered: how long an event is kept and tried.
-        settled: how long after that its row, its attempts and what became of it are kept.
+        undelivered: how long an undelivered event is kept and retried.
+        settled: how long after that the event, its attempts and its outcome are kept.
         audit: how long audit entries are kept.
     """
 
@@ -45,7 +46,10 @@ class Retention:
 
 
 class Chores:
-    """Does them until it is stopped. Several processes may do them at once: each step is one fenced transaction."""
+    """Runs the periodic work until it is stopped.
+
+    Several processes may run it at the same time, because each step is one fenced transaction.
+    """
 
     def __init__(self, outside: Outside, retention: Retention) -> None:
         self._outside = outside
@@ -55,11 +59,11 @@ class Chores:
         self._clock_watch = ClockWatch(outside)
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Start no new step."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Return after `stop`, when what is under way is done."""
+        """Run all chores. Return after `stop`, when the running steps are done."""
         await asyncio.gather(
             self._repeat(self._replay, REPLAY_SWEEP),
             self._repeat(self._finish_writes, WRITES_SWEEP),
@@ -103,7 +107,7 @@ class Chores:
         return False
 
     async def _take_stock(self) -> bool:
-        """As often as it is cheap: a large installation is counted less often than a small one."""
+        """Count what each account holds. A large installation is counted less often than a small one."""
         began = self._outside.clock.monotonic()
         if began >= self._stock_due:
             await take_stock(self._outside)
@@ -112,14 +116,14 @@ class Chores:
         return False
 
     async def _repeat(self, work: Callable[[], Awaitable[bool]], pause: timedelta) -> None:
-        """Again at once while there is more to do, otherwise after *pause*."""
+        """Repeat *work* until `stop`: at once while it has more to do, otherwise after *pause*."""
         while not self._stopping.is_set():
             try:
                 has_more = await work()
             except Unavailable:
                 _log.warning("chores_put_off")
                 has_more = False
-            except Exception as error:  # noqa: BLE001  the next time, and the other chores, must come all the same
+            except Exception as error:  # noqa: BLE001  an error must not stop this chore or the others
                 _log.error("chore_failed", exc_info=error)
                 has_more = False
             try:

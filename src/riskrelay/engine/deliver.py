@@ -1,4 +1,4 @@
-"""Deliver what a lane holds: read (transaction), sign and push (no transaction), settle (transaction)."""
+"""Deliver the events of a lane: read (transaction), sign and push (no transaction), settle (transaction)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,15 +26,15 @@ from riskrelay.ports import Installation, Outside, StreamStop
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
-    """What one batch came to.
+    """The result of one batch.
 
     Attributes:
-        attempts: what was tried, in the order it ended.
-        settlement: what was written down; None when there was nothing to do.
+        attempts: the attempts, in the order in which they ended.
+        settlement: the stored settlement; None if the lane had no event to push.
         stopped: the lane must not be worked on now (paused, disabled, inactive).
-        given_back: the lane has to wait, and was given back with what was written down.
-        recovered: it was the first batch that worked after some that brought nothing but failure.
-        has_replayed: some of the events that were tried had been put back by a replay.
+        given_back: the lane has to wait, and the settlement released it.
+        recovered: the batch was the first that succeeded after failed batches.
+        has_replayed: a replay had put back at least one of the pushed events.
     """
 
     attempts: Sequence[Attempt]
@@ -50,13 +50,13 @@ class PushedBatch:
     """A batch that was pushed and whose outcomes are not written yet.
 
     Attributes:
-        lease: the right to write them; every write names its epoch.
-        stream: the stream as it was read for the pushes.
-        work: the read that the batch was chosen from.
-        settlement: what to write. It is decided once, so that each try writes the same.
-        attempts: what was tried, in the order it ended.
-        stop: how to stop the stream because of an answer; None: it goes on.
-        extend: how long the lease holds after the write; zero: the lane is given back.
+        lease: the lease of the lane. Every write has its epoch as a condition.
+        stream: the stream as it was read before the pushes.
+        work: the lane as it was read before the pushes.
+        settlement: the settlement to write. It is decided once, so that each retry writes the same.
+        attempts: the attempts, in the order in which they ended.
+        stop: how to stop the stream because of a response; None: the stream is not stopped.
+        extend: how long the lease lasts after the write; zero: the lane is released.
     """
 
     lease: LaneLease
@@ -71,13 +71,13 @@ class PushedBatch:
 async def deliver(
     outside: Outside, delivering: Delivering, signing: SigningAhead, lease: LaneLease, leased_at: float, limit: int
 ) -> Delivered:
-    """Work off one batch of a lane, and try to write its outcomes once.
+    """Push one batch of a lane, and try once to write its outcomes.
 
     Args: as `push_batch`.
 
     Raises:
         LeaseLost: another worker owns the lane; nothing was written.
-        Unavailable: the store refused; the outcomes are lost, so what was pushed will be pushed again.
+        Unavailable: the store refused. The outcomes are lost, so the events will be pushed again.
     Rule: design 2, 3, 4, 7.
     """
     pushed = await push_batch(outside, delivering, signing, lease, leased_at=leased_at, limit=limit)
@@ -87,19 +87,20 @@ async def deliver(
 async def push_batch(
     outside: Outside, delivering: Delivering, signing: SigningAhead, lease: LaneLease, leased_at: float, limit: int
 ) -> PushedBatch | Delivered:
-    """Read a lane and push its next events. Write nothing.
+    """Read a lane and push its next events, without writing to the store.
 
     Args:
-        signing: the lane's own, from one batch to the next.
+        signing: the signed SETs of the lane, kept from one batch to the next.
         lease: from `claim`; extended by every batch.
-        leased_at: by the monotonic clock, before the lease was last asked for or extended.
-        limit: at most so many events.
+        leased_at: the time by the monotonic clock, taken before the lease was last claimed or extended.
+        limit: the largest number of events.
 
-    Returns: what to settle with `settle_batch`; when there was nothing to do, what that means.
+    Returns: the batch to settle with `settle_batch`; if the lane had no event to push, the result.
     Raises:
         LeaseLost: another worker owns the lane, or its stream was stopped; nothing was pushed.
         Unavailable: the lane cannot be read; nothing was pushed.
     """
+    # More events than one batch, so that the next batch is signed while this one is settled.
     most = BATCH_EVENTS + SIGNED_AHEAD
     work = await outside.store.read_installation(lambda tx: tx.lanes.read(lease, most, delivering.retention))
     if work.stream is None or work.stream.is_polled:
@@ -111,6 +112,7 @@ async def push_batch(
     todo = chains(work, min(limit, batch.pace.batch))
     await batch.push(todo, following(work, todo) if limit == BATCH_EVENTS else [])
     settlement = settle(work, batch.outcomes, outside.ids.jitter)
+    # A lane that waits is released with the settlement, so that any node can claim it when the wait is over.
     waits = settlement.due_in is not None and settlement.due_in > NOW
     stop = None if batch.stop is None else _stop(outside, stream, *batch.stop)
     return PushedBatch(
@@ -128,12 +130,12 @@ async def settle_batch(outside: Outside, pushed: PushedBatch, *, is_retry: bool)
     """Write the outcomes of a batch.
 
     Args:
-        is_retry: an earlier try failed. It may have been committed all the same, when only the answer was lost; then
-            nothing is written a second time.
+        is_retry: an earlier call failed. If its transaction was committed and only the database's response was lost,
+            this call writes nothing.
 
     Raises:
         LeaseLost: another worker owns the lane, or its stream was stopped; nothing was written.
-        Unavailable: the store refused. Call it again with the same batch: nothing must be pushed before it is settled.
+        Unavailable: the store refused. Call it again with the same batch, and push nothing until it is settled.
     Rule: design 4, "a failed settle never causes another push of the same batch".
     """
 
@@ -164,7 +166,10 @@ def _has_replayed(pushed: PushedBatch) -> bool:
 
 
 def _stop(outside: Outside, stream: Stream, status: StreamStatus, reason: str) -> StreamStop:
-    """Stop a stream, and tell its receiver. Rule: SSF 1.0 §8.1.5; an implicit stream's receiver takes no such event."""
+    """Build the stop of a stream, with the notice for its receiver.
+
+    Rule: SSF 1.0 §8.1.5. The receiver of an implicit stream takes no such event.
+    """
     notice = None
     if not stream.is_implicit:
         notice = stream_updated(stream, status, reason, outside.clock.now(), new_id=outside.ids.uuid)

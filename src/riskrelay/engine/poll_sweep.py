@@ -1,4 +1,4 @@
-"""Looking for what other nodes queued for the streams that are polled here."""
+"""Scan for events that other nodes queued for the streams that receivers poll on this node."""
 
 import asyncio
 from datetime import timedelta
@@ -11,7 +11,7 @@ from riskrelay.ports import Bell, Outside
 
 _log = structlog.get_logger()
 
-SWEEP = timedelta(seconds=1)  # as the worker's: a notice of another node that got lost costs at most this
+SWEEP = timedelta(seconds=1)  # like the worker's sweep: a lost notice of another node delays a poll by at most this
 
 
 class PollSweep:
@@ -23,11 +23,11 @@ class PollSweep:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Start no new scan."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Return after `stop`."""
+        """Scan once a second. Return after `stop`."""
         while not self._stopping.is_set():
             try:
                 await wake_polls(self._outside, self._bell)

@@ -1,4 +1,4 @@
-"""The pushes of one batch: SETs signed some ahead, chains side by side, each strictly in order."""
+"""Push one batch: SETs are signed ahead, chains run concurrently, and the events of each chain stay in order."""
 
 import asyncio
 from collections import deque
@@ -21,22 +21,23 @@ from riskrelay.core.ssf.sets import complete_claims
 from riskrelay.core.ssf.streams import Stream, StreamStatus
 from riskrelay.ports import Outside, Pusher, Signer, Vault
 
-_CHUNK = 16  # SETs signed in one call: 8 and 32 cost the same CPU (measured); the first waits for all of them
-SNAPSHOT = timedelta(seconds=1)  # specified: what is disabled gets nothing new after it
+_CHUNK = 16  # SETs signed in one call: 8 and 32 cost the same CPU (measured); the first SET waits for all of them
+SNAPSHOT = timedelta(seconds=1)  # specified: a disabled stream gets no new push after this time
 SIGNED_AHEAD = (
-    128  # guessed: what two threads sign while a batch is settled, and not too much in vain when it is stopped
+    # guessed: as many as two threads sign during a settlement; limits the signatures wasted when a batch stops early
+    128
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivering:
-    """What delivery needs besides `Outside`, and its limits.
+    """The dependencies of delivery besides `Outside`, and its limits.
 
     Attributes:
-        lease: how long a claim holds without a sign of life.
-        push_for: how long after the lease began new pushes may start; with the longest push it stays below 80 % of the
-            lease, so that the worker has stopped before another one may begin (design 3).
-        concurrency: pushes at once per lane, unless the integration has a lower limit of its own.
+        lease: how long a claim lasts without being extended.
+        push_for: how long after the start of the lease new pushes may start. Together with the longest push it is at
+            most 80 % of the lease, so this worker has stopped before another one can claim the lane (design 3).
+        concurrency: concurrent pushes per lane, unless the integration has a lower limit.
         retention: older events are not sent any more.
     """
 
@@ -50,10 +51,10 @@ class Delivering:
 
 
 class Batch:
-    """The pushes of one batch: chains side by side, each strictly in order.
+    """The pushes of one batch. Chains run concurrently, and the events of each chain stay in order.
 
     Args:
-        is_control: what is pushed is the last word about a stream that is stopped already.
+        is_control: the events are notices about the stream itself, which are also sent after it was stopped.
     """
 
     def __init__(
@@ -76,19 +77,20 @@ class Batch:
         self._stream = stream
         self._signing = signing
         began = outside.clock.monotonic()
-        # A push that has to keep a pace waits for its moment first, so the one that is due next may still start.
+        # A paced push first waits for its turn, so the limit is one interval later. Otherwise it could never start.
         fresh_until = began + SNAPSHOT.total_seconds() + self.pace.interval
         self._stop_at = min(leased_at + delivering.push_for.total_seconds(), fresh_until)
         self._next_start = began
         self._halted = False
-        self._halts_after: int | None = None  # of the latest outcome
-        self._alike_in_a_row = 0  # how many of the latest outcomes have it
+        # after how many equal outcomes in a row the batch stops; of the latest outcome
+        self._halts_after: int | None = None
+        self._alike_in_a_row = 0  # how many of the latest outcomes in a row have the same `halts_after`
 
     async def push(self, todo: Sequence[Sequence[QueuedEvent]], next_up: Sequence[QueuedEvent]) -> None:
         """Push every chain, at most `concurrency` at once.
 
         Args:
-            next_up: what the next batch will have, so that it is being signed while this one is settled.
+            next_up: the events of the next batch. They are signed while this batch is settled.
         """
         waiting = list(reversed(todo))
         self._signing.plan(self._stream, [*chain.from_iterable(todo), *next_up])
@@ -113,21 +115,23 @@ class Batch:
             self.outcomes[event.seq] = outcome
             self._follow(outcome)
             if decide(outcome).fate is not Fate.DELIVERED:
-                # A refusal too: the next event of this subject may go only when it is written down that this one
-                # will not come again, or a crash now would bring it out of order.
+                # Also after a rejected event: the next event of this subject may be sent only after the rejection is
+                # stored. Otherwise a crash now would repeat the rejected event after its successor.
                 return
 
     def _may_start(self, now: float) -> bool:
-        """Whether a push may start: the stream was read just now, the lease holds, and no answer has spoken against it.
-        If not, the next batch goes on, with the stream as it is then.
+        """Return whether a push may start: the stream was read recently, the lease lasts, and no response stopped the
+        batch.
+
+        If not, the next batch reads the stream again and continues.
         """
         return not self._halted and now <= self._stop_at
 
     async def _keep_pace(self) -> None:
         """Wait for the next moment at which a push may start.
 
-        The first of a batch waits too, as if one had started just before: so pushes are spaced whatever happens between
-        two batches, and nothing has to be remembered.
+        The first push of a batch waits too. So pushes are spaced across batches without keeping the time of the last
+        one.
         """
         self._next_start += self.pace.interval
         wait = self._next_start - self._outside.clock.monotonic()
@@ -139,7 +143,7 @@ class Batch:
     async def _attempt(self, event: QueuedEvent) -> Outcome | None:
         """Push one event.
 
-        Returns: None: its SET was signed too late to be pushed now. Nothing was tried.
+        Returns: the outcome; None: the SET was signed too late, and no push was attempted.
         """
         started_at, began = self._outside.clock.now(), self._outside.clock.monotonic()
         await self._signing.sign(event)
@@ -164,9 +168,9 @@ class Batch:
         return outcome
 
     async def _push(self, event: QueuedEvent) -> tuple[bytes, Outcome]:
-        """Push what is signed.
+        """Push the signed SET of one event.
 
-        Returns: the SET, empty when there is no key, and what became of it.
+        Returns: the SET, empty if no key is available, and the outcome.
         """
         token = b""
         try:
@@ -181,7 +185,7 @@ class Batch:
 
     @cached_property
     def _authorization(self) -> str | None:
-        """The header that the receiver wants with each push.
+        """The Authorization header that the receiver requires with each push.
 
         Raises: Misconfigured: it was sealed under another master key.
         """
@@ -190,14 +194,14 @@ class Batch:
 
     @cached_property
     def _tls(self) -> OpenedTls | None:
-        """What the integration's receivers are met with.
+        """The integration's certificates for TLS with its receivers.
 
         Raises: Misconfigured: the key was sealed under another master key.
         """
         return opened_tls(self._stream.integration, self._delivering.vault)
 
     def _follow(self, outcome: Outcome) -> None:
-        """Do what the decision about an outcome says for the rest of the batch and for the stream."""
+        """Apply the decision about an outcome to the rest of the batch and to the stream."""
         decision = decide(outcome)
         self._alike_in_a_row = self._alike_in_a_row + 1 if decision.halts_after == self._halts_after else 1
         self._halts_after = decision.halts_after
@@ -208,8 +212,9 @@ class Batch:
 
 
 class SigningAhead:
-    """The SETs of a lane, signed a chunk at a time while earlier ones are pushed, and those that come next while a
-    batch is settled. Nothing is pushed out of turn for it: a SET that is not wanted in the end is thrown away.
+    """Signs the SETs of a lane in chunks, while earlier SETs are pushed or a batch is settled.
+
+    Signing ahead does not change the order of pushes. SETs that are not pushed in the end are dropped.
     """
 
     def __init__(self, signer: Signer) -> None:
@@ -220,8 +225,9 @@ class SigningAhead:
         self._running: set[asyncio.Task[dict[int, bytes]]] = set()
 
     def plan(self, stream: Stream, events: Sequence[QueuedEvent]) -> None:
-        """Take these next, in this order, by and large; forget all others."""
+        """Plan to sign *events* next, roughly in this order, and drop all other SETs."""
         terms = (stream.integration.issuer, stream.audience, stream.integration.signing_algorithm)
+        # Keep chunks that are still running or that were signed; a chunk without a key is signed again.
         good = {seq: one for seq, one in self._signing.items() if one in self._running or one.result()}
         signing = good if terms == self._terms else {}
         self._terms = terms
@@ -240,7 +246,7 @@ class SigningAhead:
         await self._signing[event.seq]
 
     def take(self, event: QueuedEvent) -> bytes:
-        """The SET of *event*, which `sign` has waited for. One that is not taken is there for the next batch.
+        """Return the SET of *event*, after `sign` has returned. SETs that are not taken stay for the next batch.
 
         Raises: Unavailable: no key can be read.
         """
@@ -250,11 +256,11 @@ class SigningAhead:
         return token
 
     async def aclose(self) -> None:
-        """Wait for what is being signed."""
+        """Wait until the running signatures are done."""
         await asyncio.gather(*self._running)
 
     async def _sign(self, chunk: Sequence[QueuedEvent]) -> dict[int, bytes]:
-        """By seq; nothing when no key can be read."""
+        """Return the signed SETs by seq; none if no key can be read."""
         if self._terms is None:
             raise RuntimeError("nothing is planned")
         issuer, audience, algorithm = self._terms

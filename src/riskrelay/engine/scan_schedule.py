@@ -1,20 +1,20 @@
-"""When the worker scans for due lanes, and where each scan starts. Pure: the caller passes the time."""
+"""The schedule of the worker's scans for due lanes. Pure: the caller passes the time."""
 
 import math
 from datetime import datetime, timedelta
 
-SWEEP = timedelta(seconds=1)  # a wake that got lost costs at most this
-FULL_SCAN = timedelta(seconds=30)  # guessed: finds what a transaction of more than half a minute made due
+SWEEP = timedelta(seconds=1)  # a lost wake delays delivery by at most this
+FULL_SCAN = timedelta(seconds=30)  # guessed: finds lanes that a transaction of more than 30 s made due
 AFTER_ERROR = timedelta(seconds=1)
 
 
 class ScanSchedule:
-    """When the worker scans next.
+    """The time of the worker's next scan, and where it starts.
 
-    Every *now* is in seconds of one clock that only grows.
+    Every *now* is in seconds of a monotonic clock.
 
     Attributes:
-        since: where the scan starts: no lane has been due for longer. None: it reads all lanes.
+        since: the `due_at` where the scan starts. No lane has been due for longer. None: the scan reads all lanes.
     """
 
     def __init__(self) -> None:
@@ -41,9 +41,9 @@ class ScanSchedule:
             self.since = None
 
     def end(self, since: datetime) -> None:
-        """Let the next scan start where this one found the lane that has been due for longest."""
+        """Start the next scan at the oldest `due_at` of this one."""
         self.since = since
 
     def put_off(self, now: float) -> None:
-        """Scan again a second after an error, whatever was requested."""
+        """Scan again one second after an error, even if an earlier scan was requested."""
         self._next = now + AFTER_ERROR.total_seconds()

@@ -1,4 +1,4 @@
-"""Writing outcomes down, however long the store refuses; meanwhile nothing new is pushed."""
+"""Write outcomes, retrying until the store accepts them. Nothing new is pushed until then."""
 
 import asyncio
 import math
@@ -19,10 +19,10 @@ _TRIES_WHEN_STOPPING = 3  # guessed: with a second between them it stays within 
 
 
 class WriteGate:
-    """Closed by a write that the store refused, opened by the next one that works, of any lane.
+    """A gate for pushes. A write that the store refuses closes it, and the next successful write of any lane opens it.
 
-    A push whose outcome cannot be written would be repeated. So a lane that has something new to push first proves
-    that the store takes writes again.
+    A push whose outcome cannot be written would be repeated. So while the gate is closed, a lane must write
+    successfully before it pushes again.
     """
 
     def __init__(self) -> None:
@@ -31,32 +31,32 @@ class WriteGate:
 
     @property
     def is_open(self) -> bool:
-        """Whether the last write worked."""
+        """Whether the last write succeeded."""
         return self._is_open.is_set()
 
     def open(self) -> None:
-        """Say that a write has worked. Wakes every lane that waits."""
+        """Report that a write succeeded. This wakes every lane that waits."""
         self._is_open.set()
 
     def close(self) -> None:
-        """Say that the store refused a write."""
+        """Report that the store refused a write."""
         self._is_open.clear()
 
     async def wait(self) -> None:
-        """Return when a write has worked."""
+        """Wait until a write succeeds."""
         await self._is_open.wait()
 
 
 class Settling:
-    """Keeps the outcomes of one worker's batches until the store has taken them.
+    """Keeps the outcomes of one worker's batches until the store has accepted them.
 
     Args:
-        lease: how long a lane is kept by each write.
+        lease: how long each write extends the lease of the lane.
 
     Attributes:
-        gate: whether the store takes writes.
-        unsettled: the lanes whose outcomes are kept. This process must not claim them: their batches would be pushed
-            again.
+        gate: open while the store accepts writes.
+        unsettled: the lanes whose outcomes are not stored yet. This process must not claim them, or their batches
+            would be pushed again.
     """
 
     def __init__(self, outside: Outside, lease: timedelta) -> None:
@@ -67,15 +67,16 @@ class Settling:
         self._stopping = False
 
     def stop(self) -> None:
-        """Give outcomes up after a few tries more."""
+        """Drop outcomes that the store refuses a few more times."""
         self._stopping = True
 
     async def settle(self, pushed: PushedBatch) -> Delivered:
-        """Write the outcomes of a batch, however long the store refuses them: a batch that is forgotten is pushed
-        again.
+        """Write the outcomes of a batch, retrying until the store accepts them.
+
+        If they were dropped, the batch would be pushed again.
 
         Raises:
-            LeaseLost: the lease ended meanwhile and another worker claimed the lane, or its stream was stopped.
+            LeaseLost: the lease ended and another worker claimed the lane, or its stream was stopped.
             Unavailable: the worker is being stopped and the store still refuses.
         """
         key, failures = pushed.lease.key, 0
@@ -87,7 +88,7 @@ class Settling:
                     raise
                 except Unavailable:
                     self.gate.close()
-                except Exception as error:  # noqa: BLE001  a defect must not cause another push either
+                except Exception as error:  # noqa: BLE001  a defect must not cause a second push
                     _log.error("settling_failed", stream=key.stream_id, lane=key.lane, exc_info=error)
                 else:
                     self.gate.open()
@@ -104,9 +105,9 @@ class Settling:
             self.unsettled.discard(key)
 
     async def prove_writes(self, lease: LaneLease) -> float:
-        """Wait until the store takes writes again, as this lane's own write or another one's shows.
+        """Extend the lease of a lane, retrying until the store accepts the write.
 
-        Returns: by the monotonic clock, before the lease was extended.
+        Returns: the time by the monotonic clock before the lease was extended.
         Raises: LeaseLost.
         """
         failures = 0
@@ -123,7 +124,7 @@ class Settling:
         return -math.inf
 
     async def _pause(self, failures: int) -> None:
-        """Wait between two tries of a write: a second, then longer, and no longer than until another write works."""
+        """Wait between two tries of a write: at least one second, then with backoff until another write succeeds."""
         await asyncio.sleep(_AFTER_REFUSAL.total_seconds())
         wait = local_wait(failures, self._outside.ids.jitter()) - _AFTER_REFUSAL
         if wait > timedelta(0) and not self._stopping:

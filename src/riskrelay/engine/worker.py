@@ -1,4 +1,4 @@
-"""The worker: wait for a wake or a timer, claim lanes that are due, and let each be delivered by a task of its own."""
+"""The worker: wait for a wake or a timer, claim due lanes, and deliver each lane in its own task."""
 
 import asyncio
 from collections.abc import Sequence
@@ -18,22 +18,25 @@ from riskrelay.ports import Outside
 
 _log = structlog.get_logger()
 
-MAX_LANES = 512  # guessed: lanes one process works on at once; the rest wait their turn, the longest due first
-MAX_NAMED = 8  # guessed: so many lanes are claimed by name; for more, one look finds all that are due
-TURN = 10  # guessed: after so many times `idle_hold` an idle lane is given up at once, so that each node gets its share
-SLOT_FOR = timedelta(seconds=2)  # guessed: so long a lane with a backlog keeps others waiting: a batch or two
+MAX_LANES = 512  # guessed: concurrent lanes of one process; other due lanes wait, the longest due first
+MAX_NAMED = 8  # guessed: up to this many lanes are claimed by name; for more, one scan is cheaper
+# guessed: after this many idle holds a lane is released as soon as it is idle, so that lanes spread over nodes
+TURN = 10
+# guessed: a lane with a backlog keeps its slot this long while other lanes wait: one or two batches
+SLOT_FOR = timedelta(seconds=2)
 _AFTER_REFUSAL = timedelta(seconds=1)
 
 
 class Worker:
-    """Delivers until it is stopped.
+    """Delivers due lanes until it is stopped.
 
     Args:
-        idle_hold: how long a lane without work is kept, so that the next event needs no claim. What nobody told this
-            process about waits for as long, so with other nodes it is short.
+        idle_hold: how long an idle lane is kept, so that the next event needs no claim. Events that other nodes queue
+            for this lane may wait as long if their notice is lost, so it is short in a cluster.
 
     Attributes:
-        sweeps, claims: how often it looked for lanes that are due, and how many it took.
+        sweeps: the number of scans for due lanes.
+        claims: the number of claimed lanes.
     """
 
     def __init__(self, outside: Outside, delivering: Delivering, idle_hold: timedelta) -> None:
@@ -44,7 +47,7 @@ class Worker:
         self._held: dict[LaneKey, asyncio.Event] = {}
         self._named: dict[LaneKey, None] = {}
         self._schedule = ScanSchedule()
-        self._others_wait = False  # a lane is due, and all MAX_LANES are taken
+        self._others_wait = False  # a lane is due, and all MAX_LANES slots are in use
         self.sweeps = self.claims = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._settling = Settling(outside, delivering.lease)
@@ -53,16 +56,16 @@ class Worker:
 
     @property
     def lanes_held(self) -> int:
-        """How many lanes it works on now."""
+        """The number of lanes that the worker holds now."""
         return len(self._held)
 
     @property
     def unsettled_batches(self) -> int:
-        """How many batches were pushed and wait until the store takes their outcomes."""
+        """The number of pushed batches whose outcomes are not stored yet."""
         return len(self._settling.unsettled)
 
     def wake(self, lanes: Sequence[LaneKey]) -> None:
-        """Say that *lanes* have work. Call it on the worker's own event loop, after the commit."""
+        """Notify the worker that *lanes* have work. Call it on the worker's event loop, after the commit."""
         for lane in lanes:
             held = self._held.get(lane)
             if held is None:
@@ -71,9 +74,10 @@ class Worker:
                 held.set()
 
     async def run(self) -> None:
-        """Claim and deliver until `stop`; then let what is in flight end, settle it, and give the lanes back."""
+        """Claim and deliver until `stop`. Then wait for pushes in flight, settle them, and release the lanes."""
         _log.info("delivering")
         while not self._stopping:
+            # Cleared before the claim, so that a wake during the claim is not lost.
             self._woken.clear()
             await self._claim()
             if not self._stopping:
@@ -82,7 +86,7 @@ class Worker:
             await asyncio.wait(self._tasks)
 
     def stop(self) -> None:
-        """Start no more pushes. `run` returns when those in flight are settled."""
+        """Start no more pushes. `run` returns when the pushes in flight are settled."""
         self._stopping = True
         self._settling.stop()
         self._stopped.set()
@@ -91,23 +95,23 @@ class Worker:
             held.set()
 
     def _now(self) -> float:
-        """Return the seconds of the clock that leases, turns and scans are measured by."""
+        """Return the monotonic time in seconds, which leases, turns and scans use."""
         return self._outside.clock.monotonic()
 
     def _name(self, lane: LaneKey) -> None:
-        """Let a lane be claimed by its name, or be looked for together with many."""
+        """Queue a lane for a claim by name. If many lanes are queued, request a scan instead."""
         self._named[lane] = None
         self._woken.set()
         if len(self._named) > MAX_NAMED:
             self._scan_in(timedelta(0))
 
     def _scan_in(self, wait: timedelta) -> None:
-        """Look for what is due no later than in *wait*."""
+        """Request a scan within *wait*."""
         self._schedule.request(self._now(), wait)
         self._woken.set()
 
     async def _claim(self) -> None:
-        """Claim what is due when it is time to look for it, and else what was named."""
+        """Scan for due lanes if a scan is due, otherwise claim the named lanes."""
         room, now = MAX_LANES - len(self._held), self._now()
         named, self._named = list(self._named), {}
         try:
@@ -118,12 +122,12 @@ class Worker:
                 await self._begin(room, named)
         except Unavailable:
             self._schedule.put_off(now)
-        except Exception as error:  # noqa: BLE001  whatever it is, delivery must go on
+        except Exception as error:  # noqa: BLE001  an error must not stop delivery
             _log.error("claiming_failed", exc_info=error)
             self._schedule.put_off(now)
 
     async def _scan(self, room: int) -> None:
-        """Look for what is due and claim it, or let it wait for room, or come back when it will be due."""
+        """Scan for due lanes. Claim them if slots are free, or schedule the next scan for the next due time."""
         self.sweeps += 1
         since = self._schedule.since
         due = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due(since))
@@ -133,11 +137,12 @@ class Worker:
         elif due.due_in is not None and room > 0:
             await self._begin(room, None)
             if len(self._held) >= MAX_LANES:
-                self._scan_in(timedelta(0))  # whether others wait
+                self._scan_in(timedelta(0))  # find out whether other lanes wait for a slot
         self._schedule.end(due.since)
 
     async def _begin(self, room: int, named: Sequence[LaneKey] | None) -> None:
-        """Claim lanes, and let each be delivered by a task of its own."""
+        """Claim lanes, and start a task for each."""
+        # Taken before the claim: the database starts the lease later, so this process never overestimates it.
         leased_at, lease_for = self._now(), self._delivering.lease
         try:
             leases = await self._outside.store.write_installation(
@@ -150,17 +155,18 @@ class Worker:
             raise
         self.claims += len(leases)
         if leases:
-            self._settling.gate.open()  # a claim is a write, and it has worked
+            self._settling.gate.open()  # a claim is a write, and it succeeded
         for lease in leases:
             if (outrun := self._held.get(lease.key)) is not None:
-                outrun.set()  # its lease ended unnoticed, with the database away; it will see that it has lost it
+                # An older task's lease ended while the database was away. Wake it, so that it finds its lease lost.
+                outrun.set()
             woken = self._held[lease.key] = asyncio.Event()
             task = asyncio.create_task(self._work_on(lease, leased_at, woken))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _work_on(self, lease: LaneLease, leased_at: float, woken: asyncio.Event) -> None:
-        """Deliver one lane until it has nothing left to do, then give it back."""
+        """Deliver one lane until it has no more work, then release it."""
         try:
             if not await self._deliver_all(lease, leased_at, woken):
                 await self._release(lease)
@@ -171,21 +177,22 @@ class Worker:
             self._scan_in(timedelta(0))
         except Unavailable:
             await self._release(lease)
-        except Exception as error:  # noqa: BLE001  it must cost this lane a second, and no other anything
+        except Exception as error:  # noqa: BLE001  an error delays this lane by a second and no other lane
             _log.error("lane_failed", stream=lease.key.stream_id, lane=lease.key.lane, exc_info=error)
             await _wait(self._stopped, _AFTER_REFUSAL)
             await self._release(lease)
         finally:
             was_crowded = len(self._held) == MAX_LANES
-            if self._held.get(lease.key) is woken:  # else it was claimed here once more
+            if self._held.get(lease.key) is woken:  # otherwise this worker claimed the lane again
                 del self._held[lease.key]
+            # A wake that arrived after the last batch must not be lost with the task.
             if woken.is_set():
                 self.wake([lease.key])
             if was_crowded:
                 self._scan_in(timedelta(0))
 
     async def _release(self, lease: LaneLease) -> None:
-        """Give a lane back. A database that is away must not cost the rest of the lease when it is back before that."""
+        """Release a lane, and retry while the database is away. An unreleased lane waits until its lease ends."""
         tries = max(self._delivering.lease // _AFTER_REFUSAL, 1)
         for _ in range(tries):
             try:
@@ -197,7 +204,10 @@ class Worker:
         return None
 
     async def _deliver_all(self, lease: LaneLease, leased_at: float, woken: asyncio.Event) -> bool:
-        """Returns: whether the lane has been given back."""
+        """Deliver batches until the lane has no more work.
+
+        Returns: whether the lane has been released.
+        """
         async with aclosing(SigningAhead(self._delivering.signer)) as signing:
             return await self._deliver_batches(lease, leased_at, woken, signing)
 
@@ -206,6 +216,7 @@ class Worker:
     ) -> bool:
         limit, claimed_at = BATCH_EVENTS, self._now()
         while not self._stopping:
+            # Cleared before the lane is read, so that events queued after the read cause another batch.
             woken.clear()
             if not self._settling.gate.is_open:
                 leased_at = await self._settling.prove_writes(lease)
@@ -223,7 +234,7 @@ class Worker:
                 await self._continue_replay(lease.key)
             limit = _next_limit(limit, delivered)
             if delivered.settlement is not None:
-                leased_at = began
+                leased_at = began  # the settlement has extended the lease
             if delivered.stopped or not await self._has_more(delivered, woken, claimed_at):
                 return delivered.given_back
             if self._others_wait and limit == BATCH_EVENTS and self._makes_room(claimed_at):
@@ -231,22 +242,23 @@ class Worker:
         return False
 
     async def _continue_replay(self, lane: LaneKey) -> None:
-        """Let a replay put the lane's next events back at once, so that it runs as fast as delivery does."""
+        """Put the next events of a replay back at once, so that the replay is as fast as delivery."""
         try:
             self.wake(await continue_replay_of(self._outside, lane))
-        except Unavailable:  # the sweep of the chores goes on
+        except Unavailable:  # the chores continue the replay later
             return
 
     def _makes_room(self, claimed_at: float) -> bool:
-        """Whether a lane that has more to do gives up its place: one lane for one that waits, which is longer due."""
+        """Return whether a lane with more work releases its slot to a lane that waits."""
         if self._now() < claimed_at + SLOT_FOR.total_seconds():
             return False
-        self._others_wait = False  # until the next look, which comes when the place is free
+        self._others_wait = False  # one slot is enough; the scan that follows its release sets this again
         return True
 
     async def _has_more(self, delivered: Delivered, woken: asyncio.Event, claimed_at: float) -> bool:
         due_in = None if delivered.settlement is None else delivered.settlement.due_in
         if due_in is None:
+            # Release an idle lane at once if slots are scarce, or if this node has held it for its turn.
             turn_ends = claimed_at + TURN * self._idle_hold.total_seconds()
             gives_up = len(self._held) > MAX_LANES // 2 or self._now() >= turn_ends
             return await _wait(woken, timedelta(0) if gives_up else self._idle_hold)
@@ -257,16 +269,16 @@ class Worker:
 
 
 def _next_limit(limit: int, delivered: Delivered) -> int:
-    """A failing lane probes with one event; once that has worked, its batches are of 2, 4, 8 … events."""
+    """Return the size of the next batch. A failing lane probes with one event; then its batches grow: 2, 4, 8 …"""
     if delivered.settlement is None:
         return limit
     return 2 if delivered.recovered else min(limit * 2, BATCH_EVENTS)
 
 
 async def _wait(event: asyncio.Event, at_most: timedelta) -> bool:
-    """Wait for *event*.
+    """Wait for *event*, at most *at_most*.
 
-    Returns: whether it came.
+    Returns: whether the event was set.
     """
     if at_most <= timedelta(0):
         return event.is_set()

@@ -1,1 +1,1 @@
-"""The bill of materials: the only place that names concrete classes."""
+"""Assembly of the processes. This is the only package that names concrete classes."""

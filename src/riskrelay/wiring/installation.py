@@ -1,4 +1,4 @@
-"""The installation itself: its database, its master key, and what commands need that work on them."""
+"""The installation: its database, its master key, and the dependencies of commands that work on them."""
 
 import asyncio
 from collections.abc import Callable
@@ -42,13 +42,13 @@ Noted = tuple[PendingTokenUses, PendingFindingCounts, PendingMissedNames]
 
 
 def key_file(settings: Settings) -> Path | None:
-    """Where `init` puts the master key of an embedded installation; None with PostgreSQL."""
+    """Return the path of the master key that `init` creates for an embedded installation; None with PostgreSQL."""
     path = settings.sqlite_path
     return None if path is None else path.with_name(path.name + ".key")
 
 
 def read_master_key(settings: Settings) -> MasterKey:
-    """The master key, from the setting or from the file beside the database.
+    """Return the master key, from the setting or from the file next to the database.
 
     Raises: Misconfigured.
     """
@@ -72,7 +72,7 @@ def read_master_key(settings: Settings) -> MasterKey:
 async def make_key_file(settings: Settings) -> bool:
     """Write a master key beside an embedded database that has none, readable by its owner only.
 
-    Returns: whether one was written; not when there is one, nor where the settings hold it.
+    Returns: whether a key was written. It is not if a key exists or the settings contain one.
     Raises:  Misconfigured: the database holds values that only its lost master key opens, or the key cannot be written.
     """
     path, database = key_file(settings), settings.sqlite_path
@@ -91,9 +91,9 @@ async def make_key_file(settings: Settings) -> bool:
 
 
 async def require_key_of_data(settings: Settings, master_key: MasterKey) -> None:
-    """Refuse a master key that does not open what the database holds.
+    """Refuse a master key that cannot open the secrets in the database.
 
-    Raises: Misconfigured: says what to restore.
+    Raises: Misconfigured: the error names what to restore.
     """
 
     def open_all(connection: Connection) -> None:
@@ -104,10 +104,10 @@ async def require_key_of_data(settings: Settings, master_key: MasterKey) -> None
 
 
 async def reseal(settings: Settings) -> tuple[int, list[str]]:
-    """Seal everything under the first master key, in small transactions; a repeat goes on where one was stopped.
+    """Seal all secrets under the first master key, in small transactions. A second run continues an interrupted one.
 
-    Returns: how many values were sealed again, and the names of the rows whose values no key opens.
-    Raises: Misconfigured: there is no master key, or no way to the database.
+    Returns: the number of values sealed again, and the names of the rows whose values no key opens.
+    Raises: Misconfigured: there is no master key, or the database cannot be reached.
     """
     master_key = read_master_key(settings)
     count, unopened = 0, list[str]()
@@ -121,10 +121,10 @@ async def reseal(settings: Settings) -> tuple[int, list[str]]:
 
 
 async def migrate(settings: Settings, waiting: Waiting = lambda holders: None) -> None:
-    """Bring the database to the newest schema; create the SQLite file when there is none.
+    """Migrate the database to the newest schema, and create the SQLite file if it does not exist.
 
     Args:
-        waiting: hears who holds a lock that a migration of PostgreSQL waits for.
+        waiting: called with the sessions that hold a lock for which a PostgreSQL migration waits.
 
     Raises: Misconfigured: the database cannot be used or is damaged, or a lock was not free; nothing was changed.
     """
@@ -136,9 +136,9 @@ async def migrate(settings: Settings, waiting: Waiting = lambda holders: None) -
 
 
 def restore_backup(settings: Settings, backup: Path, *, overwrite: bool) -> list[str]:
-    """Put a backup in the place of the embedded database.
+    """Replace the embedded database by a backup.
 
-    Returns: the ids of the accounts that it holds.
+    Returns: the ids of the accounts in the backup.
     Raises:  Misconfigured: nothing was changed.
     """
     path = settings.sqlite_path
@@ -148,10 +148,10 @@ def restore_backup(settings: Settings, backup: Path, *, overwrite: bool) -> list
 
 
 def check_files(settings: Settings, *, whole: bool) -> list[Check]:
-    """Return what is wrong with the files of this installation.
+    """Return the problems of this installation's files.
 
     Args:
-        whole: also read the whole SQLite file, which takes a second or two a gigabyte.
+        whole: also check the whole SQLite file, which takes one or two seconds per gigabyte.
     """
     found = [
         Check(topic="files", verdict=Verdict.WARNING, said=f"Other users of this machine can read {file}.", fix=advice)
@@ -186,7 +186,7 @@ def check_files(settings: Settings, *, whole: bool) -> list[Check]:
 
 
 def exposed_files(settings: Settings) -> dict[Path, str]:
-    """Return the files of this installation that other users can read, each with the command that ends it."""
+    """Return the files of this installation that other users can read, each with the command that fixes it."""
     path, key = settings.sqlite_path, key_file(settings)
     files = [] if path is None else database_files(path)
     files += [file for file in (key, settings.tls_key) if file is not None]
@@ -194,15 +194,15 @@ def exposed_files(settings: Settings) -> dict[Path, str]:
 
 
 def open_store(settings: Settings) -> Store:
-    """The database of *settings*; nothing is created."""
+    """Return the database of *settings*, without creating it."""
     path = settings.sqlite_path
     return PostgresStore(settings.database_url) if path is None else SqliteStore(path)
 
 
 async def require_schema(settings: Settings) -> None:
-    """Refuse to work on a database that is not there or has another schema.
+    """Refuse a database that does not exist or has another schema.
 
-    Raises: Misconfigured: says what to do.
+    Raises: Misconfigured: the error names the command to run.
     """
     path = settings.sqlite_path
     if path is not None and not path.exists():
@@ -211,13 +211,13 @@ async def require_schema(settings: Settings) -> None:
         raise Misconfigured("the database schema does not match this version; run `riskrelay migrate`")
 
 
-_CHECKED_BYTES = 1 << 30  # guessed: SQLite checks so much in seconds; `riskrelay doctor` checks any size
+_CHECKED_BYTES = 1 << 30  # guessed: SQLite checks this size in seconds; `riskrelay doctor` checks any size
 
 
 async def require_whole_after_crash(settings: Settings) -> None:
-    """Refuse a damaged SQLite file that was not closed in an orderly way, such as one restored beside an old log.
+    """Refuse a damaged SQLite file that was not closed cleanly, for example a copy next to an old write-ahead log.
 
-    Raises: Misconfigured: says how to restore.
+    Raises: Misconfigured: the error describes how to restore a backup.
     """
     path = settings.sqlite_path
     if path is None or not path.is_file() or not log_of(path).exists():
@@ -233,9 +233,9 @@ async def migrate_store(
     """Copy the SQLite installation of *settings* into the empty PostgreSQL database of *target*.
 
     Args:
-        copied: told as it goes: a table, and how many of its rows are there.
+        copied: called during the copy with a table and the number of its copied rows.
 
-    Returns: by table, what both hold.
+    Returns: the number of rows in both databases, by table.
     Raises:  Misconfigured: one of the two is of the wrong kind, is in use or not empty; then nothing was changed.
     """
     path = settings.sqlite_path
@@ -260,7 +260,7 @@ def _fill(source: Connection, target: Connection, copied: Callable[[str, int], N
 
 
 def build_outside(settings: Settings) -> Outside:
-    """What actions need, for a command that works on the database itself; close its store when done."""
+    """Build the dependencies of actions for a command that works on the database. The caller closes the store."""
     noted = PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()
     return outside_of(settings, lambda lanes: None, noted, Observers(PrometheusMetrics()))
 
@@ -268,10 +268,10 @@ def build_outside(settings: Settings) -> Outside:
 def outside_of(
     settings: Settings, wake: Wake, noted: Noted, observers: Observers, geolocator: Geolocator | None = None
 ) -> Outside:
-    """What actions need in a process that serves or delivers.
+    """Build the dependencies of actions for a process that serves or delivers.
 
     Args:
-        geolocator: None: no address has a place; only a process that accepts activity needs one.
+        geolocator: None: addresses have no place. Only a process that accepts activity needs one.
     """
     clock = SystemClock()
     limit = RateLimit(settings.rate_limit, WINDOW_SECONDS) if settings.rate_limit else None
@@ -305,7 +305,10 @@ def outside_of(
 
 
 def build_keyring(settings: Settings, master_key: MasterKey) -> Keyring:
-    """How keys are made under *master_key*; a retired one is published as long as an event may be on its way."""
+    """Build the factory of signing keys under *master_key*.
+
+    A retired key stays published while an event may be in transit.
+    """
     clock = SystemClock()
     return Keyring(
         lambda algorithm: new_signing_key(algorithm, master_key, clock.now()), timedelta(days=settings.retention_days)

@@ -1,4 +1,4 @@
-"""What runs in a process that serves or delivers."""
+"""Assembly of the processes that serve or deliver."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -50,24 +50,24 @@ from riskrelay.web.transmitter.streams import Transmitting
 from riskrelay.wiring.installation import build_keyring, check_files, outside_of, read_master_key
 
 PUSH_DEADLINE = timedelta(seconds=20)
-CONCURRENCY = 32  # guessed: pushes at once per lane; polite to a receiver, enough for its round trips
-LINGER_EMBEDDED = timedelta(seconds=10)
-LINGER_SHARED = timedelta(seconds=1)  # as the sweep: a notice that got lost costs no more
+CONCURRENCY = 32  # guessed: concurrent pushes per lane; few enough for a receiver, enough to hide its round trips
+IDLE_HOLD_EMBEDDED = timedelta(seconds=10)
+IDLE_HOLD_SHARED = timedelta(seconds=1)  # as long as the worker's sweep: a lost notice delays delivery by no more
 
 
 def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, siblings: Siblings | None = None) -> Starlette:
-    """The ASGI application; with its lifespan the database is opened and delivery runs.
+    """Build the ASGI application. Its lifespan opens the database and runs delivery.
 
     Args:
-        deliver: False: accept and queue only; another process delivers. SETs that receivers fetch are signed here.
+        deliver: False: accept and queue only; another process delivers. SETs that receivers poll are signed here.
         siblings: processes that share the port.
     Raises: Misconfigured: there is no master key.
     """
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
     bell, woken, wakes = StreamBell(), _Relay(), _Relay()
-    woken.told.append(bell.ring)
-    wakes.told.append(woken.wake)
+    woken.targets.append(bell.ring)
+    wakes.targets.append(woken.wake)
     noted = token_uses, finding_counts, missed_names = PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()
     observers = new_observers(siblings)
     geolocation = GeolocationFiles(settings.geoip)
@@ -108,7 +108,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
             ):
                 if deliver:
                     async with _delivery(settings, outside, signer, master_key) as worker:
-                        woken.told.append(worker.wake)
+                        woken.targets.append(worker.wake)
                         _show_worker(observers.metrics, worker)
                         yield
                 else:
@@ -125,7 +125,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     app.state.failed_authentication = FailedAuthentication(outside.clock, settings.failed_authentication_limit)
     app.state.before_stop = [bell.close]
     app.state.show_connections = partial(_show_connections, observers.metrics)
-    app.state.operations = create_worker_app(outside, _no_lifespan)  # it lives in the application's own
+    app.state.operations = create_worker_app(outside, _no_lifespan)  # the application's own lifespan covers it
     return app
 
 
@@ -136,7 +136,7 @@ async def _no_lifespan(app: Starlette) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _counted(siblings: Siblings | None, outside: Outside, metrics: PrometheusMetrics) -> AsyncIterator[None]:
-    """Tell the siblings, if there are any, what this process counts."""
+    """Answer the siblings' requests for the counters of this process, if it has siblings."""
     if siblings is None:
         yield
     else:
@@ -185,12 +185,14 @@ def _show_connections(metrics: PrometheusMetrics, admission: Admission) -> None:
 
 
 def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
-    """What monitoring reads of a process that only delivers; with its lifespan the database is opened and it delivers.
+    """Build the monitoring application of a process that only delivers.
+
+    Its lifespan opens the database and runs delivery.
 
     Raises: Misconfigured: there is no master key.
     """
     woken, wakes = _Relay(), _Relay()
-    wakes.told.append(woken.wake)
+    wakes.targets.append(woken.wake)
     observers = new_observers()
     outside = outside_of(
         settings, wakes.wake, (PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()), observers
@@ -210,7 +212,7 @@ def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
                 announced(outside, "worker", settings.public),
                 _delivery(settings, outside, signer, master_key) as worker,
             ):
-                woken.told.append(worker.wake)
+                woken.targets.append(worker.wake)
                 _show_worker(observers.metrics, worker)
                 yield
         finally:
@@ -220,7 +222,7 @@ def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
 
 
 def build_examining(settings: Settings, master_key: MasterKey, *, whole: bool = False) -> Examining:
-    """What an examination of this installation needs.
+    """Build the dependencies of an examination of this installation.
 
     Args:
         whole: also read the whole SQLite file.
@@ -242,25 +244,25 @@ def build_examining(settings: Settings, master_key: MasterKey, *, whole: bool = 
 
 
 class _Relay:
-    """Hands wakes to the worker once there is one; before that its first look finds everything anyway."""
+    """Passes wakes to the worker after its start. Before that, the worker's first scan finds all due lanes."""
 
     def __init__(self) -> None:
-        self.told: list[Wake] = []
+        self.targets: list[Wake] = []
 
     def wake(self, lanes: Sequence[LaneKey]) -> None:
         if lanes:
-            for tell in self.told:
-                tell(lanes)
+            for wake in self.targets:
+                wake(lanes)
 
 
 @asynccontextmanager
 async def _other_nodes(settings: Settings, wakes: _Relay, woken: _Relay) -> AsyncIterator[None]:
-    """Pass this node's wakes on to the others, and theirs to what waits here."""
+    """Send this node's wakes to the other nodes, and their wakes to this node's worker and polls."""
     if settings.sqlite_path is not None:
         yield
         return
     notices = Notices(settings.database_url, woken.wake)
-    wakes.told.append(notices.tell)
+    wakes.targets.append(notices.notify)
     running = asyncio.create_task(notices.run())
     try:
         yield
@@ -271,7 +273,7 @@ async def _other_nodes(settings: Settings, wakes: _Relay, woken: _Relay) -> Asyn
 
 @asynccontextmanager
 async def _poll_sweep(settings: Settings, outside: Outside, bell: StreamBell) -> AsyncIterator[None]:
-    """Look for what other nodes queued for the streams that are polled here. With SQLite there is no other node."""
+    """Scan for events that other nodes queued for the streams that receivers poll here. SQLite has one node."""
     if settings.sqlite_path is not None:
         yield
         return
@@ -298,14 +300,14 @@ def _push_client(settings: Settings) -> PushClient:
 async def _delivery(
     settings: Settings, outside: Outside, signer: KeySigner, master_key: MasterKey
 ) -> AsyncIterator[Worker]:
-    """Run a worker; at the end let what is in flight end and be settled."""
+    """Run a worker. At the end, wait until its pushes in flight are settled."""
     embedded = settings.sqlite_path is not None
-    if embedded:  # nobody else can hold a lease: what is left is from before a crash
+    if embedded:  # this is the only process, so existing leases are from before a crash
         await outside.store.write_installation(lambda tx: tx.lanes.release_all())
     pusher = _push_client(settings)
     retention = timedelta(days=settings.retention_days)
     lease = timedelta(seconds=settings.lease_seconds)
-    push_for = lease * 0.8 - PUSH_DEADLINE  # design 3: whatever is in flight has ended at 80 % of the lease
+    push_for = lease * 0.8 - PUSH_DEADLINE  # design 3: every push has ended at 80 % of the lease
     delivering = Delivering(
         signer=signer,
         pusher=pusher,
@@ -315,7 +317,7 @@ async def _delivery(
         concurrency=CONCURRENCY,
         retention=retention,
     )
-    worker = Worker(outside, delivering, LINGER_EMBEDDED if embedded else LINGER_SHARED)
+    worker = Worker(outside, delivering, IDLE_HOLD_EMBEDDED if embedded else IDLE_HOLD_SHARED)
     running = asyncio.create_task(worker.run())
     try:
         async with _chores(settings, outside):
@@ -328,7 +330,7 @@ async def _delivery(
 
 @asynccontextmanager
 async def _chores(settings: Settings, outside: Outside) -> AsyncIterator[None]:
-    """Do what has to be done from time to time. Every node does: one that only accepts fills tables, too."""
+    """Run the chores. Every node runs them, because a node that only accepts fills tables too."""
     retention = Retention(
         undelivered=timedelta(days=settings.retention_days),
         settled=timedelta(days=settings.history_days),
@@ -352,7 +354,7 @@ def _build_signer(outside: Outside, master_key: MasterKey, keyring: Keyring) -> 
 
 @asynccontextmanager
 async def _ready(signer: KeySigner, outside: Outside, keyring: Keyring) -> AsyncIterator[None]:
-    """See to it that there are keys that can be opened; an installation of an older version gets its next ones now."""
+    """Require signing keys that can be opened. An installation of an older version gets its next keys now."""
     await complete_signing_keys(outside, COMMAND_LINE, keyring.make)
     await signer.require_keys()
     try:

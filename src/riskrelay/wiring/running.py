@@ -1,4 +1,4 @@
-"""The settings of the processes that run, for commands that judge the installation from another shell."""
+"""The settings of the running processes, for commands that examine the installation from another shell."""
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -7,7 +7,7 @@ from riskrelay.core.errors import Unavailable
 from riskrelay.ports import Check, Node, Outside, Verdict
 from riskrelay.settings import Settings
 
-_ALIVE = timedelta(seconds=90)  # chosen: three of the announcements that a process makes
+_ALIVE = timedelta(seconds=90)  # chosen: three intervals of a process's announcements
 _OF_ONE_PROCESS = {"host", "port", "metrics_port", "log_level"}  # these may differ
 
 
@@ -15,15 +15,15 @@ async def settings_in_force(outside: Outside, own: Settings) -> tuple[list[Check
     """Find the settings of the running service.
 
     Args:
-        own: of this shell; the database and the secrets are always these.
+        own: the settings of this shell. The database and the secrets are always taken from these.
 
-    Returns: what there is to say about them, and the settings to judge.
+    Returns: remarks about the settings, and the settings to examine.
     Raises:  Misconfigured: another version runs, whose settings this one cannot read.
     """
     since = outside.clock.now() - _ALIVE
     try:
         nodes = await outside.store.read_installation(lambda tx: tx.nodes.seen_since(since))
-    except Unavailable:  # the examination says why
+    except Unavailable:  # the examination reports the reason
         return [], own
     if not nodes:
         said = "No riskrelay process uses this database, so the settings of this shell were checked."

@@ -33,7 +33,7 @@ class Node:
         listener._any.clear()
         async with asyncio.timeout(60):
             while not listener._any.is_set():
-                self.notices.tell(lanes)
+                self.notices.notify(lanes)
                 await asyncio.sleep(0.01)
         return listener.heard
 

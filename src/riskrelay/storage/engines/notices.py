@@ -45,7 +45,7 @@ class Notices:
         self._changed = asyncio.Event()
         self._stopping = False
 
-    def tell(self, lanes: Sequence[LaneKey]) -> None:
+    def notify(self, lanes: Sequence[LaneKey]) -> None:
         """Say that *lanes* have work. Never waits and never fails."""
         if self._connected:
             self._pending |= dict.fromkeys(lanes)
