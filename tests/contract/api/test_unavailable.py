@@ -108,7 +108,7 @@ def test_doctor_shows_no_tick_beside_a_full_disk(service: Service) -> None:
     assert ended.returncode == 1, ended.stderr
     checks = [check for check in json.loads(ended.stdout) if check["topic"] == "database"]
     assert [check["said"] for check in checks if "writ" in check["said"]] == [
-        f"SQLite {sqlite3.sqlite_version} can be read, but not written: {UnavailableCause.DISK_FULL}."
+        f"SQLite {sqlite3.sqlite_version} can be read but not written: {UnavailableCause.DISK_FULL}."
     ]
     assert next(check for check in checks if "writ" in check["said"])["verdict"] == "problem"
     assert "Traceback" not in ended.stderr
