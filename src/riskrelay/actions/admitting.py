@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 
 import msgspec
 
+from riskrelay.actions.computing import compute
+from riskrelay.actions.large_writes import LARGE
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.activity import LOGIN_BEHAVIOR, Activity, Login, Timing, timing
 from riskrelay.core.risk.behaviors import BehaviorId
@@ -65,6 +67,11 @@ async def admit(outside: Outside, account_id: AccountId, sent: Mapping[int, Acti
     """
     now = outside.clock.now()
     rules = await outside.store.read(account_id, lambda tx: _rules(tx, sent, now))
+    work = partial(_admitted, outside, rules, sent, now)
+    return await compute(work) if len(sent) > LARGE else work()
+
+
+def _admitted(outside: Outside, rules: _Rules, sent: Mapping[int, Activity], now: datetime) -> Admitted:
     admitted: dict[int, Activity] = {}
     exempt: dict[int, Exemption] = {}
     anonymous: list[Finding] = []

@@ -5,7 +5,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from riskrelay.actions.detecting import purge
 from riskrelay.actions.recording import queue_changes
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.risk.assessment import Standing
@@ -29,8 +28,6 @@ def apply(tx: Transaction, writes: Writes, outside: Outside) -> list[LaneKey]:
     tx.findings.add(writes.findings)
     tx.activities.join(writes.joined, writes.replaced)
     tx.activities.add(writes.activity)
-    if writes.activity:
-        purge(tx, tx.detection.limits(), outside.clock.now(), len(writes.activity))
     tx.users.save(_counted(tx, writes))
     for user_id in sorted(writes.trimmed):
         tx.findings.trim(user_id, outside.quotas.findings_per_user, _TRIMMED_AT_MOST)

@@ -34,7 +34,7 @@ from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import ActivityWindow, RecordedActivity, RecordedFinding, Transaction
 
-PURGED_AT_LEAST = 200  # guessed: so that small requests, too, get rid of what a large one left
+PURGED_AT_ONCE = 500  # guessed: as much work as a part; more than a small request brings, so that old activity goes
 _READ_AT_ONCE = 1_000  # guessed, some milliseconds: reading more rows in one piece would hold up the event loop
 
 
@@ -163,14 +163,15 @@ def decide(stored: Stored, fresh: Sequence[RecordedActivity], given: Detecting) 
     return Decision(detected=detected, joined=joined, replaced=replaced)
 
 
-def purge(tx: Transaction, limits: TravelLimits, now: datetime, arrived: int) -> None:
-    """Forget activity that nothing can make a behavior of any more: each request more than it brought.
+def purge(tx: Transaction, limits: TravelLimits, now: datetime, limit: int) -> int:
+    """Forget activity that nothing can make a behavior of any more.
 
     Args:
-        arrived: how many activities the request brought.
+        limit: at most so much of each kind.
+
+    Returns: how much that was.
     """
-    for rule in _rules(limits):
-        tx.activities.purge(rule.kind, now - limits.lateness - rule.reach, max(PURGED_AT_LEAST, 2 * arrived))
+    return sum(tx.activities.purge(rule.kind, now - limits.lateness - rule.reach, limit) for rule in _rules(limits))
 
 
 def _rules(limits: TravelLimits) -> tuple[_Rule[Any, Any], ...]:

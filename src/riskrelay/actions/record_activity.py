@@ -11,7 +11,7 @@ from riskrelay.actions.admitting import Admitted, admit, learn
 from riskrelay.actions.applying import apply
 from riskrelay.actions.computing import compute
 from riskrelay.actions.deciding_activity import Decided, Gathered, Request, decide_activity
-from riskrelay.actions.detecting import read_stored, windows_of
+from riskrelay.actions.detecting import PURGED_AT_ONCE, purge, read_stored, windows_of
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.record_findings import record_findings
 from riskrelay.actions.recording import (
@@ -85,7 +85,8 @@ async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping
     """
     refuse_future({place: activity.seen.at for place, activity in sent.items()}, outside.clock.now())
     admitted = await admit(outside, account_id, sent)
-    request = _request(admitted, outside)
+    numbered = partial(_request, admitted, outside)
+    request = await compute(numbered) if len(sent) > LARGE else numbered()
     if len(request.distinct) > LARGE:
         recorded = await _record_in_parts(outside, account_id, request)
     else:
@@ -154,12 +155,15 @@ async def _record(outside: Outside, account_id: AccountId, request: Request) -> 
         if much and refusing_much:
             raise _TooMuch
         decide = partial(decide_activity, gathered)
-        decided = tx.compute(decide) if much else decide()
+        return write(tx, tx.compute(decide) if much else decide())
+
+    def write(tx: Transaction, decided: Decided) -> tuple[ActivityRecorded, list[LaneKey]]:
+        purge(tx, decided.gathered.limits, request.now, PURGED_AT_ONCE)
         return _recorded(request, [decided]), apply(tx, decided.writes, outside)
 
     def unchanged(tx: Transaction, decided: Decided) -> tuple[ActivityRecorded, list[LaneKey]]:
         _refuse_changed(tx, decided.gathered)
-        return _recorded(request, [decided]), apply(tx, decided.writes, outside)
+        return write(tx, decided)
 
     try:
         return await write_users(outside, account_id, partial(at_once, refusing_much=True))
@@ -203,7 +207,19 @@ async def _record_in_parts(outside: Outside, account_id: AccountId, request: Req
         refuse_surplus_users(users, new, outside.user_counts.get(account_id), outside.quotas.users)
 
     await write_in_parts(outside, account_id, decided, lambda tx: None)
+    await _forget(outside, account_id, 2 * len(request.sent))
     return _recorded(request, everything)
+
+
+async def _forget(outside: Outside, account_id: AccountId, most: int) -> None:
+    """Forget old activity, more than a large request brought, in short transactions."""
+
+    def some(tx: Transaction) -> int:
+        return purge(tx, tx.detection.limits(), outside.clock.now(), PURGED_AT_ONCE)
+
+    forgotten = 0
+    while forgotten < most and (more := await outside.store.write(account_id, some)):
+        forgotten += more
 
 
 def _recorded(request: Request, decided: Sequence[Decided]) -> ActivityRecorded:

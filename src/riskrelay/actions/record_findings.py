@@ -12,6 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from riskrelay.actions.applying import apply
+from riskrelay.actions.computing import compute
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.recording import (
     assign_ids,
@@ -170,7 +171,7 @@ async def _record_in_parts(outside: Outside, account_id: AccountId, findings: Se
         refuse_surplus_users(whole.users, whole.new, batch.known_users, outside.quotas.users)
 
     await write_in_parts(outside, account_id, decided, lambda tx: None)
-    (recorded,) = _split([findings], whole)
+    (recorded,) = await compute(partial(_split, [findings], whole))
     _note(outside, account_id, [recorded], batch.now, new_users=len(whole.new))
     return recorded
 
