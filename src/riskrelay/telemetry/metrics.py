@@ -192,6 +192,8 @@ class _SurveyGauges:
         self._key_age = gauge(
             "signing_key_age_seconds", "Time since the current signing key became active.", "algorithm"
         )
+        self._silent = gauge("silent_sources", "Active sources without an event for longer than they allow.")
+        self._refusing = gauge("refusing_sources", "Active sources whose events of the last day were all refused.")
         self._bytes = gauge("database_bytes", "Size of the database on disk.")
 
     def show(self, survey: Survey) -> None:
@@ -209,6 +211,8 @@ class _SurveyGauges:
         self._rejecting.set(survey.rejecting)
         for algorithm, age in survey.key_ages.items():
             self._key_age.labels(algorithm.value).set(age.total_seconds())
+        self._silent.set(survey.silent_sources)
+        self._refusing.set(survey.refusing_sources)
         self._bytes.set(survey.database_bytes)
 
 

@@ -36,6 +36,8 @@ class Survey:
         streams: the number of streams of each status, as their receivers see it.
         rejecting: the number of enabled streams of active integrations whose receivers refuse events.
         key_ages: the time since each algorithm's current key began to sign.
+        silent_sources: the number of active sources that had events, and none for as long as they name.
+        refusing_sources: the number of active sources of which every event of the last day was refused, and some were.
         database_bytes: the size of the database on disk.
     """
 
@@ -44,4 +46,6 @@ class Survey:
     streams: Mapping[str, int]
     rejecting: int
     key_ages: Mapping[Algorithm, timedelta]
+    silent_sources: int
+    refusing_sources: int
     database_bytes: int

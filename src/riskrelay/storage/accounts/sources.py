@@ -191,7 +191,7 @@ class SourceRows:
         mine = self._of(source_samples, source_id)
         self._connection.execute(delete(source_samples).where(mine, source_samples.c.at < expired_before))
         query = select(source_samples.c.reason, func.count()).where(mine).group_by(source_samples.c.reason)
-        kept: dict[str, int] = dict(self._connection.execute(query).tuples().all())
+        kept: dict[str, int] = {row[0]: row[1] for row in self._connection.execute(query)}
         room = MAX_SAMPLES - sum(kept.values())
         rows: list[dict[str, Any]] = []
         for sample in samples:

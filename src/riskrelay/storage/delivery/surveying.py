@@ -9,10 +9,11 @@ from sqlalchemy import BigInteger, Connection, and_, case, func, literal, select
 
 from riskrelay.core.delivery.survey import LaneCondition, Survey
 from riskrelay.core.keys import Algorithm
+from riskrelay.core.sources.sources import COUNTED_FOR, MIN_REFUSED, Became
 from riskrelay.core.ssf.streams import StreamStatus
 from riskrelay.ports import DatabaseFacts
 from riskrelay.storage.delivery.ledgers import count_ledgers
-from riskrelay.storage.tables import integrations, lanes, signing_keys, streams
+from riskrelay.storage.tables import integrations, lanes, signing_keys, source_counts, sources, streams
 from riskrelay.storage.times import database_now, moment
 
 _NOW = database_now()
@@ -60,6 +61,27 @@ _REJECTING = (
         integrations.c.paused_at.is_(None),
     )
 )
+_SILENT = select(func.count()).where(
+    sources.c.active,
+    sources.c.silent_after_seconds.is_not(None),
+    type_coerce(sources.c.last_event_at, BigInteger)
+    < _NOW - sources.c.silent_after_seconds * literal(1_000_000, BigInteger),
+)
+_REFUSED = case((source_counts.c.became == Became.REFUSED.value, source_counts.c.events), else_=0)
+_REFUSING = select(func.count()).select_from(
+    select(source_counts.c.source_id)
+    .join(
+        sources,
+        and_(*(sources.c[name] == source_counts.c[name] for name in ("account_id", "source_id"))) & sources.c.active,
+    )
+    .where(source_counts.c.hour >= _NOW / 3_600_000_000 - COUNTED_FOR.total_seconds() / 3_600)
+    .group_by(source_counts.c.account_id, source_counts.c.source_id)
+    .having(
+        func.sum(_REFUSED) >= MIN_REFUSED,
+        func.sum(source_counts.c.events) == func.sum(_REFUSED),
+    )
+    .subquery()
+)
 _KEYS = select(signing_keys.c.algorithm, _NOW - type_coerce(signing_keys.c.signs_from, BigInteger)).where(
     signing_keys.c.signs_from.is_not(None), signing_keys.c.retired_at.is_(None)
 )
@@ -89,5 +111,7 @@ def take_survey(connection: Connection) -> Survey:
         streams={row.seen_status: row.many for row in connection.execute(_STATUSES)},
         rejecting=connection.execute(_REJECTING).scalar_one(),
         key_ages={Algorithm(name): timedelta(microseconds=max(age, 0)) for name, age in connection.execute(_KEYS)},
+        silent_sources=connection.execute(_SILENT).scalar_one(),
+        refusing_sources=connection.execute(_REFUSING).scalar_one(),
         database_bytes=connection.execute(_BYTES[connection.dialect.name]).scalar_one(),
     )

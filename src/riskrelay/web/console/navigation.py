@@ -26,6 +26,7 @@ class Section:
 SECTIONS = (
     Section("Overview", "", Scope.READ),
     Section("Users", "/users", Scope.PII_READ),
+    Section("Sources", "/sources", Scope.READ),
     Section("Integrations", "/integrations", Scope.READ),
     Section("Dead letters", "/dead-letters", Scope.READ),
     Section("Live", "/live", Scope.READ),

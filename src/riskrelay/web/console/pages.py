@@ -64,6 +64,8 @@ DONE = {
     "replay-running": "Replay resumed.",
     "replay-cancelled": "Replay canceled. Events that it already made pending are still delivered.",
     "credential-revoked": "Credential revoked.",
+    "samples-replayed": "Samples replayed. Those that are ignored or refused again are listed with their reasons.",
+    "source-deleted": "Source deleted. Its findings are kept.",
     "reset": "User reset. Receivers are notified.",
 }
 """What a page says after a change, by the word in its URL."""

@@ -31,6 +31,7 @@ from riskrelay.web.console.screens.overview import OverviewScreens
 from riskrelay.web.console.screens.receivers import ReceiverScreens
 from riskrelay.web.console.screens.replays import ReplayScreens
 from riskrelay.web.console.screens.settings import SettingScreens
+from riskrelay.web.console.screens.sources import SourceScreens
 from riskrelay.web.console.screens.users import UserScreens
 from riskrelay.web.console.sign_in import SignIn
 from riskrelay.web.console.visits import Visit
@@ -108,7 +109,23 @@ class Console:
             ("POST", "/settings/health", Scope.OPERATE, settings.examine),
             ("GET", "/dead-letters", Scope.READ, DeadLetterScreens(self._outside, self._pages).show),
             ("GET", "/live", Scope.READ, LiveScreens(self._outside, self._pages).show),
+            *self._source_screens(),
             *self._integration_screens(),
+        ]
+
+    def _source_screens(self) -> list[ScreenRow]:
+        sources = SourceScreens(self._outside, self._pages, self._transmitting.signals, self._public_origin)
+        one = "/sources/{source_id}"
+        return [
+            ("GET", "/sources", Scope.READ, sources.show_all),
+            ("POST", "/sources", Scope.WRITE, sources.create),
+            ("GET", one, Scope.READ, sources.show),
+            ("POST", one, Scope.WRITE, sources.update),
+            ("POST", f"{one}/mapping", Scope.WRITE, sources.map),
+            ("POST", f"{one}/credentials", Scope.WRITE, sources.rotate),
+            ("POST", f"{one}/try", Scope.READ, sources.attempt),
+            ("POST", f"{one}/replay", Scope.WRITE, sources.replay),
+            ("POST", f"{one}/delete", Scope.WRITE, sources.delete),
         ]
 
     def _integration_screens(self) -> list[ScreenRow]:

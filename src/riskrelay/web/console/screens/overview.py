@@ -10,6 +10,7 @@ from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.health import StreamHealth, why
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, name_of
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.sources.sources import COUNTED_FOR, Source, SourceState, state_of
 from riskrelay.ports import FindingCounts, Outside, Stock, Transaction
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
@@ -24,6 +25,7 @@ class _Seen:
 
     stock: Stock | None
     needing_attention: Sequence[StreamHealth]
+    sources: Sequence[tuple[Source, SourceState]]
     levels: Mapping[datetime, Sequence[int]]
     findings: FindingCounts
     settings: Mapping[BehaviorId, BehaviorSetting]
@@ -39,8 +41,9 @@ class OverviewScreens:
     async def show(self, visit: Visit) -> Response:
         """The page: nothing on it is counted for it."""
         window = WINDOWS.get(visit.query.get("window", ""), WINDOWS["1h"])
-        starts = window.starts(self._outside.clock.now())
-        seen = await self._outside.store.read(visit.account, lambda tx: _seen(tx, window, starts[0]))
+        now = self._outside.clock.now()
+        starts = window.starts(now)
+        seen = await self._outside.store.read(visit.account, lambda tx: _seen(tx, window, starts[0], now))
         return self._pages.page(
             visit,
             "overview.html",
@@ -48,6 +51,7 @@ class OverviewScreens:
             needing_attention=[
                 (health, why(health, may_see_subjects=visit.may_see_subjects)) for health in seen.needing_attention
             ],
+            sources=seen.sources,
             levels=list(reversed(RiskLevel)),
             window=window,
             windows=list(WINDOWS),
@@ -59,11 +63,21 @@ class OverviewScreens:
         )
 
 
-def _seen(tx: Transaction, window: Window, since: datetime) -> _Seen:
+def _seen(tx: Transaction, window: Window, since: datetime, now: datetime) -> _Seen:
     return _Seen(
         stock=tx.stocks.latest(),
         needing_attention=tx.health.needing_attention(_NEEDING_ATTENTION),
+        sources=_sources_needing_attention(tx, now),
         levels=tx.stocks.levels(since, window.step),
         findings=tx.stocks.findings(since, window.step),
         settings=tx.behaviors.stored(),
     )
+
+
+def _sources_needing_attention(tx: Transaction, now: datetime) -> Sequence[tuple[Source, SourceState]]:
+    """Return the sources that are silent or refuse everything, with their states."""
+    sources = tx.sources.all()
+    counts = tx.sources.counts(now - COUNTED_FOR) if sources else {}
+    states = [(source, state_of(source, counts.get(source.source_id, {}), now)) for source in sources]
+    failing = [(source, state) for source, state in states if state in (SourceState.SILENT, SourceState.REFUSING)]
+    return failing[:_NEEDING_ATTENTION]
