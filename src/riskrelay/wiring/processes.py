@@ -71,7 +71,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     noted = token_uses, finding_counts, missed_names = PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()
     observers = new_observers(siblings)
     geolocation = GeolocationFiles(settings.geoip)
-    outside = outside_of(settings, wakes.wake, noted, observers, geolocation)
+    outside = outside_of(settings, wakes.wake, noted, observers, geolocator=geolocation)
     process = ProcessWatch(observers.metrics, log, outside.clock)
     if settings.geoip:
         _show_geolocation(observers.metrics, geolocation, outside.clock)
