@@ -209,20 +209,20 @@ def _render(result: "Backtest", left_out: Counter[str]) -> None:
         {"timestamp": one.timestamp, "user": one.email, "behavior": one.behavior, "what": _what(one.details)}
         for one in result.found[:_SHOWN]
     ]
-    print_table(rows, "Detection would find nothing.")
+    print_table(rows, "No findings.")
     if len(result.found) > _SHOWN:
         say("and {:,} more; --json lists all", len(result.found) - _SHOWN)
     say(
-        "{:,} findings from {:,} logins and {:,} DLP hits of {:,} users.",
+        "Findings: {:,}. Logins: {:,}. DLP hits: {:,}. Users: {:,}.",
         len(result.found),
         result.logins,
         result.dlp_hits,
         result.users,
     )
     for reason, count in sorted(result.exempt.items()):
-        say("  {:,} logins take no part: {}", count, reason.value)
+        say("  Logins not used ({}): {:,}", reason.value, count)
     for why, count in sorted(left_out.items()):
-        say("  {:,} events are no activity: {}", count, why)
+        say("  Events that are not activity ({}): {:,}", why, count)
 
 
 def _what(details: Any) -> str:

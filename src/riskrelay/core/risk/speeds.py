@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from math import asin, cos, degrees, dist, pi, radians, sin
-from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -65,7 +64,7 @@ class TravelLimits(Struct, frozen=True, kw_only=True):
         return 0.999 * degrees(self.min_km / _EARTH_RADIUS_KM)
 
 
-class Spot(NamedTuple):
+class Spot(Struct, frozen=True, kw_only=True, order=True):
     """Everything about where a login came from that decides which other logins it can be impossible with.
 
     Attributes:
@@ -86,7 +85,13 @@ class Spot(NamedTuple):
 
 def spot_of(login: Login) -> Spot:
     """Return where a login came from."""
-    return Spot(login.latitude, login.longitude, login.accuracy_km, network_of(login.ip), login.is_known)
+    return Spot(
+        latitude=login.latitude,
+        longitude=login.longitude,
+        accuracy_km=login.accuracy_km,
+        network=network_of(login.ip),
+        is_known=login.is_known,
+    )
 
 
 @lru_cache(maxsize=10_000)

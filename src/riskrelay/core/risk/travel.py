@@ -59,7 +59,7 @@ class Journey:
         """Tells it from every other episode of the same user: no other one holds a login of this spot and time."""
         spot = spot_of(self.first)
         named = f"{self.first.at.isoformat()} {spot.latitude!r} {spot.longitude!r}"
-        if spot == Spot(spot.latitude, spot.longitude, 0.0, "", is_known=False):  # as it was named by older versions
+        if not spot.accuracy_km and not spot.network and not spot.is_known:  # as it was named by older versions
             return named
         return f"{named} {spot.accuracy_km!r} {spot.network} {spot.is_known}"
 
