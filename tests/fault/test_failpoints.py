@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import riskrelay
+from riskrelay.actions.large_writes import LARGE
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.products.okta import EVENTS_PATH as OKTA_EVENTS_PATH
 from support.clients import NO_ANSWER, until_answered
@@ -120,6 +121,22 @@ def test_after_the_commit_a_repeat_is_a_duplicate(world: World, failpoint: str) 
     assert (result["accepted"], result["duplicates"], result["changes"]) == (0, 1, [])
     world.told.changes.append(("u1@example.com", "none", "high"))
     world.recover(at_most_copies=1)
+
+
+@pytest.mark.fault(1, 2)
+@pytest.mark.parametrize("failpoint", ["part.before_commit:2", "part.after_commit:2"])
+def test_a_large_request_is_written_to_its_end_after_the_restart(world: World, failpoint: str) -> None:
+    """It was accepted, though the client has no answer: every part is written once, and a repeat is a duplicate."""
+    count = 2 * LARGE
+    world.end_at(failpoint, findings=count)
+    world.service.start()
+    findings = [finding(number + 1) for number in range(count)]
+    result = until_answered(world.service, "/findings", findings)
+    assert (result["accepted"], result["duplicates"], result["changes"]) == (0, count, [])
+    for one in findings:
+        world.told.add(one["id"], result)
+    assert world.recover(at_most_copies=0).copies == 0
+    assert len(world.oracle.wait_for(world.path, count)) == count
 
 
 @pytest.mark.fault(3)

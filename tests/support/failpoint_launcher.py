@@ -43,6 +43,7 @@ _CLAIM = r"UPDATE lanes SET epoch=.*\sRETURNING\s"
 _ATTEMPTS = r"INSERT INTO attempts "
 _EXCEPTIONS = r"INSERT INTO held_events .*\sON CONFLICT\s"
 _REPLAY = r"UPDATE replay_places SET "
+_PART = r"DELETE FROM large_write_parts .*number"
 _SCHEMA = r"\s*(CREATE|ALTER|DROP|INSERT INTO alembic_version|UPDATE alembic_version)\b"
 
 _IN_TRANSACTIONS = {
@@ -53,6 +54,8 @@ _IN_TRANSACTIONS = {
     "settle.after_attempts": (_EXCEPTIONS, _Moment.BEFORE),
     "settle.before_commit": (_ATTEMPTS, _Moment.BEFORE_COMMIT),
     "settle.after_commit": (_ATTEMPTS, _Moment.AFTER_COMMIT),
+    "part.before_commit": (_PART, _Moment.BEFORE_COMMIT),
+    "part.after_commit": (_PART, _Moment.AFTER_COMMIT),
     "replay.before_commit": (_REPLAY, _Moment.BEFORE_COMMIT),
     "replay.after_commit": (_REPLAY, _Moment.AFTER_COMMIT),
     "migrate.statement": (_SCHEMA, _Moment.BEFORE),
