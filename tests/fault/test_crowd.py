@@ -17,12 +17,13 @@ from support.fork_server import ForkServer
 from support.ledger_checks import Told, check_ledger, wait_until_quiet
 from support.service import Oracle, Service, environment
 
-MEMBERS = 3_000 if AT_LENGTH else 1_000
+MEMBERS = 3_000
 TENANT = "https://receiver.example.com"
 FINDINGS_A_SECOND = 100
-SECONDS = 600 if AT_LENGTH else 5
+ROUNDS = 5 if AT_LENGTH else 1
+CROWDED_SECONDS = 120 if AT_LENGTH else 5  # in each round
+QUIET_SECONDS = 60 if AT_LENGTH else 5
 MOST_BYTES_A_CONNECTION = 48 * 1024  # the head and the buffers of a waiting request; measured: 15 to 25 KiB
-NOISE_SECONDS = 0.02  # guessed: what other processes of a busy machine add to a 99th percentile
 DRAIN_SECONDS = 3
 
 
@@ -89,12 +90,12 @@ def crowd(service: Service, members: int, receivers: Receivers) -> Iterator[None
             process.stdout.close()
 
 
-def accept(service: Service, name: str, seconds: float, told: Told) -> float:
+def accept(service: Service, name: str, seconds: float, told: Told) -> list[float]:
     """Send findings at a steady rate, and ask now and then whether the service lives; nothing may fail.
 
-    Returns: the 99th percentile of the time to the answer, in seconds.
+    Returns: how long each answer took, in seconds.
     """
-    took = []
+    took: list[float] = []
     began = time.monotonic()
     for number in range(int(seconds * FINDINGS_A_SECOND)):
         time.sleep(max(began + number / FINDINGS_A_SECOND - time.monotonic(), 0))
@@ -105,6 +106,10 @@ def accept(service: Service, name: str, seconds: float, told: Told) -> float:
         took.append(time.monotonic() - sent)
         if number % FINDINGS_A_SECOND == 0:
             assert service.get("/healthz") == b"ok\n"
+    return took
+
+
+def p99(took: list[float]) -> float:
     return sorted(took)[len(took) * 99 // 100]
 
 
@@ -118,24 +123,26 @@ def memory(service: Service) -> int:
 def test_a_crowd_of_connections_hurts_nobody(
     service: Service, oracle: Oracle, record_property: Callable[[str, object], None]
 ) -> None:
-    """1,000 connections (3,000 at length) beside 100 findings a second: nothing fails, memory is bounded and does not
-    grow."""
-    told = Told()
+    """3,000 connections beside 100 findings a second: nothing fails, memory is bounded and does not grow.
+
+    Phases with and without the crowd alternate, so that both see the same machine.
+    """
+    told, receivers = Told(), Receivers(oracle)
     service.create_integration(oracle.url)
-    quiet = accept(service, "quiet", SECONDS, told)
-    before = memory(service)
-    receivers = Receivers(oracle)
-    with crowd(service, MEMBERS, receivers):
-        crowded = accept(service, "crowded", SECONDS / 2, told)
-        halfway = memory(service)
-        crowded = max(crowded, accept(service, "later", SECONDS / 2, told))
-        after = memory(service)
-    record_property("p99_ms", f"{quiet * 1_000:.1f} quiet, {crowded * 1_000:.1f} crowded")
-    record_property("bytes_a_connection", (halfway - before) // MEMBERS)
-    assert halfway - before < MEMBERS * MOST_BYTES_A_CONNECTION
-    assert after - halfway < MEMBERS * MOST_BYTES_A_CONNECTION / 4
-    if AT_LENGTH:  # minutes of it, on a machine that does nothing else; a few seconds are noise
-        assert crowded < 2 * quiet + NOISE_SECONDS
+    quiet, crowded, sizes, before = list[float](), list[float](), list[int](), 0
+    for turn in range(ROUNDS):
+        quiet += accept(service, f"quiet-{turn}", QUIET_SECONDS, told)
+        before = before or memory(service)
+        with crowd(service, MEMBERS, receivers):
+            for half in ("first", "second"):
+                crowded += accept(service, f"crowded-{turn}-{half}", CROWDED_SECONDS / 2, told)
+                sizes.append(memory(service))
+    record_property("p99_ms", f"{p99(quiet) * 1_000:.1f} quiet, {p99(crowded) * 1_000:.1f} crowded")
+    record_property("bytes_a_connection", (sizes[0] - before) // MEMBERS)
+    assert sizes[0] - before < MEMBERS * MOST_BYTES_A_CONNECTION
+    assert sizes[-1] - sizes[0] < MEMBERS * MOST_BYTES_A_CONNECTION / 4
+    if AT_LENGTH:  # minutes of it; a few seconds are noise
+        assert p99(crowded) < 2 * p99(quiet)
     wait_until_quiet(service)
     check_ledger(service, receivers, told, at_most_copies=0)
 
@@ -150,7 +157,7 @@ def test_a_stop_while_clients_stall_ends_in_time_and_repeats_nothing(service: Se
         accept(service, "before", 1, told)
         began = time.monotonic()
         assert service.stop() == 0
-        assert time.monotonic() - began < DRAIN_SECONDS + 60  # and then delivery settles what is in flight
+        assert time.monotonic() - began < DRAIN_SECONDS + 10  # and then delivery settles what is in flight
         service.start()
         accept(service, "after", 1, told)
     wait_until_quiet(service)
