@@ -1,7 +1,7 @@
-"""What the core and the actions need from outside, as small Protocols.
+"""Interfaces of the core and the actions to storage, network, clock and monitoring, as small Protocols.
 
-A transaction is a plain function over a `Transaction`: it cannot await, so no remote call can ever happen inside one
-(ADR 0002). `storage` implements these for SQLite and PostgreSQL; one suite holds both to the same behaviour.
+A transaction is a plain function over a `Transaction`. It cannot await, so it cannot make a remote call (ADR 0002).
+`storage` implements these Protocols for SQLite and PostgreSQL. One test suite covers both.
 """
 
 from riskrelay.ports.account import (

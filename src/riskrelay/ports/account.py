@@ -1,4 +1,4 @@
-"""What a transaction bound to one account offers."""
+"""The operations of a transaction that is bound to one account."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,10 +36,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class UserProfile:
-    """A user and what was found about them.
+    """A user and a page of their findings.
 
     Attributes:
-        findings: a page of those since the last reset, the latest first.
+        findings: a page of the findings since the last reset, the latest first.
     """
 
     standing: Standing
@@ -50,111 +50,117 @@ class Integrations(Protocol):
     """The account's integrations; deleted ones are invisible."""
 
     def add(self, integration: Integration) -> None:
-        """Store a new one, whose reference id is free.
+        """Store a new integration with an unused reference id.
 
-        When another transaction takes that id at the same time, the whole of this one runs again.
+        If another transaction takes that id at the same time, this whole transaction runs again.
         """
 
     def update(self, integration: Integration) -> None:
-        """Overwrite everything that can change: reference_id, tenant_url, active, algorithm, pause, limits and TLS.
+        """Overwrite the integration's changeable members: reference_id, tenant_url, active, algorithm, pause, limits
+        and TLS.
 
         Raises: Invalid: another record holds its reference id.
         """
 
     def delete(self, integration_id: IntegrationId, at: datetime) -> None:
-        """Make it invisible and forget its private key; its streams and their ledger stay."""
+        """Mark the integration as deleted and delete its private key. Its streams and their ledger are kept."""
 
     def get(self, integration_id: IntegrationId) -> Integration | None:
-        """The one with that id, locked against other writers in a writing transaction."""
+        """Return the integration with that id. A writing transaction locks it."""
 
     def by_reference(self, reference_id: str) -> Integration | None:
-        """The one with that reference id."""
+        """Return the integration with that reference id."""
 
     def all(self) -> list[Integration]:
-        """Every one, oldest first."""
+        """Return all integrations, oldest first."""
 
 
 class Streams(Protocol):
-    """The streams of the account's integrations, whoever made them; deleted ones are invisible."""
+    """The streams of the account's integrations, explicit and implicit, without deleted ones."""
 
     def add(self, stream: Stream) -> None:
-        """Store a new one and its lanes."""
+        """Store a new stream and its lanes."""
 
     def taking_events(self) -> list[Stream]:
-        """Streams of active integrations, with what their receivers said about subjects: new events are queued on
-        these. What is queued on a disabled one is cancelled in the same moment."""
+        """Return the streams on which new events are queued, with their receivers' statements about subjects.
+
+        These are the streams of active integrations. Events queued on a disabled stream are cancelled at once.
+        """
 
     def of_integration(self, integration_id: IntegrationId) -> list[Stream]:
-        """Every stream of one integration, oldest first."""
+        """Return the streams of one integration, oldest first."""
 
     def set_status(self, stream_id: StreamId, status: StreamStatus, reason: str | None, by: Party) -> None:
-        """Change a stream's status; `refresh_lanes` makes delivery follow."""
+        """Change a stream's status. Call `refresh_lanes` afterwards to update its lanes."""
 
     def pause_if_idle(self, stream_id: StreamId, timeout: timedelta, reason: str) -> bool:
-        """Pause a receiver's stream that was not active for *timeout*; whether it was."""
+        """Pause a receiver's stream that was not active for *timeout*. Return whether it was paused."""
 
     def refresh_lanes(self, changed: Stream, *, is_fixed: bool) -> list[LaneKey]:
-        """Let the lanes of a stream follow what it is now: claimable or not.
+        """Update the lanes of a changed stream: whether a worker can claim them.
 
         Args:
-            is_fixed: somebody has perhaps mended what failed: no wait counts any more, and no answer to an attempt
-                that began before.
+            is_fixed: the operator or the receiver has perhaps fixed the failure. All waits end, and responses to
+                attempts that began earlier are ignored.
 
-        Returns: those from which events may be sent at once.
+        Returns: the lanes from which events may be sent at once.
         """
 
     def cancel_backlog(self, stream: Stream, numbers: Collection[int], reason: str) -> int:
-        """Mark everything undelivered of some of its lanes as cancelled; how many events that were."""
+        """Mark the undelivered events of some lanes of *stream* as cancelled. Return their number."""
 
 
 class ReceiverStreams(Protocol):
-    """What receivers do with the streams they made; implicit and deleted ones are invisible."""
+    """The streams that receivers created, without implicit and deleted streams."""
 
     def get(self, integration_id: IntegrationId, stream_id: StreamId) -> Stream | None:
-        """The one with that id, locked in a writing transaction."""
+        """Return the stream with that id. A writing transaction locks it."""
 
     def save(self, stream: Stream) -> None:
-        """Overwrite its configuration."""
+        """Overwrite a stream's configuration."""
 
     def delete(self, stream_id: StreamId, at: datetime) -> None:
-        """Make it invisible; its ledger stays."""
+        """Mark a stream as deleted. Its ledger is kept."""
 
     def note_activity(self, stream_id: StreamId) -> None:
-        """Start its inactivity timeout again, by the database's clock, to the minute."""
+        """Restart a stream's inactivity timeout, by the database's clock, with a precision of one minute."""
 
     def may_verify(self, stream_id: StreamId, interval: timedelta) -> bool:
-        """Note a request for verification; False, and nothing is noted, when the last one is not *interval* ago."""
+        """Store the time of a verification request, unless the last one is less than *interval* ago.
+
+        Returns: whether the request is allowed.
+        """
 
     def statements(self, stream_id: StreamId) -> list[SubjectStatement]:
-        """What its receiver said about subjects, in any order."""
+        """Return the receiver's statements about subjects, in any order."""
 
     def state(self, stream_id: StreamId, subject: Mapping[str, Any], is_removed: bool | None) -> None:
-        """Note what the receiver says about *subject* now, as the last statement; None: forget what it said."""
+        """Store the receiver's latest statement about *subject*; None: delete its statement."""
 
 
 class ReceiverCredentials(Protocol):
-    """What the receivers of the account's integrations authenticate with."""
+    """The credentials of the receivers of the account's integrations."""
 
     def add(self, credential: ReceiverCredential) -> None:
-        """Store a new one."""
+        """Store a new credential."""
 
     def all(self, integration_id: IntegrationId) -> list[ReceiverCredential]:
-        """Those of one integration, oldest first."""
+        """Return the credentials of one integration, oldest first."""
 
     def get(self, integration_id: IntegrationId, credential_id: CredentialId) -> ReceiverCredential | None:
-        """One of them, locked in a writing transaction."""
+        """Return one credential. A writing transaction locks it."""
 
     def revoke(self, integration_id: IntegrationId, credential_id: CredentialId) -> bool:
-        """Forget one and its access tokens.
+        """Delete a credential and its access tokens.
 
-        Returns: False when there was none.
+        Returns: whether the credential existed.
         """
 
     def add_access_token(self, token: AccessToken) -> None:
         """Store an access token's hash."""
 
     def forget_access_tokens(self, client: ReceiverCredential, now: datetime, keep: int) -> None:
-        """Forget the client's access tokens that have expired, and of the living ones all but the *keep* youngest."""
+        """Delete the client's expired access tokens, and of the others all but the *keep* newest."""
 
 
 class Users(Protocol):
@@ -163,73 +169,73 @@ class Users(Protocol):
     def find(self, references: Sequence[UserRef]) -> dict[str, Standing]:
         """Find users, and lock them.
 
-        Returns: by email_key, those that are there.
-        Raises: UserMismatch: a reference's user_id is not the one of the user with its e-mail.
+        Returns: the users that exist, by email_key.
+        Raises: UserMismatch: a reference's user_id differs from that of the user with its e-mail.
         """
 
     def add(self, standings: Collection[Standing]) -> None:
-        """Store new ones. When another transaction has stored one of them meanwhile, this one runs again."""
+        """Store new users. If another transaction stores one of them first, this transaction runs again."""
 
     def get(self, user_id: UserId) -> Standing | None:
-        """The user, locked in a writing transaction."""
+        """Return the user. A writing transaction locks it."""
 
     def at_risk(self, after: UserId, limit: int) -> list[Standing]:
-        """Return the first *limit* users with an id behind *after* that have triggered something since the last reset,
+        """Return the first *limit* users with an id greater than *after* and a triggered behavior since the last reset,
         in the order of their ids."""
 
     def save(self, standings: Collection[Standing]) -> None:
-        """Write everything of them that can change."""
+        """Overwrite the changeable members of users."""
 
     def summary(self, offset: int, limit: int) -> tuple[list[Standing], int]:
-        """A page of the users that have a level, and how many there are.
+        """Return a page of the users with a level, and their total number.
 
-        Returns: highest level first; within a level the latest event first.
+        Users are in the order of the highest level; within a level, of the latest event.
         """
 
     def profile(self, user_id: UserId, offset: int, limit: int) -> UserProfile | None:
-        """Return the user with *limit* findings since their last reset, behind the latest *offset* ones."""
+        """Return the user with *limit* findings since their last reset, skipping the latest *offset*."""
 
 
 class Findings(Protocol):
     """The account's findings."""
 
     def add(self, recorded: Sequence[RecordedFinding]) -> None:
-        """Store new ones. When another transaction has stored one of the ids meanwhile, this one runs again."""
+        """Store new findings. If another transaction stores one of the ids first, this transaction runs again."""
 
     def digests(self, finding_ids: Collection[FindingId]) -> dict[FindingId, bytes]:
-        """The digests of stored findings among those ids."""
+        """Return the digests of the stored findings with those ids."""
 
     def get(self, finding_ids: Collection[FindingId]) -> list[RecordedFinding]:
-        """The stored findings among those ids, in no order."""
+        """Return the stored findings with those ids, in no order."""
 
     def replace(self, old: Collection[FindingId], new: Sequence[RecordedFinding]) -> None:
-        """Delete *old* and store *new*, over what has the same id."""
+        """Delete *old*, and store *new*, overwriting findings with the same id."""
 
     def trim(self, user_id: UserId, keep: int, limit: int) -> int:
-        """Delete the oldest findings of a user who has more than *keep*, at most *limit*; how many that were."""
+        """Delete the oldest findings of a user with more than *keep*, at most *limit*. Return their number."""
 
     def tally(self, user_ids: Collection[UserId]) -> dict[UserId, tuple[int, datetime | None]]:
-        """How many findings each of those users has had since the last reset, and when the latest was seen."""
+        """Return each user's number of findings since the last reset, and the time of the latest."""
 
 
 class Behaviors(Protocol):
-    """What the account decided about behaviors, and behaviors of its own."""
+    """The account's settings of behaviors, and its own behaviors."""
 
     def stored(self) -> dict[BehaviorId, BehaviorSetting]:
-        """The settings that were ever changed, and those of every behavior of the account's own, retired ones too."""
+        """Return all changed settings, and the settings of the account's own behaviors, including retired ones."""
 
     def save(self, settings: Mapping[BehaviorId, BehaviorSetting]) -> None:
-        """Insert or overwrite."""
+        """Insert or overwrite settings."""
 
 
 class Polls(Protocol):
-    """Reading and settling the lanes of streams that are polled: without a lease, in one transaction."""
+    """Reads and settles the lanes of streams that receivers poll: without a lease, in one transaction."""
 
     def peek(self, key: LaneKey, limit: int, retention: timedelta) -> LaneWork:
-        """The lane's state and its next events, without owning it."""
+        """Return the lane's state and its next events, without taking the lane."""
 
     def take(self, key: LaneKey) -> LaneLease:
-        """Own the lane until the transaction ends, whoever else works on it: their writes touch nothing."""
+        """Take the lane by a new epoch. Writes under an older lease change nothing from now on."""
 
     def settle(
         self,
@@ -239,7 +245,7 @@ class Polls(Protocol):
         tried: Sequence[Attempt],
         extend: timedelta,
     ) -> None:
-        """Write down what a receiver said of earlier events.
+        """Write the outcomes that a receiver reported for earlier events.
 
         Raises: LeaseLost: nothing was written.
         """
@@ -249,9 +255,9 @@ class Events(Protocol):
     """The append-only log of queued security events."""
 
     def queue(self, signals: Sequence[Signal]) -> list[LaneKey]:
-        """Append to the lanes of the signals' streams; on a disabled stream they are cancelled at once.
+        """Append events to the lanes of their streams. Events on a disabled stream are cancelled at once.
 
-        Returns: the lanes that got something to send, to wake their worker after the commit.
+        Returns: the lanes with events to send. The caller wakes their worker after the commit.
         """
 
     def deliveries(
@@ -261,50 +267,50 @@ class Events(Protocol):
         after: tuple[StreamId, int, int] | None,
         limit: int,
     ) -> list[Delivery]:
-        """Deliveries with their attempts, newest first, after the one at (stream, lane, seq)."""
+        """Return deliveries with their attempts, newest first, after the one at (stream, lane, seq)."""
 
     def delivery(self, integration_id: IntegrationId, jti: Jti) -> Delivery | None:
-        """The one with that jti, with its attempts."""
+        """Return the delivery with that jti, with its attempts."""
 
 
 class Audit(Protocol):
     """An append-only log of changes: one account's, or the installation's own."""
 
     def record(self, entry: AuditEntry) -> None:
-        """Append."""
+        """Append an entry."""
 
     def page(self, kind: Kind | None, after: AuditPlace | None, limit: int) -> list[AuditEntry]:
-        """Entries newest first, of one kind or of all, after the one at *after*."""
+        """Return entries of one kind or of all, newest first, after the one at *after*."""
 
 
 class EventRequests(Protocol):
-    """Which events callers asked for under an id of theirs, and what was answered."""
+    """The events that clients queued under their own ids, with the responses."""
 
     def add(self, request_id: EventRequestId, answer: AnsweredRequest) -> AnsweredRequest:
-        """Store *answer*, unless there is one under that id already.
+        """Store *answer*, unless a response is stored under that id.
 
-        Returns: the answer that is stored.
+        Returns: the stored response.
         """
 
 
 class RefusedRequests(Protocol):
-    """What the receivers of the account's integrations were refused: the last request of each operation."""
+    """The last rejected request of each operation, of the receivers of the account's integrations."""
 
     def save(self, integration_id: IntegrationId, refused: RefusedRequest) -> None:
-        """Store what was refused last, in place of an earlier one of the same operation."""
+        """Store a rejected request, replacing an earlier one of the same operation."""
 
     def forget(self, integration_id: IntegrationId, operation: ReceiverOperation) -> None:
-        """Remove what was refused of an operation that has succeeded since."""
+        """Delete the rejected request of an operation that has succeeded since."""
 
     def by_integration(self, integration_id: IntegrationId | None) -> Mapping[IntegrationId, Sequence[RefusedRequest]]:
-        """Those of one integration or of all, the latest first; an integration without any is absent."""
+        """Return the rejected requests of one integration or of all, the latest first, by integration."""
 
 
 class Transaction(Protocol):
-    """One transaction, bound to one account: no statement can forget it."""
+    """One transaction, bound to one account. Each statement is limited to this account."""
 
     def compute(self, work: Callable[[], T]) -> T:
-        """Run *work*, which can take long and touches no transaction, off the event loop, and return its result."""
+        """Run *work* off the event loop, and return its result. It may take long and must not use the transaction."""
 
     integrations: Integrations
     streams: Streams

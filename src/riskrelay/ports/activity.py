@@ -1,4 +1,4 @@
-"""What a transaction bound to one account offers about activity."""
+"""The operations on activity of a transaction that is bound to one account."""
 
 from collections.abc import Collection, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -34,13 +34,15 @@ class RecordedActivity:
 
 @dataclass(frozen=True, slots=True)
 class ActivityWindow:
-    """A summary of one user's stored activity in a span of time. It changes when some is added; what is purged lies
-    before the span, or is older than anything that can still be added.
+    """A summary of one user's stored activity in a span of time.
+
+    It changes when activity is added. Purged activity is older than the span, or older than any activity that can
+    still be added.
 
     Attributes:
-        count: how many there are.
-        elapsed: the time from the beginning of the span to each of them, added up, in microseconds.
-        box: of logins the least and the greatest latitude, the least and the greatest longitude.
+        count: the number of activities.
+        elapsed: the sum of the times from the start of the span to each activity, in microseconds.
+        box: the least and greatest latitude, and the least and greatest longitude, of logins.
     """
 
     count: int
@@ -49,52 +51,51 @@ class ActivityWindow:
 
 
 class Activities(Protocol):
-    """The account's activity, for as long as more activity can make something of it."""
+    """The account's activity, kept while later activity can form an episode with it."""
 
     def add(self, recorded: Sequence[RecordedActivity]) -> None:
-        """Store activity whose ids are not there yet."""
+        """Store activity with new ids."""
 
     def digests(self, activity_ids: Collection[ActivityId]) -> dict[ActivityId, bytes]:
-        """The digests of stored activity among those ids."""
+        """Return the digests of the stored activity with those ids."""
 
     def windows(
         self, kind: type[Login] | type[DlpHit], user_ids: Collection[UserId], span: tuple[datetime, datetime]
     ) -> dict[UserId, ActivityWindow]:
-        """Summarize the activity of one kind from the first moment of *span* to the last, by user who has some."""
+        """Summarize the activity of one kind from the start of *span* to its end, by user."""
 
     def kept(
         self, kind: type[S], user_ids: Collection[UserId], span: tuple[datetime, datetime], limit: int
     ) -> dict[UserId, list[Kept[S]]]:
-        """The activity of one kind of those users, from the first moment of *span* to the last; of each user only the
-        latest *limit*."""
+        """Return the users' activity of one kind in *span*, for each user the latest *limit*."""
 
     def join(self, members: Mapping[ActivityId, FindingId], replaced: Mapping[FindingId, FindingId]) -> None:
-        """Let activity belong to an episode: *members* one by one, and all of every finding that another replaces."""
+        """Assign activity to episodes: each of *members*, and all activity of each replaced finding."""
 
     def purge(self, kind: type[Login] | type[DlpHit], before: datetime, limit: int) -> int:
-        """Forget activity that is older, the oldest first, at most *limit*; how many that were."""
+        """Delete activity from before *before*, the oldest first, at most *limit*. Return the number deleted."""
 
 
 class Detection(Protocol):
-    """What the account takes to be possible, and what it knows about where its users log in from."""
+    """The account's travel limits, its trusted networks, and its users' known places."""
 
     def limits(self) -> TravelLimits:
-        """Those that the account has set, or the defaults."""
+        """Return the limits that the account has set, or the defaults."""
 
     def save(self, limits: TravelLimits) -> None:
-        """Overwrite."""
+        """Overwrite the limits."""
 
     def networks(self) -> tuple[TrustedNetwork, ...]:
         """Return the trusted networks, in the order in which they were saved."""
 
     def save_networks(self, networks: Collection[TrustedNetwork]) -> None:
-        """Overwrite all of them."""
+        """Overwrite all trusted networks."""
 
     def known_places(self, email_keys: Collection[str], since: int) -> dict[str, set[PlaceDay]]:
-        """Return where those users logged in from on the day *since* or later, by user who did."""
+        """Return the places of those users' logins on the day *since* or later, by user."""
 
     def learn(self, places: Mapping[str, AbstractSet[PlaceDay]]) -> None:
-        """Remember where users logged in from. What is remembered already changes nothing."""
+        """Store the places of users' logins, unless they are stored."""
 
     def forget_places(self, before: int, limit: int) -> int:
-        """Forget places of days before *before*, at most *limit*; how many that were."""
+        """Delete places of days before *before*, at most *limit*. Return the number deleted."""

@@ -1,4 +1,4 @@
-"""What the console needs of a store and nothing else does."""
+"""The operations of a store that only the console uses."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ FindingPlace = tuple[int, datetime, FindingId]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A security event about a user, and what became of it.
+    """A security event about a user, and its delivery.
 
     Attributes:
-        event: by event type, its members.
+        event: the members of the event, by event type.
     """
 
     delivery: Delivery
@@ -37,7 +37,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToldPlace:
-    """Where a delivery is in the list of those about one subject."""
+    """The position of a delivery in the list of deliveries about one subject."""
 
     queued_at: datetime
     stream_id: StreamId
@@ -46,57 +46,61 @@ class ToldPlace:
 
 
 class Sessions(Protocol):
-    """Who is signed in to the console."""
+    """The sessions of users of the console."""
 
     def add(self, session: Session) -> None:
-        """Store a new one."""
+        """Store a new session."""
 
     def by_hash(self, session_hash: bytes) -> Session | None:
-        """The session with that hash, and its token as it is now; None also when the token was revoked."""
+        """Return the session with that hash and its current token; None if the token was revoked or does not exist."""
 
     def note_seen(self, session: Session, at: datetime) -> None:
-        """Write down that somebody was there."""
+        """Store the time of the session's latest request."""
 
     def end(self, session: Session) -> None:
-        """Forget one."""
+        """Delete a session."""
 
     def end_oldest(self, token: StoredToken, keep: int) -> None:
-        """End the oldest sessions of a token, so that the *keep* latest are left."""
+        """Delete all but the *keep* latest sessions of a token."""
 
     def forget_started_before(self, moment: datetime) -> None:
-        """Forget those that are too old to be good for anything."""
+        """Delete sessions that started before *moment*. They have expired."""
 
 
 class UserViews(Protocol):
-    """What people are shown of the account's users; each answer is bounded by a limit of at least 1."""
+    """Queries on the account's users for the console. Each result is bounded by a limit of at least 1."""
 
     def at_risk(self, level: RiskLevel | None, after: RiskPlace | None, limit: int) -> list[Standing]:
-        """Users with that level, or with any, behind *after*: the highest level first, then the latest event."""
+        """Return users with that level, or with any, after *after*: the highest level first, then the latest event."""
 
     def each_at_risk(self, batch: int) -> Iterator[Sequence[Standing]]:
-        """Yield all users with a level, *batch* at a time, as they were when the first was read: the highest level
-        first, then the latest event. Holds one batch in memory."""
+        """Yield all users with a level, *batch* at a time: the highest level first, then the latest event.
+
+        All batches show the same snapshot. One batch is in memory at a time.
+        """
 
     def by_email(self, start: str, after: str | None, limit: int) -> list[Standing]:
-        """Users whose e-mail starts so, in any letter case, behind the email_key *after*, in the order of e-mails."""
+        """Return users whose e-mail starts with *start*, ignoring case, in the order of e-mails, after *after*."""
 
     def findings(self, user_id: UserId, after: FindingPlace | None, limit: int) -> list[RecordedFinding]:
-        """Return what was found about a user, also before resets, behind *after*, the latest first."""
+        """Return a user's findings, including those before resets, after *after*, the latest first."""
 
     def told(self, subject_key: str, moments: Sequence[datetime], limit: int) -> list[Told]:
-        """Return what was queued about a subject at exactly those moments, on all existing streams, at most *limit*
-        deliveries in the order of *moments*."""
+        """Return the events about a subject that were queued at exactly those times, on all existing streams.
+
+        At most *limit* deliveries are returned, in the order of *moments*.
+        """
 
     def told_page(self, subject_key: str, after: ToldPlace | None, limit: int) -> list[Told]:
-        """Return everything that was queued about a subject on existing streams, behind *after*, the latest first."""
+        """Return the events about a subject on existing streams, after *after*, the latest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standings:
-    """How many users stand alike.
+    """The number of users with the same level and the same triggered behaviors.
 
     Attributes:
-        triggered: the behaviors that they triggered since their last reset.
+        triggered: the behaviors that the users triggered since their last reset.
     """
 
     triggered: frozenset[BehaviorId]
@@ -106,14 +110,14 @@ class Standings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stock:
-    """What an account held at one moment.
+    """The counts of an account at one time.
 
     Attributes:
-        ledger: of all its streams together; its `stream_id` is empty.
-        standings: of the users at risk.
-        receipts: how many of the latest receipts the latencies are of.
-        latency_p50, latency_p99: from the moment an event was queued to its receipt; None: there was no receipt.
-        known_users: all users, at risk or not.
+        ledger: the sum over all streams; its `stream_id` is empty.
+        standings: the counts of users at risk.
+        receipts: the number of latest receipts that the latencies cover.
+        latency_p50, latency_p99: the time from queueing an event to its receipt; None: no receipt exists.
+        known_users: the number of all users, at risk or not.
     """
 
     taken_at: datetime
@@ -125,31 +129,31 @@ class Stock:
     known_users: int
 
     def users(self, level: RiskLevel) -> int:
-        """How many users had that level."""
+        """Return the number of users with that level."""
         return sum(one.users for one in self.standings if one.level is level)
 
 
 FindingCounts = Mapping[tuple[datetime, BehaviorId], int]
-"""How many findings there were of a behavior within the minute, or the longer time, that began then."""
+"""The number of findings, by behavior and by the start of the minute or longer interval."""
 
 
 class Stocks(Protocol):
-    """What is counted beforehand, so that looking counts nothing. It is for charts, and may lag or miss a little."""
+    """Counts that are stored in advance, so that pages of the console need no counting. They may lag a little."""
 
     def count(self) -> Stock:
-        """Count everything now: as long as that takes."""
+        """Count the account's data now. This may take long."""
 
     def keep(self, stock: Stock) -> None:
-        """Store it as the latest, its levels also as those of its minute; forget minutes that are two days old."""
+        """Store the latest counts, and their levels for the chart. Delete chart data older than two days."""
 
     def latest(self) -> Stock | None:
-        """The one that was kept last."""
+        """Return the latest stored counts."""
 
     def levels(self, since: datetime, step: timedelta) -> Mapping[datetime, Sequence[int]]:
-        """By the beginning of each *step*, the most users that had each level, lowest level first."""
+        """Return the largest number of users with each level, lowest level first, by the start of each *step*."""
 
     def add_findings(self, counts: FindingCounts) -> None:
-        """Add to the counts of minutes."""
+        """Add findings to the counts of their minutes."""
 
     def findings(self, since: datetime, step: timedelta) -> FindingCounts:
-        """How many findings each *step* brought."""
+        """Return the number of findings in each *step*."""

@@ -1,4 +1,7 @@
-"""What the console needs of a store to show deliveries; every answer is bounded, however long the log is."""
+"""The operations of a store that the console uses to show deliveries.
+
+Each result is bounded, for a log of any length.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +16,7 @@ from riskrelay.core.ssf.streams import Stream, StreamId
 
 
 class EventPlace(NamedTuple):
-    """Where an event is in the log: found at once, which its jti is not."""
+    """The position of an event in the log. The store finds it by the primary key, unlike the jti."""
 
     stream_id: StreamId
     lane: int
@@ -21,7 +24,7 @@ class EventPlace(NamedTuple):
 
 
 LanePlaces = Mapping[str, int]
-"""By lane (`stream.lane`), the number below which a page goes on; a lane that is not named starts at its newest."""
+"""The number below which a page continues, by lane (`stream.lane`). Other lanes start at their newest event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +32,8 @@ class DeliveryPage:
     """Deliveries, the newest first.
 
     Attributes:
-        older: where the next page goes on; None: this is the last. A page may be empty and have one: many events were
-            looked at, and none was in the state.
+        older: where the next page starts; None: this is the last page. An empty page may have a next page, if none of
+            the scanned events was in the state.
     """
 
     deliveries: Sequence[Delivery]
@@ -39,11 +42,11 @@ class DeliveryPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """A delivery with what its SET says.
+    """A delivery with the claims of its SET.
 
     Attributes:
-        fixed_claims: JSON, without `iss` and `aud`, which follow from the stream when it is signed.
-        claims: the same, read.
+        fixed_claims: the claims as JSON, without `iss` and `aud`, which the stream adds when the SET is signed.
+        claims: the same claims, decoded.
     """
 
     delivery: Delivery
@@ -53,7 +56,7 @@ class Sent:
 
 
 class ReasonPlace(NamedTuple):
-    """A stream and a reason: the place of a group of dead letters."""
+    """A stream and a reason, which identify a group of dead letters."""
 
     stream_id: StreamId
     reason: str
@@ -61,12 +64,12 @@ class ReasonPlace(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetters:
-    """The deliveries of one stream that died of one reason.
+    """The dead deliveries of one stream with the same reason.
 
     Attributes:
-        count: how many, as far as they were counted.
-        has_more: whether there are more than *count*.
-        latest, latest_at: the last of them in the log, and when it was queued.
+        count: their number, up to a limit.
+        has_more: whether their number exceeds *count*.
+        latest, latest_at: the latest of them in the log, and its queueing time.
     """
 
     stream: Stream
@@ -78,19 +81,18 @@ class DeadLetters:
 
     @property
     def place(self) -> ReasonPlace:
-        """Its place among the groups."""
+        """The position among the groups."""
         return ReasonPlace(self.stream.stream_id, self.reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
-    """How delivery on one stream is doing, as far as one sees without counting.
+    """The health of one stream, without counts of events.
 
     Attributes:
-        failures: batches in a row that brought nothing but failure, or were throttled, of the lane with the most of
-            them.
-        last_reason, last_attempt_at: of what was tried last; None: nothing was.
-        rejecting: its receiver refuses what it gets (see delivery.rejecting).
+        failures: the number of failed or throttled batches in a row, of the lane with the most.
+        last_reason, last_attempt_at: the reason and time of the last attempt; None: no attempt was made.
+        rejecting: whether the receiver rejects events (see delivery.rejecting).
     """
 
     stream: Stream
@@ -106,34 +108,33 @@ class Glance:
 
 
 class DeliveryViews(Protocol):
-    """What people are shown of the account's deliveries, on streams that still exist."""
+    """Queries on the account's deliveries for the console, on existing streams."""
 
     def page(
         self, integration_id: IntegrationId, state: DeliveryState | None, behind: LanePlaces, limit: int
     ) -> DeliveryPage:
-        """Deliveries of one integration in that state, or in any."""
+        """Return a page of deliveries of one integration in that state, or in any."""
 
     def latest(self, integration_id: IntegrationId | None, state: DeliveryState | None, limit: int) -> list[Sent]:
-        """The newest deliveries of one integration, or of those where something happened last."""
+        """Return the newest deliveries of one integration, or of the lanes with the latest activity."""
 
     def at(self, integration_id: IntegrationId, place: EventPlace) -> Sent | None:
-        """The one at that place."""
+        """Return the delivery at that position."""
 
     def dead_letters(self, after: ReasonPlace | None, limit: int) -> list[DeadLetters]:
-        """Groups of dead letters behind *after*, in the order of their places."""
+        """Return groups of dead letters after *after*, in the order of their positions."""
 
     def glances(self, integration_ids: Sequence[IntegrationId]) -> list[Glance]:
-        """How delivery on the streams of these integrations is doing, oldest first, as far as one sees without
-        counting."""
+        """Return the health of these integrations' streams, oldest first, without counts of events."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """Whether receivers can verify what is signed now.
+    """The result of verifying a newly signed SET.
 
     Attributes:
         header: the protected header.
-        problem: why the published keys do not verify it; None: they do.
+        problem: the reason why the published keys do not verify the SET; None: they do.
     """
 
     header: Mapping[str, Any]
@@ -141,7 +142,7 @@ class Proof:
 
 
 class Proofs(Protocol):
-    """Signs a SET as it would be pushed now, and verifies it as its receiver would."""
+    """Signs a SET as for a push, and verifies it as its receiver would."""
 
     async def prove(self, payload: bytes, algorithm: Algorithm) -> Proof:
-        """Sign *payload* with the current key, and verify it with the keys of the JWKS; the token itself is dropped."""
+        """Sign *payload* with the current key, and verify it with the keys of the JWKS. The token is dropped."""

@@ -1,4 +1,4 @@
-"""What `doctor` finds, and what it needs from outside to look."""
+"""The results of `doctor`, and its interfaces to the network and the processes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from riskrelay.core.ssf.outcomes import Outcome
 
 
 class Verdict(StrEnum):
-    """How bad it is."""
+    """The severity of a check's result."""
 
     OK = "ok"
     WARNING = "warning"
@@ -23,12 +23,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
         topic: a stable word: settings, database, keys, receivers, public_url, worker, ledger.
-        said: what was found, in one sentence.
-        fix: what to do; None if there is nothing to do.
+        said: the result in one sentence.
+        fix: the action for the operator; None: no action is needed.
     """
 
     topic: str
@@ -39,11 +39,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseFacts:
-    """The database itself.
+    """The database's version and clock.
 
     Attributes:
-        version: of its engine, such as `SQLite 3.40.1`.
-        now: its clock, aware UTC.
+        version: the version of the engine, such as `SQLite 3.40.1`.
+        now: the time of the database's clock, aware UTC.
     """
 
     version: str
@@ -52,8 +52,11 @@ class DatabaseFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowedUser:
-    """A user with a level whose mailbox another user has since addresses are compared by mailbox: no finding reaches
-    this one any more, so the level stays until an operator resets it."""
+    """A user with a level whose mailbox is the same as another user's.
+
+    Since addresses are compared by mailbox, findings go to the other user. So this user's level stays until the
+    operator resets it.
+    """
 
     account_id: AccountId
     user_id: UserId
@@ -65,8 +68,8 @@ class Node:
 
     Attributes:
         role: serve or worker.
-        seen_at: when it was known to run, by its own clock, aware UTC.
-        settings: by name in lower case, as JSON has them; no secrets.
+        seen_at: the last time at which the process announced itself, by its own clock, aware UTC.
+        settings: the settings without secrets, as JSON values, by name in lower case.
     """
 
     node_id: str
@@ -77,35 +80,35 @@ class Node:
 
 
 class Nodes(Protocol):
-    """The processes that run."""
+    """The running processes."""
 
     def announce(self, node: Node) -> None:
-        """Store *node*, or, when it is there, when it was seen."""
+        """Store *node*, or update the time at which it was seen."""
 
     def leave(self, node_id: str) -> None:
-        """Remove a node that ends."""
+        """Delete a node that ends."""
 
     def seen_since(self, moment: datetime) -> list[Node]:
-        """Return the nodes seen then or later, the first started first."""
+        """Return the nodes seen at *moment* or later, in the order of their starts."""
 
     def forget_unseen_since(self, moment: datetime) -> None:
-        """Remove those that were not seen since: they ended without a word."""
+        """Delete nodes that were last seen before *moment*. These have crashed."""
 
 
 class Probe(Protocol):
-    """Looks whether others can be reached. Nothing is ever sent to a receiver."""
+    """Checks whether receivers and pages of this service can be reached. It sends no event to a receiver."""
 
     async def reach(self, targets: Sequence[tuple[str, OpenedTls | None]]) -> list[Outcome | None]:
-        """Resolve, dial and shake hands, under the rules that hold for pushes and on their way.
+        """Resolve, connect and do the TLS handshake, under the rules and through the proxy of pushes.
 
         Args:
-            targets: each a URL, and what is used there as `Pusher.push` uses it.
+            targets: the URLs, each with its TLS material as for `Pusher.push`.
 
-        Returns: for each what a push would have become; None: the receiver is there.
+        Returns: for each target the outcome that a push would have; None: the receiver can be reached.
         """
 
     async def fetch(self, url: str) -> bytes | str:
-        """GET one of our own pages.
+        """Send a GET request for a page of this service.
 
-        Returns: its body, or as text what is wrong.
+        Returns: the body, or the problem as text.
         """

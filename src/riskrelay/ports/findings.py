@@ -18,7 +18,7 @@ class RecordedFinding(Struct, frozen=True, kw_only=True):
     risk_level: RiskLevel
     occurred_at: datetime
     recorded_at: datetime
-    resets: int  # how often the user had been reset by then
+    resets: int  # the number of resets of the user before this finding
     details_json: str | None
     digest: bytes
-    left_out_bytes: int = 0  # the size of details that an answer has no room for; `details_json` is None then
+    left_out_bytes: int = 0  # the size of details that are too large for a response; `details_json` is None then

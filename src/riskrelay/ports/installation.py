@@ -1,4 +1,4 @@
-"""What a transaction over the whole installation offers."""
+"""The operations of a transaction over the whole installation."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ class Accounts(Protocol):
     def add(self, account_id: AccountId, at: datetime) -> bool:
         """Create the account.
 
-        Returns: False when it was there already.
+        Returns: whether it was created; False: it exists.
         """
 
     def get(self, account_id: AccountId) -> Account | None:
-        """The account with that id."""
+        """Return the account with that id."""
 
     def all(self) -> list[Account]:
-        """Every account, oldest first."""
+        """Return all accounts, oldest first."""
 
 
 class Tokens(Protocol):
@@ -43,51 +43,51 @@ class Tokens(Protocol):
         """Store a token's hash."""
 
     def all(self) -> list[StoredToken]:
-        """Every token, oldest first."""
+        """Return all tokens, oldest first."""
 
     def of(self, owner: AccountId | None) -> list[StoredToken]:
-        """The tokens of one account, or with None the installation's own, oldest first."""
+        """Return the tokens of one account, or with None those of the installation, oldest first."""
 
     def by_hashes(self, token_hashes: Collection[bytes]) -> dict[bytes, StoredToken]:
-        """Those of the tokens that exist, by hash."""
+        """Return the existing tokens with those hashes, by hash."""
 
     def get(self, owner: AccountId | None, token_id: TokenId) -> StoredToken | None:
-        """The token of that account, or with None of the installation, that has that id."""
+        """Return the token with that id, of that account or, with None, of the installation."""
 
     def delete(self, token: StoredToken) -> None:
-        """Forget a token. The audit log keeps that there was one."""
+        """Delete a token. The audit log keeps its entries."""
 
     def record_uses(self, uses: Sequence[tuple[StoredToken, datetime]]) -> None:
-        """Write down when tokens were last used; a later use that is there already stays."""
+        """Store the times at which tokens were last used. A later stored time is kept."""
 
 
 class Keys(Protocol):
     """The installation's signing keys, sealed under the master key."""
 
     def apply(self, changes: KeyChanges) -> None:
-        """Write down what became of the keys."""
+        """Store changes of the keys."""
 
     def all(self) -> list[SealedKey]:
-        """Every key, in the order of their making."""
+        """Return all keys, in the order of their creation."""
 
 
 class Receivers(Protocol):
-    """Who may call in as a receiver, found by what a request shows; nothing of a deleted integration is found."""
+    """The credentials of receivers, found by the values in a request. Those of deleted integrations are excluded."""
 
     def client(self, integration_id: IntegrationId, client_id: CredentialId) -> ReceiverCredential | None:
-        """The OAuth client of that integration with that id."""
+        """Return the OAuth client of that integration with that id."""
 
     def by_token(self, integration_id: IntegrationId, token_hash: bytes) -> ReceiverToken | None:
-        """The static token or the access token of that integration with that hash."""
+        """Return the static token or access token of that integration with that hash."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamStop:
-    """A stream is paused or disabled because of what its receiver answered (see core.delivery.decisions).
+    """The decision to pause or disable a stream because of its receiver's response (see core.delivery.decisions).
 
     Attributes:
-        notice: the event that tells the receiver; None for an implicit stream.
-        cancels_backlog: whether the events that wait become cancelled.
+        notice: the event that notifies the receiver; None for an implicit stream.
+        cancels_backlog: whether the waiting events are cancelled.
     """
 
     status: StreamStatus
@@ -97,7 +97,7 @@ class StreamStop:
 
 
 class Lanes(Protocol):
-    """Claiming lanes and writing down what became of a batch. The lease clock is the database's."""
+    """Claims lanes and writes the outcomes of batches. Leases use the database's clock."""
 
     def claim(
         self,
@@ -107,20 +107,20 @@ class Lanes(Protocol):
         since: datetime | None = None,
         besides: Collection[LaneKey] = (),
     ) -> list[LaneLease]:
-        """Take lanes that are due and free; each gets a new epoch.
+        """Claim lanes that are due and not leased. Each gets a new epoch.
 
         Args:
-            limit: at most so many.
-            named: only these, such as those that a wake named; None: any, the longest due first.
-            since: those that have been due for longer may be missed; None: none is.
-            besides: never these: the caller has outcomes of theirs to write under an older lease.
+            limit: the largest number of lanes.
+            named: the lanes to claim, such as those that a wake named; None: any, the longest due first.
+            since: the start of the scan. Lanes that became due before may be missed; None: no lane is missed.
+            besides: lanes to skip, because the caller still has outcomes to write under an older lease.
         """
 
     def next_due(self, since: datetime | None = None) -> NextDue:
-        """When to claim next; lanes that have been due since before *since* may be missed."""
+        """Return when to claim next. Lanes that became due before *since* may be missed."""
 
     def read(self, lease: LaneLease, limit: int, retention: timedelta) -> LaneWork:
-        """The lane's state and its next events.
+        """Return the lane's state and its next events.
 
         Raises: LeaseLost.
         """
@@ -133,14 +133,16 @@ class Lanes(Protocol):
         tried: Sequence[Attempt],
         extend: timedelta,
     ) -> None:
-        """Write a batch down and extend the lease. Where the stream was edited or resumed since it was read, what has
-        to wait is due at once, and nothing is held against the receiver.
+        """Write the outcomes of a batch and extend the lease.
+
+        If the stream was edited or resumed since it was read, failed events are due at once and failures are not
+        counted.
 
         Raises: LeaseLost: nothing was written.
         """
 
     def is_settled(self, lease: LaneLease, tried: Sequence[Attempt]) -> bool:
-        """Whether *tried* was written already under this lease, by a commit whose answer was lost.
+        """Return whether *tried* is stored under this lease, by a commit whose response was lost.
 
         Raises: LeaseLost.
         """
@@ -152,24 +154,26 @@ class Lanes(Protocol):
         """
 
     def release(self, lease: LaneLease) -> None:
-        """Give the lane back. Does nothing when the lease is lost."""
+        """Release the lane. This does nothing if the lease is lost."""
 
     def release_all(self) -> None:
-        """End every lease: for a process that holds the database alone and has just started."""
+        """End all leases. Only for the start of a process that is the only one on its database."""
 
     def stop_stream(
         self, lease: LaneLease, work: LaneWork, settlement: Settlement, tried: Sequence[Attempt], stop: StreamStop
     ) -> list[LaneKey]:
-        """Settle a batch whose answers stop the stream, and give the lane back. A stream that was edited or resumed
-        since it was read is not stopped: those answers speak of what it was.
+        """Settle a batch whose responses stop the stream, and release the lane.
 
-        Returns: the lanes that got the notice.
+        A stream that was edited or resumed since it was read is not stopped, because the responses are to its earlier
+        state.
+
+        Returns: the lanes in which the notice was queued.
         Raises:  LeaseLost: nothing was written.
         """
 
 
 class Installation(Protocol):
-    """One transaction over the whole installation: only for what belongs to no account, and for delivery."""
+    """One transaction over the whole installation: for delivery, and for data that belong to no account."""
 
     accounts: Accounts
     tokens: Tokens
@@ -184,28 +188,28 @@ class Installation(Protocol):
     engine: EngineCare
 
     def audit_of(self, owner: AccountId | None) -> Audit:
-        """The audit log of one account, or with None the installation's own."""
+        """Return the audit log of one account, or with None that of the installation."""
 
     def integration(self, integration_id: IntegrationId) -> Integration | None:
-        """An integration of any account, by the id in its well-known URL."""
+        """Return an integration of any account, by the id in its well-known URL."""
 
     def undelivered(self, streams: Sequence[tuple[AccountId, StreamId]]) -> list[LaneKey]:
-        """List the lanes of *streams* that have something undelivered."""
+        """Return the lanes of *streams* with undelivered events."""
 
     def idle_streams(self, timeout: timedelta, limit: int) -> list[Stream]:
-        """Receivers' streams that are enabled and were not active for *timeout*, by the database's clock."""
+        """Return receivers' enabled streams that were not active for *timeout*, by the database's clock."""
 
     def abandoned_writes(self, limit: int) -> list[AccountId]:
-        """Return accounts whose large write belongs to a process that shows no sign of life."""
+        """Return accounts whose large write belongs to a process that no longer renews its lease."""
 
     def ledgers(self) -> list[Ledger]:
-        """The ledger of every stream, counted from the rows (not from the lanes' counters alone)."""
+        """Return the ledger of each stream, counted from the rows and not only from the lanes' counters."""
 
     def shadowed_users(self, limit: int) -> list[ShadowedUser]:
         """Return the first *limit* users with a level whose mailbox another user has, account by account."""
 
     def database(self) -> DatabaseFacts:
-        """Which database this is."""
+        """Return the database's version and clock."""
 
     def survey(self) -> Survey:
-        """What monitoring wants to know of it all: a handful of statements, none of which reads the log of events."""
+        """Return the counts for monitoring. This takes a few statements, none of which reads the log of events."""

@@ -1,4 +1,4 @@
-"""What a large request writes, and where it is kept until all of it is written."""
+"""The rows that a large request writes, and their storage until all of them are written."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -26,18 +26,18 @@ class LargeWriteLost(Exception):
 
 
 class Writes(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Rows of users to write: what a request decided, or a part of that.
+    """Rows of users to write: the result of a request, or a part of it.
 
     Attributes:
         new_users: users to insert.
-        replaced: findings to delete, each with the finding that stands for its episode from now on.
-        detected: findings to insert, or to overwrite where the id is stored.
+        replaced: findings to delete, each with the finding that replaces it for its episode.
+        detected: findings to insert, or to overwrite if the id is stored.
         findings: findings to insert.
-        joined: stored activity that belongs to an episode from now on.
+        joined: stored activity to assign to an episode.
         activity: activity to insert.
         standings: users to update.
-        tallied: users of *standings* whose findings must be counted, because findings were replaced.
-        trimmed: users who may have more findings than the quota.
+        tallied: users of *standings* whose findings must be counted again, because findings were replaced.
+        trimmed: users that may have more findings than the quota.
         changes: level changes to queue for the receivers.
     """
 
@@ -61,8 +61,7 @@ class LargeWrites(Protocol):
     """
 
     def is_running(self) -> bool:
-        """Whether the account has a large write. A writing transaction then keeps a new one from beginning until the
-        commit."""
+        """Return whether the account has a large write. In a writing transaction, none can begin before the commit."""
 
     def begin(self, owner: str) -> bool:
         """Begin a large write, and wait for the transactions that rely on there being none.
@@ -77,7 +76,7 @@ class LargeWrites(Protocol):
         """
 
     def accept(self, owner: str) -> None:
-        """From now on the write is applied, whatever happens.
+        """Accept the write. From now on it is applied, even if this process dies.
 
         Raises: LargeWriteLost.
         """
@@ -94,5 +93,5 @@ class LargeWrites(Protocol):
     def take_over(self, owner: str) -> bool:
         """Become the owner of an accepted write whose lease has ended; remove one that was not accepted.
 
-        Returns: False when there is nothing to apply.
+        Returns: whether the caller now owns a write to apply.
         """

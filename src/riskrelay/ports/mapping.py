@@ -1,4 +1,4 @@
-"""What evaluates mapping documents."""
+"""The evaluation of mapping documents."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -16,7 +16,7 @@ class SignalMapper(Protocol):
         """The mapping documents of this version, by kind."""
 
     async def check(self, document: MappingDocument, owner: AccountId) -> Sequence[Problem]:
-        """Return what is wrong with the expressions of an account's own document, in its order."""
+        """Return the faults of the expressions of an account's own document, in its order."""
 
     async def map(
         self, document: MappingDocument, events: Sequence[object], owner: AccountId | None = None
@@ -24,9 +24,9 @@ class SignalMapper(Protocol):
         """Map decoded events.
 
         Args:
-            document: one that was checked.
-            owner: the account that wrote the document; None: it is a shipped one.
+            document: a checked document.
+            owner: the account that wrote the document; None: a shipped document.
 
-        Returns: for each event what it becomes, in the order of *events*. An event, or a mapping that exceeds its
-            bounds, is refused with its reason.
+        Returns: the result of each event, in the order of *events*. An event or a mapping that exceeds its bounds is
+            refused with a reason.
         """

@@ -1,4 +1,4 @@
-"""What a transaction offers to those who operate delivery: replays, health, retention."""
+"""The operations of a transaction for operating delivery: replays, health, retention."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,127 +14,142 @@ from riskrelay.core.ssf.events import Jti
 
 
 class Replays(Protocol):
-    """The account's replays, and what they do to deliveries."""
+    """The account's replays, and their steps."""
 
     def add(self, replay: Replay) -> None:
-        """Store a new one; it starts at the beginning."""
+        """Store a new replay. It starts at the beginning of each lane."""
 
     def get(self, integration_id: IntegrationId, replay_id: ReplayId) -> Replay | None:
-        """The one with that id, locked in a writing transaction."""
+        """Return the replay with that id. A writing transaction locks it."""
 
     def all(self, integration_id: IntegrationId, limit: int) -> list[Replay]:
-        """Those of one integration, newest first."""
+        """Return the replays of one integration, newest first."""
 
     def set_status(self, replay_id: ReplayId, status: ReplayStatus) -> None:
-        """Overwrite its status."""
+        """Overwrite a replay's status."""
 
     def matching(self, integration_id: IntegrationId, wanted: ReplayFilter, sample: int) -> tuple[int, list[Delivery]]:
-        """How many deliveries of streams that still exist fit a filter, and the *sample* newest of them."""
+        """Return the number of deliveries on existing streams that match a filter, and the newest *sample* of them."""
 
     def running_in(self, lane: LaneKey) -> Replay | None:
-        """The oldest running replay that has not come to its end in *lane*; None: there is none."""
+        """Return the oldest running replay that has events left in *lane*, if any."""
 
     def lanes_left(self, replay: Replay) -> list[LaneKey]:
-        """Return the lanes that are sent now and where a replay has not come to its end, in order."""
+        """Return the lanes that may be sent now and in which a replay has events left, in order."""
 
     def step(self, replay: Replay, lane: LaneKey | None = None) -> tuple[ReplayStep, list[LaneKey]]:
-        """Make the next deliveries of a running replay pending again, in order within their lane, and remember how far
-        it is: as many as fill a batch, and only half a batch while the lane has new events. A lane that cannot go on
-        now is passed over and come back to.
+        """Set the next deliveries of a running replay to pending, in order within their lane, and store its position.
+
+        A step fills a batch, or half a batch while the lane has new events. It skips a lane that cannot take more
+        events
+        now; a later step returns to it.
 
         Args:
-            lane: only in this one; None: in the first that can go on.
+            lane: the lane to use; None: the first lane that can take events.
 
-        Returns: the lanes that got something to send.
+        Returns: the lanes with new events to send.
         """
 
     def retry(self, integration_id: IntegrationId, jti: Jti) -> list[LaneKey] | None:
-        """Make one delivery due now, whatever became of it.
+        """Make one delivery due now, in any state.
 
-        Returns: its lane; None when the integration has no such delivery on a stream that still exists.
+        Returns: its lane; None if the integration has no such delivery on an existing stream.
         """
 
 
 class DeliveryHealth(Protocol):
-    """How delivery to the account's integrations is doing."""
+    """The health of delivery to the account's integrations."""
 
     def streams(self, integration_id: IntegrationId | None) -> Sequence[StreamHealth]:
-        """Each stream of one integration, or of all, oldest first."""
+        """Return the health of the streams of one integration or of all, oldest first."""
 
     def needing_attention(self, limit: int) -> Sequence[StreamHealth]:
-        """Return streams of active integrations that fail, are rejecting, are stopped or are paused, those with the
-        largest backlog first; of many only some."""
+        """Return at most *limit* streams of active integrations that fail, reject events, or are stopped or paused.
+
+        The stream with the largest backlog is first.
+        """
 
 
 class Retention(Protocol):
-    """What has become too old, by the database's clock, in bounded pieces."""
+    """Expires and deletes events by age, by the database's clock, in bounded steps."""
 
     def lanes_to_expire(self, retention: timedelta, limit: int) -> list[LaneKey]:
-        """Lanes that nobody works on now and that hold undelivered events older than *retention*."""
+        """Return lanes that are not leased and have undelivered events older than *retention*."""
 
     def expire(self, key: LaneKey, retention: timedelta, limit: int) -> int:
-        """Let undelivered events of a lane expire, the oldest first; how many that were. Of a lane that somebody has
-        begun to work on meanwhile none: whoever works on it does the same."""
+        """Expire undelivered events of a lane, the oldest first. Return their number.
+
+        A lane that a worker has claimed in the meantime is skipped, because the worker expires its events.
+        """
 
     def lanes_to_purge(self, kept: timedelta, limit: int) -> list[LaneKey]:
-        """Lanes whose oldest event was queued longer ago than *kept*."""
+        """Return lanes whose oldest event was queued longer ago than *kept*."""
 
     def purge(self, key: LaneKey, kept: timedelta, limit: int) -> int:
-        """Forget settled events of a lane that were queued longer ago than *kept*, with their attempts, the oldest
-        first; how many that were. The ledger goes on counting them."""
+        """Delete settled events of a lane that were queued longer ago than *kept*, with their attempts, oldest first.
+
+        Returns: the number of deleted events. The ledger still counts them.
+        """
 
     def running_replays(self, limit: int) -> list[tuple[AccountId, Replay]]:
-        """Replays that have something to do, the oldest first."""
+        """Return running replays of all accounts, the oldest first."""
 
 
 class Purging(Protocol):
-    """Deletes records that are older than they are kept, of all accounts, by the database's clock; each call at most
-    *limit* of them, and returns how many that were."""
+    """Deletes records of all accounts whose retention has ended, by the database's clock.
+
+    Each call deletes at most *limit* records, and returns their number.
+    """
 
     def audit_entries(self, kept: timedelta, limit: int) -> int:
         """Delete audit entries of one account, or of the installation, the oldest first."""
 
     def event_requests(self, kept: timedelta, limit: int) -> int:
-        """Delete requested events' ids of one account, the oldest first: a repeat counts as new from then on."""
+        """Delete clients' event ids of one account, the oldest first. A repeated id is new from then on."""
 
     def replays(self, kept: timedelta, limit: int) -> int:
         """Delete replays that are over."""
 
     def streams(self, kept: timedelta, limit: int) -> int:
-        """Delete streams that were deleted, or whose integration was, and whose events have all been purged. The
-        ledger no longer counts them."""
+        """Delete the rows of deleted streams, or streams of deleted integrations, whose events have all been purged.
+
+        The ledger no longer counts them.
+        """
 
     def integrations(self, kept: timedelta, limit: int) -> int:
-        """Delete integrations that were deleted and have no streams left, with everything that belongs to them."""
+        """Delete the rows of deleted integrations that have no streams left, with their dependent rows."""
 
 
 class DatabaseClock(Protocol):
-    """The database's clock, watched by every process that delivers."""
+    """The database's clock. Each process that delivers watches it."""
 
     def read(self, monotonic: float) -> ClockReading:
-        """Read it.
+        """Read the clock.
 
         Args:
-            monotonic: seconds that only grow, now.
+            monotonic: the monotonic time of this process, in seconds.
         """
 
     def observe(self, before: ClockReading | None, monotonic: float) -> tuple[ClockReading, timedelta]:
-        """Compare the clock with this process's reading *before*, and record what was found. After a step back, waits
-        are made shorter by it; a wait or lease that is longer than any may be is ended.
+        """Compare the clock with this process's reading *before*, and record the result.
 
-        Returns: the reading now, and how far the clock has jumped since; zero: not at all.
+        After a step back, waits are shortened by the step. Waits and leases above the longest allowed time are ended.
+
+        Returns: the reading now, and the size of the step since *before*; zero: no step.
         """
 
 
 class EngineCare(Protocol):
-    """What some engines need done from time to time; each does nothing where it is not needed."""
+    """Maintenance that some engines need. Each method does nothing on the other engines."""
 
     def make_partitions(self, kept: timedelta) -> None:
-        """Make room for the days to come, where the engine keeps events by days; nothing elsewhere."""
+        """Create the partitions of the next days."""
 
     def drop_partition(self, kept: timedelta) -> bool:
-        """Forget the oldest partition that ended longer ago than *kept* and holds nothing that is pending, and all
-        attempts so old; whether there was one. The ledger goes on counting."""
+        """Drop the oldest partition that ended longer ago than *kept* and has no pending event, and attempts as old.
+
+        Returns: whether a partition was dropped. The ledger still counts its events.
+        """
 
     def analyze_new(self) -> None:
-        """Gather statistics of tables that have grown and have none."""
+        """Gather statistics for tables that have grown and have none."""

@@ -1,4 +1,4 @@
-"""The world outside: clock, randomness, database, signer, push client, observers; and all of it in one piece."""
+"""Interfaces to the clock, randomness, database, signer, push client and observers, and `Outside`, which holds them."""
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -29,46 +29,48 @@ R = TypeVar("R")
 
 
 class Clock(Protocol):
-    """The time of this machine."""
+    """The clock of this machine."""
 
     def now(self) -> datetime:
-        """The moment, aware UTC."""
+        """Return the current time, aware UTC."""
 
     def monotonic(self) -> float:
-        """Seconds that only ever grow, from an arbitrary start."""
+        """Return the monotonic time in seconds, from an arbitrary start."""
 
     async def sleep(self, seconds: float) -> None:
-        """Return when so much time has passed."""
+        """Wait for *seconds*."""
 
 
 class Ids(Protocol):
     """Randomness."""
 
     def uuid(self) -> str:
-        """A fresh UUIDv4 in its canonical form."""
+        """Return a new UUIDv4 in its canonical form."""
 
     def ordered_uuid(self) -> str:
-        """A fresh UUIDv7 (RFC 9562 §5.7), for keys of rows: later ones sort behind earlier ones, to the millisecond, so
-        that new rows fill the pages of an index one after the other."""
+        """Return a new UUIDv7 (RFC 9562 §5.7) for keys of rows.
+
+        It sorts after earlier ones, to the millisecond, so that new rows are appended to an index.
+        """
 
     def secret(self) -> str:
-        """256 fresh random bits, base64url without padding."""
+        """Return 256 new random bits, base64url without padding."""
 
     def jitter(self) -> float:
-        """A fresh number from 0 to 1."""
+        """Return a new random number from 0 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreLoad:
-    """How busy one process's end of the database is.
+    """The load of the database, as one process sees it.
 
     Attributes:
         waiting: transactions that wait for the writer, or for a connection.
-        connections_in_use, connections: of the pool; with the embedded store of its readers.
-        transactions, commits: writes that were made, and durable commits that carried them; several share one where
-            writes are grouped.
-        disk_free_bytes: where the database's file is; None when that is another machine's.
-        wal_bytes: size of the embedded store's write-ahead log; None with PostgreSQL.
+        connections_in_use, connections: the connections of the pool; with SQLite, of its readers.
+        transactions, commits: the numbers of writing transactions and of durable commits; grouped writes share a
+            commit.
+        disk_free_bytes: the free disk space at the database's file; None with PostgreSQL.
+        wal_bytes: the size of SQLite's write-ahead log; None with PostgreSQL.
     """
 
     waiting: int
@@ -81,47 +83,47 @@ class StoreLoad:
 
 
 class Store(Protocol):
-    """The database. Every method runs the function it is given in one transaction, off the event loop.
+    """The database. Each method runs a function in one transaction, off the event loop.
 
-    Raises: Unavailable: the database refused; nothing was done. What the function raises passes through, and
-        nothing of its transaction stays.
+    Raises: Unavailable: the database refused, and nothing was done. Errors of the function pass through, and its
+        transaction is rolled back.
     """
 
     async def write(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
-        """Run *work* and commit durably. It may run again after a conflict: the transaction is its only effect."""
+        """Run *work* and commit durably. It may run again after a conflict, so it must have no other effect."""
 
     async def read(self, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
-        """Run *work* over what is committed now."""
+        """Run *work* over the committed data."""
 
     async def write_installation(self, work: Callable[[Installation], T]) -> T:
-        """As `write`, over the installation."""
+        """Run *work* as `write` does, over the installation."""
 
     async def read_installation(self, work: Callable[[Installation], T]) -> T:
-        """As `read`, over the installation."""
+        """Run *work* as `read` does, over the installation."""
 
     async def require_writable(self, *, thorough: bool = False) -> None:
-        """Write something that changes no row. It takes two seconds at most; calls within a moment share one write.
+        """Make a write that changes no row, in at most two seconds. Concurrent calls share one write.
 
         Args:
-            thorough: let a table of PostgreSQL grow for it; the embedded store's disk is asked for room in any case.
+            thorough: also let a table of PostgreSQL grow. SQLite's disk is always checked for space.
 
-        Raises: Unavailable: the database takes no writes now; `cause` says why.
+        Raises: Unavailable: the database accepts no writes now; `cause` is the reason.
         """
 
     async def close(self) -> None:
-        """Finish what runs and close the connections."""
+        """Wait for running transactions and close the connections."""
 
     def load(self) -> StoreLoad:
-        """How busy this process's end of the database is. Costs nothing: no transaction."""
+        """Return the load of the database, as this process sees it, without a transaction."""
 
 
 class Signer(Protocol):
     """Signs SETs with the current key of an algorithm."""
 
     async def sign(self, payloads: Sequence[bytes], algorithm: Algorithm) -> list[bytes]:
-        """The compact JWS of each payload, all with one key.
+        """Return the compact JWS of each payload, all signed with the same key.
 
-        Raises: Unavailable: no key can be read; nothing unsigned is ever returned.
+        Raises: Unavailable: no key can be read.
         """
 
 
@@ -129,102 +131,105 @@ class Pusher(Protocol):
     """Pushes one SET."""
 
     async def push(self, endpoint_url: str, token: bytes, authorization: str | None, tls: OpenedTls | None) -> Outcome:
-        """One HTTP request; never raises: what went wrong is the outcome.
+        """Push one SET by one HTTP request. Failures are returned as outcomes and not raised.
 
         Args:
-            authorization: the value of the `Authorization` header; None: none is sent. It is in no outcome.
-            tls: what the receiver's integration has of its own; None: the system's authorities, and no certificate.
-                Connections are shared by pushes with the same only.
+            authorization: the value of the `Authorization` header; None: no header. No outcome contains it.
+            tls: the certificates of the receiver's integration; None: the system's authorities and no client
+                certificate. Only pushes with the same certificates share connections.
         """
 
 
 class Targets(Protocol):
-    """The rules about where may be pushed to."""
+    """The rules for the targets of pushes."""
 
     def problem(self, endpoint_url: str) -> str | None:
-        """What is wrong with a URL to push to, as far as its text tells; None when nothing is.
+        """Return the problem of a URL to push to; None if its text is valid.
 
-        A host name is judged when it is dialled, because only then it is known where it leads.
+        The addresses of a host name are checked when it is dialled, because they can change.
         """
 
 
 class Vault(Protocol):
-    """Encrypts the secrets of others at rest."""
+    """Encrypts stored secrets of accounts and receivers."""
 
     def seal(self, secret: bytes, row: str) -> bytes:
         """Encrypt and authenticate *secret*, bound to the row of that name (`core.keys.sealed_row`)."""
 
     def open(self, sealed: bytes, row: str) -> bytes:
-        """The secret.
+        """Decrypt a secret.
 
         Raises: Misconfigured: it was sealed under another master key, or for another row.
         """
 
 
 class TlsMaterials(Protocol):
-    """Reads the certificates and the key that an account gives for its receivers."""
+    """Reads the certificates and the key that an account sets for its receivers."""
 
     def read(self, given: OpenedTls, row: str) -> ReceiverTls:
-        """Judge them and seal the key, bound to the row of that name.
+        """Check the certificates and the key, and seal the key, bound to the row of that name.
 
-        Raises: Invalid: one fault per mistake, at `/ca`, `/certificate` or `/key`, with what to change.
+        Raises: Invalid: one fault per mistake, at `/ca`, `/certificate` or `/key`, with the fix.
         """
 
     def facts(self, pem: str | None) -> list[CertificateFacts]:
-        """What may be shown of the certificates in *pem*, in its order; of None nothing.
+        """Return the public facts of the certificates in *pem*, in their order; none for None.
 
-        Raises: ValueError: they cannot be read.
+        Raises: ValueError: the certificates cannot be read.
         """
 
 
 class Listening(Protocol):
-    """Somebody who waits for a stream to get events.
+    """One request that waits for events of a stream.
 
     Attributes:
-        is_open: whether waiting makes sense: no when too many wait already, or when the process ends.
+        is_open: whether the request may wait. It may not if too many requests wait, or if the process ends.
     """
 
     is_open: bool
 
     async def wait(self, at_most: timedelta) -> bool:
-        """Return when the stream has got something since the last call, or False when the time is over."""
+        """Wait until the stream has got events since the last call.
+
+        Returns: False after *at_most*.
+        """
 
 
 class Bell(Protocol):
-    """Wakes those of this process who wait for a stream to get events."""
+    """Wakes the requests of this process that wait for events of a stream."""
 
     def listen(self, account_id: AccountId, stream_id: StreamId) -> AbstractContextManager[Listening]:
-        """Hear of everything that the stream gets from now on."""
+        """Start to wait for events that the stream gets from now on."""
 
     def listened(self) -> list[tuple[AccountId, StreamId]]:
-        """List the streams that somebody listens to."""
+        """Return the streams for which requests wait."""
 
     def ring(self, lanes: Sequence[LaneKey]) -> None:
-        """Say that *lanes* have got something."""
+        """Wake the requests that wait for events of *lanes*."""
 
 
 class RateLimits(Protocol):
-    """What each holder of a credential may still send, as far as this process has seen."""
+    """The rate limit of each credential, as this process counts."""
 
     def refusal(self, holder: bytes) -> Allowance | None:
-        """The refusal of a request of *holder*, when it is known that nothing is left; None otherwise."""
+        """Return the refusal of a request of *holder* if its quota is used up, otherwise None."""
 
     def spend(self, holder: bytes) -> Allowance | None:
-        """Count one request of *holder*; None when nothing is limited."""
+        """Count one request of *holder*. Return None if no limit is configured."""
 
 
 class TokenUses(Protocol):
-    """Remembers that tokens were used; they are written down later, many at once."""
+    """Collects the uses of tokens, which are stored later, many at once."""
 
     def note(self, token: StoredToken, at: datetime) -> None:
-        """Remember a use. Never waits and never fails."""
+        """Add a use. This never waits and never fails."""
 
 
 class FindingCounter(Protocol):
-    """Remembers how many findings there were; they are written down later, many at once, for the console's charts."""
+    """Counts findings for the console's charts. The counts are stored later, many at once."""
 
     def note(self, account_id: AccountId, counts: Mapping[BehaviorId, int], at: datetime) -> None:
-        """Remember one request's. Never waits and never fails."""
+        """Add the counts of one request. This never waits and never fails."""
 
 
 class MissedNameCounter(Protocol):
@@ -235,10 +240,10 @@ class MissedNameCounter(Protocol):
 
 
 class UserCounts(Protocol):
-    """Remembers how many users each account has, so that a quota costs no query."""
+    """Counts the users of each account, so that a quota costs no query."""
 
     def set(self, account_id: AccountId, users: int) -> None:
-        """Take over what was counted in the database."""
+        """Set the count of the database."""
 
     def add(self, account_id: AccountId, users: int) -> None:
         """Add users that this process has stored."""
@@ -248,38 +253,38 @@ class UserCounts(Protocol):
 
 
 class Gathering(Protocol):
-    """Lets requests of one kind that wait at the same time go to the database together."""
+    """Groups concurrent requests of one kind, so that they share a transaction."""
 
     async def join(
         self, kind: Hashable, request: T, answer: Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]]
     ) -> R:
-        """The answer to *request*, found after this call began.
+        """Return the answer to *request*, computed after this call began.
 
         Args:
-            kind: of these one group is answered at a time; what comes meanwhile makes up the next.
-            answer: answers a whole group, in its order; an exception is raised to the one whose it is.
+            kind: one group of each kind is answered at a time. Requests that arrive meanwhile form the next group.
+            answer: answers a group, in its order. An exception among the answers is raised in its own request.
         """
 
 
 class Geolocator(Protocol):
-    """Knows where addresses are."""
+    """Finds the places of IP addresses."""
 
     def locate(self, ip: str) -> Place | None:
-        """Return what is known of an address; None: nothing, or it is private.
+        """Return the place of an address; None if it is unknown or private.
 
-        It takes microseconds, and never waits.
+        This takes microseconds and never waits.
         """
 
 
 class NoGeolocation:
-    """Implements Geolocator where no database is configured."""
+    """Implements Geolocator if no database of places is configured."""
 
     def locate(self, ip: str) -> Place | None:
         return None
 
 
 class Metrics(Protocol):
-    """What monitoring counts."""
+    """Counters for monitoring."""
 
     content_type: str
 
@@ -290,7 +295,7 @@ class Metrics(Protocol):
         """Count one request's activity."""
 
     def count_source_events(self, kind: str, counts: Counts) -> None:
-        """Count what became of one request's events of a source of that kind."""
+        """Count the results of one request's events of a source of that kind."""
 
     def count_refused_authentication(self, reason: str) -> None:
         """Count one request whose credentials were refused.
@@ -304,32 +309,32 @@ class Metrics(Protocol):
 
         Args:
             operation: a `ReceiverOperation`.
-            error: the code in the answer.
+            error: the code in the response.
         """
 
     async def exposition(self, survey: Survey | None, load: StoreLoad, *, writable: bool) -> bytes:
-        """Everything counted, with the database as it was found, in Prometheus' text form.
+        """Return all counters and the state of the database in Prometheus' text format.
 
         Args:
-            survey: None: the database does not answer.
-            writable: whether it takes writes.
+            survey: None: the database does not respond.
+            writable: whether the database accepts writes.
         """
 
 
 class Observer(Protocol):
-    """Hears what happened, after it is durable. Never waits, and never fails: delivery does not depend on it."""
+    """Observes settled attempts. It never waits and never fails, so delivery does not depend on it."""
 
     def attempted(self, lane: LaneKey, stream: Stream, attempts: Sequence[Attempt]) -> None:
-        """Attempts on one lane, in the order they ended, were settled."""
+        """Observe the settled attempts of one lane, in the order in which they ended."""
 
 
 Wake = Callable[[Sequence[LaneKey]], None]
-"""Tells this process's worker that lanes have work. Losing it loses nothing: the worker also looks by itself."""
+"""Notifies this process's worker that lanes have work. A lost wake loses no event: the worker also scans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """What every action needs, in one piece."""
+    """The dependencies of actions."""
 
     store: Store
     clock: Clock
@@ -352,7 +357,7 @@ class Outside:
         """Return a new entry of the audit log.
 
         Args:
-            at: when it was done; None: now.
+            at: the time of the change; None: now.
         """
         return AuditEntry(
             entry_id=self.ids.uuid(),
