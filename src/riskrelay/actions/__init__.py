@@ -1,1 +1,1 @@
-"""One module per verb that a caller can ask for: one public function of the same name, one transaction."""
+"""The actions of the service. A public function is one action of a client, usually in one transaction."""

@@ -1,4 +1,4 @@
-"""Accounts: create one, or the first one with its token."""
+"""Create accounts, and the first account with its token."""
 
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, StoredToken, TokenId, hash_token
@@ -7,9 +7,9 @@ from riskrelay.ports import Installation, Outside
 
 
 async def create_account(outside: Outside, account_id: AccountId, actor: Actor) -> bool:
-    """Create an account with nothing in it.
+    """Create an empty account.
 
-    Returns: False when it was there already; then nothing was changed.
+    Returns: whether it was created; False: the account exists, and nothing was changed.
     """
     entry = outside.audit_entry(actor, Verb.CREATED, Kind.ACCOUNT, account_id)
 
@@ -23,10 +23,10 @@ async def create_account(outside: Outside, account_id: AccountId, actor: Actor) 
 
 
 async def initialise(outside: Outside, account_id: AccountId, actor: Actor) -> str | None:
-    """Make the account and a token for it, if it is not there.
+    """Create the account and a token for it, unless the account exists.
 
-    Returns: the new account's token, which cannot be shown again; None when the account was there already, and then
-        nothing was changed.
+    Returns: the new account's token, which cannot be shown again; None if the account exists, and nothing was
+        changed.
     """
     token = TOKEN_PREFIX + outside.ids.secret()
     now = outside.clock.now()

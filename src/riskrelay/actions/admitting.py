@@ -1,4 +1,4 @@
-"""Activity before detection: which logins take part, by the account's rules, and what follows from the others."""
+"""Apply the account's rules to activity before detection: exempt logins, and anonymous logins."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -22,19 +22,19 @@ from riskrelay.core.risk.places import located
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import Outside, Transaction
 
-_FORGOTTEN_AT_LEAST = 1_000  # guessed: so that small requests, too, get rid of what a large one left
+_FORGOTTEN_AT_LEAST = 1_000  # guessed: so that small requests also delete the old places that a large request left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """Activity, sorted by what is done with it.
+    """The activity of a request after the account's rules were applied.
 
     Attributes:
-        limits: the account's, as they were read.
-        sent: by place in the request, what detection gets; late activity too, which it counts.
-        exempt: by place, the logins that take no part.
+        limits: the account's limits, as they were read.
+        sent: the activity for detection, including late activity, by place in the request.
+        exempt: the exempt logins, by place.
         anonymous: a finding for each anonymous login, if the account has enabled their behavior.
-        learned: by email_key, the places that are not remembered yet.
+        learned: the places that are not stored yet, by email_key.
     """
 
     limits: TravelLimits
@@ -46,11 +46,11 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rules:
-    """What an account decided.
+    """An account's rules for logins.
 
     Attributes:
-        enabled: the behaviors among its settings.
-        places: by email_key, where its users logged in from.
+        enabled: the enabled behaviors.
+        places: the places of its users' logins, by email_key.
     """
 
     limits: TravelLimits
@@ -60,10 +60,10 @@ class _Rules:
 
 
 async def admit(outside: Outside, account_id: AccountId, sent: Mapping[int, Activity]) -> Admitted:
-    """Apply the account's rules to what was *sent*.
+    """Apply the account's rules to activity.
 
     Args:
-        sent: by place in the request.
+        sent: the activity by place in the request.
     """
     now = outside.clock.now()
     rules = await outside.store.read(account_id, lambda tx: _rules(tx, sent, now))
@@ -98,7 +98,7 @@ def _admitted(outside: Outside, rules: _Rules, sent: Mapping[int, Activity], now
 
 
 async def learn(outside: Outside, account_id: AccountId, admitted: Admitted) -> None:
-    """Remember where users logged in from, and forget what no activity can ask for any more."""
+    """Store the places of users' logins, and delete places that are too old to be used."""
     if not admitted.learned:
         return
     first = first_remembered_day(outside.clock.now(), admitted.limits)
@@ -130,13 +130,13 @@ def _rules(tx: Transaction, sent: Mapping[int, Activity], now: datetime) -> _Rul
     return _Rules(limits=limits, networks=networks, enabled=enabled, places=places)
 
 
-@lru_cache(maxsize=32)  # some megabytes: making one of 1,000 networks takes milliseconds
+@lru_cache(maxsize=32)  # some megabytes: compiling 1,000 networks takes milliseconds
 def _compiled(trusted: tuple[TrustedNetwork, ...]) -> Networks:
     return Networks(trusted) if trusted else NO_NETWORKS
 
 
 def _anonymous(activity: Activity, login: Login) -> Finding:
-    """The finding of an anonymous login. Its id follows from the event, so that a repeat is a duplicate."""
+    """Return the finding of an anonymous login. Its id is derived from the event, so that a repeat is a duplicate."""
     named = f"{activity.user.email_key}\n{activity.activity_id or ''}\n".encode() + activity.digest
     details = {
         name: value

@@ -1,19 +1,19 @@
-"""Write what a request decided about users, whole or in parts."""
+"""Write the rows that a request decided about users, all at once or in parts."""
 
 from collections.abc import Iterator
 from typing import Any
 
 from msgspec.structs import replace
 
-from riskrelay.actions.recording import queue_changes
+from riskrelay.actions.recording import queue_level_changes
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.ports import Outside, Transaction, Writes
 
 PART_ROWS = 100  # chosen: SQLite's writer and PostgreSQL's locks are held for some milliseconds
-_ROW_BYTES = 1_024  # guessed: details of that size take as long as another row
-_TRIMMED_AT_MOST = 500  # guessed: what an older version stored above the quota is deleted bit by bit
-# In the order in which rows refer to each other. Each user's level changes last, when its findings are there.
+_ROW_BYTES = 1_024  # guessed: details of this size take as long to write as another row
+_TRIMMED_AT_MOST = 500  # guessed: findings that an older version stored above the quota are deleted in steps
+# In the order in which rows refer to each other. A user's level change is last, after its findings are stored.
 _LISTS = ("new_users", "replaced", "detected", "findings", "joined", "activity", "standings", "changes")
 _MAPPINGS = frozenset({"replaced", "joined"})
 
@@ -31,11 +31,11 @@ def apply(tx: Transaction, writes: Writes, outside: Outside) -> list[LaneKey]:
     tx.users.save(_counted(tx, writes))
     for user_id in sorted(writes.trimmed):
         tx.findings.trim(user_id, outside.quotas.findings_per_user, _TRIMMED_AT_MOST)
-    return queue_changes(tx, writes.changes, outside.ids)
+    return queue_level_changes(tx, writes.changes, outside.ids)
 
 
 def _counted(tx: Transaction, writes: Writes) -> list[Standing]:
-    """Return the standings to save. Where a merge of episodes replaced findings, they are counted again."""
+    """Return the standings to save. Findings are counted again for users whose episodes were merged."""
     counts = tx.findings.tally(writes.tallied) if writes.tallied else {}
     return [
         replace(one, event_count=counts[one.user_id][0], last_event_at=counts[one.user_id][1])
@@ -49,7 +49,7 @@ def cut(writes: Writes, streams: int) -> Iterator[Writes]:
     """Cut *writes* into parts that each take a short transaction, to be applied in this order.
 
     Args:
-        streams: how many events a level change can become.
+        streams: the number of streams, so the number of events of a level change.
     """
     part: dict[str, Any] = {}
     size = 0
@@ -66,14 +66,14 @@ def cut(writes: Writes, streams: int) -> Iterator[Writes]:
 
 
 def _size(name: str, row: Any, streams: int) -> int:
-    """Return how long *row* takes to write, in rows."""
+    """Return the cost of writing *row*, in units of a small row."""
     if name == "changes":
         return max(streams, 1)
     return 1 + len(row.details_json or "") // _ROW_BYTES if name in ("findings", "detected") else 1
 
 
 def _part_of(writes: Writes, rows: dict[str, Any]) -> Writes:
-    """Return a part with *rows*, and with what goes with them."""
+    """Return a part with *rows* and the related members of *writes*."""
     lists: dict[str, Any] = {name: dict(found) if name in _MAPPINGS else found for name, found in rows.items()}
     written = {one.user_id for one in rows.get("findings", ())}
     saved = {one.user_id for one in rows.get("standings", ())}

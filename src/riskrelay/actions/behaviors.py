@@ -31,11 +31,11 @@ from riskrelay.ports import Outside, Transaction, Writes
 
 Settings = dict[BehaviorId, BehaviorSetting]
 
-_USERS_AT_ONCE = 200  # guessed: users that are read at once, some milliseconds
+_USERS_AT_ONCE = 200  # guessed: users read in one query, some milliseconds
 
 
 class _UsersMove(Exception):
-    """Risk levels of behaviors change, so those of users can."""
+    """Raised when risk levels of behaviors change, so that users' levels may change too."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -45,10 +45,10 @@ class _UsersMove(Exception):
 async def set_behaviors(
     outside: Outside, account_id: AccountId, actor: Actor, named: Mapping[BehaviorId, BehaviorSetting]
 ) -> Settings:
-    """Overwrite the settings of the *named* behaviors, and move the levels of the users whom that concerns.
+    """Overwrite the settings of the *named* behaviors, and update the levels of affected users.
 
-    Raising or lowering what a behavior weighs moves every user who has triggered it since their last reset, and
-    their receivers are told. Disabling one moves nobody. Names and descriptions stay.
+    A new risk level of a behavior updates each user that triggered it since their last reset, and notifies the
+    receivers. Disabling a behavior changes no user. Names and descriptions are kept.
 
     Returns: the settings of all behaviors.
     Raises: Invalid: the account has no such behavior; pointers start with its id.
@@ -74,13 +74,13 @@ async def set_behaviors(
 async def add_behavior(
     outside: Outside, account_id: AccountId, actor: Actor, behavior: SuggestedBehavior, *, is_enabled: bool = False
 ) -> Settings:
-    """Add a behavior of the account's own. The id of a retired one brings that one back.
+    """Add an account's own behavior. If the id is of a retired behavior, restore that behavior.
 
     Adding the same behavior again changes nothing, so that a client can repeat its request.
 
     Returns: the settings of all behaviors.
-    Raises: Invalid: the id, name or description is not accepted, the account has a behavior with this id, or too many;
-        pointers are /id, /name and /description.
+    Raises: Invalid: the id, name or description is not accepted, the account has a behavior with this id, or it has
+        too many; pointers are /id, /name and /description.
     """
     wanted = replace(_suggested(behavior), enabled=is_enabled)
     behavior_id = BehaviorId(behavior.behavior_id)
@@ -108,11 +108,11 @@ async def add_behavior(
 async def create_missing_behaviors(
     outside: Outside, account_id: AccountId, actor: Actor, suggestions: Iterable[SuggestedBehavior]
 ) -> list[BehaviorId]:
-    """Add those of the *suggestions* that the account has never had, disabled like all others.
+    """Add the *suggestions* that the account has never had, disabled like all new behaviors.
 
-    One that the account has changed or retired stays as it is.
+    A behavior that the account has changed or retired is not changed.
 
-    Returns: the ids that were added.
+    Returns: the ids of the added behaviors.
     Raises: Invalid: a suggestion is not accepted, or the account has too many behaviors; nothing was added.
     """
     suggested = {
@@ -145,14 +145,14 @@ async def change_behavior(
     behavior_id: BehaviorId,
     change: Callable[[BehaviorSetting], BehaviorSetting],
 ) -> Settings:
-    """Change a behavior of the account's own. A new level moves the users who have triggered it.
+    """Change an account's own behavior. A new level updates the users that triggered it.
 
     Args:
-        change: from the behavior as it is to the behavior as it shall be; both have `own`.
+        change: returns the changed behavior from the current one; both have `own`.
 
     Returns: the settings of all behaviors.
     Raises:
-        NotFound: the account has no behavior of its own with this id.
+        NotFound: the account has no own behavior with this id.
         Invalid: the name or the description is not accepted; pointers are /name and /description.
     """
 
@@ -170,12 +170,12 @@ async def change_behavior(
 
 
 async def retire_behavior(outside: Outside, account_id: AccountId, actor: Actor, behavior_id: BehaviorId) -> None:
-    """Stop a behavior of the account's own from taking findings, and list it no more.
+    """Retire an account's own behavior: it takes no more findings and is not listed.
 
-    Its findings stay and keep their users' levels until a reset, as those of a disabled behavior do.
+    Its findings are kept and count for their users' levels until a reset, as with a disabled behavior.
 
     Raises:
-        NotFound: the account has no behavior of its own with this id.
+        NotFound: the account has no own behavior with this id.
         Invalid: the account has retired too many.
     """
 
@@ -197,10 +197,10 @@ async def retire_behavior(outside: Outside, account_id: AccountId, actor: Actor,
 async def _change(
     outside: Outside, account_id: AccountId, change: Callable[[Transaction, Settings], Settings]
 ) -> Settings:
-    """Store what *change* returns, and move the users who have triggered a behavior whose level changes.
+    """Store the result of *change*, and update the users that triggered a behavior with a new level.
 
     Args:
-        change: from the settings of all behaviors to the stored settings of the changed ones.
+        change: returns the changed settings to store, from the settings of all behaviors.
 
     Returns: the settings of all behaviors.
     """
@@ -226,7 +226,7 @@ async def _change(
 
 
 async def _moved_users(outside: Outside, account_id: AccountId, settings: Settings) -> AsyncIterator[Writes]:
-    """Find the users whose level differs under *settings*, some at a time, with the changes to notify receivers of."""
+    """Find the users whose level differs under *settings*, a page at a time, with the changes for receivers."""
     now, last = outside.clock.now(), UserId("")
     while True:
         standings = await outside.store.read(
@@ -247,7 +247,10 @@ async def _moved_users(outside: Outside, account_id: AccountId, settings: Settin
 def _own(
     settings: Mapping[BehaviorId, BehaviorSetting], behavior_id: BehaviorId
 ) -> tuple[BehaviorSetting, OwnBehavior]:
-    """Raises: NotFound: there is no behavior of the account's own with this id, or it is retired."""
+    """Return an account's own behavior.
+
+    Raises: NotFound: the account has no own behavior with this id, or it is retired.
+    """
     setting = settings.get(behavior_id)
     if setting is None or setting.own is None or setting.own.is_retired:
         raise NotFound
@@ -265,7 +268,10 @@ def _suggested(behavior: SuggestedBehavior) -> BehaviorSetting:
 
 
 def _refuse_faults(behavior_id: str, own: OwnBehavior | None) -> None:
-    """Raises: Invalid: the id, name or description is not accepted."""
+    """Check the texts of a behavior.
+
+    Raises: Invalid: the id, name or description is not accepted.
+    """
     problems = {"/id": id_problem(behavior_id)}
     if own is not None:
         problems |= {"/name": name_problem(own.name), "/description": description_problem(own.description)}
@@ -277,9 +283,7 @@ def _refuse_faults(behavior_id: str, own: OwnBehavior | None) -> None:
 
 
 async def set_detection(outside: Outside, account_id: AccountId, actor: Actor, limits: TravelLimits) -> None:
-    """Overwrite the limits of impossible travel. They hold for activity that arrives from now on; what was found before
-    stays.
-    """
+    """Overwrite the limits of impossible travel. They apply to new activity; earlier findings are kept."""
     entry = outside.audit_entry(actor, Verb.CHANGED, Kind.DETECTION, "imp_travel")
 
     def store(tx: Transaction) -> None:
@@ -293,7 +297,7 @@ async def set_detection(outside: Outside, account_id: AccountId, actor: Actor, l
 async def set_networks(
     outside: Outside, account_id: AccountId, actor: Actor, networks: Sequence[TrustedNetwork]
 ) -> None:
-    """Overwrite the trusted networks. They hold for activity that arrives from now on."""
+    """Overwrite the trusted networks. They apply to new activity."""
     entry = outside.audit_entry(actor, Verb.CHANGED, Kind.DETECTION, "networks")
 
     def store(tx: Transaction) -> None:

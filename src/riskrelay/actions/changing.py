@@ -1,4 +1,4 @@
-"""Change an integration: read it, replace it, record the change, let its streams follow."""
+"""Change an integration: read it, replace it, record the change, and update its streams."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,11 +27,11 @@ async def change_integration(
     *,
     sync: SyncStreams = _no_lanes,
 ) -> Integration:
-    """Replace the integration that *entry* is about, record *entry*, and wake the lanes that got work.
+    """Replace the integration of *entry*, record *entry*, and wake the lanes with new work.
 
     Args:
-        change: returns the new record; the record that it was given: nothing is stored or recorded.
-        sync: called after the change is stored, with the integration as it was before.
+        change: returns the new record. If it returns its argument, nothing is stored or recorded.
+        sync: called with the previous integration, after the change is stored.
 
     Returns: the integration as it is now.
     Raises:
@@ -54,14 +54,14 @@ async def change_integration(
 
 
 def syncing_streams(outside: Outside, entry: AuditEntry, notice: str, *, retry: bool) -> SyncStreams:
-    """Return what brings the streams of a changed integration up to date and notifies their receivers.
+    """Return a function that updates the streams of a changed integration and notifies their receivers.
 
     Args:
-        notice: the reason that receivers get where the new status gives none.
+        notice: the reason in the notice to receivers, if the new status has none.
         retry: enable streams that this service stopped, because the operator may have fixed the cause, and end every
             wait.
 
-    Rule: SSF 1.0 §8.1.5. Only the receiver starts a stream again that the receiver stopped.
+    Rule: SSF 1.0 §8.1.5. Only the receiver can enable a stream that the receiver stopped.
     """
 
     def sync(tx: Transaction, before: Integration) -> list[LaneKey]:
@@ -79,7 +79,7 @@ def syncing_streams(outside: Outside, entry: AuditEntry, notice: str, *, retry: 
 
 
 def _notices(before: Stream, now: Stream, notice: str, updated: Callable[[StreamStatus, str], Signal]) -> list[Signal]:
-    """Return the events for the receiver: none when it gets none, or when nothing changed for it."""
+    """Return the notices to the receiver: none if its effective status is unchanged, or if it takes no notices."""
     (old, _), (new, reason) = before.effective_status, now.effective_status
     if now.is_implicit or old is new or now.status is not StreamStatus.ENABLED:
         return []

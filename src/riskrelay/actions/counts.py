@@ -1,4 +1,4 @@
-"""Counts that the console shows: take stock, and record how many findings arrived."""
+"""Counts for the console: count what each account holds, and record the number of new findings."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,14 +8,14 @@ from functools import partial
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import FindingCounts, Outside, Stock, Store, Transaction
 
-FRESH = timedelta(seconds=5)  # chosen: what people call "now"
+FRESH = timedelta(seconds=5)  # chosen: current enough for a person
 _MINUTE = timedelta(minutes=1)
 
 
 async def take_stock(outside: Outside) -> None:
-    """Count what each account holds, and keep it: what changed, and every minute once.
+    """Count what each account holds, and store changed counts, and all counts once a minute.
 
-    Counting is done while nothing is locked. Of several processes that do this, one counts an account, mostly.
+    Counting locks nothing. If several processes do this, usually one of them counts an account.
 
     Raises: Unavailable.
     """
@@ -42,9 +42,9 @@ def _is_news(latest: Stock, stock: Stock) -> bool:
 
 
 async def record_finding_counts(store: Store, counts: Mapping[AccountId, FindingCounts]) -> None:
-    """Add to what is stored, account by account.
+    """Add counts of findings to the stored counts, account by account.
 
-    Raises: Unavailable: of the accounts from that one on nothing was stored.
+    Raises: Unavailable: the counts of this account and of the following ones were not stored.
     """
     for account_id, of_account in counts.items():
         await store.write(account_id, partial(_add, of_account))

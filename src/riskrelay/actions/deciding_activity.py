@@ -1,4 +1,4 @@
-"""What follows from a request of activity: decided before anything is written."""
+"""Decide the results of a request of activity, before anything is written."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -26,10 +26,10 @@ class Request:
     """A batch of activity.
 
     Attributes:
-        sent: by place in the request.
-        timely: how many are not late.
-        distinct: the id of each timely one by place; of those that repeat an id the first only.
-        now: when it arrived.
+        sent: the activity by place in the request.
+        timely: the number of activities that are not late.
+        distinct: the id of each activity that is not late, by place; of repeated ids only the first.
+        now: the time at which the request arrived.
     """
 
     sent: Mapping[int, Activity]
@@ -40,12 +40,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered:
-    """What the decision about a request follows from.
+    """The inputs of the decision about a request.
 
     Attributes:
-        enabled: by place, the activity whose behavior is enabled.
-        keys: by place, the email_key of its user.
-        fresh: by place, what is to be stored: it is there not yet.
+        enabled: the activity whose behavior is enabled, by place.
+        keys: the email_key of its user, by place.
+        fresh: the activity to store, by place.
     """
 
     request: Request
@@ -65,10 +65,10 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
-    """What is to be written.
+    """The decision about a request: the rows to write.
 
     Attributes:
-        started: findings of episodes that no finding stood for before, each with its user.
+        started: findings of new episodes, each with its user.
         changes: at most one for each user.
     """
 
@@ -79,7 +79,7 @@ class Decided:
 
 
 def decide_activity(gathered: Gathered) -> Decided:
-    """Decide what follows from a request."""
+    """Decide the results of a request."""
     standings = {standing.user_id: standing for standing in gathered.found.standings.values()}
     fresh = list(gathered.fresh.values())
     detecting = Detecting(
@@ -128,7 +128,7 @@ def _with_cities(changes: Sequence[LevelChange], decision: Decision) -> list[Lev
 
 
 def _steps(gathered: Gathered, decision: Decision, tallies: Tallies) -> list[tuple[Standing, Standing]]:
-    """Decide how the standings of users change about whom something is new, in the order they appeared."""
+    """Return the standings, before and after, of users with new activity or findings, in order of appearance."""
     behaviors: dict[UserId, set[BehaviorId]] = defaultdict(set)
     for one in decision.detected:
         behaviors[one.finding.user_id].add(one.finding.behavior)
@@ -143,15 +143,15 @@ def _steps(gathered: Gathered, decision: Decision, tallies: Tallies) -> list[tup
             count, last = tallies[old.user_id]
             new = with_findings(new, behaviors[old.user_id], gathered.settings)
             new = replace(new, event_count=count, last_event_at=last)
-        if new != old or old.user_id in behaviors:  # findings are counted again, which can change more
+        if new != old or old.user_id in behaviors:  # the count can change even if the standing does not
             steps.append((old, new))
     return steps
 
 
 def _expected(decision: Decision, standings: Mapping[UserId, Standing], stored: Stored) -> Tallies:
-    """Return how many findings users with new ones will most likely have, and when the latest was seen.
+    """Return the expected number of findings, and the time of the latest, of users with new findings.
 
-    A merge can take the latest away, so the transaction that writes counts again.
+    A merge can remove the latest finding, so the transaction that writes counts again.
     """
     more: Counter[UserId] = Counter()
     last: dict[UserId, datetime] = {}

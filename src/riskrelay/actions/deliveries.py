@@ -13,10 +13,10 @@ from riskrelay.ports import Outside, Transaction
 async def retry_delivery(
     outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, jti: Jti
 ) -> Delivery:
-    """Make one delivery due now, whatever became of it: the same jti, the same claims. Its retention starts again.
+    """Make one delivery due now, in any state, with the same jti and claims. Its retention starts again.
 
-    It still waits for a receiver that asked to be left alone, for a stream that is stopped, and behind an earlier event
-    of its subject.
+    It still waits while the receiver's Retry-After lasts, while the stream is stopped, and for an earlier event of its
+    subject.
 
     Returns: the delivery, which is pending now.
     Raises:  NotFound: the integration has no such delivery, it was purged, or its stream was deleted.

@@ -1,7 +1,7 @@
-"""From activity that arrives to the findings that follow from it: read what is stored, decide, write the decision.
+"""Detect behaviors in new activity: read stored activity, decide, write the decision.
 
-Deciding is pure and can take long. It needs no transaction: `Stored` says what it followed from, so that the
-transaction that writes can see whether that still holds.
+The decision is pure, can take long and needs no transaction. `Stored` holds its inputs, so that the transaction that
+writes can check that they have not changed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,16 +34,16 @@ from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import ActivityWindow, RecordedActivity, RecordedFinding, Transaction
 
-PURGED_AT_ONCE = 500  # guessed: as much work as a part; more than a small request brings, so that old activity goes
-_READ_AT_ONCE = 1_000  # guessed, some milliseconds: reading more rows in one piece would hold up the event loop
+PURGED_AT_ONCE = 500  # guessed: as much work as a part, and more activity than a small request adds
+_READ_AT_ONCE = 1_000  # guessed, some milliseconds: reading more rows at once would block the event loop
 
 
 @dataclass(frozen=True, slots=True)
 class Detected:
-    """An episode that fresh activity started, extended or merged, as the finding that stands for it.
+    """The finding of an episode that new activity started, extended or merged.
 
     Attributes:
-        started: no finding stood for any part of it before.
+        started: whether no part of the episode had a finding before.
     """
 
     finding: RecordedFinding
@@ -52,7 +52,7 @@ class Detected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detecting:
-    """What detection needs to know of an account and of the moment."""
+    """The account's settings and the time, as inputs of detection."""
 
     standings: Mapping[UserId, Standing]
     settings: Mapping[BehaviorId, BehaviorSetting]
@@ -62,12 +62,12 @@ class Detecting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule(Generic[S, E]):
-    """How one behavior follows from one kind of activity.
+    """The detection of one behavior in one kind of activity.
 
     Attributes:
-        reach: how far before and after an activity what matters to it lies.
-        derive: the episodes of one user.
-        read: an episode from a finding's details.
+        reach: the time before and after an activity in which other activity can form an episode with it.
+        derive: returns the episodes of one user.
+        read: returns the episode from a finding's details.
     """
 
     behavior: BehaviorId
@@ -82,12 +82,12 @@ Windows = Mapping[type[Login] | type[DlpHit], Mapping[UserId, ActivityWindow]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stored:
-    """What is stored and matters to fresh activity.
+    """Stored activity and findings within reach of new activity.
 
     Attributes:
-        windows: a summary of all of it. While it and the users' standings stay the same, so do the other members.
-        kept: the activity itself, of the users whose activity must be compared one by one.
-        findings: of the episodes that *kept* belongs to.
+        windows: a summary of the activity. If it and the users' standings are unchanged, so are the other members.
+        kept: the activity of the users whose activity must be compared in detail.
+        findings: the findings of the episodes of *kept*.
     """
 
     windows: Windows
@@ -96,17 +96,17 @@ class Stored:
 
     @property
     def rows(self) -> int:
-        """How many activities are to be compared with fresh ones."""
+        """The number of stored activities to compare with new ones."""
         return sum(len(kept) for by_user in self.kept.values() for kept in by_user.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What detection decided.
+    """The decision of detection.
 
     Attributes:
-        joined: the activity that belongs to an episode from now on and did to none before.
-        replaced: by finding, the one that stands for its episode from now on.
+        joined: the activity that now belongs to an episode and did not before.
+        replaced: the replacement of each replaced finding, when episodes were merged.
     """
 
     detected: Sequence[Detected]
@@ -123,8 +123,8 @@ def windows_of(tx: Transaction, fresh: Sequence[RecordedActivity], limits: Trave
 
 
 def read_stored(tx: Transaction, fresh: Sequence[RecordedActivity], limits: TravelLimits) -> Stored:
-    """Read what matters to *fresh* activity, which is not stored yet."""
-    # The summary comes first: what changes after it is seen when the summary is compared.
+    """Read the stored activity and findings within reach of *fresh* activity, which is not stored yet."""
+    # The summary is read first: the later comparison of summaries then detects all changes after this point.
     windows = windows_of(tx, fresh, limits)
     kept: dict[type[Login] | type[DlpHit], Mapping[UserId, Sequence[Kept[Any]]]] = {}
     for rule, mine in _by_rule(fresh, limits):
@@ -141,14 +141,14 @@ def read_stored(tx: Transaction, fresh: Sequence[RecordedActivity], limits: Trav
 
 
 def decide(stored: Stored, fresh: Sequence[RecordedActivity], given: Detecting) -> Decision:
-    """Find the episodes that the *fresh* activity is part of, and let one finding stand for each.
+    """Find the episodes of the *fresh* activity, and make one finding for each.
 
-    A finding's id follows from its episode, so whatever the order of arrival, the same activity ends in the same
-    findings. Those of episodes that turned out to be one are replaced. An episode that a reset has closed takes no more
-    activity, and its activity is part of no other.
+    A finding's id is derived from its episode, so the same activity gives the same findings in any order of arrival.
+    When episodes are merged, their findings are replaced. A reset closes an episode: it takes no more activity, and
+    its activity joins no other episode.
 
     Args:
-        fresh: of users whose standings are *given*; none of it is stored.
+        fresh: activity that is not stored yet, of users whose standings are in *given*.
     """
     detected: list[Detected] = []
     joined: dict[ActivityId, FindingId] = {}
@@ -164,12 +164,12 @@ def decide(stored: Stored, fresh: Sequence[RecordedActivity], given: Detecting) 
 
 
 def purge(tx: Transaction, limits: TravelLimits, now: datetime, limit: int) -> int:
-    """Forget activity that nothing can make a behavior of any more.
+    """Delete activity that is too old for detection.
 
     Args:
-        limit: at most so much of each kind.
+        limit: the largest number of each kind.
 
-    Returns: how much that was.
+    Returns: the number of deleted activities.
     """
     return sum(tx.activities.purge(rule.kind, now - limits.lateness - rule.reach, limit) for rule in _rules(limits))
 
@@ -185,7 +185,7 @@ def _rules(limits: TravelLimits) -> tuple[_Rule[Any, Any], ...]:
 def _by_rule(
     fresh: Sequence[RecordedActivity], limits: TravelLimits
 ) -> Iterator[tuple[_Rule[Any, Any], list[RecordedActivity]]]:
-    """The rules for which there is fresh activity, with that activity."""
+    """Yield the rules that apply to the new activity, each with its activity."""
     for rule in _rules(limits):
         mine = [activity for activity in fresh if isinstance(activity.seen, rule.kind)]
         if mine:
@@ -200,8 +200,11 @@ def _span(rule: _Rule[Any, Any], fresh: Sequence[RecordedActivity]) -> tuple[dat
 def _suspects(
     fresh: Sequence[RecordedActivity], windows: Mapping[UserId, ActivityWindow], limits: TravelLimits
 ) -> AbstractSet[UserId]:
-    """The users whose activity must be compared one by one. Most people stay where they are, and a summary shows it
-    (measured: 5,000 logins of 2,000 users with 50 earlier ones each take 3.4 s without, 0.6 s with this)."""
+    """Return the users whose activity must be compared in detail.
+
+    Most users do not move, and the summary shows this. Measured with 5,000 logins of 2,000 users with 50 earlier
+    logins each: 3.4 s without this filter, 0.6 s with it.
+    """
     south: dict[UserId, float] = {}
     north, west, east = dict(south), dict(south), dict(south)
     for one in fresh:
@@ -217,15 +220,15 @@ def _suspects(
         box = (south[user_id], north[user_id], west[user_id], east[user_id])
         window = windows.get(user_id)
         if window is not None and window.box is not None:
-            ours, theirs = box, window.box
-            box = (min(ours[0], theirs[0]), max(ours[1], theirs[1]), min(ours[2], theirs[2]), max(ours[3], theirs[3]))
+            new, old = box, window.box
+            box = (min(new[0], old[0]), max(new[1], old[1]), min(new[2], old[2]), max(new[3], old[3]))
         if box[1] - box[0] + box[3] - box[2] > limits.min_degrees:
             suspects.add(user_id)
     return suspects
 
 
 def _pieces(rows: Mapping[UserId, int]) -> Iterator[list[UserId]]:
-    """Users in groups whose *rows* are read at once."""
+    """Yield users in groups whose *rows* are read in one query."""
     piece: list[UserId] = []
     count = 0
     for user_id, more in rows.items():
@@ -241,7 +244,7 @@ def _pieces(rows: Mapping[UserId, int]) -> Iterator[list[UserId]]:
 def _with_fresh(
     kept: Mapping[UserId, Sequence[Kept[Any]]], fresh: Sequence[RecordedActivity]
 ) -> dict[UserId, list[Kept[Any]]]:
-    """What is compared, by user: stored and fresh activity; of very much the latest."""
+    """Return the stored and new activity to compare, by user, bounded to the latest."""
     compared = {user_id: list(rows) for user_id, rows in kept.items()}
     for one in fresh:
         if one.user_id in compared:
@@ -262,17 +265,17 @@ def _episodes(
     standing: Standing,
     given: Detecting,
 ) -> Iterator[tuple[Derived[E], RecordedFinding]]:
-    """The episodes of one user that fresh activity is part of, with the findings that stand for them."""
-    # Episodes go on when they were recorded since the user's last reset.
-    going_on = {
+    """Yield the episodes of one user with new activity, each with its finding."""
+    # Only episodes recorded since the user's last reset can continue.
+    continuing = {
         one.episode: findings[one.episode]
         for one in activities
         if one.episode is not None and one.episode in findings and findings[one.episode].resets == standing.resets
     }
-    free = [one for one in activities if one.episode is None or one.episode in going_on]
+    free = [one for one in activities if one.episode is None or one.episode in continuing]
     known = {
         finding_id: rule.read(msgspec.json.decode(finding.details_json or ""))
-        for finding_id, finding in going_on.items()
+        for finding_id, finding in continuing.items()
     }
     for derived in rule.derive(free, known):
         yield derived, _finding(rule.behavior, derived, standing, given)

@@ -27,23 +27,23 @@ from riskrelay.ports import (
     Verdict,
 )
 
-_LOW_DISK_BYTES = 1_000_000_000  # chosen: as the alert RiskrelayDiskLow
-_SKEW = timedelta(seconds=2)  # chosen: `iat` of SETs is this machine's, leases are the database's
-_OLD_KEY = timedelta(days=180)  # chosen: as the alert RiskrelaySigningKeyOld
-_MOST_SHADOWED = 20  # chosen: what a person reads
-_CERTIFICATE_LEFT = timedelta(days=30)  # guessed: time enough to get another one
+_LOW_DISK_BYTES = 1_000_000_000  # chosen: like the alert RiskrelayDiskLow
+_SKEW = timedelta(seconds=2)  # chosen: `iat` of SETs uses this machine's clock, leases use the database's
+_OLD_KEY = timedelta(days=180)  # chosen: like the alert RiskrelaySigningKeyOld
+_MOST_SHADOWED = 20  # chosen: a list that a person can read
+_CERTIFICATE_LEFT = timedelta(days=30)  # guessed: enough time to get a new certificate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examining:
-    """What the examination needs besides `Outside`.
+    """The dependencies of the examination besides `Outside`.
 
     Attributes:
-        loosened: what the settings allow beyond the safe defaults.
-        check_files: says what is wrong with the files of the installation; it reads them, off the loop.
-        public_url: where receivers reach us.
-        worker_url: where a worker on this machine shows its metrics; None: nowhere.
-        knows_proxy: False: the way to the receivers is not known here, so they are not checked.
+        loosened: the settings that allow more than the safe defaults.
+        check_files: returns the problems of the installation's files. It reads them, off the event loop.
+        public_url: the URL at which receivers reach this service.
+        worker_url: the URL of the metrics of a worker on this machine; None: it has none.
+        knows_proxy: False: this shell does not know the egress proxy, so receivers are not checked.
     """
 
     loosened: Sequence[Check]
@@ -57,9 +57,9 @@ class Examining:
 
 
 async def examine_installation(outside: Outside, examining: Examining) -> list[Check]:
-    """Every check, topic by topic.
+    """Run all checks, topic by topic.
 
-    Returns: also what is in order, so that a reader sees what was looked at.
+    Returns: all results, including passed checks.
     """
     checks = list(examining.loosened) or [_ok("settings", "No setting loosens a safe default.")]
     checks += await asyncio.to_thread(examining.check_files)
@@ -176,7 +176,7 @@ class _Jwks(msgspec.Struct):
 
 
 async def _public_url(examining: Examining, keys: Sequence[SealedKey]) -> Sequence[Check]:
-    """Whether receivers find *this* installation where it says it is."""
+    """Check that the public URL leads to this installation."""
     url = f"{examining.public_url}/jwks.json"
     fix = (
         "check that riskrelay serve runs, that RISKRELAY_PUBLIC_URL leads to it, and that the proxy forwards all paths"
@@ -195,7 +195,7 @@ async def _public_url(examining: Examining, keys: Sequence[SealedKey]) -> Sequen
 
 
 async def _worker(examining: Examining) -> Sequence[Check]:
-    """Whether a worker shows its metrics where the settings say."""
+    """Check that a worker serves its metrics at the configured address."""
     if examining.worker_url is None:
         return []
     answer = await examining.probe.fetch(f"{examining.worker_url}/readyz")
@@ -207,7 +207,7 @@ async def _worker(examining: Examining) -> Sequence[Check]:
 
 
 async def _receivers(outside: Outside, examining: Examining) -> list[Check]:
-    """Each receiver's address once for each TLS that is used there, however many streams lead there."""
+    """Check each receiver's address once for each TLS configuration, for any number of streams."""
     streams: dict[tuple[str, ReceiverTls | None], Stream] = {}
     for stream in await _pushed_streams(outside):
         streams.setdefault((_origin(stream.endpoint_url), stream.integration.tls), stream)
@@ -255,19 +255,19 @@ def _unreachable(stream: Stream, reason: str, detail: str) -> Check:
 
 
 def _certificate(integration: Integration, now: datetime, materials: TlsMaterials) -> Check | None:
-    """What is to be said of the client certificate of an integration; None: nothing, or there is none."""
+    """Check the client certificate of an integration; None: it has none, or it is valid for long enough."""
     tls = integration.tls
     if tls is None or tls.certificate is None:
         return None
     try:
         ends = materials.facts(tls.certificate)[0].ends
-    except ValueError:  # it was damaged in the database: its receiver cannot be reached, which is told already
+    except ValueError:  # damaged in the database: the receiver cannot be reached, which another check reports
         return None
     if ends - now > _CERTIFICATE_LEFT:
         return None
     when = f"expires on {ends:%Y-%m-%d %H:%M} UTC" if ends > now else f"expired on {ends:%Y-%m-%d %H:%M} UTC"
     said = f"The client certificate of integration {integration.integration_id} {when}."
-    kept = "" if tls.trusted_ca is None else " --ca FILE"  # what is not given again is forgotten
+    kept = "" if tls.trusted_ca is None else " --ca FILE"  # the command deletes material that is not given again
     fix = (
         f"run riskrelay integration tls {integration.integration_id} --certificate FILE --key FILE{kept} "
         f"--account {integration.account_id}"

@@ -1,4 +1,4 @@
-"""Pause streams whose receivers have been silent for too long."""
+"""Pause streams whose receivers have been inactive for too long."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -10,13 +10,13 @@ from riskrelay.core.ssf.stream_documents import INACTIVITY_TIMEOUT
 from riskrelay.core.ssf.streams import INACTIVITY, Party, Stream, StreamStatus
 from riskrelay.ports import Outside, Transaction
 
-_AT_ONCE = 100  # guessed: streams that one call pauses; the rest are found by the next
+_AT_ONCE = 100  # guessed: streams that one call pauses; the next call pauses the rest
 
 
 async def pause_idle_streams(outside: Outside, timeout: timedelta = INACTIVITY_TIMEOUT) -> int:
-    """Pause each enabled stream whose receiver neither called us nor took an event for *timeout*, and tell it.
+    """Pause enabled streams whose receivers sent no request and took no event for *timeout*, and notify the receivers.
 
-    Returns: how many were paused. Their events are held, until retention, for when they are enabled again.
+    Returns: the number of paused streams. Their events are held until they are enabled or their retention ends.
     Rule: SSF 1.0 §8.1.1 inactivity_timeout, §8.1.5.
     """
     idle = await outside.store.read_installation(lambda tx: tx.idle_streams(timeout, _AT_ONCE))
@@ -32,7 +32,7 @@ async def pause_idle_streams(outside: Outside, timeout: timedelta = INACTIVITY_T
 def _pause(tx: Transaction, outside: Outside, stream: Stream, timeout: timedelta) -> list[LaneKey] | None:
     """Pause one stream.
 
-    Returns: the lanes that got the notice; None when the receiver has been active in the meantime.
+    Returns: the lanes in which the notice was queued; None if the receiver has been active in the meantime.
     """
     if not tx.streams.pause_if_idle(stream.stream_id, timeout, INACTIVITY):
         return None

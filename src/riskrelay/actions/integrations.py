@@ -25,17 +25,17 @@ from riskrelay.core.quotas import refuse_above
 from riskrelay.core.ssf.streams import INTEGRATION_DELETED, Stream, StreamId, StreamStatus
 from riskrelay.ports import Outside, Transaction, Vault
 
-LANES = 1  # measured: one lane is as fast as a process of two cores (ADR 0016); why not more: docs/choices.md
-MAX_RETRY_AGE = timedelta(minutes=10)  # contract 8: how old a record may be that an unmarked repeat is answered with
+LANES = 1  # measured: one lane delivers as fast as a process on two cores can (ADR 0016); why not more: docs/choices.md
+MAX_RETRY_AGE = timedelta(minutes=10)  # contract 8: the oldest record that is returned for an unmarked retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewIntegration:
-    """What a client asks for.
+    """The integration that a client requests.
 
     Attributes:
-        tenant_url: of valid form; kept byte for byte.
-        reference_id: None: a fresh UUID.
+        tenant_url: a valid URL, stored byte for byte.
+        reference_id: None: a new UUID.
     """
 
     integration_type: IntegrationType
@@ -53,15 +53,17 @@ async def create_integration(
     public_origin: str,
     retry_count: int | None = None,
 ) -> Integration:
-    """Store a new integration. One of a product with an implicit stream has it at once, and it carries events from this
-    moment on; the receiver of another product creates its own.
+    """Store a new integration.
+
+    If its product has an implicit stream, the stream is created too and carries events from now on. Receivers of other
+    products create their own streams.
 
     Args:
-        public_origin: where this transmitter is reachable now, without a final slash.
-        retry_count: how many times the client has sent this request before; None: the client does not count.
+        public_origin: the current origin of this transmitter, without a final slash.
+        retry_count: the number of earlier tries of this request; None: the client does not count.
 
     Returns: the stored record. A request that can be a retry (`_is_retry`) returns the existing record and changes
-        nothing: SDKs repeat a POST whose answer got lost.
+        nothing, because SDKs repeat a POST whose response got lost.
     Raises:  Invalid: another integration has the reference id.
     Rule: contract 6, 8.
     """
@@ -104,10 +106,10 @@ async def create_integration(
 
 
 def _is_retry(stored: Integration, requested: Integration, retry_count: int | None, now: datetime) -> bool:
-    """Return whether a create can be the repeat of the request that made *stored*.
+    """Return whether a create can be a retry of the request that created *stored*.
 
     Terraform with create_before_destroy creates the replacement first and then deletes the old record. If a first try
-    were answered with the old record, that delete would destroy the only one.
+    returned the old record, this delete would destroy the only one.
 
     Rule: contract 8.
     """
@@ -116,7 +118,7 @@ def _is_retry(stored: Integration, requested: Integration, retry_count: int | No
         return False
     if retry_count is not None:
         return retry_count >= 1
-    # The absolute value, because a clock that was set back makes records look as if they came from the future.
+    # The absolute value, because records have future times after a clock was set back.
     return abs(now - stored.created_at) < MAX_RETRY_AGE
 
 
@@ -129,16 +131,15 @@ async def update_integration(
     reference_id: str | None,
     active: bool | None,
 ) -> Integration:
-    """Overwrite tenant URL, reference id and active, and let delivery follow.
+    """Overwrite tenant URL, reference id and active, and update the integration's streams.
 
-    A stream that we paused or disabled is enabled again, and what waits is tried at once: an account that edits an
-    integration has perhaps mended it. What a receiver paused or disabled stays so, and so does an operator's pause.
-    While an integration is inactive its backlog is kept, and nothing new is queued for it. Receivers are told of what
-    we changed.
+    A stream that this service paused or disabled is enabled, and its events are retried at once, because the edit has
+    perhaps fixed the failure. Streams that the receiver stopped, and an operator's pause, do not change. While an
+    integration is inactive, its backlog is kept and no event is queued. Receivers are notified of changes.
 
     Args:
-        reference_id: None: stays.
-        active: None: stays.
+        reference_id: None: unchanged.
+        active: None: unchanged.
 
     Raises:
         NotFound: no such integration in this account.
@@ -162,7 +163,7 @@ async def update_integration(
 async def limit_integration(
     outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, limits: DeliveryLimits
 ) -> Integration:
-    """Overwrite the limits; they hold from the next batch on.
+    """Overwrite the limits. They apply from the next batch on.
 
     Raises: NotFound: no such integration in this account.
     """
@@ -173,10 +174,10 @@ async def limit_integration(
 async def set_integration_tls(
     outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, tls: ReceiverTls | None
 ) -> Integration:
-    """Replace the whole of it; it holds from the next batch on, and what waits is tried at once.
+    """Replace the TLS material of an integration. It applies from the next batch on, and events are retried at once.
 
     Args:
-        tls: None: what holds for every receiver.
+        tls: None: the default of all receivers.
 
     Raises: NotFound: no such integration in this account.
     """
@@ -193,7 +194,7 @@ async def set_integration_tls(
 
 
 def opened_tls(integration: Integration, vault: Vault) -> OpenedTls | None:
-    """What an integration's receivers are met with; None: the same as all others.
+    """Return an integration's TLS material with its opened key; None: the default of all receivers.
 
     Raises: Misconfigured: the key was sealed under another master key.
     """
@@ -208,11 +209,11 @@ def opened_tls(integration: Integration, vault: Vault) -> OpenedTls | None:
 async def set_signing_algorithm(
     outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, algorithm: Algorithm
 ) -> Integration:
-    """Sign with *algorithm* whatever is sent from now on, what waits included.
+    """Set the algorithm that signs all SETs sent from now on, including waiting events.
 
     Raises:
         NotFound: no such integration in this account.
-        Invalid: the receiver product does not take it.
+        Invalid: the receiver product does not accept it.
     Rule: IOP 1.0 §2.6.
     """
     entry = outside.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
@@ -227,7 +228,7 @@ async def set_signing_algorithm(
 async def delete_integration(
     outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId
 ) -> None:
-    """Make an integration unknown to every route; what was not delivered yet becomes cancelled.
+    """Delete an integration. Its undelivered events are cancelled.
 
     Raises: NotFound: no such integration in this account.
     Rule: contract 10; faults.md row 34.

@@ -1,4 +1,4 @@
-"""Large requests are written in parts, so that no transaction holds up those of other accounts."""
+"""Write large requests in parts, so that no transaction blocks those of other accounts."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,17 +17,17 @@ T = TypeVar("T")
 
 _log = structlog.get_logger()
 
-LARGE: Final = 200  # guessed: items of a request above which it is written in parts
-_STORED_AT_ONCE = 16  # guessed: parts that one transaction stores, about as much work as applying one
+LARGE: Final = 200  # guessed: a request with more items is written in parts
+_STORED_AT_ONCE = 16  # guessed: parts that one transaction stores, about as much work as applying one part
 _POLL_SECONDS = 0.02
-_WAIT_SECONDS = 20.0  # chosen: as long as a request waits for its turn
-_AT_ONCE = 100  # guessed: accounts that one call looks after; the rest are found by the next
+_WAIT_SECONDS = 20.0  # chosen: the same time as a request waits for admission
+_AT_ONCE = 100  # guessed: accounts that one call handles; the next call handles the rest
 
-_running: set[asyncio.Task[Any]] = set()  # the event loop itself keeps no reference to its tasks
+_running: set[asyncio.Task[Any]] = set()  # the event loop keeps no strong reference to its tasks
 
 
 async def write_users(outside: Outside, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
-    """Run *work*, which changes users, in a transaction, when the account has no large write that has not ended.
+    """Run *work*, which changes users, in a transaction, after any large write of the account has ended.
 
     Raises: Unavailable.
     """
@@ -50,21 +50,21 @@ async def write_in_parts(
     decided: Callable[[], AsyncIterator[Writes]],
     with_acceptance: Callable[[Transaction], T],
 ) -> T:
-    """Write much about users of an account: all of it, or nothing.
+    """Write many rows of an account's users, all or none.
 
-    The account's other requests that change users wait. What is decided is stored in parts first. When the last part is
-    stored the request is accepted: then the parts are applied, each in a transaction of its own. Each of these
-    transactions is short, and other accounts have their turn between two.
+    The rows are first stored in parts. After the last part the request is accepted. Then the parts are applied, each in
+    its own short transaction, so that other accounts' transactions run in between. Other requests that change users of
+    the account wait.
 
     Args:
-        decided: decides what to write, bit by bit. What it raises passes through, and nothing is written.
-        with_acceptance: runs in the transaction that accepts.
+        decided: yields the rows to write. Its errors pass through, and nothing is written.
+        with_acceptance: runs in the transaction that accepts the request.
 
-    Returns: what *with_acceptance* returned.
-    Raises: Unavailable: nothing was written. Once accepted, nothing is raised: after a failure another process, or
-        this one later, applies what is left.
+    Returns: the result of *with_acceptance*.
+    Raises: Unavailable: nothing was written. After acceptance nothing is raised: if applying fails, this process or
+        another one applies the rest later.
     """
-    # A task of its own: a client that goes away must not stop it half way.
+    # Its own task: a client that disconnects must not cancel the write.
     task = asyncio.create_task(_write_in_parts(outside, account_id, decided, with_acceptance))
     _running.add(task)
     task.add_done_callback(_running.discard)
@@ -72,7 +72,7 @@ async def write_in_parts(
 
 
 async def finish_abandoned_writes(outside: Outside) -> None:
-    """Apply what is left of large writes whose process has died; remove those that were not accepted."""
+    """Finish large writes whose process has died: apply accepted ones, and remove the others."""
     for account_id in await outside.store.read_installation(lambda tx: tx.abandoned_writes(_AT_ONCE)):
         owner = outside.ids.uuid()
         if await outside.store.write(account_id, lambda tx, owner=owner: tx.large_writes.take_over(owner)):  # type: ignore[misc]
@@ -132,7 +132,7 @@ async def _store_parts(
 
 
 async def _apply_parts(outside: Outside, account_id: AccountId, owner: str) -> None:
-    """Apply the parts of an accepted write that are left.
+    """Apply the remaining parts of an accepted write.
 
     Raises: Unavailable; LargeWriteLost.
     """
@@ -146,7 +146,7 @@ async def _apply_parts(outside: Outside, account_id: AccountId, owner: str) -> N
 
 
 async def _wait_for_end(outside: Outside, account_id: AccountId) -> None:
-    """Wait until the account's large write has ended; requests that wait at the same time share the polling.
+    """Wait until the account's large write has ended. Requests that wait at the same time share the polling.
 
     Raises: Unavailable.
     """

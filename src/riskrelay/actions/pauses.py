@@ -14,12 +14,12 @@ async def pause_integration(
 ) -> Integration:
     """Stop delivery for an integration until it is resumed, and notify its receivers.
 
-    A paused integration goes on queueing events, unlike an inactive one. They are kept until their retention ends.
+    New events are still queued, unlike with an inactive integration. They are kept until their retention ends.
 
     Args:
-        reason: for people; None: none is given.
+        reason: a text for people; None: no reason.
 
-    Returns: the integration; one that was paused before keeps the time of its first pause.
+    Returns: the integration. If it was paused before, it keeps the time of its first pause.
     Raises:  NotFound: no such integration in this account.
     Rule: SSF 1.0 §8.1.5.
     """
@@ -36,11 +36,11 @@ async def pause_integration(
 async def resume_integration(
     outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId
 ) -> Integration:
-    """End an operator's pause, enable streams that this service stopped, and try what is queued at once.
+    """End an operator's pause, enable streams that this service stopped, and retry queued events at once.
 
-    Returns: the integration. One that was not paused is treated alike, so this also ends a retry delay.
+    Returns: the integration. It need not be paused, so this also ends a retry delay.
     Raises:  NotFound: no such integration in this account.
-    Rule: SSF 1.0 §8.1.5. What a receiver stopped stays stopped, and so does an integration that is not active.
+    Rule: SSF 1.0 §8.1.5. Streams that the receiver stopped, and inactive integrations, do not start.
     """
     entry = outside.audit_entry(actor, Verb.RESUMED, Kind.INTEGRATION, integration_id)
 

@@ -1,4 +1,4 @@
-"""Answer a receiver's poll: settle what it acknowledges, then hand out what waits."""
+"""Answer a receiver's poll: settle the acknowledged events, then return waiting events."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ from riskrelay.core.ssf.sets import complete_claims
 from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports import Bell, Outside, Signer, Transaction
 
-LONGEST_WAIT = timedelta(seconds=25)  # guessed: below the 30 s after which impatient proxies and clients hang up
+LONGEST_WAIT = timedelta(seconds=25)  # guessed: less than the 30 s after which some proxies and clients disconnect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polling:
-    """What polling needs besides `Outside`, and its limits.
+    """The dependencies of polling besides `Outside`, and its limits.
 
     Attributes:
-        retention: older events are not handed out any more.
-        longest_wait: how long a poll is held open when there is nothing to hand out.
+        retention: older events are not returned.
+        longest_wait: how long a poll is held open while the stream has no event.
     """
 
     signer: Signer
@@ -34,7 +34,7 @@ class Polling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
-    """What waits on a stream, in the order in which it is handed out, with the stream as it was at that moment."""
+    """The waiting events of a stream, in the order in which they are returned, with the stream."""
 
     stream: Stream
     events: Sequence[QueuedEvent]
@@ -42,21 +42,23 @@ class _Waiting:
     attempts: Mapping[LaneKey, Sequence[Attempt]] = field(default_factory=dict)
 
     def is_over(self, request: PollRequest) -> bool:
-        """Whether there is what *request* waits for: something to hand out, or something that it does not take."""
+        """Return whether the poll can end: events can be returned, or events wait and *request* takes none."""
         return bool(self.events) or (request.max_events == 0 and self.more)
 
 
 async def poll_stream(
     outside: Outside, polling: Polling, receiver: Receiver, stream_id: StreamId, request: PollRequest
 ) -> PollAnswer:
-    """Settle what the receiver says of earlier SETs, durably; then hand out the oldest that wait, in order per
-    subject. With nothing to hand out, wait for something, unless the receiver wants no wait.
+    """Settle the SETs that the receiver acknowledges or refuses, durably, then return the oldest waiting SETs.
 
-    Returns: the same SETs again and again until the receiver acknowledges or refuses them, or they expire. Two
-        receivers that poll at once may get the same.
+    SETs are in order per subject. If the stream has no event, wait for one, unless the receiver requests an immediate
+    response.
+
+    Returns: the SETs. Each poll returns the same ones until the receiver acknowledges or refuses them, or they
+        expire. Concurrent polls may get the same SETs.
     Raises:
         NotFound: the receiver has no such stream, or it is pushed.
-        Unavailable: no key can be read; what was acknowledged stays so.
+        Unavailable: no key can be read. Acknowledged SETs stay settled.
     Rule: RFC 8936 §2; design 3, 4. A SET counts as delivered when it is acknowledged, never before.
     """
     with polling.bell.listen(receiver.account_id, stream_id) as listening:
@@ -71,7 +73,7 @@ async def poll_stream(
             if left <= timedelta(0):
                 break
             if not await listening.wait(left):
-                break  # nothing has arrived: the answer needs no other query
+                break  # no event has arrived, so no query is needed
             waiting = await outside.store.read(receiver.account_id, partial(reading, limit=request.max_events))
     return await _signed(polling.signer, waiting)
 
@@ -84,7 +86,7 @@ def _settle(
     stream_id: StreamId,
     request: PollRequest,
 ) -> _Waiting:
-    """One transaction: what is acknowledged is settled before anything else is handed out."""
+    """Settle the acknowledged events and read the waiting ones, in one transaction."""
     stream = _polled(tx, receiver, stream_id)
     tx.receiver_streams.note_activity(stream_id)
     attempts: dict[LaneKey, Sequence[Attempt]] = {}
@@ -138,7 +140,7 @@ def _waiting(
     limit: int,
     attempts: Mapping[LaneKey, Sequence[Attempt]] | None = None,
 ) -> _Waiting:
-    """The oldest events that may be sent now; what the stream says about itself first."""
+    """Return the oldest events that may be sent now, notices about the stream first."""
     events: list[QueuedEvent] = []
     more = False
     for key in _keys(stream):
@@ -150,7 +152,7 @@ def _waiting(
 
 
 def _reaches_beyond(work: LaneWork) -> bool:
-    """Whether a lane has events beyond those that were read."""
+    """Return whether a lane has more events than were read."""
     return work.last_seq > (work.fresh[-1].seq if work.fresh else work.cursor)
 
 

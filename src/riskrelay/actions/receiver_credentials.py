@@ -27,7 +27,7 @@ _PREFIXES = {CredentialKind.OAUTH_CLIENT: "rrc_", CredentialKind.STATIC_TOKEN: "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedCredential:
-    """What an operator asks for.
+    """The credential that an operator requests.
 
     Attributes:
         scopes: never empty.
@@ -42,10 +42,10 @@ class WantedCredential:
 
 @dataclass(frozen=True, slots=True)
 class IssuedCredential:
-    """What was issued.
+    """A new credential with its secret.
 
     Attributes:
-        secret: the client secret or the token; exists nowhere else and cannot be shown again.
+        secret: the client secret or the token. It is not stored and cannot be shown again.
     """
 
     integration: Integration
@@ -56,7 +56,7 @@ class IssuedCredential:
 async def create_receiver_credential(
     outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, wanted: WantedCredential
 ) -> IssuedCredential:
-    """Issue a credential that is good for one integration only, from this moment on.
+    """Issue a credential that is valid for one integration only.
 
     Raises: NotFound: no such integration in this account.
     """
@@ -92,13 +92,13 @@ async def create_receiver_credential(
     return IssuedCredential(await outside.store.write(account_id, store), credential, secret)
 
 
-MAX_ACCESS_TOKENS = 1_000  # guessed: living ones per client; one that asks on and on loses its oldest
+MAX_ACCESS_TOKENS = 1_000  # guessed: valid tokens per client; a new one above this deletes the oldest
 
 
 async def issue_access_token(outside: Outside, token: AccessToken) -> None:
-    """Store *token*, if the client it is for is still good; forget those that have expired.
+    """Store *token* if its client is still valid, and delete the client's expired tokens.
 
-    Raises: UnknownToken: the client or its integration is gone, or the client has expired.
+    Raises: UnknownToken: the client or its integration was deleted, or the client has expired.
     Rule: RFC 6749 §4.4.3.
     """
     now = outside.clock.now()
@@ -118,7 +118,7 @@ async def issue_access_token(outside: Outside, token: AccessToken) -> None:
 async def authenticate_receiver(
     outside: Outside, integration_id: IntegrationId, token: str, scope: ReceiverScope
 ) -> Receiver:
-    """Find the token among those of one integration and check that it is good for *scope*.
+    """Find a token of one integration and check that it allows *scope*.
 
     Args:
         token: an access token or a static token; those of other integrations are unknown here.
@@ -146,7 +146,7 @@ async def revoke_receiver_credential(
     integration_id: IntegrationId,
     credential_id: CredentialId,
 ) -> None:
-    """Make a credential, and every access token it was exchanged for, unknown at once.
+    """Revoke a credential and all its access tokens, with immediate effect.
 
     Raises: NotFound: the account has no such integration, or the integration no such credential.
     """

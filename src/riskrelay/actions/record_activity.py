@@ -1,4 +1,4 @@
-"""Accept activity, find the behaviors that follow from it, decide levels, queue security events."""
+"""Accept activity, detect behaviors, decide levels, queue security events."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -32,21 +32,21 @@ from riskrelay.core.risk.exemptions import Exemption
 from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import Ids, Outside, RecordedActivity, RecordedFinding, Transaction, Writes
 
-_TRIES = 3  # guessed: so often other requests may change what a decision followed from
+_TRIES = 3  # guessed: tries when other requests change the inputs of a decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActivityRecorded:
-    """What became of a batch of activity.
+    """The result of a batch of activity.
 
     Attributes:
-        accepted: stored now.
-        duplicates: repeats of activity that is stored already; harmless.
-        ignored: of kinds whose behavior the account has not enabled, and logins that take no part.
-        late: older than the account allows; not used.
-        findings: one for each episode that began with this batch, with the user it is about.
+        accepted: the number of stored activities.
+        duplicates: the number of repeats of stored activity.
+        ignored: the number of activities whose behavior is not enabled, and of exempt logins.
+        late: the number of activities older than the account allows, which are not used.
+        findings: one finding for each episode that began with this batch, with its user.
         changes: at most one per user: from the level before the batch to the level after it.
-        exempt: by place in the request, why a login takes no part.
+        exempt: the reason of each exempt login, by place in the request.
     """
 
     accepted: int
@@ -59,26 +59,27 @@ class ActivityRecorded:
 
 
 class _Changed(Exception):
-    """What a decision followed from is no longer so."""
+    """The inputs of a decision have changed."""
 
 
 class _TooMuch(Exception):
-    """There is too much to compare for a transaction that writes."""
+    """The stored activity is too much to compare in a writing transaction."""
 
 
 async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping[int, Activity]) -> ActivityRecorded:
-    """Store what was *sent*, and treat the behaviors that follow from it like findings: for each user whose risk level
-    they move, queue a security event on every stream that takes it. All or nothing; durable when it returns.
+    """Store activity, all or none, and record the behaviors detected in it like findings. It is durable on return.
 
-    Little activity is read, decided and written in one transaction. Where it must be compared with much that is
-    stored, it is decided before the transaction that writes, which only checks that the decision still holds. Much is
-    written in parts.
+    For each user whose risk level changes, a security event is queued on every stream that takes it.
+
+    A small request is read, decided and written in one transaction. If it must be compared with much stored activity,
+    it is decided before the writing transaction, which only checks that the inputs have not changed. A large request
+    is written in parts.
 
     Args:
-        sent: by place in the request, in any order of time.
+        sent: the activity by place in the request, in any order of time.
 
     Raises:
-        Invalid: activity of the future, an id that was used before with another body, or a user id that does not fit
+        Invalid: an activity is in the future, an id was used before with another body, or a user id does not match
             its e-mail; pointers start with the place.
         Unavailable: the store refused; nothing was recorded.
     Rule: contract 18 imp_travel, high_dlp; contract 22.
@@ -102,10 +103,10 @@ async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping
 async def _with_exempt(
     outside: Outside, account_id: AccountId, recorded: ActivityRecorded, admitted: Admitted
 ) -> ActivityRecorded:
-    """Record what follows from the logins that take no part, and remember the places of those that do.
+    """Record the findings of exempt logins, and store the places of the other logins.
 
-    It is done after the rest, in transactions of its own: each is harmless to repeat, so a request that ends between
-    them is made whole by sending it again.
+    This comes last, in separate transactions. Each can be repeated, so a client completes an interrupted request by
+    sending it again.
     """
     changes = recorded.changes
     if admitted.anonymous:
@@ -115,7 +116,7 @@ async def _with_exempt(
 
 
 def _joined(changes: Iterable[LevelChange]) -> list[LevelChange]:
-    """Make one change of all those of one user, in the order of their first ones."""
+    """Merge the changes of each user into one, in the order of the users' first changes."""
     joined: dict[UserId, LevelChange] = {}
     for change in changes:
         before = joined.get(change.user_id, change).previous
@@ -124,7 +125,7 @@ def _joined(changes: Iterable[LevelChange]) -> list[LevelChange]:
 
 
 def _request(admitted: Admitted, outside: Outside) -> Request:
-    """Number what is not late.
+    """Build the request, with ids for the activity that is not late.
 
     Raises: Invalid: one id has two bodies.
     """
@@ -141,7 +142,7 @@ def _request(admitted: Admitted, outside: Outside) -> Request:
 
 
 async def _record(outside: Outside, account_id: AccountId, request: Request) -> tuple[ActivityRecorded, list[LaneKey]]:
-    """Record *request* in one transaction when there is little to compare, else decide before the transaction."""
+    """Record *request* in one transaction if little must be compared, otherwise decide before the transaction."""
     ids = outside.ids
 
     def refuse_surplus(gathered: Gathered) -> None:
@@ -181,7 +182,7 @@ async def _record(outside: Outside, account_id: AccountId, request: Request) -> 
 
 
 async def _record_in_parts(outside: Outside, account_id: AccountId, request: Request) -> ActivityRecorded:
-    """Record much activity: users after users, but all or none.
+    """Record a large request, a group of users at a time, but all or none.
 
     Raises: Invalid; Unavailable.
     """
@@ -223,7 +224,7 @@ async def _forget(outside: Outside, account_id: AccountId, most: int) -> None:
 
 
 def _recorded(request: Request, decided: Sequence[Decided]) -> ActivityRecorded:
-    """Return what becomes of a request, of which *decided* are the parts."""
+    """Return the result of a request from the decisions about its parts."""
     accepted = sum(len(one.writes.activity) for one in decided)
     ignored = len(request.distinct) - sum(len(one.gathered.enabled) for one in decided)
     return ActivityRecorded(
@@ -237,9 +238,9 @@ def _recorded(request: Request, decided: Sequence[Decided]) -> ActivityRecorded:
 
 
 def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
-    """Read what the decision about *request* follows from.
+    """Read the inputs of the decision about *request*.
 
-    Raises: Invalid: an id is there already with another body, or a user id does not fit its e-mail.
+    Raises: Invalid: an id is stored with another body, or a user id does not match its e-mail.
     """
     settings, limits = settings_with(tx.behaviors.stored()), tx.detection.limits()
     enabled = {
@@ -278,11 +279,11 @@ def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
 
 
 def _refuse_changed(tx: Transaction, gathered: Gathered) -> None:
-    """See that all that a decision followed from is still so.
+    """Check that the inputs of a decision have not changed.
 
     Raises: _Changed.
     """
-    known = tx.users.find(gathered.users)  # locks them: their activity stays as it is until the commit
+    known = tx.users.find(gathered.users)  # locks the users, so that their activity does not change before the commit
     before = {key: one for key, one in gathered.found.standings.items() if key not in gathered.found.new}
     fresh = list(gathered.fresh.values())
     given = [

@@ -33,19 +33,19 @@ from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, settings_
 from riskrelay.core.risk.findings import Finding, FindingId, UserRef
 from riskrelay.ports import Ids, Outside, RecordedFinding, Transaction, Writes
 
-_FEW = 100  # guessed: a request of so many findings gains little by waiting for others
+_FEW = 100  # guessed: a request with more findings gains little by sharing a transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What became of a batch of findings.
+    """The result of a batch of findings.
 
     Attributes:
-        accepted: stored now.
-        duplicates: repeats of findings that are stored already; harmless.
-        ignored: of behaviors that the account has not enabled.
+        accepted: the number of stored findings.
+        duplicates: the number of repeats of stored findings.
+        ignored: the number of findings whose behavior is not enabled.
         changes: at most one per user: from the level before the batch to the level after it.
-        behaviors: how many of each were stored now.
+        behaviors: the number of stored findings of each behavior.
     """
 
     accepted: int
@@ -56,18 +56,18 @@ class Recorded:
 
 
 async def record_findings(outside: Outside, account_id: AccountId, findings: Sequence[Finding]) -> Recorded:
-    """Store *findings* and, for each user whose risk level they move, queue a security event on every stream that
-    takes it. All or nothing; durable when it returns.
+    """Store *findings*, all or none. They are durable on return.
 
-    Few findings share their transaction with those of other requests that wait at the same time. Many are written in
-    parts.
+    For each user whose risk level changes, a security event is queued on every stream that takes it.
+
+    Small requests share a transaction with concurrent requests. Large requests are written in parts.
 
     Args:
-        findings: of known behaviors, in any order.
+        findings: findings of known behaviors, in any order.
 
     Raises:
-        Invalid: a finding of the future, an id that was used before comes with another body, or a user id does not
-            fit its e-mail; pointers start with the finding's place in *findings*.
+        Invalid: a finding is in the future, an id was used before with another body, or a user id does not match its
+            e-mail; pointers start with the finding's place in *findings*.
         Unavailable: the store refused; nothing was recorded.
     Rule: design "The life of one event" 1; contract 22.
     """
@@ -88,7 +88,7 @@ async def _record_each(
 ) -> list[Recorded | Exception]:
     """Record each of *requests*, in as few transactions as possible.
 
-    Returns: what became of each, or why it is refused.
+    Returns: the result or the error of each request.
     """
 
     async def record(numbers: Sequence[int]) -> dict[int, Recorded | Exception]:
@@ -96,10 +96,11 @@ async def _record_each(
             recorded = await _record(outside, account_id, [requests[number] for number in numbers])
         except Unavailable as error:
             return dict.fromkeys(numbers, error)
-        except Exception as error:  # noqa: BLE001  handed to the caller who waits
+        except Exception as error:  # noqa: BLE001  returned to the waiting request
             if len(numbers) == 1:
                 return {numbers[0]: error}
-            return await record_all([[number] for number in numbers])  # who is at fault takes no other with it
+            # Record each request alone, so that an invalid one does not fail the others.
+            return await record_all([[number] for number in numbers])
         return dict(zip(numbers, recorded, strict=True))
 
     async def record_all(groups: Sequence[Sequence[int]]) -> dict[int, Recorded | Exception]:
@@ -113,8 +114,8 @@ async def _record_each(
 def _apart(requests: Sequence[Sequence[Finding]]) -> list[list[int]]:
     """Group the places of *requests* so that no two of a group name the same user.
 
-    So what becomes of a user does not depend on another request. Two that share a finding's id with different bodies
-    are refused together, and then recorded one by one.
+    So the result for a user does not depend on another request. Two requests with the same finding id and different
+    bodies fail together, and are then recorded one by one.
     """
     groups: list[tuple[set[str], list[int]]] = []
     for number, findings in enumerate(requests):
@@ -129,7 +130,7 @@ def _apart(requests: Sequence[Sequence[Finding]]) -> list[list[int]]:
 
 
 async def _record(outside: Outside, account_id: AccountId, requests: Sequence[Sequence[Finding]]) -> list[Recorded]:
-    """Record *requests* in one transaction. No two name the same user, and all are recorded or none.
+    """Record *requests* in one transaction, all or none. No two of them name the same user.
 
     Returns: in the order of *requests*.
     Raises: Invalid: pointers start with the place among all findings; Unavailable.
@@ -149,7 +150,7 @@ async def _record(outside: Outside, account_id: AccountId, requests: Sequence[Se
 
 
 async def _record_in_parts(outside: Outside, account_id: AccountId, findings: Sequence[Finding]) -> Recorded:
-    """Record many findings, bit by bit, but all or none.
+    """Record a large request, a group of users at a time, but all or none.
 
     Raises: Invalid; Unavailable.
     """
@@ -185,11 +186,11 @@ def _note(outside: Outside, account_id: AccountId, recorded: Sequence[Recorded],
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Batch:
-    """Findings that arrived.
+    """The findings of requests.
 
     Attributes:
-        distinct: the id of each by place; of those that repeat an id the first only.
-        known_users: how many the account has.
+        distinct: the id of each finding by place; of repeated ids only the first.
+        known_users: the number of users of the account.
     """
 
     findings: Sequence[Finding]
@@ -201,12 +202,12 @@ class _Batch:
 
 @dataclass(slots=True, kw_only=True)
 class _Decided:
-    """What becomes of findings.
+    """The decision about findings.
 
     Attributes:
-        accepted, ignored: by place among the findings of all.
-        users: by place, the users of findings whose behavior is enabled.
-        new: the email_keys of those that are not stored yet.
+        accepted, ignored: the accepted and ignored findings, by place among the findings of all requests.
+        users: the users of findings whose behavior is enabled, by place.
+        new: the email_keys of new users.
     """
 
     writes: Writes = field(default_factory=Writes)
@@ -217,7 +218,7 @@ class _Decided:
     changes: list[LevelChange] = field(default_factory=list)
 
     def add(self, more: "_Decided") -> None:
-        """Add what becomes of findings of other users."""
+        """Add the decision about findings of other users."""
         self.accepted |= more.accepted
         self.ignored |= more.ignored
         self.users |= more.users
@@ -226,7 +227,10 @@ class _Decided:
 
 
 def _batch(outside: Outside, account_id: AccountId, findings: Sequence[Finding]) -> _Batch:
-    """Raises: Invalid: one id with two bodies."""
+    """Build a batch from findings.
+
+    Raises: Invalid: one id has two bodies.
+    """
     return _Batch(
         findings=findings,
         distinct=assign_ids({place: (f.finding_id, f.digest) for place, f in enumerate(findings)}, outside.ids),
@@ -237,7 +241,7 @@ def _batch(outside: Outside, account_id: AccountId, findings: Sequence[Finding])
 
 
 def _decide(tx: Transaction, batch: _Batch, distinct: Mapping[int, str]) -> _Decided:
-    """Decide what becomes of the findings in the places of *distinct*.
+    """Decide the results of the findings in the places of *distinct*.
 
     Raises: Invalid: pointers start with the place.
     """
@@ -274,7 +278,7 @@ def _decide(tx: Transaction, batch: _Batch, distinct: Mapping[int, str]) -> _Dec
 
 
 def _split(requests: Sequence[Sequence[Finding]], decided: _Decided) -> list[Recorded]:
-    """Return what became of each request."""
+    """Return the result of each request."""
     recorded: list[Recorded] = []
     left = deque(decided.changes)  # in the order in which their users appear in the requests
     accepted, ignored = decided.accepted, decided.ignored
@@ -327,7 +331,7 @@ def _steps(
     settings: Mapping[BehaviorId, BehaviorSetting],
     now: datetime,
 ) -> list[tuple[Standing, Standing]]:
-    """The users' standings before and after, in the order users appeared."""
+    """Return the users' standings before and after, in the order in which the users appear."""
     seen: dict[str, list[Finding]] = defaultdict(list)
     for finding in accepted:
         seen[finding.user.email_key].append(finding)

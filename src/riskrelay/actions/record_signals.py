@@ -1,4 +1,4 @@
-"""Map the events of a source and record what they become. No event takes another with it."""
+"""Map the events of a source and record the results. A faulty event does not affect the others."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -34,27 +34,27 @@ from riskrelay.core.sources.sources import (
 from riskrelay.ports import Outside, RecordedFinding, Transaction, Vault
 from riskrelay.ports.mapping import SignalMapper
 
-SLICE = 1_000  # chosen: what one transaction records, so that other accounts have their turn
-_TRIES = 3  # guessed: so often other requests may take what is left of the quota of users
+SLICE = 1_000  # chosen: events per transaction, so that other accounts' transactions run in between
+_TRIES = 3  # guessed: tries when other requests use up the quota of users
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What turns events into signals and seals samples of the others."""
+    """The dependencies that map events and seal samples."""
 
     mapper: SignalMapper
     vault: Vault
 
 
 async def record_events(outside: Outside, signals: Signals, source: Source, events: Sequence[object]) -> Outcome:
-    """Map *events*, record the findings and the activity, count what became of each, and keep samples of the others.
+    """Map *events*, record the findings and the activity, count the results, and keep samples of unused events.
 
     Args:
-        events: as `decode_events` gives them.
+        events: the events from `decode_events`.
 
-    Raises: Unavailable: the store refused. Events may be recorded already; sent again, they are duplicates.
+    Raises: Unavailable: the store refused. Some events may be recorded; when sent again, they are duplicates.
     """
     outcome, _ = await take_events(outside, signals, source, events)
     await _note(outside, signals, source, events, outcome=outcome)
@@ -66,7 +66,7 @@ async def take_events(
 ) -> tuple[Outcome, Sequence[tuple[RecordedFinding, Standing]]]:
     """Map *events* and record the findings and the activity, without counts and samples.
 
-    Returns: also the episodes that began, with the users they are about.
+    Returns: the results, with new episodes and their users.
     Raises: Unavailable: as `record_events`.
     """
     mapped = await map_events(signals, source, events)
@@ -87,7 +87,7 @@ async def take_events(
 
 
 async def try_events(outside: Outside, signals: Signals, source: Source, events: Sequence[object]) -> Prepared:
-    """Return what *events* would become, and store nothing."""
+    """Return the results that *events* would have, without storing anything."""
     prepared, _ = await _prepare(outside, source, await map_events(signals, source, events))
     admitted = await admit(outside, source.account_id, prepared.activity)
     exempt = _exempt(admitted.exempt, list(range(len(events))))
@@ -135,11 +135,11 @@ async def _prepare(outside: Outside, source: Source, mapped: Sequence[Mapped]) -
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Taken:
-    """What became of a slice.
+    """The result of a slice of events.
 
     Attributes:
-        rest: by place, what was not recorded.
-        episodes: those that began with it.
+        rest: the events that were not recorded, by place.
+        episodes: the new episodes.
     """
 
     taken: int = 0
@@ -151,7 +151,8 @@ class _Taken:
 
 async def _findings(outside: Outside, source: Source, part: Mapping[int, Finding]) -> _Taken:
     recorded = await record_findings(outside, source.account_id, list(part.values()))
-    disabled = list(part)[len(part) - recorded.ignored :]  # in this moment: which ones it were is not known
+    # disabled since the mapping: it is not known which findings, so the last ones are counted
+    disabled = list(part)[len(part) - recorded.ignored :]
     return _Taken(
         taken=recorded.accepted,
         duplicates=recorded.duplicates,
@@ -178,7 +179,7 @@ async def _activity(outside: Outside, source: Source, part: Mapping[int, Activit
 
 
 def _exempt(exempt: Mapping[int, Exemption], places: Sequence[int]) -> dict[int, Rest]:
-    """Return the reasons of logins that take no part, by their places in the request."""
+    """Return the reasons of exempt logins, by place in the request."""
     return {places[number]: Ignored(reason=Reason(why.value)) for number, why in exempt.items()}
 
 
@@ -199,7 +200,7 @@ async def _record_all(record: Callable[[Mapping[int, T]], Awaitable[_Taken]], it
 
 
 async def _record(record: Callable[[Mapping[int, T]], Awaitable[_Taken]], part: dict[int, T]) -> _Taken:
-    """Record a slice; again without the items that are at fault, when there are some."""
+    """Record a slice. If items are invalid, record the slice again without them."""
     refused: dict[int, Rest] = {}
     for _ in range(_TRIES):
         if not part:
@@ -221,7 +222,7 @@ _REFUSED = {FaultKind.QUOTA_REACHED: Refused(reason=Reason.TOO_MANY_USERS)}
 
 
 async def _note(outside: Outside, signals: Signals, source: Source, events: Sequence[object], outcome: Outcome) -> None:
-    """Count what became of the events, and keep samples of those that were ignored or refused."""
+    """Count the results of the events, and keep samples of ignored and refused events."""
     counts = outcome.counts
     outside.metrics.count_source_events(source.kind, counts)
     if not counts:
@@ -231,7 +232,7 @@ async def _note(outside: Outside, signals: Signals, source: Source, events: Sequ
 
     def store(tx: Transaction) -> None:
         if tx.sources.get(source.source_id) is None:
-            return  # deleted meanwhile
+            return  # the source was deleted in the meantime
         tx.sources.note(source.source_id, counts, now)
         if samples:
             tx.sources.add_samples(source.source_id, samples, now - SAMPLES_KEPT_FOR)
@@ -242,7 +243,7 @@ async def _note(outside: Outside, signals: Signals, source: Source, events: Sequ
 def _samples(
     outside: Outside, vault: Vault, source: Source, events: Sequence[object], outcome: Outcome
 ) -> list[Sample]:
-    """Seal the first events of each reason. What is no JSON, or is too large, is not kept."""
+    """Seal the first events of each reason. Events that are not JSON or too large are not kept."""
     samples: list[Sample] = []
     kept: Counter[Reason] = Counter()
     for place, one in outcome.rest.items():

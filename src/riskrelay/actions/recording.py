@@ -1,4 +1,4 @@
-"""What the actions that record and move users' risk have in common, inside their transactions."""
+"""Steps shared by the actions that record findings and change users' risk levels, inside their transactions."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,15 +16,15 @@ from riskrelay.ports import Ids, Transaction
 
 Id = TypeVar("Id", bound=str)
 
-_TRIM_EVERY = 100  # guessed: a user has at most so many findings above the quota, and those of one batch
-_PLACES_AT_ONCE = 200  # guessed: items of a large request that are decided at once, some milliseconds
+_TRIM_EVERY = 100  # guessed: a user exceeds the quota by at most this many findings plus one batch
+_PLACES_AT_ONCE = 200  # guessed: items of a large request decided in one step, some milliseconds
 
 
 def refuse_future(moments: Mapping[int, datetime], now: datetime) -> None:
-    """See that nothing lies further in the future than a sender's clock may be ahead.
+    """Refuse times that are further in the future than a sender's clock may be ahead.
 
     Args:
-        moments: by place in the request.
+        moments: the times by place in the request.
 
     Raises: Invalid: pointers start with the place.
     """
@@ -40,13 +40,13 @@ def refuse_future(moments: Mapping[int, datetime], now: datetime) -> None:
 
 
 def assign_ids(sent: Mapping[int, tuple[str | None, bytes]], ids: Ids) -> dict[int, str]:
-    """Give what was sent its ids: the sender's where there is one, else a fresh one.
+    """Assign an id to each item: the sender's id, or a new one.
 
     Args:
-        sent: by place in the request, the id and the digest.
+        sent: the id and the digest of each item, by place in the request.
 
-    Returns: by place; of those that repeat an id the first only.
-    Raises: Invalid: one id with two bodies.
+    Returns: the ids by place; of items with the same id only the first.
+    Raises: Invalid: one id has two bodies.
     """
     digests: dict[str, bytes] = {}
     distinct: dict[int, str] = {}
@@ -64,13 +64,13 @@ def assign_ids(sent: Mapping[int, tuple[str | None, bytes]], ids: Ids) -> dict[i
 
 
 def refuse_reused(repeated: Mapping[int, tuple[Id, bytes]], stored: Mapping[Id, bytes]) -> None:
-    """See that what is stored already was sent again with the same body.
+    """Refuse a stored id with another body.
 
     Args:
-        repeated: by place in the request, the id and the digest.
-        stored: the digests by id.
+        repeated: the id and the digest of each item with a stored id, by place in the request.
+        stored: the stored digests by id.
 
-    Raises: Invalid: an id is there already, with another body.
+    Raises: Invalid: an id is stored with another body.
     """
     faults = [_reused(place) for place, (given, digest) in repeated.items() if stored[given] != digest]
     if faults:
@@ -87,8 +87,8 @@ class Found:
     """The users that a request names, locked.
 
     Attributes:
-        standings: by email_key, where each stands; new ones too, which are not stored yet.
-        new: the email_keys of these.
+        standings: the users' standings by email_key, including new users, which are not stored yet.
+        new: the email_keys of the new users.
     """
 
     standings: dict[str, Standing]
@@ -96,14 +96,14 @@ class Found:
 
 
 def find_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[], str]) -> Found:
-    """Find users, and lock them; give those an id that are not there yet.
+    """Find and lock users, and assign ids to new users.
 
     Args:
-        users: by place in the request.
+        users: the users by place in the request.
 
-    Raises: Invalid: a user id does not fit its e-mail.
+    Raises: Invalid: a user id does not match its e-mail.
     """
-    # A batch names a user many times: each reference once, then the last of each user, which stands for a new one.
+    # A batch can name a user many times. Each distinct reference is checked; the last one of a new user is stored.
     last = list(dict.fromkeys(reversed(list(users.values()))))[::-1]
     try:
         known = tx.users.find([*dict.fromkeys(users.values()), *last])
@@ -129,12 +129,12 @@ def find_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[
 
 
 def refuse_surplus_users(users: Mapping[int, UserRef], new: AbstractSet[str], known: int, quota: int) -> None:
-    """See that an account gets no more users than its quota allows.
+    """Refuse new users above the account's quota.
 
     Args:
-        users: by place in the request.
-        new: the email_keys of those that are not stored yet.
-        known: how many are stored.
+        users: the users by place in the request.
+        new: the email_keys of new users.
+        known: the number of stored users.
 
     Raises: Invalid: one fault for each place that names a new user.
     """
@@ -146,9 +146,9 @@ def refuse_surplus_users(users: Mapping[int, UserRef], new: AbstractSet[str], kn
 
 
 def to_trim(steps: Iterable[tuple[Standing, Standing]]) -> frozenset[UserId]:
-    """Return the users who may have more findings than the quota.
+    """Return the users that may have more findings than the quota.
 
-    A user is looked at once every few findings, and at each reset, so that most findings cost no query.
+    A user is checked every `_TRIM_EVERY` findings, and at each reset, so that most findings cost no query.
     """
     return frozenset(
         after.user_id
@@ -160,10 +160,10 @@ def to_trim(steps: Iterable[tuple[Standing, Standing]]) -> frozenset[UserId]:
 def by_users(users: Mapping[int, UserRef]) -> Iterator[list[int]]:
     """Group places of a request so that all places of a user are in one group.
 
-    Users named with the same user id are in one group, too: the mistake is found there.
+    Different users with the same user id are also in one group, so that the fault is found.
 
     Args:
-        users: by place.
+        users: the users by place.
 
     Returns: groups of a few hundred places, or more of one user, in the order in which their users appear.
     """
@@ -189,13 +189,13 @@ def by_users(users: Mapping[int, UserRef]) -> Iterator[list[int]]:
 
 
 def latest_name(users: Iterable[UserRef], known: str | None) -> str | None:
-    """The name that was given last, or the one that is known."""
+    """Return the last name in the references, or the known one."""
     named = [user.name for user in users if user.name is not None]
     return named[-1] if named else known
 
 
-def queue_changes(tx: Transaction, changes: Sequence[LevelChange], ids: Ids) -> list[LaneKey]:
-    """Queue a security event for each change on every stream that takes it.
+def queue_level_changes(tx: Transaction, changes: Sequence[LevelChange], ids: Ids) -> list[LaneKey]:
+    """Queue a security event for each level change on every stream that takes it.
 
     Returns: the lanes to wake after the commit.
     """

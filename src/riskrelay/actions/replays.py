@@ -12,7 +12,7 @@ from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.quotas import refuse_above
 from riskrelay.ports import Outside, Transaction
 
-_NEWEST = 10_000  # as many as the quota can be: older ones may be unfinished without being counted
+_NEWEST = 10_000  # the largest possible quota; unfinished replays older than these are not counted
 
 
 async def start_replay(
@@ -23,10 +23,10 @@ async def start_replay(
     wanted: ReplayFilter,
     total: int,
 ) -> Replay:
-    """Start a replay and take its first step; the worker takes the next ones, a batch at a time.
+    """Start a replay and take its first step. The worker takes the next steps, a batch at a time.
 
     Args:
-        total: how many fit the filter, counted before in a transaction that keeps nobody from writing.
+        total: the number of matching deliveries, counted before in a transaction that does not block writers.
 
     Returns: the replay, running, as it was before the first step.
     Raises:  NotFound: no such integration in this account.
@@ -77,15 +77,16 @@ async def control_replay(
     replay_id: ReplayId,
     status: ReplayStatus,
 ) -> Replay:
-    """Give a replay another status. What it has put back already is delivered all the same. A resumed replay
-    takes its next step at once.
+    """Pause, resume or cancel a replay. Deliveries that it has already put back are still sent.
+
+    A resumed replay takes its next step at once.
 
     Args:
-        status: paused, running or cancelled; the same again changes nothing and is not recorded.
+        status: paused, running or cancelled. The current status changes nothing and is not recorded.
 
     Raises:
         NotFound: the integration has no such replay.
-        Invalid: it is over, so that it cannot be paused, resumed or cancelled any more.
+        Invalid: the replay is over, so it cannot be paused, resumed or cancelled.
     """
     entry = outside.audit_entry(actor, _VERBS[status], Kind.REPLAY, replay_id)
 
@@ -107,15 +108,16 @@ async def control_replay(
     return controlled
 
 
-_AT_ONCE = 100  # guessed: replays that one call looks at, the oldest first
-_FIRST_LANES = 16  # guessed: lanes that a request begins in itself; the sweep begins in the rest
+_AT_ONCE = 100  # guessed: replays that one call continues, the oldest first
+_FIRST_LANES = 16  # guessed: lanes in which a request takes the first step; the chores do the rest
 
 
 async def continue_replays(outside: Outside) -> bool:
-    """Take one step of every running replay, each in a transaction of its own. After a crash the next step goes on
-    where the last one ended.
+    """Take one step of each running replay, each in its own transaction.
 
-    Returns: whether some replay has moved on and may do so again at once.
+    A step continues where the last committed one ended, also after a crash.
+
+    Returns: whether a replay has advanced, so that another step may follow at once.
     """
     has_moved = False
     for account_id, replay in await outside.store.read_installation(lambda tx: tx.retention.running_replays(_AT_ONCE)):
@@ -126,9 +128,9 @@ async def continue_replays(outside: Outside) -> bool:
 
 
 async def continue_replay_of(outside: Outside, lane: LaneKey) -> list[LaneKey]:
-    """Take the next step of the oldest running replay that has not come to its end in *lane*.
+    """Take the next step of the oldest running replay with events left in *lane*.
 
-    Returns: the lane when it got something to send, else nothing.
+    Returns: the lane if it got events to send, otherwise an empty list.
     """
 
     def step(tx: Transaction) -> list[LaneKey]:
@@ -139,15 +141,15 @@ async def continue_replay_of(outside: Outside, lane: LaneKey) -> list[LaneKey]:
 
 
 async def begin_replay(outside: Outside, account_id: AccountId, replay: Replay) -> None:
-    """Take the first step of a replay that was started or resumed, in its first lanes, and wake them.
+    """Take the first step of a started or resumed replay in its first lanes, and wake them.
 
-    Each step is a transaction of its own, so that no lane is locked for longer than one step takes.
+    Each step is its own transaction, so that a lane is locked for one step only.
     """
     ready: list[LaneKey] = []
     try:
         for lane in (await outside.store.read(account_id, lambda tx: tx.replays.lanes_left(replay)))[:_FIRST_LANES]:
             ready += await continue_replay_of(outside, lane)
-    except Unavailable:  # the replay is stored; the sweep begins in the lanes that are left
+    except Unavailable:  # the replay is stored; the chores take the first step in the other lanes
         pass
     outside.wake(ready)
 

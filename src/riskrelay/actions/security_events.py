@@ -1,4 +1,4 @@
-"""Queue a security event that a client asked for."""
+"""Queue a security event that a client requests."""
 
 from riskrelay.core import signals
 from riskrelay.core.audit import Kind, Verb
@@ -13,12 +13,12 @@ from riskrelay.ports import Outside, Transaction
 async def queue_security_event(
     outside: Outside, account_id: AccountId, actor: Actor, request: EventRequest
 ) -> AnsweredRequest:
-    """Queue *request*'s event on every stream of the account that takes it. Durable when it returns.
+    """Queue *request*'s event on every stream of the account that takes it. It is durable on return.
 
     Args:
         request: valid by the table of event types.
 
-    Returns: what was queued. A repeat (same given id, same content) answers as the first time and queues nothing.
+    Returns: the queued events. A repeat with the same id and content queues nothing and returns the first result.
     Raises:  Invalid: the id was used before with another body.
     Rule: SSF 1.0 §4.1.9 txn.
     """

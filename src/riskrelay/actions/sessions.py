@@ -8,9 +8,9 @@ from riskrelay.ports import Installation, Outside
 
 
 async def start_session(outside: Outside, token: StoredToken) -> str:
-    """Start a session of the console for whoever presented *token*.
+    """Start a session of the console for *token*.
 
-    Returns: the session's secret, which exists nowhere else.
+    Returns: the session's secret, which is not stored.
     """
     now = outside.clock.now()
     secret = outside.ids.secret()
@@ -25,16 +25,17 @@ async def start_session(outside: Outside, token: StoredToken) -> str:
     return secret
 
 
-PRECISION = timedelta(minutes=1)  # chosen: a visit writes at most once a minute
+PRECISION = timedelta(minutes=1)  # chosen: a session writes its last use at most once a minute
 
 
 async def resume_session(outside: Outside, secret: str, *, is_person: bool) -> Session:
     """Find a session by its secret.
 
     Args:
-        is_person: whether somebody did something; False: the page fetched by itself, which keeps no session alive.
+        is_person: whether a person caused the request; False: the page refreshed itself, which does not extend the
+            session.
 
-    Raises: SessionEnded: it is over, its token was revoked or has expired, or it never was.
+    Raises: SessionEnded: the session has ended or never existed, or its token was revoked or has expired.
     """
     digest = hash_token(secret)
     session = await outside.store.read_installation(lambda tx: tx.sessions.by_hash(digest))
@@ -49,5 +50,5 @@ async def resume_session(outside: Outside, secret: str, *, is_person: bool) -> S
 
 
 async def end_session(outside: Outside, session: Session) -> None:
-    """Make a session's secret unknown at once."""
+    """End a session with immediate effect."""
     await outside.store.write_installation(lambda tx: tx.sessions.end(session))

@@ -1,4 +1,4 @@
-"""Signing keys: create those that are missing, rotate."""
+"""Signing keys: create missing keys, rotate."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,10 +21,10 @@ from riskrelay.ports import Installation, Outside
 
 
 async def complete_signing_keys(outside: Outside, actor: Actor, make: KeyMaker) -> None:
-    """See to it that every algorithm has a key that signs and one that will; nothing happens when it has.
+    """Create the current and the next key of each algorithm, if they are missing.
 
     Args:
-        make: makes a key; called before the transaction, because it takes a while.
+        make: creates a key. It is slow, so it is called before the transaction.
     """
     wanted = missing(await outside.store.read_installation(lambda tx: tx.keys.all()))
     if not wanted:
@@ -45,15 +45,15 @@ async def complete_signing_keys(outside: Outside, actor: Actor, make: KeyMaker) 
 async def rotate_signing_keys(
     outside: Outside, actor: Actor, keyring: Keyring, *, at_once: bool
 ) -> Sequence[SealedKey]:
-    """Let the keys that are published as the next ones sign, and publish new next ones.
+    """Make the next keys the current ones, and publish new next keys.
 
-    Running nodes sign with the new keys within seconds. The old ones stay published for the keyring's horizon.
+    Running nodes sign with the new keys within seconds. The old keys stay published for the keyring's horizon.
 
     Args:
-        at_once: also when receivers may not have the next keys yet: a key has leaked.
+        at_once: rotate even if receivers may not have the next keys yet, for example because a key has leaked.
 
-    Returns: the keys that are published now, in the order of their making.
-    Raises:  Invalid: it is too early. So a request that is repeated because its answer was lost rotates once.
+    Returns: the published keys, in the order of their creation.
+    Raises:  Invalid: it is too early. So a request that is retried because its response was lost rotates once.
     """
     fresh = {algorithm: await asyncio.to_thread(keyring.make, algorithm) for algorithm in Algorithm}
     now = outside.clock.now()

@@ -31,17 +31,17 @@ from riskrelay.core.sources.sources import (
 from riskrelay.ports import Outside, Transaction
 
 CUSTOM = "custom"
-MAX_CREDENTIALS = 10  # of one source: some senders, and the next one of each while they change
+MAX_CREDENTIALS = 10  # of one source: a few senders, and twice as many during a rotation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedSource:
-    """What a client asks for.
+    """The source that a client requests.
 
     Attributes:
-        mapping: the decoded document; None: the shipped one of the kind.
-        credential: what is made with it.
-        key: of a signature, when both sides know one already; None: a fresh one.
+        mapping: the decoded document; None: the shipped mapping of the kind.
+        credential: the kind of the first credential.
+        key: the key of signatures, if the sender has one already; None: a new key.
     """
 
     kind: str
@@ -58,7 +58,7 @@ class Issued:
     """A new credential.
 
     Attributes:
-        secret: exists nowhere else, but for the key of a signature, and cannot be shown again.
+        secret: it is not stored, except for the key of signatures, and cannot be shown again.
     """
 
     credential: SourceCredential
@@ -70,7 +70,7 @@ class CreatedSource:
     """A new source.
 
     Attributes:
-        behaviors: those that its mapping suggests and that the account did not have. They are disabled.
+        behaviors: the behaviors that its mapping suggests and that the account did not have. They are disabled.
     """
 
     source: Source
@@ -146,7 +146,7 @@ async def change_source(
     source_id: SourceId,
     change: Callable[[Source], Source],
 ) -> Source:
-    """Change the name, the mapping, whether it is active, and when it is silent.
+    """Change a source's name, mapping, active flag and silence limit.
 
     Raises: NotFound: no such source in this account.
     """
@@ -166,7 +166,7 @@ async def change_source(
 
 
 async def delete_source(outside: Outside, account_id: AccountId, actor: Actor, source_id: SourceId) -> None:
-    """Forget a source with its credentials, counts and samples. Its findings stay.
+    """Delete a source with its credentials, counts and samples. Its findings are kept.
 
     Raises: NotFound: no such source in this account.
     """
@@ -194,8 +194,8 @@ async def issue_credential(
     """Add a credential to a source.
 
     Args:
-        key: of a signature, when the other side has made one; None: a fresh one.
-        is_only: revoke the others of the same kind at once.
+        key: the key of signatures, if the sender has one already; None: a new key.
+        is_only: revoke the other credentials of the same kind at once.
 
     Raises:
         NotFound: no such source in this account.
@@ -223,7 +223,7 @@ async def issue_credential(
 async def revoke_source_credential(
     outside: Outside, account_id: AccountId, actor: Actor, source_id: SourceId, credential_id: SourceCredentialId
 ) -> None:
-    """Make a credential unknown at once.
+    """Revoke a credential of a source, with immediate effect.
 
     Raises: NotFound: the account has no such source, or the source no such credential.
     """
@@ -272,7 +272,7 @@ async def read_samples(
 async def replay_samples(
     outside: Outside, signals: Signals, account_id: AccountId, actor: Actor, source_id: SourceId
 ) -> Outcome:
-    """Take the samples as new events, such as after a mapping was changed. Those that are taken are forgotten.
+    """Process the samples as new events, for example after a change of the mapping. Recorded samples are deleted.
 
     Raises: NotFound: no such source in this account.
     """
@@ -285,7 +285,7 @@ async def replay_samples(
         tx.sources.forget_samples(source_id, [one.sample.sample_id for one in samples])
         tx.audit.record(entry)
 
-    # Forgotten first: what is ignored or refused again becomes a sample with its new reason.
+    # Deleted first: events that are ignored or refused again become samples with their new reason.
     await outside.store.write(account_id, forget)
     return await record_events(outside, signals, source, [one.event for one in samples])
 

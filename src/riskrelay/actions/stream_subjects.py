@@ -12,8 +12,9 @@ from riskrelay.ports import Outside, Transaction
 
 
 async def add_subject(outside: Outside, receiver: Receiver, stream_id: StreamId, subject: Mapping[str, Any]) -> None:
-    """Take back that *subject* was removed. A stream carries every subject by default, so nothing else is to do, and
-    nobody learns whether we know the subject.
+    """Add *subject* to a stream again. A stream carries all subjects by default, so this only reverts a removal.
+
+    The response does not show whether the subject is known.
 
     Raises: NotFound: the receiver has no such stream.
     Rule: SSF 1.0 §8.1.3.2, §7.1 default_subjects "ALL", §9.1.
@@ -25,7 +26,8 @@ async def add_subject(outside: Outside, receiver: Receiver, stream_id: StreamId,
         tx.receiver_streams.state(stream_id, subject, None)
         key = subject_key(subject)
         others = tx.receiver_streams.statements(stream_id)
-        # Out of a wider subject that is removed, this one is added: only then there is something to remember.
+        # The addition is stored only if a wider subject is removed; otherwise the stream carries the subject by
+        # default.
         if any(s.is_removed and s.key != key and matches(s.subject, subject) for s in others):
             tx.receiver_streams.state(stream_id, subject, False)
 
@@ -33,8 +35,9 @@ async def add_subject(outside: Outside, receiver: Receiver, stream_id: StreamId,
 
 
 async def remove_subject(outside: Outside, receiver: Receiver, stream_id: StreamId, subject: Mapping[str, Any]) -> None:
-    """Queue no events about *subject* on the stream from now on; what is queued already is still sent. What a stream
-    says about itself cannot be removed.
+    """Queue no events about *subject* on the stream from now on. Events that are queued already are still sent.
+
+    Events about the stream itself cannot be removed.
 
     Raises:
         NotFound: the receiver has no such stream.

@@ -22,7 +22,7 @@ from riskrelay.core.ssf.streams import (
 from riskrelay.ports import Outside, Transaction
 
 MAX_STREAMS = 100  # guessed: one per product and environment of a receiver, with room
-LANES = 1  # as create_integration
+LANES = 1  # like create_integration
 
 
 async def create_stream(
@@ -32,18 +32,18 @@ async def create_stream(
     rules: PushRules,
     stream_id: StreamId | None = None,
 ) -> Stream:
-    """Store a new stream as the receiver asks for it, and queue a verification event on it.
+    """Store a new stream with the receiver's configuration, and queue a verification event on it.
 
     Args:
         body: the request's JSON object.
-        stream_id: a fresh UUID, for which *rules* seal; None: the action makes one.
+        stream_id: a new UUID, for which *rules* seal; None: the action creates one.
 
-    Returns: the stream; it is enabled.
+    Returns: the stream, which is enabled.
     Raises:
         Invalid: the body is wrong; one fault per mistake.
-        Forbidden: the receiver has as many streams as it may have.
-        NotFound: the integration is gone.
-    Rule: SSF 1.0 §8.1.1.1, §8.1.4 (a verification event may come unasked).
+        Forbidden: the receiver has the largest allowed number of streams.
+        NotFound: the integration was deleted.
+    Rule: SSF 1.0 §8.1.1.1, §8.1.4 (a transmitter may send a verification event without a request).
     """
     stream_id = stream_id or StreamId(outside.ids.uuid())
     now = outside.clock.now()
@@ -74,7 +74,7 @@ async def create_stream(
 
 
 async def visit_stream(outside: Outside, receiver: Receiver, stream_id: StreamId) -> Stream:
-    """The stream as it is now. Looking is activity: it starts the inactivity timeout again.
+    """Return a stream, and restart its inactivity timeout.
 
     Raises: NotFound: the receiver has no such stream.
     Rule: SSF 1.0 §8.1.1 inactivity_timeout (calls of any endpoint that references the stream).
@@ -94,10 +94,10 @@ Apply = Callable[[Mapping[str, Any], Stream, PushRules], Configuration]
 async def configure_stream(
     outside: Outside, receiver: Receiver, stream_id: StreamId, body: Mapping[str, Any], rules: PushRules, apply: Apply
 ) -> Stream:
-    """Overwrite what a stream's receiver supplies, and let delivery follow.
+    """Overwrite the members of a stream that its receiver supplies, and update its lanes.
 
-    A stream that we paused or disabled is enabled again when its delivery changes: the receiver has perhaps mended
-    what we stumbled over. What the receiver stopped itself stays so.
+    If the delivery changes, a stream that this service paused or disabled is enabled again, because the receiver has
+    perhaps fixed the failure. A stream that the receiver stopped is not enabled.
 
     Args:
         apply: `patched` or `replaced`.
@@ -139,12 +139,14 @@ def _resume(tx: Transaction, outside: Outside, stopped: Stream) -> tuple[Stream,
 async def set_stream_status(
     outside: Outside, receiver: Receiver, stream_id: StreamId, status: StreamStatus, reason: str | None
 ) -> Stream:
-    """Change a stream's status. Paused: events are held until their retention ends, and sent in order once it is
-    enabled. Disabled: what waits is cancelled, and so is what comes.
+    """Change a stream's status.
 
-    Returns: the stream with its new status; the same status again is no error.
+    Paused: events are held until their retention ends, and sent in order when the stream is enabled. Disabled: waiting
+    and new events are cancelled.
+
+    Returns: the stream with its new status. The current status is accepted.
     Raises:  NotFound: the receiver has no such stream.
-    Rule: SSF 1.0 §8.1.2.2; a change that the receiver asked for needs no stream-updated event.
+    Rule: SSF 1.0 §8.1.2.2; a change that the receiver requests needs no stream-updated event.
     """
     entry = outside.audit_entry(receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
 
@@ -165,7 +167,7 @@ async def set_stream_status(
 
 
 async def delete_stream(outside: Outside, receiver: Receiver, stream_id: StreamId) -> None:
-    """Make a stream unknown to its receiver; what was not delivered yet becomes cancelled.
+    """Delete a stream. Its undelivered events are cancelled.
 
     Raises: NotFound: the receiver has no such stream.
     Rule: SSF 1.0 §8.1.1.5.

@@ -25,10 +25,10 @@ async def create_token(
     """Create a token for an account or for the installation.
 
     Args:
-        owner: the only account it is good for; None: the installation's, good for every account.
+        owner: the only account that the token can access; None: a token of the installation, for all accounts.
         expires_at: None: never.
 
-    Returns: the token, which exists nowhere else and cannot be shown again, and what was stored of it.
+    Returns: the token, which is not stored and cannot be shown again, and its stored record.
     Raises:  NotFound: no such account.
     Rule: contract 14, 16.
     """
@@ -59,11 +59,11 @@ async def create_token(
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:
-    """Who has shown a token.
+    """An authenticated token.
 
     Attributes:
-        account_exists: False when there is no such account as was asked for. Looked up for a token of the installation
-            only: one of an account says itself that there is one.
+        account_exists: whether the requested account exists. It is only queried for a token of the installation,
+            because the account of an account's token exists.
     """
 
     token: StoredToken
@@ -75,12 +75,12 @@ _Found = tuple[StoredToken | None, bool]
 
 
 async def authenticate(outside: Outside, token: str, account_id: AccountId | None = None) -> Authenticated:
-    """Find a token by its hash, and remember that it was used. Requests that wait at the same time are one look.
+    """Find a token by its hash, and note its use. Concurrent requests share one query.
 
     Args:
-        account_id: what the request is about; None: no account.
+        account_id: the account of the request; None: no account.
 
-    Raises: UnknownToken: nobody has this token, or it has expired.
+    Raises: UnknownToken: the token does not exist or has expired.
     Rule: contract 15.
     """
     digest = hash_token(token)
@@ -106,12 +106,12 @@ async def _find_tokens(outside: Outside, requests: Sequence[_Request]) -> list[_
 
 
 async def revoke_token(outside: Outside, owner: AccountId | None, actor: Actor, token_id: TokenId) -> None:
-    """Make a token unknown at once. That it was there, and what was done with it, stays in the audit log.
+    """Revoke a token with immediate effect. The audit log keeps the entries about the token and its use.
 
     Args:
-        owner: the account it belongs to; None: the installation.
+        owner: the account of the token; None: the installation.
 
-    Raises: NotFound: no such token there.
+    Raises: NotFound: the owner has no such token.
     """
     entry = outside.audit_entry(actor, Verb.REVOKED, Kind.TOKEN, token_id)
 
@@ -124,7 +124,7 @@ async def revoke_token(outside: Outside, owner: AccountId | None, actor: Actor, 
 
 
 async def record_token_uses(store: Store, uses: Sequence[tuple[StoredToken, datetime]]) -> None:
-    """Store the last use of many tokens in one transaction; those that were revoked meanwhile are passed over.
+    """Store the last use of many tokens in one transaction. Tokens that were revoked in the meantime are skipped.
 
     Raises: Unavailable: nothing was written.
     """

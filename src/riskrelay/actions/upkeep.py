@@ -5,15 +5,15 @@ from datetime import timedelta
 
 from riskrelay.ports import Installation, Outside
 
-_LANES = 100  # guessed: lanes that one call looks after; the rest are found by the next
-_EVENTS = 1_000  # guessed: events of a lane that one transaction lets expire
+_LANES = 100  # guessed: lanes that one call handles; the next call handles the rest
+_EVENTS = 1_000  # guessed: events of a lane that one transaction expires
 
 
 async def expire_events(outside: Outside, retention: timedelta) -> int:
-    """Let what is older than *retention* expire, in bounded transactions.
+    """Expire events that are older than *retention*, in bounded transactions.
 
-    Returns: how many events that were; zero: nothing is left to do for now.
-    Rule: design 6: whoever works on a lane does the same (delivery.lanes.settle).
+    Returns: the number of expired events; zero: no event is left to expire now.
+    Rule: design 6: a worker expires the events of its lanes too (delivery.lanes.settle).
     """
     keys = await outside.store.read_installation(lambda tx: tx.retention.lanes_to_expire(retention, _LANES))
     expired = 0
@@ -25,10 +25,9 @@ async def expire_events(outside: Outside, retention: timedelta) -> int:
 
 
 async def purge_events(outside: Outside, kept: timedelta) -> int:
-    """Forget settled events that were queued longer ago than *kept*, with their attempts, in bounded transactions. The
-    ledger goes on counting them.
+    """Delete settled events that were queued longer ago than *kept*, with their attempts, in bounded transactions.
 
-    Returns: how many events that were; zero: nothing is left to do for now.
+    Returns: the number of deleted events; zero: no event is left to delete now. The ledger still counts them.
     """
     keys = await outside.store.read_installation(lambda tx: tx.retention.lanes_to_purge(kept, _LANES))
     purged = 0
@@ -44,15 +43,16 @@ _GONE = 100  # guessed: deleted streams or integrations of one transaction; each
 
 
 async def purge_records(outside: Outside, history: timedelta, audit: timedelta) -> bool:
-    """Delete old audit entries, event requests and replays, and streams and integrations that were deleted long ago,
-    each in one bounded transaction.
+    """Delete old audit entries, event requests and replays, and the rows of deleted streams and integrations.
+
+    Each kind of record is deleted in one bounded transaction.
 
     Args:
         history: how long replays, event requests, and deleted streams and integrations are kept. A deleted stream also
             stays until its last event has been purged.
         audit: how long audit entries are kept.
 
-    Returns: whether something was deleted, so that there may be more.
+    Returns: whether rows were deleted, so that more may be left.
     Raises: Unavailable.
     """
     steps: tuple[Callable[[Installation], int], ...] = (
@@ -67,19 +67,19 @@ async def purge_records(outside: Outside, history: timedelta, audit: timedelta) 
 
 
 async def turn_partitions(outside: Outside, kept: timedelta) -> bool:
-    """On an engine that keeps events by days, make those to come and drop one that ended longer ago than *kept*.
+    """Create the partitions of the next days, and drop one that ended longer ago than *kept*.
 
-    Returns: whether one was dropped, so that there may be more. The ledger goes on counting its events.
-    Raises: Unavailable: somebody reads what would have to be locked; nothing waited for it, the next call may succeed.
+    Returns: whether a partition was dropped, so that more may be left. The ledger still counts its events.
+    Raises: Unavailable: another transaction reads a table that must be locked. The call does not wait; a later call
+        may succeed.
     """
     await outside.store.write_installation(lambda tx: tx.engine.make_partitions(kept))
     return await outside.store.write_installation(lambda tx: tx.engine.drop_partition(kept))
 
 
 async def analyze_tables(outside: Outside) -> None:
-    """Gather statistics of the tables that have grown and have none yet, such as those of a new installation or a new
-    day.
+    """Gather statistics of tables that have grown and have none, such as those of a new installation or a new day.
 
-    Raises: Unavailable: the next call does it.
+    Raises: Unavailable: the next call tries again.
     """
     await outside.store.write_installation(lambda tx: tx.engine.analyze_new())

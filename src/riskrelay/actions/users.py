@@ -19,10 +19,10 @@ from riskrelay.ports import Outside, Transaction, Writes
 async def reset_user(
     outside: Outside, account_id: AccountId, actor: Actor, user_id: UserId, reason: str | None = None
 ) -> None:
-    """Take a user's risk level away; the change is sent like any other. The findings stay recorded.
+    """Clear a user's risk level, and notify the receivers. The findings are kept.
 
     Args:
-        reason: for people: it is told to the receivers, in the events' `reason_admin`.
+        reason: a text for people, sent to the receivers as the events' `reason_admin`.
 
     Raises: NotFound: no such user in this account.
     Rule: contract 21.

@@ -17,15 +17,14 @@ from riskrelay.ports import Outside, Transaction
 async def verify_integration(
     outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, state: str | None
 ) -> list[Signal]:
-    """Queue one harmless event on every stream of an integration that is not disabled: it takes the way of all others,
-    behind what waits already.
+    """Queue a verification event on each stream of an integration that is not disabled, after the waiting events.
 
     Args:
-        state: echoed in verification events; None: they have no such member.
+        state: the state in verification events; None: the events have no such member.
 
-    Returns: what was queued; none when no receiver has made a stream yet. What became of it, `events.delivery` tells.
+    Returns: the queued events; none if no receiver has created a stream. `events.delivery` returns their delivery.
     Raises:  NotFound: no such integration in this account.
-    Rule: SSF 1.0 §8.1.4; docs/choices.md says what an Okta org is sent.
+    Rule: SSF 1.0 §8.1.4; docs/choices.md describes the event for an Okta org.
     """
     entry = outside.audit_entry(actor, Verb.VERIFIED, Kind.INTEGRATION, integration_id)
 
@@ -52,15 +51,15 @@ async def verify_stream(
     state: str | None,
     interval: timedelta = MIN_VERIFICATION_INTERVAL,
 ) -> None:
-    """Queue a verification event on the stream, and on no other. On a paused stream it waits like any event.
+    """Queue a verification event on this stream only. On a paused stream it waits like any event.
 
     Args:
-        state: what the event echoes; None: it has no such member.
+        state: the state in the event; None: the event has no such member.
 
     Raises:
         NotFound: the receiver has no such stream.
         Invalid: the stream is disabled, so the event could never be sent.
-        RateLimited: the last request is not *interval* ago.
+        RateLimited: the last request is less than *interval* ago.
     Rule: SSF 1.0 §8.1.4.2.
     """
 

@@ -1,4 +1,4 @@
-"""Wake the long polls whose streams have something."""
+"""Wake the long polls whose streams have events."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,13 +8,13 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports import Bell, Installation, Outside
 
-_AT_ONCE = 1_000  # streams of one query: a database takes only so many parameters
+_AT_ONCE = 1_000  # streams of one query: databases limit the number of parameters
 
 
 async def wake_polls(outside: Outside, bell: Bell) -> None:
-    """Find what other nodes queued for streams that are polled here, in one query for every thousand of them.
+    """Wake polls for events that other nodes queued, with one query for every thousand polled streams.
 
-    The polls themselves do not query while they wait, so thousands of them cost as much as one.
+    Waiting polls do not query, so thousands of them cost as much as one.
 
     Raises: Unavailable.
     """

@@ -1,4 +1,4 @@
-"""Watch the database's clock, so that a step of it lets nothing expire and keeps nothing waiting."""
+"""Watch the database's clock, so that a clock step neither expires events nor delays them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -10,13 +10,13 @@ from riskrelay.ports import Outside
 
 _log = structlog.get_logger()
 
-RECORD_EVERY = timedelta(minutes=1)  # guessed: ages are days, so they may be judged by a reading that is a minute old
+RECORD_EVERY = timedelta(minutes=1)  # guessed: ages are days, so a reading that is a minute old is precise enough
 
 
 class ClockWatch:
-    """One process's watch on the database's clock.
+    """Watches the database's clock for one process.
 
-    Call it every second: a step is found by the next call.
+    Call `check` every second. Each call finds a step since the previous one.
     """
 
     def __init__(self, outside: Outside) -> None:
@@ -25,9 +25,9 @@ class ClockWatch:
         self._recorded_at = 0.0
 
     async def check(self) -> timedelta:
-        """Compare the clock with the last reading; record a step at once, and a steady clock once a minute.
+        """Compare the clock with the last reading. Record a step at once, and a reading once a minute.
 
-        Returns: how far the clock has jumped; zero: not at all.
+        Returns: the size of the step; zero: no step.
         """
         monotonic = self._outside.clock.monotonic()
         before = self._before
@@ -45,9 +45,10 @@ class ClockWatch:
         return step
 
     def _ended(self, reading: ClockReading) -> ClockReading:
-        """Note when a reading was over.
+        """Return the reading with the time at its end.
 
-        At least the time from the end of one reading to the start of the next passes between the two. So a database
-        that answers slowly is not mistaken for a clock that was put back.
+        At least the time from the end of one reading to the start of the next passes between the two. So a slow
+        database
+        is not mistaken for a clock that was set back.
         """
         return replace(reading, monotonic=self._outside.clock.monotonic())
