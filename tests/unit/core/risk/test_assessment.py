@@ -1,12 +1,14 @@
 """From findings and settings to a level: monotone, order-independent, explained."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from riskrelay.core.risk.assessment import Cause, Standing, after_reset, level_change, with_events, with_findings
 from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, reason_for, settings_with
+from riskrelay.core.risk.change_members import change_members
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from support.outside import NOON
@@ -121,3 +123,38 @@ def test_letter_case_does_not_tell_users_apart() -> None:
     assert UserRef("KAI@Example.com").email_key == UserRef("kai@example.COM").email_key
     assert UserRef("straße@example.com").email_key == UserRef("STRAẞE@example.com").email_key
     assert UserRef("straße@example.com").email_key != UserRef("STRASSE@example.com").email_key
+
+
+def test_findings_and_resets_change_nothing_else_of_a_user() -> None:
+    """Id, address, name, counts and times stay with new findings; a reset keeps the id, the address and the name."""
+    standing = replace(
+        NOBODY, name="Kai", event_count=7, last_event_at=NOON, resets=3, last_reset_at=NOON - timedelta(days=1)
+    )
+    after = with_findings(standing, [HIGH], settings_with({}))
+    assert replace(after, level=None, triggered=frozenset()) == standing
+    later = NOON + timedelta(hours=1)
+    expected = replace(standing, event_count=0, last_event_at=None, resets=4, last_reset_at=later)
+    assert after_reset(after, later) == expected
+
+
+def test_a_change_names_the_user_and_the_time() -> None:
+    """For the receivers and for the log of the user's levels."""
+    settings = settings_with({})
+    change = level_change(NOBODY, with_findings(NOBODY, [HIGH], settings), settings, Cause.POLICY, NOON)
+    assert change is not None
+    assert (change.user_id, change.email, change.changed_at) == ("u", "kai@example.com", NOON)
+
+
+def test_receivers_get_the_reason_of_a_change() -> None:
+    """The behaviors that hold the level; after a reset the words of the person who reset it, if there are any."""
+    settings = settings_with({})
+    raised = with_findings(NOBODY, [HIGH], settings)
+    change = level_change(NOBODY, raised, settings, Cause.POLICY, NOON)
+    reset = level_change(raised, after_reset(raised, NOON), settings, Cause.ADMIN, NOON)
+    assert change is not None
+    assert reset is not None
+    assert change_members(change)["reason_admin"] == {"en": change.reason}
+    assert change_members(reset)["reason_admin"] == {"en": "Risk reset by an administrator"}
+    noted = replace(reset, note="false alarm")
+    assert change_members(noted)["reason_admin"] == {"en": "Risk reset by an administrator: false alarm"}
+    assert change_members(noted)["initiating_entity"] == "admin"
