@@ -67,7 +67,7 @@ async def admit(outside: Outside, account_id: AccountId, sent: Mapping[int, Acti
     """
     now = outside.clock.now()
     rules = await outside.store.read(account_id, lambda tx: _rules(tx, sent, now))
-    work = partial(_admitted, outside, rules, sent, now)
+    work = partial(_admitted, outside, rules, sent, now=now)
     return await compute(work) if len(sent) > LARGE else work()
 
 
