@@ -1,4 +1,4 @@
-"""A sample of a shipped kind becomes the same in every envelope that products and shippers put around it."""
+"""A sample of a shipped kind becomes the same in every envelope, and with members that are null instead of absent."""
 
 import json
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 
 from riskrelay.core.sources.content import decode_events
 from riskrelay.core.sources.reasons import Reason
-from riskrelay.core.sources.signals import ActivitySignal, FindingSignal, Refused
+from riskrelay.core.sources.signals import ActivitySignal, FindingSignal, Mapped, Refused
 from riskrelay.mapping.compiled import CompiledMapping
 from riskrelay.mapping.shipped import shipped_mapping
 
@@ -76,6 +76,42 @@ def test_a_sample_alone_is_one_event(kind: str) -> None:
         if isinstance(direct, (ActivitySignal, FindingSignal)):
             assert isinstance(read, type(direct))
             assert (read.identities, read.names, read.at_ms) == (direct.identities, direct.names, direct.at_ms)
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_members_that_are_null_are_absent(kind: str) -> None:
+    """Exports of tables write every column of every event. An event without an id gets another hash, as it must."""
+    mapping = CompiledMapping(shipped_mapping(kind))
+    events = _events(kind)
+    columns: dict[tuple[str, ...], dict[str, None]] = {}
+    _collect(events, (), columns)
+    for event in events:
+        direct, full = mapping.map(_encode(event)), mapping.map(_encode(_fill(event, (), columns)))
+        assert type(full) is type(direct)
+        assert _without_hash(full) == _without_hash(direct)
+
+
+def _collect(node: object, path: tuple[str, ...], columns: dict[tuple[str, ...], dict[str, None]]) -> None:
+    if isinstance(node, dict):
+        columns.setdefault(path, {}).update(dict.fromkeys(node))
+        for name, value in node.items():
+            _collect(value, (*path, name), columns)
+    elif isinstance(node, list):
+        for value in node:
+            _collect(value, path, columns)
+
+
+def _fill(node: object, path: tuple[str, ...], columns: dict[tuple[str, ...], dict[str, None]]) -> object:
+    if isinstance(node, dict):
+        return columns[path] | {name: _fill(value, (*path, name), columns) for name, value in node.items()}
+    return [_fill(value, path, columns) for value in node] if isinstance(node, list) else node
+
+
+def _without_hash(mapped: Mapped) -> dict[str, Any]:
+    members = msgspec.structs.asdict(mapped)
+    if str(members.get("event_id")).startswith("sha256:"):
+        del members["event_id"]
+    return members
 
 
 @pytest.mark.parametrize("kind", _KINDS)
