@@ -1,4 +1,4 @@
-"""The audit log's entries: who did what to which thing, when, and from where."""
+"""The entries of the audit log: actor, change, object, time and address."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from riskrelay.core.credentials import Actor
 
 
 class Verb(StrEnum):
-    """What was done."""
+    """The kind of change."""
 
     CREATED = "created"
     CHANGED = "changed"
@@ -24,7 +24,7 @@ class Verb(StrEnum):
 
 
 class Kind(StrEnum):
-    """The kind of thing it was done to."""
+    """The kind of the changed object."""
 
     ACCOUNT = "account"
     TOKEN = "token"  # noqa: S105  a word, not a secret
@@ -44,10 +44,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One change, as the audit log keeps it for ever.
+    """One change, as the audit log stores it.
 
     Attributes:
-        thing_id: the id of what was changed, never its content: an entry holds no secret, no e-mail and no token.
+        thing_id: the id of the changed object. An entry contains no secret, no e-mail address and no token.
     """
 
     entry_id: str

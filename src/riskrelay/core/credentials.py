@@ -1,4 +1,4 @@
-"""Accounts, tokens and what a token allows; sessions of the console; and who acts."""
+"""Accounts, tokens and their permissions, sessions of the console, and actors."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,11 +11,11 @@ from riskrelay.core.integrations import AccountId
 
 TokenId = NewType("TokenId", str)
 
-TOKEN_PREFIX = "rr_"  # noqa: S105  a prefix that secret scanners can look for, not a secret
+TOKEN_PREFIX = "rr_"  # noqa: S105  a prefix for secret scanners, not a secret
 
 
 class Scope(StrEnum):
-    """What a token allows. Rule: contract 16."""
+    """A permission of a token. Rule: contract 16."""
 
     READ = "read"
     WRITE = "write"
@@ -28,7 +28,7 @@ ALL_SCOPES = frozenset(Scope)
 
 
 def account_id_problem(account_id: str) -> str | None:
-    """Say what is wrong with the form of an account's id; None when nothing is.
+    """Return the problem of an account id's form; None if it is valid.
 
     >>> account_id_problem("acme")
     >>> account_id_problem("")
@@ -49,13 +49,13 @@ class Account:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredToken:
-    """A token as it is stored: by its hash, so that a leaked database gives no token.
+    """A stored token. Only its hash is stored, so that a leaked database contains no token.
 
     Attributes:
-        account_id: the only account it is good for; None: the installation's, good for every account.
-        token_hash: SHA-256. Plain, not a slow hash, because what is hashed is 256 random bits and no password.
+        account_id: the only account that the token can access; None: a token of the installation, for all accounts.
+        token_hash: SHA-256. A slow hash is not needed, because a token is 256 random bits and not a password.
         expires_at: None: never.
-        last_used_at: to about a minute; None: not yet.
+        last_used_at: precise to about a minute; None: never.
     """
 
     token_id: TokenId
@@ -68,15 +68,15 @@ class StoredToken:
     last_used_at: datetime | None = None
 
     def expired_at(self, now: datetime) -> bool:
-        """Whether its time is over."""
+        """Return whether the token has expired."""
         return self.expires_at is not None and self.expires_at <= now
 
     def require(self, owner: AccountId | None, scope: Scope | None) -> None:
-        """Insist that it is good for something.
+        """Check that the token allows an operation.
 
         Args:
-            owner: the account it is about; None: the installation itself.
-            scope: None: whatever its scopes are.
+            owner: the account of the operation; None: the installation.
+            scope: the required scope; None: no scope is required.
 
         Raises: Forbidden.
         Rule: contract 15, 16.
@@ -87,13 +87,13 @@ class StoredToken:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who changes something, as the audit log keeps it.
+    """The author of a change, as the audit log stores it.
 
     Attributes:
-        token_id: of the token that was presented, or of a receiver's credential; None: the command line, which works
-            on the database itself.
-        name: the token's name then.
-        address: where the request came from, without a port; None: this machine's command line, or not known.
+        token_id: the id of the token or of the receiver's credential; None: the command line, which works on the
+            database directly.
+        name: the token's name at that time.
+        address: the client's address without a port; None: the command line of this machine, or unknown.
     """
 
     token_id: str | None
@@ -105,23 +105,23 @@ COMMAND_LINE = Actor(None, "command line", None)
 
 
 def hash_token(token: str) -> bytes:
-    """The 32 bytes under which a token is stored and found."""
+    """Return the 32-byte hash under which a token is stored."""
     return sha256(token.encode()).digest()
 
 
-SESSION_IDLE = timedelta(hours=1)  # chosen: a morning's work is not interrupted, a forgotten screen is closed
-CLOCK_TOLERANCE = timedelta(minutes=5)  # chosen: what two machines' clocks may differ by
+SESSION_IDLE = timedelta(hours=1)  # chosen: long enough for continuous work, short enough for an unattended screen
+CLOCK_TOLERANCE = timedelta(minutes=5)  # chosen: the largest accepted difference between two machines' clocks
 SESSION_LIFE = timedelta(hours=12)  # chosen: a working day; then the token is asked for again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A person who signed in to the console with a token.
+    """A session of the console, started with a token.
 
     Attributes:
         session_hash: SHA-256 of the secret in the browser's cookie, which is 256 random bits.
-        token: what it was started with; when that is revoked, the session is gone.
-        seen_at: when the person last did something, to about a minute; what a page fetches by itself does not count.
+        token: the token that started the session. Revoking it ends the session.
+        seen_at: the time of the person's last action, precise to about a minute. Automatic refreshes do not count.
     """
 
     session_hash: bytes
@@ -130,7 +130,7 @@ class Session:
     seen_at: datetime
 
     def ended_at(self, now: datetime) -> bool:
-        """Whether it is over: too old, idle for too long, or its token has expired."""
+        """Return whether the session has ended: too old, idle for too long, or with an expired token."""
         idle, old = now - self.seen_at >= SESSION_IDLE, now - self.started_at >= SESSION_LIFE
         # A clock that was ahead when it was started must not lengthen its life.
         is_of_the_future = self.started_at - now > CLOCK_TOLERANCE or self.seen_at - now > CLOCK_TOLERANCE

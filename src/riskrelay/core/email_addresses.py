@@ -21,12 +21,12 @@ def email_key(email: str) -> str:
     """Return the text that two addresses share exactly when they name the same mailbox.
 
     The local part is in NFC and in lower case, character by character (the one-to-one mapping of UnicodeData.txt), so
-    that nothing but letter case is removed: `ß` and `ss`, `ﬃ` and `ffi`, `ς` and `σ` stay apart; `ẞ` and `ß` are
-    one. No character outside ASCII ever becomes one of ASCII: `İ` stays apart from `i`, the Kelvin sign from `k`. The
+    that only letter case is removed: `ß` and `ss`, `ﬃ` and `ffi`, `ς` and `σ` stay different; `ẞ` and `ß` become
+    equal. No character outside ASCII becomes an ASCII character: `İ` differs from `i`, the Kelvin sign from `k`. The
     domain is mapped by UTS 46, so that it has one letter case, no dot at its end, and letters instead of Punycode.
 
     Args:
-        email: any text; one that is no address has a key too.
+        email: any text; a text that is not an address has a key too.
 
     Rule: RFC 6532 §3.1 (NFC); RFC 5891, UTS 46 (domains); RFC 5321 §2.4 (letter case of local parts is a choice).
 
@@ -52,10 +52,10 @@ def email_start_key(start: str) -> str:
 
 
 def email_problem(text: str) -> str | None:
-    """Say what is wrong with an e-mail address; None when nothing is.
+    """Return the problem of an e-mail address's form; None if it is valid.
 
-    The form only: whether anybody reads it is not known here. Quoted local parts and address literals are refused,
-    because identity providers know no user by them.
+    Only the form is checked. Quoted local parts and address literals are refused, because identity providers do not
+    use them for users.
 
     >>> email_problem("mailto:kai@example.com")
     'must be an e-mail address alone: remove mailto:'

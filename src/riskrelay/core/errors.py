@@ -1,24 +1,24 @@
-"""Every error that the domain raises.
+"""All errors that the domain raises.
 
     RiskrelayError
     ├── Invalid            the caller's data is wrong: one Fault per mistake, all at once
-    ├── UserMismatch       an e-mail and a user id that belong to different users came together
-    ├── BodyTooLarge       the request's body is larger than this route takes
-    ├── UnsupportedMediaType   the body is of a kind that this route does not read
-    ├── NotFound           no such thing in this account (or it is another account's: the same answer)
+    ├── UserMismatch       an e-mail and a user id of different users were sent together
+    ├── BodyTooLarge       the request's body is larger than this route allows
+    ├── UnsupportedMediaType   this route does not read bodies of this media type
+    ├── NotFound           no such object in this account (also if another account has it)
     ├── Unauthenticated    no usable credentials
     │   ├── NoCredentials
     │   ├── MalformedCredentials
     │   ├── UnknownToken
-    │   └── SessionEnded   the console's session is over, or never was
+    │   └── SessionEnded   the console's session has ended or never existed
     ├── Forbidden          valid credentials, but not for this account or this operation
-    ├── RateLimited        this token has sent too many requests; it may go on after a moment
+    ├── RateLimited        this token has sent too many requests; it must wait
     ├── Unavailable        the database or the key store refused; the same request may succeed later
-    ├── Misconfigured      a setting must change before this can work
+    ├── Misconfigured      the operator must change a setting first
     └── LeaseLost          the lane's epoch moved on, because another worker claimed it: stop, write nothing
         └── LaneWithdrawn  its stream was deleted, disabled or is polled now: stop, write nothing
 
-What a status code or a document looks like is decided in one place outside: `web/account_api/problem_table.py`.
+`web/account_api/problem_table.py` maps these errors to status codes and response bodies.
 """
 
 from collections.abc import Iterable, Sequence
@@ -47,7 +47,7 @@ class FaultKind(StrEnum):
     QUOTA_REACHED = "quota_reached"
 
 
-MAX_FAULTS = 100  # specified: an answer names so many faults, and counts the others
+MAX_FAULTS = 100  # specified: a response lists at most this many faults, and counts the others
 MAX_NAME_CHARACTERS = 100  # guessed: longer member names are cut where they are shown
 MAX_POINTER_CHARACTERS = 1_000  # guessed: deeper or longer pointers are cut
 MAX_MESSAGE_CHARACTERS = 1_000  # guessed: several times the longest message
@@ -152,7 +152,7 @@ class Faults:
 
 
 class RiskrelayError(Exception):
-    """The root: whoever catches this has caught every error that the domain raises on purpose."""
+    """The base class of all errors that the domain raises."""
 
 
 class Invalid(RiskrelayError):
@@ -160,11 +160,11 @@ class Invalid(RiskrelayError):
 
     Args:
         faults: at most the first MAX_FAULTS are kept.
-        more: how many there are besides *faults*.
+        more: the number of faults that are not in *faults*.
 
     Attributes:
         faults: at most MAX_FAULTS.
-        more: how many faults there are besides.
+        more: the number of other faults.
     """
 
     def __init__(self, faults: Sequence[Fault], more: int = 0) -> None:
@@ -176,7 +176,7 @@ class Invalid(RiskrelayError):
 
 
 class UserMismatch(RiskrelayError):
-    """An e-mail and a user id that belong to different users came together; the caller turns it into a Fault."""
+    """An e-mail and a user id of different users were sent together. The caller turns this into a Fault."""
 
     def __init__(self, email_key: str) -> None:
         super().__init__("user_id and email belong to different users")
@@ -184,10 +184,10 @@ class UserMismatch(RiskrelayError):
 
 
 class BodyTooLarge(RiskrelayError):
-    """The request's body is larger than this route takes.
+    """The request's body is larger than this route allows.
 
     Args:
-        limit: what it may have at most, in words, when that is no number of bytes.
+        limit: the limit in words, if it is not a number of bytes.
     """
 
     def __init__(self, max_bytes: int, limit: str | None = None) -> None:
@@ -200,7 +200,7 @@ class UnsupportedMediaType(RiskrelayError):
 
 
 class NotFound(RiskrelayError):
-    """No such thing in this account."""
+    """No such object in this account."""
 
 
 def found(record: T | None) -> T:
@@ -214,7 +214,7 @@ def found(record: T | None) -> T:
 
 
 class Unauthenticated(RiskrelayError):
-    """No usable credentials came with the request."""
+    """The request has no usable credentials."""
 
 
 class NoCredentials(Unauthenticated):
@@ -222,7 +222,7 @@ class NoCredentials(Unauthenticated):
 
 
 class MalformedCredentials(Unauthenticated):
-    """The credentials are not of a form that could ever be valid."""
+    """The form of the credentials is invalid."""
 
 
 class UnknownToken(Unauthenticated):
@@ -263,7 +263,7 @@ class UnavailableCause(StrEnum):
 
     @property
     def advice(self) -> str:
-        """What the operator can do."""
+        """Advice for the operator."""
         return _ADVICE[self]
 
 
@@ -286,10 +286,10 @@ _ADVICE: Final = {
 
 class Unavailable(RiskrelayError):
     """The database or the key store refused; the same request may succeed later. Nothing was done, unless the message
-    says that the answer to a commit got lost.
+    reports that the response to a commit got lost.
 
     Args:
-        cause: why the database refused; None when it is not the database's refusal.
+        cause: the reason of the database's refusal; None: another component refused.
     """
 
     def __init__(self, message: str = "", cause: UnavailableCause | None = None) -> None:
@@ -298,12 +298,15 @@ class Unavailable(RiskrelayError):
 
 
 class Misconfigured(RiskrelayError):
-    """A setting must change before this can work; the message names it and says how."""
+    """The operator must change a setting first. The message names the setting and the change."""
 
 
 class LeaseLost(RiskrelayError):
-    """The lane has another owner (its epoch moved on); the holder must stop and write nothing."""
+    """Another worker has claimed the lane under a newer epoch. The caller must stop and write nothing."""
 
 
 class LaneWithdrawn(LeaseLost):
-    """The lane has no owner any more: its stream was deleted or disabled, or is polled now. Nobody made a mistake."""
+    """The lane's lease has ended because its stream was deleted or disabled, or is polled now.
+
+    This is not a failure.
+    """

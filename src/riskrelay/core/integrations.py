@@ -17,7 +17,7 @@ MAX_TENANT_URL_CHARACTERS = 2_048  # chosen: contract "tenant_url"
 
 
 class IntegrationType(StrEnum):
-    """The receiver products; the table `products` says what each of them is. Spelled exactly: `okta` is refused.
+    """The receiver products, described by the table `products`. The case matters: `okta` is refused.
 
     Rule: contract "integration_type" (another letter case makes Terraform replace the record on each apply).
     """
@@ -29,12 +29,14 @@ class IntegrationType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """An operator has stopped delivery to an integration; what is queued is kept, until its retention, and so is what
-    comes. Only a resume ends it: an update of the record does not.
+    """An operator's pause of delivery to an integration.
+
+    Queued and new events are kept until their retention ends. Only a resume ends the pause; an update of the
+    integration does not.
 
     Attributes:
         since: aware UTC.
-        reason: in the operator's words; None: they gave none.
+        reason: in the operator's words; None: no reason.
     """
 
     since: datetime
@@ -43,11 +45,11 @@ class Pause:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLimits:
-    """How much its receiver is asked to bear, beyond what holds for every receiver.
+    """An integration's limits of delivery, besides the service's own limits.
 
     Attributes:
-        pushes_per_second: at most so many pushes start in a second on one stream; None: as fast as it answers.
-        concurrency: at most so many pushes at once on one stream; None: the service's own limit.
+        pushes_per_second: the largest number of pushes per second on one stream; None: no limit.
+        concurrency: the largest number of concurrent pushes on one stream; None: the service's own limit.
     """
 
     pushes_per_second: int | None = None
@@ -59,11 +61,11 @@ NO_LIMITS = DeliveryLimits()
 
 @dataclass(frozen=True, slots=True)
 class ReceiverTls:
-    """What connections to one integration's receivers use instead of what holds for all, as it is kept.
+    """The stored TLS material for connections to one integration's receivers.
 
     Attributes:
-        trusted_ca: the certificate authorities that are trusted, PEM; None: the system's.
-        certificate: the certificate that is shown, PEM, our own first; None: none is, and there is no key.
+        trusted_ca: the trusted certificate authorities, PEM; None: the system's.
+        certificate: the client certificate, followed by its chain, PEM; None: there is no certificate and no key.
         sealed_key: its private key, sealed under the master key.
     """
 
@@ -87,12 +89,12 @@ class OpenedTls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateFacts:
-    """What may be shown of a certificate.
+    """The public facts of a certificate.
 
     Attributes:
-        subject: its distinguished name, as RFC 4514 writes it.
+        subject: the distinguished name in the format of RFC 4514.
         fingerprint: SHA-256, in lower-case hexadecimal digits.
-        begins, ends: of its validity, aware UTC.
+        begins, ends: the bounds of its validity, aware UTC.
     """
 
     subject: str
@@ -106,14 +108,14 @@ class Integration:
     """An account's link to one receiver product.
 
     Attributes:
-        tenant_url: the receiver's address exactly as the account wrote it, byte for byte.
-        public_origin: where this transmitter was reachable when the record was made, such as
-            `https://risk.example.com`, without a final slash. Issuer and well-known URL derive from it and
-            so never change in the record's life, whatever happens to the setting.
+        tenant_url: the receiver's address, byte for byte as the account sent it.
+        public_origin: the origin of this transmitter when the record was created, such as
+            `https://risk.example.com`, without a final slash. The issuer and the well-known URL derive from it, so a
+            later change of the setting does not change them.
         created_at: aware UTC, whole seconds.
-        signing_algorithm: with which its SETs are signed.
-        pause: None: an operator lets it be delivered to.
-        tls: None: its receivers' certificates are judged by the system's authorities, and none is shown to them.
+        signing_algorithm: the algorithm that signs its SETs.
+        pause: None: delivery is not paused.
+        tls: None: the system's certificate authorities and no client certificate.
     """
 
     account_id: AccountId
@@ -139,7 +141,7 @@ class Integration:
 
     @property
     def transmitter_url(self) -> str:
-        """Below it are the endpoints that its receiver calls. Rule: SSF 1.0 §8.1 (the URLs are ours to choose)."""
+        """The base URL of the endpoints for its receiver. Rule: SSF 1.0 §8.1 (a transmitter chooses these URLs)."""
         return f"{self.public_origin}/ssf/{self.integration_id}"
 
     @property
@@ -169,10 +171,10 @@ def reference_taken(holder: IntegrationId) -> Invalid:
 
 
 def tenant_url_problem(url: str) -> str | None:
-    """Say what is wrong with the form of a tenant URL; None when nothing is.
+    """Return the problem of a tenant URL's form; None if it is valid.
 
-    The form only: whether the address may be dialled is judged when something is sent (contract 12), and
-    http is refused there too unless a setting allows it.
+    Only the form is checked. Whether the address may be dialled is checked at each push (contract 12), which also
+    refuses http unless a setting allows it.
 
     Rule: contract "tenant_url".
 

@@ -1,7 +1,7 @@
-"""Signing keys: which one signs, which are published, which may be forgotten. Pure functions of the stored keys.
+"""Signing keys: which key signs, which are published, and which may be deleted. Pure functions of the stored keys.
 
-Of every algorithm there is one key that signs now and one that will sign next. A key's life: published as the next one,
-signing, retired but still published until everything it signed has been judged, forgotten.
+Each algorithm has a current key, which signs, and a next key. A key is first published as the next key. Then it signs,
+and then it is retired: it stays published until all SETs that it signed have been verified. Then it is deleted.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,9 +14,9 @@ JWKS_MAX_AGE = timedelta(hours=1)
 
 
 class Algorithm(StrEnum):
-    """JOSE algorithms this transmitter signs with. Rule: IOP 1.0 §2.6 (RS256 with 2,048 bits, for everybody).
+    """JOSE algorithms this transmitter signs with. Rule: IOP 1.0 §2.6 (RS256 with 2,048 bits, for all receivers).
 
-    ES256 is for a receiver that wants it, when an operator says so.
+    ES256 is for receivers for which the operator selects it.
     """
 
     RS256 = "RS256"
@@ -24,7 +24,7 @@ class Algorithm(StrEnum):
 
 
 class KeyState(StrEnum):
-    """Where a key stands."""
+    """The state of a key."""
 
     NEXT = "next"
     CURRENT = "current"
@@ -70,7 +70,7 @@ class SealedKey:
 
     @property
     def state(self) -> KeyState:
-        """Where it stands."""
+        """The state of the key."""
         if self.retired_at is not None:
             return KeyState.RETIRED
         return KeyState.NEXT if self.signs_from is None else KeyState.CURRENT
@@ -90,12 +90,12 @@ class Keyring:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyChanges:
-    """What to write down.
+    """The changes of keys to store.
 
     Attributes:
-        retired, promoted: keys that are stored, as they are to be from now on.
-        added: keys that are not stored yet.
-        forgotten: keys that nobody needs any more.
+        retired, promoted: changed keys, in their new state.
+        added: new keys.
+        forgotten: keys to delete.
     """
 
     retired: Sequence[SealedKey] = ()
@@ -105,35 +105,35 @@ class KeyChanges:
 
 
 def key_in(keys: Iterable[SealedKey], algorithm: Algorithm, state: KeyState) -> SealedKey | None:
-    """The key of *algorithm* in *state*; None when there is none. Of the next and the current there is at most one."""
+    """Return the key of *algorithm* in *state*, if any. At most one key is next, and at most one is current."""
     return next((key for key in keys if key.algorithm is algorithm and key.state is state), None)
 
 
 def published(keys: Iterable[SealedKey], now: datetime, horizon: timedelta) -> list[SealedKey]:
-    """The keys that the JWKS serves.
+    """Return the keys that the JWKS contains.
 
     Args:
-        horizon: how long something that was signed may still be on its way: the retention of events.
+        horizon: how long a signed SET may be in transit: the retention of events.
 
-    Returns: the next, the current, and those that were retired less than *horizon* ago.
+    Returns: the next and the current keys, and the keys retired less than *horizon* ago.
     Rule: IOP 1.0 §2.3.3: the JWKS has the current signing key.
     """
     return [key for key in keys if key.retired_at is None or now - key.retired_at < horizon]
 
 
 def missing(keys: Sequence[SealedKey]) -> list[Algorithm]:
-    """The algorithms of the keys that must be made for every algorithm to have a current and a next one."""
+    """Return the algorithms of the missing current and next keys, one for each key."""
     wanted = (KeyState.CURRENT, KeyState.NEXT)
     return [algorithm for algorithm in Algorithm for state in wanted if key_in(keys, algorithm, state) is None]
 
 
 def completed(keys: Sequence[SealedKey], fresh: Sequence[SealedKey], now: datetime) -> KeyChanges:
-    """Give every algorithm a current and a next key.
+    """Return the changes that give each algorithm a current and a next key.
 
-    Where there is no current key the next one begins to sign at once: nothing else can.
+    If an algorithm has no current key, its next key signs at once.
 
     Args:
-        fresh: unused keys, as many of each algorithm as `missing` named; those that are not needed are left out.
+        fresh: new keys for the algorithms that `missing` returned. Keys that are not needed are ignored.
     """
     promoted: list[SealedKey] = []
     added: list[SealedKey] = []
@@ -154,13 +154,13 @@ def completed(keys: Sequence[SealedKey], fresh: Sequence[SealedKey], now: dateti
 def rotated(
     keys: Sequence[SealedKey], fresh: Mapping[Algorithm, SealedKey], now: datetime, horizon: timedelta
 ) -> KeyChanges:
-    """Let the published next keys sign, retire those that signed, and publish new next ones.
+    """Return the changes of a rotation: the next keys sign, the current keys are retired, and new next keys are added.
 
     Args:
-        keys: with a current and a next one of every algorithm.
-        fresh: an unused key of every algorithm: the new next one.
+        keys: the stored keys, with a current and a next key of each algorithm.
+        fresh: a new key of each algorithm, as its next key.
 
-    Returns: also what may be forgotten: keys that are not published any more.
+    Returns: the changes. They also delete keys that are no longer published.
     """
     current = [key for key in keys if key.state is KeyState.CURRENT]
     following = [key for key in keys if key.state is KeyState.NEXT]
@@ -174,10 +174,10 @@ def rotated(
 
 
 def rotation_problem(keys: Iterable[SealedKey], now: datetime) -> str | None:
-    """Say why a rotation is too early now; None when it is not.
+    """Return why a rotation is too early; None if it is not.
 
-    Receivers keep the JWKS for `JWKS_MAX_AGE`. One that does not have the key yet must fetch the JWKS when it sees the
-    new kid, and some do that only every so often: until then they refuse what it signed.
+    Receivers cache the JWKS for `JWKS_MAX_AGE`. A receiver without the key must fetch the JWKS when it sees the new
+    kid. Some receivers limit how often they do this, and until then they refuse SETs signed with the new key.
     """
     youngest = max((key.created_at for key in keys if key.state is KeyState.NEXT), default=None)
     if youngest is None or now - youngest >= JWKS_MAX_AGE:

@@ -1,4 +1,4 @@
-"""How many things an account may have, so that no caller fills the database."""
+"""The quotas of an account, so that no client can fill the database."""
 
 from dataclasses import dataclass
 
@@ -35,11 +35,11 @@ class Quotas:
 
 
 def refuse_above(quota: int, count: int, things: str, advice: str) -> None:
-    """Refuse one more of *things* when there are as many as *quota*.
+    """Refuse another of *things* if the quota is reached.
 
     Args:
-        count: how many there are now.
-        advice: what to do about it, as the end of a sentence.
+        count: the current number.
+        advice: advice for the client, as the end of a sentence.
 
     Raises: Invalid: the quota is reached.
     """

@@ -1,6 +1,6 @@
-"""How many requests a token may send: a token bucket, decided without a clock of its own.
+"""The rate limit of a token: a token bucket. Pure: the caller passes the time.
 
-"Bucket" below; its drops are called requests, so that nothing is confused with the tokens that callers present.
+"Bucket" below; the units in the bucket are called requests, because tokens are credentials here.
 """
 
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ class RateLimit:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What is left of a holder's quota at a moment.
+    """The remaining quota of a credential at one time.
 
     Attributes:
-        left: in units of 1 / (quota per microsecond), so that nothing is ever rounded: a request costs a window's
-            microseconds of them, and each microsecond brings back *quota* of them.
-        at_us: the moment, in microseconds of a clock that only grows.
+        left: the remaining quota in integer units, so that it is never rounded. A request costs as many units as the
+            window has microseconds, and each microsecond adds *quota* units.
+        at_us: the time, in microseconds of a monotonic clock.
     """
 
     left: int
@@ -37,13 +37,13 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """The answer to one request.
+    """The decision about one request.
 
     Attributes:
-        granted: whether it may be served.
-        remaining: requests that may still be sent at once.
-        full_in_seconds: until the whole quota is there again, rounded up.
-        wait_seconds: until one request may be sent, rounded up, at least 1; only when this one was refused.
+        granted: whether the request may be served.
+        remaining: the number of requests that may still be sent at once.
+        full_in_seconds: the time until the whole quota is available again, rounded up.
+        wait_seconds: the time until the next request may be sent, rounded up, at least 1; only after a refusal.
     """
 
     limit: RateLimit
@@ -54,11 +54,11 @@ class Allowance:
 
 
 def spend(bucket: Bucket | None, limit: RateLimit, now_us: int) -> tuple[Bucket, Allowance]:
-    """Take one request out of a bucket, if there is one left. What is refused costs nothing.
+    """Take one request out of a bucket, if one is left. A refused request costs nothing.
 
     Args:
-        bucket: None: a full one.
-        now_us: the moment, of the same clock as the bucket's.
+        bucket: None: a full bucket.
+        now_us: the time, by the bucket's clock.
 
     >>> limit = RateLimit(quota=2, window_seconds=60)
     >>> bucket, first = spend(None, limit, 0)
@@ -85,5 +85,5 @@ def spend(bucket: Bucket | None, limit: RateLimit, now_us: int) -> tuple[Bucket,
 
 
 def _up(missing: int, limit: RateLimit) -> int:
-    """Seconds until *missing* units have come back, rounded up."""
+    """Return the seconds until *missing* units are added, rounded up."""
     return -(-missing // (limit.quota * _MICROSECONDS))

@@ -21,7 +21,7 @@ class Signal(Struct, frozen=True, kw_only=True):
 
     Attributes:
         subject_key: events with the same key keep their order.
-        is_control: whether it goes onto the stream's control lane, for news of the stream itself while it is stopped.
+        is_control: whether it is queued on the stream's control lane, for notices about the stream while it is stopped.
     """
 
     stream: Stream
@@ -109,13 +109,13 @@ def verification(stream: Stream, state: str | None, now: datetime, new_id: Calla
 def operators_verification(stream: Stream, state: str | None, now: datetime, new_id: Callable[[], str]) -> Signal:
     """Return the event that an operator sends to test a stream.
 
-    It is a verification event. On an implicit stream, whose receiver documents none, it is a level change from none to
-    none of a user that cannot exist.
+    It is a verification event. The receiver of an implicit stream documents no such event, so it gets a level change
+    from none to none for a user that cannot exist.
 
     Args:
-        state: echoed in a verification event; None: the event has no such member.
+        state: the state in a verification event; None: the event has no such member.
 
-    Rule: SSF 1.0 §8.1.4.1; RFC 2606 §2 (no address is ever registered below `.invalid`); docs/choices.md.
+    Rule: SSF 1.0 §8.1.4.1; RFC 2606 §2 (no domain can be registered below `.invalid`); docs/choices.md.
     """
     if not stream.is_implicit:
         return verification(stream, state, now, new_id)

@@ -1,4 +1,4 @@
-"""Activity: what a user did, from which the service itself can tell a risk behavior."""
+"""Activity of users, in which the service detects risk behaviors."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,26 +16,27 @@ ActivityId = NewType("ActivityId", str)
 LOGIN_BEHAVIOR = BehaviorId("imp_travel")
 HIT_BEHAVIOR = BehaviorId("high_dlp")
 
-LATENESS = timedelta(hours=1)  # specified: by so much activity may be late unless the account allows more
+LATENESS = timedelta(hours=1)  # specified: activity may be this late unless the account allows more
 MAX_LATENESS_HOURS = 7 * 24  # specified
-MAX_KEPT = 2_000  # compared of one user, kind and span, besides what is fresh: people do less, so it bounds machines
-SKEW = timedelta(minutes=5)  # guessed: by so much a sender's clock may be ahead of ours
+# the most stored activity to compare of one user, kind and span; more than people cause, so it bounds machines
+MAX_KEPT = 2_000
+SKEW = timedelta(minutes=5)  # guessed: a sender's clock may be this much ahead of this service's
 
 
 class Login(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="login"):
-    """A successful login, or a session that was refreshed.
+    """A successful login, or a refreshed session.
 
     Attributes:
         at: aware UTC.
-        latitude, longitude: of where it came from, in degrees; both 0: the place is not known.
-        application: what the user logged in to; None: not supplied.
-        accuracy_km: the radius around the place within which it was.
+        latitude, longitude: the place in degrees; both 0: the place is not known.
+        application: the application of the login; None: not supplied.
+        accuracy_km: the accuracy radius of the place.
         ip: the client's address in its canonical form.
-        source: what reported it.
+        source: the system that reported it.
         event_id: the sender's id of the event.
-        is_refresh: a session was refreshed, without a new login.
-        is_anonymous: the address belongs to a VPN, a proxy, a relay or Tor.
-        is_known: the user had logged in from there in the days before, and the account learns places.
+        is_refresh: whether a session was refreshed without a new login.
+        is_anonymous: whether the address belongs to a VPN, a proxy, a relay or Tor.
+        is_known: whether the user logged in from there in the days before, if the account learns places.
     """
 
     at: datetime
@@ -71,14 +72,14 @@ class Episode(Protocol):
 
     @property
     def identity(self) -> str:
-        """Tells it from every other episode of the same user and behavior."""
+        """The identity of the episode among those of the same user and behavior."""
 
     @property
     def triggered_at(self) -> datetime:
-        """When what had happened by then first was the behavior."""
+        """The time at which the activity first met the behavior's condition."""
 
     def details(self) -> dict[str, Any]:
-        """The evidence, as JSON."""
+        """Return the evidence as JSON."""
 
 
 S = TypeVar("S", Login, DlpHit)
@@ -87,11 +88,11 @@ E = TypeVar("E", bound=Episode)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity:
-    """What a user did, as the caller sent it.
+    """Activity of a user, as the client sent it.
 
     Attributes:
-        activity_id: the caller's id, unique per account and what makes a repeat harmless; None: none given.
-        digest: 32 bytes over everything that was read of it: a repeat with another digest is not a repeat.
+        activity_id: the client's id, unique per account, which identifies repeats; None: no id was sent.
+        digest: 32 bytes over all members. A repeat must have the same digest.
     """
 
     activity_id: ActivityId | None
@@ -122,12 +123,12 @@ class Kept(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Derived(Generic[E]):
-    """An episode that fresh activity started, extended or merged.
+    """An episode that new activity started, extended or merged.
 
     Attributes:
-        episode: all of it, with what was known before.
-        joined: the activity that belongs to it from now on and did to none before.
-        replaced: the findings of the episodes that are part of it.
+        episode: the whole episode, with its earlier parts.
+        joined: the activity that now belongs to it and belonged to no episode before.
+        replaced: the findings of the earlier episodes that are part of it.
     """
 
     episode: E
@@ -144,10 +145,10 @@ class Timing(Enum):
 
 
 def timing(at: datetime, now: datetime, lateness: timedelta = LATENESS) -> Timing:
-    """Tell whether activity of the moment *at* can be used.
+    """Return whether activity of the time *at* can be used.
 
     Args:
-        lateness: activity exactly so old can be used; a microsecond older it is late.
+        lateness: the largest age of activity that can be used.
     """
     if at < now - lateness:
         return Timing.LATE
@@ -155,14 +156,14 @@ def timing(at: datetime, now: datetime, lateness: timedelta = LATENESS) -> Timin
 
 
 def written(at: datetime) -> str:
-    """The moment as evidence shows it; `datetime.fromisoformat` reads it back."""
+    """Return a time in the format of evidence. `datetime.fromisoformat` parses it."""
     return at.isoformat().replace("+00:00", "Z")
 
 
 def connected(count: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """The numbers below *count*, grouped: linked ones, directly or over others, are in one group.
+    """Return the connected components of the numbers below *count* under *links*.
 
-    Returns: the groups by their smallest number, each in ascending order.
+    Returns: the components in the order of their smallest numbers, each in ascending order.
 
     >>> connected(5, [(0, 3), (3, 4)])
     [[0, 3, 4], [1], [2]]

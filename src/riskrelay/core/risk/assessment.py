@@ -1,4 +1,4 @@
-"""From what a user triggered and what the account decided about it, to the user's risk level."""
+"""Compute a user's risk level from the triggered behaviors and the account's settings."""
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
@@ -14,21 +14,21 @@ from riskrelay.core.risk.levels import RiskLevel
 
 
 class Cause(StrEnum):
-    """What moved a level: a finding or a setting (policy), or a person (admin)."""
+    """The cause of a level change: a finding or a setting (policy), or a person (admin)."""
 
     POLICY = "policy"
     ADMIN = "admin"
 
 
 class Standing(Struct, frozen=True, kw_only=True):
-    """Where a user stands now.
+    """The current risk of a user.
 
     Attributes:
-        level: None when the user has no risk.
+        level: None if the user has no risk.
         triggered: the behaviors recorded since the last reset, each while it was enabled.
-        event_count: how many findings were recorded since the last reset.
-        last_event_at: the latest time that one of those was seen; None when there is none.
-        resets: how often the risk was cleared; findings carry the number under which they were recorded.
+        event_count: the number of findings recorded since the last reset.
+        last_event_at: the time of the latest of these findings; None: no finding.
+        resets: the number of resets. Each finding has the number at which it was recorded.
         last_reset_at: None: never.
     """
 
@@ -44,18 +44,18 @@ class Standing(Struct, frozen=True, kw_only=True):
 
     @property
     def email_key(self) -> str:
-        """What makes two references the same user within an account."""
+        """The key of the user within the account: references with the same key are one user."""
         return email_key(self.email)
 
 
 class LevelChange(Struct, frozen=True, kw_only=True):
-    """A user's risk level moved.
+    """A change of a user's risk level.
 
     Attributes:
-        behaviors: those that hold the current level; empty after a reset.
+        behaviors: the behaviors that cause the current level; empty after a reset.
         reason: their names, for people; empty after a reset.
-        changed_at: aware UTC, the moment of the decision.
-        note: what a person said about it; None: nothing.
+        changed_at: the time of the decision, aware UTC.
+        note: the text of the person who changed the level; None: no text.
     """
 
     user_id: UserId
@@ -70,10 +70,9 @@ class LevelChange(Struct, frozen=True, kw_only=True):
 
 
 def level_of(triggered: Iterable[BehaviorId], settings: Mapping[BehaviorId, BehaviorSetting]) -> RiskLevel | None:
-    """The highest level among *triggered*; None when there are none.
+    """Return the highest level among *triggered*; None if it is empty.
 
-    A behavior that was disabled later still counts: disabling stops new findings, and those already
-    recorded stay with the user.
+    A behavior that was disabled later still counts. Disabling stops new findings, and recorded findings stay valid.
 
     Rule: contract 22.
     """
@@ -83,11 +82,12 @@ def level_of(triggered: Iterable[BehaviorId], settings: Mapping[BehaviorId, Beha
 def with_findings(
     standing: Standing, behaviors: Iterable[BehaviorId], settings: Mapping[BehaviorId, BehaviorSetting]
 ) -> Standing:
-    """The standing after *behaviors* were seen. The same behaviors in any order, in one batch or many, give
-    the same standing, and more findings never lower a level.
+    """Return the standing after *behaviors* were triggered.
+
+    The same behaviors in any order, in one batch or many, give the same standing. More findings never lower a level.
 
     Args:
-        behaviors: enabled ones; the caller has dropped the others.
+        behaviors: enabled behaviors; the caller has dropped the others.
     """
     triggered = standing.triggered.union(behaviors)
     level = level_of(triggered, settings)
@@ -107,10 +107,10 @@ def with_findings(
 
 
 def with_events(standing: Standing, times: Collection[datetime]) -> Standing:
-    """The standing after as many findings as *times* were recorded, in any order.
+    """Return the standing after findings at *times* were recorded, in any order.
 
     Args:
-        times: when each was seen.
+        times: the time of each finding.
 
     Rule: contract 19 (event_count, last_event).
     """
@@ -119,7 +119,7 @@ def with_events(standing: Standing, times: Collection[datetime]) -> Standing:
 
 
 def after_reset(standing: Standing, at: datetime) -> Standing:
-    """The standing of a user whose risk a person has cleared.
+    """Return the standing of a user after a person has cleared the risk.
 
     Rule: contract 21.
     """
@@ -141,9 +141,9 @@ def level_change(
     cause: Cause,
     at: datetime,
 ) -> LevelChange | None:
-    """What to tell the receivers about the step from *before* to *after*.
+    """Return the level change from *before* to *after*, for the receivers.
 
-    Returns: None when the level stays, whatever else moved.
+    Returns: None if the level is the same, even if other members differ.
     """
     if before.level == after.level:
         return None

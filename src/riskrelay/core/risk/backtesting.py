@@ -1,4 +1,4 @@
-"""What detection would have found in a log of any age. Nothing is stored."""
+"""Run detection over a log of any age, without storing anything."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ from riskrelay.core.risk.known_places import is_known, place_day_of
 from riskrelay.core.risk.networks import Networks
 from riskrelay.core.risk.speeds import TravelLimits
 
-_AT_ONCE = 500  # guessed: so many are compared with the earlier ones at a time, as requests would bring them
+_AT_ONCE = 500  # guessed: activities compared with the earlier ones at a time, like the size of a request
 
 
 class WouldBeFound(Struct, frozen=True, kw_only=True):
@@ -43,12 +43,12 @@ class WouldBeFound(Struct, frozen=True, kw_only=True):
 
 
 class Backtest(Struct, frozen=True, kw_only=True):
-    """What a log would have led to.
+    """The result of detection over a log.
 
     Attributes:
-        logins, dlp_hits: how many of the log take part.
-        exempt: how many logins take no part, by reason.
-        found: by time.
+        logins, dlp_hits: the numbers of logins and DLP hits that take part.
+        exempt: the number of exempt logins, by reason.
+        found: the findings, in the order of time.
     """
 
     users: int
@@ -59,10 +59,10 @@ class Backtest(Struct, frozen=True, kw_only=True):
 
 
 def backtest(activities: Iterable[Activity], limits: TravelLimits, networks: Networks) -> Backtest:
-    """Run activity through detection as if each of it had arrived when it happened.
+    """Run detection over activity as if each had arrived when it happened.
 
     Args:
-        activities: in any order; what repeats an id is used once.
+        activities: activity in any order; repeats of an id are ignored.
     """
     exempt: Counter[Exemption] = Counter()
     users: dict[str, str] = {}
@@ -108,7 +108,7 @@ def _episodes(
     reach: timedelta,
     derive: Callable[[Sequence[Kept[S]], Mapping[FindingId, E]], list[Derived[E]]],
 ) -> Iterator[E]:
-    """Yield the episodes of one user. Only what the following activity can still reach is kept."""
+    """Yield the episodes of one user. Only activity within reach of the following activity is kept."""
     ordered = sorted(seen.items(), key=lambda item: (item[1].at, item[0]))
     kept: list[Kept[S]] = []
     episodes: dict[FindingId, E] = {}

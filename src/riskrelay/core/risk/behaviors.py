@@ -1,4 +1,4 @@
-"""The kinds of risky conduct an account can switch on and weigh: the eight of one table, and an account's own."""
+"""Risk behaviors, which an account enables and gives a risk level: the eight built-in ones, and the account's own."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,13 +12,13 @@ BehaviorId = NewType("BehaviorId", str)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behavior:
-    """A kind of risky conduct that this service knows.
+    """A built-in behavior.
 
     Attributes:
         behavior_id: the identifier on the wire.
-        name: for people; also the reason that a security event gives.
-        description: what has to happen for the behavior to be triggered.
-        default_level: how much it weighs until the account says otherwise.
+        name: the name for people, which is also the reason in a security event.
+        description: the condition of the behavior.
+        default_level: the risk level until the account changes it.
     """
 
     behavior_id: BehaviorId
@@ -28,7 +28,7 @@ class Behavior:
 
 
 MAX_BEHAVIOR_ID_CHARACTERS = 50  # chosen: findings have room for 64
-MAX_BEHAVIOR_NAME_CHARACTERS = 100  # guessed: the name stands in every security event
+MAX_BEHAVIOR_NAME_CHARACTERS = 100  # guessed: the name is included in every security event
 MAX_BEHAVIOR_DESCRIPTION_CHARACTERS = 1_000  # guessed: some sentences
 MAX_RETIRED_BEHAVIORS = 1_000  # guessed: findings of retired behaviors still need their names
 _ID = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
@@ -36,10 +36,10 @@ _ID = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class OwnBehavior:
-    """What an account said about a behavior of its own.
+    """An account's own behavior.
 
     Attributes:
-        is_retired: it takes no new findings and is not listed; the findings it has keep its name and level.
+        is_retired: whether it takes no new findings and is not listed. Existing findings keep its name and level.
     """
 
     name: str
@@ -49,10 +49,10 @@ class OwnBehavior:
 
 @dataclass(frozen=True, slots=True)
 class BehaviorSetting:
-    """What one account decided about one behavior.
+    """One account's settings of one behavior.
 
     Attributes:
-        own: None: the behavior is one of the eight.
+        own: None: the behavior is built in.
     """
 
     enabled: bool
@@ -69,7 +69,7 @@ def _behavior(behavior_id: str, name: str, description: str, level: RiskLevel) -
     return Behavior(behavior_id=BehaviorId(behavior_id), name=name, description=description, default_level=level)
 
 
-# The first three ids are published (contract 18); of the other five only the conduct is, so the ids are ours
+# The first three ids are published (contract 18). Of the other five only the descriptions are, so the ids are our own
 # (docs/choices.md).
 _ROWS = (
     _behavior(
@@ -132,17 +132,17 @@ DEFAULT_SETTINGS: Mapping[BehaviorId, BehaviorSetting] = {
 
 
 def settings_with(stored: Mapping[BehaviorId, BehaviorSetting]) -> dict[BehaviorId, BehaviorSetting]:
-    """Complete what an account stored with the defaults.
+    """Complete an account's stored settings with the defaults.
 
-    Returns: a setting for every known behavior: the eight in the table's order, then the account's own, retired ones
-        too. All are disabled in a new account.
+    Returns: a setting for each behavior: the eight built-in ones in the table's order, then the account's own,
+        including retired ones. All are disabled in a new account.
     Rule: contract 18.
     """
     return {**DEFAULT_SETTINGS, **stored}
 
 
 def id_problem(behavior: str) -> str | None:
-    """Say why *behavior* cannot be the id of an account's own behavior; None: it can.
+    """Return why *behavior* cannot be the id of an account's own behavior; None: it can.
 
     >>> id_problem("vpn_from_abroad"), id_problem("high_dlp")
     (None, 'high_dlp is a built-in behavior; choose another id')
@@ -158,7 +158,7 @@ def id_problem(behavior: str) -> str | None:
 
 
 def name_problem(name: str) -> str | None:
-    """Say why *name* cannot be the name of an account's own behavior; None: it can."""
+    """Return why *name* cannot be the name of an account's own behavior; None: it can."""
     if 1 <= len(name) <= MAX_BEHAVIOR_NAME_CHARACTERS and name.isprintable() and name == name.strip():
         return None
     return (
@@ -167,14 +167,14 @@ def name_problem(name: str) -> str | None:
 
 
 def description_problem(description: str) -> str | None:
-    """Say why *description* cannot be the description of an account's own behavior; None: it can."""
+    """Return why *description* cannot be the description of an account's own behavior; None: it can."""
     if len(description) <= MAX_BEHAVIOR_DESCRIPTION_CHARACTERS and description.isprintable():
         return None
     return f"must be one line of at most {MAX_BEHAVIOR_DESCRIPTION_CHARACTERS:,} printable characters"
 
 
 def is_id(text: str) -> bool:
-    """Whether *text* has the form of a behavior's id.
+    """Return whether *text* has the form of a behavior's id.
 
     >>> is_id("high_dlp"), is_id("High DLP")
     (True, False)
@@ -198,7 +198,7 @@ def behaviors_in_use(settings: Mapping[BehaviorId, BehaviorSetting]) -> dict[Beh
 
 
 def name_of(behavior: BehaviorId, settings: Mapping[BehaviorId, BehaviorSetting]) -> str:
-    """Return the name for people; retired behaviors have one, too. The id stands for a behavior that is not known.
+    """Return the name for people, also of a retired behavior; for an unknown behavior its id.
 
     >>> name_of(BehaviorId("imp_travel"), {})
     'Impossible Travel'

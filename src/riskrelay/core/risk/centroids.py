@@ -1,14 +1,15 @@
-"""The middles of countries: what geolocation answers when it knows only the country.
+"""Centroids of countries: the places that geolocation returns if it knows only the country.
 
 A place is a centroid in either of two cases, and never if the event names a city:
 
 1. It is a point of the tables below: within a kilometer of one of the Factbook, exactly one of the newer ones.
-2. The event names a country and no city, and both coordinates are whole or half degrees: nobody measures so.
+2. The event names a country and no city, and both coordinates are whole or half degrees. Measured places are more
+   precise.
 
-The Factbook's table has the point that the CIA World Factbook (public domain) gives for each country under "Geographic
-coordinates"; most databases took it over. Newer databases give the middle of the population instead, often within the
-capital, so these points count only to the last digit. Countries of a few hundred square kilometers are left out: their
-middle is as precise as a city.
+The Factbook's table has the point that the CIA World Factbook (public domain) lists for each country under "Geographic
+coordinates"; most databases use it. Newer databases use the center of the population, often within the capital, so
+these points must match to the last digit. Countries of a few hundred square kilometers are not included: their
+centroid is as precise as a city.
 """
 
 from collections.abc import Iterator
@@ -73,10 +74,10 @@ _CENTROIDS = _by_cell()
 
 
 def is_centroid(latitude: float, longitude: float, *, country: str | None, city: str | None) -> bool:
-    """Tell whether coordinates are only the middle of a country.
+    """Return whether coordinates are only the centroid of a country.
 
     Args:
-        country, city: as the event names them; None: not supplied.
+        country, city: the names in the event; None: not supplied.
 
     >>> is_centroid(46, 2, country=None, city=None), is_centroid(48.8566, 2.3522, country="FR", city=None)
     (True, False)

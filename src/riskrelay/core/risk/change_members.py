@@ -1,4 +1,4 @@
-"""What the events that report a level change have in common."""
+"""The common members of events that report a level change."""
 
 from typing import Any
 

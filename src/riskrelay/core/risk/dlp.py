@@ -16,7 +16,8 @@ from riskrelay.core.risk.findings import FindingId
 
 HITS = 15  # specified (contract 18)
 MINUTE = timedelta(minutes=1)  # specified (contract 18)
-REACH = 2 * MINUTE  # a hit can make others hot up to a minute away, and those join what is up to a minute further
+# a hit can complete a burst with hits up to a minute away, and these join a burst up to a minute further
+REACH = 2 * MINUTE
 MAX_PROFILES = 50  # guessed: as many as a person reads
 
 
@@ -39,11 +40,11 @@ class Burst:
 
     @property
     def identity(self) -> str:
-        """Tells it from every other episode of the same user: they lie apart in time."""
+        """The identity of the episode among those of the same user, which do not overlap in time."""
         return self.first_at.isoformat()
 
     def details(self) -> dict[str, Any]:
-        """The evidence, as JSON; `burst_of` reads it back."""
+        """Return the evidence as JSON, which `burst_of` parses."""
         return {
             "hits": self.hits,
             "profiles": list(self.profiles),
@@ -54,7 +55,7 @@ class Burst:
 
 
 def burst_of(details: Mapping[str, Any]) -> Burst:
-    """Read what `Burst.details` wrote."""
+    """Parse the evidence from `Burst.details`."""
     first, last, fifteenth = (datetime.fromisoformat(details[name]) for name in ("first_at", "last_at", "fifteenth_at"))
     return Burst(
         first_at=first, last_at=last, hits=details["hits"], profiles=tuple(details["profiles"]), triggered_at=fifteenth
@@ -62,10 +63,10 @@ def burst_of(details: Mapping[str, Any]) -> Burst:
 
 
 def hot_windows(times: Sequence[datetime]) -> Iterator[tuple[int, int]]:
-    """The places of the first and the last of each fifteen hits that lie within a minute.
+    """Return the indices of the first and the last of each fifteen hits within a minute.
 
     Args:
-        times: ascending.
+        times: the times in ascending order.
 
     Rule: contract 18 high_dlp.
     """
@@ -76,13 +77,14 @@ def hot_windows(times: Sequence[datetime]) -> Iterator[tuple[int, int]]:
 
 
 def bursts(hits: Sequence[Kept[DlpHit]], known: Mapping[FindingId, Burst]) -> list[Derived[Burst]]:
-    """The episodes of one user that fresh hits start, extend or merge.
+    """Return the episodes of one user that new hits start, extend or merge.
 
     Args:
-        hits: in any order; all those within REACH of the fresh ones.
-        known: the episodes that *hits* name.
+        hits: all hits within REACH of the new ones, in any order.
+        known: the stored episodes of *hits*.
 
-    Returns: by their earliest hit. The same hits in any order and in any batches end in the same episodes.
+    Returns: the episodes, in the order of their earliest hits. The same hits in any order and in any batches give the
+        same episodes.
     """
     ordered = sorted(hits, key=lambda hit: hit.seen.at)
     windows = list(hot_windows([hit.seen.at for hit in ordered]))

@@ -11,7 +11,7 @@ from riskrelay.core.risk.speeds import TravelLimits
 ANONYMOUS_BEHAVIOR = BehaviorId("anonymous_login")
 """The behavior that an anonymous login triggers, if the account has added and enabled it."""
 
-_NEAR_ZERO_DEGREES = 0.01  # chosen, a kilometer: nobody logs in from the sea there, and zero means "not known"
+_NEAR_ZERO_DEGREES = 0.01  # chosen, a kilometer: the place is in the sea, and zero means "not known"
 
 
 class Exemption(StrEnum):
@@ -34,7 +34,7 @@ _SENTENCES = {
 
 
 def sentence(exemption: Exemption) -> str:
-    """Say in a sentence what an exemption means.
+    """Return an explanation of an exemption, as a sentence.
 
     >>> sentence(Exemption.SESSION_REFRESH)
     'The account does not count refreshed sessions.'
@@ -43,9 +43,9 @@ def sentence(exemption: Exemption) -> str:
 
 
 def exemption_of(login: Login, limits: TravelLimits, networks: Networks) -> Exemption | None:
-    """Tell whether *login* takes no part in impossible travel, by itself, whatever other logins there are.
+    """Return why *login* is exempt from impossible travel, independent of other logins.
 
-    Returns: the first reason of: trusted network, anonymous, no place, centroid, session refresh; None: it takes part.
+    Returns: the first reason of: trusted network, anonymous, no place, centroid, session refresh; None: not exempt.
     """
     if limits.exempt_trusted_networks and networks.classify(login.ip, login.asn) is not None:
         return Exemption.TRUSTED_NETWORK
@@ -59,7 +59,7 @@ def exemption_of(login: Login, limits: TravelLimits, networks: Networks) -> Exem
 
 
 def has_place(latitude: float, longitude: float) -> bool:
-    """Tell whether coordinates name a place: 0/0, "null island", does not.
+    """Return whether coordinates are a place. 0/0, "null island", is not.
 
     >>> has_place(0.0, 0.0), has_place(0.0, 6.6)
     (False, True)

@@ -17,12 +17,12 @@ MAX_SHOWN_DETAILS_BYTES = 1 << 20  # guessed: of one answer; a page of 1,000 fin
 
 
 class UserRef(Struct, frozen=True):
-    """The user a finding is about, as the caller named them.
+    """The user of a finding, as the client names the user.
 
     Attributes:
-        email: as sent; `email_key` says which spellings are one user.
-        name: for people; the latest one given is kept. None: not supplied.
-        user_id: a UUID the caller chose for a user that is new here, or the one a known user has.
+        email: the address as sent; spellings with the same `email_key` are one user.
+        name: the name for people, of which the latest is stored; None: not supplied.
+        user_id: the UUID of a known user, or a UUID that the client chooses for a new user.
     """
 
     email: str
@@ -31,7 +31,7 @@ class UserRef(Struct, frozen=True):
 
     @property
     def email_key(self) -> str:
-        """What makes two references the same user within an account."""
+        """The key of the user within the account: references with the same key are one user."""
         return email_key(self.email)
 
 
@@ -39,10 +39,10 @@ class Finding(Struct, frozen=True, kw_only=True):
     """A risk behavior seen for a user at a time.
 
     Attributes:
-        finding_id: the caller's id, unique per account and what makes a repeat harmless; None: none given.
-        occurred_at: aware UTC; None: the caller gave none, so the moment of acceptance stands.
+        finding_id: the client's id, unique per account, which identifies repeats; None: no id was sent.
+        occurred_at: aware UTC; None: the client sent no time, so the time of acceptance is used.
         details: the evidence, any JSON object of at most MAX_DETAILS_BYTES.
-        digest: 32 bytes over everything the caller sent: a repeat with another digest is not a repeat.
+        digest: 32 bytes over all members. A repeat must have the same digest.
     """
 
     finding_id: FindingId | None

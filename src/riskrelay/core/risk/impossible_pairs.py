@@ -8,7 +8,7 @@ from math import dist
 from riskrelay.core.risk.activity import Login
 from riskrelay.core.risk.speeds import Spot, TravelLimits, along_surface, spot_of, too_fast, travelled_km, vector_of
 
-MAX_PLACES = 500  # bounds the work; nobody travels to so many in a day
+MAX_PLACES = 500  # bounds the work; more places than a person can visit in a day
 
 Link = tuple[int, int]
 
@@ -24,15 +24,15 @@ class _Place:
 
 
 class ImpossiblePairs:
-    """The impossible pairs of one user's logins, of which at least one is fresh.
+    """The impossible pairs of one user's logins with at least one new login.
 
-    There can be millions of pairs, so they are never listed. Each login is visited once: it takes its counterparts out
-    of the logins that are left, and those lie together in the order of time.
+    There can be millions of pairs, so they are never listed. Each login is visited once. It removes its counterparts
+    from the remaining logins, where they are adjacent in the order of time.
 
     Args:
-        logins: by time, then by spot; no two at the same spot and time. Of more than MAX_PLACES spots only the latest
-            are compared.
-        fresh: of each login, whether it is new.
+        logins: the logins by time, then by spot, without two at the same spot and time. If they have more than
+            MAX_PLACES spots, only the latest spots are compared.
+        fresh: for each login whether it is new.
     """
 
     def __init__(self, logins: Sequence[Login], fresh: Sequence[bool], limits: TravelLimits) -> None:
@@ -53,7 +53,7 @@ class ImpossiblePairs:
             self._place_of[number] = numbers[where]
 
     def links(self) -> Iterator[Link]:
-        """Yield pairs that connect exactly what all impossible pairs connect: less than one for each login."""
+        """Yield enough pairs to preserve the connected components of all impossible pairs: less than one per login."""
         for number, place in enumerate(self._place_of):
             if place is not None:
                 self._list_of(number, self._places[place]).append(number)
@@ -98,8 +98,9 @@ class ImpossiblePairs:
         return {group: pair for group, (_, pair) in found.items()}
 
     def _closest(self, later: int, place: int, last: Mapping[int, int]) -> int | None:
-        """The login before *later*, of the latest at each place, that is closest in time and makes an impossible pair
-        with it; of several the first."""
+        """Return the login before *later* that is closest in time and forms an impossible pair with it.
+
+        Only the latest login at each place is considered. Of several equally close logins the first is returned."""
         far, at, best = self._distances(place), self._logins[later].at, None
         for other, earlier in last.items():
             distance = far.get(other)
@@ -110,10 +111,10 @@ class ImpossiblePairs:
         return None if best is None else best[1]
 
     def _counterparts(self, number: int, left: set[int]) -> list[int]:
-        """Take those that make an impossible pair with *number* out of the logins that are left.
+        """Remove and return the remaining logins that form an impossible pair with *number*.
 
         Args:
-            left: the places where logins are left.
+            left: the places with remaining logins.
         """
         place = self._place_of[number]
         assert place is not None  # noqa: S101  only compared logins are visited

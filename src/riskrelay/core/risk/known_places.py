@@ -1,8 +1,8 @@
-"""Places that a user logged in from before: travel between two of them is possible.
+"""Known places, from which a user has logged in before: travel between two of them is possible.
 
-A place is a cell of one degree of latitude and longitude. It is known at a moment if the user logged in from it in the
-days before, except on the last day: an attacker's logins do not make their place known at once. What is known at a
-moment depends on logins that can no longer arrive then, so the order of arrival does not matter.
+A place is a cell of one degree of latitude and longitude. It is known at a time if the user logged in from it in the
+days before, except on the last day. So an attacker's logins do not make their place known at once. Known places depend
+only on logins that are too old to arrive later, so the order of arrival does not matter.
 """
 
 from collections.abc import Set as AbstractSet
@@ -47,10 +47,10 @@ def place_day_of(login: Login) -> PlaceDay:
 
 
 def is_known(login: Login, places: AbstractSet[PlaceDay], limits: TravelLimits) -> bool:
-    """Tell whether the user had logged in from the login's place in the days before.
+    """Return whether the user logged in from the login's place in the days before.
 
     Args:
-        places: of that user; what is of other days does not matter.
+        places: the user's places, of any days.
     """
     if not limits.known_places_days:
         return False

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from msgspec import Struct
 
 MAX_NETWORKS = 1_000  # specified
-MAX_NETWORK_NAME_CHARACTERS = 100  # guessed: what a column of a table shows
+MAX_NETWORK_NAME_CHARACTERS = 100  # guessed: fits into a column of a table
 
 
 class TrustedNetwork(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -23,7 +23,7 @@ class TrustedNetwork(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Networks:
-    """Finds the trusted network of an address. Takes one look-up for each length of prefix, however many there are."""
+    """Finds the trusted network of an address, with one lookup per prefix length, for any number of networks."""
 
     def __init__(self, trusted: Iterable[TrustedNetwork]) -> None:
         self._by_asn: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""Where an address is, as far as geolocation knows."""
+"""The place of an IP address, from geolocation."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -9,11 +9,11 @@ from riskrelay.core.risk.exemptions import has_place
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """What geolocation knows of an address.
+    """The result of geolocation for an address.
 
     Attributes:
-        latitude, longitude: in degrees; None: only the country is known, or less.
-        accuracy_km: the radius within which the address is; 0: not known.
+        latitude, longitude: in degrees; None: at most the country is known.
+        accuracy_km: the accuracy radius; 0: not known.
         asn: the number of the autonomous system.
     """
 
@@ -26,7 +26,7 @@ class Place(Struct, frozen=True, kw_only=True):
 
 
 def located(login: Login, place: Place) -> Login:
-    """Return *login* with what its event does not say. Its own coordinates are kept if they name a place."""
+    """Return *login*, completed with *place*. Coordinates in the event are kept if they are a place."""
     told = has_place(login.latitude, login.longitude)
     told = told and not is_centroid(login.latitude, login.longitude, country=login.country, city=login.city)
     login = replace(login, asn=login.asn if login.asn is not None else place.asn)

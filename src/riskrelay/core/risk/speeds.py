@@ -17,22 +17,22 @@ Vector = tuple[float, float, float]
 
 
 class TravelLimits(Struct, frozen=True, kw_only=True):
-    """What an account takes to be possible. A pair of logins is impossible only if it exceeds both limits.
+    """An account's limits of possible travel. A pair of logins is impossible only if it exceeds both limits.
 
     Attributes:
-        max_km_per_h: a speed that people can reach.
-        min_km: the distance, beyond both accuracy radii, that geolocation can be wrong by.
-        ipv4_ipv6_min_km: the same between an IPv4 and an IPv6 address: one device has both, and geolocation reads
-            their places from different tables. The larger one of this and `min_km` applies.
-        exempt_same_ip: two logins from the same address are no travel, whatever their coordinates are.
-        exempt_trusted_networks: logins from the account's trusted networks take no part.
-        exempt_anonymous: logins through a VPN, a proxy, a relay or Tor take no part.
-        exempt_centroids: the middle of a country, which geolocation gives when it knows only the country, is no place.
-        session_refreshes: refreshed sessions count like logins.
-        known_places_days: travel between two places that the user logged in from in so many days before is possible;
-            0 disables learning.
-        cities_in_reason: the reason that receivers get names the cities.
-        lateness_hours: so old activity of any kind is still used.
+        max_km_per_h: the highest possible speed.
+        min_km: the error of geolocation in kilometers, in addition to both accuracy radii.
+        ipv4_ipv6_min_km: the same between an IPv4 and an IPv6 address. One device can have both, and geolocation
+            reads their places from different tables. The larger of this and `min_km` applies.
+        exempt_same_ip: whether two logins from the same address are no travel, even if their coordinates differ.
+        exempt_trusted_networks: whether logins from the account's trusted networks are exempt.
+        exempt_anonymous: whether logins through a VPN, a proxy, a relay or Tor are exempt.
+        exempt_centroids: whether a country's centroid, from geolocation without a city, is no place.
+        session_refreshes: whether refreshed sessions count like logins.
+        known_places_days: the days in which a place stays known; travel between known places is possible. 0 disables
+            learning.
+        cities_in_reason: whether the reason for receivers names the cities.
+        lateness_hours: the largest age in hours of activity that is used.
     """
 
     max_km_per_h: int = 1_000
@@ -59,13 +59,14 @@ class TravelLimits(Struct, frozen=True, kw_only=True):
 
     @property
     def min_degrees(self) -> float:
-        """Logins no more than this apart in latitude and longitude, both added up, are within `min_km`: a degree of
-        longitude is nowhere longer than one of latitude. A little less, for what rounding adds."""
+        """Logins whose differences in latitude and longitude add up to at most this are within `min_km`.
+
+        A degree of longitude is never longer than a degree of latitude. The value is a little smaller, for rounding."""
         return 0.999 * degrees(self.min_km / _EARTH_RADIUS_KM)
 
 
 class Spot(Struct, frozen=True, kw_only=True, order=True):
-    """Everything about where a login came from that decides which other logins it can be impossible with.
+    """The properties of a login's origin that decide which pairs with other logins are impossible.
 
     Attributes:
         network: the IPv4 address, or the /64 network of the IPv6 address; empty: not known.
@@ -84,7 +85,7 @@ class Spot(Struct, frozen=True, kw_only=True, order=True):
 
 
 def spot_of(login: Login) -> Spot:
-    """Return where a login came from."""
+    """Return the spot of a login."""
     return Spot(
         latitude=login.latitude,
         longitude=login.longitude,
@@ -96,7 +97,7 @@ def spot_of(login: Login) -> Spot:
 
 @lru_cache(maxsize=10_000)
 def network_of(ip: str | None) -> str:
-    """Return what two addresses of one device have in common.
+    """Return the network that the addresses of one device share.
 
     >>> network_of("203.0.113.7"), network_of("::ffff:203.0.113.7"), network_of("2001:db8::1234:5678:9abc:def0")
     ('203.0.113.7', '203.0.113.7', '2001:db8::/64')
@@ -114,7 +115,7 @@ def network_of(ip: str | None) -> str:
 
 
 def distance_km(one: Login, other: Login) -> float:
-    """The great-circle distance on a sphere; the same in both directions to the last bit.
+    """Return the great-circle distance on a sphere. It is the same in both directions to the last bit.
 
     >>> at = datetime(2026, 11, 29)
     >>> london = Login(at=at, latitude=51.5, longitude=-0.12, application=None)
@@ -126,7 +127,7 @@ def distance_km(one: Login, other: Login) -> float:
 
 
 def is_impossible(one: Login, other: Login, limits: TravelLimits) -> bool:
-    """Whether nobody can have been at both logins: MORE than the limits' distance apart, and MORE than their speed.
+    """Return whether two logins are impossible: MORE than the limits' distance apart, and MORE than their speed.
 
     Rule: contract 18 imp_travel.
     """

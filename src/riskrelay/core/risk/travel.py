@@ -29,12 +29,12 @@ class Pair:
 
     @classmethod
     def of(cls, one: Login, other: Login) -> Self:
-        """Put them in order; at the same moment by place."""
+        """Return the pair of two logins in the order of time, then of place."""
         return cls(*sorted((one, other), key=_order))
 
     @property
     def order(self) -> tuple[Any, ...]:
-        """Pairs that were complete earlier come first, of those the closest in time."""
+        """Return the sort key: pairs with an earlier second login first, then the closest in time."""
         return self.later.at, self.later.at - self.earlier.at, _order(self.later), _order(self.earlier)
 
 
@@ -43,10 +43,10 @@ class Journey:
     """An episode of impossible travel.
 
     Attributes:
-        first: its earliest login.
-        last_at: when its latest login was.
-        logins: how many belong to it.
-        pair: the first impossible one: with it the episode triggered.
+        first: the earliest login.
+        last_at: the time of the latest login.
+        logins: the number of logins.
+        pair: the first impossible pair, which triggered the episode.
     """
 
     first: Login
@@ -56,7 +56,7 @@ class Journey:
 
     @property
     def identity(self) -> str:
-        """Tells it from every other episode of the same user: no other one holds a login of this spot and time."""
+        """The identity of the episode: no other episode of the user has a login of this spot and time."""
         spot = spot_of(self.first)
         named = f"{self.first.at.isoformat()} {spot.latitude!r} {spot.longitude!r}"
         if not spot.accuracy_km and not spot.network and not spot.is_known:  # as it was named by older versions
@@ -65,7 +65,7 @@ class Journey:
 
     @property
     def triggered_at(self) -> datetime:
-        """When the first impossible pair was complete."""
+        """The time of the second login of the first impossible pair."""
         return self.pair.later.at
 
     @property
@@ -79,7 +79,7 @@ class Journey:
         return f"{_shortened(earlier.city)} → {_shortened(later.city)} in {took}"
 
     def details(self) -> dict[str, Any]:
-        """The evidence, as JSON; `journey_of` reads it back."""
+        """Return the evidence as JSON, which `journey_of` parses."""
         distance = distance_km(self.pair.earlier, self.pair.later)
         hours = (self.pair.later.at - self.pair.earlier.at) / _HOUR
         return {
@@ -92,7 +92,7 @@ class Journey:
 
 
 def journey_of(details: Mapping[str, Any]) -> Journey:
-    """Read what `Journey.details` wrote."""
+    """Parse the evidence from `Journey.details`."""
     episode = details["episode"]
     earlier, later = (_login(shown) for shown in details["logins"])
     last_at = datetime.fromisoformat(episode["last_at"])
@@ -104,14 +104,14 @@ def journey_of(details: Mapping[str, Any]) -> Journey:
 def journeys(
     logins: Sequence[Kept[Login]], known: Mapping[FindingId, Journey], limits: TravelLimits
 ) -> list[Derived[Journey]]:
-    """The episodes of one user that fresh logins start, extend or merge.
+    """Return the episodes of one user that new logins start, extend or merge, by their earliest login.
+
+    The same logins in any order and in any batches give the same episodes.
 
     Args:
-        logins: in any order; all those within reach of the fresh ones. Pairs without a fresh login are not looked at:
-            they were when they arrived. Of more than MAX_PLACES places only the latest are compared.
-        known: the episodes that *logins* name.
-
-    Returns: by their earliest login. The same logins in any order and in any batches end in the same episodes.
+        logins: all logins within reach of the new ones, in any order. Pairs without a new login were compared when
+            they arrived. If the logins have more than MAX_PLACES places, only the latest are compared.
+        known: the stored episodes of *logins*.
     """
     nodes = _nodes(logins)
     graph = ImpossiblePairs([node.login for node in nodes], [node.fresh for node in nodes], limits)
@@ -130,7 +130,7 @@ def journeys(
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """Logins of one spot and moment; they have the same counterparts. `login` is the first of them in `_order`."""
+    """Logins of one spot and time, which have the same counterparts. `login` is the first of them in `_order`."""
 
     login: Login
     kept: list[Kept[Login]]
@@ -141,7 +141,7 @@ class _Node:
 
 
 def _nodes(logins: Sequence[Kept[Login]]) -> list[_Node]:
-    """In order of time."""
+    """Return the nodes in the order of time."""
     gathered: dict[tuple[datetime, Spot], list[Kept[Login]]] = defaultdict(list)
     for login in logins:
         gathered[login.seen.at, spot_of(login.seen)].append(login)
@@ -182,7 +182,7 @@ def _shortened(city: str) -> str:
 
 
 def _order(login: Login) -> tuple[Any, ...]:
-    """Every login's place in one order, so that the evidence that is shown depends on the set of logins alone."""
+    """Return the sort key of a login in a total order, so that evidence depends only on the set of logins."""
     application = (login.application is None, login.application or "")
     told = (login.ip, login.asn, login.country, login.city, login.source, login.event_id)
     flags = (login.is_refresh, login.is_anonymous)
@@ -204,7 +204,7 @@ _OPTIONAL = (
 
 
 def _shown(login: Login) -> dict[str, Any]:
-    """What evidence says of a login: what is not known is left out."""
+    """Return a login as evidence, without unknown members."""
     shown = {
         "timestamp": written(login.at),
         "latitude": login.latitude,
