@@ -1,4 +1,4 @@
-"""What belongs to no single account: signing keys, the ledgers, and what a transaction over all of it offers."""
+"""Data that belong to no single account, and transactions over the whole installation."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Deleting records that nobody needs any more: of all accounts, by the database's clock, in bounded pieces."""
+"""Delete old records of all accounts, by the database's clock, in bounded steps."""
 
 from datetime import timedelta
 from typing import Any
@@ -86,7 +86,7 @@ class PurgingRows:
             .limit(limit)
         ).all()
         for account_id, integration_id in found:
-            # A replay can outlive its integration's streams: it has no place left where it could go on.
+            # A replay can outlive its integration's streams. Then it has no lane left in which it could continue.
             of_it = (replays.c.account_id == account_id) & (replays.c.integration_id == integration_id)
             while self._delete_replays(of_it, limit):
                 continue
@@ -96,7 +96,7 @@ class PurgingRows:
         return len(found)
 
     def _is_older(self, at: Column[Any], kept: timedelta) -> ColumnElement[bool]:
-        """Whether a time is there and lies longer ago than *kept*."""
+        """Build the condition that a time is set and longer ago than *kept*."""
         return type_coerce(at, BigInteger) < cutoff(self._connection, kept)
 
     def _delete_oldest(self, table: Table, at: Column[Any], kept: timedelta, limit: int) -> int:

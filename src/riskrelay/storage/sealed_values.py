@@ -10,7 +10,7 @@ from riskrelay.core.errors import Misconfigured
 from riskrelay.core.keys import sealed_row
 from riskrelay.storage.tables import metadata
 
-_BATCH = 200  # guessed: a write of a few milliseconds, so that the service goes on beside it
+_BATCH = 200  # guessed: a write of a few milliseconds, so that the service can continue in between
 
 _COLUMNS: list[Column[bytes]] = [
     column
@@ -34,11 +34,11 @@ class SealedValue:
 
 @dataclass(frozen=True, slots=True)
 class ResealedBatch:
-    """What became of a batch of sealed values.
+    """The result of a batch of sealed values.
 
     Attributes:
-        resealed: how many were sealed again.
-        unopened: the names of the rows whose values no key opens; they stay as they are.
+        resealed: the number of values that were sealed again.
+        unopened: the names of the rows whose values no key opens. These are not changed.
         place: where the next batch begins; None: this was the last one.
     """
 
@@ -59,7 +59,7 @@ def sealed_values(connection: Connection) -> Iterator[SealedValue]:
 
 
 def holds_sealed_values(connection: Connection) -> bool:
-    """Whether anything is sealed in the database: then only its own master key is of use."""
+    """Return whether the database has sealed values, so that it needs its own master key."""
     return next(sealed_values(connection), None) is not None
 
 
@@ -68,11 +68,12 @@ def reseal_batch(
     resealed: Callable[[bytes, str], bytes | None],
     place: tuple[int, tuple[str, ...]] = (0, ()),
 ) -> ResealedBatch:
-    """Seal the next values again. Each is replaced only if it is still what was read, so no change is overwritten.
+    """Seal the next values again. A value is replaced only if it is unchanged since it was read.
 
     Args:
-        resealed: seals a value of the named row again; None: it may stay. Raises Misconfigured: it cannot be opened.
-        place: where to begin: a column, and the key of the last row done.
+        resealed: seals a value of the named row again; None: the value may be kept. Raises Misconfigured: it cannot be
+            opened.
+        place: where to begin: a column, and the key of the last finished row.
     """
     number, after = place
     column = _COLUMNS[number]

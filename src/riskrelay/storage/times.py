@@ -12,17 +12,17 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def micros(duration: timedelta) -> int:
-    """A duration in the unit of the time columns."""
+    """Return a duration in the unit of the time columns."""
     return duration // _MICROSECOND
 
 
 def moment(microseconds: int) -> datetime:
-    """A value of a time column, such as the database's clock, as an aware UTC datetime."""
+    """Return a value of a time column, such as the database's clock, as an aware UTC datetime."""
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def number_of(at: datetime | None) -> int | None:
-    """A moment as a time column holds it; None stays None."""
+    """Return a time as a value of a time column; None stays None."""
     return None if at is None else (at - _EPOCH) // _MICROSECOND
 
 
@@ -41,7 +41,7 @@ class Moment(TypeDecorator[datetime]):
         return None if value is None else moment(value)
 
 
-class database_now(GenericFunction[int]):  # noqa: N801  named as the SQL function it stands for
+class database_now(GenericFunction[int]):  # noqa: N801  named like the SQL function that it compiles to
     """The database's own clock, in microseconds: the only clock that leases and waits are measured with."""
 
     type = BigInteger()
@@ -60,5 +60,5 @@ def _now_postgresql(element: Any, compiler: Any, **kwargs: Any) -> str:
 
 
 def later_of(one: ColumnElement[int], other: ColumnElement[int]) -> ColumnElement[int]:
-    """The greater of two times (`greatest` and `max` are not the same word on both engines)."""
+    """Build the greater of two times, which is `greatest` or `max`, depending on the engine."""
     return case((one > other, one), else_=other)

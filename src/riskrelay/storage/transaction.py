@@ -59,10 +59,10 @@ T = TypeVar("T")
 
 
 class AccountTransaction:
-    """Implements ports.Transaction: everything in it sees and touches one account only.
+    """Implements ports.Transaction: it reads and writes one account only.
 
     Args:
-        locking: whether it is going to write, so that what it reads must not change under it.
+        locking: whether the transaction writes, so that the rows that it reads are locked.
     """
 
     def __init__(self, connection: Connection, account_id: AccountId, *, locking: bool) -> None:

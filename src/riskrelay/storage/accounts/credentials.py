@@ -70,7 +70,7 @@ class TokenRows:
         return self._read(select(tokens).where(tokens.c.account_id == account_key(owner)))
 
     def by_hashes(self, token_hashes: Collection[bytes]) -> dict[bytes, StoredToken]:
-        if len(token_hashes) == 1:  # the usual case; an IN of its own length is made anew for each look
+        if len(token_hashes) == 1:  # the usual case; an IN list is compiled again for each length
             rows = self._connection.execute(_TOKEN_BY_HASH, {"token_hash": next(iter(token_hashes))})
         else:
             rows = self._connection.execute(_TOKENS_BY_HASH, {"hashes": list(token_hashes)})
@@ -99,12 +99,12 @@ class TokenRows:
 
 
 def account_key(owner: AccountId | None) -> str:
-    """What stands in account_id for *owner*; None: the installation."""
+    """Return the account_id column of *owner*; None: the installation."""
     return INSTALLATION if owner is None else owner
 
 
 def token_from(row: Row[*tuple[object, ...]]) -> StoredToken:
-    """The token of a row that has every column of `tokens`."""
+    """Build a token from a row with all columns of `tokens`."""
     return StoredToken(
         token_id=row.token_id,
         account_id=None if row.account_id == INSTALLATION else row.account_id,

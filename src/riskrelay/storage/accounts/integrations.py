@@ -68,7 +68,7 @@ def _tls_columns(tls: ReceiverTls | None) -> dict[str, object]:
 
 
 def find_integration(connection: Connection, integration_id: IntegrationId) -> Integration | None:
-    """An integration of any account, by the id of its well-known URL."""
+    """Return an integration of any account, by the id in its well-known URL."""
     query = select(*INTEGRATION_COLUMNS).where(
         integrations.c.integration_id == integration_id, integrations.c.deleted_at.is_(None)
     )

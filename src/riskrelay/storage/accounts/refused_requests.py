@@ -1,4 +1,4 @@
-"""What receivers were refused, by account: at most one row for each operation of an integration."""
+"""Rejected requests of receivers, by account: at most one row for each operation of an integration."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Sessions of the console. Revoking a token removes its sessions: the foreign key says so."""
+"""Sessions of the console. Deleting a token deletes its sessions by a foreign key."""
 
 from datetime import datetime
 

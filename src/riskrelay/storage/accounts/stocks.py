@@ -1,4 +1,4 @@
-"""What is counted beforehand for the console: how the account's ledger and its users stand, and how that went."""
+"""Stored counts for the console: the account's ledger and users, now and over time."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -220,7 +220,7 @@ def _behaviors(words: Sequence[str]) -> frozenset[BehaviorId]:
 
 
 def _percentile(ordered: Sequence[timedelta], percent: int) -> timedelta | None:
-    """The nearest-rank percentile of *ordered*; None when it is empty."""
+    """Return the nearest-rank percentile of *ordered*; None if it is empty."""
     return ordered[max(-(-len(ordered) * percent // 100) - 1, 0)] if ordered else None
 
 

@@ -93,10 +93,10 @@ def postgres_cause(error: BaseException) -> UnavailableCause:
 
 
 def disk_refusal(path: Path) -> UnavailableCause | None:
-    """Return why the disk of a SQLite file takes nothing more; None when it takes a megabyte beside the file.
+    """Return why the disk of a SQLite file accepts no data; None if it accepts another megabyte.
 
-    A database can still write into the room that its log has already, but the next larger transaction fails. A write
-    of a page would not show that, so this asks the disk. The trial file has no name and vanishes.
+    A database can still write into the existing space of its log, but the next larger transaction fails. A write of one
+    page would not detect this, so this writes a temporary file without a name.
     """
     directory = path.resolve().parent
     if _exceeds_file_limit(path):
@@ -104,17 +104,17 @@ def disk_refusal(path: Path) -> UnavailableCause | None:
     try:
         with tempfile.TemporaryFile(dir=directory, buffering=0) as trial:
             left = ROOM_BYTES
-            while left:  # a write that meets the end of the disk is short; the next one says why
+            while left:  # a write that reaches the end of the disk is short; the next write raises the reason
                 left -= trial.write(bytes(left))
     except FileNotFoundError:
-        return UnavailableCause.NOT_ALLOWED  # its directory is gone
+        return UnavailableCause.NOT_ALLOWED  # its directory does not exist
     except OSError as error:
         return _BY_ERRNO.get(error.errno or 0)
     return None
 
 
 def _exceeds_file_limit(path: Path) -> bool:
-    """Whether `ulimit -f` stops the database or its log from growing by a megabyte."""
+    """Return whether `ulimit -f` prevents the database or its log from growing by a megabyte."""
     limit, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
     if limit == resource.RLIM_INFINITY:
         return False
@@ -128,10 +128,10 @@ def refused(cause: UnavailableCause) -> Unavailable:
 
 
 def cannot_open(what: str, cause: UnavailableCause) -> Misconfigured:
-    """Return the error for a command that cannot work on the database, with what to do.
+    """Return the error for a command that cannot use the database, with advice for the operator.
 
     Args:
-        what: names the database, such as its path.
+        what: the name of the database, such as its path.
     """
     return Misconfigured(f"{what} cannot be used: {cause}; {cause.advice}")
 

@@ -1,4 +1,4 @@
-"""Copying a whole installation: from one database into another, and a SQLite file into a second one."""
+"""Copy a whole installation: from one database into another, and a SQLite file into a second one."""
 
 import os
 import sqlite3
@@ -22,7 +22,7 @@ _HASH_MODULUS = 1 << 256
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a table holds: how many rows, and the sum of their SHA-256 hashes, which no order changes."""
+    """The number of a table's rows, and the sum of their SHA-256 hashes, which does not depend on the order."""
 
     rows: int
     checksum: int
@@ -36,15 +36,15 @@ class Fingerprint:
 def copy_all(
     source: Connection, target: Connection, copied: Callable[[str, int], None] = lambda table, rows: None
 ) -> dict[str, Fingerprint]:
-    """Copy every row of every table, and compare what has arrived with what was sent.
+    """Copy all rows of all tables, and compare the copy with the source.
 
     Args:
-        source, target: of any two engines, both with the schema of this version. All happens in the transactions
-            that are open on them: when it fails, *target* rolls back to nothing.
-        copied: told after each piece: the table and how many of its rows are there.
+        source, target: connections to any two engines, both with the schema of this version. The copy uses their
+            open transactions; if it fails, *target* is rolled back.
+        copied: called after each batch with the table and the number of its copied rows.
 
-    Returns: by table, what both hold.
-    Raises:  Misconfigured: *target* is not empty, or what arrived differs.
+    Returns: the fingerprints of both, by table.
+    Raises:  Misconfigured: *target* is not empty, or the copy differs.
     """
     tables = metadata.sorted_tables
     filled = [table.name for table in tables if target.execute(select(func.count()).select_from(table)).scalar_one()]
@@ -60,7 +60,7 @@ def copy_all(
 
 
 def fingerprint(connection: Connection, table: Table) -> Fingerprint:
-    """What *table* holds now; the same rows give the same on every engine."""
+    """Return the fingerprint of *table*. The same rows have the same fingerprint on every engine."""
     rows, checksum = 0, 0
     for piece in _pieces(connection, table):
         for row in piece:
@@ -128,7 +128,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Bring a file or a directory to its disk."""
+    """Sync a file or a directory to its disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""What the engine needs us for beside statements: partitions by days, and statistics in time."""
+"""Maintenance of the engine: partitions by days, and statistics of new tables."""
 
 from datetime import timedelta
 from typing import Final
@@ -9,7 +9,7 @@ from riskrelay.storage.engines import partitions
 
 _GROWN_BYTES: Final = 65_536  # guessed: eight pages; below that every plan is good enough
 
-# Never analyzed, though it has grown. PostgreSQL's own autovacuum comes within a minute, and until then it plans as if
+# Tables that have grown and were never analyzed. Autovacuum runs within a minute, and until then PostgreSQL plans as if
 # one account's rows were few: it reads all of an account for each row by the wrong index, ever slower (measured: 1.0 s
 # instead of 0.02 s for 1,000 findings after 14,000).
 _UNKNOWN = text(

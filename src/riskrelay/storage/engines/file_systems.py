@@ -12,7 +12,7 @@ import psutil
 from riskrelay.core.errors import Misconfigured
 from riskrelay.storage.engines.private_files import ensure_private
 
-# As Linux and macOS name them. Many come by FUSE, whose names nobody can list: there the local ones are listed.
+# Names of Linux and macOS. The names of FUSE file systems cannot be listed completely, so the local ones are listed.
 _NETWORK = frozenset(
     (
         *("9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "gfs2", "glusterfs", "lustre", "ncpfs"),
@@ -23,7 +23,7 @@ _LOCAL_FUSE = frozenset({"fuse.fuse-overlayfs", "fuse.ntfs-3g", "fuse.ext4", "fu
 
 
 class Mount(NamedTuple):
-    """A mounted file system: where, and of what type."""
+    """A mounted file system: its mount point and its type."""
 
     mountpoint: str
     fstype: str
@@ -33,9 +33,9 @@ def require_local(path: Path) -> None:
     """Refuse a database file on a network file system.
 
     Args:
-        path: of the file, which need not be there yet.
+        path: the file, which need not exist.
 
-    Raises: Misconfigured: says what it lies on and what to do.
+    Raises: Misconfigured: the error names the file system and the fix.
     """
     mounts = [Mount(part.mountpoint, part.fstype) for part in psutil.disk_partitions(all=True)]
     mount = mount_of(path.resolve(), mounts)
@@ -47,14 +47,15 @@ def require_local(path: Path) -> None:
 
 
 def require_one_name(path: Path) -> None:
-    """Refuse a database file that has a second name by a hard link: SQLite keeps its log beside the name that it was
-    opened by, so two processes would not see each other's, and neither would we (https://www.sqlite.org/howtocorrupt.html,
-    "Multiple links to the same file").
+    """Refuse a database file with a second name by a hard link.
+
+    SQLite keeps its log next to the name by which it opened the file, so processes with different names do not share a
+    log (https://www.sqlite.org/howtocorrupt.html, "Multiple links to the same file").
 
     Args:
-        path: of the file, which need not be there yet.
+        path: the file, which need not exist.
 
-    Raises: Misconfigured: says how to find the other names.
+    Raises: Misconfigured: the error describes how to find the other names.
     """
     if path.exists() and path.stat().st_nlink > 1:
         raise Misconfigured(
@@ -91,7 +92,7 @@ def hold_alone(path: Path) -> IO[str]:
 
 
 def mount_of(path: Path, mounts: Iterable[Mount]) -> Mount | None:
-    """The mount that holds *path*: the deepest one, and of two at one place the later.
+    """Return the mount that contains *path*: the deepest one, and of two at one mount point the later one.
 
     >>> mount_of(Path("/srv/data/a.db"), [Mount("/", "ext4"), Mount("/srv", "nfs4"), Mount("/srv/da", "ext4")])
     Mount(mountpoint='/srv', fstype='nfs4')
@@ -101,7 +102,7 @@ def mount_of(path: Path, mounts: Iterable[Mount]) -> Mount | None:
 
 
 def is_network(fstype: str) -> bool:
-    """Whether a file system of that type may lie on another machine.
+    """Return whether a file system of that type may be on another machine.
 
     >>> [is_network(name) for name in ("ext4", "nfs4", "fuse.sshfs", "overlay", "fuse.fuse-overlayfs")]
     [False, True, True, False, False]

@@ -1,4 +1,5 @@
-"""Who holds the locks that a migration waits for. No statement is shown: it may hold secrets and subjects."""
+"""Find the sessions that hold the locks for which a migration waits. Their statements are not shown: they may contain
+secrets and subjects."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -23,14 +24,14 @@ WHERE database = current_database() AND 0 = ANY(pg_blocking_pids($1)) ORDER BY p
 
 
 class LockHolders:
-    """What held up the session that is watched, as far as was seen last."""
+    """The sessions that last blocked the watched session."""
 
     def __init__(self) -> None:
         self.waiter: int | None = None
         self.said: list[str] = []
 
     def watch(self, pid: int) -> None:
-        """Watch the session with this process id, and forget what was seen of another one."""
+        """Watch the session with this process id instead of the previous one."""
         self.waiter, self.said = pid, []
 
     def __str__(self) -> str:

@@ -1,8 +1,9 @@
-"""Telling the other nodes which lanes have work, by NOTIFY, and hearing it from them, by LISTEN.
+"""Notices between nodes about lanes with work, by NOTIFY and LISTEN.
 
-Never inside a transaction that records something: a commit with a NOTIFY in it waits for every other such commit of the
-database. It is sent after the commit, on a connection of its own, one at a time. Any of them may get lost: workers and
-polls look by themselves every second.
+A notice is sent after the commit, on its own connection, one at a time. It is never part of the transaction that
+records
+events, because a commit with a NOTIFY waits for all other such commits of the database. Notices may get lost: workers
+and polls also scan every second.
 """
 
 import asyncio
@@ -25,16 +26,16 @@ _log = structlog.get_logger()
 CHANNEL: Final = "riskrelay_lanes"
 _MAX_PAYLOAD_BYTES = 7_999  # PostgreSQL's limit
 _PAUSE_SECONDS = 0.01  # guessed: at most 100 notices a second from a node, however many events it takes
-_BEFORE_RECONNECT_SECONDS = 1.0  # as the sweep: what is not heard meanwhile is found by it
+_BEFORE_RECONNECT_SECONDS = 1.0  # like the sweep, which finds the work of notices that are missed meanwhile
 _COMMAND_SECONDS = 5.0
 _places = msgspec.json.Decoder(list[tuple[AccountId, StreamId, int]])
 
 
 class Notices:
-    """The node's line to the others.
+    """Sends notices to the other nodes, and receives theirs.
 
     Args:
-        heard: told of lanes that got work by another node.
+        heard: called with lanes that got work on another node.
     """
 
     def __init__(self, database_url: str, heard: Wake) -> None:
@@ -46,18 +47,18 @@ class Notices:
         self._stopping = False
 
     def notify(self, lanes: Sequence[LaneKey]) -> None:
-        """Say that *lanes* have work. Never waits and never fails."""
+        """Notify the other nodes that *lanes* have work. This never waits and never fails."""
         if self._connected:
             self._pending |= dict.fromkeys(lanes)
             self._changed.set()
 
     def stop(self) -> None:
-        """Let `run` return."""
+        """Stop `run`."""
         self._stopping = True
         self._changed.set()
 
     async def run(self) -> None:
-        """Tell and hear until `stop`; connect again whenever the connection is lost."""
+        """Send and receive notices until `stop`. A lost connection is opened again."""
         while not self._stopping:
             try:
                 await self._connect_and_tell()
@@ -111,7 +112,7 @@ class Notices:
 
 
 def _payload(lanes: Sequence[LaneKey]) -> str:
-    """As many of *lanes* as fit into one notice: a worker that is woken by one looks at all that is due."""
+    """Return as many of *lanes* as fit into one notice. A worker that it wakes also finds the other due lanes."""
     parts: list[bytes] = []
     room = _MAX_PAYLOAD_BYTES - len("[]")
     for lane in lanes:

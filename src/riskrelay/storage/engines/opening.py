@@ -1,4 +1,4 @@
-"""Working on a database of either engine outside of a store: its schema, and copies of it."""
+"""Work on a database of either engine without a store: migrations and copies."""
 
 import asyncio
 import sqlite3
@@ -29,8 +29,9 @@ Waiting = Callable[[str], None]
 _DEADLOCK: Final = "40P01"
 _LOCK_TIMEOUT: Final = "55P03"
 _TRIES: Final = 10  # guessed: under load a migration that locks table after table meets one transaction or two
-# While a migration waits for a lock, every node waits behind it. So it waits shortly (schema.LOCK_TIMEOUT), then lets
-# the nodes go on for longer than that.
+# While a migration waits for a lock, all nodes wait behind it. So it waits shortly (schema.LOCK_TIMEOUT), and then
+# pauses
+# for longer, so that the nodes can continue.
 _PAUSE_SECONDS: Final = 4.0
 
 
@@ -40,14 +41,15 @@ async def work_on(
     work: Callable[[Connection], T],
     waiting: Waiting | None = None,
 ) -> T:
-    """Run *work* in one transaction, however long that takes; again when PostgreSQL ended it to undo a deadlock with
-    a node that works meanwhile, or because a lock was not free within the lock timeout that *work* has set.
+    """Run *work* in one transaction of any length.
+
+    It runs again if PostgreSQL ended it because of a deadlock with a running node, or because a lock was not free
+    within
+    the lock timeout that *work* has set.
 
     Args:
         sqlite_path: the file; None: *database_url* is of PostgreSQL.
-        waiting: hears of each wait for a lock; None: *work* sets no lock timeout.
-
-    Raises: Misconfigured: the database cannot be used, and what to do; nothing was changed.
+        waiting: called for each wait for a lock; None: *work* sets no lock timeout.
     """
     if sqlite_path is not None:
         return await asyncio.to_thread(work_on_file, sqlite_path, work)
@@ -116,9 +118,9 @@ async def _connected(engine: AsyncEngine) -> AsyncConnection:
 
 
 async def _require_utf8(connection: AsyncConnection) -> None:
-    """Refuse a database that cannot store every character.
+    """Refuse a database that cannot store all characters.
 
-    Raises: Misconfigured: says how to create one that can.
+    Raises: Misconfigured: the error describes how to create one that can.
     """
     query = text("SELECT current_database(), current_setting('server_encoding')")
     async with connection.begin():
@@ -132,9 +134,9 @@ async def _require_utf8(connection: AsyncConnection) -> None:
 
 
 def work_on_file(path: Path, work: Callable[[Connection], T]) -> T:
-    """Run *work* in one transaction on a SQLite file, which is created when it is not there.
+    """Run *work* in one transaction on a SQLite file, which is created if it does not exist.
 
-    Raises: Misconfigured: the file cannot be used, and what to do; nothing was changed.
+    Raises: Misconfigured: the file cannot be used; the error contains the fix. Nothing was changed.
     """
     if path.is_dir():
         raise Misconfigured(
@@ -148,7 +150,8 @@ def work_on_file(path: Path, work: Callable[[Connection], T]) -> T:
     engine = sqlite_engine(path)
     try:
         with engine.begin() as connection:
-            connection.exec_driver_sql("BEGIN")  # the driver begins nothing: a migration is whole, or nothing of it
+            # the driver begins no transaction; without one, a failed migration would leave changes
+            connection.exec_driver_sql("BEGIN")
             return work(connection)
     except (DBAPIError, sqlite3.Error) as error:
         cause = sqlite_cause(error, path)

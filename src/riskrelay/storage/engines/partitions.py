@@ -1,7 +1,7 @@
-"""PostgreSQL: the partitions of events and attempts, each a span of time that is dropped whole when it is over.
+"""PostgreSQL: the partitions of events and attempts. Each is a span of time that is dropped as a whole.
 
-What fits into none goes to the rest (`…_other`), so that nothing is ever refused because nobody made room. Everything
-here is a short transaction that takes its locks at once or not at all: it never makes delivery wait.
+Rows outside all spans go to the default partition (`…_other`), so that no row is refused. All transactions here are
+short, and take their locks at once or not at all, so that they never block delivery.
 """
 
 import re
@@ -19,7 +19,7 @@ _DAY = timedelta(days=1)
 _AHEAD = timedelta(days=3)  # guessed: a weekend without any node that does chores
 _MOST: Final = 20  # spans that a table is kept for: measured, a read of a lane pays 3 µs for each (ADR 0014)
 _LOCK_TIMEOUT = "100ms"
-_TURN = 7_412_034  # one transaction at a time turns them; the number says only that it is this
+_TURN = 7_412_034  # an advisory lock, so that one transaction at a time changes partitions; the number is arbitrary
 _BOUNDS = re.compile(r"FROM \('(-?\d+)'\) TO \('(-?\d+)'\)")
 
 _FIND = text(
@@ -38,12 +38,12 @@ class Span:
 
 
 def has_partitions(connection: Connection) -> bool:
-    """Whether this engine has them."""
+    """Return whether this engine has partitions."""
     return connection.dialect.name == "postgresql"
 
 
 def spans(connection: Connection, parent: str) -> list[Span]:
-    """The partitions of *parent*, the oldest first; without the rest."""
+    """Return the partitions of *parent*, the oldest first, without the default partition."""
     found = []
     for table, bounds in connection.execute(_FIND, {"parent": parent}):
         matched = _BOUNDS.search(bounds)
@@ -53,15 +53,16 @@ def spans(connection: Connection, parent: str) -> list[Span]:
 
 
 def width(kept: timedelta) -> timedelta:
-    """How much time a partition spans: the longer rows are kept, the more."""
+    """Return the span of a partition. It grows with the retention."""
     return max(-(-kept // (_MOST * _DAY)), 1) * _DAY
 
 
 def make_ahead(connection: Connection, kept: timedelta) -> None:
-    """Make the partitions of the days to come; rows are kept for *kept*."""
+    """Create the partitions of the next days. Rows are kept for *kept*."""
     if not _missing(connection, kept) or not alone(connection):
         return
-    for parent, span in _missing(connection, kept):  # asked again: somebody may just have made them
+    # checked again under the lock: another process may have created them
+    for parent, span in _missing(connection, kept):
         if not _rest_has(connection, parent, span):
             connection.exec_driver_sql(
                 f"CREATE TABLE {span.table} PARTITION OF {parent} FOR VALUES FROM ({span.begins}) TO ({span.ends})"
@@ -69,24 +70,25 @@ def make_ahead(connection: Connection, kept: timedelta) -> None:
 
 
 def drop_oldest(connection: Connection, kept: timedelta) -> bool:
-    """Drop the oldest partition of events that is over and all settled, and all of attempts that are over. The lanes go
-    on counting what is gone.
+    """Drop the oldest ended partition of events without pending events, and all ended partitions of attempts.
+
+    The lanes still count the dropped events.
 
     Args:
         kept: how long after its end a partition is kept.
 
-    Returns: whether events were dropped: there may be more.
+    Returns: whether events were dropped, so that more may be left.
     """
     if not any(_over(connection, kept).values()) or not alone(connection):
         return False
-    over = _over(connection, kept)  # asked again: somebody may just have dropped them
+    over = _over(connection, kept)  # checked again under the lock: another process may have dropped them
     settled = [span for span in over["events"] if not _has_pending(connection, span.table)]
     for span in over["attempts"]:
         connection.exec_driver_sql(f"DROP TABLE {span.table}")
     if not settled:
         return False
     connection.exec_driver_sql("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
-    if _has_pending(connection, settled[0].table):  # somebody replays it
+    if _has_pending(connection, settled[0].table):  # a replay has put events of it back
         return False
     connection.exec_driver_sql(_COUNT_AND_FORGET.format(table=settled[0].table))
     connection.exec_driver_sql(f"DROP TABLE {settled[0].table}")
@@ -94,7 +96,7 @@ def drop_oldest(connection: Connection, kept: timedelta) -> bool:
 
 
 def _missing(connection: Connection, kept: timedelta) -> list[tuple[str, Span]]:
-    """What must be made, and of which table, so that today and the days ahead are covered without a gap."""
+    """Return the missing partitions of each table, so that today and the next days are covered without a gap."""
     now = connection.execute(select(database_now())).scalar_one()
     ahead, wide = now + micros(_AHEAD), micros(width(kept))
     missing = []
@@ -107,13 +109,16 @@ def _missing(connection: Connection, kept: timedelta) -> list[tuple[str, Span]]:
 
 
 def _over(connection: Connection, kept: timedelta) -> dict[str, list[Span]]:
-    """By table, the partitions that ended longer ago than *kept*."""
+    """Return the partitions that ended longer ago than *kept*, by table."""
     before = cutoff(connection, kept)
     return {parent: [span for span in spans(connection, parent) if span.ends < before] for parent in _TIMES}
 
 
 def alone(connection: Connection) -> bool:
-    """Take the right to turn partitions until the end of the transaction; whoever finds it taken leaves it."""
+    """Take the advisory lock for partitions until the end of the transaction, without waiting.
+
+    Return whether it was free.
+    """
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
     taken: bool = connection.execute(text("SELECT pg_try_advisory_xact_lock(:turn)"), {"turn": _TURN}).scalar_one()
     return taken
@@ -142,7 +147,7 @@ _COUNT_AND_FORGET = (
 
 
 def _has_pending(connection: Connection, table: str) -> bool:
-    """Whether something in it is still to be delivered, such as what was replayed; then it stays."""
+    """Return whether the partition has pending events, such as replayed ones. If so, it is kept."""
     return any(
         connection.exec_driver_sql(query.format(table=table)).first() is not None for query in (_ABOVE_CURSOR, _HELD)
     )

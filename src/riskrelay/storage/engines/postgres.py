@@ -24,16 +24,17 @@ _log = structlog.get_logger()
 
 _TRIES = 5
 _FIRST_PAUSE_SECONDS = 0.005  # doubles with each try: five take 75 ms
-# Longer than the server lets a statement run: it is for a network that swallows everything.
+# Longer than the server's statement timeout: this is for a network that drops all packets.
 _GIVE_UP_SECONDS: Final = 15.0
 # Two transactions met: the same work sees the other's outcome when it runs again.
 _CONFLICTS = frozenset({"40001", "40P01", "23505"})  # serialization failure, deadlock, unique violation
-_STALE_STATEMENT = "0A000"  # a migration has changed what a prepared statement returns; the driver has forgotten it now
-_READ_ONLY = "25006"  # after a fail-over this connection leads to what is a standby now
+# a migration has changed the columns of a prepared statement; the driver has dropped the statement
+_STALE_STATEMENT = "0A000"
+_READ_ONLY = "25006"  # after a fail-over this connection is to a standby
 _PROBE_SECONDS = 2.0  # chosen: as with the embedded store
 _DRIVER_ERRORS: Final = (asyncpg.exceptions.PostgresError, asyncpg.exceptions.InterfaceError)
 _NO_PRIVILEGE = "42501"
-_REFUSED_COMMIT = ("25", "53")  # classes of states that say for sure that a commit was refused
+_REFUSED_COMMIT = ("25", "53")  # classes of SQLSTATE that mean that a commit was certainly refused
 _TAKES_WRITES = "UPDATE accounts SET created_at = created_at WHERE false"
 # The server cannot be asked for its free room, and an update may find room in a page. After a transaction met the end
 # of the disk, and for `doctor`, a table that is rolled back has to grow.
@@ -104,7 +105,7 @@ class PostgresStore:
             self._running -= 1
 
     async def _try(self, work: Callable[[Connection], T], *, commit: bool) -> T:
-        """Run *work* in a transaction, and again where that is sure to do nothing twice.
+        """Run *work* in a transaction, and again if the first one was certainly rolled back.
 
         Raises: Unavailable.
         """
@@ -136,7 +137,7 @@ def _take_writes(connection: Connection) -> None:
 
 
 def _need_room(connection: Connection) -> None:
-    """Let a table grow by a megabyte; the rollback gives it back."""
+    """Let a table grow by a megabyte. The rollback frees the space."""
     _take_writes(connection)
     try:
         for statement in _NEEDS_ROOM:
@@ -152,14 +153,14 @@ async def _worked(connection: AsyncConnection, work: Callable[[Connection], T]) 
             return await connection.run_sync(work)
     except exc.DBAPIError as error:
         if _state(error) == _READ_ONLY:
-            await connection.invalidate()  # the next one asks again who is the primary
+            await connection.invalidate()  # the next connection finds the primary again
         raise
 
 
 async def _commit(connection: AsyncConnection) -> None:
     """Commit.
 
-    Raises: Unavailable: the answer got lost. Nobody may run the work again but a caller who knows what that means.
+    Raises: Unavailable: the response got lost. Only a caller that handles a possible commit may run the work again.
     """
     try:
         async with asyncio.timeout(_GIVE_UP_SECONDS):
@@ -179,7 +180,7 @@ def _state(error: Exception) -> str | None:
 
 
 def _may_run_again(error: Exception) -> bool:
-    """Whether the transaction is certainly undone, and the same may succeed now: after a conflict, or on another
+    """Return whether the transaction was certainly rolled back and may succeed now: after a conflict, or on another
     connection."""
     invalidated = isinstance(error, exc.DBAPIError) and error.connection_invalidated
     return invalidated or _state(error) in {*_CONFLICTS, _STALE_STATEMENT, _READ_ONLY}

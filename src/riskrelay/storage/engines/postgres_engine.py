@@ -7,20 +7,20 @@ import asyncpg
 from sqlalchemy import Connection, Dialect, event, exc
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-POOL_SIZE: Final = 16  # guessed: a process is busy with Python long before it is with so many statements
+POOL_SIZE: Final = 16  # guessed: the CPU limits a process before this many concurrent statements do
 _POOL_TIMEOUT_SECONDS = 5
 CONNECT_SECONDS: Final = 5.0
 
 LIMITS: Final[Mapping[str, str]] = {
-    # The longest statement that was ever measured here took half a second.
+    # The longest statement that was measured took half a second.
     "statement_timeout": "10s",
-    # Who waits for a lane's or a user's row waits for a short transaction; longer means that its owner is in trouble.
+    # The holder of a lane's or a user's row has a short transaction; a longer wait means that the holder has a failure.
     "lock_timeout": "5s",
-    # A transaction waits for nothing outside (ADR 0002): this one's process is frozen or cut off, and holds rows.
+    # A transaction makes no remote calls (ADR 0002): the process of an idle one is frozen or cut off, and holds rows.
     "idle_in_transaction_session_timeout": "10s",
 }
 
-# What a pooler that changes the server connection between two transactions does not bear: statements that are prepared
+# A pooler that changes the server connection between two transactions can't handle: statements that are prepared
 # on one of them and used on another. Unnamed statements live in their transaction.
 UNPREPARED: Final[Mapping[str, Any]] = {"statement_cache_size": 0}
 _UNPREPARED_ENGINE: Final[Mapping[str, Any]] = {
@@ -31,13 +31,13 @@ _UNPREPARED_ENGINE: Final[Mapping[str, Any]] = {
 
 
 async def is_pooled(connection: asyncpg.Connection) -> bool:
-    """Whether a pooler stands before the server, so that a session is not ours alone.
+    """Return whether a pooler is in front of the server, so that other clients share the session.
+
+    The process id from the connection's start is compared with that of the server process. A pooler sends its own
+    number, which it needs for cancel requests.
 
     Args:
-        connection: made with `UNPREPARED`.
-
-    Returns: whether the process that answers is another than the one that greeted us. A pooler greets with a number of
-        its own, because it needs one to find the connection to cancel.
+        connection: created with `UNPREPARED`.
     """
     async with connection.transaction():
         answering: int = await connection.fetchval("SELECT pg_backend_pid()")
@@ -46,11 +46,11 @@ async def is_pooled(connection: asyncpg.Connection) -> bool:
 
 
 def postgres_engine(database_url: str, limits: Mapping[str, str] = LIMITS) -> AsyncEngine:
-    """An engine with a bounded pool.
+    """Create an engine with a bounded pool.
 
     Args:
-        database_url: as libpq reads it, so with several hosts, `sslmode`, `target_session_attrs`.
-        limits: settings of each transaction; none for what may take long, such as a migration.
+        database_url: a URL as libpq reads it, including several hosts, `sslmode` and `target_session_attrs`.
+        limits: settings of each transaction; none for long work, such as a migration.
     """
     engine = create_async_engine(
         "postgresql+asyncpg://",
@@ -64,7 +64,7 @@ def postgres_engine(database_url: str, limits: Mapping[str, str] = LIMITS) -> As
 
 
 class _Sessions:
-    """How the connections of one engine are set up, once it is known what stands between."""
+    """The set-up of one engine's connections, after it is known whether a pooler is used."""
 
     def __init__(self, limits: Mapping[str, str]) -> None:
         self._limits = limits
@@ -95,7 +95,10 @@ class _Sessions:
             raise exc.DisconnectionError
 
     def _beginning(self, connection: Connection) -> None:
-        """Through a pooler the settings of a session would become somebody else's: they are the transaction's."""
+        """Set the limits for this transaction only.
+
+        Through a pooler, settings of a session would affect other clients.
+        """
         if self._pooled:
             values = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in self._limits.items())
             connection.exec_driver_sql(f"SELECT {values}")

@@ -14,11 +14,11 @@ _OTHERS: Final = 0o007
 
 
 def create_private(path: Path, content: str = "") -> None:
-    """Create a file that only its owner may read and write, whatever the umask.
+    """Create a file that only its owner may read and write, for any umask.
 
     SQLite gives its log and its shared memory the permissions of the database file.
 
-    Raises: OSError: it cannot be created, or something is there already.
+    Raises: OSError: it cannot be created, or it exists.
     """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
     with os.fdopen(handle, "w") as file:
@@ -32,7 +32,7 @@ def create_private(path: Path, content: str = "") -> None:
 
 
 def ensure_private(path: Path, content: str = "") -> bool:
-    """Create a private file of the installation, with the directories above it, when nothing is there.
+    """Create a private file of the installation and its parent directories, unless the file exists.
 
     Returns: whether it was created.
     Raises:  Misconfigured: it cannot be created.
@@ -63,7 +63,7 @@ def readable_by_others(files: Sequence[Path]) -> dict[Path, str]:
     for file in files:
         try:
             status = file.stat()
-        except OSError:  # it is not there, or not ours to look at
+        except OSError:  # it does not exist, or may not be read
             continue
         is_handed_over = status.st_uid == 0 and os.geteuid() != 0
         if stat.S_ISREG(status.st_mode) and status.st_mode & (_OTHERS if is_handed_over else _GROUP_OR_OTHERS):
@@ -72,5 +72,5 @@ def readable_by_others(files: Sequence[Path]) -> dict[Path, str]:
 
 
 def database_files(path: Path) -> list[Path]:
-    """Return the SQLite file and what SQLite and we keep beside it."""
+    """Return the SQLite file and the files that SQLite and this service keep next to it."""
     return [path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm", "-journal", ".lock"))]

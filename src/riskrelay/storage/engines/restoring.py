@@ -1,4 +1,4 @@
-"""Putting a backup of the embedded store in its place."""
+"""Restore a backup of a SQLite installation."""
 
 import sqlite3
 from collections.abc import Callable
@@ -21,17 +21,17 @@ _NAME = "alembic_version"
 
 
 def restore(backup: Path, path: Path, opens: Callable[[bytes, str], object], *, overwrite: bool) -> list[str]:
-    """Put a backup in the place of an embedded database, whole or not at all.
+    """Replace a SQLite database by a backup, completely or not at all.
 
-    The copy is checked and brought to the newest schema beside the old file. Only then it takes the old one's place.
+    The copy is checked and migrated next to the old file. Only then it replaces the old file.
 
     Args:
-        opens: opens a sealed value, or raises Misconfigured when it is sealed under another master key.
-        overwrite: whether a database that holds accounts may be replaced.
+        opens: opens a sealed value, or raises Misconfigured if it is sealed under another master key.
+        overwrite: whether a database with accounts may be replaced.
 
-    Returns: the ids of the accounts that the restored database holds.
-    Raises:  Misconfigured: the backup is damaged or of a newer version, the master key is another one, or the place is
-        taken. Nothing was changed.
+    Returns: the ids of the accounts in the restored database.
+    Raises:  Misconfigured: the backup is damaged or of a newer version, the master key is another one, or the existing
+        database may not be replaced. Nothing was changed.
     """
     _require_backup(backup, path)
     require_local(path)
@@ -109,10 +109,10 @@ def _has(connection: Connection, table: str) -> bool:
 
 
 def _replace(unfinished: Path, path: Path) -> None:
-    """Put the finished copy in the place of *path*, without a log of the old file beside it at any moment.
+    """Replace *path* by the finished copy, so that the new file is never next to a log of the old one.
 
-    The order matters for a crash between two steps: the old file first takes over its own log, so it is whole without
-    it, and the new file comes last.
+    The order makes a crash between two steps safe: the log of the old file is first written into it, so the old file is
+    complete without its log. The new file is moved last.
     """
     try:
         sync(unfinished)
@@ -126,9 +126,9 @@ def _replace(unfinished: Path, path: Path) -> None:
 
 
 def _settle(path: Path) -> None:
-    """Let the old file take over its log, where it can still be read. A damaged one is replaced as it is.
+    """Write the log of the old file into it, if it can be read. A damaged file is replaced as it is.
 
-    Raises: Misconfigured: another program works on it.
+    Raises: Misconfigured: another program uses the file.
     """
     if not path.exists() or not log_of(path).exists():
         return

@@ -1,4 +1,4 @@
-"""Bringing a database to the newest schema, and asking whether it is there."""
+"""Migrate a database to the newest schema, and check its schema."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 # While a migration waits for a table, every statement of every node waits behind it. Longer than deadlock_timeout
 # (1 s), after which PostgreSQL ends an autovacuum that is in the way.
 LOCK_TIMEOUT = "2s"
-_MIGRATING = 7_412_033  # an advisory lock's number; it says only that it is this
+_MIGRATING = 7_412_033  # the arbitrary number of an advisory lock
 
 
 def _config(connection: Connection | None = None) -> Config:
@@ -23,10 +23,10 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Bring the database behind *connection* to the newest schema; nothing happens when it is there.
+    """Migrate the database of *connection* to the newest schema, if it is not up to date.
 
     Args:
-        revision: stop at this one; for tests of what a migration does to data.
+        revision: stop at this one; for tests of a migration's effect on data.
     """
     if connection.dialect.name == "postgresql":
         # Two nodes that migrate at once: one waits, however long the other takes, and finds it done.
@@ -36,7 +36,7 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the database has exactly the schema that this version works with."""
+    """Return whether the database has exactly the schema of this version."""
     current = MigrationContext.configure(connection).get_current_revision()
     return current == ScriptDirectory.from_config(_config()).get_current_head()
 

@@ -29,11 +29,11 @@ T = TypeVar("T")
 _log = structlog.get_logger()
 
 _READERS = 4  # guessed: reads are short, and two cores serve them
-_GROUP = 64  # at most so many transactions share one commit: bounds how long the first of them waits
+_GROUP = 64  # the most transactions that share one commit; bounds the wait of the first one
 _GROUP_SECONDS = 0.02  # guessed, two commits: after so long a group takes no more transactions, it commits
 _BUSY_TIMEOUT_MS = 5_000  # another process (riskrelay token create) may hold the file for a moment
 _PROBE_SECONDS = 2.0  # chosen: a health check waits no longer for the writer; orchestrators give up after a few seconds
-# The log starts over after a checkpoint that no reader holds up, and is then cut to this. The checkpoint comes every
+# The log restarts after a checkpoint without active readers, and is then truncated to this. A checkpoint runs every
 # 16,384 pages of 4,096 bytes, so a log in ordinary use is never cut and never has to grow again.
 _WAL_BYTES = 16_384 * 4_096
 _SHRINK_WAIT_MS = 100  # guessed: the writer waits no longer for readers; the longest usual read takes half of it
@@ -41,7 +41,7 @@ _COMMITS_BETWEEN_CHECKS = 256  # guessed: the size of the log is looked at so of
 
 
 def sqlite_engine(path: Path) -> Engine:
-    """An engine whose connections leave BEGIN and COMMIT to us and are as durable as SQLite can be."""
+    """Create an engine with explicit BEGIN and COMMIT and with SQLite's highest durability."""
     engine = create_engine(f"sqlite:///{path}", connect_args={"check_same_thread": False, "isolation_level": None})
 
     @event.listens_for(engine, "connect")
@@ -144,7 +144,7 @@ class SqliteStore:
             raise self._refusal(error) from error
 
     def _refusal(self, error: Exception) -> Unavailable:
-        """Return what the caller of a transaction that met *error* is told."""
+        """Return the exception for the caller of a transaction that failed with *error*."""
         cause = sqlite_cause(error, self._path)
         self._writability.refused(cause)
         _log.error("database_refused", cause=cause.name.lower(), error=str(getattr(error, "orig", error)))
@@ -207,9 +207,9 @@ class _Writer:
         self._hang_up()
 
     def _admit(self) -> bool:
-        """Give what has arrived its turn; wait for something when nothing else is left to do.
+        """Queue the submitted transactions by owner. Wait for one if no other work is left.
 
-        Returns: False when the writer shall stop.
+        Returns: whether the writer continues; False: it must stop.
         """
         while not self._turns or not self._arrived.empty():
             item = self._arrived.get()
@@ -239,7 +239,7 @@ class _Writer:
             connection.commit()
             self.commits += 1
             self.transactions += len(group)
-        except Exception as error:  # noqa: BLE001  every waiting caller must learn that nothing of theirs was stored
+        except Exception as error:  # noqa: BLE001  every waiting caller must get the error
             self._fail(group, error)
             return
         for submitted in group:
@@ -248,8 +248,8 @@ class _Writer:
             self._shrink_log(connection)
 
     def _fail(self, group: Sequence[Submitted], error: Exception) -> None:
-        """Tell every caller of *group* that nothing was stored, and go on with another connection."""
-        # SQLite undoes the whole group when a statement meets a full disk: that statement knows the cause.
+        """Fail all transactions of *group*, and continue with a new connection."""
+        # When the disk is full, SQLite rolls back the whole group. The failing statement has the cause.
         own = next((submitted.refusal for submitted in group if submitted.refusal is not None), None)
         unavailable = own or self._refusal(error)
         for submitted in group:
@@ -279,24 +279,24 @@ class _Writer:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
             connection.rollback()
-        except exc.DBAPIError as error:  # what was committed stays in the log
+        except exc.DBAPIError as error:  # committed transactions stay in the log
             _log.warning("checkpoint_failed", error=str(error.orig))
             self._hang_up()
 
     def _hang_up(self) -> None:
-        """Close the connection, which ends its transaction, whatever state it is in."""
+        """Close the connection, which ends its transaction in any state."""
         connection, self._connection = self._connection, None
         if connection is None:
             return
         try:
             connection.close()
-        except exc.DBAPIError as error:  # it could not even roll back; this thread has to go on with another one
+        except exc.DBAPIError as error:  # the rollback failed too; this thread continues with a new connection
             _log.error("database_connection_lost", error=str(error.orig))
             connection.invalidate()
 
 
 def _rewrite_header(connection: Connection) -> None:
-    """Write a page that says what it said before, so that the commit reaches the disk."""
+    """Write a page with its existing content, so that the commit reaches the disk."""
     (version,) = connection.exec_driver_sql("PRAGMA user_version").one()
     connection.exec_driver_sql(f"PRAGMA user_version={int(version)}")
 

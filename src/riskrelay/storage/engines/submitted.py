@@ -11,7 +11,7 @@ from riskrelay.core.integrations import AccountId
 
 
 class Submitted:
-    """A transaction somebody waits for."""
+    """A transaction for which a caller waits."""
 
     def __init__(
         self,
@@ -48,13 +48,13 @@ class Submitted:
         except exc.DBAPIError as error:
             self._error = self.refusal = self._explain(error)
             return False
-        except Exception as error:  # noqa: BLE001  handed to the caller who waits
+        except Exception as error:  # noqa: BLE001  returned to the waiting caller
             self._error = error
             return False
         return True
 
     def answer(self) -> None:
-        """Tell the caller, after the commit."""
+        """Return the result to the caller, after the commit."""
         if self._error is not None:
             self.future.set_exception(self._error)
         else:

@@ -1,4 +1,4 @@
-"""A PostgreSQL database for a while: what a benchmark fills must not be anybody's own."""
+"""A temporary PostgreSQL database, so that a benchmark does not fill an existing one."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -13,10 +13,10 @@ from riskrelay.core.errors import Misconfigured
 
 @asynccontextmanager
 async def temporary_database(server_url: str) -> AsyncIterator[str]:
-    """An empty database beside the one that *server_url* names, on the same server; dropped at the end.
+    """Create an empty database on the server of *server_url*, and drop it at the end.
 
     Yields:  its URL.
-    Raises:  Misconfigured: the server cannot be reached, or that user may not create databases.
+    Raises:  Misconfigured: the server cannot be reached, or the user may not create databases.
     """
     name = f"riskrelay_bench_{secrets.token_hex(8)}"
     await _execute(server_url, f'CREATE DATABASE "{name}"')

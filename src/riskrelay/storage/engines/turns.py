@@ -28,9 +28,9 @@ class Turns(Generic[T]):
         self._count += 1
 
     def take(self) -> T:
-        """Remove and return the first item of the owner whose turn it is.
+        """Remove and return the first item of the next owner.
 
-        Raises: KeyError: nothing waits.
+        Raises: KeyError: no item waits.
         """
         # An owner that was served and arrived again first has no turn before another.
         owner = next((one for one in self._waiting if one != self._served), self._served)
@@ -40,5 +40,6 @@ class Turns(Generic[T]):
         self._count -= 1
         del self._waiting[owner]
         if items:
-            self._waiting[owner] = items  # at the end: the other owners come first
+            # moved to the end: owners take turns, so that one with many items does not delay the others
+            self._waiting[owner] = items
         return item

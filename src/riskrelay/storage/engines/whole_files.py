@@ -20,12 +20,13 @@ def log_of(path: Path) -> Path:
 
 
 def require_own_log(path: Path) -> None:
-    """Refuse a database beside the write-ahead log of another one: SQLite would mix the two.
+    """Refuse a database next to the write-ahead log of another database: SQLite would mix the two.
 
-    A file that SQLite has kept a log for says so in its header. A copy made by `riskrelay backup` says that it has
-    none, so a log beside it belongs to the file that was there before.
+    The header of a file states whether SQLite keeps a log for it. A copy by `riskrelay backup` has none, so a log next
+    to
+    it belongs to the previous file.
 
-    Raises: Misconfigured: says how to restore.
+    Raises: Misconfigured: the error describes how to restore.
     """
     log = log_of(path)
     if not log.exists() or not log.stat().st_size or not path.is_file():
@@ -58,7 +59,7 @@ def faults_of(path: Path) -> str | None:
 def require_whole(path: Path) -> None:
     """Refuse a damaged database.
 
-    Raises: Misconfigured: says what SQLite found and how to restore.
+    Raises: Misconfigured: the error contains SQLite's findings and describes how to restore.
     """
     faults = faults_of(path)
     if faults is not None:

@@ -1,4 +1,4 @@
-"""Whether a database takes writes, for health checks: asked as rarely as they can bear."""
+"""Check for health checks whether a database accepts writes, and cache the result."""
 
 import asyncio
 import time
@@ -8,9 +8,9 @@ from typing import Final
 from riskrelay.core.errors import UnavailableCause
 from riskrelay.storage.engines.causes import refused
 
-_ASK_SECONDS: Final = 0.25  # chosen: anybody may call /readyz, and each question costs a commit
+_ASK_SECONDS: Final = 0.25  # chosen: any client may call /readyz, and each check costs a commit
 # A small write may succeed where a larger one has just met the end of the disk.
-_FULL_FOR_SECONDS: Final = 5.0  # guessed: health checks and writes come more often
+_FULL_FOR_SECONDS: Final = 5.0  # guessed: health checks and writes are more frequent
 _NEVER: Final = float("-inf")
 
 Ask = Callable[[bool], Awaitable[UnavailableCause | None]]
@@ -18,7 +18,7 @@ Ask = Callable[[bool], Awaitable[UnavailableCause | None]]
 
 
 class Writability:
-    """What is known about one database."""
+    """The cached writability of one database."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -28,7 +28,7 @@ class Writability:
         self._one_at_a_time = asyncio.Lock()
 
     def refused(self, cause: UnavailableCause) -> None:
-        """Note that a transaction was refused: what was known before is out of date. Any thread may call this."""
+        """Note that a transaction was refused, so that the cached result is out of date. Any thread may call this."""
         self._is_out_of_date = True
         if cause is UnavailableCause.DISK_FULL:
             self._full_at = time.monotonic()
@@ -40,7 +40,7 @@ class Writability:
                 raise refused(UnavailableCause.DISK_FULL)
             is_old = self._is_out_of_date or time.monotonic() - self._answered_at >= _ASK_SECONDS
             if thorough or is_old:
-                self._is_out_of_date = False  # before the question: a refusal meanwhile must not be forgotten
+                self._is_out_of_date = False  # before the check, so that a refusal during the check is not lost
                 self._cause = await self._ask(thorough or self._full_at != _NEVER)
                 self._answered_at = time.monotonic()
                 if self._cause is None:

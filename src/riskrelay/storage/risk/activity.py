@@ -76,7 +76,7 @@ _WINDOWS = (
     .where(*_IN_SPAN)
     .group_by(activity.c.user_id)
 )
-# A plan that PostgreSQL keeps walks through a list for each row; one made for the list looks a row up in it
+# PostgreSQL's generic plan scans the list for each row; a plan for this list finds a row in it by hash
 # (60,000 logins of 2,000 users: 2.4 s, 0.1 s).
 _PLAN_ANEW = text("SET LOCAL plan_cache_mode = force_custom_plan")
 _MANY_USERS = 100  # guessed: where walking through the list begins to cost more than another statement
@@ -100,7 +100,7 @@ _REJOIN = (
     )
     .values(episode=bindparam("new_episode"))
 )
-# Rows that another transaction is forgetting are left to it.
+# Rows that another transaction is deleting are skipped.
 _OLDEST = (
     select(activity.c.activity_id)
     .where(
@@ -173,7 +173,7 @@ class ActivityRows:
     def _asked(
         self, kind: type[Login] | type[DlpHit], user_ids: Sequence[UserId], span: tuple[datetime, datetime]
     ) -> dict[str, object]:
-        """The parameters of `_IN_SPAN`; and a plan of their own for many users."""
+        """Return the parameters of `_IN_SPAN`. For many users, make PostgreSQL plan the statement for them."""
         if self._engine == "postgresql" and len(user_ids) > _MANY_USERS:
             self._connection.execute(_PLAN_ANEW)
         since, until = span
@@ -192,7 +192,7 @@ class ActivityRows:
 
 
 def _origin(login: Login) -> str | None:
-    """What is known of a login besides time, place and application, as JSON; None: nothing."""
+    """Return the other members of a login, besides time, place and application, as JSON; None: it has none."""
     known = {name: value for name in _ORIGIN if (value := getattr(login, name))}
     return msgspec.json.encode(known).decode() if known else None
 

@@ -1,4 +1,4 @@
-"""Behaviors of an account's own, and what the account decided about all behaviors."""
+"""The account's own behaviors, and its settings of all behaviors."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""What an account takes to be possible, its trusted networks, and the places its users log in from."""
+"""An account's limits of possible travel, its trusted networks, and its users' known places."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping

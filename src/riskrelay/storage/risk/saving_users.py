@@ -22,10 +22,10 @@ _SAVE_ALL = text(
 
 
 def save_at_once(connection: Connection, account_id: AccountId, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Overwrite what changes of users.
+    """Overwrite the changeable columns of users.
 
     Args:
-        rows: of each user the id as `user`, and every column that can change as `new_` and its name.
+        rows: for each user the id as `user`, and each changeable column as `new_` and its name.
     """
     numbered = [
         {**row, **{name: number_of(row[name]) for name in ("new_last_event_at", "new_last_reset_at")}} for row in rows

@@ -21,10 +21,10 @@ from riskrelay.storage.tables import findings
 
 
 class _measured(FunctionElement[int]):  # noqa: N801  named like an SQL function
-    """What says how large a text is without reading it: its length on PostgreSQL, its row on SQLite.
+    """Build the column from which the size of a text is read without the text: its length, or SQLite's row id.
 
-    PostgreSQL keeps the length of a long text beside it. SQLite offers it through its blob interface; before
-    version 3.43 every SQL function reads the whole text (measured: 0.24 s for 30 MB, against 34 microseconds).
+    PostgreSQL stores the length of a long text separately. SQLite returns it through its blob interface; before
+    version 3.43 all SQL functions read the whole text (measured: 0.24 s for 30 MB, instead of 34 microseconds).
     """
 
     type = BigInteger()
@@ -56,13 +56,13 @@ _DETAILS = select(findings.c.finding_id, findings.c.details).where(
 def read_shown(
     connection: Connection, account_id: AccountId, query: Select[*tuple[Any, ...]], parameters: dict[str, Any]
 ) -> list[RecordedFinding]:
-    """Read findings with as many of their details as one answer may have.
+    """Read findings with as many of their details as fit into one response.
 
     Args:
         query: `WITHOUT_DETAILS`, limited to a page.
 
-    Returns: in the order of *query*. The first findings keep their details; those whose details no longer fit say how
-        large the details are.
+    Returns: the findings in the order of *query*. The first ones have their details. The others, whose details do not
+        fit, have the size of the details.
     """
     rows = connection.execute(query, parameters).all()
     fitting: list[FindingId] = []
@@ -80,7 +80,7 @@ def read_shown(
 
 
 def _sizes(connection: Connection, measured: Sequence[int | None]) -> Sequence[int | None]:
-    """Return the sizes of details in bytes, from what `_measured` selects; None: there are no details."""
+    """Return the sizes of details in bytes, from the values of `_measured`; None: no details."""
     if connection.dialect.name != "sqlite":
         return measured
     driver: sqlite3.Connection = connection.connection.driver_connection  # type: ignore[assignment]

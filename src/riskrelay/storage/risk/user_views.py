@@ -1,6 +1,6 @@
-"""What the console shows of users: pages of a long list, and one user's story.
+"""Users for the console: pages of a long list, and one user's history.
 
-Every statement is bounded and follows an index, however many users, findings and events there are.
+Every statement is bounded and uses an index, for any number of users, findings and events.
 """
 
 from collections import defaultdict
@@ -46,7 +46,7 @@ _ABOUT = (
     .where(
         events.c.account_id == bindparam("account"),
         events.c.subject_key == bindparam("subject"),
-        HAS_SHORT_SUBJECT,  # both engines then know that the partial index has the event
+        HAS_SHORT_SUBJECT,  # the condition of the partial index, so that both engines use it
         _EXISTING,
     )
 )

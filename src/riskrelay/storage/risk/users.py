@@ -119,7 +119,7 @@ _LATEST_FINDINGS = (
 
 
 def standing_from(row: Row[*tuple[Any, ...]]) -> Standing:
-    """The standing of a row that has the columns of `users`."""
+    """Build a standing from a row with the columns of `users`."""
     return Standing(
         user_id=UserId(row.user_id),
         email=row.email,
@@ -134,7 +134,7 @@ def standing_from(row: Row[*tuple[Any, ...]]) -> Standing:
 
 
 def recorded_from(row: Row[*tuple[Any, ...]]) -> RecordedFinding:
-    """The finding of a row of `findings`."""
+    """Build a finding from a row of `findings`."""
     return RecordedFinding(
         finding_id=FindingId(row.finding_id),
         user_id=UserId(row.user_id),

@@ -90,7 +90,7 @@ __all__ = [
 
 accounts = Table("accounts", metadata, account(), Column("created_at", Moment, nullable=False))
 
-INSTALLATION = ""  # stands in account_id for what belongs to the installation itself: no account has an empty id
+INSTALLATION = ""  # the account_id of rows of the installation; no account has an empty id
 
 tokens = Table(
     "tokens",
@@ -292,7 +292,7 @@ Index(
     postgresql_where=(lanes.c.due_at.is_not(None)) & (lanes.c.stopped == false()),
 )
 
-# One row, of the installation: what is known of the database's clock (see core.delivery.clock).
+# One row of the installation: the record of the database's clock (see core.delivery.clock).
 clock_readings = Table(
     "clock_readings",
     metadata,

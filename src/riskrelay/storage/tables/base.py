@@ -1,4 +1,4 @@
-"""What the tables have in common."""
+"""Common parts of the tables."""
 
 from sqlalchemy import Column, MetaData, String
 
@@ -14,5 +14,5 @@ metadata = MetaData(
 
 
 def account() -> Column[str]:
-    """The first column of every key."""
+    """Build the first column of each key."""
     return Column("account_id", String(255), primary_key=True)

@@ -1,4 +1,4 @@
-"""The tables of replays: which deliveries an operator wants again, and how far that has come."""
+"""The tables of replays: the filters of the deliveries, and the progress."""
 
 from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer, String, Table, text
 

@@ -26,7 +26,7 @@ users = Table(
     metadata,
     account(),
     Column("user_id", String(36), primary_key=True),
-    # Byte by byte, as SQLite compares by itself: so that what starts alike stands together in the index.
+    # Compared byte by byte, as in SQLite, so that texts with the same prefix are adjacent in the index.
     Column("email_key", Text().with_variant(TEXT(collation="C"), "postgresql"), nullable=False),
     Column("email", Text, nullable=False),
     Column("name", Text),
