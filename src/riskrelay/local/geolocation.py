@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -57,10 +57,13 @@ class GeolocationFiles:
         self._opened: dict[Path, OpenedFile] = {}
         self._refused: dict[Path, Stamp | None] = {}
         self.problems: dict[Path, str] = {}
-        self._known = lru_cache(maxsize=_REMEMBERED)(self._look_up)
+        self._known = self._new_memory()
 
     def locate(self, ip: str) -> Place | None:
         return self._known(ip)
+
+    def _new_memory(self) -> Callable[[str], Place | None]:
+        return lru_cache(maxsize=_REMEMBERED)(self._look_up)
 
     def _look_up(self, ip: str) -> Place | None:
         try:
@@ -105,7 +108,7 @@ class GeolocationFiles:
             except (OSError, ValueError) as error:
                 self._refuse(path, stamp, str(error))
             else:
-                self._known.cache_clear()
+                self._known = self._new_memory()  # not cleared: a look-up that runs would leave an old place in it
                 self._refused.pop(path, None)
                 self.problems.pop(path, None)
                 _log.info("geolocation_opened", file=path.name, built_at=self._opened[path].built_at.isoformat())
