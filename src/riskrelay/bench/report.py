@@ -11,6 +11,11 @@ from riskrelay.bench.scenarios import Measured
 
 LABELS = {
     "findings_per_s": "findings accepted",
+    "source_events_per_s": "events of a source accepted",
+    "of_findings": "of the findings in batches of the same run",
+    "memory_growth_mb": "more memory in the second half",
+    "alone_p99_ms": "p99 of another account before",
+    "beside_p99_ms": "p99 of another account during the load",
     "events_per_s": "events accepted, signed, pushed and settled",
     "p50_ms": "p50",
     "p99_ms": "p99",

@@ -16,6 +16,7 @@ from riskrelay.bench.limits import Limits, measure_limits
 from riskrelay.bench.receiver import receiver_command
 from riskrelay.bench.report import LABELS, document, figure, ratios
 from riskrelay.bench.scenarios import Measured, Place, ingest, latency, sustained
+from riskrelay.bench.sources import sources
 from riskrelay.storage.engines.temporary import temporary_database
 
 _RATE = 100  # changes a second: the latency that the product promises is stated for it
@@ -64,6 +65,7 @@ def _scenarios(scale: float) -> dict[str, Callable[[Place], Awaitable[list[Measu
     findings, singles, events = (max(1, round(count * scale)) for count in (_FINDINGS, _SINGLES, _EVENTS))
     return {
         "Accepting findings": lambda place: ingest(place, findings, singles),
+        "Events of a source": lambda place: sources(place, findings),
         "Latency": lambda place: latency(place, _RATE, _LATENCY_SECONDS * scale),
         "Delivering, RS256": lambda place: sustained(place, events, "RS256"),
         "Delivering, ES256": lambda place: sustained(place, events, "ES256"),

@@ -89,7 +89,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.timeout(600)
 def test_the_five_minute_start(home: Path) -> None:
     """Three terminals, every line as it stands; what the reader copies from one to the other is filled in."""
-    install, token, receive, send = blocks()
+    install, token, receive, create, send = blocks()
     with ExitStack() as windows:
         terminals = [Terminal(home, number) for number in (1, 2, 3)]
         for terminal in terminals:
@@ -102,5 +102,8 @@ def test_the_five_minute_start(home: Path) -> None:
         well_known = second.shown(r"http://127\.0\.0\.1:8700/\.well-known/sse-configuration/[0-9a-f-]{36}")
         third.type(receive.replace("http://127.0.0.1:8700/.well-known/sse-configuration/…", well_known))
         third.shown("Waiting for SETs")
-        second.type(send)
+        second.type(create)
+        address = second.shown(r"http://127\.0\.0\.1:8700/\S+/events")
+        secret = second.shown(r"rrk_[\w-]+")
+        second.type(send.replace("http://127.0.0.1:8700/…/events", address).replace("rrk_…", secret))
         assert "none → high" in third.shown(r"verified kai@example\.com: .*")

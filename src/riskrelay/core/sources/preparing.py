@@ -91,7 +91,7 @@ def _finding(signal: FindingSignal, at: datetime, source: Source, settings: Sett
     return Finding(
         finding_id=FindingId(identity),
         behavior=behavior,
-        user=UserRef(signal.identities[0]),
+        user=UserRef(signal.identities[0], signal.full_name),
         occurred_at=at,
         details=_details(signal, source),
         digest=sha256(identity.encode()).digest(),
@@ -105,7 +105,7 @@ def _activity(signal: ActivitySignal, at: datetime, source: Source, settings: Se
     identity = _identity(source, signal.event_id)
     activity = Activity(
         activity_id=ActivityId(identity),
-        user=UserRef(signal.identities[0]),
+        user=UserRef(signal.identities[0], signal.full_name),
         seen=seen,
         digest=sha256(identity.encode()).digest(),
     )

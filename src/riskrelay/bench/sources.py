@@ -1,0 +1,103 @@
+"""How many events a source takes, beside findings in batches of the same size."""
+
+import asyncio
+import gzip
+import json
+import time
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from riskrelay.bench.installation import Installation
+from riskrelay.bench.load import Load, Target
+from riskrelay.bench.receiver import BenchReceiver
+from riskrelay.bench.scenarios import BATCH, Measured, Place, percentiles_ms
+
+_PROBES = 100  # single findings of another account, before and during the load
+
+
+async def sources(place: Place, events: int) -> list[Measured]:
+    """Events that a source takes per second, in batches of 1,000 with gzip; each becomes a finding about a new user.
+
+    Beside it: what findings in batches reach in the same run, how much the memory grows from the first half of the
+    batches to the second, and how long single findings of another account take before and during the load.
+
+    Args:
+        events: rounded up to whole batches, twice.
+    """
+    async with Installation(place.directory, place.database_url, workers=None, accounts=2) as installation:
+        await installation.start()
+        await installation.prepare(BenchReceiver(place.receiver_command))
+        first, other = map(installation.target, installation.accounts)
+        base = f"/accounts/{first.account_id}/zt_risk_scoring/sources"
+        made = await installation.call("POST", base, {"kind": "cloudflare_logpush", "name": "bench"})
+        path, secret = f"{base}/{made['id']}/events", made["credential"]["secret"]
+        await installation.calm()
+        async with installation.load() as load, installation.load() as beside:
+            starts = range(0, events, BATCH)
+            packed = [_request(first, path, secret, [f"e{at + n}" for n in range(BATCH)]) for at in starts]
+            batches = [first.batch(f"f{at + n}@bench.example" for n in range(BATCH)) for at in starts]
+            await load.closed_loop(iter([_request(first, path, secret, ["warm"])]), 1)
+            alone = await _probe(beside, other, "alone")
+            findings = len(batches) * BATCH / await load.closed_loop(iter(batches), 1)
+            half = len(packed) // 2 or 1
+            probing = asyncio.create_task(_probe(beside, other, "beside"))
+            began = time.perf_counter()
+            await load.closed_loop(iter(packed[:half]), 1)
+            memory = installation.memory_mb()
+            await load.closed_loop(iter(packed[half:]), 1)
+            taken = time.perf_counter() - began
+            growth = installation.memory_mb() - memory
+            loaded = await probing
+    rate = len(packed) * BATCH / taken
+    figures = {
+        "source_events_per_s": rate,
+        "findings_per_s": findings,
+        "of_findings": rate / findings,
+        "memory_growth_mb": growth,
+        "alone_p99_ms": alone["p99_ms"],
+        "beside_p99_ms": loaded["p99_ms"],
+    }
+    return [
+        Measured(
+            scenario="sources",
+            engine=installation.engine,
+            workers=0,
+            variant="batches of 1,000 with gzip",
+            figures=figures,
+        )
+    ]
+
+
+def _request(target: Target, path: str, secret: str, names: list[str]) -> bytes:
+    """A whole request of one batch, as Cloudflare writes it: lines, packed."""
+    now = datetime.now(UTC).isoformat()
+    lines = (
+        {
+            "Datetime": now,
+            "Email": f"{name}@bench.example",
+            "QueryName": f"{name}.example.net",
+            "QueryTypeName": "A",
+            "ResolverDecision": "blockedByCategory",
+            "MatchedCategoryIDs": [80],
+            "MatchedCategoryNames": ["Command and Control & Botnet"],
+            "DeviceName": f"laptop-{name}",
+            "SrcIP": "198.51.100.7",
+            "Location": "Office",
+        }
+        for name in names
+    )
+    body = gzip.compress("\n".join(map(json.dumps, lines)).encode(), compresslevel=1)
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: {urlsplit(target.service_url).netloc}\r\nAuthorization: Bearer {secret}\r\n"
+        f"Content-Encoding: gzip\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+async def _probe(load: Load, target: Target, name: str) -> dict[str, float]:
+    """Send single findings one after the other, and return how long they take."""
+    waits: list[float] = []
+    for number in range(_PROBES):
+        request = target.single(f"{name}-{number}@bench.example")
+        waits.append(await load.closed_loop(iter([request]), 1) * 1_000)
+    return percentiles_ms(sorted(waits))
