@@ -1,1 +1,1 @@
-"""Measuring what a machine bears with this product: what `riskrelay bench` runs."""
+"""Benchmarks of this product on the local machine, run by `riskrelay bench`."""

@@ -27,13 +27,12 @@ _PUSH = "urn:ietf:rfc:8935"
 
 
 class Installation:
-    """A temporary installation in *directory*, served on a free port of this machine. Use it as a context manager.
+    """A temporary installation in *directory* on a free port of this machine. Use it as a context manager.
 
     Args:
         database_url: an empty PostgreSQL database; None: a SQLite file in *directory*.
-        workers: processes that deliver beside the service, which then accepts only; 0: it delivers itself, and with
-            None nobody delivers.
-        accounts: how many; each gets an integration of its own, and so a lane of its own.
+        workers: the number of separate delivery processes; 0: the service delivers itself; None: no delivery.
+        accounts: the number of accounts. Each has its own integration, and so its own lane.
     """
 
     def __init__(self, directory: Path, database_url: str | None, workers: int | None = 0, accounts: int = 1) -> None:
@@ -58,11 +57,11 @@ class Installation:
 
     @property
     def engine(self) -> str:
-        """What to call the database."""
+        """The name of the database engine."""
         return "sqlite" if self.database_url.startswith("sqlite") else "postgresql"
 
     def target(self, account_id: AccountId | None = None) -> Target:
-        """Where findings go; None: to the first account."""
+        """Return the target of findings in an account; None: the first account."""
         return Target(self.url, account_id or self.accounts[0], self.token)
 
     async def __aenter__(self) -> Self:
@@ -90,7 +89,7 @@ class Installation:
             self._running.append(await self.processes.start_command("worker"))
 
     async def calm(self) -> None:
-        """Wait until the processes have nothing to do: one that still starts takes the CPU that is to be measured."""
+        """Wait until the processes are idle, because a process that still starts uses CPU and distorts the results."""
         for _ in range(_CALM_TRIES):
             used = self.cpu_seconds()
             await asyncio.sleep(_CALM_SECONDS)
@@ -104,10 +103,10 @@ class Installation:
         self._running.clear()
 
     async def prepare(self, receiver: BenchReceiver, algorithm: str = "RS256") -> None:
-        """In every account, switch all behaviors on and create an integration with that receiver.
+        """Enable all behaviors in each account, and create an integration with that receiver.
 
         Args:
-            algorithm: Okta takes RS256 only; with another the receiver makes its own stream.
+            algorithm: Okta accepts RS256 only. With another algorithm the receiver creates its own stream.
         """
         receiver_url = f"http://127.0.0.1:{receiver.port}"
         for account_id in self.accounts:
@@ -123,7 +122,7 @@ class Installation:
                 await self._make_stream(integration, receiver_url)
 
     async def _make_stream(self, integration: str, receiver_url: str) -> None:
-        """Do what a Shared Signals receiver does: take the changes of levels, by push."""
+        """Create a stream as a Shared Signals receiver does, for level changes by push."""
         token = (await self.call("POST", f"{integration}/credentials", {"kind": "static_token"}))["token"]
         delivery = {"method": _PUSH, "endpoint_url": f"{receiver_url}/events"}
         metadata = f"{self.url}/.well-known/ssf-configuration/{integration.rpartition('/')[2]}"
@@ -136,7 +135,7 @@ class Installation:
                     raise ProcessFailed(f"no stream could be created: {await made.text()}")
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
-        """The result of a call of the account API.
+        """Return the result of a call of the account API.
 
         Raises: ProcessFailed: the service refused.
         """
@@ -151,11 +150,11 @@ class Installation:
         return envelope["result"]
 
     def load(self) -> Load:
-        """A client for findings."""
+        """Return a client for findings."""
         return Load(self.url)
 
     async def delivered(self) -> int:
-        """How many events are settled as delivered.
+        """Return the number of delivered events.
 
         Raises: ProcessFailed: the ledger does not balance.
         """
@@ -165,15 +164,15 @@ class Installation:
         return ledger["delivered"]
 
     def memory_mb(self) -> float:
-        """The resident memory of all its processes."""
+        """Return the resident memory of all processes."""
         return sum(process.memory_info().rss for process in self._processes()) / 1e6
 
     def cpu_seconds(self) -> float:
-        """What all its processes have used; the database's own are not among them."""
+        """Return the CPU time of all processes, without the database server."""
         times = [process.cpu_times() for process in self._processes()]
         return sum(time.user + time.system for time in times)
 
     def _processes(self) -> list[psutil.Process]:
-        """Those that were started here, and those that sign for them."""
+        """Return the started processes and their signing processes."""
         started = [psutil.Process(process.pid) for process in self._running]
         return [*started, *chain.from_iterable(process.children(recursive=True) for process in started)]

@@ -1,4 +1,4 @@
-"""Running work that starts processes, so that a signal ends them too."""
+"""Run work that starts processes, so that a signal ends these too."""
 
 import asyncio
 import signal

@@ -11,7 +11,7 @@ _IMBALANCE = re.compile(r"^riskrelay_ledger_imbalance (\S+)$", re.MULTILINE)
 
 
 async def read_ledger(service_url: str) -> dict[str, int]:
-    """How many events are in each state, over all streams, and the `imbalance`."""
+    """Return the number of events in each state, over all streams, and the `imbalance`."""
     text = await asyncio.to_thread(_get, f"{service_url}/metrics")
     counts: Counter[str] = Counter()
     for state, count in _COUNT.findall(text):

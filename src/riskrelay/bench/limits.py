@@ -1,4 +1,4 @@
-"""What the machine itself bears: the measure that the product's figures stand beside."""
+"""The limits of the machine, for comparison with the product's figures."""
 
 import asyncio
 import os
@@ -77,7 +77,7 @@ def _fsyncs(path: Path, seconds: float) -> float:
 
 
 async def _pushes(directory: Path, receiver_command: list[str], seconds: float) -> float:
-    """Pushes per second of 1,000 bytes each by one process, 64 at once, nothing signed and nothing written down."""
+    """Return the pushes per second of one process: 1,000 bytes each, 64 at once, without signing and storing."""
     receiver = BenchReceiver(receiver_command)
     await receiver.start(Processes(directory, {}))
     rules = TargetRules(["127.0.0.1"], allow_http=True)

@@ -1,6 +1,6 @@
-"""The client that sends findings: kept-alive connections, requests made beforehand, as little work as possible.
+"""The client that sends findings, with keep-alive connections and prepared requests.
 
-It runs in the measuring process, on the same cores as everything else; what it costs is measured with the rest.
+It runs in the measuring process on the same cores, so its cost is part of the results.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ _NEARLY_SECONDS = 0.002  # an event loop wakes up to a millisecond late; the las
 
 
 class Target(NamedTuple):
-    """Where findings go, and with which token."""
+    """The target of findings, and the token."""
 
     service_url: str
     account_id: str
     token: str
 
     def request(self, body: bytes, content_type: str = "application/json") -> bytes:
-        """A whole request that records findings."""
+        """Return an HTTP request that records findings."""
         head = (
             f"POST /accounts/{self.account_id}/zt_risk_scoring/findings HTTP/1.1\r\n"
             f"Host: {urlsplit(self.service_url).netloc}\r\nAuthorization: Bearer {self.token}\r\n"
@@ -34,16 +34,16 @@ class Target(NamedTuple):
         return head.encode() + body
 
     def single(self, email: str) -> bytes:
-        """A request with one finding."""
+        """Return a request with one finding."""
         return self.request(finding(email))
 
     def batch(self, emails: Iterable[str]) -> bytes:
-        """A request with one finding for each of *emails*."""
+        """Return a request with one finding for each of *emails*."""
         return self.request(b"\n".join(map(finding, emails)), "application/x-ndjson")
 
 
 def finding(email: str) -> bytes:
-    """A finding that gives a new user their first level."""
+    """Return a finding that gives a new user the first level."""
     return b'{"behavior":"high_dlp","user":{"email":"%b"}}' % email.encode()
 
 
@@ -123,10 +123,10 @@ class Load:
         return taken
 
     async def open_loop(self, requests: Iterable[bytes], per_second: float) -> list[int]:
-        """Send *requests* at fixed moments, whatever becomes of those before.
+        """Send *requests* at fixed times, without waiting for earlier responses.
 
-        Returns: when each was to be sent, in nanoseconds of the monotonic clock. Whoever measures from there counts
-            also what a request waited because others were late (no coordinated omission).
+        Returns: the scheduled time of each request, in nanoseconds of the monotonic clock. Latencies from these times
+            include delays by earlier requests (no coordinated omission).
         Raises:  ProcessFailed: the service refused one.
         """
         self._idle += [await self._connect() for _ in range(_READY - len(self._idle))]
@@ -160,7 +160,7 @@ class Load:
 
 @asynccontextmanager
 async def _together() -> AsyncIterator[asyncio.TaskGroup]:
-    """A group of tasks that ends with the first failure itself, not with a group of failures."""
+    """Run a group of tasks that raises the first failure instead of an exception group."""
     try:
         async with asyncio.TaskGroup() as group:
             yield group

@@ -17,7 +17,7 @@ class PlainReceiver(asyncio.Protocol):
     """One connection; the counts belong to all.
 
     Args:
-        arrivals: gets a line for each POST; None: nobody wants to know.
+        arrivals: gets a line for each POST; None: arrivals are not recorded.
     """
 
     answered = 0

@@ -13,11 +13,11 @@ _STOP_SECONDS = 30
 
 
 class ProcessFailed(Exception):
-    """A process did not do what it was started for; the message says what it said."""
+    """A process failed. The message contains its output."""
 
 
 class Processes:
-    """Starts processes with *settings*; what they print goes to log files in *directory*."""
+    """Starts processes with *settings*. Their output is written to log files in *directory*."""
 
     def __init__(self, directory: Path, settings: Mapping[str, str]) -> None:
         self._directory = directory
@@ -28,7 +28,7 @@ class Processes:
     async def run(self, *arguments: str) -> bytes:
         """Run a `riskrelay` command to its end.
 
-        Returns: what it printed.
+        Returns: its output.
         Raises:  ProcessFailed.
         """
         command = [sys.executable, "-m", "riskrelay", *arguments]
@@ -58,7 +58,7 @@ class Processes:
         return await self.start(arguments[0], [sys.executable, "-m", "riskrelay", *arguments], port)
 
     async def kill(self) -> None:
-        """End everything that was started and still runs, without waiting for what it does."""
+        """Kill all started processes that still run."""
         for process in self._started:
             if process.returncode is None:
                 process.kill()
@@ -94,7 +94,7 @@ async def stop(process: Process | None) -> None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on now."""
+    """Return a port that is not in use now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

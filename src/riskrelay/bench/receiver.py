@@ -17,7 +17,7 @@ _SECONDS = 60
 
 
 class Arrival(NamedTuple):
-    """One SET that came: when (nanoseconds of the monotonic clock, which all processes share), to which port."""
+    """One received SET: its time (nanoseconds of the monotonic clock, which all processes share) and its port."""
 
     at: int
     port: int
@@ -25,15 +25,15 @@ class Arrival(NamedTuple):
 
     @property
     def claims(self) -> dict[str, Any]:
-        """What the SET says; its signature is not looked at."""
+        """The claims of the SET, without a check of its signature."""
         decoded: dict[str, Any] = json.loads(urlsafe_b64decode(self.token.split(b".")[1] + b"=="))
         return decoded
 
 
 async def receiver_command(directory: Path) -> list[str]:
-    """The command that runs the receiver: the one in C, compiled into *directory*, or else the one in Python.
+    """Return the command that runs the receiver: the one in C, compiled into *directory*, or otherwise in Python.
 
-    Raises: ProcessFailed: there is a compiler, and it does not compile.
+    Raises: ProcessFailed: the compiler failed.
     """
     compiler = shutil.which("cc")
     if compiler is None:
@@ -50,9 +50,9 @@ class BenchReceiver:
     """The receiver's process.
 
     Args:
-        command: from `receiver_command`.
-        keep: remember what came and when; otherwise it is counted only.
-        delays: one more port for each, which answers so many milliseconds later, or never (-1). In C only.
+        command: the command from `receiver_command`.
+        keep: record the received SETs and their times; False: only count them.
+        delays: one additional port for each, which responds after this many milliseconds, or never (-1). In C only.
     """
 
     def __init__(self, command: list[str], *, keep: bool = False, delays: tuple[int, ...] = ()) -> None:
@@ -74,7 +74,7 @@ class BenchReceiver:
         await stop(self.process)
 
     async def count(self) -> int:
-        """How many pushes it has answered."""
+        """Return the number of answered pushes."""
         return int(await asyncio.to_thread(self._get, "count"))
 
     async def wait_for(self, count: int, seconds: float) -> None:
@@ -90,7 +90,7 @@ class BenchReceiver:
             await asyncio.sleep(0.01)
 
     async def arrivals(self) -> list[Arrival]:
-        """What came since this was asked last, in order."""
+        """Return the SETs received since the last call, in order."""
         lines = (await asyncio.to_thread(self._get, "arrivals")).splitlines()
         return [Arrival(int(at), int(port), token) for at, port, token in map(bytes.split, lines)]
 

@@ -1,4 +1,4 @@
-"""What was measured, beside what the machine bears."""
+"""Report the results next to the limits of the machine."""
 
 import os
 import platform
@@ -35,7 +35,7 @@ LABELS = {
 
 
 def machine() -> dict[str, Any]:
-    """What this machine is."""
+    """Return a description of this machine."""
     return {
         "cores": os.cpu_count(),
         "system": platform.platform(),
@@ -45,10 +45,10 @@ def machine() -> dict[str, Any]:
 
 
 def document(limits: Limits, receiver: str, measured: Sequence[Measured]) -> dict[str, Any]:
-    """Everything, as JSON has it.
+    """Return the report as JSON values.
 
     Args:
-        receiver: what the receiver was written in.
+        receiver: the programming language of the receiver.
     """
     return {
         "machine": machine(),
@@ -59,7 +59,7 @@ def document(limits: Limits, receiver: str, measured: Sequence[Measured]) -> dic
 
 
 def ratios(measured: Measured, limits: Limits) -> dict[str, float]:
-    """The figures of a scenario as shares of the limits that it cannot pass."""
+    """Return the figures of a scenario as shares of the machine's limits."""
     if measured.scenario == "sustained":
         signatures = limits.rs256 if measured.variant == "RS256" else limits.es256
         rate = measured.figures["events_per_s"]
@@ -71,7 +71,7 @@ def ratios(measured: Measured, limits: Limits) -> dict[str, float]:
 
 
 def figure(name: str, value: float) -> str:
-    """A figure for people, by the unit at the end of its name."""
+    """Return a figure as text, with the unit from the end of its name."""
     if name.endswith("_ms"):
         return f"{value:,.1f} ms"
     if name.endswith("_per_s"):

@@ -1,4 +1,4 @@
-"""What `riskrelay bench` does: measure on each engine, and show it."""
+"""Run `riskrelay bench`: measure on each engine, and show the results."""
 
 import json
 import sys

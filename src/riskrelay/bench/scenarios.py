@@ -1,4 +1,4 @@
-"""What is measured, each on an installation of its own. Nothing is simulated: processes, sockets, disks, signatures."""
+"""The measured scenarios, each on its own installation, with real processes, sockets, disks and signatures."""
 
 import asyncio
 import math
@@ -35,11 +35,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """What one run of a scenario came to.
+    """The result of one run of a scenario.
 
     Attributes:
-        variant: what was varied beside engine and workers, such as the algorithm or the rate.
-        figures: by name; the name ends with the unit.
+        variant: the variant besides engine and workers, such as the algorithm or the rate.
+        figures: the figures by name. Each name ends with the unit.
     """
 
     scenario: str
@@ -50,11 +50,11 @@ class Measured:
 
 
 async def ingest(place: Place, findings: int, singles: int) -> list[Measured]:
-    """Findings accepted per second, every one of which changes a level and queues an event; nothing is delivered.
+    """Measure accepted findings per second. Each finding changes a level and queues an event; no event is delivered.
 
     Args:
-        findings: how many in batches of 1,000.
-        singles: how many one by one, for each number of clients.
+        findings: the number of findings in batches of 1,000.
+        singles: the number of single findings, for each number of clients.
     """
     measured: list[Measured] = []
     async with Installation(place.directory, place.database_url, workers=None) as installation:
@@ -89,7 +89,7 @@ async def ingest(place: Place, findings: int, singles: int) -> list[Measured]:
 
 
 async def latency(place: Place, per_second: int, seconds: float) -> list[Measured]:
-    """From the moment a finding is to be sent to the moment its event is with the receiver, at a steady rate.
+    """Measure the time from the scheduled sending of a finding to the receipt of its event, at a constant rate.
 
     Raises: ProcessFailed: an event did not arrive.
     """
@@ -169,9 +169,9 @@ async def settled(installation: Installation, total: int) -> None:
 
 
 def waits_ms(emails: Sequence[str], moments: Sequence[int], arrivals: Sequence[Arrival]) -> list[float]:
-    """How long each finding's event took, in milliseconds, sorted; counted to its first arrival.
+    """Return the latency of each finding's event to its first receipt, in milliseconds, sorted.
 
-    Raises: ProcessFailed: one did not arrive.
+    Raises: ProcessFailed: an event did not arrive.
     """
     first: dict[str, int] = {}
     for arrival in arrivals:
@@ -183,7 +183,7 @@ def waits_ms(emails: Sequence[str], moments: Sequence[int], arrivals: Sequence[A
 
 
 def percentiles_ms(ordered: Sequence[float]) -> dict[str, float]:
-    """The median, the 99th and the 99.9th percentile, and the longest, of sorted milliseconds."""
+    """Return the median, the 99th and the 99.9th percentile, and the maximum, of sorted milliseconds."""
 
     def of(share: float) -> float:
         return ordered[max(math.ceil(len(ordered) * share) - 1, 0)]
@@ -196,7 +196,7 @@ def _emails(name: str, count: int) -> list[str]:
 
 
 class _Usage:
-    """What CPU is used from here on: by the installation's processes, and by this one, which sends the findings."""
+    """The CPU time from now on, of the installation's processes and of this process, which sends the findings."""
 
     def __init__(self, installation: Installation) -> None:
         self._installation = installation

@@ -1,6 +1,6 @@
 """Receiving security events: verify a SET, or run a whole receiver.
 
-A receiver of one's own::
+Example of a receiver::
 
     # my_receiver.py
     from riskrelay.receiver import SecurityEventToken, receiver_app
@@ -16,9 +16,9 @@ A receiver of one's own::
     )
     # uvicorn my_receiver:app
 
-Register it as an integration with `tenant_url` https://receiver.example.com. The event is handed over before the SET is
-acknowledged: if `on_event` raises, the transmitter sends it again. A receiver that nobody can reach from outside awaits
-`poll_events` instead of serving an application. Nothing here imports the rest of riskrelay.
+Register it as an integration with `tenant_url` https://receiver.example.com. `on_event` is called before the SET is
+acknowledged: if it raises, the transmitter sends the SET again. A receiver that cannot be reached from outside awaits
+`poll_events` instead of serving an application. This package does not import the rest of riskrelay.
 """
 
 from riskrelay.receiver.app import Misbehaviour, receiver_app

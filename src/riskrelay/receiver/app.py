@@ -26,11 +26,11 @@ PATH = "/security/api/v1/security-events"
 
 @dataclass(frozen=True, slots=True)
 class Misbehaviour:
-    """How a receiver misbehaves on purpose.
+    """The simulated failures of a receiver.
 
     Attributes:
-        status: answered to everything, without looking at it; None: behaves.
-        delay: how much later it answers.
+        status: the status of all responses, without reading the request; None: no failure.
+        delay: the delay of each response.
     """
 
     status: int | None
@@ -47,14 +47,14 @@ def receiver_app(
     misbehaviour: Misbehaviour | None = None,
     on_stray: Callable[[str, str], object] = lambda method, path: None,
 ) -> Starlette:
-    """A receiver that verifies each SET and hands its event over before it acknowledges it.
+    """Build a receiver that verifies each SET and calls `on_event` before it acknowledges the SET.
 
     Args:
-        well_known_url: of the transmitter; fetched when the first SET comes.
-        audience: what must be in `aud`.
-        on_event: called once per jti; if it raises, the answer is 500 and the transmitter sends the SET again;
-            if it raises InvalidSet, the SET is refused for good.
-        path: where SETs are received; every other path is answered 404 with this one in the text.
+        well_known_url: the transmitter's URL, fetched when the first SET arrives.
+        audience: the value that `aud` must contain.
+        on_event: called once per jti. If it raises, the response is 500 and the transmitter sends the SET again.
+            If it raises InvalidSet, the SET is rejected permanently.
+        path: the path for SETs. Other paths get a 404 that names it.
         on_stray: called with method and path of a request to another path, or with another method.
         authorization: the only value of the Authorization header to accept; None: any.
 
@@ -86,7 +86,7 @@ def receiver_app(
         return Response(status_code=202)
 
     async def stray(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)  # noqa: S101  registered for nothing else
+        assert isinstance(error, HTTPException)  # noqa: S101  only registered for this class
         on_stray(request.method, request.url.path)
         text = f"SETs are received by POST {path} and nowhere else\n"
         return Response(text, error.status_code, error.headers, media_type="text/plain")
@@ -102,7 +102,7 @@ def _check_authorization(request: Request, expected: str | None) -> None:
 
 
 async def _read_set(request: Request) -> bytes:
-    """The body, of the one media type there is.
+    """Return the body, which must have the media type of SETs.
 
     Rule: RFC 8935 §2.1.
     """

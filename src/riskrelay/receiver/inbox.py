@@ -1,4 +1,4 @@
-"""What every receiver does with a SET, however it came: verify it, and hand it over once."""
+"""Verify SETs, pushed or polled, and hand each over once."""
 
 import asyncio
 from collections import OrderedDict
@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from riskrelay.receiver.transmitter import Transmitter
 from riskrelay.receiver.verify import SecurityEventToken, key_id, verify_set
 
-_REMEMBERED = 100_000  # guessed: about 10 MB; a SET that comes again after so many others is handed over again
+_REMEMBERED = 100_000  # guessed: about 10 MB; a SET that is repeated after this many others is handed over again
 
 Audience = str | asyncio.Future[str]
 """What must be in `aud`; a future when the transmitter has not said it yet: SETs wait for it."""
@@ -20,7 +20,7 @@ class Inbox:
     """Verifies SETs and hands each over once.
 
     Args:
-        audience: what must be in `aud`.
+        audience: the value that `aud` must contain.
         on_event: called once per jti, and again for a copy if it raised.
     """
 
@@ -31,9 +31,9 @@ class Inbox:
         self._seen: OrderedDict[str, asyncio.Future[None]] = OrderedDict()
 
     async def take(self, token: bytes) -> None:
-        """Verify *token* and hand its event over, unless that was done before.
+        """Verify *token* and hand its event over, unless it was handed over before.
 
-        Raises: InvalidSet, TransmitterUnavailable, and what `on_event` raises.
+        Raises: InvalidSet, TransmitterUnavailable, and the errors of `on_event`.
         """
         kid = key_id(token)
         keys = await self._transmitter.keys(kid)
@@ -47,7 +47,7 @@ class Inbox:
         await self._hand_over(verified)
 
     async def _hand_over(self, verified: SecurityEventToken) -> None:
-        """A copy that comes while this runs waits for its end, so that none is acknowledged too early."""
+        """Hand an event over. A copy that arrives meanwhile waits, so that it is not acknowledged too early."""
         handed_over = self._seen[verified.jti] = asyncio.get_running_loop().create_future()
         try:
             await self._on_event(verified)

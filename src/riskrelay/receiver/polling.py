@@ -1,4 +1,4 @@
-"""A receiver that fetches its SETs, for networks that nothing can reach from outside (RFC 8936)."""
+"""A receiver that polls for its SETs, for networks that cannot be reached from outside (RFC 8936)."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ from riskrelay.receiver.verify import InvalidSet
 
 _TIMEOUT = aiohttp.ClientTimeout(total=120)  # guessed: longer than any transmitter holds a long poll
 _MAX_ANSWER_BYTES = 16 * 1024 * 1024
-_MAX_EVENTS = 100  # guessed: what is handed over before the next acknowledgement
+_MAX_EVENTS = 100  # guessed: the events handed over before the next acknowledgement
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0  # seconds; guessed
 
 
@@ -23,12 +23,12 @@ _HEADERS = {"Content-Type": "application/json", "Content-Language": "en"}
 
 
 class PollRefused(Exception):
-    """The transmitter does not let us poll; trying again would not help. The message says what to check."""
+    """The transmitter refuses polls permanently. The message names the settings to check."""
 
 
 @dataclass(slots=True)
 class _Verdicts:
-    """What the next request tells the transmitter: what was handed over, and what cannot be believed."""
+    """The results for the next request: acknowledged SETs and invalid SETs."""
 
     ack: list[str] = field(default_factory=list)
     errors: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -40,17 +40,17 @@ Token = str | Callable[[], Awaitable[str]]
 async def poll_events(
     *, well_known_url: str, endpoint_url: str, token: Token, audience: str, on_event: OnEvent
 ) -> None:
-    """Fetch SETs, verify each, hand its event over and acknowledge it; for ever.
+    """Poll for SETs without end: verify each SET, hand its event over and acknowledge it.
 
     Args:
-        well_known_url: of the transmitter.
+        well_known_url: the transmitter's URL.
         endpoint_url: the stream's `delivery.endpoint_url`.
-        token: sent as bearer token with each poll; a function returns the one that is good now.
-        audience: what must be in `aud`.
-        on_event: called once per jti, in the order in which the SETs came. If it raises InvalidSet, the SET is
-            refused for good. Any other exception ends the polling; what was not acknowledged comes again.
+        token: the bearer token of each poll, or a function that returns the current token.
+        audience: the value that `aud` must contain.
+        on_event: called once per jti, in the order of the SETs. If it raises InvalidSet, the SET is rejected
+            permanently. Any other exception ends the polling; unacknowledged SETs are sent again.
 
-    Raises: PollRefused: 400, 401, 403 or 404; and what *on_event* raises.
+    Raises: PollRefused: 400, 401, 403 or 404; and the errors of *on_event*.
     Rule: RFC 8936 §2.4 (long polling, and acknowledgements with the next request).
     """
     async with aiohttp.ClientSession() as session:
@@ -66,7 +66,7 @@ async def poll_events(
                     continue
                 if sets is not None:
                     verdicts, pause = _Verdicts(), _FIRST_PAUSE
-            except TransmitterUnavailable:  # no keys: what was not acknowledged comes again
+            except TransmitterUnavailable:  # no keys: unacknowledged SETs are sent again
                 verdicts = _Verdicts()
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -86,9 +86,9 @@ async def _take(inbox: Inbox, sets: dict[str, str]) -> _Verdicts:
 async def _poll(
     session: aiohttp.ClientSession, url: str, headers: dict[str, str], verdicts: _Verdicts
 ) -> dict[str, str] | None:
-    """One request.
+    """Send one poll.
 
-    Returns: the SETs by jti; None: the transmitter cannot answer now, and has perhaps not heard *verdicts*.
+    Returns: the SETs by jti; None: the transmitter did not respond, and perhaps did not get *verdicts*.
     """
     request: dict[str, Any] = {"maxEvents": _MAX_EVENTS, "ack": verdicts.ack, "setErrs": verdicts.errors}
     try:

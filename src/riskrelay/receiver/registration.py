@@ -32,22 +32,22 @@ CAEP_EVENTS = tuple(
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _MAX_BYTES = 1024 * 1024
 _EARLY_SECONDS = 60  # chosen: a token is renewed so long before it ends
-_DEFAULT_LIFE_SECONDS = 300  # guessed: of a token whose answer does not say (RFC 6749 §5.1 recommends expires_in)
+_DEFAULT_LIFE_SECONDS = 300  # guessed: for a token response without expires_in (recommended by RFC 6749 §5.1)
 _SHOWN_CHARACTERS = 500  # of an answer that is no JSON
 
 
 class RegistrationRefused(Exception):
-    """The transmitter does not let the receiver have a stream; the message names the request and the answer."""
+    """The transmitter refuses the stream. The message contains the request and the response."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamCredentials:
-    """What the transmitter's operator issued: a token, or an OAuth client.
+    """The credentials from the transmitter's operator: a token, or an OAuth client.
 
     Attributes:
-        token: a static bearer token; None: an access token is asked for with the client's id and secret.
-        token_endpoint: None: the transmitter's metadata say where it is.
-        scope: asked for with the token. Rule: IOP 1.0 §2.7.2.
+        token: a static bearer token; None: an access token is requested with the client's id and secret.
+        token_endpoint: None: the endpoint in the transmitter's metadata.
+        scope: the requested scope. Rule: IOP 1.0 §2.7.2.
     """
 
     token: str | None = None
@@ -152,7 +152,7 @@ class StreamRegistration:
         self._token_ends = time.monotonic() + max(seconds - _EARLY_SECONDS, seconds / 2)
 
     async def _find_token_endpoint(self) -> str:
-        """Look the token endpoint up: the challenge names the protected resource, that its authorization server.
+        """Find the token endpoint: the challenge names the protected resource, which names its authorization server.
 
         Rule: RFC 9728 §5.1, §3; RFC 8414 §3.
         """
@@ -196,9 +196,9 @@ class StreamRegistration:
     async def _exchange(
         self, method: str, url: str, content: bytes | None, headers: Mapping[str, str]
     ) -> tuple[int, Any, Mapping[str, str]]:
-        """One request.
+        """Send one request.
 
-        Returns: the status, the answer as JSON or else as text, and its headers.
+        Returns: the status, the response as JSON or otherwise as text, and its headers.
         """
         whole = {"Accept": "application/json", **headers}
         try:
@@ -221,7 +221,7 @@ def _read(body: bytes) -> Any:
 
 
 def _said(answer: Any) -> str:
-    """What a refusal says, in the forms that transmitters use."""
+    """Return the message of a refusal, in the forms that transmitters use."""
     if isinstance(answer, dict):
         named = [answer.get(name) for name in ("error", "err", "error_description", "description", "message")]
         said = ": ".join(str(one) for one in named if one)
@@ -230,7 +230,7 @@ def _said(answer: Any) -> str:
 
 
 def _quoted(challenge: str, name: str) -> str | None:
-    """A parameter of a WWW-Authenticate challenge.
+    """Return a parameter of a WWW-Authenticate challenge.
 
     >>> _quoted('Bearer realm="x", resource_metadata="https://a.example/y"', "resource_metadata")
     'https://a.example/y'

@@ -1,4 +1,4 @@
-"""What a receiver knows of its transmitter: metadata and keys, fetched and kept."""
+"""Fetch and cache a transmitter's metadata and keys."""
 
 import asyncio
 from base64 import urlsafe_b64decode
@@ -17,23 +17,23 @@ from riskrelay.receiver.verify import Keys
 
 MAX_AGE = timedelta(hours=1)  # IOP 1.0 §2.6: keys change rarely, and an unknown kid fetches them at once
 MIN_RSA_BITS = 2_048  # IOP 1.0 §2.6
-MIN_PAUSE = timedelta(seconds=5)  # guessed: bounds what forged SETs with invented kids can make us fetch
+MIN_PAUSE = timedelta(seconds=5)  # guessed: bounds the fetches that forged SETs with invented kids can cause
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 _MAX_DOCUMENT_BYTES = 1024 * 1024
 _WELL_KNOWN = ("/.well-known/ssf-configuration", "/.well-known/sse-configuration")
 
 
 class TransmitterUnavailable(Exception):
-    """The transmitter's metadata or keys cannot be had now; the message names the URL and what to check."""
+    """The transmitter's metadata or keys cannot be fetched now. The message contains the URL and the cause."""
 
 
 class NoTransmitter(TransmitterUnavailable):
-    """What answers at the well-known URL is no transmitter, or another one: trying again would not help."""
+    """The response at the well-known URL is not of this transmitter. A retry does not help."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransmitterMetadata:
-    """What of the transmitter's configuration metadata a receiver needs. Rule: SSF 1.0 §7.1."""
+    """The members of the transmitter's configuration metadata that a receiver needs. Rule: SSF 1.0 §7.1."""
 
     issuer: str
     jwks_uri: str
@@ -56,9 +56,9 @@ class Transmitter:
         self._fetched_at = float("-inf")
 
     async def metadata(self) -> TransmitterMetadata:
-        """The metadata.
+        """Return the metadata.
 
-        Raises: TransmitterUnavailable: it cannot be had, or it is another issuer's.
+        Raises: TransmitterUnavailable: they cannot be fetched, or are of another issuer.
         Rule: SSF 1.0 §7.2.4 (`issuer` is identical to the URL by which the metadata was found).
         """
         if self._metadata is None:
@@ -67,9 +67,9 @@ class Transmitter:
         return self._metadata
 
     async def keys(self, wanted: str) -> Keys:
-        """The keys by `kid`, fetched again when *wanted* is unknown or they are an hour old.
+        """Return the keys by `kid`. They are fetched again if *wanted* is unknown or they are an hour old.
 
-        Many callers at once share one fetch. When fetching fails and older keys are there, those stay good.
+        Concurrent calls share one fetch. If it fails, older keys are still used.
 
         Raises: TransmitterUnavailable: no keys were ever fetched.
         """
@@ -98,8 +98,8 @@ class Transmitter:
 async def fetch_metadata(session: aiohttp.ClientSession, well_known_url: str) -> dict[str, Any]:
     """Fetch a transmitter's metadata.
 
-    Returns: the whole document; it has an issuer, which fits the URL, and a jwks_uri.
-    Raises: TransmitterUnavailable: it cannot be had; NoTransmitter: something else answers there.
+    Returns: the whole document, with a jwks_uri and an issuer that matches the URL.
+    Raises: TransmitterUnavailable: it cannot be fetched; NoTransmitter: the response is not a transmitter's.
     Rule: SSF 1.0 §7.1, §7.2.4 (`issuer` is identical to the URL by which the metadata was found).
     """
     document = await _fetch(session, well_known_url)
@@ -137,7 +137,7 @@ async def _fetch(session: aiohttp.ClientSession, url: str) -> Any:
 
 
 async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """The whole body.
+    """Return the whole body.
 
     Raises: aiohttp.ClientPayloadError: it has more than *limit* bytes.
     """
@@ -150,9 +150,9 @@ async def read_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 def issuer_of(well_known_url: str) -> str | None:
-    """The issuer whose metadata is at *well_known_url*, without a final slash; None: it is no well-known URL.
+    """Return the issuer of *well_known_url*, without a final slash; None: it is not a well-known URL.
 
-    Rule: SSF 1.0 §7.2 (the well-known part stands between host and path of the issuer).
+    Rule: SSF 1.0 §7.2 (the well-known part is between host and path of the issuer).
 
     >>> issuer_of("https://risk.example.com/.well-known/ssf-configuration/182bd5e5/")
     'https://risk.example.com/182bd5e5'
@@ -171,7 +171,7 @@ def _listed(document: Any) -> list[dict[str, Any]]:
 
 
 def _import(entry: dict[str, Any]) -> RSAKey | ECKey | None:
-    """A key of a JWK Set; None for one that is not used here: of another kind (RFC 7517 §5), or too short."""
+    """Return a key of a JWK Set; None if it is not used here: of another type (RFC 7517 §5), or too short."""
     kinds: dict[Any, type[RSAKey] | type[ECKey]] = {"RSA": RSAKey, "EC": ECKey}
     kind = kinds.get(entry.get("kty"))
     try:

@@ -1,4 +1,4 @@
-"""Verifying a SET as a receiver must. Pure: keys and the time are handed in."""
+"""Verify a SET as a receiver must. Pure: the caller passes the keys and the time."""
 
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
@@ -13,7 +13,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
 MAX_SET_BYTES = 64 * 1024
-LEEWAY = timedelta(seconds=60)  # guessed: how far the transmitter's clock may be ahead of ours
+LEEWAY = timedelta(seconds=60)  # guessed: the transmitter's clock may be this much ahead of the receiver's
 ALGORITHMS = ("RS256", "ES256")
 
 Keys = Mapping[str, RSAKey | ECKey]
@@ -21,10 +21,10 @@ Keys = Mapping[str, RSAKey | ECKey]
 
 
 class InvalidSet(Exception):
-    """The SET must not be believed.
+    """The SET is invalid.
 
     Attributes:
-        err: the registered code that tells the transmitter why. Rule: RFC 8935 §2.4.
+        err: the registered error code for the transmitter. Rule: RFC 8935 §2.4.
         description: a sentence for people.
     """
 
@@ -44,10 +44,10 @@ class SecurityEventToken:
 
     Attributes:
         issued_at: aware UTC.
-        sub_id: the top-level subject; None when there is none.
+        sub_id: the top-level subject; None: the SET has none.
         event: the members of the one event.
-        claims: everything the SET says.
-        kid: the key that verified it.
+        claims: all claims of the SET.
+        kid: the id of the key that verified it.
     """
 
     jti: str
@@ -92,16 +92,16 @@ def verify_set(
     """Verify a SET.
 
     Args:
-        token: the compact JWS as it was pushed.
-        issuer: the only `iss` to accept, as the transmitter's metadata spells it.
-        audience: what must be in `aud`.
+        token: the SET as a compact JWS.
+        issuer: the only accepted `iss`, as in the transmitter's metadata.
+        audience: the value that `aud` must contain.
         now: aware UTC.
-        leeway: how far `iat` and `nbf` may lie in the future.
+        leeway: how far `iat` and `nbf` may be in the future.
 
-    Returns: what the SET says.
+    Returns: the verified SET.
     Raises:
         UnknownKey: none of *keys* has its `kid`.
-        InvalidSet: it must not be believed; nothing else is ever raised, whatever *token* is.
+        InvalidSet: the SET is invalid. No *token* raises another error.
     Rule: RFC 8417 §2.2; RFC 8935 §2.4; SSF 1.0 §4.1 (no `sub`, no `exp`, one event).
     """
     kid = key_id(token)
@@ -163,7 +163,7 @@ def _audience(claims: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _past(claims: Mapping[str, Any], name: str, latest: datetime) -> datetime:
-    """A claim that is a time, which must have come. Rule: RFC 7519 §4.1.5, §4.1.6."""
+    """Return a claim that is a time, which must not be in the future. Rule: RFC 7519 §4.1.5, §4.1.6."""
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidSet("invalid_request", f"{name} is missing or not a number")
