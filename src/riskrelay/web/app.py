@@ -64,10 +64,10 @@ ACCOUNT = "/accounts/{account_id}/zt_risk_scoring"
 
 
 def create_app(outside: Outside, transmitting: Transmitting, public_origin: str, lifespan: Lifespan) -> Starlette:
-    """The ASGI application.
+    """Build the ASGI application.
 
     Args:
-        public_origin: goes into new integrations' well-known URLs and into the links that explain errors.
+        public_origin: the origin in new integrations' well-known URLs and in links to explanations of errors.
     """
     account_routes = _account_routes(outside, public_origin, transmitting)
     credential_routes = _credential_routes(outside, transmitting)
@@ -96,11 +96,11 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
         if _of_receivers(request):
             return refusals.answer(error)
         assert isinstance(error, RiskrelayError)  # noqa: S101  registered for nothing else
-        if is_of_console(request):  # outside of the gate: the sign-in, and what never got so far
+        if is_of_console(request):  # errors outside of the gate: in the sign-in, or before the gate
             return console.refused(error)
         return envelope.failure(error, public_origin, request.path_params)
 
-    # Starlette runs a plain function in a thread, and what notes refusals belongs to the event loop.
+    # Async, because Starlette runs a plain function in a thread, and refusals are noted on the event loop.
     async def refused(request: Request, error: Exception) -> Response:
         return answer_refusal(request, error)
 
@@ -154,7 +154,7 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
 
 
 def create_worker_app(outside: Outside, lifespan: Lifespan) -> Starlette:
-    """What `riskrelay worker` shows to monitoring, and nothing else."""
+    """Build the application of `riskrelay worker`, which only serves monitoring."""
     routes = by_path([("GET", path, handler) for path, handler in _health_routes(outside)])
     return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(SecurityHeaders, https=False)])
 
@@ -241,7 +241,7 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
         ("DELETE", "/tokens/{token_id}", tokens.revoke),
         ("GET", "/audit", AuditRoutes(outside).list_page),
         ("GET", "/summary", users.summary),
-        ("GET", "/{user_id}", users.get),  # behind every word of ours: the first path that fits wins
+        ("GET", "/{user_id}", users.get),  # after the routes with fixed names: the first matching path wins
         ("POST", "/{user_id}/reset", users.reset),
     ]
 
@@ -277,7 +277,7 @@ def _source_routes(outside: Outside, public_origin: str, transmitting: Transmitt
 
 
 def _receiver_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[ReceiverOperation, str, str, Handler]]:
-    """What receivers call with credentials of their own; errors have the specifications' forms."""
+    """Return the routes of receivers, with their own credentials and the specifications' forms of errors."""
     tokens = TokenRoutes(outside)
     streams = StreamRoutes(outside, transmitting)
     carried = StreamEventRoutes(outside, transmitting)
@@ -327,6 +327,6 @@ def _of_receivers(request: Request) -> bool:
 
 
 def _route_of(request: Request) -> str:
-    """The pattern of the route, never the path itself: a path can hold what must not be logged."""
+    """Return the pattern of the route instead of the path, which may contain secrets that must not be logged."""
     route = request.scope.get("route")
     return route.path if isinstance(route, Route) else "unknown"

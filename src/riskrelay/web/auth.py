@@ -1,4 +1,4 @@
-"""Who calls: reading credentials from a request's headers, and insisting that they are good for it."""
+"""Authenticate requests by the credentials in their headers, and check their permissions."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ _MAX_TOKEN_CHARACTERS = 512
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who called, once they have shown that they may.
+    """An authenticated client with the required permission.
 
     Attributes:
-        account_id: the account of the path, for which the token is good.
-        actor: what the audit log is told.
+        account_id: the account of the path, which the token can access.
+        actor: the actor for the audit log.
     """
 
     account_id: AccountId
@@ -31,15 +31,16 @@ class Caller:
 
     @property
     def may_see_subjects(self) -> bool:
-        """Whether the caller may read whom events are about, and what receivers write."""
+        """Whether the client may read the users of events, and the texts of receivers."""
         return Scope.PII_READ in self.token.scopes
 
 
 def presented_token(authorization: str | None, auth_email: str | None, auth_key: str | None) -> str:
-    """The token a request carries; a bearer token wins over `X-Auth-Email` with `X-Auth-Key`.
+    """Return the token of a request. A bearer token takes precedence over `X-Auth-Email` with `X-Auth-Key`.
 
-    The key is a token like any other. Without an e-mail it is half of a pair, and counts as nothing; what the e-mail
-    says is not looked at, because the key alone is the secret.
+    The key is a token like any other. Without an e-mail it is half of a pair, and is ignored. The value of the e-mail
+    is
+    not checked, because only the key is secret.
 
     Raises: NoCredentials, MalformedCredentials.
     Rule: contract 14, 15; RFC 6750 §2.1.
@@ -61,13 +62,13 @@ def _well_formed(token: str) -> str:
 
 
 async def caller_of(request: Request, outside: Outside, scope: Scope | None) -> Caller:
-    """Who calls, once they have shown that they may do *scope* in the account of the path.
+    """Authenticate a request, and check that it may do *scope* in the account of the path.
 
     Args:
-        scope: None: any token of the account will do.
+        scope: None: any token of the account is sufficient.
 
-    Raises: Unauthenticated, Forbidden, RateLimited; NotFound: the token is the installation's, and there is no such
-        account.
+    Raises: Unauthenticated, Forbidden, RateLimited; NotFound: the token is the installation's, and the account does not
+        exist.
     """
     account_id = AccountId(request.path_params["account_id"])
     shown = await _authenticated(request, outside, account_id)
@@ -78,7 +79,7 @@ async def caller_of(request: Request, outside: Outside, scope: Scope | None) -> 
 
 
 async def token_of(request: Request, outside: Outside) -> StoredToken:
-    """The valid token that a request carries, whatever it is good for; the request is counted against its limit.
+    """Return the valid token of a request, with any permissions, and count the request against its limit.
 
     Raises: Unauthenticated, RateLimited.
     """
@@ -103,9 +104,9 @@ async def _authenticated(request: Request, outside: Outside, account_id: Account
 
 
 def show_allowance(request: Request, allowance: Allowance | None) -> None:
-    """Let `RateLimitHeaders` tell the caller.
+    """Store the allowance for `RateLimitHeaders`.
 
-    Raises: RateLimited: it is a refusal.
+    Raises: RateLimited: the request is refused.
     """
     if allowance is None:
         return
@@ -115,5 +116,5 @@ def show_allowance(request: Request, allowance: Allowance | None) -> None:
 
 
 def actor_of(request: Request, token: StoredToken) -> Actor:
-    """The holder of *token*, at the address the request came from."""
+    """Return the actor with *token* and the client's address."""
     return Actor(token.token_id, token.name, client_address(request))

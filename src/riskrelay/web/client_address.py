@@ -1,4 +1,4 @@
-"""Where a request comes from: the peer, or behind a proxy that is trusted what the proxy says."""
+"""The address of a request's client: the peer, or the address that a trusted proxy reports."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,16 +9,17 @@ from starlette.requests import Request
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
 
-_ELEMENT = re.compile(r'(?:[^,"]|"[^"]*")+')  # RFC 7239 §4; a comma within quotes parts nothing
+_ELEMENT = re.compile(r'(?:[^,"]|"[^"]*")+')  # RFC 7239 §4; a comma within quotes is no separator
 _FOR = re.compile(r'(?:^|;)\s*for=(?:"([^"]*)"|([^;\s]*))', re.IGNORECASE)
 
 
 def client_address(request: Request) -> str | None:
-    """The address that the audit log names, without a port; None: not known.
+    """Return the client's address for the audit log, without a port; None: not known.
 
-    `X-Forwarded-For` and `Forwarded` count only when the peer is a trusted proxy, and in them only what trusted proxies
-    have added: from the right to the first address that is none. Whoever is no trusted proxy changes nothing with them,
-    and `X-Forwarded-Proto` and `-Host` change nothing at all: the public URL is a setting.
+    `X-Forwarded-For` and `Forwarded` are used only if the peer is a trusted proxy, and only the parts that trusted
+    proxies have added: from the right to the first other address. `X-Forwarded-Proto` and `-Host` are ignored, because
+        the
+    public URL is a setting.
 
     Rule: RFC 7239 §5.2, §8.1.
     """
@@ -29,14 +30,14 @@ def client_address(request: Request) -> str | None:
     by_header = {
         _client_of(peer, hops, trusted)
         for hops in (_x_forwarded_for(request), _forwarded(request))
-        if hops  # the header is there
+        if hops  # the header exists
     }
-    # Two headers that disagree: the proxy has written one and passed on what a client wrote in the other.
+    # Two headers that differ: the proxy has written one, and passed on the client's other one.
     return str(by_header.pop() if len(by_header) == 1 else peer)
 
 
 def _client_of(peer: Address, hops: Sequence[Address | None], trusted: Sequence[Network]) -> Address:
-    """The nearest address that is no trusted proxy's; what cannot be read ends the search."""
+    """Return the nearest address that is not a trusted proxy's. An unreadable address ends the search."""
     nearest = peer
     for hop in reversed(hops):
         if hop is None or not is_in(nearest, trusted):
@@ -54,7 +55,7 @@ def _forwarded(request: Request) -> list[Address | None]:
 
 
 def _nodes(line: str) -> Iterator[str]:
-    """The `for` of each element. Rule: RFC 7239 §4."""
+    """Return the `for` of each element. Rule: RFC 7239 §4."""
     for element in _ELEMENT.findall(line):
         found = _FOR.search(element)
         yield (found[1] or found[2] or "") if found else ""
@@ -75,7 +76,7 @@ def read_address(text: str) -> Address | None:
 
 
 def is_in(address: Address, networks: Sequence[Network]) -> bool:
-    """Whether one of *networks* contains *address*."""
+    """Return whether one of *networks* contains *address*."""
     return any(address in network for network in networks)
 
 
@@ -93,7 +94,7 @@ def network_key(address: Address) -> str:
 
 
 def client_network(request: Request) -> str | None:
-    """Return the name under which the client of a request is counted, as `network_key` says; None: not known."""
+    """Return the `network_key` under which a request's client is counted; None: not known."""
     text = client_address(request)
     address = None if text is None else read_address(text)
     return None if address is None else network_key(address)

@@ -1,4 +1,4 @@
-"""Ending what nobody waits for any more."""
+"""Cancel work when the client disconnects."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -14,10 +14,10 @@ T = TypeVar("T")
 async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
     """Run *work* to its end, or cancel it when the client closes the connection.
 
-    Call it only after the body has been read. A receiver that hangs up and polls again would otherwise leave a waiting
-    poll behind each time.
+    Call it only after the body has been read. Without it, a receiver that disconnects and polls again would leave a
+    waiting poll each time.
 
-    Returns: None: the client is gone, and no answer can reach it.
+    Returns: the result; None: the client has disconnected.
     """
     working = asyncio.ensure_future(work)
     listening = asyncio.create_task(_disconnected(request), context=beside_work())

@@ -33,7 +33,7 @@ _CODES = frozenset(problem.code for problem in PROBLEMS)
 
 @cache
 def contract() -> dict[str, Any]:
-    """The OpenAPI document."""
+    """Return the OpenAPI document."""
     path = next(path for path in _CANDIDATES if path.is_file())
     document: dict[str, Any] = yaml.safe_load(path.read_text())
     return document
@@ -53,9 +53,9 @@ class Representation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A document that is the same for everybody until the next version of the service.
+    """A document that is the same for all clients until the next version of the service.
 
-    It is compressed once, when it is made, and never for a request.
+    It is compressed once, when it is built.
     """
 
     plain: Representation
@@ -63,7 +63,7 @@ class Page:
 
     @classmethod
     def of(cls, body: bytes, media_type: str) -> "Page":
-        """Make a document, with its validators and what a browser may do with it."""
+        """Build a document, with its validators and its content security policy."""
         tag = sha256(body).hexdigest()[:32]
         headers = {"Content-Type": media_type, "Cache-Control": _CACHE, "Vary": "Accept-Encoding"}
         if media_type == _HTML:
@@ -92,7 +92,7 @@ def _content_security_policy(page: bytes) -> str:
 
 
 def _accepts_gzip(fields: Sequence[str]) -> bool:
-    """Whether an Accept-Encoding names gzip. Rule: RFC 9110 §12.5.3."""
+    """Return whether an Accept-Encoding contains gzip. Rule: RFC 9110 §12.5.3."""
     for part in ",".join(fields).split(","):
         coding, _, weight = part.partition(";")
         if coding.strip().lower() == "gzip":
@@ -101,7 +101,7 @@ def _accepts_gzip(fields: Sequence[str]) -> bool:
 
 
 def _matches(fields: Sequence[str], tag: str) -> bool:
-    """Whether an If-None-Match names *tag*; weak comparison. Rule: RFC 9110 §8.8.3.2, §13.1.2."""
+    """Return whether an If-None-Match contains *tag*, by weak comparison. Rule: RFC 9110 §8.8.3.2, §13.1.2."""
     named = {part.strip().removeprefix("W/") for field in fields for part in field.split(",")}
     return tag in named or "*" in named
 
@@ -142,9 +142,9 @@ async def error_index(request: Request) -> Response:
 
 
 async def error_page(request: Request) -> Response:
-    """Answer what one error code means and what to change."""
+    """Return the page of one error code."""
     text = request.path_params["code"]
-    # Four or five digits are all that a code has; what is longer need not even become a number.
+    # A code has four or five digits; a longer text is not converted to a number.
     code = int(text) if text.isascii() and text.isdigit() and len(text) <= 5 else 0
     if code not in _CODES:
         return _error_index().answer(request, 404)

@@ -17,7 +17,7 @@ def _templates() -> Environment:
 
 
 def statuses(code: int) -> str:
-    """The HTTP statuses that *code* comes with, for people.
+    """Return the HTTP statuses of *code* as text.
 
     >>> statuses(10000)
     '401 or 403'
@@ -26,11 +26,11 @@ def statuses(code: int) -> str:
 
 
 def render_error_page(code: int) -> str | None:
-    """The page that explains *code*; None when there is no such code."""
+    """Return the page that explains *code*; None if the code does not exist."""
     problem = _BY_CODE.get(code)
     return None if problem is None else _templates().get_template("error.html").render(problem=problem)
 
 
 def render_error_index() -> str:
-    """The page that lists every code."""
+    """Return the page that lists all codes."""
     return _templates().get_template("errors.html").render(problems=PROBLEMS)

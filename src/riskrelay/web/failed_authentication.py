@@ -1,4 +1,4 @@
-"""Limiting refused credentials per client address."""
+"""Limit refused credentials per client address."""
 
 import asyncio
 from collections import OrderedDict
@@ -12,20 +12,20 @@ from riskrelay.web.client_address import client_network
 from riskrelay.web.work import waiting
 
 WINDOW_SECONDS = 60
-FAILURES_A_MINUTE = 600  # as the setting's default: guessed, far above what a misconfigured client sends by mistake
+FAILURES_A_MINUTE = 600  # like the setting's default: guessed, far more than a misconfigured client sends
 _PAUSE_SECONDS = 1.0  # a client that ignores the 429 sends one request a second on each connection
 _MAX_ADDRESSES = 20_000  # guessed: some 5 MB; an address pushed out starts again
 _MAX_KNOWN = 10_000  # guessed: tokens in use
 
 
 class FailedAuthentication:
-    """Refuses further tries of an address whose credentials were refused too often, without a query.
+    """Refuses requests of an address with too many refused credentials, without a query.
 
-    A credential that this process has seen to be valid is let through even then, so that a flood from an address does
-    not stop the clients that share it.
+    A credential that was valid in this process before is still accepted, so that a flood from an address does not block
+    the clients that share it.
 
     Args:
-        per_minute: refusals of one address in a minute; 0: no limit.
+        per_minute: the allowed refusals of one address per minute; 0: no limit.
     """
 
     def __init__(self, clock: Clock, per_minute: int) -> None:
@@ -35,10 +35,10 @@ class FailedAuthentication:
         self._known: OrderedDict[bytes, None] = OrderedDict()
 
     async def check(self, request: Request, credential: bytes) -> None:
-        """Let a request through, or refuse it after a pause.
+        """Accept a request, or refuse it after a pause.
 
         Args:
-            credential: a hash of what the request shows.
+            credential: a hash of the request's credential.
 
         Raises: RateLimited: this address may not try now.
         """

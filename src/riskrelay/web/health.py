@@ -1,4 +1,4 @@
-"""Whether the service lives, is ready, and what monitoring wants to know."""
+"""Liveness, readiness and metrics of the service."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ _PATIENCE_SECONDS = 2  # chosen: a scrape waits no longer for a survey; scrapers
 
 
 class HealthRoutes:
-    """The handlers that monitoring reads. None wants a credential: what they say names no account and no user."""
+    """The handlers for monitoring. They need no credentials, because their responses name no account and no user."""
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
@@ -25,7 +25,7 @@ class HealthRoutes:
         return PlainTextResponse("ok\n")
 
     async def ready(self, request: Request) -> Response:
-        """200 when the database takes writes and a signing key is there, 503 with the cause otherwise."""
+        """Return 200 if the database accepts writes and a signing key exists, otherwise 503 with the cause."""
         cause = await self._refusal()
         if cause is not None:
             return PlainTextResponse(f"not ready: {cause}\n", 503)
@@ -49,7 +49,10 @@ class HealthRoutes:
         return None
 
     async def metrics(self, request: Request) -> Response:
-        """The metrics in Prometheus' text form; what this process counts is there without the database too."""
+        """Return the metrics in Prometheus' text format.
+
+        Without the database, they have this process's counters only.
+        """
         refusal, survey = await asyncio.gather(self._refusal(), self._surveyor.survey())
         metrics = self._outside.metrics
         body = await metrics.exposition(survey, self._outside.store.load(), writable=refusal is None)
@@ -57,7 +60,10 @@ class HealthRoutes:
 
 
 class _Surveyor:
-    """Surveys the installation when somebody asks: one at a time, which answers all who asked before it began."""
+    """Surveys the installation on request.
+
+    One survey runs at a time, and answers all requests from before its start.
+    """
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
@@ -67,7 +73,8 @@ class _Surveyor:
         self._taking: set[asyncio.Task[None]] = set()
 
     async def survey(self) -> Survey | None:
-        """A survey begun after the call, or if that takes too long the last; None: the database does not answer."""
+        """Return a survey that began after the call, or the last one if it takes too long; None: the database is
+        away."""
         taking = asyncio.create_task(self._take(self._outside.clock.monotonic()))
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)

@@ -12,7 +12,7 @@ _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+(?:%25[\w.~-]+)?\]|[\w.~!$&'()*+,;=%-]+
 
 
 def is_usable_host(value: bytes) -> bool:
-    """Whether *value* is a host with an optional port. Rule: RFC 9110 §7.2, RFC 3986 §3.2.2.
+    """Return whether *value* is a host with an optional port. Rule: RFC 9110 §7.2, RFC 3986 §3.2.2.
 
     >>> is_usable_host(b"risk.example.com:8700"), is_usable_host(b"[::1]"), is_usable_host(b""), is_usable_host(b"a/b")
     (True, True, False, False)

@@ -1,4 +1,4 @@
-"""Sending large public documents in pieces, so that many requests for them disturb no other client."""
+"""Send large public documents in pieces, so that many requests for them do not slow down other clients."""
 
 import asyncio
 from collections import OrderedDict
@@ -10,17 +10,17 @@ from starlette.responses import Response, StreamingResponse
 from riskrelay.web.client_address import client_network
 
 _PIECE_BYTES = 32 * 1024
-_BYTES_PER_SECOND = 4 * 1024 * 1024  # guessed: a reader waits for nothing, and sending takes some 2 % of a core
+_BYTES_PER_SECOND = 4 * 1024 * 1024  # guessed: no delay for a reader, and sending takes some 2 % of a core
 _BURST_BYTES = 2 * 1024 * 1024  # guessed: the whole documentation, compressed, many times
 _MAX_ADDRESSES = 20_000  # guessed: some 5 MB; an address that is dropped starts again
 
 
 class Pace:
-    """How fast documents are sent to each client address: all its connections together get one rate.
+    """The rate at which documents are sent to each client address, over all its connections.
 
     Args:
-        bytes_per_second: to one address.
-        burst_bytes: that an address which received nothing lately gets without a pause.
+        bytes_per_second: the rate for one address.
+        burst_bytes: the bytes without a pause for an address that received nothing recently.
     """
 
     def __init__(self, bytes_per_second: int = _BYTES_PER_SECOND, burst_bytes: int = _BURST_BYTES) -> None:

@@ -1,4 +1,4 @@
-"""Routes by the path as it was sent: a percent-encoded slash parts nothing, and a path claims every method."""
+"""Routes by the percent-encoded path: an encoded slash is no separator, and a path handles all methods."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from urllib.parse import quote, unquote_to_bytes
@@ -14,9 +14,9 @@ _NOTHING = ""  # no id, reference id or account id is empty
 
 
 class EncodedPaths:
-    """Lets the routes see the path still percent-encoded, so that `a%2Fb` is one part of it and never two.
+    """Passes the percent-encoded path to the routes, so that `a%2Fb` is one segment and not two.
 
-    Rule: RFC 3986 §2.2: decoding comes after the parts are told apart.
+    Rule: RFC 3986 §2.2: the segments are separated before they are decoded.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -24,16 +24,17 @@ class EncodedPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            raw = scope.get("raw_path")  # ASGI lets a server leave it out
+            raw = scope.get("raw_path")  # optional in ASGI
             scope["path"] = quote(scope["path"]) if raw is None else raw.decode("latin-1")
         await self._app(scope, receive, send)
 
 
 class PathRoute(Route):
-    """One path and everything it takes. Behind `EncodedPaths`.
+    """The handlers of one path. It needs `EncodedPaths`.
 
-    It claims its path whatever the method is, so that a word of ours is never taken for somebody's id in a route
-    further down (contract 23), and so that a 405 names all methods of the path (RFC 9110 §15.5.6).
+    It matches its path for all methods, so that a fixed name is never taken for an id by a later route (contract 23),
+    and
+    so that a 405 names all methods of the path (RFC 9110 §15.5.6).
     """
 
     def __init__(self, path: str, handlers: Mapping[str, Handler]) -> None:
@@ -43,7 +44,7 @@ class PathRoute(Route):
         super().__init__(path, handle, methods=handlers)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether the path is this route's, and its parameters, decoded."""
+        """Return whether the path matches, with its decoded parameters."""
         match, found = super().matches(scope)
         if match is Match.NONE:
             return match, found
@@ -52,7 +53,8 @@ class PathRoute(Route):
 
 
 def by_path(rows: Iterable[tuple[str, str, Handler]]) -> list[PathRoute]:
-    """One route for each path of *rows* (method, path, handler), in the order in which the paths first appear."""
+    """Return one route for each path of *rows* (method, path, handler), in the order in which the paths first
+    appear."""
     handlers: dict[str, dict[str, Handler]] = {}
     for method, path, handler in rows:
         handlers.setdefault(path, {})[method] = handler
@@ -60,9 +62,9 @@ def by_path(rows: Iterable[tuple[str, str, Handler]]) -> list[PathRoute]:
 
 
 def _decoded(part: str) -> str:
-    """A parameter of a path, decoded; what no stored text can hold becomes the name that nothing has.
+    """Return a decoded parameter of a path. A value that no stored text can have becomes the empty name.
 
-    PostgreSQL takes no NUL, and bytes that are no UTF-8 are no text.
+    PostgreSQL stores no NUL, and bytes that are not UTF-8 are not text.
 
     >>> _decoded("my%2Fref"), _decoded("%00"), _decoded("%FF")
     ('my/ref', '', '')

@@ -1,4 +1,4 @@
-"""Showing callers what they may still send, in the header fields of the IETF draft that the SDKs read."""
+"""Send the remaining quota in the header fields of the IETF draft that the SDKs read."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,7 +9,7 @@ _POLICY = '"default"'
 
 
 def rate_limit_headers(scope: Scope) -> dict[str, str]:
-    """The two header fields for a request whose token was counted; none for others.
+    """Return the two header fields for a request whose token was counted; none for others.
 
     Rule: draft-ietf-httpapi-ratelimit-headers-10 §3 and §4, structured fields (RFC 9651).
     """

@@ -28,10 +28,10 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A body: what it may hold, and examples.
+    """A body: its members, and examples.
 
     Attributes:
-        examples: (title, text) each.
+        examples: pairs of title and text.
     """
 
     media_type: str
@@ -41,7 +41,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What an operation answers with one kind of status."""
+    """The response of an operation with one status."""
 
     status: str
     text: str
@@ -51,11 +51,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One operation, ready to be shown.
+    """One operation, prepared for the page.
 
     Attributes:
-        access: what the caller must have, in words.
-        curl: a command that can be copied into a shell.
+        access: the required permission, in words.
+        curl: a command for a shell.
     """
 
     operation_id: str
@@ -77,7 +77,7 @@ class Reference:
         self._document = document
 
     def page(self) -> str:
-        """The whole page."""
+        """Return the whole page."""
         templates = Environment(loader=PackageLoader("riskrelay.web"), autoescape=True, trim_blocks=True)
         groups = [(tag, list(self._operations(tag["name"]))) for tag in self._document["tags"]]
         return templates.get_template("reference.html").render(
@@ -151,7 +151,7 @@ class Reference:
         ]
 
     def members(self, schema: Node, within: str = "", nesting: int = 0) -> Iterator[Member]:
-        """The members of an object, those of objects in it behind them, under their paths."""
+        """Return the members of an object, each followed by its nested members with their paths."""
         merged = self._merged(schema)
         if "items" in merged:
             yield from self.members(merged["items"], f"{within}[]", nesting)
@@ -172,7 +172,8 @@ class Reference:
             yield from self.members(values, f"{within}.*" if within else "*", nesting + 1)
 
     def _merged(self, schema: Any) -> dict[str, Any]:
-        """A schema with its references and `allOf` parts in one; of alternatives the first that is not null."""
+        """Return a schema merged with its references and `allOf` parts, and with the first alternative that is not
+        null."""
         found = self._resolved(schema) if isinstance(schema, Mapping) else {}
         merged: dict[str, Any] = {}
         for part in (*map(self._merged, found.get("allOf", ())), found):
@@ -186,7 +187,7 @@ class Reference:
         )
 
     def _kind(self, schema: Node) -> str:
-        """The type of a value, in words."""
+        """Return the type of a value, in words."""
         if "const" in schema:
             return json.dumps(schema["const"])
         found = schema.get("enum", schema.get("type", "any"))

@@ -1,4 +1,4 @@
-"""What refused credentials leave behind: a count for monitoring, and a line in the log, of which there are few."""
+"""Record refused credentials: a count for monitoring, and a rate-limited line in the log."""
 
 import structlog
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from riskrelay.ports import Clock, Metrics
 from riskrelay.web.client_address import client_address
 from riskrelay.web.transmitter.refusals import BearerRefusal
 
-_LINES = RateLimit(quota=60, window_seconds=60)  # guessed: enough to see who tries, too few to fill a disk
+_LINES = RateLimit(quota=60, window_seconds=60)  # guessed: enough to find the clients, too few to fill a disk
 
 _REASONS: dict[type[RiskrelayError], str] = {
     NoCredentials: "no_credentials",
@@ -24,7 +24,7 @@ _log = structlog.get_logger()
 
 
 class RefusedAuthentication:
-    """Counts every refusal, and logs at most so many a minute; the next line says how many were left out."""
+    """Counts all refusals, and logs a limited number per minute. The next line has the number of omitted ones."""
 
     def __init__(self, metrics: Metrics, clock: Clock) -> None:
         self._metrics = metrics
@@ -47,7 +47,8 @@ class RefusedAuthentication:
             "authentication_refused",
             reason=reason,
             method=request.method,
-            route=route.path if isinstance(route, Route) else "unknown",  # a path can hold what must not be logged
+            # a path may contain secrets that must not be logged
+            route=route.path if isinstance(route, Route) else "unknown",
             address=client_address(request),
             left_out=self._left_out,
         )

@@ -1,4 +1,4 @@
-"""Header fields that tell browsers and caches to be careful with every answer."""
+"""Security header fields of all responses."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -7,8 +7,9 @@ _HSTS = "max-age=31536000"  # a year, as RFC 6797 §6.1.1 shows; no subdomains: 
 
 
 class SecurityHeaders:
-    """Adds `X-Content-Type-Options` and, over https, `Strict-Transport-Security`; where an answer says nothing of
-    caching, `Cache-Control: no-store`.
+    """Adds `X-Content-Type-Options` and, over https, `Strict-Transport-Security`.
+
+    It also adds `Cache-Control: no-store` to a response without `Cache-Control`.
 
     Args:
         https: whether the public URL is https.

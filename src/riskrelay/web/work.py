@@ -21,7 +21,7 @@ from riskrelay.web.client_address import client_network
 
 _POLL = re.compile(r"/ssf/[^/]+/poll/[^/]+")
 ALWAYS_ANSWERED = frozenset({"/healthz", "/readyz", "/metrics"})
-SMALL_BODY_BYTES = 64 * 1024  # what the server buffers of any body
+SMALL_BODY_BYTES = 64 * 1024  # the part of any body that the server buffers
 _SMALL_LENGTH_DIGITS = 4  # below 10,000 bytes
 
 
@@ -30,13 +30,13 @@ class WorkLimits:
     """The limits of one process.
 
     Attributes:
-        requests: in work at once; one that waits for its client or for an event is not counted.
-        polls: of receivers in work at once, beside those; thousands of them often come in the same second.
-        waiting_per_client: requests of one client address that wait for their turn; more are answered 503.
+        requests: concurrent requests. A request that waits for its client or for an event is not counted.
+        polls: concurrent polls of receivers, in addition; thousands of them often arrive in the same second.
+        waiting_per_client: waiting requests of one client address; others get a 503.
         waiting_large_per_client: the same for requests with a large body, of which the server has buffered a part.
-        wait_seconds: how long a request waits for its turn, or for room for its body.
-        body_bytes: of all large bodies in memory at once.
-        body_bytes_per_client: of those, from one client address: two of the largest batches.
+        wait_seconds: how long a request waits for a slot, or for memory for its body.
+        body_bytes: the total size of large bodies in memory.
+        body_bytes_per_client: the same for one client address: two of the largest batches.
     """
 
     requests: int = 256
@@ -49,10 +49,11 @@ class WorkLimits:
 
 
 class Slots:
-    """Turns for requests.
+    """Slots for requests.
 
-    When all are taken, client addresses take turns, and so do the credentials that one address shows, whatever each of
-    them has queued.
+    When all are in use, client addresses take turns, and so do the credentials of one address. The number of their
+    queued
+    requests does not matter.
     """
 
     def __init__(self, limits: WorkLimits) -> None:
@@ -62,15 +63,15 @@ class Slots:
 
     @property
     def free(self) -> int:
-        """Slots that nothing takes now."""
+        """The number of free slots."""
         return self._free
 
     async def take(self, client: Callable[[], tuple[str, str]], *, large: bool = False) -> None:
         """Take a slot, or wait for one.
 
         Args:
-            client: finds the client address and the credential; asked only when there is no free slot.
-            large: whether a large body comes with the request: few of those may wait.
+            client: returns the client address and the credential; called only if no slot is free.
+            large: whether the request has a large body; few of these may wait.
 
         Raises: Unavailable: too many requests of this address wait, or this one has waited for too long.
         """
@@ -88,7 +89,7 @@ class Slots:
             async with asyncio.timeout(self._limits.wait_seconds):
                 await turn
         except BaseException as error:
-            if turn.done() and not turn.cancelled():  # its turn came in the same moment
+            if turn.done() and not turn.cancelled():  # it got the slot at the same time
                 self.give_back()
             if isinstance(error, TimeoutError):
                 raise Unavailable("no slot became free in time") from error
@@ -151,7 +152,7 @@ class BodyBudget:
         self._held_by[client] = self._held_by.get(client, 0) + size
 
     async def release(self, client: str, size: int) -> None:
-        """Give back what `hold` reserved."""
+        """Release the memory that `hold` reserved."""
         self._held -= size
         self._held_by[client] -= size
         if not self._held_by[client]:
@@ -202,7 +203,7 @@ class _Work:
 
 
 def is_poll(path: str) -> bool:
-    """Whether a request to *path* fetches events.
+    """Return whether a request to *path* is a poll for events.
 
     >>> is_poll("/ssf/182bd5e5/poll/8e035ddb"), is_poll("/ssf/182bd5e5/streams")
     (True, False)
@@ -258,7 +259,7 @@ class LimitWork:
     """Limits the requests in work. Health checks and scrapes are never counted and never wait.
 
     Args:
-        refuse: makes the answer to a request that had to wait for too long.
+        refuse: builds the response to a request that waited for too long.
     """
 
     def __init__(self, app: ASGIApp, limits: WorkLimits, refuse: Callable[[Request, Unavailable], Response]) -> None:

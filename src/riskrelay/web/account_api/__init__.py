@@ -1,1 +1,1 @@
-"""The account API, as existing SDKs and a Terraform provider speak it."""
+"""The account API, compatible with existing SDKs and a Terraform provider."""

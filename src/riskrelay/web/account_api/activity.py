@@ -53,7 +53,7 @@ IpAddress = Annotated[PlainText, Field(max_length=64), AfterValidator(_canonical
 
 
 class _ActivityBody(BaseModel):
-    """What logins and DLP hits have in common; other members are ignored, and noted in the answer."""
+    """The common members of logins and DLP hits. Other members are ignored, and noted in the response."""
 
     user: UserBody
     timestamp: Timestamp
@@ -71,7 +71,7 @@ class _ActivityBody(BaseModel):
 
 
 class LoginByAddressBody(_ActivityBody):
-    """A successful login, or a session that was refreshed. Without coordinates, geolocation says where it was."""
+    """A successful login or a refreshed session. Without coordinates, geolocation finds its place."""
 
     type: Literal["login", "session_refresh"] = "login"
     latitude: Latitude | None = None
@@ -118,7 +118,7 @@ class DlpHitBody(_ActivityBody):
 
 
 class _Shape(msgspec.Struct, kw_only=True):
-    """What tells one form from another."""
+    """The members that distinguish the forms of an item."""
 
     class_uid: Any = msgspec.UNSET
     type: Any = msgspec.UNSET
@@ -150,7 +150,7 @@ class ActivityRoutes:
     """The handler of activity.
 
     Args:
-        docs_base: the origin where the pages that explain the codes stand.
+        docs_base: the origin of the pages that explain the codes.
     """
 
     def __init__(self, outside: Outside, signals: Signals, docs_base: str) -> None:
@@ -159,7 +159,7 @@ class ActivityRoutes:
         self._docs_base = docs_base
 
     async def record(self, request: Request) -> Response:
-        """What became of the activity. Ours is all or nothing, before any event of OCSF is recorded."""
+        """Record activity. Items in this API's form are recorded all or none, before any event of OCSF."""
         caller = await caller_of(request, self._outside, Scope.INGEST)
         batch = await read_batch(request, _read_one, "activities")
         sent = _named({place: one for place, one in enumerate(batch.items) if isinstance(one, Activity)})
@@ -175,9 +175,9 @@ class ActivityRoutes:
 
 
 def _named(sent: Mapping[int, Activity]) -> dict[int, Activity]:
-    """Give activity without an id one that follows from its content, so that a repeated delivery is a duplicate.
+    """Derive missing ids of activity from its content, so that a repeated delivery is a duplicate.
 
-    Activity of one request that is alike is told apart by its number: a user can do the same twice in a second.
+    Equal activity in one request is numbered, because a user can do the same twice in a second.
 
     Rule: docs/choices.md, "Activity".
     """
@@ -207,7 +207,7 @@ def _read_one(body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
     try:
         shape = _SHAPE.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        parse(_OBJECT, body, prefix, Reading(room=reading.room))  # says what is wrong with it
+        parse(_OBJECT, body, prefix, Reading(room=reading.room))  # raises the faults of the item
         shape = _Shape()
     if shape.class_uid is not msgspec.UNSET or shape.type_uid is not msgspec.UNSET:
         return _OcsfEvent(parse(_OBJECT, body, prefix, Reading(room=reading.room)))
@@ -223,9 +223,9 @@ def _read_one(body: bytes, prefix: Sequence[int], reading: Reading) -> _Read:
 
 
 def _is_dlp_hit(shape: _Shape, prefix: Sequence[int]) -> bool:
-    """Whether it is a DLP hit rather than a login: `type` says so, or else what it has.
+    """Return whether an item is a DLP hit and not a login, by its `type` or otherwise by its members.
 
-    Raises: Invalid: it could be either, or is neither.
+    Raises: Invalid: it matches both or neither.
     """
     if shape.type is msgspec.UNSET:
         has_profile = shape.profile is not msgspec.UNSET
@@ -246,11 +246,11 @@ def _rendered(
     episodes: Sequence[tuple[RecordedFinding, Standing]],
     places: Sequence[int],
 ) -> dict[str, Any]:
-    """The answer.
+    """Build the response.
 
     Args:
-        outcome, episodes: of the events of OCSF.
-        places: of these in the request.
+        outcome, episodes: the results of the events of OCSF.
+        places: the places of these events in the request.
     """
     late = {place: one for place, one in outcome.rest.items() if one.reason is Reason.TOO_OLD}
     ignored = Counter(one.reason.value for one in outcome.rest.values() if isinstance(one, Ignored))

@@ -1,4 +1,4 @@
-"""Reading one object, an array or NDJSON; and what findings and activity have in common on the wire."""
+"""Read one object, an array or NDJSON, and render the common members of findings and activity."""
 
 import asyncio
 import re
@@ -52,11 +52,11 @@ _ITEMS = msgspec.json.Decoder(list[msgspec.Raw])
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[T]):
-    """What a request holds.
+    """The items of a request.
 
     Attributes:
-        single: the body is one object, so pointers into it start at its members.
-        notes: on members that were ignored.
+        single: whether the body is one object, so that pointers start at its members.
+        notes: the notes on ignored members.
     """
 
     items: list[T]
@@ -64,7 +64,7 @@ class Batch(Generic[T]):
     notes: Notes
 
     def located(self, error: Invalid) -> Invalid:
-        """The same faults, which start with a place in *items*, as pointers into the body."""
+        """Return faults whose pointers start with a place in *items* with pointers into the body."""
         if not self.single:
             return error
         return Invalid([Fault(f.kind, f.pointer.removeprefix("/0"), f.message) for f in error.faults], error.more)
@@ -77,13 +77,13 @@ class Batch(Generic[T]):
 async def read_batch(
     request: Request, read_one: ReadOne[T], noun: str, known: KnownBehaviors | None = None
 ) -> Batch[T]:
-    """The body, which is one JSON object, an array of 1 to MAX_ITEMS, or as many lines of NDJSON.
+    """Read the body: one JSON object, an array of 1 to MAX_ITEMS objects, or as many lines of NDJSON.
 
-    Other requests have their turn while a large body is read.
+    Reading a large body does not block other requests.
 
     Args:
-        noun: what the items are, for messages.
-        known: the behaviors that items may name; None: they name none.
+        noun: the name of the items, for messages.
+        known: the behaviors that items may name; None: items name no behaviors.
 
     Raises: Invalid: one fault per mistake, all at once; BodyTooLarge; UnsupportedMediaType.
     """
@@ -140,7 +140,7 @@ async def _starts_with_bracket(body: bytes) -> bool:
 
 
 async def _lines(body: bytes) -> list[bytes]:
-    """The lines that are not blank.
+    """Return the lines that are not blank.
 
     Raises: Invalid: there are more than MAX_LINES, blank ones included.
     """
@@ -156,7 +156,7 @@ async def _lines(body: bytes) -> list[bytes]:
 
 
 def _items(body: bytes, noun: str) -> list[msgspec.Raw]:
-    """The members of a JSON array, as they are written."""
+    """Return the elements of a JSON array as raw texts."""
     try:
         return _ITEMS.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -194,7 +194,7 @@ async def _read_all(
 
 
 def is_email(text: str) -> bool:
-    """Whether *text* can be an e-mail address, so far as its form is judged here.
+    """Return whether *text* has the form of an e-mail address.
 
     >>> is_email("kai@example.com"), is_email("EXAMPLE\\\\kai")
     (True, False)
@@ -241,7 +241,7 @@ def digest_of(sent: Any) -> bytes:
 
 
 def rendered_change(change: LevelChange) -> dict[str, Any]:
-    """One member of `changes`."""
+    """Return one element of `changes`."""
     return {
         "user_id": change.user_id,
         "email": change.email,

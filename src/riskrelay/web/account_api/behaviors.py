@@ -1,4 +1,4 @@
-"""Behaviors, built-in ones and the account's own, and what the account decided about them. Rule: contract 18, 24."""
+"""Behaviors, built in and the account's own, and the account's settings of them. Rule: contract 18, 24."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -32,7 +32,7 @@ Level = Literal["low", "medium", "high"]
 
 
 class BehaviorBody(BaseModel):
-    """What an account decides about a behavior; `name` and `description` are ignored."""
+    """An account's settings of a behavior; `name` and `description` are ignored."""
 
     enabled: bool
     risk_level: Level
@@ -69,7 +69,7 @@ class NewBehaviorBody(BaseModel):
 
 
 class ChangeBody(BaseModel):
-    """What changes of a behavior of the account's own; what is absent or null stays."""
+    """The changes of an account's own behavior. Members that are absent or null do not change."""
 
     name: _Name | None = None
     description: _Description | None = None

@@ -1,4 +1,4 @@
-"""Reading request bodies: bounded, and with every fault at its place."""
+"""Read request bodies, with bounds and with the place of each fault."""
 
 import re
 from collections.abc import Sequence
@@ -51,12 +51,12 @@ WholeNumber = Annotated[int, BeforeValidator(_whole)]
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The whole body.
+    """Read the whole body.
 
-    What is beyond *max_bytes* is not kept. Up to once more as much is still taken off the wire, because a client
-    that is cut off while it sends may never read the answer; a body that is larger than that is not read on.
+    Bytes above *max_bytes* are dropped. They are still received up to twice that size, because a client that is cut off
+    while it sends may not read the response. A larger body is not read to its end.
 
-    Raises: BodyTooLarge; Invalid: it breaks off; Unavailable: there is no memory for it now.
+    Raises: BodyTooLarge; Invalid: the body is incomplete; Unavailable: no memory is free for it now.
     """
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > _LENGTH_DIGITS or int(declared) > 2 * max_bytes):
@@ -81,9 +81,10 @@ async def read_body(request: Request, max_bytes: int) -> bytes:
 
 
 def media_type(request: Request, *, is_packed_read: bool = False) -> str:
-    """The media type of the body, lower case, without parameters; JSON when the header is missing.
+    """Return the media type of the body in lower case, without parameters; JSON if the header is missing.
 
-    Raises: UnsupportedMediaType: it is neither JSON nor NDJSON, or it is compressed where that is not read.
+    Raises: UnsupportedMediaType: it is neither JSON nor NDJSON, or it is compressed and this route does not accept
+        that.
     """
     if not is_packed_read and request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMediaType
@@ -94,10 +95,10 @@ def media_type(request: Request, *, is_packed_read: bool = False) -> str:
 
 
 async def read_object(request: Request, model: type[M], known: KnownBehaviors | None = None) -> M:
-    """The body as one JSON object of the form *model*.
+    """Read the body as one JSON object of the form *model*.
 
     Args:
-        known: complete; needed by models that name behaviors.
+        known: all behaviors, for models that name behaviors.
 
     Raises: Invalid: one fault per mistake, all at once; BodyTooLarge; UnsupportedMediaType.
     """
@@ -108,7 +109,7 @@ async def read_object(request: Request, model: type[M], known: KnownBehaviors | 
 
 
 async def read_optional(request: Request, model: type[M]) -> M:
-    """As `read_object`, of a model that requires nothing: no body at all is an empty object. Rule: contract 17."""
+    """Read the body as `read_object` does. An empty body is an empty object. Rule: contract 17."""
     if media_type(request) != JSON:
         raise UnsupportedMediaType
     body = await read_body(request, MAX_OBJECT_BYTES)
@@ -117,11 +118,11 @@ async def read_optional(request: Request, model: type[M]) -> M:
 
 @dataclass(slots=True)
 class Reading:
-    """What is collected while one request is read.
+    """The state while one request is read.
 
     Attributes:
-        notes: what the answer says about members that were ignored.
-        room: how many more faults are kept; the others are only counted.
+        notes: the notes on ignored members, for the response.
+        room: the number of further faults that are kept. The others are only counted.
         known: the behaviors that may be named.
     """
 
@@ -163,7 +164,7 @@ def parse(
 
 
 def _add_model_faults(faults: Faults, error: ValidationError, prefix: Sequence[str | int]) -> None:
-    """Add what the model found at other places."""
+    """Add the model's faults at places that have no fault yet."""
     if faults.room <= 0:  # a list of every error takes much longer than their number
         faults.extend((), error.error_count())
         return
@@ -174,5 +175,5 @@ def _add_model_faults(faults: Faults, error: ValidationError, prefix: Sequence[s
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """What a model found, in our words."""
+    """Return the faults of a model's error, with the messages of this API."""
     return [model_errors.fault_of(item, ()) for item in error.errors(include_url=False, include_input=False)]

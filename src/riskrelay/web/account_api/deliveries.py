@@ -1,4 +1,4 @@
-"""What was sent for an integration, and what came of each attempt."""
+"""The deliveries of an integration, and their attempts."""
 
 from datetime import timedelta
 from typing import Annotated, Any

@@ -29,13 +29,13 @@ _STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled")
 
 
 class PauseBody(BaseModel):
-    """What pause takes; other members are ignored."""
+    """The body of pause. Other members are ignored."""
 
     reason: Annotated[PlainText, Field(max_length=255)] | None = None
 
 
 class VerifyBody(BaseModel):
-    """What verify takes; other members are ignored."""
+    """The body of verify. Other members are ignored."""
 
     state: Annotated[PlainText, Field(max_length=255)] | None = None
 

@@ -1,4 +1,4 @@
-"""What the account takes to be possible, and its trusted networks."""
+"""The account's limits of possible travel, and its trusted networks."""
 
 from typing import Annotated, Any, Self
 
@@ -28,7 +28,7 @@ Distance = Annotated[WholeNumber, Field(ge=1, le=20_000)]
 
 
 class TravelLimitsBody(BaseModel):
-    """What the account takes to be possible. The optional members stay as they are when they are absent."""
+    """The account's limits of possible travel. Absent optional members do not change."""
 
     max_km_per_h: Annotated[WholeNumber, Field(ge=100, le=10_000)]
     min_km: Distance
@@ -49,7 +49,7 @@ class DetectionBody(BaseModel):
     lateness_hours: Annotated[WholeNumber, Field(ge=1, le=MAX_LATENESS_HOURS)] | None = None
 
     def over(self, limits: TravelLimits) -> TravelLimits:
-        """Return *limits* with what the body says in place of what they said."""
+        """Return *limits* with the members of the body."""
         given = {**self.imp_travel.model_dump(), "lateness_hours": self.lateness_hours}
         return msgspec.structs.replace(limits, **{name: value for name, value in given.items() if value is not None})
 
@@ -116,7 +116,7 @@ class DetectionRoutes:
 
 
 def rendered_limits(limits: TravelLimits) -> dict[str, Any]:
-    """The settings as the API shows them."""
+    """Return the settings as a response of the API."""
     members = msgspec.structs.asdict(limits)
     lateness = members.pop("lateness_hours")
     return {"imp_travel": members, "lateness_hours": lateness}

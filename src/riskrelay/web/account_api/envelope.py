@@ -44,10 +44,10 @@ def failure_of(
     headers: Mapping[str, str] | None = None,
     message: str | None = None,
 ) -> Response:
-    """The answer to what the HTTP layer itself refuses, such as an unknown route.
+    """Return the response to a request that the HTTP layer refuses, such as one for an unknown route.
 
     Args:
-        message: a more precise one than the problem's.
+        message: a more precise message than the problem's.
     """
     return _json(problem.status, problems.failure([problems.entry(problem, docs_base, message)]), headers)
 

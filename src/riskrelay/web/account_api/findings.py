@@ -47,7 +47,7 @@ class FindingRoutes:
     """The handler of findings.
 
     Args:
-        docs_base: the origin where the pages that explain the codes stand.
+        docs_base: the origin of the pages that explain the codes.
     """
 
     def __init__(self, outside: Outside, docs_base: str) -> None:
@@ -77,11 +77,11 @@ def _read_one(written: bytes, prefix: Sequence[int], reading: Reading) -> Findin
 
 
 def read_closely(written: bytes, prefix: Sequence[int], reading: Reading) -> Finding:
-    """Any finding.
+    """Read any finding with the models.
 
     Raises:
         Invalid: one fault per mistake, all at once; *prefix* comes before every pointer.
-        OwnBehaviorsNeeded: only when the known behaviors are not complete.
+        OwnBehaviorsNeeded: only if the known behaviors are not complete.
     """
     body = parse(_ADAPTER, written, prefix, reading)
     return finding_of(body.id, body.behavior, body.user.reference(), body.timestamp, details=body.details)

@@ -1,4 +1,4 @@
-"""What an operator decides about an integration beyond the six operations of the account API."""
+"""Settings of an integration besides the six operations of the account API."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from riskrelay.web.auth import caller_of
 
 
 class SettingsBody(BaseModel):
-    """What may be set; other members are ignored."""
+    """The settings. Other members are ignored."""
 
     signing_algorithm: Algorithm
 

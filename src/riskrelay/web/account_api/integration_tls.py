@@ -19,7 +19,7 @@ _Pem = Annotated[str, Field(max_length=65_536)]  # chosen: some thirty certifica
 
 
 class TlsBody(BaseModel):
-    """What may be set, as a whole; other members are ignored."""
+    """The TLS material, replaced as a whole. Other members are ignored."""
 
     ca: _Pem | None = None
     certificate: _Pem | None = None

@@ -38,7 +38,7 @@ ReferenceId = Annotated[PlainText, Field(min_length=1, max_length=MAX_REFERENCE_
 
 
 class CreateBody(BaseModel):
-    """What create takes; other members are ignored."""
+    """The body of create. Other members are ignored."""
 
     integration_type: IntegrationType
     tenant_url: TenantUrl
@@ -47,7 +47,7 @@ class CreateBody(BaseModel):
 
 
 class UpdateBody(BaseModel):
-    """What update takes; other members are ignored. `active` may be null but not absent."""
+    """The body of update. Other members are ignored. `active` may be null but not absent."""
 
     active: bool | None
     tenant_url: TenantUrl
@@ -55,7 +55,7 @@ class UpdateBody(BaseModel):
 
 
 def rendered(integration: Integration) -> dict[str, Any]:
-    """The eight members of an integration on the wire."""
+    """Return the eight members of an integration in a response."""
     return {
         "account_tag": integration.account_id,
         "active": integration.active,
@@ -134,9 +134,9 @@ class IntegrationRoutes:
 
 
 def _retry_count(request: Request) -> int | None:
-    """Return how many times an SDK says it has sent this request before; None when the client does not say.
+    """Return the number of earlier tries that an SDK reports; None if the client does not report it.
 
-    A value that is not a number counts as absent: this API ignores headers that it does not know (contract 17).
+    A value that is not a number counts as absent: this API ignores unknown headers (contract 17).
     """
     count = request.headers.get("x-stainless-retry-count", "").strip()
     return int(count) if _COUNT.fullmatch(count) else None

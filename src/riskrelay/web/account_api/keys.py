@@ -1,4 +1,4 @@
-"""The installation's signing keys: what is published, and rotation."""
+"""The installation's signing keys: the published keys, and rotation."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ from riskrelay.web.auth import actor_of, token_of
 
 
 class RotateBody(BaseModel):
-    """What rotate takes; other members are ignored."""
+    """The body of rotate. Other members are ignored."""
 
     at_once: bool = False
 
@@ -31,13 +31,13 @@ class KeyRoutes:
         self._keyring = keyring
 
     async def list_all(self, request: Request) -> Response:
-        """What the JWKS serves now, in the order of making."""
+        """Return the keys in the JWKS, in the order of their creation."""
         await self._operator(request)
         keys = await self._outside.store.read_installation(lambda tx: tx.keys.all())
         return success(_rendered(published(keys, self._outside.clock.now(), self._keyring.horizon)))
 
     async def rotate(self, request: Request) -> Response:
-        """The next keys sign from now on; the answer is the list afterwards."""
+        """Rotate the keys, and return the list of keys afterwards."""
         token = await self._operator(request)
         actor = actor_of(request, token)
         body = await read_object(request, RotateBody)

@@ -15,7 +15,7 @@ ReadSettings = Callable[[], Awaitable[Mapping[BehaviorId, BehaviorSetting]]]
 
 
 class OwnBehaviorsNeeded(Exception):
-    """A request names what may be a behavior of the account's own: read those, and read the same part again."""
+    """A request names a behavior that is not built in. Load the account's own behaviors, and read the part again."""
 
 
 class KnownBehaviors:

@@ -1,4 +1,4 @@
-"""What the models find, in our words: no sentence of pydantic reaches a user."""
+"""The messages of this API for the errors of models, so that no message of pydantic is sent to clients."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from riskrelay.core.errors import Fault, FaultKind, pointer
 
 _CUSTOM = "riskrelay"  # errors of this type carry their kind and their sentence with them
 
-# Every error of pydantic that a model of ours can meet. Those of other types get the sentence for their suffix.
+# All errors of pydantic that the models here can raise. Errors of other types get the message for their suffix.
 _SENTENCES: Mapping[str, tuple[FaultKind, str]] = {
     "missing": (FaultKind.REQUIRED, "is required"),
     "json_invalid": (FaultKind.MALFORMED_BODY, "is not JSON"),
@@ -45,7 +45,7 @@ _OTHERS = (FaultKind.WRONG_VALUE, "is not an allowed value")
 
 
 def custom(kind: FaultKind, message: str) -> PydanticCustomError:
-    """An error for a validator to raise; a plain ValueError with a message is one of FaultKind.WRONG_VALUE."""
+    """Return an error for a validator to raise. A plain ValueError has FaultKind.WRONG_VALUE."""
     return PydanticCustomError(_CUSTOM, "{message}", {"kind": kind.value, "message": message})
 
 
@@ -63,7 +63,7 @@ def fault_of(item: ErrorDetails, prefix: Sequence[str | int]) -> Fault:
 def _words(kind: str, context: Mapping[str, Any]) -> tuple[FaultKind, str]:
     if kind == _CUSTOM:
         return FaultKind(context["kind"]), context["message"]
-    if kind == "value_error":  # a validator of ours has raised it
+    if kind == "value_error":  # raised by a validator of these models
         return FaultKind.WRONG_VALUE, str(context["error"])
     if kind in ("string_too_short", "too_short") and context.get("min_length", 1) > 1:
         return FaultKind.WRONG_VALUE, f"must have at least {_shown(context['min_length'])}"
@@ -74,5 +74,5 @@ def _words(kind: str, context: Mapping[str, Any]) -> tuple[FaultKind, str]:
 
 
 def _shown(value: Any) -> str:
-    """A limit or the allowed values, which pydantic puts in quotation marks."""
+    """Return a limit or the allowed values, which pydantic puts in quotation marks."""
     return f"{value:,}" if isinstance(value, int | float) else str(value).replace("'", "")

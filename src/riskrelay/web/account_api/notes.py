@@ -1,4 +1,4 @@
-"""What a successful answer says besides its result: which members were ignored because they are not known."""
+"""Notes in a successful response on ignored members, which are unknown."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from riskrelay.core.errors import MAX_FAULTS, MAX_NAME_CHARACTERS, cut, pointer
 
 MAX_NOTES = MAX_FAULTS
 
-# Names that other products give to members of ours: the spelling alone would not lead to them.
+# Names of other products for members of this API that are not similar in spelling.
 _SYNONYMS = {
     "occurred_at": "timestamp",
     "observed_at": "timestamp",
@@ -35,7 +35,7 @@ _SYNONYMS = {
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One remark on a request that was accepted: where (RFC 6901 pointer into the body), and what to change."""
+    """One note on an accepted request: a place (RFC 6901 pointer into the body), and the change."""
 
     pointer: str
     message: str
@@ -49,11 +49,11 @@ class Notes:
         self.more = 0
 
     def add_unknown(self, model: type[BaseModel], given: Any, place: tuple[str | int, ...]) -> None:
-        """Note the members of *given*, and of the objects in it, that *model* does not have.
+        """Note the members of *given*, and of its nested objects, that *model* does not have.
 
         Args:
-            given: what the model was read from.
-            place: where it stands in the body.
+            given: the object from which the model was read.
+            place: its place in the body.
         """
         if not isinstance(given, dict):
             return

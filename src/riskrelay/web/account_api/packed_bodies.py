@@ -1,4 +1,4 @@
-"""Reading bodies that may be compressed, of any content type."""
+"""Read bodies of any content type, which may be compressed."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,10 +25,10 @@ T = TypeVar("T")
 
 
 async def read_events(request: Request, check: Callable[[bytes], None] | None = None) -> list[Event]:
-    """Read the events of a request, in whatever form they are sent.
+    """Read the events of a request, in any supported form.
 
     Args:
-        check: is given the body as it was sent, before anything else is done with it.
+        check: called first, with the body as it was sent.
 
     Raises: as `read_unpacked`; BodyTooLarge: it has too many events or values.
     """
@@ -40,13 +40,13 @@ async def read_events(request: Request, check: Callable[[bytes], None] | None = 
 
 
 async def read_unpacked(request: Request, max_bytes: int, check: Callable[[bytes], None] | None = None) -> bytes:
-    """Read the whole body, unpacked when its first bytes or `Content-Encoding` say that it is compressed.
+    """Read the whole body, and decompress it if its first bytes or `Content-Encoding` show that it is compressed.
 
     Args:
-        max_bytes: of the body as sent, and unpacked.
+        max_bytes: the limit for the body as sent, and decompressed.
 
-    Raises: BodyTooLarge; UnsupportedMediaType: a coding that is not read; Invalid: it is damaged or breaks off;
-        Unavailable: there is no memory for it now.
+    Raises: BodyTooLarge; UnsupportedMediaType: an unknown coding; Invalid: the body is damaged or incomplete;
+        Unavailable: no memory is free for it now.
     """
     named = request.headers.get("content-encoding", "").strip().lower()
     if named not in CODINGS:

@@ -12,7 +12,7 @@ from riskrelay.core.errors import Fault, FaultKind, Invalid
 
 PER_PAGE = 100
 MAX_PER_PAGE = 1_000  # guessed: an answer of some 200 KB
-MAX_PAGE = 1_000_000  # no account has so many users that it needs more; and page times per_page stays an integer of SQL
+MAX_PAGE = 1_000_000  # more than any account needs; and page times per_page stays within SQL's integers
 
 T = TypeVar("T")
 
@@ -30,15 +30,15 @@ class Page:
 
     @property
     def offset(self) -> int:
-        """How many items come before it."""
+        """The number of items before this page."""
         return (self.number - 1) * self.per_page
 
     def result_info(self, count: int, total_count: int) -> dict[str, Any]:
-        """What tells a client where it is.
+        """Return the client's position in the list.
 
         Args:
-            count: items of this page.
-            total_count: items of all pages.
+            count: the number of items on this page.
+            total_count: the number of items on all pages.
 
         >>> Page(2, 10).result_info(3, 13)["total_pages"]
         2
@@ -53,9 +53,9 @@ class Page:
 
 
 def read_page(query: QueryParams) -> Page:
-    """The page that a request asks for; the first one when it does not say.
+    """Return the page that a request asks for; the first page if it names none.
 
-    Raises: Invalid: one fault for each of the two that is no whole number within its bounds.
+    Raises: Invalid: one fault for each of `page` and `per_page` that is not a whole number within its bounds.
     """
     faults: list[Fault] = []
     number = _number(query, "page", 1, MAX_PAGE, faults=faults)
@@ -66,7 +66,7 @@ def read_page(query: QueryParams) -> Page:
 
 
 def read_page_if_asked(query: QueryParams) -> Page | None:
-    """Return the page that a request asks for; None when it names neither `page` nor `per_page`.
+    """Return the page that a request asks for; None if it names neither `page` nor `per_page`.
 
     Raises: Invalid: as `read_page`.
     """
@@ -93,12 +93,12 @@ def _number(query: QueryParams, name: str, default: int, largest: int, faults: l
 
 
 def read_cursor(query: QueryParams, decoder: msgspec.json.Decoder[T]) -> T | None:
-    """The place after which the wanted part starts; None: at the beginning.
+    """Return the place after which the requested part starts; None: at the beginning.
 
     Args:
-        decoder: takes no place that a column could not be compared with.
+        decoder: accepts only places that can be compared with columns.
 
-    Raises: Invalid: it is no cursor of ours.
+    Raises: Invalid: the cursor was not created by this API.
     """
     text = query.get("cursor")
     if not text:
@@ -111,5 +111,5 @@ def read_cursor(query: QueryParams, decoder: msgspec.json.Decoder[T]) -> T | Non
 
 
 def cursor_of(place: object) -> str:
-    """The cursor for the part that starts after *place*."""
+    """Return the cursor for the part that starts after *place*."""
     return urlsafe_b64encode(msgspec.json.encode(place)).decode()

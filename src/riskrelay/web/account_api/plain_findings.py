@@ -1,6 +1,6 @@
-"""The findings about which nothing is unusual: nearly all. To read them so is half of what the models cost (measured).
+"""A fast reader for ordinary findings, which are nearly all. It takes half of the models' time (measured).
 
-Whatever may be wrong, or may be read in two ways, is left to the models, which say what is wrong where.
+A finding that may have a fault or be ambiguous is left to the models, which find the faults and their places.
 """
 
 import re
@@ -41,7 +41,7 @@ _BODY = msgspec.json.Decoder(_Body)
 def finding_of(
     finding_id: str | None, behavior: str, user: UserRef, occurred_at: datetime | None, details: dict[str, Any] | None
 ) -> Finding:
-    """A finding as it was sent."""
+    """Build a finding from its members as sent."""
     sent = [behavior, user.email, user.name, user.user_id, occurred_at, details]
     known = None if finding_id is None else FindingId(finding_id)
     return Finding(
@@ -55,10 +55,10 @@ def finding_of(
 
 
 def read_plainly(written: bytes, behaviors: Collection[str]) -> Finding | None:
-    """The finding that *written* is, exactly as the models would read it; None: let them read it.
+    """Read a finding exactly as the models would; None: the models must read it.
 
     Args:
-        behaviors: the ids that are known.
+        behaviors: the known ids.
     """
     if b"\\" in written or b"\x7f" in written or len(written) >= MAX_VALUES:  # so it cannot have too many values
         return None
@@ -70,12 +70,15 @@ def read_plainly(written: bytes, behaviors: Collection[str]) -> Finding | None:
             return None
         user = UserRef(body.user.email, _given(body.user.name))
         return finding_of(_given(body.id), body.behavior, user, _moment(body.timestamp), details=_details(body.details))
-    except (ValueError, OverflowError, RecursionError):  # what msgspec and we raise for what is unusual is a ValueError
+    except (ValueError, OverflowError, RecursionError):  # msgspec and this module raise ValueError for unusual values
         return None
 
 
 def _quotation_marks(body: _Body) -> int:
-    """How many there are in what *body* was read from, unless a member came twice: the decoder takes the last one."""
+    """Return the number of quotation marks in the text of *body*.
+
+    The text of a body with a repeated member has more.
+    """
     marks = 10  # around three names, the behavior and the e-mail
     for text in (body.user.name, body.timestamp, body.id):
         if text is not UNSET:
@@ -88,7 +91,7 @@ def _given(text: str | UnsetType | None) -> str | None:
 
 
 def _moment(text: str | UnsetType | None) -> datetime | None:
-    """A time in the usual form, in UTC.
+    """Return a time in the usual form, in UTC.
 
     Raises: ValueError, OverflowError.
     """

@@ -33,7 +33,7 @@ _REPEAT = (
     "does a create request with a `reference_id` that is repeated within ten minutes."
 )
 
-# INTERNAL and UNAVAILABLE promise nothing about what was stored: the failure may have come during or after a commit.
+# INTERNAL and UNAVAILABLE do not state whether data were stored: the failure may be during or after a commit.
 INTERNAL = Problem(
     code=1000,
     status=500,

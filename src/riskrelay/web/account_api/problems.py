@@ -1,6 +1,6 @@
-"""What each error looks like on the wire: computed from the table of codes (`problem_table`).
+"""Map errors to response bodies, by the table of codes (`problem_table`).
 
-The domain says what kind of error it is (riskrelay.core.errors); the code, the status and the words are decided here.
+The domain decides the class of an error (riskrelay.core.errors). Its code, status and texts are decided here.
 Rule: contract 1 to 5, 9, 15.
 """
 
@@ -86,20 +86,20 @@ _BY_STATUS = {400: MALFORMED_REQUEST, 404: UNKNOWN_ROUTE, 405: METHOD_NOT_ALLOWE
 
 
 def problem_for(error: RiskrelayError) -> Problem:
-    """The row for an error that is no `Invalid`: its class's, or else the nearest one's above it.
+    """Return the row of an error that is not `Invalid`: the row of its class, or of its nearest base class.
 
-    An error without a row is internal. The error's own text is not looked at.
+    An error without a row is internal. The error's own text is not used.
     """
     return next((_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR), INTERNAL)
 
 
 def problem_for_fault(kind: FaultKind) -> Problem:
-    """The row for one way in which a value of a request can be wrong. All are 400."""
+    """Return the row for one kind of fault in a request. All have status 400."""
     return FAULTS[kind]
 
 
 def problem_for_status(status: int) -> Problem:
-    """The row for what the HTTP layer refuses by itself."""
+    """Return the row for a request that the HTTP layer refuses."""
     return _BY_STATUS.get(status, INTERNAL)
 
 
@@ -150,7 +150,7 @@ def _not_found(path: Mapping[str, str]) -> str:
 
 
 def messages(notes: Notes, docs_base: str) -> list[dict[str, Any]]:
-    """The members of `messages`, in the form of errors: one per note that is kept, and how many more there are."""
+    """Return the elements of `messages`, in the form of errors: one per kept note, and the number of others."""
     entries = [entry(UNKNOWN_MEMBER, docs_base, sentence(n.pointer, n.message), n.pointer) for n in notes.kept]
     if notes.more:
         entries.append(entry(UNKNOWN_MEMBER, docs_base, f"… and {_counted(notes.more, 'more unknown member')}"))
@@ -162,7 +162,7 @@ def _counted(count: int, noun: str) -> str:
 
 
 def entry(problem: Problem, docs_base: str, message: str | None = None, pointer: str = "") -> dict[str, Any]:
-    """One member of `errors`. Rule: contract 3."""
+    """Return one element of `errors`. Rule: contract 3."""
     return {
         "code": problem.code,
         "message": message or problem.message,
@@ -174,11 +174,11 @@ def entry(problem: Problem, docs_base: str, message: str | None = None, pointer:
 def success(
     result: Any, result_info: dict[str, Any] | None = None, messages: Sequence[dict[str, Any]] = ()
 ) -> dict[str, Any]:
-    """The envelope of a success. Rule: contract 1, 2."""
+    """Return the envelope of a success. Rule: contract 1, 2."""
     envelope = {"errors": [], "messages": list(messages), "result": result, "success": True}
     return envelope if result_info is None else {**envelope, "result_info": result_info}
 
 
 def failure(errors: list[dict[str, Any]]) -> dict[str, Any]:
-    """The envelope of a failure. Rule: contract 3."""
+    """Return the envelope of a failure. Rule: contract 3."""
     return {"errors": errors, "messages": [], "result": {}, "success": False}

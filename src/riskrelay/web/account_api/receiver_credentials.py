@@ -1,4 +1,4 @@
-"""What an operator issues to the receiver of an integration: OAuth clients and static tokens."""
+"""The credentials of an integration's receivers: OAuth clients and static tokens."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -34,7 +34,7 @@ from riskrelay.web.auth import caller_of
 
 
 class CreateBody(BaseModel):
-    """What create takes; other members are ignored."""
+    """The body of create. Other members are ignored."""
 
     kind: CredentialKind
     name: Annotated[PlainText, Field(max_length=255)] = ""
@@ -43,7 +43,7 @@ class CreateBody(BaseModel):
 
 
 def rendered(credential: ReceiverCredential) -> dict[str, Any]:
-    """A credential on the wire, without its secret."""
+    """Return a credential in a response, without its secret."""
     shown = {
         "id": credential.credential_id,
         "kind": credential.kind.value,
@@ -75,7 +75,7 @@ class ReceiverCredentialRoutes:
         self._outside = outside
 
     async def create(self, request: Request) -> Response:
-        """The new credential; its secret is in this answer and in no other."""
+        """Create a credential. Only this response contains its secret."""
         caller = await caller_of(request, self._outside, Scope.OPERATE)
         body = await read_object(request, CreateBody)
         if not is_current(body.expires_at, self._outside.clock.now()):
@@ -89,7 +89,7 @@ class ReceiverCredentialRoutes:
         return success(_with_secret(issued))
 
     async def list_all(self, request: Request) -> Response:
-        """The integration's credentials, oldest first, never a secret."""
+        """Return the integration's credentials, oldest first, without secrets."""
         caller = await caller_of(request, self._outside, Scope.OPERATE)
         integration_id = _integration_id(request)
 

@@ -34,14 +34,14 @@ class FilterBody(BaseModel):
 
 
 class ReplayBody(BaseModel):
-    """What a replay takes; other members are ignored."""
+    """The body of a replay. Other members are ignored."""
 
     filter: FilterBody
     dry_run: bool = False
 
 
 def rendered(replay: Replay) -> dict[str, Any]:
-    """A replay on the wire."""
+    """Return a replay in a response."""
     wanted = replay.filter
     return {
         "id": replay.replay_id,
@@ -91,7 +91,7 @@ class ReplayRoutes:
         return success(answer)
 
     async def list_all(self, request: Request) -> Response:
-        """The newest hundred."""
+        """Return the newest hundred replays."""
         caller = await caller_of(request, self._outside, Scope.READ)
         integration_id = _integration_id(request)
 
@@ -121,9 +121,9 @@ class ReplayRoutes:
 
 
 def filter_of(body: FilterBody, now: datetime) -> ReplayFilter:
-    """The filter that a body stands for.
+    """Return the filter of a body.
 
-    Raises: Invalid: delivered ones are wanted, but not since when: that would be everything.
+    Raises: Invalid: delivered events are requested without a start time, which would be all of them.
     """
     if body.state == "delivered" and body.queued_from is None:
         message = "is required for delivered events"

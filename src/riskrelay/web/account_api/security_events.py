@@ -25,7 +25,7 @@ Identifier = Annotated[PlainText, Field(min_length=1, max_length=255)]
 
 
 class SecurityEventBody(BaseModel):
-    """What a caller sends; other members are ignored, and noted in the answer."""
+    """The body of a security event. Other members are ignored, and noted in the response."""
 
     event_type: str
     subject: dict[str, Any]
@@ -41,7 +41,7 @@ class SecurityEventRoutes:
     """The handler of security events.
 
     Args:
-        docs_base: the origin where the pages that explain the codes stand.
+        docs_base: the origin of the pages that explain the codes.
     """
 
     def __init__(self, outside: Outside, docs_base: str) -> None:

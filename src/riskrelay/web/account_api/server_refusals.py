@@ -25,7 +25,7 @@ def server_refusal(status: HTTPStatus, docs_base: str) -> bytes:
     """Return the body for *status*.
 
     Args:
-        docs_base: where the pages that explain the codes stand.
+        docs_base: the origin of the pages that explain the codes.
     """
     problem, message = _ANSWERS[status]
     return bytes(envelope.failure_of(problem, docs_base, message=message).body)

@@ -1,4 +1,4 @@
-"""Events in: what senders really send, and the handshakes by which they test a destination."""
+"""Accept events of sources, and the handshakes by which senders test a destination."""
 
 from functools import partial
 from typing import Any
@@ -34,9 +34,9 @@ class SourceEventRoutes:
         self._signals = signals
 
     async def record(self, request: Request) -> Response:
-        """200 with what became of each event, whatever that was.
+        """Record events, and return the result of each, always with status 200.
 
-        Microsoft tests a notification URL by a POST with a token in its query, which it wants back.
+        Microsoft tests a notification URL by a POST with a token in its query, and expects the token in the response.
         Rule: Microsoft Graph, "notificationUrl validation": decoded, as text/plain, within 10 seconds.
         """
         token = request.query_params.get("validationToken")
@@ -46,7 +46,7 @@ class SourceEventRoutes:
         return success(rendered(await self._record(request)))
 
     async def record_as_splunk(self, request: Request) -> Response:
-        """The same with the two members that clients of Splunk's collector read.
+        """Record events, and respond with the two members that clients of Splunk's collector read.
 
         Rule: Splunk, "HTTP Event Collector REST API endpoints": code 0 is success.
         """
@@ -68,7 +68,7 @@ class SourceEventRoutes:
         return _json({"text": "HEC is healthy", "code": 17})
 
     async def attempt(self, request: Request) -> Response:
-        """What each event would become; nothing is stored."""
+        """Return the result that each event would have. Nothing is stored."""
         caller = await caller_of(request, self._outside, Scope.READ)
         source_id = SourceId(request.path_params["source_id"])
         source = found(await self._outside.store.read(caller.account_id, lambda tx: tx.sources.get(source_id)))
@@ -83,7 +83,7 @@ class SourceEventRoutes:
 
 
 def rendered(outcome: Outcome) -> dict[str, Any]:
-    """What became of the events of a request, on the wire."""
+    """Return the results of a request's events, as a response."""
     return {
         "events": outcome.events,
         "findings": outcome.findings,
@@ -96,7 +96,7 @@ def rendered(outcome: Outcome) -> dict[str, Any]:
 
 
 def rendered_reason(one: Reasoned) -> dict[str, Any]:
-    """The events that one reason holds for, on the wire."""
+    """Return the events with one reason, as a response."""
     return {
         "reason": one.reason.value,
         "count": one.count,
@@ -105,10 +105,10 @@ def rendered_reason(one: Reasoned) -> dict[str, Any]:
 
 
 def rendered_attempt(prepared: Prepared, events: int, *, is_shown: bool) -> list[dict[str, Any]]:
-    """What each event would become.
+    """Return the result that each event would have.
 
     Args:
-        is_shown: the caller may see whom events are about.
+        is_shown: whether the client may see the users of events.
     """
     shown: list[dict[str, Any]] = []
     for index in range(events):

@@ -1,4 +1,4 @@
-"""Who sends events: a source's own credential, or a token of the account."""
+"""Authenticate senders of events: by a source's credential, or by a token of the account."""
 
 import hmac
 from dataclasses import dataclass
@@ -28,10 +28,10 @@ _MAX_SECRET_CHARACTERS = 512
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who sends, once the credential was checked.
+    """An authenticated sender.
 
     Attributes:
-        keys: of signatures; the body must have a signature by one of them. Empty: none is needed.
+        keys: the keys of which one must have signed the body. Empty: no signature is required.
     """
 
     source: Source
@@ -39,13 +39,15 @@ class Sender:
 
 
 async def sender_of(request: Request, outside: Outside, vault: Vault) -> Sender:
-    """Find the source of the path, and check what the sender shows: a secret of the source in `Authorization` or at the
-    end of the path, a signature, or a token of the account with the scope ingest.
+    """Find the source of the path, and authenticate the sender.
+
+    A sender has a secret of the source in `Authorization` or at the end of the path, a signature, or a token of the
+    account with the scope ingest.
 
     Raises:
-        Unauthenticated: nothing usable was shown; a source that does not exist is answered the same.
+        Unauthenticated: no usable credential was sent, or the source does not exist.
         Forbidden, RateLimited.
-        NotFound: the account's token is good, and there is no such source.
+        NotFound: the account's token is valid, and the source does not exist.
     """
     secret = _shown_secret(request)
     if secret is None and _SIGNATURE not in request.headers:
@@ -83,10 +85,10 @@ async def sender_of(request: Request, outside: Outside, vault: Vault) -> Sender:
 
 
 def check_signature(request: Request, sender: Sender, body: bytes) -> None:
-    """See that the body was signed with one of the source's keys, if it has any.
+    """Check that the body was signed with one of the source's keys, if it has any.
 
     Args:
-        body: as it was sent.
+        body: the body as it was sent.
 
     Raises: UnknownToken.
     Rule: GitHub, "Validating webhook deliveries": HMAC-SHA256 of the body in hexadecimal.
@@ -111,7 +113,7 @@ def _path(request: Request) -> tuple[AccountId, SourceId]:
 
 
 def _shown_secret(request: Request) -> str | None:
-    """Return a secret of a source; None: what is shown, if anything, is a token of the account.
+    """Return the source's secret from a request; None: the request has a token of the account or no credential.
 
     Raises: NoCredentials, MalformedCredentials.
     """

@@ -57,7 +57,7 @@ SilentAfter = Annotated[WholeNumber, Field(ge=int(MIN_SILENCE.total_seconds()), 
 
 
 class CreateBody(BaseModel):
-    """What create takes; other members are ignored."""
+    """The body of create. Other members are ignored."""
 
     kind: Annotated[PlainText, Field(max_length=64)]
     name: Name
@@ -69,7 +69,10 @@ class CreateBody(BaseModel):
 
 
 class UpdateBody(BaseModel):
-    """What update takes; other members are ignored. What is absent stays; a mapping of null is the shipped one."""
+    """The body of update.
+
+    Other members are ignored. Absent members do not change; a mapping of null is the shipped one.
+    """
 
     name: Name | None = None
     active: bool | None = None
@@ -78,7 +81,7 @@ class UpdateBody(BaseModel):
 
 
 class CredentialBody(BaseModel):
-    """What a new credential takes; other members are ignored."""
+    """The body of a new credential. Other members are ignored."""
 
     kind: CredentialKind = CredentialKind.HEADER
     key: Key | None = None
@@ -98,7 +101,7 @@ class SourceRoutes:
         self._public_origin = public_origin
 
     async def create(self, request: Request) -> Response:
-        """The new source; the secret of its credential is in this answer and in no other."""
+        """Create a source. Only this response contains the secret of its credential."""
         caller = await caller_of(request, self._outside, Scope.WRITE)
         body = await read_object(request, CreateBody)
         wanted = WantedSource(
@@ -121,7 +124,7 @@ class SourceRoutes:
         )
 
     async def list_all(self, request: Request) -> Response:
-        """Every source of the account, oldest first."""
+        """Return all sources of the account, oldest first."""
         caller = await caller_of(request, self._outside, Scope.READ)
         since = self._outside.clock.now() - COUNTED_FOR
         sources, counts = await self._outside.store.read(
@@ -130,12 +133,12 @@ class SourceRoutes:
         return success([self._rendered(source, counts.get(source.source_id, {})) for source in sources])
 
     async def get(self, request: Request) -> Response:
-        """One source."""
+        """Return one source."""
         caller = await caller_of(request, self._outside, Scope.READ)
         return success(await self._shown(caller, _source_id(request)))
 
     async def update(self, request: Request) -> Response:
-        """The changed source. Its mapping is checked first."""
+        """Change a source, and return it. Its mapping is checked first."""
         caller = await caller_of(request, self._outside, Scope.WRITE)
         body = await read_object(request, UpdateBody)
         given = body.model_fields_set
@@ -160,24 +163,24 @@ class SourceRoutes:
         return success(await self._shown(caller, _source_id(request)))
 
     async def delete(self, request: Request) -> Response:
-        """Nothing; the source is unknown from now on."""
+        """Delete a source."""
         caller = await caller_of(request, self._outside, Scope.WRITE)
         await delete_source(self._outside, caller.account_id, caller.actor, _source_id(request))
         return success({})
 
     async def list_kinds(self, request: Request) -> Response:
-        """The kinds of this version, with what each needs."""
+        """Return the kinds of this version, with the requirements of each."""
         await caller_of(request, self._outside, Scope.READ)
         return success([_rendered_kind(document) for _, document in sorted(self._signals.mapper.shipped.items())])
 
     async def get_mapping(self, request: Request) -> Response:
-        """The mapping document that a source uses now."""
+        """Return the mapping document that a source uses."""
         caller = await caller_of(request, self._outside, Scope.READ)
         source = await self._source(caller, _source_id(request))
         return success(msgspec.Raw(mapping_in_use(self._signals, source).content))
 
     async def create_credential(self, request: Request) -> Response:
-        """The new credential; its secret is in this answer and in no other."""
+        """Create a credential. Only this response contains its secret."""
         caller = await caller_of(request, self._outside, Scope.WRITE)
         body = await read_optional(request, CredentialBody)
         source, issued = await issue_credential(
@@ -193,7 +196,7 @@ class SourceRoutes:
         return success(self._with_secret(source, issued))
 
     async def list_credentials(self, request: Request) -> Response:
-        """The source's credentials, oldest first, never a secret."""
+        """Return the source's credentials, oldest first, without secrets."""
         caller = await caller_of(request, self._outside, Scope.READ)
         source_id = _source_id(request)
 
@@ -205,7 +208,7 @@ class SourceRoutes:
         return success([_rendered_credential(one) for one in credentials])
 
     async def revoke_credential(self, request: Request) -> Response:
-        """Nothing; the credential is unknown from now on."""
+        """Revoke a credential."""
         caller = await caller_of(request, self._outside, Scope.WRITE)
         credential_id = SourceCredentialId(request.path_params["source_credential_id"])
         await revoke_source_credential(
@@ -237,7 +240,7 @@ class SourceRoutes:
         )
 
     async def replay_samples(self, request: Request) -> Response:
-        """What became of the samples now."""
+        """Process the samples again, and return the results."""
         caller = await caller_of(request, self._outside, Scope.WRITE)
         outcome = await replay_samples(
             self._outside, self._signals, caller.account_id, caller.actor, source_id=_source_id(request)
@@ -257,10 +260,10 @@ class SourceRoutes:
         return self._rendered(source, counts.get(source_id, {}))
 
     def _rendered(self, source: Source, counts: Counts) -> dict[str, Any]:
-        """A source on the wire.
+        """Return a source in a response.
 
         Args:
-            counts: of the last day.
+            counts: the counts of the last day.
         """
         silent_after = source.silent_after
         return {
@@ -298,7 +301,7 @@ def _by_reason(counts: Counts, kind: Became) -> dict[str, int]:
 
 
 def _next_step(created: Any, mapping: MappingDocument) -> str:
-    """Say how to enable what the source gives."""
+    """Return how to enable the behaviors of the source."""
     given = dict.fromkeys(rule.behavior for rule in mapping.rules if rule.behavior is not None)
     if any(rule.gives in ("login", "session_refresh") for rule in mapping.rules):
         given["imp_travel"] = None

@@ -1,9 +1,9 @@
-"""JSON read strictly: ambiguous JSON, and values that a database cannot hold, are refused at their place.
+"""Read JSON strictly: refuse ambiguous JSON, and values that a database cannot store, with their places.
 
-The parser of the models (pydantic) is quick and lenient: of two members with one name it takes the last, and it takes
+The parser of the models (pydantic) is fast and lenient: of two members with one name it takes the last, and it accepts
 `NaN`. So every body is checked here first. Rule: contract 3; RFC 8259 §4, §6, §8; RFC 7493 (I-JSON) §2.
 
-Everything here takes time in proportion to the body: no step goes over a part of it again.
+The time of all steps is linear in the size of the body.
 """
 
 import json
@@ -18,7 +18,7 @@ from riskrelay.core.errors import MAX_FAULTS, Fault, FaultKind, Faults, Invalid,
 
 MAX_DEPTH = 32  # guessed: a finding with details nests 4 deep; programs that read details give up at some 100
 MAX_VALUES = 10_000  # guessed: a finding has some ten; bounds the memory of one object, to about 1 MB
-MAX_INTEGER = 2**63 - 1  # what a column, and most readers of details, can hold
+MAX_INTEGER = 2**63 - 1  # the largest integer of a column, and of most readers of details
 _MAX_INTEGER_CHARACTERS = len(str(MAX_INTEGER)) + 1
 SLICE_BYTES = 256 * 1024  # 1 to 2 ms of counting
 
@@ -28,7 +28,7 @@ _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 
 
 class _Repeating(dict[str, Any]):
-    """An object of which some names came twice."""
+    """An object with repeated names."""
 
     repeated: list[str]
 
@@ -38,10 +38,10 @@ class Checked:
     """A body that is JSON.
 
     Attributes:
-        faults: what is wrong with it as JSON, whatever it should mean.
-        sound: the body without these faults, so that its members can be checked too. Of members that came twice it
-            has the last one; what nests too deep is null.
-        value: the same, read.
+        faults: the faults of the body as JSON.
+        sound: the body without these faults, so that its members can be checked too. It has the last of repeated
+            members; values that are nested too deeply are null.
+        value: the decoded *sound*.
     """
 
     faults: Faults
@@ -93,7 +93,7 @@ def value_counts(body: bytes) -> Iterator[int]:
     Each value but the first has a comma or an opening bracket before it. Those within strings do not count, so a
     slice is split at its quotation marks, after the escaped ones are taken out.
 
-    Yields: for each slice of the body, how many there are up to its end; so a caller can stop, or let others run.
+    Yields: for each slice of the body the count up to its end, so that the caller can stop or let other tasks run.
     """
     count, is_inside, escape = 0, False, b""
     for start in range(0, len(body), SLICE_BYTES):
@@ -107,7 +107,7 @@ def value_counts(body: bytes) -> Iterator[int]:
 
 
 def whole_fault(kind: FaultKind, prefix: Path, message: str) -> Fault:
-    """The fault of a whole body, or of a whole item of a batch when there is a *prefix*."""
+    """Return the fault of a whole body, or with *prefix* of a whole item of a batch."""
     return Fault(kind, pointer(prefix), message if prefix else f"the body {message}")
 
 
@@ -135,7 +135,7 @@ def _parsed(text: str, prefix: Path) -> Any:
         raise _malformed(prefix, f"is not JSON: {error} is not a number") from None
 
 
-# What Python's reader says, in our words.
+# The messages of Python's JSON parser, and the messages of this API.
 _REASONS = {
     "Expecting value": "a value is missing",
     "Expecting ',' delimiter": "a comma is missing",
@@ -167,7 +167,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(digits: str) -> int | float:
-    """An integer; infinite, as a float that is too large, when it cannot be held."""
+    """Return an integer; infinity, like a float that is too large, if it is out of range."""
     if len(digits) > _MAX_INTEGER_CHARACTERS:
         return math.inf
     number = int(digits)
@@ -182,7 +182,7 @@ def _malformed(prefix: Path, message: str) -> Invalid:
 
 
 def _scan_within(container: Any, place: Path, depth: int, faults: Faults) -> None:
-    """Add what is wrong within an object or array; cut off what nests too deep."""
+    """Add the faults within an object or array, and cut off values that are nested too deeply."""
     if isinstance(container, _Repeating):
         for name in container.repeated:
             message = "is repeated in the object; send it once"

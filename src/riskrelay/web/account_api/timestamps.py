@@ -1,4 +1,4 @@
-"""Times in requests: RFC 3339 and nothing else."""
+"""Times in requests, in RFC 3339 only."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -18,9 +18,9 @@ _FORM = re.compile(
 
 
 def read_moment(text: str) -> datetime:
-    """Read a time, in UTC. What is finer than a microsecond is cut off; a leap second is the one after it.
+    """Read a time, in UTC. It is truncated to microseconds; a leap second becomes the second after it.
 
-    Raises: ValueError: it has another form, or does not exist.
+    Raises: ValueError: the text has another form, or the time does not exist.
     Rule: RFC 3339 §5.6, §5.7.
 
     >>> read_moment("2026-11-29T12:00:00.5+02:00").isoformat()

@@ -1,6 +1,6 @@
-"""Tokens over the API: an account's, the installation's, and the one that asks about itself. Rule: contract 14 to 16.
+"""Tokens over the API: an account's, the installation's, and the token of the request. Rule: contract 14 to 16.
 
-Members are named as in the SDKs' own token models, which have no part in risk scoring but are what their users know.
+Members are named as in the SDKs' token models, which their users know.
 """
 
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ from riskrelay.web.auth import actor_of, caller_of, token_of
 
 
 class TokenBody(BaseModel):
-    """What create takes; other members are ignored."""
+    """The body of create. Other members are ignored."""
 
     name: Annotated[PlainText, Field(min_length=1, max_length=255)]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
@@ -63,11 +63,11 @@ class ApiTokenRoutes:
         return success({})
 
     async def verify(self, request: Request) -> Response:
-        """What the presented token is: whoever has it may ask."""
+        """Return the token of the request. Any valid token may do this."""
         return success(_verified(await token_of(request, self._outside)))
 
     async def verify_in_account(self, request: Request) -> Response:
-        """The same, for a token that is good in the account of the path."""
+        """Return the token of the request, which must be valid in the account of the path."""
         caller = await caller_of(request, self._outside, None)
         return success(_verified(caller.token))
 
@@ -109,7 +109,7 @@ def refuse_more(body: TokenBody, own: StoredToken, now: datetime) -> None:
 
 
 def _verified(token: StoredToken) -> dict[str, Any]:
-    """As `client.user.tokens.verify()` of the official SDKs reads it; an expired token never comes so far."""
+    """Return a token for `client.user.tokens.verify()` of the official SDKs. Expired tokens were refused before."""
     answer = {"id": token.token_id, "status": "active"}
     return answer if token.expires_at is None else {**answer, "expires_on": _time(token.expires_at)}
 

@@ -62,20 +62,23 @@ class UserRoutes:
 
 
 def _user_id(request: Request) -> UserId:
-    """The id in the path. All are UUIDs, so that a word of ours is never looked up as a user (contract 23)."""
+    """Return the id in the path.
+
+    All ids are UUIDs, so that a route's name is never taken for a user's id (contract 23).
+    """
     text = request.path_params["user_id"].lower()
     try:
         found = str(UUID(text))
     except ValueError:
         raise NotFound from None
-    if found != text:  # without hyphens, in braces: other forms of a UUID, but none that we gave anybody
+    if found != text:  # a form without hyphens or in braces, which this service never returns
         raise NotFound
     return UserId(found)
 
 
 def _row(standing: Standing) -> dict[str, Any]:
     assert standing.level is not None  # noqa: S101  the summary has only such
-    assert standing.last_event_at is not None  # noqa: S101  nobody has a level without a finding
+    assert standing.last_event_at is not None  # noqa: S101  a user with a level has a finding
     return {
         "user_id": standing.user_id,
         "name": standing.name or "",
@@ -112,7 +115,7 @@ def _event(finding: RecordedFinding, settings: Mapping[BehaviorId, BehaviorSetti
 
 
 def _why_left_out(size: int) -> str:
-    """Say why details of *size* bytes are missing, and what to do."""
+    """Return why details of *size* bytes are missing, and how to get them."""
     if size > MAX_SHOWN_DETAILS_BYTES:
         return (
             f"these details have {size:,} bytes, and an answer has room for {MAX_SHOWN_DETAILS_BYTES:,}, so they are "

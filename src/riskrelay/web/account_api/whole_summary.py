@@ -1,8 +1,9 @@
-"""The summary without paging: all users at risk in one answer, whatever their number.
+"""The summary without paging: all users at risk in one response, for any number.
 
-The published clients cannot page, so the answer has to be whole. It is written to a file that stays in memory while it
-is small, so a large answer costs disk space and not memory. The file is complete before the first byte is sent: an
-error is still an error document, and a slow client holds no transaction.
+The published clients cannot page, so the response has to be complete. It is written to a file that stays in memory
+while
+it is small, so a large response uses disk space and not memory. The file is complete before the first byte is sent. So
+an error can still be returned as an error document, and a slow client holds no transaction.
 """
 
 import asyncio
@@ -74,7 +75,7 @@ class WholeSummaries:
 
 
 class _Spooled(StreamingResponse):
-    """A file as an answer. Whatever ends the answer, the file is closed."""
+    """A response from a file, which is closed at the end in all cases."""
 
     def __init__(self, file: IO[bytes], close: Callable[[], None], headers: dict[str, str]) -> None:
         super().__init__(_pieces(file), headers=headers, media_type="application/json")
