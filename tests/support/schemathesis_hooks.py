@@ -45,6 +45,8 @@ OF_RECEIVERS = (
     "this stream is disabled",
 )
 OWN_RULES = {
+    "createSource": ("/kind", "/mapping"),  # the kinds of this version, and the language of mappings
+    "updateSource": ("/mapping",),
     "queueSecurityEvent": ("/event", "/subject"),  # each event type has its own members
     "setIntegrationTls": ("/ca", "/certificate", "/key"),  # PEM, and what belongs together
 }

@@ -237,6 +237,9 @@ def test_a_path_with_a_secret(ready: Service) -> None:
     assert raw(ready, "POST", f"/sources/{source['id']}/events/", b"[]")[0] in (401, 404)
     secret = source["credential"]["secret"]
     assert send(ready, source, [], Authorization=f"Bearer {secret}")[0] == 401
+    assert raw(ready, "POST", address, b"\x1f\x8b damaged")[0] == 400
+    assert secret not in ready.log.read_text()
+    assert secret not in raw(ready, "POST", address + "A", b"[]")[2].decode()
 
 
 def test_a_signature(ready: Service) -> None:

@@ -131,5 +131,5 @@ def _shown_secret(request: Request) -> str | None:
         if scheme.lower() == "bearer" and not secret.startswith(SOURCE_SECRET_PREFIX):
             return None
     if not 0 < len(secret) <= _MAX_SECRET_CHARACTERS or not secret.isascii():
-        raise MalformedCredentials
+        raise UnknownToken if "secret" in request.path_params else MalformedCredentials
     return str(secret)
