@@ -6,6 +6,7 @@ from typing import NamedTuple
 from bench.backlog import backlog
 from bench.crowd import crowd
 from riskrelay.bench.scenarios import Measured, Place, ingest, latency, sustained
+from riskrelay.bench.sources import sources
 
 BATCH = 1_000
 
@@ -38,6 +39,7 @@ def runs(scale: float) -> list[Run]:
     found = [
         Run("ingest", engine, 0, lambda place: ingest(place, in_batches(50_000), size(4_000, 64))) for engine in ENGINES
     ]
+    found += [Run("sources", engine, 0, lambda place: sources(place, in_batches(50_000))) for engine in ENGINES]
     for engine, workers, rates in (
         ("sqlite", 0, (100, 500)),  # at 1,000 requests of one finding pile up
         ("postgresql", 0, (100, 300)),  # beyond what it takes, the service answers 503, and that is no latency
@@ -68,7 +70,7 @@ def runs(scale: float) -> list[Run]:
 
 
 ENGINES = ("sqlite", "postgresql")
-SCENARIOS = ("ingest", "latency", "sustained", "crowd", "backlog")
+SCENARIOS = ("ingest", "sources", "latency", "sustained", "crowd", "backlog")
 
 
 def _latency(rate: int, seconds: float) -> Work:

@@ -36,6 +36,8 @@ _LIMITS = {
 }
 _SECTIONS = {
     "ingest": "Accepting findings: each is about a new user and changes a level; one integration, no delivery",
+    "sources": "Events of a source, in batches of 1,000 with gzip, each a finding about a new user; beside it findings "
+    "in batches of the same run, and single findings of another account",
     "latency": "Delivery latency: from the scheduled time of a finding until the receiver has its event "
     "(open loop, so waits behind late requests count)",
     "sustained": "Accepted in batches, decided, signed, pushed and settled, all at once",
@@ -46,6 +48,7 @@ _SECTIONS = {
 }
 _PLOTTED = {
     "ingest": ("findings_per_s",),
+    "sources": ("source_events_per_s", "findings_per_s"),
     "latency": ("p50_ms", "p99_ms", "p99_9_ms"),
     "sustained": ("events_per_s",),
     "crowd": ("p50_ms", "p99_ms", "p99_9_ms"),
