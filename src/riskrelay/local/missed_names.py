@@ -1,6 +1,6 @@
-"""Remembering names that the directory did not have, so that a request writes nothing for them.
+"""Count names that the directory does not have in memory, so that a request writes no extra row.
 
-What a crash forgets is missing in the counts, and nowhere else.
+A crash loses the latest counts only.
 """
 
 from collections import Counter, defaultdict
@@ -20,12 +20,12 @@ from riskrelay.ports import Store
 
 _log = structlog.get_logger()
 
-FLUSH_SECONDS = 5  # guessed: a crash forgets so much, and a list is so far behind
-MAX_PENDING_NAMES = 10_000  # guessed: of all accounts, a few megabytes; ten times as many as are shown of one
+FLUSH_SECONDS = 5  # guessed: a crash loses the counts of this time, and a list lags by it
+MAX_PENDING_NAMES = 10_000  # guessed: for all accounts, a few megabytes; ten times as many as are shown of one account
 
 
 class PendingMissedNames:
-    """Implements ports.MissedNameCounter. Holds a number for each account and name, until the next flush."""
+    """Implements ports.MissedNameCounter. Holds one count for each account and name until the next flush."""
 
     def __init__(self) -> None:
         self._pending: dict[AccountId, Counter[Name]] = defaultdict(Counter)
@@ -34,7 +34,7 @@ class PendingMissedNames:
 
     @property
     def pending(self) -> int:
-        """How many names are remembered."""
+        """The number of names in memory."""
         return self._names
 
     def note(self, account_id: AccountId, names: Mapping[Name, int], at: datetime) -> None:
@@ -48,7 +48,7 @@ class PendingMissedNames:
         self._last_at = at
 
     async def flush(self, store: Store) -> None:
-        """Write down what is remembered; what the database refuses is forgotten."""
+        """Store the counts. Counts that the database refuses are dropped."""
         noted, self._pending, self._names = self._pending, defaultdict(Counter), 0
         if self._last_at is None or not noted:
             return
@@ -58,5 +58,5 @@ class PendingMissedNames:
             _log.warning("missed_names_lost", accounts=len(noted))
 
     def recording(self, store: Store) -> AbstractAsyncContextManager[None]:
-        """Flush now and then while the context lasts, and once more at its end."""
+        """Flush periodically while the context lasts, and once more at its end."""
         return flushing(partial(self.flush, store), FLUSH_SECONDS)

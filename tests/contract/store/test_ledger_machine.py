@@ -231,7 +231,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.replays)
     @rule(number=st.integers(0, 100), status=st.sampled_from(list(ReplayStatus)))
-    def steer(self, number: int, status: ReplayStatus) -> None:
+    def control(self, number: int, status: ReplayStatus) -> None:
         if status is ReplayStatus.COMPLETED:
             return
         replay = self.replays[number % len(self.replays)]

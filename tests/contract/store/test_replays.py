@@ -94,7 +94,7 @@ class World:
         count, _ = await self.outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
         return await start_replay(self.outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
 
-    async def steer(self, replay: Replay, status: ReplayStatus) -> Replay:
+    async def control(self, replay: Replay, status: ReplayStatus) -> Replay:
         place = (self.integration.integration_id, replay.replay_id, status)
         return await control_replay(self.outside, ACCOUNT, COMMAND_LINE, *place)
 
@@ -198,15 +198,15 @@ async def test_a_started_and_a_resumed_replay_wake_their_lanes_at_once(world: Wo
     replay = await world.replay(DeliveryState.DEAD)
     lease = await world.claim()
     assert woken == [[lease.key]]
-    await world.steer(replay, ReplayStatus.PAUSED)
+    await world.control(replay, ReplayStatus.PAUSED)
     await world.work(ACCEPTED, lease)
     assert not await continue_replays(world.outside)
     assert (await world.ledger()).pending == 0
     assert woken == [[lease.key]]
-    await world.steer(replay, ReplayStatus.RUNNING)
+    await world.control(replay, ReplayStatus.RUNNING)
     assert (await world.ledger()).pending == 10
     assert woken == [[lease.key], [lease.key]]
-    await world.steer(replay, ReplayStatus.CANCELLED)
+    await world.control(replay, ReplayStatus.CANCELLED)
     assert len(woken) == 2
 
 
@@ -229,16 +229,16 @@ async def test_a_paused_replay_does_nothing_and_a_cancelled_one_never_again(worl
     """What it has put back is delivered all the same; the same status again is no error, another one is refused."""
     await world.refuse(MAX_WITHOUT_NEW + 2)
     replay = await world.replay(DeliveryState.DEAD)
-    await world.steer(replay, ReplayStatus.PAUSED)
+    await world.control(replay, ReplayStatus.PAUSED)
     await world.work()
     await continue_replays(world.outside)
     assert (await world.ledger()).pending == 0
-    await world.steer(replay, ReplayStatus.RUNNING)
+    await world.control(replay, ReplayStatus.RUNNING)
     assert (await world.ledger()).pending == 2
-    await world.steer(replay, ReplayStatus.CANCELLED)
-    assert (await world.steer(replay, ReplayStatus.CANCELLED)).status is ReplayStatus.CANCELLED
+    await world.control(replay, ReplayStatus.CANCELLED)
+    assert (await world.control(replay, ReplayStatus.CANCELLED)).status is ReplayStatus.CANCELLED
     with pytest.raises(Invalid):
-        await world.steer(replay, ReplayStatus.RUNNING)
+        await world.control(replay, ReplayStatus.RUNNING)
     await world.work()
     assert (await world.ledger()).delivered == MAX_WITHOUT_NEW + 2
 

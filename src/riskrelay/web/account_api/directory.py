@@ -47,7 +47,7 @@ def _name(text: str) -> str:
 
 
 class EntryBody(BaseModel):
-    """A name and the user it stands for; other members are ignored, and noted in the answer."""
+    """A name and the e-mail address of its user. Other members are ignored, and noted in the response."""
 
     kind: NameKind
     name: Annotated[str, AfterValidator(_name)]
@@ -61,7 +61,7 @@ class DirectoryRoutes:
     """The handlers of the directory.
 
     Args:
-        docs_base: the origin where the pages that explain the codes stand.
+        docs_base: the origin of the pages that explain the codes.
     """
 
     def __init__(self, outside: Outside, docs_base: str) -> None:
@@ -75,7 +75,7 @@ class DirectoryRoutes:
         return batch.success({"accepted": len(batch.items), "added": added}, self._docs_base)
 
     async def list_page(self, request: Request) -> Response:
-        """A page of entries, or those of one name."""
+        """Return a page of entries, or the entries of one name."""
         caller = await caller_of(request, self._outside, Scope.PII_READ)
         query = request.query_params
         kind, email, name = _kind(query), _email(query), query.get("name")
@@ -92,7 +92,7 @@ class DirectoryRoutes:
         return success(_rendered(page), {"cursor": cursor, "count": len(page)})
 
     async def delete(self, request: Request) -> Response:
-        """One entry, or all of them."""
+        """Delete one entry, or all entries."""
         caller = await caller_of(request, self._outside, Scope.WRITE)
         query = request.query_params
         kind, name = _kind(query), query.get("name")
@@ -104,14 +104,17 @@ class DirectoryRoutes:
         return success({"deleted": await delete_entries(self._outside, caller.account_id, caller.actor, names)})
 
     async def missed(self, request: Request) -> Response:
-        """The names that signals were lost for, those with the most first."""
+        """Return the unknown names of lost signals, those with the most signals first."""
         caller = await caller_of(request, self._outside, Scope.PII_READ)
         found = await self._outside.store.read(caller.account_id, lambda tx: tx.missed_names.top(MAX_MISSED_NAMES))
         return success([_missed(one) for one in found])
 
 
 def _read_one(written: bytes, prefix: Sequence[int], reading: Reading) -> DirectoryEntry:
-    """Raises: Invalid: one fault per mistake, all at once; *prefix* comes before every pointer."""
+    """Read one entry.
+
+    Raises: Invalid: one fault per mistake, all at once; each pointer starts with *prefix*.
+    """
     body = parse(_ADAPTER, written, prefix, reading)
     return DirectoryEntry(name=Name(kind=body.kind, value=body.name), email=body.email)
 

@@ -80,7 +80,7 @@ def read_closely(written: bytes, prefix: Sequence[int], reading: Reading) -> Fin
     """Read any finding with the models.
 
     Raises:
-        Invalid: one fault per mistake, all at once; *prefix* comes before every pointer.
+        Invalid: one fault per mistake, all at once; each pointer starts with *prefix*.
         OwnBehaviorsNeeded: only if the known behaviors are not complete.
     """
     body = parse(_ADAPTER, written, prefix, reading)

@@ -103,21 +103,21 @@ class ReplayRoutes:
         return success([rendered(replay) for replay in await self._outside.store.read(caller.account_id, read)])
 
     async def pause(self, request: Request) -> Response:
-        return await self._steer(request, ReplayStatus.PAUSED)
+        return await self._control(request, ReplayStatus.PAUSED)
 
     async def resume(self, request: Request) -> Response:
-        return await self._steer(request, ReplayStatus.RUNNING)
+        return await self._control(request, ReplayStatus.RUNNING)
 
     async def cancel(self, request: Request) -> Response:
-        return await self._steer(request, ReplayStatus.CANCELLED)
+        return await self._control(request, ReplayStatus.CANCELLED)
 
-    async def _steer(self, request: Request, status: ReplayStatus) -> Response:
+    async def _control(self, request: Request, status: ReplayStatus) -> Response:
         caller = await caller_of(request, self._outside, Scope.WRITE)
         replay_id = ReplayId(request.path_params["replay_id"])
-        steered = await control_replay(
+        controlled = await control_replay(
             self._outside, caller.account_id, caller.actor, _integration_id(request), replay_id=replay_id, status=status
         )
-        return success(rendered(steered))
+        return success(rendered(controlled))
 
 
 def filter_of(body: FilterBody, now: datetime) -> ReplayFilter:

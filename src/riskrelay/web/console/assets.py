@@ -1,4 +1,4 @@
-"""The console's own files: scripts, styles, the icon. static/README.md says where the foreign ones come from."""
+"""The console's static files: scripts, styles, the icon. static/README.md lists the sources of third-party files."""
 
 from hashlib import sha256
 from importlib.resources import files
@@ -27,17 +27,17 @@ def _read() -> dict[str, _Asset]:
 
 
 class Assets:
-    """Serves them from memory, under addresses that change with what is in them."""
+    """Serves static files from memory, under URLs that change with their contents."""
 
     def __init__(self) -> None:
         self._assets = _read()
 
     def url(self, name: str) -> str:
-        """Where *name* is served; a browser keeps it for ever, because a new version has a new address."""
+        """Return the URL of *name*. Browsers cache it without limit, because a new version has a new URL."""
         return f"/console/static/{name}?v={self._assets[name].version}"
 
     async def serve(self, request: Request) -> Response:
-        """One of them; no name leads out of the directory, because names are only looked up."""
+        """Serve one file. Names are looked up in memory, so no name leads out of the directory."""
         asset = self._assets.get(request.path_params["name"])
         if asset is None:
             return PlainTextResponse("file not found\n", 404)

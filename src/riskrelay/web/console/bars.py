@@ -34,7 +34,7 @@ class Piece:
 
 
 def pieces(attempt: Attempt) -> Sequence[Piece]:
-    """The phases of an attempt in their order, and what is left of its duration, as pieces of one bar."""
+    """Return the phases of an attempt in order, and the rest of its duration, as pieces of one bar."""
     phases = [(_NAMES[name], took) for name, took in attempt.outcome.phases._asdict().items()]
     known = sum((took for _, took in phases if took is not None), timedelta(0))
     phases.append((REST, max(attempt.duration - known, timedelta(0))))

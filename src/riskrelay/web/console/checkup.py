@@ -1,4 +1,4 @@
-"""What an account may know of the installation's health; `doctor` knows more. Pure."""
+"""The installation's health as an account may see it; `doctor` checks more. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ _STALE = timedelta(minutes=5)  # guessed: a large installation is counted every 
 
 
 def checks(public_origin: str, keys: Sequence[SealedKey], stock: Stock | None, now: datetime) -> list[Check]:
-    """How the installation does, as far as it shows in an account."""
+    """Return the checks of the installation that an account may see."""
     return [_public_url(public_origin), *(_key(keys, algorithm) for algorithm in Algorithm), *_delivery(stock, now)]
 
 

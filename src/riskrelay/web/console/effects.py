@@ -1,4 +1,4 @@
-"""What a change of behaviors' settings would do to today's levels. Pure."""
+"""The effects of changed settings of behaviors on the current levels. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ Settings = Mapping[BehaviorId, BehaviorSetting]
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """How many users would go from one level to another."""
+    """The number of users who would change from one level to another."""
 
     before: RiskLevel
     after: RiskLevel
@@ -22,9 +22,9 @@ class Move:
 
 
 def moves_of(standings: Sequence[Standings], settings: Settings) -> list[Move]:
-    """Who would move if *settings* held: what `set_behaviors` would do, told in numbers.
+    """Return the level changes that `set_behaviors` with *settings* would cause, as numbers of users.
 
-    Rule: contract 22: disabling moves nobody, and switching on does not either; weights do.
+    Rule: contract 22: enabling and disabling change no level; risk levels of behaviors do.
     """
     moved: Counter[tuple[RiskLevel, RiskLevel]] = Counter()
     for one in standings:
@@ -35,5 +35,5 @@ def moves_of(standings: Sequence[Standings], settings: Settings) -> list[Move]:
 
 
 def users_holding(standings: Sequence[Standings], behavior: BehaviorId) -> int:
-    """How many users have triggered *behavior* since their last reset."""
+    """Return the number of users who have triggered *behavior* since their last reset."""
     return sum(one.users for one in standings if behavior in one.triggered)

@@ -1,4 +1,4 @@
-"""What the console says when something cannot be done: what happened, and what to do."""
+"""Pages for errors in the console: the problem, and the fix."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ from riskrelay.web.console.visits import ForgedRequest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """A page that says why there is no other.
+    """The texts of an error page.
 
     Attributes:
-        details: one line for each mistake, when there were several.
-        sign_in: whether signing in again is the way on.
+        details: one line for each mistake, if there are several.
+        sign_in: whether the user has to sign in again.
     """
 
     status: int
@@ -85,9 +85,9 @@ _FORGED = Failure(
 
 
 def failure_of(error: Exception) -> Failure:
-    """Return the page for an error: its class's row, or else the nearest one's above it.
+    """Return the page for an error: the row of its class, or of its nearest base class.
 
-    An error without a row gets a page that says nothing of it.
+    An error without a row gets a general page.
     """
     row = next((_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR), _INTERNAL)
     return row if isinstance(row, Failure) else row(error)

@@ -14,7 +14,7 @@ _PICTURES = {
 
 
 def visible(value: Any) -> Any:
-    """What is put into a page, with pictures for characters that steer terminals or turn the direction of text.
+    """Return a text for a page, with visible symbols for control characters and for characters that reverse text.
 
     >>> visible("\x1b[31mred"), visible("\u202egpj.exe"), visible(7)
     ('␛[31mred', '⟨U+202E⟩gpj.exe', 7)
@@ -23,7 +23,7 @@ def visible(value: Any) -> Any:
 
 
 def relative(at: datetime, now: datetime) -> str:
-    """A moment, as seen from now.
+    """Return a time relative to now.
 
     >>> from datetime import UTC
     >>> noon = datetime(2026, 3, 17, 12, tzinfo=UTC)
@@ -37,7 +37,7 @@ def relative(at: datetime, now: datetime) -> str:
 
 
 def absolute(at: datetime) -> str:
-    """A moment in UTC, to the second.
+    """Return a time in UTC, to the second.
 
     >>> from datetime import UTC
     >>> absolute(datetime(2026, 3, 17, 12, 0, 5, tzinfo=UTC))
@@ -47,12 +47,12 @@ def absolute(at: datetime) -> str:
 
 
 def machine(at: datetime) -> str:
-    """A moment as `<time datetime>` takes it."""
+    """Return a time in the format of `<time datetime>`."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def number(value: int) -> str:
-    """A whole number with its thousands parted.
+    """Return a whole number with thousands separators.
 
     >>> number(1234567)
     '1,234,567'
@@ -61,7 +61,7 @@ def number(value: int) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """A short duration, in the unit that reads best.
+    """Return a short duration, in the most readable unit.
 
     >>> milliseconds(0.84), milliseconds(42.4), milliseconds(1234.0), milliseconds(90_000.0)
     ('0.8 ms', '42 ms', '1.2 s', '1 min')

@@ -13,10 +13,10 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def read_fields(model: type[M], fields: Mapping[str, Any]) -> M:
-    """The fields as one object of the form *model*.
+    """Read the fields as one object of the form *model*.
 
     Args:
-        fields: an empty text stands for a field that was left empty, and is left out.
+        fields: the fields by name; empty ones are ignored.
 
     Raises: Invalid: one fault per mistake, all at once.
     """
@@ -25,7 +25,7 @@ def read_fields(model: type[M], fields: Mapping[str, Any]) -> M:
 
 
 def problems_of(error: Invalid) -> dict[str, str]:
-    """What is wrong, by field.
+    """Return the messages of faults by field.
 
     >>> from riskrelay.core.errors import Fault, FaultKind
     >>> problems_of(Invalid([Fault(FaultKind.WRONG_VALUE, "/name", "must be short")]))

@@ -1,4 +1,4 @@
-"""The gate of the console: who gets through to a screen, and what the others are told."""
+"""The gate of the console: it authenticates requests to screens, and answers the others."""
 
 from collections.abc import Awaitable, Callable
 
@@ -29,11 +29,11 @@ from riskrelay.web.paths import Handler
 _log = structlog.get_logger()
 
 Screen = Callable[[Visit], Awaitable[Response]]
-"""What a screen's handler is: it need not think about sessions, scopes and forgeries."""
+"""A screen's handler. The gate has already checked the session, the scope and the form's origin."""
 
 
 class Gate:
-    """Lets visits through to screens."""
+    """Checks requests before it passes them to screens."""
 
     def __init__(self, outside: Outside, pages: Pages, cookie: SessionCookie, public_origin: str) -> None:
         self._outside = outside
@@ -42,10 +42,10 @@ class Gate:
         self._public_origin = public_origin
 
     def screen(self, scope: Scope | None, screen: Screen) -> Handler:
-        """A handler that runs *screen* for whoever may see it.
+        """Return a handler that runs *screen* for requests with the required permission.
 
         Args:
-            scope: what the visitor's token must allow; None: being signed in is enough.
+            scope: the required scope of the visitor's token; None: a session is sufficient.
         """
 
         async def handle(request: Request) -> Response:
@@ -60,7 +60,7 @@ class Gate:
                 return await screen(visit)
             except RiskrelayError as error:
                 return self._pages.page(visit, "error.html", _status(error), failure=failure_of(error))
-            except Exception as error:  # noqa: BLE001  shown as a page of the console, told to the log
+            except Exception as error:  # noqa: BLE001  shown as a page of the console, and logged
                 _log.error("console_failed", method=request.method, route=request.scope["route"].path, exc_info=error)
                 return self._pages.page(visit, "error.html", 500, failure=failure_of(error))
 
@@ -90,7 +90,10 @@ class Gate:
         )
 
     async def _require(self, visit: Visit, scope: Scope | None) -> None:
-        """Raises: Forbidden; NotFound: there is no such account."""
+        """Check the visitor's permission in the account of the path.
+
+        Raises: Forbidden; NotFound: the account does not exist.
+        """
         token, account_id = visit.session.token, visit.account_id
         token.require(token.account_id if account_id is None else account_id, scope)
         if token.account_id is not None or account_id is None:
@@ -99,8 +102,12 @@ class Gate:
             raise NotFound
 
     def _to_sign_in(self, request: Request) -> Response:
-        """A page goes to the sign-in and comes back; a piece of a page lets the whole page do so; a change is refused,
-        because it cannot be repeated afterwards."""
+        """Answer a request without a session.
+
+        A page is redirected to the sign-in, with its own URL for the way back. An htmx fragment gets a 401 with HX-
+        Refresh. A
+        change is refused, because it cannot be repeated after the sign-in.
+        """
         if request.headers.get("hx-request") is not None:
             return Response(status_code=401, headers={"HX-Refresh": "true"})
         if request.method == "POST":

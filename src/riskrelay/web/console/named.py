@@ -1,4 +1,4 @@
-"""What a page's address names."""
+"""Read the ids and filters in a page's URL."""
 
 import re
 from uuid import UUID
@@ -19,9 +19,9 @@ def integration_id_of(visit: Visit) -> IntegrationId:
 
 
 def id_of(visit: Visit, name: str) -> str:
-    """The id in the path.
+    """Return the id in the path.
 
-    Raises: NotFound: it is none.
+    Raises: NotFound: it is not an id.
     """
     try:
         return str(UUID(visit.request.path_params[name]))
@@ -38,9 +38,9 @@ def find_integration(tx: Transaction, integration_id: IntegrationId) -> Integrat
 
 
 def place_in_path(visit: Visit) -> EventPlace:
-    """Where the delivery of the path is.
+    """Return the position of the delivery in the path.
 
-    Raises: NotFound: it is no place.
+    Raises: NotFound: it is not a position.
     """
     parts = _PLACE.fullmatch(visit.request.path_params["place"])
     if parts is None:
@@ -49,6 +49,6 @@ def place_in_path(visit: Visit) -> EventPlace:
 
 
 def state_in_query(visit: Visit) -> DeliveryState | None:
-    """The state that the filter names; a word that is none filters nothing."""
+    """Return the state of the filter; None if it is not a state."""
     word = visit.query.get("state", "")
     return DeliveryState(word) if word in list(DeliveryState) else None

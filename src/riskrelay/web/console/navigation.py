@@ -1,4 +1,4 @@
-"""The console's sections, and where things of an account are."""
+"""The console's sections, and the URLs of an account's pages."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -14,8 +14,8 @@ class Section:
     """An entry of the navigation.
 
     Attributes:
-        path: below the account's own address.
-        scope: whoever lacks it is not shown the entry.
+        path: the path below the account's URL.
+        scope: the scope without which the entry is not shown.
     """
 
     title: str
@@ -38,7 +38,7 @@ SECTIONS = (
 
 
 def account_path(account_id: AccountId, *parts: str) -> str:
-    """Where something of an account is in the console; each part is one segment, encoded here.
+    """Return the path of an account's page in the console. Each part is one segment, which is encoded here.
 
     >>> account_path(AccountId("acme"), "users", "a/b")
     '/console/accounts/acme/users/a%2Fb'
@@ -47,16 +47,16 @@ def account_path(account_id: AccountId, *parts: str) -> str:
 
 
 def delivery_path(account_id: AccountId, integration_id: IntegrationId, event: Delivery | EventPlace) -> str:
-    """Where a delivery is in the console: named by its place in the log, because a jti would have to be searched."""
+    """Return the path of a delivery's page. It has the position in the log, because a jti has no index."""
     place = f"{event.stream_id}.{event.lane}.{event.seq}"
     return account_path(account_id, "integrations", integration_id, "deliveries", place)
 
 
 def section_of(path: str, account_id: AccountId | None) -> Section | None:
-    """The section that a page belongs to.
+    """Return the section of a page.
 
     Args:
-        path: of the request, percent-encoded.
+        path: the path of the request, percent-encoded.
     """
     if account_id is None:
         return None

@@ -1,4 +1,4 @@
-"""Making pages: templates, what every page has, and the headers that keep it safe."""
+"""Render pages: templates, the common layout, and the security headers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -106,10 +106,10 @@ class Pages:
         }
 
     def page(self, visit: Visit, template: str, status: int = 200, /, **values: Any) -> Response:
-        """A page for somebody who is signed in.
+        """Return a page of a session.
 
         Args:
-            values: what the template shows besides the layout.
+            values: the template's values, besides those of the layout.
         """
         request = visit.request
         layout = {
@@ -123,11 +123,11 @@ class Pages:
         return self._render(template, status, {**layout, **values})
 
     def bare_page(self, template: str, status: int = 200, /, **values: Any) -> Response:
-        """A page for anybody."""
+        """Return a page without a session."""
         return self._render(template, status, {"visit": None, "done": None, **values})
 
     def see(self, path: str, **query: str) -> Response:
-        """Go on to a page of ours, by GET."""
+        """Redirect to a page of the console, by GET."""
         return RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303, self._headers)
 
     def _render(self, template: str, status: int, values: Mapping[str, Any]) -> Response:
@@ -136,10 +136,11 @@ class Pages:
 
 
 def with_query(request: Request, changes: Mapping[str, str | None]) -> str:
-    """The address of this page with other filters.
+    """Return the URL of this page with other filters.
 
     Args:
-        changes: None or "" takes a filter away. What was done, and where paging stood, is left out unless named.
+        changes: the changed filters; None or "" removes a filter. The position of paging and the message of the last
+            action are removed unless named.
     """
     kept = {name: value for name, value in request.query_params.items() if name not in ("done", "after")}
     query = {name: value for name, value in {**kept, **changes}.items() if value}

@@ -1,4 +1,4 @@
-"""Places in long lists, as they stand in the URL. A place that is none of ours is the beginning."""
+"""Positions in long lists, in URLs. An invalid position is the beginning."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
 
 
 def read_place(text: str | None, kind: type[T]) -> T | None:
-    """The place that *text* names.
+    """Return the position that *text* encodes.
 
     Args:
         kind: a type that msgspec decodes.
@@ -32,14 +32,14 @@ def read_place(text: str | None, kind: type[T]) -> T | None:
 
 
 def place_of(*parts: object) -> str:
-    """The text for a place."""
+    """Return the text of a position."""
     return urlsafe_b64encode(msgspec.json.encode(parts)).decode()
 
 
 def split(found: Sequence[T]) -> tuple[Sequence[T], T | None]:
-    """A page of what was found with one more than a page.
+    """Return a page of items that were read with one more than a page.
 
-    Returns: the page; its last item when there are more behind it.
+    Returns: the page, and its last item if more items follow.
     """
     page = found[:PAGE]
     return page, page[-1] if len(found) > PAGE else None

@@ -152,7 +152,7 @@ class Console:
             ("POST", one + "/deliveries/{place}/retry", Scope.WRITE, deliveries.retry),
             ("GET", f"{one}/replays", Scope.READ, replays.show),
             ("POST", f"{one}/replays", Scope.WRITE, replays.start),
-            ("POST", one + "/replays/{replay_id}/{step}", Scope.WRITE, replays.steer),
+            ("POST", one + "/replays/{replay_id}/{step}", Scope.WRITE, replays.control),
             ("GET", f"{one}/receivers", Scope.READ, receivers.show),
             ("POST", f"{one}/receivers", Scope.OPERATE, receivers.issue),
             ("POST", one + "/receivers/{credential_id}/revoke", Scope.OPERATE, receivers.revoke),
@@ -164,12 +164,12 @@ class Console:
         ]
 
     def failed(self, status: int) -> Response:
-        """The page for what no screen answers."""
+        """Return the page for a URL without a screen."""
         failure = _BY_STATUS.get(status) or failure_of(Exception())
         return self._pages.bare_page("error.html", failure.status, failure=failure)
 
     def refused(self, error: Exception) -> Response:
-        """The page for an error that no screen caught."""
+        """Return the page for an error that no screen handled."""
         failure = failure_of(error)
         return self._pages.bare_page("error.html", failure.status, failure=failure)
 
@@ -186,5 +186,5 @@ async def _nothing(visit: Visit) -> Response:
 
 
 def is_of_console(request: Request) -> bool:
-    """Whether a request is the console's to answer."""
+    """Return whether the console answers a request."""
     return request.url.path == "/console" or request.url.path.startswith("/console/")

@@ -1,4 +1,4 @@
-"""Signing in with a token, choosing an account, signing out."""
+"""Sign in with a token, choose an account, sign out."""
 
 import structlog
 from starlette.requests import Request
@@ -35,11 +35,11 @@ class SignIn:
         self._throttle = SignInThrottle(outside.clock)
 
     async def show(self, request: Request) -> Response:
-        """The form."""
+        """Show the form."""
         return self._form(request.query_params.get("next"), done=DONE.get(request.query_params.get("done", "")))
 
     async def submit(self, request: Request) -> Response:
-        """A session for whoever shows a valid token."""
+        """Start a session for a valid token."""
         try:
             require_own_origin(request, self._public_origin)
             form = await read_form(request)
@@ -68,14 +68,14 @@ class SignIn:
         return response
 
     async def sign_out(self, visit: Visit) -> Response:
-        """The session is over at once."""
+        """End the session."""
         await end_session(self._outside, visit.session)
         response = self._pages.see("/console/sign-in", done="signed-out")
         self._cookie.clear(response)
         return response
 
     async def choose_account(self, visit: Visit) -> Response:
-        """A token of an account goes to it; one of the installation chooses."""
+        """Redirect to the token's account; show all accounts to a token of the installation."""
         owner = visit.session.token.account_id
         if owner is not None:
             return self._pages.see(account_path(owner))
@@ -97,7 +97,7 @@ class SignIn:
 
 
 def own_path(following: str | None) -> str:
-    """Where to go after signing in: a page of the console, never another site.
+    """Return the path to open after the sign-in: a page of the console, never another site.
 
     >>> own_path("/console/accounts/acme/users?level=high"), own_path("//evil.example"), own_path("/console/sign-in")
     ('/console/accounts/acme/users?level=high', '/console', '/console')

@@ -1,4 +1,4 @@
-"""A user's story: what was found, where their level went, who was told. Pure."""
+"""A user's history: findings, level changes, and notified receivers. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ from riskrelay.ports import RecordedFinding, Told
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chapter:
-    """One thing that happened.
+    """One entry of the history.
 
     Attributes:
-        finding: what was found; None: the user was reset.
-        behavior: its name.
-        moved_to: the level that the user had from then on, when this changed it.
-        told: the security events of that very moment.
+        finding: the finding; None: the user was reset.
+        behavior: the name of the finding's behavior.
+        moved_to: the user's new level, if the entry changed it.
+        told: the security events of this change.
     """
 
     at: datetime
@@ -37,13 +37,13 @@ def chapters(
     is_first: bool,
     has_older: bool,
 ) -> list[Chapter]:
-    """What happened, the latest first.
+    """Return the entries of a history, the latest first.
 
     Args:
-        findings: one page of them, the latest first.
-        settings: of the account's own behaviors, for their names.
-        is_first: whether it is the first page: the last reset is on it.
-        has_older: whether there are more findings behind it, so that the level before its oldest is not known.
+        findings: one page of findings, the latest first.
+        settings: the account's settings of behaviors, for their names.
+        is_first: whether this is the first page, which has the last reset.
+        has_older: whether older findings follow, so that the level before the oldest finding is not known.
     """
     story: list[Chapter] = []
     for resets, found in groupby(reversed(findings), lambda finding: finding.resets):
@@ -75,7 +75,7 @@ def moves(story: Sequence[Chapter]) -> list[datetime]:
 
 
 def with_told(story: Sequence[Chapter], told: Sequence[Told]) -> list[Chapter]:
-    """The story with the events of each moment."""
+    """Return the history with the security events of each entry."""
     return [
         replace(chapter, told=[one for one in told if one.delivery.queued_at == _moment(chapter)])
         if _is_move(chapter)

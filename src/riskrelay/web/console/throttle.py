@@ -9,7 +9,7 @@ from riskrelay.ports import Clock
 
 SIGN_INS = RateLimit(quota=30, window_seconds=60)  # guessed: more than people mistype; tokens cannot be guessed anyway
 SIGN_INS_OF_ADDRESS = RateLimit(quota=600, window_seconds=60)  # guessed: a company behind one address, on a Monday
-_PREFIX_CHARACTERS = 11  # `rr_` and 48 random bits: tells the tokens of an installation apart
+_PREFIX_CHARACTERS = 11  # `rr_` and 48 random bits: different for all tokens of an installation
 _MAX_BUCKETS = 10_000  # guessed: some 2 MB of each kind; the oldest starts again
 
 K = TypeVar("K")
@@ -21,9 +21,11 @@ _Key = tuple[str, str]
 class SignInThrottle:
     """Counts tries by address and token prefix, in this process's memory.
 
-    People of one company often share one address. A single limit for it would let one of them lock out the others, so
-    each token that is tried there has a count of its own. Above that, an address has a far higher limit, which does not
-    hold for tokens that have signed in from it before.
+    Users of one company often share an address. With a single limit for the address, one user could lock out the
+    others,
+    so each token has its own count. In addition, an address has a much higher limit, which does not apply to tokens
+    that
+    have signed in from it before.
     """
 
     def __init__(self, clock: Clock) -> None:

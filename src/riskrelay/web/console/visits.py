@@ -1,4 +1,4 @@
-"""Who visits the console, and whether what they send comes from our own pages."""
+"""Requests of sessions, and the check that forms come from the console's own pages."""
 
 import hmac
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ Form = ImmutableMultiDict[str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One request of somebody who is signed in.
+    """One request of a session.
 
     Attributes:
         account_id: the account of the path; None: a page of no account.
-        csrf: what our own pages send back with every change.
-        actor: what the audit log is told.
-        form: what was sent with a change; empty otherwise.
+        csrf: the CSRF token that the console's pages send with each change.
+        actor: the actor for the audit log.
+        form: the fields of a change; empty otherwise.
     """
 
     request: Request
@@ -39,12 +39,12 @@ class Visit:
     form: Form
 
     def may(self, scope: Scope) -> bool:
-        """Whether the visitor's token allows *scope*."""
+        """Return whether the visitor's token allows *scope*."""
         return scope in self.session.token.scopes
 
     @property
     def may_see_subjects(self) -> bool:
-        """Whether the visitor may read whom events are about, and what receivers write."""
+        """Whether the visitor may read the users of events, and the texts of receivers."""
         return self.may(Scope.PII_READ)
 
     @property
@@ -64,11 +64,11 @@ class Visit:
 
 
 class ForgedRequest(Exception):
-    """A change that does not come from one of our own pages of this session: nothing was done."""
+    """A change does not come from a page of this session. Nothing was done."""
 
 
 def csrf_of(secret: str) -> str:
-    """What the pages of a session send with every change; the secret cannot be computed from it."""
+    """Return the CSRF token of a session. The session's secret cannot be computed from it."""
     return sha256(b"csrf:" + secret.encode()).hexdigest()
 
 
@@ -97,9 +97,9 @@ def require_csrf(request: Request, form: Form, csrf: str) -> None:
 
 
 async def read_form(request: Request) -> Form:
-    """The fields of a form, in order.
+    """Read the fields of a form, in order.
 
-    Raises: Invalid: it is none of ours; BodyTooLarge.
+    Raises: Invalid: the body is not a form of the console; BodyTooLarge.
     """
     body = await read_body(request, MAX_FORM_BYTES)
     try:

@@ -1,4 +1,4 @@
-"""How far back a chart looks, and how finely. Pure."""
+"""The time ranges of charts, and their steps. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Window:
     step: timedelta
 
     def starts(self, now: datetime) -> list[datetime]:
-        """The beginnings of its steps, in order; the last has begun and not ended."""
+        """Return the starts of the steps, in order. The last step has not ended."""
         last = _EPOCH + (now - _EPOCH) // self.step * self.step
         return [last - self.step * place for place in reversed(range(self.length // self.step))]
 
@@ -37,12 +37,12 @@ WINDOWS = {
 
 
 def level_rows(levels: Mapping[datetime, Sequence[int]], starts: Sequence[datetime]) -> list[Row]:
-    """Users by level at each start; None where nothing was counted. Empty when nothing was counted at all."""
+    """Return the users by level at each start; None for a step without counts. Empty if no step has counts."""
     return [(at, *levels.get(at, (None, None, None))) for at in starts] if levels else []
 
 
 def behaviors_in(counts: FindingCounts) -> list[BehaviorId]:
-    """The behaviors that occur: built-in ones in the table's order, then the account's own by id."""
+    """Return the behaviors with findings: built-in ones in the table's order, then the account's own by id."""
     found = {behavior for _, behavior in counts}
     return [*(behavior for behavior in BEHAVIORS if behavior in found), *sorted(found - BEHAVIORS.keys())]
 

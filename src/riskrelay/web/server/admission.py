@@ -1,4 +1,4 @@
-"""Counting connections: how many there are, from where, and which of them carry no request now."""
+"""Count connections: in total, by address, and idle ones."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -63,9 +63,9 @@ class Admission:
         """Count a new connection.
 
         Args:
-            host: the address it comes from, without the port.
+            host: the client's address, without the port.
 
-        Returns: the peer that `release` takes; None: refused.
+        Returns: the peer for `release`; None: refused.
         """
         peer = self._peer(host)
         if peer.limited and peer.open >= self.limits.connections_per_address and not self._evict(peer.idle):
@@ -80,7 +80,7 @@ class Admission:
         return peer
 
     def release(self, connection: Closable | None, peer: Peer) -> None:
-        """Forget a connection that has ended."""
+        """Remove a connection that has ended."""
         if connection is not None:
             self.busy(connection, peer)
         peer.open -= 1

@@ -32,12 +32,12 @@ class _Refused(Exception):
 class BoundedConnection(HttpToolsProtocol):
     """A connection of one client.
 
-    One deadline is enough: at any moment a connection waits for a first byte, a head, a body, the application, or for
-    the client to read. The server calls `expire` for every connection whose deadline has passed, once a second, so a
-    request costs no timer.
+    One deadline is enough, because a connection waits for one thing at a time: a first byte, a head, a body, the
+    application, or the client's reading. Once a second the server calls `expire` for each connection whose deadline has
+    passed, so a request needs no timer.
 
     Args:
-        peer: the address it was admitted for; None: admit it when the connection is there.
+        peer: the admitted address; None: admit the connection when it is made.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class BoundedConnection(HttpToolsProtocol):
         self._in_head = False
         self._head_began_here = False  # in the piece of data that is being parsed
         self._in_body = False
-        self._ending = False  # nothing more is read as a request; what arrives is dropped
+        self._ending = False  # no more requests are read; received bytes are dropped
         self._broken = False  # the body of the request in work breaks off
         self._status = HTTPStatus.BAD_REQUEST
 
-    # What the transport calls
+    # Callbacks of the transport
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -122,7 +122,7 @@ class BoundedConnection(HttpToolsProtocol):
         super().resume_writing()
         self._stalled_bytes = None
 
-    # What the parser calls
+    # Callbacks of the parser
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -168,7 +168,7 @@ class BoundedConnection(HttpToolsProtocol):
         if self.cycle.response_complete:
             self._rest()
 
-    # What the request in work calls
+    # Calls by the current request
 
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
@@ -189,7 +189,7 @@ class BoundedConnection(HttpToolsProtocol):
         self.transport.write(data)
 
     def is_closing(self) -> bool:
-        """Whether the connection is closed or about to be."""
+        """Return whether the connection is closed or closing."""
         return self._ending or self.transport.is_closing()
 
     def close(self) -> None:
@@ -205,7 +205,7 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.write_eof()
         self._wait(self._limits.linger_seconds)
 
-    # What the server and the admission call
+    # Calls by the server and the admission
 
     def close_idle(self) -> None:
         """Close the connection, which carries no request, at once."""
@@ -226,10 +226,10 @@ class BoundedConnection(HttpToolsProtocol):
             self._wait(self._limits.linger_seconds)
 
     def expire(self, now: float) -> None:
-        """End what has waited for too long. Called once a second.
+        """End the connection or the request if its deadline has passed. Called once a second.
 
         Args:
-            now: of the event loop's clock.
+            now: the time of the event loop's clock.
         """
         if self._stalled_bytes is not None and now >= self._stalled_until:
             self._check_reader(now)
@@ -266,7 +266,7 @@ class BoundedConnection(HttpToolsProtocol):
         super()._start_asgi_task(cycle, self._run)
 
     async def _run(self, scope: Any, receive: Any, send: Any) -> None:
-        """Run the application, and let it hear when the body of its request breaks off."""
+        """Run the application, and notify it if the body of its request is incomplete."""
         cycle = self._running
 
         async def receive_or_end() -> Any:
@@ -278,14 +278,14 @@ class BoundedConnection(HttpToolsProtocol):
         except Exception:
             if cycle is None or not cycle.response_complete:
                 raise
-            # Starlette raises again what it has logged and answered: the connection is as good as before.
+            # Starlette raises an error again after it has logged and answered it, so the connection can still be used.
 
     def _works(self) -> bool:
-        """Whether the application works on a request."""
+        """Return whether the application works on a request."""
         return self._running is not None and not self._running.response_complete
 
     def _disconnect(self) -> None:
-        """Let the application know that the client is gone."""
+        """Notify the application that the client has disconnected."""
         if self._running is not None:
             self._running.disconnected = True
             self._running.message_event.set()
@@ -297,7 +297,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._wait(self._limits.head_seconds)
             return
         self._wait(self._limits.idle_seconds)
-        # Nothing of a request stays in memory while the connection is idle.
+        # An idle connection keeps no data of requests in memory.
         self._running = self.cycle = self.scope = None  # type: ignore[assignment]
         self.url, self.headers = b"", []
 
@@ -333,5 +333,5 @@ class BoundedConnection(HttpToolsProtocol):
             lines = [f"HTTP/1.1 {status.value} {status.phrase}", f"content-length: {len(body)}", *_MORE.get(status, ())]
             lines += ["content-type: application/json"] if body else []
             self.transport.write("\r\n".join([*lines, "connection: close", "", ""]).encode() + body)
-        self._in_body = True  # whatever the client still sends is its rest
+        self._in_body = True  # further bytes of the client are the rest of the body
         self.close()

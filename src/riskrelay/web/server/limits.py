@@ -1,4 +1,4 @@
-"""What one client, and all of them together, may take from the server."""
+"""The limits of one client, and of all clients together."""
 
 from dataclasses import dataclass
 
@@ -8,20 +8,20 @@ class Limits:
     """The limits of one listening port.
 
     Attributes:
-        connections: open at once.
-        connections_per_address: of those, from one IPv4 address or one IPv6 /64 network.
+        connections: the open connections.
+        connections_per_address: the open connections of one IPv4 address or one IPv6 /64 network.
         first_byte_seconds: from the connection to the first byte of the first request; also for the TLS handshake.
         head_seconds: from the first byte of a request to the end of its header fields.
         idle_seconds: from the end of a response to the first byte of the next request.
         body_seconds: for a body of no bytes; each byte adds 1 / *body_bytes_per_second*.
         body_bytes_per_second: the slowest upload that is not cut off.
-        stall_seconds: how long a client may read nothing of a response.
+        stall_seconds: how long a client may read no bytes of a response.
         linger_seconds: how long the rest of a body is read and dropped after the response, so that the client can read
             the response before the connection is reset.
-        target_bytes: of the request target.
-        head_bytes: of the request target and the header fields together.
-        header_fields: in one request.
-        pipelined: requests that wait behind the one in work on the same connection.
+        target_bytes: the size of the request target.
+        head_bytes: the size of the request target and the header fields together.
+        header_fields: the number of header fields in one request.
+        pipelined: the requests that wait behind the current one on the same connection.
     """
 
     connections: int = 10_000

@@ -1,4 +1,4 @@
-"""Listening on a port, and an end that no client can delay."""
+"""Listen on a port, and stop in bounded time."""
 
 import asyncio
 import socket
@@ -26,7 +26,7 @@ class HttpServer:
 
     Args:
         tls: None: plain http.
-        refusal: makes the bodies of what the server answers by itself.
+        refusal: builds the bodies of the server's own responses.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class HttpServer:
         """Listen.
 
         Args:
-            port: 0: one that is free.
+            port: 0: any free port.
             shared: other processes listen on the same port.
 
         Returns: the port.
-        Raises: OSError: nothing can listen there.
+        Raises: OSError: the address cannot be used.
         """
         loop = asyncio.get_running_loop()
         self._set_date()
@@ -82,10 +82,10 @@ class HttpServer:
         return taken
 
     async def stop(self, drain_seconds: float) -> None:
-        """Accept nothing more, let the requests in work end, and then close whatever is left.
+        """Stop accepting connections, wait for running requests, and then close all connections.
 
         Args:
-            drain_seconds: how long requests in work may take.
+            drain_seconds: how long running requests may take.
         """
         for close in self._closing:
             close()
@@ -115,7 +115,7 @@ class HttpServer:
         return BoundedConnection(self._config, self._state, self._admission, self._refusal, peer=peer)
 
     async def _tick(self) -> None:
-        """Once a second: end what has waited for too long, and set the time in the header field Date."""
+        """Expire connections, and update the header field Date. Runs once a second."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_TICK_SECONDS)

@@ -1,4 +1,4 @@
-"""Accepting TLS connections: counted before the handshake, which has a deadline."""
+"""Accept TLS connections. They are counted before the handshake, which has a deadline."""
 
 import asyncio
 import socket
@@ -32,7 +32,7 @@ class TlsAcceptor:
         while True:
             try:
                 accepted, address = await loop.sock_accept(listening)
-            except OSError:  # the client is gone already, or no file descriptor is free now
+            except OSError:  # the client has disconnected, or no file descriptor is free
                 await asyncio.sleep(_PAUSE_SECONDS)
                 continue
             peer = self._admission.admit(address[0])
@@ -60,6 +60,6 @@ class TlsAcceptor:
                 ssl_shutdown_timeout=limits.linger_seconds,
             )
         except (OSError, asyncio.CancelledError):  # errors of TLS and timeouts are OSErrors
-            if connection.transport is None:  # otherwise it has been told that the connection is lost
+            if connection.transport is None:  # otherwise it was already notified of the lost connection
                 self._admission.release(None, peer)
             accepted.close()

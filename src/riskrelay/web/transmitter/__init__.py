@@ -1,1 +1,1 @@
-"""What receivers read: the transmitter's metadata and keys."""
+"""The endpoints of receivers, including the transmitter's metadata and keys."""

@@ -1,4 +1,4 @@
-"""Who calls as a receiver: the bearer token of a request's header, and of nothing else."""
+"""Authenticate receivers by the bearer token in a request's header only."""
 
 from dataclasses import replace
 from urllib.parse import quote
@@ -28,7 +28,7 @@ _NO_SCOPE = "this token does not allow this request; get a token with the scope 
 
 
 async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) -> Receiver:
-    """The receiver of the path's integration, once it has shown a token that covers *scope*.
+    """Authenticate the receiver of the path's integration, and check that its token allows *scope*.
 
     Raises: BearerRefusal: 400, 401 or 403 with its challenge; RateLimited; Unavailable.
     Rule: RFC 6750 §2.1, §3.1; RFC 9728 §5.1; IOP 1.0 §2.7.3 (header only, never the query).
@@ -39,7 +39,7 @@ async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) 
     await failures.check(request, shown)
     try:
         token = _presented(request)
-        if "\0" in integration_id:  # PostgreSQL takes none, so nothing has such an id
+        if "\0" in integration_id:  # PostgreSQL stores no NUL, so no id has one
             raise UnknownToken
         receiver = await authenticate_receiver(outside, integration_id, token, scope)
         failures.accepted(shown)
@@ -65,7 +65,7 @@ def holder_of(credential_id: CredentialId) -> bytes:
 
 
 class _Unusable(Exception):
-    """The request carries no token, or not in the one place where it may stand."""
+    """The request has no token, or has it in the wrong place."""
 
     def __init__(self, description: str = "", *, nothing: bool = False) -> None:
         super().__init__(description)
@@ -88,7 +88,7 @@ def _presented(request: Request) -> str:
 
 
 async def _attributes(request: Request, outside: Outside, integration_id: IntegrationId) -> dict[str, str]:
-    """Where the metadata of the resource are. An unknown integration has none."""
+    """Return the attribute with the URL of the resource's metadata. An unknown integration has none."""
     found: Integration | None = None
     if "\0" not in integration_id:
         found = await outside.store.read_installation(lambda tx: tx.integration(integration_id))
@@ -98,5 +98,5 @@ async def _attributes(request: Request, outside: Outside, integration_id: Integr
 
 
 def quoted_path(request: Request) -> str:
-    """The path, percent-encoded: nothing in it can end a quoted string or a header."""
+    """Return the path, percent-encoded, so that it cannot end a quoted string or a header."""
     return quote(request.url.path, safe="/:")

@@ -1,4 +1,4 @@
-"""Waking those of this process who wait for a stream to get events."""
+"""Wake requests of this process that wait for events of a stream."""
 
 import asyncio
 from collections import defaultdict
@@ -62,13 +62,13 @@ class StreamBell:
         return [(account_id, stream_id) for stream_id, account_id in self._accounts.items()]
 
     def ring(self, lanes: Sequence[LaneKey]) -> None:
-        """Say that *lanes* have got something. Call it on the listeners' own event loop, after the commit."""
+        """Wake the requests that wait for events of *lanes*. Call it on their event loop, after the commit."""
         for lane in lanes:
             for listener in self._listeners.get(lane.stream_id, ()):
                 listener.ring()
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """End all waits, and allow no new ones."""
         self._is_open = False
         for listeners in self._listeners.values():
             for listener in listeners:

@@ -1,4 +1,4 @@
-"""Reading what receivers send: one JSON object, bounded, each mistake by name."""
+"""Read requests of receivers: one bounded JSON object, with a message for each fault."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -22,16 +22,15 @@ Body = Mapping[str, Any]
 
 
 async def read_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object, whatever its Content-Type says: the specifications' examples have none.
-
-    Raises: Invalid: it is no JSON object; BodyTooLarge.
-    """
+    """Read the body as a JSON object. Its Content-Type is ignored, because the specifications' examples have none."""
     return parse(_OBJECT, await read_body(request, MAX_OBJECT_BYTES))
 
 
 async def read_poll(request: Request) -> dict[str, Any]:
-    """Read a poll's body as leniently as an answer to a push: descriptions of errors come in every form, and must not
-    keep acknowledgements from being settled. Of members that come twice the last one counts.
+    """Read a poll's body as leniently as a response to a push.
+
+    Descriptions of errors have many forms, and must not prevent the settlement of acknowledgements. Of repeated members
+    the last one is used.
 
     Raises: Invalid: it is no JSON object; BodyTooLarge.
     """
@@ -45,7 +44,7 @@ async def read_poll(request: Request) -> dict[str, Any]:
 
 
 def stream_id_of(body: Body) -> StreamId:
-    """The stream that a body names.
+    """Return the stream that a body names.
 
     Raises: Invalid: it names none; NotFound: by an id that nothing can have.
     """
@@ -57,7 +56,7 @@ def stream_id_of(body: Body) -> StreamId:
 
 
 def stream_id_of_query(request: Request) -> StreamId:
-    """The stream that the query names.
+    """Return the stream that the query names.
 
     Raises: Invalid: it names none; NotFound: by an id that nothing can have.
     """
@@ -69,13 +68,13 @@ def stream_id_of_query(request: Request) -> StreamId:
 
 
 def _possible(stream_id: str) -> StreamId:
-    if "\0" in stream_id:  # PostgreSQL takes none, so nothing has such an id
+    if "\0" in stream_id:  # PostgreSQL stores no NUL, so no id has one
         raise NotFound
     return StreamId(stream_id)
 
 
 def status_of(body: Body) -> tuple[StreamStatus, str | None]:
-    """The status that a body asks for, and why.
+    """Return the status that a body requests, and its reason.
 
     Raises: Invalid. Rule: SSF 1.0 §8.1.2.2.
     """
@@ -91,7 +90,7 @@ def status_of(body: Body) -> tuple[StreamStatus, str | None]:
 
 
 def subject_of(body: Body) -> dict[str, Any]:
-    """The subject that a body names.
+    """Return the subject that a body names.
 
     Raises: Invalid. Rule: SSF 1.0 §8.1.3.2, §8.1.3.3; RFC 9493.
     """
@@ -108,7 +107,7 @@ def subject_of(body: Body) -> dict[str, Any]:
 
 
 def state_of(body: Body) -> str | None:
-    """What the verification event echoes.
+    """Return the state for the verification event.
 
     Raises: Invalid. Rule: SSF 1.0 §8.1.4.2.
     """
@@ -125,9 +124,9 @@ def state_of(body: Body) -> str | None:
 
 
 def poll_of(body: Body) -> PollRequest:
-    """What a poll asks.
+    """Return the parameters of a poll.
 
-    Raises: Invalid. Rule: RFC 8936 §2.2; members that we do not know are ignored.
+    Raises: Invalid. Rule: RFC 8936 §2.2; unknown members are ignored.
     """
     faults: list[Fault] = []
     wanted = body.get("maxEvents")
@@ -154,7 +153,7 @@ def poll_of(body: Body) -> PollRequest:
 
 
 def _is_jti(value: Any) -> bool:
-    """Whether an array of acknowledgements may hold *value*: a string whose bytes could be decoded."""
+    """Return whether *value* can be an acknowledged jti: a string whose bytes could be decoded."""
     return isinstance(value, str) and "\N{REPLACEMENT CHARACTER}" not in value
 
 
@@ -164,7 +163,7 @@ def _set_errors(value: Any, faults: list[Fault]) -> dict[Jti, SetError]:
 
     Rule: RFC 8936 §2.4.4: an object by jti, each with err and description.
     """
-    if value == []:  # what PHP writes for an object without members
+    if value == []:  # PHP encodes an object without members like this
         return {}
     if not isinstance(value, dict):
         faults.append(Fault(FaultKind.WRONG_TYPE, "/setErrs", "must be an object with jti values as names"))
@@ -174,7 +173,7 @@ def _set_errors(value: Any, faults: list[Fault]) -> dict[Jti, SetError]:
 
 
 def _text(body: Body, name: str, faults: list[Fault], most: int) -> str | None:
-    """A text of people, cut to *most* characters."""
+    """Return a text for people, truncated to *most* characters."""
     value = body.get(name)
     if value is None:
         return None

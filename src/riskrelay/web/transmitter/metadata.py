@@ -22,22 +22,22 @@ _PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
 
 
 class TransmitterRoutes:
-    """The handlers of what receivers read without credentials."""
+    """The handlers of documents that receivers read without credentials."""
 
     def __init__(self, outside: Outside, keyring: Keyring) -> None:
         self._outside = outside
         self._keyring = keyring
 
     async def metadata(self, request: Request) -> Response:
-        """The metadata of one integration's issuer, active or not; 404 when there is no such integration."""
+        """Return the metadata of one integration's issuer, active or not; 404 if the integration does not exist."""
         return await self._of_integration(request, transmitter_metadata)
 
     async def authorization_server(self, request: Request) -> Response:
-        """Where the integration's receiver gets access tokens."""
+        """Return the metadata of the authorization server, where the integration's receiver gets access tokens."""
         return await self._of_integration(request, authorization_server_metadata)
 
     async def protected_resource(self, request: Request) -> Response:
-        """What a token for one of the integration's endpoints must be like; without an endpoint, for all of them."""
+        """Return the metadata of the protected resource: one of the integration's endpoints, or all of them."""
         path = quoted_path(request).removeprefix(_PROTECTED_RESOURCE)
         return await self._of_integration(
             request, lambda found: protected_resource_metadata(found, found.public_origin + path)
@@ -53,7 +53,7 @@ class TransmitterRoutes:
         return Response(msgspec.json.encode(document(found)), media_type="application/json", headers=_CACHE_METADATA)
 
     async def jwks(self, request: Request) -> Response:
-        """The public keys that SETs verify against: those that sign, those that will, those that did a while ago."""
+        """Return the public keys for the verification of SETs: the current, the next and the recently retired keys."""
         stored = await self._outside.store.read_installation(lambda tx: tx.keys.all())
         keys = published(stored, self._outside.clock.now(), self._keyring.horizon)
         body = msgspec.json.encode({"keys": [msgspec.Raw(key.public_jwk.encode()) for key in keys]})

@@ -1,6 +1,6 @@
-"""What receivers are told when they are refused: the specifications' own forms, never the account API's envelope.
+"""Error responses to receivers, in the specifications' forms and not in the account API's envelope.
 
-Bodies are `{"error", "error_description"}`; the description says what to do.
+Bodies are `{"error", "error_description"}`; the description contains the fix.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ from riskrelay.core.errors import (
 )
 
 _RETRY_AFTER_SECONDS = 2
-_MAX_FAULTS = 10  # guessed: what a person reads in one description
+_MAX_FAULTS = 10  # guessed: as many as a person reads in one description
 
 _FAILED = (500, "server_error", "the service failed; if the error persists, contact the operator")
 _BY_ERROR: dict[type[RiskrelayError], tuple[int, str, str]] = {
@@ -59,11 +59,11 @@ _BY_STATUS = {
 
 
 class BearerRefusal(Exception):
-    """A request that comes without a token that would do. Rule: RFC 6750 §3, §3.1.
+    """The request has no sufficient token. Rule: RFC 6750 §3, §3.1.
 
     Args:
-        error: None: the request carries no token at all, and then the challenge carries no error either.
-        attributes: more of the challenge, such as `scope` and `resource_metadata`.
+        error: None: the request has no token, and the challenge has no error.
+        attributes: further attributes of the challenge, such as `scope` and `resource_metadata`.
     """
 
     def __init__(self, status: int, error: str | None, description: str, attributes: Mapping[str, str]) -> None:
@@ -75,7 +75,7 @@ class BearerRefusal(Exception):
 
 
 def answer(error: Exception) -> Response:
-    """The answer to a receiver's request that failed with *error*; nothing of an unknown error is shown."""
+    """Return the response to a receiver's request that failed with *error*, without details of an unknown error."""
     if isinstance(error, BearerRefusal):
         return _challenge(error)
     if isinstance(error, HTTPException) and error.status_code in _BY_STATUS:
@@ -85,7 +85,7 @@ def answer(error: Exception) -> Response:
 
 
 def _own_words(error: Exception) -> str:
-    """Return what an error of a request says for itself; empty: nothing that a receiver may read."""
+    """Return the error's own message; empty: it has none that a receiver may read."""
     if isinstance(error, Invalid):
         return _first_faults(error)
     return str(error) if isinstance(error, Forbidden | RateLimited) else ""
@@ -98,14 +98,14 @@ def _retry_after(error: Exception) -> dict[str, str] | None:
 
 
 def _first_faults(error: Invalid) -> str:
-    """The first faults, and how many more there are."""
+    """Return the first faults as text, and the number of others."""
     shown = error.faults[:_MAX_FAULTS]
     more = len(error.faults) - len(shown) + error.more
     return "; ".join([*(fault.sentence for fault in shown), *([f"... and {more:,} more faults"] if more else [])])
 
 
 def refusal(status: int, error: str | None, description: str, headers: Mapping[str, str] | None = None) -> Response:
-    """A refusal as JSON. Rule: RFC 6749 §5.2 (the characters that a description may have)."""
+    """Return a refusal as JSON. Rule: RFC 6749 §5.2 (the characters that a description may have)."""
     body = {"error": error, "error_description": _plain(description)}
     content = msgspec.json.encode({name: value for name, value in body.items() if value is not None})
     return Response(content, status, {"Cache-Control": "no-store", **(headers or {})}, media_type="application/json")

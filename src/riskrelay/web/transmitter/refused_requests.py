@@ -1,4 +1,4 @@
-"""What a refused request of a receiver leaves behind: a count, a line in the log, and a row that health shows."""
+"""Record refused requests of receivers: a count, a line in the log, and a row for the health page."""
 
 import dataclasses
 from collections import OrderedDict
@@ -19,7 +19,7 @@ from riskrelay.ports import Outside
 from riskrelay.web.paths import Handler
 from riskrelay.web.transmitter import refusals
 
-# guessed: enough to see every mistake of somebody who sets a receiver up, too few to fill a disk or to load a database
+# guessed: enough for all mistakes while a receiver is set up, too few to fill a disk or to load a database
 _NOTED = RateLimit(quota=60, window_seconds=60)
 _REMEMBERED = 4_096  # guessed: as many operations of receivers that were refused and have not succeeded since
 _MAX_ERROR_CHARACTERS = 64
@@ -29,10 +29,10 @@ _log = structlog.get_logger()
 
 
 class RefusedRequests:
-    """Counts every refusal; logs and stores at most so many a minute, of all receivers together. Requests without a
-    good token have a share of their own, so that strangers do not hide what receivers are refused.
+    """Counts all refusals, and logs and stores a limited number per minute, of all receivers together.
 
-    What is stored is one row for each operation of an integration, which the operation's next success removes.
+    Requests without a valid token have their own limit, so that strangers do not hide refusals of receivers. One row is
+    stored for each operation of an integration. The operation's next success deletes it.
     """
 
     def __init__(self, outside: Outside) -> None:
@@ -56,7 +56,7 @@ class RefusedRequests:
         return handle
 
     async def note(self, request: Request, operation: ReceiverOperation, answer: Response) -> None:
-        """Note what became of a receiver's request."""
+        """Note the result of a receiver's request."""
         integration_id = _integration_of(request)
         if 200 <= answer.status_code < 300:
             await self._succeeded(integration_id, operation)
@@ -64,7 +64,8 @@ class RefusedRequests:
             await self._refused(integration_id, operation, answer)
 
     async def _succeeded(self, integration_id: IntegrationId, operation: ReceiverOperation) -> None:
-        # A create is rare; of the others only what this process has stored is removed, so that a poll costs nothing.
+        # A create is rare. For the others, only rows that this process has stored are deleted, so that a poll costs no
+        # query.
         is_stored = (integration_id, operation) in self._stored
         if is_stored or operation is ReceiverOperation.CREATE:
             self._stored.pop((integration_id, operation), None)
@@ -89,7 +90,7 @@ class RefusedRequests:
             at=self._outside.clock.now(),
         )
         is_known = await self._write(integration_id, operation, refused)
-        # The message is not logged: it may show what the receiver sent, and that may be a subject.
+        # The message is not logged: it may contain a value from the receiver, such as a subject.
         _log.info(
             "receiver_refused",
             integration_id=integration_id if is_known else None,
@@ -102,9 +103,9 @@ class RefusedRequests:
     async def _write(
         self, integration_id: IntegrationId, operation: ReceiverOperation, refused: RefusedRequest | None
     ) -> bool:
-        """Store what was refused, or remove it. The answer to the receiver does not depend on it.
+        """Store or delete a refused request. The response to the receiver does not depend on this.
 
-        Returns: whether there is such an integration.
+        Returns: whether the integration exists.
         """
         if not integration_id:
             return False
@@ -126,7 +127,7 @@ class RefusedRequests:
 
 
 def _integration_of(request: Request) -> IntegrationId:
-    """The id in the path, known or not; empty when it cannot be one."""
+    """Return the id in the path, known or not; empty if it cannot be an id."""
     named = request.path_params.get("integration_id")
     parts = request.url.path.split("/")
     text = str(named) if named is not None else (parts[2] if len(parts) > 2 else "")
@@ -142,12 +143,12 @@ def _said(answer: Response) -> dict[str, Any]:
 
 
 def without_names(error: Exception) -> Exception:
-    """Return *error* without the member names that a receiver chose for the subject: they may name a user.
+    """Return *error* without unknown member names in the subject, because they may name a user.
 
     Args:
-        error: what the receiver was refused; its answer names every member.
+        error: the error of the refused request. The response to the receiver names all members.
 
-    Returns: the same, unless it has faults in the subject; those then point to the innermost member with a known name.
+    Returns: the error. Faults in the subject point to the innermost member with a known name.
     """
     if not isinstance(error, Invalid):
         return error

@@ -1,4 +1,4 @@
-"""What a stream carries, as receivers steer and fetch it. Rule: SSF 1.0 §8.1.3, §8.1.4; RFC 8936."""
+"""The subjects, verification events and polls of a stream. Rule: SSF 1.0 §8.1.3, §8.1.4; RFC 8936."""
 
 from typing import Any
 
@@ -54,9 +54,9 @@ class StreamEventRoutes:
             request, poll_stream(self._outside, self._polling, receiver, stream_id, request=asked)
         )
         if answer is None:
-            return Response()  # to nobody: the receiver has hung up
+            return Response()  # the receiver has disconnected
         sets = {jti: token.decode() for jti, token in answer.sets.items()}
         body: dict[str, Any] = {"sets": sets}
-        if answer.more_available:  # left out when false (RFC 8936 §2.3): caep.dev's library cannot decode false
+        if answer.more_available:  # omitted if false (RFC 8936 §2.3): caep.dev's library cannot decode false
             body["moreAvailable"] = True
         return Response(msgspec.json.encode(body), 200, NO_STORE, media_type="application/json")

@@ -30,7 +30,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transmitting:
-    """What receivers, accounts that set something for them, and those who look at them need besides `Outside`."""
+    """The dependencies of the transmitter, the account API and the console besides `Outside`."""
 
     polling: Polling
     vault: Vault
@@ -59,7 +59,7 @@ class StreamRoutes:
         return _json(self._document(receiver, stream), 201)
 
     async def read(self, request: Request) -> Response:
-        """The stream that the query names, or all of the receiver's. Rule: SSF 1.0 §8.1.1.2."""
+        """Return the stream that the query names, or all streams of the receiver. Rule: SSF 1.0 §8.1.1.2."""
         receiver = await receiver_of(request, self._outside, ReceiverScope.READ)
         if "stream_id" in request.query_params:
             stream = await visit_stream(self._outside, receiver, stream_id_of_query(request))

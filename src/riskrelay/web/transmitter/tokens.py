@@ -53,13 +53,13 @@ _HINTS = {
 
 
 class TokenRoutes:
-    """The handler of the token endpoint. oauthlib decides on the grant; this reads, looks up and stores."""
+    """The handler of the token endpoint. oauthlib validates the grant; this class reads requests and stores tokens."""
 
     def __init__(self, outside: Outside) -> None:
         self._outside = outside
 
     async def token(self, request: Request) -> Response:
-        """An access token for the integration's OAuth client, or why not."""
+        """Issue an access token to the integration's OAuth client, or refuse it with the reason."""
         integration_id = IntegrationId(request.path_params["integration_id"])
         try:
             form = await _form_of(request)
@@ -67,7 +67,7 @@ class TokenRoutes:
             client = await self._checked(request, integration_id, client_id, secret)
             show_allowance(request, self._outside.rate_limits.spend(holder_of(client.credential_id)))
             return await self._granted(form, client)
-        except (InvalidRequestError, InvalidClientError) as error:  # raised here, with a sentence of ours
+        except (InvalidRequestError, InvalidClientError) as error:  # raised by this module, with its own message
             if isinstance(error, InvalidClientError):
                 request.app.state.refused_authentication.note(request, UnknownToken())
             return _refused(error.status_code, error.error, error.description)
@@ -75,7 +75,7 @@ class TokenRoutes:
     async def _checked(
         self, request: Request, integration_id: IntegrationId, client_id: str, secret: str
     ) -> ReceiverCredential:
-        """The client, unless refused credentials from its address are limited now."""
+        """Return the client, unless its address has too many refused credentials."""
         failures: FailedAuthentication = request.app.state.failed_authentication
         shown = hash_token(f"{integration_id} {client_id} {secret}")
         await failures.check(request, shown)
@@ -156,7 +156,7 @@ class _OneClient(RequestValidator):
 
 
 async def _form_of(request: Request) -> OAuthRequest:
-    """The request as oauthlib reads it; everything in it once, as RFC 6749 §3.2 asks for."""
+    """Return the request for oauthlib. Each parameter must occur once (RFC 6749 §3.2)."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != _FORM:
         raise InvalidRequestError(f"send the parameters in the body, with Content-Type: {_FORM}")
@@ -172,7 +172,7 @@ async def _form_of(request: Request) -> OAuthRequest:
 
 
 def _presented(form: OAuthRequest) -> tuple[str, str]:
-    """The client's id and secret. Rule: RFC 6749 §2.3.1: one method only.
+    """Return the client's id and secret. Rule: RFC 6749 §2.3.1: one method only.
 
     Raises: InvalidRequestError: both methods; InvalidClientError: neither.
     """
@@ -202,7 +202,7 @@ def _refused(status: int, error: str, description: str | None = None) -> Respons
     """Refuse a token.
 
     Args:
-        description: None: what to do about *error* in general; oauthlib's own sentence is never shown.
+        description: None: the general description of *error*. oauthlib's own messages are never shown.
 
     Rule: RFC 6749 §5.2; a 401 names the scheme that the client may use.
     """

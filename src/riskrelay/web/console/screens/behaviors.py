@@ -1,4 +1,4 @@
-"""Behaviors: switch on, weigh, and see first what that would do."""
+"""Behaviors: enable them, set their risk levels, and preview the effects."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ _DAY = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """What was read for one page."""
+    """The data of one page."""
 
     settings: Settings
     stock: Stock | None
@@ -40,14 +40,14 @@ class _Seen:
 
 
 class BehaviorScreens:
-    """The handlers of behaviors. What is proposed stands in the URL until it is saved."""
+    """The handlers of behaviors. Unsaved changes are in the URL."""
 
     def __init__(self, outside: Outside, pages: Pages) -> None:
         self._outside = outside
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """Every behavior, as it is or as it is proposed, and what the proposal would do."""
+        """Show all behaviors with their current or proposed settings, and the effects of the proposal."""
         return await self._page(visit)
 
     async def _page(self, visit: Visit, problems: Mapping[str, str] | None = None, status: int = 200) -> Response:
@@ -78,7 +78,7 @@ class BehaviorScreens:
         )
 
     async def save(self, visit: Visit) -> Response:
-        """What differs from the settings as they are now is set."""
+        """Save the changed settings."""
         stored = await self._outside.store.read(visit.account, lambda tx: tx.behaviors.stored())
         current = settings_with(stored)
         proposed = _proposed(visit.form, behaviors_in_use(current))
@@ -89,7 +89,7 @@ class BehaviorScreens:
         return self._pages.see(account_path(visit.account, "behaviors"), done="behaviors" if changed else "nothing")
 
     async def add(self, visit: Visit) -> Response:
-        """A behavior of the account's own, which is disabled."""
+        """Add an account's own behavior, which is disabled."""
         fields = {name: visit.form.get(name, "").strip() for name in ("id", "name", "description", "risk_level")}
         try:
             body = read_fields(NewBehaviorBody, fields)
@@ -105,7 +105,7 @@ class BehaviorScreens:
         return self._pages.see(account_path(visit.account, "behaviors"), done="behavior-added")
 
     async def show_own(self, visit: Visit) -> Response:
-        """One behavior of the account's own: its name, its description, and how to retire it."""
+        """Show one of the account's own behaviors, with forms to change and retire it."""
         return await self._own_page(visit)
 
     async def rename(self, visit: Visit) -> Response:
@@ -119,7 +119,7 @@ class BehaviorScreens:
         return self._pages.see(account_path(visit.account, "behaviors"), done="saved")
 
     async def retire(self, visit: Visit) -> Response:
-        """It takes no findings any more and is not listed."""
+        """Retire a behavior, so that it takes no findings and is not listed."""
         await retire_behavior(self._outside, visit.account, visit.actor, _behavior_id(visit))
         return self._pages.see(account_path(visit.account, "behaviors"), done="behavior-retired")
 
@@ -146,9 +146,9 @@ def _behavior_id(visit: Visit) -> BehaviorId:
 
 
 def _proposed(fields: ImmutableMultiDict[str, str], in_use: Mapping[BehaviorId, Behavior]) -> Settings:
-    """The settings of the behaviors whose level a form names.
+    """Return the proposed settings of a form.
 
-    Raises: Invalid: a level is none.
+    Raises: Invalid: a text is not a level.
     """
     enabled = set(fields.getlist("enabled"))
     proposed: dict[BehaviorId, BehaviorSetting] = {}

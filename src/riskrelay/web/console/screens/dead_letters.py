@@ -8,7 +8,7 @@ from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import Text, place_of, read_place
 from riskrelay.web.console.visits import Visit
 
-_GROUPS = 20  # guessed: each takes three look-ups
+_GROUPS = 20  # guessed: each takes three queries
 
 
 class DeadLetterScreens:
@@ -19,7 +19,7 @@ class DeadLetterScreens:
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """The groups."""
+        """Show the groups of dead letters."""
         place = read_place(visit.query.get("after"), tuple[Text, Text])
         after = None if place is None else ReasonPlace(StreamId(place[0]), place[1])
         found = await self._outside.store.read(

@@ -32,7 +32,7 @@ class DeliveryScreens:
         self._proofs = proofs
 
     async def list_page(self, visit: Visit) -> Response:
-        """The newest first, of one state or of all."""
+        """Show deliveries of one state or of all, the newest first."""
         integration_id, state = integration_id_of(visit), state_in_query(visit)
         place = read_place(visit.query.get("after"), tuple[dict[str, _Number]])
         behind = {} if place is None else place[0]
@@ -53,7 +53,7 @@ class DeliveryScreens:
         )
 
     async def show(self, visit: Visit) -> Response:
-        """One delivery."""
+        """Show one delivery."""
         integration_id, place = integration_id_of(visit), place_in_path(visit)
         sent = await self._outside.store.read(visit.account, lambda tx: _sent(tx, integration_id, place))
         payload = complete_claims(sent.fixed_claims, sent.stream.integration.issuer, sent.stream.audience)
@@ -71,7 +71,7 @@ class DeliveryScreens:
         )
 
     async def retry(self, visit: Visit) -> Response:
-        """It is due now."""
+        """Make a delivery due now."""
         integration_id, place = integration_id_of(visit), place_in_path(visit)
         sent = await self._outside.store.read(visit.account, lambda tx: _sent(tx, integration_id, place))
         await retry_delivery(self._outside, visit.account, visit.actor, integration_id, jti=sent.delivery.jti)

@@ -1,4 +1,4 @@
-"""Detection: what the account takes to be possible travel, and its trusted networks."""
+"""Detection: the account's limits of possible travel, and its trusted networks."""
 
 from collections.abc import Mapping
 
@@ -44,7 +44,7 @@ class DetectionScreens:
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """The settings and the trusted networks."""
+        """Show the settings and the trusted networks."""
         return await self._page(visit)
 
     async def save(self, visit: Visit) -> Response:
@@ -125,5 +125,5 @@ def _shown(network: TrustedNetwork) -> str:
 
 
 def _number_of(text: str) -> int | str:
-    """What a field for a number holds, as JSON would."""
+    """Return the number of a form's field as a JSON value."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 8 else text

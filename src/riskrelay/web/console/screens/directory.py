@@ -17,7 +17,7 @@ from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import PAGE, Text, place_of, read_place, split
 from riskrelay.web.console.visits import Visit
 
-_SHOWN_MISSED = 50  # chosen: more than anybody adds by hand; the API shows all
+_SHOWN_MISSED = 50  # chosen: more than a person adds by hand; the API returns all
 
 KIND_WORDS: Mapping[NameKind, str] = {
     "user_name": "User name",
@@ -40,7 +40,7 @@ class DirectoryScreens:
         return await self._page(visit)
 
     async def put(self, visit: Visit) -> Response:
-        """An entry is added, or gets another address."""
+        """Add an entry, or change its address."""
         fields = {name: visit.form.get(name, "").strip() for name in ("kind", "name", "email")}
         try:
             body = read_fields(EntryBody, fields)
@@ -51,7 +51,7 @@ class DirectoryScreens:
         return self._pages.see(account_path(visit.account, "directory"), done="directory-saved")
 
     async def delete(self, visit: Visit) -> Response:
-        """An entry is deleted."""
+        """Delete an entry."""
         name = Name(kind=_kind(visit.form.get("kind", "")), value=visit.form.get("name", ""))
         await delete_entries(self._outside, visit.account, visit.actor, [name])
         return self._pages.see(account_path(visit.account, "directory"), done="directory-deleted")

@@ -1,4 +1,4 @@
-"""One integration: how it is doing, why, and what can be done about it."""
+"""One integration: its health, the reason, and the actions."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -62,18 +62,18 @@ class IntegrationScreen:
         return self._pages.page(visit, "integration.html", **found)
 
     async def pause(self, visit: Visit) -> Response:
-        """Nothing more is sent until it is resumed."""
+        """Pause delivery until it is resumed."""
         body = read_fields(PauseBody, {"reason": visit.form.get("reason", "").strip()})
         await pause_integration(self._outside, visit.account, visit.actor, integration_id_of(visit), reason=body.reason)
         return self._back(visit, "paused")
 
     async def resume(self, visit: Visit) -> Response:
-        """It is sent to again."""
+        """Resume delivery."""
         await resume_integration(self._outside, visit.account, visit.actor, integration_id_of(visit))
         return self._back(visit, "resumed")
 
     async def verify(self, visit: Visit) -> Response:
-        """A harmless event goes out; where it was asked for, its way is shown."""
+        """Send a verification event, and show its delivery if the form requests that."""
         queued = await verify_integration(
             self._outside, visit.account, visit.actor, integration_id_of(visit), state=None
         )

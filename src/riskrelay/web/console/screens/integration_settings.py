@@ -1,4 +1,4 @@
-"""What is set about an integration: its record, its limits, how its SETs are signed, and its end."""
+"""The settings of an integration: its record, its limits, the signing of its SETs, and its deletion."""
 
 from collections.abc import Mapping
 
@@ -34,11 +34,11 @@ class IntegrationSettingScreens:
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """The forms."""
+        """Show the forms."""
         return await self._forms(visit, {}, {})
 
     async def update(self, visit: Visit) -> Response:
-        """The record is overwritten, and what stopped because of its receiver is tried again."""
+        """Overwrite the record, and retry events that failed because of the receiver."""
         fields = {name: visit.form.get(name, "").strip() for name in ("tenant_url", "reference_id")}
         try:
             body = read_fields(UpdateBody, {**fields, "active": visit.form.get("active") == "on"})
@@ -56,7 +56,7 @@ class IntegrationSettingScreens:
         return self._saved(visit)
 
     async def limit(self, visit: Visit) -> Response:
-        """The limits hold from the next batch on."""
+        """Change the limits, which apply from the next batch on."""
         fields = {name: visit.form.get(name, "").strip() for name in _LIMITS}
         try:
             body = read_fields(LimitsBody, {name: _number_of(text) for name, text in fields.items()})
@@ -79,7 +79,7 @@ class IntegrationSettingScreens:
         return self._saved(visit)
 
     async def delete(self, visit: Visit) -> Response:
-        """It is gone, once its reference was typed."""
+        """Delete the integration, if the form has its reference id."""
         integration_id = integration_id_of(visit)
         integration = await self._outside.store.read(visit.account, lambda tx: find_integration(tx, integration_id))
         if visit.form.get("confirmation", "").strip() != integration.reference_id.strip():
@@ -111,6 +111,6 @@ class IntegrationSettingScreens:
 
 
 def _number_of(text: str) -> int | str | None:
-    """What a field for a number holds, as JSON would; None: nothing."""
-    is_number = text.isascii() and text.isdigit() and len(text) <= 8  # what is longer is too large anyway
+    """Return the number of a form's field as a JSON value; None: the field is empty."""
+    is_number = text.isascii() and text.isdigit() and len(text) <= 8  # a longer number is too large
     return int(text) if is_number else text or None

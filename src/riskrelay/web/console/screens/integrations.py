@@ -28,7 +28,7 @@ class IntegrationScreens:
     """The handlers of the list and the wizard.
 
     Args:
-        public_origin: goes into new integrations' well-known URLs.
+        public_origin: the origin in new integrations' well-known URLs.
     """
 
     def __init__(self, outside: Outside, pages: Pages, public_origin: str) -> None:
@@ -37,7 +37,7 @@ class IntegrationScreens:
         self._public_origin = public_origin
 
     async def list_page(self, visit: Visit) -> Response:
-        """Integrations, oldest first, those whose reference or tenant URL has what is searched."""
+        """Show integrations, oldest first, whose reference id or tenant URL contains the searched text."""
         search, place = visit.query.get("q", "").strip(), read_place(visit.query.get("after"), tuple[str])
         shown, older, glances = await self._outside.store.read(
             visit.account, lambda tx: _listed(tx, search, None if place is None else place[0])
@@ -47,11 +47,11 @@ class IntegrationScreens:
         )
 
     async def new(self, visit: Visit) -> Response:
-        """The wizard's first step."""
+        """Show the wizard's first step."""
         return self._form(visit, {"integration_type": DEFAULT_PRODUCT.integration_type.value}, {})
 
     async def create(self, visit: Visit) -> Response:
-        """A new integration, and on to what is to be done at its receiver."""
+        """Create an integration, and continue with the wizard's second step."""
         fields = {name: visit.form.get(name, "").strip() for name in _FIELDS}
         try:
             body = read_fields(CreateBody, fields)
@@ -71,7 +71,7 @@ class IntegrationScreens:
         return self._pages.see(account_path(visit.account, "integrations", created.integration_id, "setup"))
 
     async def set_up(self, visit: Visit) -> Response:
-        """The wizard's second step: what to do at the receiver, and whether it has taken an event yet."""
+        """Show the wizard's second step: the steps at the receiver, and whether it has accepted an event."""
         integration_id = integration_id_of(visit)
 
         def read(tx: Transaction) -> tuple[Integration, list[Stream], Sequence[Delivery], Sequence[Delivery]]:
@@ -102,7 +102,7 @@ class IntegrationScreens:
 def _listed(
     tx: Transaction, search: str, after: str | None
 ) -> tuple[Sequence[Integration], str | None, Mapping[IntegrationId, Sequence[Glance]]]:
-    """A page of integrations, the place behind which the next one starts, how their streams are doing."""
+    """Return a page of integrations, the position after which the next page starts, and the streams' health."""
     word = search.casefold()
     known = tx.integrations.all()  # an account has thousands at most, and they are small
     start = next((at for at, one in enumerate(known, 1) if one.integration_id == after), 0)

@@ -12,7 +12,7 @@ from riskrelay.web.console.visits import Visit
 
 
 class KeyScreens:
-    """The handlers of keys. What is published everybody may see; rotating needs a token of the installation."""
+    """The handlers of keys. Every session may see the published keys; rotation needs a token of the installation."""
 
     def __init__(self, outside: Outside, pages: Pages, keyring: Keyring) -> None:
         self._outside = outside
@@ -20,7 +20,7 @@ class KeyScreens:
         self._keyring = keyring
 
     async def show(self, visit: Visit) -> Response:
-        """What the JWKS serves now."""
+        """Show the keys in the JWKS."""
         keys = await self._outside.store.read_installation(lambda tx: tx.keys.all())
         now = self._outside.clock.now()
         return self._pages.page(
@@ -32,7 +32,7 @@ class KeyScreens:
         )
 
     async def rotate(self, visit: Visit) -> Response:
-        """The next keys sign from now on."""
+        """Rotate the keys: the next keys sign from now on."""
         visit.session.token.require(None, Scope.OPERATE)
         at_once = visit.form.get("at_once") == "yes"
         await rotate_signing_keys(self._outside, visit.actor, self._keyring, at_once=at_once)

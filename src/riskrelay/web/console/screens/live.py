@@ -1,4 +1,4 @@
-"""The live tail: what changed a moment ago, and what became of it."""
+"""The live tail: the latest events, and their deliveries."""
 
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from riskrelay.web.console.named import state_in_query
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
 
-_ROWS = 30  # guessed: what fits some screens; older ones are with their integration
+_ROWS = 30  # guessed: a few screens; the integration's page has older ones
 
 
 class LiveScreens:
@@ -22,7 +22,7 @@ class LiveScreens:
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """The newest deliveries, of one integration or of all, of one state or of any."""
+        """Show the newest deliveries, of one integration or of all, of one state or of any."""
         state, named = state_in_query(visit), _named(visit.query.get("integration", ""))
 
         def read(tx: Transaction) -> tuple[Integration | None, list[Sent]]:
@@ -42,7 +42,7 @@ class LiveScreens:
 
 
 def _named(text: str) -> IntegrationId | None:
-    """The integration that the filter names; what is no id filters nothing."""
+    """Return the integration of the filter; None if it is not an id."""
     try:
         return IntegrationId(str(UUID(text)))
     except ValueError:

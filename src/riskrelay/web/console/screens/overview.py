@@ -21,7 +21,7 @@ _NEEDING_ATTENTION = 10  # guessed: more than one can fix at once
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """What was read for one page."""
+    """The data of one page."""
 
     stock: Stock | None
     needing_attention: Sequence[StreamHealth]
@@ -39,7 +39,7 @@ class OverviewScreens:
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """The page: nothing on it is counted for it."""
+        """Show the overview, from stored counts only."""
         window = WINDOWS.get(visit.query.get("window", ""), WINDOWS["1h"])
         now = self._outside.clock.now()
         starts = window.starts(now)

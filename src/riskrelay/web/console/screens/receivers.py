@@ -39,11 +39,11 @@ class ReceiverScreens:
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """Streams; credentials for those who may operate."""
+        """Show the streams, and the credentials if the session may manage them."""
         return await self._page(visit)
 
     async def issue(self, visit: Visit) -> Response:
-        """A new credential, whose secret is on this page and on no other."""
+        """Create a credential. Only this page shows its secret."""
         scopes = visit.form.getlist("scopes") or sorted(ALL_RECEIVER_SCOPES)
         fields = {"kind": visit.form.get("kind", ""), "name": visit.form.get("name", "").strip()}
         try:

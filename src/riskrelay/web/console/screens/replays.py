@@ -1,4 +1,4 @@
-"""Replays of an integration: what would go out again, starting it, and how far it is."""
+"""Replays of an integration: preview, start, and progress."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ class ReplayScreens:
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """The form, what it would replay when the URL says what, and the replays there are."""
+        """Show the form, the preview of the filter in the URL, and the replays."""
         fields = {name: visit.query.get(name, "").strip() for name in _FIELDS}
         problems: Mapping[str, str] = {}
         wanted: ReplayFilter | None = None
@@ -60,7 +60,7 @@ class ReplayScreens:
         )
 
     async def start(self, visit: Visit) -> Response:
-        """What was previewed goes out again."""
+        """Start the previewed replay."""
         integration_id = integration_id_of(visit)
         wanted = self._wanted({name: visit.form.get(name, "").strip() for name in _FIELDS})
         _, _, preview = await self._outside.store.read(visit.account, lambda tx: _read_page(tx, integration_id, wanted))
@@ -68,8 +68,8 @@ class ReplayScreens:
         await start_replay(self._outside, visit.account, visit.actor, integration_id, wanted=wanted, total=count)
         return self._back(visit, "replay-started")
 
-    async def steer(self, visit: Visit) -> Response:
-        """Pause, resume or cancel one."""
+    async def control(self, visit: Visit) -> Response:
+        """Pause, resume or cancel a replay."""
         status = _STEPS.get(visit.request.path_params["step"])
         if status is None:
             raise NotFound
@@ -100,7 +100,7 @@ def _read_page(
 
 
 def _moment(name: str, text: str) -> str:
-    """What `<input type="datetime-local">` holds, as a time in UTC of the API; empty stays so.
+    """Return the value of `<input type="datetime-local">` as a UTC time of the API; an empty text stays empty.
 
     Raises: Invalid.
     """

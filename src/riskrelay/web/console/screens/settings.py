@@ -35,11 +35,11 @@ class SettingScreens:
         self._public_origin = public_origin
 
     async def tokens(self, visit: Visit) -> Response:
-        """The account's tokens, and a form for a new one."""
+        """Show the account's tokens, and a form for a new one."""
         return await self._tokens(visit)
 
     async def create_token(self, visit: Visit) -> Response:
-        """A new token, shown once."""
+        """Create a token, which is shown once."""
         now = self._outside.clock.now()
         life = visit.form.get("lives", "")
         if life not in LIVES:
@@ -58,13 +58,13 @@ class SettingScreens:
         return await self._tokens(visit, made=token)
 
     async def revoke_token(self, visit: Visit) -> Response:
-        """The token is unknown at once."""
+        """Revoke a token with immediate effect."""
         token_id = TokenId(visit.request.path_params["token_id"])
         await revoke_token(self._outside, visit.account, visit.actor, token_id)
         return self._pages.see(account_path(visit.account, "settings"), done="revoked")
 
     async def audit(self, visit: Visit) -> Response:
-        """Who changed what, newest first, of one kind or of all."""
+        """Show the audit entries of one kind or of all, newest first."""
         word = visit.query.get("kind", "")
         kind = Kind(word) if word in set(Kind) else None
         after = read_place(visit.query.get("after"), tuple[Moment, Text])
@@ -76,7 +76,7 @@ class SettingScreens:
         )
 
     async def health(self, visit: Visit) -> Response:
-        """What is well, and what to do about the rest, as far as it shows in an account."""
+        """Show the checks of the installation that an account may see."""
         keys = await self._outside.store.read_installation(lambda tx: tx.keys.all())
         stock = await self._outside.store.read(visit.account, lambda tx: tx.stocks.latest())
         found = checks(self._public_origin, keys, stock, self._outside.clock.now())
@@ -84,7 +84,10 @@ class SettingScreens:
         return self._pages.page(visit, "health.html", checks=found, may_examine=may_examine, examined=False)
 
     async def examine(self, visit: Visit) -> Response:
-        """What `riskrelay doctor` finds: it names receivers of every account, so it is the installation's to see."""
+        """Show the results of `riskrelay doctor`.
+
+        They name receivers of all accounts, so this needs an installation's token.
+        """
         visit.session.token.require(None, Scope.OPERATE)
         examine: Callable[[], Awaitable[list[Check]]] = visit.request.app.state.examine
         return self._pages.page(visit, "health.html", checks=await examine(), may_examine=True, examined=True)

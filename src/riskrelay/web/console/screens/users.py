@@ -1,4 +1,4 @@
-"""Users: who is at risk, and one user's story."""
+"""Users: the users at risk, and one user's history."""
 
 from typing import Annotated
 from uuid import UUID
@@ -23,7 +23,7 @@ from riskrelay.web.console.stories import Chapter, chapters, moves, with_told
 from riskrelay.web.console.visits import Visit
 
 LEVELS = {level.word: level for level in reversed(RiskLevel)}
-MAX_REASON_CHARACTERS = 500  # guessed: some sentences; it stands in every event
+MAX_REASON_CHARACTERS = 500  # guessed: some sentences; it is included in every event
 _Seq = Annotated[int, Meta(ge=0, lt=2**62)]
 _MAX_TOLD = 200  # guessed: of one story; the list of deliveries has all of them
 
@@ -36,7 +36,7 @@ class UserScreens:
         self._pages = pages
 
     async def list_page(self, visit: Visit) -> Response:
-        """Users at risk, or all whose e-mail starts with what is searched."""
+        """Show users at risk, or all users whose e-mail starts with the searched text."""
         search, word = visit.query.get("q", "").replace("\0", "").strip(), visit.query.get("level", "")
         (shown, older), settings = await self._outside.store.read(
             visit.account,
@@ -54,7 +54,7 @@ class UserScreens:
         )
 
     async def show(self, visit: Visit) -> Response:
-        """One user."""
+        """Show one user."""
 
         def read(tx: Transaction) -> tuple[tuple[Standing, list[Chapter], str | None], Settings]:
             settings = tx.behaviors.stored()
@@ -96,7 +96,7 @@ class UserScreens:
         return self._pages.page(visit, "user_deliveries.html", user=standing, told=page, older=older)
 
     async def reset(self, visit: Visit) -> Response:
-        """The user's level is taken away, and their receivers are told why."""
+        """Clear the user's level, and notify the receivers with the reason."""
         user_id = _user_id(visit)
         reason = " ".join(visit.form.get("reason", "").split())
         if not 1 <= len(reason) <= MAX_REASON_CHARACTERS or not reason.isprintable():
@@ -120,7 +120,7 @@ def _subject_key(standing: Standing) -> str:
 
 
 def _users(tx: Transaction, search: str, word: str, after: str | None) -> tuple[list[Standing], str | None]:
-    """A page of users, and the place behind which the next one starts; None: this is the last."""
+    """Return a page of users, and the position after which the next page starts; None: this is the last page."""
     if search or word == "any":
         place = read_place(after, tuple[Text])
         page, last = split(tx.user_views.by_email(search, None if place is None else place[0], PAGE + 1))
