@@ -12,14 +12,16 @@ from riskrelay.bench.load import Load, Target
 from riskrelay.bench.receiver import BenchReceiver
 from riskrelay.bench.scenarios import BATCH, Measured, Place, percentiles_ms
 
+_SENDERS = 2  # while the events of one are recorded, those of the other are mapped
 _PROBES = 100  # single findings of another account, before and during the load
 
 
 async def sources(place: Place, events: int) -> list[Measured]:
     """Events that a source takes per second, in batches of 1,000 with gzip; each becomes a finding about a new user.
 
-    Beside it: what findings in batches reach in the same run, how much the memory grows from the first half of the
-    batches to the second, and how long single findings of another account take before and during the load.
+    Two senders send at once. Beside it: what findings in batches reach in the same run, how much the memory grows from
+    the first half of the batches to the second, and how long single findings of another account take before and during
+    the load.
 
     Args:
         events: rounded up to whole batches, twice.
@@ -38,13 +40,13 @@ async def sources(place: Place, events: int) -> list[Measured]:
             batches = [first.batch(f"f{at + n}@bench.example" for n in range(BATCH)) for at in starts]
             await load.closed_loop(iter([_request(first, path, secret, ["warm"])]), 1)
             alone = await _probe(beside, other, "alone")
-            findings = len(batches) * BATCH / await load.closed_loop(iter(batches), 1)
+            findings = len(batches) * BATCH / await load.closed_loop(iter(batches), _SENDERS)
             half = len(packed) // 2 or 1
             probing = asyncio.create_task(_probe(beside, other, "beside"))
             began = time.perf_counter()
-            await load.closed_loop(iter(packed[:half]), 1)
+            await load.closed_loop(iter(packed[:half]), _SENDERS)
             memory = installation.memory_mb()
-            await load.closed_loop(iter(packed[half:]), 1)
+            await load.closed_loop(iter(packed[half:]), _SENDERS)
             taken = time.perf_counter() - began
             growth = installation.memory_mb() - memory
             loaded = await probing

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from riskrelay.core.sources.envelopes import LISTS, unwrap
+from riskrelay.core.sources.envelopes import LISTS, is_bare, unwrap
 from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import Refused
 
@@ -53,7 +53,7 @@ def decode_events(body: bytes) -> list[Event]:
         raise TooMuchContentError(f"{MAX_VALUES:,} JSON values")
     events: list[Event] = []
     for value in _values(body):
-        if isinstance(value, Refused):
+        if is_bare(value) or isinstance(value, Refused):
             events.append(value)
         else:
             events += unwrap(value)

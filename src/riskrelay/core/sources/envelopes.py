@@ -14,7 +14,14 @@ _SPLUNK: Final = frozenset(("event", "time", "host", "source", "sourcetype", "in
 _TEXTS: Final = ("message", "log", "_raw", "raw", "CloudTrailEvent")
 _PARSED: Final = frozenset(("action", "category", "kind", "module", "dataset"))
 _TEST_UPLOAD: Final = {"content": "tests"}
+# An event that has none of these is in no envelope: nearly every event is told so by one look.
+_MARKS: Final = frozenset((*LISTS, *_TEXTS, "event.original", "data", "event", "specversion", *_TEST_UPLOAD))
 _FAILURES = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+def is_bare(value: Any) -> bool:
+    """Whether a value is surely in no envelope."""
+    return isinstance(value, dict) and _MARKS.isdisjoint(value)
 
 
 def unwrap(value: Any, depth: int = 0) -> Iterator[Any]:
