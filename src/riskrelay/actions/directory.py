@@ -11,16 +11,16 @@ from riskrelay.core.sources.directory import MAX_MISSED_NAMES, DirectoryEntry, n
 from riskrelay.core.sources.signals import Name
 from riskrelay.ports import Outside, Store, Transaction
 
-_CLEARED_AT_ONCE = 10_000  # guessed: some tens of milliseconds, so that others write between two pieces
-_MISSED_FOR = timedelta(days=30)  # guessed: a name that no signal has named for so long loses none
+_CLEARED_AT_ONCE = 10_000  # guessed: some tens of milliseconds, so that other transactions run in between
+_MISSED_FOR = timedelta(days=30)  # guessed: a name that no signal had for this time loses no more signals
 _DIRECTORY = "directory"
 
 
 async def put_entries(outside: Outside, account_id: AccountId, actor: Actor, entries: Sequence[DirectoryEntry]) -> int:
-    """Add *entries*, or overwrite those of the same names. Of entries of one name the last counts.
+    """Add *entries*, or overwrite entries with the same names. Of entries with one name the last is stored.
 
-    Returns: how many names are new.
-    Raises: Invalid: there would be more entries than the quota allows; nothing was stored.
+    Returns: the number of new names.
+    Raises: Invalid: the quota of entries would be exceeded; nothing was stored.
     """
     latest = {(entry.name.kind, name_key(entry.name)): entry for entry in entries}
     quota = outside.quotas.directory_entries
@@ -43,7 +43,7 @@ async def put_entries(outside: Outside, account_id: AccountId, actor: Actor, ent
 async def delete_entries(outside: Outside, account_id: AccountId, actor: Actor, names: Collection[Name]) -> int:
     """Delete the entries of *names*.
 
-    Returns: how many there were.
+    Returns: the number of deleted entries.
     """
     entry = outside.audit_entry(actor, Verb.DELETED, Kind.DIRECTORY, _DIRECTORY)
 
@@ -57,9 +57,9 @@ async def delete_entries(outside: Outside, account_id: AccountId, actor: Actor, 
 
 
 async def clear_directory(outside: Outside, account_id: AccountId, actor: Actor) -> int:
-    """Delete every entry, in several transactions.
+    """Delete all entries, in several transactions.
 
-    Returns: how many there were.
+    Returns: the number of deleted entries.
     """
     entry = outside.audit_entry(actor, Verb.DELETED, Kind.DIRECTORY, _DIRECTORY)
     deleted = await outside.store.write(account_id, lambda tx: tx.directory.clear(_CLEARED_AT_ONCE))
@@ -73,15 +73,15 @@ async def clear_directory(outside: Outside, account_id: AccountId, actor: Actor)
 
 
 async def record_missed_names(store: Store, missed: Mapping[AccountId, Mapping[Name, int]], at: datetime) -> None:
-    """Add what processes remembered of names that were looked up in vain, and forget old ones.
+    """Store the counts of names that the directory did not have, and delete old ones.
 
-    Raises: Unavailable: the database refused; some accounts' counts are not written.
+    Raises: Unavailable: the database refused; the counts of some accounts were not stored.
     """
     for account_id, names in missed.items():
 
         def add(tx: Transaction, names: Mapping[Name, int] = names) -> None:
             tx.missed_names.forget_before(at - _MISSED_FOR)
-            known = tx.directory.find_emails(names)  # added since the signal came
+            known = tx.directory.find_emails(names)  # added since the signal arrived
             tx.missed_names.add(
                 {name: count for name, count in names.items() if name not in known}, at, MAX_MISSED_NAMES
             )

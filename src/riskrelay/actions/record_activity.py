@@ -213,14 +213,14 @@ async def _record_in_parts(outside: Outside, account_id: AccountId, request: Req
 
 
 async def _forget(outside: Outside, account_id: AccountId, most: int) -> None:
-    """Forget old activity, more than a large request brought, in short transactions."""
+    """Delete old activity, up to twice the size of a large request, in short transactions."""
 
     def some(tx: Transaction) -> int:
         return purge(tx, tx.detection.limits(), outside.clock.now(), PURGED_AT_ONCE)
 
-    forgotten = 0
-    while forgotten < most and (more := await outside.store.write(account_id, some)):
-        forgotten += more
+    deleted = 0
+    while deleted < most and (more := await outside.store.write(account_id, some)):
+        deleted += more
 
 
 def _recorded(request: Request, decided: Sequence[Decided]) -> ActivityRecorded:

@@ -119,7 +119,7 @@ def mapping_of(mapper: SignalMapper, source: Source) -> MappingDocument:
 async def _prepare(outside: Outside, source: Source, mapped: Sequence[Mapped]) -> tuple[Prepared, Mapping[Name, int]]:
     """Find the users of *mapped* by the directory, and prepare what can be recorded.
 
-    Returns: what was prepared; how many signals are lost for each name that the directory does not have.
+    Returns: the prepared events; the number of lost signals for each name that the directory does not have.
     """
     names = names_to_find(mapped)
 

@@ -17,14 +17,13 @@ _PROBES = 100  # single findings of another account, before and during the load
 
 
 async def sources(place: Place, events: int) -> list[Measured]:
-    """Events that a source takes per second, in batches of 1,000 with gzip; each becomes a finding about a new user.
+    """Measure the events per second of a source, in batches of 1,000 with gzip. Each becomes a finding of a new user.
 
-    Two senders send at once. Beside it: what findings in batches reach in the same run, how much the memory grows from
-    the first half of the batches to the second, and how long single findings of another account take before and during
-    the load.
+    Two senders send concurrently. It also measures findings in batches, the growth of memory from the first half of the
+    batches to the second, and the latency of single findings of another account before and during the load.
 
     Args:
-        events: rounded up to whole batches, twice.
+        events: the number of events, rounded up to whole batches. As many findings are sent, too.
     """
     async with Installation(place.directory, place.database_url, workers=None, accounts=2) as installation:
         await installation.start()
@@ -71,7 +70,7 @@ async def sources(place: Place, events: int) -> list[Measured]:
 
 
 def _request(target: Target, path: str, secret: str, names: list[str]) -> bytes:
-    """A whole request of one batch, as Cloudflare writes it: lines, packed."""
+    """Return an HTTP request with one batch in Cloudflare's form: compressed lines."""
     now = datetime.now(UTC).isoformat()
     lines = (
         {

@@ -11,7 +11,7 @@ import structlog
 from riskrelay.core.errors import Unavailable
 from riskrelay.ports import Node, Outside
 
-_EVERY_SECONDS = 30.0  # chosen: a third of what `doctor` takes for alive
+_EVERY_SECONDS = 30.0  # chosen: a third of the time after which `doctor` considers a node dead
 _FORGET = timedelta(days=1)  # guessed: rows of processes that were killed
 
 _log = structlog.get_logger()
@@ -45,6 +45,6 @@ async def _announce_until(stop: asyncio.Event, outside: Outside, node: Node) -> 
             await outside.store.write_installation(lambda tx: tx.nodes.announce(replace(node, seen_at=now)))  # noqa: B023
             await outside.store.write_installation(lambda tx: tx.nodes.forget_unseen_since(now - _FORGET))  # noqa: B023
         except Unavailable:
-            _log.debug("node_not_announced")  # what keeps the database from writing is reported by others
+            _log.debug("node_not_announced")  # other components report why the database accepts no writes
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _EVERY_SECONDS)

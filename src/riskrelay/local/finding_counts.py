@@ -20,7 +20,7 @@ from riskrelay.ports import Store
 
 _log = structlog.get_logger()
 
-FLUSH_SECONDS = 5  # guessed: a crash forgets so much, and a chart is so far behind
+FLUSH_SECONDS = 5  # guessed: a crash loses the counts of this time, and a chart lags by it
 
 
 class PendingFindingCounts:

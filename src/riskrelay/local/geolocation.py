@@ -21,22 +21,22 @@ from riskrelay.ports import Check, Verdict
 
 _log = structlog.get_logger()
 
-LOOK_EVERY = timedelta(minutes=1)  # guessed: databases come weekly or daily
-MAX_FILE_BYTES = 4 << 30  # guessed: the largest databases that are sold have a gigabyte
+LOOK_EVERY = timedelta(minutes=1)  # guessed: databases are updated weekly or daily
+MAX_FILE_BYTES = 4 << 30  # guessed: the largest commercial databases have a gigabyte
 _OLD = timedelta(days=60)  # guessed: addresses move; GeoLite2 must not be used for longer than 30 days after an update
-_COUNTRY_ONLY_KM = 1_000  # MaxMind's largest radius: it is given where only the country is known
+_COUNTRY_ONLY_KM = 1_000  # MaxMind's largest radius, for addresses of which only the country is known
 
-_REMEMBERED = 20_000  # guessed, some megabytes: a look-up takes 50 microseconds (measured), and addresses come again
+_REMEMBERED = 20_000  # guessed, some megabytes: a lookup takes 50 microseconds (measured), and addresses are repeated
 
 Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedFile:
-    """A database as it was when it was opened.
+    """An opened database.
 
     Attributes:
-        stamp: tells whether the file has changed since.
+        stamp: identifies the version of the file, to detect changes.
     """
 
     stamp: Stamp
@@ -49,7 +49,7 @@ class GeolocationFiles:
     """Implements ports.Geolocator. A file that cannot be read leaves its earlier version in use.
 
     Args:
-        paths: city and ASN databases, in any order; the first one that knows a member gives it.
+        paths: city and ASN databases. For each member the first database that has it is used.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:
@@ -84,11 +84,11 @@ class GeolocationFiles:
 
     @property
     def oldest_build(self) -> datetime | None:
-        """When the oldest database in use was built; None: none is in use."""
+        """The build time of the oldest database in use; None: no database is in use."""
         return min((opened.built_at for opened in self._opened.values()), default=None)
 
     def refresh(self) -> None:
-        """Open what is new or has changed. It reads files: call it off the event loop."""
+        """Open new and changed files. This reads files, so call it off the event loop."""
         for path in self._paths:
             try:
                 stamp = _stamp(path)
@@ -108,14 +108,15 @@ class GeolocationFiles:
             except (OSError, ValueError) as error:
                 self._refuse(path, stamp, str(error))
             else:
-                self._known = self._new_memory()  # not cleared: a look-up that runs would leave an old place in it
+                # replaced, not cleared: a running lookup could store an old place in it
+                self._known = self._new_memory()
                 self._refused.pop(path, None)
                 self.problems.pop(path, None)
                 _log.info("geolocation_opened", file=path.name, built_at=self._opened[path].built_at.isoformat())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep up with the files while the block runs."""
+        """Reload changed files while the context lasts."""
         await asyncio.to_thread(self.refresh)
         task = asyncio.create_task(self._keep_up())
         try:
@@ -141,7 +142,7 @@ def open_file(path: Path) -> OpenedFile:
 
     A private copy is mapped into memory: a process is killed if it reads a mapped file that was cut off meanwhile.
 
-    Raises: OSError; ValueError: it is larger than MAX_FILE_BYTES; maxminddb.InvalidDatabaseError: it is no database.
+    Raises: OSError; ValueError: it is larger than MAX_FILE_BYTES; maxminddb.InvalidDatabaseError: not a database.
     """
     stamp = _stamp(path)
     if stamp[1] > MAX_FILE_BYTES:
@@ -149,7 +150,7 @@ def open_file(path: Path) -> OpenedFile:
     with tempfile.NamedTemporaryFile(prefix="riskrelay-", suffix=".mmdb") as copy:
         shutil.copyfile(path, copy.name)
         reader = maxminddb.open_database(copy.name)
-    reader.get("192.0.2.1")  # what is damaged near its beginning shows here
+    reader.get("192.0.2.1")  # raises if the file is damaged near its beginning
     metadata = reader.metadata()
     return OpenedFile(
         stamp=stamp,
@@ -160,7 +161,7 @@ def open_file(path: Path) -> OpenedFile:
 
 
 def check_databases(paths: Sequence[Path], now: datetime) -> list[Check]:
-    """Say of each database whether it can be read and how old it is. It reads the files."""
+    """Check for each database whether it can be read, and its age. This reads the files."""
     checks: list[Check] = []
     for path in paths:
         try:
@@ -188,7 +189,7 @@ def _age(path: Path, opened: OpenedFile, now: datetime) -> Check:
 
 
 def place_of(record: Mapping[str, Any]) -> Place:
-    """Read a record of a city, country or ASN database. What has another form than documented is left out.
+    """Read a record of a city, country or ASN database. Members of an undocumented form are ignored.
 
     Rule: MaxMind, "GeoIP2 City", "GeoLite2 ASN": location, city, country, subdivisions, autonomous_system_number.
     """
@@ -215,7 +216,7 @@ def place_of(record: Mapping[str, Any]) -> Place:
 
 
 def _joined(one: Place, other: Place) -> Place:
-    """What either knows; where both know something, *one* is right."""
+    """Merge two places. If both have a member, that of *one* is used."""
     with_place = one if one.latitude is not None or other.latitude is None else other
     named = one if one.country is not None or one.city is not None else other
     return Place(

@@ -15,7 +15,7 @@ from riskrelay.ports import Store
 _log = structlog.get_logger()
 
 PRECISION = timedelta(minutes=1)  # chosen: unused tokens are searched for by days
-FLUSH_SECONDS = 10  # guessed: a crash forgets so much, and a token list is so far behind
+FLUSH_SECONDS = 10  # guessed: a crash loses the uses of this time, and a token list lags by it
 
 
 class PendingTokenUses:

@@ -1,4 +1,4 @@
-"""What a transaction bound to one account offers about its directory."""
+"""The operations on the directory of a transaction that is bound to one account."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -12,13 +12,13 @@ DirectoryPlace = tuple[str, str]
 
 
 class Directory(Protocol):
-    """Other names of the account's users. Which names are one is decided by `name_key`."""
+    """Other names of the account's users. Names with the same `name_key` are one name."""
 
     def find_emails(self, names: Collection[Name]) -> dict[Name, str]:
         """Return the e-mail addresses of those names that have one, in one query for up to 5,000 names."""
 
     def put(self, entries: Sequence[DirectoryEntry]) -> None:
-        """Insert or overwrite. Two entries of one name must not be in one call."""
+        """Insert or overwrite entries. No two entries of one call may have the same name."""
 
     def page(
         self, kind: NameKind | None, email: str | None, after: DirectoryPlace | None, limit: int
@@ -26,38 +26,38 @@ class Directory(Protocol):
         """Return entries by kind and name, after the one at *after*.
 
         Args:
-            kind: None: of every kind.
-            email: None: of every user; which spellings are one mailbox is decided by `email_key`.
+            kind: None: all kinds.
+            email: None: all users. Addresses with the same `email_key` are one mailbox.
         """
 
     def find(self, value: str) -> list[DirectoryEntry]:
-        """Return the entries of every kind that have this name."""
+        """Return the entries of all kinds with this name."""
 
     def count(self, most: int) -> int:
-        """Return the number of entries, or *most* when there are more."""
+        """Return the number of entries, at most *most*."""
 
     def delete(self, names: Collection[Name]) -> int:
-        """Delete the entries of those names; how many there were."""
+        """Delete the entries of those names. Return their number."""
 
     def clear(self, most: int) -> int:
-        """Delete up to *most* entries; how many were deleted."""
+        """Delete up to *most* entries. Return the number deleted."""
 
 
 class MissedNames(Protocol):
-    """The names that the account's directory was asked for in vain."""
+    """The names that the account's directory did not have."""
 
     def add(self, signals: Mapping[Name, int], at: datetime, keep: int) -> None:
-        """Count lost signals; keep the *keep* names with the most of them, and as many of the latest.
+        """Count lost signals. Keep the *keep* names with the most lost signals, and the *keep* latest names.
 
         Args:
-            signals: how many signals were lost, by name.
+            signals: the number of lost signals, by name.
         """
 
     def top(self, limit: int) -> list[MissedName]:
-        """Return those with the most lost signals first."""
+        """Return the names with the most lost signals, in this order."""
 
     def forget(self, names: Collection[Name]) -> None:
-        """Remove names that the directory has now."""
+        """Delete names that the directory has now."""
 
     def forget_before(self, before: datetime) -> None:
-        """Remove names that no signal has named since *before*."""
+        """Delete names without a lost signal since *before*."""

@@ -233,10 +233,10 @@ class FindingCounter(Protocol):
 
 
 class MissedNameCounter(Protocol):
-    """Remembers names that a directory did not have; they are written down later, many at once."""
+    """Counts names that a directory did not have. The counts are stored later, many at once."""
 
     def note(self, account_id: AccountId, names: Mapping[Name, int], at: datetime) -> None:
-        """Remember how many signals of one request were lost, by name. Never waits and never fails."""
+        """Add the lost signals of one request, by name. This never waits and never fails."""
 
 
 class UserCounts(Protocol):

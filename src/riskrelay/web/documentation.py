@@ -85,7 +85,7 @@ class Page:
 
 
 def _content_security_policy(page: bytes) -> str:
-    """Allow the page's own style sheets, by their hashes, and nothing else. Rule: CSP 3 §2.3.1."""
+    """Return a policy that allows only the page's own style sheets, by their hashes. Rule: CSP 3 §2.3.1."""
     sheets = [b64encode(sha256(sheet).digest()).decode() for sheet in _STYLE.findall(page)]
     allowed = " ".join(f"'sha256-{sheet}'" for sheet in sheets) or "'none'"
     return f"default-src 'none'; style-src {allowed}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -1,1 +1,1 @@
-"""How a lane's events are worked off: which next, how long to wait, what to write down. Pure."""
+"""Decisions about a lane's events: which to push next, how long to wait, what to store. Pure."""

@@ -1,4 +1,4 @@
-"""Steps of the database's clock: what they mean for waits and for ages. Pure.
+"""Steps of the database's clock, and their effects on waits and ages. Pure.
 
 When a clock is set forward or back by hours or days, no event may expire and none may wait because of it. So the clock
 is compared with a monotonic one. Ages are computed from compared readings, less the time that the clock skipped and the
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 BACKWARD = timedelta(seconds=5)  # guessed: more than a slow read or a slewed clock; a shorter step is waited out
 FORWARD = timedelta(minutes=10)  # guessed: more than a restart takes; it matters to ages of days only
-MAX_STEPS = 100  # guessed: bounds the record; older steps are forgotten first
+MAX_STEPS = 100  # guessed: bounds the record; the oldest steps are dropped first
 
 LONGEST_WAIT = timedelta(hours=24)
 """The longest wait: a Retry-After is capped at it (faults.md 26), and backoff and breaker stay far below."""
@@ -50,10 +50,10 @@ class ClockReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockRecord:
-    """What all processes know of the database's clock.
+    """The record of the database's clock, shared by all processes.
 
     Attributes:
-        seen_at: the last reading that was compared with the one before; None: there is none yet.
+        seen_at: the last reading that was compared with the one before; None: no reading yet.
         steps: the latest steps, the oldest first.
         steps_recorded: the number of all steps so far.
     """

@@ -1,4 +1,4 @@
-"""How delivery to a stream is doing, and what to do about it, in words. Pure."""
+"""The health of a stream, the reason, and advice, in words. Pure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,17 +25,16 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamHealth:
-    """What is known about delivery on one stream.
+    """The state of delivery on one stream.
 
     Attributes:
-        failures: batches in a row that brought nothing but failure, or were throttled, of the lane with the most of
-            them.
-        next_attempt_in: how long until something is pushed; zero: now; None: nothing waits, it is fetched, or nothing
-            may be sent.
-        status_since: when the stream got its status, aware UTC; None: it has always had it.
-        last_outcome, last_reason: of the last push, or of what a poll said; None: there was none.
-        last_attempt_at: aware UTC, when that was.
-        recent_answers: of a lane that is rejecting, its latest answers (see delivery.rejecting); empty: none is.
+        failures: the number of failed or throttled batches in a row, of the lane with the most.
+        next_attempt_in: the time until the next push; zero: now; None: no event waits, the stream is polled, or no
+            event may be sent.
+        status_since: when the stream got its status, aware UTC; None: at its creation.
+        last_outcome, last_reason: the result of the last push, or of the last poll; None: no event was tried.
+        last_attempt_at: the time of the last attempt, aware UTC.
+        recent_answers: the latest answers of a lane that is rejecting (see delivery.rejecting); empty: no lane is.
     """
 
     stream: Stream
@@ -55,12 +54,12 @@ class StreamHealth:
 
 
 def condition_of(stream: Stream, failures: int, *, rejecting: bool) -> Condition:
-    """Say the health of a stream in one word.
+    """Return the health of a stream in one word.
 
     Args:
         failures: as in `StreamHealth`.
-        rejecting: a lane of it is (see delivery.rejecting). A receiver that does not answer at all is failing, whatever
-            it answered before.
+        rejecting: whether a lane is rejecting (see delivery.rejecting). A receiver that does not respond at all is
+            failing, even if it rejected events before.
     """
     integration = stream.integration
     if not integration.active:
@@ -75,11 +74,11 @@ def condition_of(stream: Stream, failures: int, *, rejecting: bool) -> Condition
 
 
 def why(health: StreamHealth, *, may_see_subjects: bool = False) -> str:
-    """Say why a stream is in its condition.
+    """Return why a stream is in its condition.
 
     Args:
-        may_see_subjects: the reader's token allows pii-read. Without it, the reason that a receiver gave for a status
-            is left out, because receivers may name users in it.
+        may_see_subjects: whether the reader's token allows pii-read. Without it, a receiver's reason for a status is
+            omitted, because receivers may name users in it.
     """
     stream, last = health.stream, reason_in_words(health.last_reason or "")
     pause = stream.integration.pause
@@ -105,7 +104,7 @@ def why(health: StreamHealth, *, may_see_subjects: bool = False) -> str:
 
 
 def what_next(health: StreamHealth, retention: timedelta) -> str:
-    """What happens next, and what to do if that is not enough, in a few sentences.
+    """Return what happens next, and advice, in a few sentences.
 
     Args:
         retention: how long undelivered events are kept.
@@ -167,7 +166,7 @@ def _waiting(ledger: Ledger, retention: timedelta) -> str:
 
 
 def in_words(duration: timedelta) -> str:
-    """A duration, in its largest unit, rounded down.
+    """Return a duration in its largest unit, rounded down.
 
     >>> in_words(timedelta(seconds=59)), in_words(timedelta(minutes=119)), in_words(timedelta(days=6, hours=23))
     ('59 s', '1 h', '6 d')

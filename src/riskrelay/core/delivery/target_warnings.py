@@ -1,4 +1,7 @@
-"""What about an integration's addresses will keep its events from being accepted. Pure; never a reason to refuse it."""
+"""Warnings about an integration's addresses that prevent its events from being accepted.
+
+Pure; the address is still stored.
+"""
 
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
@@ -11,13 +14,13 @@ from riskrelay.core.ssf.streams import Stream
 def target_warnings(
     integration: Integration, streams: Sequence[Stream], problem: Callable[[str], str | None]
 ) -> list[str]:
-    """Name what will go wrong with an integration's addresses.
+    """Return warnings about an integration's addresses.
 
     Args:
-        streams: all of the integration.
-        problem: what is wrong with a URL to push to under the present settings; None when nothing is.
+        streams: all streams of the integration.
+        problem: returns the problem of a URL under the current settings; None: the URL is valid.
 
-    Returns: sentences that say what to change, none of them twice; empty when nothing is wrong.
+    Returns: distinct sentences with the change to make; empty if the addresses are valid.
     """
     found = [_audience_warning(integration)]
     for stream in streams:
@@ -29,7 +32,7 @@ def target_warnings(
 
 
 def _audience_warning(integration: Integration) -> str | None:
-    """Say what is unusual about a tenant URL, which is the `aud` of the events, byte for byte."""
+    """Return a warning about an unusual tenant URL, which is the `aud` of the events, byte for byte."""
     url = integration.tenant_url
     parts = urlsplit(url)
     origin = _origin(url)
@@ -54,7 +57,7 @@ def _audience(url: str, what: str, instead: str) -> str:
 
 
 def _origin(url: str) -> str:
-    """The scheme, host and port of a URL in their usual spelling: lower case, without a port that goes without saying.
+    """Return the scheme, host and port of a URL in their usual spelling: lower case, without the default port.
 
     >>> _origin("https://ACME.okta.com:443/oauth2?x=1")
     'https://acme.okta.com'

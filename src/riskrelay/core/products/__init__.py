@@ -1,7 +1,7 @@
 """The receiver products: one table, PRODUCTS, with a row for each integration type.
 
-A new product is a member of `IntegrationType` and a row here. What it can say that no event type here says yet is an
-event type of its own, too (`ssf.event_types`).
+A new product is a member of `IntegrationType` and a row here. A new kind of event is also a new event type
+(`ssf.event_types`).
 """
 
 from collections.abc import Mapping
@@ -22,9 +22,9 @@ DEFAULT_PRODUCT = _ROWS[0]
 
 
 def implicit_stream_of(integration_type: IntegrationType) -> ImplicitStream:
-    """Return what is fixed about the stream that an integration of this type is created with.
+    """Return the fixed configuration of the implicit stream of this integration type.
 
-    Raises: LookupError: such integrations have no implicit stream; their receivers create streams.
+    Raises: LookupError: the type has no implicit stream; its receivers create streams.
     """
     found = PRODUCTS[integration_type].implicit_stream
     if found is None:

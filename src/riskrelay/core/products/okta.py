@@ -30,7 +30,7 @@ def user_risk_change(change: LevelChange, subject: Mapping[str, Any]) -> dict[st
 
 
 def verification(subject: Mapping[str, Any], at: datetime) -> dict[str, Any]:
-    """Return a user-risk-change from none to none: Okta documents no verification event, and this one moves nobody.
+    """Return a user-risk-change from none to none: Okta documents no verification event, and this one changes no user.
 
     Rule: as `user_risk_change`; docs/choices.md.
     """

@@ -1,4 +1,4 @@
-"""What a row of the table of receiver products says."""
+"""The row type of the table of receiver products."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,9 +29,9 @@ class ImplicitStream:
     verification: Callable[[Mapping[str, Any], datetime], Members]
 
     def endpoint_url(self, tenant_url: str) -> str:
-        """Return where the SETs of an integration are pushed.
+        """Return the URL to which the SETs of an integration are pushed.
 
-        A final slash of the tenant URL does not double: the tenant is echoed byte for byte, the path is ours.
+        A final slash of the tenant URL is not doubled.
         """
         return tenant_url.rstrip("/") + self.events_path
 
@@ -41,7 +41,7 @@ class OriginAudience:
     """The rule of a product whose receivers expect the origin of their URL, in its usual spelling, as the audience.
 
     Attributes:
-        tenant: what the tenant URL belongs to, such as "an Okta org".
+        tenant: the owner of the tenant URL, such as "an Okta org".
     """
 
     tenant: str
@@ -52,16 +52,16 @@ class Product:
     """A receiver product: one row of PRODUCTS.
 
     Attributes:
-        name: in sentences.
-        label: where it is one of several to choose from.
-        summary: what the command line says about the type.
-        tenant_url_hint: what the tenant URL of such an integration is.
-        algorithms: with which its SETs can be signed; the first one is that of a new integration.
+        name: the name in sentences.
+        label: the name in a list of choices.
+        summary: the description of the type in the command line.
+        tenant_url_hint: the description of the tenant URL of such an integration.
+        algorithms: the algorithms that can sign its SETs; the first one is that of a new integration.
         implicit_stream: None: its receivers create streams.
         audience: None: its receivers may expect any audience.
-        limits: of delivery to a new integration.
-        delivered_note: what "delivered" does not mean for it, a sentence; empty when there is nothing to say.
-        setup_steps: what to do at the receiver, in order. `**…**` is strong and `*…*` emphasized; `{tenant_url}`,
+        limits: the limits of delivery to a new integration.
+        delivered_note: a sentence on the limits of "delivered" for this product; empty: no limits.
+        setup_steps: the steps at the receiver, in order. `**…**` is strong and `*…*` emphasized; `{tenant_url}`,
             `{well_known_url}` and `{credentials}` (a link to the page) are filled in.
     """
 

@@ -136,10 +136,10 @@ def is_impossible(one: Login, other: Login, limits: TravelLimits) -> bool:
 
 
 def travelled_km(distance: float, one: Spot, other: Spot, limits: TravelLimits) -> float | None:
-    """Return how far somebody must have travelled between two spots at least.
+    """Return the smallest distance that a user must have travelled between two spots.
 
     Args:
-        distance: between their middles, in km.
+        distance: the distance between their centers, in km.
 
     Returns: None when travel between them is possible in any time: they are near, the same address, or both known.
     """
@@ -156,18 +156,18 @@ def travelled_km(distance: float, one: Spot, other: Spot, limits: TravelLimits) 
 
 
 def too_fast(distance: float, one: datetime, other: datetime, limits: TravelLimits) -> bool:
-    """Whether two logins *distance* km apart are too far apart for the time between them."""
+    """Return whether two logins *distance* km apart are too far apart for the time between them."""
     if distance <= limits.min_km:
         return False
     return distance > limits.max_km_per_h * (abs(one - other) / _HOUR)
 
 
 def along_surface(chord: float) -> float:
-    """The distance over the ground between two points of the unit sphere, in km."""
+    """Return the distance over the ground between two points of the unit sphere, in km."""
     return 2 * _EARTH_RADIUS_KM * asin(min(1.0, chord / 2))
 
 
 def vector_of(latitude: float, longitude: float) -> Vector:
-    """The point on the unit sphere."""
+    """Return the point of a place on the unit sphere."""
     across, along = radians(latitude), radians(longitude)
     return cos(across) * cos(along), cos(across) * sin(along), sin(across)

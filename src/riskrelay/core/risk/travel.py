@@ -1,7 +1,7 @@
 """Impossible travel: two logins too far apart for the time between them, and the episodes that such pairs form.
 
-An episode is a maximal set of logins that hang together by impossible pairs: it tells one story, however many logins
-each side adds to it, and it is a function of the set alone, so the order in which logins arrive cannot change it.
+An episode is a maximal set of logins that are connected by impossible pairs. It stays one episode when both sides add
+logins. It is a function of the set of logins, so their order of arrival does not change it.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ from riskrelay.core.risk.impossible_pairs import ImpossiblePairs
 from riskrelay.core.risk.speeds import Spot, TravelLimits, distance_km, spot_of
 
 _HOUR = timedelta(hours=1)
-_MINUTES_SHOWN = 180  # what takes longer is shown in hours
+_MINUTES_SHOWN = 180  # longer times are shown in hours
 _MAX_CITY_CHARACTERS = 60  # guessed: longer than the names of nearly all cities
 
 

@@ -1,1 +1,1 @@
-"""Sources: where signals come from, and how their events become findings and activity."""
+"""Sources of signals, and the conversion of their events to findings and activity."""

@@ -13,16 +13,16 @@ from riskrelay.core.sources.signals import ActivitySignal, FindingSignal, Mapped
 
 NAME_KINDS: tuple[NameKind, ...] = get_args(NameKind)
 MAX_NAME_CHARACTERS = 255
-MAX_MISSED_NAMES = 1_000  # specified: of an account, the most frequent ones
+MAX_MISSED_NAMES = 1_000  # specified: the most frequent names of an account
 
 _LETTER_CASE_COUNTS = frozenset({"sub", "device_id"})  # OpenID Connect Core §2: `sub` is case-sensitive; so are tokens
 
 
 class DirectoryEntry(Struct, frozen=True, kw_only=True):
-    """A name and the user it stands for.
+    """A name, and the e-mail address of its user.
 
     Attributes:
-        email: as it was given.
+        email: the address as it was sent.
     """
 
     name: Name
@@ -30,11 +30,11 @@ class DirectoryEntry(Struct, frozen=True, kw_only=True):
 
 
 class MissedName(Struct, frozen=True, kw_only=True):
-    """A name that the directory did not have when a signal named nothing else.
+    """A name that the directory did not have, of signals without another name.
 
     Attributes:
-        signals: how many signals were lost for it.
-        last_at: when the last one was.
+        signals: the number of lost signals.
+        last_at: the time of the last lost signal.
     """
 
     name: Name
@@ -57,7 +57,7 @@ def name_key(name: Name) -> str:
 
 
 def name_problem(value: str) -> str | None:
-    """Say why *value* cannot be a name; None: it can."""
+    """Return why *value* cannot be a name; None: it can."""
     if 1 <= len(value) <= MAX_NAME_CHARACTERS and value.isprintable() and value == value.strip():
         return None
     return f"must have 1 to {MAX_NAME_CHARACTERS} printable characters, and no space at its beginning or its end"
@@ -69,15 +69,15 @@ def names_to_find(mapped: Iterable[Mapped]) -> list[Name]:
 
 
 def with_users(mapped: Iterable[Mapped], emails: Mapping[Name, str]) -> list[Mapped]:
-    """Give each signal that carries no address that of the first of its names that is known."""
+    """Add the e-mail address of the first known name to each signal without an address."""
     return [_with_user(one, emails) if _needs_user(one) else one for one in mapped]
 
 
 def missed_names(mapped: Iterable[Mapped]) -> Counter[Name]:
-    """Count the signals that are lost because the directory has none of their names, once for each of these.
+    """Count the signals that are lost because the directory has none of their names, once for each name.
 
     Args:
-        mapped: as `with_users` returns it.
+        mapped: the result of `with_users`.
     """
     return Counter(name for one in mapped if _needs_user(one) for name in dict.fromkeys(one.names))
 

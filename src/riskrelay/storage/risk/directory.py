@@ -1,4 +1,4 @@
-"""The directory of an account, and the names that it was asked for in vain."""
+"""The directory of an account, and the names that it does not have."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -61,10 +61,10 @@ class DirectoryRows:
         return {name: email for name, email in found if email is not None}
 
     def _rows(self, names: Collection[Name]) -> Iterator[Row[*tuple[Any, ...]]]:
-        # Events can have any text; what cannot be an entry is not asked for.
+        # Events can have any text; texts that cannot be an entry are not queried.
         wanted = [name for name in dict.fromkeys(names) if name_problem(name.value) is None]
         for part in in_parts(wanted):
-            # Not one OR over kinds: each SELECT follows the primary key on both engines.
+            # A UNION instead of an OR over kinds: each SELECT uses the primary key on both engines.
             queries = [
                 select(directory_entries).where(
                     self._mine, directory_entries.c.kind == kind, directory_entries.c.name_key.in_(keys)
@@ -85,7 +85,7 @@ class DirectoryRows:
             }
             for entry in entries
         ]
-        # In the order of the key, so that two transactions never wait for each other in a circle.
+        # In the order of the key, so that two transactions cannot deadlock.
         rows.sort(key=lambda row: (row["kind"], row["name_key"]))
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             self._connection.execute(_PUT.on(self._connection), rows[start : start + _ROWS_AT_ONCE])
@@ -154,7 +154,7 @@ class MissedNameRows:
         if not rows:
             return
         self._connection.execute(_MISS.on(self._connection), rows)
-        # The latest stay, too: a new name begins with few signals, and could never become one of the most frequent.
+        # The latest names are kept too: a new name begins with few signals, and could otherwise never become frequent.
         self._delete(
             _missed_place.not_in(self._places().order_by(*_MOST_FIRST).limit(keep)),
             _missed_place.not_in(self._places().order_by(*_LATEST_FIRST).limit(keep)),
@@ -183,7 +183,7 @@ class MissedNameRows:
 
 
 def _by_kind(names: Collection[Name]) -> Iterator[tuple[NameKind, list[str]]]:
-    """The keys of *names*, each once, by kind."""
+    """Return the distinct keys of *names*, by kind."""
     keys: dict[NameKind, dict[str, None]] = defaultdict(dict)
     for name in names:
         keys[name.kind][name_key(name)] = None

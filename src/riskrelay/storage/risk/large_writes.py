@@ -12,7 +12,7 @@ from riskrelay.storage.tables import large_write_parts, large_writes
 from riskrelay.storage.times import database_now, micros
 
 # Of PostgreSQL. Transactions that rely on there being no large write share the lock; the one that begins a large write
-# waits for them. The first number only says what the lock is for.
+# waits for them. The first number identifies the purpose of the lock.
 _RELY = text("SELECT pg_advisory_xact_lock_shared(7412034, hashtext(:account))")
 _EXCLUDE = text("SELECT pg_advisory_xact_lock(7412034, hashtext(:account))")
 

@@ -10,7 +10,7 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.storage.times import number_of
 
 # For PostgreSQL all at once: row by row, a new installation, which has no statistics yet, scans the account's users for
-# each (a change of a behavior that moves 7,000 users took longer than the server lets a request run).
+# each (a change of a behavior that moves 7,000 users took longer than the server's statement timeout).
 _SAVE_ALL = text(
     "UPDATE users SET name = saved.new_name, level = saved.new_level, triggered = saved.new_triggered, "
     "event_count = saved.new_event_count, last_event_at = saved.new_last_event_at, resets = saved.new_resets, "

@@ -60,7 +60,7 @@ class _ActivityBody(BaseModel):
     id: ItemId | None = None
 
     def activity(self, seen: Login | DlpHit) -> Activity:
-        """The same, for the domain."""
+        """Return the same activity as a record of the domain."""
         digest = digest_of([self.user.email, self.user.name, self.user.user_id, seen])
         return Activity(
             activity_id=None if self.id is None else ActivityId(self.id),
@@ -86,7 +86,7 @@ class LoginByAddressBody(_ActivityBody):
     anonymous: bool = False
 
     def login(self) -> Login:
-        """The same, for the domain."""
+        """Return the same login as a record of the domain."""
         return Login(
             at=self.timestamp,
             latitude=self.latitude or 0.0,

@@ -231,7 +231,7 @@ class UserBody(BaseModel):
     user_id: Annotated[str, AfterValidator(_uuid)] | None = None
 
     def reference(self) -> UserRef:
-        """The same, for the domain."""
+        """Return the same user as a record of the domain."""
         return UserRef(self.email, self.name, None if self.user_id is None else UserId(self.user_id))
 
 

@@ -1,4 +1,4 @@
-"""Operating an integration's delivery: pause, resume, limits, verification, health."""
+"""Control delivery to an integration: pause, resume, limits, verification, health."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

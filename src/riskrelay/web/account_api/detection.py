@@ -68,7 +68,7 @@ class NetworkBody(BaseModel):
         return self
 
     def network(self) -> TrustedNetwork:
-        """The same, for the domain."""
+        """Return the same network as a record of the domain."""
         return TrustedNetwork(name=self.name, cidr=self.cidr, asn=self.asn)
 
 

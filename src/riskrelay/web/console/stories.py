@@ -19,7 +19,7 @@ class Chapter:
         finding: the finding; None: the user was reset.
         behavior: the name of the finding's behavior.
         moved_to: the user's new level, if the entry changed it.
-        told: the security events of this change.
+        told: the security events of this change, with their deliveries.
     """
 
     at: datetime

@@ -46,7 +46,7 @@ async def read_poll(request: Request) -> dict[str, Any]:
 def stream_id_of(body: Body) -> StreamId:
     """Return the stream that a body names.
 
-    Raises: Invalid: it names none; NotFound: by an id that nothing can have.
+    Raises: Invalid: the body names no stream; NotFound: the id has an impossible form.
     """
     value = body.get("stream_id")
     if not isinstance(value, str):
@@ -58,7 +58,7 @@ def stream_id_of(body: Body) -> StreamId:
 def stream_id_of_query(request: Request) -> StreamId:
     """Return the stream that the query names.
 
-    Raises: Invalid: it names none; NotFound: by an id that nothing can have.
+    Raises: Invalid: the query names no stream; NotFound: the id has an impossible form.
     """
     value = request.query_params.get("stream_id")
     if value is None:

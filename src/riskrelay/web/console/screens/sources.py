@@ -1,4 +1,4 @@
-"""Sources: where signals come from, what became of their events, and how these are mapped."""
+"""Sources: their state, the results of their events, and their mappings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -52,7 +52,7 @@ class SourceScreens:
     """The handlers of sources.
 
     Args:
-        public_origin: where senders reach this service.
+        public_origin: the origin at which senders reach this service.
     """
 
     def __init__(self, outside: Outside, pages: Pages, signals: Signals, public_origin: str) -> None:
@@ -62,11 +62,11 @@ class SourceScreens:
         self._public_origin = public_origin
 
     async def show_all(self, visit: Visit) -> Response:
-        """Every source with its state, and a form for a new one."""
+        """Show all sources with their states, and a form for a new one."""
         return await self._list(visit)
 
     async def create(self, visit: Visit) -> Response:
-        """The new source, whose secret is on this page and on no other."""
+        """Create a source. Only this page shows its secret."""
         fields: dict[str, Any] = {name: visit.form.get(name, "").strip() for name in ("kind", "name", "credential")}
         try:
             body = read_fields(CreateBody, fields)
@@ -78,11 +78,11 @@ class SourceScreens:
         return await self._page(visit, created.source.source_id, issued=created.issued)
 
     async def show(self, visit: Visit) -> Response:
-        """One source."""
+        """Show one source."""
         return await self._page(visit, _source_id(visit))
 
     async def update(self, visit: Visit) -> Response:
-        """Another name, and whether it is active."""
+        """Change the name of a source, and whether it is active."""
         source_id, is_active = _source_id(visit), "active" in visit.form
         try:
             body = read_fields(UpdateBody, {"name": visit.form.get("name", "").strip()})
@@ -98,7 +98,7 @@ class SourceScreens:
         return self._see(visit, source_id, "saved")
 
     async def map(self, visit: Visit) -> Response:
-        """A mapping of the account's own; an empty one is the shipped one again."""
+        """Set the account's own mapping. An empty one restores the shipped mapping."""
         source_id = _source_id(visit)
         try:
             given = _read_document(visit.form.get("mapping", ""))
@@ -116,7 +116,7 @@ class SourceScreens:
         return self._see(visit, source_id, "saved")
 
     async def rotate(self, visit: Visit) -> Response:
-        """A new credential in place of those of its kind; its secret is on this page and on no other."""
+        """Replace the credentials of one kind by a new one. Only this page shows its secret."""
         word = visit.form.get("kind", "")
         kind = CredentialKind(word) if word in list(CredentialKind) else CredentialKind.HEADER
         source_id = _source_id(visit)
@@ -126,7 +126,7 @@ class SourceScreens:
         return await self._page(visit, source_id, issued=issued)
 
     async def attempt(self, visit: Visit) -> Response:
-        """What pasted events would become; nothing is stored."""
+        """Show the results that pasted events would have. Nothing is stored."""
         source_id, text = _source_id(visit), visit.form.get("events", "")
         source = found(await self._outside.store.read(visit.account, lambda tx: tx.sources.get(source_id)))
         try:
@@ -138,13 +138,13 @@ class SourceScreens:
         return await self._page(visit, source_id, tried=tried)
 
     async def replay(self, visit: Visit) -> Response:
-        """The samples are taken as new events."""
+        """Process the samples as new events."""
         source_id = _source_id(visit)
         await replay_samples(self._outside, self._signals, visit.account, visit.actor, source_id=source_id)
         return self._see(visit, source_id, "samples-replayed")
 
     async def delete(self, visit: Visit) -> Response:
-        """Unknown from now on."""
+        """Delete a source."""
         await delete_source(self._outside, visit.account, visit.actor, _source_id(visit))
         return self._pages.see(account_path(visit.account, "sources"), done="source-deleted")
 
@@ -216,7 +216,7 @@ class SourceScreens:
         )
 
     async def _samples(self, visit: Visit, source_id: SourceId) -> list[tuple[OpenedSample, str, str]]:
-        """Return samples with the words of their reasons and their events as text, to those who may see users."""
+        """Return samples with explanations of their reasons, and with their events if the session may see users."""
         if not visit.may_see_subjects:
             return []
         opened = await read_samples(self._outside, self._signals, visit.account, source_id)
@@ -231,7 +231,7 @@ def _words(one: OpenedSample) -> str:
 def _read_document(text: str) -> object:
     """Read a mapping from a form; None: it is empty.
 
-    Raises: Invalid: it is no YAML.
+    Raises: Invalid: the text is not YAML.
     """
     if not text.strip():
         return None
