@@ -48,7 +48,6 @@ class ClockWatch:
         """Return the reading with the time at its end.
 
         At least the time from the end of one reading to the start of the next passes between the two. So a slow
-        database
-        is not mistaken for a clock that was set back.
+        database is not mistaken for a clock that was set back.
         """
         return replace(reading, monotonic=self._outside.clock.monotonic())

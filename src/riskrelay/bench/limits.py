@@ -49,7 +49,7 @@ async def measure_limits(directory: Path, receiver_command: list[str], seconds: 
 
 
 async def _signatures(kind: str, seconds: float) -> float | None:
-    """Signatures per second by `openssl speed` on two cores; None when it is not installed."""
+    """Return the signatures per second of `openssl speed` on two cores; None if it is not installed."""
     program = shutil.which("openssl")
     if program is None:
         return None
@@ -63,7 +63,7 @@ async def _signatures(kind: str, seconds: float) -> float | None:
 
 
 def _fsyncs(path: Path, seconds: float) -> float:
-    """Appends of 4 KiB per second, each on disk before the next begins."""
+    """Return the appends of 4 KiB per second, each synced to disk before the next one."""
     count, began = 0, time.perf_counter()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT)
     try:

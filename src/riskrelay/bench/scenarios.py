@@ -122,13 +122,13 @@ async def latency(place: Place, per_second: int, seconds: float) -> list[Measure
 
 
 async def sustained(place: Place, events: int, algorithm: str) -> list[Measured]:
-    """Findings accepted in batches, changes decided, SETs signed, pushed and settled: events per second, all at once.
+    """Measure events per second from the acceptance of findings to the settlement of pushes, all running concurrently.
 
     Args:
-        events: rounded up to whole batches. Several workers get as many accounts as two each, since a lane has one
-            owner at a time.
+        events: the number of events, rounded up to whole batches. With several workers, there are two accounts per
+            worker, because a lane has one owner at a time.
 
-    Raises: ProcessFailed: not all arrived, or the ledger does not balance.
+    Raises: ProcessFailed: events are missing, or the ledger does not balance.
     """
     accounts = place.workers * 2 if place.workers > 1 else 1
     async with Installation(place.directory, place.database_url, place.workers, accounts) as installation:
@@ -204,12 +204,12 @@ class _Usage:
         self._service, self._client = installation.cpu_seconds(), _own_cpu_seconds()
 
     def per_event(self, events: int) -> dict[str, float]:
-        """Microseconds of CPU for each of *events*."""
+        """Return the microseconds of CPU for each of *events*."""
         service, client = self._used()
         return {"service_cpu_us": service / events * 1e6, "client_cpu_us": client / events * 1e6}
 
     def share(self) -> dict[str, float]:
-        """Shares of one core."""
+        """Return the usage in shares of one core."""
         taken = time.perf_counter() - self._began
         service, client = self._used()
         return {"service_cores": service / taken, "client_cores": client / taken}

@@ -146,7 +146,10 @@ class Faults:
         self.more += more
 
     def refuse(self) -> None:
-        """Raises: Invalid: there are faults."""
+        """Refuse the request if it has faults.
+
+        Raises: Invalid.
+        """
         if self:
             raise Invalid(self.kept, self.more)
 

@@ -41,8 +41,7 @@ class Replays(Protocol):
         """Set the next deliveries of a running replay to pending, in order within their lane, and store its position.
 
         A step fills a batch, or half a batch while the lane has new events. It skips a lane that cannot take more
-        events
-        now; a later step returns to it.
+        events now; a later step returns to it.
 
         Args:
             lane: the lane to use; None: the first lane that can take events.

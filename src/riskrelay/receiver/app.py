@@ -118,6 +118,6 @@ async def _read_set(request: Request) -> bytes:
 
 
 def _refusal(error: InvalidSet) -> Response:
-    """Rule: RFC 8935 §2.3."""
+    """Return the response to an invalid SET. Rule: RFC 8935 §2.3."""
     body = json.dumps({"err": error.err, "description": error.description})
     return Response(body, 400, {"Content-Language": "en"}, media_type="application/json")

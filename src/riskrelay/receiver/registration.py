@@ -133,7 +133,7 @@ class StreamRegistration:
             return self._token or ""
 
     async def _renew_token(self) -> None:
-        """Rule: RFC 6749 §4.4, client_secret_basic."""
+        """Request an access token. Rule: RFC 6749 §4.4, client_secret_basic."""
         client_id, secret = self._credentials.client_id, self._credentials.client_secret
         if client_id is None or secret is None:
             raise RegistrationRefused("registering at the transmitter requires a token, or a client's id and secret")

@@ -183,5 +183,8 @@ def _import(entry: dict[str, Any]) -> RSAKey | ECKey | None:
 
 
 def _modulus_bits(encoded: str) -> int:
-    """Raises: ValueError, TypeError: *encoded* is no base64url text."""
+    """Return the bit length of an RSA modulus.
+
+    Raises: ValueError, TypeError: *encoded* is not a base64url text.
+    """
     return int.from_bytes(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))).bit_length()

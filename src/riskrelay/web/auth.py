@@ -39,8 +39,7 @@ def presented_token(authorization: str | None, auth_email: str | None, auth_key:
     """Return the token of a request. A bearer token takes precedence over `X-Auth-Email` with `X-Auth-Key`.
 
     The key is a token like any other. Without an e-mail it is half of a pair, and is ignored. The value of the e-mail
-    is
-    not checked, because only the key is secret.
+    is not checked, because only the key is secret.
 
     Raises: NoCredentials, MalformedCredentials.
     Rule: contract 14, 15; RFC 6750 §2.1.

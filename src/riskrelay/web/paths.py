@@ -33,8 +33,7 @@ class PathRoute(Route):
     """The handlers of one path. It needs `EncodedPaths`.
 
     It matches its path for all methods, so that a fixed name is never taken for an id by a later route (contract 23),
-    and
-    so that a 405 names all methods of the path (RFC 9110 §15.5.6).
+    and so that a 405 names all methods of the path (RFC 9110 §15.5.6).
     """
 
     def __init__(self, path: str, handlers: Mapping[str, Handler]) -> None:

@@ -52,8 +52,7 @@ class Slots:
     """Slots for requests.
 
     When all are in use, client addresses take turns, and so do the credentials of one address. The number of their
-    queued
-    requests does not matter.
+    queued requests does not matter.
     """
 
     def __init__(self, limits: WorkLimits) -> None:

@@ -33,7 +33,10 @@ def implicit_stream_of(integration_type: IntegrationType) -> ImplicitStream:
 
 
 def require_algorithm(integration_type: IntegrationType, algorithm: Algorithm) -> None:
-    """Raises: Invalid: the receiver product does not take SETs that are signed with *algorithm*."""
+    """Refuse an algorithm that the receiver product does not support.
+
+    Raises: Invalid.
+    """
     product = PRODUCTS[integration_type]
     if algorithm not in product.algorithms:
         message = f"must be {' or '.join(product.algorithms)}; {product.name} does not support other algorithms"

@@ -186,7 +186,7 @@ def connected(count: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
 
 
 def same_episode(kept: Sequence[Kept[S]]) -> list[tuple[int, int]]:
-    """Links between the places of those in *kept* that belong to one episode already."""
+    """Return links between the places in *kept* of activity that already belongs to the same episode."""
     first: dict[FindingId, int] = {}
     return [
         (first.setdefault(activity.episode, place), place)

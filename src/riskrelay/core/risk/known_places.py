@@ -68,5 +68,5 @@ def known_days(at: datetime, limits: TravelLimits) -> range:
 
 
 def first_remembered_day(now: datetime, limits: TravelLimits) -> int:
-    """Return the first day that some activity can still ask for."""
+    """Return the first day whose places can still be needed by new activity."""
     return known_days(now - limits.lateness, limits).start

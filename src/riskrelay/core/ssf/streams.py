@@ -181,13 +181,13 @@ class Stream:
         return events_delivered(_SUPPORTED, self.configuration.events_requested or ())
 
     def carries(self, event_type: str) -> bool:
-        """Whether *event_type* is among `events_delivered`."""
+        """Return whether *event_type* is among `events_delivered`."""
         if self.configuration is None:
             return event_type == implicit_stream_of(self.integration.integration_type).event_type
         return event_type in _SUPPORTED and event_type in (self.configuration.events_requested or ())
 
     def lane_of(self, subject_key: str) -> int:
-        """The lane that carries *subject_key*: always the same, so that order per subject holds."""
+        """Return the lane of *subject_key*. It is always the same, which keeps the order per subject."""
         return crc32(subject_key.encode()) % self.lanes
 
     @property
@@ -207,9 +207,9 @@ class Stream:
         return spread if self.is_implicit else (CONTROL_LANE, *spread)
 
     def is_silent(self, lane: int) -> bool:
-        """Whether nothing of *lane* may be sent now, by push or by poll.
+        """Return whether no event of *lane* may be sent now, by push or by poll.
 
-        Rule: SSF 1.0 §8.1.2; what the stream says about itself is sent whatever its status is (§8.1.5).
+        Rule: SSF 1.0 §8.1.2; events about the stream itself are sent in every status (§8.1.5).
         """
         if lane == CONTROL_LANE:
             return False
@@ -217,12 +217,12 @@ class Stream:
 
 
 def takes(stream: Stream, event_type: str, subject: Mapping[str, Any]) -> bool:
-    """Whether *stream* carries events of *event_type* about *subject*.
+    """Return whether *stream* carries events of *event_type* about *subject*.
 
     Rule: SSF 1.0 §8.1.1 events_delivered, §8.1.3; an implicit stream carries its product's own event type only
     (docs/choices.md).
     """
-    return stream.carries(event_type) and stream.subjects.hears(subject)
+    return stream.carries(event_type) and stream.subjects.accepts(subject)
 
 
 def events_delivered(supported: Collection[str], requested: Sequence[str]) -> tuple[str, ...]:

@@ -52,8 +52,8 @@ class SubjectFilter:
         self._simple = {statement.key: statement for statement in statements if not statement.is_complex}
         self._complex = [(statement.subject, statement) for statement in statements if statement.is_complex]
 
-    def hears(self, subject: Mapping[str, Any]) -> bool:
-        """Whether events about *subject* go onto the stream."""
+    def accepts(self, subject: Mapping[str, Any]) -> bool:
+        """Return whether events about *subject* are queued on the stream."""
         matching = [statement for stated, statement in self._complex if matches(stated, subject)]
         identical = self._simple.get(subject_key(subject))
         if identical is not None:

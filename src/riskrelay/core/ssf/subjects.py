@@ -1,4 +1,4 @@
-"""Subject identifiers (RFC 9493) and SSF's complex subjects: who a security event is about."""
+"""Subject identifiers (RFC 9493) and SSF's complex subjects: the subjects of security events."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from riskrelay.core.errors import Fault, FaultKind, pointer
 
 COMPLEX = "complex"
 MAX_MEMBER_CHARACTERS = 2_048  # chosen: as long as the longest URL that this service takes
-MAX_IDENTIFIERS = 100  # guessed: what one subject may list, so that a body cannot hold a million of them
+MAX_IDENTIFIERS = 100  # guessed: the identifiers of one subject, so that a body cannot have a million of them
 
 COMPLEX_MEMBERS = ("user", "device", "session", "application", "tenant", "org_unit", "group")
 """The member names that SSF 1.0 §3.3 defines; others are allowed."""
@@ -40,7 +40,7 @@ class Format:
 
 
 def email_subject(email: str) -> dict[str, Any]:
-    """An identifier of format email.
+    """Return an identifier of format email.
 
     Rule: RFC 9493 §3.2.2.
 
@@ -51,7 +51,7 @@ def email_subject(email: str) -> dict[str, Any]:
 
 
 def opaque_subject(identifier: str) -> dict[str, Any]:
-    """An identifier of format opaque.
+    """Return an identifier of format opaque.
 
     Rule: RFC 9493 §3.2.4.
     """
@@ -59,11 +59,11 @@ def opaque_subject(identifier: str) -> dict[str, Any]:
 
 
 def subject_faults(subject: Any, at: tuple[Part, ...] = ()) -> list[Fault]:
-    """Everything that is wrong with a subject, simple or complex.
+    """Return the faults of a subject, simple or complex.
 
     Args:
         subject: any JSON value.
-        at: where it stands in the request, for the pointers.
+        at: its place in the request, for the pointers.
 
     Returns: one fault per mistake; empty when it is a valid subject.
     Rule: SSF 1.0 §3.2 to 3.5; RFC 9493 §3 (all members that the format requires, and no other).
@@ -77,24 +77,24 @@ def subject_faults(subject: Any, at: tuple[Part, ...] = ()) -> list[Fault]:
 
 
 def subject_key(subject: Mapping[str, Any]) -> str:
-    """A text that two valid subjects share exactly when they are identical.
+    """Return a text that is equal for two valid subjects exactly if they are identical.
 
-    The order of members does not matter, and e-mail addresses are compared by `email_key`, as users are everywhere in
-    this service. Everything else is compared as it is.
+    The order of members does not matter, and e-mail addresses are compared by `email_key`, like users. All other values
+    are compared exactly.
 
     >>> subject_key({"format": "email", "email": "Kai@Example.com"}) == subject_key(email_subject("kai@example.com"))
     True
     """
-    if subject["format"] == "email":  # what most events are about, so without looking for anything deeper
+    if subject["format"] == "email":  # the format of most events, handled without a search for nested members
         return msgspec.json.encode({"email": email_key(subject["email"]), "format": "email"}).decode()
     return msgspec.json.encode(_comparable(subject), order="sorted").decode()
 
 
 def matches(stream_subject: Mapping[str, Any], event_subject: Mapping[str, Any]) -> bool:
-    """Whether an event about *event_subject* relates to *stream_subject*, which a receiver added or removed.
+    """Return whether an event about *event_subject* matches *stream_subject*, which a receiver added or removed.
 
-    Two simple subjects match when they are identical. Two complex ones match when each member that both have is
-    identical. A simple and a complex one never match: no text says how they could (docs/choices.md).
+    Two simple subjects match if they are identical. Two complex subjects match if each member that both have is
+    identical. A simple and a complex subject never match, because no specification defines this (docs/choices.md).
 
     Args: two valid subjects.
     Rule: SSF 1.0 §8.1.3.1.
@@ -111,7 +111,7 @@ def matches(stream_subject: Mapping[str, Any], event_subject: Mapping[str, Any])
 
 
 def _comparable(value: Any) -> Any:
-    """The same subject with the keys of its e-mail addresses."""
+    """Return the subject with the keys of its e-mail addresses."""
     if isinstance(value, list):
         return [_comparable(item) for item in value]
     if not isinstance(value, Mapping):
@@ -124,7 +124,7 @@ def _comparable(value: Any) -> Any:
 
 
 def _complex_faults(subject: Mapping[str, Any], at: tuple[Part, ...]) -> Iterator[Fault]:
-    """Rule: SSF 1.0 §3.3: a format, and one or more simple subjects under any names."""
+    """Return the faults of a complex subject: a format, and one or more simple subjects. Rule: SSF 1.0 §3.3."""
     members = {name: member for name, member in subject.items() if name != "format"}
     if not members:
         message = f"a complex subject needs at least one member, such as {', '.join(COMPLEX_MEMBERS)}"
@@ -136,7 +136,7 @@ def _complex_faults(subject: Mapping[str, Any], at: tuple[Part, ...]) -> Iterato
 
 
 def _simple_faults(subject: Any, at: tuple[Part, ...], *, nested: bool = False) -> Iterator[Fault]:
-    """Args: nested: it stands in an aliases identifier."""
+    """Return the faults of a simple subject. *nested*: it is part of an aliases identifier."""
     if not isinstance(subject, dict):
         yield Fault(FaultKind.WRONG_TYPE, pointer(at), "must be a subject identifier: an object with the member format")
         return
@@ -170,7 +170,7 @@ def _text(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
 
 
 def _matching(pattern: str, what: str) -> Check:
-    """A check that a text has the form *pattern*, whole."""
+    """Return a check that a whole text has the form *pattern*."""
     form = re.compile(pattern)
 
     def check(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
@@ -191,7 +191,7 @@ def _email(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
 
 
 def _listing(item_faults: Check) -> Check:
-    """A check that a value is an array of at least one valid item."""
+    """Return a check that a value is an array of at least one valid item."""
 
     def check(value: Any, at: tuple[Part, ...]) -> Iterator[Fault]:
         if not isinstance(value, list):

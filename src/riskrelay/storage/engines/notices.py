@@ -1,9 +1,8 @@
 """Notices between nodes about lanes with work, by NOTIFY and LISTEN.
 
 A notice is sent after the commit, on its own connection, one at a time. It is never part of the transaction that
-records
-events, because a commit with a NOTIFY waits for all other such commits of the database. Notices may get lost: workers
-and polls also scan every second.
+records events, because a commit with a NOTIFY waits for all other such commits of the database. Notices may get lost:
+workers and polls also scan every second.
 """
 
 import asyncio

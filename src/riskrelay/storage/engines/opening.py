@@ -30,8 +30,7 @@ _DEADLOCK: Final = "40P01"
 _LOCK_TIMEOUT: Final = "55P03"
 _TRIES: Final = 10  # guessed: under load a migration that locks table after table meets one transaction or two
 # While a migration waits for a lock, all nodes wait behind it. So it waits shortly (schema.LOCK_TIMEOUT), and then
-# pauses
-# for longer, so that the nodes can continue.
+# pauses for longer, so that the nodes can continue.
 _PAUSE_SECONDS: Final = 4.0
 
 
@@ -44,8 +43,7 @@ async def work_on(
     """Run *work* in one transaction of any length.
 
     It runs again if PostgreSQL ended it because of a deadlock with a running node, or because a lock was not free
-    within
-    the lock timeout that *work* has set.
+    within the lock timeout that *work* has set.
 
     Args:
         sqlite_path: the file; None: *database_url* is of PostgreSQL.

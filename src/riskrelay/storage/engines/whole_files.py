@@ -23,8 +23,7 @@ def require_own_log(path: Path) -> None:
     """Refuse a database next to the write-ahead log of another database: SQLite would mix the two.
 
     The header of a file states whether SQLite keeps a log for it. A copy by `riskrelay backup` has none, so a log next
-    to
-    it belongs to the previous file.
+    to it belongs to the previous file.
 
     Raises: Misconfigured: the error describes how to restore.
     """

@@ -100,7 +100,10 @@ class LargeWriteRows:
         return self._connection.execute(_TAKE_OVER, {**self._account, "holder": owner}).rowcount == 1
 
     def _renew(self, owner: str) -> None:
-        """Raises: LargeWriteLost."""
+        """Renew the owner's lease.
+
+        Raises: LargeWriteLost.
+        """
         if self._connection.execute(_RENEW, {**self._account, "holder": owner}).rowcount == 0:
             raise LargeWriteLost
 

@@ -113,9 +113,12 @@ async def _read_item(read_one: ReadOne[T], written: bytes, prefix: Sequence[int]
 
 
 async def _refuse_too_many_values(body: bytes) -> None:
-    """Raises: Invalid: reading *body* would make more than MAX_BATCH_VALUES values."""
+    """Refuse a body with more than MAX_BATCH_VALUES values, before it is parsed.
+
+    Raises: Invalid.
+    """
     most = sum([body.count(mark, at, at + SLICE_BYTES) async for at in _slices(body) for mark in (b",", b"[", b"{")])
-    if most < MAX_BATCH_VALUES:  # also counting those within strings
+    if most < MAX_BATCH_VALUES:  # an upper bound, which also counts marks within strings
         return
     for count in value_counts(body):
         if count >= MAX_BATCH_VALUES:

@@ -44,7 +44,10 @@ class KnownBehaviors:
             self._read = None
 
     def check(self, name: str) -> None:
-        """Raises: OwnBehaviorsNeeded; a validator's error: no behavior has this id."""
+        """Refuse an id that no behavior has.
+
+        Raises: OwnBehaviorsNeeded; a validator's error: no behavior has this id.
+        """
         if name in self.names:
             return
         if self._read is not None and is_id(name):

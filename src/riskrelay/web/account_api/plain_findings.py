@@ -103,7 +103,10 @@ def _moment(text: str | UnsetType | None) -> datetime | None:
 
 
 def _details(written: Raw | UnsetType) -> dict[str, Any] | None:
-    """Raises: ValueError, RecursionError."""
+    """Read the details of a finding.
+
+    Raises: ValueError, RecursionError.
+    """
     if written is UNSET or bytes(written) == b"null":
         return None
     return sound_object(bytes(written), depth=2)

@@ -61,7 +61,10 @@ class SecurityEventRoutes:
 
 
 def _read(document: dict[str, Any]) -> EventRequest:
-    """Raises: Invalid: every fault of the form and every fault by the table of event types, all at once."""
+    """Read a requested event.
+
+    Raises: Invalid: all faults of the form and all faults by the table of event types.
+    """
     faults = request_faults(document.get("event_type"), document.get("subject"), document.get("event"))
     try:
         body = SecurityEventBody.model_validate(document, strict=True)

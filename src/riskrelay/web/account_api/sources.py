@@ -217,7 +217,7 @@ class SourceRoutes:
         return success({})
 
     async def list_samples(self, request: Request) -> Response:
-        """Events of the last day that were ignored or refused, which name users."""
+        """Return ignored and refused events of the last day. They name users."""
         caller = await caller_of(request, self._outside, Scope.PII_READ)
         samples = await read_samples(self._outside, self._signals, caller.account_id, _source_id(request))
         return success(

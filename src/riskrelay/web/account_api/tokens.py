@@ -95,7 +95,10 @@ class ApiTokenRoutes:
 
 
 def refuse_more(body: TokenBody, own: StoredToken, now: datetime) -> None:
-    """Raises: Invalid: more than the presented token may itself, or a time that is over."""
+    """Refuse a new token with more permissions than the token of the request, or with a past expiry.
+
+    Raises: Invalid.
+    """
     message = "your token does not have this scope; omit it, or use a token that has it"
     faults = [
         Fault(FaultKind.WRONG_VALUE, f"/scopes/{place}", message)

@@ -1,9 +1,8 @@
 """The summary without paging: all users at risk in one response, for any number.
 
 The published clients cannot page, so the response has to be complete. It is written to a file that stays in memory
-while
-it is small, so a large response uses disk space and not memory. The file is complete before the first byte is sent. So
-an error can still be returned as an error document, and a slow client holds no transaction.
+while it is small, so a large response uses disk space and not memory. The file is complete before the first byte is
+sent. So an error can still be returned as an error document, and a slow client holds no transaction.
 """
 
 import asyncio

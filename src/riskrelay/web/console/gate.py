@@ -104,9 +104,8 @@ class Gate:
     def _to_sign_in(self, request: Request) -> Response:
         """Answer a request without a session.
 
-        A page is redirected to the sign-in, with its own URL for the way back. An htmx fragment gets a 401 with HX-
-        Refresh. A
-        change is refused, because it cannot be repeated after the sign-in.
+        A page is redirected to the sign-in, with its own URL for the way back. An htmx fragment gets a 401 with
+        HX-Refresh. A change is refused, because it cannot be repeated after the sign-in.
         """
         if request.headers.get("hx-request") is not None:
             return Response(status_code=401, headers={"HX-Refresh": "true"})

@@ -14,7 +14,10 @@ _PLACE = re.compile(r"([0-9a-f-]{36})\.(-?[0-9]{1,5})\.([0-9]{1,18})")
 
 
 def integration_id_of(visit: Visit) -> IntegrationId:
-    """Raises: NotFound: it is no integration's id."""
+    """Return the id of the integration in the path.
+
+    Raises: NotFound: it is not an id.
+    """
     return IntegrationId(id_of(visit, "integration_id"))
 
 
@@ -30,7 +33,10 @@ def id_of(visit: Visit, name: str) -> str:
 
 
 def find_integration(tx: Transaction, integration_id: IntegrationId) -> Integration:
-    """Raises: NotFound: the account has no such integration."""
+    """Return the integration with that id.
+
+    Raises: NotFound: the account has no such integration.
+    """
     found = tx.integrations.get(integration_id)
     if found is None:
         raise NotFound

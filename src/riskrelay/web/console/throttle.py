@@ -22,10 +22,8 @@ class SignInThrottle:
     """Counts tries by address and token prefix, in this process's memory.
 
     Users of one company often share an address. With a single limit for the address, one user could lock out the
-    others,
-    so each token has its own count. In addition, an address has a much higher limit, which does not apply to tokens
-    that
-    have signed in from it before.
+    others, so each token has its own count. In addition, an address has a much higher limit, which does not apply to
+    tokens that have signed in from it before.
     """
 
     def __init__(self, clock: Clock) -> None:

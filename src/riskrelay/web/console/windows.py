@@ -48,7 +48,7 @@ def behaviors_in(counts: FindingCounts) -> list[BehaviorId]:
 
 
 def finding_rows(counts: FindingCounts, starts: Sequence[datetime], step: timedelta) -> list[Row]:
-    """Findings per minute of each behavior that occurs, at each start; empty when there were none."""
+    """Return the findings per minute at each start, of each behavior with findings; empty if no behavior has some."""
     behaviors, minutes = behaviors_in(counts), step / timedelta(minutes=1)
     if not behaviors:
         return []

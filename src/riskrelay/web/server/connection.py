@@ -137,7 +137,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._stop_parsing(HTTPStatus.REQUEST_URI_TOO_LONG)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Also called for each trailer field of a chunked body, which counts like the others."""
+        """Add a header field. Trailer fields of a chunked body are counted like the others."""
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > self._limits.head_bytes or len(self.headers) >= self._limits.header_fields:
             self._stop_parsing(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)

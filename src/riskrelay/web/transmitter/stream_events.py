@@ -46,7 +46,7 @@ class StreamEventRoutes:
         return Response(status_code=204, headers=NO_STORE)
 
     async def poll(self, request: Request) -> Response:
-        """Rule: RFC 8936 §2.2 to §2.4."""
+        """Answer a poll. Rule: RFC 8936 §2.2 to §2.4."""
         receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
         asked = poll_of(await read_poll(request))
         stream_id = stream_id_of(request.path_params)

@@ -70,11 +70,11 @@ class StreamRoutes:
         return _json([self._document(receiver, stream) for stream in found if not stream.is_implicit])
 
     async def update(self, request: Request) -> Response:
-        """Rule: SSF 1.0 §8.1.1.3."""
+        """Update a stream. Rule: SSF 1.0 §8.1.1.3."""
         return await self._change(request, patched)
 
     async def replace(self, request: Request) -> Response:
-        """Rule: SSF 1.0 §8.1.1.4."""
+        """Replace a stream's configuration. Rule: SSF 1.0 §8.1.1.4."""
         return await self._change(request, replaced)
 
     async def _change(self, request: Request, apply: Apply) -> Response:
@@ -86,18 +86,18 @@ class StreamRoutes:
         return _json(self._document(receiver, stream))
 
     async def delete(self, request: Request) -> Response:
-        """Rule: SSF 1.0 §8.1.1.5."""
+        """Delete a stream. Rule: SSF 1.0 §8.1.1.5."""
         receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
         await delete_stream(self._outside, receiver, stream_id_of_query(request))
         return Response(status_code=204, headers=NO_STORE)
 
     async def read_status(self, request: Request) -> Response:
-        """Rule: SSF 1.0 §8.1.2.1."""
+        """Return a stream's status. Rule: SSF 1.0 §8.1.2.1."""
         receiver = await receiver_of(request, self._outside, ReceiverScope.READ)
         return _json(_status(await visit_stream(self._outside, receiver, stream_id_of_query(request))))
 
     async def update_status(self, request: Request) -> Response:
-        """Rule: SSF 1.0 §8.1.2.2."""
+        """Change a stream's status. Rule: SSF 1.0 §8.1.2.2."""
         receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
         body = await read_object(request)
         stream_id, (status, reason) = stream_id_of(body), status_of(body)

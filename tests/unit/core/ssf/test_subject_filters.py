@@ -31,12 +31,12 @@ def test_the_last_matching_statement_decides(said: list[tuple[Subject, bool]], s
         if matches(statement.subject, subject):
             expected = not statement.is_removed
             break
-    assert SubjectFilter(list(latest.values())).hears(subject) is expected
+    assert SubjectFilter(list(latest.values())).accepts(subject) is expected
 
 
 def test_everybody_is_heard_by_default() -> None:
     """default_subjects ALL."""
-    assert HEARS_ALL.hears(email_subject("kai@example.com"))
+    assert HEARS_ALL.accepts(email_subject("kai@example.com"))
 
 
 def test_one_may_be_added_out_of_a_wider_removal() -> None:
@@ -47,5 +47,5 @@ def test_one_may_be_added_out_of_a_wider_removal() -> None:
         SubjectStatement(subject_key(complex_subject(tenant=tenant, user=user)), False, 2),
     ]
     heard = SubjectFilter(said)
-    assert heard.hears(complex_subject(tenant=tenant, user=user))
-    assert not heard.hears(complex_subject(tenant=tenant, user=email_subject("ana@example.com")))
+    assert heard.accepts(complex_subject(tenant=tenant, user=user))
+    assert not heard.accepts(complex_subject(tenant=tenant, user=email_subject("ana@example.com")))

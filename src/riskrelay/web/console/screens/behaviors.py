@@ -51,8 +51,10 @@ class BehaviorScreens:
         return await self._page(visit)
 
     async def _page(self, visit: Visit, problems: Mapping[str, str] | None = None, status: int = 200) -> Response:
-        """Args:
-        problems: of the form that adds a behavior, by field.
+        """Return the page.
+
+        Args:
+            problems: the problems of the form that adds a behavior, by field.
         """
         now = self._outside.clock.now()
         seen = await self._outside.store.read(visit.account, lambda tx: _seen(tx, now))

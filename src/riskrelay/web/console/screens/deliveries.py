@@ -88,7 +88,10 @@ _NO_HEADER: dict[str, Any] = {}
 
 
 def _sent(tx: Transaction, integration_id: IntegrationId, place: EventPlace) -> Sent:
-    """Raises: NotFound: there is no such delivery of that integration, or its stream was deleted."""
+    """Return the delivery at a position.
+
+    Raises: NotFound: the integration has no such delivery, or its stream was deleted.
+    """
     find_integration(tx, integration_id)
     sent = tx.delivery_views.at(integration_id, place)
     if sent is None:

@@ -36,7 +36,7 @@ class DirectoryScreens:
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """Names that signals were lost for, then entries; or the entries of one name or one user."""
+        """Show names of lost signals and entries, or the entries of one name or one user."""
         return await self._page(visit)
 
     async def put(self, visit: Visit) -> Response:
@@ -57,8 +57,10 @@ class DirectoryScreens:
         return self._pages.see(account_path(visit.account, "directory"), done="directory-deleted")
 
     async def _page(self, visit: Visit, problems: Mapping[str, str] | None = None, status: int = 200) -> Response:
-        """Args:
-        problems: of the form, by field.
+        """Return the page.
+
+        Args:
+            problems: the problems of the form, by field.
         """
         search = visit.query.get("q", "").replace("\0", "").strip()
         missed, entries, older = await self._outside.store.read(
@@ -80,7 +82,7 @@ class DirectoryScreens:
 
 
 def _read(tx: Transaction, search: str, after: str | None) -> tuple[list[MissedName], list[DirectoryEntry], str | None]:
-    """Return missed names, a page of entries, and the place behind which the next page starts."""
+    """Return missed names, a page of entries, and the position after which the next page starts."""
     if "@" in search and (found := tx.directory.page(None, search, None, PAGE)):
         return [], found, None
     if search:
@@ -93,7 +95,10 @@ def _read(tx: Transaction, search: str, after: str | None) -> tuple[list[MissedN
 
 
 def _kind(text: str) -> NameKind:
-    """Raises: Invalid: it is none."""
+    """Read the kind of a name.
+
+    Raises: Invalid: the text is not a kind.
+    """
     for kind in NAME_KINDS:
         if text == kind:
             return kind

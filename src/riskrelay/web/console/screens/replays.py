@@ -80,7 +80,10 @@ class ReplayScreens:
         return self._back(visit, f"replay-{status.value}")
 
     def _wanted(self, fields: Mapping[str, str]) -> ReplayFilter:
-        """Raises: Invalid."""
+        """Return the filter of a form.
+
+        Raises: Invalid.
+        """
         times = {name: _moment(name, fields[name]) for name in ("queued_from", "queued_to")}
         return filter_of(read_fields(FilterBody, {**fields, **times}), self._outside.clock.now())
 
@@ -93,7 +96,10 @@ class ReplayScreens:
 def _read_page(
     tx: Transaction, integration_id: IntegrationId, wanted: ReplayFilter | None
 ) -> tuple[Integration, list[Replay], _Preview | None]:
-    """Raises: NotFound: no such integration in this account."""
+    """Read the integration, its replays, and the preview of the filter.
+
+    Raises: NotFound: no such integration in this account.
+    """
     integration = find_integration(tx, integration_id)
     preview = None if wanted is None else tx.replays.matching(integration_id, wanted, _SAMPLE)
     return integration, tx.replays.all(integration_id, _SHOWN), preview

@@ -107,7 +107,10 @@ class UserScreens:
 
 
 def _user_id(visit: Visit) -> UserId:
-    """Raises: NotFound: it is no user's id."""
+    """Return the user's id in the path.
+
+    Raises: NotFound: it is not an id.
+    """
     text: str = visit.request.path_params["user_id"]
     try:
         return UserId(str(UUID(text)))
@@ -140,7 +143,10 @@ def _level(number: int) -> RiskLevel:
 def _story(
     tx: Transaction, user_id: UserId, after: str | None, settings: Settings
 ) -> tuple[Standing, list[Chapter], str | None]:
-    """Raises: NotFound: no such user in this account."""
+    """Read a user, a page of the history, and the position after which the next page starts.
+
+    Raises: NotFound: no such user in this account.
+    """
     standing = tx.users.get(user_id)
     if standing is None:
         raise NotFound
