@@ -112,7 +112,7 @@ def decide_activity(gathered: Gathered) -> Decided:
 
 
 def _with_cities(changes: Sequence[LevelChange], decision: Decision) -> list[LevelChange]:
-    """Name the cities of impossible travel in the reason that receivers get, where they are known."""
+    """Add the cities of impossible travel to the reason for receivers, if the cities are known."""
     travels: dict[UserId, str] = {}
     for one in decision.detected:
         if one.finding.behavior == LOGIN_BEHAVIOR and one.finding.details_json is not None:

@@ -132,7 +132,7 @@ def _apart(requests: Sequence[Sequence[Finding]]) -> list[list[int]]:
 async def _record(outside: Outside, account_id: AccountId, requests: Sequence[Sequence[Finding]]) -> list[Recorded]:
     """Record *requests* in one transaction, all or none. No two of them name the same user.
 
-    Returns: in the order of *requests*.
+    Returns: the results in the order of *requests*.
     Raises: Invalid: pointers start with the place among all findings; Unavailable.
     """
     batch = _batch(outside, account_id, list(chain.from_iterable(requests)))

@@ -18,7 +18,7 @@ _BECOME_ASCII = re.compile("([\u037e\u1fef\u212a])")
 
 
 def email_key(email: str) -> str:
-    """Return the text that two addresses share exactly when they name the same mailbox.
+    """Return the key of an address. Two addresses have the same key exactly if they are of the same mailbox.
 
     The local part is in NFC and in lower case, character by character (the one-to-one mapping of UnicodeData.txt), so
     that only letter case is removed: `ß` and `ss`, `ﬃ` and `ffi`, `ς` and `σ` stay different; `ẞ` and `ß` become
@@ -40,9 +40,9 @@ def email_key(email: str) -> str:
 
 
 def email_start_key(start: str) -> str:
-    """Return the beginning that the keys of all addresses have that begin with *start*.
+    """Return the prefix of the keys of all addresses that begin with *start*.
 
-    A domain that is still being typed cannot be mapped by UTS 46, so it is compared as it is, in lower case.
+    An incomplete domain cannot be mapped by UTS 46, so it is compared in lower case.
 
     >>> email_start_key("Kai@EXA")
     'kai@exa'

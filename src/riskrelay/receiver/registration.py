@@ -76,7 +76,7 @@ class StreamRegistration:
 
     @property
     def audience(self) -> str:
-        """The `aud` of the stream's SETs; of several the first."""
+        """The `aud` of the stream's SETs; the first of several."""
         aud = self.stream.get("aud")
         return str(aud[0] if isinstance(aud, list) and aud else aud)
 

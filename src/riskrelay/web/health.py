@@ -73,8 +73,7 @@ class _Surveyor:
         self._taking: set[asyncio.Task[None]] = set()
 
     async def survey(self) -> Survey | None:
-        """Return a survey that began after the call, or the last one if it takes too long; None: the database is
-        away."""
+        """Return a survey that began after the call, or the last one if this takes too long; None: no database."""
         taking = asyncio.create_task(self._take(self._outside.clock.monotonic()))
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)

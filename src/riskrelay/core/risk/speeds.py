@@ -54,7 +54,7 @@ class TravelLimits(Struct, frozen=True, kw_only=True):
 
     @property
     def lateness(self) -> timedelta:
-        """How old activity can be and still be used."""
+        """The largest age of activity that is used."""
         return _HOUR * self.lateness_hours
 
     @property
@@ -141,7 +141,7 @@ def travelled_km(distance: float, one: Spot, other: Spot, limits: TravelLimits) 
     Args:
         distance: the distance between their centers, in km.
 
-    Returns: None when travel between them is possible in any time: they are near, the same address, or both known.
+    Returns: None if travel between them is always possible: they are near, have the same address, or are both known.
     """
     beyond = distance - (one.accuracy_km + other.accuracy_km)
     if beyond <= limits.min_km:

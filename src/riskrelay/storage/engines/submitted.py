@@ -38,7 +38,7 @@ class Submitted:
         connection.exec_driver_sql("RELEASE one")
 
     def run_alone(self, connection: Connection) -> None:
-        """Run as the only one of its group."""
+        """Run as the only transaction of its group."""
         if not self._worked(connection):
             connection.rollback()
 

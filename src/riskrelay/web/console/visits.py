@@ -73,9 +73,9 @@ def csrf_of(secret: str) -> str:
 
 
 def require_own_origin(request: Request, public_origin: str) -> None:
-    """Insist that a page of this service sent the request.
+    """Refuse a request that was not sent by a page of this service.
 
-    The origin is that of the public URL, or the one that the browser itself asked.
+    The accepted origins are that of the public URL, and the one to which the browser sent the request.
 
     Raises: ForgedRequest.
     Rule: RFC 6454 §7; browsers send Origin with every POST.
@@ -87,7 +87,7 @@ def require_own_origin(request: Request, public_origin: str) -> None:
 
 
 def require_csrf(request: Request, form: Form, csrf: str) -> None:
-    """Insist that a page of this session sent the request.
+    """Refuse a request that was not sent by a page of this session.
 
     Raises: ForgedRequest.
     """

@@ -42,7 +42,7 @@ class RefusedRequests:
         self._stored: OrderedDict[tuple[IntegrationId, ReceiverOperation], None] = OrderedDict()
 
     def watched(self, operation: ReceiverOperation, handler: Handler) -> Handler:
-        """Return *handler* with its refusals noted."""
+        """Wrap *handler*, so that its refusals are noted."""
 
         async def handle(request: Request) -> Response:
             try:
