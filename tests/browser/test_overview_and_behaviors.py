@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from support.browser import Person, accessibility_problems
 from support.console_world import live_a_day
 from support.service import Oracle, Service
+from support.waiting import until
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -23,6 +24,12 @@ def day(service: Service) -> Iterator[None]:
 def figure(page: Page, name: str) -> str:
     """The number that stands under a name."""
     return page.locator(".figure", has=page.get_by_text(name, exact=True)).locator("dd").first.inner_text()
+
+
+def counted(page: Page, row: Locator) -> str:
+    """The users of a behavior's row, after a reload: the service counts them every few seconds."""
+    page.reload()
+    return row.get_by_role("cell").last.inner_text().strip()
 
 
 def test_the_overview_follows_what_happens_by_itself(person: Person) -> None:
@@ -67,6 +74,8 @@ def test_a_page_says_when_the_service_is_gone_and_when_it_is_back(person: Person
 def test_the_effect_of_a_change_is_seen_before_it_is_saved(person: Person) -> None:
     """Who would move from where to where; the address holds the proposal; saving does it."""
     page = person.open("/behaviors")
+    travel = page.get_by_role("row").filter(has=page.get_by_label("Risk level of Impossible Travel"))
+    until(lambda: counted(page, travel) == "1")
     page.get_by_label("Risk level of Impossible Travel").select_option("high")
     effect = page.locator("#effect")
     expect(effect.get_by_text("1 user will move from medium to high")).to_be_visible()
