@@ -24,7 +24,6 @@ NO_SCHEMA_SAYS = (
     "must be one e-mail address",
     "cursor: must be the cursor in result_info",
     "must be in the future",
-    "must be in the future",
     "is required for delivered events",
     "this replay is ",
     "the next keys are not yet published",
@@ -34,6 +33,8 @@ NO_SCHEMA_SAYS = (
     "send ca, or certificate and key",
     "printable characters",
     "the account has a behavior ",
+    "must be a network such as",
+    "send kind and name of the entry to delete",  # or all, but not both
 )
 OF_RECEIVERS = (
     "does not fit in 64 bits",

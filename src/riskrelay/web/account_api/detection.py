@@ -24,46 +24,48 @@ from riskrelay.web.account_api.bodies import PlainText, WholeNumber, read_object
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import caller_of
 
+_ABSENT: Any = None  # the value of an absent member; the types refuse null itself
+
 Distance = Annotated[WholeNumber, Field(ge=1, le=20_000)]
 
 
 class TravelLimitsBody(BaseModel):
-    """The account's limits of possible travel. Absent optional members do not change."""
+    """The account's limits of possible travel. Absent optional members do not change; null is no value."""
 
     max_km_per_h: Annotated[WholeNumber, Field(ge=100, le=10_000)]
     min_km: Distance
-    ipv4_ipv6_min_km: Distance | None = None
-    exempt_same_ip: bool | None = None
-    exempt_trusted_networks: bool | None = None
-    exempt_anonymous: bool | None = None
-    exempt_centroids: bool | None = None
-    session_refreshes: bool | None = None
-    known_places_days: Annotated[WholeNumber, Field(ge=0, le=MAX_KNOWN_PLACES_DAYS)] | None = None
-    cities_in_reason: bool | None = None
+    ipv4_ipv6_min_km: Distance = _ABSENT
+    exempt_same_ip: bool = _ABSENT
+    exempt_trusted_networks: bool = _ABSENT
+    exempt_anonymous: bool = _ABSENT
+    exempt_centroids: bool = _ABSENT
+    session_refreshes: bool = _ABSENT
+    known_places_days: Annotated[WholeNumber, Field(ge=0, le=MAX_KNOWN_PLACES_DAYS)] = _ABSENT
+    cities_in_reason: bool = _ABSENT
 
 
 class DetectionBody(BaseModel):
     """The limits of impossible travel, and how late activity of any kind may be."""
 
     imp_travel: TravelLimitsBody
-    lateness_hours: Annotated[WholeNumber, Field(ge=1, le=MAX_LATENESS_HOURS)] | None = None
+    lateness_hours: Annotated[WholeNumber, Field(ge=1, le=MAX_LATENESS_HOURS)] = _ABSENT
 
     def over(self, limits: TravelLimits) -> TravelLimits:
         """Return *limits* with the members of the body."""
-        given = {**self.imp_travel.model_dump(), "lateness_hours": self.lateness_hours}
-        return msgspec.structs.replace(limits, **{name: value for name, value in given.items() if value is not None})
+        given = self.model_dump(exclude_unset=True)
+        return msgspec.structs.replace(limits, **given.pop("imp_travel"), **given)
 
 
 class NetworkBody(BaseModel):
     """A trusted network: addresses, or an autonomous system."""
 
     name: Annotated[PlainText, Field(min_length=1, max_length=MAX_NETWORK_NAME_CHARACTERS)]
-    cidr: Annotated[str, Field(max_length=64), AfterValidator(canonical_network)] | None = None
-    asn: Annotated[WholeNumber, Field(ge=1, le=MAX_ASN)] | None = None
+    cidr: Annotated[str, Field(max_length=64), AfterValidator(canonical_network)] = _ABSENT
+    asn: Annotated[WholeNumber, Field(ge=1, le=MAX_ASN)] = _ABSENT
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
-        if (self.cidr is None) == (self.asn is None):
+        if len(self.model_fields_set & {"cidr", "asn"}) != 1:
             raise ValueError("must have either cidr or asn")
         return self
 
