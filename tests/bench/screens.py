@@ -15,7 +15,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +79,19 @@ class Browser:
         body = answer.read()
         assert answer.status == 200, f"{path}: {answer.status} {body[:300]!r}"
         return body
+
+    def create(self, path: str, body: Mapping[str, object]) -> str:
+        """Create something by the account API.
+
+        Returns: its id.
+        """
+        headers = {**self._headers, "Content-Type": "application/json"}
+        self._connection.request("POST", path, json.dumps(body), headers)
+        answer = self._connection.getresponse()
+        made = json.loads(answer.read())
+        assert answer.status == 200, f"{path}: {answer.status} {made}"
+        created: str = made["result"]["id"]
+        return created
 
     def measure(self, engine: str, path: str, requests: int) -> Page:
         """The time from sending a request to the last byte of the answer."""
@@ -149,12 +162,15 @@ def _oldest_jti(browser: Browser, integration: str) -> str:
 def console_pages(browser: Browser, population: Population) -> Iterator[str]:
     """Every GET route of the console for this account, its placeholders filled; and what its lists can be asked for."""
     integration = population.id_of("integration", 0)
+    base = f"/accounts/{population.account_id}/zt_risk_scoring"
+    behavior = {"id": "vpn_from_abroad", "name": "VPN", "description": "A VPN from abroad.", "risk_level": "low"}
     values = {
         "account_id": population.account_id,
         "integration_id": integration,
         "user_id": population.id_of("user", 1),
         "behavior": "imp_travel",
-        "behavior_id": "imp_travel",
+        "behavior_id": browser.create(f"{base}/behaviors", behavior),
+        "source_id": browser.create(f"{base}/sources", {"kind": "okta_system_log", "name": "Okta"}),
         "place": _latest_place(browser, f"/console/accounts/{population.account_id}/integrations/{integration}"),
     }
     for method, path in routes():

@@ -134,7 +134,7 @@ def test_a_receiver_behind_a_proxy_with_tls_of_its_own(service: Service, tmp_pat
                 service.stop()
             found = examine(service, code, **settings)
             assert "1 of 1 receivers can be reached" in said(found, "receivers", "ok")
-            assert f"The client certificate of integration {made} ends on " in said(found, "receivers", "warning")
+            assert f"The client certificate of integration {made} expires on " in said(found, "receivers", "warning")
         assert asked.read_text() == f"127.0.0.1:{oracle.port}\n"
         proxy.kill()
         assert "proxy_unreachable" in said(examine(service, 1, **through), "receivers", "problem")
@@ -149,7 +149,7 @@ def test_a_receiver_behind_a_proxy_with_tls_of_its_own(service: Service, tmp_pat
 def test_another_master_key_does_not_open_the_keys(service: Service) -> None:
     """The key is named, not shown."""
     found = examine(service, 1, RISKRELAY_MASTER_KEY=new_master_key())
-    assert "does not open the RS256 key" in said(found, "keys", "problem")
+    assert "does not decrypt the RS256 key" in said(found, "keys", "problem")
 
 
 def test_a_public_url_that_leads_elsewhere(service: Service, stopped: Service, tmp_path: Path) -> None:

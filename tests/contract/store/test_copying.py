@@ -128,7 +128,7 @@ async def test_a_backup_overwrites_nothing_and_leaves_nothing_half_done(filled: 
     """A file that is there stays; a folder that is not there is said."""
     there = tmp_path / "there.db"
     there.write_text("mine")
-    with pytest.raises(Misconfigured, match="there already"):
+    with pytest.raises(Misconfigured, match="already exists"):
         back_up(filled, there)
     assert there.read_text() == "mine"
     with pytest.raises(Misconfigured, match="could not be written"):
