@@ -12,7 +12,7 @@ from riskrelay.actions.admitting import admit
 from riskrelay.actions.record_activity import record_activity
 from riskrelay.actions.record_findings import record_findings
 from riskrelay.core.errors import FaultKind, Invalid
-from riskrelay.core.risk.activity import Activity
+from riskrelay.core.risk.activity import Activity, Login
 from riskrelay.core.risk.assessment import LevelChange, Standing
 from riskrelay.core.risk.behaviors import settings_with
 from riskrelay.core.risk.exemptions import Exemption
@@ -78,9 +78,10 @@ async def take_events(
     outcome = Outcome(
         events=len(events),
         findings=findings.taken,
-        activity=activity.taken,
+        activity=activity.taken + len(activity.exempt),
         duplicates=findings.duplicates + activity.duplicates,
         rest=dict(sorted({**prepared.rest, **findings.rest, **activity.rest}.items())),
+        exempt=dict(sorted(activity.exempt.items())),
         changes=(*findings.changes, *activity.changes),
     )
     return outcome, activity.episodes
@@ -90,9 +91,9 @@ async def try_events(outside: Outside, signals: Signals, source: Source, events:
     """Return the results that *events* would have, without storing anything."""
     prepared, _ = await _prepare(outside, source, await map_events(signals, source, events))
     admitted = await admit(outside, source.account_id, prepared.activity)
-    exempt = _exempt(admitted.exempt, list(range(len(events))))
-    activity = {place: one for place, one in prepared.activity.items() if place not in exempt}
-    return Prepared(prepared.findings, activity, {**prepared.rest, **exempt})
+    placeless, _ = _exempt(admitted.exempt, prepared.activity)
+    activity = {place: one for place, one in prepared.activity.items() if place not in placeless}
+    return Prepared(prepared.findings, activity, {**prepared.rest, **placeless})
 
 
 async def map_events(signals: Signals, source: Source, events: Sequence[object]) -> list[Mapped]:
@@ -139,6 +140,7 @@ class _Taken:
 
     Attributes:
         rest: the events that were not recorded, by place.
+        exempt: the logins that detection does not use, by place.
         episodes: the new episodes.
     """
 
@@ -146,6 +148,7 @@ class _Taken:
     duplicates: int = 0
     changes: Sequence[LevelChange] = ()
     rest: Mapping[int, Rest] = field(default_factory=dict)
+    exempt: Mapping[int, Ignored] = field(default_factory=dict)
     episodes: Sequence[tuple[RecordedFinding, Standing]] = ()
 
 
@@ -164,9 +167,10 @@ async def _findings(outside: Outside, source: Source, part: Mapping[int, Finding
 async def _activity(outside: Outside, source: Source, part: Mapping[int, Activity]) -> _Taken:
     places = list(part)
     recorded = await record_activity(outside, source.account_id, dict(enumerate(part.values())))
-    rest = _exempt(recorded.exempt, places)
-    others = [place for place in places if place not in rest]
-    disabled = recorded.ignored - len(rest)
+    placeless, exempt = _exempt({places[number]: why for number, why in recorded.exempt.items()}, part)
+    rest: dict[int, Rest] = {**placeless}
+    others = [place for place in places if place not in placeless and place not in exempt]
+    disabled = recorded.ignored - len(recorded.exempt)
     rest |= dict.fromkeys(others[:disabled], Ignored(reason=Reason.BEHAVIOR_DISABLED))
     rest |= dict.fromkeys(others[disabled : disabled + recorded.late], Ignored(reason=Reason.TOO_OLD))
     return _Taken(
@@ -174,13 +178,25 @@ async def _activity(outside: Outside, source: Source, part: Mapping[int, Activit
         duplicates=recorded.duplicates,
         changes=recorded.changes,
         rest=rest,
+        exempt=exempt,
         episodes=recorded.findings,
     )
 
 
-def _exempt(exempt: Mapping[int, Exemption], places: Sequence[int]) -> dict[int, Rest]:
-    """Return the reasons of exempt logins, by place in the request."""
-    return {places[number]: Ignored(reason=Reason(why.value)) for number, why in exempt.items()}
+def _exempt(
+    exempt: Mapping[int, Exemption], activity: Mapping[int, Activity]
+) -> tuple[dict[int, Ignored], dict[int, Ignored]]:
+    """Return the logins that name neither an address nor a place, and the other exempt ones, by place in the request.
+
+    The first are ignored: they say nothing that another login could be compared with. The others are accepted.
+    """
+    placeless: dict[int, Ignored] = {}
+    accepted: dict[int, Ignored] = {}
+    for place, why in exempt.items():
+        seen = activity[place].seen
+        is_placeless = why is Exemption.NO_PLACE and isinstance(seen, Login) and seen.ip is None
+        (placeless if is_placeless else accepted)[place] = Ignored(reason=Reason(why.value))
+    return placeless, accepted
 
 
 async def _record_all(record: Callable[[Mapping[int, T]], Awaitable[_Taken]], items: Mapping[int, T]) -> _Taken:
@@ -194,6 +210,7 @@ async def _record_all(record: Callable[[Mapping[int, T]], Awaitable[_Taken]], it
             duplicates=all_taken.duplicates + taken.duplicates,
             changes=[*all_taken.changes, *taken.changes],
             rest={**all_taken.rest, **taken.rest},
+            exempt={**all_taken.exempt, **taken.exempt},
             episodes=[*all_taken.episodes, *taken.episodes],
         )
     return all_taken

@@ -163,7 +163,12 @@ def send(
     readable = [one for one in events if not isinstance(one, Refused | Ignored)]
 
     def send_all(api: Api) -> dict[str, Any]:
-        total: dict[str, Any] = {**dict.fromkeys(_COUNTED, 0), "ignored": Counter(), "refused": unreadable}
+        total: dict[str, Any] = {
+            **dict.fromkeys(_COUNTED, 0),
+            "exempt": Counter(),
+            "ignored": Counter(),
+            "refused": unreadable,
+        }
         for start in range(0, len(readable), _BATCH):
             body = msgspec.json.encode(readable[start : start + _BATCH])
             _add(total, api.call("POST", f"{_path(source_id)}/events", body))
@@ -185,7 +190,12 @@ def samples(source_id: SourceArgument, account: AccountOption = "default", as_js
 def replay(source_id: SourceArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Take the samples as new events, such as after a mapping was changed."""
     result = with_api(account, lambda api: api.call("POST", f"{_path(source_id)}/samples/replay"))
-    total: dict[str, Any] = {**dict.fromkeys(_COUNTED, 0), "ignored": Counter(), "refused": Counter()}
+    total: dict[str, Any] = {
+        **dict.fromkeys(_COUNTED, 0),
+        "exempt": Counter(),
+        "ignored": Counter(),
+        "refused": Counter(),
+    }
     _add(total, result)
     show(result, as_json, lambda: _say_outcome(total))
 
@@ -227,7 +237,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
 def _add(total: dict[str, Any], outcome: dict[str, Any]) -> None:
     for name in _COUNTED:
         total[name] += outcome[name]
-    for kind in ("ignored", "refused"):
+    for kind in ("exempt", "ignored", "refused"):
         total[kind].update({one["reason"]: one["count"] for one in outcome[kind]})
 
 
@@ -236,7 +246,7 @@ def _say_outcome(total: dict[str, Any]) -> None:
         "{:,} findings, {:,} activity, {:,} duplicates; {:,} risk levels changed.",
         *(total[name] for name in _COUNTED[1:]),
     )
-    for kind in ("ignored", "refused"):
+    for kind in ("exempt", "ignored", "refused"):
         for reason, count in total[kind].most_common():
             say("{:>8,} {} {}: {}", count, kind, reason, _meaning(reason))
 

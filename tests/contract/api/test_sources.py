@@ -23,7 +23,7 @@ MAPPING = {
     "rules": [
         {"when": 'what = "dlp"', "gives": "finding", "behavior": "high_dlp"},
         {"when": 'what = "own"', "gives": "finding", "behavior": "no_such_behavior"},
-        {"when": 'what = "login"', "gives": "login", "place": {"lat": "lat", "lon": "lon"}},
+        {"when": 'what = "login"', "gives": "login", "ip": "ip", "place": {"lat": "lat", "lon": "lon"}},
         {"when": 'what = "hit"', "gives": "dlp_hit", "policy": "policy"},
     ],
     "ignored": [{"when": 'what = "heartbeat"', "because": "The sender says that it runs."}],
@@ -158,6 +158,21 @@ def test_no_event_takes_another_with_it(ready: Service) -> None:
     assert shown["state"] == "receiving"
     assert shown["last_day"]["duplicates"] == 4
     assert shown["last_day"]["refused"]["bad_time"] == 2
+
+
+def test_a_login_with_an_address_only_is_accepted(ready: Service) -> None:
+    """Without a GeoIP database its place is unknown, so detection does not use it: it is counted with the reason."""
+    source = create(ready)
+    login = {"what": "login", "who": "kai@example.com", "at": now(), "ip": "198.51.100.7", "key": "1"}
+    outcome = result(
+        ready, source, [login, {**login, "lat": 0, "lon": 0, "key": "2"}, {**login, "ip": None, "key": "3"}]
+    )
+    assert outcome["activity"] == 2
+    assert [(one["reason"], one["count"]) for one in outcome["exempt"]] == [("no_place", 2)]
+    assert [place["index"] for place in outcome["exempt"][0]["first"]] == [0, 1]
+    assert reasons(outcome) == {"no_place": 1}
+    shown = ready.result("GET", f"/sources/{source['id']}")["last_day"]
+    assert (shown["activity"], shown["ignored"]) == (2, {"no_place": 1})
 
 
 def test_a_disabled_behavior_and_an_inactive_source_ignore_events(service: Service) -> None:

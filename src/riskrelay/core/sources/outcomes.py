@@ -1,7 +1,7 @@
 """What became of the events of one request, as the sender gets it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from riskrelay.core.risk.assessment import LevelChange
 from riskrelay.core.sources.preparing import Rest
@@ -41,8 +41,10 @@ class Outcome:
     """What became of the events of a request.
 
     Attributes:
+        activity: recorded activity, and the logins of *exempt*.
         duplicates: repeats of findings and activity that are recorded already.
-        rest: by place, those that were ignored or refused.
+        rest: by place, the ignored and refused events.
+        exempt: by place, logins that were accepted and that the detection of impossible travel does not use.
         changes: from the level before to the level after; of a user perhaps one by findings and one by activity.
     """
 
@@ -51,19 +53,17 @@ class Outcome:
     activity: int
     duplicates: int
     rest: Mapping[int, Rest]
+    exempt: Mapping[int, Ignored] = field(default_factory=dict)
     changes: tuple[LevelChange, ...] = ()
 
     def reasons(self, kind: type[Rest]) -> list[Reasoned]:
-        """List the reasons of the ignored or of the refused events, the most frequent first."""
-        places: dict[Reason, list[int]] = {}
-        for index, one in self.rest.items():
-            if isinstance(one, kind):
-                places.setdefault(one.reason, []).append(index)
-        found = [
-            Reasoned(reason, len(indexes), tuple(_place(index, self.rest[index]) for index in indexes[:MAX_PLACES]))
-            for reason, indexes in places.items()
-        ]
-        return sorted(found, key=lambda one: (-one.count, one.first[0].index))
+        """Return the reasons of the ignored or of the refused events, the most frequent first."""
+        return _reasons({index: one for index, one in self.rest.items() if isinstance(one, kind)})
+
+    @property
+    def exemptions(self) -> list[Reasoned]:
+        """The reasons of the exempt logins, the most frequent first."""
+        return _reasons(self.exempt)
 
     @property
     def counts(self) -> dict[tuple[Became, Reason | None], int]:
@@ -77,6 +77,17 @@ class Outcome:
             key = became_of(one), one.reason
             counts[key] = counts.get(key, 0) + 1
         return {key: count for key, count in counts.items() if count}
+
+
+def _reasons(rest: Mapping[int, Rest]) -> list[Reasoned]:
+    places: dict[Reason, list[int]] = {}
+    for index, one in rest.items():
+        places.setdefault(one.reason, []).append(index)
+    found = [
+        Reasoned(reason, len(indexes), tuple(_place(index, rest[index]) for index in indexes[:MAX_PLACES]))
+        for reason, indexes in places.items()
+    ]
+    return sorted(found, key=lambda one: (-one.count, one.first[0].index))
 
 
 def became_of(one: Rest) -> Became:

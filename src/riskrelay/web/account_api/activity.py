@@ -19,6 +19,7 @@ from riskrelay.core.errors import Fault, FaultKind, Invalid, pointer
 from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit, Login, written
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.sources.outcomes import Outcome
+from riskrelay.core.sources.preparing import Rest
 from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import Ignored, Refused
 from riskrelay.core.sources.sources import ocsf_source
@@ -252,18 +253,20 @@ def _rendered(
         outcome, episodes: the results of the events of OCSF.
         places: the places of these events in the request.
     """
-    late = {place: one for place, one in outcome.rest.items() if one.reason is Reason.TOO_OLD}
-    ignored = Counter(one.reason.value for one in outcome.rest.values() if isinstance(one, Ignored))
+    # This route has always counted the logins that detection does not use as ignored; a source's route accepts them.
+    rest: dict[int, Rest] = dict(sorted({**outcome.rest, **outcome.exempt}.items()))
+    late = {place: one for place, one in rest.items() if one.reason is Reason.TOO_OLD}
+    ignored = Counter(one.reason.value for one in rest.values() if isinstance(one, Ignored))
     ignored.update(exemption.value for exemption in recorded.exempt.values())
     ignored["behavior_disabled"] += recorded.ignored - len(recorded.exempt)
     ignored["too_old"] -= len(late)
-    placed = replace(outcome, rest={places[place]: one for place, one in outcome.rest.items()})
+    placed = replace(outcome, rest={places[place]: one for place, one in rest.items()})
     return {
-        "accepted": recorded.accepted + outcome.activity + outcome.findings,
+        "accepted": recorded.accepted + outcome.activity - len(outcome.exempt) + outcome.findings,
         "duplicates": recorded.duplicates + outcome.duplicates,
         "ignored": ignored.total(),
         "ignored_by_reason": {reason: count for reason, count in sorted(ignored.items()) if count},
-        "refused": sum(isinstance(one, Refused) for one in outcome.rest.values()),
+        "refused": sum(isinstance(one, Refused) for one in rest.values()),
         "reasons": [rendered_reason(one) for kind in (Ignored, Refused) for one in placed.reasons(kind)],
         "late": recorded.late + len(late),
         "findings": [_rendered_finding(finding, standing) for finding, standing in (*recorded.findings, *episodes)],

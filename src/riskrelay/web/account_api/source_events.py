@@ -88,6 +88,7 @@ def rendered(outcome: Outcome) -> dict[str, Any]:
         "events": outcome.events,
         "findings": outcome.findings,
         "activity": outcome.activity,
+        "exempt": [rendered_reason(one) for one in outcome.exemptions],
         "duplicates": outcome.duplicates,
         "ignored": [rendered_reason(one) for one in outcome.reasons(Ignored)],
         "refused": [rendered_reason(one) for one in outcome.reasons(Refused)],
