@@ -13,9 +13,9 @@ from riskrelay.bench.scenarios import Measured, Place, percentiles_ms
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import AccountId, IntegrationType
 from riskrelay.core.risk.behaviors import DEFAULT_SETTINGS
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.settings import read_settings
-from riskrelay.wiring.installation import build_outside
+from riskrelay.wiring.installation import build_services
 
 HEALTHY, DEAD, SLOW = 18, 1, 1  # integrations of each account: 5 % are dead and 5 % slow
 SLOW_MS = 10_000
@@ -37,12 +37,12 @@ async def crowd(place: Place, accounts: int, per_second: float, seconds: float, 
     healthy = HEALTHY if sick else HEALTHY + DEAD + SLOW
     receiver = BenchReceiver(place.receiver_command, keep=True, delays=(SLOW_MS, _NEVER))
     async with Installation(place.directory, place.database_url, place.workers, accounts) as installation:
-        outside = build_outside(read_settings(database_url=installation.database_url))
+        services = build_services(read_settings(database_url=installation.database_url))
         try:
             for number, account_id in enumerate(installation.accounts):
-                await _furnish(outside, account_id, list(_receivers(receiver, number, sick=sick)))
+                await _furnish(services, account_id, list(_receivers(receiver, number, sick=sick)))
         finally:
-            await outside.store.close()
+            await services.store.close()
         await receiver.start(installation.processes)
         await installation.start()
         await installation.calm()
@@ -77,12 +77,12 @@ def _receivers(receiver: BenchReceiver, account: int, *, sick: bool) -> Iterator
         yield f"http://127.3.{account}.1:{mute if account % 2 else free_port()}"
 
 
-async def _furnish(outside: Outside, account_id: AccountId, tenant_urls: list[str]) -> None:
+async def _furnish(services: Services, account_id: AccountId, tenant_urls: list[str]) -> None:
     enabled = {behavior: replace(setting, enabled=True) for behavior, setting in DEFAULT_SETTINGS.items()}
-    await set_behaviors(outside, account_id, COMMAND_LINE, enabled)
+    await set_behaviors(services, account_id, COMMAND_LINE, enabled)
     for tenant_url in tenant_urls:
         await create_integration(
-            outside,
+            services,
             account_id,
             COMMAND_LINE,
             NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=tenant_url),

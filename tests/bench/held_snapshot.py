@@ -30,7 +30,7 @@ from riskrelay.storage.delivery import lanes
 from support.databases import PostgresServer, migrated_postgres
 from support.delivering import world_of
 from support.explaining import explain
-from support.outside import HandClock
+from support.services import HandClock
 from support.world import ACCOUNT, finding, record
 
 WINDOW_SECONDS = 20.0
@@ -60,8 +60,8 @@ class Site:
         """Make it, with some changes that were delivered."""
         self.url = await self._server.new_database()
         self._world = await world_of(await migrated_postgres(self.url), HandClock())
-        self._worker = Worker(self._world.outside, self._world.delivering, self._idle_hold)
-        self._outside = replace(self._world.outside, wake=self._worker.wake)
+        self._worker = Worker(self._world.services, self._world.delivering, self._idle_hold)
+        self._services = replace(self._world.services, wake=self._worker.wake)
         self._running = asyncio.create_task(self._worker.run())
         self._watcher = await asyncpg.connect(self.url)
         for _ in range(PRELOADED // 1_000):
@@ -70,7 +70,7 @@ class Site:
     async def deliver(self, changes: int = 1) -> float:
         """How long it took from being recorded, in seconds."""
         began, wanted = time.perf_counter(), len(self._world.receiver.accepted) + changes
-        await record(self._outside, *(finding(f"{next(self._numbers)}@example.com") for _ in range(changes)))
+        await record(self._services, *(finding(f"{next(self._numbers)}@example.com") for _ in range(changes)))
         while len(self._world.receiver.accepted) < wanted or (self._worker.lanes_held and not self._idle_hold):
             await asyncio.sleep(0.0005)
         return time.perf_counter() - began
@@ -86,7 +86,7 @@ class Site:
         self._worker.stop()
         await self._running
         await self._watcher.close()
-        await self._world.outside.store.close()
+        await self._world.services.store.close()
 
 
 async def deliver_in_turn(sites: Sequence[Site], seconds: float) -> list[list[float]]:

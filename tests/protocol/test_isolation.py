@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from riskrelay.web.app import create_app
 from support.databases import migrated_sqlite
-from support.outside import outside_of
+from support.services import services_of
 from support.ssf_operator import KAI, Operator
 from support.ssf_receiver import CAEP, Answer, SsfReceiver
 from support.transmitting import transmitting_of
@@ -38,7 +38,7 @@ TOKEN_ENDPOINT = ("POST", "/ssf/{integration_id}/token")
 async def served_routes(directory: Path) -> list[tuple[str, str]]:
     """Method and path of every route of the service."""
     store = migrated_sqlite(directory / "routes.db")
-    app = create_app(outside_of(store), transmitting_of(), "https://risk.example.com", lifespan=_nothing)
+    app = create_app(services_of(store), transmitting_of(), "https://risk.example.com", lifespan=_nothing)
     await store.close()
     routes = [route for route in app.routes if isinstance(route, Route)]
     return sorted((method, route.path) for route in routes for method in (route.methods or {"GET"}) - {"HEAD"})

@@ -13,7 +13,7 @@ from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Standings, Stock, Transaction
 from riskrelay.settings import read_settings
-from riskrelay.wiring.installation import build_outside
+from riskrelay.wiring.installation import build_services
 from support.service import Oracle, Service
 
 DAY = (
@@ -57,14 +57,14 @@ def fill_charts(service: Service) -> None:
 
 
 async def _fill_charts(service: Service) -> None:
-    outside = build_outside(read_settings(database_url=service.settings["RISKRELAY_DATABASE_URL"]))
+    services = build_services(read_settings(database_url=service.settings["RISKRELAY_DATABASE_URL"]))
     account_id = AccountId(service.account_id)
     try:
-        await take_stock(outside)
-        stock = await outside.store.read(account_id, lambda tx: tx.stocks.count())
-        await outside.store.write(account_id, lambda tx: _keep_hours(tx, stock))
+        await take_stock(services)
+        stock = await services.store.read(account_id, lambda tx: tx.stocks.count())
+        await services.store.write(account_id, lambda tx: _keep_hours(tx, stock))
     finally:
-        await outside.store.close()
+        await services.store.close()
 
 
 def _keep_hours(tx: Transaction, stock: Stock) -> None:

@@ -13,8 +13,8 @@ from riskrelay.ports import Store
 from riskrelay.web.app import BASE_PATHS, create_app
 from riskrelay.web.paths import PathRoute
 from support.contract import DOCUMENT, examples, resolved
-from support.outside import outside_of
 from support.service import Service
+from support.services import services_of
 from support.transmitting import transmitting_of
 
 OPEN = {
@@ -58,8 +58,8 @@ OF_ACCOUNTS = "/accounts/{account_id}/"
 
 def routes() -> list[tuple[str, str]]:
     """Every (method, path) of the service, as its routes are written in the contract."""
-    outside = outside_of(cast(Store, None))
-    app = create_app(outside, transmitting_of(), "https://risk.example.com", lambda _app: nullcontext())
+    services = services_of(cast(Store, None))
+    app = create_app(services, transmitting_of(), "https://risk.example.com", lambda _app: nullcontext())
     found = []
     for route in app.routes:
         assert isinstance(route, PathRoute)

@@ -17,12 +17,12 @@ from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.streams import StreamStatus
 from riskrelay.engine.deliver import Delivered, deliver
 from riskrelay.engine.pushing import Delivering, SigningAhead
-from riskrelay.ports import Outside, Store
+from riskrelay.ports import Services, Store
 from riskrelay.signing.sealing import MasterKey, new_master_key
 from riskrelay.storage.installation import InstallationTransaction
 from support.ledger_checks import STATES, Checked, Received, Told, check_rows
 from support.ledger_rows import rows_in
-from support.outside import HandClock, outside_of
+from support.services import HandClock, services_of
 from support.unchecked import UNCHECKED
 from support.world import ACCOUNT, account_with_integration
 
@@ -85,8 +85,8 @@ class Receiver:
 class World:
     """A store with an integration, a receiver, and what delivery needs."""
 
-    def __init__(self, outside: Outside, clock: HandClock, integration: Integration) -> None:
-        self.outside, self.clock, self.integration = outside, clock, integration
+    def __init__(self, services: Services, clock: HandClock, integration: Integration) -> None:
+        self.services, self.clock, self.integration = services, clock, integration
         self.receiver, self.signer = Receiver(), Plain()
         self.signing = SigningAhead(self.signer)
         self.delivering = Delivering(
@@ -100,41 +100,41 @@ class World:
         )
 
     async def claim(self) -> LaneLease:
-        (lease,) = await self.outside.store.write_installation(lambda tx: tx.lanes.claim(5, LEASE))
+        (lease,) = await self.services.store.write_installation(lambda tx: tx.lanes.claim(5, LEASE))
         return lease
 
     async def deliver(self, lease: LaneLease, limit: int = BATCH_EVENTS) -> Delivered:
-        UNCHECKED.add(str(self.outside.store))
-        return await deliver(self.outside, self.delivering, self.signing, lease, self.clock.monotonic(), limit)
+        UNCHECKED.add(str(self.services.store))
+        return await deliver(self.services, self.delivering, self.signing, lease, self.clock.monotonic(), limit)
 
     async def ledger(self) -> Ledger:
-        (ledger,) = await self.outside.store.read_installation(lambda tx: tx.ledgers())
+        (ledger,) = await self.services.store.read_installation(lambda tx: tx.ledgers())
         assert ledger.imbalance == 0
         return ledger
 
     async def check(self, *, at_most_copies: int = 0) -> Checked:
         """The six checks of a test of a fault, as far as there is no client, signature or address."""
-        read = self.outside.store.read_installation
+        read = self.services.store.read_installation
         rows = await read(lambda tx: rows_in(cast(InstallationTransaction, tx)._connection))
         ledgers = await read(lambda tx: tx.ledgers())
         shown = {name: sum(getattr(one, name) for one in ledgers) for name in (*STATES, "imbalance")}
         checked = check_rows(rows, shown, self.receiver.seen, ACCOUNT, Told(), at_most_copies)
-        UNCHECKED.discard(str(self.outside.store))
+        UNCHECKED.discard(str(self.services.store))
         return checked
 
     async def status(self) -> StreamStatus:
-        streams = await self.outside.store.read(ACCOUNT, lambda tx: tx.streams.taking_events())
+        streams = await self.services.store.read(ACCOUNT, lambda tx: tx.streams.taking_events())
         return streams[0].status if streams else StreamStatus.DISABLED
 
     async def deliver_once(self, limit: int) -> Delivered:
         """Claim the lane that is due, deliver one batch, and give it back."""
         lease = await self.claim()
         delivered = await self.deliver(lease, limit)
-        await self.outside.store.write_installation(lambda tx: tx.lanes.release(lease))
+        await self.services.store.write_installation(lambda tx: tx.lanes.release(lease))
         return delivered
 
 
 async def world_of(store: Store, clock: HandClock) -> World:
     """A world with an account of its own."""
-    outside = outside_of(store, clock)
-    return World(outside, clock, await account_with_integration(outside))
+    services = services_of(store, clock)
+    return World(services, clock, await account_with_integration(services))

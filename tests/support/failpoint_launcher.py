@@ -22,7 +22,7 @@ from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.ssf.outcomes import Outcome
 from riskrelay.engine.pushing import Delivering
-from riskrelay.ports import Outside, Pusher
+from riskrelay.ports import Pusher, Services
 from riskrelay.wiring import processes
 
 VARIABLE = "FAILPOINT"  # not RISKRELAY_…: it is no setting of the product
@@ -139,19 +139,19 @@ def _wrap_pusher(failpoint: Failpoint) -> None:
 
 def _wrap_wake(failpoint: Failpoint) -> None:
     """End the process when the worker is woken and the client is not answered yet."""
-    compose = _COMPOSITION["outside_of"]
+    compose = _COMPOSITION["services_of"]
 
-    def outside_of(*given: Any, **more: Any) -> Outside:
-        outside: Outside = compose(*given, **more)
+    def services_of(*given: Any, **more: Any) -> Services:
+        services: Services = compose(*given, **more)
 
         def woken(lanes: Sequence[LaneKey]) -> None:
-            outside.wake(lanes)
+            services.wake(lanes)
             if lanes:
                 failpoint.reached()
 
-        return replace(outside, wake=woken)
+        return replace(services, wake=woken)
 
-    _COMPOSITION["outside_of"] = outside_of
+    _COMPOSITION["services_of"] = services_of
 
 
 class _EndsWhenAnswered:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from riskrelay.core.keys import Algorithm, Keyring, SealedKey
 from riskrelay.signing.sealing import MasterKey, new_master_key
 from riskrelay.signing.signer import KeySigner, new_signing_key
-from support.outside import NOON, HandClock
+from support.services import NOON, HandClock
 
 MASTER = MasterKey([new_master_key()])
 HORIZON = timedelta(days=7)

@@ -15,7 +15,7 @@ from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Ledger
 from riskrelay.core.integrations import AccountId, Integration, IntegrationType
 from riskrelay.core.ssf.access import ALL_RECEIVER_SCOPES, CredentialKind, ReceiverScope
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.app import create_app
 from riskrelay.web.transmitter.bell import StreamBell
 from support.transmitting import claims_in, polling_of, transmitting_of
@@ -35,9 +35,9 @@ class ReceiverWorld:
     """One integration of type SSF, and its receiver as an HTTP client."""
 
     def __init__(
-        self, outside: Outside, integration: Integration, client: httpx.AsyncClient, token: str, *, bell: StreamBell
+        self, services: Services, integration: Integration, client: httpx.AsyncClient, token: str, *, bell: StreamBell
     ) -> None:
-        self.outside, self.integration, self.client, self.token, self.bell = outside, integration, client, token, bell
+        self.services, self.integration, self.client, self.token, self.bell = services, integration, client, token, bell
 
     async def call(self, method: str, path: str, body: Any = None, token: str | None = None, **query: str) -> Answer:
         """Call an endpoint below /ssf/{integration_id}."""
@@ -88,29 +88,29 @@ class ReceiverWorld:
 
     async def ledger(self, stream_id: str) -> Ledger:
         """The stream's ledger, which balances."""
-        ledgers = await self.outside.store.read_installation(lambda tx: tx.ledgers())
+        ledgers = await self.services.store.read_installation(lambda tx: tx.ledgers())
         (ledger,) = [ledger for ledger in ledgers if ledger.stream_id == stream_id]
         assert ledger.imbalance == 0
         return ledger
 
     async def new_token(self, *scopes: ReceiverScope) -> str:
         """Another token of the same receiver."""
-        return await static_token(self.outside, self.integration, *scopes)
+        return await static_token(self.services, self.integration, *scopes)
 
 
-async def static_token(outside: Outside, integration: Integration, *scopes: ReceiverScope) -> str:
+async def static_token(services: Services, integration: Integration, *scopes: ReceiverScope) -> str:
     """A static token for an integration's receiver."""
     wanted = WantedCredential(
         kind=CredentialKind.STATIC_TOKEN, name="", scopes=scopes or ALL_RECEIVER_SCOPES, expires_at=None
     )
     account_id, integration_id = integration.account_id, integration.integration_id
-    return (await create_receiver_credential(outside, account_id, COMMAND_LINE, integration_id, wanted)).secret
+    return (await create_receiver_credential(services, account_id, COMMAND_LINE, integration_id, wanted)).secret
 
 
-async def ssf_integration(outside: Outside, account_id: AccountId = ACCOUNT) -> Integration:
+async def ssf_integration(services: Services, account_id: AccountId = ACCOUNT) -> Integration:
     """An integration of type SSF."""
     return await create_integration(
-        outside,
+        services,
         account_id,
         COMMAND_LINE,
         NewIntegration(integration_type=IntegrationType.SSF, tenant_url="https://receiver.example.com"),
@@ -120,11 +120,11 @@ async def ssf_integration(outside: Outside, account_id: AccountId = ACCOUNT) -> 
 
 @asynccontextmanager
 async def receiver_world(
-    outside: Outside, account_id: AccountId = ACCOUNT, longest_wait: timedelta = timedelta(0)
+    services: Services, account_id: AccountId = ACCOUNT, longest_wait: timedelta = timedelta(0)
 ) -> AsyncIterator[ReceiverWorld]:
     """An account with an Okta integration and one of type SSF, and the latter's receiver."""
     bell = StreamBell()
-    hearing = replace(outside, wake=bell.ring)
+    hearing = replace(services, wake=bell.ring)
     await account_with_integration(hearing, account_id)
     integration = await ssf_integration(hearing, account_id)
     transmitting = transmitting_of(polling_of(bell, longest_wait))

@@ -10,7 +10,7 @@ from typing import Any
 
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.client import PushClient
-from support.outside import HandClock
+from support.services import HandClock
 
 TOKEN = b"eyJhbGciOiJSUzI1NiJ9." + b"p" * 700 + b"." + b"s" * 342
 LOCAL = TargetRules(["127.0.0.0/8"], allow_http=True)

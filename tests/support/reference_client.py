@@ -15,7 +15,7 @@ from riskrelay.push.answer_heads import MAX_HEAD_BYTES, find_head, is_plain
 from riskrelay.push.client import HEADERS
 from riskrelay.push.exchange import MAX_BODY_BYTES
 from riskrelay.push.failures import NotHttp, Progress, outcome_of_failure
-from support.outside import HandClock
+from support.services import HandClock
 
 _BODY_SECONDS = 1.0  # the push client, too, waits no longer for a body that cannot change much
 

@@ -26,7 +26,7 @@ from riskrelay.actions.tokens import create_token
 from riskrelay.core.credentials import ALL_SCOPES, COMMAND_LINE, Scope
 from riskrelay.core.integrations import AccountId
 from riskrelay.settings import read_settings
-from riskrelay.wiring.installation import build_outside
+from riskrelay.wiring.installation import build_services
 from support.certificates import Authority
 from support.fork_server import Forked, ForkServer, shared_fork_server
 from support.unchecked import UNCHECKED
@@ -184,13 +184,13 @@ class Service:
             return pool.submit(asyncio.run, self._new_token(owner, scopes)).result()
 
     async def _new_token(self, account_id: AccountId | None, scopes: tuple[Scope, ...]) -> str:
-        outside = build_outside(read_settings(database_url=self.settings["RISKRELAY_DATABASE_URL"]))
+        services = build_services(read_settings(database_url=self.settings["RISKRELAY_DATABASE_URL"]))
         try:
             if account_id is not None:
-                await create_account(outside, account_id, COMMAND_LINE)
-            token, _ = await create_token(outside, account_id, COMMAND_LINE, "test", scopes or ALL_SCOPES)
+                await create_account(services, account_id, COMMAND_LINE)
+            token, _ = await create_token(services, account_id, COMMAND_LINE, "test", scopes or ALL_SCOPES)
         finally:
-            await outside.store.close()
+            await services.store.close()
         return token
 
     def command(

@@ -10,7 +10,7 @@ from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.ssf.streams import Stream
 from riskrelay.engine.worker import Worker
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from support.delivering import World
 
 
@@ -25,13 +25,13 @@ class BatchSizes:
 
 
 @asynccontextmanager
-async def running(world: World, idle_hold: timedelta) -> AsyncIterator[tuple[Worker, Outside]]:
+async def running(world: World, idle_hold: timedelta) -> AsyncIterator[tuple[Worker, Services]]:
     """A worker that has looked for what is due, and an outside whose commits wake it."""
-    worker = Worker(world.outside, world.delivering, idle_hold)
+    worker = Worker(world.services, world.delivering, idle_hold)
     task = asyncio.create_task(worker.run())
     try:
         await until(lambda: worker.sweeps > 0 and worker.lanes_held == 0)
-        yield worker, replace(world.outside, wake=worker.wake)
+        yield worker, replace(world.services, wake=worker.wake)
     finally:
         worker.stop()
         await task

@@ -10,7 +10,7 @@ from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import AccountId, Integration, IntegrationType
 from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting
 from riskrelay.core.risk.findings import Finding, FindingId, UserRef
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 
 ACCOUNT = AccountId("acme")
 OTHER = AccountId("other")
@@ -33,18 +33,18 @@ def finding(
 
 
 async def account_with_integration(
-    outside: Outside, account_id: AccountId = ACCOUNT, tenant_url: str = "https://acme.example.com"
+    services: Services, account_id: AccountId = ACCOUNT, tenant_url: str = "https://acme.example.com"
 ) -> Integration:
     """An account whose behaviors are all enabled, with one integration."""
-    await create_account(outside, account_id, COMMAND_LINE)
+    await create_account(services, account_id, COMMAND_LINE)
     await set_behaviors(
-        outside,
+        services,
         account_id,
         COMMAND_LINE,
         {behavior: BehaviorSetting(True, row.default_level) for behavior, row in BEHAVIORS.items()},
     )
     return await create_integration(
-        outside,
+        services,
         account_id,
         COMMAND_LINE,
         NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=tenant_url),
@@ -52,6 +52,6 @@ async def account_with_integration(
     )
 
 
-async def record(outside: Outside, *findings: Finding, account_id: AccountId = ACCOUNT) -> Recorded:
+async def record(services: Services, *findings: Finding, account_id: AccountId = ACCOUNT) -> Recorded:
     """Record findings in one batch."""
-    return await record_findings(outside, account_id, findings)
+    return await record_findings(services, account_id, findings)

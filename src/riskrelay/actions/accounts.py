@@ -3,15 +3,15 @@
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, StoredToken, TokenId, hash_token
 from riskrelay.core.integrations import AccountId
-from riskrelay.ports import Installation, Outside
+from riskrelay.ports import Installation, Services
 
 
-async def create_account(outside: Outside, account_id: AccountId, actor: Actor) -> bool:
+async def create_account(services: Services, account_id: AccountId, actor: Actor) -> bool:
     """Create an empty account.
 
     Returns: whether it was created; False: the account exists, and nothing was changed.
     """
-    entry = outside.audit_entry(actor, Verb.CREATED, Kind.ACCOUNT, account_id)
+    entry = services.audit_entry(actor, Verb.CREATED, Kind.ACCOUNT, account_id)
 
     def store(tx: Installation) -> bool:
         is_new = tx.accounts.add(account_id, entry.at)
@@ -19,18 +19,18 @@ async def create_account(outside: Outside, account_id: AccountId, actor: Actor) 
             tx.audit_of(None).record(entry)
         return is_new
 
-    return await outside.store.write_installation(store)
+    return await services.store.write_installation(store)
 
 
-async def initialise(outside: Outside, account_id: AccountId, actor: Actor) -> str | None:
+async def initialise(services: Services, account_id: AccountId, actor: Actor) -> str | None:
     """Create the account and a token for it, unless the account exists.
 
     Returns: the new account's token, which cannot be shown again; None if the account exists, and nothing was
         changed.
     """
-    token = TOKEN_PREFIX + outside.ids.secret()
-    now = outside.clock.now()
-    token_id = TokenId(outside.ids.uuid())
+    token = TOKEN_PREFIX + services.ids.secret()
+    now = services.clock.now()
+    token_id = TokenId(services.ids.uuid())
     stored = StoredToken(
         token_id=token_id,
         account_id=account_id,
@@ -42,7 +42,7 @@ async def initialise(outside: Outside, account_id: AccountId, actor: Actor) -> s
     )
 
     def created(kind: Kind, thing_id: str) -> AuditEntry:
-        return outside.audit_entry(actor, Verb.CREATED, kind, thing_id, at=now)
+        return services.audit_entry(actor, Verb.CREATED, kind, thing_id, at=now)
 
     def store(tx: Installation) -> bool:
         is_new = tx.accounts.add(account_id, now)
@@ -52,4 +52,4 @@ async def initialise(outside: Outside, account_id: AccountId, actor: Actor) -> s
             tx.audit_of(account_id).record(created(Kind.TOKEN, token_id))
         return is_new
 
-    return token if await outside.store.write_installation(store) else None
+    return token if await services.store.write_installation(store) else None

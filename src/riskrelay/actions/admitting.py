@@ -20,7 +20,7 @@ from riskrelay.core.risk.known_places import PlaceDay, first_remembered_day, is_
 from riskrelay.core.risk.networks import NO_NETWORKS, Networks, TrustedNetwork
 from riskrelay.core.risk.places import located
 from riskrelay.core.risk.speeds import TravelLimits
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 
 _FORGOTTEN_AT_LEAST = 1_000  # guessed: so that small requests also delete the old places that a large request left
 
@@ -59,19 +59,19 @@ class _Rules:
     places: Mapping[str, AbstractSet[PlaceDay]]
 
 
-async def admit(outside: Outside, account_id: AccountId, sent: Mapping[int, Activity]) -> Admitted:
+async def admit(services: Services, account_id: AccountId, sent: Mapping[int, Activity]) -> Admitted:
     """Apply the account's rules to activity.
 
     Args:
         sent: the activity by place in the request.
     """
-    now = outside.clock.now()
-    rules = await outside.store.read(account_id, lambda tx: _rules(tx, sent, now))
-    work = partial(_admitted, outside, rules, sent, now=now)
+    now = services.clock.now()
+    rules = await services.store.read(account_id, lambda tx: _rules(tx, sent, now))
+    work = partial(_admitted, services, rules, sent, now=now)
     return await compute(work) if len(sent) > LARGE else work()
 
 
-def _admitted(outside: Outside, rules: _Rules, sent: Mapping[int, Activity], now: datetime) -> Admitted:
+def _admitted(services: Services, rules: _Rules, sent: Mapping[int, Activity], now: datetime) -> Admitted:
     admitted: dict[int, Activity] = {}
     exempt: dict[int, Exemption] = {}
     anonymous: list[Finding] = []
@@ -81,7 +81,7 @@ def _admitted(outside: Outside, rules: _Rules, sent: Mapping[int, Activity], now
         if not isinstance(login, Login) or timing(login.at, now, rules.limits.lateness) is not Timing.TIMELY:
             admitted[place] = activity
             continue
-        login = _located(outside, login)
+        login = _located(services, login)
         exemption = exemption_of(login, rules.limits, rules.networks)
         if login.is_anonymous and exemption is not Exemption.TRUSTED_NETWORK and ANONYMOUS_BEHAVIOR in rules.enabled:
             anonymous.append(_anonymous(activity, login))
@@ -97,22 +97,22 @@ def _admitted(outside: Outside, rules: _Rules, sent: Mapping[int, Activity], now
     return Admitted(limits=rules.limits, sent=admitted, exempt=exempt, anonymous=anonymous, learned=learned)
 
 
-async def learn(outside: Outside, account_id: AccountId, admitted: Admitted) -> None:
+async def learn(services: Services, account_id: AccountId, admitted: Admitted) -> None:
     """Store the places of users' logins, and delete places that are too old to be used."""
     if not admitted.learned:
         return
-    first = first_remembered_day(outside.clock.now(), admitted.limits)
+    first = first_remembered_day(services.clock.now(), admitted.limits)
     most = _FORGOTTEN_AT_LEAST + 2 * len(admitted.sent)
 
     def store(tx: Transaction) -> None:
         tx.detection.learn(admitted.learned)
         tx.detection.forget_places(first, most)
 
-    await outside.store.write(account_id, store)
+    await services.store.write(account_id, store)
 
 
-def _located(outside: Outside, login: Login) -> Login:
-    place = None if login.ip is None else outside.geolocator.locate(login.ip)
+def _located(services: Services, login: Login) -> Login:
+    place = None if login.ip is None else services.geolocator.locate(login.ip)
     return login if place is None else located(login, place)
 
 

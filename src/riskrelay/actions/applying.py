@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from riskrelay.actions.recording import queue_level_changes
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.risk.assessment import Standing
-from riskrelay.ports import Outside, Transaction, Writes
+from riskrelay.ports import Services, Transaction, Writes
 
 PART_ROWS = 100  # chosen: SQLite's writer and PostgreSQL's locks are held for some milliseconds
 _ROW_BYTES = 1_024  # guessed: details of this size take as long to write as another row
@@ -18,7 +18,7 @@ _LISTS = ("new_users", "replaced", "detected", "findings", "joined", "activity",
 _MAPPINGS = frozenset({"replaced", "joined"})
 
 
-def apply(tx: Transaction, writes: Writes, outside: Outside) -> list[LaneKey]:
+def apply(tx: Transaction, writes: Writes, services: Services) -> list[LaneKey]:
     """Write rows of users, and queue a security event for each level change on every stream that takes it.
 
     Returns: the lanes to wake after the commit.
@@ -30,8 +30,8 @@ def apply(tx: Transaction, writes: Writes, outside: Outside) -> list[LaneKey]:
     tx.activities.add(writes.activity)
     tx.users.save(_counted(tx, writes))
     for user_id in sorted(writes.trimmed):
-        tx.findings.trim(user_id, outside.quotas.findings_per_user, _TRIMMED_AT_MOST)
-    return queue_level_changes(tx, writes.changes, outside.ids)
+        tx.findings.trim(user_id, services.quotas.findings_per_user, _TRIMMED_AT_MOST)
+    return queue_level_changes(tx, writes.changes, services.ids)
 
 
 def _counted(tx: Transaction, writes: Writes) -> list[Standing]:

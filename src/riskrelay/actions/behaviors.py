@@ -27,7 +27,7 @@ from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.networks import TrustedNetwork
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.core.sources.mappings import SuggestedBehavior
-from riskrelay.ports import Outside, Transaction, Writes
+from riskrelay.ports import Services, Transaction, Writes
 
 Settings = dict[BehaviorId, BehaviorSetting]
 
@@ -43,7 +43,7 @@ class _UsersMove(Exception):
 
 
 async def set_behaviors(
-    outside: Outside, account_id: AccountId, actor: Actor, named: Mapping[BehaviorId, BehaviorSetting]
+    services: Services, account_id: AccountId, actor: Actor, named: Mapping[BehaviorId, BehaviorSetting]
 ) -> Settings:
     """Overwrite the settings of the *named* behaviors, and update the levels of affected users.
 
@@ -65,14 +65,14 @@ async def set_behaviors(
         tx.behaviors.save(changed)
         for behavior in changed:
             if changed[behavior] != before[behavior]:
-                tx.audit.record(outside.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior))
+                tx.audit.record(services.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior))
         return changed
 
-    return await _change(outside, account_id, change)
+    return await _change(services, account_id, change)
 
 
 async def add_behavior(
-    outside: Outside, account_id: AccountId, actor: Actor, behavior: SuggestedBehavior, *, is_enabled: bool = False
+    services: Services, account_id: AccountId, actor: Actor, behavior: SuggestedBehavior, *, is_enabled: bool = False
 ) -> Settings:
     """Add an account's own behavior. If the id is of a retired behavior, restore that behavior.
 
@@ -93,20 +93,20 @@ async def add_behavior(
             message = f"the account has a behavior {behavior_id} already; change it, or choose another id"
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "/id", message)])
         refuse_above(
-            outside.quotas.own_behaviors,
+            services.quotas.own_behaviors,
             sum(setting.own is not None and not setting.is_retired for setting in before.values()),
             "behaviors of the account's own",
             "retire one that is no longer used",
         )
         tx.behaviors.save({behavior_id: wanted})
-        tx.audit.record(outside.audit_entry(actor, Verb.CREATED, Kind.BEHAVIOR, behavior_id))
+        tx.audit.record(services.audit_entry(actor, Verb.CREATED, Kind.BEHAVIOR, behavior_id))
         return {behavior_id: wanted}
 
-    return await _change(outside, account_id, change)
+    return await _change(services, account_id, change)
 
 
 async def create_missing_behaviors(
-    outside: Outside, account_id: AccountId, actor: Actor, suggestions: Iterable[SuggestedBehavior]
+    services: Services, account_id: AccountId, actor: Actor, suggestions: Iterable[SuggestedBehavior]
 ) -> list[BehaviorId]:
     """Add the *suggestions* that the account has never had, disabled like all new behaviors.
 
@@ -125,21 +125,21 @@ async def create_missing_behaviors(
         in_use = sum(setting.own is not None and not setting.is_retired for setting in stored.values())
         if missing:
             refuse_above(
-                outside.quotas.own_behaviors,
+                services.quotas.own_behaviors,
                 in_use + len(missing) - 1,
                 "behaviors of the account's own with those of this source",
                 "retire some that are no longer used",
             )
         tx.behaviors.save(missing)
         for behavior in missing:
-            tx.audit.record(outside.audit_entry(actor, Verb.CREATED, Kind.BEHAVIOR, behavior))
+            tx.audit.record(services.audit_entry(actor, Verb.CREATED, Kind.BEHAVIOR, behavior))
         return list(missing)
 
-    return await outside.store.write(account_id, store)
+    return await services.store.write(account_id, store)
 
 
 async def change_behavior(
-    outside: Outside,
+    services: Services,
     account_id: AccountId,
     actor: Actor,
     behavior_id: BehaviorId,
@@ -163,13 +163,13 @@ async def change_behavior(
         if changed == stored:
             return {}
         tx.behaviors.save({behavior_id: changed})
-        tx.audit.record(outside.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior_id))
+        tx.audit.record(services.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior_id))
         return {behavior_id: changed}
 
-    return await _change(outside, account_id, store)
+    return await _change(services, account_id, store)
 
 
-async def retire_behavior(outside: Outside, account_id: AccountId, actor: Actor, behavior_id: BehaviorId) -> None:
+async def retire_behavior(services: Services, account_id: AccountId, actor: Actor, behavior_id: BehaviorId) -> None:
     """Retire an account's own behavior: it takes no more findings and is not listed.
 
     Its findings are kept and count for their users' levels until a reset, as with a disabled behavior.
@@ -189,13 +189,13 @@ async def retire_behavior(outside: Outside, account_id: AccountId, actor: Actor,
             "disable this one instead, or bring a retired one back under its id",
         )
         tx.behaviors.save({behavior_id: replace(stored, enabled=False, own=replace(own, is_retired=True))})
-        tx.audit.record(outside.audit_entry(actor, Verb.DELETED, Kind.BEHAVIOR, behavior_id))
+        tx.audit.record(services.audit_entry(actor, Verb.DELETED, Kind.BEHAVIOR, behavior_id))
 
-    await outside.store.write(account_id, store)
+    await services.store.write(account_id, store)
 
 
 async def _change(
-    outside: Outside, account_id: AccountId, change: Callable[[Transaction, Settings], Settings]
+    services: Services, account_id: AccountId, change: Callable[[Transaction, Settings], Settings]
 ) -> Settings:
     """Store the result of *change*, and update the users that triggered a behavior with a new level.
 
@@ -214,22 +214,22 @@ async def _change(
 
     async def moved() -> AsyncIterator[Writes]:
         try:
-            await outside.store.write(account_id, partial(store, refusing_moves=True))
+            await services.store.write(account_id, partial(store, refusing_moves=True))
         except _UsersMove as moving:
-            async for writes in _moved_users(outside, account_id, moving.settings):
+            async for writes in _moved_users(services, account_id, moving.settings):
                 yield writes
 
     try:
-        return await write_users(outside, account_id, partial(store, refusing_moves=True))
+        return await write_users(services, account_id, partial(store, refusing_moves=True))
     except _UsersMove:
-        return await write_in_parts(outside, account_id, moved, store)
+        return await write_in_parts(services, account_id, moved, store)
 
 
-async def _moved_users(outside: Outside, account_id: AccountId, settings: Settings) -> AsyncIterator[Writes]:
+async def _moved_users(services: Services, account_id: AccountId, settings: Settings) -> AsyncIterator[Writes]:
     """Find the users whose level differs under *settings*, a page at a time, with the changes for receivers."""
-    now, last = outside.clock.now(), UserId("")
+    now, last = services.clock.now(), UserId("")
     while True:
-        standings = await outside.store.read(
+        standings = await services.store.read(
             account_id,
             lambda tx, after=last: tx.users.at_risk(after, _USERS_AT_ONCE),  # type: ignore[misc]
         )
@@ -282,27 +282,27 @@ def _refuse_faults(behavior_id: str, own: OwnBehavior | None) -> None:
         raise Invalid(faults)
 
 
-async def set_detection(outside: Outside, account_id: AccountId, actor: Actor, limits: TravelLimits) -> None:
+async def set_detection(services: Services, account_id: AccountId, actor: Actor, limits: TravelLimits) -> None:
     """Overwrite the limits of impossible travel. They apply to new activity; earlier findings are kept."""
-    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.DETECTION, "imp_travel")
+    entry = services.audit_entry(actor, Verb.CHANGED, Kind.DETECTION, "imp_travel")
 
     def store(tx: Transaction) -> None:
         if tx.detection.limits() != limits:
             tx.detection.save(limits)
             tx.audit.record(entry)
 
-    await outside.store.write(account_id, store)
+    await services.store.write(account_id, store)
 
 
 async def set_networks(
-    outside: Outside, account_id: AccountId, actor: Actor, networks: Sequence[TrustedNetwork]
+    services: Services, account_id: AccountId, actor: Actor, networks: Sequence[TrustedNetwork]
 ) -> None:
     """Overwrite the trusted networks. They apply to new activity."""
-    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.DETECTION, "networks")
+    entry = services.audit_entry(actor, Verb.CHANGED, Kind.DETECTION, "networks")
 
     def store(tx: Transaction) -> None:
         if tx.detection.networks() != tuple(networks):
             tx.detection.save_networks(networks)
             tx.audit.record(entry)
 
-    await outside.store.write(account_id, store)
+    await services.store.write(account_id, store)

@@ -10,7 +10,7 @@ from riskrelay.core.errors import found
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId
 from riskrelay.core.signals import Signal, stream_updated
 from riskrelay.core.ssf.streams import Party, Stream, StreamStatus
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 
 SyncStreams = Callable[[Transaction, Integration], list[LaneKey]]
 
@@ -20,7 +20,7 @@ def _no_lanes(tx: Transaction, before: Integration) -> list[LaneKey]:
 
 
 async def change_integration(
-    outside: Outside,
+    services: Services,
     account_id: AccountId,
     entry: AuditEntry,
     change: Callable[[Integration], Integration],
@@ -48,12 +48,12 @@ async def change_integration(
         tx.audit.record(entry)
         return changed, sync(tx, stored)
 
-    changed, ready = await outside.store.write(account_id, store)
-    outside.wake(ready)
+    changed, ready = await services.store.write(account_id, store)
+    services.wake(ready)
     return changed
 
 
-def syncing_streams(outside: Outside, entry: AuditEntry, notice: str, *, retry: bool) -> SyncStreams:
+def syncing_streams(services: Services, entry: AuditEntry, notice: str, *, retry: bool) -> SyncStreams:
     """Return a function that updates the streams of a changed integration and notifies their receivers.
 
     Args:
@@ -71,7 +71,7 @@ def syncing_streams(outside: Outside, entry: AuditEntry, notice: str, *, retry: 
             now = replace(stream, status=StreamStatus.ENABLED, status_reason=None) if is_enabled_again else stream
             tx.streams.set_status(now.stream_id, now.status, now.status_reason, now.status_set_by)
             ready += tx.streams.refresh_lanes(now, is_fixed=retry)
-            updated = partial(stream_updated, now, now=entry.at, new_id=outside.ids.uuid)
+            updated = partial(stream_updated, now, now=entry.at, new_id=services.ids.uuid)
             ready += tx.events.queue(_notices(replace(stream, integration=before), now, notice, updated))
         return ready
 

@@ -6,30 +6,30 @@ from datetime import timedelta
 from functools import partial
 
 from riskrelay.core.integrations import AccountId
-from riskrelay.ports import FindingCounts, Outside, Stock, Store, Transaction
+from riskrelay.ports import FindingCounts, Services, Stock, Store, Transaction
 
 FRESH = timedelta(seconds=5)  # chosen: current enough for a person
 _MINUTE = timedelta(minutes=1)
 
 
-async def take_stock(outside: Outside) -> None:
+async def take_stock(services: Services) -> None:
     """Count what each account holds, and store changed counts, and all counts once a minute.
 
     Counting locks nothing. If several processes do this, usually one of them counts an account.
 
     Raises: Unavailable.
     """
-    accounts = await outside.store.read_installation(lambda tx: tx.accounts.all())
+    accounts = await services.store.read_installation(lambda tx: tx.accounts.all())
     for account in accounts:
-        latest = await outside.store.read(account.account_id, lambda tx: tx.stocks.latest())
-        now = outside.clock.now()
+        latest = await services.store.read(account.account_id, lambda tx: tx.stocks.latest())
+        now = services.clock.now()
         if latest is not None and now - latest.taken_at < FRESH:
-            outside.user_counts.set(account.account_id, latest.known_users)
+            services.user_counts.set(account.account_id, latest.known_users)
             continue
-        stock = await outside.store.read(account.account_id, lambda tx: tx.stocks.count())
-        outside.user_counts.set(account.account_id, stock.known_users)
+        stock = await services.store.read(account.account_id, lambda tx: tx.stocks.count())
+        services.user_counts.set(account.account_id, stock.known_users)
         if latest is None or _is_news(latest, stock):
-            await outside.store.write(account.account_id, partial(_keep, stock))
+            await services.store.write(account.account_id, partial(_keep, stock))
 
 
 def _keep(stock: Stock, tx: Transaction) -> None:

@@ -7,11 +7,11 @@ from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import found
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.events import Jti
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 
 
 async def retry_delivery(
-    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, jti: Jti
+    services: Services, account_id: AccountId, actor: Actor, integration_id: IntegrationId, jti: Jti
 ) -> Delivery:
     """Make one delivery due now, in any state, with the same jti and claims. Its retention starts again.
 
@@ -21,7 +21,7 @@ async def retry_delivery(
     Returns: the delivery, which is pending now.
     Raises:  NotFound: the integration has no such delivery, it was purged, or its stream was deleted.
     """
-    entry = outside.audit_entry(actor, Verb.REPLAYED, Kind.DELIVERY, jti)
+    entry = services.audit_entry(actor, Verb.REPLAYED, Kind.DELIVERY, jti)
 
     def store(tx: Transaction) -> tuple[Delivery, list[LaneKey]]:
         found(tx.integrations.get(integration_id))
@@ -30,6 +30,6 @@ async def retry_delivery(
         tx.audit.record(entry)
         return delivery, ready
 
-    delivery, ready = await outside.store.write(account_id, store)
-    outside.wake(ready)
+    delivery, ready = await services.store.write(account_id, store)
+    services.wake(ready)
     return delivery

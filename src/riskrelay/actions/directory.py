@@ -9,22 +9,24 @@ from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.sources.directory import MAX_MISSED_NAMES, DirectoryEntry, name_key
 from riskrelay.core.sources.signals import Name
-from riskrelay.ports import Outside, Store, Transaction
+from riskrelay.ports import Services, Store, Transaction
 
 _CLEARED_AT_ONCE = 10_000  # guessed: some tens of milliseconds, so that other transactions run in between
 _MISSED_FOR = timedelta(days=30)  # guessed: a name that no signal had for this time loses no more signals
 _DIRECTORY = "directory"
 
 
-async def put_entries(outside: Outside, account_id: AccountId, actor: Actor, entries: Sequence[DirectoryEntry]) -> int:
+async def put_entries(
+    services: Services, account_id: AccountId, actor: Actor, entries: Sequence[DirectoryEntry]
+) -> int:
     """Add *entries*, or overwrite entries with the same names. Of entries with one name the last is stored.
 
     Returns: the number of new names.
     Raises: Invalid: the quota of entries would be exceeded; nothing was stored.
     """
     latest = {(entry.name.kind, name_key(entry.name)): entry for entry in entries}
-    quota = outside.quotas.directory_entries
-    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.DIRECTORY, _DIRECTORY)
+    quota = services.quotas.directory_entries
+    entry = services.audit_entry(actor, Verb.CHANGED, Kind.DIRECTORY, _DIRECTORY)
 
     def store(tx: Transaction) -> int:
         names = [one.name for one in latest.values()]
@@ -37,15 +39,15 @@ async def put_entries(outside: Outside, account_id: AccountId, actor: Actor, ent
         tx.audit.record(entry)
         return new
 
-    return await outside.store.write(account_id, store)
+    return await services.store.write(account_id, store)
 
 
-async def delete_entries(outside: Outside, account_id: AccountId, actor: Actor, names: Collection[Name]) -> int:
+async def delete_entries(services: Services, account_id: AccountId, actor: Actor, names: Collection[Name]) -> int:
     """Delete the entries of *names*.
 
     Returns: the number of deleted entries.
     """
-    entry = outside.audit_entry(actor, Verb.DELETED, Kind.DIRECTORY, _DIRECTORY)
+    entry = services.audit_entry(actor, Verb.DELETED, Kind.DIRECTORY, _DIRECTORY)
 
     def store(tx: Transaction) -> int:
         deleted = tx.directory.delete(names)
@@ -53,22 +55,22 @@ async def delete_entries(outside: Outside, account_id: AccountId, actor: Actor, 
             tx.audit.record(entry)
         return deleted
 
-    return await outside.store.write(account_id, store)
+    return await services.store.write(account_id, store)
 
 
-async def clear_directory(outside: Outside, account_id: AccountId, actor: Actor) -> int:
+async def clear_directory(services: Services, account_id: AccountId, actor: Actor) -> int:
     """Delete all entries, in several transactions.
 
     Returns: the number of deleted entries.
     """
-    entry = outside.audit_entry(actor, Verb.DELETED, Kind.DIRECTORY, _DIRECTORY)
-    deleted = await outside.store.write(account_id, lambda tx: tx.directory.clear(_CLEARED_AT_ONCE))
+    entry = services.audit_entry(actor, Verb.DELETED, Kind.DIRECTORY, _DIRECTORY)
+    deleted = await services.store.write(account_id, lambda tx: tx.directory.clear(_CLEARED_AT_ONCE))
     total = deleted
     while deleted == _CLEARED_AT_ONCE:
-        deleted = await outside.store.write(account_id, lambda tx: tx.directory.clear(_CLEARED_AT_ONCE))
+        deleted = await services.store.write(account_id, lambda tx: tx.directory.clear(_CLEARED_AT_ONCE))
         total += deleted
     if total:
-        await outside.store.write(account_id, lambda tx: tx.audit.record(entry))
+        await services.store.write(account_id, lambda tx: tx.audit.record(entry))
     return total
 
 

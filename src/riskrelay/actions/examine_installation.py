@@ -19,8 +19,8 @@ from riskrelay.ports import (
     Check,
     DatabaseFacts,
     Installation,
-    Outside,
     Probe,
+    Services,
     ShadowedUser,
     TlsMaterials,
     Vault,
@@ -36,7 +36,7 @@ _CERTIFICATE_LEFT = timedelta(days=30)  # guessed: enough time to get a new cert
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examining:
-    """The dependencies of the examination besides `Outside`.
+    """The dependencies of the examination besides `Services`.
 
     Attributes:
         loosened: the settings that allow more than the safe defaults.
@@ -56,7 +56,7 @@ class Examining:
     knows_proxy: bool
 
 
-async def examine_installation(outside: Outside, examining: Examining) -> list[Check]:
+async def examine_installation(services: Services, examining: Examining) -> list[Check]:
     """Run all checks, topic by topic.
 
     Returns: all results, including passed checks.
@@ -64,17 +64,17 @@ async def examine_installation(outside: Outside, examining: Examining) -> list[C
     checks = list(examining.loosened) or [_ok("settings", "No setting loosens a safe default.")]
     checks += await asyncio.to_thread(examining.check_files)
     try:
-        facts, survey, keys, shadowed = await outside.store.read_installation(_read)
+        facts, survey, keys, shadowed = await services.store.read_installation(_read)
     except Unavailable as error:
         return [*checks, _refusal("It cannot be read", error)]
-    checks += await _writable(outside, facts, survey)
-    checks += _database(outside, facts)
+    checks += await _writable(services, facts, survey)
+    checks += _database(services, facts)
     checks += _ledger(survey)
     checks += _users(shadowed)
-    checks += _keys(outside, keys, examining.vault)
+    checks += _keys(services, keys, examining.vault)
     checks += await _public_url(examining, keys)
     checks += await _worker(examining)
-    return checks + (await _receivers(outside, examining) if examining.knows_proxy else [])
+    return checks + (await _receivers(services, examining) if examining.knows_proxy else [])
 
 
 def _read(tx: Installation) -> tuple[DatabaseFacts, Survey, list[SealedKey], list[ShadowedUser]]:
@@ -96,9 +96,9 @@ def _users(shadowed: Sequence[ShadowedUser]) -> Iterable[Check]:
         )
 
 
-async def _writable(outside: Outside, facts: DatabaseFacts, survey: Survey) -> Sequence[Check]:
+async def _writable(services: Services, facts: DatabaseFacts, survey: Survey) -> Sequence[Check]:
     try:
-        await outside.store.require_writable(thorough=True)
+        await services.store.require_writable(thorough=True)
     except Unavailable as error:
         return [_refusal(f"{facts.version} can be read but not written", error)]
     return [_ok("database", f"{facts.version}, {survey.database_bytes / 1e6:,.0f} MB, readable and writable.")]
@@ -109,14 +109,14 @@ def _refusal(said: str, error: Unavailable) -> Check:
     return _problem("database", f"{said}: {cause}.", cause.advice)
 
 
-def _database(outside: Outside, facts: DatabaseFacts) -> Iterable[Check]:
-    skew = abs(outside.clock.now() - facts.now)
+def _database(services: Services, facts: DatabaseFacts) -> Iterable[Check]:
+    skew = abs(services.clock.now() - facts.now)
     if skew > _SKEW:
         said = f"The clocks of the database and of this machine differ by {skew.total_seconds():,.0f} s."
         yield _problem("database", said, "synchronize both with NTP")
     else:
         yield _ok("database", "The clocks of the database and of this machine agree.")
-    free = outside.store.load().disk_free_bytes
+    free = services.store.load().disk_free_bytes
     if free is not None and free < _LOW_DISK_BYTES:
         said = f"Only {free / 1e9:.1f} GB are free on the disk of the database."
         yield _problem("database", said, "free disk space; no request is accepted on a full disk")
@@ -143,7 +143,7 @@ def _ledger(survey: Survey) -> Iterable[Check]:
         )
 
 
-def _keys(outside: Outside, keys: Sequence[SealedKey], vault: Vault) -> Iterable[Check]:
+def _keys(services: Services, keys: Sequence[SealedKey], vault: Vault) -> Iterable[Check]:
     for algorithm in Algorithm:
         current = key_in(keys, algorithm, KeyState.CURRENT)
         if current is None:
@@ -155,7 +155,7 @@ def _keys(outside: Outside, keys: Sequence[SealedKey], vault: Vault) -> Iterable
             said = f"The master key does not decrypt the {algorithm} key {current.kid}."
             yield _problem("keys", said, "add the key that encrypted it to RISKRELAY_MASTER_KEY")
             continue
-        age = outside.clock.now() - (current.signs_from or current.created_at)
+        age = services.clock.now() - (current.signs_from or current.created_at)
         said = f"The current {algorithm} key is {age.days} days old."
         if age > _OLD_KEY:
             yield Check(topic="keys", verdict=Verdict.WARNING, said=said, fix="run riskrelay key rotate")
@@ -206,10 +206,10 @@ async def _worker(examining: Examining) -> Sequence[Check]:
     return [Check(topic="worker", verdict=Verdict.WARNING, said=said, fix=fix)]
 
 
-async def _receivers(outside: Outside, examining: Examining) -> list[Check]:
+async def _receivers(services: Services, examining: Examining) -> list[Check]:
     """Check each receiver's address once for each TLS configuration, for any number of streams."""
     streams: dict[tuple[str, ReceiverTls | None], Stream] = {}
-    for stream in await _pushed_streams(outside):
+    for stream in await _pushed_streams(services):
         streams.setdefault((_origin(stream.endpoint_url), stream.integration.tls), stream)
     problems, targets = list[Check](), list[tuple[Stream, OpenedTls | None]]()
     for stream in streams.values():
@@ -227,7 +227,7 @@ async def _receivers(outside: Outside, examining: Examining) -> list[Check]:
     ]
     reached = len(streams) - len(problems)
     integrations = {stream.integration.integration_id: stream.integration for stream in streams.values()}
-    certificates = [_certificate(one, outside.clock.now(), examining.materials) for one in integrations.values()]
+    certificates = [_certificate(one, services.clock.now(), examining.materials) for one in integrations.values()]
     return [
         *problems,
         *filter(None, certificates),
@@ -235,10 +235,10 @@ async def _receivers(outside: Outside, examining: Examining) -> list[Check]:
     ]
 
 
-async def _pushed_streams(outside: Outside) -> list[Stream]:
+async def _pushed_streams(services: Services) -> list[Stream]:
     found: list[Stream] = []
-    for account in await outside.store.read_installation(lambda tx: tx.accounts.all()):
-        streams = await outside.store.read(account.account_id, lambda tx: tx.streams.taking_events())
+    for account in await services.store.read_installation(lambda tx: tx.accounts.all()):
+        streams = await services.store.read(account.account_id, lambda tx: tx.streams.taking_events())
         found += [stream for stream in streams if not stream.is_polled]
     return found
 

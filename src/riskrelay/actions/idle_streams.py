@@ -8,28 +8,28 @@ from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.signals import stream_updated
 from riskrelay.core.ssf.stream_documents import INACTIVITY_TIMEOUT
 from riskrelay.core.ssf.streams import INACTIVITY, Party, Stream, StreamStatus
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 
 _AT_ONCE = 100  # guessed: streams that one call pauses; the next call pauses the rest
 
 
-async def pause_idle_streams(outside: Outside, timeout: timedelta = INACTIVITY_TIMEOUT) -> int:
+async def pause_idle_streams(services: Services, timeout: timedelta = INACTIVITY_TIMEOUT) -> int:
     """Pause enabled streams whose receivers sent no request and took no event for *timeout*, and notify the receivers.
 
     Returns: the number of paused streams. Their events are held until they are enabled or their retention ends.
     Rule: SSF 1.0 §8.1.1 inactivity_timeout, §8.1.5.
     """
-    idle = await outside.store.read_installation(lambda tx: tx.idle_streams(timeout, _AT_ONCE))
+    idle = await services.store.read_installation(lambda tx: tx.idle_streams(timeout, _AT_ONCE))
     paused = 0
     for stream in idle:
-        work = partial(_pause, outside=outside, stream=stream, timeout=timeout)
-        ready = await outside.store.write(stream.integration.account_id, work)
+        work = partial(_pause, services=services, stream=stream, timeout=timeout)
+        ready = await services.store.write(stream.integration.account_id, work)
         paused += ready is not None
-        outside.wake(ready or [])
+        services.wake(ready or [])
     return paused
 
 
-def _pause(tx: Transaction, outside: Outside, stream: Stream, timeout: timedelta) -> list[LaneKey] | None:
+def _pause(tx: Transaction, services: Services, stream: Stream, timeout: timedelta) -> list[LaneKey] | None:
     """Pause one stream.
 
     Returns: the lanes in which the notice was queued; None if the receiver has been active in the meantime.
@@ -38,5 +38,5 @@ def _pause(tx: Transaction, outside: Outside, stream: Stream, timeout: timedelta
         return None
     paused = replace(stream, status=StreamStatus.PAUSED, status_reason=INACTIVITY, status_set_by=Party.TRANSMITTER)
     tx.streams.refresh_lanes(paused, is_fixed=False)
-    notice = stream_updated(paused, StreamStatus.PAUSED, INACTIVITY, outside.clock.now(), new_id=outside.ids.uuid)
+    notice = stream_updated(paused, StreamStatus.PAUSED, INACTIVITY, services.clock.now(), new_id=services.ids.uuid)
     return tx.events.queue([notice])

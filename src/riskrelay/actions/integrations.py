@@ -23,7 +23,7 @@ from riskrelay.core.keys import Algorithm
 from riskrelay.core.products import PRODUCTS, require_algorithm
 from riskrelay.core.quotas import refuse_above
 from riskrelay.core.ssf.streams import INTEGRATION_DELETED, Stream, StreamId, StreamStatus
-from riskrelay.ports import Outside, Transaction, Vault
+from riskrelay.ports import Services, Transaction, Vault
 
 LANES = 1  # measured: one lane delivers as fast as a process on two cores can (ADR 0016); why not more: docs/choices.md
 MAX_RETRY_AGE = timedelta(minutes=10)  # contract 8: the oldest record that is returned for an unmarked retry
@@ -45,7 +45,7 @@ class NewIntegration:
 
 
 async def create_integration(
-    outside: Outside,
+    services: Services,
     account_id: AccountId,
     actor: Actor,
     wanted: NewIntegration,
@@ -67,13 +67,13 @@ async def create_integration(
     Raises:  Invalid: another integration has the reference id.
     Rule: contract 6, 8.
     """
-    now = outside.clock.now()
+    now = services.clock.now()
     product = PRODUCTS[wanted.integration_type]
     integration = Integration(
         account_id=account_id,
-        integration_id=IntegrationId(outside.ids.uuid()),
+        integration_id=IntegrationId(services.ids.uuid()),
         integration_type=wanted.integration_type,
-        reference_id=wanted.reference_id or outside.ids.uuid(),
+        reference_id=wanted.reference_id or services.ids.uuid(),
         tenant_url=wanted.tenant_url,
         active=wanted.active,
         public_origin=public_origin,
@@ -82,9 +82,9 @@ async def create_integration(
         limits=product.limits,
     )
     stream = Stream(
-        stream_id=StreamId(outside.ids.uuid()), integration=integration, status=StreamStatus.ENABLED, lanes=LANES
+        stream_id=StreamId(services.ids.uuid()), integration=integration, status=StreamStatus.ENABLED, lanes=LANES
     )
-    entry = outside.audit_entry(actor, Verb.CREATED, Kind.INTEGRATION, integration.integration_id, at=now)
+    entry = services.audit_entry(actor, Verb.CREATED, Kind.INTEGRATION, integration.integration_id, at=now)
 
     def store(tx: Transaction) -> Integration:
         stored = tx.integrations.by_reference(integration.reference_id)
@@ -93,7 +93,10 @@ async def create_integration(
                 raise reference_taken(stored.integration_id)
             return stored
         refuse_above(
-            outside.quotas.integrations, len(tx.integrations.all()), "integrations", "delete one that is no longer used"
+            services.quotas.integrations,
+            len(tx.integrations.all()),
+            "integrations",
+            "delete one that is no longer used",
         )
         tx.integrations.add(integration)
         if product.implicit_stream is not None:
@@ -102,7 +105,7 @@ async def create_integration(
         tx.audit.record(entry)
         return integration
 
-    return await outside.store.write(account_id, store)
+    return await services.store.write(account_id, store)
 
 
 def _is_retry(stored: Integration, requested: Integration, retry_count: int | None, now: datetime) -> bool:
@@ -123,7 +126,7 @@ def _is_retry(stored: Integration, requested: Integration, retry_count: int | No
 
 
 async def update_integration(
-    outside: Outside,
+    services: Services,
     account_id: AccountId,
     actor: Actor,
     integration_id: IntegrationId,
@@ -146,7 +149,7 @@ async def update_integration(
         Invalid: another integration has the reference id.
     Rule: contract 7, 10; faults.md row 29 ("resumes on update"), 34; SSF 1.0 §8.1.5.
     """
-    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+    entry = services.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
 
     def update(stored: Integration) -> Integration:
         return replace(
@@ -156,23 +159,23 @@ async def update_integration(
             active=stored.active if active is None else active,
         )
 
-    sync = syncing_streams(outside, entry, "integration_updated", retry=True)
-    return await change_integration(outside, account_id, entry, update, sync=sync)
+    sync = syncing_streams(services, entry, "integration_updated", retry=True)
+    return await change_integration(services, account_id, entry, update, sync=sync)
 
 
 async def limit_integration(
-    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, limits: DeliveryLimits
+    services: Services, account_id: AccountId, actor: Actor, integration_id: IntegrationId, limits: DeliveryLimits
 ) -> Integration:
     """Overwrite the limits. They apply from the next batch on.
 
     Raises: NotFound: no such integration in this account.
     """
-    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
-    return await change_integration(outside, account_id, entry, lambda stored: replace(stored, limits=limits))
+    entry = services.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+    return await change_integration(services, account_id, entry, lambda stored: replace(stored, limits=limits))
 
 
 async def set_integration_tls(
-    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, tls: ReceiverTls | None
+    services: Services, account_id: AccountId, actor: Actor, integration_id: IntegrationId, tls: ReceiverTls | None
 ) -> Integration:
     """Replace the TLS material of an integration. It applies from the next batch on, and events are retried at once.
 
@@ -181,7 +184,7 @@ async def set_integration_tls(
 
     Raises: NotFound: no such integration in this account.
     """
-    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+    entry = services.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
 
     def refresh(tx: Transaction, before: Integration) -> list[LaneKey]:
         streams = tx.streams.of_integration(before.integration_id)
@@ -190,7 +193,7 @@ async def set_integration_tls(
     def set_tls(stored: Integration) -> Integration:
         return replace(stored, tls=tls)
 
-    return await change_integration(outside, account_id, entry, set_tls, sync=refresh)
+    return await change_integration(services, account_id, entry, set_tls, sync=refresh)
 
 
 def opened_tls(integration: Integration, vault: Vault) -> OpenedTls | None:
@@ -207,7 +210,7 @@ def opened_tls(integration: Integration, vault: Vault) -> OpenedTls | None:
 
 
 async def set_signing_algorithm(
-    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, algorithm: Algorithm
+    services: Services, account_id: AccountId, actor: Actor, integration_id: IntegrationId, algorithm: Algorithm
 ) -> Integration:
     """Set the algorithm that signs all SETs sent from now on, including waiting events.
 
@@ -216,24 +219,24 @@ async def set_signing_algorithm(
         Invalid: the receiver product does not accept it.
     Rule: IOP 1.0 §2.6.
     """
-    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
+    entry = services.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
 
     def set_algorithm(stored: Integration) -> Integration:
         require_algorithm(stored.integration_type, algorithm)
         return stored if stored.signing_algorithm is algorithm else replace(stored, signing_algorithm=algorithm)
 
-    return await change_integration(outside, account_id, entry, set_algorithm)
+    return await change_integration(services, account_id, entry, set_algorithm)
 
 
 async def delete_integration(
-    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId
+    services: Services, account_id: AccountId, actor: Actor, integration_id: IntegrationId
 ) -> None:
     """Delete an integration. Its undelivered events are cancelled.
 
     Raises: NotFound: no such integration in this account.
     Rule: contract 10; faults.md row 34.
     """
-    entry = outside.audit_entry(actor, Verb.DELETED, Kind.INTEGRATION, integration_id)
+    entry = services.audit_entry(actor, Verb.DELETED, Kind.INTEGRATION, integration_id)
 
     def store(tx: Transaction) -> None:
         found(tx.integrations.get(integration_id))
@@ -242,4 +245,4 @@ async def delete_integration(
         tx.integrations.delete(integration_id, entry.at)
         tx.audit.record(entry)
 
-    await outside.store.write(account_id, store)
+    await services.store.write(account_id, store)

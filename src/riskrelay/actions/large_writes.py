@@ -11,7 +11,7 @@ from riskrelay.actions.applying import apply, cut
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import Unavailable, UnavailableCause
 from riskrelay.core.integrations import AccountId
-from riskrelay.ports import LargeWriteLost, LargeWriteRuns, Outside, Transaction, Writes
+from riskrelay.ports import LargeWriteLost, LargeWriteRuns, Services, Transaction, Writes
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ _AT_ONCE = 100  # guessed: accounts that one call handles; the next call handles
 _running: set[asyncio.Task[Any]] = set()  # the event loop keeps no strong reference to its tasks
 
 
-async def write_users(outside: Outside, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
+async def write_users(services: Services, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
     """Run *work*, which changes users, in a transaction, after any large write of the account has ended.
 
     Raises: Unavailable.
@@ -39,13 +39,13 @@ async def write_users(outside: Outside, account_id: AccountId, work: Callable[[T
 
     while True:
         try:
-            return await outside.store.write(account_id, guarded)
+            return await services.store.write(account_id, guarded)
         except LargeWriteRuns:
-            await _wait_for_end(outside, account_id)
+            await _wait_for_end(services, account_id)
 
 
 async def write_in_parts(
-    outside: Outside,
+    services: Services,
     account_id: AccountId,
     decided: Callable[[], AsyncIterator[Writes]],
     with_acceptance: Callable[[Transaction], T],
@@ -65,61 +65,61 @@ async def write_in_parts(
         another one applies the rest later.
     """
     # Its own task: a client that disconnects must not cancel the write.
-    task = asyncio.create_task(_write_in_parts(outside, account_id, decided, with_acceptance))
+    task = asyncio.create_task(_write_in_parts(services, account_id, decided, with_acceptance))
     _running.add(task)
     task.add_done_callback(_running.discard)
     return await asyncio.shield(task)
 
 
-async def finish_abandoned_writes(outside: Outside) -> None:
+async def finish_abandoned_writes(services: Services) -> None:
     """Finish large writes whose process has died: apply accepted ones, and remove the others."""
-    for account_id in await outside.store.read_installation(lambda tx: tx.abandoned_writes(_AT_ONCE)):
-        owner = outside.ids.uuid()
-        if await outside.store.write(account_id, lambda tx, owner=owner: tx.large_writes.take_over(owner)):  # type: ignore[misc]
+    for account_id in await services.store.read_installation(lambda tx: tx.abandoned_writes(_AT_ONCE)):
+        owner = services.ids.uuid()
+        if await services.store.write(account_id, lambda tx, owner=owner: tx.large_writes.take_over(owner)):  # type: ignore[misc]
             _log.info("large_write_taken_over")
-            await _apply_parts(outside, account_id, owner)
+            await _apply_parts(services, account_id, owner)
 
 
 async def _write_in_parts(
-    outside: Outside,
+    services: Services,
     account_id: AccountId,
     decided: Callable[[], AsyncIterator[Writes]],
     with_acceptance: Callable[[Transaction], T],
 ) -> T:
-    owner = outside.ids.uuid()
-    while not await outside.store.write(account_id, lambda tx: tx.large_writes.begin(owner)):
-        await _wait_for_end(outside, account_id)
+    owner = services.ids.uuid()
+    while not await services.store.write(account_id, lambda tx: tx.large_writes.begin(owner)):
+        await _wait_for_end(services, account_id)
 
     def accept(tx: Transaction) -> T:
         tx.large_writes.accept(owner)
         return with_acceptance(tx)
 
     try:
-        await _store_parts(outside, account_id, owner, decided)
-        accepted = await outside.store.write(account_id, accept)
+        await _store_parts(services, account_id, owner, decided)
+        accepted = await services.store.write(account_id, accept)
     except LargeWriteLost as error:
         raise Unavailable("this process took too long over a large request", UnavailableCause.TOO_SLOW) from error
     except Exception:
-        await outside.store.write(account_id, lambda tx: tx.large_writes.remove(owner))
+        await services.store.write(account_id, lambda tx: tx.large_writes.remove(owner))
         raise
     try:
-        await _apply_parts(outside, account_id, owner)
+        await _apply_parts(services, account_id, owner)
     except (Unavailable, LargeWriteLost) as error:
         _log.warning("large_write_left", error=str(error))
     return accepted
 
 
 async def _store_parts(
-    outside: Outside, account_id: AccountId, owner: str, decided: Callable[[], AsyncIterator[Writes]]
+    services: Services, account_id: AccountId, owner: str, decided: Callable[[], AsyncIterator[Writes]]
 ) -> None:
-    streams = len(await outside.store.read(account_id, lambda tx: tx.streams.taking_events()))
+    streams = len(await services.store.read(account_id, lambda tx: tx.streams.taking_events()))
     stored = 0
     waiting: list[Writes] = []
 
     async def store(parts: Sequence[Writes]) -> None:
         nonlocal stored
         first = stored
-        await outside.store.write(account_id, lambda tx: tx.large_writes.add_parts(owner, first, parts))
+        await services.store.write(account_id, lambda tx: tx.large_writes.add_parts(owner, first, parts))
         stored += len(parts)
 
     async for writes in decided():
@@ -131,7 +131,7 @@ async def _store_parts(
     await store(waiting)
 
 
-async def _apply_parts(outside: Outside, account_id: AccountId, owner: str) -> None:
+async def _apply_parts(services: Services, account_id: AccountId, owner: str) -> None:
     """Apply the remaining parts of an accepted write.
 
     Raises: Unavailable; LargeWriteLost.
@@ -139,26 +139,26 @@ async def _apply_parts(outside: Outside, account_id: AccountId, owner: str) -> N
 
     def apply_next(tx: Transaction) -> list[LaneKey] | None:
         part = tx.large_writes.take_part(owner)
-        return None if part is None else apply(tx, part, outside)
+        return None if part is None else apply(tx, part, services)
 
-    while (queued := await outside.store.write(account_id, apply_next)) is not None:
-        outside.wake(queued)
+    while (queued := await services.store.write(account_id, apply_next)) is not None:
+        services.wake(queued)
 
 
-async def _wait_for_end(outside: Outside, account_id: AccountId) -> None:
+async def _wait_for_end(services: Services, account_id: AccountId) -> None:
     """Wait until the account's large write has ended. Requests that wait at the same time share the polling.
 
     Raises: Unavailable.
     """
-    await outside.gathering.join((_wait_for_end, account_id), None, partial(_poll_for_end, outside, account_id))
+    await services.gathering.join((_wait_for_end, account_id), None, partial(_poll_for_end, services, account_id))
 
 
 async def _poll_for_end(
-    outside: Outside, account_id: AccountId, requests: Sequence[None]
+    services: Services, account_id: AccountId, requests: Sequence[None]
 ) -> Sequence[Exception | None]:
-    until = outside.clock.monotonic() + _WAIT_SECONDS
-    while await outside.store.read(account_id, lambda tx: tx.large_writes.is_running()):
-        if outside.clock.monotonic() > until:
+    until = services.clock.monotonic() + _WAIT_SECONDS
+    while await services.store.read(account_id, lambda tx: tx.large_writes.is_running()):
+        if services.clock.monotonic() > until:
             return [Unavailable("a large request of this account is being written")] * len(requests)
-        await outside.clock.sleep(_POLL_SECONDS)
+        await services.clock.sleep(_POLL_SECONDS)
     return [None] * len(requests)

@@ -6,11 +6,11 @@ from riskrelay.actions.changing import change_integration, syncing_streams
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId, Pause
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 
 
 async def pause_integration(
-    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, reason: str | None
+    services: Services, account_id: AccountId, actor: Actor, integration_id: IntegrationId, reason: str | None
 ) -> Integration:
     """Stop delivery for an integration until it is resumed, and notify its receivers.
 
@@ -23,18 +23,18 @@ async def pause_integration(
     Raises:  NotFound: no such integration in this account.
     Rule: SSF 1.0 §8.1.5.
     """
-    entry = outside.audit_entry(actor, Verb.PAUSED, Kind.INTEGRATION, integration_id)
+    entry = services.audit_entry(actor, Verb.PAUSED, Kind.INTEGRATION, integration_id)
 
     def pause(stored: Integration) -> Integration:
         since = entry.at if stored.pause is None else stored.pause.since
         return replace(stored, pause=Pause(since, reason))
 
-    sync = syncing_streams(outside, entry, "integration_paused", retry=False)
-    return await change_integration(outside, account_id, entry, pause, sync=sync)
+    sync = syncing_streams(services, entry, "integration_paused", retry=False)
+    return await change_integration(services, account_id, entry, pause, sync=sync)
 
 
 async def resume_integration(
-    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId
+    services: Services, account_id: AccountId, actor: Actor, integration_id: IntegrationId
 ) -> Integration:
     """End an operator's pause, enable streams that this service stopped, and retry queued events at once.
 
@@ -42,10 +42,10 @@ async def resume_integration(
     Raises:  NotFound: no such integration in this account.
     Rule: SSF 1.0 §8.1.5. Streams that the receiver stopped, and inactive integrations, do not start.
     """
-    entry = outside.audit_entry(actor, Verb.RESUMED, Kind.INTEGRATION, integration_id)
+    entry = services.audit_entry(actor, Verb.RESUMED, Kind.INTEGRATION, integration_id)
 
     def resume(stored: Integration) -> Integration:
         return replace(stored, pause=None)
 
-    sync = syncing_streams(outside, entry, "integration_resumed", retry=True)
-    return await change_integration(outside, account_id, entry, resume, sync=sync)
+    sync = syncing_streams(services, entry, "integration_resumed", retry=True)
+    return await change_integration(services, account_id, entry, resume, sync=sync)

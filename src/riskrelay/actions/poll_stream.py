@@ -12,14 +12,14 @@ from riskrelay.core.ssf.access import Receiver
 from riskrelay.core.ssf.polling import PollAnswer, PollRequest, outcomes
 from riskrelay.core.ssf.sets import complete_claims
 from riskrelay.core.ssf.streams import Stream, StreamId
-from riskrelay.ports import Bell, Outside, Signer, Transaction
+from riskrelay.ports import Bell, Services, Signer, Transaction
 
 LONGEST_WAIT = timedelta(seconds=25)  # guessed: less than the 30 s after which some proxies and clients disconnect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Polling:
-    """The dependencies of polling besides `Outside`, and its limits.
+    """The dependencies of polling besides `Services`, and its limits.
 
     Attributes:
         retention: older events are not returned.
@@ -47,7 +47,7 @@ class _Waiting:
 
 
 async def poll_stream(
-    outside: Outside, polling: Polling, receiver: Receiver, stream_id: StreamId, request: PollRequest
+    services: Services, polling: Polling, receiver: Receiver, stream_id: StreamId, request: PollRequest
 ) -> PollAnswer:
     """Settle the SETs that the receiver acknowledges or refuses, durably, then return the oldest waiting SETs.
 
@@ -62,25 +62,25 @@ async def poll_stream(
     Rule: RFC 8936 §2; design 3, 4. A SET counts as delivered when it is acknowledged, never before.
     """
     with polling.bell.listen(receiver.account_id, stream_id) as listening:
-        settling = partial(_settle, outside=outside, polling=polling, receiver=receiver, stream_id=stream_id)
-        waiting = await outside.store.write(receiver.account_id, partial(settling, request=request))
+        settling = partial(_settle, services=services, polling=polling, receiver=receiver, stream_id=stream_id)
+        waiting = await services.store.write(receiver.account_id, partial(settling, request=request))
         for key, attempts in waiting.attempts.items():
-            outside.observer.attempted(key, waiting.stream, attempts)
-        until = outside.clock.monotonic() + polling.longest_wait.total_seconds()
+            services.observer.attempted(key, waiting.stream, attempts)
+        until = services.clock.monotonic() + polling.longest_wait.total_seconds()
         reading = partial(_read_again, polling=polling, receiver=receiver, stream_id=stream_id)
         while listening.is_open and request.waits and not waiting.is_over(request):
-            left = timedelta(seconds=until - outside.clock.monotonic())
+            left = timedelta(seconds=until - services.clock.monotonic())
             if left <= timedelta(0):
                 break
             if not await listening.wait(left):
                 break  # no event has arrived, so no query is needed
-            waiting = await outside.store.read(receiver.account_id, partial(reading, limit=request.max_events))
+            waiting = await services.store.read(receiver.account_id, partial(reading, limit=request.max_events))
     return await _signed(polling.signer, waiting)
 
 
 def _settle(
     tx: Transaction,
-    outside: Outside,
+    services: Services,
     polling: Polling,
     receiver: Receiver,
     stream_id: StreamId,
@@ -93,18 +93,18 @@ def _settle(
     for key in _keys(stream):
         work = tx.polls.peek(key, BATCH_EVENTS, polling.retention)
         if request.settles or any(event.expired for event in [*work.held, *work.fresh]):
-            attempts[key] = _settle_lane(tx, key, outside, polling, request=request)
+            attempts[key] = _settle_lane(tx, key, services, polling, request=request)
     return _waiting(tx, stream, polling, request.max_events, attempts=attempts)
 
 
 def _settle_lane(
-    tx: Transaction, key: LaneKey, outside: Outside, polling: Polling, request: PollRequest
+    tx: Transaction, key: LaneKey, services: Services, polling: Polling, request: PollRequest
 ) -> list[Attempt]:
     lease = tx.polls.take(key)
     work = tx.polls.peek(key, BATCH_EVENTS, polling.retention)
     events = {event.seq: event for event in [*work.held, *work.fresh] if not event.expired}
     said = outcomes(request, ((event.seq, event.jti) for event in events.values()))
-    now = outside.clock.now()
+    now = services.clock.now()
     tried = [
         Attempt(
             seq=seq,
@@ -118,7 +118,7 @@ def _settle_lane(
         )
         for seq, outcome in said.items()
     ]
-    tx.polls.settle(lease, work, settle(work, said, outside.ids.jitter), tried, extend=timedelta(0))
+    tx.polls.settle(lease, work, settle(work, said, services.ids.jitter), tried, extend=timedelta(0))
     return tried
 
 

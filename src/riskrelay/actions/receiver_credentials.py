@@ -20,7 +20,7 @@ from riskrelay.core.ssf.access import (
     covers,
     is_current,
 )
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 
 _PREFIXES = {CredentialKind.OAUTH_CLIENT: "rrc_", CredentialKind.STATIC_TOKEN: "rrs_"}  # for secret scanners
 
@@ -54,33 +54,33 @@ class IssuedCredential:
 
 
 async def create_receiver_credential(
-    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, wanted: WantedCredential
+    services: Services, account_id: AccountId, actor: Actor, integration_id: IntegrationId, wanted: WantedCredential
 ) -> IssuedCredential:
     """Issue a credential that is valid for one integration only.
 
     Raises: NotFound: no such integration in this account.
     """
-    secret = _PREFIXES[wanted.kind] + outside.ids.secret()
+    secret = _PREFIXES[wanted.kind] + services.ids.secret()
     credential = ReceiverCredential(
         account_id=account_id,
         integration_id=integration_id,
-        credential_id=CredentialId(outside.ids.uuid()),
+        credential_id=CredentialId(services.ids.uuid()),
         kind=wanted.kind,
         name=wanted.name,
         secret_hash=hash_token(secret),
         scopes=frozenset(wanted.scopes),
-        created_at=outside.clock.now(),
+        created_at=services.clock.now(),
         expires_at=wanted.expires_at,
     )
 
-    entry = outside.audit_entry(
+    entry = services.audit_entry(
         actor, Verb.CREATED, Kind.CREDENTIAL, credential.credential_id, at=credential.created_at
     )
 
     def store(tx: Transaction) -> Integration:
         integration = found(tx.integrations.get(integration_id))
         refuse_above(
-            outside.quotas.receiver_credentials,
+            services.quotas.receiver_credentials,
             len(tx.receiver_credentials.all(integration_id)),
             "credentials of this integration",
             "revoke one that is no longer used",
@@ -89,19 +89,19 @@ async def create_receiver_credential(
         tx.audit.record(entry)
         return integration
 
-    return IssuedCredential(await outside.store.write(account_id, store), credential, secret)
+    return IssuedCredential(await services.store.write(account_id, store), credential, secret)
 
 
 MAX_ACCESS_TOKENS = 1_000  # guessed: valid tokens per client; a new one above this deletes the oldest
 
 
-async def issue_access_token(outside: Outside, token: AccessToken) -> None:
+async def issue_access_token(services: Services, token: AccessToken) -> None:
     """Store *token* if its client is still valid, and delete the client's expired tokens.
 
     Raises: UnknownToken: the client or its integration was deleted, or the client has expired.
     Rule: RFC 6749 §4.4.3.
     """
-    now = outside.clock.now()
+    now = services.clock.now()
 
     def store(tx: Transaction) -> None:
         if tx.integrations.get(token.integration_id) is None:
@@ -112,11 +112,11 @@ async def issue_access_token(outside: Outside, token: AccessToken) -> None:
         tx.receiver_credentials.forget_access_tokens(client, now, keep=MAX_ACCESS_TOKENS - 1)
         tx.receiver_credentials.add_access_token(token)
 
-    await outside.store.write(token.account_id, store)
+    await services.store.write(token.account_id, store)
 
 
 async def authenticate_receiver(
-    outside: Outside, integration_id: IntegrationId, token: str, scope: ReceiverScope
+    services: Services, integration_id: IntegrationId, token: str, scope: ReceiverScope
 ) -> Receiver:
     """Find a token of one integration and check that it allows *scope*.
 
@@ -129,10 +129,10 @@ async def authenticate_receiver(
     Rule: RFC 6750 §3.1; IOP 1.0 §2.7.3.
     """
     digest = hash_token(token)
-    stored = await outside.store.read_installation(lambda tx: tx.receivers.by_token(integration_id, digest))
+    stored = await services.store.read_installation(lambda tx: tx.receivers.by_token(integration_id, digest))
     if stored is None or not hmac.compare_digest(stored.token_hash, digest):
         raise UnknownToken
-    if not stored.is_valid(outside.clock.now()):
+    if not stored.is_valid(services.clock.now()):
         raise UnknownToken
     if not covers(stored.receiver.scopes, scope):
         raise Forbidden
@@ -140,7 +140,7 @@ async def authenticate_receiver(
 
 
 async def revoke_receiver_credential(
-    outside: Outside,
+    services: Services,
     account_id: AccountId,
     actor: Actor,
     integration_id: IntegrationId,
@@ -151,8 +151,8 @@ async def revoke_receiver_credential(
     Raises: NotFound: the account has no such integration, or the integration no such credential.
     """
 
-    now = outside.clock.now()
-    entry = outside.audit_entry(actor, Verb.REVOKED, Kind.CREDENTIAL, credential_id, at=now)
+    now = services.clock.now()
+    entry = services.audit_entry(actor, Verb.REVOKED, Kind.CREDENTIAL, credential_id, at=now)
 
     def store(tx: Transaction) -> None:
         found(tx.integrations.get(integration_id))
@@ -160,4 +160,4 @@ async def revoke_receiver_credential(
             raise NotFound
         tx.audit.record(entry)
 
-    await outside.store.write(account_id, store)
+    await services.store.write(account_id, store)

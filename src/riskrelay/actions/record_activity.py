@@ -30,7 +30,7 @@ from riskrelay.core.risk.assessment import LevelChange, Standing
 from riskrelay.core.risk.behaviors import settings_with
 from riskrelay.core.risk.exemptions import Exemption
 from riskrelay.core.risk.findings import UserId
-from riskrelay.ports import Ids, Outside, RecordedActivity, RecordedFinding, Transaction, Writes
+from riskrelay.ports import Ids, RecordedActivity, RecordedFinding, Services, Transaction, Writes
 
 _TRIES = 3  # guessed: tries when other requests change the inputs of a decision
 
@@ -66,7 +66,7 @@ class _TooMuch(Exception):
     """The stored activity is too much to compare in a writing transaction."""
 
 
-async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping[int, Activity]) -> ActivityRecorded:
+async def record_activity(services: Services, account_id: AccountId, sent: Mapping[int, Activity]) -> ActivityRecorded:
     """Store activity, all or none, and record the behaviors detected in it like findings. It is durable on return.
 
     For each user whose risk level changes, a security event is queued on every stream that takes it.
@@ -84,24 +84,24 @@ async def record_activity(outside: Outside, account_id: AccountId, sent: Mapping
         Unavailable: the store refused; nothing was recorded.
     Rule: contract 18 imp_travel, high_dlp; contract 22.
     """
-    refuse_future({place: activity.seen.at for place, activity in sent.items()}, outside.clock.now())
-    admitted = await admit(outside, account_id, sent)
-    numbered = partial(_request, admitted, outside)
+    refuse_future({place: activity.seen.at for place, activity in sent.items()}, services.clock.now())
+    admitted = await admit(services, account_id, sent)
+    numbered = partial(_request, admitted, services)
     request = await compute(numbered) if len(sent) > LARGE else numbered()
     if len(request.distinct) > LARGE:
-        recorded = await _record_in_parts(outside, account_id, request)
+        recorded = await _record_in_parts(services, account_id, request)
     else:
-        recorded, queued = await _record(outside, account_id, request)
-        outside.wake(queued)
-    recorded = await _with_exempt(outside, account_id, recorded, admitted)
-    outside.metrics.count_activity(recorded.accepted, recorded.duplicates, recorded.ignored, recorded.late)
-    outside.metrics.count_findings(len(recorded.findings), 0, 0)
-    outside.finding_counts.note(account_id, Counter(found.behavior for found, _ in recorded.findings), request.now)
+        recorded, queued = await _record(services, account_id, request)
+        services.wake(queued)
+    recorded = await _with_exempt(services, account_id, recorded, admitted)
+    services.metrics.count_activity(recorded.accepted, recorded.duplicates, recorded.ignored, recorded.late)
+    services.metrics.count_findings(len(recorded.findings), 0, 0)
+    services.finding_counts.note(account_id, Counter(found.behavior for found, _ in recorded.findings), request.now)
     return recorded
 
 
 async def _with_exempt(
-    outside: Outside, account_id: AccountId, recorded: ActivityRecorded, admitted: Admitted
+    services: Services, account_id: AccountId, recorded: ActivityRecorded, admitted: Admitted
 ) -> ActivityRecorded:
     """Record the findings of exempt logins, and store the places of the other logins.
 
@@ -110,8 +110,8 @@ async def _with_exempt(
     """
     changes = recorded.changes
     if admitted.anonymous:
-        changes = _joined([*changes, *(await record_findings(outside, account_id, admitted.anonymous)).changes])
-    await learn(outside, account_id, admitted)
+        changes = _joined([*changes, *(await record_findings(services, account_id, admitted.anonymous)).changes])
+    await learn(services, account_id, admitted)
     return replace(recorded, ignored=recorded.ignored + len(admitted.exempt), changes=changes, exempt=admitted.exempt)
 
 
@@ -124,30 +124,32 @@ def _joined(changes: Iterable[LevelChange]) -> list[LevelChange]:
     return [change for change in joined.values() if change.previous != change.current]
 
 
-def _request(admitted: Admitted, outside: Outside) -> Request:
+def _request(admitted: Admitted, services: Services) -> Request:
     """Build the request, with ids for the activity that is not late.
 
     Raises: Invalid: one id has two bodies.
     """
-    now, sent, lateness = outside.clock.now(), admitted.sent, admitted.limits.lateness
+    now, sent, lateness = services.clock.now(), admitted.sent, admitted.limits.lateness
     timely = {
         place: activity
         for place, activity in sent.items()
         if timing(activity.seen.at, now, lateness) is not Timing.LATE
     }
     distinct = assign_ids(
-        {place: (activity.activity_id, activity.digest) for place, activity in timely.items()}, outside.ids
+        {place: (activity.activity_id, activity.digest) for place, activity in timely.items()}, services.ids
     )
     return Request(sent=sent, timely=len(timely), distinct=distinct, now=now)
 
 
-async def _record(outside: Outside, account_id: AccountId, request: Request) -> tuple[ActivityRecorded, list[LaneKey]]:
+async def _record(
+    services: Services, account_id: AccountId, request: Request
+) -> tuple[ActivityRecorded, list[LaneKey]]:
     """Record *request* in one transaction if little must be compared, otherwise decide before the transaction."""
-    ids = outside.ids
+    ids = services.ids
 
     def refuse_surplus(gathered: Gathered) -> None:
         users = {place: activity.user for place, activity in gathered.enabled.items()}
-        refuse_surplus_users(users, gathered.found.new, outside.user_counts.get(account_id), outside.quotas.users)
+        refuse_surplus_users(users, gathered.found.new, services.user_counts.get(account_id), services.quotas.users)
 
     def at_once(tx: Transaction, *, refusing_much: bool = False) -> tuple[ActivityRecorded, list[LaneKey]]:
         gathered = _gather(tx, request, ids)
@@ -160,28 +162,28 @@ async def _record(outside: Outside, account_id: AccountId, request: Request) -> 
 
     def write(tx: Transaction, decided: Decided) -> tuple[ActivityRecorded, list[LaneKey]]:
         purge(tx, decided.gathered.limits, request.now, PURGED_AT_ONCE)
-        return _recorded(request, [decided]), apply(tx, decided.writes, outside)
+        return _recorded(request, [decided]), apply(tx, decided.writes, services)
 
     def unchanged(tx: Transaction, decided: Decided) -> tuple[ActivityRecorded, list[LaneKey]]:
         _refuse_changed(tx, decided.gathered)
         return write(tx, decided)
 
     try:
-        return await write_users(outside, account_id, partial(at_once, refusing_much=True))
+        return await write_users(services, account_id, partial(at_once, refusing_much=True))
     except _TooMuch:
         pass
     for _ in range(_TRIES):
-        gathered = await outside.store.read(account_id, lambda tx: _gather(tx, request, ids))
+        gathered = await services.store.read(account_id, lambda tx: _gather(tx, request, ids))
         refuse_surplus(gathered)
         decided = await compute(partial(decide_activity, gathered))
         try:
-            return await write_users(outside, account_id, partial(unchanged, decided=decided))
+            return await write_users(services, account_id, partial(unchanged, decided=decided))
         except _Changed:
             continue
-    return await write_users(outside, account_id, at_once)
+    return await write_users(services, account_id, at_once)
 
 
-async def _record_in_parts(outside: Outside, account_id: AccountId, request: Request) -> ActivityRecorded:
+async def _record_in_parts(services: Services, account_id: AccountId, request: Request) -> ActivityRecorded:
     """Record a large request, a group of users at a time, but all or none.
 
     Raises: Invalid; Unavailable.
@@ -193,9 +195,9 @@ async def _record_in_parts(outside: Outside, account_id: AccountId, request: Req
         for places in by_users({place: request.sent[place].user for place in request.distinct}):
             some = replace(request, distinct={place: request.distinct[place] for place in places})
             try:
-                gathered = await outside.store.read(
+                gathered = await services.store.read(
                     account_id,
-                    lambda tx, some=some: _gather(tx, some, outside.ids),  # type: ignore[misc]
+                    lambda tx, some=some: _gather(tx, some, services.ids),  # type: ignore[misc]
                 )
             except Invalid as error:
                 faults.extend(error.faults, error.more)
@@ -205,21 +207,21 @@ async def _record_in_parts(outside: Outside, account_id: AccountId, request: Req
         faults.refuse()
         users = {place: one.user for some in everything for place, one in some.gathered.enabled.items()}
         new = {key for some in everything for key in some.gathered.found.new}
-        refuse_surplus_users(users, new, outside.user_counts.get(account_id), outside.quotas.users)
+        refuse_surplus_users(users, new, services.user_counts.get(account_id), services.quotas.users)
 
-    await write_in_parts(outside, account_id, decided, lambda tx: None)
-    await _forget(outside, account_id, 2 * len(request.sent))
+    await write_in_parts(services, account_id, decided, lambda tx: None)
+    await _forget(services, account_id, 2 * len(request.sent))
     return _recorded(request, everything)
 
 
-async def _forget(outside: Outside, account_id: AccountId, most: int) -> None:
+async def _forget(services: Services, account_id: AccountId, most: int) -> None:
     """Delete old activity, up to twice the size of a large request, in short transactions."""
 
     def some(tx: Transaction) -> int:
-        return purge(tx, tx.detection.limits(), outside.clock.now(), PURGED_AT_ONCE)
+        return purge(tx, tx.detection.limits(), services.clock.now(), PURGED_AT_ONCE)
 
     deleted = 0
-    while deleted < most and (more := await outside.store.write(account_id, some)):
+    while deleted < most and (more := await services.store.write(account_id, some)):
         deleted += more
 
 

@@ -31,7 +31,7 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, level_change, with_events, with_findings
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
 from riskrelay.core.risk.findings import Finding, FindingId, UserRef
-from riskrelay.ports import Ids, Outside, RecordedFinding, Transaction, Writes
+from riskrelay.ports import Ids, RecordedFinding, Services, Transaction, Writes
 
 _FEW = 100  # guessed: a request with more findings gains little by sharing a transaction
 
@@ -55,7 +55,7 @@ class Recorded:
     behaviors: Mapping[BehaviorId, int]
 
 
-async def record_findings(outside: Outside, account_id: AccountId, findings: Sequence[Finding]) -> Recorded:
+async def record_findings(services: Services, account_id: AccountId, findings: Sequence[Finding]) -> Recorded:
     """Store *findings*, all or none. They are durable on return.
 
     For each user whose risk level changes, a security event is queued on every stream that takes it.
@@ -71,20 +71,20 @@ async def record_findings(outside: Outside, account_id: AccountId, findings: Seq
         Unavailable: the store refused; nothing was recorded.
     Rule: design "The life of one event" 1; contract 22.
     """
-    now = outside.clock.now()
+    now = services.clock.now()
     refuse_future({place: one.occurred_at for place, one in enumerate(findings) if one.occurred_at is not None}, now)
     if len(findings) > LARGE:
-        return await _record_in_parts(outside, account_id, findings)
+        return await _record_in_parts(services, account_id, findings)
     if len(findings) > _FEW:
-        (recorded,) = await _record(outside, account_id, [findings])
+        (recorded,) = await _record(services, account_id, [findings])
         return recorded
-    return await outside.gathering.join(
-        (record_findings, account_id), findings, partial(_record_each, outside, account_id)
+    return await services.gathering.join(
+        (record_findings, account_id), findings, partial(_record_each, services, account_id)
     )
 
 
 async def _record_each(
-    outside: Outside, account_id: AccountId, requests: Sequence[Sequence[Finding]]
+    services: Services, account_id: AccountId, requests: Sequence[Sequence[Finding]]
 ) -> list[Recorded | Exception]:
     """Record each of *requests*, in as few transactions as possible.
 
@@ -93,7 +93,7 @@ async def _record_each(
 
     async def record(numbers: Sequence[int]) -> dict[int, Recorded | Exception]:
         try:
-            recorded = await _record(outside, account_id, [requests[number] for number in numbers])
+            recorded = await _record(services, account_id, [requests[number] for number in numbers])
         except Unavailable as error:
             return dict.fromkeys(numbers, error)
         except Exception as error:  # noqa: BLE001  returned to the waiting request
@@ -129,32 +129,32 @@ def _apart(requests: Sequence[Sequence[Finding]]) -> list[list[int]]:
     return [numbers for _, numbers in groups]
 
 
-async def _record(outside: Outside, account_id: AccountId, requests: Sequence[Sequence[Finding]]) -> list[Recorded]:
+async def _record(services: Services, account_id: AccountId, requests: Sequence[Sequence[Finding]]) -> list[Recorded]:
     """Record *requests* in one transaction, all or none. No two of them name the same user.
 
     Returns: the results in the order of *requests*.
     Raises: Invalid: pointers start with the place among all findings; Unavailable.
     """
-    batch = _batch(outside, account_id, list(chain.from_iterable(requests)))
+    batch = _batch(services, account_id, list(chain.from_iterable(requests)))
 
     def store(tx: Transaction) -> tuple[_Decided, list[LaneKey]]:
         decided = _decide(tx, batch, batch.distinct)
-        refuse_surplus_users(decided.users, decided.new, batch.known_users, outside.quotas.users)
-        return decided, apply(tx, decided.writes, outside)
+        refuse_surplus_users(decided.users, decided.new, batch.known_users, services.quotas.users)
+        return decided, apply(tx, decided.writes, services)
 
-    decided, queued = await write_users(outside, account_id, store)
-    outside.wake(queued)
+    decided, queued = await write_users(services, account_id, store)
+    services.wake(queued)
     recorded = _split(requests, decided)
-    _note(outside, account_id, recorded, batch.now, new_users=len(decided.new))
+    _note(services, account_id, recorded, batch.now, new_users=len(decided.new))
     return recorded
 
 
-async def _record_in_parts(outside: Outside, account_id: AccountId, findings: Sequence[Finding]) -> Recorded:
+async def _record_in_parts(services: Services, account_id: AccountId, findings: Sequence[Finding]) -> Recorded:
     """Record a large request, a group of users at a time, but all or none.
 
     Raises: Invalid; Unavailable.
     """
-    batch = _batch(outside, account_id, findings)
+    batch = _batch(services, account_id, findings)
     whole = _Decided()
 
     async def decided() -> AsyncIterator[Writes]:
@@ -162,26 +162,28 @@ async def _record_in_parts(outside: Outside, account_id: AccountId, findings: Se
         for places in by_users({place: findings[place].user for place in batch.distinct}):
             distinct = {place: batch.distinct[place] for place in places}
             try:
-                some = await outside.store.read(account_id, partial(_decide, batch=batch, distinct=distinct))
+                some = await services.store.read(account_id, partial(_decide, batch=batch, distinct=distinct))
             except Invalid as error:
                 faults.extend(error.faults, error.more)
                 continue
             whole.add(some)
             yield some.writes
         faults.refuse()
-        refuse_surplus_users(whole.users, whole.new, batch.known_users, outside.quotas.users)
+        refuse_surplus_users(whole.users, whole.new, batch.known_users, services.quotas.users)
 
-    await write_in_parts(outside, account_id, decided, lambda tx: None)
+    await write_in_parts(services, account_id, decided, lambda tx: None)
     (recorded,) = await compute(partial(_split, [findings], whole))
-    _note(outside, account_id, [recorded], batch.now, new_users=len(whole.new))
+    _note(services, account_id, [recorded], batch.now, new_users=len(whole.new))
     return recorded
 
 
-def _note(outside: Outside, account_id: AccountId, recorded: Sequence[Recorded], now: datetime, new_users: int) -> None:
-    outside.user_counts.add(account_id, new_users)
+def _note(
+    services: Services, account_id: AccountId, recorded: Sequence[Recorded], now: datetime, new_users: int
+) -> None:
+    services.user_counts.add(account_id, new_users)
     for one in recorded:
-        outside.metrics.count_findings(one.accepted, one.duplicates, one.ignored)
-        outside.finding_counts.note(account_id, one.behaviors, now)
+        services.metrics.count_findings(one.accepted, one.duplicates, one.ignored)
+        services.finding_counts.note(account_id, one.behaviors, now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,17 +228,17 @@ class _Decided:
         self.changes += more.changes
 
 
-def _batch(outside: Outside, account_id: AccountId, findings: Sequence[Finding]) -> _Batch:
+def _batch(services: Services, account_id: AccountId, findings: Sequence[Finding]) -> _Batch:
     """Build a batch from findings.
 
     Raises: Invalid: one id has two bodies.
     """
     return _Batch(
         findings=findings,
-        distinct=assign_ids({place: (f.finding_id, f.digest) for place, f in enumerate(findings)}, outside.ids),
-        now=outside.clock.now(),
-        known_users=outside.user_counts.get(account_id),
-        ids=outside.ids,
+        distinct=assign_ids({place: (f.finding_id, f.digest) for place, f in enumerate(findings)}, services.ids),
+        now=services.clock.now(),
+        known_users=services.user_counts.get(account_id),
+        ids=services.ids,
     )
 
 

@@ -31,7 +31,7 @@ from riskrelay.core.sources.sources import (
     Source,
     sample_row,
 )
-from riskrelay.ports import Outside, RecordedFinding, Transaction, Vault
+from riskrelay.ports import RecordedFinding, Services, Transaction, Vault
 from riskrelay.ports.mapping import SignalMapper
 
 SLICE = 1_000  # chosen: events per transaction, so that other accounts' transactions run in between
@@ -48,7 +48,7 @@ class Signals:
     vault: Vault
 
 
-async def record_events(outside: Outside, signals: Signals, source: Source, events: Sequence[object]) -> Outcome:
+async def record_events(services: Services, signals: Signals, source: Source, events: Sequence[object]) -> Outcome:
     """Map *events*, record the findings and the activity, count the results, and keep samples of unused events.
 
     Args:
@@ -56,13 +56,13 @@ async def record_events(outside: Outside, signals: Signals, source: Source, even
 
     Raises: Unavailable: the store refused. Some events may be recorded; when sent again, they are duplicates.
     """
-    outcome, _ = await take_events(outside, signals, source, events)
-    await _note(outside, signals, source, events, outcome=outcome)
+    outcome, _ = await take_events(services, signals, source, events)
+    await _note(services, signals, source, events, outcome=outcome)
     return outcome
 
 
 async def take_events(
-    outside: Outside, signals: Signals, source: Source, events: Sequence[object]
+    services: Services, signals: Signals, source: Source, events: Sequence[object]
 ) -> tuple[Outcome, Sequence[tuple[RecordedFinding, Standing]]]:
     """Map *events* and record the findings and the activity, without counts and samples.
 
@@ -70,11 +70,11 @@ async def take_events(
     Raises: Unavailable: as `record_events`.
     """
     mapped = await map_events(signals, source, events)
-    prepared, missed = await _prepare(outside, source, mapped)
+    prepared, missed = await _prepare(services, source, mapped)
     if missed:
-        outside.missed_names.note(source.account_id, missed, outside.clock.now())
-    findings = await _record_all(partial(_findings, outside, source), prepared.findings)
-    activity = await _record_all(partial(_activity, outside, source), prepared.activity)
+        services.missed_names.note(source.account_id, missed, services.clock.now())
+    findings = await _record_all(partial(_findings, services, source), prepared.findings)
+    activity = await _record_all(partial(_activity, services, source), prepared.activity)
     outcome = Outcome(
         events=len(events),
         findings=findings.taken,
@@ -87,10 +87,10 @@ async def take_events(
     return outcome, activity.episodes
 
 
-async def try_events(outside: Outside, signals: Signals, source: Source, events: Sequence[object]) -> Prepared:
+async def try_events(services: Services, signals: Signals, source: Source, events: Sequence[object]) -> Prepared:
     """Return the results that *events* would have, without storing anything."""
-    prepared, _ = await _prepare(outside, source, await map_events(signals, source, events))
-    admitted = await admit(outside, source.account_id, prepared.activity)
+    prepared, _ = await _prepare(services, source, await map_events(signals, source, events))
+    admitted = await admit(services, source.account_id, prepared.activity)
     placeless, _ = _exempt(admitted.exempt, prepared.activity)
     activity = {place: one for place, one in prepared.activity.items() if place not in placeless}
     return Prepared(prepared.findings, activity, {**prepared.rest, **placeless})
@@ -117,7 +117,7 @@ def mapping_of(mapper: SignalMapper, source: Source) -> MappingDocument:
     return read_mapping(msgspec.json.decode(source.mapping))
 
 
-async def _prepare(outside: Outside, source: Source, mapped: Sequence[Mapped]) -> tuple[Prepared, Mapping[Name, int]]:
+async def _prepare(services: Services, source: Source, mapped: Sequence[Mapped]) -> tuple[Prepared, Mapping[Name, int]]:
     """Find the users of *mapped* by the directory, and prepare what can be recorded.
 
     Returns: the prepared events; the number of lost signals for each name that the directory does not have.
@@ -126,10 +126,10 @@ async def _prepare(outside: Outside, source: Source, mapped: Sequence[Mapped]) -
 
     def read(tx: Transaction) -> tuple[Settings, dict[Name, str]]:
         behaviors, lateness = settings_with(tx.behaviors.stored()), tx.detection.limits().lateness
-        settings = Settings(behaviors=behaviors, lateness=lateness, now=outside.clock.now())
+        settings = Settings(behaviors=behaviors, lateness=lateness, now=services.clock.now())
         return settings, tx.directory.find_emails(names) if names else {}
 
-    settings, emails = await outside.store.read(source.account_id, read)
+    settings, emails = await services.store.read(source.account_id, read)
     found = with_users(mapped, emails) if names else mapped
     return prepare(found, source, settings), missed_names(found) if names and source.active else {}
 
@@ -152,8 +152,8 @@ class _Taken:
     episodes: Sequence[tuple[RecordedFinding, Standing]] = ()
 
 
-async def _findings(outside: Outside, source: Source, part: Mapping[int, Finding]) -> _Taken:
-    recorded = await record_findings(outside, source.account_id, list(part.values()))
+async def _findings(services: Services, source: Source, part: Mapping[int, Finding]) -> _Taken:
+    recorded = await record_findings(services, source.account_id, list(part.values()))
     # disabled since the mapping: it is not known which findings, so the last ones are counted
     disabled = list(part)[len(part) - recorded.ignored :]
     return _Taken(
@@ -164,9 +164,9 @@ async def _findings(outside: Outside, source: Source, part: Mapping[int, Finding
     )
 
 
-async def _activity(outside: Outside, source: Source, part: Mapping[int, Activity]) -> _Taken:
+async def _activity(services: Services, source: Source, part: Mapping[int, Activity]) -> _Taken:
     places = list(part)
-    recorded = await record_activity(outside, source.account_id, dict(enumerate(part.values())))
+    recorded = await record_activity(services, source.account_id, dict(enumerate(part.values())))
     placeless, exempt = _exempt({places[number]: why for number, why in recorded.exempt.items()}, part)
     rest: dict[int, Rest] = {**placeless}
     others = [place for place in places if place not in placeless and place not in exempt]
@@ -238,14 +238,16 @@ async def _record(record: Callable[[Mapping[int, T]], Awaitable[_Taken]], part: 
 _REFUSED = {FaultKind.QUOTA_REACHED: Refused(reason=Reason.TOO_MANY_USERS)}
 
 
-async def _note(outside: Outside, signals: Signals, source: Source, events: Sequence[object], outcome: Outcome) -> None:
+async def _note(
+    services: Services, signals: Signals, source: Source, events: Sequence[object], outcome: Outcome
+) -> None:
     """Count the results of the events, and keep samples of ignored and refused events."""
     counts = outcome.counts
-    outside.metrics.count_source_events(source.kind, counts)
+    services.metrics.count_source_events(source.kind, counts)
     if not counts:
         return
-    now = outside.clock.now()
-    samples = _samples(outside, signals.vault, source, events, outcome=outcome)
+    now = services.clock.now()
+    samples = _samples(services, signals.vault, source, events, outcome=outcome)
 
     def store(tx: Transaction) -> None:
         if tx.sources.get(source.source_id) is None:
@@ -254,11 +256,11 @@ async def _note(outside: Outside, signals: Signals, source: Source, events: Sequ
         if samples:
             tx.sources.add_samples(source.source_id, samples, now - SAMPLES_KEPT_FOR)
 
-    await outside.store.write(source.account_id, store)
+    await services.store.write(source.account_id, store)
 
 
 def _samples(
-    outside: Outside, vault: Vault, source: Source, events: Sequence[object], outcome: Outcome
+    services: Services, vault: Vault, source: Source, events: Sequence[object], outcome: Outcome
 ) -> list[Sample]:
     """Seal the first events of each reason. Events that are not JSON or too large are not kept."""
     samples: list[Sample] = []
@@ -271,7 +273,7 @@ def _samples(
         if written is None:
             continue
         kept[one.reason] += 1
-        sample_id = outside.ids.ordered_uuid()
+        sample_id = services.ids.ordered_uuid()
         samples.append(
             Sample(
                 sample_id=sample_id,
@@ -279,7 +281,7 @@ def _samples(
                 reason=one.reason,
                 pointer=pointer_of(one),
                 detail=one.detail,
-                at=outside.clock.now(),
+                at=services.clock.now(),
                 sealed_event=vault.seal(written, sample_row(source.account_id, source.source_id, sample_id)),
             )
         )

@@ -10,13 +10,13 @@ from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, Repl
 from riskrelay.core.errors import Fault, FaultKind, Invalid, Unavailable, found
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.quotas import refuse_above
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 
 _NEWEST = 10_000  # the largest possible quota; unfinished replays older than these are not counted
 
 
 async def start_replay(
-    outside: Outside,
+    services: Services,
     account_id: AccountId,
     actor: Actor,
     integration_id: IntegrationId,
@@ -31,9 +31,9 @@ async def start_replay(
     Returns: the replay, running, as it was before the first step.
     Raises:  NotFound: no such integration in this account.
     """
-    now = outside.clock.now()
-    replay_id = ReplayId(outside.ids.uuid())
-    entry = outside.audit_entry(actor, Verb.CREATED, Kind.REPLAY, replay_id, at=now)
+    now = services.clock.now()
+    replay_id = ReplayId(services.ids.uuid())
+    entry = services.audit_entry(actor, Verb.CREATED, Kind.REPLAY, replay_id, at=now)
     replay = Replay(
         replay_id=replay_id,
         integration_id=integration_id,
@@ -49,7 +49,7 @@ async def start_replay(
         newest = tx.replays.all(integration_id, _NEWEST)
         unfinished = sum(not one.status.is_over for one in newest)
         refuse_above(
-            outside.quotas.running_replays,
+            services.quotas.running_replays,
             unfinished,
             "unfinished replays",
             "cancel one, or wait until one is completed",
@@ -57,8 +57,8 @@ async def start_replay(
         tx.replays.add(replay)
         tx.audit.record(entry)
 
-    await outside.store.write(account_id, store)
-    await begin_replay(outside, account_id, replay)
+    await services.store.write(account_id, store)
+    await begin_replay(services, account_id, replay)
     return replay
 
 
@@ -70,7 +70,7 @@ _VERBS = {
 
 
 async def control_replay(
-    outside: Outside,
+    services: Services,
     account_id: AccountId,
     actor: Actor,
     integration_id: IntegrationId,
@@ -88,7 +88,7 @@ async def control_replay(
         NotFound: the integration has no such replay.
         Invalid: the replay is over, so it cannot be paused, resumed or cancelled.
     """
-    entry = outside.audit_entry(actor, _VERBS[status], Kind.REPLAY, replay_id)
+    entry = services.audit_entry(actor, _VERBS[status], Kind.REPLAY, replay_id)
 
     def store(tx: Transaction) -> Replay:
         found(tx.integrations.get(integration_id))
@@ -102,9 +102,9 @@ async def control_replay(
         tx.audit.record(entry)
         return replace(stored, status=status)
 
-    controlled = await outside.store.write(account_id, store)
+    controlled = await services.store.write(account_id, store)
     if status is ReplayStatus.RUNNING:
-        await begin_replay(outside, account_id, controlled)
+        await begin_replay(services, account_id, controlled)
     return controlled
 
 
@@ -112,7 +112,7 @@ _AT_ONCE = 100  # guessed: replays that one call continues, the oldest first
 _FIRST_LANES = 16  # guessed: lanes in which a request takes the first step; the chores do the rest
 
 
-async def continue_replays(outside: Outside) -> bool:
+async def continue_replays(services: Services) -> bool:
     """Take one step of each running replay, each in its own transaction.
 
     A step continues where the last committed one ended, also after a crash.
@@ -120,14 +120,14 @@ async def continue_replays(outside: Outside) -> bool:
     Returns: whether a replay has advanced, so that another step may follow at once.
     """
     has_moved = False
-    for account_id, replay in await outside.store.read_installation(lambda tx: tx.retention.running_replays(_AT_ONCE)):
-        step, ready = await outside.store.write(account_id, partial(_step, replay=replay))
-        outside.wake(ready)
+    for account_id, replay in await services.store.read_installation(lambda tx: tx.retention.running_replays(_AT_ONCE)):
+        step, ready = await services.store.write(account_id, partial(_step, replay=replay))
+        services.wake(ready)
         has_moved = has_moved or (step.has_moved and not step.is_over)
     return has_moved
 
 
-async def continue_replay_of(outside: Outside, lane: LaneKey) -> list[LaneKey]:
+async def continue_replay_of(services: Services, lane: LaneKey) -> list[LaneKey]:
     """Take the next step of the oldest running replay with events left in *lane*.
 
     Returns: the lane if it got events to send, otherwise an empty list.
@@ -137,21 +137,21 @@ async def continue_replay_of(outside: Outside, lane: LaneKey) -> list[LaneKey]:
         replay = tx.replays.running_in(lane)
         return [] if replay is None else tx.replays.step(replay, lane)[1]
 
-    return await outside.store.write(lane.account_id, step)
+    return await services.store.write(lane.account_id, step)
 
 
-async def begin_replay(outside: Outside, account_id: AccountId, replay: Replay) -> None:
+async def begin_replay(services: Services, account_id: AccountId, replay: Replay) -> None:
     """Take the first step of a started or resumed replay in its first lanes, and wake them.
 
     Each step is its own transaction, so that a lane is locked for one step only.
     """
     ready: list[LaneKey] = []
     try:
-        for lane in (await outside.store.read(account_id, lambda tx: tx.replays.lanes_left(replay)))[:_FIRST_LANES]:
-            ready += await continue_replay_of(outside, lane)
+        for lane in (await services.store.read(account_id, lambda tx: tx.replays.lanes_left(replay)))[:_FIRST_LANES]:
+            ready += await continue_replay_of(services, lane)
     except Unavailable:  # the replay is stored; the chores take the first step in the other lanes
         pass
-    outside.wake(ready)
+    services.wake(ready)
 
 
 def _step(tx: Transaction, replay: Replay) -> tuple[ReplayStep, list[LaneKey]]:

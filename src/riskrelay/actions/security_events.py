@@ -7,11 +7,11 @@ from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, QueuedDelivery
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 
 
 async def queue_security_event(
-    outside: Outside, account_id: AccountId, actor: Actor, request: EventRequest
+    services: Services, account_id: AccountId, actor: Actor, request: EventRequest
 ) -> AnsweredRequest:
     """Queue *request*'s event on every stream of the account that takes it. It is durable on return.
 
@@ -22,12 +22,12 @@ async def queue_security_event(
     Raises:  Invalid: the id was used before with another body.
     Rule: SSF 1.0 §4.1.9 txn.
     """
-    now = outside.clock.now()
-    txn = request.txn or outside.ids.uuid()
-    entry = outside.audit_entry(actor, Verb.SENT, Kind.SECURITY_EVENT, txn, at=now)
+    now = services.clock.now()
+    txn = request.txn or services.ids.uuid()
+    entry = services.audit_entry(actor, Verb.SENT, Kind.SECURITY_EVENT, txn, at=now)
 
     def store(tx: Transaction) -> tuple[AnsweredRequest, list[LaneKey]]:
-        made = signals.for_event(request, txn, now, tx.streams.taking_events(), new_id=outside.ids.uuid)
+        made = signals.for_event(request, txn, now, tx.streams.taking_events(), new_id=services.ids.uuid)
         answer = AnsweredRequest(
             txn=txn, deliveries=tuple(map(_delivery, made)), digest=request.digest, requested_at=now
         )
@@ -40,8 +40,8 @@ async def queue_security_event(
         tx.audit.record(entry)
         return answer, tx.events.queue(made)
 
-    answer, queued = await outside.store.write(account_id, store)
-    outside.wake(queued)
+    answer, queued = await services.store.write(account_id, store)
+    services.wake(queued)
     return answer
 
 

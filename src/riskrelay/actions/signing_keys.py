@@ -17,21 +17,21 @@ from riskrelay.core.keys import (
     rotated,
     rotation_problem,
 )
-from riskrelay.ports import Installation, Outside
+from riskrelay.ports import Installation, Services
 
 
-async def complete_signing_keys(outside: Outside, actor: Actor, make: KeyMaker) -> None:
+async def complete_signing_keys(services: Services, actor: Actor, make: KeyMaker) -> None:
     """Create the current and the next key of each algorithm, if they are missing.
 
     Args:
         make: creates a key. It is slow, so it is called before the transaction.
     """
-    wanted = missing(await outside.store.read_installation(lambda tx: tx.keys.all()))
+    wanted = missing(await services.store.read_installation(lambda tx: tx.keys.all()))
     if not wanted:
         return
     fresh = [await asyncio.to_thread(make, algorithm) for algorithm in wanted]
-    now = outside.clock.now()
-    entries = {key.kid: outside.audit_entry(actor, Verb.CREATED, Kind.KEY, key.kid, at=now) for key in fresh}
+    now = services.clock.now()
+    entries = {key.kid: services.audit_entry(actor, Verb.CREATED, Kind.KEY, key.kid, at=now) for key in fresh}
 
     def store(tx: Installation) -> None:
         changes = completed(tx.keys.all(), fresh, now)
@@ -39,11 +39,11 @@ async def complete_signing_keys(outside: Outside, actor: Actor, make: KeyMaker) 
         for key in changes.added:
             tx.audit_of(None).record(entries[key.kid])
 
-    await outside.store.write_installation(store)
+    await services.store.write_installation(store)
 
 
 async def rotate_signing_keys(
-    outside: Outside, actor: Actor, keyring: Keyring, *, at_once: bool
+    services: Services, actor: Actor, keyring: Keyring, *, at_once: bool
 ) -> Sequence[SealedKey]:
     """Make the next keys the current ones, and publish new next keys.
 
@@ -56,8 +56,8 @@ async def rotate_signing_keys(
     Raises:  Invalid: it is too early. So a request that is retried because its response was lost rotates once.
     """
     fresh = {algorithm: await asyncio.to_thread(keyring.make, algorithm) for algorithm in Algorithm}
-    now = outside.clock.now()
-    ids = [outside.ids.uuid() for _ in fresh]
+    now = services.clock.now()
+    ids = [services.ids.uuid() for _ in fresh]
 
     def store(tx: Installation) -> list[SealedKey]:
         keys = tx.keys.all()
@@ -72,4 +72,4 @@ async def rotate_signing_keys(
             )
         return published(tx.keys.all(), now, keyring.horizon)
 
-    return await outside.store.write_installation(store)
+    return await services.store.write_installation(store)

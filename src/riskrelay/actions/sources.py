@@ -28,7 +28,7 @@ from riskrelay.core.sources.sources import (
     credential_row,
     sample_row,
 )
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 
 CUSTOM = "custom"
 MAX_CREDENTIALS = 10  # of one source: a few senders, and twice as many during a rotation
@@ -79,7 +79,7 @@ class CreatedSource:
 
 
 async def create_source(
-    outside: Outside, signals: Signals, account_id: AccountId, actor: Actor, wanted: WantedSource
+    services: Services, signals: Signals, account_id: AccountId, actor: Actor, wanted: WantedSource
 ) -> CreatedSource:
     """Store a new source with a credential, and the behaviors its mapping suggests that the account does not have.
 
@@ -92,10 +92,10 @@ async def create_source(
         message = "is required for the kind custom; start from that of GET …/sources/kinds"
         raise Invalid([Fault(FaultKind.REQUIRED, "/mapping", message)])
     document = None if wanted.mapping is None else await check_mapping(signals, account_id, wanted.mapping)
-    now = outside.clock.now()
+    now = services.clock.now()
     source = Source(
         account_id=account_id,
-        source_id=SourceId(outside.ids.uuid()),
+        source_id=SourceId(services.ids.uuid()),
         kind=wanted.kind,
         name=wanted.name,
         active=wanted.active,
@@ -103,18 +103,18 @@ async def create_source(
         silent_after=wanted.silent_after,
         created_at=now,
     )
-    issued = _issued(outside, signals, source, wanted.credential, key=wanted.key)
-    entry = outside.audit_entry(actor, Verb.CREATED, Kind.SOURCE, source.source_id, at=now)
+    issued = _issued(services, signals, source, wanted.credential, key=wanted.key)
+    entry = services.audit_entry(actor, Verb.CREATED, Kind.SOURCE, source.source_id, at=now)
 
     def store(tx: Transaction) -> None:
-        refuse_above(outside.quotas.sources, tx.sources.count(), "sources", "delete one that is no longer used")
+        refuse_above(services.quotas.sources, tx.sources.count(), "sources", "delete one that is no longer used")
         tx.sources.add(source)
         tx.sources.add_credential(source.source_id, issued.credential)
         tx.audit.record(entry)
 
     suggested = (document or shipped[wanted.kind]).behaviors
-    behaviors = await create_missing_behaviors(outside, account_id, actor, suggested)
-    await outside.store.write(account_id, store)
+    behaviors = await create_missing_behaviors(services, account_id, actor, suggested)
+    await services.store.write(account_id, store)
     return CreatedSource(source, issued, behaviors)
 
 
@@ -140,7 +140,7 @@ def _invalid(problems: Sequence[Problem]) -> Invalid:
 
 
 async def change_source(
-    outside: Outside,
+    services: Services,
     account_id: AccountId,
     actor: Actor,
     source_id: SourceId,
@@ -150,7 +150,7 @@ async def change_source(
 
     Raises: NotFound: no such source in this account.
     """
-    entry = outside.audit_entry(actor, Verb.CHANGED, Kind.SOURCE, source_id)
+    entry = services.audit_entry(actor, Verb.CHANGED, Kind.SOURCE, source_id)
 
     def store(tx: Transaction) -> Source:
         stored = found(tx.sources.get(source_id))
@@ -162,26 +162,26 @@ async def change_source(
             tx.audit.record(entry)
         return changed
 
-    return await outside.store.write(account_id, store)
+    return await services.store.write(account_id, store)
 
 
-async def delete_source(outside: Outside, account_id: AccountId, actor: Actor, source_id: SourceId) -> None:
+async def delete_source(services: Services, account_id: AccountId, actor: Actor, source_id: SourceId) -> None:
     """Delete a source with its credentials, counts and samples. Its findings are kept.
 
     Raises: NotFound: no such source in this account.
     """
-    entry = outside.audit_entry(actor, Verb.DELETED, Kind.SOURCE, source_id)
+    entry = services.audit_entry(actor, Verb.DELETED, Kind.SOURCE, source_id)
 
     def store(tx: Transaction) -> None:
         found(tx.sources.get(source_id))
         tx.sources.delete(source_id)
         tx.audit.record(entry)
 
-    await outside.store.write(account_id, store)
+    await services.store.write(account_id, store)
 
 
 async def issue_credential(
-    outside: Outside,
+    services: Services,
     signals: Signals,
     account_id: AccountId,
     actor: Actor,
@@ -201,33 +201,33 @@ async def issue_credential(
         NotFound: no such source in this account.
         Invalid: it has too many.
     """
-    now = outside.clock.now()
+    now = services.clock.now()
 
     def store(tx: Transaction) -> tuple[Source, Issued]:
         source = found(tx.sources.get(source_id))
-        issued = _issued(outside, signals, source, kind, key=key)
+        issued = _issued(services, signals, source, kind, key=key)
         held = tx.sources.credentials(source_id)
         replaced = [one.credential_id for one in held if is_only and one.kind is kind]
         refuse_above(MAX_CREDENTIALS, len(held) - len(replaced), "credentials of this source", "revoke one")
         for credential_id in replaced:
-            tx.audit.record(outside.audit_entry(actor, Verb.REVOKED, Kind.CREDENTIAL, credential_id, at=now))
+            tx.audit.record(services.audit_entry(actor, Verb.REVOKED, Kind.CREDENTIAL, credential_id, at=now))
         tx.sources.revoke(source_id, replaced)
         tx.sources.add_credential(source_id, issued.credential)
         credential_id = issued.credential.credential_id
-        tx.audit.record(outside.audit_entry(actor, Verb.CREATED, Kind.CREDENTIAL, credential_id, at=now))
+        tx.audit.record(services.audit_entry(actor, Verb.CREATED, Kind.CREDENTIAL, credential_id, at=now))
         return source, issued
 
-    return await outside.store.write(account_id, store)
+    return await services.store.write(account_id, store)
 
 
 async def revoke_source_credential(
-    outside: Outside, account_id: AccountId, actor: Actor, source_id: SourceId, credential_id: SourceCredentialId
+    services: Services, account_id: AccountId, actor: Actor, source_id: SourceId, credential_id: SourceCredentialId
 ) -> None:
     """Revoke a credential of a source, with immediate effect.
 
     Raises: NotFound: the account has no such source, or the source no such credential.
     """
-    entry = outside.audit_entry(actor, Verb.REVOKED, Kind.CREDENTIAL, credential_id)
+    entry = services.audit_entry(actor, Verb.REVOKED, Kind.CREDENTIAL, credential_id)
 
     def store(tx: Transaction) -> None:
         found(tx.sources.get(source_id))
@@ -235,7 +235,7 @@ async def revoke_source_credential(
             raise NotFound
         tx.audit.record(entry)
 
-    await outside.store.write(account_id, store)
+    await services.store.write(account_id, store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,19 +247,19 @@ class OpenedSample:
 
 
 async def read_samples(
-    outside: Outside, signals: Signals, account_id: AccountId, source_id: SourceId
+    services: Services, signals: Signals, account_id: AccountId, source_id: SourceId
 ) -> list[OpenedSample]:
     """Return the samples of the last day, the latest first.
 
     Raises: NotFound: no such source in this account.
     """
-    since = outside.clock.now() - SAMPLES_KEPT_FOR
+    since = services.clock.now() - SAMPLES_KEPT_FOR
 
     def read(tx: Transaction) -> list[Sample]:
         found(tx.sources.get(source_id))
         return tx.sources.samples(source_id, since)
 
-    samples = await outside.store.read(account_id, read)
+    samples = await services.store.read(account_id, read)
     return [
         OpenedSample(
             one,
@@ -270,15 +270,15 @@ async def read_samples(
 
 
 async def replay_samples(
-    outside: Outside, signals: Signals, account_id: AccountId, actor: Actor, source_id: SourceId
+    services: Services, signals: Signals, account_id: AccountId, actor: Actor, source_id: SourceId
 ) -> Outcome:
     """Process the samples as new events, for example after a change of the mapping. Recorded samples are deleted.
 
     Raises: NotFound: no such source in this account.
     """
-    source = found(await outside.store.read(account_id, lambda tx: tx.sources.get(source_id)))
-    samples = await read_samples(outside, signals, account_id, source_id)
-    entry = outside.audit_entry(actor, Verb.REPLAYED, Kind.SOURCE, source_id)
+    source = found(await services.store.read(account_id, lambda tx: tx.sources.get(source_id)))
+    samples = await read_samples(services, signals, account_id, source_id)
+    entry = services.audit_entry(actor, Verb.REPLAYED, Kind.SOURCE, source_id)
 
     def forget(tx: Transaction) -> None:
         found(tx.sources.get(source_id))
@@ -286,8 +286,8 @@ async def replay_samples(
         tx.audit.record(entry)
 
     # Deleted first: events that are ignored or refused again become samples with their new reason.
-    await outside.store.write(account_id, forget)
-    return await record_events(outside, signals, source, [one.event for one in samples])
+    await services.store.write(account_id, forget)
+    return await record_events(services, signals, source, [one.event for one in samples])
 
 
 def mapping_in_use(signals: Signals, source: Source) -> MappingDocument:
@@ -295,9 +295,9 @@ def mapping_in_use(signals: Signals, source: Source) -> MappingDocument:
     return mapping_of(signals.mapper, source)
 
 
-def _issued(outside: Outside, signals: Signals, source: Source, kind: CredentialKind, key: str | None) -> Issued:
-    secret = key or SOURCE_SECRET_PREFIX + outside.ids.secret()
-    credential_id = SourceCredentialId(outside.ids.uuid())
+def _issued(services: Services, signals: Signals, source: Source, kind: CredentialKind, key: str | None) -> Issued:
+    secret = key or SOURCE_SECRET_PREFIX + services.ids.secret()
+    credential_id = SourceCredentialId(services.ids.uuid())
     is_signature = kind is CredentialKind.SIGNATURE
     row = credential_row(source.account_id, source.source_id, credential_id)
     credential = SourceCredential(
@@ -305,6 +305,6 @@ def _issued(outside: Outside, signals: Signals, source: Source, kind: Credential
         kind=kind,
         secret_hash=b"" if is_signature else hash_token(secret),
         sealed_key=signals.vault.seal(secret.encode(), row) if is_signature else None,
-        created_at=outside.clock.now(),
+        created_at=services.clock.now(),
     )
     return Issued(credential, secret)

@@ -8,10 +8,10 @@ from riskrelay.core.ssf.access import Receiver
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.core.ssf.subject_filters import MAX_STATEMENTS
 from riskrelay.core.ssf.subjects import matches, opaque_subject, subject_key
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 
 
-async def add_subject(outside: Outside, receiver: Receiver, stream_id: StreamId, subject: Mapping[str, Any]) -> None:
+async def add_subject(services: Services, receiver: Receiver, stream_id: StreamId, subject: Mapping[str, Any]) -> None:
     """Add *subject* to a stream again. A stream carries all subjects by default, so this only reverts a removal.
 
     The response does not show whether the subject is known.
@@ -31,10 +31,12 @@ async def add_subject(outside: Outside, receiver: Receiver, stream_id: StreamId,
         if any(s.is_removed and s.key != key and matches(s.subject, subject) for s in others):
             tx.receiver_streams.state(stream_id, subject, False)
 
-    await outside.store.write(receiver.account_id, store)
+    await services.store.write(receiver.account_id, store)
 
 
-async def remove_subject(outside: Outside, receiver: Receiver, stream_id: StreamId, subject: Mapping[str, Any]) -> None:
+async def remove_subject(
+    services: Services, receiver: Receiver, stream_id: StreamId, subject: Mapping[str, Any]
+) -> None:
     """Queue no events about *subject* on the stream from now on. Events that are queued already are still sent.
 
     Events about the stream itself cannot be removed.
@@ -55,4 +57,4 @@ async def remove_subject(outside: Outside, receiver: Receiver, stream_id: Stream
             raise Forbidden(f"the limit of {MAX_STATEMENTS:,} removed subjects of this stream is reached")
         tx.receiver_streams.state(stream_id, subject, True)
 
-    await outside.store.write(receiver.account_id, store)
+    await services.store.write(receiver.account_id, store)

@@ -19,14 +19,14 @@ from riskrelay.core.ssf.streams import (
     StreamId,
     StreamStatus,
 )
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 
 MAX_STREAMS = 100  # guessed: one per product and environment of a receiver, with room
 LANES = 1  # like create_integration
 
 
 async def create_stream(
-    outside: Outside,
+    services: Services,
     receiver: Receiver,
     body: Mapping[str, Any],
     rules: PushRules,
@@ -45,9 +45,9 @@ async def create_stream(
         NotFound: the integration was deleted.
     Rule: SSF 1.0 §8.1.1.1, §8.1.4 (a transmitter may send a verification event without a request).
     """
-    stream_id = stream_id or StreamId(outside.ids.uuid())
-    now = outside.clock.now()
-    entry = outside.audit_entry(receiver.actor, Verb.CREATED, Kind.STREAM, stream_id, at=now)
+    stream_id = stream_id or StreamId(services.ids.uuid())
+    now = services.clock.now()
+    entry = services.audit_entry(receiver.actor, Verb.CREATED, Kind.STREAM, stream_id, at=now)
 
     def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
         integration = found(tx.integrations.get(receiver.integration_id))
@@ -65,15 +65,15 @@ async def create_stream(
         tx.streams.add(stream)
         tx.audit.record(entry)
         tx.streams.refresh_lanes(stream, is_fixed=False)
-        hello = verification(stream, None, now, outside.ids.uuid)
+        hello = verification(stream, None, now, services.ids.uuid)
         return stream, tx.events.queue([hello])
 
-    stream, ready = await outside.store.write(receiver.account_id, store)
-    outside.wake(ready)
+    stream, ready = await services.store.write(receiver.account_id, store)
+    services.wake(ready)
     return stream
 
 
-async def visit_stream(outside: Outside, receiver: Receiver, stream_id: StreamId) -> Stream:
+async def visit_stream(services: Services, receiver: Receiver, stream_id: StreamId) -> Stream:
     """Return a stream, and restart its inactivity timeout.
 
     Raises: NotFound: the receiver has no such stream.
@@ -85,14 +85,14 @@ async def visit_stream(outside: Outside, receiver: Receiver, stream_id: StreamId
         tx.receiver_streams.note_activity(stream_id)
         return stream
 
-    return await outside.store.write(receiver.account_id, query)
+    return await services.store.write(receiver.account_id, query)
 
 
 Apply = Callable[[Mapping[str, Any], Stream, PushRules], Configuration]
 
 
 async def configure_stream(
-    outside: Outside, receiver: Receiver, stream_id: StreamId, body: Mapping[str, Any], rules: PushRules, apply: Apply
+    services: Services, receiver: Receiver, stream_id: StreamId, body: Mapping[str, Any], rules: PushRules, apply: Apply
 ) -> Stream:
     """Overwrite the members of a stream that its receiver supplies, and update its lanes.
 
@@ -107,7 +107,7 @@ async def configure_stream(
         Invalid: the body is wrong; nothing was changed.
     Rule: SSF 1.0 §8.1.1.3, §8.1.1.4, §8.1.5.
     """
-    entry = outside.audit_entry(receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
+    entry = services.audit_entry(receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
 
     def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
         stored = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
@@ -120,24 +120,24 @@ async def configure_stream(
             return stream, []
         if stream.status is StreamStatus.ENABLED or stream.status_set_by is Party.RECEIVER:
             return stream, tx.streams.refresh_lanes(stream, is_fixed=True)
-        return _resume(tx, outside, stream)
+        return _resume(tx, services, stream)
 
-    stream, ready = await outside.store.write(receiver.account_id, store)
-    outside.wake(ready)
+    stream, ready = await services.store.write(receiver.account_id, store)
+    services.wake(ready)
     return stream
 
 
-def _resume(tx: Transaction, outside: Outside, stopped: Stream) -> tuple[Stream, list[LaneKey]]:
+def _resume(tx: Transaction, services: Services, stopped: Stream) -> tuple[Stream, list[LaneKey]]:
     stream = replace(stopped, status=StreamStatus.ENABLED, status_reason=None)
     tx.streams.set_status(stream.stream_id, stream.status, None, Party.TRANSMITTER)
     ready = tx.streams.refresh_lanes(stream, is_fixed=True)
     reason = "delivery_updated"
-    notice = stream_updated(stream, stream.status, reason, outside.clock.now(), new_id=outside.ids.uuid)
+    notice = stream_updated(stream, stream.status, reason, services.clock.now(), new_id=services.ids.uuid)
     return stream, ready + tx.events.queue([notice])
 
 
 async def set_stream_status(
-    outside: Outside, receiver: Receiver, stream_id: StreamId, status: StreamStatus, reason: str | None
+    services: Services, receiver: Receiver, stream_id: StreamId, status: StreamStatus, reason: str | None
 ) -> Stream:
     """Change a stream's status.
 
@@ -148,7 +148,7 @@ async def set_stream_status(
     Raises:  NotFound: the receiver has no such stream.
     Rule: SSF 1.0 §8.1.2.2; a change that the receiver requests needs no stream-updated event.
     """
-    entry = outside.audit_entry(receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
+    entry = services.audit_entry(receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
 
     def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
         stored = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
@@ -161,18 +161,18 @@ async def set_stream_status(
             tx.streams.cancel_backlog(stream, range(stream.lanes), STREAM_DISABLED)
         return stream, tx.streams.refresh_lanes(stream, is_fixed=status is StreamStatus.ENABLED)
 
-    stream, ready = await outside.store.write(receiver.account_id, store)
-    outside.wake(ready)
+    stream, ready = await services.store.write(receiver.account_id, store)
+    services.wake(ready)
     return stream
 
 
-async def delete_stream(outside: Outside, receiver: Receiver, stream_id: StreamId) -> None:
+async def delete_stream(services: Services, receiver: Receiver, stream_id: StreamId) -> None:
     """Delete a stream. Its undelivered events are cancelled.
 
     Raises: NotFound: the receiver has no such stream.
     Rule: SSF 1.0 §8.1.1.5.
     """
-    entry = outside.audit_entry(receiver.actor, Verb.DELETED, Kind.STREAM, stream_id)
+    entry = services.audit_entry(receiver.actor, Verb.DELETED, Kind.STREAM, stream_id)
 
     def store(tx: Transaction) -> None:
         stream = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
@@ -180,4 +180,4 @@ async def delete_stream(outside: Outside, receiver: Receiver, stream_id: StreamI
         tx.receiver_streams.delete(stream_id, entry.at)
         tx.audit.record(entry)
 
-    await outside.store.write(receiver.account_id, store)
+    await services.store.write(receiver.account_id, store)

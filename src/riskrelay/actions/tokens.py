@@ -11,11 +11,11 @@ from riskrelay.core.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, Scope, S
 from riskrelay.core.errors import NotFound, UnknownToken, found
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.quotas import refuse_above
-from riskrelay.ports import Installation, Outside, Store
+from riskrelay.ports import Installation, Services, Store
 
 
 async def create_token(
-    outside: Outside,
+    services: Services,
     owner: AccountId | None,
     actor: Actor,
     name: str,
@@ -32,9 +32,9 @@ async def create_token(
     Raises:  NotFound: no such account.
     Rule: contract 14, 16.
     """
-    token = TOKEN_PREFIX + outside.ids.secret()
-    now = outside.clock.now()
-    token_id = TokenId(outside.ids.uuid())
+    token = TOKEN_PREFIX + services.ids.secret()
+    now = services.clock.now()
+    token_id = TokenId(services.ids.uuid())
     stored = StoredToken(
         token_id=token_id,
         account_id=owner,
@@ -44,16 +44,16 @@ async def create_token(
         created_at=now,
         expires_at=expires_at,
     )
-    entry = outside.audit_entry(actor, Verb.CREATED, Kind.TOKEN, token_id, at=now)
+    entry = services.audit_entry(actor, Verb.CREATED, Kind.TOKEN, token_id, at=now)
 
     def store(tx: Installation) -> None:
         if owner is not None and tx.accounts.get(owner) is None:
             raise NotFound
-        refuse_above(outside.quotas.tokens, len(tx.tokens.of(owner)), "tokens", "revoke one that is no longer used")
+        refuse_above(services.quotas.tokens, len(tx.tokens.of(owner)), "tokens", "revoke one that is no longer used")
         tx.tokens.add(stored)
         tx.audit_of(owner).record(entry)
 
-    await outside.store.write_installation(store)
+    await services.store.write_installation(store)
     return token, stored
 
 
@@ -74,7 +74,7 @@ _Request = tuple[bytes, AccountId | None]
 _Found = tuple[StoredToken | None, bool]
 
 
-async def authenticate(outside: Outside, token: str, account_id: AccountId | None = None) -> Authenticated:
+async def authenticate(services: Services, token: str, account_id: AccountId | None = None) -> Authenticated:
     """Find a token by its hash, and note its use. Concurrent requests share one query.
 
     Args:
@@ -84,17 +84,17 @@ async def authenticate(outside: Outside, token: str, account_id: AccountId | Non
     Rule: contract 15.
     """
     digest = hash_token(token)
-    stored, account_exists = await outside.gathering.join(
-        authenticate, (digest, account_id), partial(_find_tokens, outside)
+    stored, account_exists = await services.gathering.join(
+        authenticate, (digest, account_id), partial(_find_tokens, services)
     )
-    now = outside.clock.now()
+    now = services.clock.now()
     if stored is None or not hmac.compare_digest(stored.token_hash, digest) or stored.expired_at(now):
         raise UnknownToken
-    outside.token_uses.note(stored, now)
+    services.token_uses.note(stored, now)
     return Authenticated(stored, account_exists)
 
 
-async def _find_tokens(outside: Outside, requests: Sequence[_Request]) -> list[_Found]:
+async def _find_tokens(services: Services, requests: Sequence[_Request]) -> list[_Found]:
     def query(tx: Installation) -> list[_Found]:
         tokens = tx.tokens.by_hashes({digest for digest, _ in requests})
         open_to_all = {digest for digest, token in tokens.items() if token.account_id is None}
@@ -102,10 +102,10 @@ async def _find_tokens(outside: Outside, requests: Sequence[_Request]) -> list[_
         missing = {account_id for account_id in asked if tx.accounts.get(account_id) is None}
         return [(tokens.get(digest), account_id not in missing) for digest, account_id in requests]
 
-    return await outside.store.read_installation(query)
+    return await services.store.read_installation(query)
 
 
-async def revoke_token(outside: Outside, owner: AccountId | None, actor: Actor, token_id: TokenId) -> None:
+async def revoke_token(services: Services, owner: AccountId | None, actor: Actor, token_id: TokenId) -> None:
     """Revoke a token with immediate effect. The audit log keeps the entries about the token and its use.
 
     Args:
@@ -113,14 +113,14 @@ async def revoke_token(outside: Outside, owner: AccountId | None, actor: Actor, 
 
     Raises: NotFound: the owner has no such token.
     """
-    entry = outside.audit_entry(actor, Verb.REVOKED, Kind.TOKEN, token_id)
+    entry = services.audit_entry(actor, Verb.REVOKED, Kind.TOKEN, token_id)
 
     def store(tx: Installation) -> None:
         token = found(tx.tokens.get(owner, token_id))
         tx.tokens.delete(token)
         tx.audit_of(owner).record(entry)
 
-    await outside.store.write_installation(store)
+    await services.store.write_installation(store)
 
 
 async def record_token_uses(store: Store, uses: Sequence[tuple[StoredToken, datetime]]) -> None:

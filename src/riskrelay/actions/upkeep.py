@@ -3,36 +3,36 @@
 from collections.abc import Callable
 from datetime import timedelta
 
-from riskrelay.ports import Installation, Outside
+from riskrelay.ports import Installation, Services
 
 _LANES = 100  # guessed: lanes that one call handles; the next call handles the rest
 _EVENTS = 1_000  # guessed: events of a lane that one transaction expires
 
 
-async def expire_events(outside: Outside, retention: timedelta) -> int:
+async def expire_events(services: Services, retention: timedelta) -> int:
     """Expire events that are older than *retention*, in bounded transactions.
 
     Returns: the number of expired events; zero: no event is left to expire now.
     Rule: design 6: a worker expires the events of its lanes too (delivery.lanes.settle).
     """
-    keys = await outside.store.read_installation(lambda tx: tx.retention.lanes_to_expire(retention, _LANES))
+    keys = await services.store.read_installation(lambda tx: tx.retention.lanes_to_expire(retention, _LANES))
     expired = 0
     for key in keys:
-        expired += await outside.store.write_installation(
+        expired += await services.store.write_installation(
             lambda tx, key=key: tx.retention.expire(key, retention, _EVENTS)  # type: ignore[misc]
         )
     return expired
 
 
-async def purge_events(outside: Outside, kept: timedelta) -> int:
+async def purge_events(services: Services, kept: timedelta) -> int:
     """Delete settled events that were queued longer ago than *kept*, with their attempts, in bounded transactions.
 
     Returns: the number of deleted events; zero: no event is left to delete now. The ledger still counts them.
     """
-    keys = await outside.store.read_installation(lambda tx: tx.retention.lanes_to_purge(kept, _LANES))
+    keys = await services.store.read_installation(lambda tx: tx.retention.lanes_to_purge(kept, _LANES))
     purged = 0
     for key in keys:
-        purged += await outside.store.write_installation(
+        purged += await services.store.write_installation(
             lambda tx, key=key: tx.retention.purge(key, kept, _EVENTS)  # type: ignore[misc]
         )
     return purged
@@ -42,7 +42,7 @@ _ROWS = 1_000  # guessed: rows that one transaction deletes
 _GONE = 100  # guessed: deleted streams or integrations of one transaction; each has rows in several tables
 
 
-async def purge_records(outside: Outside, history: timedelta, audit: timedelta) -> bool:
+async def purge_records(services: Services, history: timedelta, audit: timedelta) -> bool:
     """Delete old audit entries, event requests and replays, and the rows of deleted streams and integrations.
 
     Each kind of record is deleted in one bounded transaction.
@@ -62,24 +62,24 @@ async def purge_records(outside: Outside, history: timedelta, audit: timedelta) 
         lambda tx: tx.purging.streams(history, _GONE),
         lambda tx: tx.purging.integrations(history, _GONE),
     )
-    purged = [await outside.store.write_installation(step) for step in steps]
+    purged = [await services.store.write_installation(step) for step in steps]
     return any(purged)
 
 
-async def turn_partitions(outside: Outside, kept: timedelta) -> bool:
+async def turn_partitions(services: Services, kept: timedelta) -> bool:
     """Create the partitions of the next days, and drop one that ended longer ago than *kept*.
 
     Returns: whether a partition was dropped, so that more may be left. The ledger still counts its events.
     Raises: Unavailable: another transaction reads a table that must be locked. The call does not wait; a later call
         may succeed.
     """
-    await outside.store.write_installation(lambda tx: tx.engine.make_partitions(kept))
-    return await outside.store.write_installation(lambda tx: tx.engine.drop_partition(kept))
+    await services.store.write_installation(lambda tx: tx.engine.make_partitions(kept))
+    return await services.store.write_installation(lambda tx: tx.engine.drop_partition(kept))
 
 
-async def analyze_tables(outside: Outside) -> None:
+async def analyze_tables(services: Services) -> None:
     """Gather statistics of tables that have grown and have none, such as those of a new installation or a new day.
 
     Raises: Unavailable: the next call tries again.
     """
-    await outside.store.write_installation(lambda tx: tx.engine.analyze_new())
+    await services.store.write_installation(lambda tx: tx.engine.analyze_new())

@@ -13,11 +13,11 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Cause, after_reset, level_change
 from riskrelay.core.risk.behaviors import settings_with
 from riskrelay.core.risk.findings import UserId
-from riskrelay.ports import Outside, Transaction, Writes
+from riskrelay.ports import Services, Transaction, Writes
 
 
 async def reset_user(
-    outside: Outside, account_id: AccountId, actor: Actor, user_id: UserId, reason: str | None = None
+    services: Services, account_id: AccountId, actor: Actor, user_id: UserId, reason: str | None = None
 ) -> None:
     """Clear a user's risk level, and notify the receivers. The findings are kept.
 
@@ -27,8 +27,8 @@ async def reset_user(
     Raises: NotFound: no such user in this account.
     Rule: contract 21.
     """
-    now = outside.clock.now()
-    entry = outside.audit_entry(actor, Verb.RESET, Kind.USER, user_id, at=now)
+    now = services.clock.now()
+    entry = services.audit_entry(actor, Verb.RESET, Kind.USER, user_id, at=now)
 
     def store(tx: Transaction) -> list[LaneKey]:
         before = found(tx.users.get(user_id))
@@ -41,6 +41,6 @@ async def reset_user(
             trimmed=to_trim([(before, after)]),
             changes=[] if change is None else [replace(change, note=reason)],
         )
-        return apply(tx, writes, outside)
+        return apply(tx, writes, services)
 
-    outside.wake(await write_users(outside, account_id, store))
+    services.wake(await write_users(services, account_id, store))

@@ -11,11 +11,11 @@ from riskrelay.core.signals import Signal, operators_verification, verification
 from riskrelay.core.ssf.access import Receiver
 from riskrelay.core.ssf.stream_documents import MIN_VERIFICATION_INTERVAL
 from riskrelay.core.ssf.streams import StreamId, StreamStatus
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 
 
 async def verify_integration(
-    outside: Outside, account_id: AccountId, actor: Actor, integration_id: IntegrationId, state: str | None
+    services: Services, account_id: AccountId, actor: Actor, integration_id: IntegrationId, state: str | None
 ) -> list[Signal]:
     """Queue a verification event on each stream of an integration that is not disabled, after the waiting events.
 
@@ -26,26 +26,26 @@ async def verify_integration(
     Raises:  NotFound: no such integration in this account.
     Rule: SSF 1.0 §8.1.4; docs/choices.md describes the event for an Okta org.
     """
-    entry = outside.audit_entry(actor, Verb.VERIFIED, Kind.INTEGRATION, integration_id)
+    entry = services.audit_entry(actor, Verb.VERIFIED, Kind.INTEGRATION, integration_id)
 
     def store(tx: Transaction) -> tuple[list[Signal], list[LaneKey]]:
         found(tx.integrations.get(integration_id))
         streams = tx.streams.of_integration(integration_id)
         signals = [
-            operators_verification(stream, state, entry.at, outside.ids.uuid)
+            operators_verification(stream, state, entry.at, services.ids.uuid)
             for stream in streams
             if stream.status is not StreamStatus.DISABLED
         ]
         tx.audit.record(entry)
         return signals, tx.events.queue(signals)
 
-    signals, ready = await outside.store.write(account_id, store)
-    outside.wake(ready)
+    signals, ready = await services.store.write(account_id, store)
+    services.wake(ready)
     return signals
 
 
 async def verify_stream(
-    outside: Outside,
+    services: Services,
     receiver: Receiver,
     stream_id: StreamId,
     state: str | None,
@@ -71,6 +71,6 @@ async def verify_stream(
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "/stream_id", message)])
         if not tx.receiver_streams.may_verify(stream_id, interval):
             raise RateLimited(int(interval.total_seconds()))
-        return tx.events.queue([verification(stream, state, outside.clock.now(), outside.ids.uuid)])
+        return tx.events.queue([verification(stream, state, services.clock.now(), services.ids.uuid)])
 
-    outside.wake(await outside.store.write(receiver.account_id, store))
+    services.wake(await services.store.write(receiver.account_id, store))

@@ -6,7 +6,7 @@ from datetime import timedelta
 import structlog
 
 from riskrelay.core.delivery.clock import BACKWARD, ClockReading
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 
 _log = structlog.get_logger()
 
@@ -19,8 +19,8 @@ class ClockWatch:
     Call `check` every second. Each call finds a step since the previous one.
     """
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._before: ClockReading | None = None
         self._recorded_at = 0.0
 
@@ -29,15 +29,15 @@ class ClockWatch:
 
         Returns: the size of the step; zero: no step.
         """
-        monotonic = self._outside.clock.monotonic()
+        monotonic = self._services.clock.monotonic()
         before = self._before
         if before is not None and monotonic - self._recorded_at < RECORD_EVERY.total_seconds():
-            reading = await self._outside.store.read_installation(lambda tx: tx.clock.read(monotonic))
+            reading = await self._services.store.read_installation(lambda tx: tx.clock.read(monotonic))
             elapsed = timedelta(seconds=monotonic - before.monotonic)
             if abs(reading.now - before.now - elapsed) < BACKWARD:
                 self._before = self._ended(reading)
                 return timedelta(0)
-        reading, step = await self._outside.store.write_installation(lambda tx: tx.clock.observe(before, monotonic))
+        reading, step = await self._services.store.write_installation(lambda tx: tx.clock.observe(before, monotonic))
         self._before = self._ended(reading)
         self._recorded_at = monotonic
         if step:
@@ -50,4 +50,4 @@ class ClockWatch:
         At least the time from the end of one reading to the start of the next passes between the two. So a slow
         database is not mistaken for a clock that was set back.
         """
-        return replace(reading, monotonic=self._outside.clock.monotonic())
+        return replace(reading, monotonic=self._services.clock.monotonic())

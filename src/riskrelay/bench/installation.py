@@ -20,7 +20,7 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE
 from riskrelay.settings import read_settings
 from riskrelay.signing.sealing import new_master_key
-from riskrelay.wiring.installation import build_outside
+from riskrelay.wiring.installation import build_services
 
 _CALM_SECONDS, _CALM_SHARE, _CALM_TRIES = 0.5, 0.1, 60  # a process that uses less of a core than this is calm
 _PUSH = "urn:ietf:rfc:8935"
@@ -66,13 +66,13 @@ class Installation:
 
     async def __aenter__(self) -> Self:
         await self.processes.run("init", "--account", self.accounts[0], "--json")
-        outside = build_outside(read_settings(database_url=self.database_url))
+        services = build_services(read_settings(database_url=self.database_url))
         try:
             for account_id in self.accounts:
-                await create_account(outside, account_id, COMMAND_LINE)
-            self.token, _ = await create_token(outside, None, COMMAND_LINE, "bench", scopes=ALL_SCOPES)
+                await create_account(services, account_id, COMMAND_LINE)
+            self.token, _ = await create_token(services, None, COMMAND_LINE, "bench", scopes=ALL_SCOPES)
         finally:
-            await outside.store.close()
+            await services.store.close()
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from riskrelay.ports import Outside
+    from riskrelay.ports import Services
 
 T = TypeVar("T")
 
@@ -18,24 +18,24 @@ def log_to_standard_error() -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 
-def on_database(work: "Callable[[Outside], Awaitable[T]]") -> T:
+def on_database(work: "Callable[[Services], Awaitable[T]]") -> T:
     """Run an action on the database that the settings name.
 
     Raises: Misconfigured: it is not there, or has another schema.
     """
 
     from riskrelay.settings import read_settings
-    from riskrelay.wiring.installation import build_outside, require_schema
+    from riskrelay.wiring.installation import build_services, require_schema
 
     log_to_standard_error()
     settings = read_settings()
 
     async def run() -> T:
         await require_schema(settings)
-        outside = build_outside(settings)
+        services = build_services(settings)
         try:
-            return await work(outside)
+            return await work(services)
         finally:
-            await outside.store.close()
+            await services.store.close()
 
     return asyncio.run(run())

@@ -46,7 +46,7 @@ async def _examine() -> "list[Check]":
     from riskrelay.cli.tls import tls_pair
     from riskrelay.ports import Check, Verdict
     from riskrelay.settings import read_settings, unknown_variables
-    from riskrelay.wiring.installation import build_outside, read_master_key, require_schema
+    from riskrelay.wiring.installation import build_services, read_master_key, require_schema
     from riskrelay.wiring.processes import build_examining
     from riskrelay.wiring.running import settings_in_force
 
@@ -57,7 +57,7 @@ async def _examine() -> "list[Check]":
         tls_pair(settings)
         await require_schema(settings)
         master_key = read_master_key(settings)
-        outside = build_outside(settings)
+        services = build_services(settings)
     except RiskrelayError as error:
         return [
             *unknown,
@@ -70,11 +70,11 @@ async def _examine() -> "list[Check]":
         ]
     try:
         try:
-            found, running = await settings_in_force(outside, settings)
+            found, running = await settings_in_force(services, settings)
         except Unavailable:  # the examination says why, with the settings of this shell
             found, running = [], settings
         examining = build_examining(running, master_key, whole=True)
-        return unknown + found + await examine_installation(outside, examining)
+        return unknown + found + await examine_installation(services, examining)
     except RiskrelayError as error:
         return [
             *unknown,
@@ -86,4 +86,4 @@ async def _examine() -> "list[Check]":
             ),
         ]
     finally:
-        await outside.store.close()
+        await services.store.close()

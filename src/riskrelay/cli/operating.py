@@ -48,8 +48,8 @@ def init(
         asyncio.run(installation.migrate(settings, _say_waiting))
         asyncio.run(installation.require_key_of_data(settings, master_key))
         keyring = installation.build_keyring(settings, master_key)
-        on_database(lambda outside: complete_signing_keys(outside, COMMAND_LINE, keyring.make))
-        token = on_database(lambda outside: initialise(outside, AccountId(account), COMMAND_LINE))
+        on_database(lambda services: complete_signing_keys(services, COMMAND_LINE, keyring.make))
+        token = on_database(lambda services: initialise(services, AccountId(account), COMMAND_LINE))
 
     def render() -> None:
         if made_key:
@@ -162,7 +162,7 @@ def account_create(account_id: str, as_json: JsonFlag = False) -> None:
 
     _require_account_id(account_id)
     with explained():
-        created = on_database(lambda outside: create_account(outside, AccountId(account_id), COMMAND_LINE))
+        created = on_database(lambda services: create_account(services, AccountId(account_id), COMMAND_LINE))
     said = "Account {} created." if created else "Account {} already exists."
     show({"account_id": account_id, "created": created}, as_json, lambda: say(said, account_id))
 
@@ -170,6 +170,6 @@ def account_create(account_id: str, as_json: JsonFlag = False) -> None:
 def account_list(as_json: JsonFlag = False) -> None:
     """List the accounts."""
     with explained():
-        accounts = on_database(lambda outside: outside.store.read_installation(lambda tx: tx.accounts.all()))
+        accounts = on_database(lambda services: services.store.read_installation(lambda tx: tx.accounts.all()))
     rows = [{"account_id": a.account_id, "created_at": a.created_at.isoformat()} for a in accounts]
     show(rows, as_json, lambda: print_table(rows))

@@ -12,7 +12,7 @@ from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import AccountId
 
 if TYPE_CHECKING:
-    from riskrelay.ports import Outside
+    from riskrelay.ports import Services
 
 app = typer.Typer(
     help="Tokens for the API and the console. A token is shown once and stored as a hash.", no_args_is_help=True
@@ -49,8 +49,8 @@ def create(
     with explained():
         try:
             token, stored = on_database(
-                lambda outside: create_token(
-                    outside, owner, COMMAND_LINE, name, scopes=scope or ALL_SCOPES, expires_at=expires_at
+                lambda services: create_token(
+                    services, owner, COMMAND_LINE, name, scopes=scope or ALL_SCOPES, expires_at=expires_at
                 ),
             )
         except NotFound:
@@ -80,22 +80,22 @@ def revoke(token_id: str, as_json: JsonFlag = False) -> None:
     """Revoke a token at once."""
     with explained():
         try:
-            on_database(lambda outside: _revoke(outside, token_id))
+            on_database(lambda services: _revoke(services, token_id))
         except NotFound:
             fail(f"token {token_id} not found; see `riskrelay token list`")
     show({"revoked": token_id}, as_json, lambda: say("Token {} was revoked.", token_id))
 
 
-async def _all(outside: "Outside") -> list[StoredToken]:
-    return await outside.store.read_installation(lambda tx: tx.tokens.all())
+async def _all(services: "Services") -> list[StoredToken]:
+    return await services.store.read_installation(lambda tx: tx.tokens.all())
 
 
-async def _revoke(outside: "Outside", token_id: str) -> None:
+async def _revoke(services: "Services", token_id: str) -> None:
     from riskrelay.actions.tokens import revoke_token
 
-    for token in await _all(outside):
+    for token in await _all(services):
         if token.token_id == token_id:
-            return await revoke_token(outside, token.account_id, COMMAND_LINE, token.token_id)
+            return await revoke_token(services, token.account_id, COMMAND_LINE, token.token_id)
     raise NotFound
 
 

@@ -15,7 +15,7 @@ from riskrelay.actions.replays import continue_replays
 from riskrelay.actions.upkeep import analyze_tables, expire_events, purge_events, purge_records, turn_partitions
 from riskrelay.actions.watch_clock import ClockWatch
 from riskrelay.core.errors import Unavailable
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 
 _log = structlog.get_logger()
 
@@ -51,12 +51,12 @@ class Chores:
     Several processes may run it at the same time, because each step is one fenced transaction.
     """
 
-    def __init__(self, outside: Outside, retention: Retention) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, retention: Retention) -> None:
+        self._services = services
         self._retention = retention
         self._stopping = asyncio.Event()
         self._stock_due = 0.0
-        self._clock_watch = ClockWatch(outside)
+        self._clock_watch = ClockWatch(services)
 
     def stop(self) -> None:
         """Start no new step."""
@@ -76,30 +76,30 @@ class Chores:
         )
 
     async def _replay(self) -> bool:
-        return await continue_replays(self._outside)
+        return await continue_replays(self._services)
 
     async def _finish_writes(self) -> bool:
-        await finish_abandoned_writes(self._outside)
+        await finish_abandoned_writes(self._services)
         return False
 
     async def _tidy(self) -> bool:
-        expired = await expire_events(self._outside, self._retention.undelivered)
-        purged = await purge_events(self._outside, self._retention.undelivered + self._retention.settled)
-        idle = await pause_idle_streams(self._outside)
+        expired = await expire_events(self._services, self._retention.undelivered)
+        purged = await purge_events(self._services, self._retention.undelivered + self._retention.settled)
+        idle = await pause_idle_streams(self._services)
         if idle:
             _log.info("idle_streams_paused", streams=idle)
         return bool(expired or purged or idle)
 
     async def _purge_records(self) -> bool:
         return await purge_records(
-            self._outside, self._retention.undelivered + self._retention.settled, self._retention.audit
+            self._services, self._retention.undelivered + self._retention.settled, self._retention.audit
         )
 
     async def _turn(self) -> bool:
-        return await turn_partitions(self._outside, self._retention.undelivered + self._retention.settled)
+        return await turn_partitions(self._services, self._retention.undelivered + self._retention.settled)
 
     async def _analyze(self) -> bool:
-        await analyze_tables(self._outside)
+        await analyze_tables(self._services)
         return False
 
     async def _watch_clock(self) -> bool:
@@ -108,10 +108,10 @@ class Chores:
 
     async def _take_stock(self) -> bool:
         """Count what each account holds. A large installation is counted less often than a small one."""
-        began = self._outside.clock.monotonic()
+        began = self._services.clock.monotonic()
         if began >= self._stock_due:
-            await take_stock(self._outside)
-            took = self._outside.clock.monotonic() - began
+            await take_stock(self._services)
+            took = self._services.clock.monotonic() - began
             self._stock_due = began + _STOCK_SHARE * took
         return False
 

@@ -21,7 +21,7 @@ from riskrelay.core.delivery.replays import REPLAYED
 from riskrelay.core.signals import stream_updated
 from riskrelay.core.ssf.streams import CONTROL_LANE, Stream, StreamStatus
 from riskrelay.engine.pushing import SIGNED_AHEAD, Batch, Delivering, SigningAhead
-from riskrelay.ports import Installation, Outside, StreamStop
+from riskrelay.ports import Installation, Services, StreamStop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class PushedBatch:
 
 
 async def deliver(
-    outside: Outside, delivering: Delivering, signing: SigningAhead, lease: LaneLease, leased_at: float, limit: int
+    services: Services, delivering: Delivering, signing: SigningAhead, lease: LaneLease, leased_at: float, limit: int
 ) -> Delivered:
     """Push one batch of a lane, and try once to write its outcomes.
 
@@ -80,12 +80,12 @@ async def deliver(
         Unavailable: the store refused. The outcomes are lost, so the events will be pushed again.
     Rule: design 2, 3, 4, 7.
     """
-    pushed = await push_batch(outside, delivering, signing, lease, leased_at=leased_at, limit=limit)
-    return pushed if isinstance(pushed, Delivered) else await settle_batch(outside, pushed, is_retry=False)
+    pushed = await push_batch(services, delivering, signing, lease, leased_at=leased_at, limit=limit)
+    return pushed if isinstance(pushed, Delivered) else await settle_batch(services, pushed, is_retry=False)
 
 
 async def push_batch(
-    outside: Outside, delivering: Delivering, signing: SigningAhead, lease: LaneLease, leased_at: float, limit: int
+    services: Services, delivering: Delivering, signing: SigningAhead, lease: LaneLease, leased_at: float, limit: int
 ) -> PushedBatch | Delivered:
     """Read a lane and push its next events, without writing to the store.
 
@@ -102,19 +102,19 @@ async def push_batch(
     """
     # More events than one batch, so that the next batch is signed while this one is settled.
     most = BATCH_EVENTS + SIGNED_AHEAD
-    work = await outside.store.read_installation(lambda tx: tx.lanes.read(lease, most, delivering.retention))
+    work = await services.store.read_installation(lambda tx: tx.lanes.read(lease, most, delivering.retention))
     if work.stream is None or work.stream.is_polled:
         return Delivered(attempts=(), settlement=None, stopped=True)
     if not work.held and not work.fresh:
         return Delivered(attempts=(), settlement=None)
     stream = work.stream
-    batch = Batch(outside, delivering, stream, signing, leased_at=leased_at, is_control=lease.key.lane == CONTROL_LANE)
+    batch = Batch(services, delivering, stream, signing, leased_at=leased_at, is_control=lease.key.lane == CONTROL_LANE)
     todo = chains(work, min(limit, batch.pace.batch))
     await batch.push(todo, following(work, todo) if limit == BATCH_EVENTS else [])
-    settlement = settle(work, batch.outcomes, outside.ids.jitter)
+    settlement = settle(work, batch.outcomes, services.ids.jitter)
     # A lane that waits is released with the settlement, so that any node can claim it when the wait is over.
     waits = settlement.due_in is not None and settlement.due_in > NOW
-    stop = None if batch.stop is None else _stop(outside, stream, *batch.stop)
+    stop = None if batch.stop is None else _stop(services, stream, *batch.stop)
     return PushedBatch(
         lease=lease,
         stream=stream,
@@ -126,7 +126,7 @@ async def push_batch(
     )
 
 
-async def settle_batch(outside: Outside, pushed: PushedBatch, *, is_retry: bool) -> Delivered:
+async def settle_batch(services: Services, pushed: PushedBatch, *, is_retry: bool) -> Delivered:
     """Write the outcomes of a batch.
 
     Args:
@@ -147,8 +147,8 @@ async def settle_batch(outside: Outside, pushed: PushedBatch, *, is_retry: bool)
             return []
         return tx.lanes.stop_stream(pushed.lease, pushed.work, pushed.settlement, pushed.attempts, stop=pushed.stop)
 
-    outside.wake(await outside.store.write_installation(write_down))
-    outside.observer.attempted(pushed.lease.key, pushed.stream, pushed.attempts)
+    services.wake(await services.store.write_installation(write_down))
+    services.observer.attempted(pushed.lease.key, pushed.stream, pushed.attempts)
     stopped = pushed.stop is not None
     return Delivered(
         attempts=pushed.attempts,
@@ -165,12 +165,12 @@ def _has_replayed(pushed: PushedBatch) -> bool:
     return any(event.reason == REPLAYED and event.seq in tried for event in pushed.work.held)
 
 
-def _stop(outside: Outside, stream: Stream, status: StreamStatus, reason: str) -> StreamStop:
+def _stop(services: Services, stream: Stream, status: StreamStatus, reason: str) -> StreamStop:
     """Build the stop of a stream, with the notice for its receiver.
 
     Rule: SSF 1.0 §8.1.5. The receiver of an implicit stream takes no such event.
     """
     notice = None
     if not stream.is_implicit:
-        notice = stream_updated(stream, status, reason, outside.clock.now(), new_id=outside.ids.uuid)
+        notice = stream_updated(stream, status, reason, services.clock.now(), new_id=services.ids.uuid)
     return StreamStop(status=status, reason=reason, notice=notice, cancels_backlog=cancels_backlog(stream, status))

@@ -7,7 +7,7 @@ import structlog
 
 from riskrelay.actions.wake_polls import wake_polls
 from riskrelay.core.errors import Unavailable
-from riskrelay.ports import Bell, Outside
+from riskrelay.ports import Bell, Services
 
 _log = structlog.get_logger()
 
@@ -17,8 +17,8 @@ SWEEP = timedelta(seconds=1)  # like the worker's sweep: a lost notice of anothe
 class PollSweep:
     """Wakes waiting polls once a second, until it is stopped."""
 
-    def __init__(self, outside: Outside, bell: Bell) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, bell: Bell) -> None:
+        self._services = services
         self._bell = bell
         self._stopping = asyncio.Event()
 
@@ -30,7 +30,7 @@ class PollSweep:
         """Scan once a second. Return after `stop`."""
         while not self._stopping.is_set():
             try:
-                await wake_polls(self._outside, self._bell)
+                await wake_polls(self._services, self._bell)
             except Unavailable as error:
                 _log.warning("poll_sweep_failed", error=str(error))
             try:

@@ -19,7 +19,7 @@ from riskrelay.core.keys import Algorithm
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.sets import complete_claims
 from riskrelay.core.ssf.streams import Stream, StreamStatus
-from riskrelay.ports import Outside, Pusher, Signer, Vault
+from riskrelay.ports import Pusher, Services, Signer, Vault
 
 _CHUNK = 16  # SETs signed in one call: 8 and 32 cost the same CPU (measured); the first SET waits for all of them
 SNAPSHOT = timedelta(seconds=1)  # specified: a disabled stream gets no new push after this time
@@ -31,7 +31,7 @@ SIGNED_AHEAD = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivering:
-    """The dependencies of delivery besides `Outside`, and its limits.
+    """The dependencies of delivery besides `Services`, and its limits.
 
     Attributes:
         lease: how long a claim lasts without being extended.
@@ -59,7 +59,7 @@ class Batch:
 
     def __init__(
         self,
-        outside: Outside,
+        services: Services,
         delivering: Delivering,
         stream: Stream,
         signing: "SigningAhead",
@@ -72,11 +72,11 @@ class Batch:
         self.stop: tuple[StreamStatus, str] | None = None
         self.pace = pace_of(stream, delivering.concurrency)
         self._is_control = is_control
-        self._outside = outside
+        self._services = services
         self._delivering = delivering
         self._stream = stream
         self._signing = signing
-        began = outside.clock.monotonic()
+        began = services.clock.monotonic()
         # A paced push first waits for its turn, so the limit is one interval later. Otherwise it could never start.
         fresh_until = began + SNAPSHOT.total_seconds() + self.pace.interval
         self._stop_at = min(leased_at + delivering.push_for.total_seconds(), fresh_until)
@@ -105,7 +105,7 @@ class Batch:
 
     async def _push_chain(self, events: Sequence[QueuedEvent]) -> None:
         for event in events:
-            if not self._may_start(self._outside.clock.monotonic()):
+            if not self._may_start(self._services.clock.monotonic()):
                 return
             if self.pace.interval:
                 await self._keep_pace()
@@ -134,9 +134,9 @@ class Batch:
         one.
         """
         self._next_start += self.pace.interval
-        wait = self._next_start - self._outside.clock.monotonic()
+        wait = self._next_start - self._services.clock.monotonic()
         if wait > 0:
-            await self._outside.clock.sleep(wait)
+            await self._services.clock.sleep(wait)
         else:
             self._next_start -= wait
 
@@ -145,9 +145,9 @@ class Batch:
 
         Returns: the outcome; None: the SET was signed too late, and no push was attempted.
         """
-        started_at, began = self._outside.clock.now(), self._outside.clock.monotonic()
+        started_at, began = self._services.clock.now(), self._services.clock.monotonic()
         await self._signing.sign(event)
-        signed = self._outside.clock.monotonic()
+        signed = self._services.clock.monotonic()
         if not self._may_start(signed):
             return None
         token, outcome = await self._push(event)
@@ -158,7 +158,7 @@ class Batch:
                 number=event.attempts + 1,
                 queued_at=event.queued_at,
                 started_at=started_at,
-                duration=timedelta(seconds=self._outside.clock.monotonic() - began),
+                duration=timedelta(seconds=self._services.clock.monotonic() - began),
                 outcome=outcome,
                 signing=timedelta(seconds=signed - began) if token else None,
                 claims=event.claims,

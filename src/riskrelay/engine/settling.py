@@ -10,7 +10,7 @@ from riskrelay.core.delivery.backoff import local_wait
 from riskrelay.core.delivery.lanes import LaneKey, LaneLease
 from riskrelay.core.errors import LeaseLost, Unavailable
 from riskrelay.engine.deliver import Delivered, PushedBatch, settle_batch
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 
 _log = structlog.get_logger()
 
@@ -59,10 +59,10 @@ class Settling:
             would be pushed again.
     """
 
-    def __init__(self, outside: Outside, lease: timedelta) -> None:
+    def __init__(self, services: Services, lease: timedelta) -> None:
         self.gate = WriteGate()
         self.unsettled: set[LaneKey] = set()
-        self._outside = outside
+        self._services = services
         self._lease = lease
         self._stopping = False
 
@@ -83,7 +83,7 @@ class Settling:
         try:
             while True:
                 try:
-                    delivered = await settle_batch(self._outside, pushed, is_retry=failures > 0)
+                    delivered = await settle_batch(self._services, pushed, is_retry=failures > 0)
                 except LeaseLost:
                     raise
                 except Unavailable:
@@ -112,9 +112,9 @@ class Settling:
         """
         failures = 0
         while not self._stopping:
-            began = self._outside.clock.monotonic()
+            began = self._services.clock.monotonic()
             try:
-                await self._outside.store.write_installation(lambda tx: tx.lanes.renew(lease, self._lease))
+                await self._services.store.write_installation(lambda tx: tx.lanes.renew(lease, self._lease))
             except Unavailable:
                 failures += 1
                 await self._pause(failures)
@@ -126,7 +126,7 @@ class Settling:
     async def _pause(self, failures: int) -> None:
         """Wait between two tries of a write: at least one second, then with backoff until another write succeeds."""
         await asyncio.sleep(_AFTER_REFUSAL.total_seconds())
-        wait = local_wait(failures, self._outside.ids.jitter()) - _AFTER_REFUSAL
+        wait = local_wait(failures, self._services.ids.jitter()) - _AFTER_REFUSAL
         if wait > timedelta(0) and not self._stopping:
             try:
                 async with asyncio.timeout(wait.total_seconds()):

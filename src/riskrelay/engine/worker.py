@@ -14,7 +14,7 @@ from riskrelay.engine.deliver import Delivered, push_batch
 from riskrelay.engine.pushing import Delivering, SigningAhead
 from riskrelay.engine.scan_schedule import ScanSchedule
 from riskrelay.engine.settling import Settling
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 
 _log = structlog.get_logger()
 
@@ -39,8 +39,8 @@ class Worker:
         claims: the number of claimed lanes.
     """
 
-    def __init__(self, outside: Outside, delivering: Delivering, idle_hold: timedelta) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, delivering: Delivering, idle_hold: timedelta) -> None:
+        self._services = services
         self._delivering = delivering
         self._idle_hold = idle_hold
         self._woken = asyncio.Event()
@@ -50,7 +50,7 @@ class Worker:
         self._others_wait = False  # a lane is due, and all MAX_LANES slots are in use
         self.sweeps = self.claims = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._settling = Settling(outside, delivering.lease)
+        self._settling = Settling(services, delivering.lease)
         self._stopping = False
         self._stopped = asyncio.Event()
 
@@ -96,7 +96,7 @@ class Worker:
 
     def _now(self) -> float:
         """Return the monotonic time in seconds, which leases, turns and scans use."""
-        return self._outside.clock.monotonic()
+        return self._services.clock.monotonic()
 
     def _name(self, lane: LaneKey) -> None:
         """Queue a lane for a claim by name. If many lanes are queued, request a scan instead."""
@@ -130,7 +130,7 @@ class Worker:
         """Scan for due lanes. Claim them if slots are free, or schedule the next scan for the next due time."""
         self.sweeps += 1
         since = self._schedule.since
-        due = await self._outside.store.read_installation(lambda tx: tx.lanes.next_due(since))
+        due = await self._services.store.read_installation(lambda tx: tx.lanes.next_due(since))
         self._others_wait = room <= 0 and due.due_in is not None and due.due_in <= timedelta(0)
         if due.due_in is not None and due.due_in > timedelta(0):
             self._scan_in(due.due_in)
@@ -145,7 +145,7 @@ class Worker:
         # Taken before the claim: the database starts the lease later, so this process never overestimates it.
         leased_at, lease_for = self._now(), self._delivering.lease
         try:
-            leases = await self._outside.store.write_installation(
+            leases = await self._services.store.write_installation(
                 lambda tx: tx.lanes.claim(
                     room, lease_for, named, self._schedule.since, besides=self._settling.unsettled
                 )
@@ -196,7 +196,7 @@ class Worker:
         tries = max(self._delivering.lease // _AFTER_REFUSAL, 1)
         for _ in range(tries):
             try:
-                return await self._outside.store.write_installation(lambda tx: tx.lanes.release(lease))
+                return await self._services.store.write_installation(lambda tx: tx.lanes.release(lease))
             except Unavailable:
                 if self._stopping or await _wait(self._stopped, _AFTER_REFUSAL):
                     break
@@ -224,7 +224,7 @@ class Worker:
             began = self._now()
             try:
                 pushed = await push_batch(
-                    self._outside, self._delivering, signing, lease, leased_at=leased_at, limit=limit
+                    self._services, self._delivering, signing, lease, leased_at=leased_at, limit=limit
                 )
             except Unavailable:  # nothing was pushed
                 await _wait(woken, _AFTER_REFUSAL)
@@ -244,7 +244,7 @@ class Worker:
     async def _continue_replay(self, lane: LaneKey) -> None:
         """Put the next events of a replay back at once, so that the replay is as fast as delivery."""
         try:
-            self.wake(await continue_replay_of(self._outside, lane))
+            self.wake(await continue_replay_of(self._services, lane))
         except Unavailable:  # the chores continue the replay later
             return
 

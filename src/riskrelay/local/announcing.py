@@ -9,7 +9,7 @@ from datetime import timedelta
 import structlog
 
 from riskrelay.core.errors import Unavailable
-from riskrelay.ports import Node, Outside
+from riskrelay.ports import Node, Services
 
 _EVERY_SECONDS = 30.0  # chosen: a third of the time after which `doctor` considers a node dead
 _FORGET = timedelta(days=1)  # guessed: rows of processes that were killed
@@ -18,32 +18,32 @@ _log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def announced(outside: Outside, role: str, settings: Mapping[str, object]) -> AsyncIterator[None]:
+async def announced(services: Services, role: str, settings: Mapping[str, object]) -> AsyncIterator[None]:
     """Keep a row for this process while the context lasts, and remove it at the end.
 
     Args:
         role: serve or worker.
         settings: the settings without secrets, as JSON values.
     """
-    now = outside.clock.now()
-    node = Node(node_id=outside.ids.uuid(), role=role, started_at=now, seen_at=now, settings=settings)
+    now = services.clock.now()
+    node = Node(node_id=services.ids.uuid(), role=role, started_at=now, seen_at=now, settings=settings)
     stop = asyncio.Event()
-    running = asyncio.create_task(_announce_until(stop, outside, node))
+    running = asyncio.create_task(_announce_until(stop, services, node))
     try:
         yield
     finally:
         stop.set()
         await running
         with suppress(Unavailable):  # the row is out of date soon
-            await outside.store.write_installation(lambda tx: tx.nodes.leave(node.node_id))
+            await services.store.write_installation(lambda tx: tx.nodes.leave(node.node_id))
 
 
-async def _announce_until(stop: asyncio.Event, outside: Outside, node: Node) -> None:
+async def _announce_until(stop: asyncio.Event, services: Services, node: Node) -> None:
     while not stop.is_set():
-        now = outside.clock.now()
+        now = services.clock.now()
         try:
-            await outside.store.write_installation(lambda tx: tx.nodes.announce(replace(node, seen_at=now)))  # noqa: B023
-            await outside.store.write_installation(lambda tx: tx.nodes.forget_unseen_since(now - _FORGET))  # noqa: B023
+            await services.store.write_installation(lambda tx: tx.nodes.announce(replace(node, seen_at=now)))  # noqa: B023
+            await services.store.write_installation(lambda tx: tx.nodes.forget_unseen_since(now - _FORGET))  # noqa: B023
         except Unavailable:
             _log.debug("node_not_announced")  # other components report why the database accepts no writes
         with suppress(TimeoutError):

@@ -52,7 +52,7 @@ from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.large_writes import LEASE, LargeWriteLost, LargeWriteRuns, LargeWrites, Writes
 from riskrelay.ports.operating import DatabaseClock, DeliveryHealth, EngineCare, Purging, Replays, Retention
-from riskrelay.ports.outside import (
+from riskrelay.ports.services import (
     Bell,
     Clock,
     FindingCounter,
@@ -64,9 +64,9 @@ from riskrelay.ports.outside import (
     MissedNameCounter,
     NoGeolocation,
     Observer,
-    Outside,
     Pusher,
     RateLimits,
+    Services,
     Signer,
     Store,
     StoreLoad,
@@ -126,7 +126,6 @@ __all__ = [
     "Node",
     "Nodes",
     "Observer",
-    "Outside",
     "Polls",
     "Probe",
     "Proof",
@@ -145,6 +144,7 @@ __all__ = [
     "Retention",
     "RiskPlace",
     "Sent",
+    "Services",
     "Sessions",
     "ShadowedUser",
     "Signer",

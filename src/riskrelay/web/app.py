@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from riskrelay.core.errors import RiskrelayError
 from riskrelay.core.ssf.refused_requests import ReceiverOperation
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web import documentation
 from riskrelay.web.account_api import envelope, problems
 from riskrelay.web.account_api.activity import ActivityRoutes
@@ -63,14 +63,14 @@ BASE_PATHS = ("", "/client/v4")
 ACCOUNT = "/accounts/{account_id}/zt_risk_scoring"
 
 
-def create_app(outside: Outside, transmitting: Transmitting, public_origin: str, lifespan: Lifespan) -> Starlette:
+def create_app(services: Services, transmitting: Transmitting, public_origin: str, lifespan: Lifespan) -> Starlette:
     """Build the ASGI application.
 
     Args:
         public_origin: the origin in new integrations' well-known URLs and in links to explanations of errors.
     """
-    account_routes = _account_routes(outside, public_origin, transmitting)
-    credential_routes = _credential_routes(outside, transmitting)
+    account_routes = _account_routes(services, public_origin, transmitting)
+    credential_routes = _credential_routes(services, transmitting)
     routes = [
         route
         for base in BASE_PATHS
@@ -81,15 +81,15 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
             ]
         )
     ]
-    refused_requests = RefusedRequests(outside)
+    refused_requests = RefusedRequests(services)
     routes += by_path(
         (method, path, refused_requests.watched(operation, handler))
-        for operation, method, path, handler in _receiver_routes(outside, transmitting)
+        for operation, method, path, handler in _receiver_routes(services, transmitting)
     )
-    noting = RefusedAuthentication(outside.metrics, outside.clock)
-    console = Console(outside, transmitting, public_origin)
+    noting = RefusedAuthentication(services.metrics, services.clock)
+    console = Console(services, transmitting, public_origin)
     routes += by_path(console.routes())
-    routes += by_path([("GET", path, handler) for path, handler in _open_routes(outside, transmitting)])
+    routes += by_path([("GET", path, handler) for path, handler in _open_routes(services, transmitting)])
 
     def answer_refusal(request: Request, error: Exception) -> Response:
         noting.note(request, error)
@@ -147,21 +147,21 @@ def create_app(outside: Outside, transmitting: Transmitting, public_origin: str,
     )
     app.state.refused_authentication = noting
     app.state.server_refusal = partial(server_refusal, docs_base=public_origin)
-    app.state.failed_authentication = FailedAuthentication(outside.clock, FAILURES_A_MINUTE)
+    app.state.failed_authentication = FailedAuthentication(services.clock, FAILURES_A_MINUTE)
     app.state.trusted_proxies = ()  # those that the settings name are put here: see web/client_address.py
     app.router.redirect_slashes = False  # a slash at the end must not redirect a POST
     return app
 
 
-def create_worker_app(outside: Outside, lifespan: Lifespan) -> Starlette:
+def create_worker_app(services: Services, lifespan: Lifespan) -> Starlette:
     """Build the application of `riskrelay worker`, which only serves monitoring."""
-    routes = by_path([("GET", path, handler) for path, handler in _health_routes(outside)])
+    routes = by_path([("GET", path, handler) for path, handler in _health_routes(services)])
     return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(SecurityHeaders, https=False)])
 
 
-def _credential_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:
-    tokens = ApiTokenRoutes(outside)
-    keys = KeyRoutes(outside, transmitting.keyring)
+def _credential_routes(services: Services, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:
+    tokens = ApiTokenRoutes(services)
+    keys = KeyRoutes(services, transmitting.keyring)
     return [
         ("GET", "/user/tokens/verify", tokens.verify),
         ("GET", "/accounts/{account_id}/tokens/verify", tokens.verify_in_account),
@@ -170,26 +170,28 @@ def _credential_routes(outside: Outside, transmitting: Transmitting) -> list[tup
         ("DELETE", "/installation/tokens/{token_id}", tokens.revoke_of_installation),
         ("GET", "/installation/keys", keys.list_all),
         ("POST", "/installation/keys/rotate", keys.rotate),
-        ("GET", "/installation/audit", AuditRoutes(outside).list_page_of_installation),
+        ("GET", "/installation/audit", AuditRoutes(services).list_page_of_installation),
     ]
 
 
-def _account_routes(outside: Outside, public_origin: str, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:
-    integrations = IntegrationRoutes(outside, public_origin)
-    deliveries = DeliveryRoutes(outside)
-    replays = ReplayRoutes(outside)
-    delivery_control = DeliveryControlRoutes(outside, transmitting.targets, transmitting.polling.retention)
-    credentials = ReceiverCredentialRoutes(outside)
-    settings = IntegrationSettingRoutes(outside)
-    tls = IntegrationTlsRoutes(outside, transmitting.materials)
-    findings = FindingRoutes(outside, public_origin)
-    activity = ActivityRoutes(outside, transmitting.signals, public_origin)
-    detection = DetectionRoutes(outside)
-    security_events = SecurityEventRoutes(outside, public_origin)
-    behaviors = BehaviorRoutes(outside)
-    directory = DirectoryRoutes(outside, public_origin)
-    users = UserRoutes(outside)
-    tokens = ApiTokenRoutes(outside)
+def _account_routes(
+    services: Services, public_origin: str, transmitting: Transmitting
+) -> list[tuple[str, str, Handler]]:
+    integrations = IntegrationRoutes(services, public_origin)
+    deliveries = DeliveryRoutes(services)
+    replays = ReplayRoutes(services)
+    delivery_control = DeliveryControlRoutes(services, transmitting.targets, transmitting.polling.retention)
+    credentials = ReceiverCredentialRoutes(services)
+    settings = IntegrationSettingRoutes(services)
+    tls = IntegrationTlsRoutes(services, transmitting.materials)
+    findings = FindingRoutes(services, public_origin)
+    activity = ActivityRoutes(services, transmitting.signals, public_origin)
+    detection = DetectionRoutes(services)
+    security_events = SecurityEventRoutes(services, public_origin)
+    behaviors = BehaviorRoutes(services)
+    directory = DirectoryRoutes(services, public_origin)
+    users = UserRoutes(services)
+    tokens = ApiTokenRoutes(services)
     return [
         ("POST", "/integrations", integrations.create),
         ("GET", "/integrations", integrations.list_all),
@@ -220,7 +222,7 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
         ("DELETE", "/integrations/{integration_id}/tls", tls.remove),
         ("POST", "/findings", findings.record),
         ("POST", "/activity", activity.record),
-        *_source_routes(outside, public_origin, transmitting),
+        *_source_routes(services, public_origin, transmitting),
         ("GET", "/detection", detection.get),
         ("PUT", "/detection", detection.update),
         ("GET", "/networks", detection.networks),
@@ -239,17 +241,19 @@ def _account_routes(outside: Outside, public_origin: str, transmitting: Transmit
         ("GET", "/tokens", tokens.list_all),
         ("POST", "/tokens", tokens.create),
         ("DELETE", "/tokens/{token_id}", tokens.revoke),
-        ("GET", "/audit", AuditRoutes(outside).list_page),
+        ("GET", "/audit", AuditRoutes(services).list_page),
         ("GET", "/summary", users.summary),
         ("GET", "/{user_id}", users.get),  # after the routes with fixed names: the first matching path wins
         ("POST", "/{user_id}/reset", users.reset),
     ]
 
 
-def _source_routes(outside: Outside, public_origin: str, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:
+def _source_routes(
+    services: Services, public_origin: str, transmitting: Transmitting
+) -> list[tuple[str, str, Handler]]:
     signals = transmitting.signals
-    sources = SourceRoutes(outside, signals, public_origin)
-    events = SourceEventRoutes(outside, signals)
+    sources = SourceRoutes(services, signals, public_origin)
+    events = SourceEventRoutes(services, signals)
     return [
         ("POST", "/sources", sources.create),
         ("GET", "/sources", sources.list_all),
@@ -276,11 +280,13 @@ def _source_routes(outside: Outside, public_origin: str, transmitting: Transmitt
     ]
 
 
-def _receiver_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[ReceiverOperation, str, str, Handler]]:
+def _receiver_routes(
+    services: Services, transmitting: Transmitting
+) -> list[tuple[ReceiverOperation, str, str, Handler]]:
     """Return the routes of receivers, with their own credentials and the specifications' forms of errors."""
-    tokens = TokenRoutes(outside)
-    streams = StreamRoutes(outside, transmitting)
-    carried = StreamEventRoutes(outside, transmitting)
+    tokens = TokenRoutes(services)
+    streams = StreamRoutes(services, transmitting)
+    carried = StreamEventRoutes(services, transmitting)
     asked = ReceiverOperation
     return [
         (asked.TOKEN, "POST", "/ssf/{integration_id}/token", tokens.token),
@@ -298,8 +304,8 @@ def _receiver_routes(outside: Outside, transmitting: Transmitting) -> list[tuple
     ]
 
 
-def _open_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[str, Handler]]:
-    transmitter = TransmitterRoutes(outside, transmitting.keyring)
+def _open_routes(services: Services, transmitting: Transmitting) -> list[tuple[str, Handler]]:
+    transmitter = TransmitterRoutes(services, transmitting.keyring)
     return [
         ("/.well-known/ssf-configuration/{integration_id}", transmitter.metadata),
         ("/.well-known/ssf-configuration/{integration_id}/", transmitter.metadata),
@@ -309,7 +315,7 @@ def _open_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[str
         ("/.well-known/oauth-protected-resource/{integration_id}", transmitter.protected_resource),
         ("/.well-known/oauth-protected-resource/ssf/{integration_id}/{endpoint:path}", transmitter.protected_resource),
         ("/jwks.json", transmitter.jwks),
-        *_health_routes(outside),
+        *_health_routes(services),
         ("/openapi.json", documentation.openapi),
         ("/docs", documentation.reference),
         ("/docs/errors", documentation.error_index),
@@ -317,8 +323,8 @@ def _open_routes(outside: Outside, transmitting: Transmitting) -> list[tuple[str
     ]
 
 
-def _health_routes(outside: Outside) -> list[tuple[str, Handler]]:
-    health = HealthRoutes(outside)
+def _health_routes(services: Services) -> list[tuple[str, Handler]]:
+    health = HealthRoutes(services)
     return [("/healthz", health.live), ("/readyz", health.ready), ("/metrics", health.metrics)]
 
 

@@ -9,7 +9,7 @@ from riskrelay.core.credentials import Actor, Scope, StoredToken, hash_token
 from riskrelay.core.errors import MalformedCredentials, NoCredentials, NotFound, RateLimited, UnknownToken
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.rate_limits import Allowance
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.client_address import client_address
 from riskrelay.web.failed_authentication import FailedAuthentication
 
@@ -60,7 +60,7 @@ def _well_formed(token: str) -> str:
     return token
 
 
-async def caller_of(request: Request, outside: Outside, scope: Scope | None) -> Caller:
+async def caller_of(request: Request, services: Services, scope: Scope | None) -> Caller:
     """Authenticate a request, and check that it may do *scope* in the account of the path.
 
     Args:
@@ -70,35 +70,35 @@ async def caller_of(request: Request, outside: Outside, scope: Scope | None) -> 
         exist.
     """
     account_id = AccountId(request.path_params["account_id"])
-    shown = await _authenticated(request, outside, account_id)
+    shown = await _authenticated(request, services, account_id)
     shown.token.require(account_id, scope)
     if not shown.account_exists:
         raise NotFound
     return Caller(account_id, actor_of(request, shown.token), shown.token)
 
 
-async def token_of(request: Request, outside: Outside) -> StoredToken:
+async def token_of(request: Request, services: Services) -> StoredToken:
     """Return the valid token of a request, with any permissions, and count the request against its limit.
 
     Raises: Unauthenticated, RateLimited.
     """
-    return (await _authenticated(request, outside, None)).token
+    return (await _authenticated(request, services, None)).token
 
 
-async def _authenticated(request: Request, outside: Outside, account_id: AccountId | None) -> Authenticated:
+async def _authenticated(request: Request, services: Services, account_id: AccountId | None) -> Authenticated:
     headers = request.headers
     presented = presented_token(headers.get("authorization"), headers.get("x-auth-email"), headers.get("x-auth-key"))
     holder = hash_token(presented)
-    show_allowance(request, outside.rate_limits.refusal(holder))  # a token over its limit costs no query
+    show_allowance(request, services.rate_limits.refusal(holder))  # a token over its limit costs no query
     failures: FailedAuthentication = request.app.state.failed_authentication
     await failures.check(request, holder)
     try:
-        shown = await authenticate(outside, presented, account_id)
+        shown = await authenticate(services, presented, account_id)
     except UnknownToken:
         failures.refused(request, holder)
         raise
     failures.accepted(holder)
-    show_allowance(request, outside.rate_limits.spend(holder))
+    show_allowance(request, services.rate_limits.spend(holder))
     return shown
 
 

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 from riskrelay.core.delivery.survey import Survey
 from riskrelay.core.errors import Unavailable, UnavailableCause
 from riskrelay.core.keys import Algorithm, KeyState, key_in
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 
 _PATIENCE_SECONDS = 2  # chosen: a scrape waits no longer for a survey; scrapers give up after 10
 
@@ -16,9 +16,9 @@ _PATIENCE_SECONDS = 2  # chosen: a scrape waits no longer for a survey; scrapers
 class HealthRoutes:
     """The handlers for monitoring. They need no credentials, because their responses name no account and no user."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
-        self._surveyor = _Surveyor(outside)
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._surveyor = _Surveyor(services)
 
     async def live(self, request: Request) -> Response:
         """200 while the process answers."""
@@ -31,7 +31,7 @@ class HealthRoutes:
             return PlainTextResponse(f"not ready: {cause}\n", 503)
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
-                keys = await self._outside.store.read_installation(lambda tx: tx.keys.all())
+                keys = await self._services.store.read_installation(lambda tx: tx.keys.all())
         except Unavailable as error:
             return PlainTextResponse(f"not ready: {error.cause or UnavailableCause.REFUSED}\n", 503)
         except TimeoutError:
@@ -43,7 +43,7 @@ class HealthRoutes:
     async def _refusal(self) -> UnavailableCause | None:
         """Return why the database takes no writes; None when it does."""
         try:
-            await self._outside.store.require_writable()
+            await self._services.store.require_writable()
         except Unavailable as error:
             return error.cause or UnavailableCause.REFUSED
         return None
@@ -54,8 +54,8 @@ class HealthRoutes:
         Without the database, they have this process's counters only.
         """
         refusal, survey = await asyncio.gather(self._refusal(), self._surveyor.survey())
-        metrics = self._outside.metrics
-        body = await metrics.exposition(survey, self._outside.store.load(), writable=refusal is None)
+        metrics = self._services.metrics
+        body = await metrics.exposition(survey, self._services.store.load(), writable=refusal is None)
         return Response(body, headers={"Content-Type": metrics.content_type})
 
 
@@ -65,8 +65,8 @@ class _Surveyor:
     One survey runs at a time, and answers all requests from before its start.
     """
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._last: Survey | None = None
         self._began = float("-inf")
         self._one_at_a_time = asyncio.Lock()
@@ -74,7 +74,7 @@ class _Surveyor:
 
     async def survey(self) -> Survey | None:
         """Return a survey that began after the call, or the last one if this takes too long; None: no database."""
-        taking = asyncio.create_task(self._take(self._outside.clock.monotonic()))
+        taking = asyncio.create_task(self._take(self._services.clock.monotonic()))
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)
         await asyncio.wait([taking], timeout=_PATIENCE_SECONDS)
@@ -84,8 +84,8 @@ class _Surveyor:
         async with self._one_at_a_time:
             if self._began >= asked:
                 return
-            self._began = self._outside.clock.monotonic()
+            self._began = self._services.clock.monotonic()
             try:
-                self._last = await self._outside.store.read_installation(lambda tx: tx.survey())
+                self._last = await self._services.store.read_installation(lambda tx: tx.survey())
             except Unavailable:
                 self._last = None

@@ -21,7 +21,7 @@ from riskrelay.local.missed_names import PendingMissedNames
 from riskrelay.local.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.local.user_counts import CountedUsers
-from riskrelay.ports import Check, Geolocator, NoGeolocation, Outside, Store, Verdict, Wake
+from riskrelay.ports import Check, Geolocator, NoGeolocation, Services, Store, Verdict, Wake
 from riskrelay.settings import Settings
 from riskrelay.signing.sealing import MasterKey, new_master_key
 from riskrelay.signing.signer import new_signing_key
@@ -259,15 +259,15 @@ def _fill(source: Connection, target: Connection, copied: Callable[[str, int], N
     return copy_all(source, target, copied)
 
 
-def build_outside(settings: Settings) -> Outside:
+def build_services(settings: Settings) -> Services:
     """Build the dependencies of actions for a command that works on the database. The caller closes the store."""
     noted = PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()
-    return outside_of(settings, lambda lanes: None, noted, Observers(PrometheusMetrics()))
+    return services_of(settings, lambda lanes: None, noted, Observers(PrometheusMetrics()))
 
 
-def outside_of(
+def services_of(
     settings: Settings, wake: Wake, noted: Noted, observers: Observers, geolocator: Geolocator | None = None
-) -> Outside:
+) -> Services:
     """Build the dependencies of actions for a process that serves or delivers.
 
     Args:
@@ -276,7 +276,7 @@ def outside_of(
     clock = SystemClock()
     limit = RateLimit(settings.rate_limit, WINDOW_SECONDS) if settings.rate_limit else None
     token_uses, finding_counts, missed_names = noted
-    return Outside(
+    return Services(
         store=observers.over(open_store(settings)),
         clock=clock,
         ids=SystemIds(),

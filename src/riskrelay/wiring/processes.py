@@ -28,7 +28,7 @@ from riskrelay.local.geolocation import GeolocationFiles
 from riskrelay.local.missed_names import PendingMissedNames
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.mapping.mapping_pool import MappingPool
-from riskrelay.ports import Clock, Outside, Wake
+from riskrelay.ports import Clock, Services, Wake
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.client import PushClient
 from riskrelay.push.probing import NetworkProbe
@@ -47,7 +47,7 @@ from riskrelay.web.failed_authentication import FailedAuthentication
 from riskrelay.web.server.admission import Admission
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
-from riskrelay.wiring.installation import build_keyring, check_files, outside_of, read_master_key
+from riskrelay.wiring.installation import build_keyring, check_files, read_master_key, services_of
 
 PUSH_DEADLINE = timedelta(seconds=20)
 CONCURRENCY = 32  # guessed: concurrent pushes per lane; few enough for a receiver, enough to hide its round trips
@@ -71,16 +71,16 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     noted = token_uses, finding_counts, missed_names = PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()
     observers = new_observers(siblings)
     geolocation = GeolocationFiles(settings.geoip)
-    outside = outside_of(settings, wakes.wake, noted, observers, geolocator=geolocation)
-    process = ProcessWatch(observers.metrics, log, outside.clock)
+    services = services_of(settings, wakes.wake, noted, observers, geolocator=geolocation)
+    process = ProcessWatch(observers.metrics, log, services.clock)
     if settings.geoip:
-        _show_geolocation(observers.metrics, geolocation, outside.clock)
+        _show_geolocation(observers.metrics, geolocation, services.clock)
     if settings.tls_cert is not None:
         show_certificate(observers.metrics, settings.tls_cert)
-    signer = _build_signer(outside, master_key, keyring)
+    signer = _build_signer(services, master_key, keyring)
     polling = Polling(signer=signer, bell=bell, retention=timedelta(days=settings.retention_days))
-    materials = PemMaterials(master_key, outside.clock)
-    mapper = MappingPool(outside.clock)
+    materials = PemMaterials(master_key, services.clock)
+    mapper = MappingPool(services.clock)
     transmitting = Transmitting(
         polling=polling,
         vault=master_key,
@@ -97,35 +97,35 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
             async with (
                 process.running(),
                 geolocation.running(),
-                _counted(siblings, outside, observers.metrics),
-                token_uses.recording(outside.store),
-                finding_counts.recording(outside.store),
-                missed_names.recording(outside.store),
-                _ready(signer, outside, keyring),
+                _counted(siblings, services, observers.metrics),
+                token_uses.recording(services.store),
+                finding_counts.recording(services.store),
+                missed_names.recording(services.store),
+                _ready(signer, services, keyring),
                 _other_nodes(settings, wakes, woken),
-                _poll_sweep(settings, outside, bell),
-                announced(outside, "serve", settings.public),
+                _poll_sweep(settings, services, bell),
+                announced(services, "serve", settings.public),
             ):
                 if deliver:
-                    async with _delivery(settings, outside, signer, master_key) as worker:
+                    async with _delivery(settings, services, signer, master_key) as worker:
                         woken.targets.append(worker.wake)
                         _show_worker(observers.metrics, worker)
                         yield
                 else:
-                    async with _chores(settings, outside):
+                    async with _chores(settings, services):
                         yield
         finally:
             mapper.close()
-            await outside.store.close()
+            await services.store.close()
 
-    app = create_app(outside, transmitting, settings.public_url, lifespan)
+    app = create_app(services, transmitting, settings.public_url, lifespan)
     observers.attend(app)
-    app.state.examine = partial(examine_installation, outside, build_examining(settings, master_key))
+    app.state.examine = partial(examine_installation, services, build_examining(settings, master_key))
     app.state.trusted_proxies = settings.trusted_proxies
-    app.state.failed_authentication = FailedAuthentication(outside.clock, settings.failed_authentication_limit)
+    app.state.failed_authentication = FailedAuthentication(services.clock, settings.failed_authentication_limit)
     app.state.before_stop = [bell.close]
     app.state.show_connections = partial(_show_connections, observers.metrics)
-    app.state.operations = create_worker_app(outside, _no_lifespan)  # the application's own lifespan covers it
+    app.state.operations = create_worker_app(services, _no_lifespan)  # the application's own lifespan covers it
     return app
 
 
@@ -135,12 +135,12 @@ async def _no_lifespan(app: Starlette) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _counted(siblings: Siblings | None, outside: Outside, metrics: PrometheusMetrics) -> AsyncIterator[None]:
+async def _counted(siblings: Siblings | None, services: Services, metrics: PrometheusMetrics) -> AsyncIterator[None]:
     """Answer the siblings' requests for the counters of this process, if it has siblings."""
     if siblings is None:
         yield
     else:
-        async with siblings.answering(lambda: metrics.own_exposition(outside.store.load())):
+        async with siblings.answering(lambda: metrics.own_exposition(services.store.load())):
             yield
 
 
@@ -194,31 +194,31 @@ def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
     woken, wakes = _Relay(), _Relay()
     wakes.targets.append(woken.wake)
     observers = new_observers()
-    outside = outside_of(
+    services = services_of(
         settings, wakes.wake, (PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()), observers
     )
-    process = ProcessWatch(observers.metrics, log, outside.clock)
+    process = ProcessWatch(observers.metrics, log, services.clock)
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
-    signer = _build_signer(outside, master_key, keyring)
+    signer = _build_signer(services, master_key, keyring)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         try:
             async with (
                 process.running(),
-                _ready(signer, outside, keyring),
+                _ready(signer, services, keyring),
                 _other_nodes(settings, wakes, woken),
-                announced(outside, "worker", settings.public),
-                _delivery(settings, outside, signer, master_key) as worker,
+                announced(services, "worker", settings.public),
+                _delivery(settings, services, signer, master_key) as worker,
             ):
                 woken.targets.append(worker.wake)
                 _show_worker(observers.metrics, worker)
                 yield
         finally:
-            await outside.store.close()
+            await services.store.close()
 
-    return create_worker_app(outside, lifespan)
+    return create_worker_app(services, lifespan)
 
 
 def build_examining(settings: Settings, master_key: MasterKey, *, whole: bool = False) -> Examining:
@@ -272,12 +272,12 @@ async def _other_nodes(settings: Settings, wakes: _Relay, woken: _Relay) -> Asyn
 
 
 @asynccontextmanager
-async def _poll_sweep(settings: Settings, outside: Outside, bell: StreamBell) -> AsyncIterator[None]:
+async def _poll_sweep(settings: Settings, services: Services, bell: StreamBell) -> AsyncIterator[None]:
     """Scan for events that other nodes queued for the streams that receivers poll here. SQLite has one node."""
     if settings.sqlite_path is not None:
         yield
         return
-    sweep = PollSweep(outside, bell)
+    sweep = PollSweep(services, bell)
     running = asyncio.create_task(sweep.run())
     try:
         yield
@@ -298,12 +298,12 @@ def _push_client(settings: Settings) -> PushClient:
 
 @asynccontextmanager
 async def _delivery(
-    settings: Settings, outside: Outside, signer: KeySigner, master_key: MasterKey
+    settings: Settings, services: Services, signer: KeySigner, master_key: MasterKey
 ) -> AsyncIterator[Worker]:
     """Run a worker. At the end, wait until its pushes in flight are settled."""
     embedded = settings.sqlite_path is not None
     if embedded:  # this is the only process, so existing leases are from before a crash
-        await outside.store.write_installation(lambda tx: tx.lanes.release_all())
+        await services.store.write_installation(lambda tx: tx.lanes.release_all())
     pusher = _push_client(settings)
     retention = timedelta(days=settings.retention_days)
     lease = timedelta(seconds=settings.lease_seconds)
@@ -317,10 +317,10 @@ async def _delivery(
         concurrency=CONCURRENCY,
         retention=retention,
     )
-    worker = Worker(outside, delivering, IDLE_HOLD_EMBEDDED if embedded else IDLE_HOLD_SHARED)
+    worker = Worker(services, delivering, IDLE_HOLD_EMBEDDED if embedded else IDLE_HOLD_SHARED)
     running = asyncio.create_task(worker.run())
     try:
-        async with _chores(settings, outside):
+        async with _chores(settings, services):
             yield worker
     finally:
         worker.stop()
@@ -329,14 +329,14 @@ async def _delivery(
 
 
 @asynccontextmanager
-async def _chores(settings: Settings, outside: Outside) -> AsyncIterator[None]:
+async def _chores(settings: Settings, services: Services) -> AsyncIterator[None]:
     """Run the chores. Every node runs them, because a node that only accepts fills tables too."""
     retention = Retention(
         undelivered=timedelta(days=settings.retention_days),
         settled=timedelta(days=settings.history_days),
         audit=timedelta(days=settings.audit_days),
     )
-    chores = Chores(outside, retention)
+    chores = Chores(services, retention)
     running = asyncio.create_task(chores.run())
     try:
         yield
@@ -345,17 +345,17 @@ async def _chores(settings: Settings, outside: Outside) -> AsyncIterator[None]:
         await running
 
 
-def _build_signer(outside: Outside, master_key: MasterKey, keyring: Keyring) -> KeySigner:
+def _build_signer(services: Services, master_key: MasterKey, keyring: Keyring) -> KeySigner:
     async def read_keys() -> list[SealedKey]:
-        return await outside.store.read_installation(lambda tx: tx.keys.all())
+        return await services.store.read_installation(lambda tx: tx.keys.all())
 
-    return KeySigner(read_keys, master_key, outside.clock, keyring.horizon)
+    return KeySigner(read_keys, master_key, services.clock, keyring.horizon)
 
 
 @asynccontextmanager
-async def _ready(signer: KeySigner, outside: Outside, keyring: Keyring) -> AsyncIterator[None]:
+async def _ready(signer: KeySigner, services: Services, keyring: Keyring) -> AsyncIterator[None]:
     """Require signing keys that can be opened. An installation of an older version gets its next keys now."""
-    await complete_signing_keys(outside, COMMAND_LINE, keyring.make)
+    await complete_signing_keys(services, COMMAND_LINE, keyring.make)
     await signer.require_keys()
     try:
         yield

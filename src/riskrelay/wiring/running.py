@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
 from riskrelay.core.errors import Unavailable
-from riskrelay.ports import Check, Node, Outside, Verdict
+from riskrelay.ports import Check, Node, Services, Verdict
 from riskrelay.settings import Settings
 
 _ALIVE = timedelta(seconds=90)  # chosen: three intervals of a process's announcements
 _OF_ONE_PROCESS = {"host", "port", "metrics_port", "log_level"}  # these may differ
 
 
-async def settings_in_force(outside: Outside, own: Settings) -> tuple[list[Check], Settings]:
+async def settings_in_force(services: Services, own: Settings) -> tuple[list[Check], Settings]:
     """Find the settings of the running service.
 
     Args:
@@ -20,9 +20,9 @@ async def settings_in_force(outside: Outside, own: Settings) -> tuple[list[Check
     Returns: remarks about the settings, and the settings to examine.
     Raises:  Misconfigured: another version runs, whose settings this one cannot read.
     """
-    since = outside.clock.now() - _ALIVE
+    since = services.clock.now() - _ALIVE
     try:
-        nodes = await outside.store.read_installation(lambda tx: tx.nodes.seen_since(since))
+        nodes = await services.store.read_installation(lambda tx: tx.nodes.seen_since(since))
     except Unavailable:  # the examination reports the reason
         return [], own
     if not nodes:

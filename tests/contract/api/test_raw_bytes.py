@@ -20,8 +20,8 @@ from riskrelay.ports import Store
 from riskrelay.web.app import create_app
 from support.contract import DOCUMENT, examples
 from support.inhabited import what_is_there
-from support.outside import outside_of
 from support.service import Service
+from support.services import services_of
 from support.transmitting import transmitting_of
 from support.wire import Answer, exchange
 
@@ -205,7 +205,7 @@ def _is_envelope(answer: Answer) -> bool:
 @pytest.fixture
 async def routes(sqlite_store: Store) -> list[Route]:
     """Every route of the application."""
-    app = create_app(outside_of(sqlite_store), transmitting_of(), "https://risk.example.com", lambda _app: None)  # type: ignore[arg-type, return-value]
+    app = create_app(services_of(sqlite_store), transmitting_of(), "https://risk.example.com", lambda _app: None)  # type: ignore[arg-type, return-value]
     return [route for route in app.routes if isinstance(route, Route)]
 
 

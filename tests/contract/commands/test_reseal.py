@@ -19,7 +19,7 @@ from riskrelay.signing.sealing import MasterKey, new_master_key
 from riskrelay.storage.engines.opening import work_on
 from riskrelay.storage.sealed_values import SealedValue, reseal_batch, sealed_values
 from riskrelay.storage.tables import metadata
-from riskrelay.wiring.installation import build_keyring, build_outside, migrate, read_master_key, reseal
+from riskrelay.wiring.installation import build_keyring, build_services, migrate, read_master_key, reseal
 from support.certificates import new_authority
 from support.databases import PostgresServer
 from support.service import Oracle, Service, environment
@@ -36,9 +36,9 @@ async def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
         url = await server.new_database()
     settings = read_settings(database_url=url, master_key=new_master_key())
     await migrate(settings)
-    outside = build_outside(settings)
-    await complete_signing_keys(outside, COMMAND_LINE, build_keyring(settings, read_master_key(settings)).make)
-    await outside.store.close()
+    services = build_services(settings)
+    await complete_signing_keys(services, COMMAND_LINE, build_keyring(settings, read_master_key(settings)).make)
+    await services.store.close()
     return settings
 
 

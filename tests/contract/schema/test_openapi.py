@@ -23,8 +23,8 @@ from riskrelay.web.account_api import problem_table
 from riskrelay.web.app import BASE_PATHS, create_app
 from support.contract import DOCUMENT, examples, operations, resolved
 from support.crossing import OF_SENDERS, OF_THE_CONSOLE
-from support.outside import outside_of
 from support.service import Service
+from support.services import services_of
 from support.transmitting import transmitting_of
 
 REGISTRY: Registry[Any] = Registry().with_resource(
@@ -159,7 +159,7 @@ def test_operations_are_named_once_and_say_how_they_fail() -> None:
 async def test_the_contract_and_the_routes_are_the_same(sqlite_store: Store) -> None:
     """No route without a contract, no contract without a route, and both prefixes serve the same. The pages of the
     console are for people."""
-    app = create_app(outside_of(sqlite_store), transmitting_of(), "https://risk.example.com", lambda _app: None)  # type: ignore[arg-type, return-value]
+    app = create_app(services_of(sqlite_store), transmitting_of(), "https://risk.example.com", lambda _app: None)  # type: ignore[arg-type, return-value]
     routed = set()
     for route in app.routes:
         path = route.path.replace(":path}", "}").replace(":int}", "}")  # type: ignore[attr-defined]

@@ -30,8 +30,8 @@ from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.local.ids import SystemIds
-from riskrelay.ports import Outside, Store, UserProfile
-from support.outside import NOON, HandClock, outside_of
+from riskrelay.ports import Services, Store, UserProfile
+from support.services import NOON, HandClock, services_of
 from support.world import ACCOUNT, OTHER, account_with_integration
 
 PARIS, NEW_YORK, TOKYO = (48.8566, 2.3522), (40.7128, -74.006), (35.6762, 139.6503)
@@ -64,9 +64,9 @@ def hits(count: int, first: float = 0, **more: Any) -> list[Activity]:
     return [activity(DlpHit(at, "cards"), **more) for at in times]
 
 
-async def send(outside: Outside, *sent: Activity, account_id: AccountId = ACCOUNT) -> ActivityRecorded:
+async def send(services: Services, *sent: Activity, account_id: AccountId = ACCOUNT) -> ActivityRecorded:
     """One request."""
-    return await record_activity(outside, account_id, dict(enumerate(sent)))
+    return await record_activity(services, account_id, dict(enumerate(sent)))
 
 
 async def profile(store: Store, user_id: UserId, account_id: AccountId = ACCOUNT) -> UserProfile:
@@ -77,11 +77,11 @@ async def profile(store: Store, user_id: UserId, account_id: AccountId = ACCOUNT
 
 async def test_impossible_travel_moves_the_level(store: Store) -> None:
     """Two logins too far apart: one finding with the evidence, one change, one queued event."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    first = await send(outside, login(-50, PARIS))
+    services = services_of(store)
+    await account_with_integration(services)
+    first = await send(services, login(-50, PARIS))
     assert (first.accepted, first.findings, first.changes) == (1, [], [])
-    second = await send(outside, login(-10, NEW_YORK))
+    second = await send(services, login(-10, NEW_YORK))
     ((finding, standing),) = second.findings
     (change,) = second.changes
     assert (finding.behavior, finding.occurred_at, standing.email) == (
@@ -92,7 +92,7 @@ async def test_impossible_travel_moves_the_level(store: Store) -> None:
     assert (change.previous, change.current, change.behaviors) == (None, RiskLevel.MEDIUM, ("imp_travel",))
     details = msgspec.json.decode(finding.details_json or "")
     assert [one["latitude"] for one in details["logins"]] == [48.8566, 40.7128]
-    again = await send(outside, login(-5, PARIS))
+    again = await send(services, login(-5, PARIS))
     assert (again.accepted, again.findings, again.changes) == (1, [], [])
     found = await profile(store, standing.user_id)
     assert [one.finding_id for one in found.findings] == [finding.finding_id]
@@ -103,11 +103,11 @@ async def test_impossible_travel_moves_the_level(store: Store) -> None:
 
 async def test_fifteen_hits_in_a_minute_move_the_level(store: Store) -> None:
     """In one batch or one by one; the sixteenth extends the episode and triggers nothing."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    at_once = await send(outside, *hits(15))
+    services = services_of(store)
+    await account_with_integration(services)
+    at_once = await send(services, *hits(15))
     assert [finding.behavior for finding, _ in at_once.findings] == ["high_dlp"]
-    single = [await send(outside, hit) for hit in hits(16, email="lou@example.com")]
+    single = [await send(services, hit) for hit in hits(16, email="lou@example.com")]
     assert [len(one.findings) for one in single] == [0] * 14 + [1, 0]
     assert [len(one.changes) for one in single] == [0] * 14 + [1, 0]
     found = await profile(store, single[14].changes[0].user_id)
@@ -157,11 +157,11 @@ async def arrive(store: Store, batches: Sequence[tuple[datetime, list[Activity]]
     """Let batches arrive, each at its time, in an account of their own."""
     account_id = AccountId(str(uuid.uuid4()))
     clock = HandClock()
-    outside = replace(outside_of(store, clock), ids=SystemIds())
-    await account_with_integration(outside, account_id)
+    services = replace(services_of(store, clock), ids=SystemIds())
+    await account_with_integration(services, account_id)
     for at, batch in batches:
         clock.pass_time(at - clock.now())
-        recorded = await send(outside, *batch, account_id=account_id)
+        recorded = await send(services, *batch, account_id=account_id)
         assert recorded.accepted == len(batch)
     return account_id
 
@@ -186,33 +186,33 @@ async def test_late_activity_ends_in_what_it_would_have_been_in_order(store: Sto
 
 async def test_late_activity_merges_episodes(store: Store) -> None:
     """Two bursts turn out to be one: one finding is left, and the level does not move again."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    two = await send(outside, *hits(15, -300), *hits(15, -200))
+    services = services_of(store)
+    await account_with_integration(services)
+    two = await send(services, *hits(15, -300), *hits(15, -200))
     assert [len(two.findings), len(two.changes)] == [2, 1]
-    merged = await send(outside, *hits(80, -285))
+    merged = await send(services, *hits(80, -285))
     assert (merged.findings, merged.changes) == ([], [])
     found = await profile(store, two.changes[0].user_id)
     assert [msgspec.json.decode(one.details_json or "")["hits"] for one in found.findings] == [110]
     assert (found.standing.event_count, found.standing.level) == (1, RiskLevel.HIGH)
-    earlier = await send(outside, *hits(10, -310))
+    earlier = await send(services, *hits(10, -310))
     assert (earlier.findings, earlier.changes) == ([], [])
     assert (await profile(store, two.changes[0].user_id)).standing.event_count == 1
 
 
 async def test_a_reset_closes_episodes(store: Store) -> None:
     """What belongs to a cleared episode counts no longer, so nothing brings it back; what happens anew counts."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    recorded = await send(outside, login(-50, PARIS), login(-45, NEW_YORK), *hits(15, -600))
+    services = services_of(store)
+    await account_with_integration(services)
+    recorded = await send(services, login(-50, PARIS), login(-45, NEW_YORK), *hits(15, -600))
     user_id = recorded.changes[0].user_id
-    await reset_user(outside, ACCOUNT, COMMAND_LINE, user_id)
-    more = await send(outside, login(-40, NEW_YORK), login(-46, NEW_YORK), *hits(10, -590))
+    await reset_user(services, ACCOUNT, COMMAND_LINE, user_id)
+    more = await send(services, login(-40, NEW_YORK), login(-46, NEW_YORK), *hits(10, -590))
     assert (more.accepted, more.findings, more.changes) == (12, [], [])
-    anew = await send(outside, login(-30, TOKYO))
+    anew = await send(services, login(-30, TOKYO))
     assert [finding.behavior for finding, _ in anew.findings] == ["imp_travel"]
     assert [(change.previous, change.current) for change in anew.changes] == [(None, RiskLevel.MEDIUM)]
-    again = await send(outside, *hits(15, -600))
+    again = await send(services, *hits(15, -600))
     assert [finding.behavior for finding, _ in again.findings] == ["high_dlp"]
     found = await profile(store, user_id)
     assert len(found.findings) == found.standing.event_count == 2
@@ -221,73 +221,73 @@ async def test_a_reset_closes_episodes(store: Store) -> None:
 
 async def test_disabled_behaviors_trigger_nothing_and_later_neither(store: Store) -> None:
     """Activity whose behavior is disabled is counted and not kept: enabling it later looks at nothing of before."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     off, on = (
         {BehaviorId(name): BehaviorSetting(enabled, RiskLevel.LOW) for name in ("imp_travel", "high_dlp")}
         for enabled in (False, True)
     )
-    await set_behaviors(outside, ACCOUNT, COMMAND_LINE, off)
-    ignored = await send(outside, login(-20, PARIS), login(-19, NEW_YORK), *hits(20, -60))
+    await set_behaviors(services, ACCOUNT, COMMAND_LINE, off)
+    ignored = await send(services, login(-20, PARIS), login(-19, NEW_YORK), *hits(20, -60))
     assert (ignored.accepted, ignored.ignored, ignored.findings) == (0, 22, [])
-    await set_behaviors(outside, ACCOUNT, COMMAND_LINE, on)
-    after = await send(outside, login(-18, PARIS), *hits(1, -40))
+    await set_behaviors(services, ACCOUNT, COMMAND_LINE, on)
+    after = await send(services, login(-18, PARIS), *hits(1, -40))
     assert (after.accepted, after.findings) == (2, [])
-    assert len((await send(outside, login(-17, NEW_YORK))).findings) == 1
+    assert len((await send(services, login(-17, NEW_YORK))).findings) == 1
 
 
 async def test_the_limits_are_the_accounts(store: Store) -> None:
     """What is too fast for one account is not for another; a change holds for what arrives from then on, and is
     written down who made it."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    await account_with_integration(outside, OTHER)
+    services = services_of(store)
+    await account_with_integration(services)
+    await account_with_integration(services, OTHER)
     assert await store.read(ACCOUNT, lambda tx: tx.detection.limits()) == TravelLimits()
-    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(max_km_per_h=10_000))
+    await set_detection(services, ACCOUNT, COMMAND_LINE, TravelLimits(max_km_per_h=10_000))
     pair = login(-60, PARIS), login(0, NEW_YORK)
-    assert (await send(outside, *pair)).findings == []
-    assert len((await send(outside, *pair, account_id=OTHER)).findings) == 1
-    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(min_km=6_000))
-    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(min_km=6_000))
-    assert (await send(outside, login(-1, PARIS))).findings == []
-    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits())
-    assert len((await send(outside, login(-2, PARIS))).findings) == 1
+    assert (await send(services, *pair)).findings == []
+    assert len((await send(services, *pair, account_id=OTHER)).findings) == 1
+    await set_detection(services, ACCOUNT, COMMAND_LINE, TravelLimits(min_km=6_000))
+    await set_detection(services, ACCOUNT, COMMAND_LINE, TravelLimits(min_km=6_000))
+    assert (await send(services, login(-1, PARIS))).findings == []
+    await set_detection(services, ACCOUNT, COMMAND_LINE, TravelLimits())
+    assert len((await send(services, login(-2, PARIS))).findings) == 1
     entries = await store.read(ACCOUNT, lambda tx: tx.audit.page(None, None, 10))
     assert [entry.kind.value for entry in entries].count("detection") == 3
 
 
 async def test_cities_stand_in_the_reason_when_the_account_says_so(store: Store) -> None:
     """Never by default: where a person was is personal data."""
-    outside = outside_of(store)
+    services = services_of(store)
     for account_id, cities in ((ACCOUNT, False), (OTHER, True)):
-        await account_with_integration(outside, account_id)
-        await set_detection(outside, account_id, COMMAND_LINE, TravelLimits(cities_in_reason=cities))
+        await account_with_integration(services, account_id)
+        await set_detection(services, account_id, COMMAND_LINE, TravelLimits(cities_in_reason=cities))
         sent = [login(-50, PARIS), login(-10, NEW_YORK)]
         named = [
             replace(one, seen=msgspec.structs.replace(one.seen, city=city))
             for one, city in zip(sent, ("Paris", "New York"), strict=True)
         ]
-        (change,) = (await send(outside, *named, account_id=account_id)).changes
+        (change,) = (await send(services, *named, account_id=account_id)).changes
         assert change.reason == "Impossible Travel" + (" (Paris → New York in 40 min)" if cities else "")
 
 
 async def test_late_activity_is_used_for_as_long_as_the_account_says(store: Store) -> None:
     """A day late, in either order; its rows are kept for so much longer."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    assert (await send(outside, login(-23 * 60, PARIS))).late == 1
-    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(lateness_hours=24))
-    assert (await send(outside, login(-22 * 60, NEW_YORK))).accepted == 1
-    assert len((await send(outside, login(-23 * 60, PARIS))).findings) == 1
-    assert (await send(outside, login(-25 * 60, PARIS))).late == 1
+    services = services_of(store)
+    await account_with_integration(services)
+    assert (await send(services, login(-23 * 60, PARIS))).late == 1
+    await set_detection(services, ACCOUNT, COMMAND_LINE, TravelLimits(lateness_hours=24))
+    assert (await send(services, login(-22 * 60, NEW_YORK))).accepted == 1
+    assert len((await send(services, login(-23 * 60, PARIS))).findings) == 1
+    assert (await send(services, login(-25 * 60, PARIS))).late == 1
 
 
 async def test_places_are_learned_only_when_the_account_says_so(store: Store) -> None:
     """After a day, travel between two places of the days before is possible; to a new one it is not."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    await account_with_integration(outside)
-    await set_detection(outside, ACCOUNT, COMMAND_LINE, TravelLimits(known_places_days=30))
+    services = services_of(store, clock)
+    await account_with_integration(services)
+    await set_detection(services, ACCOUNT, COMMAND_LINE, TravelLimits(known_places_days=30))
 
     async def commute(*places: tuple[float, float]) -> int:
         now = clock.now()
@@ -295,7 +295,7 @@ async def test_places_are_learned_only_when_the_account_says_so(store: Store) ->
             Login(at=now - timedelta(minutes=minutes), latitude=place[0], longitude=place[1], application=None)
             for minutes, place in enumerate(places)
         ]
-        return len((await send(outside, *map(activity, seen))).findings)
+        return len((await send(services, *map(activity, seen))).findings)
 
     assert await commute(PARIS, NEW_YORK) == 1
     clock.pass_time(timedelta(hours=23))
@@ -309,42 +309,42 @@ async def test_places_are_learned_only_when_the_account_says_so(store: Store) ->
 
 async def test_an_id_makes_a_repeat_harmless(store: Store) -> None:
     """Once for the account; another body is refused with its place; without an id each counts."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     named = [activity(one.seen, activity_id=f"hit-{number}") for number, one in enumerate(hits(15))]
-    assert (await send(outside, *named[:14])).accepted == 14
-    assert (await send(outside, *named[:14], *named[:14])).duplicates == 28
-    assert len((await send(outside, named[14])).findings) == 1
+    assert (await send(services, *named[:14])).accepted == 14
+    assert (await send(services, *named[:14], *named[:14])).duplicates == 28
+    assert len((await send(services, named[14])).findings) == 1
     with pytest.raises(Invalid) as caught:
-        await send(outside, *hits(1), activity(hits(1, 99)[0].seen, activity_id="hit-3"))
+        await send(services, *hits(1), activity(hits(1, 99)[0].seen, activity_id="hit-3"))
     assert [fault.pointer for fault in caught.value.faults] == ["/1/id"]
-    nameless = await send(outside, *hits(1, email="lou@example.com") * 15)
+    nameless = await send(services, *hits(1, email="lou@example.com") * 15)
     assert (nameless.accepted, len(nameless.findings)) == (15, 1)
 
 
 async def test_too_late_and_too_early(store: Store) -> None:
     """More than an hour late: counted, not used. From the future: refused, with the place."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    late = await send(outside, login(-60, PARIS), login(-60.01, NEW_YORK), login(5, PARIS))
+    services = services_of(store)
+    await account_with_integration(services)
+    late = await send(services, login(-60, PARIS), login(-60.01, NEW_YORK), login(5, PARIS))
     assert (late.accepted, late.late, late.findings) == (2, 1, [])
     with pytest.raises(Invalid) as caught:
-        await send(outside, login(0, NEW_YORK), login(5.01, NEW_YORK), login(9, NEW_YORK))
+        await send(services, login(0, NEW_YORK), login(5.01, NEW_YORK), login(9, NEW_YORK))
     assert [fault.pointer for fault in caught.value.faults] == ["/1/timestamp", "/2/timestamp"]
-    assert len((await send(outside, login(0, NEW_YORK))).findings) == 1
+    assert len((await send(services, login(0, NEW_YORK))).findings) == 1
 
 
 async def test_what_nothing_can_follow_from_any_more_is_forgotten(store: Store) -> None:
     """After the reach of the rules and the hour of lateness; an episode that still goes on keeps its beginning."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    await account_with_integration(outside)
-    started = await send(outside, login(0, PARIS), login(0, NEW_YORK), *hits(14))
+    services = services_of(store, clock)
+    await account_with_integration(services)
+    started = await send(services, login(0, PARIS), login(0, NEW_YORK), *hits(14))
     ((finding, standing),) = started.findings
     for hours in range(5, 101, 5):
         clock.pass_time(timedelta(hours=5))
         place = PARIS if hours % 2 else NEW_YORK
-        assert (await send(outside, login(60 * hours, place))).findings == []
+        assert (await send(services, login(60 * hours, place))).findings == []
     always = NOON - timedelta(days=1), NOON + timedelta(days=9)
     kept = await store.read(ACCOUNT, lambda tx: tx.activities.kept(Login, [standing.user_id], always, 1_000))
     assert [one.seen.at for one in kept[standing.user_id]] == [
@@ -362,9 +362,9 @@ async def test_what_nothing_can_follow_from_any_more_is_forgotten(store: Store) 
 
 async def test_activity_at_once_ends_in_one_episode(store: Store) -> None:
     """Each hit a request of its own, all at the same time: one finding, one change, one event."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    results = await asyncio.gather(*(send(outside, hit) for hit in hits(30)))
+    services = services_of(store)
+    await account_with_integration(services)
+    results = await asyncio.gather(*(send(services, hit) for hit in hits(30)))
     assert sum(result.accepted for result in results) == 30
     assert sum(len(result.findings) for result in results) == 1
     (change,) = [change for result in results for change in result.changes]
@@ -377,15 +377,15 @@ async def test_activity_at_once_ends_in_one_episode(store: Store) -> None:
 async def test_batches_of_shared_users_do_not_lock_each_other_out(store: Store) -> None:
     """Two orders of the same users at once, while old activity is forgotten: all are accepted."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    await account_with_integration(outside)
+    services = services_of(store, clock)
+    await account_with_integration(services)
     emails = [f"u{number}@example.com" for number in range(30)]
-    await send(outside, *(hits(1, email=email)[0] for email in emails * 10))
+    await send(services, *(hits(1, email=email)[0] for email in emails * 10))
     clock.pass_time(timedelta(hours=2))
     batches = [
         [activity(DlpHit(clock.now(), "cards"), email) for email in order] for order in (emails, emails[::-1]) * 8
     ]
-    results = await asyncio.gather(*(send(outside, *batch) for batch in batches))
+    results = await asyncio.gather(*(send(services, *batch) for batch in batches))
     assert [result.accepted for result in results] == [30] * 16
     assert sum(len(result.findings) for result in results) == 30
     assert sum(len(result.changes) for result in results) == 30
@@ -408,13 +408,13 @@ def statements() -> Iterator[list[str]]:
 
 async def test_a_batch_costs_few_statements(store: Store) -> None:
     """As many for thirteen users with a finding each as for two. Each part of a large one costs as many."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     counts = []
     for users in (2, 13, 400):
         batch = [one for number in range(users) for one in hits(15, email=f"{users}-{number}@example.com")]
         with statements() as executed:
-            recorded = await send(outside, *batch[: users * 15])
+            recorded = await send(services, *batch[: users * 15])
         assert len(recorded.changes) == users
         counts.append(
             len(
@@ -434,17 +434,17 @@ async def test_a_batch_costs_few_statements(store: Store) -> None:
 
 async def test_ten_thousand_at_once(store: Store) -> None:
     """A full request of two thousand users."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     batch = [login(-n / 1_000, (PARIS, NEW_YORK)[n % 2], email=f"u{n // 5}@example.com") for n in range(10_000)]
-    recorded = await send(outside, *batch)
+    recorded = await send(services, *batch)
     assert (recorded.accepted, len(recorded.findings), len(recorded.changes)) == (10_000, 2_000, 2_000)
 
 
 async def test_a_machine_account_costs_no_more_than_the_latest(store: Store) -> None:
     """Of thousands of earlier logins only the latest are looked at, and they suffice to find it."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    await send(outside, *(login(-50 + number / 1_000, PARIS) for number in range(MAX_KEPT + 500)))
-    ((finding, _),) = (await send(outside, login(0, TOKYO))).findings
+    services = services_of(store)
+    await account_with_integration(services)
+    await send(services, *(login(-50 + number / 1_000, PARIS) for number in range(MAX_KEPT + 500)))
+    ((finding, _),) = (await send(services, login(0, TOKYO))).findings
     assert msgspec.json.decode(finding.details_json or "")["episode"]["logins"] == MAX_KEPT + 1

@@ -24,14 +24,14 @@ from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.access import ALL_RECEIVER_SCOPES, CredentialId, Receiver
 from riskrelay.core.ssf.stream_documents import PushRules, patched
 from riskrelay.core.ssf.streams import StreamStatus
-from riskrelay.ports import Outside, Store, Transaction
+from riskrelay.ports import Services, Store, Transaction
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.targets import PushTargets
 from riskrelay.storage.engines.postgres_engine import postgres_engine
 from riskrelay.storage.engines.schema import upgrade
 from riskrelay.storage.engines.sqlite import sqlite_engine
 from support.databases import PostgresServer
-from support.outside import NOON, HandClock, outside_of
+from support.services import NOON, HandClock, services_of
 from support.transmitting import VAULT
 from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
 
@@ -47,9 +47,9 @@ def said(found: list[AuditEntry]) -> list[tuple[str, str, str]]:
     return [(entry.verb.value, entry.kind.value, entry.thing_id) for entry in found]
 
 
-async def create(outside: Outside, tenant_url: str) -> IntegrationId:
+async def create(services: Services, tenant_url: str) -> IntegrationId:
     made = await create_integration(
-        outside,
+        services,
         ACCOUNT,
         KAI,
         NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=tenant_url, reference_id="ref"),
@@ -61,18 +61,18 @@ async def create(outside: Outside, tenant_url: str) -> IntegrationId:
 async def test_what_happens_to_an_integration_is_recorded(store: Store) -> None:
     """Created, changed, deleted: by whom, from where, when. A repeated create and a refused one record nothing."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    await create_account(outside, ACCOUNT, COMMAND_LINE)
-    made = await create(outside, "https://a.example.com")
-    assert await create(outside, "https://a.example.com") == made
+    services = services_of(store, clock)
+    await create_account(services, ACCOUNT, COMMAND_LINE)
+    made = await create(services, "https://a.example.com")
+    assert await create(services, "https://a.example.com") == made
     with pytest.raises(Invalid):
-        await create(outside, "https://b.example.com")
+        await create(services, "https://b.example.com")
     clock.pass_time(timedelta(minutes=1))
-    await update_integration(outside, ACCOUNT, KAI, made, "https://b.example.com", None, None)
+    await update_integration(services, ACCOUNT, KAI, made, "https://b.example.com", None, None)
     clock.pass_time(timedelta(minutes=1))
-    await delete_integration(outside, ACCOUNT, KAI, made)
+    await delete_integration(services, ACCOUNT, KAI, made)
     with pytest.raises(NotFound):
-        await delete_integration(outside, ACCOUNT, KAI, made)
+        await delete_integration(services, ACCOUNT, KAI, made)
     found = await entries(store)
     assert said(found) == [(verb, "integration", made) for verb in ("deleted", "changed", "created")]
     assert [entry.at for entry in found] == [NOON + timedelta(minutes=minute) for minute in (2, 1, 0)]
@@ -81,19 +81,19 @@ async def test_what_happens_to_an_integration_is_recorded(store: Store) -> None:
 
 async def test_behaviors_and_resets_are_recorded(store: Store) -> None:
     """One entry per behavior that really changed; a reset by the user's id, never by the e-mail."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     before = await entries(store)
-    recorded = await record(outside, finding("kai@example.com"))
+    recorded = await record(services, finding("kai@example.com"))
     user_id = recorded.changes[0].user_id
     assert await entries(store) == before
     settings = {
         BehaviorId("high_dlp"): BehaviorSetting(False, RiskLevel.LOW),
         BehaviorId("high_risk_domain"): BehaviorSetting(True, RiskLevel.HIGH),
     }
-    await set_behaviors(outside, ACCOUNT, KAI, settings)
-    await set_behaviors(outside, ACCOUNT, KAI, settings)
-    await reset_user(outside, ACCOUNT, KAI, user_id)
+    await set_behaviors(services, ACCOUNT, KAI, settings)
+    await set_behaviors(services, ACCOUNT, KAI, settings)
+    await reset_user(services, ACCOUNT, KAI, user_id)
     found = [entry for entry in await entries(store) if entry not in before]
     assert sorted(said(found)) == [
         ("changed", "behavior", "high_dlp"),
@@ -105,9 +105,9 @@ async def test_behaviors_and_resets_are_recorded(store: Store) -> None:
 
 async def test_what_a_receiver_does_to_its_streams_is_recorded(store: Store) -> None:
     """By its credential, for the integration it is the receiver of. What changes nothing leaves no entry."""
-    outside = outside_of(store)
-    await create_account(outside, ACCOUNT, COMMAND_LINE)
-    made = await create(outside, "https://a.example.com")
+    services = services_of(store)
+    await create_account(services, ACCOUNT, COMMAND_LINE)
+    made = await create(services, "https://a.example.com")
     receiver = Receiver(
         account_id=ACCOUNT,
         integration_id=made,
@@ -118,13 +118,13 @@ async def test_what_a_receiver_does_to_its_streams_is_recorded(store: Store) -> 
     rules = PushRules(
         PushTargets(TargetRules([], allow_http=False)).problem, lambda secret: VAULT.seal(secret, "a row")
     )
-    stream = await create_stream(outside, receiver, {}, rules)
+    stream = await create_stream(services, receiver, {}, rules)
     for description in ("one", "one", "two"):
         body = {"stream_id": stream.stream_id, "description": description}
-        await configure_stream(outside, receiver, stream.stream_id, body, rules, patched)
+        await configure_stream(services, receiver, stream.stream_id, body, rules, patched)
     for _ in range(2):
-        await set_stream_status(outside, receiver, stream.stream_id, StreamStatus.PAUSED, "busy")
-    await delete_stream(outside, receiver, stream.stream_id)
+        await set_stream_status(services, receiver, stream.stream_id, StreamStatus.PAUSED, "busy")
+    await delete_stream(services, receiver, stream.stream_id)
     found = [entry for entry in await entries(store) if entry.kind is Kind.STREAM]
     assert sorted(said(found)) == [
         *[("changed", "stream", stream.stream_id)] * 3,
@@ -136,14 +136,14 @@ async def test_what_a_receiver_does_to_its_streams_is_recorded(store: Store) -> 
 
 async def test_accounts_keys_and_tokens_are_recorded(store: Store) -> None:
     """Accounts and the installation's tokens in the installation's log, an account's tokens in its own."""
-    outside = outside_of(store)
-    first = await initialise(outside, ACCOUNT, COMMAND_LINE)
-    assert await initialise(outside, ACCOUNT, COMMAND_LINE) is None
-    assert await create_account(outside, OTHER, KAI)
-    assert not await create_account(outside, OTHER, KAI)
-    token, stored = await create_token(outside, ACCOUNT, KAI, "ci")
-    _, operator = await create_token(outside, None, COMMAND_LINE, "operator")
-    await revoke_token(outside, ACCOUNT, COMMAND_LINE, stored.token_id)
+    services = services_of(store)
+    first = await initialise(services, ACCOUNT, COMMAND_LINE)
+    assert await initialise(services, ACCOUNT, COMMAND_LINE) is None
+    assert await create_account(services, OTHER, KAI)
+    assert not await create_account(services, OTHER, KAI)
+    token, stored = await create_token(services, ACCOUNT, KAI, "ci")
+    _, operator = await create_token(services, None, COMMAND_LINE, "operator")
+    await revoke_token(services, ACCOUNT, COMMAND_LINE, stored.token_id)
     own, of_account = await entries(store, None), await entries(store)
     assert sorted(said(own)) == [
         ("created", "account", ACCOUNT),
@@ -164,8 +164,8 @@ async def test_accounts_keys_and_tokens_are_recorded(store: Store) -> None:
 
 async def test_an_entry_exists_only_when_its_change_does(store: Store) -> None:
     """Both are of one transaction: what rolls back leaves no entry."""
-    outside = outside_of(store)
-    await create_account(outside, ACCOUNT, COMMAND_LINE)
+    services = services_of(store)
+    await create_account(services, ACCOUNT, COMMAND_LINE)
 
     def fails(tx: Transaction) -> None:
         tx.audit.record(AuditEntry(entry_id="1", at=NOON, actor=KAI, verb=Verb.CHANGED, kind=Kind.USER, thing_id="u"))

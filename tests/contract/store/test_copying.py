@@ -15,7 +15,7 @@ from riskrelay.storage.engines.schema import upgrade
 from riskrelay.storage.engines.sqlite import sqlite_engine
 from riskrelay.storage.tables import events, findings, metadata, users
 from support.databases import PostgresServer, migrated_sqlite
-from support.outside import outside_of
+from support.services import services_of
 from support.world import account_with_integration, finding, record
 
 
@@ -24,9 +24,9 @@ async def filled(tmp_path: Path) -> Path:
     """A SQLite installation with findings, users and queued events."""
     path = tmp_path / "old.db"
     store = migrated_sqlite(path)
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    await record(outside, *(finding(f"user{n}@example.com", "high_dlp") for n in range(2_500)))
+    services = services_of(store)
+    await account_with_integration(services)
+    await record(services, *(finding(f"user{n}@example.com", "high_dlp") for n in range(2_500)))
     await store.close()
     return path
 

@@ -21,8 +21,8 @@ from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit, Login
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.local.ids import SystemIds
-from riskrelay.ports import Outside, Store, Transaction, UserProfile
-from support.outside import NOON, HandClock, outside_of
+from riskrelay.ports import Services, Store, Transaction, UserProfile
+from support.services import NOON, HandClock, services_of
 from support.world import ACCOUNT, OTHER, account_with_integration
 
 T = TypeVar("T")
@@ -51,9 +51,9 @@ def far_apart(count: int) -> list[Activity]:
     return [login(-number / 100, place) for number, place in enumerate(places)]
 
 
-async def send(outside: Outside, *sent: Activity, account_id: AccountId = ACCOUNT) -> ActivityRecorded:
+async def send(services: Services, *sent: Activity, account_id: AccountId = ACCOUNT) -> ActivityRecorded:
     """One request."""
-    return await record_activity(outside, account_id, dict(enumerate(sent)))
+    return await record_activity(services, account_id, dict(enumerate(sent)))
 
 
 class Watched:
@@ -113,27 +113,27 @@ def comparisons(watched: Watched) -> Iterator[dict[bool, int]]:
 async def test_much_activity_is_compared_outside_the_transaction_that_writes(store: Store) -> None:
     """Whether it arrives now or is stored already: no speed is compared while other transactions wait."""
     watched = Watched(store)
-    outside = replace(outside_of(store), store=watched.store)
-    await account_with_integration(outside)
+    services = replace(services_of(store), store=watched.store)
+    await account_with_integration(services)
     with comparisons(watched) as counts:
-        recorded = await send(outside, *far_apart(300))
+        recorded = await send(services, *far_apart(300))
     assert (recorded.accepted, len(recorded.findings)) == (300, 1)
     assert (counts[True], counts[False] > 300) == (0, True)
     with comparisons(watched) as counts:
-        await send(outside, login(1, (0.0, 3.0)))
+        await send(services, login(1, (0.0, 3.0)))
     assert (counts[True], counts[False] > 100) == (0, True)
     with comparisons(watched) as counts:
-        await send(outside, *(login(2, place, LOU) for place in PLACES))
+        await send(services, *(login(2, place, LOU) for place in PLACES))
     assert (counts[True] > 0, counts[False]) == (True, 0)  # little activity costs one transaction
 
 
-async def shown(outside: Outside, account_id: AccountId, user_id: UserId) -> UserProfile | None:
-    return await outside.store.read(account_id, lambda tx: tx.users.profile(user_id, 0, 1_000))
+async def shown(services: Services, account_id: AccountId, user_id: UserId) -> UserProfile | None:
+    return await services.store.read(account_id, lambda tx: tx.users.profile(user_id, 0, 1_000))
 
 
-async def outcome(outside: Outside, account_id: AccountId) -> list[Any]:
+async def outcome(services: Services, account_id: AccountId) -> list[Any]:
     """What receivers and people see of both users."""
-    profiles = [await shown(outside, account_id, user_id) for user_id in EMAILS]
+    profiles = [await shown(services, account_id, user_id) for user_id in EMAILS]
     return [
         (one.standing, sorted((found.finding_id, found.occurred_at, found.details_json) for found in one.findings))
         for one in profiles
@@ -141,10 +141,10 @@ async def outcome(outside: Outside, account_id: AccountId) -> list[Any]:
     ]
 
 
-async def play(outside: Outside, clock: HandClock, account_id: AccountId, seed: int) -> list[Any]:
+async def play(services: Services, clock: HandClock, account_id: AccountId, seed: int) -> list[Any]:
     """A world of random batches, with resets and other limits between them; what each batch is answered."""
     chance = random.Random(seed)
-    await account_with_integration(outside, account_id)
+    await account_with_integration(services, account_id)
     answers: list[Any] = []
     for round_ in range(8):
         now = clock.now() - NOON
@@ -157,18 +157,18 @@ async def play(outside: Outside, clock: HandClock, account_id: AccountId, seed: 
             else:
                 hit = DlpHit(NOON + timedelta(minutes=at, seconds=chance.randrange(4)), "cards")
                 batch += [activity(hit, user_id, f"{round_}-{number}-{one // 2}") for one in range(10)]
-        recorded = await send(outside, *batch, account_id=account_id)
+        recorded = await send(services, *batch, account_id=account_id)
         counts = (recorded.accepted, recorded.duplicates, recorded.ignored, recorded.late)
         answers.append((counts, len(recorded.findings), [(one.email, one.current) for one in recorded.changes]))
         if chance.random() < 0.3:
             for user_id in EMAILS:
-                if await shown(outside, account_id, user_id) is not None:
-                    await reset_user(outside, account_id, COMMAND_LINE, user_id)
+                if await shown(services, account_id, user_id) is not None:
+                    await reset_user(services, account_id, COMMAND_LINE, user_id)
         if chance.random() < 0.3:
             limits = TravelLimits(
                 max_km_per_h=chance.choice([100, 1_000, 10_000]), min_km=chance.choice([1, 500, 6_000])
             )
-            await set_detection(outside, account_id, COMMAND_LINE, limits)
+            await set_detection(services, account_id, COMMAND_LINE, limits)
         clock.pass_time(timedelta(minutes=chance.choice([0, 1, 20, 300])))
     return answers
 
@@ -180,9 +180,9 @@ async def test_the_outcome_is_that_of_one_transaction(store: Store, seed: int, m
     for account_id, few in ((ACCOUNT, 1_000_000), (OTHER, -1)):
         monkeypatch.setattr(recording, "LARGE", few)
         clock = HandClock()
-        outside = replace(outside_of(store, clock), ids=SystemIds())
-        answers = await play(outside, clock, account_id, seed)
-        worlds.append((answers, await outcome(outside, account_id)))
+        services = replace(services_of(store, clock), ids=SystemIds())
+        answers = await play(services, clock, account_id, seed)
+        worlds.append((answers, await outcome(services, account_id)))
     assert worlds[0] == worlds[1]
 
 
@@ -193,7 +193,7 @@ async def test_a_decision_that_no_longer_holds_is_made_again(
     """Other activity, a reset or other limits arrive between the decision and its transaction. After three times it is
     decided within the transaction."""
     monkeypatch.setattr(recording, "LARGE", 4)
-    direct = outside_of(store)
+    direct = services_of(store)
     await account_with_integration(direct)
     first = await send(direct, *far_apart(20))
     (change,) = first.changes
@@ -208,8 +208,8 @@ async def test_a_decision_that_no_longer_holds_is_made_again(
             monkeypatch.setattr(recording, "LARGE", 4)
 
     watched = Watched(store, meanwhile)
-    outside = replace(direct, store=watched.store)
-    recorded = await send(outside, *(login(3, place) for place in PLACES))
+    services = replace(direct, store=watched.store)
+    recorded = await send(services, *(login(3, place) for place in PLACES))
     assert (recorded.accepted, recorded.findings) == (4, [])
     assert (watched.reads, watched.writes) == ((3, 3) if times == 1 else (4, 5))
     await reset_user(direct, ACCOUNT, COMMAND_LINE, change.user_id)
@@ -220,7 +220,7 @@ async def test_a_decision_that_no_longer_holds_is_made_again(
 async def test_a_reset_between_decision_and_transaction_counts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The activity then belongs to no episode of before the reset."""
     monkeypatch.setattr(recording, "LARGE", 2)
-    direct = outside_of(store)
+    direct = services_of(store)
     await account_with_integration(direct)
     await send(direct, login(-9, PLACES[0]), login(-8, PLACES[1]))
     done = False

@@ -8,10 +8,10 @@ import pytest
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.ports import DeliveryPage, EventPlace, Outside, ReasonPlace, Sent, Store
+from riskrelay.ports import DeliveryPage, EventPlace, ReasonPlace, Sent, Services, Store
 from riskrelay.storage.delivery import views as delivery_views
 from support.delivering import ACCEPTED, FAILED, World, world_of
-from support.outside import HandClock
+from support.services import HandClock
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
 
 REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_request", status=400, retry_after=None, detail="no")
@@ -20,7 +20,7 @@ REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_request", status=40
 async def queued(world: World, *emails: str) -> None:
     """A change of each user, a minute apart."""
     for email in emails:
-        await record(world.outside, finding(email, "high_dlp"))
+        await record(world.services, finding(email, "high_dlp"))
         world.clock.pass_time(timedelta(minutes=1))
 
 
@@ -29,7 +29,7 @@ async def page_of(
 ) -> DeliveryPage:
     """A page of the world's integration."""
     integration_id = world.integration.integration_id
-    return await world.outside.store.read(
+    return await world.services.store.read(
         ACCOUNT, lambda tx: tx.delivery_views.page(integration_id, state, behind or {}, limit)
     )
 
@@ -41,7 +41,7 @@ async def emails_of(world: World, page: DeliveryPage) -> list[str]:
 
 async def at(world: World, stream_id: str, lane: int, seq: int) -> Sent:
     place = EventPlace(stream_id, lane, seq)  # type: ignore[arg-type]
-    found = await world.outside.store.read(
+    found = await world.services.store.read(
         ACCOUNT, lambda tx: tx.delivery_views.at(world.integration.integration_id, place)
     )
     assert found is not None
@@ -107,8 +107,8 @@ async def test_pages_together_are_the_whole(store: Store, monkeypatch: pytest.Mo
 async def test_the_newest_of_the_account_are_found_where_something_happened(store: Store) -> None:
     """Tried or waiting, with what their SETs say; nothing of another account."""
     world = await mixed(store)
-    await account_with_integration(world.outside, OTHER)
-    await record(world.outside, finding("elsewhere@x.org", "high_dlp"), account_id=OTHER)
+    await account_with_integration(world.services, OTHER)
+    await record(world.services, finding("elsewhere@x.org", "high_dlp"), account_id=OTHER)
 
     async def newest(account_id: AccountId, limit: int) -> list[str]:
         found = await store.read(account_id, lambda tx: tx.delivery_views.latest(None, None, limit))
@@ -122,8 +122,8 @@ async def test_the_newest_of_the_account_are_found_where_something_happened(stor
     assert await store.read(OTHER, lambda tx: tx.delivery_views.latest(mine, None, 10)) == []
 
 
-async def dead_letters(outside: Outside, after: ReasonPlace | None = None, limit: int = 10) -> list[tuple[str, int]]:
-    found = await outside.store.read(ACCOUNT, lambda tx: tx.delivery_views.dead_letters(after, limit))
+async def dead_letters(services: Services, after: ReasonPlace | None = None, limit: int = 10) -> list[tuple[str, int]]:
+    found = await services.store.read(ACCOUNT, lambda tx: tx.delivery_views.dead_letters(after, limit))
     return [(group.reason, group.count) for group in found]
 
 
@@ -134,16 +134,16 @@ async def test_dead_letters_are_grouped_by_reason(store: Store, monkeypatch: pyt
     world.receiver.answers = lambda email: other if email.startswith("key") else REFUSED
     await queued(world, "a@x.org", "key@x.org", "b@x.org", "c@x.org")
     await world.deliver_once(10)
-    assert await dead_letters(world.outside) == [("invalid_key", 1), ("invalid_request", 3)]
+    assert await dead_letters(world.services) == [("invalid_key", 1), ("invalid_request", 3)]
     (first,) = await store.read(ACCOUNT, lambda tx: tx.delivery_views.dead_letters(None, 1))
-    assert await dead_letters(world.outside, first.place) == [("invalid_request", 3)]
+    assert await dead_letters(world.services, first.place) == [("invalid_request", 3)]
     (latest,) = await store.read(ACCOUNT, lambda tx: tx.delivery_views.dead_letters(first.place, 1))
     assert (await at(world, *latest.latest)).claims["sub_id"]["email"] == "c@x.org"
     assert await store.read(OTHER, lambda tx: tx.delivery_views.dead_letters(None, 10)) == []
     at_time = world.clock.now()
     mine = world.integration.integration_id
     await store.write(ACCOUNT, lambda tx: tx.integrations.delete(mine, at_time))
-    assert await dead_letters(world.outside) == []
+    assert await dead_letters(world.services) == []
 
 
 async def test_a_glance_tells_how_a_stream_is_doing(store: Store) -> None:

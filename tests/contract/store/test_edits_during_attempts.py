@@ -15,9 +15,9 @@ from riskrelay.core.products.okta import EVENTS_PATH as OKTA_EVENTS_PATH
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.streams import StreamStatus
 from riskrelay.engine.worker import Worker
-from riskrelay.ports import Outside, Store
+from riskrelay.ports import Services, Store
 from support.delivering import ACCEPTED, FAILED, World, world_of
-from support.outside import HandClock
+from support.services import HandClock
 from support.world import ACCOUNT, finding, record
 
 MENDED = "https://mended.example.com"
@@ -25,7 +25,7 @@ UNAUTHORIZED = Outcome(kind=OutcomeKind.AUTH, reason="http_401", status=401)
 GONE = Outcome(kind=OutcomeKind.GONE, reason="http_410", status=410)
 THROTTLED = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(hours=1))
 
-Edit = Callable[[Outside, World], Awaitable[object]]
+Edit = Callable[[Services, World], Awaitable[object]]
 
 
 class EditedMeanwhile:
@@ -44,18 +44,18 @@ class EditedMeanwhile:
         return await self._world.receiver.push(endpoint_url, token, authorization, tls)
 
 
-async def address(outside: Outside, world: World) -> object:
+async def address(services: Services, world: World) -> object:
     integration_id = world.integration.integration_id
-    return await update_integration(outside, ACCOUNT, COMMAND_LINE, integration_id, MENDED, None, None)
+    return await update_integration(services, ACCOUNT, COMMAND_LINE, integration_id, MENDED, None, None)
 
 
-async def resume(outside: Outside, world: World) -> object:
-    return await resume_integration(outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id)
+async def resume(services: Services, world: World) -> object:
+    return await resume_integration(services, ACCOUNT, COMMAND_LINE, world.integration.integration_id)
 
 
-async def certificates(outside: Outside, world: World) -> object:
+async def certificates(services: Services, world: World) -> object:
     tls = ReceiverTls("another authority", None, None)
-    return await set_integration_tls(outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id, tls)
+    return await set_integration_tls(services, ACCOUNT, COMMAND_LINE, world.integration.integration_id, tls)
 
 
 @pytest.fixture
@@ -79,14 +79,14 @@ async def test_a_late_answer_neither_stops_nor_delays_a_mended_stream(
     world: World, answer: Outcome, edit: Edit
 ) -> None:
     """The attempt is written down, the event is due at once, and the receiver has no failure to its name."""
-    await record(world.outside, finding())
+    await record(world.services, finding())
     world.delivering = replace(
-        world.delivering, pusher=EditedMeanwhile(world, lambda: edit(world.outside, world), answer)
+        world.delivering, pusher=EditedMeanwhile(world, lambda: edit(world.services, world), answer)
     )
     await world.deliver(await world.claim())
     assert await world.status() is StreamStatus.ENABLED
     lease = await world.claim()
-    work = await world.outside.store.read_installation(lambda tx: tx.lanes.read(lease, 10, world.delivering.retention))
+    work = await world.services.store.read_installation(lambda tx: tx.lanes.read(lease, 10, world.delivering.retention))
     assert (work.failures, [(event.attempts, event.due_in <= timedelta(0)) for event in work.held]) == (0, [(1, True)])
     await world.deliver(lease)
     assert (await world.ledger()).delivered == 1
@@ -96,11 +96,11 @@ async def test_a_late_answer_neither_stops_nor_delays_a_mended_stream(
 @pytest.mark.fault(34)
 async def test_what_was_accepted_before_the_late_answer_is_delivered(world: World) -> None:
     """Only the one that was refused goes to the new address; nothing goes anywhere twice."""
-    await record(world.outside, *[finding(f"u{number}@example.com") for number in range(3)])
+    await record(world.services, *[finding(f"u{number}@example.com") for number in range(3)])
     await world.deliver(await world.claim(), limit=1)
-    pusher = EditedMeanwhile(world, lambda: address(world.outside, world), GONE)
+    pusher = EditedMeanwhile(world, lambda: address(world.services, world), GONE)
     world.delivering = replace(world.delivering, pusher=pusher)
-    await world.outside.store.write_installation(lambda tx: tx.lanes.release_all())
+    await world.services.store.write_installation(lambda tx: tx.lanes.release_all())
     await world.deliver(await world.claim())
     await world.deliver(await world.claim())
     assert (await world.ledger()).delivered == 3
@@ -112,11 +112,11 @@ async def test_what_was_accepted_before_the_late_answer_is_delivered(world: Worl
 @pytest.mark.parametrize("answer", [UNAUTHORIZED, GONE, THROTTLED], ids=["401", "410", "429"])
 async def test_a_worker_goes_on_to_the_new_address_by_itself(world: World, answer: Outcome) -> None:
     """Nobody resumes anything."""
-    pusher = EditedMeanwhile(world, lambda: address(outside, world), answer)
-    worker = Worker(world.outside, replace(world.delivering, pusher=pusher), timedelta(seconds=10))
-    outside = replace(world.outside, wake=worker.wake)
+    pusher = EditedMeanwhile(world, lambda: address(services, world), answer)
+    worker = Worker(world.services, replace(world.delivering, pusher=pusher), timedelta(seconds=10))
+    services = replace(world.services, wake=worker.wake)
     running = asyncio.create_task(worker.run())
-    await record(outside, *[finding(f"u{number}@example.com") for number in range(5)])
+    await record(services, *[finding(f"u{number}@example.com") for number in range(5)])
     async with asyncio.timeout(60):
         while len(world.receiver.accepted) < 5:
             await asyncio.sleep(0.01)

@@ -6,7 +6,7 @@ from riskrelay.actions.upkeep import analyze_tables
 from riskrelay.ports import Store
 from riskrelay.storage.engines.postgres import PostgresStore
 from support.databases import PostgresServer
-from support.outside import outside_of
+from support.services import services_of
 from support.world import account_with_integration, finding, record
 
 WITHOUT = "SELECT relname FROM pg_class WHERE relname IN ('users', 'findings', 'streams') AND reltuples < 0 ORDER BY 1"
@@ -15,23 +15,23 @@ WITHOUT = "SELECT relname FROM pg_class WHERE relname IN ('users', 'findings', '
 async def test_what_has_grown_gets_statistics(postgres: PostgresServer) -> None:
     """What is small does not need them."""
     url = await postgres.migrated_database()
-    outside = outside_of(PostgresStore(url))
+    services = services_of(PostgresStore(url))
     admin = await asyncpg.connect(url)
-    await account_with_integration(outside)
-    await analyze_tables(outside)
+    await account_with_integration(services)
+    await analyze_tables(services)
     assert [row[0] for row in await admin.fetch(WITHOUT)] == ["findings", "streams", "users"]
-    await record(outside, *(finding(f"{n}@example.com") for n in range(2_000)))
-    await analyze_tables(outside)
+    await record(services, *(finding(f"{n}@example.com") for n in range(2_000)))
+    await analyze_tables(services)
     assert [row[0] for row in await admin.fetch(WITHOUT)] == ["streams"]
     await admin.close()
-    await outside.store.close()
+    await services.store.close()
 
 
 async def test_on_either_engine_nothing_else_changes(store: Store) -> None:
     """SQLite needs none of it."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    await record(outside, finding())
-    await analyze_tables(outside)
+    services = services_of(store)
+    await account_with_integration(services)
+    await record(services, finding())
+    await analyze_tables(services)
     (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
     assert (ledger.queued, ledger.imbalance) == (1, 0)

@@ -15,9 +15,9 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, EventRequestId
 from riskrelay.core.ssf.event_type import CAEP, OKTA_USER_RISK_CHANGE
 from riskrelay.core.ssf.event_types import EVENT_TYPES
-from riskrelay.ports import Outside, Store
+from riskrelay.ports import Services, Store
 from support.event_examples import minimal_example
-from support.outside import Wakes, outside_of
+from support.services import Wakes, services_of
 from support.world import ACCOUNT, OTHER, account_with_integration
 
 
@@ -39,8 +39,8 @@ def request(
     )
 
 
-async def queue(outside: Outside, asked: EventRequest, account_id: AccountId = ACCOUNT) -> AnsweredRequest:
-    return await queue_security_event(outside, account_id, COMMAND_LINE, asked)
+async def queue(services: Services, asked: EventRequest, account_id: AccountId = ACCOUNT) -> AnsweredRequest:
+    return await queue_security_event(services, account_id, COMMAND_LINE, asked)
 
 
 async def queued_of(store: Store) -> list[int]:
@@ -53,25 +53,25 @@ async def audited(store: Store) -> list[AuditEntry]:
 
 async def test_an_event_is_queued_woken_and_audited(store: Store) -> None:
     """One delivery, whose jti is the one that was answered; the log names the txn, not the subject."""
-    outside = outside_of(store)
-    integration = await account_with_integration(outside)
-    answer = await queue(outside, request(txn="incident-17"))
+    services = services_of(store)
+    integration = await account_with_integration(services)
+    answer = await queue(services, request(txn="incident-17"))
     (one,) = answer.deliveries
     assert one.integration_id == integration.integration_id
     deliveries = await store.read(ACCOUNT, lambda tx: tx.events.deliveries(integration.integration_id, None, None, 10))
     assert [delivery.jti for delivery in deliveries] == [one.jti]
-    assert isinstance(outside.wake, Wakes)
-    assert [lane.stream_id for lane in outside.wake.lanes] == [one.stream_id]
+    assert isinstance(services.wake, Wakes)
+    assert [lane.stream_id for lane in services.wake.lanes] == [one.stream_id]
     (entry,) = await audited(store)
     assert (entry.verb, entry.thing_id, entry.actor) == (Verb.SENT, "incident-17", COMMAND_LINE)
 
 
 async def test_a_repeat_answers_as_the_first_time(store: Store) -> None:
     """The same id and content: the same jtis and txn, nothing queued, nothing audited."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    first = await queue(outside, request("once"))
-    assert await queue(outside, request("once")) == first
+    services = services_of(store)
+    await account_with_integration(services)
+    first = await queue(services, request("once"))
+    assert await queue(services, request("once")) == first
     assert await queued_of(store) == [1]
     assert len(await audited(store)) == 1
 
@@ -79,11 +79,11 @@ async def test_a_repeat_answers_as_the_first_time(store: Store) -> None:
 @pytest.mark.fault(35)
 async def test_an_id_with_another_body_is_refused(store: Store) -> None:
     """And nothing of it stays."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    await queue(outside, request("once"))
+    services = services_of(store)
+    await account_with_integration(services)
+    await queue(services, request("once"))
     with pytest.raises(Invalid) as refused:
-        await queue(outside, request("once", digest=b"e" * 32))
+        await queue(services, request("once", digest=b"e" * 32))
     assert [fault.pointer for fault in refused.value.faults] == ["/id"]
     assert await queued_of(store) == [1]
 
@@ -91,40 +91,40 @@ async def test_an_id_with_another_body_is_refused(store: Store) -> None:
 @pytest.mark.fault(35)
 async def test_ids_of_accounts_are_independent(store: Store) -> None:
     """faults.md 35: the same id, another account."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    await account_with_integration(outside, OTHER)
-    mine = await queue(outside, request("same"))
-    theirs = await queue(outside, request("same", digest=b"e" * 32), OTHER)
+    services = services_of(store)
+    await account_with_integration(services)
+    await account_with_integration(services, OTHER)
+    mine = await queue(services, request("same"))
+    theirs = await queue(services, request("same", digest=b"e" * 32), OTHER)
     assert mine.deliveries != theirs.deliveries
     assert await queued_of(store) == [1, 1]
 
 
 async def test_the_same_request_at_once_is_queued_once(store: Store) -> None:
     """Whoever comes second waits for the first, and answers what it answered."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    answers = await asyncio.gather(*(queue(outside, request("once")) for _ in range(20)))
+    services = services_of(store)
+    await account_with_integration(services)
+    answers = await asyncio.gather(*(queue(services, request("once")) for _ in range(20)))
     assert answers == [answers[0]] * 20
     assert await queued_of(store) == [1]
 
 
 async def test_requests_without_an_id_are_never_repeats(store: Store) -> None:
     """Each is an event of its own."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    one, other = await queue(outside, request()), await queue(outside, request())
+    services = services_of(store)
+    await account_with_integration(services)
+    one, other = await queue(services, request()), await queue(services, request())
     assert one.deliveries[0].jti != other.deliveries[0].jti
     assert one.txn != other.txn
 
 
 async def test_only_streams_that_take_it_get_it(store: Store) -> None:
     """An Okta integration's own stream takes Okta's type only; an inactive integration takes nothing."""
-    outside = outside_of(store)
-    integration = await account_with_integration(outside)
-    assert (await queue(outside, request(event_type=CAEP + "session-revoked"))).deliveries == ()
+    services = services_of(store)
+    integration = await account_with_integration(services)
+    assert (await queue(services, request(event_type=CAEP + "session-revoked"))).deliveries == ()
     await update_integration(
-        outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, False
+        services, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, False
     )
-    assert (await queue(outside, request())).deliveries == ()
+    assert (await queue(services, request())).deliveries == ()
     assert await queued_of(store) == [0]

@@ -20,7 +20,7 @@ from riskrelay.storage.times import number_of
 from support.databases import PostgresServer
 from support.delivering import LEASE, World, world_of
 from support.explaining import explain
-from support.outside import HandClock
+from support.services import HandClock
 from support.world import finding, record
 
 CLAIMS = 2_000
@@ -45,7 +45,7 @@ class Database:
                 (lease,) = tx.lanes.claim(1, LEASE, [self.lane])
                 tx.lanes.release(lease)
 
-        await self.world.outside.store.write_installation(work)
+        await self.world.services.store.write_installation(work)
 
     async def pages(self, statement: ClauseElement, **parameters: object) -> int:
         """How many pages *statement* touches; what it does is undone."""
@@ -66,14 +66,14 @@ async def database(postgres: PostgresServer) -> AsyncIterator[Database]:
     """With a lane that has been due for an hour."""
     url = await postgres.migrated_database()
     world = await world_of(PostgresStore(url), HandClock())
-    await record(world.outside, finding())
+    await record(world.services, finding())
     connection = await asyncpg.connect(url)
     lane = await connection.fetchrow(
         "UPDATE lanes SET due_at = due_at - 3600000000 WHERE due_at IS NOT NULL RETURNING account_id, stream_id, lane"
     )
     yield Database(url, world, LaneKey(*lane), connection)
     await connection.close()
-    await world.outside.store.close()
+    await world.services.store.close()
 
 
 async def test_the_newest_of_many_versions_is_found_at_once(database: Database) -> None:

@@ -16,11 +16,11 @@ from riskrelay.core.integrations import Integration
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.streams import StreamStatus
 from riskrelay.core.ssf.subjects import email_subject, subject_key
-from riskrelay.ports import Installation, Outside, Store, StreamStop
+from riskrelay.ports import Installation, Services, Store, StreamStop
 from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.storage.tables import lanes
 from support.database_time import pass_time
-from support.outside import NOON, Wakes, outside_of
+from support.services import NOON, Wakes, services_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 
 LEASE = timedelta(minutes=1)
@@ -32,10 +32,10 @@ REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=4
 FAILED = Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
 
 
-async def update(outside: Outside, integration: Integration, *, active: bool | None) -> None:
+async def update(services: Services, integration: Integration, *, active: bool | None) -> None:
     """As an account does that changes nothing but *active*."""
     integration_id, tenant_url = integration.integration_id, integration.tenant_url
-    await update_integration(outside, ACCOUNT, COMMAND_LINE, integration_id, tenant_url, None, active)
+    await update_integration(services, ACCOUNT, COMMAND_LINE, integration_id, tenant_url, None, active)
 
 
 def key(name: str) -> str:
@@ -78,13 +78,13 @@ async def ledger(store: Store) -> Ledger:
 
 
 @pytest.fixture
-async def outside(store: Store) -> Outside:
-    return outside_of(store)
+async def services(store: Store) -> Services:
+    return services_of(store)
 
 
 @pytest.fixture
-async def integration(outside: Outside) -> Integration:
-    return await account_with_integration(outside)
+async def integration(services: Services) -> Integration:
+    return await account_with_integration(services)
 
 
 async def test_a_lane_without_events_is_not_claimed(store: Store, integration: Integration) -> None:
@@ -96,26 +96,26 @@ async def test_a_lane_without_events_is_not_claimed(store: Store, integration: I
 
 
 async def test_events_are_numbered_in_order_without_gaps(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """Each queued event gets the next number of its lane, and its lane is woken."""
-    await record(outside, finding("a@example.com"), finding("b@example.com"))
-    await record(outside, finding("c@example.com"))
+    await record(services, finding("a@example.com"), finding("b@example.com"))
+    await record(services, finding("c@example.com"))
     (lease,) = await claim(store)
     work = await read(store, lease)
     assert [event.seq for event in work.fresh] == [1, 2, 3]
     assert [event.subject_key for event in work.fresh] == [key("a"), key("b"), key("c")]
     assert work.stream is not None
     assert work.stream.integration == integration
-    assert isinstance(outside.wake, Wakes)
-    assert lease.key in outside.wake.lanes
+    assert isinstance(services.wake, Wakes)
+    assert lease.key in services.wake.lanes
 
 
 async def test_a_claimed_lane_is_nobody_elses_until_the_lease_ends(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """A second claim finds nothing; after the lease it does, with a higher epoch."""
-    await record(outside, finding())
+    await record(services, finding())
     (first,) = await claim(store, NO_LEASE)
     (second,) = await claim(store)
     assert second.epoch == first.epoch + 1
@@ -124,10 +124,10 @@ async def test_a_claimed_lane_is_nobody_elses_until_the_lease_ends(
 
 @pytest.mark.fault(20)
 async def test_who_lost_the_lease_reads_and_writes_nothing(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """Every statement of an old epoch is refused, and nothing of its settlement stays (faults.md 20)."""
-    await record(outside, finding())
+    await record(services, finding())
     (old,) = await claim(store, NO_LEASE)
     work = await read(store, old)
     (new,) = await claim(store)
@@ -139,9 +139,9 @@ async def test_who_lost_the_lease_reads_and_writes_nothing(
     assert (await read(store, new)).cursor == 0
 
 
-async def test_what_is_accepted_needs_no_row(store: Store, outside: Outside, integration: Integration) -> None:
+async def test_what_is_accepted_needs_no_row(store: Store, services: Services, integration: Integration) -> None:
     """The cursor moves, the counter counts, no exception is stored, and the lane rests."""
-    await record(outside, finding("a@example.com"), finding("b@example.com"))
+    await record(services, finding("a@example.com"), finding("b@example.com"))
     (lease,) = await claim(store)
     settlement = await write_down(store, lease, await read(store, lease), {1: ACCEPTED, 2: ACCEPTED})
     assert settlement.due_in is None
@@ -152,11 +152,11 @@ async def test_what_is_accepted_needs_no_row(store: Store, outside: Outside, int
 
 
 async def test_a_failure_gets_a_row_and_what_is_behind_it_waits(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """The cursor passes a failed event and the same user's next one; both are held, in order."""
-    await record(outside, finding("a@example.com"), finding("b@example.com"))
-    await record(outside, finding("a@example.com", "high_dlp"))
+    await record(services, finding("a@example.com"), finding("b@example.com"))
+    await record(services, finding("a@example.com", "high_dlp"))
     (lease,) = await claim(store)
     await write_down(store, lease, await read(store, lease), {1: FAILED, 2: ACCEPTED})
     work = await read(store, lease)
@@ -174,10 +174,10 @@ async def test_a_failure_gets_a_row_and_what_is_behind_it_waits(
 
 
 async def test_a_held_event_that_is_accepted_leaves_no_row(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """Delivered late is delivered."""
-    await record(outside, finding("a@example.com"), finding("b@example.com"))
+    await record(services, finding("a@example.com"), finding("b@example.com"))
     (lease,) = await claim(store)
     await write_down(store, lease, await read(store, lease), {1: FAILED, 2: ACCEPTED})
     await write_down(store, lease, await read(store, lease), {1: ACCEPTED})
@@ -187,10 +187,10 @@ async def test_a_held_event_that_is_accepted_leaves_no_row(
 
 
 async def test_a_refused_event_is_dead_and_the_lane_goes_on(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """A dead letter is counted and not tried again."""
-    await record(outside, finding("a@example.com"), finding("b@example.com"))
+    await record(services, finding("a@example.com"), finding("b@example.com"))
     (lease,) = await claim(store)
     await write_down(store, lease, await read(store, lease), {1: REFUSED, 2: ACCEPTED})
     assert list((await read(store, lease)).held) == []
@@ -198,9 +198,9 @@ async def test_a_refused_event_is_dead_and_the_lane_goes_on(
     assert (counted.delivered, counted.dead, counted.pending, counted.imbalance) == (1, 1, 0, 0)
 
 
-async def test_events_beyond_the_retention_expire(store: Store, outside: Outside, integration: Integration) -> None:
+async def test_events_beyond_the_retention_expire(store: Store, services: Services, integration: Integration) -> None:
     """An event older than the retention is marked, settled as expired and never pushed."""
-    await record(outside, finding())
+    await record(services, finding())
     (lease,) = await claim(store)
     work = await read(store, lease, timedelta(seconds=1))
     assert [event.expired for event in work.fresh] == [True]
@@ -210,21 +210,21 @@ async def test_events_beyond_the_retention_expire(store: Store, outside: Outside
 
 
 async def test_an_event_queued_during_a_batch_keeps_the_lane_due(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """Settling must not overwrite the due time that a newer event set."""
-    await record(outside, finding("a@example.com"))
+    await record(services, finding("a@example.com"))
     (lease,) = await claim(store)
     work = await read(store, lease)
-    await record(outside, finding("b@example.com"))
+    await record(services, finding("b@example.com"))
     await write_down(store, lease, work, {1: ACCEPTED}, NO_LEASE)
     (again,) = await claim(store)
     assert [event.seq for event in (await read(store, again)).fresh] == [2]
 
 
-async def test_a_released_lane_is_free_at_once(store: Store, outside: Outside, integration: Integration) -> None:
+async def test_a_released_lane_is_free_at_once(store: Store, services: Services, integration: Integration) -> None:
     """Release ends the lease; releasing a lost lease does nothing."""
-    await record(outside, finding())
+    await record(services, finding())
     (lease,) = await claim(store)
     await store.write_installation(lambda tx: tx.lanes.release(lease))
     (again,) = await claim(store)
@@ -234,10 +234,10 @@ async def test_a_released_lane_is_free_at_once(store: Store, outside: Outside, i
 
 
 async def test_releasing_all_leases_fences_their_holders(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """What a crashed process held is free, and if it should still live, it writes nothing."""
-    await record(outside, finding())
+    await record(services, finding())
     (lease,) = await claim(store)
     await store.write_installation(lambda tx: tx.lanes.release_all())
     with pytest.raises(LeaseLost):
@@ -246,44 +246,44 @@ async def test_releasing_all_leases_fences_their_holders(
 
 
 async def test_a_failing_lane_is_not_due_before_its_wait_is_over(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """After failure the lane is quiet, also for newer events."""
-    await record(outside, finding())
+    await record(services, finding())
     (lease,) = await claim(store)
     await write_down(store, lease, await read(store, lease), {1: FAILED}, NO_LEASE)
-    await record(outside, finding("b@example.com"))
+    await record(services, finding("b@example.com"))
     assert await claim(store) == []
     due_in = (await store.read_installation(lambda tx: tx.lanes.next_due())).due_in
     assert due_in is not None
     assert timedelta(0) < due_in <= timedelta(seconds=1)
 
 
-async def test_a_lane_is_claimed_by_its_name(store: Store, outside: Outside, integration: Integration) -> None:
+async def test_a_lane_is_claimed_by_its_name(store: Store, services: Services, integration: Integration) -> None:
     """Only the one that is named, and as ever only one that is due, free and not stopped."""
 
     async def named(*keys: LaneKey) -> list[LaneLease]:
         return await store.write_installation(lambda tx: tx.lanes.claim(10, LEASE, keys))
 
-    await record(outside, finding())
+    await record(services, finding())
     (lease,) = await claim(store, NO_LEASE)
     other = replace(lease.key, lane=lease.key.lane + 1)
     assert await named() == await named(other) == []
     assert await named(other, lease.key) == [LaneLease(lease.key, lease.epoch + 1)]
     assert await named(lease.key) == []
     await store.write_installation(lambda tx: tx.lanes.release_all())
-    await update(outside, integration, active=False)
+    await update(services, integration, active=False)
     assert await named(lease.key) == []
-    await update(outside, integration, active=True)
+    await update(services, integration, active=True)
     (again,) = await named(lease.key)
     await write_down(store, again, await read(store, again), {1: ACCEPTED}, NO_LEASE)
     assert await named(lease.key) == []
 
 
-async def test_a_look_begins_where_it_is_told(store: Store, outside: Outside, integration: Integration) -> None:
+async def test_a_look_begins_where_it_is_told(store: Store, services: Services, integration: Integration) -> None:
     """What has been due for longer may be missed, and is found from the beginning; nothing is missed because the
     database's clock was put back."""
-    await record(outside, finding())
+    await record(services, finding())
     began = (await store.read_installation(lambda tx: tx.lanes.next_due())).since
     await pass_time(store, timedelta(hours=1))
     missed = await store.read_installation(lambda tx: tx.lanes.next_due(began))
@@ -300,10 +300,10 @@ async def test_a_look_begins_where_it_is_told(store: Store, outside: Outside, in
 
 @pytest.mark.fault(29)
 async def test_a_stopped_stream_keeps_its_backlog_and_resumes_on_update(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """401 pauses: nothing is claimed, events are still queued; an update lets it go on (faults.md 29)."""
-    await record(outside, finding("a@example.com"))
+    await record(services, finding("a@example.com"))
     (lease,) = await claim(store)
     work, stop = (
         await read(store, lease),
@@ -312,11 +312,11 @@ async def test_a_stopped_stream_keeps_its_backlog_and_resumes_on_update(
     settlement = settle(work, {1: Outcome(kind=OutcomeKind.AUTH, reason="http_401", status=401)}, lambda: 0.0)
     await store.write_installation(lambda tx: tx.lanes.stop_stream(lease, work, settlement, [], stop))
     assert (await read(store, lease)).stream is None
-    await record(outside, finding("b@example.com"))
+    await record(services, finding("b@example.com"))
     assert await claim(store) == []
     assert (await ledger(store)).pending == 2
     await update_integration(
-        outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, None
+        services, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, None
     )
     (again,) = await claim(store)
     work = await read(store, again)
@@ -324,18 +324,18 @@ async def test_a_stopped_stream_keeps_its_backlog_and_resumes_on_update(
 
 
 async def test_an_inactive_integration_gets_nothing_and_keeps_what_it_had(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """Inactive: nothing new is queued, nothing is claimed; active again: the backlog goes out."""
-    await record(outside, finding("a@example.com"))
+    await record(services, finding("a@example.com"))
     await update_integration(
-        outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, False
+        services, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, False
     )
-    await record(outside, finding("b@example.com"))
+    await record(services, finding("b@example.com"))
     assert await claim(store) == []
     assert (await ledger(store)).queued == 1
     await update_integration(
-        outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, True
+        services, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, True
     )
     (lease,) = await claim(store)
     assert [event.subject_key for event in (await read(store, lease)).fresh] == [key("a")]
@@ -343,14 +343,14 @@ async def test_an_inactive_integration_gets_nothing_and_keeps_what_it_had(
 
 @pytest.mark.fault(34)
 async def test_deleting_cancels_the_backlog_and_fences_the_worker(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """Held and fresh events become cancelled; the worker in the middle of a batch writes nothing (faults.md 34)."""
-    await record(outside, finding("a@example.com"), finding("b@example.com"))
+    await record(services, finding("a@example.com"), finding("b@example.com"))
     (lease,) = await claim(store)
     await write_down(store, lease, await read(store, lease), {1: FAILED})
     work = await read(store, lease)
-    await delete_integration(outside, ACCOUNT, COMMAND_LINE, integration.integration_id)
+    await delete_integration(services, ACCOUNT, COMMAND_LINE, integration.integration_id)
     with pytest.raises(LeaseLost):
         await write_down(store, lease, work, {1: ACCEPTED, 2: ACCEPTED})
     counted = await ledger(store)
@@ -358,9 +358,9 @@ async def test_deleting_cancels_the_backlog_and_fences_the_worker(
     assert await claim(store) == []
 
 
-async def test_the_oldest_pending_event_has_an_age(store: Store, outside: Outside, integration: Integration) -> None:
+async def test_the_oldest_pending_event_has_an_age(store: Store, services: Services, integration: Integration) -> None:
     """The age is that of the first event above the cursor, or of a held one; none when nothing waits."""
-    await record(outside, finding())
+    await record(services, finding())
     assert (await ledger(store)).oldest_pending is not None
     (lease,) = await claim(store)
     await write_down(store, lease, await read(store, lease), {1: ACCEPTED})
@@ -385,12 +385,12 @@ def _second_lane() -> tuple[list[str], Select[Any]]:
 
 @pytest.mark.fault(26)
 async def test_retry_after_on_one_lane_outlasts_the_settlement_of_another(
-    store: Store, outside: Outside, integration: Integration
+    store: Store, services: Services, integration: Integration
 ) -> None:
     """A batch of a second lane that was under way and is accepted does not shorten the wait that the receiver asked
     for on the first: neither lane is due before it."""
     await two_lanes(store)
-    await record(outside, *(finding(f"u{number}@example.com") for number in range(20)))
+    await record(services, *(finding(f"u{number}@example.com") for number in range(20)))
     first, second = await claim(store)
     works = {lease: await read(store, lease) for lease in (first, second)}
     later = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(seconds=90))
@@ -402,5 +402,5 @@ async def test_retry_after_on_one_lane_outlasts_the_settlement_of_another(
     due_in = (await store.read_installation(lambda tx: tx.lanes.next_due())).due_in
     assert due_in is not None
     assert timedelta(seconds=60) < due_in <= timedelta(seconds=90)
-    await record(outside, *(finding(f"v{number}@example.com") for number in range(20)))
+    await record(services, *(finding(f"v{number}@example.com") for number in range(20)))
     assert await claim(store) == []

@@ -23,9 +23,9 @@ from riskrelay.core.risk.activity import Activity, ActivityId, Login
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.findings import Finding, UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
-from riskrelay.ports import LargeWriteLost, Outside, Store, Transaction, Writes
+from riskrelay.ports import LargeWriteLost, Services, Store, Transaction, Writes
 from riskrelay.storage.tables import large_writes
-from support.outside import NOON, outside_of
+from support.services import NOON, services_of
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
 
 T = TypeVar("T")
@@ -86,12 +86,12 @@ def _count(rows: Any, name: str, add: Callable[[Any], None]) -> None:
     setattr(rows, name, counted)
 
 
-async def world(store: Store, fails_at: int | None = None) -> tuple[Outside, WatchedStore]:
+async def world(store: Store, fails_at: int | None = None) -> tuple[Services, WatchedStore]:
     """An account with an integration, over a store that is watched from now on."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     watched = WatchedStore(store, fails_at)
-    return replace(outside, store=watched), watched
+    return replace(services, store=watched), watched
 
 
 def many(users: int, prefix: str = "f") -> list[Finding]:
@@ -124,57 +124,57 @@ def stored(tx: Transaction, users: int) -> tuple[int, int, int]:
     return sum(count for count, _ in tallies.values()), sum(one.level is not None for one in found.values()), len(found)
 
 
-async def events_queued(outside: Outside) -> int:
-    return sum(ledger.queued for ledger in await outside.store.read_installation(lambda tx: tx.ledgers()))
+async def events_queued(services: Services) -> int:
+    return sum(ledger.queued for ledger in await services.store.read_installation(lambda tx: tx.ledgers()))
 
 
 @pytest.mark.parametrize("users", [1, MANY // 2])
 async def test_no_transaction_of_many_findings_is_long(store: Store, users: int) -> None:
     """None writes more than the rows of a part, and each user's level changes once."""
-    outside, watched = await world(store)
-    recorded = await record_findings(outside, ACCOUNT, many(users))
+    services, watched = await world(store)
+    recorded = await record_findings(services, ACCOUNT, many(users))
     assert (recorded.accepted, recorded.duplicates, len(recorded.changes)) == (MANY, 0, users)
     assert max(watched.rows) <= PART_ROWS
     assert await store.read(ACCOUNT, lambda tx: stored(tx, users)) == (MANY, users, users)
-    assert await events_queued(outside) == users
-    repeated = await record_findings(outside, ACCOUNT, many(users))
+    assert await events_queued(services) == users
+    repeated = await record_findings(services, ACCOUNT, many(users))
     assert (repeated.accepted, repeated.duplicates, repeated.changes) == (0, MANY, [])
 
 
 @pytest.mark.parametrize("users", [1, MANY // 3])
 async def test_no_transaction_of_much_activity_is_long(store: Store, users: int) -> None:
     """None writes more than the rows of a part; what is found is what would be found at once."""
-    outside, watched = await world(store)
-    recorded = await record_activity(outside, ACCOUNT, logins(users))
+    services, watched = await world(store)
+    recorded = await record_activity(services, ACCOUNT, logins(users))
     assert recorded.exempt == {}
     assert (recorded.accepted, len(recorded.changes)) == (MANY, users)
     assert max(watched.rows) <= PART_ROWS
     found, at_risk, _ = await store.read(ACCOUNT, lambda tx: stored(tx, users))
     assert (found, at_risk) == (len(recorded.findings), users)
-    assert await events_queued(outside) == users
-    repeated = await record_activity(outside, ACCOUNT, logins(users))
+    assert await events_queued(services) == users
+    repeated = await record_activity(services, ACCOUNT, logins(users))
     assert (repeated.accepted, repeated.duplicates, repeated.findings) == (0, MANY, [])
 
 
 async def test_no_transaction_of_a_behavior_that_moves_many_users_is_long(store: Store) -> None:
     """Each user is moved and notified once, and the setting holds."""
-    outside, watched = await world(store)
-    await record_findings(outside, ACCOUNT, many(MANY))
+    services, watched = await world(store)
+    await record_findings(services, ACCOUNT, many(MANY))
     watched.rows.clear()
     high = {BehaviorId("high_risk_domain"): BehaviorSetting(True, RiskLevel.HIGH)}
-    assert (await set_behaviors(outside, ACCOUNT, COMMAND_LINE, high))[BehaviorId("high_risk_domain")].risk_level == 3
+    assert (await set_behaviors(services, ACCOUNT, COMMAND_LINE, high))[BehaviorId("high_risk_domain")].risk_level == 3
     assert max(watched.rows) <= PART_ROWS
-    assert await events_queued(outside) == 2 * MANY
+    assert await events_queued(services) == 2 * MANY
     standings = await store.read(ACCOUNT, lambda tx: tx.users.at_risk(UserId(""), 2 * MANY))
     assert {one.level for one in standings} == {RiskLevel.HIGH}
 
 
 async def test_mistakes_anywhere_in_a_large_request_are_all_named_and_nothing_is_stored(store: Store) -> None:
     """An id with another body in the first findings and in the last; and one user id for two users."""
-    outside, _ = await world(store)
-    await record(outside, finding("other@example.com", finding_id="f3"), finding("o@example.com", finding_id="f590"))
+    services, _ = await world(store)
+    await record(services, finding("other@example.com", finding_id="f3"), finding("o@example.com", finding_id="f590"))
     with pytest.raises(Invalid) as refused:
-        await record_findings(outside, ACCOUNT, many(MANY))
+        await record_findings(services, ACCOUNT, many(MANY))
     assert [(fault.kind, fault.pointer) for fault in refused.value.faults] == [
         (FaultKind.ID_REUSED, "/3/id"),
         (FaultKind.ID_REUSED, "/590/id"),
@@ -184,10 +184,10 @@ async def test_mistakes_anywhere_in_a_large_request_are_all_named_and_nothing_is
     for place in (0, MANY - 1):
         mistaken[place] = replace_finding(mistaken[place], user=UserRef(f"u{place}@example.com", None, same))
     with pytest.raises(Invalid) as refused:
-        await record_findings(outside, ACCOUNT, mistaken)
+        await record_findings(services, ACCOUNT, mistaken)
     assert {fault.kind for fault in refused.value.faults} == {FaultKind.USER_MISMATCH}
     assert await store.read(ACCOUNT, lambda tx: stored(tx, MANY)) == (0, 0, 0)
-    assert (await record(outside, finding("next@example.com"))).accepted == 1
+    assert (await record(services, finding("next@example.com"))).accepted == 1
 
 
 async def test_a_process_that_dies_anywhere_leaves_all_or_nothing(store: Store) -> None:
@@ -195,37 +195,37 @@ async def test_a_process_that_dies_anywhere_leaves_all_or_nothing(store: Store) 
 
     The process dies before each of its transactions in turn. Another one takes over when the lease has ended.
     """
-    outside, watched = await world(store)
-    await record_findings(outside, ACCOUNT, many(MANY // 2, "whole"))
+    services, watched = await world(store)
+    await record_findings(services, ACCOUNT, many(MANY // 2, "whole"))
     transactions = watched.writes
     outcomes = []
     for fails_at in range(1, transactions + 1):
         account = AccountId(f"a{fails_at}")
-        await account_with_integration(replace(outside, store=store), account)
-        dying = replace(outside, store=WatchedStore(store, fails_at))
+        await account_with_integration(replace(services, store=store), account)
+        dying = replace(services, store=WatchedStore(store, fails_at))
         with suppress(Crash):
             await record_findings(dying, account, many(MANY // 2))
         await end_leases(store)
-        await finish_abandoned_writes(outside)
+        await finish_abandoned_writes(services)
         found, at_risk, _ = await store.read(account, lambda tx: stored(tx, MANY // 2))
         outcomes.append(found)
         assert (found, at_risk) in [(0, 0), (MANY, MANY // 2)]
-        repeated = await record_findings(outside, account, many(MANY // 2))
+        repeated = await record_findings(services, account, many(MANY // 2))
         assert (repeated.accepted, repeated.duplicates) == (MANY - found, found)
         assert await store.read(account, lambda tx: stored(tx, MANY // 2)) == (MANY, MANY // 2, MANY // 2)
     assert outcomes == sorted(outcomes)
     assert set(outcomes) == {0, MANY}
-    assert await events_queued(outside) == (transactions + 1) * MANY // 2
+    assert await events_queued(services) == (transactions + 1) * MANY // 2
 
 
 async def test_other_requests_of_the_account_wait_and_those_of_other_accounts_do_not(store: Store) -> None:
     """A finding of a user in the batch comes after the batch, whenever it arrives."""
-    outside, _ = await world(store)
-    await account_with_integration(outside, OTHER)
+    services, _ = await world(store)
+    await account_with_integration(services, OTHER)
     owner = "one"
     assert await store.write(ACCOUNT, lambda tx: tx.large_writes.begin(owner))
-    waiting = asyncio.create_task(record(outside, finding("u0@example.com")))
-    assert (await record(outside, finding("u0@example.com"), account_id=OTHER)).accepted == 1
+    waiting = asyncio.create_task(record(services, finding("u0@example.com")))
+    assert (await record(services, finding("u0@example.com"), account_id=OTHER)).accepted == 1
     assert not waiting.done()
     await store.write(ACCOUNT, lambda tx: tx.large_writes.remove(owner))
     assert (await waiting).accepted == 1
@@ -233,11 +233,11 @@ async def test_other_requests_of_the_account_wait_and_those_of_other_accounts_do
 
 async def test_two_large_requests_of_an_account_take_turns(store: Store) -> None:
     """Both are recorded whole."""
-    outside, _ = await world(store)
-    both = await asyncio.gather(*(record_findings(outside, ACCOUNT, many(7, name)) for name in ("f", "g")))
+    services, _ = await world(store)
+    both = await asyncio.gather(*(record_findings(services, ACCOUNT, many(7, name)) for name in ("f", "g")))
     assert [one.accepted for one in both] == [MANY, MANY]
     assert await store.read(ACCOUNT, lambda tx: stored(tx, 7)) == (2 * MANY, 7, 7)
-    assert await events_queued(outside) == 7
+    assert await events_queued(services) == 7
 
 
 async def test_who_was_taken_for_dead_writes_nothing_more(store: Store) -> None:

@@ -46,8 +46,8 @@ from riskrelay.storage.engines.sqlite import SqliteStore
 from support.database_time import pass_time
 from support.databases import migrated_sqlite
 from support.delivering import Plain
-from support.outside import HandClock, outside_of
 from support.receiver_world import ssf_integration
+from support.services import HandClock, services_of
 from support.transmitting import VAULT, polling_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 
@@ -94,8 +94,8 @@ class LedgerMachine(RuleBasedStateMachine):
         shutil.copy(template(), self.directory / "riskrelay.db")
         self.store = SqliteStore(self.directory / "riskrelay.db")
         self.clock = HandClock(datetime.now(UTC))  # as the database, whose clock measures ages; it stands still
-        self.outside = outside_of(self.store, self.clock)
-        self.okta = self.run(account_with_integration(self.outside)).integration_id
+        self.services = services_of(self.store, self.clock)
+        self.okta = self.run(account_with_integration(self.services)).integration_id
         self.run(self._make_stream())
         self.answers = Answers()
         self.delivering = Delivering(
@@ -116,14 +116,14 @@ class LedgerMachine(RuleBasedStateMachine):
         return self.loop.run_until_complete(work)
 
     async def _make_stream(self) -> None:
-        integration = await ssf_integration(self.outside)
+        integration = await ssf_integration(self.services)
         self.ssf = integration.integration_id
         self.receiver = Receiver(
             account_id=ACCOUNT, integration_id=self.ssf, credential_id=CredentialId("c"), scopes=frozenset()
         )
         body = {"events_requested": [CAEP_RISK_LEVEL_CHANGE]}
         rules = PushRules(lambda url: None, lambda secret: VAULT.seal(secret, "a row"))
-        self.stream = await create_stream(self.outside, self.receiver, body, rules)
+        self.stream = await create_stream(self.services, self.receiver, body, rules)
 
     def teardown(self) -> None:
         self.run(self.store.close())
@@ -132,13 +132,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(user=st.sampled_from(USERS), behavior=st.sampled_from(BEHAVIORS))
     def queue(self, user: str, behavior: str) -> None:
-        self.run(record(self.outside, finding(user, behavior)))
+        self.run(record(self.services, finding(user, behavior)))
 
     @rule(user=st.sampled_from(USERS))
     def queue_three_of_one_user(self, user: str) -> None:
         """Each raises the level once more, unless the user has it: so a chain of one subject waits."""
         for behavior in BEHAVIORS:
-            self.run(record(self.outside, finding(user, behavior)))
+            self.run(record(self.services, finding(user, behavior)))
 
     @precondition(lambda self: self.pushed is None)
     @rule(
@@ -157,7 +157,7 @@ class LedgerMachine(RuleBasedStateMachine):
         (lease,) = leases
         async with aclosing(SigningAhead(self.delivering.signer)) as signing:
             leased_at = self.clock.monotonic()
-            pushed = await push_batch(self.outside, self.delivering, signing, lease, leased_at, limit)
+            pushed = await push_batch(self.services, self.delivering, signing, lease, leased_at, limit)
         if isinstance(pushed, PushedBatch):
             self._check_order(pushed)
             return pushed
@@ -173,7 +173,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
         async def write_down() -> None:
             try:
-                await settle_batch(self.outside, pushed, is_retry=False)
+                await settle_batch(self.services, pushed, is_retry=False)
                 await self.store.write_installation(lambda tx: tx.lanes.release(pushed.lease))
             except LeaseLost:
                 return
@@ -208,7 +208,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def pause_or_resume(self) -> None:
-        place = (self.outside, ACCOUNT, COMMAND_LINE, self.okta)
+        place = (self.services, ACCOUNT, COMMAND_LINE, self.okta)
         self.run(resume_integration(*place) if self.paused else pause_integration(*place, None))
         self.paused = not self.paused
 
@@ -218,7 +218,7 @@ class LedgerMachine(RuleBasedStateMachine):
         found = self._deliveries(integration_id)
         if found:
             jti = found[number % len(found)].jti
-            self.run(retry_delivery(self.outside, ACCOUNT, COMMAND_LINE, integration_id, jti))
+            self.run(retry_delivery(self.services, ACCOUNT, COMMAND_LINE, integration_id, jti))
 
     @rule(state=st.sampled_from(REPLAYABLE), polled=st.booleans())
     def replay(self, state: DeliveryState, polled: bool) -> None:
@@ -226,7 +226,7 @@ class LedgerMachine(RuleBasedStateMachine):
         wanted = ReplayFilter(
             state=state, reason=None, queued_from=None, queued_to=self.clock.now() + timedelta(hours=1)
         )
-        started = self.run(start_replay(self.outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, 0))
+        started = self.run(start_replay(self.services, ACCOUNT, COMMAND_LINE, integration_id, wanted, 0))
         self.replays.append(started)
 
     @precondition(lambda self: self.replays)
@@ -237,30 +237,30 @@ class LedgerMachine(RuleBasedStateMachine):
         replay = self.replays[number % len(self.replays)]
         place = (replay.integration_id, replay.replay_id, status)
         try:
-            self.run(control_replay(self.outside, ACCOUNT, COMMAND_LINE, *place))
+            self.run(control_replay(self.services, ACCOUNT, COMMAND_LINE, *place))
         except Invalid:
             return  # it is over
 
     @rule()
     def go_on_with_replays(self) -> None:
-        self.run(continue_replays(self.outside))
+        self.run(continue_replays(self.services))
 
     @rule()
     def tidy(self) -> None:
-        self.run(expire_events(self.outside, RETENTION))
-        self.purged += self.run(purge_events(self.outside, KEPT))
+        self.run(expire_events(self.services, RETENTION))
+        self.purged += self.run(purge_events(self.services, KEPT))
 
     @rule(take=st.integers(0, 4), refuse=st.booleans())
     def poll(self, take: int, refuse: bool) -> None:
         """Fetch, and say what became of some of it."""
         polling, place = polling_of(), (self.receiver, self.stream.stream_id)
         request = PollRequest(return_immediately=True)
-        got = list(self.run(poll_stream(self.outside, polling, *place, request)).sets)
+        got = list(self.run(poll_stream(self.services, polling, *place, request)).sets)
         refused = {Jti(jti): SetError("invalid_request") for jti in got[take : take + 1]} if refuse else {}
         answer = PollRequest(
             max_events=0, return_immediately=True, acknowledged=frozenset(map(Jti, got[:take])), refused=refused
         )
-        self.run(poll_stream(self.outside, polling, *place, answer))
+        self.run(poll_stream(self.services, polling, *place, answer))
 
     @invariant()
     def every_ledger_balances_and_agrees_with_the_list(self) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from riskrelay.ports import Node, Store
-from support.outside import NOON
+from support.services import NOON
 
 MINUTE = timedelta(minutes=1)
 FIRST = Node(node_id="n1", role="serve", started_at=NOON, seen_at=NOON, settings={"port": 8_700, "allow_targets": []})

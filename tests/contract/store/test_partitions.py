@@ -22,7 +22,7 @@ from riskrelay.storage.engines.schema import upgrade
 from riskrelay.storage.installation import InstallationTransaction
 from support.databases import PostgresServer
 from support.delivering import ACCEPTED, World, world_of
-from support.outside import HandClock
+from support.services import HandClock
 from support.world import ACCOUNT, finding, record
 
 DAY = timedelta(days=1)
@@ -41,7 +41,7 @@ async def world(url: str) -> AsyncIterator[World]:
     """A world whose clock is right, so that its events fall into today's partition."""
     world = await world_of(PostgresStore(url), HandClock(datetime.now(UTC)))
     yield world
-    await world.outside.store.close()
+    await world.services.store.close()
 
 
 def connection_of(tx: Installation) -> Any:
@@ -49,12 +49,12 @@ def connection_of(tx: Installation) -> Any:
 
 
 async def spans(world: World, parent: str) -> list[partitions.Span]:
-    return await world.outside.store.read_installation(lambda tx: partitions.spans(connection_of(tx), parent))
+    return await world.services.store.read_installation(lambda tx: partitions.spans(connection_of(tx), parent))
 
 
 async def drop_what_is_over(world: World) -> None:
     """As in a month."""
-    while await world.outside.store.write_installation(lambda tx: tx.engine.drop_partition(-30 * DAY)):
+    while await world.services.store.write_installation(lambda tx: tx.engine.drop_partition(-30 * DAY)):
         pass
 
 
@@ -63,7 +63,7 @@ async def count(world: World, table: str) -> int:
         found: int = connection_of(tx).exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
         return found
 
-    return await world.outside.store.read_installation(counted)
+    return await world.services.store.read_installation(counted)
 
 
 async def ledger(world: World) -> Ledger:
@@ -73,8 +73,8 @@ async def ledger(world: World) -> Ledger:
 async def test_the_days_to_come_are_there_without_gaps(world: World) -> None:
     """From the start, and again when they come nearer; several nodes at once make them once."""
     wide = 100 * DAY  # such a retention makes partitions of five days
-    await asyncio.gather(*(turn_partitions(world.outside, wide) for _ in range(4)))
-    await turn_partitions(world.outside, wide)
+    await asyncio.gather(*(turn_partitions(world.services, wide) for _ in range(4)))
+    await turn_partitions(world.services, wide)
     now = int(world.clock.now().timestamp() * 1e6)
     for parent in ("events", "attempts"):
         there = await spans(world, parent)
@@ -85,7 +85,7 @@ async def test_the_days_to_come_are_there_without_gaps(world: World) -> None:
 
 async def test_events_and_attempts_of_today_are_in_todays(world: World) -> None:
     """None is in the rest."""
-    await record(world.outside, finding("a@example.com"), finding("b@example.com"))
+    await record(world.services, finding("a@example.com"), finding("b@example.com"))
     await world.deliver_once(256)
     for parent in ("events", "attempts"):
         assert (await count(world, parent), await count(world, f"{parent}_other")) == (2, 0)
@@ -96,13 +96,13 @@ async def test_a_day_that_is_over_goes_and_stays_counted(world: World) -> None:
     world.receiver.answers = lambda email: (
         REFUSED if email.startswith("dead") else FAILED if "wait" in email else ACCEPTED
     )
-    await record(world.outside, *(finding(f"{name}@example.com") for name in ("a", "dead-b", "dead-c", "wait")))
+    await record(world.services, *(finding(f"{name}@example.com") for name in ("a", "dead-b", "dead-c", "wait")))
     await world.deliver_once(256)
     before = await ledger(world)
     assert (before.delivered, before.dead, before.pending) == (1, 2, 1)
     await drop_what_is_over(world)  # not that with the pending one
     assert await count(world, "events") == 4
-    await world.outside.store.write_installation(
+    await world.services.store.write_installation(
         lambda tx: connection_of(tx).exec_driver_sql("UPDATE held_events SET state = 'expired' WHERE state = 'pending'")
     )
     await drop_what_is_over(world)
@@ -113,28 +113,28 @@ async def test_a_day_that_is_over_goes_and_stays_counted(world: World) -> None:
         0,
         0,
     )
-    await record(world.outside, finding("next@example.com"))
+    await record(world.services, finding("next@example.com"))
     await world.deliver_once(256)
     assert (await ledger(world)).delivered == 2
 
 
 async def test_what_is_above_the_cursor_keeps_its_day(world: World) -> None:
     """However old it is: retention lets it expire first."""
-    await record(world.outside, finding("a@example.com"))
+    await record(world.services, finding("a@example.com"))
     await drop_what_is_over(world)
     assert (await ledger(world)).pending == await count(world, "events") == 1
 
 
 async def test_nobody_waits_for_a_day_to_be_dropped(url: str, world: World) -> None:
     """While somebody reads for long, such as a dump, nothing is dropped, and delivery goes on."""
-    await record(world.outside, finding("a@example.com"))
+    await record(world.services, finding("a@example.com"))
     await world.deliver_once(256)
     reader = await asyncpg.connect(url)
     async with reader.transaction():
         await reader.fetch("SELECT count(*) FROM events")
         with pytest.raises(Unavailable):
             await drop_what_is_over(world)
-        await record(world.outside, finding("b@example.com"))
+        await record(world.services, finding("b@example.com"))
         await world.deliver_once(256)
     await reader.close()
     assert (await ledger(world)).delivered == 2
@@ -145,10 +145,10 @@ async def test_nobody_waits_for_a_day_to_be_dropped(url: str, world: World) -> N
 async def test_rows_beside_every_day_are_taken_and_forgotten_one_by_one(world: World) -> None:
     """A node whose clock is wrong does not lose anything."""
     world.clock.pass_time(-400 * DAY)
-    await record(world.outside, finding("a@example.com"))
+    await record(world.services, finding("a@example.com"))
     await world.deliver_once(256)
     assert await count(world, "events_other") == 1
-    store = world.outside.store
+    store = world.services.store
     (key,) = await store.read_installation(lambda tx: tx.retention.lanes_to_purge(KEPT, 5))
     assert await store.write_installation(lambda tx: tx.retention.purge(key, KEPT, 100)) == 1
     assert (await ledger(world)).delivered == 1

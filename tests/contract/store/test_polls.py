@@ -29,11 +29,11 @@ from riskrelay.core.ssf.stream_documents import PushRules
 from riskrelay.core.ssf.streams import Stream, StreamStatus
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.local.ids import SystemIds
-from riskrelay.ports import Outside, Store
+from riskrelay.ports import Services, Store
 from riskrelay.web.transmitter.bell import StreamBell
 from support.database_time import pass_time
-from support.outside import outside_of
 from support.receiver_world import ssf_integration
+from support.services import services_of
 from support.transmitting import VAULT, polling_of
 
 POLLING = polling_of()
@@ -87,17 +87,17 @@ class Model:
 class Polled:
     """A stream of an account of its own, and its model."""
 
-    def __init__(self, outside: Outside, receiver: Receiver, stream: Stream) -> None:
-        self.outside, self.receiver, self.stream = outside, receiver, stream
+    def __init__(self, services: Services, receiver: Receiver, stream: Stream) -> None:
+        self.services, self.receiver, self.stream = services, receiver, stream
         self.model = Model()
 
     async def queue(self, subjects: Sequence[str]) -> None:
-        now = self.outside.clock.now()
+        now = self.services.clock.now()
         signals = []
         status = self.model.status
         for email in subjects:
             subject = email_subject(email)
-            jti = Jti(self.outside.ids.uuid())
+            jti = Jti(self.services.ids.uuid())
             event = SecurityEvent(
                 jti=jti, txn="txn", issued_at=now, event_type=CAEP_RISK_LEVEL_CHANGE, event={}, sub_id=subject
             )
@@ -110,39 +110,39 @@ class Polled:
             (stream,) = tx.streams.taking_events()
             tx.events.queue([Signal(stream=stream, subject_key=key, event=event) for event, key in signals])
 
-        await self.outside.store.write(self.receiver.account_id, work)
+        await self.services.store.write(self.receiver.account_id, work)
 
     async def poll(self, request: PollRequest) -> list[Jti]:
-        answer = await poll_stream(self.outside, POLLING, self.receiver, self.stream.stream_id, request)
+        answer = await poll_stream(self.services, POLLING, self.receiver, self.stream.stream_id, request)
         return list(answer.sets)
 
     async def set_status(self, status: StreamStatus) -> None:
-        await set_stream_status(self.outside, self.receiver, self.stream.stream_id, status, None)
+        await set_stream_status(self.services, self.receiver, self.stream.stream_id, status, None)
         if status is StreamStatus.DISABLED:
             self.model.cancelled |= set(self.model.waiting)
         self.model.status = status
 
     async def ledger(self) -> Ledger:
-        ledgers = await self.outside.store.read_installation(lambda tx: tx.ledgers())
+        ledgers = await self.services.store.read_installation(lambda tx: tx.ledgers())
         (ledger,) = [ledger for ledger in ledgers if ledger.stream_id == self.stream.stream_id]
         return ledger
 
 
 async def polled(store: Store) -> Polled:
     """A new account with one polled stream whose verification event is settled already."""
-    base = outside_of(store)
-    outside = replace(base, ids=SystemIds())
+    base = services_of(store)
+    services = replace(base, ids=SystemIds())
     account_id = AccountId(f"account-{next(ACCOUNTS)}")
-    await create_account(outside, account_id, COMMAND_LINE)
-    integration = await ssf_integration(outside, account_id)
+    await create_account(services, account_id, COMMAND_LINE)
+    integration = await ssf_integration(services, account_id)
     receiver = Receiver(
         account_id=account_id,
         integration_id=integration.integration_id,
         credential_id=CredentialId("c"),
         scopes=frozenset(),
     )
-    stream = await create_stream(outside, receiver, {"events_requested": [CAEP_RISK_LEVEL_CHANGE]}, RULES)
-    it = Polled(outside, receiver, stream)
+    stream = await create_stream(services, receiver, {"events_requested": [CAEP_RISK_LEVEL_CHANGE]}, RULES)
+    it = Polled(services, receiver, stream)
     (hello,) = await it.poll(PollRequest(return_immediately=True))
     await it.poll(PollRequest(max_events=0, return_immediately=True, acknowledged=frozenset({hello})))
     it.model.subject_of[hello] = "the stream"
@@ -233,7 +233,7 @@ async def test_expired_events_are_not_handed_out(store: Store) -> None:
     await it.queue(["a@example.com", "b@example.com"])
     strict = replace(polling_of(), retention=timedelta(0), longest_wait=timedelta(0))
     answer = await poll_stream(
-        it.outside,
+        it.services,
         strict,
         it.receiver,
         it.stream.stream_id,
@@ -273,7 +273,7 @@ async def test_the_streams_that_have_something_undelivered_are_found_in_one_quer
     assert await store.read_installation(lambda tx: tx.undelivered([])) == []
     bell = StreamBell()
     with bell.listen(*named[0]) as heard, bell.listen(*named[1]) as nothing:
-        await wake_polls(with_something.outside, bell)
+        await wake_polls(with_something.services, bell)
         async with asyncio.timeout(60):
             await heard.wait(timedelta(minutes=10))
         waiting = asyncio.create_task(nothing.wait(timedelta(seconds=20)))

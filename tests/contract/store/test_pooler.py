@@ -12,8 +12,8 @@ from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.engines.postgres_engine import LIMITS
 from support.databases import PostgresServer
 from support.delivering import World, world_of
-from support.outside import HandClock
 from support.pooler import pooler_before
+from support.services import HandClock
 from support.world import finding, record
 
 NODES = 3
@@ -52,6 +52,6 @@ async def test_nodes_share_the_poolers_sessions(postgres: PostgresServer) -> Non
 
 
 async def _send(world: World, store: Store, place: int) -> None:
-    outside = replace(world.outside, store=store, gathering=Alone())
-    recorded = await record(outside, finding(f"{place}@example.com", finding_id=f"f{place}"))
+    services = replace(world.services, store=store, gathering=Alone())
+    recorded = await record(services, finding(f"{place}@example.com", finding_id=f"f{place}"))
     assert recorded.accepted == 1

@@ -13,7 +13,7 @@ import pytest
 from riskrelay.core.errors import Misconfigured, Unavailable
 from riskrelay.core.integrations import AccountId
 from riskrelay.local.gathering import Alone
-from riskrelay.ports import Installation, Outside, Transaction
+from riskrelay.ports import Installation, Services, Transaction
 from riskrelay.settings import read_settings
 from riskrelay.storage.engines import postgres_engine
 from riskrelay.storage.engines.postgres import PostgresStore
@@ -21,7 +21,7 @@ from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.wiring.installation import require_schema
 from support.databases import PostgresServer
 from support.delivering import World, world_of
-from support.outside import HandClock, outside_of
+from support.services import HandClock, services_of
 from support.tcp_proxy import TcpProxy
 from support.world import account_with_integration, finding, record
 
@@ -40,12 +40,12 @@ async def url(postgres: PostgresServer) -> str:
 
 
 @pytest.fixture
-async def outside(url: str) -> AsyncIterator[Outside]:
+async def services(url: str) -> AsyncIterator[Services]:
     """An account with an integration on PostgreSQL."""
-    outside = outside_of(PostgresStore(url))
-    await account_with_integration(outside)
-    yield outside
-    await outside.store.close()
+    services = services_of(PostgresStore(url))
+    await account_with_integration(services)
+    yield services
+    await services.store.close()
 
 
 @pytest.fixture
@@ -61,24 +61,24 @@ def sql(tx: Installation, statement: str) -> Any:
     return cast(InstallationTransaction, tx)._connection.exec_driver_sql(statement)
 
 
-async def queued(outside: Outside) -> int:
+async def queued(services: Services) -> int:
     """How many events the ledger has; it balances."""
-    (only,) = await outside.store.read_installation(lambda tx: tx.ledgers())
+    (only,) = await services.store.read_installation(lambda tx: tx.ledgers())
     assert only.imbalance == 0
     return only.queued
 
 
 @pytest.mark.fault(13)
-async def test_connections_cut_while_idle_are_replaced(outside: Outside, admin: asyncpg.Connection) -> None:
+async def test_connections_cut_while_idle_are_replaced(services: Services, admin: asyncpg.Connection) -> None:
     """Nobody notices: the driver knows which are closed before it uses them."""
-    await asyncio.gather(*(record(outside, finding(f"{n}@example.com")) for n in range(8)))
+    await asyncio.gather(*(record(services, finding(f"{n}@example.com")) for n in range(8)))
     await admin.execute(CUT_OTHERS)
-    await asyncio.gather(*(record(outside, finding(f"again-{n}@example.com")) for n in range(8)))
-    assert await queued(outside) == 16
+    await asyncio.gather(*(record(services, finding(f"again-{n}@example.com")) for n in range(8)))
+    assert await queued(services) == 16
 
 
 @pytest.mark.fault(13)
-async def test_a_transaction_cut_in_the_middle_runs_again(outside: Outside) -> None:
+async def test_a_transaction_cut_in_the_middle_runs_again(services: Services) -> None:
     """It was rolled back, so it counts once."""
     runs = []
 
@@ -88,15 +88,15 @@ async def test_a_transaction_cut_in_the_middle_runs_again(outside: Outside) -> N
         if len(runs) == 1:
             sql(tx, CUT_MYSELF)
 
-    await outside.store.write_installation(cut_once)
-    failures = await outside.store.read_installation(lambda tx: sql(tx, "SELECT sum(failures) FROM lanes").scalar())
-    lanes = await outside.store.read_installation(lambda tx: sql(tx, "SELECT count(*) FROM lanes").scalar())
+    await services.store.write_installation(cut_once)
+    failures = await services.store.read_installation(lambda tx: sql(tx, "SELECT sum(failures) FROM lanes").scalar())
+    lanes = await services.store.read_installation(lambda tx: sql(tx, "SELECT count(*) FROM lanes").scalar())
     assert (len(runs), failures) == (2, lanes)
 
 
 @pytest.mark.fault(14)
 async def test_a_commit_whose_answer_is_lost_is_not_repeated(
-    url: str, outside: Outside, postgres: PostgresServer
+    url: str, services: Services, postgres: PostgresServer
 ) -> None:
     """It is stored, the caller is told that this is not known, and its repeat is a duplicate."""
     proxy = TcpProxy(Path(postgres.socket_directory) / ".s.PGSQL.5432")
@@ -115,11 +115,11 @@ async def test_a_commit_whose_answer_is_lost_is_not_repeated(
             return await store.write(account_id, then_mute)
 
     try:
-        await record(replace(outside, store=store), finding(finding_id="before"))
+        await record(replace(services, store=store), finding(finding_id="before"))
         with pytest.raises(Unavailable, match="not known whether the data was stored"):
-            await record(replace(outside, store=cast(PostgresStore, LastWord())), finding(finding_id="once"))
+            await record(replace(services, store=cast(PostgresStore, LastWord())), finding(finding_id="once"))
         proxy.unmute()
-        again = await record(replace(outside, store=store), finding(finding_id="once"))
+        again = await record(replace(services, store=store), finding(finding_id="once"))
     finally:
         await store.close()
         proxy.stop()
@@ -128,7 +128,7 @@ async def test_a_commit_whose_answer_is_lost_is_not_repeated(
 
 @pytest.mark.fault(15)
 async def test_when_every_connection_is_busy_the_next_is_refused(
-    url: str, outside: Outside, monkeypatch: pytest.MonkeyPatch
+    url: str, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a bounded wait; those that work are not harmed, and afterwards there is room."""
     monkeypatch.setattr(postgres_engine, "_POOL_TIMEOUT_SECONDS", 0.1)
@@ -146,16 +146,16 @@ async def test_when_every_connection_is_busy_the_next_is_refused(
         while len(inside) < postgres_engine.POOL_SIZE:
             await asyncio.sleep(0.01)
         with pytest.raises(Unavailable):
-            await record(replace(outside, store=store), finding())
+            await record(replace(services, store=store), finding())
         await blocker.close()
         await asyncio.gather(*busy)
-        assert (await record(replace(outside, store=store), finding())).accepted == 1
+        assert (await record(replace(services, store=store), finding())).accepted == 1
     finally:
         await store.close()
 
 
 @pytest.mark.fault(16)
-async def test_of_two_that_wait_for_each_other_both_succeed(outside: Outside) -> None:
+async def test_of_two_that_wait_for_each_other_both_succeed(services: Services) -> None:
     """PostgreSQL ends one of them; it runs again."""
     runs = []
 
@@ -168,16 +168,16 @@ async def test_of_two_that_wait_for_each_other_both_succeed(outside: Outside) ->
 
         return work
 
-    store = outside.store
+    store = services.store
     await asyncio.gather(store.write_installation(both("1", "2")), store.write_installation(both("2", "1")))
     assert len(runs) > 2
 
 
 @pytest.mark.fault(16)
-async def test_everything_that_may_wait_has_an_end(outside: Outside) -> None:
+async def test_everything_that_may_wait_has_an_end(services: Services) -> None:
     """Statements, locks, and transactions of a process that is frozen."""
     for name, value in postgres_engine.LIMITS.items():
-        shown = await outside.store.read_installation(lambda tx, name=name: sql(tx, f"SHOW {name}").scalar())  # type: ignore[misc]
+        shown = await services.store.read_installation(lambda tx, name=name: sql(tx, f"SHOW {name}").scalar())  # type: ignore[misc]
         assert shown == value
 
     def wait_for(statement: str, then: Callable[[], None] = lambda: None) -> Callable[[Installation], None]:
@@ -191,22 +191,22 @@ async def test_everything_that_may_wait_has_an_end(outside: Outside) -> None:
         return work
 
     with pytest.raises(Unavailable):
-        await outside.store.write_installation(wait_for("SELECT pg_sleep(60)"))
+        await services.store.write_installation(wait_for("SELECT pg_sleep(60)"))
     with pytest.raises(Unavailable):
-        await outside.store.write_installation(wait_for("UPDATE lanes SET failures = 7", lambda: time.sleep(0.2)))
-    assert (await record(outside, finding())).accepted == 1
-    assert not await outside.store.read_installation(lambda tx: sql(tx, "SELECT sum(failures) FROM lanes").scalar())
+        await services.store.write_installation(wait_for("UPDATE lanes SET failures = 7", lambda: time.sleep(0.2)))
+    assert (await record(services, finding())).accepted == 1
+    assert not await services.store.read_installation(lambda tx: sql(tx, "SELECT sum(failures) FROM lanes").scalar())
 
 
 @pytest.mark.fault(16)
 async def test_a_network_that_swallows_everything_is_given_up(
-    url: str, outside: Outside, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    url: str, services: Services, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without an answer the caller is refused all the same; when the network is back, so are we."""
     monkeypatch.setattr("riskrelay.storage.engines.postgres._GIVE_UP_SECONDS", 0.2)
     proxy = TcpProxy(Path(postgres.socket_directory) / ".s.PGSQL.5432")
     store = PostgresStore(f"postgresql://postgres@127.0.0.1:{proxy.port}/{url.split('?')[0].rsplit('/', 1)[1]}")
-    through = replace(outside, store=store)
+    through = replace(services, store=store)
     try:
         await record(through, finding("a@example.com"))
         proxy.hold()
@@ -217,27 +217,27 @@ async def test_a_network_that_swallows_everything_is_given_up(
     finally:
         await store.close()
         proxy.stop()
-    assert await queued(outside) == 2
+    assert await queued(services) == 2
 
 
 @pytest.mark.fault(13)
-async def test_a_server_that_became_a_standby_is_left(url: str, outside: Outside, admin: asyncpg.Connection) -> None:
+async def test_a_server_that_became_a_standby_is_left(url: str, services: Services, admin: asyncpg.Connection) -> None:
     """Its connections are thrown away, so that the next ones find the primary."""
     name = url.split("?")[0].rsplit("/", 1)[1]
     await admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     await admin.execute(CUT_OTHERS)
     with pytest.raises(Unavailable):
-        await record(outside, finding())
+        await record(services, finding())
     await admin.execute("SET default_transaction_read_only = off")
     await admin.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
-    assert (await record(outside, finding())).accepted == 1
+    assert (await record(services, finding())).accepted == 1
 
 
 @pytest.mark.fault(17)
 async def test_a_number_that_commits_late_is_not_skipped(url: str) -> None:
     """Whoever comes later waits for its number, so the cursor passes neither before the first is there."""
     world = await world_of(PostgresStore(url), HandClock())
-    store = world.outside.store
+    store = world.services.store
     numbered = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -253,10 +253,10 @@ async def test_a_number_that_commits_late_is_not_skipped(url: str) -> None:
 
             return await store.write(account_id, then_wait)
 
-    late = replace(world.outside, store=cast(PostgresStore, Late()), gathering=Alone())
+    late = replace(world.services, store=cast(PostgresStore, Late()), gathering=Alone())
     first = asyncio.create_task(record(late, finding("1@x.example")))
     await numbered.wait()
-    second = asyncio.create_task(record(world.outside, finding("2@x.example")))
+    second = asyncio.create_task(record(world.services, finding("2@x.example")))
     while not (first.done() and second.done()):
         (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
         seen = await store.read_installation(lambda tx: sql(tx, "SELECT seq FROM events ORDER BY seq").scalars().all())
@@ -271,16 +271,16 @@ async def test_a_number_that_commits_late_is_not_skipped(url: str) -> None:
 
 
 async def _deliver_what_is_due(world: World) -> None:
-    for lease in await world.outside.store.write_installation(lambda tx: tx.lanes.claim(5, world.delivering.lease)):
+    for lease in await world.services.store.write_installation(lambda tx: tx.lanes.claim(5, world.delivering.lease)):
         await world.deliver(lease)
-        await world.outside.store.write_installation(lambda tx, lease=lease: tx.lanes.release(lease))  # type: ignore[misc]
+        await world.services.store.write_installation(lambda tx, lease=lease: tx.lanes.release(lease))  # type: ignore[misc]
 
 
 @pytest.mark.fault(13)
-async def test_of_several_hosts_the_one_that_takes_writes_is_found(url: str, outside: Outside) -> None:
+async def test_of_several_hosts_the_one_that_takes_writes_is_found(url: str, services: Services) -> None:
     """A URL may name them all, as libpq takes it; those that do not answer are passed over."""
     store = PostgresStore(url.replace("?host=", "?host=/nobody/here,") + "&target_session_attrs=primary")
-    assert (await record(replace(outside, store=store), finding())).accepted == 1
+    assert (await record(replace(services, store=store), finding())).accepted == 1
     await store.close()
 
 

@@ -10,7 +10,7 @@ from riskrelay.core.delivery.health import Condition, StreamHealth
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ports import Store
 from support.delivering import ACCEPTED, FAILED, World, world_of
-from support.outside import HandClock
+from support.services import HandClock
 from support.world import ACCOUNT, finding, record
 
 REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)
@@ -24,18 +24,18 @@ async def world(store: Store) -> World:
 async def answer(world: World, outcome: Outcome, users: Sequence[str]) -> None:
     """Let one event of each user be answered so."""
     world.receiver.answers = lambda email: outcome
-    await record(world.outside, *(finding(f"{user}@example.com") for user in users))
+    await record(world.services, *(finding(f"{user}@example.com") for user in users))
     await world.deliver_once(256)
 
 
 async def seen(world: World) -> tuple[Condition, Condition, list[StreamHealth], int]:
     """The condition as its own health says and as a list does; what needs attention; what monitoring counts."""
     integration_id = world.integration.integration_id
-    read = world.outside.store.read
+    read = world.services.store.read
     (health,) = await read(ACCOUNT, lambda tx: tx.health.streams(integration_id))
     (glance,) = await read(ACCOUNT, lambda tx: tx.delivery_views.glances([integration_id]))
     needing_attention = await read(ACCOUNT, lambda tx: tx.health.needing_attention(10))
-    survey = await world.outside.store.read_installation(lambda tx: tx.survey())
+    survey = await world.services.store.read_installation(lambda tx: tx.survey())
     return health.condition, glance.condition, list(needing_attention), survey.rejecting
 
 
@@ -66,7 +66,7 @@ async def test_it_recovers_when_it_accepts_again(world: World) -> None:
 async def test_a_resume_ends_it_until_the_next_refusal(world: World) -> None:
     """An operator who has fixed the cause starts afresh."""
     await answer(world, REFUSED, ["a", "b", "c"])
-    await resume_integration(world.outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id)
+    await resume_integration(world.services, ACCOUNT, COMMAND_LINE, world.integration.integration_id)
     assert await seen(world) == (Condition.HEALTHY, Condition.HEALTHY, [], 0)
     await answer(world, REFUSED, ["d"])
     assert (await seen(world))[0] is Condition.REJECTING
@@ -76,7 +76,7 @@ async def test_a_few_refusals_among_accepted_events_are_healthy(world: World) ->
     """A receiver that does not know some users."""
     world.receiver.answers = lambda email: REFUSED if email.startswith("unknown") else ACCEPTED
     users = [f"u{number}" for number in range(15)] + ["unknown-1", "unknown-2"]
-    await record(world.outside, *(finding(f"{user}@example.com") for user in users))
+    await record(world.services, *(finding(f"{user}@example.com") for user in users))
     await world.deliver_once(256)
     assert (await seen(world))[0] is Condition.HEALTHY
 

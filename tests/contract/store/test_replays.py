@@ -18,8 +18,8 @@ from riskrelay.core.errors import Invalid, NotFound, Unavailable
 from riskrelay.core.integrations import Integration
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.outcomes import NO_PHASES, Outcome, OutcomeKind, Phases
-from riskrelay.ports import Outside, Store
-from support.outside import NOON, outside_of
+from riskrelay.ports import Services, Store
+from support.services import NOON, services_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 
 LEASE = timedelta(minutes=1)
@@ -32,14 +32,14 @@ FAILED = Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
 class World:
     """A store with one integration, and a worker of it that does one thing at a time."""
 
-    def __init__(self, outside: Outside, integration: Integration) -> None:
-        self.outside, self.integration = outside, integration
+    def __init__(self, services: Services, integration: Integration) -> None:
+        self.services, self.integration = services, integration
 
     async def queue(self, *names: str, behavior: str = "high_dlp") -> None:
-        await record(self.outside, *[finding(f"{name}@example.com", behavior) for name in names])
+        await record(self.services, *[finding(f"{name}@example.com", behavior) for name in names])
 
     async def claim(self) -> LaneLease:
-        (lease,) = await self.outside.store.write_installation(lambda tx: tx.lanes.claim(5, timedelta(0)))
+        (lease,) = await self.services.store.write_installation(lambda tx: tx.lanes.claim(5, timedelta(0)))
         return lease
 
     async def work(self, outcome: Outcome = ACCEPTED, lease: LaneLease | None = None) -> list[Jti]:
@@ -48,7 +48,7 @@ class World:
         Returns: what was pushed.
         """
         lease = lease or await self.claim()
-        store = self.outside.store
+        store = self.services.store
         work = await store.read_installation(lambda tx: tx.lanes.read(lease, 256, RETENTION))
         events = [event for event in [*work.held, *work.fresh] if event.due_in <= timedelta(0)]
         outcomes = {event.seq: outcome for event in events}
@@ -75,13 +75,13 @@ class World:
             await self.work(REFUSED)
 
     async def ledger(self) -> Ledger:
-        (ledger,) = await self.outside.store.read_installation(lambda tx: tx.ledgers())
+        (ledger,) = await self.services.store.read_installation(lambda tx: tx.ledgers())
         assert ledger.imbalance == 0
         return ledger
 
     async def deliveries(self, state: DeliveryState | None = None) -> list[Delivery]:
         integration_id = self.integration.integration_id
-        newest = await self.outside.store.read(
+        newest = await self.services.store.read(
             ACCOUNT, lambda tx: tx.events.deliveries(integration_id, state, None, 1_000)
         )
         return newest[::-1]
@@ -89,29 +89,29 @@ class World:
     async def replay(self, state: DeliveryState, reason: str | None = None) -> Replay:
         integration_id = self.integration.integration_id
         wanted = ReplayFilter(
-            state=state, reason=reason, queued_from=None, queued_to=self.outside.clock.now() + timedelta(seconds=1)
+            state=state, reason=reason, queued_from=None, queued_to=self.services.clock.now() + timedelta(seconds=1)
         )
-        count, _ = await self.outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
-        return await start_replay(self.outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
+        count, _ = await self.services.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
+        return await start_replay(self.services, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
 
     async def control(self, replay: Replay, status: ReplayStatus) -> Replay:
         place = (self.integration.integration_id, replay.replay_id, status)
-        return await control_replay(self.outside, ACCOUNT, COMMAND_LINE, *place)
+        return await control_replay(self.services, ACCOUNT, COMMAND_LINE, *place)
 
     async def seen(self, replay: Replay) -> Replay:
         place = (self.integration.integration_id, replay.replay_id)
-        found = await self.outside.store.read(ACCOUNT, lambda tx: tx.replays.get(*place))
+        found = await self.services.store.read(ACCOUNT, lambda tx: tx.replays.get(*place))
         assert found is not None
         return found
 
     async def retry(self, jti: Jti) -> Delivery:
-        return await retry_delivery(self.outside, ACCOUNT, COMMAND_LINE, self.integration.integration_id, jti)
+        return await retry_delivery(self.services, ACCOUNT, COMMAND_LINE, self.integration.integration_id, jti)
 
 
 @pytest.fixture
 async def world(store: Store) -> World:
-    outside = outside_of(store)
-    return World(outside, await account_with_integration(outside))
+    services = services_of(store)
+    return World(services, await account_with_integration(services))
 
 
 async def test_dead_letters_are_replayed_with_their_jti_in_order(world: World) -> None:
@@ -121,14 +121,14 @@ async def test_dead_letters_are_replayed_with_their_jti_in_order(world: World) -
     assert (await world.ledger()).dead == 3
     replay = await world.replay(DeliveryState.DEAD)
     assert (replay.total, replay.status) == (3, ReplayStatus.RUNNING)
-    await continue_replays(world.outside)
+    await continue_replays(world.services)
     counted = await world.ledger()
     assert (counted.dead, counted.pending) == (0, 3)
     assert [delivery.reason for delivery in await world.deliveries()] == ["replayed"] * 3
     assert await world.work() == sent
     counted = await world.ledger()
     assert (counted.queued, counted.delivered, counted.pending) == (3, 3, 0)
-    await continue_replays(world.outside)
+    await continue_replays(world.services)
     over = await world.seen(replay)
     assert (over.status, over.replayed) == (ReplayStatus.COMPLETED, 3)
     assert [len(delivery.attempts) for delivery in await world.deliveries()] == [2, 2, 2]
@@ -139,7 +139,7 @@ async def test_delivered_events_are_counted_once_while_they_go_out_again(world: 
     await world.queue("a", "b")
     sent = await world.work()
     await world.replay(DeliveryState.DELIVERED)
-    await continue_replays(world.outside)
+    await continue_replays(world.services)
     counted = await world.ledger()
     assert (counted.delivered, counted.pending) == (0, 2)
     assert await world.work(REFUSED) == sent
@@ -155,12 +155,12 @@ async def test_a_replay_takes_what_its_filter_says(world: World) -> None:
     await world.queue("b")
     await world.work(structs.replace(REFUSED, reason="invalid_key"))
     replay = await world.replay(DeliveryState.DEAD, "invalid_key")
-    await continue_replays(world.outside)
+    await continue_replays(world.services)
     assert replay.total == (await world.seen(replay)).replayed == 1
     assert [delivery.state for delivery in await world.deliveries()] == [DeliveryState.DEAD, DeliveryState.PENDING]
     integration_id = world.integration.integration_id
     early = ReplayFilter(state=DeliveryState.DEAD, reason=None, queued_from=None, queued_to=NOON - timedelta(seconds=1))
-    found = await world.outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, early, 10))
+    found = await world.services.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, early, 10))
     assert found == (0, [])
 
 
@@ -169,9 +169,9 @@ async def test_a_replay_fills_a_batch_of_a_lane_without_new_events(world: World)
     await world.refuse(MAX_WITHOUT_NEW + 10)
     await world.replay(DeliveryState.DEAD)
     assert (await world.ledger()).pending == MAX_WITHOUT_NEW
-    assert not await continue_replays(world.outside)
+    assert not await continue_replays(world.services)
     assert len(await world.work()) == MAX_WITHOUT_NEW
-    assert await continue_replays(world.outside)
+    assert await continue_replays(world.services)
     assert (await world.ledger()).pending == 10
 
 
@@ -181,12 +181,12 @@ async def test_a_replay_leaves_half_of_each_batch_to_new_events(world: World) ->
     await world.queue("new")
     await world.replay(DeliveryState.DEAD)
     assert (await world.ledger()).pending == MAX_BESIDE_NEW + 1
-    assert not await continue_replays(world.outside)
+    assert not await continue_replays(world.services)
     assert len(await world.work()) == MAX_BESIDE_NEW + 1
-    assert await continue_replays(world.outside)
+    assert await continue_replays(world.services)
     assert (await world.ledger()).pending == MAX_WITHOUT_NEW
     await world.queue("later")
-    assert not await continue_replays(world.outside)
+    assert not await continue_replays(world.services)
     assert (await world.ledger()).pending == MAX_WITHOUT_NEW + 1
 
 
@@ -194,13 +194,13 @@ async def test_a_started_and_a_resumed_replay_wake_their_lanes_at_once(world: Wo
     """The request takes the first step and wakes the lane after the commit; a pause and a cancellation wake none."""
     await world.refuse(MAX_WITHOUT_NEW + 10)
     woken: list[list[LaneKey]] = []
-    world.outside = replace(world.outside, wake=lambda lanes: woken.append(list(lanes)))
+    world.services = replace(world.services, wake=lambda lanes: woken.append(list(lanes)))
     replay = await world.replay(DeliveryState.DEAD)
     lease = await world.claim()
     assert woken == [[lease.key]]
     await world.control(replay, ReplayStatus.PAUSED)
     await world.work(ACCEPTED, lease)
-    assert not await continue_replays(world.outside)
+    assert not await continue_replays(world.services)
     assert (await world.ledger()).pending == 0
     assert woken == [[lease.key]]
     await world.control(replay, ReplayStatus.RUNNING)
@@ -213,7 +213,7 @@ async def test_a_started_and_a_resumed_replay_wake_their_lanes_at_once(world: Wo
 async def test_a_replay_is_started_although_its_first_step_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A store that is away after the commit fails no request: the sweep takes the first step."""
 
-    async def away(outside: Outside, lane: LaneKey) -> list[LaneKey]:
+    async def away(services: Services, lane: LaneKey) -> list[LaneKey]:
         raise Unavailable("database is away")
 
     await world.refuse(3)
@@ -221,7 +221,7 @@ async def test_a_replay_is_started_although_its_first_step_fails(world: World, m
         patched.setattr(continuing, "continue_replay_of", away)
         replay = await world.replay(DeliveryState.DEAD)
     assert (await world.ledger()).pending == 0
-    assert await continue_replays(world.outside)
+    assert await continue_replays(world.services)
     assert (await world.seen(replay)).replayed == 3
 
 
@@ -231,7 +231,7 @@ async def test_a_paused_replay_does_nothing_and_a_cancelled_one_never_again(worl
     replay = await world.replay(DeliveryState.DEAD)
     await world.control(replay, ReplayStatus.PAUSED)
     await world.work()
-    await continue_replays(world.outside)
+    await continue_replays(world.services)
     assert (await world.ledger()).pending == 0
     await world.control(replay, ReplayStatus.RUNNING)
     assert (await world.ledger()).pending == 2
@@ -247,13 +247,13 @@ async def test_a_replay_waits_while_its_stream_is_stopped(world: World) -> None:
     """And goes on by itself when it is resumed."""
     await world.queue("a")
     await world.work(REFUSED)
-    place = (world.outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id)
+    place = (world.services, ACCOUNT, COMMAND_LINE, world.integration.integration_id)
     await pause_integration(*place, None)
     replay = await world.replay(DeliveryState.DEAD)
-    assert not await continue_replays(world.outside)
+    assert not await continue_replays(world.services)
     assert (await world.seen(replay)).status is ReplayStatus.RUNNING
     await resume_integration(*place)
-    assert await continue_replays(world.outside)
+    assert await continue_replays(world.services)
     assert (await world.ledger()).pending == 1
 
 
@@ -263,7 +263,7 @@ async def test_what_is_put_back_during_a_batch_keeps_the_lane_due(world: World) 
     await world.work(REFUSED)
     await world.queue("b")
     lease = await world.claim()
-    store = world.outside.store
+    store = world.services.store
     work = await store.read_installation(lambda tx: tx.lanes.read(lease, 256, RETENTION))
     (dead,) = await world.deliveries(DeliveryState.DEAD)
     await world.retry(dead.jti)

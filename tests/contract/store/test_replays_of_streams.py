@@ -13,9 +13,9 @@ from riskrelay.core.delivery.replays import MAX_WITHOUT_NEW, Replay, ReplayFilte
 from riskrelay.core.integrations import Integration
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.streams import Configuration, Party, Push, Stream, StreamId, StreamStatus
-from riskrelay.ports import Outside, Store, Transaction
-from support.outside import outside_of
+from riskrelay.ports import Services, Store, Transaction
 from support.receiver_world import ENDPOINT, RISK
+from support.services import services_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 
 RETENTION = timedelta(days=36_500)  # events of these tests bear the hand clock's date
@@ -26,18 +26,18 @@ ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202)
 class World:
     """An integration with two streams; a replay comes to the first one first."""
 
-    def __init__(self, outside: Outside, integration: Integration, first: Stream, second: Stream) -> None:
-        self.outside, self.integration, self.first, self.second = outside, integration, first, second
+    def __init__(self, services: Services, integration: Integration, first: Stream, second: Stream) -> None:
+        self.services, self.integration, self.first, self.second = services, integration, first, second
 
     async def queue(self, count: int) -> None:
         """Queue so many events on each stream, and let them die there."""
-        await record(self.outside, *[finding(f"u{number}@example.com") for number in range(count)])
+        await record(self.services, *[finding(f"u{number}@example.com") for number in range(count)])
         for _ in range(0, count, BATCH_EVENTS):
             await self.work(REFUSED)
 
     async def work(self, outcome: Outcome) -> None:
         """Whatever may be pushed is answered so."""
-        store = self.outside.store
+        store = self.services.store
         for lease in await store.write_installation(lambda tx: tx.lanes.claim(5, timedelta(0))):
             work = await store.read_installation(lambda tx: tx.lanes.read(lease, 256, RETENTION))  # noqa: B023  ends here
             said = {event.seq: outcome for event in [*work.held, *work.fresh]}
@@ -51,7 +51,7 @@ class World:
             tx.streams.set_status(self.first.stream_id, status, None, Party.TRANSMITTER)
             tx.streams.refresh_lanes(replace(self.first, status=status), is_fixed=True)
 
-        await self.outside.store.write(ACCOUNT, store)
+        await self.services.store.write(ACCOUNT, store)
 
     async def start(self) -> Replay:
         """A replay of all that is dead."""
@@ -60,34 +60,34 @@ class World:
             state=DeliveryState.DEAD,
             reason=None,
             queued_from=None,
-            queued_to=self.outside.clock.now() + timedelta(seconds=1),
+            queued_to=self.services.clock.now() + timedelta(seconds=1),
         )
-        count, _ = await self.outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
-        return await start_replay(self.outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
+        count, _ = await self.services.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
+        return await start_replay(self.services, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
 
     async def go_on(self) -> None:
         """Until the replay cannot."""
-        while await continue_replays(self.outside):
+        while await continue_replays(self.services):
             pass
 
     async def seen(self, replay: Replay) -> tuple[ReplayStatus, int, int]:
         """Its status, what it has put back, and its total."""
         place = (self.integration.integration_id, replay.replay_id)
-        found = await self.outside.store.read(ACCOUNT, lambda tx: tx.replays.get(*place))
+        found = await self.services.store.read(ACCOUNT, lambda tx: tx.replays.get(*place))
         assert found is not None
         return found.status, found.replayed, found.total
 
     async def pending(self) -> tuple[int, int]:
         """How many wait on the first stream and on the second."""
-        ledgers = {one.stream_id: one for one in await self.outside.store.read_installation(lambda tx: tx.ledgers())}
+        ledgers = {one.stream_id: one for one in await self.services.store.read_installation(lambda tx: tx.ledgers())}
         assert not any(one.imbalance for one in ledgers.values())
         return ledgers[self.first.stream_id].pending, ledgers[self.second.stream_id].pending
 
 
 @pytest.fixture
 async def world(store: Store) -> World:
-    outside = outside_of(store)
-    integration = await account_with_integration(outside)
+    services = services_of(store)
+    integration = await account_with_integration(services)
     (first,) = await store.read(ACCOUNT, lambda tx: tx.streams.of_integration(integration.integration_id))
     configuration = Configuration(audience="audience", delivery=Push(ENDPOINT), events_requested=(RISK,))
     last_id = StreamId("ffffffff-0000-4000-8000-000000000001")
@@ -100,7 +100,7 @@ async def world(store: Store) -> World:
         status_set_by=Party.RECEIVER,
     )
     await store.write(ACCOUNT, lambda tx: tx.streams.add(second))
-    return World(outside, integration, first, second)
+    return World(services, integration, first, second)
 
 
 async def test_a_paused_stream_is_passed_over_and_come_back_to(world: World) -> None:
@@ -133,7 +133,7 @@ async def test_a_lane_with_enough_waiting_is_passed_over_and_come_back_to(world:
     assert await world.pending() == (MAX_WITHOUT_NEW, MAX_WITHOUT_NEW)
     for status in (ReplayStatus.PAUSED, ReplayStatus.RUNNING):
         place = (world.integration.integration_id, replay.replay_id, status)
-        await control_replay(world.outside, ACCOUNT, COMMAND_LINE, *place)
+        await control_replay(world.services, ACCOUNT, COMMAND_LINE, *place)
     await world.work(ACCEPTED)
     await world.go_on()
     assert await world.pending() == (10, 10)

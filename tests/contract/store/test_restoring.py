@@ -20,7 +20,7 @@ from riskrelay.storage.engines.opening import work_on_file
 from riskrelay.storage.engines.schema import upgrade
 from riskrelay.wiring.installation import (
     build_keyring,
-    build_outside,
+    build_services,
     check_files,
     key_file,
     make_key_file,
@@ -40,11 +40,11 @@ async def installed(path: Path, *accounts: str) -> Settings:
     settings = read_settings(database_url=f"sqlite:///{path}")
     await make_key_file(settings)
     await migrate(settings)
-    outside = build_outside(settings)
-    await complete_signing_keys(outside, COMMAND_LINE, build_keyring(settings, read_master_key(settings)).make)
+    services = build_services(settings)
+    await complete_signing_keys(services, COMMAND_LINE, build_keyring(settings, read_master_key(settings)).make)
     for account in accounts:
-        await create_account(outside, AccountId(account), COMMAND_LINE)
-    await outside.store.close()
+        await create_account(services, AccountId(account), COMMAND_LINE)
+    await services.store.close()
     return settings
 
 
@@ -65,9 +65,9 @@ async def live(tmp_path: Path) -> Settings:
     path = tmp_path / "live" / "riskrelay.db"
     settings = await installed(path, "acme")
     back_up(path, tmp_path / "backup.db")
-    outside = build_outside(settings)
-    await create_account(outside, AccountId("later"), COMMAND_LINE)
-    await outside.store.close()
+    services = build_services(settings)
+    await create_account(services, AccountId("later"), COMMAND_LINE)
+    await services.store.close()
     return settings
 
 

@@ -7,33 +7,33 @@ from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.levels import RiskLevel
-from riskrelay.ports import Outside, Stock, Store
-from support.outside import NOON, HandClock, outside_of
+from riskrelay.ports import Services, Stock, Store
+from support.services import NOON, HandClock, services_of
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
 
 MINUTE = timedelta(minutes=1)
 DLP, TRAVEL = BehaviorId("high_dlp"), BehaviorId("imp_travel")
 
 
-async def counted(outside: Outside) -> Stock:
-    return await outside.store.read(ACCOUNT, lambda tx: tx.stocks.count())
+async def counted(services: Services) -> Stock:
+    return await services.store.read(ACCOUNT, lambda tx: tx.stocks.count())
 
 
-async def latest(outside: Outside) -> Stock | None:
-    return await outside.store.read(ACCOUNT, lambda tx: tx.stocks.latest())
+async def latest(services: Services) -> Stock | None:
+    return await services.store.read(ACCOUNT, lambda tx: tx.stocks.latest())
 
 
 async def test_a_stock_counts_the_accounts_ledger_and_users(store: Store) -> None:
     """Users by what they triggered and their level; a reset one is gone; another account's count nothing."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    await account_with_integration(outside, OTHER)
-    await record(outside, finding("a@x.org", DLP), finding("a@x.org", TRAVEL), finding("b@x.org", TRAVEL))
-    await record(outside, finding("c@x.org", TRAVEL), finding("d@x.org", DLP))
-    await record(outside, finding("z@x.org", DLP), account_id=OTHER)
+    services = services_of(store)
+    await account_with_integration(services)
+    await account_with_integration(services, OTHER)
+    await record(services, finding("a@x.org", DLP), finding("a@x.org", TRAVEL), finding("b@x.org", TRAVEL))
+    await record(services, finding("c@x.org", TRAVEL), finding("d@x.org", DLP))
+    await record(services, finding("z@x.org", DLP), account_id=OTHER)
     (user,) = await store.read(ACCOUNT, lambda tx: tx.user_views.by_email("d@", None, 1))
-    await reset_user(outside, ACCOUNT, COMMAND_LINE, user.user_id)
-    stock = await counted(outside)
+    await reset_user(services, ACCOUNT, COMMAND_LINE, user.user_id)
+    stock = await counted(services)
     ledger = stock.ledger
     assert (ledger.queued, ledger.pending, ledger.delivered, ledger.imbalance) == (5, 5, 0, 0)
     assert ledger.oldest_pending is not None
@@ -47,13 +47,13 @@ async def test_a_stock_counts_the_accounts_ledger_and_users(store: Store) -> Non
 
 async def test_a_stock_is_kept_as_it_was_counted(store: Store) -> None:
     """The latest replaces the one before; its levels stay those of their minute."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    assert await latest(outside) is None
-    await record(outside, finding("a@x.org", DLP))
-    stock = await counted(outside)
+    services = services_of(store)
+    await account_with_integration(services)
+    assert await latest(services) is None
+    await record(services, finding("a@x.org", DLP))
+    stock = await counted(services)
     await store.write(ACCOUNT, lambda tx: tx.stocks.keep(stock))
-    kept = await latest(outside)
+    kept = await latest(services)
     assert kept is not None
     assert (kept.taken_at, kept.standings, kept.receipts) == (stock.taken_at, stock.standings, stock.receipts)
     assert (kept.ledger.queued, kept.ledger.oldest_pending) == (1, stock.ledger.oldest_pending)
@@ -64,8 +64,8 @@ async def test_a_stock_is_kept_as_it_was_counted(store: Store) -> None:
 
 async def test_counts_of_minutes_add_up_and_are_summed_over_steps(store: Store) -> None:
     """Two nodes' counts of one minute are one number; what is before *since* does not count."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     for counts in ({(NOON, DLP): 2, (NOON + MINUTE, DLP): 3}, {(NOON, DLP): 5, (NOON, TRAVEL): 1}):
         await store.write(ACCOUNT, lambda tx, counts=counts: tx.stocks.add_findings(counts))  # type: ignore[misc]
     by_minute = await store.read(ACCOUNT, lambda tx: tx.stocks.findings(NOON, MINUTE))
@@ -80,19 +80,19 @@ async def test_counts_of_minutes_add_up_and_are_summed_over_steps(store: Store) 
 async def test_stock_is_taken_of_every_account_but_not_all_the_time(store: Store) -> None:
     """Not again within seconds of the one before."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    await account_with_integration(outside)
-    await account_with_integration(outside, OTHER)
-    await take_stock(outside)
-    first = await latest(outside)
+    services = services_of(store, clock)
+    await account_with_integration(services)
+    await account_with_integration(services, OTHER)
+    await take_stock(services)
+    first = await latest(services)
     assert first is not None
     assert await store.read(OTHER, lambda tx: tx.stocks.latest()) is not None
-    await record(outside, finding("a@x.org", DLP))
+    await record(services, finding("a@x.org", DLP))
     clock.pass_time(first.taken_at - clock.now() + FRESH / 2)  # the stock bears the database's time
-    await take_stock(outside)
-    assert await latest(outside) == first
+    await take_stock(services)
+    assert await latest(services) == first
     clock.pass_time(FRESH)
-    await take_stock(outside)
-    second = await latest(outside)
+    await take_stock(services)
+    second = await latest(services)
     assert second is not None
     assert second.users(RiskLevel.HIGH) == 1

@@ -13,16 +13,16 @@ from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.delivery.survey import LaneCondition, Survey
 from riskrelay.core.keys import Algorithm
 from riskrelay.local.clock import SystemClock
-from riskrelay.ports import Outside, Store
+from riskrelay.ports import Services, Store
 from riskrelay.signing.signer import new_signing_key
 from support.database_time import pass_time
 from support.delivering import ACCEPTED, FAILED, VAULT, world_of
-from support.outside import HandClock
+from support.services import HandClock
 from support.world import ACCOUNT, finding, record
 
 
-async def survey_of(outside: Outside) -> Survey:
-    return await outside.store.read_installation(lambda tx: tx.survey())
+async def survey_of(services: Services) -> Survey:
+    return await services.store.read_installation(lambda tx: tx.survey())
 
 
 def conditions(survey: Survey) -> dict[str, int]:
@@ -32,19 +32,19 @@ def conditions(survey: Survey) -> dict[str, int]:
 async def test_each_lane_is_in_one_condition(store: Store) -> None:
     """A lane is idle, waits, is worked on, is left alone because its receiver failed, stops when it is paused."""
     world = await world_of(store, HandClock())
-    assert conditions(await survey_of(world.outside)) == {"idle": 1}
-    await record(world.outside, finding())
-    assert conditions(await survey_of(world.outside)) == {"waiting": 1}
+    assert conditions(await survey_of(world.services)) == {"idle": 1}
+    await record(world.services, finding())
+    assert conditions(await survey_of(world.services)) == {"waiting": 1}
     lease = await world.claim()
-    assert conditions(await survey_of(world.outside)) == {"leased": 1}
+    assert conditions(await survey_of(world.services)) == {"leased": 1}
     world.receiver.answers = lambda email: FAILED
     await world.deliver(lease, BATCH_EVENTS)
     await store.write_installation(lambda tx: tx.lanes.release(lease))
-    failing = await survey_of(world.outside)
+    failing = await survey_of(world.services)
     assert conditions(failing) == {LaneCondition.OPEN.value: 1}
     assert failing.streams == {"enabled": 1}
-    await pause_integration(world.outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id, None)
-    paused = await survey_of(world.outside)
+    await pause_integration(world.services, ACCOUNT, COMMAND_LINE, world.integration.integration_id, None)
+    paused = await survey_of(world.services)
     assert conditions(paused) == {"stopped": 1}
     assert paused.streams == {"paused": 1}
 
@@ -55,22 +55,22 @@ async def test_a_lane_that_fails_is_open_until_a_probe_is_answered(store: Store)
     quarter of an hour sees no gap. It ends with the answer, and with the events."""
     world = await world_of(store, HandClock())
     world.receiver.answers = lambda email: FAILED
-    await record(world.outside, finding())
+    await record(world.services, finding())
     await world.deliver_once(BATCH_EVENTS)
-    seen = [conditions(await survey_of(world.outside))]
+    seen = [conditions(await survey_of(world.services))]
     for _ in range(3):
         await pass_time(store, LONGEST * 2)
-        seen.append(conditions(await survey_of(world.outside)))
+        seen.append(conditions(await survey_of(world.services)))
         lease = await world.claim()
-        seen.append(conditions(await survey_of(world.outside)))
+        seen.append(conditions(await survey_of(world.services)))
         await world.deliver(lease, BATCH_EVENTS)
         await store.write_installation(lambda tx: tx.lanes.release(lease))  # noqa: B023  called here
-        seen.append(conditions(await survey_of(world.outside)))
+        seen.append(conditions(await survey_of(world.services)))
     assert seen == [{"breaker_open": 1}] * 10
     world.receiver.answers = lambda email: ACCEPTED
     await pass_time(store, LONGEST * 2)
     await world.deliver_once(BATCH_EVENTS)
-    assert conditions(await survey_of(world.outside)) == {"idle": 1}
+    assert conditions(await survey_of(world.services)) == {"idle": 1}
     await world.check()
 
 
@@ -78,26 +78,26 @@ async def test_a_lane_that_failed_and_has_nothing_more_to_send_is_idle(store: St
     """What it failed with has expired: nobody is probed, and nobody is to be alarmed."""
     world = await world_of(store, HandClock())
     world.receiver.answers = lambda email: FAILED
-    await record(world.outside, finding())
+    await record(world.services, finding())
     await world.deliver_once(BATCH_EVENTS)
     world.delivering = replace(world.delivering, retention=timedelta(0))
     await pass_time(store, LONGEST * 2)
     await world.deliver_once(BATCH_EVENTS)
     assert (await world.ledger()).expired == 1
-    assert conditions(await survey_of(world.outside)) == {"idle": 1}
+    assert conditions(await survey_of(world.services)) == {"idle": 1}
     await world.check()
 
 
 async def test_a_survey_holds_the_ledger_the_keys_and_the_size(store: Store) -> None:
     """What waits on a paused stream counts as undelivered too; the current keys have an age, the next ones none."""
     world = await world_of(store, HandClock())
-    await pause_integration(world.outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id, None)
-    await record(world.outside, finding())
+    await pause_integration(world.services, ACCOUNT, COMMAND_LINE, world.integration.integration_id, None)
+    await record(world.services, finding())
     clock = SystemClock()
     await complete_signing_keys(
-        world.outside, COMMAND_LINE, lambda algorithm: new_signing_key(algorithm, VAULT, clock.now())
+        world.services, COMMAND_LINE, lambda algorithm: new_signing_key(algorithm, VAULT, clock.now())
     )
-    survey = await survey_of(world.outside)
+    survey = await survey_of(world.services)
     (ledger,) = survey.ledgers
     assert (ledger.queued, ledger.pending, ledger.imbalance) == (1, 1, 0)
     assert ledger.oldest_pending is not None

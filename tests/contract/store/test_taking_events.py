@@ -13,8 +13,8 @@ from riskrelay.core.ssf.streams import Stream, takes
 from riskrelay.core.ssf.subjects import email_subject
 from riskrelay.ports import Store
 from riskrelay.storage.engines.sqlite import SqliteStore
-from support.outside import outside_of
 from support.receiver_world import ssf_integration
+from support.services import services_of
 from support.transmitting import VAULT
 from support.world import ACCOUNT, account_with_integration
 
@@ -39,9 +39,9 @@ async def test_it_is_one_statement_until_a_receiver_removes_a_subject(sqlite_sto
             statements.append(arguments[2])
 
     event.listen(sqlite_store._engine, "before_cursor_execute", note)
-    outside = outside_of(sqlite_store)
-    await account_with_integration(outside)
-    integration = await ssf_integration(outside)
+    services = services_of(sqlite_store)
+    await account_with_integration(services)
+    integration = await ssf_integration(services)
     receiver = Receiver(
         account_id=ACCOUNT,
         integration_id=integration.integration_id,
@@ -49,11 +49,11 @@ async def test_it_is_one_statement_until_a_receiver_removes_a_subject(sqlite_sto
         scopes=frozenset(),
     )
     body = {"events_requested": [CAEP_RISK_LEVEL_CHANGE]}
-    made = [await create_stream(outside, receiver, body, RULES) for _ in range(3)]
+    made = [await create_stream(services, receiver, body, RULES) for _ in range(3)]
     streams, count = await asked(sqlite_store, statements)
     assert (len(streams), count) == (4, 1)
-    await remove_subject(outside, receiver, made[0].stream_id, KAI)
-    await remove_subject(outside, receiver, made[1].stream_id, KAI)
+    await remove_subject(services, receiver, made[0].stream_id, KAI)
+    await remove_subject(services, receiver, made[1].stream_id, KAI)
     streams, count = await asked(sqlite_store, statements)
     assert count == 2
     hearing = {stream.stream_id for stream in streams if takes(stream, CAEP_RISK_LEVEL_CHANGE, KAI)}

@@ -16,7 +16,7 @@ from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Store, Transaction
-from support.outside import outside_of
+from support.services import services_of
 from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
 
 
@@ -26,8 +26,8 @@ class Stop(Exception):
 
 async def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
     """Findings, users, levels and events go together."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
 
     def half_done(tx: Transaction) -> None:
         tx.users.add(
@@ -37,7 +37,7 @@ async def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
 
     with pytest.raises(Stop):
         await store.write(ACCOUNT, half_done)
-    recorded = await record(outside, finding())
+    recorded = await record(services, finding())
     assert recorded.changes[0].previous is None
     (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
     assert ledger.queued == 1
@@ -45,8 +45,8 @@ async def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
 
 async def test_one_failing_transaction_takes_no_other_with_it(store: Store) -> None:
     """Also when they share a commit."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
 
     def fail(tx: Transaction) -> None:
         tx.users.add(
@@ -54,7 +54,7 @@ async def test_one_failing_transaction_takes_no_other_with_it(store: Store) -> N
         )
         raise Stop
 
-    good = [record(outside, finding(f"u{n}@example.com")) for n in range(20)]
+    good = [record(services, finding(f"u{n}@example.com")) for n in range(20)]
     bad = [store.write(ACCOUNT, fail) for _ in range(20)]
     results = await asyncio.gather(*good, *bad, return_exceptions=True)
     assert [isinstance(result, Stop) for result in results] == [False] * 20 + [True] * 20
@@ -65,15 +65,15 @@ async def test_one_failing_transaction_takes_no_other_with_it(store: Store) -> N
 @pytest.mark.fault(35)
 async def test_accounts_do_not_see_each_other(store: Store) -> None:
     """The same ids in two accounts are two things; another account's id is nothing."""
-    outside = outside_of(store)
-    first = await account_with_integration(outside)
-    await account_with_integration(outside, OTHER)
+    services = services_of(store)
+    first = await account_with_integration(services)
+    await account_with_integration(services, OTHER)
     assert await store.read(OTHER, lambda tx: tx.integrations.get(first.integration_id)) is None
-    one = await record(outside, finding(finding_id="same"))
-    two = await record(outside, finding("else@example.com", finding_id="same"), account_id=OTHER)
+    one = await record(services, finding(finding_id="same"))
+    two = await record(services, finding("else@example.com", finding_id="same"), account_id=OTHER)
     assert (one.accepted, two.accepted) == (1, 1)
     with pytest.raises(NotFound):
-        await reset_user(outside, OTHER, COMMAND_LINE, one.changes[0].user_id)
+        await reset_user(services, OTHER, COMMAND_LINE, one.changes[0].user_id)
     ledgers = await store.read_installation(lambda tx: tx.ledgers())
     assert [ledger.queued for ledger in ledgers] == [1, 1]
 
@@ -81,9 +81,9 @@ async def test_accounts_do_not_see_each_other(store: Store) -> None:
 @pytest.mark.fault(35)
 async def test_the_same_finding_at_once_is_stored_once(store: Store) -> None:
     """faults.md 35, on both engines."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    results = await asyncio.gather(*(record(outside, finding(finding_id="once")) for _ in range(30)))
+    services = services_of(store)
+    await account_with_integration(services)
+    results = await asyncio.gather(*(record(services, finding(finding_id="once")) for _ in range(30)))
     assert sum(result.accepted for result in results) == 1
     assert sum(result.duplicates for result in results) == 29
     assert sum(len(result.changes) for result in results) == 1
@@ -92,10 +92,10 @@ async def test_the_same_finding_at_once_is_stored_once(store: Store) -> None:
 async def test_one_user_raised_by_many_at_once_has_one_history(store: Store) -> None:
     """Levels are decided one after the other: each change starts where the one before ended, and the queued events
     are in that order."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     behaviors = ["high_risk_domain", "imp_travel", "high_dlp"] * 10
-    results = await asyncio.gather(*(record(outside, finding("kai@example.com", b)) for b in behaviors))
+    results = await asyncio.gather(*(record(services, finding("kai@example.com", b)) for b in behaviors))
     steps = sorted((c.previous or 0, c.current) for result in results for c in result.changes)
     assert steps[0][0] == 0
     assert steps[-1][1] is RiskLevel.HIGH
@@ -104,10 +104,10 @@ async def test_one_user_raised_by_many_at_once_has_one_history(store: Store) -> 
 
 async def test_small_requests_that_wait_share_a_transaction(store: Store) -> None:
     """Each is told of its own findings only."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     before = store.load().transactions
-    requests = [record(outside, finding(f"a{n}@example.com"), finding(f"b{n}@example.com")) for n in range(50)]
+    requests = [record(services, finding(f"a{n}@example.com"), finding(f"b{n}@example.com")) for n in range(50)]
     results = await asyncio.gather(*requests)
     assert store.load().transactions - before == 1
     assert {(result.accepted, result.duplicates, result.ignored) for result in results} == {(2, 0, 0)}
@@ -118,16 +118,16 @@ async def test_small_requests_that_wait_share_a_transaction(store: Store) -> Non
 async def test_a_refused_request_takes_no_other_with_it(store: Store) -> None:
     """Though they wait together: who is at fault is told so, with the place in their own request; the others are
     stored, also what repeats another's id or user."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    await record(outside, finding(finding_id="used"))
+    services = services_of(store)
+    await account_with_integration(services)
+    await record(services, finding(finding_id="used"))
     reused = replace(finding("b@example.com", finding_id="used"), digest=b"x" * 32)
     requests = [
-        record(outside, finding("first@example.com")),
-        record(outside, finding("c@example.com", finding_id="new")),
-        record(outside, finding("d@example.com"), reused),
-        record(outside, finding("c@example.com", finding_id="new")),
-        record(outside, finding("C@example.com")),
+        record(services, finding("first@example.com")),
+        record(services, finding("c@example.com", finding_id="new")),
+        record(services, finding("d@example.com"), reused),
+        record(services, finding("c@example.com", finding_id="new")),
+        record(services, finding("C@example.com")),
     ]
     answers = await asyncio.gather(*requests, return_exceptions=True)
     (refused,) = [answer for answer in answers if isinstance(answer, Invalid)]
@@ -142,34 +142,34 @@ async def test_a_refused_request_takes_no_other_with_it(store: Store) -> None:
 
 async def test_batches_of_shared_users_do_not_lock_each_other_out(store: Store) -> None:
     """Two orders of the same users at once: both are accepted."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     emails = [f"u{n}@example.com" for n in range(40)]
     forward = [finding(email) for email in emails]
     backward = [finding(email, "high_dlp") for email in reversed(emails)]
-    batches = [record(outside, *batch) for _ in range(6) for batch in (forward, backward)]
+    batches = [record(services, *batch) for _ in range(6) for batch in (forward, backward)]
     assert all(result.accepted == 40 for result in await asyncio.gather(*batches))
 
 
 async def test_a_large_batch_is_one_transaction(store: Store) -> None:
     """Ten thousand findings of six thousand users."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     batch = [finding(f"u{n % 6_000}@example.com", finding_id=f"f{n}") for n in range(10_000)]
-    recorded = await record(outside, *batch)
+    recorded = await record(services, *batch)
     assert (recorded.accepted, len(recorded.changes)) == (10_000, 6_000)
-    again = await record(outside, *batch)
+    again = await record(services, *batch)
     assert (again.accepted, again.duplicates, again.changes) == (0, 10_000, [])
 
 
 async def test_the_same_create_at_once_makes_one_record(store: Store) -> None:
     """SDKs repeat a POST after a time-out (contract 8); the loser of the race sees the winner's record."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
 
     async def create(tenant: str) -> IntegrationId:
         made = await create_integration(
-            outside,
+            services,
             ACCOUNT,
             COMMAND_LINE,
             NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=tenant, reference_id="ref"),
@@ -185,16 +185,16 @@ async def test_the_same_create_at_once_makes_one_record(store: Store) -> None:
 
 async def test_ids_that_do_not_fit_are_refused_with_their_place(store: Store) -> None:
     """A reused id with another body; a user id of somebody else; nothing is stored."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    await record(outside, finding(finding_id="f1"))
+    services = services_of(store)
+    await account_with_integration(services)
+    await record(services, finding(finding_id="f1"))
     changed = replace(finding(finding_id="f1"), digest=b"x" * 32)
     with pytest.raises(Invalid) as caught:
-        await record_findings(outside, ACCOUNT, [finding("b@example.com"), changed])
+        await record_findings(services, ACCOUNT, [finding("b@example.com"), changed])
     assert [fault.pointer for fault in caught.value.faults] == ["/1/id"]
     stranger = replace(finding("b@example.com"), user=UserRef("kai@example.com", None, UserId("someone-else")))
     with pytest.raises(Invalid) as caught:
-        await record_findings(outside, ACCOUNT, [stranger])
+        await record_findings(services, ACCOUNT, [stranger])
     assert [fault.pointer for fault in caught.value.faults] == ["/0/user/user_id"]
     (ledger,) = await store.read_installation(lambda tx: tx.ledgers())
     assert ledger.queued == 1
@@ -203,9 +203,9 @@ async def test_ids_that_do_not_fit_are_refused_with_their_place(store: Store) ->
 @pytest.mark.fault(35)
 async def test_the_same_finding_a_hundred_times_at_once_is_one(store: Store) -> None:
     """Rule: faults 35. Of a user that is new, too: whoever loses the race runs again, and sees the winner's."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    results = await asyncio.gather(*(record(outside, finding(finding_id="same")) for _ in range(100)))
+    services = services_of(store)
+    await account_with_integration(services)
+    results = await asyncio.gather(*(record(services, finding(finding_id="same")) for _ in range(100)))
     assert sum(result.accepted for result in results) == 1
     assert sum(result.duplicates for result in results) == 99
     assert sum(len(result.changes) for result in results) == 1

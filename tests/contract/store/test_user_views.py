@@ -15,19 +15,19 @@ from riskrelay.core.integrations import AccountId, IntegrationType
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.subjects import email_subject, subject_key
-from riskrelay.ports import Outside, Store, Told, ToldPlace
+from riskrelay.ports import Services, Store, Told, ToldPlace
 from riskrelay.storage.risk.user_views import _ABOUT, _AT_MOMENT, _TOLD_PLACE_COLUMNS
 from support.databases import migrated_sqlite
-from support.outside import NOON, HandClock, outside_of
+from support.services import NOON, HandClock, services_of
 from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
 
 MINUTE = timedelta(minutes=1)
 
 
-async def found(outside: Outside, clock: HandClock, *rows: tuple[str, str], account_id: AccountId = ACCOUNT) -> None:
+async def found(services: Services, clock: HandClock, *rows: tuple[str, str], account_id: AccountId = ACCOUNT) -> None:
     """Findings (e-mail, behavior), a minute apart."""
     for email, behavior in rows:
-        await record(outside, finding(email, behavior), account_id=account_id)
+        await record(services, finding(email, behavior), account_id=account_id)
         clock.pass_time(MINUTE)
 
 
@@ -47,12 +47,12 @@ async def pages_at_risk(store: Store, level: RiskLevel | None) -> list[str]:
 async def test_users_at_risk_are_paged_by_level_and_time(store: Store) -> None:
     """The highest level first, then the latest finding; one level alone in the same order; no other account's."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    await account_with_integration(outside)
-    await account_with_integration(outside, OTHER)
-    await found(outside, clock, ("a@x.org", "malicious_file"), ("b@x.org", "imp_travel"), ("c@x.org", "high_dlp"))
-    await found(outside, clock, ("d@x.org", "imp_travel"), ("e@x.org", "high_risk_domain"))
-    await found(outside, clock, ("z@x.org", "high_dlp"), account_id=OTHER)
+    services = services_of(store, clock)
+    await account_with_integration(services)
+    await account_with_integration(services, OTHER)
+    await found(services, clock, ("a@x.org", "malicious_file"), ("b@x.org", "imp_travel"), ("c@x.org", "high_dlp"))
+    await found(services, clock, ("d@x.org", "imp_travel"), ("e@x.org", "high_risk_domain"))
+    await found(services, clock, ("z@x.org", "high_dlp"), account_id=OTHER)
     assert await pages_at_risk(store, None) == ["c@x.org", "a@x.org", "d@x.org", "b@x.org", "e@x.org"]
     assert await pages_at_risk(store, RiskLevel.HIGH) == ["c@x.org", "a@x.org"]
     assert await pages_at_risk(store, RiskLevel.MEDIUM) == ["d@x.org", "b@x.org"]
@@ -61,8 +61,8 @@ async def test_users_at_risk_are_paged_by_level_and_time(store: Store) -> None:
 async def test_users_are_found_by_the_beginning_of_their_email(store: Store) -> None:
     """In any letter case; a character stands for itself, punctuation too; in the order of bytes, paged."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    await account_with_integration(outside)
+    services = services_of(store, clock)
+    await account_with_integration(services)
     emails = (
         "Ann@x.org",
         "an-b@x.org",
@@ -73,7 +73,7 @@ async def test_users_are_found_by_the_beginning_of_their_email(store: Store) -> 
         "ändern@x.org",
         "a\U0010ffff@x.org",
     )
-    await found(outside, clock, *((email, "high_dlp") for email in emails))
+    await found(services, clock, *((email, "high_dlp") for email in emails))
 
     async def starting(start: str, after: str | None = None, limit: int = 10) -> list[str]:
         users: Sequence[Standing] = await store.read(ACCOUNT, lambda tx: tx.user_views.by_email(start, after, limit))
@@ -91,12 +91,12 @@ async def test_users_are_found_by_the_beginning_of_their_email(store: Store) -> 
 async def test_a_story_goes_back_beyond_resets(store: Store) -> None:
     """Findings of all times, the latest first, in pages."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    await account_with_integration(outside)
-    await found(outside, clock, ("kai@x.org", "high_dlp"), ("kai@x.org", "imp_travel"))
+    services = services_of(store, clock)
+    await account_with_integration(services)
+    await found(services, clock, ("kai@x.org", "high_dlp"), ("kai@x.org", "imp_travel"))
     (user,) = await store.read(ACCOUNT, lambda tx: tx.user_views.by_email("kai@x.org", None, 1))
-    await reset_user(outside, ACCOUNT, COMMAND_LINE, user.user_id)
-    await found(outside, clock, ("kai@x.org", "malicious_file"), ("bo@x.org", "malicious_file"))
+    await reset_user(services, ACCOUNT, COMMAND_LINE, user.user_id)
+    await found(services, clock, ("kai@x.org", "malicious_file"), ("bo@x.org", "malicious_file"))
     first = await store.read(ACCOUNT, lambda tx: tx.user_views.findings(user.user_id, None, 2))
     assert [(one.behavior, one.resets) for one in first] == [("malicious_file", 1), ("imp_travel", 0)]
     place = (first[-1].resets, first[-1].occurred_at, first[-1].finding_id)
@@ -108,12 +108,12 @@ async def test_what_was_told_is_found_by_its_moment(store: Store) -> None:
     """Among many events of the lane; the reason of a reset stands in it; nothing of another user, nothing of another
     moment."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    integration = await account_with_integration(outside)
+    services = services_of(store, clock)
+    integration = await account_with_integration(services)
     crowd = [(f"user{number}@x.org", "imp_travel") for number in range(40)]
-    await found(outside, clock, *crowd, ("kai@x.org", "high_dlp"), *(("b" + email, word) for email, word in crowd))
+    await found(services, clock, *crowd, ("kai@x.org", "high_dlp"), *(("b" + email, word) for email, word in crowd))
     (user,) = await store.read(ACCOUNT, lambda tx: tx.user_views.by_email("kai@x.org", None, 1))
-    await reset_user(outside, ACCOUNT, COMMAND_LINE, user.user_id, "Laptop replaced")
+    await reset_user(services, ACCOUNT, COMMAND_LINE, user.user_id, "Laptop replaced")
     key = subject_key(email_subject("kai@x.org"))
     moments = [NOON + 40 * MINUTE, clock.now(), NOON, NOON - MINUTE, clock.now() + MINUTE]
     told: list[Told] = await store.read(ACCOUNT, lambda tx: tx.user_views.told(key, moments, 50))
@@ -129,11 +129,11 @@ async def test_every_delivery_of_every_change_is_found(store: Store) -> None:
     """On all of twelve integrations, though 300 users change at the same moment, and twice for the same user; the list
     of all has each once, whatever the size of its pages; none on a deleted integration."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    integrations = [await account_with_integration(outside)]
+    services = services_of(store, clock)
+    integrations = [await account_with_integration(services)]
     integrations += [
         await create_integration(
-            outside,
+            services,
             ACCOUNT,
             COMMAND_LINE,
             NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=f"https://o{number}.example.com"),
@@ -142,9 +142,9 @@ async def test_every_delivery_of_every_change_is_found(store: Store) -> None:
         for number in range(11)
     ]
     emails = [f"u{number}@x.org" for number in range(300)]
-    await record(outside, *(finding(email, "imp_travel") for email in emails))
+    await record(services, *(finding(email, "imp_travel") for email in emails))
     clock.pass_time(MINUTE)
-    await record(outside, *(finding(email, "high_dlp") for email in emails))
+    await record(services, *(finding(email, "high_dlp") for email in emails))
     moments = [NOON + MINUTE, NOON]
     everyone = {one.integration_id for one in integrations}
     for email in emails[::37]:
@@ -163,7 +163,7 @@ async def test_every_delivery_of_every_change_is_found(store: Store) -> None:
         last = page[-1].delivery
         after = ToldPlace(queued_at=last.queued_at, stream_id=last.stream_id, lane=last.lane, seq=last.seq)
     assert sorted(listed) == sorted(one.delivery.jti for one in told)
-    await delete_integration(outside, ACCOUNT, COMMAND_LINE, integrations[3].integration_id)
+    await delete_integration(services, ACCOUNT, COMMAND_LINE, integrations[3].integration_id)
     left = await store.read(ACCOUNT, lambda tx: tx.user_views.told(key, moments, 200))
     assert {one.integration.integration_id for one in left} == everyone - {integrations[3].integration_id}
     assert len(await store.read(ACCOUNT, lambda tx: tx.user_views.told(key, moments, 7))) == 7

@@ -17,7 +17,7 @@ from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Store, Transaction
 from riskrelay.storage.risk.users import _SUMMARY
 from support.databases import migrated_sqlite
-from support.outside import NOON, HandClock, outside_of
+from support.services import NOON, HandClock, services_of
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
 
 MANY = 1_000
@@ -29,10 +29,10 @@ async def summary(store: Store, offset: int = 0, limit: int = 100) -> tuple[list
 
 async def test_the_summary_is_sorted_by_level_then_by_the_last_event(store: Store) -> None:
     """Contract 19: both descending; counts and times are those since the reset; other accounts are not in it."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    await account_with_integration(outside, OTHER)
-    await record(outside, finding("stranger@example.com"), account_id=OTHER)
+    services = services_of(store)
+    await account_with_integration(services)
+    await account_with_integration(services, OTHER)
+    await record(services, finding("stranger@example.com"), account_id=OTHER)
     plan = [
         ("low", "high_risk_domain", 4),
         ("old", "high_dlp", 1),
@@ -41,9 +41,9 @@ async def test_the_summary_is_sorted_by_level_then_by_the_last_event(store: Stor
     ]
     for name, behavior, minutes in plan:
         occurred = NOON + timedelta(minutes=minutes)
-        await record(outside, replace(finding(f"{name}@example.com", behavior), occurred_at=occurred))
+        await record(services, replace(finding(f"{name}@example.com", behavior), occurred_at=occurred))
     late = replace(finding("new@example.com"), occurred_at=NOON - timedelta(days=1))
-    await record(outside, late, late)
+    await record(services, late, late)
     found, total = await summary(store)
     assert [standing.email.partition("@")[0] for standing in found] == ["new", "old", "medium", "low"]
     assert total == 4
@@ -53,17 +53,17 @@ async def test_the_summary_is_sorted_by_level_then_by_the_last_event(store: Stor
 
 async def test_a_reset_user_leaves_the_summary_and_comes_back_with_new_findings(store: Store) -> None:
     """Contract 21, 22: even when everything happens in the same microsecond."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    await record(outside, finding(finding_id="before"), finding(finding_id="too"))
+    services = services_of(store)
+    await account_with_integration(services)
+    await record(services, finding(finding_id="before"), finding(finding_id="too"))
     ((standing,), _) = await summary(store)
-    await reset_user(outside, ACCOUNT, COMMAND_LINE, standing.user_id)
+    await reset_user(services, ACCOUNT, COMMAND_LINE, standing.user_id)
     assert await summary(store) == ([], 0)
     profile = await store.read(ACCOUNT, lambda tx: tx.users.profile(standing.user_id, 0, 10))
     assert profile is not None
     assert profile.findings == []
     assert (profile.standing.level, profile.standing.last_reset_at) == (None, NOON)
-    await record(outside, finding(finding_id="after"))
+    await record(services, finding(finding_id="after"))
     ((again,), _) = await summary(store)
     assert (again.event_count, again.level) == (1, RiskLevel.LOW)
     profile = await store.read(ACCOUNT, lambda tx: tx.users.profile(standing.user_id, 0, 10))
@@ -73,11 +73,11 @@ async def test_a_reset_user_leaves_the_summary_and_comes_back_with_new_findings(
 
 async def test_a_profile_has_the_latest_findings_first(store: Store) -> None:
     """By when they were seen, not by when they came; no more than asked for; of nobody: None."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     times = [3, 1, 2]
     batch = [replace(finding(finding_id=f"at-{n}"), occurred_at=NOON + timedelta(minutes=n)) for n in times]
-    await record_findings(outside, ACCOUNT, batch)
+    await record_findings(services, ACCOUNT, batch)
     ((standing,), _) = await summary(store)
     profile = await store.read(ACCOUNT, lambda tx: tx.users.profile(standing.user_id, 0, 2))
     assert profile is not None
@@ -89,9 +89,9 @@ async def test_a_profile_has_the_latest_findings_first(store: Store) -> None:
 
 async def test_findings_of_one_user_at_the_same_time_are_all_counted(store: Store) -> None:
     """Whoever comes second counts on from the first."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
-    await asyncio.gather(*(record(outside, finding(finding_id=f"f{n}")) for n in range(20)))
+    services = services_of(store)
+    await account_with_integration(services)
+    await asyncio.gather(*(record(services, finding(finding_id=f"f{n}")) for n in range(20)))
     ((standing,), _) = await summary(store)
     assert standing.event_count == 20
 
@@ -114,7 +114,7 @@ def fill(tx: Transaction) -> None:
 
 async def test_pages_of_the_summary_are_in_order_and_meet(store: Store) -> None:
     """The first page and the last, of many users."""
-    await account_with_integration(outside_of(store))
+    await account_with_integration(services_of(store))
     await store.write(ACCOUNT, fill)
     for offset in (0, MANY - 100):
         found, total = await summary(store, offset)
@@ -126,7 +126,7 @@ async def test_pages_of_the_summary_are_in_order_and_meet(store: Store) -> None:
 async def test_the_summary_is_read_in_the_order_of_its_index(tmp_path: Path) -> None:
     """However many users there are, a page costs no sorting: SQLite's own plan says so."""
     store = migrated_sqlite(tmp_path / "plan.db")
-    await account_with_integration(outside_of(store))
+    await account_with_integration(services_of(store))
     await store.write(ACCOUNT, fill)
     await store.close()
     connection = sqlite3.connect(tmp_path / "plan.db")
@@ -139,12 +139,12 @@ async def test_the_summary_is_read_in_the_order_of_its_index(tmp_path: Path) -> 
 async def test_details_that_do_not_fit_an_answer_are_left_out_and_say_their_size(store: Store) -> None:
     """The latest keep theirs, together at most 1 MiB; a smaller page, further back, has those that were left out."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    await account_with_integration(outside)
+    services = services_of(store, clock)
+    await account_with_integration(services)
     for number in range(4):
         one = finding(finding_id=f"f{number}")
         await record(
-            outside,
+            services,
             Finding(
                 finding_id=one.finding_id,
                 behavior=one.behavior,
@@ -171,12 +171,12 @@ async def test_details_that_do_not_fit_an_answer_are_left_out_and_say_their_size
 async def test_details_of_any_size_are_measured_without_being_read(store: Store) -> None:
     """Sizes are in bytes of UTF-8, and no details at all are none; what alone exceeds an answer is on no page."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    await account_with_integration(outside)
+    services = services_of(store, clock)
+    await account_with_integration(services)
     given: list[dict[str, str] | None] = [None, {}, {"x": "a"}, {"x": "é"}, {"x": "😀" * 9}, {"x": "ü" * 1_000_000}]
     for number, details in enumerate(given):
         one = finding(finding_id=f"f{number}")
-        await record(outside, replace(one, details=details, occurred_at=clock.now()))
+        await record(services, replace(one, details=details, occurred_at=clock.now()))
         clock.pass_time(timedelta(minutes=1))
     user_id = (await summary(store))[0][0].user_id
     for limit in (1, 10):
@@ -191,12 +191,12 @@ async def test_details_of_any_size_are_measured_without_being_read(store: Store)
 async def test_all_users_at_risk_are_read_in_batches_of_one_moment(store: Store) -> None:
     """Each once, the riskiest first, whatever the batch; another account's are absent, and so are users that were
     reset."""
-    outside = outside_of(store, HandClock())
-    await account_with_integration(outside)
-    await account_with_integration(outside, OTHER)
+    services = services_of(store, HandClock())
+    await account_with_integration(services)
+    await account_with_integration(services, OTHER)
     emails = [f"u{number}@x.org" for number in range(7)]
-    await record(outside, *(finding(email, "imp_travel") for email in emails), finding("top@x.org", "high_dlp"))
-    await record(outside, finding("z@x.org"), account_id=OTHER)
+    await record(services, *(finding(email, "imp_travel") for email in emails), finding("top@x.org", "high_dlp"))
+    await record(services, finding("z@x.org"), account_id=OTHER)
     for batch in (1, 3, 100):
         sizes: list[int] = []
         found: list[str] = []

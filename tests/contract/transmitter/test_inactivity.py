@@ -10,8 +10,8 @@ import pytest
 from riskrelay.actions.idle_streams import pause_idle_streams
 from riskrelay.core.ssf.stream_documents import INACTIVITY_TIMEOUT
 from riskrelay.ports import Store
-from support.outside import outside_of
 from support.receiver_world import ReceiverWorld, receiver_world
+from support.services import services_of
 
 KAI = {"format": "email", "email": "kai@example.com"}
 
@@ -32,7 +32,7 @@ CALLS: dict[str, tuple[str, str, dict[str, Any]]] = {
 @pytest.fixture
 async def world(sqlite_store: Store) -> AsyncIterator[ReceiverWorld]:
     """A receiver over the embedded store."""
-    async with receiver_world(outside_of(sqlite_store)) as world:
+    async with receiver_world(services_of(sqlite_store)) as world:
         yield world
 
 
@@ -58,6 +58,6 @@ async def test_every_call_that_references_the_stream_restarts_it(
     else:
         answer = await world.call(method, path.replace("{id}", called), filled)
     assert answer.status_code in (200, 204)
-    assert await pause_idle_streams(world.outside) == 1
+    assert await pause_idle_streams(world.services) == 1
     assert (await world.status(called))[0] == "enabled"
     assert await world.status(silent) == ("paused", "inactivity_timeout")

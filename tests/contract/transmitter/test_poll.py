@@ -12,8 +12,8 @@ from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.engine.poll_sweep import PollSweep
 from riskrelay.local.clock import SystemClock
 from riskrelay.ports import Store
-from support.outside import outside_of
 from support.receiver_world import PUSH, ReceiverWorld, receiver_world
+from support.services import services_of
 from support.world import ACCOUNT, OTHER, finding, record
 
 
@@ -22,7 +22,7 @@ async def stream_with(world: ReceiverWorld, *emails: str) -> tuple[str, list[str
     stream_id: str = (await world.create())["stream_id"]
     await world.drain(stream_id)
     account_id = world.integration.account_id
-    await record(world.outside, *[finding(email) for email in emails], account_id=account_id)
+    await record(world.services, *[finding(email) for email in emails], account_id=account_id)
     return stream_id, list((await world.poll(stream_id))["sets"])
 
 
@@ -52,7 +52,7 @@ async def test_max_events_and_more_available(world: ReceiverWorld) -> None:
 async def test_acknowledgements_in_any_order_and_more_than_once(world: ReceiverWorld) -> None:
     """Later ones first: the earlier ones still come. Twice, of unknown ones, of another stream's: no error."""
     stream_id, jtis = await stream_with(world, "a@example.com", "b@example.com", "c@example.com")
-    async with receiver_world(world.outside, OTHER) as other:
+    async with receiver_world(world.services, OTHER) as other:
         _, theirs = await stream_with(other, "kai@example.com")
         polled = await world.poll(stream_id, ack=[jtis[2], jtis[2], "unknown", "", *theirs])
         assert list(polled["sets"]) == jtis[:2]
@@ -71,7 +71,7 @@ async def test_a_refused_set_is_a_dead_letter_with_its_reason(world: ReceiverWor
     }
     polled = await world.poll(stream_id, setErrs=errors, ack=[jtis[0]])
     assert list(polled["sets"]) == [jtis[2]]
-    dead = await world.outside.store.read(
+    dead = await world.services.store.read(
         ACCOUNT,
         lambda tx: tx.events.deliveries(world.integration.integration_id, DeliveryState.DEAD, None, 10),
     )
@@ -160,24 +160,24 @@ async def test_a_pushed_stream_is_not_polled(world: ReceiverWorld) -> None:
     stream_id = made["stream_id"]
     assert (await world.call("POST", f"/poll/{stream_id}", {})).status_code == 404
     await world.call("PUT", "/streams", {"stream_id": stream_id, "events_requested": made["events_requested"]})
-    await record(world.outside, finding())
+    await record(world.services, finding())
     assert len((await world.poll(stream_id))["sets"]) == 2
-    leases = await world.outside.store.write_installation(lambda tx: tx.lanes.claim(100, timedelta(minutes=1)))
+    leases = await world.services.store.write_installation(lambda tx: tx.lanes.claim(100, timedelta(minutes=1)))
     assert stream_id not in {lease.key.stream_id for lease in leases}
     back = {"stream_id": stream_id, "delivery": {"method": PUSH, "endpoint_url": "https://receiver.example.com"}}
     await world.call("PATCH", "/streams", back)
-    leases = await world.outside.store.write_installation(lambda tx: tx.lanes.claim(100, timedelta(minutes=1)))
+    leases = await world.services.store.write_installation(lambda tx: tx.lanes.claim(100, timedelta(minutes=1)))
     assert stream_id in {lease.key.stream_id for lease in leases}
 
 
 async def test_a_worker_in_the_middle_of_a_batch_writes_nothing_after_a_poll(world: ReceiverWorld) -> None:
     """A stream that changes to poll while it is being pushed: the poll owns the lane, the worker's epoch is old."""
     made = await world.push_stream()
-    leases = await world.outside.store.write_installation(lambda tx: tx.lanes.claim(100, timedelta(minutes=1)))
+    leases = await world.services.store.write_installation(lambda tx: tx.lanes.claim(100, timedelta(minutes=1)))
     (lease,) = [lease for lease in leases if (lease.key.stream_id, lease.key.lane) == (made["stream_id"], 0)]
     await world.call("PUT", "/streams", {"stream_id": made["stream_id"]})
     await world.drain(made["stream_id"])
-    taken = await world.outside.store.write(ACCOUNT, lambda tx: tx.polls.take(lease.key))
+    taken = await world.services.store.write(ACCOUNT, lambda tx: tx.polls.take(lease.key))
     assert taken.epoch > lease.epoch + 1
     assert (await world.ledger(made["stream_id"])).delivered == 1
 
@@ -218,15 +218,15 @@ async def test_two_pollers_at_once_lose_and_double_count_nothing(world: Receiver
 
 async def test_a_long_poll_is_answered_when_something_comes(store: Store) -> None:
     """§2.4: it waits, wakes on the commit, and answers at once when there is something already."""
-    outside = outside_of(store)
-    outside = replace(outside, clock=SystemClock())
-    async with receiver_world(outside, longest_wait=timedelta(minutes=10)) as world:
+    services = services_of(store)
+    services = replace(services, clock=SystemClock())
+    async with receiver_world(services, longest_wait=timedelta(minutes=10)) as world:
         stream_id = (await world.create())["stream_id"]
         await world.drain(stream_id)
         waiting = asyncio.create_task(world.poll(stream_id, returnImmediately=False))
         await asyncio.sleep(0.2)
         assert not waiting.done()
-        await record(world.outside, finding())
+        await record(world.services, finding())
         async with asyncio.timeout(60):  # no sweep runs: the commit woke it
             polled = await waiting
         assert len(polled["sets"]) == 1
@@ -235,16 +235,16 @@ async def test_a_long_poll_is_answered_when_something_comes(store: Store) -> Non
 
 async def test_a_long_poll_hears_of_another_process_within_a_sweep(store: Store) -> None:
     """The sweep of waiting polls finds events that were queued without a wake."""
-    outside = outside_of(store)
-    outside = replace(outside, clock=SystemClock())
-    async with receiver_world(outside, longest_wait=timedelta(seconds=20)) as world:
+    services = services_of(store)
+    services = replace(services, clock=SystemClock())
+    async with receiver_world(services, longest_wait=timedelta(seconds=20)) as world:
         stream_id = (await world.create())["stream_id"]
         await world.drain(stream_id)
-        sweep = PollSweep(outside, world.bell)
+        sweep = PollSweep(services, world.bell)
         sweeping = asyncio.create_task(sweep.run())
         waiting = asyncio.create_task(world.poll(stream_id, returnImmediately=False))
         await asyncio.sleep(0.2)
-        await record(outside, finding())  # this outside rings no bell
+        await record(services, finding())  # this outside rings no bell
         assert len((await waiting)["sets"]) == 1
         sweep.stop()
         await sweeping
@@ -252,9 +252,9 @@ async def test_a_long_poll_hears_of_another_process_within_a_sweep(store: Store)
 
 async def test_a_long_poll_ends_empty(store: Store) -> None:
     """After the longest wait the answer is an empty object, never an error."""
-    outside = outside_of(store)
-    outside = replace(outside, clock=SystemClock())
-    async with receiver_world(outside, longest_wait=timedelta(milliseconds=50)) as world:
+    services = services_of(store)
+    services = replace(services, clock=SystemClock())
+    async with receiver_world(services, longest_wait=timedelta(milliseconds=50)) as world:
         stream_id = (await world.create())["stream_id"]
         await world.drain(stream_id)
         assert await world.poll(stream_id, returnImmediately=False) == {"sets": {}}

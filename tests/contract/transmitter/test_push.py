@@ -23,8 +23,8 @@ from riskrelay.engine.pushing import Delivering, SigningAhead
 from riskrelay.ports import Installation, StreamStop, Vault
 from riskrelay.signing.sealing import MasterKey, new_master_key
 from support.database_time import pass_time
-from support.outside import NOON
 from support.receiver_world import ENDPOINT, PUSH, UPDATED, VERIFICATION, ReceiverWorld, event_of
+from support.services import NOON
 from support.transmitting import FOR_EVER, VAULT, PlainSigner, claims_in
 from support.world import ACCOUNT, finding, record
 
@@ -68,16 +68,16 @@ async def work(world: ReceiverWorld, recorder: Recorder, vault: Vault = VAULT) -
         concurrency=8,
         retention=FOR_EVER,
     )
-    while leases := await world.outside.store.write_installation(lambda tx: tx.lanes.claim(10, LEASE)):
+    while leases := await world.services.store.write_installation(lambda tx: tx.lanes.claim(10, LEASE)):
         for lease in leases:
             while True:
                 delivered = await deliver(
-                    world.outside, delivering, SigningAhead(delivering.signer), lease, 0.0, BATCH_EVENTS
+                    world.services, delivering, SigningAhead(delivering.signer), lease, 0.0, BATCH_EVENTS
                 )
                 due_in = None if delivered.settlement is None else delivered.settlement.due_in
                 if delivered.stopped or due_in is None or due_in > timedelta(0):
                     break
-            await world.outside.store.write_installation(partial(_release, lease=lease))
+            await world.services.store.write_installation(partial(_release, lease=lease))
 
 
 def _release(tx: Installation, lease: LaneLease) -> None:
@@ -88,7 +88,7 @@ async def test_the_header_is_sent_verbatim_with_each_push(world: ReceiverWorld, 
     """§6.1.1: to that stream's endpoint only; streams without one, and Okta's, get none."""
     await world.push_stream(authorization_header="Bearer  hush")
     await world.create(delivery={"method": PUSH, "endpoint_url": "https://b.example.com"})
-    await record(world.outside, finding())
+    await record(world.services, finding())
     await work(world, recorder)
     headers = {url: {h for u, h, _ in recorder.pushed if u == url} for url, _, _ in recorder.pushed}
     assert headers == {
@@ -102,7 +102,7 @@ async def test_the_header_is_sent_verbatim_with_each_push(world: ReceiverWorld, 
 async def test_what_the_stream_does_not_take_is_not_pushed(world: ReceiverWorld, recorder: Recorder) -> None:
     """events_delivered decides: a stream that asked for nothing gets its verification only."""
     await world.create(delivery={"method": PUSH, "endpoint_url": ENDPOINT}, events_requested=[])
-    await record(world.outside, finding())
+    await record(world.services, finding())
     await work(world, recorder)
     assert [event_type for event_type, _ in recorder.events()] == [VERIFICATION]
 
@@ -116,7 +116,7 @@ async def test_a_401_pauses_the_stream_until_its_delivery_is_mended(world: Recei
     await work(world, recorder)
     assert await world.status(stream_id) == ("paused", "http_401")
     assert recorder.events() == [(VERIFICATION, {}), (UPDATED, {"status": "paused", "reason": "http_401"})]
-    await record(world.outside, finding())
+    await record(world.services, finding())
     await work(world, recorder)
     assert len(recorder.events()) == 2
     ledger = await world.ledger(stream_id)
@@ -138,15 +138,15 @@ async def test_a_410_disables_the_stream_and_cancels_what_waits(world: ReceiverW
     recorder.answer = lambda claims: GONE
     await work(world, recorder)
     assert await world.status(stream_id) == ("disabled", "http_410")
-    await record(world.outside, finding())
+    await record(world.services, finding())
     ledger = await world.ledger(stream_id)
     assert (ledger.cancelled, ledger.pending, ledger.dead) == (2, 0, 1)
     recorder.answer = lambda claims: ACCEPTED
     integration = world.integration
     await update_integration(
-        world.outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, None
+        world.services, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, None
     )
-    await record(world.outside, finding("kai@example.com", "high_dlp"))
+    await record(world.services, finding("kai@example.com", "high_dlp"))
     await work(world, recorder)
     assert (await world.status(stream_id))[0] == "enabled"
     told = [members["status"] for event_type, members in recorder.events() if event_type == UPDATED]
@@ -158,15 +158,15 @@ async def test_the_last_word_is_tried_again_when_it_fails(world: ReceiverWorld, 
     """A stream that is paused for inactivity sends its stream-updated event until it arrives, and nothing else."""
     stream_id = (await world.push_stream())["stream_id"]
     await work(world, recorder)
-    assert await pause_idle_streams(world.outside, timedelta(seconds=-1)) == 1
+    assert await pause_idle_streams(world.services, timedelta(seconds=-1)) == 1
     recorder.answer = lambda claims: Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
-    await record(world.outside, finding())
+    await record(world.services, finding())
     await work(world, recorder)
     ledger = await world.ledger(stream_id)
     assert (ledger.delivered, ledger.pending) == (1, 2)
     tried = recorder.events()[1:]  # again and again where a second passes before nothing is due
     assert tried == [(UPDATED, {"status": "paused", "reason": "inactivity_timeout"})] * max(len(tried), 1)
-    due_in = (await world.outside.store.read_installation(lambda tx: tx.lanes.next_due())).due_in
+    due_in = (await world.services.store.read_installation(lambda tx: tx.lanes.next_due())).due_in
     assert due_in is not None
     assert due_in <= timedelta(seconds=2 ** len(tried))
 
@@ -177,7 +177,7 @@ async def test_an_unreadable_header_sends_nothing(world: ReceiverWorld, recorder
     await work(world, recorder, MasterKey([new_master_key()]))
     assert recorder.pushed == []
     assert (await world.ledger(stream_id)).pending == 1
-    found = await world.outside.store.read(
+    found = await world.services.store.read(
         ACCOUNT, lambda tx: tx.events.deliveries(world.integration.integration_id, DeliveryState.PENDING, None, 5)
     )
     assert [delivery.reason for delivery in found] == ["wrong_master_key"]
@@ -187,25 +187,25 @@ async def test_accepting_pushes_keeps_a_stream_from_being_idle(world: ReceiverWo
     """A receiver that takes what we send is not silent, although it never calls us."""
     await world.push_stream()
     await work(world, recorder)
-    idle = await world.outside.store.read_installation(lambda tx: tx.idle_streams(timedelta(minutes=1), 10))
+    idle = await world.services.store.read_installation(lambda tx: tx.idle_streams(timedelta(minutes=1), 10))
     assert idle == []
-    assert await pause_idle_streams(world.outside, timedelta(minutes=1)) == 0
+    assert await pause_idle_streams(world.services, timedelta(minutes=1)) == 0
 
 
 async def test_what_the_receiver_said_meanwhile_stays(world: ReceiverWorld, recorder: Recorder) -> None:
     """A receiver pauses its stream and then answers 410 to an event under way: the stream stays paused as the receiver
     set it, its backlog is kept, and no notice is queued."""
     stream_id = (await world.push_stream())["stream_id"]
-    leases = await world.outside.store.write_installation(lambda tx: tx.lanes.claim(10, LEASE))
+    leases = await world.services.store.write_installation(lambda tx: tx.lanes.claim(10, LEASE))
     (lease,) = [lease for lease in leases if (lease.key.stream_id, lease.key.lane) == (stream_id, 0)]
-    before = await world.outside.store.read_installation(lambda tx: tx.lanes.read(lease, BATCH_EVENTS, FOR_EVER))
+    before = await world.services.store.read_installation(lambda tx: tx.lanes.read(lease, BATCH_EVENTS, FOR_EVER))
     assert before.stream is not None
     await world.set_status(stream_id, "paused", reason="Maintenance")
-    work = await world.outside.store.read_installation(lambda tx: tx.lanes.read(lease, BATCH_EVENTS, FOR_EVER))
-    notice = stream_updated(before.stream, StreamStatus.DISABLED, "http_410", NOON, world.outside.ids.uuid)
+    work = await world.services.store.read_installation(lambda tx: tx.lanes.read(lease, BATCH_EVENTS, FOR_EVER))
+    notice = stream_updated(before.stream, StreamStatus.DISABLED, "http_410", NOON, world.services.ids.uuid)
     stop = StreamStop(status=StreamStatus.DISABLED, reason="http_410", notice=notice, cancels_backlog=True)
     pending = (await world.ledger(stream_id)).pending
-    told = await world.outside.store.write_installation(
+    told = await world.services.store.write_installation(
         lambda tx: tx.lanes.stop_stream(lease, work, Settlement(cursor=work.cursor), [], stop)
     )
     counted = await world.ledger(stream_id)
@@ -231,7 +231,7 @@ async def test_gone_of_an_address_that_was_just_changed_cancels_nothing(
                 return GONE
             return await super().push(endpoint_url, *others)
 
-    await record(world.outside, finding("kai@example.com"), finding("ana@example.com"))
+    await record(world.services, finding("kai@example.com"), finding("ana@example.com"))
     moving = Moving()
     await work(world, moving)
     assert await world.status(stream_id) == ("enabled", None)
@@ -246,15 +246,15 @@ async def test_retry_after_quiets_what_a_stream_says_of_itself_too(world: Receiv
     stream_id = (await world.push_stream())["stream_id"]
     await work(world, recorder)
     recorder.answer = lambda claims: THROTTLED
-    await record(world.outside, finding())
+    await record(world.services, finding())
     await work(world, recorder)
     recorder.answer = lambda claims: ACCEPTED
-    await pause_integration(world.outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id, None)
-    await pass_time(world.outside.store, timedelta(minutes=59))
+    await pause_integration(world.services, ACCOUNT, COMMAND_LINE, world.integration.integration_id, None)
+    await pass_time(world.services.store, timedelta(minutes=59))
     pushed = len(recorder.events())
     await work(world, recorder)
     assert len(recorder.events()) == pushed
-    await pass_time(world.outside.store, timedelta(minutes=1))
+    await pass_time(world.services.store, timedelta(minutes=1))
     await work(world, recorder)
     assert recorder.events()[pushed:] == [(UPDATED, {"status": "paused", "reason": "integration_paused"})]
     ledger = await world.ledger(stream_id)
@@ -273,9 +273,9 @@ async def test_retry_after_quiets_a_lane_that_is_being_worked_on(world: Receiver
             await throttle_news(world, recorder)
             return await super().push(*arguments)
 
-    await record(world.outside, finding("kai@example.com"), finding("ana@example.com"))
+    await record(world.services, finding("kai@example.com"), finding("ana@example.com"))
     key = LaneKey(ACCOUNT, StreamId(stream_id), 0)
-    (lease,) = await world.outside.store.write_installation(lambda tx: tx.lanes.claim(1, LEASE, [key]))
+    (lease,) = await world.services.store.write_installation(lambda tx: tx.lanes.claim(1, LEASE, [key]))
     interrupted = Interrupted()
     delivering = Delivering(
         signer=PlainSigner(),
@@ -287,20 +287,20 @@ async def test_retry_after_quiets_a_lane_that_is_being_worked_on(world: Receiver
         retention=FOR_EVER,
     )
     signing = SigningAhead(delivering.signer)
-    await deliver(world.outside, delivering, signing, lease, 0.0, 1)
-    assert (await deliver(world.outside, delivering, signing, lease, 0.0, 1)).stopped
-    await world.outside.store.write_installation(lambda tx: tx.lanes.release(lease))
+    await deliver(world.services, delivering, signing, lease, 0.0, 1)
+    assert (await deliver(world.services, delivering, signing, lease, 0.0, 1)).stopped
+    await world.services.store.write_installation(lambda tx: tx.lanes.release(lease))
     pushed = len(recorder.events())
     await work(world, recorder)
     assert (len(interrupted.pushed), len(recorder.events())) == (1, pushed)
-    await pass_time(world.outside.store, timedelta(hours=1))
+    await pass_time(world.services.store, timedelta(hours=1))
     await work(world, recorder)
     assert (await world.ledger(stream_id)).pending == 0
 
 
 async def throttle_news(world: ReceiverWorld, recorder: Recorder) -> None:
     """Let the stream have news, which is answered with a 429 and an hour."""
-    place = (world.outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id)
+    place = (world.services, ACCOUNT, COMMAND_LINE, world.integration.integration_id)
     await pause_integration(*place, None)
     await resume_integration(*place)
     recorder.answer = lambda claims: THROTTLED

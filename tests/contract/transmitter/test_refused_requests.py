@@ -16,7 +16,7 @@ BAD = {"delivery": {"method": "carrier pigeon"}}
 async def refused_requests(world: ReceiverWorld) -> list[dict[str, Any]]:
     """What the health of the receiver's integration shows."""
     integration = world.integration
-    found = await world.outside.store.read(
+    found = await world.services.store.read(
         integration.account_id, lambda tx: tx.refused_requests.by_integration(integration.integration_id)
     )
     return [
@@ -26,7 +26,7 @@ async def refused_requests(world: ReceiverWorld) -> list[dict[str, Any]]:
 
 
 async def counts(world: ReceiverWorld) -> dict[tuple[str, str], float]:
-    text = await world.outside.metrics.exposition(None, world.outside.store.load(), writable=True)
+    text = await world.services.metrics.exposition(None, world.services.store.load(), writable=True)
     found = re.findall(rb'riskrelay_receiver_refusals_total\{error="(\w+)",operation="(\w+)"\} (\S+)', text)
     return {(operation.decode(), error.decode()): float(count) for error, operation, count in found}
 
@@ -91,14 +91,14 @@ async def test_an_unknown_integration_is_counted_and_not_stored(world: ReceiverW
 async def test_accounts_see_their_own(world: ReceiverWorld) -> None:
     """Health of all integrations lists only the account's."""
     await world.call("POST", "/streams", BAD)
-    async with receiver_world(world.outside, OTHER) as other:
+    async with receiver_world(world.services, OTHER) as other:
         assert await refused_requests(other) == []
 
 
 async def test_health_says_it_in_a_sentence(world: ReceiverWorld) -> None:
     """GET …/health has the operation, the time, and a sentence for people."""
     await world.call("POST", "/streams", BAD)
-    token, _ = await create_token(world.outside, ACCOUNT, COMMAND_LINE, "t", frozenset({Scope.READ}))
+    token, _ = await create_token(world.services, ACCOUNT, COMMAND_LINE, "t", frozenset({Scope.READ}))
     base = f"/accounts/{ACCOUNT}/zt_risk_scoring"
     headers = {"Authorization": f"Bearer {token}"}
     for path in (f"/integrations/{world.integration.integration_id}/health", "/health"):

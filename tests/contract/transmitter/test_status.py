@@ -19,7 +19,7 @@ async def update(world: ReceiverWorld, *, active: bool | None = None) -> None:
     """What an operator does who edits the integration."""
     integration = world.integration
     await update_integration(
-        world.outside, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, active
+        world.services, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, active
     )
 
 
@@ -69,10 +69,10 @@ async def test_a_status_that_is_none_is_a_400(world: ReceiverWorld, body: dict[s
 async def test_a_paused_stream_holds_events_and_sends_them_in_order(world: ReceiverWorld) -> None:
     """§8.1.2: nothing while it is paused; on enabling everything, in the order in which it happened."""
     stream_id = await polled(world)
-    await record(world.outside, finding())
+    await record(world.services, finding())
     await world.set_status(stream_id, "paused")
     for behavior in ("imp_travel", "high_dlp"):
-        await record(world.outside, finding("kai@example.com", behavior))
+        await record(world.services, finding("kai@example.com", behavior))
     assert (await world.poll(stream_id))["sets"] == {}
     assert (await world.ledger(stream_id)).pending == 3
     await world.set_status(stream_id, "enabled")
@@ -83,7 +83,7 @@ async def test_a_paused_stream_holds_events_and_sends_them_in_order(world: Recei
 async def test_what_was_handed_out_can_be_acknowledged_while_paused(world: ReceiverWorld) -> None:
     """Pausing stops what we send, not what the receiver says."""
     stream_id = await polled(world)
-    await record(world.outside, finding())
+    await record(world.services, finding())
     handed = await world.poll(stream_id)
     await world.set_status(stream_id, "paused")
     await world.poll(stream_id, ack=list(handed["sets"]))
@@ -93,16 +93,16 @@ async def test_what_was_handed_out_can_be_acknowledged_while_paused(world: Recei
 async def test_a_disabled_stream_drops_events_as_cancelled(world: ReceiverWorld) -> None:
     """§8.1.2: neither sent nor held; but each is a row that says why, also what comes later."""
     stream_id = await polled(world)
-    await record(world.outside, finding("a@example.com"), finding("b@example.com"))
+    await record(world.services, finding("a@example.com"), finding("b@example.com"))
     got = await world.poll(stream_id)
     first, second = got["sets"]
     await world.poll(stream_id, ack=[second])  # the first one is held now
     await world.set_status(stream_id, "disabled")
-    await record(world.outside, finding("c@example.com"))
+    await record(world.services, finding("c@example.com"))
     ledger = await world.ledger(stream_id)
     assert (ledger.cancelled, ledger.pending, ledger.delivered) == (2, 0, 2)
     await world.set_status(stream_id, "enabled")
-    await record(world.outside, finding("d@example.com"))
+    await record(world.services, finding("d@example.com"))
     subjects = [claims["sub_id"]["email"] for claims in await world.drain(stream_id)]
     assert subjects == ["d@example.com"]
     assert (await world.poll(stream_id, ack=[first]))["sets"] == {}
@@ -113,10 +113,10 @@ async def test_an_idle_stream_is_paused_and_its_receiver_told(world: ReceiverWor
     """inactivity_timeout: any call that references the stream starts it again; the pause is a stream-updated event
     that goes out although the stream is paused (§8.1.5)."""
     stream_id = await polled(world)
-    assert await pause_idle_streams(world.outside, NOT_YET) == 0
-    assert await pause_idle_streams(world.outside, AT_ONCE) == 1
-    assert await pause_idle_streams(world.outside, AT_ONCE) == 0
-    await record(world.outside, finding())
+    assert await pause_idle_streams(world.services, NOT_YET) == 0
+    assert await pause_idle_streams(world.services, AT_ONCE) == 1
+    assert await pause_idle_streams(world.services, AT_ONCE) == 0
+    await record(world.services, finding())
     sets = await world.drain(stream_id)
     assert news(sets) == [{"status": "paused", "reason": "inactivity_timeout"}]
     assert len(sets) == 1
@@ -129,7 +129,7 @@ async def test_what_a_receiver_paused_an_update_does_not_enable(world: ReceiverW
     """What we paused, it does; and its receiver is told of that."""
     mine, ours = await polled(world), await polled(world)
     await world.set_status(mine, "paused")
-    assert await pause_idle_streams(world.outside, AT_ONCE) == 1
+    assert await pause_idle_streams(world.services, AT_ONCE) == 1
     await update(world)
     assert (await world.status(mine))[0] == "paused"
     assert await world.status(ours) == ("enabled", None)
@@ -142,18 +142,18 @@ async def test_an_inactive_integration_pauses_its_streams_in_the_receivers_eyes(
     stream_id = await polled(world)
     await update(world, active=False)
     assert await world.status(stream_id) == ("paused", "integration_inactive")
-    await record(world.outside, finding())
+    await record(world.services, finding())
     assert news(await world.drain(stream_id)) == [{"status": "paused", "reason": "integration_inactive"}]
     await update(world, active=True)
     assert [told["status"] for told in news(await world.drain(stream_id))] == ["enabled"]
-    await record(world.outside, finding("ana@example.com"))
+    await record(world.services, finding("ana@example.com"))
     assert [claims["sub_id"]["email"] for claims in await world.drain(stream_id)] == ["ana@example.com"]
 
 
 async def test_deleting_an_integration_cancels_its_streams_backlogs(world: ReceiverWorld) -> None:
     """And its receiver has nothing any more: its token is unknown."""
     stream_id = await polled(world)
-    await record(world.outside, finding())
-    await delete_integration(world.outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id)
+    await record(world.services, finding())
+    await delete_integration(world.services, ACCOUNT, COMMAND_LINE, world.integration.integration_id)
     assert (await world.ledger(stream_id)).cancelled == 1
     assert (await world.call("GET", "/streams", stream_id=stream_id)).status_code in (401, 404)

@@ -38,7 +38,7 @@ async def test_all_streams_are_listed_oldest_first_without_the_implicit_ones(wor
     assert (await world.call("GET", "/streams")).json() == []
     made = [await world.create(description=str(n)) for n in range(3)]
     assert (await world.call("GET", "/streams")).json() == made
-    streams = await world.outside.store.read(world.integration.account_id, lambda tx: tx.streams.taking_events())
+    streams = await world.services.store.read(world.integration.account_id, lambda tx: tx.streams.taking_events())
     (implicit,) = [stream for stream in streams if stream.is_implicit]
     assert (await world.call("GET", "/streams", stream_id=implicit.stream_id)).status_code == 404
     assert (await world.call("DELETE", "/streams", stream_id=implicit.stream_id)).status_code == 404
@@ -137,7 +137,7 @@ async def test_no_token_a_wrong_one_and_too_little_scope(
 async def test_a_receiver_sees_its_own_integrations_streams_only(world: ReceiverWorld) -> None:
     """With another integration's token 401 on every endpoint; another integration's stream is a 404 like none."""
     made = await world.create()
-    async with receiver_world(world.outside, OTHER) as other:
+    async with receiver_world(world.services, OTHER) as other:
         for method, path, body, _ in CALLS:
             named = {**body, "stream_id": made["stream_id"]} if body and "stream_id" in body else body
             asked = path.replace(ABSENT, made["stream_id"])

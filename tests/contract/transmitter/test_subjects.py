@@ -27,20 +27,20 @@ async def heard(world: ReceiverWorld, stream_id: str) -> list[str]:
 async def test_everybody_is_heard_until_removed_and_again_when_added(world: ReceiverWorld) -> None:
     """default_subjects ALL: 204 for removing, 200 for adding, both as often as one likes."""
     stream_id = (await world.create())["stream_id"]
-    await record(world.outside, finding("kai@example.com"), finding("ana@example.com"))
+    await record(world.services, finding("kai@example.com"), finding("ana@example.com"))
     assert await heard(world, stream_id) == ["kai@example.com", "ana@example.com"]
     assert [await say(world, "remove", stream_id, KAI) for _ in range(2)] == [204, 204]
-    await record(world.outside, finding("kai@example.com", "imp_travel"), finding("ana@example.com", "imp_travel"))
+    await record(world.services, finding("kai@example.com", "imp_travel"), finding("ana@example.com", "imp_travel"))
     assert await heard(world, stream_id) == ["ana@example.com"]
     assert [await say(world, "add", stream_id, KAI, verified=True) for _ in range(2)] == [200, 200]
-    await record(world.outside, finding("kai@example.com", "high_dlp"))
+    await record(world.services, finding("kai@example.com", "high_dlp"))
     assert await heard(world, stream_id) == ["kai@example.com"]
 
 
 async def test_known_and_unknown_subjects_are_answered_alike(world: ReceiverWorld) -> None:
     """§9.1: nobody learns whom we know."""
     stream_id = (await world.create())["stream_id"]
-    await record(world.outside, finding("kai@example.com"))
+    await record(world.services, finding("kai@example.com"))
     for subject in (KAI, ANA, {"format": "opaque", "id": "nobody"}, {"format": "complex", "tenant": KAI}):
         assert await say(world, "add", stream_id, subject) == 200
         assert await say(world, "remove", stream_id, subject) == 204
@@ -50,7 +50,7 @@ async def test_a_removal_is_of_one_stream_only(world: ReceiverWorld) -> None:
     """Other streams of the same receiver, and the Okta integration's, go on."""
     one, two = (await world.create())["stream_id"], (await world.create())["stream_id"]
     await say(world, "remove", one, KAI)
-    await record(world.outside, finding("kai@example.com"))
+    await record(world.services, finding("kai@example.com"))
     assert (await heard(world, one), await heard(world, two)) == ([], ["kai@example.com"])
 
 
@@ -71,13 +71,13 @@ async def test_one_is_added_out_of_a_wider_removal(world: ReceiverWorld) -> None
     await say(world, "add", stream_id, {"format": "complex", "tenant": tenant, "user": KAI})
     (stream,) = [
         stream
-        for stream in await world.outside.store.read(ACCOUNT, lambda tx: tx.streams.taking_events())
+        for stream in await world.services.store.read(ACCOUNT, lambda tx: tx.streams.taking_events())
         if stream.stream_id == stream_id
     ]
     assert stream.subjects.accepts({"format": "complex", "tenant": tenant, "user": KAI})
     assert not stream.subjects.accepts({"format": "complex", "tenant": tenant, "user": ANA})
     assert stream.subjects.accepts(KAI)
-    assert for_changes([], [stream], world.outside.ids.uuid) == []
+    assert for_changes([], [stream], world.services.ids.uuid) == []
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ async def test_more_often_than_the_interval_is_a_429(world: ReceiverWorld) -> No
         credential_id=CredentialId("c"),
         scopes=frozenset(),
     )
-    await verify_stream(world.outside, receiver, StreamId(stream_id), "late", interval=timedelta(0))
+    await verify_stream(world.services, receiver, StreamId(stream_id), "late", interval=timedelta(0))
     states = [event_of(claims)[1].get("state") for claims in await world.drain(stream_id)]
     assert states == [None, None, "late"]
 

@@ -14,8 +14,8 @@ from riskrelay.push.tls_materials import PemMaterials
 from riskrelay.signing.sealing import MasterKey, new_master_key
 from support.certificates import new_authority
 from support.delivering import VAULT
-from support.outside import HandClock, outside_of
 from support.receivers import LOCAL
+from support.services import HandClock, services_of
 from support.world import ACCOUNT, account_with_integration
 
 NOWHERE = "https://127.0.0.1:1"
@@ -25,14 +25,14 @@ async def test_a_client_certificate_that_ends(store: Store, tmp_path: Path) -> N
     """Nothing is said while it has more than a month; then when it ends, how to replace it and keep the authority; from
     its end on it is a problem, and nothing is dialled. Under another master key that is said of its receiver."""
     clock = HandClock(datetime.now(UTC))
-    outside = outside_of(store, clock)
-    integration = await account_with_integration(outside, ACCOUNT, NOWHERE)
+    services = services_of(store, clock)
+    integration = await account_with_integration(services, ACCOUNT, NOWHERE)
     authority = new_authority(tmp_path)
     files = authority.files("client.test", ends=40)
     materials = PemMaterials(VAULT, clock)
     given = OpenedTls(authority.pem(), files.certificate.read_text(), files.key.read_bytes())
     tls = materials.read(given, tls_row(ACCOUNT, integration.integration_id))
-    await set_integration_tls(outside, ACCOUNT, COMMAND_LINE, integration.integration_id, tls)
+    await set_integration_tls(services, ACCOUNT, COMMAND_LINE, integration.integration_id, tls)
     probe = NetworkProbe(lambda: PushClient(LOCAL, clock))
 
     async def receivers(vault: MasterKey) -> list[tuple[Verdict, str, str]]:
@@ -46,7 +46,7 @@ async def test_a_client_certificate_that_ends(store: Store, tmp_path: Path) -> N
             worker_url=None,
             knows_proxy=True,
         )
-        checks = await examine_installation(outside, examining)
+        checks = await examine_installation(services, examining)
         return [(one.verdict, one.said, one.fix or "") for one in checks if one.topic == "receivers"]
 
     ends = (clock.now() + timedelta(days=40)).strftime("%Y-%m-%d")

@@ -5,19 +5,19 @@ import asyncio
 from riskrelay.actions.record_findings import Recorded
 from riskrelay.core.errors import Invalid
 from riskrelay.ports import Store
-from support.outside import outside_of
+from support.services import services_of
 from support.world import account_with_integration, finding, record
 
 
 async def test_an_id_that_two_requests_use_for_different_findings_hurts_no_third(store: Store) -> None:
     """One of the two is recorded and the other refused; a request that arrived with them is recorded."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     answers = await asyncio.gather(
-        record(outside, finding("before@example.com")),
-        record(outside, finding("ana@example.com", finding_id="one")),
-        record(outside, finding("ben@example.com", finding_id="one")),
-        record(outside, finding("kai@example.com", finding_id="two")),
+        record(services, finding("before@example.com")),
+        record(services, finding("ana@example.com", finding_id="one")),
+        record(services, finding("ben@example.com", finding_id="one")),
+        record(services, finding("kai@example.com", finding_id="two")),
         return_exceptions=True,
     )
     assert sum(isinstance(answer, Recorded) and answer.accepted == 1 for answer in answers) == 3
@@ -30,8 +30,8 @@ async def test_an_id_that_two_requests_use_for_different_findings_hurts_no_third
 
 async def test_a_finding_that_is_repeated_at_the_same_time_is_a_duplicate(store: Store) -> None:
     """Stored once, whichever request is first."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     same = finding("ana@example.com", finding_id="one")
-    answers = await asyncio.gather(*(record(outside, same) for _ in range(3)))
+    answers = await asyncio.gather(*(record(services, same) for _ in range(3)))
     assert sorted((answer.accepted, answer.duplicates) for answer in answers) == [(0, 1), (0, 1), (1, 0)]

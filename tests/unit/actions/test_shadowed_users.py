@@ -14,17 +14,17 @@ from riskrelay.push.tls_materials import PemMaterials
 from riskrelay.storage.installation import InstallationTransaction
 from riskrelay.storage.tables import users
 from support.delivering import VAULT
-from support.outside import HandClock, outside_of
 from support.receivers import LOCAL
+from support.services import HandClock, services_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 
 
 async def test_a_user_without_a_mailbox_of_its_own_is_named_until_it_is_reset(store: Store) -> None:
     """By id only, with the command that resets it; nobody is named where there is none."""
     clock = HandClock()
-    outside = outside_of(store, clock)
-    await account_with_integration(outside)
-    await record(outside, finding("kai@example.com"))
+    services = services_of(store, clock)
+    await account_with_integration(services)
+    await record(services, finding("kai@example.com"))
     examining = Examining(
         loosened=[],
         check_files=list,
@@ -37,7 +37,7 @@ async def test_a_user_without_a_mailbox_of_its_own_is_named_until_it_is_reset(st
     )
 
     async def said() -> list[Check]:
-        return [one for one in await examine_installation(outside, examining) if one.topic == "users"]
+        return [one for one in await examine_installation(services, examining) if one.topic == "users"]
 
     def shadow(tx: Installation) -> None:
         connection = cast(InstallationTransaction, tx)._connection
@@ -53,5 +53,5 @@ async def test_a_user_without_a_mailbox_of_its_own_is_named_until_it_is_reset(st
     )
     assert user.user_id in check.said
     assert "@" not in check.said
-    await reset_user(outside, ACCOUNT, COMMAND_LINE, user.user_id)
+    await reset_user(services, ACCOUNT, COMMAND_LINE, user.user_id)
     assert await said() == []

@@ -8,7 +8,7 @@ import pytest
 from riskrelay.core.credentials import ALL_SCOPES, Scope, Session, StoredToken, TokenId
 from riskrelay.core.errors import Forbidden
 from riskrelay.core.integrations import AccountId
-from support.outside import NOON
+from support.services import NOON
 
 OWN, OTHER = AccountId("own"), AccountId("other")
 

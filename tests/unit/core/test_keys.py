@@ -17,7 +17,7 @@ from riskrelay.core.keys import (
     published,
     rotated,
 )
-from support.outside import NOON
+from support.services import NOON
 
 HORIZON = timedelta(days=7)
 

@@ -29,7 +29,7 @@ from riskrelay.core.ssf.subjects import email_subject
 from riskrelay.ports import Store
 from riskrelay.storage.tables import integrations
 from riskrelay.web.console.setup_steps import PLACEHOLDERS, pieces
-from support.outside import NOON, CountingIds, outside_of
+from support.services import NOON, CountingIds, services_of
 from support.world import ACCOUNT, ORIGIN, account_with_integration
 
 PACKAGE = Path(riskrelay.__file__).parent
@@ -126,10 +126,10 @@ async def test_the_limits_of_a_row_are_stored(sqlite_store: Store, monkeypatch: 
 
 async def created(product: Product, store: Store) -> tuple[Integration, list[Stream]]:
     """Create an integration, and read it and its streams back."""
-    outside = outside_of(store)
-    await account_with_integration(outside)
+    services = services_of(store)
+    await account_with_integration(services)
     wanted = NewIntegration(integration_type=product.integration_type, tenant_url=TENANT)
-    made = await create_integration(outside, ACCOUNT, COMMAND_LINE, wanted, public_origin=ORIGIN)
+    made = await create_integration(services, ACCOUNT, COMMAND_LINE, wanted, public_origin=ORIGIN)
     integration = await store.read(ACCOUNT, lambda tx: tx.integrations.get(made.integration_id))
     streams = await store.read(ACCOUNT, lambda tx: tx.streams.of_integration(made.integration_id))
     assert integration is not None
@@ -144,7 +144,7 @@ async def test_it_signs_with_the_algorithms_of_its_row_only(
     """Another one is refused, and the message names those of the row."""
     integration, _ = await created(product, sqlite_store)
     change = set_signing_algorithm(
-        outside_of(sqlite_store), ACCOUNT, COMMAND_LINE, integration.integration_id, algorithm
+        services_of(sqlite_store), ACCOUNT, COMMAND_LINE, integration.integration_id, algorithm
     )
     if algorithm in product.algorithms:
         assert (await change).signing_algorithm is algorithm

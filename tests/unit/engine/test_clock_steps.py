@@ -19,7 +19,7 @@ from riskrelay.local.clock import SystemClock
 from riskrelay.ports import Installation, Store
 from support.database_time import pass_time
 from support.delivering import ACCEPTED, FAILED, World, world_of
-from support.outside import HandClock
+from support.services import HandClock
 from support.world import ACCOUNT, finding, record
 
 HOUR = timedelta(hours=1)
@@ -36,7 +36,7 @@ class Site:
 
     def __init__(self, world: World, clock: HandClock) -> None:
         self.world, self.clock = world, clock
-        self.watch = ClockWatch(world.outside)
+        self.watch = ClockWatch(world.services)
         self.watches = [self.watch]
 
     async def pass_time(self, duration: timedelta) -> None:
@@ -46,7 +46,7 @@ class Site:
 
     async def move(self, by: timedelta) -> None:
         """Let the database's clock jump, and no time pass."""
-        await pass_time(self.world.outside.store, by)
+        await pass_time(self.world.services.store, by)
         for watch in self.watches:
             if watch._before is not None:
                 watch._before = replace(watch._before, now=watch._before.now - by)
@@ -57,7 +57,7 @@ class Site:
         return await self.watch.check()
 
     async def due_in(self) -> timedelta:
-        due = await self.world.outside.store.read_installation(lambda tx: tx.lanes.next_due())
+        due = await self.world.services.store.read_installation(lambda tx: tx.lanes.next_due())
         assert due.due_in is not None
         return due.due_in
 
@@ -78,7 +78,7 @@ def close(found: timedelta, wanted: timedelta) -> bool:
 async def fail(site: Site, outcome: Outcome, times: int) -> timedelta:
     """Let attempts fail one after the other. Returns: how long the lane waits then."""
     site.world.receiver.answers = lambda email: outcome
-    await record(site.world.outside, finding())
+    await record(site.world.services, finding())
     for _ in range(times):
         await site.pass_time(await site.due_in())
         await site.world.deliver_once(1)
@@ -105,7 +105,7 @@ async def test_a_resume_works_after_the_clock_went_back(site: Site) -> None:
     """Also before the step was found: a lane that was given back is free at any time of any clock."""
     await fail(site, FAILED, 6)
     await site.move(-HOUR)
-    await resume_integration(site.world.outside, ACCOUNT, COMMAND_LINE, site.world.integration.integration_id)
+    await resume_integration(site.world.services, ACCOUNT, COMMAND_LINE, site.world.integration.integration_id)
     site.world.receiver.answers = lambda email: ACCEPTED
     await site.world.deliver_once(1)
     assert (await site.world.ledger()).delivered == 1
@@ -115,7 +115,7 @@ async def test_a_resume_works_after_the_clock_went_back(site: Site) -> None:
 @pytest.mark.fault(44)
 async def test_a_lane_that_is_worked_on_over_a_step_is_free_when_it_is_given_back(site: Site) -> None:
     """Its lease is from before the step; a node that died over it keeps the lane no longer than a lease."""
-    await record(site.world.outside, finding())
+    await record(site.world.services, finding())
     await site.world.claim()
     await site.jump(-DAYS)
     await site.pass_time(timedelta(minutes=10))
@@ -128,19 +128,19 @@ async def test_a_lane_that_is_worked_on_over_a_step_is_free_when_it_is_given_bac
 async def test_20_days_ahead_and_back_let_nothing_expire_and_nothing_wait(site: Site) -> None:
     """While the clock is ahead, before and after the step is found, and when it is right again."""
     waits = await fail(site, FAILED, 6)
-    await record(site.world.outside, *(finding(f"u{number}@example.com") for number in range(10)))
+    await record(site.world.services, *(finding(f"u{number}@example.com") for number in range(10)))
     await site.move(DAYS)
-    assert await expire_events(site.world.outside, WEEK) == 0
+    assert await expire_events(site.world.services, WEEK) == 0
     assert close(await site.watch.check(), DAYS)
-    assert await expire_events(site.world.outside, WEEK) == 0
-    assert await purge_events(site.world.outside, WEEK) == 0
-    assert await pause_idle_streams(site.world.outside, WEEK) == 0
-    await record(site.world.outside, finding("ahead@example.com"))
+    assert await expire_events(site.world.services, WEEK) == 0
+    assert await purge_events(site.world.services, WEEK) == 0
+    assert await pause_idle_streams(site.world.services, WEEK) == 0
+    await record(site.world.services, finding("ahead@example.com"))
     await site.world.deliver_once(1)
     assert close(await site.jump(-DAYS), -DAYS)
-    assert await expire_events(site.world.outside, WEEK) == 0
+    assert await expire_events(site.world.services, WEEK) == 0
     assert await site.due_in() <= 2 * max(waits, timedelta(minutes=2))
-    await resume_integration(site.world.outside, ACCOUNT, COMMAND_LINE, site.world.integration.integration_id)
+    await resume_integration(site.world.services, ACCOUNT, COMMAND_LINE, site.world.integration.integration_id)
     site.world.receiver.answers = lambda email: ACCEPTED
     for limit in (1, 256):
         await site.world.deliver_once(limit)
@@ -151,7 +151,7 @@ async def test_20_days_ahead_and_back_let_nothing_expire_and_nothing_wait(site: 
 @pytest.mark.fault(44)
 async def test_a_worker_expires_nothing_by_a_reading_that_nobody_compared(site: Site) -> None:
     """It reads the lane right after the jump: what waits is pushed."""
-    await record(site.world.outside, finding())
+    await record(site.world.services, finding())
     await site.move(DAYS)
     site.world.delivering = replace(site.world.delivering, retention=WEEK)
     await site.world.deliver_once(1)
@@ -161,26 +161,26 @@ async def test_a_worker_expires_nothing_by_a_reading_that_nobody_compared(site: 
 
 async def test_what_is_old_by_a_steady_clock_expires(site: Site) -> None:
     """The watch keeps nothing: after its week, looked at each hour, an event is too old."""
-    await record(site.world.outside, finding())
+    await record(site.world.services, finding())
     for hours in range(7 * 24 + 1):
         await site.pass_time(HOUR / 12)
         if hours % 24 == 0:
             await site.watch.check()
-    assert await expire_events(site.world.outside, timedelta(hours=13)) == 1
+    assert await expire_events(site.world.services, timedelta(hours=13)) == 1
 
 
 async def test_time_that_nobody_watched_expires_nothing(site: Site) -> None:
     """The service was down for a week, or the clock jumped by one meanwhile: nobody can tell, so what waits is kept for
     as long as it had left."""
-    await record(site.world.outside, finding())
+    await record(site.world.services, finding())
     await site.pass_time(WEEK)
-    assert close(await ClockWatch(site.world.outside).check(), WEEK)
-    assert await expire_events(site.world.outside, WEEK) == 0
+    assert close(await ClockWatch(site.world.services).check(), WEEK)
+    assert await expire_events(site.world.services, WEEK) == 0
 
 
 async def test_a_step_that_several_processes_see_is_recorded_once(site: Site) -> None:
     """Each compares with its own seconds; the waits are made shorter by one hour and not by two."""
-    other = ClockWatch(site.world.outside)
+    other = ClockWatch(site.world.services)
     site.watches.append(other)
     await other.check()
     waits = await fail(site, THROTTLED, 1)
@@ -192,16 +192,16 @@ async def test_a_step_that_several_processes_see_is_recorded_once(site: Site) ->
 async def test_a_wait_that_no_step_explains_is_bounded(site: Site) -> None:
     """The clock was wrong while nobody watched it: at the next start a wait of 19 days is over."""
     await fail(site, THROTTLED, 1)
-    store = site.world.outside.store
+    store = site.world.services.store
     await pass_time(store, -DAYS)
     await store.write_installation(lambda tx: tx.lanes.release_all())
-    await ClockWatch(site.world.outside).check()
+    await ClockWatch(site.world.services).check()
     assert await site.due_in() <= LONGEST_WAIT
 
 
 async def test_a_database_that_answers_slowly_is_no_step(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """It waits eight seconds before it reads its clock, and then answers quickly again."""
-    store = site.world.outside.store
+    store = site.world.services.store
     read = store.read_installation
 
     async def slow(work: Callable[[Installation], Any]) -> Any:

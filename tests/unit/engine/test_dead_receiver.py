@@ -11,7 +11,7 @@ from riskrelay.core.delivery.backoff import LONGEST
 from riskrelay.ports import Store
 from support.database_time import pass_time
 from support.delivering import ACCEPTED, FAILED, World, world_of
-from support.outside import HandClock
+from support.services import HandClock
 from support.working import BatchSizes, running, until
 from support.world import finding, record
 
@@ -31,7 +31,7 @@ async def test_one_probe_in_15_minutes_then_the_whole_backlog_in_order(world: Wo
     user's levels in order, in a worker's batches that start with one event and double; the ledger balances
     all the time."""
     for behavior in BEHAVIORS:
-        await record(world.outside, *[finding(f"u{number}@example.com", behavior) for number in range(100)])
+        await record(world.services, *[finding(f"u{number}@example.com", behavior) for number in range(100)])
     world.receiver.answers = lambda email: FAILED
     passed, pushed_at = timedelta(0), []
     while passed < DEAD_FOR:
@@ -48,7 +48,7 @@ async def test_one_probe_in_15_minutes_then_the_whole_backlog_in_order(world: Wo
     world.receiver.answers = lambda email: ACCEPTED
     await skip_to_due(world)
     sizes = BatchSizes()
-    world.outside = replace(world.outside, observer=sizes)
+    world.services = replace(world.services, observer=sizes)
     async with running(world, timedelta(0)):
         await until(lambda: len(world.receiver.accepted) == 300)
     assert (await world.ledger()).pending == 0
@@ -66,8 +66,8 @@ async def skip_to_due(world: World) -> timedelta:
 
     Returns: how much that was.
     """
-    due_in = (await world.outside.store.read_installation(lambda tx: tx.lanes.next_due())).due_in
+    due_in = (await world.services.store.read_installation(lambda tx: tx.lanes.next_due())).due_in
     assert due_in is not None
-    await pass_time(world.outside.store, due_in)
+    await pass_time(world.services.store, due_in)
     world.clock.pass_time(due_in)
     return due_in

@@ -14,7 +14,7 @@ from riskrelay.ports import Store
 from support.database_time import pass_time
 from support.delivering import ACCEPTED, World, world_of
 from support.fault_plugin import AT_LENGTH
-from support.outside import HandClock
+from support.services import HandClock
 from support.world import ACCOUNT, finding, record
 
 BEHIND = 100_000 if AT_LENGTH else 2_000
@@ -45,28 +45,28 @@ async def test_only_the_failing_subject_waits(world: World) -> None:
     alert of the oldest undelivered event fires, and names the commands that show whose it is and why. When the receiver
     takes it, it arrives, in order."""
     for behavior in BEHAVIORS:
-        await record(world.outside, finding(BAD, behavior))
+        await record(world.services, finding(BAD, behavior))
     for first in range(0, BEHIND, BATCH):
         emails = [f"u{number}@example.com" for number in range(first, min(first + BATCH, BEHIND))]
-        await record(world.outside, *[finding(email) for email in emails])
+        await record(world.services, *[finding(email) for email in emails])
     failure = Outcome(kind=OutcomeKind.TRANSIENT, reason="http_500", status=500)
     world.receiver.answers = lambda email: failure if email == BAD else ACCEPTED
     lease = await world.claim()
     while (await world.ledger()).pending > len(BEHAVIORS):
         await world.deliver(lease)
     assert {email for email, _ in world.receiver.accepted} == {f"u{number}@example.com" for number in range(BEHIND)}
-    (health,) = await world.outside.store.read(ACCOUNT, lambda tx: tx.health.streams(None))
+    (health,) = await world.services.store.read(ACCOUNT, lambda tx: tx.health.streams(None))
     assert health.ledger.pending == len(BEHAVIORS)
     assert health.ledger.oldest_pending is not None
     assert health.stream.integration.integration_id == world.integration.integration_id
     assert health.next_attempt_in is not None
     assert health.condition is Condition.HEALTHY  # the receiver is; one of its users is not
-    waiting = await world.outside.store.read(
+    waiting = await world.services.store.read(
         ACCOUNT,
         lambda tx: tx.events.deliveries(world.integration.integration_id, DeliveryState.PENDING, None, 10),
     )
     assert {one.seq: one.reason for one in waiting} == {1: "http_500", 2: "waiting", 3: "waiting"}
-    await pass_time(world.outside.store, timedelta(minutes=16))
+    await pass_time(world.services.store, timedelta(minutes=16))
     oldest = (await world.ledger()).oldest_pending
     assert oldest is not None
     assert oldest.total_seconds() > threshold_of(ALERT)
@@ -76,7 +76,7 @@ async def test_only_the_failing_subject_waits(world: World) -> None:
 
     world.receiver.answers = lambda email: ACCEPTED
     for _ in BEHAVIORS:
-        await pass_time(world.outside.store, timedelta(minutes=20))
+        await pass_time(world.services.store, timedelta(minutes=20))
         await world.deliver(lease)
     assert [level for email, level in world.receiver.accepted if email == BAD] == ["low", "medium", "high"]
     assert (await world.ledger()).pending == 0

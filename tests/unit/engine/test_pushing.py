@@ -18,7 +18,7 @@ from riskrelay.engine.worker import Worker
 from riskrelay.ports import Store
 from riskrelay.storage.installation import InstallationTransaction
 from support.delivering import LEASE, World, world_of
-from support.outside import HandClock
+from support.services import HandClock
 from support.world import ACCOUNT, finding, record
 
 
@@ -38,7 +38,7 @@ async def until(what: Callable[[], bool]) -> None:
 async def test_a_set_that_is_signed_too_late_is_not_pushed(world: World, signing_takes: timedelta) -> None:
     """Not when the stream was read a while ago, and not when the lease is nearly over. Nothing was tried then; the next
     batch pushes the same SET, so that a slow signer holds nothing up for ever."""
-    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(40)])
+    await record(world.services, *[finding(f"u{n}@example.com") for n in range(40)])
 
     async def take_time() -> None:
         world.clock.pass_time(signing_takes)
@@ -60,7 +60,7 @@ async def test_a_set_that_is_signed_too_late_is_not_pushed(world: World, signing
 @pytest.mark.fault(26)
 async def test_what_is_signed_after_a_receiver_asked_for_quiet_is_not_pushed(world: World) -> None:
     """The second list of SETs is being signed while the first gets its answers."""
-    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(32)])
+    await record(world.services, *[finding(f"u{n}@example.com") for n in range(32)])
     quiet = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(hours=1))
     world.receiver.answers = lambda email: quiet
     world.delivering = replace(world.delivering, concurrency=32)
@@ -85,17 +85,17 @@ async def test_an_integration_paused_while_a_set_is_signed_gets_nothing(world: W
         await may_go_on.wait()
 
     world.signer.before_signing = wait
-    worker = Worker(world.outside, world.delivering, timedelta(seconds=10))
-    await record(world.outside, finding())
+    worker = Worker(world.services, world.delivering, timedelta(seconds=10))
+    await record(world.services, finding())
     running = asyncio.create_task(worker.run())
     integration_id = world.integration.integration_id
     await until(signing.is_set)
-    await pause_integration(world.outside, ACCOUNT, COMMAND_LINE, integration_id, None)
+    await pause_integration(world.services, ACCOUNT, COMMAND_LINE, integration_id, None)
     world.clock.pass_time(1.1 * SNAPSHOT)
     may_go_on.set()
     await until(lambda: worker.lanes_held == 0)
     assert world.receiver.pushes == 0
-    woken = replace(world.outside, wake=worker.wake)
+    woken = replace(world.services, wake=worker.wake)
     await resume_integration(woken, ACCOUNT, COMMAND_LINE, integration_id)
     await until(lambda: len(world.receiver.accepted) == 1)
     worker.stop()
@@ -107,10 +107,10 @@ async def test_an_integration_paused_while_a_set_is_signed_gets_nothing(world: W
 async def test_less_than_one_push_a_second_still_delivers(world: World) -> None:
     """Two lanes share one push a second: each push waits two seconds for its moment, and then starts, however long ago
     its stream was read."""
-    await record(world.outside, *[finding(f"u{n}@example.com") for n in range(3)])
+    await record(world.services, *[finding(f"u{n}@example.com") for n in range(3)])
     limits = DeliveryLimits(pushes_per_second=1)
-    await limit_integration(world.outside, ACCOUNT, COMMAND_LINE, world.integration.integration_id, limits)
-    await world.outside.store.write_installation(
+    await limit_integration(world.services, ACCOUNT, COMMAND_LINE, world.integration.integration_id, limits)
+    await world.services.store.write_installation(
         lambda tx: cast(InstallationTransaction, tx)._connection.exec_driver_sql("UPDATE streams SET lanes = 2")
     )
     starts: list[float] = []

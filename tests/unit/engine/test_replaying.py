@@ -11,9 +11,9 @@ from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, Replay, ReplayFilter, ReplayStatus
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.ports import Outside, Store
+from riskrelay.ports import Services, Store
 from support.delivering import ACCEPTED, World, world_of
-from support.outside import HandClock
+from support.services import HandClock
 from support.working import BatchSizes, running, until
 from support.world import ACCOUNT, finding, record
 
@@ -27,30 +27,30 @@ async def world(store: Store) -> World:
     return await world_of(store, HandClock())
 
 
-async def start(world: World, outside: Outside, state: DeliveryState) -> Replay:
+async def start(world: World, services: Services, state: DeliveryState) -> Replay:
     """Start a replay of everything in *state*. No sweep helps it, neither now nor later."""
     integration_id = world.integration.integration_id
     wanted = ReplayFilter(
         state=state, reason=None, queued_from=None, queued_to=world.clock.now() + timedelta(seconds=1)
     )
-    count, _ = await outside.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
-    return await start_replay(outside, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
+    count, _ = await services.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
+    return await start_replay(services, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
 
 
 @pytest.mark.parametrize("state", [DeliveryState.DELIVERED, DeliveryState.DEAD])
 async def test_a_replay_needs_no_sweep(world: World, state: DeliveryState) -> None:
     """The request takes the first step; then each batch that is settled brings the next, to the end."""
     world.receiver.answers = lambda email: ACCEPTED if state is DeliveryState.DELIVERED else REFUSED
-    async with running(world, LONG) as (_, outside):
-        await record(outside, *(finding(f"u{number}@example.com") for number in range(EVENTS)))
+    async with running(world, LONG) as (_, services):
+        await record(services, *(finding(f"u{number}@example.com") for number in range(EVENTS)))
         await until(lambda: world.receiver.pushes == EVENTS)
         while getattr(await world.ledger(), state.value) < EVENTS:
             pass
         world.receiver.answers = lambda email: ACCEPTED
-        replay = await start(world, outside, state)
+        replay = await start(world, services, state)
         await until(lambda: world.receiver.pushes == 2 * EVENTS)
-    await continue_replays(world.outside)
-    found = await world.outside.store.read(
+    await continue_replays(world.services)
+    found = await world.services.store.read(
         ACCOUNT, lambda tx: tx.replays.get(world.integration.integration_id, replay.replay_id)
     )
     assert found is not None
@@ -60,8 +60,8 @@ async def test_a_replay_needs_no_sweep(world: World, state: DeliveryState) -> No
 
 async def deliver_all(world: World) -> None:
     """Queue EVENTS events, and deliver them."""
-    async with running(world, LONG) as (_, outside):
-        await record(outside, *(finding(f"u{number}@example.com") for number in range(EVENTS)))
+    async with running(world, LONG) as (_, services):
+        await record(services, *(finding(f"u{number}@example.com") for number in range(EVENTS)))
         await until(lambda: world.receiver.pushes == EVENTS)
         while (await world.ledger()).delivered < EVENTS:
             pass
@@ -73,7 +73,7 @@ async def batches_of(world: World, events: int) -> list[int]:
     Returns: how many events each of its batches tried.
     """
     sizes = BatchSizes()
-    world.outside = replace(world.outside, observer=sizes)
+    world.services = replace(world.services, observer=sizes)
     async with running(world, timedelta(0)):
         await until(lambda: sum(sizes.seen) >= events)
     return sizes.seen
@@ -82,15 +82,15 @@ async def batches_of(world: World, events: int) -> list[int]:
 async def test_the_batches_of_a_replay_are_full(world: World) -> None:
     """Each batch is as large as one of new events, as long as there are no new events."""
     await deliver_all(world)
-    await start(world, world.outside, DeliveryState.DELIVERED)
+    await start(world, world.services, DeliveryState.DELIVERED)
     assert await batches_of(world, EVENTS) == [BATCH_EVENTS, BATCH_EVENTS, EVENTS - 2 * BATCH_EVENTS]
 
 
 async def test_new_events_keep_half_of_each_batch(world: World) -> None:
     """They wait for the one batch that the replay filled before they were queued; then half of each batch is theirs."""
     await deliver_all(world)
-    await start(world, world.outside, DeliveryState.DELIVERED)
-    await record(world.outside, *(finding(f"new{number}@example.com") for number in range(BATCH_EVENTS)))
+    await start(world, world.services, DeliveryState.DELIVERED)
+    await record(world.services, *(finding(f"new{number}@example.com") for number in range(BATCH_EVENTS)))
     await batches_of(world, EVENTS + BATCH_EVENTS)
     sent = [email.startswith("new") for email, _ in world.receiver.accepted[EVENTS:]]
     new_in = [sum(sent[start : start + BATCH_EVENTS]) for start in range(0, len(sent), BATCH_EVENTS)]
@@ -100,9 +100,9 @@ async def test_new_events_keep_half_of_each_batch(world: World) -> None:
 async def test_a_paused_replay_is_not_continued_by_the_worker(world: World) -> None:
     """What was put back goes out; nothing more is put back."""
     await deliver_all(world)
-    replay = await start(world, world.outside, DeliveryState.DELIVERED)
+    replay = await start(world, world.services, DeliveryState.DELIVERED)
     put_back = (await world.ledger()).pending
-    await world.outside.store.write(ACCOUNT, lambda tx: tx.replays.set_status(replay.replay_id, ReplayStatus.PAUSED))
+    await world.services.store.write(ACCOUNT, lambda tx: tx.replays.set_status(replay.replay_id, ReplayStatus.PAUSED))
     async with running(world, timedelta(0)):
         await until(lambda: world.receiver.pushes == EVENTS + put_back)
     assert (await world.ledger()).pending == 0

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from riskrelay.engine.scan_schedule import AFTER_ERROR, FULL_SCAN, SWEEP, ScanSchedule
-from support.outside import NOON
+from support.services import NOON
 
 SECOND = timedelta(seconds=1)
 

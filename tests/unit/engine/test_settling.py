@@ -17,7 +17,7 @@ from riskrelay.engine.deliver import settle_batch
 from riskrelay.engine.worker import Worker
 from riskrelay.ports import Installation, Store
 from support.delivering import World, world_of
-from support.outside import HandClock
+from support.services import HandClock
 from support.working import running, until
 from support.world import account_with_integration, finding, record
 
@@ -76,7 +76,7 @@ async def world(refusing: RefusingStore) -> World:
 @asynccontextmanager
 async def running_refused(world: World) -> AsyncIterator[Worker]:
     """A worker that finds events at its start, and whose store refuses from the first push on."""
-    worker = Worker(world.outside, world.delivering, LONG)
+    worker = Worker(world.services, world.delivering, LONG)
     task = asyncio.create_task(worker.run())
     try:
         yield worker
@@ -102,7 +102,7 @@ async def test_a_refused_settlement_is_written_later_and_nothing_is_pushed_again
 ) -> None:
     """The batch in flight is pushed once, its outcomes are kept through many refusals, and are written when the store
     takes them; only then does the next batch go out."""
-    await record(world.outside, *(finding(f"u{number}@example.com") for number in range(300)))
+    await record(world.services, *(finding(f"u{number}@example.com") for number in range(300)))
     async with running_refused(world) as worker:
         await until(lambda: refusing.refused > TRIES)
         assert (world.receiver.pushes, worker.unsettled_batches) == (256, 1)
@@ -119,14 +119,14 @@ async def test_other_lanes_push_nothing_new_until_a_write_has_worked(world: Worl
     """Each lane that was at work ends its batch; none begins another, not even one that had nothing to settle."""
     accounts = [AccountId(f"account-{number}") for number in range(5)]
     for account in accounts:
-        await account_with_integration(world.outside, account, f"https://{account}.example.com")
+        await account_with_integration(world.services, account, f"https://{account}.example.com")
     world.clock.run()
-    async with running(world, LONG) as (worker, outside):
-        await record(outside, finding())
+    async with running(world, LONG) as (worker, services):
+        await record(services, finding())
         await until(lambda: refusing.refused > 1)
         pushed = world.receiver.pushes
         for account in accounts:
-            await record(outside, *(finding(f"u{n}@example.com") for n in range(20)), account_id=account)
+            await record(services, *(finding(f"u{n}@example.com") for n in range(20)), account_id=account)
         refused = refusing.refused
         await until(lambda: refusing.refused > refused + TRIES)
         assert world.receiver.pushes == pushed
@@ -141,7 +141,7 @@ async def test_other_lanes_push_nothing_new_until_a_write_has_worked(world: Worl
 async def test_an_outcome_whose_commit_was_not_answered_is_written_once(world: World, refusing: RefusingStore) -> None:
     """The retry finds what was committed, so nothing is counted or pushed twice."""
     refusing.loses_answers = True
-    await record(world.outside, *(finding(f"u{number}@example.com") for number in range(10)))
+    await record(world.services, *(finding(f"u{number}@example.com") for number in range(10)))
     async with running_refused(world) as worker:
         await until(lambda: refusing.refused > 3)
         world.receiver.before_answer = lambda: None
@@ -159,11 +159,11 @@ async def test_outcomes_kept_beyond_the_lease_are_fenced_by_the_epoch(
 ) -> None:
     """Another node claims the lane when the lease has ended: it pushes the batch once more, and the kept outcomes are
     dropped, so nothing is counted twice."""
-    await record(world.outside, *(finding(f"u{number}@example.com") for number in range(10)))
+    await record(world.services, *(finding(f"u{number}@example.com") for number in range(10)))
     async with running_refused(world) as worker:
         await until(lambda: refusing.refused > 1)
         await store.write_installation(lambda tx: tx.lanes.release_all())
-        other = replace(world.outside, store=store)
+        other = replace(world.services, store=store)
         mine = World(other, world.clock, world.integration)
         mine.receiver = world.receiver
         mine.delivering = replace(world.delivering, pusher=world.receiver)
@@ -183,7 +183,7 @@ async def test_this_process_does_not_claim_a_lane_whose_outcomes_it_keeps(
     """The refusals last longer than the lease: when the store writes again, the lane is due and free, and yet the kept
     outcomes are written first."""
     world.delivering = replace(world.delivering, lease=timedelta(milliseconds=1))
-    await record(world.outside, *(finding(f"u{number}@example.com") for number in range(10)))
+    await record(world.services, *(finding(f"u{number}@example.com") for number in range(10)))
     async with running_refused(world) as worker:
         await until(lambda: refusing.refused > 1)
         (key,) = worker._settling.unsettled
@@ -200,7 +200,7 @@ async def test_this_process_does_not_claim_a_lane_whose_outcomes_it_keeps(
 @pytest.mark.fault(43)
 async def test_a_stop_does_not_wait_for_a_store_that_never_writes(world: World, refusing: RefusingStore) -> None:
     """A few more tries, then the outcomes are given up: that batch is pushed once more at the next start."""
-    await record(world.outside, finding())
+    await record(world.services, finding())
     async with running_refused(world):
         await until(lambda: refusing.refused > 1)
     world.receiver.before_answer = lambda: None
@@ -223,8 +223,8 @@ async def test_a_defect_in_settling_causes_no_other_push(world: World, monkeypat
         return await settle(*args, **kwargs)
 
     monkeypatch.setattr(settling, "settle_batch", failing_twice)
-    async with running(world, LONG) as (_, outside):
-        await record(outside, finding())
+    async with running(world, LONG) as (_, services):
+        await record(services, finding())
         await until_delivered(world, 1)
     assert world.receiver.pushes == 1
     await world.check(at_most_copies=0)

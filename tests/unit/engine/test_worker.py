@@ -21,9 +21,9 @@ from riskrelay.core.ssf.streams import STREAM_DISABLED, Party, Stream, StreamSta
 from riskrelay.engine import pushing, scan_schedule
 from riskrelay.engine import worker as working
 from riskrelay.engine.worker import MAX_NAMED
-from riskrelay.ports import Installation, Outside, Store, Transaction
+from riskrelay.ports import Installation, Services, Store, Transaction
 from support.delivering import ACCEPTED, FAILED, LEASE, Receiver, World, world_of
-from support.outside import HandClock
+from support.services import HandClock
 from support.working import BatchSizes, running, until
 from support.world import ACCOUNT, ORIGIN, account_with_integration, finding, record
 
@@ -44,31 +44,31 @@ async def claimed_by_another_node(world: World) -> int:
 
     Returns: how many lanes another node can claim then.
     """
-    await record(world.outside, finding("unheard@example.com"))
-    return len(await world.outside.store.write_installation(lambda tx: tx.lanes.claim(99, LEASE)))
+    await record(world.services, finding("unheard@example.com"))
+    return len(await world.services.store.write_installation(lambda tx: tx.lanes.claim(99, LEASE)))
 
 
-async def deliver_in_turn(world: World, outside: Outside, count: int, done: Callable[[], bool]) -> None:
+async def deliver_in_turn(world: World, services: Services, count: int, done: Callable[[], bool]) -> None:
     """Record *count* changes, each when the one before has arrived and *done* holds."""
     for number in range(count):
         before = len(world.receiver.accepted)
-        await record(outside, finding(f"u{number}@example.com"))
+        await record(services, finding(f"u{number}@example.com"))
         await until(partial(_has_come, world, before))
         await until(done)
 
 
 async def test_a_lane_is_kept_while_it_lingers(world: World) -> None:
     """No other node can claim it when it has nothing to do."""
-    async with running(world, LONG) as (_, outside):
-        await deliver_in_turn(world, outside, 5, lambda: True)
+    async with running(world, LONG) as (_, services):
+        await deliver_in_turn(world, services, 5, lambda: True)
         assert await claimed_by_another_node(world) == 0
 
 
 async def test_after_its_turn_an_idle_lane_is_given_up(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """This node claims it again for the next event, without a scan: its clock stands still. Another node can, too."""
     monkeypatch.setattr(working, "TURN", 0)
-    async with running(world, LONG) as (worker, outside):
-        await deliver_in_turn(world, outside, 5, lambda: worker.lanes_held == 0)
+    async with running(world, LONG) as (worker, services):
+        await deliver_in_turn(world, services, 5, lambda: worker.lanes_held == 0)
         assert await claimed_by_another_node(world) == 1
 
 
@@ -76,7 +76,7 @@ async def test_what_nobody_told_is_found_by_looking(world: World) -> None:
     """A wake that got lost."""
     world.clock.run()
     async with running(world, timedelta(0)) as (worker, _):
-        await deliver_in_turn(world, world.outside, 2, lambda: worker.lanes_held == 0)
+        await deliver_in_turn(world, world.services, 2, lambda: worker.lanes_held == 0)
 
 
 async def test_many_lanes_at_once_are_found_by_one_scan(world: World) -> None:
@@ -85,14 +85,14 @@ async def test_many_lanes_at_once_are_found_by_one_scan(world: World) -> None:
     for number in range(streams - 1):
         url = f"https://{number}.example.com"
         await create_integration(
-            world.outside,
+            world.services,
             ACCOUNT,
             COMMAND_LINE,
             NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=url),
             public_origin=ORIGIN,
         )
-    async with running(world, LONG) as (_, outside):
-        await record(outside, finding())
+    async with running(world, LONG) as (_, services):
+        await record(services, finding())
         await until(lambda: len(world.receiver.accepted) == streams)
         assert await claimed_by_another_node(world) == 0
     assert world.receiver.pushes == streams
@@ -101,14 +101,14 @@ async def test_many_lanes_at_once_are_found_by_one_scan(world: World) -> None:
 async def test_a_lane_whose_events_have_all_expired_is_not_due_any_more(world: World) -> None:
     """Behind a receiver that was down for the whole retention: nobody claims such lanes again and again."""
     world.receiver.answers = lambda email: FAILED
-    await record(world.outside, finding())
+    await record(world.services, finding())
     await world.deliver_once(1)
-    assert await expire_events(world.outside, timedelta(0)) == 1
-    due = await world.outside.store.read_installation(lambda tx: tx.lanes.next_due())
+    assert await expire_events(world.services, timedelta(0)) == 1
+    due = await world.services.store.read_installation(lambda tx: tx.lanes.next_due())
     assert due.due_in is None
     world.receiver.answers = lambda email: ACCEPTED
-    await record(world.outside, finding("later@example.com"))
-    due = await world.outside.store.read_installation(lambda tx: tx.lanes.next_due())
+    await record(world.services, finding("later@example.com"))
+    due = await world.services.store.read_installation(lambda tx: tx.lanes.next_due())
     assert due.due_in is not None
     await world.check()
 
@@ -116,27 +116,27 @@ async def test_a_lane_whose_events_have_all_expired_is_not_due_any_more(world: W
 async def test_a_lane_stays_due_while_something_of_it_has_not_expired(world: World) -> None:
     """One that was put back, whose retention has begun anew."""
     world.receiver.answers = lambda email: Outcome(kind=OutcomeKind.REJECTED, reason="invalid_request", status=400)
-    await record(world.outside, finding(), finding("other@example.com"))
+    await record(world.services, finding(), finding("other@example.com"))
     (attempt,) = (await world.deliver_once(1)).attempts
     integration = world.integration.integration_id
-    await world.outside.store.write(ACCOUNT, lambda tx: tx.replays.retry(integration, attempt.jti))
-    assert await expire_events(world.outside, timedelta(hours=1)) == 1
-    due = await world.outside.store.read_installation(lambda tx: tx.lanes.next_due())
+    await world.services.store.write(ACCOUNT, lambda tx: tx.replays.retry(integration, attempt.jti))
+    assert await expire_events(world.services, timedelta(hours=1)) == 1
+    due = await world.services.store.read_installation(lambda tx: tx.lanes.next_due())
     assert due.due_in is not None
     await world.check()
 
 
 async def test_a_lane_whose_lease_ended_unnoticed_is_claimed_once_more(world: World) -> None:
     """The database was away for longer than the lease: who had the lane before ends, and takes nothing with it."""
-    async with running(world, LONG) as (worker, outside):
-        await deliver_in_turn(world, outside, 1, lambda: worker.lanes_held == 1)
+    async with running(world, LONG) as (worker, services):
+        await deliver_in_turn(world, services, 1, lambda: worker.lanes_held == 1)
         while (await world.ledger()).delivered == 0:
             await asyncio.sleep(0.001)
-        await world.outside.store.write_installation(lambda tx: tx.lanes.release_all())
+        await world.services.store.write_installation(lambda tx: tx.lanes.release_all())
         world.clock.run()
-        await record(world.outside, finding("unheard@example.com"))
+        await record(world.services, finding("unheard@example.com"))
         await until(lambda: len(world.receiver.accepted) == 2)
-        await record(outside, finding("later@example.com"))
+        await record(services, finding("later@example.com"))
         await until(lambda: len(world.receiver.accepted) == 3)
         assert await claimed_by_another_node(world) == 0
     assert world.receiver.pushes == 3
@@ -146,8 +146,8 @@ async def test_a_lane_whose_lease_ended_unnoticed_is_claimed_once_more(world: Wo
 async def test_after_a_failure_the_batches_double(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A probe of one event; it works, and 2, 4, 8 … follow, so that who has just come back is not overrun."""
     sizes = BatchSizes()
-    world.outside = replace(world.outside, observer=sizes)
-    await record(world.outside, *(finding(f"u{number}@example.com") for number in range(600)))
+    world.services = replace(world.services, observer=sizes)
+    await record(world.services, *(finding(f"u{number}@example.com") for number in range(600)))
     world.receiver.answers = lambda email: ACCEPTED if sizes.seen else FAILED
     monkeypatch.setattr(pushing, "SNAPSHOT", LONG)
     world.clock.run()
@@ -186,8 +186,8 @@ async def test_a_lane_with_a_backlog_makes_room_for_one_that_waits(
     backlog = [finding(f"u{number}@example.com") for number in range(3 * BATCH_EVENTS)]
     for name in ("slow-1", "slow-2", "quick"):
         account = AccountId(name)
-        await account_with_integration(world.outside, account, f"https://{name}.example.com")
-        await record(world.outside, *(backlog if name != "quick" else [finding()]), account_id=account)
+        await account_with_integration(world.services, account, f"https://{name}.example.com")
+        await record(world.services, *(backlog if name != "quick" else [finding()]), account_id=account)
     async with running(world, timedelta(0)) as (worker, _):
         await until(lambda: len(receiver.accepted) == 2 * len(backlog) + 1)
         await until(lambda: worker.lanes_held == 0)
@@ -198,8 +198,8 @@ async def test_a_lane_with_a_backlog_makes_room_for_one_that_waits(
 async def test_a_lane_that_was_throttled_begins_small(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A receiver that takes a few and sheds the rest with 429: the next batch is a probe, and the batches double."""
     sizes = BatchSizes()
-    world.outside = replace(world.outside, observer=sizes)
-    await record(world.outside, *(finding(f"u{number}@example.com") for number in range(100)))
+    world.services = replace(world.services, observer=sizes)
+    await record(world.services, *(finding(f"u{number}@example.com") for number in range(100)))
     shed = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429)
     world.receiver.answers = lambda email: ACCEPTED if sizes.seen or world.receiver.pushes <= 5 else shed
     monkeypatch.setattr(pushing, "SNAPSHOT", LONG)
@@ -223,8 +223,8 @@ async def test_an_error_that_nobody_foresaw_costs_a_lane_a_second(
 
     world.receiver.before_answer = break_once
     world.clock.run()
-    async with running(world, LONG) as (_, outside):
-        await record(outside, finding())
+    async with running(world, LONG) as (_, services):
+        await record(services, finding())
         await until(lambda: len(world.receiver.accepted) == 1)
     assert world.receiver.pushes == 2
     await world.check()
@@ -233,7 +233,7 @@ async def test_an_error_that_nobody_foresaw_costs_a_lane_a_second(
 async def test_an_error_in_looking_does_not_end_delivery(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next look finds what there is."""
     monkeypatch.setattr(scan_schedule, "AFTER_ERROR", timedelta(milliseconds=10))
-    read = world.outside.store.read_installation
+    read = world.services.store.read_installation
     failures = iter([LookupError("a defect")])
 
     async def failing_once(work: Callable[[Installation], Any]) -> Any:
@@ -241,8 +241,8 @@ async def test_an_error_in_looking_does_not_end_delivery(world: World, monkeypat
             raise error
         return await read(work)
 
-    await record(world.outside, finding())
-    monkeypatch.setattr(world.outside.store, "read_installation", failing_once)
+    await record(world.services, finding())
+    monkeypatch.setattr(world.services.store, "read_installation", failing_once)
     world.clock.run()
     async with running(world, timedelta(0)):
         await until(lambda: len(world.receiver.accepted) == 1)
@@ -270,19 +270,19 @@ def _cancel(tx: Transaction, stream: Stream, status: StreamStatus) -> None:
 @pytest.mark.parametrize("how", ["integration deleted", "stream disabled"])
 async def test_a_stream_that_ends_during_its_first_push_is_no_warning(world: World, how: str) -> None:
     """The worker notes that the lane was withdrawn, at info, and names no other worker; the delivery is cancelled."""
-    store, integration_id = world.outside.store, world.integration.integration_id
+    store, integration_id = world.services.store, world.integration.integration_id
     (stream,) = await store.read(ACCOUNT, lambda tx: tx.streams.of_integration(integration_id))
 
     async def end() -> None:
         if how == "integration deleted":
-            await delete_integration(world.outside, ACCOUNT, COMMAND_LINE, integration_id)
+            await delete_integration(world.services, ACCOUNT, COMMAND_LINE, integration_id)
         else:
             await store.write(ACCOUNT, lambda tx: _cancel(tx, stream, StreamStatus.DISABLED))
 
     world.delivering = replace(world.delivering, pusher=Interrupted(end))
     with capture_logs() as logs:
-        async with running(world, LONG) as (worker, outside):
-            await record(outside, finding())
+        async with running(world, LONG) as (worker, services):
+            await record(services, finding())
             await until(lambda: any(line["event"] == "lane_withdrawn" for line in logs))
             await until(lambda: worker.lanes_held == 0)
     assert [line["event"] for line in logs if line["log_level"] not in ("debug", "info")] == []
@@ -290,13 +290,13 @@ async def test_a_stream_that_ends_during_its_first_push_is_no_warning(world: Wor
 
 async def test_a_lane_that_another_worker_claimed_during_a_push_is_a_warning(world: World) -> None:
     """The lease ended too early, which the operator should know: the batch goes out once more."""
-    store = world.outside.store
+    store = world.services.store
     world.delivering = replace(
         world.delivering, pusher=Interrupted(lambda: store.write_installation(lambda tx: tx.lanes.release_all()))
     )
     with capture_logs() as logs:
-        async with running(world, LONG) as (_, outside):
-            await record(outside, finding())
+        async with running(world, LONG) as (_, services):
+            await record(services, finding())
             await until(lambda: any(line["event"] == "lease_lost" for line in logs))
     (line,) = [line for line in logs if line["event"] == "lease_lost"]
     assert line["log_level"] == "warning"

@@ -12,7 +12,7 @@ from riskrelay.core.risk.places import Place, located
 from riskrelay.local.geolocation import GeolocationFiles, check_databases, place_of
 from riskrelay.ports import Verdict
 from support.mmdb import asn, city, write_mmdb
-from support.outside import NOON
+from support.services import NOON
 
 BUILT = 1_795_000_000
 LONDON = Place(latitude=51.5142, longitude=-0.0931, accuracy_km=10.0, country="GB", city="London", asn=64_500)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from riskrelay.core.rate_limits import RateLimit
 from riskrelay.local.rate_limits import MemoryRateLimits
-from support.outside import HandClock
+from support.services import HandClock
 
 LIMIT = RateLimit(3, 60)
 

@@ -9,7 +9,7 @@ from riskrelay.core.credentials import StoredToken, TokenId
 from riskrelay.core.errors import Unavailable
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.ports import Store
-from support.outside import NOON
+from support.services import NOON
 
 ONE = StoredToken(
     token_id=TokenId("one"),

@@ -17,7 +17,7 @@ from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import ActivitySignal, Mapped, Refused
 from riskrelay.mapping.evaluators import PROCESSES
 from riskrelay.mapping.mapping_pool import REFUSED_FOR, MappingPool
-from support.outside import HandClock
+from support.services import HandClock
 
 _EVENT = {"id": "1", "mail": "kai@example.com", "at": "2026-11-29T10:00:00Z"}
 _ACCOUNT, _OTHER = AccountId("a"), AccountId("b")

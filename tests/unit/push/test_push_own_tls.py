@@ -11,8 +11,8 @@ from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.push.client import PushClient
 from support.certificates import Authority, new_authority
-from support.outside import HandClock
 from support.receivers import LOCAL, TOKEN, Receiver, push_client, receiver
+from support.services import HandClock
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.client import PushClient
 from support.certificates import Authority, new_authority
-from support.outside import HandClock
 from support.receivers import LOCAL, TOKEN, receiver
 from support.service import Process, free_port
+from support.services import HandClock
 
 ACCEPTED, TRANSIENT, OURS = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT, OutcomeKind.LOCAL
 

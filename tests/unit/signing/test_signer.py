@@ -17,7 +17,7 @@ from riskrelay.core.errors import Misconfigured, Unavailable
 from riskrelay.core.keys import Algorithm, SealedKey, completed, missing, rotated
 from riskrelay.signing.sealing import MasterKey, new_master_key
 from riskrelay.signing.signer import REREAD_AFTER, KeySigner, new_signing_key
-from support.outside import HandClock
+from support.services import HandClock
 
 AT = datetime(2026, 3, 17, tzinfo=UTC)
 HORIZON = timedelta(days=7)

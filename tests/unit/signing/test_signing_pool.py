@@ -18,7 +18,7 @@ from riskrelay.core.keys import Algorithm, SealedKey
 from riskrelay.signing.private_key import PrivateKey
 from riskrelay.signing.signing_pool import PROCESSES, RESTART_AFTER, SigningPool
 from support.keys import MASTER, make_key
-from support.outside import HandClock
+from support.services import HandClock
 
 STORED = {algorithm: make_key(algorithm) for algorithm in Algorithm}
 PAYLOADS = [b'{"jti":"%d"}' % number for number in range(40)]

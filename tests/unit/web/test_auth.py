@@ -19,7 +19,7 @@ from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.ports import Store
 from riskrelay.web.app import create_app
 from riskrelay.web.auth import presented_token
-from support.outside import HandClock, outside_of
+from support.services import HandClock, services_of
 from support.transmitting import transmitting_of
 from support.world import ACCOUNT
 
@@ -61,8 +61,8 @@ class Caller:
     """Asks the application without a server."""
 
     def __init__(self, store: Store, limits: MemoryRateLimits, uses: PendingTokenUses) -> None:
-        outside = replace(outside_of(store), rate_limits=limits, token_uses=uses)
-        self._app = create_app(outside, transmitting_of(), "https://risk.example.com", lambda _app: nullcontext())
+        services = replace(services_of(store), rate_limits=limits, token_uses=uses)
+        self._app = create_app(services, transmitting_of(), "https://risk.example.com", lambda _app: nullcontext())
 
     async def status(self, token: str) -> int:
         sent: list[Message] = []
@@ -87,9 +87,9 @@ class Caller:
 
 async def test_a_flood_of_made_up_tokens_leaves_nothing_in_memory(sqlite_store: Store) -> None:
     """Only a valid token is counted and remembered, once, however often it comes."""
-    outside = outside_of(sqlite_store)
-    await create_account(outside, ACCOUNT, COMMAND_LINE)
-    token, _ = await create_token(outside, ACCOUNT, COMMAND_LINE, "ci")
+    services = services_of(sqlite_store)
+    await create_account(services, ACCOUNT, COMMAND_LINE)
+    token, _ = await create_token(services, ACCOUNT, COMMAND_LINE, "ci")
     limits, uses = MemoryRateLimits(HandClock(), RateLimit(10, 60)), PendingTokenUses()
     caller = Caller(sqlite_store, limits, uses)
     assert [await caller.status(f"made-up-{number}") for number in range(200)] == [401] * 200
@@ -100,9 +100,9 @@ async def test_a_flood_of_made_up_tokens_leaves_nothing_in_memory(sqlite_store: 
 
 async def test_a_token_over_its_limit_costs_no_query(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that goes on asking gets 429 from memory alone."""
-    outside = outside_of(sqlite_store)
-    await create_account(outside, ACCOUNT, COMMAND_LINE)
-    token, _ = await create_token(outside, ACCOUNT, COMMAND_LINE, "ci")
+    services = services_of(sqlite_store)
+    await create_account(services, ACCOUNT, COMMAND_LINE)
+    token, _ = await create_token(services, ACCOUNT, COMMAND_LINE, "ci")
     caller = Caller(sqlite_store, MemoryRateLimits(HandClock(), RateLimit(2, 60)), PendingTokenUses())
     assert [await caller.status(token) for _ in range(2)] == [200, 200]
     for name in ("read", "write", "read_installation", "write_installation"):

@@ -13,7 +13,7 @@ from riskrelay.ports import Store
 from riskrelay.web import failed_authentication
 from riskrelay.web.app import create_app
 from riskrelay.web.failed_authentication import FailedAuthentication
-from support.outside import HandClock, outside_of
+from support.services import HandClock, services_of
 from support.transmitting import transmitting_of
 from support.world import ACCOUNT
 
@@ -23,10 +23,10 @@ LIST = f"/accounts/{ACCOUNT}/zt_risk_scoring/integrations"
 @pytest.fixture
 async def app(sqlite_store: Store, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(failed_authentication, "_PAUSE_SECONDS", 0)
-    outside = outside_of(sqlite_store)
-    await create_account(outside, ACCOUNT, COMMAND_LINE)
-    app = create_app(outside, transmitting_of(), "https://risk.example.com", lambda _app: nullcontext())
-    app.state.token, _ = await create_token(outside, ACCOUNT, COMMAND_LINE, "ci", ALL_SCOPES)
+    services = services_of(sqlite_store)
+    await create_account(services, ACCOUNT, COMMAND_LINE)
+    app = create_app(services, transmitting_of(), "https://risk.example.com", lambda _app: nullcontext())
+    app.state.token, _ = await create_token(services, ACCOUNT, COMMAND_LINE, "ci", ALL_SCOPES)
     app.state.failed_authentication = FailedAuthentication(HandClock(), 3)
     return app
 

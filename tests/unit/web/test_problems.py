@@ -27,7 +27,7 @@ from riskrelay.core.errors import pointer as make_pointer
 from riskrelay.web.account_api import problem_table, problems
 from riskrelay.web.app import create_app
 from riskrelay.web.error_pages import render_error_index, render_error_page, statuses
-from support.outside import outside_of
+from support.services import services_of
 from support.transmitting import transmitting_of
 
 BASE = "https://risk.example.com"
@@ -121,8 +121,8 @@ async def _get(app: Starlette, path: str) -> tuple[int, bytes]:
 
 async def test_the_text_of_an_unknown_exception_is_never_shown() -> None:
     """500 with an envelope and the fixed message; the text goes to the log."""
-    outside = outside_of(cast(Any, _BrokenStore()))
-    app = create_app(outside, transmitting_of(), BASE, lambda _app: nullcontext())
+    services = services_of(cast(Any, _BrokenStore()))
+    app = create_app(services, transmitting_of(), BASE, lambda _app: nullcontext())
     status, body = await _get(app, "/jwks.json")
     assert status == 500
     assert SECRET.encode() not in body

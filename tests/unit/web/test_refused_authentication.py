@@ -13,9 +13,9 @@ from structlog.testing import capture_logs
 from riskrelay.actions.accounts import create_account
 from riskrelay.actions.tokens import create_token
 from riskrelay.core.credentials import COMMAND_LINE, Scope
-from riskrelay.ports import Outside, Store
+from riskrelay.ports import Services, Store
 from riskrelay.web.app import create_app
-from support.outside import HandClock, outside_of
+from support.services import HandClock, services_of
 from support.transmitting import transmitting_of
 from support.world import ACCOUNT
 
@@ -30,8 +30,8 @@ class World:
 
     def __init__(self, store: Store) -> None:
         self.clock = HandClock()
-        self.outside: Outside = outside_of(store, self.clock)
-        self._app = create_app(self.outside, transmitting_of(), ORIGIN, lambda _app: nullcontext())
+        self.services: Services = services_of(store, self.clock)
+        self._app = create_app(self.services, transmitting_of(), ORIGIN, lambda _app: nullcontext())
 
     async def ask(self, path: str, method: str = "GET", body: bytes = b"", **headers: str) -> int:
         sent: list[Message] = []
@@ -56,7 +56,7 @@ class World:
         return status
 
     async def counts(self) -> dict[str, float]:
-        text = await self.outside.metrics.exposition(None, self.outside.store.load(), writable=True)
+        text = await self.services.metrics.exposition(None, self.services.store.load(), writable=True)
         found = re.findall(rb'riskrelay_authentication_refused_total\{reason="(\w+)"\} (\S+)', text)
         return {name.decode(): float(value) for name, value in found}
 
@@ -65,7 +65,7 @@ class World:
 async def world(sqlite_store: Store) -> World:
     """An account whose token may only read."""
     world = World(sqlite_store)
-    await create_account(world.outside, ACCOUNT, COMMAND_LINE)
+    await create_account(world.services, ACCOUNT, COMMAND_LINE)
     return world
 
 
@@ -115,7 +115,7 @@ async def test_a_refusal_is_counted_and_logged(
 
 async def test_a_token_that_may_not_do_it_is_counted(world: World) -> None:
     """403; a token that may is not."""
-    token, _ = await create_token(world.outside, ACCOUNT, COMMAND_LINE, "ci", [Scope.READ])
+    token, _ = await create_token(world.services, ACCOUNT, COMMAND_LINE, "ci", [Scope.READ])
     assert await world.ask(INTEGRATIONS, authorization=f"Bearer {token}") == 200
     assert await world.counts() == NOTHING
     assert await world.ask(f"/accounts/{ACCOUNT}/tokens", authorization=f"Bearer {token}") == 404

@@ -11,7 +11,7 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Store
 from riskrelay.web.account_api import whole_summary
 from riskrelay.web.account_api.whole_summary import WholeSummaries
-from support.outside import outside_of
+from support.services import services_of
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
 
 
@@ -39,11 +39,11 @@ async def send_all(*responses: Response) -> None:
 @pytest.fixture
 async def summaries(sqlite_store: Store) -> WholeSummaries:
     """Of two accounts; the answer of the first is larger than one piece."""
-    outside = outside_of(sqlite_store)
+    services = services_of(sqlite_store)
     for account in (ACCOUNT, OTHER):
-        await account_with_integration(outside, account)
-        await record(outside, *(finding(f"u{number}@x.org") for number in range(3)), account_id=account)
-    return WholeSummaries(outside)
+        await account_with_integration(services, account)
+        await record(services, *(finding(f"u{number}@x.org") for number in range(3)), account_id=account)
+    return WholeSummaries(services)
 
 
 async def test_an_account_gets_two_at_once_and_then_429(summaries: WholeSummaries) -> None:

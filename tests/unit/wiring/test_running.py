@@ -8,7 +8,7 @@ from riskrelay.core.errors import Misconfigured
 from riskrelay.ports import Node, Store, Verdict
 from riskrelay.settings import Settings, read_settings
 from riskrelay.wiring.running import settings_in_force
-from support.outside import HandClock, outside_of
+from support.services import HandClock, services_of
 
 SECONDS = timedelta(seconds=1)
 PROXY = "http://user:canary@proxy.example:3128"
@@ -17,13 +17,13 @@ PROXY = "http://user:canary@proxy.example:3128"
 async def found(store: Store, own: Settings, *running: Settings, later: timedelta = SECONDS) -> tuple[str, Settings]:
     """What is said, each with its verdict, and the settings that are judged."""
     clock = HandClock()
-    outside = outside_of(store, clock)
+    services = services_of(store, clock)
     for number, settings in enumerate(running):
         at = clock.now() + number * SECONDS
         node = Node(node_id=str(number), role="serve", started_at=at, seen_at=at, settings=settings.public)
         await store.write_installation(lambda tx, node=node: tx.nodes.announce(node))  # type: ignore[misc]
     clock.pass_time(later)
-    checks, judged = await settings_in_force(outside, own)
+    checks, judged = await settings_in_force(services, own)
     assert all((check.verdict is Verdict.OK) == (check.fix is None) for check in checks)
     return " ".join(f"{check.verdict}: {check.said}" for check in checks), judged
 

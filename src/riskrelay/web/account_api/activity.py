@@ -23,7 +23,7 @@ from riskrelay.core.sources.preparing import Rest
 from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import Ignored, Refused
 from riskrelay.core.sources.sources import ocsf_source
-from riskrelay.ports import Outside, RecordedFinding
+from riskrelay.ports import RecordedFinding, Services
 from riskrelay.web.account_api.batches import (
     ItemId,
     UserBody,
@@ -154,23 +154,23 @@ class ActivityRoutes:
         docs_base: the origin of the pages that explain the codes.
     """
 
-    def __init__(self, outside: Outside, signals: Signals, docs_base: str) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, signals: Signals, docs_base: str) -> None:
+        self._services = services
         self._signals = signals
         self._docs_base = docs_base
 
     async def record(self, request: Request) -> Response:
         """Record activity. Items in this API's form are recorded all or none, before any event of OCSF."""
-        caller = await caller_of(request, self._outside, Scope.INGEST)
+        caller = await caller_of(request, self._services, Scope.INGEST)
         batch = await read_batch(request, _read_one, "activities")
         sent = _named({place: one for place, one in enumerate(batch.items) if isinstance(one, Activity)})
         try:
-            recorded = await record_activity(self._outside, caller.account_id, sent)
+            recorded = await record_activity(self._services, caller.account_id, sent)
         except Invalid as error:
             raise batch.located(error) from None
         events = {place: one.event for place, one in enumerate(batch.items) if isinstance(one, _OcsfEvent)}
-        source = ocsf_source(caller.account_id, self._outside.clock.now())
-        outcome, episodes = await take_events(self._outside, self._signals, source, list(events.values()))
+        source = ocsf_source(caller.account_id, self._services.clock.now())
+        outcome, episodes = await take_events(self._services, self._signals, source, list(events.values()))
         result = _rendered(recorded, outcome, episodes, places=list(events))
         return batch.success(result, self._docs_base)
 

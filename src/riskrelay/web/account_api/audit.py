@@ -12,7 +12,7 @@ from riskrelay.core.audit import AuditEntry, Kind
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.integrations import AccountId
-from riskrelay.ports import AuditPlace, Outside
+from riskrelay.ports import AuditPlace, Services
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import cursor_of, read_cursor
 from riskrelay.web.auth import caller_of, token_of
@@ -27,21 +27,21 @@ _CURSOR: msgspec.json.Decoder[AuditPlace] = msgspec.json.Decoder(
 class AuditRoutes:
     """The handlers of the audit log."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def list_page(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        caller = await caller_of(request, self._services, Scope.OPERATE)
         return await self._page(caller.account_id, request.query_params)
 
     async def list_page_of_installation(self, request: Request) -> Response:
-        token = await token_of(request, self._outside)
+        token = await token_of(request, self._services)
         token.require(None, Scope.OPERATE)
         return await self._page(None, request.query_params)
 
     async def _page(self, owner: AccountId | None, query: QueryParams) -> Response:
         kind, after = _read_kind(query.get("kind")), read_cursor(query, _CURSOR)
-        found = await self._outside.store.read_installation(lambda tx: tx.audit_of(owner).page(kind, after, PAGE + 1))
+        found = await self._services.store.read_installation(lambda tx: tx.audit_of(owner).page(kind, after, PAGE + 1))
         page = found[:PAGE]
         cursor = cursor_of((page[-1].at, page[-1].entry_id)) if len(found) > PAGE else None
         return success([_rendered(entry) for entry in page], {"cursor": cursor, "count": len(page)})

@@ -22,7 +22,7 @@ from riskrelay.core.risk.behaviors import (
 )
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.sources.mappings import SuggestedBehavior
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.account_api.bodies import read_object
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.known_behaviors import BehaviorName, known_behaviors
@@ -94,23 +94,23 @@ class ChangeBody(BaseModel):
 class BehaviorRoutes:
     """The handlers of behaviors."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def list_all(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.READ)
-        stored = await self._outside.store.read(caller.account_id, lambda tx: tx.behaviors.stored())
+        caller = await caller_of(request, self._services, Scope.READ)
+        stored = await self._services.store.read(caller.account_id, lambda tx: tx.behaviors.stored())
         return success(_rendered(settings_with(stored)))
 
     async def update(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
-        known = known_behaviors(self._outside, caller.account_id)
+        caller = await caller_of(request, self._services, Scope.WRITE)
+        known = known_behaviors(self._services, caller.account_id)
         await known.complete()
         body = await read_object(request, BehaviorsBody, known)
-        return success(_rendered(await set_behaviors(self._outside, caller.account_id, caller.actor, _settings(body))))
+        return success(_rendered(await set_behaviors(self._services, caller.account_id, caller.actor, _settings(body))))
 
     async def add(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         body = await read_object(request, NewBehaviorBody)
         behavior = SuggestedBehavior(
             behavior_id=body.id,
@@ -118,22 +118,24 @@ class BehaviorRoutes:
             description=body.description,
             level=RiskLevel.from_word(body.risk_level),
         )
-        settings = await add_behavior(self._outside, caller.account_id, caller.actor, behavior, is_enabled=body.enabled)
+        settings = await add_behavior(
+            self._services, caller.account_id, caller.actor, behavior, is_enabled=body.enabled
+        )
         return success(_one(BehaviorId(body.id), settings))
 
     async def change(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         behavior_id = BehaviorId(request.path_params["behavior_id"])
         body = await read_object(request, ChangeBody)
         settings = await change_behavior(
-            self._outside, caller.account_id, caller.actor, behavior_id, change=body.changed
+            self._services, caller.account_id, caller.actor, behavior_id, change=body.changed
         )
         return success(_one(behavior_id, settings))
 
     async def retire(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         behavior_id = BehaviorId(request.path_params["behavior_id"])
-        await retire_behavior(self._outside, caller.account_id, caller.actor, behavior_id)
+        await retire_behavior(self._services, caller.account_id, caller.actor, behavior_id)
         return success({})
 
 

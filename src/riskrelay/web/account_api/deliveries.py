@@ -16,7 +16,7 @@ from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import IntegrationId
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.streams import StreamId
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import cursor_of, read_cursor
 from riskrelay.web.auth import caller_of
@@ -32,11 +32,11 @@ _CURSOR: msgspec.json.Decoder[tuple[StreamId, int, int]] = msgspec.json.Decoder(
 class DeliveryRoutes:
     """The handlers of deliveries."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def list_page(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
         integration_id = IntegrationId(request.path_params["integration_id"])
         state = _read_state(request.query_params.get("state"))
         after = read_cursor(request.query_params, _CURSOR)
@@ -46,7 +46,7 @@ class DeliveryRoutes:
                 raise NotFound
             return tx.events.deliveries(integration_id, state, after, PAGE + 1)
 
-        found = await self._outside.store.read(caller.account_id, read)
+        found = await self._services.store.read(caller.account_id, read)
         page = found[:PAGE]
         cursor = cursor_of(_place(page[-1])) if len(found) > PAGE else None
         return success(
@@ -55,7 +55,7 @@ class DeliveryRoutes:
         )
 
     async def get(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
         integration_id, jti = _place_in(request)
 
         def read(tx: Transaction) -> Delivery | None:
@@ -63,14 +63,14 @@ class DeliveryRoutes:
                 raise NotFound
             return tx.events.delivery(integration_id, jti)
 
-        found = await self._outside.store.read(caller.account_id, read)
+        found = await self._services.store.read(caller.account_id, read)
         if found is None:
             raise NotFound
         return success(rendered(found, may_see_subjects=caller.may_see_subjects))
 
     async def retry(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
-        delivery = await retry_delivery(self._outside, caller.account_id, caller.actor, *_place_in(request))
+        caller = await caller_of(request, self._services, Scope.WRITE)
+        delivery = await retry_delivery(self._services, caller.account_id, caller.actor, *_place_in(request))
         return success(rendered(delivery, may_see_subjects=caller.may_see_subjects))
 
 

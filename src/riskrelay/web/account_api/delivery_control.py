@@ -18,7 +18,7 @@ from riskrelay.core.delivery.target_warnings import target_warnings
 from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import DeliveryLimits, Integration, IntegrationId
 from riskrelay.core.ssf.refused_requests import RefusedRequest, sentence
-from riskrelay.ports import Outside, Targets, Transaction
+from riskrelay.ports import Services, Targets, Transaction
 from riskrelay.web.account_api.bodies import PlainText, WholeNumber, read_object, read_optional
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import Caller, caller_of
@@ -55,51 +55,53 @@ class DeliveryControlRoutes:
         retention: how long undelivered events are kept.
     """
 
-    def __init__(self, outside: Outside, targets: Targets, retention: timedelta) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, targets: Targets, retention: timedelta) -> None:
+        self._services = services
         self._targets = targets
         self._retention = retention
 
     async def pause(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         body = await read_optional(request, PauseBody)
         await pause_integration(
-            self._outside, caller.account_id, caller.actor, _integration_id(request), reason=body.reason
+            self._services, caller.account_id, caller.actor, _integration_id(request), reason=body.reason
         )
         return await self._health(caller, _integration_id(request))
 
     async def resume(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
-        await resume_integration(self._outside, caller.account_id, caller.actor, _integration_id(request))
+        caller = await caller_of(request, self._services, Scope.WRITE)
+        await resume_integration(self._services, caller.account_id, caller.actor, _integration_id(request))
         return await self._health(caller, _integration_id(request))
 
     async def limit(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         body = await read_object(request, LimitsBody)
         limits = DeliveryLimits(body.pushes_per_second, body.concurrency)
-        await limit_integration(self._outside, caller.account_id, caller.actor, _integration_id(request), limits=limits)
+        await limit_integration(
+            self._services, caller.account_id, caller.actor, _integration_id(request), limits=limits
+        )
         return await self._health(caller, _integration_id(request))
 
     async def verify(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         body = await read_optional(request, VerifyBody)
         queued = await verify_integration(
-            self._outside, caller.account_id, caller.actor, _integration_id(request), state=body.state
+            self._services, caller.account_id, caller.actor, _integration_id(request), state=body.state
         )
         sent = [{"jti": signal.event.jti, "stream_id": signal.stream.stream_id} for signal in queued]
         return success({"deliveries": sent})
 
     async def health(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
         return await self._health(caller, _integration_id(request))
 
     async def health_of_all(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
 
         def read(tx: Transaction) -> tuple[list[Integration], Sequence[StreamHealth], Refused]:
             return tx.integrations.all(), tx.health.streams(None), tx.refused_requests.by_integration(None)
 
-        integrations, streams, refused = await self._outside.store.read(caller.account_id, read)
+        integrations, streams, refused = await self._services.store.read(caller.account_id, read)
         by_integration: dict[IntegrationId, list[StreamHealth]] = defaultdict(list)
         for health in streams:
             by_integration[health.stream.integration.integration_id].append(health)
@@ -119,7 +121,7 @@ class DeliveryControlRoutes:
             refused = tx.refused_requests.by_integration(integration_id)
             return integration, tx.health.streams(integration_id), refused
 
-        found = await self._outside.store.read(caller.account_id, read)
+        found = await self._services.store.read(caller.account_id, read)
         return success(self._rendered(*found, may_see_subjects=caller.may_see_subjects))
 
     def _rendered(

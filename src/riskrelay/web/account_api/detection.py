@@ -18,7 +18,7 @@ from riskrelay.core.risk.networks import (
     canonical_network,
 )
 from riskrelay.core.risk.speeds import TravelLimits
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.account_api.activity import MAX_ASN
 from riskrelay.web.account_api.bodies import PlainText, WholeNumber, read_object
 from riskrelay.web.account_api.envelope import success
@@ -87,33 +87,33 @@ NETWORKS = TypeAdapter(NetworksBody)
 class DetectionRoutes:
     """The handlers of the limits and of the trusted networks."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def get(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
         return success(
-            rendered_limits(await self._outside.store.read(caller.account_id, lambda tx: tx.detection.limits()))
+            rendered_limits(await self._services.store.read(caller.account_id, lambda tx: tx.detection.limits()))
         )
 
     async def update(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         body = await read_object(request, DetectionBody)
-        before = await self._outside.store.read(caller.account_id, lambda tx: tx.detection.limits())
+        before = await self._services.store.read(caller.account_id, lambda tx: tx.detection.limits())
         limits = body.over(before)
-        await set_detection(self._outside, caller.account_id, caller.actor, limits)
+        await set_detection(self._services, caller.account_id, caller.actor, limits)
         return success(rendered_limits(limits))
 
     async def networks(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.READ)
-        found = await self._outside.store.read(caller.account_id, lambda tx: tx.detection.networks())
+        caller = await caller_of(request, self._services, Scope.READ)
+        found = await self._services.store.read(caller.account_id, lambda tx: tx.detection.networks())
         return success({"networks": msgspec.to_builtins(found)})
 
     async def set_networks(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         body = await read_object(request, NetworksBody)
         networks = tuple(dict.fromkeys(one.network() for one in body.networks))
-        await set_networks(self._outside, caller.account_id, caller.actor, networks)
+        await set_networks(self._services, caller.account_id, caller.actor, networks)
         return success({"networks": msgspec.to_builtins(networks)})
 
 

@@ -22,7 +22,7 @@ from riskrelay.core.sources.directory import (
     name_problem,
 )
 from riskrelay.core.sources.signals import Name, NameKind
-from riskrelay.ports import DirectoryPlace, Outside
+from riskrelay.ports import DirectoryPlace, Services
 from riskrelay.web.account_api.batches import Email, read_batch
 from riskrelay.web.account_api.bodies import Reading, parse
 from riskrelay.web.account_api.envelope import success
@@ -64,27 +64,27 @@ class DirectoryRoutes:
         docs_base: the origin of the pages that explain the codes.
     """
 
-    def __init__(self, outside: Outside, docs_base: str) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, docs_base: str) -> None:
+        self._services = services
         self._docs_base = docs_base
 
     async def put(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         batch = await read_batch(request, _read_one, "entries")
-        added = await put_entries(self._outside, caller.account_id, caller.actor, batch.items)
+        added = await put_entries(self._services, caller.account_id, caller.actor, batch.items)
         return batch.success({"accepted": len(batch.items), "added": added}, self._docs_base)
 
     async def list_page(self, request: Request) -> Response:
         """Return a page of entries, or the entries of one name."""
-        caller = await caller_of(request, self._outside, Scope.PII_READ)
+        caller = await caller_of(request, self._services, Scope.PII_READ)
         query = request.query_params
         kind, email, name = _kind(query), _email(query), query.get("name")
         after = read_cursor(query, _CURSOR)
         if name is not None:
-            found = await self._outside.store.read(caller.account_id, lambda tx: tx.directory.find(name))
+            found = await self._services.store.read(caller.account_id, lambda tx: tx.directory.find(name))
             shown = [entry for entry in found if kind is None or entry.name.kind == kind]
             return success(_rendered(shown), {"cursor": None, "count": len(shown)})
-        found = await self._outside.store.read(
+        found = await self._services.store.read(
             caller.account_id, lambda tx: tx.directory.page(kind, email, after, PAGE + 1)
         )
         page = found[:PAGE]
@@ -93,20 +93,20 @@ class DirectoryRoutes:
 
     async def delete(self, request: Request) -> Response:
         """Delete one entry, or all entries."""
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         query = request.query_params
         kind, name = _kind(query), query.get("name")
         if query.get("all") == "true" and kind is None and name is None:
-            return success({"deleted": await clear_directory(self._outside, caller.account_id, caller.actor)})
+            return success({"deleted": await clear_directory(self._services, caller.account_id, caller.actor)})
         if kind is None or name is None:
             raise _refused("send kind and name of the entry to delete, or all=true to delete every entry")
         names = [Name(kind=kind, value=name)]
-        return success({"deleted": await delete_entries(self._outside, caller.account_id, caller.actor, names)})
+        return success({"deleted": await delete_entries(self._services, caller.account_id, caller.actor, names)})
 
     async def missed(self, request: Request) -> Response:
         """Return the unknown names of lost signals, those with the most signals first."""
-        caller = await caller_of(request, self._outside, Scope.PII_READ)
-        found = await self._outside.store.read(caller.account_id, lambda tx: tx.missed_names.top(MAX_MISSED_NAMES))
+        caller = await caller_of(request, self._services, Scope.PII_READ)
+        found = await self._services.store.read(caller.account_id, lambda tx: tx.missed_names.top(MAX_MISSED_NAMES))
         return success([_missed(one) for one in found])
 
 

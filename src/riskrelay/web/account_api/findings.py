@@ -12,7 +12,7 @@ from riskrelay.actions.record_findings import record_findings
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import FaultKind, Invalid
 from riskrelay.core.risk.findings import MAX_DETAILS_BYTES, Finding
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.account_api import model_errors
 from riskrelay.web.account_api.batches import ItemId, UserBody, read_batch, rendered_change
 from riskrelay.web.account_api.bodies import Reading, parse
@@ -50,16 +50,16 @@ class FindingRoutes:
         docs_base: the origin of the pages that explain the codes.
     """
 
-    def __init__(self, outside: Outside, docs_base: str) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, docs_base: str) -> None:
+        self._services = services
         self._docs_base = docs_base
 
     async def record(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.INGEST)
-        known = known_behaviors(self._outside, caller.account_id, with_retired=True)
+        caller = await caller_of(request, self._services, Scope.INGEST)
+        known = known_behaviors(self._services, caller.account_id, with_retired=True)
         batch = await read_batch(request, _read_one, "findings", known)
         try:
-            recorded = await record_findings(self._outside, caller.account_id, batch.items)
+            recorded = await record_findings(self._services, caller.account_id, batch.items)
         except Invalid as error:
             raise batch.located(error) from None
         result = {

@@ -10,7 +10,7 @@ from riskrelay.actions.integrations import set_integration_tls
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import CertificateFacts, IntegrationId, OpenedTls, ReceiverTls, tls_row
-from riskrelay.ports import Outside, TlsMaterials
+from riskrelay.ports import Services, TlsMaterials
 from riskrelay.web.account_api.bodies import read_object
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import caller_of
@@ -29,30 +29,30 @@ class TlsBody(BaseModel):
 class IntegrationTlsRoutes:
     """The handlers. The key is never answered."""
 
-    def __init__(self, outside: Outside, materials: TlsMaterials) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, materials: TlsMaterials) -> None:
+        self._services = services
         self._materials = materials
 
     async def get(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
         integration_id = _integration_id(request)
-        found = await self._outside.store.read(caller.account_id, lambda tx: tx.integrations.get(integration_id))
+        found = await self._services.store.read(caller.account_id, lambda tx: tx.integrations.get(integration_id))
         if found is None:
             raise NotFound
         return self._answer(found.tls)
 
     async def set(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        caller = await caller_of(request, self._services, Scope.OPERATE)
         body = await read_object(request, TlsBody)
         integration_id = _integration_id(request)
         given = OpenedTls(body.ca, body.certificate, None if body.key is None else body.key.encode())
         tls = self._materials.read(given, tls_row(caller.account_id, integration_id))
-        await set_integration_tls(self._outside, caller.account_id, caller.actor, integration_id, tls=tls)
+        await set_integration_tls(self._services, caller.account_id, caller.actor, integration_id, tls=tls)
         return self._answer(tls)
 
     async def remove(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.OPERATE)
-        await set_integration_tls(self._outside, caller.account_id, caller.actor, _integration_id(request), tls=None)
+        caller = await caller_of(request, self._services, Scope.OPERATE)
+        await set_integration_tls(self._services, caller.account_id, caller.actor, _integration_id(request), tls=None)
         return self._answer(None)
 
     def _answer(self, tls: ReceiverTls | None) -> Response:

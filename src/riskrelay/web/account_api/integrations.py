@@ -18,7 +18,7 @@ from riskrelay.core.integrations import (
     IntegrationType,
     tenant_url_problem,
 )
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.auth import caller_of
@@ -71,15 +71,15 @@ def rendered(integration: Integration) -> dict[str, Any]:
 class IntegrationRoutes:
     """The handlers of the six operations."""
 
-    def __init__(self, outside: Outside, public_origin: str) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, public_origin: str) -> None:
+        self._services = services
         self._public_origin = public_origin
 
     async def create(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         body = await read_object(request, CreateBody)
         integration = await create_integration(
-            self._outside,
+            self._services,
             caller.account_id,
             caller.actor,
             NewIntegration(
@@ -94,28 +94,30 @@ class IntegrationRoutes:
         return success(rendered(integration))
 
     async def list_all(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.READ)
-        integrations = await self._outside.store.read(caller.account_id, lambda tx: tx.integrations.all())
+        caller = await caller_of(request, self._services, Scope.READ)
+        integrations = await self._services.store.read(caller.account_id, lambda tx: tx.integrations.all())
         return success([rendered(integration) for integration in integrations])
 
     async def get(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
         integration_id = IntegrationId(request.path_params["integration_id"])
-        found = await self._outside.store.read(caller.account_id, lambda tx: tx.integrations.get(integration_id))
+        found = await self._services.store.read(caller.account_id, lambda tx: tx.integrations.get(integration_id))
         return _answer(found)
 
     async def get_by_reference(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
         reference_id = request.path_params["reference_id"]
-        found = await self._outside.store.read(caller.account_id, lambda tx: tx.integrations.by_reference(reference_id))
+        found = await self._services.store.read(
+            caller.account_id, lambda tx: tx.integrations.by_reference(reference_id)
+        )
         return _answer(found)
 
     async def update(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         integration_id = IntegrationId(request.path_params["integration_id"])
         body = await read_object(request, UpdateBody)
         integration = await update_integration(
-            self._outside,
+            self._services,
             caller.account_id,
             caller.actor,
             integration_id,
@@ -126,9 +128,9 @@ class IntegrationRoutes:
         return success(rendered(integration))
 
     async def delete(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         await delete_integration(
-            self._outside, caller.account_id, caller.actor, IntegrationId(request.path_params["integration_id"])
+            self._services, caller.account_id, caller.actor, IntegrationId(request.path_params["integration_id"])
         )
         return success({})
 

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ValidationInfo
 from riskrelay.core.errors import FaultKind
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, behaviors_in_use, is_id, settings_with
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.account_api import model_errors
 
 ReadSettings = Callable[[], Awaitable[Mapping[BehaviorId, BehaviorSetting]]]
@@ -55,11 +55,11 @@ class KnownBehaviors:
         raise model_errors.custom(FaultKind.UNKNOWN_BEHAVIOR, f"must be one of {', '.join(self._in_use)}")
 
 
-def known_behaviors(outside: Outside, account_id: AccountId, *, with_retired: bool = False) -> KnownBehaviors:
+def known_behaviors(services: Services, account_id: AccountId, *, with_retired: bool = False) -> KnownBehaviors:
     """Return those of one account."""
 
     async def read() -> Mapping[BehaviorId, BehaviorSetting]:
-        return settings_with(await outside.store.read(account_id, lambda tx: tx.behaviors.stored()))
+        return settings_with(await services.store.read(account_id, lambda tx: tx.behaviors.stored()))
 
     return KnownBehaviors(read, with_retired=with_retired)
 

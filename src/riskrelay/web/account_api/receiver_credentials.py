@@ -25,7 +25,7 @@ from riskrelay.core.ssf.access import (
     is_current,
 )
 from riskrelay.core.ssf.oauth import token_endpoint
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import part_of, read_page_if_asked
@@ -71,26 +71,26 @@ def _with_secret(issued: IssuedCredential) -> dict[str, Any]:
 class ReceiverCredentialRoutes:
     """The handlers of an integration's credentials."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def create(self, request: Request) -> Response:
         """Create a credential. Only this response contains its secret."""
-        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        caller = await caller_of(request, self._services, Scope.OPERATE)
         body = await read_object(request, CreateBody)
-        if not is_current(body.expires_at, self._outside.clock.now()):
+        if not is_current(body.expires_at, self._services.clock.now()):
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "/expires_at", "must be in the future; omit it for no expiry")])
         wanted = WantedCredential(
             kind=body.kind, name=body.name, scopes=body.scopes or ALL_RECEIVER_SCOPES, expires_at=body.expires_at
         )
         issued = await create_receiver_credential(
-            self._outside, caller.account_id, caller.actor, _integration_id(request), wanted=wanted
+            self._services, caller.account_id, caller.actor, _integration_id(request), wanted=wanted
         )
         return success(_with_secret(issued))
 
     async def list_all(self, request: Request) -> Response:
         """Return the integration's credentials, oldest first, without secrets."""
-        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        caller = await caller_of(request, self._services, Scope.OPERATE)
         integration_id = _integration_id(request)
 
         def read(tx: Transaction) -> list[ReceiverCredential]:
@@ -99,15 +99,15 @@ class ReceiverCredentialRoutes:
             return tx.receiver_credentials.all(integration_id)
 
         page = read_page_if_asked(request.query_params)
-        part, info = part_of(await self._outside.store.read(caller.account_id, read), page)
+        part, info = part_of(await self._services.store.read(caller.account_id, read), page)
         return success([rendered(credential) for credential in part], info)
 
     async def revoke(self, request: Request) -> Response:
         """Unknown from now on, and its access tokens with it."""
-        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        caller = await caller_of(request, self._services, Scope.OPERATE)
         credential_id = CredentialId(request.path_params["credential_id"])
         await revoke_receiver_credential(
-            self._outside, caller.account_id, caller.actor, _integration_id(request), credential_id=credential_id
+            self._services, caller.account_id, caller.actor, _integration_id(request), credential_id=credential_id
         )
         return success({})
 

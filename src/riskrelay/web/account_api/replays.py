@@ -13,7 +13,7 @@ from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import IntegrationId
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.deliveries import rendered as rendered_delivery
 from riskrelay.web.account_api.envelope import success
@@ -65,34 +65,34 @@ def _moment(moment: datetime) -> str:
 class ReplayRoutes:
     """The handlers of replays."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def start(self, request: Request) -> Response:
         """Count, show a sample, and start unless it is a dry run."""
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         integration_id = _integration_id(request)
         body = await read_object(request, ReplayBody)
-        wanted = filter_of(body.filter, self._outside.clock.now())
+        wanted = filter_of(body.filter, self._services.clock.now())
 
         def query(tx: Transaction) -> tuple[int, list[Delivery]]:
             if tx.integrations.get(integration_id) is None:
                 raise NotFound
             return tx.replays.matching(integration_id, wanted, SAMPLE)
 
-        count, sample = await self._outside.store.read(caller.account_id, query)
+        count, sample = await self._services.store.read(caller.account_id, query)
         shown = [rendered_delivery(one, may_see_subjects=caller.may_see_subjects) for one in sample]
         answer = {"count": count, "sample": shown, "replay": None}
         if not body.dry_run:
             started = await start_replay(
-                self._outside, caller.account_id, caller.actor, integration_id, wanted=wanted, total=count
+                self._services, caller.account_id, caller.actor, integration_id, wanted=wanted, total=count
             )
             answer["replay"] = rendered(started)
         return success(answer)
 
     async def list_all(self, request: Request) -> Response:
         """Return the newest hundred replays."""
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
         integration_id = _integration_id(request)
 
         def read(tx: Transaction) -> list[Replay]:
@@ -100,7 +100,7 @@ class ReplayRoutes:
                 raise NotFound
             return tx.replays.all(integration_id, PAGE)
 
-        return success([rendered(replay) for replay in await self._outside.store.read(caller.account_id, read)])
+        return success([rendered(replay) for replay in await self._services.store.read(caller.account_id, read)])
 
     async def pause(self, request: Request) -> Response:
         return await self._control(request, ReplayStatus.PAUSED)
@@ -112,10 +112,15 @@ class ReplayRoutes:
         return await self._control(request, ReplayStatus.CANCELLED)
 
     async def _control(self, request: Request, status: ReplayStatus) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         replay_id = ReplayId(request.path_params["replay_id"])
         controlled = await control_replay(
-            self._outside, caller.account_id, caller.actor, _integration_id(request), replay_id=replay_id, status=status
+            self._services,
+            caller.account_id,
+            caller.actor,
+            _integration_id(request),
+            replay_id=replay_id,
+            status=status,
         )
         return success(rendered(controlled))
 

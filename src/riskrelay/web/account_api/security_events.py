@@ -14,7 +14,7 @@ from riskrelay.core.errors import Invalid, UnsupportedMediaType
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, EventRequestId
 from riskrelay.core.ssf.event_rules import request_faults, with_subject
 from riskrelay.core.ssf.event_types import EVENT_TYPES
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.account_api import problems
 from riskrelay.web.account_api.bodies import MAX_OBJECT_BYTES, PlainText, faults_of, media_type, parse, read_body
 from riskrelay.web.account_api.envelope import success
@@ -44,19 +44,19 @@ class SecurityEventRoutes:
         docs_base: the origin of the pages that explain the codes.
     """
 
-    def __init__(self, outside: Outside, docs_base: str) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, docs_base: str) -> None:
+        self._services = services
         self._docs_base = docs_base
 
     async def queue(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         if media_type(request) != "application/json":
             raise UnsupportedMediaType
         document = parse(_OBJECT, await read_body(request, MAX_OBJECT_BYTES))
         asked = _read(document)
         notes = Notes()
         notes.add_unknown(SecurityEventBody, document, ())
-        answer = await queue_security_event(self._outside, caller.account_id, caller.actor, asked)
+        answer = await queue_security_event(self._services, caller.account_id, caller.actor, asked)
         return success(_rendered(answer), messages=problems.messages(notes, self._docs_base))
 
 

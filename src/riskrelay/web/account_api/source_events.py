@@ -16,7 +16,7 @@ from riskrelay.core.sources.outcomes import Outcome, Reasoned, became_of, pointe
 from riskrelay.core.sources.preparing import Prepared, Rest
 from riskrelay.core.sources.signals import Ignored, Refused
 from riskrelay.core.sources.sources import Became, SourceId
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.packed_bodies import read_events
 from riskrelay.web.account_api.source_senders import check_signature, sender_of
@@ -29,8 +29,8 @@ _OKTA_CHALLENGE = "x-okta-verification-challenge"
 class SourceEventRoutes:
     """The handlers of a source's events."""
 
-    def __init__(self, outside: Outside, signals: Signals) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, signals: Signals) -> None:
+        self._services = services
         self._signals = signals
 
     async def record(self, request: Request) -> Response:
@@ -41,7 +41,7 @@ class SourceEventRoutes:
         """
         token = request.query_params.get("validationToken")
         if token is not None:
-            await sender_of(request, self._outside, self._signals.vault)
+            await sender_of(request, self._services, self._signals.vault)
             return PlainTextResponse(token[:_MAX_ECHO_CHARACTERS])
         return success(rendered(await self._record(request)))
 
@@ -58,28 +58,28 @@ class SourceEventRoutes:
 
         Rule: Okta, "Event hooks": one-time verification request.
         """
-        await sender_of(request, self._outside, self._signals.vault)
+        await sender_of(request, self._services, self._signals.vault)
         challenge = request.headers.get(_OKTA_CHALLENGE, "")
         return _json({"verification": challenge[:_MAX_ECHO_CHARACTERS]})
 
     async def splunk_health(self, request: Request) -> Response:
         """Answer a client of Splunk's collector that asks whether it works."""
-        await sender_of(request, self._outside, self._signals.vault)
+        await sender_of(request, self._services, self._signals.vault)
         return _json({"text": "HEC is healthy", "code": 17})
 
     async def attempt(self, request: Request) -> Response:
         """Return the result that each event would have. Nothing is stored."""
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
         source_id = SourceId(request.path_params["source_id"])
-        source = found(await self._outside.store.read(caller.account_id, lambda tx: tx.sources.get(source_id)))
+        source = found(await self._services.store.read(caller.account_id, lambda tx: tx.sources.get(source_id)))
         events = await read_events(request)
-        prepared = await try_events(self._outside, self._signals, source, events)
+        prepared = await try_events(self._services, self._signals, source, events)
         return success({"events": rendered_attempt(prepared, len(events), is_shown=caller.may_see_subjects)})
 
     async def _record(self, request: Request) -> Outcome:
-        sender = await sender_of(request, self._outside, self._signals.vault)
+        sender = await sender_of(request, self._services, self._signals.vault)
         events = await read_events(request, partial(check_signature, request, sender))
-        return await record_events(self._outside, self._signals, sender.source, events)
+        return await record_events(self._services, self._signals, sender.source, events)
 
 
 def rendered(outcome: Outcome) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from riskrelay.core.sources.sources import (
     SourceId,
     credential_row,
 )
-from riskrelay.ports import Outside, Transaction, Vault
+from riskrelay.ports import Services, Transaction, Vault
 from riskrelay.web.auth import caller_of, show_allowance
 from riskrelay.web.failed_authentication import FailedAuthentication
 
@@ -38,7 +38,7 @@ class Sender:
     keys: tuple[bytes, ...] = ()
 
 
-async def sender_of(request: Request, outside: Outside, vault: Vault) -> Sender:
+async def sender_of(request: Request, services: Services, vault: Vault) -> Sender:
     """Find the source of the path, and authenticate the sender.
 
     A sender has a secret of the source in `Authorization` or at the end of the path, a signature, or a token of the
@@ -51,17 +51,17 @@ async def sender_of(request: Request, outside: Outside, vault: Vault) -> Sender:
     """
     secret = _shown_secret(request)
     if secret is None and _SIGNATURE not in request.headers:
-        return await _by_token(request, outside)
+        return await _by_token(request, services)
     account_id, source_id = _path(request)
     shown = hash_token(secret if secret is not None else f"{account_id}/{source_id}")
-    show_allowance(request, outside.rate_limits.refusal(shown))
+    show_allowance(request, services.rate_limits.refusal(shown))
     failures: FailedAuthentication = request.app.state.failed_authentication
     await failures.check(request, shown)
 
     def read(tx: Transaction) -> tuple[Source | None, list[SourceCredential]]:
         return tx.sources.get(source_id), tx.sources.credentials(source_id)
 
-    source, credentials = await outside.store.read(account_id, read)
+    source, credentials = await services.store.read(account_id, read)
     kind = CredentialKind.PATH if "secret" in request.path_params else CredentialKind.HEADER
     signatures = [one for one in credentials if one.kind is CredentialKind.SIGNATURE]
     is_known = source is not None and (
@@ -73,7 +73,7 @@ async def sender_of(request: Request, outside: Outside, vault: Vault) -> Sender:
         failures.refused(request, shown)
         raise UnknownToken
     failures.accepted(shown)
-    show_allowance(request, outside.rate_limits.spend(shown))
+    show_allowance(request, services.rate_limits.spend(shown))
     if secret is not None and kind is CredentialKind.HEADER:
         return Sender(source)
     opened = (
@@ -102,10 +102,10 @@ def check_signature(request: Request, sender: Sender, body: bytes) -> None:
         raise UnknownToken
 
 
-async def _by_token(request: Request, outside: Outside) -> Sender:
-    caller = await caller_of(request, outside, Scope.INGEST)
+async def _by_token(request: Request, services: Services) -> Sender:
+    caller = await caller_of(request, services, Scope.INGEST)
     _, source_id = _path(request)
-    return Sender(found(await outside.store.read(caller.account_id, lambda tx: tx.sources.get(source_id))))
+    return Sender(found(await services.store.read(caller.account_id, lambda tx: tx.sources.get(source_id))))
 
 
 def _path(request: Request) -> tuple[AccountId, SourceId]:

@@ -45,7 +45,7 @@ from riskrelay.core.sources.sources import (
     state_of,
     total,
 )
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.bodies import PlainText, WholeNumber, read_object, read_optional
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.source_events import rendered as rendered_outcome
@@ -95,14 +95,14 @@ class SourceRoutes:
         public_origin: where senders reach this service.
     """
 
-    def __init__(self, outside: Outside, signals: Signals, public_origin: str) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, signals: Signals, public_origin: str) -> None:
+        self._services = services
         self._signals = signals
         self._public_origin = public_origin
 
     async def create(self, request: Request) -> Response:
         """Create a source. Only this response contains the secret of its credential."""
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         body = await read_object(request, CreateBody)
         wanted = WantedSource(
             kind=body.kind,
@@ -113,7 +113,7 @@ class SourceRoutes:
             credential=body.credential,
             key=body.key,
         )
-        created = await create_source(self._outside, self._signals, caller.account_id, caller.actor, wanted=wanted)
+        created = await create_source(self._services, self._signals, caller.account_id, caller.actor, wanted=wanted)
         return success(
             {
                 **self._rendered(created.source, {}),
@@ -125,21 +125,21 @@ class SourceRoutes:
 
     async def list_all(self, request: Request) -> Response:
         """Return all sources of the account, oldest first."""
-        caller = await caller_of(request, self._outside, Scope.READ)
-        since = self._outside.clock.now() - COUNTED_FOR
-        sources, counts = await self._outside.store.read(
+        caller = await caller_of(request, self._services, Scope.READ)
+        since = self._services.clock.now() - COUNTED_FOR
+        sources, counts = await self._services.store.read(
             caller.account_id, lambda tx: (tx.sources.all(), tx.sources.counts(since))
         )
         return success([self._rendered(source, counts.get(source.source_id, {})) for source in sources])
 
     async def get(self, request: Request) -> Response:
         """Return one source."""
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
         return success(await self._shown(caller, _source_id(request)))
 
     async def update(self, request: Request) -> Response:
         """Change a source, and return it. Its mapping is checked first."""
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         body = await read_object(request, UpdateBody)
         given = body.model_fields_set
         mapping = (
@@ -159,32 +159,32 @@ class SourceRoutes:
                 else source.silent_after,
             )
 
-        await change_source(self._outside, caller.account_id, caller.actor, _source_id(request), change=change)
+        await change_source(self._services, caller.account_id, caller.actor, _source_id(request), change=change)
         return success(await self._shown(caller, _source_id(request)))
 
     async def delete(self, request: Request) -> Response:
         """Delete a source."""
-        caller = await caller_of(request, self._outside, Scope.WRITE)
-        await delete_source(self._outside, caller.account_id, caller.actor, _source_id(request))
+        caller = await caller_of(request, self._services, Scope.WRITE)
+        await delete_source(self._services, caller.account_id, caller.actor, _source_id(request))
         return success({})
 
     async def list_kinds(self, request: Request) -> Response:
         """Return the kinds of this version, with the requirements of each."""
-        await caller_of(request, self._outside, Scope.READ)
+        await caller_of(request, self._services, Scope.READ)
         return success([_rendered_kind(document) for _, document in sorted(self._signals.mapper.shipped.items())])
 
     async def get_mapping(self, request: Request) -> Response:
         """Return the mapping document that a source uses."""
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
         source = await self._source(caller, _source_id(request))
         return success(msgspec.Raw(mapping_in_use(self._signals, source).content))
 
     async def create_credential(self, request: Request) -> Response:
         """Create a credential. Only this response contains its secret."""
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         body = await read_optional(request, CredentialBody)
         source, issued = await issue_credential(
-            self._outside,
+            self._services,
             self._signals,
             caller.account_id,
             caller.actor,
@@ -197,29 +197,29 @@ class SourceRoutes:
 
     async def list_credentials(self, request: Request) -> Response:
         """Return the source's credentials, oldest first, without secrets."""
-        caller = await caller_of(request, self._outside, Scope.READ)
+        caller = await caller_of(request, self._services, Scope.READ)
         source_id = _source_id(request)
 
         def read(tx: Transaction) -> list[SourceCredential]:
             found(tx.sources.get(source_id))
             return tx.sources.credentials(source_id)
 
-        credentials = await self._outside.store.read(caller.account_id, read)
+        credentials = await self._services.store.read(caller.account_id, read)
         return success([_rendered_credential(one) for one in credentials])
 
     async def revoke_credential(self, request: Request) -> Response:
         """Revoke a credential."""
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         credential_id = SourceCredentialId(request.path_params["source_credential_id"])
         await revoke_source_credential(
-            self._outside, caller.account_id, caller.actor, _source_id(request), credential_id=credential_id
+            self._services, caller.account_id, caller.actor, _source_id(request), credential_id=credential_id
         )
         return success({})
 
     async def list_samples(self, request: Request) -> Response:
         """Return ignored and refused events of the last day. They name users."""
-        caller = await caller_of(request, self._outside, Scope.PII_READ)
-        samples = await read_samples(self._outside, self._signals, caller.account_id, _source_id(request))
+        caller = await caller_of(request, self._services, Scope.PII_READ)
+        samples = await read_samples(self._services, self._signals, caller.account_id, _source_id(request))
         return success(
             [
                 {
@@ -241,22 +241,22 @@ class SourceRoutes:
 
     async def replay_samples(self, request: Request) -> Response:
         """Process the samples again, and return the results."""
-        caller = await caller_of(request, self._outside, Scope.WRITE)
+        caller = await caller_of(request, self._services, Scope.WRITE)
         outcome = await replay_samples(
-            self._outside, self._signals, caller.account_id, caller.actor, source_id=_source_id(request)
+            self._services, self._signals, caller.account_id, caller.actor, source_id=_source_id(request)
         )
         return success(rendered_outcome(outcome))
 
     async def _source(self, caller: Caller, source_id: SourceId) -> Source:
-        return found(await self._outside.store.read(caller.account_id, lambda tx: tx.sources.get(source_id)))
+        return found(await self._services.store.read(caller.account_id, lambda tx: tx.sources.get(source_id)))
 
     async def _shown(self, caller: Caller, source_id: SourceId) -> dict[str, Any]:
-        since = self._outside.clock.now() - COUNTED_FOR
+        since = self._services.clock.now() - COUNTED_FOR
 
         def read(tx: Transaction) -> tuple[Source, Mapping[SourceId, Counts]]:
             return found(tx.sources.get(source_id)), tx.sources.counts(since, source_id)
 
-        source, counts = await self._outside.store.read(caller.account_id, read)
+        source, counts = await self._services.store.read(caller.account_id, read)
         return self._rendered(source, counts.get(source_id, {}))
 
     def _rendered(self, source: Source, counts: Counts) -> dict[str, Any]:
@@ -276,7 +276,7 @@ class SourceRoutes:
             "created_at": _moment(source.created_at),
             "last_event_at": None if source.last_event_at is None else _moment(source.last_event_at),
             "events_url": self._events_url(source),
-            "state": state_of(source, counts, self._outside.clock.now()).value,
+            "state": state_of(source, counts, self._services.clock.now()).value,
             "last_day": {
                 "findings": total(counts, (Became.FINDING,)),
                 "activity": total(counts, (Became.ACTIVITY,)),

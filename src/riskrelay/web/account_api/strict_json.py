@@ -100,9 +100,9 @@ def value_counts(body: bytes) -> Iterator[int]:
         piece = (escape + body[start : start + SLICE_BYTES]).replace(b"\\\\", b"")
         escape = b"\\" if piece.endswith(b"\\") else b""  # it escapes the first byte of the next slice
         parts = piece.replace(b'\\"', b"").split(b'"')
-        outside = b"".join(parts[is_inside::2])
+        services = b"".join(parts[is_inside::2])
         is_inside = is_inside == (len(parts) % 2 == 1)
-        count += outside.count(b",") + outside.count(b"[") + outside.count(b"{")
+        count += services.count(b",") + services.count(b"[") + services.count(b"{")
         yield count
 
 

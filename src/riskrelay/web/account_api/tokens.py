@@ -14,7 +14,7 @@ from riskrelay.actions.tokens import create_token, revoke_token
 from riskrelay.core.credentials import Actor, Scope, StoredToken, TokenId
 from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.integrations import AccountId
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import part_of, read_page_if_asked
@@ -33,20 +33,20 @@ class TokenBody(BaseModel):
 class ApiTokenRoutes:
     """The handlers of tokens."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def list_all(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        caller = await caller_of(request, self._services, Scope.OPERATE)
         return await self._list(request, caller.account_id)
 
     async def create(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.OPERATE)
+        caller = await caller_of(request, self._services, Scope.OPERATE)
         return await self._create(request, caller.account_id, caller.token, caller.actor)
 
     async def revoke(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.OPERATE)
-        await revoke_token(self._outside, caller.account_id, caller.actor, TokenId(request.path_params["token_id"]))
+        caller = await caller_of(request, self._services, Scope.OPERATE)
+        await revoke_token(self._services, caller.account_id, caller.actor, TokenId(request.path_params["token_id"]))
         return success({})
 
     async def list_all_of_installation(self, request: Request) -> Response:
@@ -59,37 +59,37 @@ class ApiTokenRoutes:
 
     async def revoke_of_installation(self, request: Request) -> Response:
         token = await self._operator(request)
-        await revoke_token(self._outside, None, actor_of(request, token), TokenId(request.path_params["token_id"]))
+        await revoke_token(self._services, None, actor_of(request, token), TokenId(request.path_params["token_id"]))
         return success({})
 
     async def verify(self, request: Request) -> Response:
         """Return the token of the request. Any valid token may do this."""
-        return success(_verified(await token_of(request, self._outside)))
+        return success(_verified(await token_of(request, self._services)))
 
     async def verify_in_account(self, request: Request) -> Response:
         """Return the token of the request, which must be valid in the account of the path."""
-        caller = await caller_of(request, self._outside, None)
+        caller = await caller_of(request, self._services, None)
         return success(_verified(caller.token))
 
     async def _operator(self, request: Request) -> StoredToken:
-        token = await token_of(request, self._outside)
+        token = await token_of(request, self._services)
         token.require(None, Scope.OPERATE)
         return token
 
     async def _list(self, request: Request, owner: AccountId | None) -> Response:
         page = read_page_if_asked(request.query_params)
-        now = self._outside.clock.now()
-        found = await self._outside.store.read_installation(lambda tx: tx.tokens.of(owner))
+        now = self._services.clock.now()
+        found = await self._services.store.read_installation(lambda tx: tx.tokens.of(owner))
         part, info = part_of(found, page)
         return success([_rendered(token, now) for token in part], info)
 
     async def _create(self, request: Request, owner: AccountId | None, own: StoredToken, actor: Actor) -> Response:
         body = await read_object(request, TokenBody)
-        now = self._outside.clock.now()
+        now = self._services.clock.now()
         refuse_more(body, own, now)
         expires_at = None if body.expires_on is None else body.expires_on.astimezone(UTC)
         token, stored = await create_token(
-            self._outside, owner, actor, body.name, scopes=body.scopes, expires_at=expires_at
+            self._services, owner, actor, body.name, scopes=body.scopes, expires_at=expires_at
         )
         return success({**_rendered(stored, now), "value": token})
 

@@ -15,7 +15,7 @@ from riskrelay.core.errors import NotFound
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, name_of
 from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, UserId
-from riskrelay.ports import Outside, RecordedFinding, UserProfile
+from riskrelay.ports import RecordedFinding, Services, UserProfile
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import Page, read_page_if_asked
 from riskrelay.web.account_api.whole_summary import WholeSummaries
@@ -27,26 +27,26 @@ MAX_EVENTS = 1_000  # guessed: without a page in the query, as many as the large
 class UserRoutes:
     """The handlers of users."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
-        self._whole_summaries = WholeSummaries(outside)
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._whole_summaries = WholeSummaries(services)
 
     async def summary(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.PII_READ)
+        caller = await caller_of(request, self._services, Scope.PII_READ)
         page = read_page_if_asked(request.query_params)
         if page is None:
             return await self._whole_summaries.answer(caller.account_id, _row)
-        found, total = await self._outside.store.read(
+        found, total = await self._services.store.read(
             caller.account_id, lambda tx: tx.users.summary(page.offset, page.per_page)
         )
         return success({"users": [_row(standing) for standing in found]}, page.result_info(len(found), total))
 
     async def get(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.PII_READ)
+        caller = await caller_of(request, self._services, Scope.PII_READ)
         user_id = _user_id(request)
         asked = read_page_if_asked(request.query_params)
         page = asked or Page(1, MAX_EVENTS)
-        found, settings = await self._outside.store.read(
+        found, settings = await self._services.store.read(
             caller.account_id,
             lambda tx: (tx.users.profile(user_id, page.offset, page.per_page), tx.behaviors.stored()),
         )
@@ -56,8 +56,8 @@ class UserRoutes:
         return success(_profile(found, settings), info)
 
     async def reset(self, request: Request) -> Response:
-        caller = await caller_of(request, self._outside, Scope.WRITE)
-        await reset_user(self._outside, caller.account_id, caller.actor, _user_id(request))
+        caller = await caller_of(request, self._services, Scope.WRITE)
+        await reset_user(self._services, caller.account_id, caller.actor, _user_id(request))
         return success({})
 
 

@@ -17,7 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from riskrelay.core.errors import RateLimited
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Standing
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.paging import PER_PAGE, Page
 
 _IN_MEMORY_BYTES = 1 << 20  # guessed: some 5,000 users; larger answers are on disk
@@ -34,8 +34,8 @@ Row = Callable[[Standing], dict[str, Any]]
 class WholeSummaries:
     """Answers requests for the whole summary, a bounded number at a time."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._running: Counter[AccountId] = Counter()
 
     async def answer(self, account_id: AccountId, row: Row) -> Response:
@@ -53,7 +53,7 @@ class WholeSummaries:
         self._running[account_id] += 1
         file: IO[bytes] = SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115  closed when it has been sent
         try:
-            await self._outside.store.read(account_id, lambda tx: _write(tx, file, row))
+            await self._services.store.read(account_id, lambda tx: _write(tx, file, row))
         except BaseException:
             self._end(account_id, file)
             raise

@@ -11,7 +11,7 @@ from riskrelay.actions.sessions import resume_session
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound, RiskrelayError, SessionEnded
 from riskrelay.core.integrations import AccountId
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.auth import actor_of, show_allowance
 from riskrelay.web.console.cookies import SessionCookie
 from riskrelay.web.console.failures import failure_of
@@ -35,8 +35,8 @@ Screen = Callable[[Visit], Awaitable[Response]]
 class Gate:
     """Checks requests before it passes them to screens."""
 
-    def __init__(self, outside: Outside, pages: Pages, cookie: SessionCookie, public_origin: str) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages, cookie: SessionCookie, public_origin: str) -> None:
+        self._services = services
         self._pages = pages
         self._cookie = cookie
         self._public_origin = public_origin
@@ -71,8 +71,8 @@ class Gate:
         if secret is None:
             raise SessionEnded
         is_person = request.headers.get("x-console-poll") is None
-        session = await resume_session(self._outside, secret, is_person=is_person)
-        show_allowance(request, self._outside.rate_limits.spend(session.token.token_hash))
+        session = await resume_session(self._services, secret, is_person=is_person)
+        show_allowance(request, self._services.rate_limits.spend(session.token.token_hash))
         csrf, form = csrf_of(secret), ImmutableMultiDict[str, str]()
         if request.method == "POST":
             require_own_origin(request, self._public_origin)
@@ -98,7 +98,7 @@ class Gate:
         token.require(token.account_id if account_id is None else account_id, scope)
         if token.account_id is not None or account_id is None:
             return
-        if await self._outside.store.read_installation(lambda tx: tx.accounts.get(account_id)) is None:
+        if await self._services.store.read_installation(lambda tx: tx.accounts.get(account_id)) is None:
             raise NotFound
 
     def _to_sign_in(self, request: Request) -> Response:

@@ -5,7 +5,7 @@ from starlette.responses import RedirectResponse, Response
 
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.console.assets import Assets
 from riskrelay.web.console.cookies import SessionCookie
 from riskrelay.web.console.failures import (
@@ -47,15 +47,15 @@ ScreenRow = tuple[str, str, Scope | None, Screen]
 class Console:
     """The console's part of the application."""
 
-    def __init__(self, outside: Outside, transmitting: Transmitting, public_origin: str) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, transmitting: Transmitting, public_origin: str) -> None:
+        self._services = services
         self._transmitting = transmitting
         self._public_origin = public_origin
         self._assets = Assets()
-        self._pages = Pages(outside.clock, self._assets, public_origin)
+        self._pages = Pages(services.clock, self._assets, public_origin)
         self._cookie = SessionCookie(public_origin)
-        self._gate = Gate(outside, self._pages, self._cookie, public_origin)
-        self._sign_in = SignIn(outside, self._pages, self._cookie, public_origin)
+        self._gate = Gate(services, self._pages, self._cookie, public_origin)
+        self._sign_in = SignIn(services, self._pages, self._cookie, public_origin)
 
     def routes(self) -> list[tuple[str, str, Handler]]:
         """Method, path, handler."""
@@ -73,13 +73,13 @@ class Console:
         ]
 
     def _screens(self) -> list[ScreenRow]:
-        overview = OverviewScreens(self._outside, self._pages)
-        keys = KeyScreens(self._outside, self._pages, self._transmitting.keyring)
-        settings = SettingScreens(self._outside, self._pages, self._public_origin)
-        behaviors = BehaviorScreens(self._outside, self._pages)
-        detection = DetectionScreens(self._outside, self._pages)
-        directory = DirectoryScreens(self._outside, self._pages)
-        users = UserScreens(self._outside, self._pages)
+        overview = OverviewScreens(self._services, self._pages)
+        keys = KeyScreens(self._services, self._pages, self._transmitting.keyring)
+        settings = SettingScreens(self._services, self._pages, self._public_origin)
+        behaviors = BehaviorScreens(self._services, self._pages)
+        detection = DetectionScreens(self._services, self._pages)
+        directory = DirectoryScreens(self._services, self._pages)
+        users = UserScreens(self._services, self._pages)
         return [
             ("GET", "", Scope.READ, overview.show),
             ("GET", "/users", Scope.PII_READ, users.list_page),
@@ -107,14 +107,14 @@ class Console:
             ("POST", "/settings/keys/rotate", Scope.OPERATE, keys.rotate),
             ("GET", "/settings/health", Scope.OPERATE, settings.health),
             ("POST", "/settings/health", Scope.OPERATE, settings.examine),
-            ("GET", "/dead-letters", Scope.READ, DeadLetterScreens(self._outside, self._pages).show),
-            ("GET", "/live", Scope.READ, LiveScreens(self._outside, self._pages).show),
+            ("GET", "/dead-letters", Scope.READ, DeadLetterScreens(self._services, self._pages).show),
+            ("GET", "/live", Scope.READ, LiveScreens(self._services, self._pages).show),
             *self._source_screens(),
             *self._integration_screens(),
         ]
 
     def _source_screens(self) -> list[ScreenRow]:
-        sources = SourceScreens(self._outside, self._pages, self._transmitting.signals, self._public_origin)
+        sources = SourceScreens(self._services, self._pages, self._transmitting.signals, self._public_origin)
         one = "/sources/{source_id}"
         return [
             ("GET", "/sources", Scope.READ, sources.show_all),
@@ -129,14 +129,14 @@ class Console:
         ]
 
     def _integration_screens(self) -> list[ScreenRow]:
-        integrations = IntegrationScreens(self._outside, self._pages, self._public_origin)
+        integrations = IntegrationScreens(self._services, self._pages, self._public_origin)
         integration = IntegrationScreen(
-            self._outside, self._pages, self._transmitting.targets, self._transmitting.polling.retention
+            self._services, self._pages, self._transmitting.targets, self._transmitting.polling.retention
         )
-        deliveries = DeliveryScreens(self._outside, self._pages, self._transmitting.proofs)
-        replays = ReplayScreens(self._outside, self._pages)
-        receivers = ReceiverScreens(self._outside, self._pages)
-        settings = IntegrationSettingScreens(self._outside, self._pages)
+        deliveries = DeliveryScreens(self._services, self._pages, self._transmitting.proofs)
+        replays = ReplayScreens(self._services, self._pages)
+        receivers = ReceiverScreens(self._services, self._pages)
+        settings = IntegrationSettingScreens(self._services, self._pages)
         one = "/integrations/{integration_id}"
         return [
             ("GET", "/integrations", Scope.READ, integrations.list_page),

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from riskrelay.actions.sessions import end_session, start_session
 from riskrelay.actions.tokens import authenticate
 from riskrelay.core.errors import MalformedCredentials, RateLimited, RiskrelayError, UnknownToken
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.auth import actor_of, presented_token
 from riskrelay.web.client_address import client_address
 from riskrelay.web.console.cookies import SessionCookie
@@ -27,12 +27,12 @@ _UNKNOWN = (
 class SignIn:
     """The handlers around signing in; the form has no session yet, so it is guarded by its origin alone."""
 
-    def __init__(self, outside: Outside, pages: Pages, cookie: SessionCookie, public_origin: str) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages, cookie: SessionCookie, public_origin: str) -> None:
+        self._services = services
         self._pages = pages
         self._cookie = cookie
         self._public_origin = public_origin
-        self._throttle = SignInThrottle(outside.clock)
+        self._throttle = SignInThrottle(services.clock)
 
     async def show(self, request: Request) -> Response:
         """Show the form."""
@@ -53,14 +53,14 @@ class SignIn:
         try:
             self._throttle.spend(address, typed)
             presented = presented_token(f"Bearer {typed}", None, None)
-            token = (await authenticate(self._outside, presented)).token
+            token = (await authenticate(self._services, presented)).token
         except RateLimited as error:
             return self._form(following, 429, f"Too many attempts. Wait {error.wait_seconds} s, then try again.")
         except (MalformedCredentials, UnknownToken) as error:
             request.app.state.refused_authentication.note(request, error)
             return self._form(following, 401, _UNKNOWN)
         self._throttle.succeeded(address, typed)
-        secret = await start_session(self._outside, token)
+        secret = await start_session(self._services, token)
         actor = actor_of(request, token)
         _log.info("console_signed_in", token=actor.token_id, address=actor.address)
         response = self._pages.see(own_path(following))
@@ -69,7 +69,7 @@ class SignIn:
 
     async def sign_out(self, visit: Visit) -> Response:
         """End the session."""
-        await end_session(self._outside, visit.session)
+        await end_session(self._services, visit.session)
         response = self._pages.see("/console/sign-in", done="signed-out")
         self._cookie.clear(response)
         return response
@@ -79,7 +79,7 @@ class SignIn:
         owner = visit.session.token.account_id
         if owner is not None:
             return self._pages.see(account_path(owner))
-        accounts = await self._outside.store.read_installation(lambda tx: tx.accounts.all())
+        accounts = await self._services.store.read_installation(lambda tx: tx.accounts.all())
         return self._pages.page(visit, "accounts.html", accounts=accounts)
 
     def _form(

@@ -10,7 +10,7 @@ from riskrelay.core.credentials import hash_token
 from riskrelay.core.errors import Forbidden, UnknownToken
 from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.core.ssf.access import CredentialId, Receiver, ReceiverScope
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.auth import show_allowance
 from riskrelay.web.client_address import client_address
 from riskrelay.web.failed_authentication import FailedAuthentication
@@ -27,7 +27,7 @@ _UNKNOWN = (
 _NO_SCOPE = "this token does not allow this request; get a token with the scope in the challenge"
 
 
-async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) -> Receiver:
+async def receiver_of(request: Request, services: Services, scope: ReceiverScope) -> Receiver:
     """Authenticate the receiver of the path's integration, and check that its token allows *scope*.
 
     Raises: BearerRefusal: 400, 401 or 403 with its challenge; RateLimited; Unavailable.
@@ -41,9 +41,9 @@ async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) 
         token = _presented(request)
         if "\0" in integration_id:  # PostgreSQL stores no NUL, so no id has one
             raise UnknownToken
-        receiver = await authenticate_receiver(outside, integration_id, token, scope)
+        receiver = await authenticate_receiver(services, integration_id, token, scope)
         failures.accepted(shown)
-        show_allowance(request, outside.rate_limits.spend(holder_of(receiver.credential_id)))
+        show_allowance(request, services.rate_limits.spend(holder_of(receiver.credential_id)))
         return replace(receiver, address=client_address(request))
     except _Unusable as error:
         status, code, description = (
@@ -55,7 +55,7 @@ async def receiver_of(request: Request, outside: Outside, scope: ReceiverScope) 
         status, code, description = 403, "insufficient_scope", _NO_SCOPE
     if status != 403:  # the challenge below costs a query, even for a request without a token
         failures.refused(request, shown)
-    attributes = await _attributes(request, outside, integration_id)
+    attributes = await _attributes(request, services, integration_id)
     raise BearerRefusal(status, code, description, {"scope": scope.value, **attributes})
 
 
@@ -87,11 +87,11 @@ def _presented(request: Request) -> str:
     return token
 
 
-async def _attributes(request: Request, outside: Outside, integration_id: IntegrationId) -> dict[str, str]:
+async def _attributes(request: Request, services: Services, integration_id: IntegrationId) -> dict[str, str]:
     """Return the attribute with the URL of the resource's metadata. An unknown integration has none."""
     found: Integration | None = None
     if "\0" not in integration_id:
-        found = await outside.store.read_installation(lambda tx: tx.integration(integration_id))
+        found = await services.store.read_installation(lambda tx: tx.integration(integration_id))
     if found is None:
         return {}
     return {"resource_metadata": f"{found.public_origin}/.well-known/oauth-protected-resource{quoted_path(request)}"}

@@ -12,7 +12,7 @@ from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.core.keys import JWKS_MAX_AGE, Keyring, published
 from riskrelay.core.ssf.metadata import transmitter_metadata
 from riskrelay.core.ssf.oauth import authorization_server_metadata, protected_resource_metadata
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.transmitter import refusals
 from riskrelay.web.transmitter.auth import quoted_path
 
@@ -24,8 +24,8 @@ _PROTECTED_RESOURCE = "/.well-known/oauth-protected-resource"
 class TransmitterRoutes:
     """The handlers of documents that receivers read without credentials."""
 
-    def __init__(self, outside: Outside, keyring: Keyring) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, keyring: Keyring) -> None:
+        self._services = services
         self._keyring = keyring
 
     async def metadata(self, request: Request) -> Response:
@@ -47,14 +47,14 @@ class TransmitterRoutes:
         integration_id = IntegrationId(request.path_params["integration_id"])
         found = None
         if "\0" not in integration_id:  # PostgreSQL takes none
-            found = await self._outside.store.read_installation(lambda tx: tx.integration(integration_id))
+            found = await self._services.store.read_installation(lambda tx: tx.integration(integration_id))
         if found is None:
             return refusals.answer(NotFound())
         return Response(msgspec.json.encode(document(found)), media_type="application/json", headers=_CACHE_METADATA)
 
     async def jwks(self, request: Request) -> Response:
         """Return the public keys for the verification of SETs: the current, the next and the recently retired keys."""
-        stored = await self._outside.store.read_installation(lambda tx: tx.keys.all())
-        keys = published(stored, self._outside.clock.now(), self._keyring.horizon)
+        stored = await self._services.store.read_installation(lambda tx: tx.keys.all())
+        keys = published(stored, self._services.clock.now(), self._keyring.horizon)
         body = msgspec.json.encode({"keys": [msgspec.Raw(key.public_jwk.encode()) for key in keys]})
         return Response(body, media_type="application/json", headers=_CACHE_KEYS)

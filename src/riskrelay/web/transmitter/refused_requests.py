@@ -15,7 +15,7 @@ from riskrelay.core.integrations import IntegrationId
 from riskrelay.core.rate_limits import Bucket, RateLimit, spend
 from riskrelay.core.ssf.refused_requests import MAX_MESSAGE_CHARACTERS, ReceiverOperation, RefusedRequest
 from riskrelay.core.ssf.subjects import MEMBER_NAMES
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.paths import Handler
 from riskrelay.web.transmitter import refusals
 
@@ -35,8 +35,8 @@ class RefusedRequests:
     stored for each operation of an integration. The operation's next success deletes it.
     """
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, services: Services) -> None:
+        self._services = services
         self._buckets: dict[bool, Bucket | None] = {True: None, False: None}
         self._left_out = 0
         self._stored: OrderedDict[tuple[IntegrationId, ReceiverOperation], None] = OrderedDict()
@@ -74,9 +74,9 @@ class RefusedRequests:
     async def _refused(self, integration_id: IntegrationId, operation: ReceiverOperation, answer: Response) -> None:
         said = _said(answer)
         error = str(said.get("error", "none"))[:_MAX_ERROR_CHARACTERS]
-        self._outside.metrics.count_receiver_refusal(operation.value, error)
+        self._services.metrics.count_receiver_refusal(operation.value, error)
         is_stranger = answer.status_code == 401
-        now = int(self._outside.clock.monotonic() * 1_000_000)
+        now = int(self._services.clock.monotonic() * 1_000_000)
         self._buckets[is_stranger], allowance = spend(self._buckets[is_stranger], _NOTED, now)
         if allowance.wait_seconds is not None:
             self._left_out += 1
@@ -87,7 +87,7 @@ class RefusedRequests:
             status=answer.status_code,
             error=error,
             message=str(said.get("error_description", ""))[:MAX_MESSAGE_CHARACTERS],
-            at=self._outside.clock.now(),
+            at=self._services.clock.now(),
         )
         is_known = await self._write(integration_id, operation, refused)
         # The message is not logged: it may contain a value from the receiver, such as a subject.
@@ -109,7 +109,7 @@ class RefusedRequests:
         """
         if not integration_id:
             return False
-        store = self._outside.store
+        store = self._services.store
         try:
             found = await store.read_installation(lambda tx: tx.integration(integration_id))
             if found is None:

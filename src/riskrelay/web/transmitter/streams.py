@@ -21,7 +21,7 @@ from riskrelay.core.keys import Keyring
 from riskrelay.core.ssf.access import Receiver, ReceiverScope
 from riskrelay.core.ssf.stream_documents import PushRules, document, patched, replaced
 from riskrelay.core.ssf.streams import Stream, StreamId, stream_row
-from riskrelay.ports import Outside, Proofs, Targets, TlsMaterials, Vault
+from riskrelay.ports import Proofs, Services, Targets, TlsMaterials, Vault
 from riskrelay.web.transmitter.auth import receiver_of
 from riskrelay.web.transmitter.bodies import read_object, status_of, stream_id_of, stream_id_of_query
 
@@ -30,7 +30,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transmitting:
-    """The dependencies of the transmitter, the account API and the console besides `Outside`."""
+    """The dependencies of the transmitter, the account API and the console besides `Services`."""
 
     polling: Polling
     vault: Vault
@@ -44,27 +44,27 @@ class Transmitting:
 class StreamRoutes:
     """The handlers of the configuration endpoint and the status endpoint."""
 
-    def __init__(self, outside: Outside, transmitting: Transmitting) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, transmitting: Transmitting) -> None:
+        self._services = services
         self._vault = transmitting.vault
         self._targets = transmitting.targets
 
     async def create(self, request: Request) -> Response:
         """201 with the new stream. Rule: SSF 1.0 §8.1.1.1."""
-        receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
+        receiver = await receiver_of(request, self._services, ReceiverScope.MANAGE)
         body = await read_object(request)
-        stream_id = StreamId(self._outside.ids.uuid())
+        stream_id = StreamId(self._services.ids.uuid())
         rules = self._rules(receiver, stream_id)
-        stream = await create_stream(self._outside, receiver, body, rules, stream_id=stream_id)
+        stream = await create_stream(self._services, receiver, body, rules, stream_id=stream_id)
         return _json(self._document(receiver, stream), 201)
 
     async def read(self, request: Request) -> Response:
         """Return the stream that the query names, or all streams of the receiver. Rule: SSF 1.0 §8.1.1.2."""
-        receiver = await receiver_of(request, self._outside, ReceiverScope.READ)
+        receiver = await receiver_of(request, self._services, ReceiverScope.READ)
         if "stream_id" in request.query_params:
-            stream = await visit_stream(self._outside, receiver, stream_id_of_query(request))
+            stream = await visit_stream(self._services, receiver, stream_id_of_query(request))
             return _json(self._document(receiver, stream))
-        found = await self._outside.store.read(
+        found = await self._services.store.read(
             receiver.account_id, lambda tx: tx.streams.of_integration(receiver.integration_id)
         )
         return _json([self._document(receiver, stream) for stream in found if not stream.is_implicit])
@@ -78,30 +78,30 @@ class StreamRoutes:
         return await self._change(request, replaced)
 
     async def _change(self, request: Request, apply: Apply) -> Response:
-        receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
+        receiver = await receiver_of(request, self._services, ReceiverScope.MANAGE)
         body = await read_object(request)
         stream_id = stream_id_of(body)
         rules = self._rules(receiver, stream_id)
-        stream = await configure_stream(self._outside, receiver, stream_id, body, rules=rules, apply=apply)
+        stream = await configure_stream(self._services, receiver, stream_id, body, rules=rules, apply=apply)
         return _json(self._document(receiver, stream))
 
     async def delete(self, request: Request) -> Response:
         """Delete a stream. Rule: SSF 1.0 §8.1.1.5."""
-        receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
-        await delete_stream(self._outside, receiver, stream_id_of_query(request))
+        receiver = await receiver_of(request, self._services, ReceiverScope.MANAGE)
+        await delete_stream(self._services, receiver, stream_id_of_query(request))
         return Response(status_code=204, headers=NO_STORE)
 
     async def read_status(self, request: Request) -> Response:
         """Return a stream's status. Rule: SSF 1.0 §8.1.2.1."""
-        receiver = await receiver_of(request, self._outside, ReceiverScope.READ)
-        return _json(_status(await visit_stream(self._outside, receiver, stream_id_of_query(request))))
+        receiver = await receiver_of(request, self._services, ReceiverScope.READ)
+        return _json(_status(await visit_stream(self._services, receiver, stream_id_of_query(request))))
 
     async def update_status(self, request: Request) -> Response:
         """Change a stream's status. Rule: SSF 1.0 §8.1.2.2."""
-        receiver = await receiver_of(request, self._outside, ReceiverScope.MANAGE)
+        receiver = await receiver_of(request, self._services, ReceiverScope.MANAGE)
         body = await read_object(request)
         stream_id, (status, reason) = stream_id_of(body), status_of(body)
-        return _json(_status(await set_stream_status(self._outside, receiver, stream_id, status, reason=reason)))
+        return _json(_status(await set_stream_status(self._services, receiver, stream_id, status, reason=reason)))
 
     def _document(self, receiver: Receiver, stream: Stream) -> dict[str, Any]:
         """Return the stream's document. A token that may only read never gets the authorization header: a secret."""

@@ -28,7 +28,7 @@ from riskrelay.core.ssf.access import (
     access_token_life,
     is_current,
 )
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.account_api.bodies import read_body
 from riskrelay.web.auth import show_allowance
 from riskrelay.web.failed_authentication import FailedAuthentication
@@ -55,8 +55,8 @@ _HINTS = {
 class TokenRoutes:
     """The handler of the token endpoint. oauthlib validates the grant; this class reads requests and stores tokens."""
 
-    def __init__(self, outside: Outside) -> None:
-        self._outside = outside
+    def __init__(self, services: Services) -> None:
+        self._services = services
 
     async def token(self, request: Request) -> Response:
         """Issue an access token to the integration's OAuth client, or refuse it with the reason."""
@@ -65,7 +65,7 @@ class TokenRoutes:
             form = await _form_of(request)
             client_id, secret = _presented(form)
             client = await self._checked(request, integration_id, client_id, secret)
-            show_allowance(request, self._outside.rate_limits.spend(holder_of(client.credential_id)))
+            show_allowance(request, self._services.rate_limits.spend(holder_of(client.credential_id)))
             return await self._granted(form, client)
         except (InvalidRequestError, InvalidClientError) as error:  # raised by this module, with its own message
             if isinstance(error, InvalidClientError):
@@ -90,19 +90,19 @@ class TokenRoutes:
     async def _authenticated(self, integration_id: IntegrationId, client_id: str, secret: str) -> ReceiverCredential:
         client = None
         if "\0" not in integration_id + client_id:  # PostgreSQL takes none
-            client = await self._outside.store.read_installation(
+            client = await self._services.store.read_installation(
                 lambda tx: tx.receivers.client(integration_id, CredentialId(client_id))
             )
         if client is None or not hmac.compare_digest(client.secret_hash, hash_token(secret)):
             raise InvalidClientError(_UNKNOWN_CLIENT)
-        if not is_current(client.expires_at, self._outside.clock.now()):
+        if not is_current(client.expires_at, self._services.clock.now()):
             raise InvalidClientError(_UNKNOWN_CLIENT)
         return client
 
     async def _granted(self, form: OAuthRequest, client: ReceiverCredential) -> Response:
-        now = self._outside.clock.now()
+        now = self._services.clock.now()
         life = access_token_life(client, now)
-        token = _PREFIX + self._outside.ids.secret()
+        token = _PREFIX + self._services.ids.secret()
         validator = _OneClient(client)
         server = BackendApplicationServer(
             validator, token_generator=lambda _request: token, token_expires_in=int(life.total_seconds())
@@ -119,7 +119,7 @@ class TokenRoutes:
             expires_at=now + life,
         )
         try:
-            await issue_access_token(self._outside, stored)
+            await issue_access_token(self._services, stored)
         except UnknownToken:  # revoked in this very moment
             raise InvalidClientError(_UNKNOWN_CLIENT) from None
         return Response(body, status, _NO_STORE, media_type="application/json")

@@ -5,7 +5,7 @@ from datetime import timedelta
 from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
-from support.outside import NOON
+from support.services import NOON
 
 
 def test_the_latency_runs_from_the_queue_to_the_answer() -> None:

@@ -17,7 +17,7 @@ from riskrelay.core.delivery.clock import (
     too_old_before,
     with_step,
 )
-from support.outside import NOON
+from support.services import NOON
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
 NONE = timedelta(0)

@@ -11,7 +11,7 @@ from riskrelay.core.integrations import AccountId, Integration, IntegrationId, I
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.push import outcome_of
 from riskrelay.core.ssf.streams import Configuration, Poll, Stream, StreamId, StreamStatus
-from support.outside import NOON
+from support.services import NOON
 
 CYCLE = Path(__file__).parents[4] / "docs" / "delivery-cycle.md"
 RETRY_AFTER = {"Retry-After": "90"}

@@ -10,7 +10,7 @@ from riskrelay.core.delivery.health import Condition, StreamHealth, in_words, wh
 from riskrelay.core.delivery.reasons import WITHHELD, shown_status_reason
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId, IntegrationType, Pause
 from riskrelay.core.ssf.streams import Configuration, Party, Poll, Stream, StreamId, StreamStatus
-from support.outside import NOON
+from support.services import NOON
 
 WEEK = timedelta(days=7)
 INTEGRATION = Integration(

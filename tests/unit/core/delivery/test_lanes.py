@@ -20,7 +20,7 @@ from riskrelay.core.delivery.lanes import (
 )
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
-from support.outside import NOON
+from support.services import NOON
 
 ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202)
 REFUSED = Outcome(kind=OutcomeKind.REJECTED, reason="invalid_audience", status=400)

@@ -9,7 +9,7 @@ from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.delivery.pacing import Pace, pace_of
 from riskrelay.core.integrations import AccountId, DeliveryLimits, Integration, IntegrationId, IntegrationType
 from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
-from support.outside import NOON
+from support.services import NOON
 
 
 def stream(lanes: int, *limits: int | None) -> Stream:

@@ -9,7 +9,7 @@ from riskrelay.core.integrations import AccountId, Integration, IntegrationId, I
 from riskrelay.core.ssf.streams import Configuration, Poll, Push, Stream, StreamId, StreamStatus
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.targets import PushTargets
-from support.outside import NOON
+from support.services import NOON
 
 OKTA = Integration(
     account_id=AccountId("acme"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from riskrelay.core.risk.activity import LATENESS, SKEW, Activity, DlpHit, Login, Timing, connected, timing
 from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.core.risk.findings import UserRef
-from support.outside import NOON
+from support.services import NOON
 
 MICROSECOND = timedelta(microseconds=1)
 

@@ -11,7 +11,7 @@ from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting
 from riskrelay.core.risk.change_members import change_members
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
-from support.outside import NOON
+from support.services import NOON
 
 BEHAVIOR = st.sampled_from(list(BEHAVIORS))
 SETTINGS = st.fixed_dictionaries(

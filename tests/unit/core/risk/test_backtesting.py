@@ -17,7 +17,7 @@ from riskrelay.core.risk.networks import NO_NETWORKS, Networks, TrustedNetwork
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.core.risk.travel import journey_of, journeys
 from support.arrivals import Arrivals
-from support.outside import NOON
+from support.services import NOON
 
 PARIS, NEW_YORK, TOKYO = (48.8566, 2.3522), (40.7128, -74.006), (35.6762, 139.6503)
 LIMITS = TravelLimits()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from riskrelay.core.risk.activity import DlpHit
 from riskrelay.core.risk.dlp import MAX_PROFILES, Burst, burst_of, bursts, hot_windows
 from support.arrivals import Arrivals
-from support.outside import NOON
+from support.services import NOON
 
 MINUTE = timedelta(minutes=1)
 MICROSECOND = timedelta(microseconds=1)

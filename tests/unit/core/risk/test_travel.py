@@ -21,7 +21,7 @@ from riskrelay.core.risk.impossible_pairs import MAX_PLACES, ImpossiblePairs
 from riskrelay.core.risk.speeds import TravelLimits, distance_km, is_impossible, spot_of
 from riskrelay.core.risk.travel import Journey, Pair, journey_of, journeys
 from support.arrivals import Arrivals
-from support.outside import NOON
+from support.services import NOON
 
 PARIS, NEW_YORK, TOKYO, AUCKLAND = (48.8566, 2.3522), (40.7128, -74.006), (35.6762, 139.6503), (-36.8509, 174.7645)
 VERSAILLES = (48.8049, 2.1204)

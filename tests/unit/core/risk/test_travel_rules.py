@@ -18,7 +18,7 @@ from riskrelay.core.risk.networks import NO_NETWORKS, Networks, TrustedNetwork, 
 from riskrelay.core.risk.speeds import TravelLimits, distance_km, is_impossible, network_of
 from riskrelay.core.risk.travel import journey_of, journeys
 from support.arrivals import Arrivals
-from support.outside import NOON
+from support.services import NOON
 
 LIMITS = TravelLimits()
 IPV4 = st.integers(1, 2**32 - 1).map(lambda number: str(ip_address(number)))

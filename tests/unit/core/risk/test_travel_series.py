@@ -14,7 +14,7 @@ from riskrelay.core.risk.networks import Networks, TrustedNetwork
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.core.risk.travel import journey_of, journeys
 from support.arrivals import Arrivals
-from support.outside import NOON
+from support.services import NOON
 
 LIMITS = TravelLimits()
 OFFICE = Networks([TrustedNetwork(name="Office", cidr="198.51.100.0/24"), TrustedNetwork(name="VPN", asn=64_500)])

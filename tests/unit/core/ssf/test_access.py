@@ -6,7 +6,7 @@ import pytest
 
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.access import ACCESS_TOKEN_LIFE, CredentialId, Receiver, ReceiverToken
-from support.outside import NOON
+from support.services import NOON
 
 RECEIVER = Receiver(
     account_id=AccountId("acme"), integration_id=IntegrationId("i"), credential_id=CredentialId("c"), scopes=frozenset()

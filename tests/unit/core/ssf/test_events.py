@@ -22,7 +22,7 @@ from riskrelay.core.ssf.level_changes import caep_risk_level_change
 from riskrelay.core.ssf.sets import complete_claims, fixed_claims
 from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.core.ssf.subjects import email_subject
-from support.outside import NOON, CountingIds
+from support.services import NOON, CountingIds
 
 SUBJECT = email_subject("kai@example.com")
 LEVELS = [None, *RiskLevel]

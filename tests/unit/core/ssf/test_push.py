@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.core.ssf.push import RETRY_AFTER_CAP, outcome_of, retry_after
-from support.outside import NOON
+from support.services import NOON
 
 ERROR = b'{"err": "invalid_audience", "description": "not mine"}'
 

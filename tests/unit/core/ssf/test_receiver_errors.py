@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.core.ssf.push import outcome_of
 from riskrelay.core.ssf.receiver_errors import REGISTERED_ERRORS, SetError, read_set_error, set_error_of
-from support.outside import NOON
+from support.services import NOON
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -22,7 +22,7 @@ from riskrelay.core.ssf.stream_documents import (
     replaced,
 )
 from riskrelay.core.ssf.streams import Configuration, Party, Poll, Push, Spelling, Stream, StreamId, StreamStatus
-from support.outside import NOON
+from support.services import NOON
 
 PUSH = "urn:ietf:rfc:8935"
 POLL = "urn:ietf:rfc:8936"

@@ -8,7 +8,7 @@ from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind, Phases
 from riskrelay.web.console.bars import WIDTH, pieces
-from support.outside import NOON
+from support.services import NOON
 
 MS = timedelta(milliseconds=1)
 OUTCOME = Outcome(

@@ -8,7 +8,7 @@ from riskrelay.core.keys import Algorithm, SealedKey
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports import Stock, Verdict
 from riskrelay.web.console.checkup import checks
-from support.outside import NOON
+from support.services import NOON
 
 HTTPS = "https://risk.example.com"
 BALANCED = Stock(

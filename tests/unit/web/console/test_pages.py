@@ -6,7 +6,7 @@ from jinja2 import UndefinedError
 from riskrelay.web.console.assets import Assets
 from riskrelay.web.console.failures import NOT_FOUND
 from riskrelay.web.console.pages import Pages
-from support.outside import HandClock
+from support.services import HandClock
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from riskrelay.web.console.paging import PAGE, Count, Moment, Text, place_of, read_place, split
-from support.outside import NOON
+from support.services import NOON
 
 
 def test_a_place_is_read_as_it_was_written() -> None:

@@ -8,7 +8,7 @@ from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import RecordedFinding
 from riskrelay.web.console.stories import chapters, moves
-from support.outside import NOON
+from support.services import NOON
 
 LOW, MEDIUM, HIGH = RiskLevel
 HOUR = timedelta(hours=1)

@@ -6,7 +6,7 @@ import pytest
 
 from riskrelay.core.errors import RateLimited
 from riskrelay.web.console.throttle import SIGN_INS, SIGN_INS_OF_ADDRESS, SignInThrottle
-from support.outside import HandClock
+from support.services import HandClock
 
 OFFICE, HOME = "198.51.100.7", "203.0.113.9"
 GOOD, BAD = "rr_goodgoodgood", "rr_badbadbadbad"

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.web.console.windows import WINDOWS, behaviors_in, finding_rows, level_rows
-from support.outside import NOON
+from support.services import NOON
 
 DLP, TRAVEL = BehaviorId("high_dlp"), BehaviorId("imp_travel")
 

@@ -15,33 +15,33 @@ from riskrelay.core.integrations import Integration
 from riskrelay.core.rate_limits import RateLimit
 from riskrelay.core.ssf.access import ALL_RECEIVER_SCOPES, CredentialKind, ReceiverScope
 from riskrelay.local.rate_limits import MemoryRateLimits
-from riskrelay.ports import Outside, Store
+from riskrelay.ports import Services, Store
 from riskrelay.web.app import create_app
 from riskrelay.web.transmitter.auth import receiver_of
-from support.outside import HandClock, outside_of
+from support.services import HandClock, services_of
 from support.transmitting import transmitting_of
 from support.world import ORIGIN, account_with_integration
 
 
 @pytest.fixture
-def outside(sqlite_store: Store) -> Outside:
+def services(sqlite_store: Store) -> Services:
     """The world, over a real store."""
-    return outside_of(sqlite_store)
+    return services_of(sqlite_store)
 
 
 @pytest.fixture
-async def integration(outside: Outside) -> Integration:
+async def integration(services: Services) -> Integration:
     """An integration whose receiver calls."""
-    return await account_with_integration(outside)
+    return await account_with_integration(services)
 
 
 @pytest.fixture
-async def client(outside: Outside) -> AsyncIterator[httpx.AsyncClient]:
+async def client(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the application, which has one more route that asks for ssf.manage."""
-    app = create_app(outside, transmitting_of(), ORIGIN, lambda _app: None)  # type: ignore[arg-type, return-value]
+    app = create_app(services, transmitting_of(), ORIGIN, lambda _app: None)  # type: ignore[arg-type, return-value]
 
     async def guarded(request: Request) -> Response:
-        receiver = await receiver_of(request, outside, ReceiverScope.MANAGE)
+        receiver = await receiver_of(request, services, ReceiverScope.MANAGE)
         return JSONResponse([receiver.account_id, receiver.integration_id])
 
     app.router.routes.insert(0, Route("/ssf/{integration_id}/guarded:it", guarded))
@@ -49,19 +49,19 @@ async def client(outside: Outside) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def token_for(outside: Outside, integration: Integration, *scopes: ReceiverScope) -> str:
+async def token_for(services: Services, integration: Integration, *scopes: ReceiverScope) -> str:
     wanted = WantedCredential(
         kind=CredentialKind.STATIC_TOKEN, name="", scopes=scopes or ALL_RECEIVER_SCOPES, expires_at=None
     )
     issued = await create_receiver_credential(
-        outside, integration.account_id, COMMAND_LINE, integration.integration_id, wanted
+        services, integration.account_id, COMMAND_LINE, integration.integration_id, wanted
     )
     return issued.secret
 
 
-async def test_the_header_lets_in(outside: Outside, integration: Integration, client: httpx.AsyncClient) -> None:
+async def test_the_header_lets_in(services: Services, integration: Integration, client: httpx.AsyncClient) -> None:
     """The scheme without regard to letter case (RFC 9110 §11.1)."""
-    token = await token_for(outside, integration)
+    token = await token_for(services, integration)
     for scheme in ("Bearer", "bearer", "BEARER"):
         answer = await client.get(
             f"/ssf/{integration.integration_id}/guarded:it", headers={"Authorization": f"{scheme} {token}"}
@@ -103,7 +103,7 @@ async def test_a_request_without_a_token_is_told_where_to_get_one(
     ],
 )
 async def test_each_way_to_be_wrong_has_its_code(
-    outside: Outside,
+    services: Services,
     integration: Integration,
     client: httpx.AsyncClient,
     query: str,
@@ -113,8 +113,8 @@ async def test_each_way_to_be_wrong_has_its_code(
 ) -> None:
     """RFC 6750 §3.1, in the challenge and in the body; the description never repeats the token."""
     known = {
-        "token": await token_for(outside, integration),
-        "reader": await token_for(outside, integration, ReceiverScope.READ),
+        "token": await token_for(services, integration),
+        "reader": await token_for(services, integration, ReceiverScope.READ),
     }
     answer = await client.get(
         f"/ssf/{integration.integration_id}/guarded:it{query.format(**known)}",
@@ -130,10 +130,10 @@ async def test_each_way_to_be_wrong_has_its_code(
 
 @pytest.mark.parametrize("path", ["none", "%00", "a%22b", "ä%0d%0aX: y"])
 async def test_an_unknown_integration_knows_no_token(
-    outside: Outside, integration: Integration, client: httpx.AsyncClient, path: str
+    services: Services, integration: Integration, client: httpx.AsyncClient, path: str
 ) -> None:
     """The same 401 as with a wrong token; whatever stands in the path, the challenge stays one header."""
-    token = await token_for(outside, integration)
+    token = await token_for(services, integration)
     answer = await client.get(f"/ssf/{path}/guarded:it", headers={"Authorization": f"Bearer {token}"})
     assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
     assert "resource_metadata" not in answer.headers["www-authenticate"]
@@ -149,11 +149,11 @@ async def test_what_is_not_there_has_no_envelope(integration: Integration, clien
     assert method.json()["error"] == "invalid_request"
 
 
-async def test_a_receiver_that_floods_must_wait(outside: Outside, integration: Integration) -> None:
+async def test_a_receiver_that_floods_must_wait(services: Services, integration: Integration) -> None:
     """429 with Retry-After, in the specifications' form; counted by credential, so that another one is served."""
     limits = MemoryRateLimits(HandClock(), RateLimit(2, 60))
-    first, second = [await token_for(outside, integration) for _ in range(2)]
-    limited = replace(outside, rate_limits=limits)
+    first, second = [await token_for(services, integration) for _ in range(2)]
+    limited = replace(services, rate_limits=limits)
     app = create_app(limited, transmitting_of(), ORIGIN, lambda _app: None)  # type: ignore[arg-type, return-value]
     path = f"/ssf/{integration.integration_id}/streams"
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as client:

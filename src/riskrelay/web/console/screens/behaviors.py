@@ -16,7 +16,7 @@ from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.risk.behaviors import Behavior, BehaviorId, BehaviorSetting, behaviors_in_use, settings_with
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.sources.mappings import SuggestedBehavior
-from riskrelay.ports import FindingCounts, Outside, Stock, Transaction
+from riskrelay.ports import FindingCounts, Services, Stock, Transaction
 from riskrelay.web.account_api.behaviors import ChangeBody, NewBehaviorBody
 from riskrelay.web.account_api.bodies import parse
 from riskrelay.web.console.effects import Settings, moves_of, users_holding
@@ -42,8 +42,8 @@ class _Seen:
 class BehaviorScreens:
     """The handlers of behaviors. Unsaved changes are in the URL."""
 
-    def __init__(self, outside: Outside, pages: Pages) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages) -> None:
+        self._services = services
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
@@ -56,8 +56,8 @@ class BehaviorScreens:
         Args:
             problems: the problems of the form that adds a behavior, by field.
         """
-        now = self._outside.clock.now()
-        seen = await self._outside.store.read(visit.account, lambda tx: _seen(tx, now))
+        now = self._services.clock.now()
+        seen = await self._services.store.read(visit.account, lambda tx: _seen(tx, now))
         current, stock = seen.settings, seen.stock
         in_use = behaviors_in_use(current)
         proposed = _proposed(visit.request.query_params, in_use) if "proposed" in visit.query else {}
@@ -81,13 +81,13 @@ class BehaviorScreens:
 
     async def save(self, visit: Visit) -> Response:
         """Save the changed settings."""
-        stored = await self._outside.store.read(visit.account, lambda tx: tx.behaviors.stored())
+        stored = await self._services.store.read(visit.account, lambda tx: tx.behaviors.stored())
         current = settings_with(stored)
         proposed = _proposed(visit.form, behaviors_in_use(current))
         proposed = {one: replace(setting, own=current[one].own) for one, setting in proposed.items()}
         changed = {one: setting for one, setting in proposed.items() if setting != current[one]}
         if changed:
-            await set_behaviors(self._outside, visit.account, visit.actor, changed)
+            await set_behaviors(self._services, visit.account, visit.actor, changed)
         return self._pages.see(account_path(visit.account, "behaviors"), done="behaviors" if changed else "nothing")
 
     async def add(self, visit: Visit) -> Response:
@@ -101,7 +101,7 @@ class BehaviorScreens:
                 description=body.description,
                 level=RiskLevel.from_word(body.risk_level),
             )
-            await add_behavior(self._outside, visit.account, visit.actor, behavior)
+            await add_behavior(self._services, visit.account, visit.actor, behavior)
         except Invalid as error:
             return await self._page(visit, problems_of(error), 400)
         return self._pages.see(account_path(visit.account, "behaviors"), done="behavior-added")
@@ -115,19 +115,19 @@ class BehaviorScreens:
         fields = {name: visit.form.get(name, "").strip() for name in ("name", "description")}
         try:
             body = parse(TypeAdapter(ChangeBody), msgspec.json.encode(fields))  # an empty description is one
-            await change_behavior(self._outside, visit.account, visit.actor, _behavior_id(visit), change=body.changed)
+            await change_behavior(self._services, visit.account, visit.actor, _behavior_id(visit), change=body.changed)
         except Invalid as error:
             return await self._own_page(visit, problems_of(error), 400)
         return self._pages.see(account_path(visit.account, "behaviors"), done="saved")
 
     async def retire(self, visit: Visit) -> Response:
         """Retire a behavior, so that it takes no findings and is not listed."""
-        await retire_behavior(self._outside, visit.account, visit.actor, _behavior_id(visit))
+        await retire_behavior(self._services, visit.account, visit.actor, _behavior_id(visit))
         return self._pages.see(account_path(visit.account, "behaviors"), done="behavior-retired")
 
     async def _own_page(self, visit: Visit, problems: Mapping[str, str] | None = None, status: int = 200) -> Response:
         behavior_id = _behavior_id(visit)
-        stored = await self._outside.store.read(visit.account, lambda tx: tx.behaviors.stored())
+        stored = await self._services.store.read(visit.account, lambda tx: tx.behaviors.stored())
         setting = stored.get(behavior_id)
         if setting is None or setting.own is None or setting.is_retired:
             raise NotFound

@@ -3,7 +3,7 @@
 from starlette.responses import Response
 
 from riskrelay.core.ssf.streams import StreamId
-from riskrelay.ports import Outside, ReasonPlace
+from riskrelay.ports import ReasonPlace, Services
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import Text, place_of, read_place
 from riskrelay.web.console.visits import Visit
@@ -14,15 +14,15 @@ _GROUPS = 20  # guessed: each takes three queries
 class DeadLetterScreens:
     """The handler of dead letters; replaying a group is a replay of its integration."""
 
-    def __init__(self, outside: Outside, pages: Pages) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages) -> None:
+        self._services = services
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
         """Show the groups of dead letters."""
         place = read_place(visit.query.get("after"), tuple[Text, Text])
         after = None if place is None else ReasonPlace(StreamId(place[0]), place[1])
-        found = await self._outside.store.read(
+        found = await self._services.store.read(
             visit.account, lambda tx: tx.delivery_views.dead_letters(after, _GROUPS + 1)
         )
         groups = found[:_GROUPS]

@@ -12,7 +12,7 @@ from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.errors import NotFound, Unavailable
 from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.core.ssf.sets import complete_claims
-from riskrelay.ports import DeliveryPage, EventPlace, Outside, Proof, Proofs, Sent, Transaction
+from riskrelay.ports import DeliveryPage, EventPlace, Proof, Proofs, Sent, Services, Transaction
 from riskrelay.web.console.bars import pieces
 from riskrelay.web.console.named import find_integration, integration_id_of, place_in_path, state_in_query
 from riskrelay.web.console.navigation import delivery_path
@@ -26,8 +26,8 @@ _Number = Annotated[int, Meta(ge=0, lt=2**62)]
 class DeliveryScreens:
     """The handlers of deliveries."""
 
-    def __init__(self, outside: Outside, pages: Pages, proofs: Proofs) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages, proofs: Proofs) -> None:
+        self._services = services
         self._pages = pages
         self._proofs = proofs
 
@@ -41,7 +41,7 @@ class DeliveryScreens:
             integration = find_integration(tx, integration_id)
             return integration, tx.delivery_views.page(integration_id, state, behind, PAGE)
 
-        integration, found = await self._outside.store.read(visit.account, read)
+        integration, found = await self._services.store.read(visit.account, read)
         return self._pages.page(
             visit,
             "deliveries.html",
@@ -55,7 +55,7 @@ class DeliveryScreens:
     async def show(self, visit: Visit) -> Response:
         """Show one delivery."""
         integration_id, place = integration_id_of(visit), place_in_path(visit)
-        sent = await self._outside.store.read(visit.account, lambda tx: _sent(tx, integration_id, place))
+        sent = await self._services.store.read(visit.account, lambda tx: _sent(tx, integration_id, place))
         payload = complete_claims(sent.fixed_claims, sent.stream.integration.issuer, sent.stream.audience)
         claims = msgspec.json.format(payload, indent=2).decode() if visit.may(Scope.PII_READ) else None
         return self._pages.page(
@@ -73,8 +73,8 @@ class DeliveryScreens:
     async def retry(self, visit: Visit) -> Response:
         """Make a delivery due now."""
         integration_id, place = integration_id_of(visit), place_in_path(visit)
-        sent = await self._outside.store.read(visit.account, lambda tx: _sent(tx, integration_id, place))
-        await retry_delivery(self._outside, visit.account, visit.actor, integration_id, jti=sent.delivery.jti)
+        sent = await self._services.store.read(visit.account, lambda tx: _sent(tx, integration_id, place))
+        await retry_delivery(self._services, visit.account, visit.actor, integration_id, jti=sent.delivery.jti)
         return self._pages.see(delivery_path(visit.account, integration_id, place), done="retried")
 
     async def _proof(self, payload: bytes, sent: Sent) -> Proof:

@@ -9,7 +9,7 @@ from riskrelay.actions.behaviors import set_detection, set_networks
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Invalid
 from riskrelay.core.risk.networks import MAX_NETWORKS, TrustedNetwork
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.account_api.detection import DetectionBody, NetworkBody
 from riskrelay.web.console.forms import problems_of, read_fields
 from riskrelay.web.console.navigation import account_path
@@ -39,8 +39,8 @@ FLAGS = {
 class DetectionScreens:
     """The handlers of detection."""
 
-    def __init__(self, outside: Outside, pages: Pages) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages) -> None:
+        self._services = services
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
@@ -57,8 +57,8 @@ class DetectionScreens:
             body = read_fields(DetectionBody, {"imp_travel": members, "lateness_hours": lateness})
         except Invalid as error:
             return await self._page(visit, 400, fields=fields, problems=problems_of(error))
-        before = await self._outside.store.read(visit.account, lambda tx: tx.detection.limits())
-        await set_detection(self._outside, visit.account, visit.actor, body.over(before))
+        before = await self._services.store.read(visit.account, lambda tx: tx.detection.limits())
+        await set_detection(self._services, visit.account, visit.actor, body.over(before))
         return self._saved(visit)
 
     async def add_network(self, visit: Visit) -> Response:
@@ -80,18 +80,18 @@ class DetectionScreens:
         if len(others) >= MAX_NETWORKS:
             problem = {"network": f"An account has at most {MAX_NETWORKS:,} trusted networks."}
             return await self._page(visit, 400, fields=fields, problems=problem)
-        await set_networks(self._outside, visit.account, visit.actor, [*others, added])
+        await set_networks(self._services, visit.account, visit.actor, [*others, added])
         return self._saved(visit)
 
     async def remove_network(self, visit: Visit) -> Response:
         """Trust a network no longer."""
         named = visit.form.get("network", "")
         others = [one for one in await self._networks(visit) if _shown(one) != named]
-        await set_networks(self._outside, visit.account, visit.actor, others)
+        await set_networks(self._services, visit.account, visit.actor, others)
         return self._saved(visit)
 
     async def _networks(self, visit: Visit) -> tuple[TrustedNetwork, ...]:
-        return await self._outside.store.read(visit.account, lambda tx: tx.detection.networks())
+        return await self._services.store.read(visit.account, lambda tx: tx.detection.networks())
 
     async def _page(
         self,
@@ -100,7 +100,7 @@ class DetectionScreens:
         fields: Mapping[str, str] | None = None,
         problems: Mapping[str, str] | None = None,
     ) -> Response:
-        limits, networks = await self._outside.store.read(
+        limits, networks = await self._services.store.read(
             visit.account, lambda tx: (tx.detection.limits(), tx.detection.networks())
         )
         return self._pages.page(

@@ -9,7 +9,7 @@ from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.sources.directory import NAME_KINDS, DirectoryEntry, MissedName, name_key
 from riskrelay.core.sources.signals import Name, NameKind
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.directory import EntryBody
 from riskrelay.web.console.forms import problems_of, read_fields
 from riskrelay.web.console.navigation import account_path
@@ -31,8 +31,8 @@ KIND_WORDS: Mapping[NameKind, str] = {
 class DirectoryScreens:
     """The handlers of the directory."""
 
-    def __init__(self, outside: Outside, pages: Pages) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages) -> None:
+        self._services = services
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
@@ -45,7 +45,7 @@ class DirectoryScreens:
         try:
             body = read_fields(EntryBody, fields)
             entry = DirectoryEntry(name=Name(kind=body.kind, value=body.name), email=body.email)
-            await put_entries(self._outside, visit.account, visit.actor, [entry])
+            await put_entries(self._services, visit.account, visit.actor, [entry])
         except Invalid as error:
             return await self._page(visit, problems_of(error), 400)
         return self._pages.see(account_path(visit.account, "directory"), done="directory-saved")
@@ -53,7 +53,7 @@ class DirectoryScreens:
     async def delete(self, visit: Visit) -> Response:
         """Delete an entry."""
         name = Name(kind=_kind(visit.form.get("kind", "")), value=visit.form.get("name", ""))
-        await delete_entries(self._outside, visit.account, visit.actor, [name])
+        await delete_entries(self._services, visit.account, visit.actor, [name])
         return self._pages.see(account_path(visit.account, "directory"), done="directory-deleted")
 
     async def _page(self, visit: Visit, problems: Mapping[str, str] | None = None, status: int = 200) -> Response:
@@ -63,7 +63,7 @@ class DirectoryScreens:
             problems: the problems of the form, by field.
         """
         search = visit.query.get("q", "").replace("\0", "").strip()
-        missed, entries, older = await self._outside.store.read(
+        missed, entries, older = await self._services.store.read(
             visit.account, lambda tx: _read(tx, search, visit.query.get("after"))
         )
         return self._pages.page(

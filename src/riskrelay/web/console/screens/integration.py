@@ -12,7 +12,7 @@ from riskrelay.core.delivery.health import StreamHealth, what_next, why
 from riskrelay.core.delivery.target_warnings import target_warnings
 from riskrelay.core.integrations import Integration
 from riskrelay.core.ssf.refused_requests import sentence
-from riskrelay.ports import Outside, Targets, Transaction
+from riskrelay.ports import Services, Targets, Transaction
 from riskrelay.web.account_api.delivery_control import PauseBody
 from riskrelay.web.console.forms import read_fields
 from riskrelay.web.console.named import find_integration, integration_id_of
@@ -31,8 +31,8 @@ class IntegrationScreen:
         retention: how long undelivered events are kept.
     """
 
-    def __init__(self, outside: Outside, pages: Pages, targets: Targets, retention: timedelta) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages, targets: Targets, retention: timedelta) -> None:
+        self._services = services
         self._targets = targets
         self._pages = pages
         self._retention = retention
@@ -47,7 +47,7 @@ class IntegrationScreen:
             refused = tx.refused_requests.by_integration(integration_id).get(integration_id, ())
             return integration, tx.health.streams(integration_id), latest, [sentence(one) for one in refused]
 
-        integration, streams, latest, refused = await self._outside.store.read(visit.account, read)
+        integration, streams, latest, refused = await self._services.store.read(visit.account, read)
         told = [
             (health, why(health, may_see_subjects=visit.may_see_subjects), what_next(health, self._retention))
             for health in streams
@@ -64,18 +64,20 @@ class IntegrationScreen:
     async def pause(self, visit: Visit) -> Response:
         """Pause delivery until it is resumed."""
         body = read_fields(PauseBody, {"reason": visit.form.get("reason", "").strip()})
-        await pause_integration(self._outside, visit.account, visit.actor, integration_id_of(visit), reason=body.reason)
+        await pause_integration(
+            self._services, visit.account, visit.actor, integration_id_of(visit), reason=body.reason
+        )
         return self._back(visit, "paused")
 
     async def resume(self, visit: Visit) -> Response:
         """Resume delivery."""
-        await resume_integration(self._outside, visit.account, visit.actor, integration_id_of(visit))
+        await resume_integration(self._services, visit.account, visit.actor, integration_id_of(visit))
         return self._back(visit, "resumed")
 
     async def verify(self, visit: Visit) -> Response:
         """Send a verification event, and show its delivery if the form requests that."""
         queued = await verify_integration(
-            self._outside, visit.account, visit.actor, integration_id_of(visit), state=None
+            self._services, visit.account, visit.actor, integration_id_of(visit), state=None
         )
         done = "test-sent" if queued else "no-stream"
         if visit.form.get("from") == "setup":

@@ -13,7 +13,7 @@ from riskrelay.actions.integrations import (
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import DeliveryLimits
 from riskrelay.core.products import PRODUCTS
-from riskrelay.ports import Outside
+from riskrelay.ports import Services
 from riskrelay.web.account_api.delivery_control import LimitsBody
 from riskrelay.web.account_api.integration_settings import SettingsBody
 from riskrelay.web.account_api.integrations import UpdateBody
@@ -29,8 +29,8 @@ _LIMITS = ("pushes_per_second", "concurrency")
 class IntegrationSettingScreens:
     """The handlers of an integration's settings."""
 
-    def __init__(self, outside: Outside, pages: Pages) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages) -> None:
+        self._services = services
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
@@ -43,7 +43,7 @@ class IntegrationSettingScreens:
         try:
             body = read_fields(UpdateBody, {**fields, "active": visit.form.get("active") == "on"})
             await update_integration(
-                self._outside,
+                self._services,
                 visit.account,
                 visit.actor,
                 integration_id_of(visit),
@@ -63,7 +63,7 @@ class IntegrationSettingScreens:
         except Invalid as error:
             return await self._forms(visit, fields, problems_of(error), 400)
         limits = DeliveryLimits(body.pushes_per_second, body.concurrency)
-        await limit_integration(self._outside, visit.account, visit.actor, integration_id_of(visit), limits=limits)
+        await limit_integration(self._services, visit.account, visit.actor, integration_id_of(visit), limits=limits)
         return self._saved(visit)
 
     async def sign_with(self, visit: Visit) -> Response:
@@ -72,7 +72,7 @@ class IntegrationSettingScreens:
         try:
             body = read_fields(SettingsBody, fields)
             await set_signing_algorithm(
-                self._outside, visit.account, visit.actor, integration_id_of(visit), algorithm=body.signing_algorithm
+                self._services, visit.account, visit.actor, integration_id_of(visit), algorithm=body.signing_algorithm
             )
         except Invalid as error:
             return await self._forms(visit, fields, problems_of(error), 400)
@@ -81,19 +81,19 @@ class IntegrationSettingScreens:
     async def delete(self, visit: Visit) -> Response:
         """Delete the integration, if the form has its reference id."""
         integration_id = integration_id_of(visit)
-        integration = await self._outside.store.read(visit.account, lambda tx: find_integration(tx, integration_id))
+        integration = await self._services.store.read(visit.account, lambda tx: find_integration(tx, integration_id))
         if visit.form.get("confirmation", "").strip() != integration.reference_id.strip():
             return await self._forms(
                 visit, {}, {"confirmation": "The reference does not match. Nothing was deleted."}, 400
             )
-        await delete_integration(self._outside, visit.account, visit.actor, integration_id)
+        await delete_integration(self._services, visit.account, visit.actor, integration_id)
         return self._pages.see(account_path(visit.account, "integrations"), done="integration-deleted")
 
     async def _forms(
         self, visit: Visit, fields: Mapping[str, str], problems: Mapping[str, str], status: int = 200
     ) -> Response:
         integration_id = integration_id_of(visit)
-        integration = await self._outside.store.read(visit.account, lambda tx: find_integration(tx, integration_id))
+        integration = await self._services.store.read(visit.account, lambda tx: find_integration(tx, integration_id))
         return self._pages.page(
             visit,
             "integration_settings.html",

@@ -11,7 +11,7 @@ from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.core.products import DEFAULT_PRODUCT, PRODUCTS
 from riskrelay.core.ssf.streams import Stream
-from riskrelay.ports import Glance, Outside, Transaction
+from riskrelay.ports import Glance, Services, Transaction
 from riskrelay.web.account_api.integrations import CreateBody
 from riskrelay.web.console.forms import problems_of, read_fields
 from riskrelay.web.console.named import find_integration, integration_id_of
@@ -31,15 +31,15 @@ class IntegrationScreens:
         public_origin: the origin in new integrations' well-known URLs.
     """
 
-    def __init__(self, outside: Outside, pages: Pages, public_origin: str) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages, public_origin: str) -> None:
+        self._services = services
         self._pages = pages
         self._public_origin = public_origin
 
     async def list_page(self, visit: Visit) -> Response:
         """Show integrations, oldest first, whose reference id or tenant URL contains the searched text."""
         search, place = visit.query.get("q", "").strip(), read_place(visit.query.get("after"), tuple[str])
-        shown, older, glances = await self._outside.store.read(
+        shown, older, glances = await self._services.store.read(
             visit.account, lambda tx: _listed(tx, search, None if place is None else place[0])
         )
         return self._pages.page(
@@ -56,7 +56,7 @@ class IntegrationScreens:
         try:
             body = read_fields(CreateBody, fields)
             created = await create_integration(
-                self._outside,
+                self._services,
                 visit.account,
                 visit.actor,
                 NewIntegration(
@@ -80,7 +80,7 @@ class IntegrationScreens:
             taken = tx.delivery_views.page(integration_id, DeliveryState.DELIVERED, {}, 1).deliveries
             return integration, streams, taken, tx.delivery_views.page(integration_id, None, {}, 1).deliveries
 
-        integration, streams, taken, sent = await self._outside.store.read(visit.account, read)
+        integration, streams, taken, sent = await self._services.store.read(visit.account, read)
         return self._pages.page(
             visit,
             "integration_setup.html",

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.integrations import Integration, IntegrationId
-from riskrelay.ports import Outside, Sent, Transaction
+from riskrelay.ports import Sent, Services, Transaction
 from riskrelay.web.console.named import state_in_query
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
@@ -17,8 +17,8 @@ _ROWS = 30  # guessed: a few screens; the integration's page has older ones
 class LiveScreens:
     """The handler of the tail."""
 
-    def __init__(self, outside: Outside, pages: Pages) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages) -> None:
+        self._services = services
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
@@ -29,7 +29,7 @@ class LiveScreens:
             integration = None if named is None else tx.integrations.get(named)
             return integration, tx.delivery_views.latest(named, state, _ROWS)
 
-        integration, newest = await self._outside.store.read(visit.account, read)
+        integration, newest = await self._services.store.read(visit.account, read)
         return self._pages.page(
             visit,
             "live.html",

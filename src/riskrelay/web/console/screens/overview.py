@@ -11,7 +11,7 @@ from riskrelay.core.delivery.health import StreamHealth, why
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, name_of
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.sources.sources import COUNTED_FOR, Source, SourceState, state_of
-from riskrelay.ports import FindingCounts, Outside, Stock, Transaction
+from riskrelay.ports import FindingCounts, Services, Stock, Transaction
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
 from riskrelay.web.console.windows import WINDOWS, Window, behaviors_in, finding_rows, level_rows
@@ -34,16 +34,16 @@ class _Seen:
 class OverviewScreens:
     """The handlers of the overview."""
 
-    def __init__(self, outside: Outside, pages: Pages) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages) -> None:
+        self._services = services
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
         """Show the overview, from stored counts only."""
         window = WINDOWS.get(visit.query.get("window", ""), WINDOWS["1h"])
-        now = self._outside.clock.now()
+        now = self._services.clock.now()
         starts = window.starts(now)
-        seen = await self._outside.store.read(visit.account, lambda tx: _seen(tx, window, starts[0], now))
+        seen = await self._services.store.read(visit.account, lambda tx: _seen(tx, window, starts[0], now))
         return self._pages.page(
             visit,
             "overview.html",

@@ -22,7 +22,7 @@ from riskrelay.core.ssf.access import (
 )
 from riskrelay.core.ssf.oauth import token_endpoint
 from riskrelay.core.ssf.streams import Stream
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.receiver_credentials import CreateBody
 from riskrelay.web.console.forms import problems_of, read_fields
 from riskrelay.web.console.named import find_integration, id_of, integration_id_of
@@ -34,8 +34,8 @@ from riskrelay.web.console.visits import Visit
 class ReceiverScreens:
     """The handlers of streams and credentials."""
 
-    def __init__(self, outside: Outside, pages: Pages) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages) -> None:
+        self._services = services
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
@@ -54,7 +54,7 @@ class ReceiverScreens:
             kind=body.kind, name=body.name, scopes=body.scopes or ALL_RECEIVER_SCOPES, expires_at=body.expires_at
         )
         issued = await create_receiver_credential(
-            self._outside, visit.account, visit.actor, integration_id_of(visit), wanted=wanted
+            self._services, visit.account, visit.actor, integration_id_of(visit), wanted=wanted
         )
         return await self._page(visit, issued=issued)
 
@@ -62,7 +62,7 @@ class ReceiverScreens:
         """Unknown from now on."""
         integration_id, credential_id = integration_id_of(visit), CredentialId(id_of(visit, "credential_id"))
         await revoke_receiver_credential(
-            self._outside, visit.account, visit.actor, integration_id, credential_id=credential_id
+            self._services, visit.account, visit.actor, integration_id, credential_id=credential_id
         )
         return self._pages.see(
             account_path(visit.account, "integrations", integration_id, "receivers"), done="credential-revoked"
@@ -76,7 +76,7 @@ class ReceiverScreens:
         status: int = 200,
     ) -> Response:
         integration_id = integration_id_of(visit)
-        integration, streams, credentials = await self._outside.store.read(
+        integration, streams, credentials = await self._services.store.read(
             visit.account, lambda tx: _read(tx, integration_id)
         )
         return self._pages.page(

@@ -10,7 +10,7 @@ from riskrelay.core.delivery.attempts import Delivery
 from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayId, ReplayStatus
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import Integration, IntegrationId
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.replays import FilterBody, filter_of
 from riskrelay.web.console.forms import problems_of, read_fields
 from riskrelay.web.console.named import find_integration, id_of, integration_id_of
@@ -29,8 +29,8 @@ _Preview = tuple[int, list[Delivery]]
 class ReplayScreens:
     """The handlers of replays."""
 
-    def __init__(self, outside: Outside, pages: Pages) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages) -> None:
+        self._services = services
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
@@ -44,7 +44,7 @@ class ReplayScreens:
             except Invalid as error:
                 problems = problems_of(error)
         integration_id = integration_id_of(visit)
-        integration, replays, preview = await self._outside.store.read(
+        integration, replays, preview = await self._services.store.read(
             visit.account, lambda tx: _read_page(tx, integration_id, wanted)
         )
         return self._pages.page(
@@ -63,9 +63,11 @@ class ReplayScreens:
         """Start the previewed replay."""
         integration_id = integration_id_of(visit)
         wanted = self._wanted({name: visit.form.get(name, "").strip() for name in _FIELDS})
-        _, _, preview = await self._outside.store.read(visit.account, lambda tx: _read_page(tx, integration_id, wanted))
+        _, _, preview = await self._services.store.read(
+            visit.account, lambda tx: _read_page(tx, integration_id, wanted)
+        )
         count = 0 if preview is None else preview[0]
-        await start_replay(self._outside, visit.account, visit.actor, integration_id, wanted=wanted, total=count)
+        await start_replay(self._services, visit.account, visit.actor, integration_id, wanted=wanted, total=count)
         return self._back(visit, "replay-started")
 
     async def control(self, visit: Visit) -> Response:
@@ -75,7 +77,7 @@ class ReplayScreens:
             raise NotFound
         replay_id = ReplayId(id_of(visit, "replay_id"))
         await control_replay(
-            self._outside, visit.account, visit.actor, integration_id_of(visit), replay_id=replay_id, status=status
+            self._services, visit.account, visit.actor, integration_id_of(visit), replay_id=replay_id, status=status
         )
         return self._back(visit, f"replay-{status.value}")
 
@@ -85,7 +87,7 @@ class ReplayScreens:
         Raises: Invalid.
         """
         times = {name: _moment(name, fields[name]) for name in ("queued_from", "queued_to")}
-        return filter_of(read_fields(FilterBody, {**fields, **times}), self._outside.clock.now())
+        return filter_of(read_fields(FilterBody, {**fields, **times}), self._services.clock.now())
 
     def _back(self, visit: Visit, done: str) -> Response:
         return self._pages.see(

@@ -11,7 +11,7 @@ from riskrelay.actions.tokens import create_token, revoke_token
 from riskrelay.core.audit import Kind
 from riskrelay.core.credentials import Scope, TokenId
 from riskrelay.core.errors import Invalid
-from riskrelay.ports import Check, Outside
+from riskrelay.ports import Check, Services
 from riskrelay.web.account_api.bodies import parse
 from riskrelay.web.account_api.tokens import TokenBody, refuse_more
 from riskrelay.web.console.checkup import checks
@@ -29,8 +29,8 @@ _BODY: TypeAdapter[TokenBody] = TypeAdapter(TokenBody)
 class SettingScreens:
     """The handlers of settings."""
 
-    def __init__(self, outside: Outside, pages: Pages, public_origin: str) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages, public_origin: str) -> None:
+        self._services = services
         self._pages = pages
         self._public_origin = public_origin
 
@@ -40,7 +40,7 @@ class SettingScreens:
 
     async def create_token(self, visit: Visit) -> Response:
         """Create a token, which is shown once."""
-        now = self._outside.clock.now()
+        now = self._services.clock.now()
         life = visit.form.get("lives", "")
         if life not in LIVES:
             return await self._tokens(visit, 400, problems=["choose when the token expires"])
@@ -53,14 +53,14 @@ class SettingScreens:
         except Invalid as error:
             return await self._tokens(visit, 400, problems=[fault.message for fault in error.faults])
         token, _ = await create_token(
-            self._outside, visit.account, visit.actor, body.name, scopes=body.scopes, expires_at=expires_at
+            self._services, visit.account, visit.actor, body.name, scopes=body.scopes, expires_at=expires_at
         )
         return await self._tokens(visit, made=token)
 
     async def revoke_token(self, visit: Visit) -> Response:
         """Revoke a token with immediate effect."""
         token_id = TokenId(visit.request.path_params["token_id"])
-        await revoke_token(self._outside, visit.account, visit.actor, token_id)
+        await revoke_token(self._services, visit.account, visit.actor, token_id)
         return self._pages.see(account_path(visit.account, "settings"), done="revoked")
 
     async def audit(self, visit: Visit) -> Response:
@@ -68,7 +68,7 @@ class SettingScreens:
         word = visit.query.get("kind", "")
         kind = Kind(word) if word in set(Kind) else None
         after = read_place(visit.query.get("after"), tuple[Moment, Text])
-        found = await self._outside.store.read(visit.account, lambda tx: tx.audit.page(kind, after, PAGE + 1))
+        found = await self._services.store.read(visit.account, lambda tx: tx.audit.page(kind, after, PAGE + 1))
         page, last = split(found)
         older = None if last is None else place_of(last.at, last.entry_id)
         return self._pages.page(
@@ -77,9 +77,9 @@ class SettingScreens:
 
     async def health(self, visit: Visit) -> Response:
         """Show the checks of the installation that an account may see."""
-        keys = await self._outside.store.read_installation(lambda tx: tx.keys.all())
-        stock = await self._outside.store.read(visit.account, lambda tx: tx.stocks.latest())
-        found = checks(self._public_origin, keys, stock, self._outside.clock.now())
+        keys = await self._services.store.read_installation(lambda tx: tx.keys.all())
+        stock = await self._services.store.read(visit.account, lambda tx: tx.stocks.latest())
+        found = checks(self._public_origin, keys, stock, self._services.clock.now())
         may_examine = visit.session.token.account_id is None
         return self._pages.page(visit, "health.html", checks=found, may_examine=may_examine, examined=False)
 
@@ -95,13 +95,13 @@ class SettingScreens:
     async def _tokens(
         self, visit: Visit, status: int = 200, *, made: str | None = None, problems: list[str] | None = None
     ) -> Response:
-        found = await self._outside.store.read_installation(lambda tx: tx.tokens.of(visit.account))
+        found = await self._services.store.read_installation(lambda tx: tx.tokens.of(visit.account))
         return self._pages.page(
             visit,
             "tokens.html",
             status,
             tokens=found[::-1],
-            now=self._outside.clock.now(),
+            now=self._services.clock.now(),
             scopes=[scope for scope in Scope if visit.may(scope)],
             lives=list(LIVES),
             made=made,

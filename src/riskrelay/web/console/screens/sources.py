@@ -38,7 +38,7 @@ from riskrelay.core.sources.sources import (
     state_of,
     total,
 )
-from riskrelay.ports import Outside, Transaction
+from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.source_events import rendered_attempt
 from riskrelay.web.account_api.sources import CreateBody, UpdateBody
 from riskrelay.web.console.forms import problems_of, read_fields
@@ -55,8 +55,8 @@ class SourceScreens:
         public_origin: the origin at which senders reach this service.
     """
 
-    def __init__(self, outside: Outside, pages: Pages, signals: Signals, public_origin: str) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages, signals: Signals, public_origin: str) -> None:
+        self._services = services
         self._pages = pages
         self._signals = signals
         self._public_origin = public_origin
@@ -72,7 +72,7 @@ class SourceScreens:
             body = read_fields(CreateBody, fields)
             mapping = _read_document(visit.form.get("mapping", ""))
             wanted = WantedSource(kind=body.kind, name=body.name, mapping=mapping, credential=body.credential)
-            created = await create_source(self._outside, self._signals, visit.account, visit.actor, wanted=wanted)
+            created = await create_source(self._services, self._signals, visit.account, visit.actor, wanted=wanted)
         except Invalid as error:
             return await self._list(visit, problems_of(error), 400)
         return await self._page(visit, created.source.source_id, issued=created.issued)
@@ -89,7 +89,7 @@ class SourceScreens:
         except Invalid as error:
             return await self._page(visit, source_id, problems=problems_of(error), status=400)
         await change_source(
-            self._outside,
+            self._services,
             visit.account,
             visit.actor,
             source_id,
@@ -105,7 +105,7 @@ class SourceScreens:
             document = None if given is None else await check_mapping(self._signals, visit.account, given)
             content = None if document is None else document.content
             await change_source(
-                self._outside,
+                self._services,
                 visit.account,
                 visit.actor,
                 source_id,
@@ -121,39 +121,39 @@ class SourceScreens:
         kind = CredentialKind(word) if word in list(CredentialKind) else CredentialKind.HEADER
         source_id = _source_id(visit)
         _, issued = await issue_credential(
-            self._outside, self._signals, visit.account, visit.actor, source_id=source_id, kind=kind, is_only=True
+            self._services, self._signals, visit.account, visit.actor, source_id=source_id, kind=kind, is_only=True
         )
         return await self._page(visit, source_id, issued=issued)
 
     async def attempt(self, visit: Visit) -> Response:
         """Show the results that pasted events would have. Nothing is stored."""
         source_id, text = _source_id(visit), visit.form.get("events", "")
-        source = found(await self._outside.store.read(visit.account, lambda tx: tx.sources.get(source_id)))
+        source = found(await self._services.store.read(visit.account, lambda tx: tx.sources.get(source_id)))
         try:
             events = decode_events(text.encode())
         except TooMuchContentError as error:
             return await self._page(visit, source_id, problems={"events": f"at most {error}"}, status=400)
-        prepared = await try_events(self._outside, self._signals, source, events)
+        prepared = await try_events(self._services, self._signals, source, events)
         tried = rendered_attempt(prepared, len(events), is_shown=visit.may_see_subjects)
         return await self._page(visit, source_id, tried=tried)
 
     async def replay(self, visit: Visit) -> Response:
         """Process the samples as new events."""
         source_id = _source_id(visit)
-        await replay_samples(self._outside, self._signals, visit.account, visit.actor, source_id=source_id)
+        await replay_samples(self._services, self._signals, visit.account, visit.actor, source_id=source_id)
         return self._see(visit, source_id, "samples-replayed")
 
     async def delete(self, visit: Visit) -> Response:
         """Delete a source."""
-        await delete_source(self._outside, visit.account, visit.actor, _source_id(visit))
+        await delete_source(self._services, visit.account, visit.actor, _source_id(visit))
         return self._pages.see(account_path(visit.account, "sources"), done="source-deleted")
 
     def _see(self, visit: Visit, source_id: SourceId, done: str) -> Response:
         return self._pages.see(account_path(visit.account, "sources", source_id), done=done)
 
     async def _list(self, visit: Visit, problems: Mapping[str, str] | None = None, status: int = 200) -> Response:
-        now = self._outside.clock.now()
-        sources, counts = await self._outside.store.read(
+        now = self._services.clock.now()
+        sources, counts = await self._services.store.read(
             visit.account, lambda tx: (tx.sources.all(), tx.sources.counts(now - COUNTED_FOR))
         )
         rows = []
@@ -181,14 +181,14 @@ class SourceScreens:
         tried: Sequence[Mapping[str, Any]] | None = None,
         status: int = 200,
     ) -> Response:
-        now = self._outside.clock.now()
+        now = self._services.clock.now()
 
         def read(tx: Transaction) -> tuple[Source, Counts, list[SourceCredential]]:
             source = found(tx.sources.get(source_id))
             counts = tx.sources.counts(now - COUNTED_FOR, source_id).get(source_id, {})
             return source, counts, tx.sources.credentials(source_id)
 
-        source, counts, credentials = await self._outside.store.read(visit.account, read)
+        source, counts, credentials = await self._services.store.read(visit.account, read)
         samples = await self._samples(visit, source_id)
         document = msgspec.json.decode(mapping_in_use(self._signals, source).content)
         base = f"{self._public_origin}/accounts/{source.account_id}/zt_risk_scoring/sources/{source_id}"
@@ -219,7 +219,7 @@ class SourceScreens:
         """Return samples with explanations of their reasons, and with their events if the session may see users."""
         if not visit.may_see_subjects:
             return []
-        opened = await read_samples(self._outside, self._signals, visit.account, source_id)
+        opened = await read_samples(self._services, self._signals, visit.account, source_id)
         return [(one, _words(one), msgspec.json.format(msgspec.json.encode(one.event)).decode()) for one in opened]
 
 

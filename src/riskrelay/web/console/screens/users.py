@@ -14,7 +14,7 @@ from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, FindingId, Use
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.core.ssf.subjects import email_subject, subject_key
-from riskrelay.ports import FindingPlace, Outside, RiskPlace, Told, ToldPlace, Transaction
+from riskrelay.ports import FindingPlace, RiskPlace, Services, Told, ToldPlace, Transaction
 from riskrelay.web.console.effects import Settings
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
@@ -31,14 +31,14 @@ _MAX_TOLD = 200  # guessed: of one story; the list of deliveries has all of them
 class UserScreens:
     """The handlers of users."""
 
-    def __init__(self, outside: Outside, pages: Pages) -> None:
-        self._outside = outside
+    def __init__(self, services: Services, pages: Pages) -> None:
+        self._services = services
         self._pages = pages
 
     async def list_page(self, visit: Visit) -> Response:
         """Show users at risk, or all users whose e-mail starts with the searched text."""
         search, word = visit.query.get("q", "").replace("\0", "").strip(), visit.query.get("level", "")
-        (shown, older), settings = await self._outside.store.read(
+        (shown, older), settings = await self._services.store.read(
             visit.account,
             lambda tx: (_users(tx, search, word, visit.query.get("after")), tx.behaviors.stored()),
         )
@@ -60,7 +60,7 @@ class UserScreens:
             settings = tx.behaviors.stored()
             return _story(tx, _user_id(visit), visit.query.get("after"), settings), settings
 
-        (standing, story, older), settings = await self._outside.store.read(visit.account, read)
+        (standing, story, older), settings = await self._services.store.read(visit.account, read)
         return self._pages.page(
             visit,
             "user.html",
@@ -87,7 +87,7 @@ class UserScreens:
                 raise NotFound
             return standing, tx.user_views.told_page(_subject_key(standing), after, PAGE + 1)
 
-        standing, found = await self._outside.store.read(visit.account, read)
+        standing, found = await self._services.store.read(visit.account, read)
         page, last = split(found)
         older = None
         if last is not None:
@@ -102,7 +102,7 @@ class UserScreens:
         if not 1 <= len(reason) <= MAX_REASON_CHARACTERS or not reason.isprintable():
             message = f"must have 1 to {MAX_REASON_CHARACTERS} printable characters"
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "/reason", message)])
-        await reset_user(self._outside, visit.account, visit.actor, user_id, reason=reason)
+        await reset_user(self._services, visit.account, visit.actor, user_id, reason=reason)
         return self._pages.see(account_path(visit.account, "users", user_id), done="reset")
 
 

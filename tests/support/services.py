@@ -11,7 +11,7 @@ from riskrelay.local.missed_names import PendingMissedNames
 from riskrelay.local.rate_limits import MemoryRateLimits
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.local.user_counts import CountedUsers
-from riskrelay.ports import Outside, Store
+from riskrelay.ports import Services, Store
 from riskrelay.telemetry.metrics import PrometheusMetrics
 from riskrelay.telemetry.observing import Observers
 
@@ -75,11 +75,11 @@ class Wakes:
         self.lanes.extend(lanes)
 
 
-def outside_of(store: Store, clock: HandClock | None = None) -> Outside:
+def services_of(store: Store, clock: HandClock | None = None) -> Services:
     """What actions need, over a real store."""
     clock = clock or HandClock()
     metrics = PrometheusMetrics()
-    return Outside(
+    return Services(
         store=store,
         clock=clock,
         ids=CountingIds(),

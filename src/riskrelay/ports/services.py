@@ -1,4 +1,4 @@
-"""Interfaces to the clock, randomness, database, signer, push client and observers, and `Outside`, which holds them."""
+"""Interfaces to clock, randomness, database, signer, push client and observers; `Services` holds them all."""
 
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -333,7 +333,7 @@ Wake = Callable[[Sequence[LaneKey]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outside:
+class Services:
     """The dependencies of actions."""
 
     store: Store
