@@ -60,16 +60,13 @@ from riskrelay.ports.services import (
     Geolocator,
     Ids,
     Listening,
-    Metrics,
     MissedNameCounter,
     NoGeolocation,
-    Observer,
     Pusher,
     RateLimits,
     Services,
     Signer,
     Store,
-    StoreLoad,
     Targets,
     TlsMaterials,
     TokenUses,
@@ -77,6 +74,7 @@ from riskrelay.ports.services import (
     Wake,
 )
 from riskrelay.ports.sources import Sources
+from riskrelay.ports.telemetry import Metrics, Observer, StoreLoad
 
 __all__ = [
     "LEASE",

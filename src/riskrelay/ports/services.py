@@ -8,9 +8,7 @@ from typing import Protocol, TypeVar
 
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor, StoredToken
-from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.delivery.lanes import LaneKey
-from riskrelay.core.delivery.survey import Survey
 from riskrelay.core.integrations import AccountId, CertificateFacts, OpenedTls, ReceiverTls
 from riskrelay.core.keys import Algorithm
 from riskrelay.core.quotas import Quotas
@@ -18,11 +16,11 @@ from riskrelay.core.rate_limits import Allowance
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.places import Place
 from riskrelay.core.sources.signals import Name
-from riskrelay.core.sources.sources import Counts
 from riskrelay.core.ssf.outcomes import Outcome
-from riskrelay.core.ssf.streams import Stream, StreamId
+from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports.account import Transaction
 from riskrelay.ports.installation import Installation
+from riskrelay.ports.telemetry import Metrics, Observer, StoreLoad
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -58,28 +56,6 @@ class Ids(Protocol):
 
     def jitter(self) -> float:
         """Return a new random number from 0 to 1."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreLoad:
-    """The load of the database, as one process sees it.
-
-    Attributes:
-        waiting: transactions that wait for the writer, or for a connection.
-        connections_in_use, connections: the connections of the pool; with SQLite, of its readers.
-        transactions, commits: the numbers of writing transactions and of durable commits; grouped writes share a
-            commit.
-        disk_free_bytes: the free disk space at the database's file; None with PostgreSQL.
-        wal_bytes: the size of SQLite's write-ahead log; None with PostgreSQL.
-    """
-
-    waiting: int
-    connections_in_use: int
-    connections: int
-    transactions: int
-    commits: int
-    disk_free_bytes: int | None
-    wal_bytes: int | None
 
 
 class Store(Protocol):
@@ -281,51 +257,6 @@ class NoGeolocation:
 
     def locate(self, ip: str) -> Place | None:
         return None
-
-
-class Metrics(Protocol):
-    """Counters for monitoring."""
-
-    content_type: str
-
-    def count_findings(self, accepted: int, duplicates: int, ignored: int) -> None:
-        """Count one request's findings."""
-
-    def count_activity(self, accepted: int, duplicates: int, ignored: int, late: int) -> None:
-        """Count one request's activity."""
-
-    def count_source_events(self, kind: str, counts: Counts) -> None:
-        """Count the results of one request's events of a source of that kind."""
-
-    def count_refused_authentication(self, reason: str) -> None:
-        """Count one request whose credentials were refused.
-
-        Args:
-            reason: no_credentials, malformed, unknown or forbidden.
-        """
-
-    def count_receiver_refusal(self, operation: str, error: str) -> None:
-        """Count one request of a receiver that was refused.
-
-        Args:
-            operation: a `ReceiverOperation`.
-            error: the code in the response.
-        """
-
-    async def exposition(self, survey: Survey | None, load: StoreLoad, *, writable: bool) -> bytes:
-        """Return all counters and the state of the database in Prometheus' text format.
-
-        Args:
-            survey: None: the database does not respond.
-            writable: whether the database accepts writes.
-        """
-
-
-class Observer(Protocol):
-    """Observes settled attempts. It never waits and never fails, so delivery does not depend on it."""
-
-    def attempted(self, lane: LaneKey, stream: Stream, attempts: Sequence[Attempt]) -> None:
-        """Observe the settled attempts of one lane, in the order in which they ended."""
 
 
 Wake = Callable[[Sequence[LaneKey]], None]
