@@ -24,7 +24,7 @@ class WorkerNode:
     def wait_until_ready(self) -> None:
         """Return when it delivers."""
         deadline = time.monotonic() + START_SECONDS
-        while '"delivering"' not in self.log.read_text():
+        while not self.log.exists() or '"delivering"' not in self.log.read_text():
             assert self.runs, self.log.read_text()
             assert time.monotonic() < deadline
             time.sleep(0.02)

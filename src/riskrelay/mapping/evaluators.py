@@ -79,17 +79,22 @@ class _Evaluator:
 
         Raises: MappingEndedError.
         """
-        try:
-            async with asyncio.timeout(_ANSWER_WITHIN_SECONDS):
-                child = await self._running()
-                return await child.ask(order)
-        except (TimeoutError, OSError, EOFError) as error:
-            code = await self._ended()
-            _log.warning("mapping_process_ended", process=self._name, exit_code=code, error=type(error).__name__)
-            raise MappingEndedError(_reason(error, code)) from None
-        except asyncio.CancelledError:  # its answer would be taken for the next order's
-            self.end()
-            raise
+        is_second = False
+        while True:
+            try:
+                async with asyncio.timeout(_ANSWER_WITHIN_SECONDS):
+                    child = await self._running()
+                    return await child.ask(order)
+            except (TimeoutError, OSError, EOFError) as error:
+                code = await self._ended()
+                if code == 0 and not is_second:  # it had retired after its last answer, and never read this order
+                    is_second = True
+                    continue
+                _log.warning("mapping_process_ended", process=self._name, exit_code=code, error=type(error).__name__)
+                raise MappingEndedError(_reason(error, code)) from None
+            except asyncio.CancelledError:  # its answer would be taken for the next order's
+                self.end()
+                raise
 
     def end(self) -> None:
         """End the process, now."""

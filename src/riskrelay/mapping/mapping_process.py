@@ -74,8 +74,11 @@ class Mappings:
         return mapping
 
 
-def serve(parent: socket.socket) -> None:
+def serve(parent: socket.socket, reserved: int) -> None:
     """Answer orders in turn, until there are no more. The first frame is empty: it says that this process is ready.
+
+    Args:
+        reserved: bytes of address space that were taken before the first order.
 
     Raises: ConnectionError: the parent has ended.
     """
@@ -90,13 +93,14 @@ def serve(parent: socket.socket) -> None:
             answer = frame(mappings.answer(order))
             signal.setitimer(signal.ITIMER_PROF, 0)
             parent.sendall(answer)
-            if _peak_memory() > _RETIRE_BYTES:
+            # Not the peak that getrusage returns: that includes the parent's memory from before the exec.
+            if _address_space() > reserved + _RETIRE_BYTES:
                 return
 
 
-def _peak_memory() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def _address_space() -> int:
+    size: int = psutil.Process().memory_info().vms
+    return size
 
 
 def main() -> None:
@@ -104,7 +108,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # The evaluating library has reserved a stack of nearly a GiB, which takes no memory until it is used.
-    reserved = psutil.Process().memory_info().vms
+    reserved = _address_space()
     for limit, most in (
         (resource.RLIMIT_AS, reserved + MEMORY_BYTES),
         (resource.RLIMIT_CORE, 0),
@@ -114,7 +118,7 @@ def main() -> None:
             resource.setrlimit(limit, (most, most))
     with socket.socket(fileno=0) as parent, suppress(ConnectionError):
         try:
-            serve(parent)
+            serve(parent, reserved)
         except MemoryError:
             sys.exit(OUT_OF_MEMORY)
 

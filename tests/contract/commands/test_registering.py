@@ -119,7 +119,7 @@ def test_a_refusal_is_said_and_nothing_stays(service: Service, tmp_path: Path) -
     wrong = Receiving(tmp_path, "--well-known", well_known, "--register", "--delivery", "poll", "--token", "wrong")
     assert wrong.wait() == 1
     assert "401" in wrong.output
-    assert "unknown here" in wrong.output
+    assert "unknown, expired or revoked" in wrong.output
     events = [option for n in range(201) for option in ("--event", f"urn:{n}")]
     options = ("--register", "--port", str(free_port()), *events)
     refused = Receiving(tmp_path, "--well-known", well_known, *options, RISKRELAY_RECEIVER_TOKEN=issued["token"])

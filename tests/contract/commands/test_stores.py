@@ -96,7 +96,7 @@ def test_a_restore_is_one_command(service: Service, tmp_path: Path) -> None:
     service.stop()
     refused = service.command("restore", str(copy), check=False)
     assert refused.returncode == 1
-    assert "holds the accounts acme, later; stop its service and add --overwrite" in refused.stderr
+    assert "contains the accounts acme, later; to replace it, stop the service and add --overwrite" in refused.stderr
     restored = json.loads(service.command("restore", str(copy), "--overwrite", "--json").stdout)
     assert restored == {"file": str(tmp_path / "riskrelay.db"), "accounts": ["acme"]}
     service.start()

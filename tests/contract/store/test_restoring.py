@@ -103,7 +103,7 @@ async def test_a_backup_takes_the_place_of_the_old_database_and_its_log(
     """Without --overwrite a database with accounts stays; with it the backup is there, whole, private, and nothing of
     the old log."""
     leave_a_log(path)
-    with pytest.raises(Misconfigured, match="holds the accounts acme, later"):
+    with pytest.raises(Misconfigured, match="contains the accounts acme, later"):
         restore_backup(live, backup, overwrite=False)
     assert accounts_of(path) >= {"acme", "later", "filler-0", f"filler-{FILLER - 1}"}
     assert restore_backup(live, backup, overwrite=True) == ["acme"]
@@ -216,7 +216,7 @@ async def test_a_backup_that_the_key_does_not_open_is_not_restored(
 async def test_another_key_is_refused_where_values_are_sealed(live: Settings) -> None:
     """`init` adds nothing to a database that its master key does not open."""
     other = live.model_copy(update={"master_key": new_master_key()})
-    with pytest.raises(Misconfigured, match="sealed under another master key"):
+    with pytest.raises(Misconfigured, match="encrypted with another master key"):
         await require_key_of_data(other, read_master_key(other))
 
 
@@ -262,7 +262,7 @@ def foreign(backup: Path) -> None:
     ("spoil", "words"),
     [
         (damaged, "damaged"),
-        (newer, "has the schema 9999"),
+        (newer, "has the unknown schema 9999"),
         (foreign, "not a riskrelay database"),
         (lambda backup: backup.write_text("hello" * 1_000), "is not a database"),
         (lambda backup: backup.write_bytes(b""), "not a riskrelay database"),

@@ -91,7 +91,7 @@ def test_a_key_that_everybody_can_read_is_refused(files: ServerFiles) -> None:
 
 def test_half_a_pair_and_a_public_url_of_http_are_refused(files: ServerFiles) -> None:
     """What receivers are told must be what is served."""
-    with pytest.raises(Misconfigured, match="both or none"):
+    with pytest.raises(Misconfigured, match="or neither"):
         read_settings(tls_cert=files.certificate, public_url=HTTPS)
     with pytest.raises(Misconfigured, match="RISKRELAY_PUBLIC_URL must start with https://"):
         read_settings(tls_cert=files.certificate, tls_key=files.key)

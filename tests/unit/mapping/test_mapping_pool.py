@@ -151,6 +151,19 @@ async def test_a_process_that_was_killed_is_replaced() -> None:
         assert _reasons(await pool.map(_document(), [_EVENT])) == [None]
 
 
+async def test_a_process_of_a_large_parent_is_kept() -> None:
+    """The memory that the parent has taken is not counted as the child's, which would end it after each answer."""
+    memory = b"x" * (300 * 2**20)
+    async with _running() as (pool, _):
+        assert _reasons(await pool.map(_document(), [_EVENT])) == [None]
+        children = _children()
+        for _ in range(3):
+            assert _reasons(await pool.map(_document(), [_EVENT])) == [None]
+            await asyncio.sleep(0)
+        assert _children() == children
+    assert memory
+
+
 async def test_a_cancelled_caller_does_not_leave_its_answer_to_the_next() -> None:
     async with _running() as (pool, _):
         first = asyncio.create_task(pool.map(_document(application="'first'"), [_EVENT] * 200))
