@@ -19,7 +19,7 @@ _SAMPLES = Path(__file__).parents[1] / "unit" / "mapping" / "samples"
 _ROUNDS = 5
 _CHUNK = 256
 
-# What the library comparison of ADR 0024 measures: user, place, time and id under one condition.
+# What the library comparison of ADR 0026 measures: user, place, time and id under one condition.
 _LEAN_OKTA = {
     "kind": "lean_okta",
     "rules": [
