@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
-from math import nan
 
 from starlette.applications import Starlette
 from yarl import URL
@@ -28,7 +27,7 @@ from riskrelay.local.geolocation import GeolocationFiles
 from riskrelay.local.missed_names import PendingMissedNames
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.mapping.mapping_pool import MappingPool
-from riskrelay.ports import Clock, Services, Wake
+from riskrelay.ports import Services, Wake
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.client import PushClient
 from riskrelay.push.probing import NetworkProbe
@@ -44,9 +43,9 @@ from riskrelay.telemetry.observing import ProcessWatch, new_observers, show_cert
 from riskrelay.telemetry.siblings import Siblings
 from riskrelay.web.app import create_app, create_worker_app
 from riskrelay.web.failed_authentication import FailedAuthentication
-from riskrelay.web.server.admission import Admission
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
+from riskrelay.wiring.gauges import show_connections, show_geolocation, show_worker
 from riskrelay.wiring.installation import build_keyring, check_files, read_master_key, services_of
 
 PUSH_DEADLINE = timedelta(seconds=20)
@@ -74,7 +73,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     services = services_of(settings, wakes.wake, noted, observers, geolocator=geolocation)
     process = ProcessWatch(observers.metrics, log, services.clock)
     if settings.geoip:
-        _show_geolocation(observers.metrics, geolocation, services.clock)
+        show_geolocation(observers.metrics, geolocation, services.clock)
     if settings.tls_cert is not None:
         show_certificate(observers.metrics, settings.tls_cert)
     signer = _build_signer(services, master_key, keyring)
@@ -109,7 +108,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
                 if deliver:
                     async with _delivery(settings, services, signer, master_key) as worker:
                         woken.targets.append(worker.wake)
-                        _show_worker(observers.metrics, worker)
+                        show_worker(observers.metrics, worker)
                         yield
                 else:
                     async with _chores(settings, services):
@@ -124,7 +123,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     app.state.trusted_proxies = settings.trusted_proxies
     app.state.failed_authentication = FailedAuthentication(services.clock, settings.failed_authentication_limit)
     app.state.before_stop = [bell.close]
-    app.state.show_connections = partial(_show_connections, observers.metrics)
+    app.state.show_connections = partial(show_connections, observers.metrics)
     app.state.operations = create_worker_app(services, _no_lifespan)  # the application's own lifespan covers it
     return app
 
@@ -142,46 +141,6 @@ async def _counted(siblings: Siblings | None, services: Services, metrics: Prome
     else:
         async with siblings.answering(lambda: metrics.own_exposition(services.store.load())):
             yield
-
-
-def _show_worker(metrics: PrometheusMetrics, worker: Worker) -> None:
-    metrics.read_gauge("lanes_held", "Lanes held by this process.", lambda: worker.lanes_held)
-    metrics.read_gauge(
-        "unsettled_batches",
-        "Pushed batches whose outcomes are not stored yet.",
-        lambda: worker.unsettled_batches,
-    )
-    metrics.read_counter("sweeps", "Scans for due lanes.", lambda: worker.sweeps)
-    metrics.read_counter("claims", "Lanes claimed.", lambda: worker.claims)
-
-
-def _show_geolocation(metrics: PrometheusMetrics, geolocation: GeolocationFiles, clock: Clock) -> None:
-    def age() -> float:
-        built_at = geolocation.oldest_build
-        return nan if built_at is None else (clock.now() - built_at).total_seconds()
-
-    metrics.read_gauge(
-        "geolocation_age_seconds", "Age of the oldest geolocation database in use, by its own build time.", age
-    )
-    metrics.read_gauge(
-        "geolocation_files_unreadable",
-        "Files of RISKRELAY_GEOIP that cannot be read; earlier versions stay in use.",
-        lambda: len(geolocation.problems),
-    )
-
-
-def _show_connections(metrics: PrometheusMetrics, admission: Admission) -> None:
-    metrics.read_gauge("connections_open", "Open client connections on the main port.", lambda: admission.open)
-    metrics.read_counter(
-        "connections_refused",
-        "Client connections rejected because all allowed connections were busy.",
-        lambda: admission.refused,
-    )
-    metrics.read_counter(
-        "connections_evicted",
-        "Idle client connections closed to make room for new ones.",
-        lambda: admission.evicted,
-    )
 
 
 def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
@@ -213,7 +172,7 @@ def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
                 _delivery(settings, services, signer, master_key) as worker,
             ):
                 woken.targets.append(worker.wake)
-                _show_worker(observers.metrics, worker)
+                show_worker(observers.metrics, worker)
                 yield
         finally:
             await services.store.close()

@@ -4,7 +4,7 @@ from riskrelay.ports import StoreLoad
 from riskrelay.telemetry.metrics import PrometheusMetrics
 from riskrelay.web.server.admission import Admission
 from riskrelay.web.server.limits import Limits
-from riskrelay.wiring.processes import _show_connections
+from riskrelay.wiring.gauges import show_connections
 
 
 class _Idle:
@@ -17,7 +17,7 @@ class _Idle:
 def test_open_refused_and_evicted_connections_are_told_apart() -> None:
     """One open, two evicted, three refused."""
     metrics, admission = PrometheusMetrics(), Admission(Limits(connections=2, connections_per_address=2))
-    _show_connections(metrics, admission)
+    show_connections(metrics, admission)
     first = admission.admit("192.0.2.1")
     second = admission.admit("192.0.2.2")
     assert first is not None
