@@ -3,13 +3,14 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row
+from sqlalchemy import BigInteger, Row, bindparam
 
 from riskrelay.core.delivery.attempts import Attempt, DeliveryState
 from riskrelay.core.delivery.clock import legal_wait
 from riskrelay.core.delivery.lanes import DeadEvent, HeldEvent, LaneKey, QueuedEvent
-from riskrelay.storage.tables import events
-from riskrelay.storage.times import micros, moment, number_of
+from riskrelay.storage.statements import Insert, PerEngine
+from riskrelay.storage.tables import events, held_events
+from riskrelay.storage.times import database_now, micros, moment, number_of
 
 
 def attempt_row(key: LaneKey, attempt: Attempt) -> tuple[object, ...]:
@@ -36,7 +37,7 @@ def _micros(duration: timedelta | None) -> int | None:
 
 
 def held_row(key: LaneKey, row: HeldEvent | DeadEvent, state: DeliveryState, due_us: int) -> dict[str, object]:
-    """Return a row for a held event, with the wait instead of the due time."""
+    """Return the parameters of `UPSERT_HELD`, which has the wait instead of the due time."""
     return {
         "account_id": key.account_id,
         "stream_id": key.stream_id,
@@ -48,6 +49,18 @@ def held_row(key: LaneKey, row: HeldEvent | DeadEvent, state: DeliveryState, due
         "reason": row.reason,
     }
 
+
+def _upsert(inserting: Insert) -> Insert:
+    statement = inserting.values(due_at=database_now() + bindparam("due_us", type_=BigInteger))
+    written = ("state", "attempts", "due_at", "reason")
+    return statement.on_conflict_do_update(
+        index_elements=list(held_events.primary_key.columns),
+        set_={name: statement.excluded[name] for name in written},
+    )
+
+
+UPSERT_HELD = PerEngine(held_events, _upsert)
+"""Inserts or overwrites rows of held events."""
 
 EVENT_COLUMNS = (events.c.seq, events.c.jti, events.c.subject_key, events.c.claims, events.c.queued_at)
 """What is read of an event: a row for `queued_from`, in this order, or with more columns for `held_from`."""

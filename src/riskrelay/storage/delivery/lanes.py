@@ -45,11 +45,18 @@ from riskrelay.ports import StreamStop
 from riskrelay.storage.delivery.claiming import claim_longest_due, claim_named, next_due
 from riskrelay.storage.delivery.clock import clock_readings_of, record_from
 from riskrelay.storage.delivery.deliveries import EVENT_KEY
-from riskrelay.storage.delivery.lane_rows import EVENT_COLUMNS, attempt_row, held_from, held_row, queued_from
+from riskrelay.storage.delivery.lane_rows import (
+    EVENT_COLUMNS,
+    UPSERT_HELD,
+    attempt_row,
+    held_from,
+    held_row,
+    queued_from,
+)
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.delivery.stopping import stop_stream
 from riskrelay.storage.delivery.streams import lock_stream, select_streams, stream_from
-from riskrelay.storage.statements import BulkInsert, Insert, PerEngine
+from riskrelay.storage.statements import BulkInsert
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, streams
 from riskrelay.storage.times import database_now, later_of, micros, moment, number_of
 
@@ -164,18 +171,6 @@ _ATTEMPT = select(attempts.c.number).where(
 )
 _ADD_ATTEMPTS = BulkInsert(attempts, *(column.name for column in attempts.columns))
 _DELETE_HELD = delete(held_events).where(of_lane(held_events), held_events.c.seq.in_(bindparam("seqs", expanding=True)))
-
-
-def _upsert(inserting: Insert) -> Insert:
-    statement = inserting.values(due_at=_NOW + _number("due_us"))
-    written = ("state", "attempts", "due_at", "reason")
-    return statement.on_conflict_do_update(
-        index_elements=list(held_events.primary_key.columns),
-        set_={name: statement.excluded[name] for name in written},
-    )
-
-
-_UPSERT_HELD = PerEngine(held_events, _upsert)
 
 
 class LaneRows:
@@ -317,7 +312,7 @@ class LaneRows:
         rows += [held_row(key, row, DeliveryState.DEAD, 0) for row in settlement.dead]
         rows += [held_row(key, row, DeliveryState.EXPIRED, 0) for row in settlement.expired]
         if rows:
-            self._connection.execute(_UPSERT_HELD.on(self._connection), rows)
+            self._connection.execute(UPSERT_HELD.on(self._connection), rows)
 
     def _is_edited(self, lease: LaneLease, work: LaneWork) -> bool:
         """Return whether the stream was edited or resumed since the lane was read. A lock keeps this true until the
