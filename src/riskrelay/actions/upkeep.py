@@ -1,12 +1,16 @@
 """Keep the database in shape: expire, purge, partition, analyze."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
+from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.ports import Installation, Services
 
 _LANES = 100  # guessed: lanes that one call handles; the next call handles the rest
-_EVENTS = 1_000  # guessed: events of a lane that one transaction expires
+_EVENTS = 1_000  # guessed: events of a lane that one transaction expires or deletes
+_ROWS = 1_000  # guessed: rows that one transaction deletes
+_GONE = 100  # guessed: deleted streams or integrations of one transaction; each has rows in several tables
 
 
 async def expire_events(services: Services, retention: timedelta) -> int:
@@ -16,12 +20,7 @@ async def expire_events(services: Services, retention: timedelta) -> int:
     Rule: design 6: a worker expires the events of its lanes too (delivery.lanes.settle).
     """
     keys = await services.store.read_installation(lambda tx: tx.retention.lanes_to_expire(retention, _LANES))
-    expired = 0
-    for key in keys:
-        expired += await services.store.write_installation(
-            lambda tx, key=key: tx.retention.expire(key, retention, _EVENTS)  # type: ignore[misc]
-        )
-    return expired
+    return await _lane_by_lane(services, keys, lambda key, tx: tx.retention.expire(key, retention, _EVENTS))
 
 
 async def purge_events(services: Services, kept: timedelta) -> int:
@@ -30,16 +29,14 @@ async def purge_events(services: Services, kept: timedelta) -> int:
     Returns: the number of deleted events; zero: no event is left to delete now. The ledger still counts them.
     """
     keys = await services.store.read_installation(lambda tx: tx.retention.lanes_to_purge(kept, _LANES))
-    purged = 0
-    for key in keys:
-        purged += await services.store.write_installation(
-            lambda tx, key=key: tx.retention.purge(key, kept, _EVENTS)  # type: ignore[misc]
-        )
-    return purged
+    return await _lane_by_lane(services, keys, lambda key, tx: tx.retention.purge(key, kept, _EVENTS))
 
 
-_ROWS = 1_000  # guessed: rows that one transaction deletes
-_GONE = 100  # guessed: deleted streams or integrations of one transaction; each has rows in several tables
+async def _lane_by_lane(
+    services: Services, keys: Sequence[LaneKey], step: Callable[[LaneKey, Installation], int]
+) -> int:
+    """Run *step* for each lane in a transaction of its own, and return the sum of the results."""
+    return sum([await services.store.write_installation(partial(step, key)) for key in keys])
 
 
 async def purge_records(services: Services, history: timedelta, audit: timedelta) -> bool:
