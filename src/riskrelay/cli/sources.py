@@ -20,6 +20,7 @@ app = typer.Typer(help="Sources: where signals come from.", no_args_is_help=True
 
 _BATCH = 1_000  # as many events as one transaction of the service records
 _COUNTED = ("events", "findings", "activity", "duplicates", "level_changes")
+_REASONED = ("exempt", "ignored", "refused")
 
 SourceArgument = Annotated[str, typer.Argument(help="The source's id.")]
 MappingOption = Annotated[
@@ -163,12 +164,7 @@ def send(
     readable = [one for one in events if not isinstance(one, Refused | Ignored)]
 
     def send_all(api: Api) -> dict[str, Any]:
-        total: dict[str, Any] = {
-            **dict.fromkeys(_COUNTED, 0),
-            "exempt": Counter(),
-            "ignored": Counter(),
-            "refused": unreadable,
-        }
+        total = _no_events() | {"refused": unreadable}
         for start in range(0, len(readable), _BATCH):
             body = msgspec.json.encode(readable[start : start + _BATCH])
             _add(total, api.call("POST", f"{_path(source_id)}/events", body))
@@ -190,12 +186,7 @@ def samples(source_id: SourceArgument, account: AccountOption = "default", as_js
 def replay(source_id: SourceArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Take the samples as new events, such as after a mapping was changed."""
     result = with_api(account, lambda api: api.call("POST", f"{_path(source_id)}/samples/replay"))
-    total: dict[str, Any] = {
-        **dict.fromkeys(_COUNTED, 0),
-        "exempt": Counter(),
-        "ignored": Counter(),
-        "refused": Counter(),
-    }
+    total = _no_events()
     _add(total, result)
     show(result, as_json, lambda: _say_outcome(total))
 
@@ -234,10 +225,14 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _no_events() -> dict[str, Any]:
+    return {**dict.fromkeys(_COUNTED, 0), **{kind: Counter() for kind in _REASONED}}
+
+
 def _add(total: dict[str, Any], outcome: dict[str, Any]) -> None:
     for name in _COUNTED:
         total[name] += outcome[name]
-    for kind in ("exempt", "ignored", "refused"):
+    for kind in _REASONED:
         total[kind].update({one["reason"]: one["count"] for one in outcome[kind]})
 
 
@@ -246,7 +241,7 @@ def _say_outcome(total: dict[str, Any]) -> None:
         "{:,} findings, {:,} activity, {:,} duplicates; {:,} risk levels changed.",
         *(total[name] for name in _COUNTED[1:]),
     )
-    for kind in ("exempt", "ignored", "refused"):
+    for kind in _REASONED:
         for reason, count in total[kind].most_common():
             say("{:>8,} {} {}: {}", count, kind, reason, _meaning(reason))
 
