@@ -74,10 +74,11 @@ class Mappings:
         return mapping
 
 
-def serve(parent: socket.socket, reserved: int) -> None:
+def serve(parent: socket.socket, own: psutil.Process, reserved: int) -> None:
     """Answer orders in turn, until there are no more. The first frame is empty: it says that this process is ready.
 
     Args:
+        own: this process.
         reserved: bytes of address space that were taken before the first order.
 
     Raises: ConnectionError: the parent has ended.
@@ -94,13 +95,8 @@ def serve(parent: socket.socket, reserved: int) -> None:
             signal.setitimer(signal.ITIMER_PROF, 0)
             parent.sendall(answer)
             # Not the peak that getrusage returns: that includes the parent's memory from before the exec.
-            if _address_space() > reserved + _RETIRE_BYTES:
+            if own.memory_info().vms > reserved + _RETIRE_BYTES:
                 return
-
-
-def _address_space() -> int:
-    size: int = psutil.Process().memory_info().vms
-    return size
 
 
 def main() -> None:
@@ -108,7 +104,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # The evaluating library has reserved a stack of nearly a GiB, which takes no memory until it is used.
-    reserved = _address_space()
+    own = psutil.Process()
+    reserved = own.memory_info().vms
     for limit, most in (
         (resource.RLIMIT_AS, reserved + MEMORY_BYTES),
         (resource.RLIMIT_CORE, 0),
@@ -118,7 +115,7 @@ def main() -> None:
             resource.setrlimit(limit, (most, most))
     with socket.socket(fileno=0) as parent, suppress(ConnectionError):
         try:
-            serve(parent, reserved)
+            serve(parent, own, reserved)
         except MemoryError:
             sys.exit(OUT_OF_MEMORY)
 
