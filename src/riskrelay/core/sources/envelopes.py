@@ -14,7 +14,7 @@ _SPLUNK: Final = frozenset(("event", "time", "host", "source", "sourcetype", "in
 _TEXTS: Final = ("message", "log", "_raw", "raw", "CloudTrailEvent")
 _PARSED: Final = frozenset(("action", "category", "kind", "module", "dataset"))
 _TEST_UPLOAD: Final = {"content": "tests"}
-# An event that has none of these is in no envelope: nearly every event is told so by one look.
+# An event without any of these members has no envelope. One set operation decides that for most events.
 _MARKS: Final = frozenset((*LISTS, *_TEXTS, "event.original", "data", "event", "specversion", *_TEST_UPLOAD))
 _FAILURES = (msgspec.MsgspecError, ValueError, RecursionError)
 

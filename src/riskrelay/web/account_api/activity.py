@@ -253,7 +253,7 @@ def _rendered(
         outcome, episodes: the results of the events of OCSF.
         places: the places of these events in the request.
     """
-    # This route has always counted the logins that detection does not use as ignored; a source's route accepts them.
+    # Here, logins that detection does not use count as ignored, in both forms. A source counts them as accepted.
     rest: dict[int, Rest] = dict(sorted({**outcome.rest, **outcome.exempt}.items()))
     late = {place: one for place, one in rest.items() if one.reason is Reason.TOO_OLD}
     ignored = Counter(one.reason.value for one in rest.values() if isinstance(one, Ignored))
