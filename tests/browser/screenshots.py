@@ -25,6 +25,9 @@ SCREENS = {
     "behaviors": "/behaviors?proposed=yes&enabled=imp_travel&level-imp_travel=high&level-high_dlp=low",
     "own-behavior": "/behaviors/own/vpn_from_abroad",
     "directory": "/directory",
+    "sources": "/sources",
+    "source": "/sources/{source_id}",
+    "detection": "/detection",
     "integrations": "/integrations",
     "integration": "/integrations/{integration_id}",
     "set-up": "/integrations/{integration_id}/setup",
@@ -69,16 +72,19 @@ def _ids(service: Service, oracle: Oracle) -> dict[str, str]:
     description = "A login through a VPN from a country without an office."
     behavior = {"id": "vpn_from_abroad", "name": "VPN from Abroad", "description": description, "risk_level": "medium"}
     service.result("POST", "/behaviors", {**behavior, "enabled": True})
-    _fill_directory(service)
+    source_id = _fill_directory(service)
     visitor = Visitor(service)
     visitor.sign_in()
     page = visitor.ask("GET", f"/console/accounts/acme/integrations/{integration_id}/deliveries").text
     place = page.partition("/deliveries/")[2].partition('"')[0]
-    return {"user_id": user["user_id"], "integration_id": integration_id, "place": place}
+    return {"user_id": user["user_id"], "integration_id": integration_id, "place": place, "source_id": source_id}
 
 
-def _fill_directory(service: Service) -> None:
-    """Some entries, and names that signals are lost for."""
+def _fill_directory(service: Service) -> str:
+    """Some entries, and names that signals are lost for.
+
+    Returns: the id of the source that sent these signals.
+    """
     users = ("kai.nakamura", "pat.okafor", "lou.martin")
     entries = [{"kind": "upn", "name": f"{user}@corp.example.com", "email": f"{user}@example.com"} for user in users]
     entries += [
@@ -97,6 +103,8 @@ def _fill_directory(service: Service) -> None:
     ]
     service.call("POST", f"/sources/{source['id']}/events", events, **secret)
     until(lambda: service.result("GET", "/directory/missed") != [])
+    source_id: str = source["id"]
+    return source_id
 
 
 def take(service: Service, paths: dict[str, str]) -> None:
