@@ -17,12 +17,12 @@ from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
 
 NUMBERS = {
-    "max_km_per_h": ("Speed in km/h", "Two logins are impossible only if more than this speed lies between them."),
-    "min_km": ("Distance in km", "And only if they are farther apart, beyond both accuracy radii."),
+    "max_km_per_h": ("Speed in km/h", "Two logins are impossible travel only if it requires a higher speed."),
+    "min_km": ("Distance in km", "They must also be farther apart than this, less both accuracy radii."),
     "ipv4_ipv6_min_km": ("Distance between IPv4 and IPv6 in km", "One device has both; their places often differ."),
     "known_places_days": (
         "Known places in days",
-        "Travel between places used in so many days before is possible. 0: off",
+        "Travel between places of recent logins, in this number of days, is possible. 0 disables it.",
     ),
     "lateness_hours": ("Lateness in hours", "Older activity is not used. At most 168."),
 }
