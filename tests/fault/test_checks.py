@@ -14,7 +14,7 @@ from jwt import InvalidSignatureError
 
 from support.canary import Canary
 from support.clients import until_answered
-from support.ledger_checks import Checked, Told, check_ledger, wait_until_quiet
+from support.ledger_checks import Checked, Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
 from support.unchecked import UNCHECKED
 
@@ -29,7 +29,7 @@ class Ledger:
     service: Service
     oracle: Oracle
     directory: Path
-    told: Told
+    responses: Responses
     canary: Canary
 
     @property
@@ -38,7 +38,7 @@ class Ledger:
 
     def check(self, at_most_copies: int = 0) -> Checked:
         canaries = [self.canary]
-        return check_ledger(self.service, self.oracle, self.told, at_most_copies=at_most_copies, canaries=canaries)
+        return check_ledger(self.service, self.oracle, self.responses, at_most_copies=at_most_copies, canaries=canaries)
 
     def execute(self, statement: str) -> None:
         """Change the database behind the product's back."""
@@ -55,7 +55,7 @@ class Ledger:
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
     """A ledger with nothing wrong."""
     directory = tmp_path_factory.mktemp("right")
-    service, oracle, told, canary = Service(directory), Oracle(directory), Told(), Canary()
+    service, oracle, responses, canary = Service(directory), Oracle(directory), Responses(), Canary()
     service.start()
     oracle.start()
     try:
@@ -64,9 +64,9 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
             service.create_integration(oracle.url + path)
         for number, (email, behavior) in enumerate((email, behavior) for behavior in BEHAVIORS for email in EMAILS):
             finding = {"id": f"f{number}", "behavior": behavior, "user": {"email": email}}
-            told.add(f"f{number}", until_answered(service, "/findings", finding))
+            responses.add(f"f{number}", until_answered(service, "/findings", finding))
         wait_until_quiet(service)
-        yield Ledger(service, oracle, directory, told, canary)
+        yield Ledger(service, oracle, directory, responses, canary)
     finally:
         oracle.stop()
         canary.stop()
@@ -77,13 +77,13 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
 def right(installation: Ledger) -> Iterator[Ledger]:
     """The same for each test: what one makes wrong is put right again."""
     path, log = installation.directory / "riskrelay.db", installation.oracle_log
-    written, changes = log.read_text(), list(installation.told.changes)
+    written, changes = log.read_text(), list(installation.responses.changes)
     with closing(sqlite3.connect(path)) as live, closing(sqlite3.connect(":memory:")) as kept:
         live.backup(kept)
         yield installation
         kept.backup(live)
     log.write_text(written)
-    installation.told.changes = changes
+    installation.responses.changes = changes
     installation.canary.connections = 0
 
 
@@ -147,7 +147,7 @@ def test_receipts_that_are_wrong_are_refused(right: Ledger) -> None:
 
 def test_what_clients_were_told_and_is_not_there_is_refused(right: Ledger) -> None:
     """A change that was answered and has no event."""
-    right.told.changes.append(("kai@example.com", "none", "low"))
+    right.responses.changes.append(("kai@example.com", "none", "low"))
     with pytest.raises(AssertionError, match="C2"):
         right.check()
 
@@ -159,11 +159,11 @@ def test_a_request_asks_for_the_checks(right: Ledger) -> None:
     assert not UNCHECKED
     right.service.enable_behaviors()
     assert {right.service.settings["RISKRELAY_DATABASE_URL"]} == UNCHECKED
-    right.told.changes.append(("kai@example.com", "none", "low"))
+    right.responses.changes.append(("kai@example.com", "none", "low"))
     with pytest.raises(AssertionError, match="C2"):
         right.check()
     assert UNCHECKED
-    right.told.changes.pop()
+    right.responses.changes.pop()
     right.check()
     assert not UNCHECKED
 

@@ -14,7 +14,7 @@ import pytest
 
 from support.fault_plugin import AT_LENGTH
 from support.fork_server import ForkServer
-from support.ledger_checks import Told, check_ledger, wait_until_quiet
+from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service, environment
 
 MEMBERS = 3_000
@@ -90,7 +90,7 @@ def crowd(service: Service, members: int, receivers: Receivers) -> Iterator[None
             process.stdout.close()
 
 
-def accept(service: Service, name: str, seconds: float, told: Told) -> list[float]:
+def accept(service: Service, name: str, seconds: float, responses: Responses) -> list[float]:
     """Send findings at a steady rate, and ask now and then whether the service lives; nothing may fail.
 
     Returns: how long each answer took, in seconds.
@@ -102,7 +102,7 @@ def accept(service: Service, name: str, seconds: float, told: Told) -> list[floa
         finding_id = f"{name}-{number}"
         body = {"id": finding_id, "behavior": "high_dlp", "user": {"email": f"{finding_id}@example.com"}}
         sent = time.monotonic()
-        told.add(finding_id, service.result("POST", "/findings", body))
+        responses.add(finding_id, service.result("POST", "/findings", body))
         took.append(time.monotonic() - sent)
         if number % FINDINGS_A_SECOND == 0:
             assert service.get("/healthz") == b"ok\n"
@@ -127,15 +127,15 @@ def test_a_crowd_of_connections_hurts_nobody(
 
     Phases with and without the crowd alternate, so that both see the same machine.
     """
-    told, receivers = Told(), Receivers(oracle)
+    responses, receivers = Responses(), Receivers(oracle)
     service.create_integration(oracle.url)
     quiet, crowded, sizes, before = list[float](), list[float](), list[int](), 0
     for turn in range(ROUNDS):
-        quiet += accept(service, f"quiet-{turn}", QUIET_SECONDS, told)
+        quiet += accept(service, f"quiet-{turn}", QUIET_SECONDS, responses)
         before = before or memory(service)
         with crowd(service, MEMBERS, receivers):
             for half in ("first", "second"):
-                crowded += accept(service, f"crowded-{turn}-{half}", CROWDED_SECONDS / 2, told)
+                crowded += accept(service, f"crowded-{turn}-{half}", CROWDED_SECONDS / 2, responses)
                 sizes.append(memory(service))
     record_property("p99_ms", f"{p99(quiet) * 1_000:.1f} quiet, {p99(crowded) * 1_000:.1f} crowded")
     record_property("bytes_a_connection", (sizes[0] - before) // MEMBERS)
@@ -144,21 +144,21 @@ def test_a_crowd_of_connections_hurts_nobody(
     if AT_LENGTH:  # minutes of it; a few seconds are noise
         assert p99(crowded) < 2 * p99(quiet)
     wait_until_quiet(service)
-    check_ledger(service, receivers, told, at_most_copies=0)
+    check_ledger(service, receivers, responses, at_most_copies=0)
 
 
 @pytest.mark.fault(42)
 def test_a_stop_while_clients_stall_ends_in_time_and_repeats_nothing(service: Service, oracle: Oracle) -> None:
     """SIGTERM with stalled heads and bodies, idle connections and long polls: ended within the drain time."""
-    told = Told()
+    responses = Responses()
     service.create_integration(oracle.url)
     receivers = Receivers(oracle)
     with crowd(service, 60, receivers):
-        accept(service, "before", 1, told)
+        accept(service, "before", 1, responses)
         began = time.monotonic()
         assert service.stop() == 0
         assert time.monotonic() - began < DRAIN_SECONDS + 10  # and then delivery settles what is in flight
         service.start()
-        accept(service, "after", 1, told)
+        accept(service, "after", 1, responses)
     wait_until_quiet(service)
-    check_ledger(service, receivers, told, at_most_copies=0)
+    check_ledger(service, receivers, responses, at_most_copies=0)

@@ -13,9 +13,9 @@ import pytest
 
 import support
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
-from support.clients import load, send_batch, told_to, until_answered
+from support.clients import load, responses_of, send_batch, until_answered
 from support.fault_plugin import AT_LENGTH, seed_of_run
-from support.ledger_checks import Told, check_ledger, wait_until_quiet
+from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.programs import needed
 from support.service import Oracle, Service
 from support.waiting import until
@@ -41,10 +41,10 @@ def service(tmp_path: Path, oracle: Oracle) -> Iterator[Service]:
     service.kill()
 
 
-def send(service: Service, number: int, told: Told) -> None:
+def send(service: Service, number: int, responses: Responses) -> None:
     """Send one finding until it is answered."""
     finding = {"id": f"f{number}", "behavior": "high_dlp", "user": {"email": f"u{number}@example.com"}}
-    told.add(f"f{number}", until_answered(service, "/findings", finding))
+    responses.add(f"f{number}", until_answered(service, "/findings", finding))
 
 
 def is_whole(database: Path) -> bool:
@@ -57,9 +57,9 @@ def is_whole(database: Path) -> bool:
 def test_a_full_disk_refuses_and_loses_nothing(service: Service, oracle: Oracle, tmp_path: Path) -> None:
     """No file of the process may grow: 503 with a time to come again, also when asked again. When there is room again
     it goes on by itself; every 200 is there, and the file is whole."""
-    told = Told()
+    responses = Responses()
     for number in range(20):
-        send(service, number, told)
+        send(service, number, responses)
     assert service.process is not None
     full = (tmp_path / "riskrelay.db-wal").stat().st_size + 50_000
     resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (full, resource.RLIM_INFINITY))
@@ -70,16 +70,16 @@ def test_a_full_disk_refuses_and_loses_nothing(service: Service, oracle: Oracle,
         finding = {"id": f"f{number}", "behavior": "high_dlp", "user": {"email": f"u{number}@example.com"}}
         status, headers, envelope = service.exchange("POST", whole, finding, Authorization=f"Bearer {service.token}")
         if status == 200:
-            told.add(f"f{number}", envelope["result"])
+            responses.add(f"f{number}", envelope["result"])
         else:
             assert (status, envelope["success"]) == (503, False)
             assert 1 <= int(headers["retry-after"]) <= 59
             refused += 1
     resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, UNLIMITED)
     for more in range(1_000, 1_020):
-        send(service, more, told)
+        send(service, more, responses)
     wait_until_quiet(service)
-    check_ledger(service, oracle, told, at_most_copies=BATCH_EVENTS)
+    check_ledger(service, oracle, responses, at_most_copies=BATCH_EVENTS)
     assert is_whole(tmp_path / "riskrelay.db")
 
 
@@ -121,12 +121,12 @@ def test_what_was_not_synced_is_not_missed(
     service.create_integration(oracle.url)
     with load(service, seed, clients=2) as clients:
         for number in range(cuts):
-            until(lambda: len(told_to(clients).findings) > 20 * (number + 1))  # noqa: B023  ends here
+            until(lambda: len(responses_of(clients).findings) > 20 * (number + 1))  # noqa: B023  ends here
             service.kill()
             cut_the_power(tmp_path / "riskrelay.db", torn)
             service.start()
     wait_until_quiet(service)
-    check_ledger(service, oracle, told_to(clients), at_most_copies=cuts * BATCH_EVENTS)
+    check_ledger(service, oracle, responses_of(clients), at_most_copies=cuts * BATCH_EVENTS)
     service.stop()
     assert is_whole(tmp_path / "riskrelay.db")
 
@@ -138,7 +138,7 @@ def test_outcomes_that_a_full_disk_refuses_are_kept(service: Service, oracle: Or
     (integration,) = service.result("GET", "/integrations")
     limits = {"pushes_per_second": 20, "concurrency": 1}
     service.result("PUT", f"/integrations/{integration['id']}/limits", limits)
-    told = send_batch(service, [f"u{number}@example.com" for number in range(60)])
+    responses = send_batch(service, [f"u{number}@example.com" for number in range(60)])
     until(lambda: len(oracle.requests()) >= 5)
     assert service.process is not None
     resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (4_096, resource.RLIM_INFINITY))
@@ -148,5 +148,5 @@ def test_outcomes_that_a_full_disk_refuses_are_kept(service: Service, oracle: Or
     assert len(oracle.requests()) == in_flight < 60
     resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, UNLIMITED)
     wait_until_quiet(service)
-    check_ledger(service, oracle, told, at_most_copies=0)
+    check_ledger(service, oracle, responses, at_most_copies=0)
     assert is_whole(tmp_path / "riskrelay.db")

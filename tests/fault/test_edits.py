@@ -13,7 +13,7 @@ import pytest
 from riskrelay.core.products.okta import EVENTS_PATH as OKTA_EVENTS_PATH
 from riskrelay.engine.pushing import SNAPSHOT
 from support.clients import send_batch
-from support.ledger_checks import Checked, Told, check_ledger, wait_until_quiet
+from support.ledger_checks import Checked, Responses, check_ledger, wait_until_quiet
 from support.oracle import SLOW_SECONDS
 from support.service import Oracle, Service
 from support.ssf_receiver import PUSH
@@ -32,7 +32,7 @@ class World:
 
     service: Service
     oracle: Oracle
-    told: Told = field(default_factory=Told)
+    responses: Responses = field(default_factory=Responses)
     own: str = ""
 
     @property
@@ -61,7 +61,7 @@ class World:
 
     def begin(self) -> None:
         """Queue the events; return when the receiver holds some."""
-        self.told = send_batch(self.service, [f"u{number}@example.com" for number in range(EVENTS)])
+        self.responses = send_batch(self.service, [f"u{number}@example.com" for number in range(EVENTS)])
         until(lambda: len(self.received()) >= 2 * AT_ONCE)
 
     def edit(self, tenant: str, *, active: bool = True) -> None:
@@ -80,7 +80,7 @@ class World:
     def check(self) -> Checked:
         """All six, once nothing waits any more."""
         wait_until_quiet(self.service)
-        return check_ledger(self.service, self.oracle, self.told, at_most_copies=0)
+        return check_ledger(self.service, self.oracle, self.responses, at_most_copies=0)
 
 
 @pytest.fixture(scope="module")

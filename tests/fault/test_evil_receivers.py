@@ -14,7 +14,7 @@ from support.certificates import Authority, new_authority
 from support.clients import send_batch
 from support.evil import MISDEEDS, Evil
 from support.hasty_service import HastyService
-from support.ledger_checks import Told, check_ledger, ledger
+from support.ledger_checks import Responses, check_ledger, ledger
 from support.waiting import until
 
 DEADLINE = 2.0  # of a push, instead of 20 s
@@ -31,11 +31,11 @@ class World:
     service: HastyService
     evil: Evil
     canary: Canary
-    told: Told = field(default_factory=Told)
+    responses: Responses = field(default_factory=Responses)
 
     def account(self) -> None:
         """Go on in a fresh account whose behaviors are enabled."""
-        self.told = Told()
+        self.responses = Responses()
         self.service.account_id = f"account-{uuid.uuid4()}"
         self.service.token = self.service.new_token(self.service.account_id)
         self.service.enable_behaviors()
@@ -47,9 +47,9 @@ class World:
 
     def change(self, *users: str) -> None:
         """One level change of each user."""
-        told = send_batch(self.service, [f"{user}@example.com" for user in users])
-        self.told.findings |= told.findings
-        self.told.changes += told.changes
+        responses = send_batch(self.service, [f"{user}@example.com" for user in users])
+        self.responses.findings |= responses.findings
+        self.responses.changes += responses.changes
 
     def outcomes(self, ids: dict[str, str]) -> dict[str, tuple[str, str]]:
         """Outcome and reason of each integration's first attempt, once it is there."""
@@ -68,7 +68,7 @@ class World:
         for one in integrations:
             self.service.result("POST", f"/integrations/{one['id']}/resume")
         until(lambda: not ledger(self.service)["pending"])
-        checked = check_ledger(self.service, self.evil, self.told, at_most_copies=0, canaries=[self.canary])
+        checked = check_ledger(self.service, self.evil, self.responses, at_most_copies=0, canaries=[self.canary])
         assert set(checked.states) <= {"delivered", "dead"}
         self.evil.healed = False
 

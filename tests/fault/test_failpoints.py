@@ -18,7 +18,7 @@ from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.products.okta import EVENTS_PATH as OKTA_EVENTS_PATH
 from support.clients import NO_ANSWER, until_answered
 from support.failpoint_launcher import EXIT_CODE, NAMES
-from support.ledger_checks import Checked, Told, check_ledger, wait_until_quiet
+from support.ledger_checks import Checked, Responses, check_ledger, wait_until_quiet
 from support.ledger_rows import read_rows
 from support.service import Oracle, Service, environment
 
@@ -29,14 +29,14 @@ class World:
 
     service: Service
     oracle: Oracle
-    told: Told = field(default_factory=Told)
+    responses: Responses = field(default_factory=Responses)
     path: str = ""
 
     def begin(self, way: str) -> None:
         """A fresh account with an integration at a path of its own, below *way*."""
         self.service.account_id = f"account-{uuid.uuid4()}"
         self.service.token = self.service.new_token(self.service.account_id)
-        self.told = Told()
+        self.responses = Responses()
         tenant = f"{way}/{self.service.account_id}"
         self.path = tenant + OKTA_EVENTS_PATH
         self.service.enable_behaviors()
@@ -45,7 +45,7 @@ class World:
     def send(self, number: int = 1) -> Any:
         """Send finding *number* until it is answered; it moves the level of a user of its own."""
         result = until_answered(self.service, "/findings", finding(number))
-        self.told.add(finding(number)["id"], result)
+        self.responses.add(finding(number)["id"], result)
         return result
 
     def end_at(self, failpoint: str, findings: int = 1) -> None:
@@ -72,7 +72,7 @@ class World:
         if self.service.process is None:
             self.service.start()
         wait_until_quiet(self.service)
-        return check_ledger(self.service, self.oracle, self.told, at_most_copies=at_most_copies)
+        return check_ledger(self.service, self.oracle, self.responses, at_most_copies=at_most_copies)
 
 
 def finding(number: int) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def test_after_the_commit_a_repeat_is_a_duplicate(world: World, failpoint: str) 
     world.service.start()
     result = world.send()
     assert (result["accepted"], result["duplicates"], result["changes"]) == (0, 1, [])
-    world.told.changes.append(("u1@example.com", "none", "high"))
+    world.responses.changes.append(("u1@example.com", "none", "high"))
     world.recover(at_most_copies=1)
 
 
@@ -134,7 +134,7 @@ def test_a_large_request_is_written_to_its_end_after_the_restart(world: World, f
     result = until_answered(world.service, "/findings", findings)
     assert (result["accepted"], result["duplicates"], result["changes"]) == (0, count, [])
     for one in findings:
-        world.told.add(one["id"], result)
+        world.responses.add(one["id"], result)
     assert world.recover(at_most_copies=0).copies == 0
     assert len(world.oracle.wait_for(world.path, count)) == count
 
@@ -143,7 +143,7 @@ def test_a_large_request_is_written_to_its_end_after_the_restart(world: World, f
 def test_after_the_commit_it_is_delivered_with_no_client(world: World) -> None:
     """The worker was never woken, and nobody repeats: the next start finds it."""
     world.end_at("accept.after_commit")
-    world.told.changes.append(("u1@example.com", "none", "high"))
+    world.responses.changes.append(("u1@example.com", "none", "high"))
     assert world.recover(at_most_copies=0).copies == 0
     world.oracle.wait_for(world.path, 1)
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
-from support.clients import load, told_to, until_answered
+from support.clients import load, responses_of, until_answered
 from support.fault_plugin import AT_LENGTH, KILLS, seed_of_run
-from support.ledger_checks import Told, check_ledger, wait_until_quiet
+from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
 from support.waiting import until
 
@@ -38,11 +38,11 @@ def test_serve_survives_being_killed(tmp_path: Path, record_property: Callable[[
             service.start()
     try:
         wait_until_quiet(service)
-        checked = check_ledger(service, oracle, told_to(clients), at_most_copies=KILLS * BATCH_EVENTS)
+        checked = check_ledger(service, oracle, responses_of(clients), at_most_copies=KILLS * BATCH_EVENTS)
     finally:
         service.stop()
         oracle.stop()
-    assert len(told_to(clients).findings) > KILLS
+    assert len(responses_of(clients).findings) > KILLS
     assert checked.states["delivered"] == checked.states.total() > KILLS // 2
 
 
@@ -53,7 +53,7 @@ class BatchSender:
     """A source that sends batches, each again until it is answered, and an operator who resets many users."""
 
     def __init__(self, service: Service) -> None:
-        self.told = Told()
+        self.responses = Responses()
         self.batches = 0
         self._service = service
         self._stop = threading.Event()
@@ -73,8 +73,8 @@ class BatchSender:
             result = until_answered(self._service, "/findings", batch)
             self.batches += 1
             for finding in batch:
-                self.told.add(finding["id"], {"changes": []})
-            self.told.add(batch[0]["id"], result)
+                self.responses.add(finding["id"], {"changes": []})
+            self.responses.add(batch[0]["id"], result)
             for change in result["changes"][::10]:
                 until_answered(self._service, f"/{change['user_id']}/reset", None)
 
@@ -105,7 +105,7 @@ def test_a_sources_batches_and_many_resets_survive_kills(
                 service.start()
             until(lambda: sender.batches >= 2)
         wait_until_quiet(service)
-        checked = check_ledger(service, oracle, sender.told, at_most_copies=kills * BATCH_EVENTS)
+        checked = check_ledger(service, oracle, sender.responses, at_most_copies=kills * BATCH_EVENTS)
     finally:
         service.stop()
         oracle.stop()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from support import fault_plugin
-from support.clients import load, told_to
+from support.clients import load, responses_of
 from support.fault_plugin import seed_of_run
 from support.ledger_checks import check_ledger
 from support.service import Service
@@ -113,8 +113,8 @@ def test_two_pollers_survive_kills(tmp_path: Path, record_property: Callable[[st
         taken: list[str] = []
         while (polled := pollers[0].poll({"ack": taken, "returnImmediately": True})) is None or polled["sets"]:
             taken = [] if polled is None else list(polled["sets"])
-        received, told = Receiver(pollers), told_to(clients)
-        checked = check_ledger(service, received, told, at_most_copies=len(received.requests()))
+        received, responses = Receiver(pollers), responses_of(clients)
+        checked = check_ledger(service, received, responses, at_most_copies=len(received.requests()))
     finally:
         assert service.stop() == 0
     assert checked.states["delivered"] == checked.states.total() > KILLS

@@ -15,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.signing.sealing import new_master_key
-from support.clients import load, told_to
+from support.clients import load, responses_of
 from support.databases import PostgresServer
 from support.fault_plugin import seed_of_run
 from support.ledger_checks import check_ledger, wait_until_quiet
@@ -97,20 +97,20 @@ def test_one_is_killed_and_then_all_are_told_to_end(
             wait_until(lambda: victim.pid not in {one.pid for one in processes(service)} and all_serve(service))
             nodes.end_leases()
         wait_until_quiet(service, PATIENCE_SECONDS)
-        killed = check_ledger(service, oracle, told_to(clients), at_most_copies=4 * BATCH_EVENTS)
+        killed = check_ledger(service, oracle, responses_of(clients), at_most_copies=4 * BATCH_EVENTS)
         before = counted(service, "riskrelay_findings_total")
         with load(service, seed + 1000) as more:
-            wait_until(lambda: len(told_to(more).findings) > 30)
-        assert sum((counted(service, "riskrelay_findings_total") - before).values()) == len(told_to(more).findings)
+            wait_until(lambda: len(responses_of(more).findings) > 30)
+        assert sum((counted(service, "riskrelay_findings_total") - before).values()) == len(responses_of(more).findings)
         assert max(counted(service, "riskrelay_deliveries_total").values()) > 0
         with load(service, seed + 2000) as last:
-            wait_until(lambda: len(told_to(last).findings) > 30)
+            wait_until(lambda: len(responses_of(last).findings) > 30)
             started = processes(service)
             assert service.stop() == 0
             assert not any(one.is_running() for one in started)
             service.start("--workers", str(WORKERS))
         wait_until_quiet(service, PATIENCE_SECONDS)
-        stopped = check_ledger(service, oracle, told_to([*clients, *more, *last]), at_most_copies=killed.copies)
+        stopped = check_ledger(service, oracle, responses_of([*clients, *more, *last]), at_most_copies=killed.copies)
         assert stopped.copies == killed.copies
         left = processes(service)
         service.kill()

@@ -7,9 +7,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from support.clients import load, told_to
+from support.clients import load, responses_of
 from support.fault_plugin import seed_of_run
-from support.ledger_checks import Told, check_ledger, ledger, wait_until_quiet
+from support.ledger_checks import Responses, check_ledger, ledger, wait_until_quiet
 from support.service import Oracle, Service
 
 STOPS = 5
@@ -45,12 +45,12 @@ def test_a_planned_stop_under_load_repeats_nothing(
     service.create_integration(oracle.url)
     with load(service, seed) as clients:
         for number in range(STOPS):
-            while len(told_to(clients).findings) < 100 * (number + 1):
+            while len(responses_of(clients).findings) < 100 * (number + 1):
                 time.sleep(0.01)
             assert service.stop() == 0
             service.start()
     wait_until_quiet(service)
-    assert check_ledger(service, oracle, told_to(clients), at_most_copies=0).copies == 0
+    assert check_ledger(service, oracle, responses_of(clients), at_most_copies=0).copies == 0
 
 
 @pytest.mark.fault(12, long=True)
@@ -63,13 +63,13 @@ def test_a_crash_loop_with_a_long_backlog_makes_progress(
     service.start("--no-delivery")
     service.enable_behaviors()
     integration = service.create_integration(oracle.url)
-    told = Told()
+    responses = Responses()
     idle = memory(service)
     for batch in range(BACKLOG // 10_000):
         emails = [f"{batch}-{number}@example.com" for number in range(10_000)]
         findings = [{"id": email, "behavior": "high_dlp", "user": {"email": email}} for email in emails]
         service.result("POST", "/findings", findings)
-        told.findings |= set(emails)
+        responses.findings |= set(emails)
     service.kill()
     before, most = 0, 0
     for _ in range(LOOPS):
@@ -82,7 +82,7 @@ def test_a_crash_loop_with_a_long_backlog_makes_progress(
     assert ledger_after(service)["pending"] > BACKLOG // 2, "the backlog was to be long all the time"
     assert most < idle + MORE_MEMORY
     service.result("DELETE", f"/integrations/{integration['id']}")
-    checked = check_ledger(service, oracle, told, at_most_copies=LOOPS * 256)
+    checked = check_ledger(service, oracle, responses, at_most_copies=LOOPS * 256)
     assert checked.states["cancelled"] == BACKLOG - checked.states["delivered"]
 
 

@@ -1,5 +1,4 @@
-"""Clients of the account API that keep a service busy while something goes wrong, never give up, and remember what they
-were told."""
+"""Clients of the account API that keep a service busy during a fault, repeat their requests, and keep the results."""
 
 import json
 import random
@@ -11,7 +10,7 @@ from contextlib import contextmanager
 from http.client import HTTPException
 from typing import Any
 
-from support.ledger_checks import Told
+from support.ledger_checks import Responses
 from support.service import Service
 
 BEHAVIORS = ("high_risk_domain", "suspicious_domain", "high_dlp")  # low, medium, high
@@ -22,7 +21,7 @@ class Client:
     """Sends findings without end, repeats each until it is answered, and resets users whose level is high.
 
     Attributes:
-        told: what it was told with a 200.
+        responses: the results that it received with a 200.
         refused: how often it got a 503; each said when to come again.
     """
 
@@ -32,7 +31,7 @@ class Client:
         self._pause = pause_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
-        self.told = Told()
+        self.responses = Responses()
         self.refused = 0
         self._name = f"client-{seed}"
 
@@ -52,7 +51,7 @@ class Client:
             email = f"{self._name}-{self._random.randrange(5)}@example.com"
             finding = {"id": finding_id, "behavior": self._random.choice(BEHAVIORS), "user": {"email": email}}
             result = until_answered(self._service, "/findings", finding, self._count_refusal)
-            self.told.add(finding_id, result)
+            self.responses.add(finding_id, result)
             for change in result["changes"]:
                 if change["current_level"] == "high":
                     until_answered(self._service, f"/{change['user_id']}/reset", None, self._count_refusal)
@@ -84,15 +83,15 @@ def until_answered(service: Service, path: str, body: Any, refused: Callable[[],
         refused()
 
 
-def send_batch(service: Service, emails: Sequence[str]) -> Told:
+def send_batch(service: Service, emails: Sequence[str]) -> Responses:
     """Send one finding about each, in one request; each is new, and moves to high.
 
-    Returns: what was told.
+    Returns: the results.
     """
     findings = [{"id": email, "behavior": "high_dlp", "user": {"email": email}} for email in emails]
     changes = service.result("POST", "/findings", findings)["changes"]
     assert len(changes) == len(emails)
-    return Told(set(emails), [(email, "none", "high") for email in emails])
+    return Responses(set(emails), [(email, "none", "high") for email in emails])
 
 
 @contextmanager
@@ -108,10 +107,10 @@ def load(service: Service, seed: int, clients: int = 3) -> Iterator[Sequence[Cli
             client.stop()
 
 
-def told_to(clients: Sequence[Client]) -> Told:
-    """What all of them were told."""
-    whole = Told()
+def responses_of(clients: Sequence[Client]) -> Responses:
+    """Return the results that all of them received."""
+    whole = Responses()
     for client in clients:
-        whole.findings |= client.told.findings
-        whole.changes += client.told.changes
+        whole.findings |= client.responses.findings
+        whole.changes += client.responses.changes
     return whole

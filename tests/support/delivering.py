@@ -20,7 +20,7 @@ from riskrelay.engine.pushing import Delivering, SigningAhead
 from riskrelay.ports import Services, Store
 from riskrelay.signing.sealing import MasterKey, new_master_key
 from riskrelay.storage.installation import InstallationTransaction
-from support.ledger_checks import STATES, Checked, Received, Told, check_rows
+from support.ledger_checks import STATES, Checked, Received, Responses, check_rows
 from support.ledger_rows import rows_in
 from support.services import HandClock, services_of
 from support.unchecked import UNCHECKED
@@ -118,7 +118,7 @@ class World:
         rows = await read(lambda tx: rows_in(cast(InstallationTransaction, tx)._connection))
         ledgers = await read(lambda tx: tx.ledgers())
         shown = {name: sum(getattr(one, name) for one in ledgers) for name in (*STATES, "imbalance")}
-        checked = check_rows(rows, shown, self.receiver.seen, ACCOUNT, Told(), at_most_copies)
+        checked = check_rows(rows, shown, self.receiver.seen, ACCOUNT, Responses(), at_most_copies)
         UNCHECKED.discard(str(self.services.store))
         return checked
 

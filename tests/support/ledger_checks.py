@@ -47,8 +47,8 @@ def wait_until_quiet(service: Service, seconds: float = 60) -> dict[str, int]:
 
 
 @dataclass
-class Told:
-    """What clients were told with a 200.
+class Responses:
+    """The results that clients received with a 200.
 
     Attributes:
         findings: the ids of accepted findings.
@@ -100,9 +100,14 @@ class Checked:
 
 
 def check_ledger(
-    service: Service, receiver: Receiver | None, told: Told, *, at_most_copies: int, canaries: Sequence[Canary] = ()
+    service: Service,
+    receiver: Receiver | None,
+    responses: Responses,
+    *,
+    at_most_copies: int,
+    canaries: Sequence[Canary] = (),
 ) -> Checked:
-    """All six, once everything is quiet. The service runs; the receiver may have stopped. What was told and the copies
+    """Check all six once the service is idle. The service runs; the receiver may have stopped. The responses and copies
     are those of the service's account, all else is checked for every account.
 
     Args:
@@ -112,7 +117,7 @@ def check_ledger(
     """
     url = service.settings["RISKRELAY_DATABASE_URL"]
     seen = [] if receiver is None else received_sets(service, receiver)
-    checked = check_rows(read_rows(url), ledger(service), seen, service.account_id, told, at_most_copies)
+    checked = check_rows(read_rows(url), ledger(service), seen, service.account_id, responses, at_most_copies)
     nothing_forbidden(canaries)
     UNCHECKED.discard(url)
     return checked
@@ -123,7 +128,7 @@ def check_rows(
     shown: Mapping[str, int],
     seen: Sequence[Received],
     account_id: str,
-    told: Told,
+    responses: Responses,
     at_most_copies: int,
 ) -> Checked:
     """C1 to C5, wherever the ledger is; `check_ledger` says what goes in.
@@ -132,7 +137,7 @@ def check_rows(
         shown: the ledger that the product shows.
     """
     conservation(rows, shown)
-    findings_and_changes(rows, account_id, told)
+    findings_and_changes(rows, account_id, responses)
     receipts(rows, seen)
     copies = rows.copies(account_id, [one.jti for one in seen if one.accepted])
     few_copies(copies, at_most_copies)
@@ -151,13 +156,17 @@ def conservation(rows: LedgerRows, shown: Mapping[str, int]) -> None:
     assert shown == counted, f"C1: {shown}"
 
 
-def findings_and_changes(rows: LedgerRows, account_id: str, told: Told) -> None:
+def findings_and_changes(rows: LedgerRows, account_id: str, responses: Responses) -> None:
     """C2."""
-    assert all(rows.findings[account_id, finding_id] == 1 for finding_id in told.findings), "C2: findings"
+    assert all(rows.findings[account_id, finding_id] == 1 for finding_id in responses.findings), "C2: findings"
     for stream in rows.streams_of(account_id):
         events = [event for event in rows.events if event.stream_id == stream and event.change]
-        told_here = told.changes if not any(event.is_caep for event in events) else [caep(one) for one in told.changes]
-        missing = Counter(told_here) - Counter(event.change for event in events if event.change)
+        expected = (
+            responses.changes
+            if not any(event.is_caep for event in events)
+            else [caep(one) for one in responses.changes]
+        )
+        missing = Counter(expected) - Counter(event.change for event in events if event.change)
         assert not missing, f"C2: changes on {stream}: {missing}"
 
 

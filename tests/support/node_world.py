@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.clients import Client, told_to
+from support.clients import Client, responses_of
 from support.ledger_checks import check_ledger, wait_until_quiet
 from support.nodes import Nodes
 from support.service import Oracle
@@ -32,7 +32,7 @@ class World:
                 client.stop()
 
     def answered(self) -> int:
-        return sum(len(client.told.findings) for client in self.clients)
+        return sum(len(client.responses.findings) for client in self.clients)
 
     def wait_for_answers(self, more: int) -> None:
         """Until the clients have been answered *more* times from now on."""
@@ -43,7 +43,7 @@ class World:
         """All six, once everything has arrived."""
         service = self.nodes.service
         wait_until_quiet(service, PATIENCE_SECONDS)
-        checked = check_ledger(service, self.oracle, told_to(self.clients), at_most_copies=most_copies)
+        checked = check_ledger(service, self.oracle, responses_of(self.clients), at_most_copies=most_copies)
         assert checked.states["delivered"] == checked.states.total() > 0
 
 

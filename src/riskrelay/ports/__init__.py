@@ -30,8 +30,8 @@ from riskrelay.ports.console import (
     Standings,
     Stock,
     Stocks,
-    Told,
-    ToldPlace,
+    UserEvent,
+    UserEventPlace,
     UserViews,
 )
 from riskrelay.ports.deliveries import (
@@ -158,9 +158,9 @@ __all__ = [
     "TlsMaterials",
     "TokenUses",
     "Tokens",
-    "Told",
-    "ToldPlace",
     "Transaction",
+    "UserEvent",
+    "UserEventPlace",
     "UserProfile",
     "UserViews",
     "Users",

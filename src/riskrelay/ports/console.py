@@ -23,7 +23,7 @@ FindingPlace = tuple[int, datetime, FindingId]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class UserEvent:
     """A security event about a user, and its delivery.
 
     Attributes:
@@ -36,7 +36,7 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldPlace:
+class UserEventPlace:
     """The position of a delivery in the list of deliveries about one subject."""
 
     queued_at: datetime
@@ -85,13 +85,13 @@ class UserViews(Protocol):
     def findings(self, user_id: UserId, after: FindingPlace | None, limit: int) -> list[RecordedFinding]:
         """Return a user's findings, including those before resets, after *after*, the latest first."""
 
-    def told(self, subject_key: str, moments: Sequence[datetime], limit: int) -> list[Told]:
+    def events_at(self, subject_key: str, moments: Sequence[datetime], limit: int) -> list[UserEvent]:
         """Return the events about a subject that were queued at exactly those times, on all existing streams.
 
         At most *limit* deliveries are returned, in the order of *moments*.
         """
 
-    def told_page(self, subject_key: str, after: ToldPlace | None, limit: int) -> list[Told]:
+    def events_page(self, subject_key: str, after: UserEventPlace | None, limit: int) -> list[UserEvent]:
         """Return the events about a subject on existing streams, after *after*, the latest first."""
 
 

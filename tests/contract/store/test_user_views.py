@@ -15,7 +15,7 @@ from riskrelay.core.integrations import AccountId, IntegrationType
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.subjects import email_subject, subject_key
-from riskrelay.ports import Services, Store, Told, ToldPlace
+from riskrelay.ports import Services, Store, UserEvent, UserEventPlace
 from riskrelay.storage.risk.user_views import _ABOUT, _AT_MOMENT, _TOLD_PLACE_COLUMNS
 from support.databases import migrated_sqlite
 from support.services import NOON, HandClock, services_of
@@ -104,7 +104,7 @@ async def test_a_story_goes_back_beyond_resets(store: Store) -> None:
     assert second.behavior == "high_dlp"
 
 
-async def test_what_was_told_is_found_by_its_moment(store: Store) -> None:
+async def test_events_are_found_by_the_time_of_their_change(store: Store) -> None:
     """Among many events of the lane; the reason of a reset stands in it; nothing of another user, nothing of another
     moment."""
     clock = HandClock()
@@ -116,10 +116,10 @@ async def test_what_was_told_is_found_by_its_moment(store: Store) -> None:
     await reset_user(services, ACCOUNT, COMMAND_LINE, user.user_id, "Laptop replaced")
     key = subject_key(email_subject("kai@x.org"))
     moments = [NOON + 40 * MINUTE, clock.now(), NOON, NOON - MINUTE, clock.now() + MINUTE]
-    told: list[Told] = await store.read(ACCOUNT, lambda tx: tx.user_views.told(key, moments, 50))
-    assert [one.delivery.queued_at for one in told] == moments[:2]
-    assert {one.integration.integration_id for one in told} == {integration.integration_id}
-    rise, fall = [next(iter(one.event.values())) for one in told]
+    shown: list[UserEvent] = await store.read(ACCOUNT, lambda tx: tx.user_views.events_at(key, moments, 50))
+    assert [one.delivery.queued_at for one in shown] == moments[:2]
+    assert {one.integration.integration_id for one in shown} == {integration.integration_id}
+    rise, fall = [next(iter(one.event.values())) for one in shown]
     assert (rise["previous_level"], rise["current_level"]) == ("none", "high")
     assert (fall["previous_level"], fall["current_level"]) == ("high", "none")
     assert fall["reason_admin"] == {"en": "Risk reset by an administrator: Laptop replaced"}
@@ -149,24 +149,24 @@ async def test_every_delivery_of_every_change_is_found(store: Store) -> None:
     everyone = {one.integration_id for one in integrations}
     for email in emails[::37]:
         key = subject_key(email_subject(email))
-        told = await store.read(ACCOUNT, lambda tx, key=key: tx.user_views.told(key, moments, 200))  # type: ignore[misc]
+        shown = await store.read(ACCOUNT, lambda tx, key=key: tx.user_views.events_at(key, moments, 200))  # type: ignore[misc]
         for moment in moments:
-            assert {one.integration.integration_id for one in told if one.delivery.queued_at == moment} == everyone
-        assert len(told) == 24
+            assert {one.integration.integration_id for one in shown if one.delivery.queued_at == moment} == everyone
+        assert len(shown) == 24
     listed: list[str] = []
-    after: ToldPlace | None = None
+    after: UserEventPlace | None = None
     while True:
-        page = await store.read(ACCOUNT, lambda tx, after=after: tx.user_views.told_page(key, after, 5))  # type: ignore[misc]
+        page = await store.read(ACCOUNT, lambda tx, after=after: tx.user_views.events_page(key, after, 5))  # type: ignore[misc]
         if not page:
             break
         listed += [one.delivery.jti for one in page]
         last = page[-1].delivery
-        after = ToldPlace(queued_at=last.queued_at, stream_id=last.stream_id, lane=last.lane, seq=last.seq)
-    assert sorted(listed) == sorted(one.delivery.jti for one in told)
+        after = UserEventPlace(queued_at=last.queued_at, stream_id=last.stream_id, lane=last.lane, seq=last.seq)
+    assert sorted(listed) == sorted(one.delivery.jti for one in shown)
     await delete_integration(services, ACCOUNT, COMMAND_LINE, integrations[3].integration_id)
-    left = await store.read(ACCOUNT, lambda tx: tx.user_views.told(key, moments, 200))
+    left = await store.read(ACCOUNT, lambda tx: tx.user_views.events_at(key, moments, 200))
     assert {one.integration.integration_id for one in left} == everyone - {integrations[3].integration_id}
-    assert len(await store.read(ACCOUNT, lambda tx: tx.user_views.told(key, moments, 7))) == 7
+    assert len(await store.read(ACCOUNT, lambda tx: tx.user_views.events_at(key, moments, 7))) == 7
 
 
 async def test_events_about_a_user_are_found_by_an_index(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.streams import StreamId
-from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, Told, ToldPlace
+from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, UserEvent, UserEventPlace
 from riskrelay.storage.accounts.integrations import INTEGRATION_COLUMNS, integration_from
 from riskrelay.storage.delivery.deliveries import read_deliveries
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane
@@ -50,8 +50,8 @@ _ABOUT = (
         _EXISTING,
     )
 )
-_TOLD_PLACE_COLUMNS = (events.c.queued_at, events.c.stream_id, events.c.lane, events.c.seq)
-_TOLD_PLACE = tuple_(*_TOLD_PLACE_COLUMNS)
+_EVENT_PLACE_COLUMNS = (events.c.queued_at, events.c.stream_id, events.c.lane, events.c.seq)
+_EVENT_PLACE = tuple_(*_EVENT_PLACE_COLUMNS)
 _AT_MOMENT = (
     _ABOUT.where(events.c.queued_at == bindparam("at"))
     .order_by(events.c.stream_id, events.c.lane, events.c.seq)
@@ -99,37 +99,37 @@ class UserViewRows:
         page = query.order_by(*newest_first).limit(limit)
         return read_shown(self._connection, self._account_id, page, {})
 
-    def told(self, subject_key: str, moments: Sequence[datetime], limit: int) -> list[Told]:
+    def events_at(self, subject_key: str, moments: Sequence[datetime], limit: int) -> list[UserEvent]:
         found: list[Row[*tuple[Any, ...]]] = []
         for at in moments:
             here = {"account": self._account_id, "subject": subject_key, "at": at, "limit": limit - len(found)}
             found += self._connection.execute(_AT_MOMENT, here).all()
             if len(found) == limit:
                 break
-        return self._told(found)
+        return self._user_events(found)
 
-    def told_page(self, subject_key: str, after: ToldPlace | None, limit: int) -> list[Told]:
+    def events_page(self, subject_key: str, after: UserEventPlace | None, limit: int) -> list[UserEvent]:
         query = _ABOUT
         if after is not None:
-            query = query.where((after.queued_at, after.stream_id, after.lane, after.seq) > _TOLD_PLACE)
-        newest_first = query.order_by(*(column.desc() for column in _TOLD_PLACE_COLUMNS)).limit(limit)
+            query = query.where((after.queued_at, after.stream_id, after.lane, after.seq) > _EVENT_PLACE)
+        newest_first = query.order_by(*(column.desc() for column in _EVENT_PLACE_COLUMNS)).limit(limit)
         here = {"account": self._account_id, "subject": subject_key}
-        return self._told(self._connection.execute(newest_first, here).all())
+        return self._user_events(self._connection.execute(newest_first, here).all())
 
-    def _told(self, places: Sequence[Row[*tuple[Any, ...]]]) -> list[Told]:
+    def _user_events(self, places: Sequence[Row[*tuple[Any, ...]]]) -> list[UserEvent]:
         """Read the deliveries at *places*, lane by lane, and return them in that order."""
         by_lane: dict[tuple[IntegrationId, StreamId, int], list[int]] = defaultdict(list)
         for row in places:
             by_lane[row.integration_id, row.stream_id, row.lane].append(row.seq)
         known = self._integrations({integration_id for integration_id, _, _ in by_lane})
-        found: dict[tuple[str, int, int], Told] = {}
+        found: dict[tuple[str, int, int], UserEvent] = {}
         for (integration_id, stream_id, lane), numbers in by_lane.items():
             here = and_(events.c.stream_id == stream_id, events.c.lane == lane, events.c.seq.in_(numbers))
             key = lane_parameters(LaneKey(self._account_id, stream_id, lane))
             claims = {row.seq: row.claims for row in self._connection.execute(_CLAIMS, {**key, "numbers": numbers})}
             for one in read_deliveries(self._connection, self._account_id, integration_id, here, limit=len(numbers)):
                 event = msgspec.json.decode(claims[one.seq])["events"]
-                found[stream_id, lane, one.seq] = Told(one, known[integration_id], event)
+                found[stream_id, lane, one.seq] = UserEvent(one, known[integration_id], event)
         return [found[row.stream_id, row.lane, row.seq] for row in places]
 
     def _integrations(self, integration_ids: Collection[IntegrationId]) -> dict[IntegrationId, Integration]:

@@ -8,7 +8,7 @@ from itertools import groupby
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, name_of
 from riskrelay.core.risk.levels import RiskLevel
-from riskrelay.ports import RecordedFinding, Told
+from riskrelay.ports import RecordedFinding, UserEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,14 +19,14 @@ class Chapter:
         finding: the finding; None: the user was reset.
         behavior: the name of the finding's behavior.
         moved_to: the user's new level, if the entry changed it.
-        told: the security events of this change, with their deliveries.
+        events: the security events of this change, with their deliveries.
     """
 
     at: datetime
     finding: RecordedFinding | None
     behavior: str
     moved_to: RiskLevel | None
-    told: Sequence[Told] = ()
+    events: Sequence[UserEvent] = ()
 
 
 def chapters(
@@ -74,10 +74,10 @@ def moves(story: Sequence[Chapter]) -> list[datetime]:
     return list(dict.fromkeys(_moment(chapter) for chapter in story if _is_move(chapter)))
 
 
-def with_told(story: Sequence[Chapter], told: Sequence[Told]) -> list[Chapter]:
+def with_events(story: Sequence[Chapter], events: Sequence[UserEvent]) -> list[Chapter]:
     """Return the history with the security events of each entry."""
     return [
-        replace(chapter, told=[one for one in told if one.delivery.queued_at == _moment(chapter)])
+        replace(chapter, events=[one for one in events if one.delivery.queued_at == _moment(chapter)])
         if _is_move(chapter)
         else chapter
         for chapter in story

@@ -70,7 +70,7 @@ class BoundedConnection(HttpToolsProtocol):
         if self._peer is None:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             transport.close()
-            self._wait(self._limits.linger_seconds)
+            self._wait(self._limits.discard_seconds)
             return
         self._admission.idle(self, self._peer)
         self._wait(self._limits.first_byte_seconds)
@@ -180,7 +180,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._start_asgi_task(cycle, app)
             self._wait(self._limits.body_seconds if self._in_body else inf)
         elif self._in_body:
-            self._wait(self._limits.linger_seconds)
+            self._wait(self._limits.discard_seconds)
         else:
             self._rest()
 
@@ -203,7 +203,7 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.close()
         elif self.transport.can_write_eof():
             self.transport.write_eof()
-        self._wait(self._limits.linger_seconds)
+        self._wait(self._limits.discard_seconds)
 
     # Calls by the server and the admission
 
@@ -223,7 +223,7 @@ class BoundedConnection(HttpToolsProtocol):
             self.transport.abort()
         else:
             self.transport.close()
-            self._wait(self._limits.linger_seconds)
+            self._wait(self._limits.discard_seconds)
 
     def expire(self, now: float) -> None:
         """End the connection or the request if its deadline has passed. Called once a second.
@@ -243,7 +243,7 @@ class BoundedConnection(HttpToolsProtocol):
             self._fail(HTTPStatus.REQUEST_TIMEOUT)
         else:
             self.transport.close()
-            self._wait(self._limits.linger_seconds)
+            self._wait(self._limits.discard_seconds)
 
     def _check_reader(self, now: float) -> None:
         """Abort when the client has read less than the slowest rate allows since the last check."""
@@ -259,7 +259,7 @@ class BoundedConnection(HttpToolsProtocol):
         if self._stalled_bytes is None:
             self.transport.abort()
         else:
-            self._wait(self._limits.linger_seconds)
+            self._wait(self._limits.discard_seconds)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle

@@ -16,7 +16,7 @@ class Limits:
         body_seconds: for a body of no bytes; each byte adds 1 / *body_bytes_per_second*.
         body_bytes_per_second: the slowest upload that is not cut off.
         stall_seconds: how long a client may read no bytes of a response.
-        linger_seconds: how long the rest of a body is read and dropped after the response, so that the client can read
+        discard_seconds: how long the rest of a body is read and dropped after the response, so that the client can read
             the response before the connection is reset.
         target_bytes: the size of the request target.
         head_bytes: the size of the request target and the header fields together.
@@ -32,7 +32,7 @@ class Limits:
     body_seconds: float = 20
     body_bytes_per_second: int = 8 * 1024
     stall_seconds: float = 20
-    linger_seconds: float = 5
+    discard_seconds: float = 5
     target_bytes: int = 16 * 1024
     head_bytes: int = 32 * 1024
     header_fields: int = 100

@@ -57,7 +57,7 @@ class TlsAcceptor:
                 accepted,
                 ssl=self._context,
                 ssl_handshake_timeout=limits.first_byte_seconds,
-                ssl_shutdown_timeout=limits.linger_seconds,
+                ssl_shutdown_timeout=limits.discard_seconds,
             )
         except (OSError, asyncio.CancelledError):  # errors of TLS and timeouts are OSErrors
             if connection.transport is None:  # otherwise it was already notified of the lost connection

@@ -21,7 +21,7 @@ SHORT = replace(
     body_seconds=0.3,
     body_bytes_per_second=1_000_000,
     stall_seconds=0.3,
-    linger_seconds=0.2,
+    discard_seconds=0.2,
 )
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
@@ -230,7 +230,7 @@ async def test_a_slow_application_is_not_the_clients_fault(monkeypatch: pytest.M
 
 async def test_a_stop_ends_within_its_time_whatever_clients_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """Idle connections end at once, a request in work is answered, what stalls is closed by force."""
-    limits = replace(Limits(), linger_seconds=60)
+    limits = replace(Limits(), discard_seconds=60)
     app = App()
     async with serving_with(limits, app, monkeypatch) as (server, admission, port):
         clients = [await asyncio.open_connection("127.0.0.1", port) for _ in range(4)]

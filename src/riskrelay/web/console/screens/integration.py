@@ -48,13 +48,13 @@ class IntegrationScreen:
             return integration, tx.health.streams(integration_id), latest, [sentence(one) for one in refused]
 
         integration, streams, latest, refused = await self._services.store.read(visit.account, read)
-        told = [
+        shown = [
             (health, why(health, may_see_subjects=visit.may_see_subjects), what_next(health, self._retention))
             for health in streams
         ]
         found = {
             "integration": integration,
-            "streams": told,
+            "streams": shown,
             "latest": latest,
             "refused": refused,
             "warnings": target_warnings(integration, [health.stream for health in streams], self._targets.problem),

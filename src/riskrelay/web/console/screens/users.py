@@ -14,18 +14,18 @@ from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, FindingId, Use
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.core.ssf.subjects import email_subject, subject_key
-from riskrelay.ports import FindingPlace, RiskPlace, Services, Told, ToldPlace, Transaction
+from riskrelay.ports import FindingPlace, RiskPlace, Services, Transaction, UserEvent, UserEventPlace
 from riskrelay.web.console.effects import Settings
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import PAGE, Count, Moment, Text, place_of, read_place, split
-from riskrelay.web.console.stories import Chapter, chapters, moves, with_told
+from riskrelay.web.console.stories import Chapter, chapters, moves, with_events
 from riskrelay.web.console.visits import Visit
 
 LEVELS = {level.word: level for level in reversed(RiskLevel)}
 MAX_REASON_CHARACTERS = 500  # guessed: some sentences; it is included in every event
 _Seq = Annotated[int, Meta(ge=0, lt=2**62)]
-_MAX_TOLD = 200  # guessed: of one story; the list of deliveries has all of them
+_MAX_EVENTS = 200  # guessed: of one story; the list of deliveries has all of them
 
 
 class UserScreens:
@@ -79,13 +79,13 @@ class UserScreens:
         after = None
         if place is not None:
             queued_at, stream_id, lane, seq = place
-            after = ToldPlace(queued_at=queued_at, stream_id=StreamId(stream_id), lane=lane, seq=seq)
+            after = UserEventPlace(queued_at=queued_at, stream_id=StreamId(stream_id), lane=lane, seq=seq)
 
-        def read(tx: Transaction) -> tuple[Standing, list[Told]]:
+        def read(tx: Transaction) -> tuple[Standing, list[UserEvent]]:
             standing = tx.users.get(_user_id(visit))
             if standing is None:
                 raise NotFound
-            return standing, tx.user_views.told_page(_subject_key(standing), after, PAGE + 1)
+            return standing, tx.user_views.events_page(_subject_key(standing), after, PAGE + 1)
 
         standing, found = await self._services.store.read(visit.account, read)
         page, last = split(found)
@@ -93,7 +93,7 @@ class UserScreens:
         if last is not None:
             delivery = last.delivery
             older = place_of(delivery.queued_at, delivery.stream_id, delivery.lane, delivery.seq)
-        return self._pages.page(visit, "user_deliveries.html", user=standing, told=page, older=older)
+        return self._pages.page(visit, "user_deliveries.html", user=standing, events=page, older=older)
 
     async def reset(self, visit: Visit) -> Response:
         """Clear the user's level, and notify the receivers with the reason."""
@@ -154,9 +154,9 @@ def _story(
     behind: FindingPlace | None = None if place is None else (place[0], place[1], FindingId(place[2]))
     page, last = split(tx.user_views.findings(user_id, behind, PAGE + 1))
     story = chapters(standing, page, settings, is_first=behind is None, has_older=last is not None)
-    told: list[Told] = []
+    events: list[UserEvent] = []
     moments = moves(story)
     if moments:
-        told = tx.user_views.told(_subject_key(standing), moments, _MAX_TOLD)
+        events = tx.user_views.events_at(_subject_key(standing), moments, _MAX_EVENTS)
     older = None if last is None else place_of(last.resets, last.occurred_at, last.finding_id)
-    return standing, with_told(story, told), older
+    return standing, with_events(story, events), older
