@@ -39,7 +39,7 @@ NO_SCHEMA_SAYS = (
 OF_RECEIVERS = (
     "does not fit in 64 bits",
     "subject",  # each format has its own members
-    "is the transmitter's to say",  # what is ours must be what it is now
+    "is set by the transmitter",  # a member of the transmitter must have its current value
     "delivery.endpoint_url: must",  # an address that may be pushed to
     "delivery.authorization_header: must",  # what a header can hold
     "must not contain control characters",

@@ -1,1 +1,1 @@
-"""Evaluates mapping documents: JSONata expressions over a sender's events, in processes of their own (ADR 0026)."""
+"""Evaluates mapping documents: JSONata expressions over a sender's events, in separate processes (ADR 0026)."""

@@ -1,4 +1,4 @@
-"""A mapping document, compiled: one expression for all of it, and one for each part when that one fails."""
+"""A compiled mapping document: one expression for all of it, and one for each part, used if that one fails."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,12 +15,12 @@ from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import Ignored, Mapped, Refused
 from riskrelay.mapping.expressions import EvaluationError, Program, SyntaxProblemError
 
-# Members without which a signal is still true: when their expression fails they count as absent.
+# Optional members: if their expression fails, they count as absent.
 _OPTIONAL = frozenset(("full_name", "place", "application", "policy", "title", "evidence"))
 
 
 class _Found(Row, kw_only=True):
-    """What the whole document gave: the members of the rule that applies, and its place or that of what ignores it."""
+    """The result of the whole document: the members and position of the matching rule, or that of an `ignore` entry."""
 
     rule: int = -1
     ignored: int = -1
@@ -53,7 +53,7 @@ class CompiledMapping:
         Args:
             events: each from `encode_event`.
         """
-        # Evaluating all before reading any keeps the code of each in the processor's caches: a third less time.
+        # Evaluating all events before reading any keeps the code in the processor's caches: a third less time.
         results = [self._evaluated(event) for event in events]
         return [
             self._retried(event, result) if isinstance(result, EvaluationError) else self._read(result, event)
@@ -70,7 +70,7 @@ class CompiledMapping:
         """Map an event for which the whole document failed."""
         if error.is_too_slow:
             return Refused(reason=Reason.MAPPING_TOO_SLOW, detail=str(error))
-        # Members that are null fail where absent ones do not, so they are left out for a second attempt.
+        # A null member can fail where an absent one does not, so a second attempt leaves null members out.
         bare = json.encode(without_nulls(json.decode(event)))
         result = self._evaluated(bare)
         if isinstance(result, EvaluationError):
@@ -112,7 +112,7 @@ class CompiledMapping:
 
 
 class _Parts:
-    """Every expression of a document on its own: slower, and it tells which one failed."""
+    """Each expression of a document compiled alone. This is slower, and shows which one failed."""
 
     def __init__(self, document: MappingDocument) -> None:
         self._document = document
@@ -172,16 +172,16 @@ class _Parts:
         source = _with_let(let, expression)
         program = self._programs.get(source)
         if program is None:
-            if len(self._programs) > 1_000:  # of one document; which variables fail differs from event to event
+            if len(self._programs) > 1_000:  # per document; the failing variables differ from event to event
                 self._programs.clear()
             program = self._programs[source] = Program(source)
         return program.evaluate(text)
 
 
 def check_expressions(document: MappingDocument) -> tuple[Problem, ...]:
-    """Return what is wrong with a document's expressions, in the order of the document.
+    """Return the problems of a document's expressions, in the order of the document.
 
-    An expression that calls an unknown function is found where an empty event reaches the call.
+    A call of an unknown function is found only if the expression reaches it with an empty event.
     """
     found: list[Problem] = []
     let: dict[str, str] = {}
@@ -206,7 +206,7 @@ def check_expressions(document: MappingDocument) -> tuple[Problem, ...]:
 
 
 def without_nulls(value: Any) -> Any:
-    """Return JSON without its members and entries that are null."""
+    """Return JSON without members and array entries that are null."""
     if isinstance(value, dict):
         return {name: without_nulls(member) for name, member in value.items() if member is not None}
     return [without_nulls(entry) for entry in value if entry is not None] if isinstance(value, list) else value
@@ -226,11 +226,11 @@ def _expressions(document: MappingDocument) -> Iterable[tuple[str, str]]:
 
 
 def _whole(document: MappingDocument) -> str:
-    """Return one expression for a document: the first condition that is true gives its rule's members.
+    """Return one expression for a document. The rule of the first true condition supplies the members.
 
-    A variable is computed where it is first needed: most events are decided by one of the first conditions. Of a list
-    of candidates the first that gives anything is taken, and names are left out: `CompiledMapping` asks for all members
-    when these do not suffice.
+    A variable is computed where it is first needed, because one of the first conditions decides most events. The first
+    candidate with a result is used, and names are omitted. `CompiledMapping` evaluates all members if these are not
+    sufficient.
     """
     cases: list[tuple[dict[str, str], str, str]] = []
     known: set[str] = set()
@@ -250,7 +250,7 @@ def _whole(document: MappingDocument) -> str:
 
 
 def _needed(let: dict[str, str], text: str, known: AbstractSet[str]) -> dict[str, str]:
-    """Return the variables that a text uses, with those that they use, without *known* ones, in their order."""
+    """Return the variables that a text uses, directly or through others, in order, without *known* ones."""
     names = set(_VARIABLE.findall(text))
     for name in reversed(let):
         if name in names:
@@ -283,14 +283,14 @@ def _member_text(expressions: Iterable[Expression], *, is_brief: bool = False) -
     """Return the expression for one member: of its only part, of a list of candidates, or of an object.
 
     Args:
-        is_brief: of a list, give the first candidate that gives anything.
+        is_brief: for a list, use the first candidate that has a result.
     """
     parts = list(expressions)
     texts = [f"({each.text}\n)" for each in parts]
     if parts[0].part is None:
         return texts[0]
     if isinstance(parts[0].part, int):
-        # Whether an address is anonymous is said by any candidate, not by the first.
+        # An address is anonymous if any candidate says so, not only the first.
         is_brief = is_brief and parts[0].member != "anonymous"
         return f"({' ?: '.join(texts)})" if is_brief else f"[{','.join(texts)}]"
     return "{" + ",".join(f'"{each.part}":{text}' for each, text in zip(parts, texts, strict=True)) + "}"

@@ -1,4 +1,4 @@
-"""Processes that evaluate mappings: started when they are needed, replaced when they end."""
+"""Processes that evaluate mappings. They are started when needed, and replaced when they end."""
 
 import asyncio
 import os
@@ -14,20 +14,20 @@ from riskrelay.mapping.mapping_process import LENGTH, OUT_OF_MEMORY, Order, fram
 
 _log = structlog.get_logger()
 
-PROCESSES = 2  # chosen: one account's slow mapping keeps one of them, and the others' mappings use the other
-# Chosen: an order is bounded by processor time; only a machine that gives it none takes longer.
+PROCESSES = 2  # chosen: a slow mapping of one account occupies one of them, and other accounts use the other
+# Chosen: processor time bounds an order; only an overloaded machine takes longer.
 _ANSWER_WITHIN_SECONDS = 30.0
 _END_WITHIN_SECONDS = 5.0
 _TOO_SLOW = frozenset((-signal.SIGPROF, -signal.SIGXCPU))
-# Rust aborts when it gets no memory; the kernel's own defense kills.
+# Rust aborts when an allocation fails; the kernel's out-of-memory killer uses SIGKILL.
 _TOO_LARGE = frozenset((OUT_OF_MEMORY, -signal.SIGABRT, -signal.SIGSEGV, -signal.SIGKILL, -signal.SIGBUS))
 
 
 class MappingEndedError(Exception):
-    """A process ended before it had answered.
+    """A process ended before it responded.
 
     Attributes:
-        reason: why its order is refused.
+        reason: the reason why its order is refused.
     """
 
     def __init__(self, reason: Reason) -> None:
@@ -36,7 +36,7 @@ class MappingEndedError(Exception):
 
 
 class Evaluators:
-    """Some processes of one purpose. Each has one order at a time."""
+    """Processes for one purpose. Each handles one order at a time."""
 
     def __init__(self, name: str) -> None:
         """Start nothing yet.
@@ -45,13 +45,13 @@ class Evaluators:
             name: the purpose, for the log.
         """
         self._all = [_Evaluator(name) for _ in range(PROCESSES)]
-        # The last one used comes first: the second process is started when there is work for two.
+        # The last used process comes first, so that a second one is started only for concurrent work.
         self._free: asyncio.LifoQueue[_Evaluator] = asyncio.LifoQueue()
         for evaluator in self._all:
             self._free.put_nowait(evaluator)
 
     async def ask(self, order: Order) -> bytes:
-        """Return the answer to an order, as MessagePack, when it is its turn.
+        """Wait for a free process, and return its answer to an order, as MessagePack.
 
         Raises: MappingEndedError.
         """
@@ -87,12 +87,12 @@ class _Evaluator:
                     return await child.ask(order)
             except (TimeoutError, OSError, EOFError) as error:
                 code = await self._ended()
-                if code == 0 and not is_second:  # it had retired after its last answer, and never read this order
+                if code == 0 and not is_second:  # the process retired after its last answer and did not read this order
                     is_second = True
                     continue
                 _log.warning("mapping_process_ended", process=self._name, exit_code=code, error=type(error).__name__)
                 raise MappingEndedError(_reason(error, code)) from None
-            except asyncio.CancelledError:  # its answer would be taken for the next order's
+            except asyncio.CancelledError:  # otherwise the answer would be read as that of the next order
                 self.end()
                 raise
 
@@ -116,7 +116,7 @@ class _Evaluator:
 
 
 def _reason(error: Exception, code: int | None) -> Reason:
-    """Say why an order is refused whose process ended with an exit code."""
+    """Return why an order is refused whose process ended with that exit code."""
     if isinstance(error, TimeoutError) or code is None:
         return Reason.MAPPING_UNAVAILABLE
     if code in _TOO_SLOW:
@@ -190,9 +190,9 @@ class _Child:
 
 
 def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:
-    # It gets none of our settings, and so no secret. What it prints may quote an event, so it is not kept.
+    # It gets no settings, and so no secret. Its output may quote an event, so it is discarded.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RISKRELAY_")}
-    # -P: it imports nothing from the directory that we happen to be started in.
+    # -P: it imports nothing from the current directory.
     command = [sys.executable, "-P", "-m", "riskrelay.mapping.mapping_process"]
     return subprocess.Popen(  # noqa: S603  a command of our own
         command,

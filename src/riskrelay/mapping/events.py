@@ -1,4 +1,4 @@
-"""Decoded events to the canonical JSON that expressions are evaluated over, and that is hashed."""
+"""Encode decoded events as the canonical JSON over which expressions are evaluated, and which is hashed."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import msgspec
 from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import Refused
 
-MAX_DEPTH = 100  # chosen: events nest to about ten, and recursive code overflows its stack at several hundred
+MAX_DEPTH = 100  # chosen: events nest about ten levels, and recursive code overflows the stack at several hundred
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -17,7 +17,7 @@ def encode_event(event: object) -> bytes | Refused:
         return Refused(reason=Reason.NOT_AN_OBJECT)
     try:
         encoded = _encode(event)
-        # Nearly no event has so many objects and lists, so nearly none is walked through.
+        # Few events have that many objects and lists, so few need to be traversed.
         if encoded.count(b"{") + encoded.count(b"[") <= MAX_DEPTH or not _nests_deeper(event, MAX_DEPTH):
             return encoded
     except RecursionError:

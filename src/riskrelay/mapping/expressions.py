@@ -7,7 +7,7 @@ import jsonatapy
 # Chosen: a document's longest chain (64 rules and 64 ignored) nests 130 deep, and no event needs a list this long.
 _MAX_DEPTH = 300
 _MAX_SEQUENCE = 10_000
-_TIMEOUT_MS = 1_000  # of wall time, so that an endless loop ends where no processor time is limited
+_TIMEOUT_MS = 1_000  # wall time, so that an endless loop ends on platforms without a limit of processor time
 
 _CODE = re.compile(r"([A-Z]\d{4}):")
 _TIMEOUT, _DEPTH, _NOT_A_FUNCTION = "D1012", "D1011", "T1006"
@@ -26,20 +26,20 @@ _WORDS = {
     "T2009": "the two sides of a comparison have different types",
     "T2010": "a comparison needs numbers or texts",
 }
-# A mapping sees the event and nothing else: equal events give equal results at any time.
+# A mapping reads only the event, so equal events give equal results at any time.
 _WITHHELD = ("now", "millis", "random", "shuffle", "eval")
 
 
 class SyntaxProblemError(ValueError):
-    """A text that is no expression. Its own text says why."""
+    """A text that is not an expression. The message says why."""
 
 
 class EvaluationError(Exception):
-    """An expression failed for an event. Its text has no value of the event.
+    """An expression failed for an event. The message contains no value of the event.
 
     Attributes:
-        is_too_slow: it was stopped because of the time it took.
-        is_no_function: it calls a function that does not exist.
+        is_too_slow: whether it was stopped after the time limit.
+        is_no_function: whether it calls a function that does not exist.
     """
 
     def __init__(self, message: str) -> None:

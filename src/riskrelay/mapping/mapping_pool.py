@@ -1,7 +1,8 @@
-"""Maps events in processes beside this one: some for the shipped mappings, others for those of accounts.
+"""Maps events in separate processes: some for the shipped mappings, others for the mappings of accounts.
 
-A mapping of an account is foreign code. The process that evaluates it has no secret, a limit of memory and of processor
-time, and is replaced when it exceeds one. Then the mapping is refused for a while, so that it costs its account only.
+A mapping of an account is untrusted code. The process that evaluates it has no secret, and limits of memory and
+processor time. When it exceeds one, it is replaced, and the mapping is refused for a while, so that other accounts are
+not affected.
 """
 
 import asyncio
@@ -26,7 +27,7 @@ from riskrelay.ports import Clock
 _log = structlog.get_logger()
 
 REFUSED_FOR = timedelta(minutes=10)
-CHUNK = 256  # events of one order: encoding them keeps the event loop for a millisecond
+CHUNK = 256  # events per order: encoding them blocks the event loop for a millisecond
 _MAX_ENDED = 3  # of the shipped mappings' process in one call
 _MAX_REFUSED = 10_000
 
@@ -35,7 +36,7 @@ _decode_problems = msgspec.msgpack.Decoder(list[Problem]).decode
 
 
 class MappingPool:
-    """Maps in processes that are started when they are first needed, and again when they end. Close it."""
+    """Maps in processes that are started on first use and restarted when they end. Close it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -50,7 +51,7 @@ class MappingPool:
         return {kind: shipped_mapping(kind) for kind in shipped_texts()}
 
     async def check(self, document: MappingDocument, owner: AccountId) -> Sequence[Problem]:
-        """Return what is wrong with the expressions of an account's own document, in its order."""
+        """Return the problems of the expressions of an account's own document, in order."""
         async with self._turn(owner):
             try:
                 return _decode_problems(await self._for_own.ask(Order(document.content, None)))
@@ -63,10 +64,10 @@ class MappingPool:
         """Map decoded events, in chunks, so that this process can do other work between them.
 
         Args:
-            document: one that was checked.
+            document: a checked document.
             owner: the account that wrote the document; None: it is a shipped one.
 
-        Returns: for each event what it becomes, in the order of *events*.
+        Returns: the result for each event, in the order of *events*.
         """
         mapped: list[Mapped] = []
         for start in range(0, len(events), CHUNK):
@@ -82,7 +83,7 @@ class MappingPool:
         self._for_own.end()
 
     async def _map_own(self, document: MappingDocument, events: Sequence[object], owner: AccountId) -> list[Mapped]:
-        """Map by an account's document, unless it has just exceeded its bounds."""
+        """Map with an account's document, unless it has recently exceeded its limits."""
         async with self._turn(owner):
             reason = self._refused_now(owner, document.content)
             if reason is None:
@@ -94,7 +95,7 @@ class MappingPool:
         return [Refused(reason=reason, detail=sentence(reason))] * len(events)
 
     async def _map_shipped(self, document: MappingDocument, events: Sequence[object]) -> list[Mapped]:
-        """Map by a shipped document. When an event ends the process, the others are mapped alone."""
+        """Map with a shipped document. If an event ends the process, the events are mapped one by one."""
         try:
             return await _map_with(self._for_shipped, document, events)
         except MappingEndedError as ended:
@@ -113,7 +114,7 @@ class MappingPool:
         return mapped
 
     def _turn(self, owner: AccountId) -> asyncio.Lock:
-        """Return the lock that lets an account have one order at a time, so that others get their turn."""
+        """Return the lock that limits an account to one order at a time, so that other accounts get their turn."""
         return self._turns.setdefault(owner, asyncio.Lock())
 
     def _refused_now(self, owner: AccountId, content: bytes) -> Reason | None:

@@ -1,5 +1,5 @@
 """A process that only maps: `python -m riskrelay.mapping.mapping_process`, started by `mapping_pool` with a socket as
-its standard input. It ends when its parent does, and the kernel ends it when an order exceeds its bounds.
+its standard input. It ends when its parent ends, and the kernel ends it when an order exceeds its limits.
 """
 
 import resource
@@ -23,9 +23,9 @@ from riskrelay.mapping.expressions import SyntaxProblemError
 LENGTH = struct.Struct("!I")  # before each frame
 OUT_OF_MEMORY = 3  # an exit code
 MEMORY_BYTES = 512 * 2**20
-_RETIRE_BYTES = 256 * 2**20  # an order must not fail because of the memory that those before it took
+_RETIRE_BYTES = 256 * 2**20  # an order must not fail because of the memory used by earlier orders
 _MAX_COMPILED = 64
-# Chosen: twenty times what a mapping of a usual size takes for an event, and some for compiling it.
+# Chosen: twenty times the time that a typical mapping takes per event, and some for compiling it.
 SECONDS = 0.5
 SECONDS_AN_EVENT = 0.0005
 
@@ -43,13 +43,13 @@ class Order(msgspec.Struct, array_like=True):
 
 
 def frame(content: object) -> bytes:
-    """Return what goes over the wire for *content*."""
+    """Return the frame that is sent for *content*."""
     encoded = msgspec.msgpack.encode(content)
     return LENGTH.pack(len(encoded)) + encoded
 
 
 class Mappings:
-    """The documents used last, compiled."""
+    """A cache of the compiled documents that were used last."""
 
     def __init__(self) -> None:
         self._compiled: OrderedDict[bytes, CompiledMapping] = OrderedDict()
@@ -75,7 +75,7 @@ class Mappings:
 
 
 def serve(parent: socket.socket, own: psutil.Process, reserved: int) -> None:
-    """Answer orders in turn, until there are no more. The first frame is empty: it says that this process is ready.
+    """Answer orders in turn, until there are no more. The empty first frame says that this process is ready.
 
     Args:
         own: this process.
@@ -100,7 +100,7 @@ def serve(parent: socket.socket, own: psutil.Process, reserved: int) -> None:
 
 
 def main() -> None:
-    """Serve the parent. Signals that are sent to all processes of a terminal or a service are the parent's to judge."""
+    """Serve the parent. Signals for all processes of a terminal or a service are ignored: the parent handles them."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # The evaluating library has reserved a stack of nearly a GiB, which takes no memory until it is used.

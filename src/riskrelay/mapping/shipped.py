@@ -33,7 +33,7 @@ def shipped_mapping(kind: str) -> MappingDocument:
 
 
 def decode_yaml(text: str) -> Any:
-    """Decode the YAML (or JSON) of a document that this machine's own user wrote.
+    """Decode the YAML (or JSON) of a trusted document, from a local user.
 
     Raises: yaml.YAMLError.
     """

@@ -1,4 +1,4 @@
-"""Check the URL of a push target by its text, before it is resolved or dialled."""
+"""Check the text of a push target's URL before the name is resolved."""
 
 from ipaddress import ip_address
 
@@ -10,7 +10,7 @@ from riskrelay.push.failures import refused
 
 
 def read_target(text: str, rules: TargetRules) -> URL | Outcome:
-    """The URL to push to, or the outcome that refuses it."""
+    """Return the parsed URL of a push target, or the outcome that refuses it."""
     try:
         url = URL(text)
     except ValueError:
@@ -27,7 +27,7 @@ def read_target(text: str, rules: TargetRules) -> URL | Outcome:
 
 
 def server_name(host: str) -> str:
-    """The name to send as SNI and to expect in a certificate: neither has the final dot of an absolute name.
+    """Return the name for SNI and for the check of the certificate. Neither has the final dot of an absolute name.
 
     Rule: RFC 6066 §3.
 

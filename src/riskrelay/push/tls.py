@@ -1,4 +1,4 @@
-"""TLS with receivers: whose certificates are trusted, and which one is shown."""
+"""TLS with receivers: the trusted certificate authorities, and the client certificate."""
 
 import ssl
 from collections.abc import Callable
@@ -18,13 +18,11 @@ from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ports import Clock
 from riskrelay.push.failures import refused
 
-_CONTEXTS_KEPT = (
-    1_024  # guessed: some 100 KB each; so many integrations with TLS of their own are pushed to at one time
-)
+_CONTEXTS_KEPT = 1_024  # guessed: about 100 KB each; integrations with TLS settings that are pushed to at once
 
 
 class _Prepared(NamedTuple):
-    """A context, and when the certificate that it shows ends; None: it shows none."""
+    """A context, and the expiry of its client certificate; None: it has none."""
 
     context: ssl.SSLContext
     ends: datetime | None
@@ -37,7 +35,7 @@ class TlsContexts:
         trust_ca: a PEM file of certificate authorities to trust besides the system's.
 
     Attributes:
-        default: of receivers that need nothing of their own.
+        default: the context for receivers without TLS settings.
     Raises: Misconfigured: *trust_ca* cannot be read.
     """
 
@@ -49,9 +47,9 @@ class TlsContexts:
         )
 
     def of(self, tls: OpenedTls | None) -> ssl.SSLContext | Outcome:
-        """The context to connect with, or the outcome of a push that must not be tried without one.
+        """Return the context for a connection, or the outcome if the push must not be attempted.
 
-        Rule: faults 31: it fails closed, and says why.
+        Rule: faults 31: it fails closed, with the reason.
         """
         if tls is None:
             return self.default
@@ -66,7 +64,7 @@ class TlsContexts:
 
 
 def context_of(tls: OpenedTls, trust_ca: Path | None = None) -> ssl.SSLContext:
-    """A context that trusts and shows what *tls* says.
+    """Return a context with the certificate authorities and the client certificate of *tls*.
 
     Raises: ssl.SSLError, ValueError: something of it cannot be used.
     """
@@ -77,7 +75,7 @@ def context_of(tls: OpenedTls, trust_ca: Path | None = None) -> ssl.SSLContext:
 
 
 def certificate_end(certificate: str | None) -> datetime | None:
-    """When the first certificate of a PEM text ends.
+    """Return the expiry of the first certificate in a PEM text.
 
     Raises: ValueError: it cannot be read.
     """
@@ -85,7 +83,7 @@ def certificate_end(certificate: str | None) -> datetime | None:
 
 
 def _show(context: ssl.SSLContext, certificate: str, key: bytes) -> None:
-    """OpenSSL reads files only: the key is in one for a moment, encrypted with a password that is not kept."""
+    """Load a client certificate. OpenSSL reads only files, so the encrypted key is briefly in one."""
     password = token_hex(32)
     encrypted = serialization.load_pem_private_key(key, None).private_bytes(
         serialization.Encoding.PEM,

@@ -1,4 +1,4 @@
-"""Judging the certificates and keys that accounts give, before they are kept."""
+"""Validates the certificates and keys of accounts before they are stored."""
 
 import ssl
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ def _key_faults(opened: OpenedTls) -> list[Fault]:
     return []
 
 
-# Reasons of OpenSSL, in our words.
+# Messages for the reasons of OpenSSL.
 _REASONS = {
     "EE_KEY_TOO_SMALL": "key: is too short",
     "CA_KEY_TOO_SMALL": "ca: a key of these certificates is too short",
@@ -83,7 +83,7 @@ _REASONS = {
 
 
 def _faults_of_use(opened: OpenedTls) -> list[Fault]:
-    """What only OpenSSL knows, such as a key that is too short for it."""
+    """Return the faults that only OpenSSL detects, such as a key that is too short."""
     try:
         context_of(opened)
     except (ssl.SSLError, ValueError) as error:
@@ -93,7 +93,7 @@ def _faults_of_use(opened: OpenedTls) -> list[Fault]:
 
 
 def _certificates(pem: str) -> Sequence[Certificate]:
-    """Empty when there is none that can be read."""
+    """Return the certificates in a PEM text; empty if none can be parsed."""
     try:
         return load_pem_x509_certificates(pem.encode())
     except ValueError:

@@ -1,4 +1,4 @@
-"""Compressed bodies: unpacked within bounds, so that a small body cannot become a large one unseen."""
+"""Unpack compressed bodies, with bounds on the result, so that a small body cannot expand without limit."""
 
 import sys
 import zlib
@@ -10,7 +10,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-MAX_RATIO = 200  # chosen: logs shrink to a tenth or a fiftieth; what DEFLATE makes of zeros is a thousandth
+MAX_RATIO = 200  # chosen: logs compress 10 to 50 times; DEFLATE compresses zeros 1,000 times
 ALWAYS_ALLOWED_BYTES = 1024 * 1024  # chosen: below it the ratio does not matter
 MAX_MEMBERS = 1_000  # chosen: a shipper that appends one member for each event of a batch
 _SLICE_BYTES = 64 * 1024
@@ -25,14 +25,14 @@ CODINGS: Final = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "zstd"
 
 
 class CompressedBodyError(ValueError):
-    """A body that cannot be unpacked. Its text says why and completes "the body …"."""
+    """A body that cannot be unpacked. The message is the reason and completes "the body …"."""
 
 
 class UnpackedTooLargeError(ValueError):
     """A body that is too large when it is unpacked.
 
     Attributes:
-        max_bytes: what would have been allowed.
+        max_bytes: the allowed size.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -41,11 +41,11 @@ class UnpackedTooLargeError(ValueError):
 
 
 def coding_of(body: bytes, named: str) -> str:
-    """Return the coding of a body: what its first bytes say when no coding is named; empty: it is not compressed.
+    """Return the coding of a body; empty: it is not compressed. Without a named coding its first bytes decide.
 
     Args:
         named: the value of `Content-Encoding`, a key of `CODINGS`. A proxy may have unpacked the body and kept the
-            header, so a body that starts like JSON is none of gzip and zstd.
+            header, so a body that starts like JSON is neither gzip nor zstd.
 
     >>> coding_of(b"\\x1f\\x8b\\x08...", ""), coding_of(b'{"a": 1}', "gzip"), coding_of(b"x", "deflate")
     ('gzip', '', 'deflate')
@@ -61,7 +61,7 @@ def coding_of(body: bytes, named: str) -> str:
 
 
 def most_unpacked(size: int, max_bytes: int) -> int:
-    """Return how many bytes a compressed body of *size* bytes may become."""
+    """Return the largest allowed unpacked size of a compressed body of *size* bytes."""
     return min(max_bytes, max(ALWAYS_ALLOWED_BYTES, size * MAX_RATIO))
 
 
@@ -73,7 +73,7 @@ def unpack(body: bytes, coding: str, max_bytes: int) -> bytes:
         max_bytes: of the result, whatever the ratio.
 
     Raises:
-        CompressedBodyError: it is damaged, breaks off, or has too many members.
+        CompressedBodyError: it is damaged, incomplete, or has too many members.
         UnpackedTooLargeError: it exceeds *max_bytes* or MAX_RATIO.
     Rule: RFC 9110 §8.4.1; RFC 1952 §2.2 (members); RFC 8878.
     """
@@ -123,7 +123,7 @@ def _new(coding: str, start: bytes) -> "_Decoder":
 
 
 def _has_more(decoder: "_Decoder") -> bool:
-    """Whether the decoder holds back output of what it was given: only that of zstd does."""
+    """Return whether the decoder still holds output for its input. Only the zstd decoder does that."""
     return isinstance(decoder, zstd.ZstdDecompressor) and not decoder.eof and not decoder.needs_input
 
 

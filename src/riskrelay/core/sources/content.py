@@ -1,7 +1,7 @@
-"""The body of a request to its events, recognized by content: senders name many forms wrongly, or not at all.
+"""Split the body of a request into events. Its content determines the form, because senders often name it wrongly.
 
-A part that cannot be read refuses itself only. Everything here takes time in proportion to the body: after a few fast
-attempts the parts are found by their brackets, without recursion.
+A part that cannot be read is refused alone. The time is linear in the size of the body: after a few fast attempts, the
+parts are found by their brackets, without recursion.
 """
 
 import re
@@ -16,11 +16,11 @@ from riskrelay.core.sources.signals import Refused
 
 MAX_EVENTS = 10_000
 MAX_EVENT_BYTES = 1024 * 1024
-MAX_VALUES = 2_000_000  # chosen: 200 for each event; about 200 MB while they are read
-_WHOLE_BYTES = 256 * 1024  # decoded in one piece: a millisecond or two in which no other thread runs
+MAX_VALUES = 2_000_000  # chosen: 200 per event; about 200 MB while they are decoded
+_WHOLE_BYTES = 256 * 1024  # decoded in one call, which keeps the GIL for a millisecond or two
 
 Event = Any
-"""A decoded JSON value, or what became of it already."""
+"""A decoded JSON value, or a `Refused` or `Ignored` in its place."""
 
 _decode = msgspec.json.decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -34,7 +34,7 @@ _UTF8_BOM = b"\xef\xbb\xbf"
 
 
 class TooMuchContentError(ValueError):
-    """A body of more events or values than one request may have. Its text is the limit."""
+    """A body with more events or values than allowed in one request. The message is the limit."""
 
 
 def decode_events(body: bytes) -> list[Event]:
@@ -44,7 +44,7 @@ def decode_events(body: bytes) -> list[Event]:
         body: unpacked. One object, an array, lines or concatenated texts of JSON, with or without one of the known
             envelopes around all or around each.
 
-    Returns: in their order: decoded values, `Refused` for a part that is no JSON, `Ignored` for a sender's test.
+    Returns: in order: decoded values, `Refused` for a part that is not JSON, `Ignored` for a sender's test.
     Raises: TooMuchContentError.
     Rule: docs/guides/sources/sending.md.
     """
@@ -63,7 +63,7 @@ def decode_events(body: bytes) -> list[Event]:
 
 
 def _values(body: bytes) -> Iterator[Event]:
-    """Yield the values of a body, arrays as their elements."""
+    """Yield the values of a body. Of an array, yield the elements."""
     if not body:
         return
     if len(body) <= _WHOLE_BYTES:
@@ -81,9 +81,9 @@ def _values(body: bytes) -> Iterator[Event]:
 
 
 def _parts_of_large(body: bytes) -> list[msgspec.Raw] | None:
-    """Return the elements of a large array, or of the list in a large envelope; None: it is neither.
+    """Return the elements of a large array, or of the list in a large envelope; None: the body is neither.
 
-    Each element is decoded by itself, so that other threads have their turn.
+    Each element is decoded in a call of its own, so that other threads can run in between.
     """
     try:
         if body[:1] == b"[":
@@ -109,13 +109,13 @@ def _decoded(part: bytes | msgspec.Raw) -> Event:
 
 
 def _words(error: Exception) -> str:
-    """Say what is wrong, without the text that is wrong."""
+    """Describe the mistake without quoting the text."""
     text = str(error)
     return text if isinstance(error, msgspec.DecodeError) and text.isascii() else "the text is not UTF-8"
 
 
 def _lines(body: bytes) -> Iterator[Event]:
-    """Yield the value of each line; lines that are none by themselves are read together, as parts of larger values."""
+    """Yield the value of each line. Lines that are not values are joined and read as parts of larger values."""
     parts: list[bytes] = []
     for line in body.split(b"\n"):
         value = _decoded(line) if line[:1] in _OPENINGS else None
@@ -132,7 +132,7 @@ def _lines(body: bytes) -> Iterator[Event]:
 def _stretch(text: bytes, *, may_be_envelope: bool = True) -> Iterator[Event]:
     """Yield the values of concatenated texts, with or without commas between them.
 
-    What does not begin like an object or an array, or never ends, is refused up to the end of its line.
+    Text that does not start an object or an array, or has no end, is refused up to the end of its line.
     """
     place, is_unclosed = 0, False
     while (place := _skip(text, place)) < len(text):
@@ -140,7 +140,7 @@ def _stretch(text: bytes, *, may_be_envelope: bool = True) -> Iterator[Event]:
         end = _end_of(text, place) if is_open and not is_unclosed else -1
         inside = _LIST_IN_OBJECT.match(text, place) if may_be_envelope and is_open else None
         if end < 0:
-            # Behind a bracket that is never closed the values are searched by lines: never twice to the end.
+            # After an unclosed bracket, search values line by line, so that the rest of the text is not scanned again.
             is_unclosed = is_unclosed or is_open
             newline = text.find(b"\n", place)
             end = len(text) if newline < 0 else newline
@@ -159,7 +159,7 @@ def _skip(text: bytes, place: int) -> int:
 
 
 def _end_of(text: bytes, place: int) -> int:
-    """Return where the value that starts at *place* ends; negative: it does not end."""
+    """Return the end of the value that starts at *place*; negative: it has no end."""
     depth = 0
     for token in _TOKEN.finditer(text, place):
         mark = token.group()
@@ -169,6 +169,6 @@ def _end_of(text: bytes, place: int) -> int:
             depth -= 1
             if depth == 0:
                 return token.end()
-        elif mark == b'"':  # a text that does not end on its line
+        elif mark == b'"':  # a string that does not end on its line
             return -1
     return -1

@@ -1,4 +1,4 @@
-"""The envelopes that shippers and products put around events. The documents of kinds know what is in an event."""
+"""The envelopes that log shippers and products put around events. The mapping documents read the events themselves."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -8,7 +8,7 @@ import msgspec
 from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import Ignored
 
-_MAX_DEPTH = 6  # chosen: an event within JSON text within Splunk's form within an array of records is four
+_MAX_DEPTH = 6  # chosen: an event in JSON text in Splunk's form in an array of records has four levels
 LISTS: Final = ("records", "Records", "value", "events", "items")
 _SPLUNK: Final = frozenset(("event", "time", "host", "source", "sourcetype", "index", "fields"))
 _TEXTS: Final = ("message", "log", "_raw", "raw", "CloudTrailEvent")
@@ -20,14 +20,14 @@ _FAILURES = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def is_bare(value: Any) -> bool:
-    """Whether a value is surely in no envelope."""
+    """Return whether a value certainly has no envelope."""
     return isinstance(value, dict) and _MARKS.isdisjoint(value)
 
 
 def unwrap(value: Any, depth: int = 0) -> Iterator[Any]:
     """Yield the events in a decoded value.
 
-    Known forms: a list in `records`, `Records`, `value`, `events` or `items` beside nothing but plain values; Okta's
+    Known forms: a list in `records`, `Records`, `value`, `events` or `items`, with only plain values beside it; Okta's
     `{"data": {"events": […]}}`; Splunk's HTTP Event Collector `{"event": …}`; CloudEvents with `data`; an event as JSON
     text in `message`, `event.original`, `log`, `_raw`, `raw` or `CloudTrailEvent`, as shippers write it; Cloudflare's
     test upload.
@@ -51,14 +51,14 @@ def unwrap(value: Any, depth: int = 0) -> Iterator[Any]:
 
 
 def _inner(value: Mapping[str, Any]) -> Any:
-    """Return what an envelope holds; *value* itself: it is none."""
+    """Return the content of an envelope; *value* itself if it is not an envelope."""
     for name in LISTS:
         if isinstance(value.get(name), list) and all(
             not isinstance(other, (dict, list)) for member, other in value.items() if member != name
         ):
             return value[name]
     data = value.get("data")
-    # Before Okta's form: the data of a CloudEvent may have a list of events of its own.
+    # This comes before Okta's form, because the data of a CloudEvent may contain a list of events.
     if "specversion" in value and "type" in value and "source" in value:
         return data if isinstance(data, (dict, list)) else _from_text(data) or value
     if isinstance(data, dict) and data.keys() == {"events"} and isinstance(data["events"], list):
@@ -70,7 +70,7 @@ def _inner(value: Mapping[str, Any]) -> Any:
 
 
 def _inner_text(value: Mapping[str, Any], event: Any) -> Any:
-    """Return the event that a shipper has put as text into one member; None: there is none."""
+    """Return the event that a log shipper has written as text into one member; None: there is none."""
     if isinstance(event, dict):
         if not _PARSED.isdisjoint(event):
             return None  # the shipper has parsed it

@@ -1,4 +1,4 @@
-"""A login of a source, as detection takes it."""
+"""Convert a login of a source for the detection of impossible travel."""
 
 from datetime import datetime
 
@@ -7,10 +7,10 @@ from riskrelay.core.sources.signals import ActivitySignal
 
 
 def login_of(signal: ActivitySignal, at: datetime, source: str) -> Login:
-    """Return the login that *signal* tells of; without coordinates it has the place 0/0, which geolocation may replace.
+    """Return the login in *signal*. Without coordinates its place is 0/0, which geolocation may replace.
 
     Args:
-        source: what reported it, for people.
+        source: the name of the source, for people.
     """
     has_coordinates = signal.latitude is not None and signal.longitude is not None
     return Login(

@@ -1,6 +1,6 @@
-"""Mapping documents: how the events of one kind of source become findings and activity.
+"""Mapping documents: rules that convert the events of one kind of source to findings and activity.
 
-This module knows the shape of a document. The room `mapping` knows its expressions' language.
+This module validates the structure of a document. The package `mapping` compiles its expressions.
 """
 
 import re
@@ -53,7 +53,7 @@ class Problem(Struct, frozen=True, array_like=True):
 
 
 class MappingInvalidError(ValueError):
-    """A document that is no mapping. Its text names every problem.
+    """A document that is not a mapping. The message names every problem.
 
     Attributes:
         problems: at least one, in the order of the document.
@@ -65,7 +65,7 @@ class MappingInvalidError(ValueError):
 
 
 class SuggestedBehavior(Struct, frozen=True, kw_only=True):
-    """A behavior that a mapping's rules give and that an account may not have yet."""
+    """A behavior that the rules of a mapping name and that an account may not have yet."""
 
     behavior_id: str
     name: str
@@ -80,7 +80,7 @@ class Expression(Struct, frozen=True, kw_only=True):
         member: the rule's member, such as `place`.
         part: the name in an object, the place in a list; None: it is the whole member.
         text: in the expression language.
-        is_shared: it stands in `common`, not in the rule.
+        is_shared: whether it is in `common`, not in the rule.
     """
 
     member: str
@@ -90,18 +90,18 @@ class Expression(Struct, frozen=True, kw_only=True):
 
     @property
     def at(self) -> str:
-        """Where it stands in its rule: `place.lat`, `user[1]`, `time`."""
+        """Its position in the rule: `place.lat`, `user[1]`, `time`."""
         if self.part is None:
             return self.member
         return f"{self.member}[{self.part}]" if isinstance(self.part, int) else f"{self.member}.{self.part}"
 
 
 class Rule(Struct, frozen=True, kw_only=True):
-    """What an event becomes when an expression is true of it.
+    """How an event is converted if a condition is true for it.
 
     Attributes:
         when: the condition.
-        behavior: of findings, and of them only.
+        behavior: the behavior of findings; None for activity.
         expressions: the rule's own, and those of `common` that it does not replace.
     """
 
@@ -112,11 +112,11 @@ class Rule(Struct, frozen=True, kw_only=True):
 
 
 class IgnoredEvents(Struct, frozen=True, kw_only=True):
-    """Events that are known to mean nothing, and why.
+    """A condition for events that have no meaning for risk, with the reason.
 
     Attributes:
         reason: one of the reasons for which events are ignored.
-        because: the mapping's words for it.
+        because: the mapping's explanation.
     """
 
     when: str
@@ -125,12 +125,12 @@ class IgnoredEvents(Struct, frozen=True, kw_only=True):
 
 
 class MappingDocument(Struct, frozen=True, kw_only=True):
-    """A mapping that has the right shape. Its expressions may still have faults of the language.
+    """A mapping with a valid structure. Its expressions may still be invalid.
 
     Attributes:
-        kind: of the sources that use it.
+        kind: the kind of the sources that use it.
         let: expressions that the others use as variables, by name, in the order of the document.
-        content: the document as JSON, in its order.
+        content: the document as JSON, in its original order.
     """
 
     kind: str
@@ -146,15 +146,15 @@ def read_mapping(document: object) -> MappingDocument:
     """Read a mapping from its decoded JSON or YAML.
 
     Args:
-        document: of dictionaries, lists, texts, numbers, booleans and None.
+        document: dictionaries, lists, strings, numbers, booleans and None.
 
     Raises:
-        MappingInvalidError: it names up to 20 problems by member.
+        MappingInvalidError: with up to 20 problems, each with its member.
 
     Rule: docs/guides/sources/mappings.md.
     """
     try:
-        content = json.encode(document)  # in its order: a variable uses those before it
+        content = json.encode(document)  # in order: a variable uses the ones before it
     except (TypeError, ValueError, RecursionError):
         raise MappingInvalidError((Problem("", "must be a document of JSON values"),)) from None
     if len(content) > MAX_DOCUMENT_BYTES:
@@ -167,7 +167,7 @@ def read_mapping(document: object) -> MappingDocument:
 
 
 class _Reading:
-    """One reading of a document. It notes problems and goes on, so that all are found at once."""
+    """Reads one document. It collects problems and continues, so that one attempt reports all of them."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -193,7 +193,7 @@ class _Reading:
         self.problems.append(Problem(at, problem))
 
     def _object(self, value: object, at: str, known: tuple[str, ...]) -> dict[str, Any]:
-        """Return an object, without unknown members; an empty one when it is none."""
+        """Return an object without its unknown members; an empty one if the value is not an object."""
         if not isinstance(value, dict):
             self._note(at, "must be an object")
             return {}

@@ -1,4 +1,4 @@
-"""What became of the events of one request, as the sender gets it."""
+"""The results for the events of one request, as the sender gets them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ class Place:
     """One event that was ignored or refused.
 
     Attributes:
-        index: its place in the request.
-        pointer: the member of the mapping that failed; empty: none in particular.
-        message: why, in words.
+        index: its position in the request.
+        pointer: the member of the mapping that failed; empty: no particular member.
+        message: the reason as a sentence.
     """
 
     index: int
@@ -29,7 +29,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Reasoned:
-    """The events that one reason holds for."""
+    """The events with the same reason."""
 
     reason: Reason
     count: int
@@ -38,14 +38,14 @@ class Reasoned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of the events of a request.
+    """The results for the events of a request.
 
     Attributes:
         activity: recorded activity, and the logins of *exempt*.
-        duplicates: repeats of findings and activity that are recorded already.
-        rest: by place, the ignored and refused events.
-        exempt: by place, logins that were accepted and that the detection of impossible travel does not use.
-        changes: from the level before to the level after; of a user perhaps one by findings and one by activity.
+        duplicates: the number of findings and activity that were recorded before.
+        rest: the ignored and refused events, by index.
+        exempt: accepted logins that the detection of impossible travel does not use, by index.
+        changes: the level changes. A user may have one from findings and one from activity.
     """
 
     events: int
@@ -62,12 +62,12 @@ class Outcome:
 
     @property
     def exemptions(self) -> list[Reasoned]:
-        """The reasons of the exempt logins, the most frequent first."""
+        """Return the reasons of the exempt logins, the most frequent first."""
         return _reasons(self.exempt)
 
     @property
     def counts(self) -> dict[tuple[Became, Reason | None], int]:
-        """The same as numbers, without those that are 0."""
+        """Return the counts of all results that are not 0."""
         counts: dict[tuple[Became, Reason | None], int] = {
             (Became.FINDING, None): self.findings,
             (Became.ACTIVITY, None): self.activity,
@@ -91,12 +91,12 @@ def _reasons(rest: Mapping[int, Rest]) -> list[Reasoned]:
 
 
 def became_of(one: Rest) -> Became:
-    """Say whether an event was ignored or refused."""
+    """Return whether an event was ignored or refused."""
     return Became.IGNORED if isinstance(one, Ignored) else Became.REFUSED
 
 
 def words(one: Rest) -> str:
-    """Say why an event was ignored or refused."""
+    """Return a sentence that says why an event was ignored or refused."""
     meaning = sentence(one.reason)
     return f"{meaning.removesuffix('.')}: {one.detail}." if one.detail and one.detail not in meaning else meaning
 

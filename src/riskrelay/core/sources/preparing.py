@@ -1,4 +1,4 @@
-"""What a mapping gave, to what can be recorded: findings and activity, or the reason why an event is neither."""
+"""Convert the results of a mapping to findings and activity, or to the reason why an event is neither."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,10 +24,10 @@ Rest = Ignored | Refused
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """What of an account decides about its events.
+    """The settings of an account that apply to its events.
 
     Attributes:
-        behaviors: the eight, and the account's own.
+        behaviors: the eight built-in behaviors, and the account's own.
         lateness: how old activity may be.
     """
 
@@ -43,7 +43,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What the events of a request become, by their places in it."""
+    """The result for each event of a request, by its index."""
 
     findings: dict[int, Finding] = field(default_factory=dict)
     activity: dict[int, Activity] = field(default_factory=dict)
@@ -51,10 +51,10 @@ class Prepared:
 
 
 def prepare(mapped: Iterable[Mapped], source: Source, settings: Settings) -> Prepared:
-    """Prepare each event by itself.
+    """Prepare each event independently.
 
-    An id is unique within its source. A repeat of it is a duplicate whatever the event says by then: products send a
-    finding again when its status changes.
+    An id is unique within its source. A repeated id is a duplicate, even if the event has changed, because products
+    send a finding again when its status changes.
     """
     prepared = Prepared()
     for place, one in enumerate(mapped):

@@ -1,4 +1,4 @@
-"""What a rule's expressions gave for one event, read generously: to a signal, or to the reason why there is none."""
+"""Convert the results of a rule's expressions for one event to a signal, or to the reason why there is none."""
 
 import hashlib
 import ipaddress
@@ -21,18 +21,18 @@ MAX_TEXT_CHARACTERS = 200
 MAX_EVIDENCE = 16
 _MAX_CANDIDATES = 64
 _MAX_DEPTH = 4
-_EXACT = 2**53  # above it a JSON number of the expression language is rounded: two ids would be one
+_EXACT = 2**53  # the expression language rounds larger JSON numbers, so that two ids would become equal
 _ACTIVITIES: Final[dict[str, ActivityKind]] = {
     "login": "login",
     "session_refresh": "session_refresh",
     "dlp_hit": "dlp_hit",
 }
-_PLACEHOLDERS = frozenset(("-", "n/a", "null", "none", "unknown", "undefined"))  # written for an absent name
+_PLACEHOLDERS = frozenset(("-", "n/a", "null", "none", "unknown", "undefined"))  # sent for an absent name
 _TRUE = frozenset(("true", "yes", "y", "t", "1", "on"))
 
 
 class Row(Struct, kw_only=True):
-    """What the expressions of one rule gave for one event: any JSON, in members named like the rule's."""
+    """The results of one rule's expressions for one event: any JSON, in members named like those of the rule."""
 
     user: Any = None
     full_name: Any = None
@@ -49,13 +49,13 @@ class Row(Struct, kw_only=True):
 
 
 def read_row(row: Row, rule: Rule, event: bytes, at: str) -> Mapped:
-    """Read what a rule gave for an event.
+    """Convert the results of a rule for an event.
 
     Args:
-        event: its canonical JSON, hashed when the event has no id of its own.
-        at: the rule's place in its document, such as `rules[2]`.
+        event: its canonical JSON, which is hashed if the event has no id.
+        at: the rule's position in its document, such as `rules[2]`.
 
-    Returns: a signal; refused when there is no usable time, or neither an e-mail address nor a name.
+    Returns: a signal; `Refused` if there is no usable time, or neither an e-mail address nor a name.
     """
     at_ms = _first_time(row.time)
     if at_ms is None:
@@ -103,14 +103,14 @@ def read_row(row: Row, rule: Rule, event: bytes, at: str) -> Mapped:
 
 
 def is_complete(mapped: Mapped, row: Row) -> bool:
-    """Say whether a row of first candidates suffices: others may have what these lack."""
+    """Return whether a row of first candidates is sufficient. Otherwise other candidates may supply missing values."""
     if isinstance(mapped, (FindingSignal, ActivitySignal)):
         return bool(mapped.identities) and (mapped.ip is not None or row.ip is None)
     return False
 
 
 def _texts(value: object, depth: int = 0) -> Iterator[str | int | float]:
-    """Yield the texts and numbers in a value, in order: lists may be nested, all else is passed over."""
+    """Yield the strings and numbers in a value, in order. Lists may be nested; other values are skipped."""
     if isinstance(value, str):
         if value and not value.isspace():
             yield value
@@ -128,7 +128,7 @@ def _first_time(value: object) -> int | None:
 
 
 def _identities(value: object) -> tuple[str, ...]:
-    """Return the first usable e-mail address among the candidates, alone."""
+    """Return the first usable e-mail address among the candidates, as a tuple of one."""
     texts = (value,) if isinstance(value, str) else _texts(value)
     for text in texts:
         if isinstance(text, str) and (address := _address(text)) is not None:
@@ -138,7 +138,7 @@ def _identities(value: object) -> tuple[str, ...]:
 
 @lru_cache(maxsize=8192)
 def _address(text: str) -> str | None:
-    """Return the e-mail address that a text is, without `mailto:` and without a name before angle brackets."""
+    """Return the e-mail address in a text, without `mailto:` and without a name before angle brackets."""
     if len(text) > 1_000 or "@" not in text:
         return None
     address = text.strip()
@@ -162,7 +162,7 @@ def _names(value: object) -> tuple[Name, ...]:
 
 
 def _event_id(value: object, event: bytes) -> str:
-    """Return the sender's id, or a hash of the event: of what is repeated, the hash is the same."""
+    """Return the sender's id, or a hash of the event. A repeated event has the same hash."""
     if isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARACTERS and value.isprintable() and not value.isspace():
         return value
     for text in _texts(value):
@@ -177,7 +177,7 @@ def _event_id(value: object, event: bytes) -> str:
 
 
 def _text(value: object) -> str | None:
-    """Return the first text of a value, cleaned and cut."""
+    """Return the first text of a value, normalized and truncated."""
     if value is None or isinstance(value, str):
         return _clean(value) if value else None
     return next((clean for text in _texts(value) if (clean := _clean(text)) is not None), None)

@@ -7,7 +7,7 @@ from riskrelay.core.risk.exemptions import sentence as exemption_sentence
 
 
 class Reason(StrEnum):
-    """A reason. `_IGNORED`: the event means nothing here. The others: it should have been usable and was not."""
+    """A reason why an event is not used. Those in `IGNORED` need no action; the others need a change."""
 
     # Ignored: the sender needs no change.
     NOT_MAPPED = "not_mapped"
@@ -73,12 +73,12 @@ _SENTENCES = {
     Reason.LOGOFF: "The event is a logoff.",
     Reason.NOT_A_PERSON: "The event names a service or a machine, not a person.",
     Reason.RESOLVED: "The finding is resolved, suppressed or deleted.",
-    Reason.LOW_SEVERITY: "The severity is below what the mapping takes.",
+    Reason.LOW_SEVERITY: "The severity is below the minimum of the mapping.",
     Reason.TEST_UPLOAD: "The sender tests the connection, and it works.",
     Reason.SOURCE_INACTIVE: "The source is not active.",
     Reason.BEHAVIOR_DISABLED: "The behavior is disabled in this account.",
     **{Reason(exemption.value): exemption_sentence(exemption) for exemption in Exemption},
-    Reason.TOO_OLD: "The activity is older than this account takes.",
+    Reason.TOO_OLD: "The activity is older than this account accepts.",
     Reason.NOT_JSON: "This part of the body is not JSON.",
     Reason.NOT_AN_OBJECT: "The event is not a JSON object.",
     Reason.NO_TIME: "The event has no time where the mapping looks for it.",
@@ -98,7 +98,7 @@ _SENTENCES = {
 
 
 def sentence(reason: Reason) -> str:
-    """Say in a sentence what a reason means.
+    """Return the meaning of a reason as a sentence.
 
     >>> sentence(Reason.NO_TIME)
     'The event has no time where the mapping looks for it.'

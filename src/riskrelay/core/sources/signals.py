@@ -1,4 +1,4 @@
-"""What an event of a source becomes: a finding, activity, or a reason why it became neither."""
+"""The result of mapping an event of a source: a finding, activity, or the reason why it is neither."""
 
 from typing import Literal
 
@@ -24,10 +24,10 @@ class FindingSignal(Struct, frozen=True, kw_only=True, tag="finding"):
         behavior: the id of the behavior that the mapping names.
         identities: the first usable e-mail address; empty: resolve `names`.
         names: other names of the user, in the order of the mapping; empty when there is an e-mail address.
-        at_ms: when it happened, in milliseconds since 1970.
+        at_ms: the time of the event, in milliseconds since 1970.
         event_id: the sender's id, or a hash of the event's content.
-        full_name: of the user, for people; None: not supplied.
-        title: what the product calls the finding; None: not supplied.
+        full_name: the user's name, for people; None: not supplied.
+        title: the product's title of the finding; None: not supplied.
         ip: an address in its canonical form; None: not supplied.
         evidence: short texts for people, by name.
     """
@@ -48,7 +48,7 @@ class ActivitySignal(Struct, frozen=True, kw_only=True, tag="activity"):
     """An event that is a user's activity. The attributes it shares with `FindingSignal` mean the same.
 
     Attributes:
-        latitude, longitude: in degrees, as the event says; None: not supplied, or out of range.
+        latitude, longitude: in degrees, from the event; None: not supplied, or out of range.
         accuracy_km: the radius around that place; None: not supplied.
         is_anonymous: whether the event says that the address belongs to a VPN, proxy, relay or Tor.
         policy: the DLP policy, profile or rule that matched; None: not supplied.
@@ -74,10 +74,10 @@ class ActivitySignal(Struct, frozen=True, kw_only=True, tag="activity"):
 
 
 class Ignored(Struct, frozen=True, kw_only=True, tag="ignored"):
-    """An event that the mapping does not want.
+    """An event that the mapping ignores.
 
     Attributes:
-        detail: the mapping's own words for it; empty: the reason's sentence says it all.
+        detail: the mapping's explanation; empty: the reason's sentence is sufficient.
     """
 
     reason: Reason
@@ -88,8 +88,8 @@ class Refused(Struct, frozen=True, kw_only=True, tag="refused"):
     """An event that should have been usable.
 
     Attributes:
-        pointer: the member of the mapping that failed, such as `rules[2].time`; empty: none in particular.
-        detail: what was wrong with it, without any value of the event.
+        pointer: the member of the mapping that failed, such as `rules[2].time`; empty: no particular member.
+        detail: the mistake, without any value of the event.
     """
 
     reason: Reason

@@ -1,4 +1,4 @@
-"""Sources: where an account's signals come from, what authenticates them, and how they fare."""
+"""Sources of an account's signals, their credentials, and their health."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -16,11 +16,11 @@ SourceCredentialId = NewType("SourceCredentialId", str)
 
 MAX_NAME_CHARACTERS = 100
 MIN_SILENCE, MAX_SILENCE = timedelta(minutes=5), timedelta(days=30)
-COUNTED_FOR = timedelta(hours=24)  # what the health of a source follows from
+COUNTED_FOR = timedelta(hours=24)  # the period on which the health of a source is based
 SAMPLES_KEPT_FOR = timedelta(days=1)  # specified
 MAX_SAMPLES, MAX_SAMPLES_OF_REASON = 200, 20  # of one source
 MAX_SAMPLE_BYTES = 16 * 1024
-MIN_REFUSED = 10  # fewer refused events than that say little about a source
+MIN_REFUSED = 10  # fewer refused events are not significant
 
 SOURCE_SECRET_PREFIX = "rrk_"  # noqa: S105  a prefix that secret scanners can look for, not a secret
 
@@ -28,8 +28,8 @@ SOURCE_SECRET_PREFIX = "rrk_"  # noqa: S105  a prefix that secret scanners can l
 class CredentialKind(StrEnum):
     """How a sender authenticates.
 
-    HEADER: a secret in `Authorization`. PATH: a secret at the end of the URL, for senders that can set no header.
-    SIGNATURE: an HMAC of the body in `X-Hub-Signature-256`, by a secret that both sides know.
+    HEADER: a secret in `Authorization`. PATH: a secret at the end of the URL, for senders that cannot set a header.
+    SIGNATURE: an HMAC of the body in `X-Hub-Signature-256`, with a shared secret.
     """
 
     HEADER = "header"
@@ -38,13 +38,13 @@ class CredentialKind(StrEnum):
 
 
 class Source(Struct, frozen=True, kw_only=True):
-    """Where signals come from.
+    """A sender of signals.
 
     Attributes:
-        kind: of a shipped mapping.
-        mapping: the account's own document as JSON, in place of the shipped one; None: the shipped one.
-        silent_after: a source that had events and then has none for so long needs attention; None: never.
-        last_event_at: when a request last brought an event, to about a minute; None: not yet.
+        kind: the kind of a shipped mapping.
+        mapping: the account's own document as JSON, which replaces the shipped one; None: the shipped one is used.
+        silent_after: the time without events after which an active source needs attention; None: never.
+        last_event_at: the time of the last request with an event, accurate to about a minute; None: no event yet.
     """
 
     account_id: AccountId
@@ -59,11 +59,11 @@ class Source(Struct, frozen=True, kw_only=True):
 
 
 class SourceCredential(Struct, frozen=True, kw_only=True):
-    """What a sender authenticates with.
+    """A credential of a sender.
 
     Attributes:
         secret_hash: SHA-256 of the secret, which is 256 random bits; empty for a signature.
-        sealed_key: of a signature, under the master key; None for the others.
+        sealed_key: the key of a signature, sealed under the master key; None for other kinds.
     """
 
     credential_id: SourceCredentialId
@@ -74,7 +74,7 @@ class SourceCredential(Struct, frozen=True, kw_only=True):
 
 
 class Became(StrEnum):
-    """What became of an event, as it is counted."""
+    """The result for an event, as it is counted."""
 
     FINDING = "finding"
     ACTIVITY = "activity"
@@ -84,11 +84,11 @@ class Became(StrEnum):
 
 
 Counts = Mapping[tuple[Became, Reason | None], int]
-"""How many events became what; with a reason where they were ignored or refused."""
+"""The number of events by result; ignored and refused ones also by reason."""
 
 
 class SourceState(StrEnum):
-    """How a source fares."""
+    """The health of a source."""
 
     INACTIVE = "inactive"
     WAITING = "waiting"
@@ -98,10 +98,10 @@ class SourceState(StrEnum):
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """An event that was ignored or refused, kept for a day so that a person can see why.
+    """An event that was ignored or refused, kept for a day so that a user can find out why.
 
     Attributes:
-        sealed_event: its JSON, under the master key.
+        sealed_event: its JSON, sealed under the master key.
     """
 
     sample_id: str
@@ -114,7 +114,7 @@ class Sample(Struct, frozen=True, kw_only=True):
 
 
 def ocsf_source(account_id: AccountId, at: datetime) -> Source:
-    """Return what events of OCSF have as their source when they are sent as activity."""
+    """Return the source of OCSF events that are sent to the activity endpoint."""
     return Source(
         account_id=account_id,
         source_id=SourceId("activity"),
@@ -128,10 +128,10 @@ def ocsf_source(account_id: AccountId, at: datetime) -> Source:
 
 
 def state_of(source: Source, counts: Counts, now: datetime) -> SourceState:
-    """Judge a source.
+    """Return the health of a source.
 
     Args:
-        counts: of the last COUNTED_FOR.
+        counts: the counts of the last COUNTED_FOR.
     """
     if not source.active:
         return SourceState.INACTIVE
@@ -145,16 +145,16 @@ def state_of(source: Source, counts: Counts, now: datetime) -> SourceState:
 
 
 def total(counts: Counts, kinds: Iterable[Became]) -> int:
-    """Add up the events that became one of *kinds*."""
+    """Return the number of events with one of the results *kinds*."""
     wanted = frozenset(kinds)
     return sum(count for (became, _), count in counts.items() if became in wanted)
 
 
 def credential_row(account_id: AccountId, source_id: SourceId, credential_id: SourceCredentialId) -> str:
-    """Name the row that holds the key of a signature."""
+    """Return the name of the row that contains the key of a signature."""
     return sealed_row("source_credentials", account_id, source_id, credential_id)
 
 
 def sample_row(account_id: AccountId, source_id: SourceId, sample_id: str) -> str:
-    """Name the row that holds a sample."""
+    """Return the name of the row that contains a sample."""
     return sealed_row("source_samples", account_id, source_id, sample_id)

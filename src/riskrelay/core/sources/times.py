@@ -1,4 +1,4 @@
-"""The times that senders write: RFC 3339, or a number since 1970 whose magnitude tells its unit."""
+"""Parse the times of senders: RFC 3339, or a number since 1970 whose magnitude determines the unit."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -8,12 +8,12 @@ _MILLISECOND = timedelta(milliseconds=1)
 _NUMBER = re.compile(r"-?\d{1,25}(?:\.\d{0,25})?(?:[eE]\+?\d{1,2})?")
 _MAX_CHARACTERS = 64
 
-# Each unit from 1973 to 5138: below that a number is no time of an event, whatever its unit.
+# Each unit from 1973 to 5138. A smaller number is not the time of an event in any unit.
 _UNITS = ((1e8, 1e11, 1e3), (1e11, 1e14, 1.0), (1e14, 1e17, 1e-3), (1e17, 1e20, 1e-6))
 
 
 def read_time(value: object) -> int | None:
-    """Read a time as milliseconds since 1970; None when it cannot be read.
+    """Return a time as milliseconds since 1970; None if it cannot be parsed.
 
     Args:
         value: a text by RFC 3339 (a space instead of T, an offset without colon; UTC when it has no offset), a number

@@ -11,7 +11,7 @@ from riskrelay.core.integrations import AccountId, IntegrationId
 
 CredentialId = NewType("CredentialId", str)
 
-_CLOCK_TOLERANCE = timedelta(minutes=5)  # chosen: what two machines' clocks may differ by
+_CLOCK_TOLERANCE = timedelta(minutes=5)  # chosen: the allowed difference between two machines' clocks
 ACCESS_TOKEN_LIFE = timedelta(minutes=60)  # specified: IOP 1.0 §2.7.1, at most
 
 
@@ -101,7 +101,7 @@ class ReceiverToken:
     is_access_token: bool = False
 
     def is_valid(self, now: datetime) -> bool:
-        """Return whether it may be used. A clock that was ahead when it was issued does not extend its lifetime."""
+        """Return whether the token is valid. A clock that was ahead when it was issued does not extend its lifetime."""
         if self.expires_at is not None and self.is_access_token:
             longest = now + ACCESS_TOKEN_LIFE + _CLOCK_TOLERANCE
             return now < self.expires_at <= longest

@@ -1,4 +1,4 @@
-"""The kinds of values that members of events have, and their validation."""
+"""The types of the members of events, and their validation."""
 
 import math
 import re
@@ -8,19 +8,19 @@ from typing import Any
 
 from riskrelay.core.errors import Fault, FaultKind, pointer
 
-_LATEST_SECONDS = 253_402_300_799  # the end of the year 9999: a larger number is milliseconds by mistake
-_LANGUAGE_TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")  # RFC 5646 §2.1, its form only
+_LATEST_SECONDS = 253_402_300_799  # the end of the year 9999; larger numbers are milliseconds by mistake
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{1,8}(-[A-Za-z0-9]{1,8})*")  # RFC 5646 §2.1, syntax only
 
 Part = str | int
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of value.
+    """A type of value.
 
     Attributes:
-        words: its name for people.
-        check: yields the faults of a value, given its pointer.
+        words: its name, for people.
+        check: yields the faults of a value at a pointer.
     """
 
     words: str
@@ -32,12 +32,12 @@ class Field:
     """A member of an event.
 
     Attributes:
-        meaning: for people, a phrase.
+        meaning: a phrase for people.
         example: a valid value.
-        required: by the text that defines the event, or by the profile that `rule` cites.
-        allowed: the values it can have; empty: any of its kind.
-        open: whether values other than *allowed* are legal, if transmitter and receiver agreed on them.
-        rule: the section that makes it required, if it is not the event's own.
+        required: whether the specification of the event, or the profile that `rule` cites, requires it.
+        allowed: the valid values; empty: any value of its type.
+        open: whether other values are valid if transmitter and receiver have agreed on them.
+        rule: the section that requires it, if that is not the section of the event.
     """
 
     name: str

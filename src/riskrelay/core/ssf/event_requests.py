@@ -17,9 +17,9 @@ class EventRequest:
     """A valid request to send an event.
 
     Attributes:
-        request_id: the client's id, unique per account, which makes a repeat harmless; None: none was given.
-        event: the event as it is sent, with the subject in it where its type has one there.
-        txn: the id that it shares with other events of one cause; None: a fresh one.
+        request_id: the client's id, unique per account, which makes a repeat idempotent; None: the client sent none.
+        event: the event as it is sent, with the subject in it if its type contains the subject.
+        txn: the id that events with the same cause share; None: a new one is created.
         digest: 32 bytes over the whole request. A request with the same id and another digest is refused.
     """
 
@@ -45,7 +45,7 @@ class AnsweredRequest:
     """The response to a request.
 
     Attributes:
-        deliveries: one per stream that takes the event; may be empty.
+        deliveries: one per stream that accepts the event; may be empty.
         requested_at: aware UTC, the time of acceptance.
     """
 

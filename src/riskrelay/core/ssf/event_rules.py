@@ -1,4 +1,4 @@
-"""Validation of events by the table of event types."""
+"""Validation of events according to the table of event types."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from riskrelay.core.ssf.subjects import Part, subject_faults
 
 MAX_EVENT_BYTES = (
     32 * 1024
-)  # guessed: base64 makes 43 KiB of it, and receivers that limit a SET take 64 KiB, as ours does
+)  # guessed: 43 KiB in base64; receivers that limit a SET accept 64 KiB, as our receiver library does
 
 _OWN = " and ".join(f"{product.name}'s own" for product in OF_IMPLICIT_STREAMS.values())
 
@@ -22,11 +22,11 @@ def event_faults(row: EventType, event: Any, at: tuple[Part, ...] = ()) -> list[
     """Return the faults of an event of the type *row*.
 
     Args:
-        event: any JSON value; an event whose receivers read the subject in it contains it (`with_subject`).
+        event: any JSON value. If receivers read the subject in the event, it contains the subject (`with_subject`).
         at: its pointer in the request.
 
     Returns: one fault per mistake; empty: the event is valid. The name of a member that the type does not define must
-        be a URI. So misspelled names are found, and extensions stay possible.
+        be a URI, which detects misspelled names and permits extensions.
     Rule: the section that the row names; SSF 1.0 §4.2.3 (additional members may be sent); RFC 7519 §4.2 (their names).
     """
     if not isinstance(event, dict):
@@ -64,7 +64,7 @@ def event_subject_faults(row: EventType, subject: Any, at: tuple[Part, ...] = ()
 
 
 def with_subject(row: EventType, event: Mapping[str, Any], subject: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *event* as it is sent: with the subject in it, where the receivers of its type read it there.
+    """Return *event* as it is sent: with the subject in it, if receivers of its type read the subject there.
 
     Rule: SSF 1.0 §3.1.1 (types that have a `subject` keep it, besides `sub_id`); Okta API, SecurityEventSubject.
     """
@@ -98,7 +98,7 @@ def request_faults(event_type: Any, subject: Any, event: Any) -> list[Fault]:
 
 
 def _other_subject(row: EventType, event: Mapping[str, Any], subject: Any) -> list[Fault]:
-    """One subject in the event and another beside it cannot both be meant."""
+    """Refuse an event that contains another subject than the request."""
     if not row.subject_in_event or "subject" not in event or event["subject"] == {"user": subject}:
         return []
     message = "omit it: the service adds the subject of the request here, as the member user"

@@ -32,12 +32,12 @@ class EventType:
 
     Attributes:
         source: the section that defines it.
-        meaning: what it tells a receiver, a sentence.
-        subject_example: a subject of it.
-        fields: the members it can have.
-        subject_formats: the identifier formats its subject can have; None: any, complex ones too.
+        meaning: its meaning for a receiver, a sentence.
+        subject_example: a valid subject.
+        fields: its members.
+        subject_formats: the valid identifier formats of its subject; None: any, also complex subjects.
         one_of: at least one of these members is required.
-        deprecated: by the text that defines it; what to send instead. Empty: it is not.
+        deprecated: the event type that replaces it, if its specification deprecates it; empty: it is not deprecated.
     """
 
     uri: EventTypeUri
@@ -51,12 +51,12 @@ class EventType:
 
     @property
     def name(self) -> str:
-        """The last part of the URI."""
+        """The last segment of the URI."""
         return self.uri.rpartition("/")[2]
 
     @property
     def subject_in_event(self) -> bool:
-        """Whether its receivers read the subject in the event, besides `sub_id`."""
+        """Whether receivers read the subject in the event, in addition to `sub_id`."""
         return any(field.kind is SUBJECT_MEMBERS for field in self.fields)
 
 

@@ -1,4 +1,4 @@
-"""Every event type that this transmitter knows: one table, EVENT_TYPES. `event_rules` checks events by it."""
+"""All event types of this transmitter: one table, EVENT_TYPES. `event_rules` validates events with it."""
 
 from collections.abc import Mapping
 
@@ -108,12 +108,12 @@ EVENT_TYPES: Mapping[str, EventType] = {row.uri: row for row in _ROWS}
 """By URI: all of CAEP 1.0 and RISC 1.0, SSF's own two, and Okta's."""
 
 OF_STREAMS: frozenset[str] = frozenset({VERIFICATION, STREAM_UPDATED})
-"""Those that speak of a stream itself: only the transmitter makes them, and they may be on any stream."""
+"""Event types about a stream itself. Only the transmitter creates them, and any stream can carry them."""
 
 OF_IMPLICIT_STREAMS: Mapping[str, Product] = {
     row.implicit_stream.event_type: row for row in PRODUCTS.values() if row.implicit_stream is not None
 }
-"""The event types that are on the implicit streams of a product's integrations and nowhere else, with the product."""
+"""The event types that only the implicit streams of a product carry, with the product."""
 
 EVENTS_SUPPORTED: tuple[EventTypeUri, ...] = tuple(row.uri for row in _ROWS if row.uri not in OF_IMPLICIT_STREAMS)
 """What a receiver can ask for on a stream that it makes, in the table's order.

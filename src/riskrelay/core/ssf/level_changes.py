@@ -16,8 +16,9 @@ TEST_USER = "verification@riskrelay.invalid"
 def caep_risk_level_change(change: LevelChange, _subject: Mapping[str, Any]) -> dict[str, Any]:
     """Return the members of CAEP's risk-level-change event for *change*.
 
-    Its levels have no word for no risk, so a user without a level counts as LOW: a first low finding, and the reset of
-    a low user, say LOW to LOW (docs/choices.md). After a reset there is no `risk_reason`, because no behavior is one.
+    CAEP has no value for no risk, so a user without a level counts as LOW. The events of a first low finding and of the
+    reset of a user at low risk contain LOW to LOW (docs/choices.md). After a reset `risk_reason` is absent, because no
+    behavior caused the change.
 
     Rule: CAEP 1.0 §3.8, §2.
     """

@@ -17,8 +17,8 @@ from riskrelay.core.ssf.streams import STANDARD_SPELLING, Configuration, Poll, P
 
 Body = Mapping[str, Any]
 
-MIN_VERIFICATION_INTERVAL = timedelta(seconds=10)  # guessed: no load for us, no wait for a person who tries it out
-INACTIVITY_TIMEOUT = timedelta(days=30)  # guessed: a receiver that was silent for a month has been forgotten
+MIN_VERIFICATION_INTERVAL = timedelta(seconds=10)  # guessed: a small load and a short wait
+INACTIVITY_TIMEOUT = timedelta(days=30)  # guessed: a receiver without activity for a month is abandoned
 _OURS = frozenset(
     {
         "stream_id",
@@ -31,9 +31,9 @@ _OURS = frozenset(
     }
 )
 MAX_DESCRIPTION_CHARACTERS = 1_000  # chosen; the rest is cut off, as SSF 1.0 §8.1.1 allows
-MAX_EVENTS_REQUESTED = 200  # guessed: many times what all profiles define
+MAX_EVENTS_REQUESTED = 200  # guessed: many times the number that all profiles define
 MAX_URI_CHARACTERS = 2_048  # chosen: as for tenant URLs
-MAX_AUTHORIZATION_CHARACTERS = 4_096  # guessed: a large JWT, and half of what servers take as headers
+MAX_AUTHORIZATION_CHARACTERS = 4_096  # guessed: a large JWT, and half of the usual limit for header fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def document(stream: Stream, unseal: Callable[[bytes], bytes] | None) -> dict[st
         stream: not an implicit one.
         unseal: decrypts the authorization header; None: the client may not see it, so it is absent.
 
-    Returns: the object, without the members that the receiver left out.
+    Returns: the object, without the members that the receiver omitted.
     Rule: SSF 1.0 §8.1.1.
     """
     configuration = stream.configuration
@@ -88,7 +88,7 @@ def created(body: Body, integration: Integration, rules: PushRules) -> Configura
         body: the request's JSON object; unknown members are ignored.
 
     Returns: the configuration. `aud` is the integration's tenant; without `delivery` the receiver polls.
-    Raises:  Invalid: one fault per mistake.
+    Raises: Invalid: one fault per mistake.
     Rule: SSF 1.0 §8.1.1.1.
     """
     reading = _Reading({name: value for name, value in body.items() if not _is_left_empty(name, value)}, rules)
@@ -127,7 +127,7 @@ def replaced(body: Body, stream: Stream, rules: PushRules) -> Configuration:
     """Return the configuration after a PUT. It removes the members that the body does not contain.
 
     Raises: Invalid: one fault per mistake; then nothing is changed.
-    Rule: SSF 1.0 §8.1.1.4; without `delivery` the receiver polls, as when a stream is made.
+    Rule: SSF 1.0 §8.1.1.4; without `delivery` the receiver polls, as in a create.
     """
     old = stream.configuration
     assert old is not None  # noqa: S101  as above
@@ -165,12 +165,12 @@ def _delivery(stream: Stream, unseal: Callable[[bytes], bytes] | None) -> dict[s
 
 
 def _is_left_empty(name: str, value: Any) -> bool:
-    """Return whether a create contains a transmitter's member only because the receiver writes all members it knows."""
+    """Return whether a create contains a transmitter's member only because the receiver sends all members it knows."""
     return name in _OURS and (value is None or value in ("", 0) or value == [])
 
 
 class _Reading:
-    """A body that is being read. Every mistake is collected until `checked`."""
+    """Reads a body. It collects all mistakes; `checked` raises them."""
 
     def __init__(self, body: Body, rules: PushRules) -> None:
         self.body = body
@@ -191,7 +191,7 @@ class _Reading:
         for name, value in ours.items():
             if name in self.body and not _same(self.body[name], value):
                 shown = ", ".join(value) if isinstance(value, list) else value
-                self.refuse(f"/{name}", f"is the transmitter's to say: leave it out, or send what it is now: {shown}")
+                self.refuse(f"/{name}", f"is set by the transmitter: omit it, or send its current value: {shown}")
 
     def description(self) -> str | None:
         text = self._text(self.body, "description", "/description", allowed="\n\r\t")
@@ -230,19 +230,19 @@ class _Reading:
         return None
 
     def spelling(self, old: Spelling) -> Spelling:
-        """Return the form of the body; for the members that it leaves out, the form that was used before."""
+        """Return the form of the body; for omitted members, the form that was used before."""
         delivery = self.body.get("delivery")
         spelling = _delivery_spelling(delivery) if isinstance(delivery, Mapping) else old
         in_array = isinstance(self.body["aud"], list) if "aud" in self.body else old.audience_in_array
         return replace(spelling, audience_in_array=in_array)
 
     def _poll(self, value: Mapping[str, Any], url_member: str, stream: Stream | None) -> Poll:
-        """A header is of no use when polling, but one that is sent must be one."""
+        """Read a polling delivery. An authorization header has no effect, but must be valid."""
         self._header(value)
         pointer = f"/delivery/{url_member}"
         named = self._text(value, url_member, pointer)
         if stream is not None and named not in (None, "", stream.poll_url):
-            self.refuse(pointer, f"is the transmitter's to say when you poll: {stream.poll_url}")
+            self.refuse(pointer, f"is set by the transmitter for polling: {stream.poll_url}")
         elif named is not None and len(named) > MAX_URI_CHARACTERS:
             self._refuse_long_url(pointer)
         return Poll()
@@ -273,7 +273,10 @@ class _Reading:
         return header
 
     def _check_header(self, header: str) -> None:
-        """Its value is never part of a message: it is a secret. Rule: RFC 9110 §5.5 (visible ASCII, inner spaces)."""
+        """Check an authorization header. Messages never contain its value, which is a secret.
+
+        Rule: RFC 9110 §5.5 (visible ASCII, inner spaces).
+        """
         pointer = "/delivery/authorization_header"
         if len(header) > MAX_AUTHORIZATION_CHARACTERS:
             self.refuse(pointer, f"must not be longer than {MAX_AUTHORIZATION_CHARACTERS:,}", FaultKind.TOO_LONG)

@@ -114,7 +114,7 @@ class Stream:
     """An integration's stream, with its integration as it was at the time of the same read.
 
     Attributes:
-        lanes: the number of lanes that its events are distributed over by subject; at least 1.
+        lanes: the number of lanes over which its events are distributed by subject; at least 1.
         configuration: None for an implicit stream, which follows from the integration and its product and which no
             receiver manages.
         status_reason: the reason for the status, as the party that set it wrote it.
@@ -202,7 +202,7 @@ class Stream:
 
     @property
     def all_lanes(self) -> tuple[int, ...]:
-        """Every lane it has: a receiver's stream has a control lane too, and that one goes first."""
+        """All of its lanes. A receiver's stream also has a control lane, which comes first."""
         spread = tuple(range(self.lanes))
         return spread if self.is_implicit else (CONTROL_LANE, *spread)
 
