@@ -170,7 +170,7 @@ async def change_behavior(
 
 
 async def retire_behavior(services: Services, account_id: AccountId, actor: Actor, behavior_id: BehaviorId) -> None:
-    """Retire an account's own behavior: it takes no more findings and is not listed.
+    """Retire an account's own behavior: it accepts no more findings and is not listed.
 
     Its findings are kept and count for their users' levels until a reset, as with a disabled behavior.
 
@@ -204,6 +204,8 @@ async def _change(
 
     Returns: the settings of all behaviors.
     """
+    # A change without a new risk level is one transaction. A new level may change many users: their rows are stored in
+    # parts first, and the settings in the transaction that accepts these parts.
 
     def store(tx: Transaction, *, refusing_moves: bool = False) -> Settings:
         before = settings_with(tx.behaviors.stored())

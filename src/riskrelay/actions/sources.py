@@ -280,13 +280,13 @@ async def replay_samples(
     samples = await read_samples(services, signals, account_id, source_id)
     entry = services.audit_entry(actor, Verb.REPLAYED, Kind.SOURCE, source_id)
 
-    def forget(tx: Transaction) -> None:
+    def delete(tx: Transaction) -> None:
         found(tx.sources.get(source_id))
         tx.sources.forget_samples(source_id, [one.sample.sample_id for one in samples])
         tx.audit.record(entry)
 
     # Deleted first: events that are ignored or refused again become samples with their new reason.
-    await services.store.write(account_id, forget)
+    await services.store.write(account_id, delete)
     return await record_events(services, signals, source, [one.event for one in samples])
 
 

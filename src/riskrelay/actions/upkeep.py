@@ -75,7 +75,7 @@ async def turn_partitions(services: Services, kept: timedelta) -> bool:
 
 
 async def analyze_tables(services: Services) -> None:
-    """Gather statistics of tables that have grown and have none, such as those of a new installation or a new day.
+    """Analyze tables that have grown and have no statistics, as in a new installation or a new partition.
 
     Raises: Unavailable: the next call tries again.
     """

@@ -140,14 +140,14 @@ class _Child:
 
         Raises: OSError, EOFError: it cannot be started.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
+        parent_end, child_end = socket.socketpair()
+        with child_end:
             try:
-                process = _spawn(theirs)
+                process = _spawn(child_end)
             except OSError:
-                ours.close()
+                parent_end.close()
                 raise
-        reader, writer = await asyncio.open_connection(sock=ours)
+        reader, writer = await asyncio.open_connection(sock=parent_end)
         child = cls(process, reader, writer)
         try:
             await child._frame()
@@ -189,14 +189,14 @@ class _Child:
         return await self._reader.readexactly(length)
 
 
-def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:
+def _spawn(child_end: socket.socket) -> subprocess.Popen[bytes]:
     # It gets no settings, and so no secret. Its output may quote an event, so it is discarded.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RISKRELAY_")}
     # -P: it imports nothing from the current directory.
     command = [sys.executable, "-P", "-m", "riskrelay.mapping.mapping_process"]
     return subprocess.Popen(  # noqa: S603  a command of our own
         command,
-        stdin=theirs.fileno(),
+        stdin=child_end.fileno(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         env=environment,

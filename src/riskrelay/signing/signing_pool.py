@@ -92,25 +92,25 @@ async def _started() -> "_Child":
 
     Raises: OSError.
     """
-    ours, theirs = socket.socketpair()
-    with theirs, ours:
-        child = _Child(_spawn(theirs))
+    parent_end, child_end = socket.socketpair()
+    with child_end, parent_end:
+        child = _Child(_spawn(child_end))
         try:
-            await asyncio.get_running_loop().create_connection(lambda: child, sock=ours.dup())
+            await asyncio.get_running_loop().create_connection(lambda: child, sock=parent_end.dup())
         except BaseException:
             child.reap()
             raise
     return child
 
 
-def _spawn(theirs: socket.socket) -> subprocess.Popen[bytes]:
+def _spawn(child_end: socket.socket) -> subprocess.Popen[bytes]:
     # It needs none of our settings, and so gets no secret but the keys it signs with. In a session of its own no Ctrl-C
     # reaches it.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("RISKRELAY_")}
     # -P: it imports nothing from the directory that we happen to be started in.
     command = [sys.executable, "-P", "-m", "riskrelay.signing.signing_process"]
     return subprocess.Popen(  # noqa: S603  a command of our own
-        command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, env=environment, start_new_session=True
+        command, stdin=child_end.fileno(), stdout=subprocess.DEVNULL, env=environment, start_new_session=True
     )
 
 

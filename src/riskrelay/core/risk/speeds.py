@@ -49,7 +49,7 @@ class TravelLimits(Struct, frozen=True, kw_only=True):
 
     @property
     def reach(self) -> timedelta:
-        """How far apart in time two logins can be and still be impossible: half around the Earth at full speed."""
+        """The longest time between two logins of an impossible pair: half around the Earth at the highest speed."""
         return _HOUR * (pi * _EARTH_RADIUS_KM / self.max_km_per_h)
 
     @property
@@ -59,9 +59,10 @@ class TravelLimits(Struct, frozen=True, kw_only=True):
 
     @property
     def min_degrees(self) -> float:
-        """Logins whose differences in latitude and longitude add up to at most this are within `min_km`.
+        """A sum of differences in latitude and longitude, in degrees, up to which two logins are within `min_km`.
 
-        A degree of longitude is never longer than a degree of latitude. The value is a little smaller, for rounding."""
+        A degree of longitude is never longer than a degree of latitude. The factor covers rounding errors.
+        """
         return 0.999 * degrees(self.min_km / _EARTH_RADIUS_KM)
 
 

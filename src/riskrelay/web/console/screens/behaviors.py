@@ -167,6 +167,7 @@ def _proposed(fields: ImmutableMultiDict[str, str], in_use: Mapping[BehaviorId, 
 
 
 def _seen(tx: Transaction, now: datetime) -> _Seen:
+    """Read the settings, the latest totals, and the findings of the last hour and day."""
     last_hour, last_day = (_by_behavior(tx.stocks.findings(now - length, _DAY)) for length in (_HOUR, _DAY))
     return _Seen(
         settings=settings_with(tx.behaviors.stored()), stock=tx.stocks.latest(), last_hour=last_hour, last_day=last_day

@@ -84,7 +84,7 @@ class DetectionScreens:
         return self._saved(visit)
 
     async def remove_network(self, visit: Visit) -> Response:
-        """Trust a network no longer."""
+        """Remove a trusted network."""
         named = visit.form.get("network", "")
         others = [one for one in await self._networks(visit) if _shown(one) != named]
         await set_networks(self._services, visit.account, visit.actor, others)
