@@ -8,7 +8,9 @@ import time
 import urllib.request
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,29 +18,33 @@ import pytest
 from support.service import environment
 
 
-def demo(*flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "riskrelay", "demo", *flags],
+@dataclass(kw_only=True)
+class Finished:
+    """A demo that has ended.
+
+    Attributes:
+        story: its output, without the last line.
+        result: the last line, which is JSON.
+        landed: the path to which `/` of the service redirects.
+        left: processes and files that it left behind.
+    """
+
+    exit_code: int
+    story: str
+    result: dict[str, Any]
+    landed: str
+    left: list[str]
+
+
+def test_the_demo_fails_when_the_receiver_never_comes() -> None:
+    """Exit 1, and the message says that the events are held."""
+    run = subprocess.run(
+        [sys.executable, "-m", "riskrelay", "demo", "--json", "--no-receiver"],
         env=environment(),
         capture_output=True,
         text=True,
         timeout=240,
     )
-
-
-def test_the_demo_delivers_and_verifies_every_change() -> None:
-    """Exit 0; the last line counts delivered == changes == verified > 0."""
-    run = demo("--json")
-    assert run.returncode == 0, run.stderr
-    result = json.loads(run.stdout.splitlines()[-1])
-    assert set(result) == {"findings", "changes", "delivered", "verified", "p50_ms", "p99_ms"}
-    assert result["changes"] == result["delivered"] == result["verified"] > 0
-    assert "No event was lost" in run.stderr
-
-
-def test_the_demo_fails_when_the_receiver_never_comes() -> None:
-    """Exit 1, and the message says that the events are held."""
-    run = demo("--json", "--no-receiver")
     assert run.returncode == 1
     assert "are still pending in the service and are not lost" in run.stderr.replace("\n", " ")
     assert not run.stdout
@@ -79,22 +85,46 @@ def end(demo: subprocess.Popen[bytes], number: signal.Signals) -> tuple[int, lis
     return demo.wait(60), [child for child in children if child.is_running()]
 
 
-def test_a_demo_that_stays_says_how_to_sign_in_and_ends_on_sigterm(tmp_path: Path) -> None:
-    """The console's URL answers, `/` leads there; no process and no file stays behind."""
-    demo = start(tmp_path, "--stay")
-    said = tmp_path / "said"
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Run `demo --stay --json` until it waits, use its console, and end it with SIGTERM."""
+    directory = tmp_path_factory.mktemp("demo")
+    demo = start(directory, "--stay", "--json")
+    said = directory / "said"
     try:
         until(lambda: "Press Ctrl-C to stop" in said.read_text() or demo.poll() is not None)
         (url,) = [word.removesuffix("/console;") for word in said.read_text().split() if word.endswith("/console;")]
-        assert "sign in with this token:\n  rr_" in said.read_text()
         with urllib.request.urlopen(url, timeout=60) as page:
-            assert page.url.startswith(f"{url}/console/sign-in")
-        assert end(demo, signal.SIGTERM) == (0, [])
+            landed = page.url.removeprefix(url)
+        exit_code, left = end(demo, signal.SIGTERM)
     finally:
         demo.kill()
         demo.wait()
-    assert "Stopped." in said.read_text()
-    assert list(tmp_path.iterdir()) == [said]
+    *story, result = said.read_text().splitlines()
+    return Finished(
+        exit_code=exit_code,
+        story="\n".join(story),
+        result=json.loads(result),
+        landed=landed,
+        left=[str(process) for process in left] + [path.name for path in directory.iterdir() if path != said],
+    )
+
+
+def test_the_demo_delivers_and_verifies_every_change(finished: Finished) -> None:
+    """The last line of `--json` counts delivered == changes == verified > 0."""
+    result = finished.result
+    assert set(result) == {"findings", "changes", "delivered", "verified", "p50_ms", "p99_ms"}
+    assert result["changes"] == result["delivered"] == result["verified"] > 0
+    assert "No event was lost" in finished.story
+
+
+def test_a_demo_that_stays_says_how_to_sign_in_and_ends_on_sigterm(finished: Finished) -> None:
+    """The console's URL answers, `/` leads there; no process and no file stays behind."""
+    assert finished.exit_code == 0
+    assert finished.landed.startswith("/console/sign-in")
+    assert "sign in with this token:\n  rr_" in finished.story
+    assert "Stopped." in finished.story
+    assert finished.left == []
 
 
 @pytest.mark.parametrize(
