@@ -79,7 +79,7 @@ def syncing_streams(services: Services, entry: AuditEntry, notice: str, *, retry
 
 
 def _notices(before: Stream, now: Stream, notice: str, updated: Callable[[StreamStatus, str], Signal]) -> list[Signal]:
-    """Return the notices to the receiver: none if its effective status is unchanged, or if it takes no notices."""
+    """Return the notices to the receiver: none if its effective status is unchanged, or if it accepts no notices."""
     (old, _), (new, reason) = before.effective_status, now.effective_status
     if now.is_implicit or old is new or now.status is not StreamStatus.ENABLED:
         return []

@@ -82,15 +82,15 @@ async def _place(directory: Path, server_url: str | None, command: list[str]) ->
 
 
 def _show(teller: Console, limits: Limits, written_in: str, measured: Sequence[Measured]) -> None:
-    bears = Table("operation", "limit", title="Limits of this machine")
+    limits_table = Table("operation", "limit", title="Limits of this machine")
     for name, value in (
         ("RSA-2048 signatures (openssl, two cores)", limits.rs256),
         ("ECDSA P-256 signatures (openssl, two cores)", limits.es256),
         ("durable writes of 4 KiB", limits.fsyncs),
         (f"pushes to a constant response (receiver in {written_in})", limits.pushes),
     ):
-        bears.add_row(name, "openssl is not installed" if value is None else f"{value:,.0f}/s")
-    teller.print(bears)
+        limits_table.add_row(name, "openssl is not installed" if value is None else f"{value:,.0f}/s")
+    teller.print(limits_table)
     table = Table("scenario", "database", "results", title="riskrelay")
     for one in measured:
         shown = {**one.figures, **ratios(one, limits)}

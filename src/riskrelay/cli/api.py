@@ -150,7 +150,7 @@ class Api:
         return self._exchange(method, path, body, content_type)["result"]
 
     def newest(self, path: str, query: dict[str, str], limit: int) -> list[Any]:
-        """Return the first *limit* items of a list that comes in pages with cursors, newest first.
+        """Return the first *limit* items of a list with cursor pages, newest first.
 
         Raises: ApiError: the service refused.
         """
@@ -201,7 +201,7 @@ class Api:
             if connection.sock is None:
                 connection.connect()
             self._socket = connection.sock
-            with suppress(BrokenPipeError, ConnectionResetError):  # a refusal may come before all of a body is sent
+            with suppress(BrokenPipeError, ConnectionResetError):  # a refusal may arrive before the whole body is sent
                 connection.request(method, self._prefix + path, data, headers)
                 is_sent = True
             response = connection.getresponse()
@@ -213,7 +213,7 @@ class Api:
             raise
         except (OSError, HTTPException) as error:
             connection.close()  # the next request dials again
-            if self._is_closed:  # nobody waits for this answer any longer
+            if self._is_closed:  # the response is no longer awaited
                 raise
             if self._has_answered:  # it is restarting, or has closed an idle connection
                 raise _TryAgain(error) from error

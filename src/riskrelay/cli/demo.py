@@ -29,7 +29,7 @@ _LEVELS = {"low": "[yellow]{}[/]", "medium": "[dark_orange]{}[/]", "high": "[bol
 
 
 class DemoFailed(Exception):
-    """The demo did not come to its end; the message says why."""
+    """The demo did not finish; the message says why."""
 
 
 @dataclass(kw_only=True)
@@ -249,7 +249,7 @@ def _print_change(finding: dict[str, Any], change: dict[str, Any], teller: Conso
 
 
 def _who(email: str) -> str:
-    """The part of an address that tells people apart here."""
+    """Return the local part of an address, which identifies a person in the demo."""
     return email.partition("@")[0]
 
 

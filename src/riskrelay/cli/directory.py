@@ -17,7 +17,7 @@ _SHOWN_FAULTS = 10
 _IMPORT_SECONDS = 60.0  # guessed: thousands of entries on a busy machine
 
 app = typer.Typer(
-    help="Directory: other names of users and their devices, and the e-mail addresses they stand for.",
+    help="Directory: maps other names of users and their devices to e-mail addresses.",
     no_args_is_help=True,
 )
 
@@ -93,7 +93,7 @@ def look_up(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Show the users that a name stands for."""
+    """Show the users with a name."""
     query = urlencode({"name": name} if kind is None else {"name": name, "kind": kind})
     found = with_api(account, lambda api: api.call("GET", f"/directory?{query}"))
     show(found, as_json, lambda: print_table(found, "The directory does not have this name."))
@@ -103,7 +103,7 @@ def look_up(
 def missed(account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """List the names that the directory did not have. Their signals were lost."""
     found = with_api(account, lambda api: api.call("GET", "/directory/missed"))
-    show(found, as_json, lambda: print_table(found, "No signal was lost for want of a name."))
+    show(found, as_json, lambda: print_table(found, "No signal was lost because of an unknown name."))
 
 
 @app.command("delete", epilog="Example: riskrelay directory delete laptop-7 --kind host")

@@ -83,7 +83,7 @@ def verify(
 
 
 def say_warnings(row: dict[str, Any]) -> None:
-    """Print what is wrong with an integration's addresses, as its health says."""
+    """Print the problems of an integration's URLs from its health."""
     for warning in row["warnings"]:
         say("  [yellow]Warning:[/] {}", warning)
 

@@ -84,7 +84,7 @@ class ImportProgress(msgspec.Struct, kw_only=True):
 
 
 def batches(file: Path, progress: ImportProgress) -> Iterator[Batch]:
-    """Read on where *progress* stands.
+    """Continue reading at the position of *progress*.
 
     Each line without an id gets one made of the file's name, its place and its content, so that a batch whose answer
     got lost can be sent again without a duplicate.

@@ -20,7 +20,7 @@ def require_free(host: str, port: int) -> None:
 
 @contextmanager
 def reserved(host: str, port: int) -> Iterator[int]:
-    """Keep a port for processes of ours, without taking connections.
+    """Reserve a port for the serving processes, without accepting connections.
 
     Yields:  the port; of 0, the one that the system chose.
     Raises:  Misconfigured.

@@ -20,7 +20,7 @@ def configure_logs(level: LogLevel) -> LogSink:
     """Set logging up, once, when a process starts.
 
     Args:
-        level: what is less important is not written.
+        level: less important lines are not written.
 
     Returns: where the lines go; it is closed when the process ends.
     """

@@ -7,7 +7,7 @@ import typer
 from riskrelay.cli.api import AccountOption, Api, with_api
 from riskrelay.cli.output import JsonFlag, fail, print_table, say, show
 
-app = typer.Typer(help="Trusted networks: logins from them take no part in impossible travel.", no_args_is_help=True)
+app = typer.Typer(help="Trusted networks: logins from them are exempt from impossible travel.", no_args_is_help=True)
 
 
 @app.command("list", epilog="Example: riskrelay network list --json")

@@ -71,7 +71,7 @@ def say(template: str, *values: object, to: Console | None = None) -> None:
 
 
 def fail(message: str, *more: str) -> NoReturn:
-    """Say on standard error what is wrong and what to do, and end with exit code 1.
+    """Print the problem and the remedy on standard error, and end with exit code 1.
 
     Args:
         more: further lines.
@@ -86,7 +86,7 @@ def fail(message: str, *more: str) -> NoReturn:
 def explained() -> Iterator[None]:
     """Turn errors of the domain and of the system into a message and exit code 1.
 
-    A bug of ours is none of them, and keeps its traceback.
+    A bug in riskrelay is not among them, and keeps its traceback.
     """
     try:
         yield
@@ -114,7 +114,7 @@ def show(data: Any, as_json: bool, render: Callable[[], None]) -> None:
     """Print *data* as one line of JSON, or let *render* show it to a person."""
     if as_json:
         sys.stdout.write(json.dumps(data) + "\n")
-        sys.stdout.flush()  # whoever follows reads a pipe
+        sys.stdout.flush()  # for a program that reads a pipe
     else:
         render()
 

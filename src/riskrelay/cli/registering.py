@@ -111,7 +111,7 @@ async def _registered(registering: Registering, delivery: Mapping[str, str]) -> 
 
 
 class _Verifying:
-    """Asks for a verification event and waits for it; every event goes on to *then*."""
+    """Requests a verification event and waits for it. Every event is passed to *then*."""
 
     def __init__(self, then: "OnEvent") -> None:
         self._then = then

@@ -1,4 +1,4 @@
-"""Running the server in this process, until it is told to stop."""
+"""Run the server in this process until a signal stops it."""
 
 import asyncio
 import resource
@@ -41,7 +41,7 @@ class Shared:
 
     Attributes:
         siblings: the others.
-        lifeline: to the supervisor. The process says READY there when it serves; it closes when the supervisor is gone.
+        lifeline: a socket to the supervisor, for READY; the supervisor's end closes it.
     """
 
     siblings: Siblings
@@ -49,7 +49,7 @@ class Shared:
 
 
 def serve(settings: Settings, log: LogSink, *, deliver: bool, shared: Shared | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what is in flight.
+    """Serve until SIGTERM or SIGINT, then finish the work in flight.
 
     Raises: Misconfigured.
     """
@@ -162,7 +162,7 @@ def _limits_of_process() -> Limits:
 
 
 def _watch(lifeline: socket.socket, stopped: asyncio.Event) -> None:
-    """Set *stopped* when the supervisor is gone: nothing ever comes on its lifeline but the end."""
+    """Set *stopped* when the supervisor has ended. It sends nothing on the lifeline, which then reads as closed."""
     loop = asyncio.get_running_loop()
 
     def ended() -> None:
@@ -181,7 +181,7 @@ def _stop_signal() -> asyncio.Event:
 
 
 def work(settings: Settings, log: LogSink) -> None:
-    """Deliver only, until SIGTERM or SIGINT; then finish what is in flight.
+    """Deliver only, until SIGTERM or SIGINT, then finish the work in flight.
 
     Raises: Misconfigured.
     """

@@ -1,4 +1,4 @@
-"""Commands about sources: where signals come from."""
+"""Commands for sources of signals."""
 
 from collections import Counter
 from pathlib import Path
@@ -16,7 +16,7 @@ from riskrelay.core.sources.reasons import Reason, sentence
 from riskrelay.core.sources.signals import Ignored, Refused
 from riskrelay.core.sources.sources import CredentialKind
 
-app = typer.Typer(help="Sources: where signals come from.", no_args_is_help=True)
+app = typer.Typer(help="Sources: the products that send signals.", no_args_is_help=True)
 
 _BATCH = 1_000  # as many events as one transaction of the service records
 _COUNTED = ("events", "findings", "activity", "duplicates", "level_changes")

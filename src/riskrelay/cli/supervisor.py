@@ -57,8 +57,8 @@ class Supervisor:
 
         Returns: the exit code.
         """
-        for told in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(told, self._stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop)
         async with asyncio.TaskGroup() as keeping:
             for number in range(1, count + 1):
                 keeping.create_task(self._keep(number))

@@ -1,4 +1,4 @@
-"""The certificate that `serve` shows: checked before anything starts, so that what is wrong is said in our words."""
+"""Check the certificate of `serve` before anything starts, so that an error has a clear message."""
 
 import ssl
 from dataclasses import dataclass

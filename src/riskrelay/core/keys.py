@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 JWKS_MAX_AGE = timedelta(hours=1)
-"""How long receivers may keep the JWKS (web/transmitter/metadata.py tells them so)."""
+"""How long receivers may cache the JWKS. The response says so (web/transmitter/metadata.py)."""
 
 
 class Algorithm(StrEnum):

@@ -1,4 +1,4 @@
-"""Answer concurrent requests together, or each by itself."""
+"""Answer concurrent requests together, or each alone."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence

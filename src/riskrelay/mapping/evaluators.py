@@ -110,7 +110,7 @@ class _Evaluator:
         return self._child
 
     async def _ended(self) -> int | None:
-        """Return the exit code of the process. One that does not end by itself is killed."""
+        """Return the exit code of the process. Kill the process if it does not end."""
         child, self._child = self._child, None
         return None if child is None else await child.ended()
 

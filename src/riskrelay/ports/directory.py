@@ -8,7 +8,7 @@ from riskrelay.core.sources.directory import DirectoryEntry, MissedName
 from riskrelay.core.sources.signals import Name, NameKind
 
 DirectoryPlace = tuple[str, str]
-"""Where an entry stands: its kind, and the key of its name."""
+"""The position of an entry: its kind, and the key of its name."""
 
 
 class Directory(Protocol):

@@ -117,7 +117,7 @@ class Connection(asyncio.Protocol):
         """End the connection at once, without a closing handshake."""
         self.is_closed = True
         self.is_reusable = False
-        if self._transport is not None:  # behind a proxy a receiver can speak before the transport is here
+        if self._transport is not None:  # behind a proxy, data can arrive before the transport is set
             self._transport.abort()
 
     # What asyncio calls.

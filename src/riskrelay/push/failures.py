@@ -42,7 +42,7 @@ _TLS_BY_VERIFY_CODE = {
     62: "tls_wrong_host",
     64: "tls_wrong_host",  # of an address
 }
-# What OpenSSL calls it when the two sides share no version or cipher, or when the other side speaks no TLS.
+# OpenSSL's reasons if the two sides share no version or cipher, or if the other side does not use TLS.
 _TLS_PROTOCOL = re.compile(r"VERSION|PROTOCOL|CIPHER|HANDSHAKE_FAILURE|HTTP_REQUEST|RECORD|PACKET|UNEXPECTED_MESSAGE")
 # Alerts of a receiver that requires a client certificate, or another one (RFC 8446 §6.2).
 _REFUSES_OURS = re.compile(r"ALERT_(CERTIFICATE_|BAD_CERTIFICATE|UNKNOWN_CA|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)")
@@ -156,8 +156,8 @@ def may_reach_another(error: Exception, progress: Progress) -> bool:
 
 
 _PROXY_WORDS = {
-    "proxy_unreachable": "the egress proxy cannot be reached; look at RISKRELAY_EGRESS_PROXY and at the proxy",
-    "proxy_authentication": "the egress proxy wants other credentials than those in RISKRELAY_EGRESS_PROXY (407)",
+    "proxy_unreachable": "the egress proxy cannot be reached; check RISKRELAY_EGRESS_PROXY and the proxy",
+    "proxy_authentication": "the egress proxy rejects the credentials in RISKRELAY_EGRESS_PROXY (407)",
     "proxy_refused": "the egress proxy did not open a tunnel; its log says why",
     "proxy_timeout": "the egress proxy did not open a tunnel in time",
 }

@@ -48,4 +48,4 @@ class NetworkProbe:
         except aiohttp.ClientConnectorError as error:
             return f"the connection failed ({error.strerror or error.os_error})"
         except aiohttp.ClientError as error:
-            return f"what answers there does not speak HTTP as it should ({error or type(error).__name__})"
+            return f"the response is not valid HTTP ({error or type(error).__name__})"

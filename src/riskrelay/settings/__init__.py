@@ -48,7 +48,7 @@ def read_settings(**overrides: object) -> Settings:
     Raises: Misconfigured: a setting is wrong; the message names each and what to write.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
-    given |= {f"{name}_file": None for name in FROM_FILES if name in given}  # what is given here wins over a file
+    given |= {f"{name}_file": None for name in FROM_FILES if name in given}  # these values override a file
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:

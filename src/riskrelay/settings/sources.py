@@ -1,4 +1,4 @@
-"""Where settings come from beside the environment: a TOML file, and files that hold one secret each."""
+"""Sources of settings besides the environment: a TOML file, and files that contain one secret each."""
 
 import tomllib
 from collections.abc import Iterable

@@ -50,7 +50,7 @@ def _without_verified_tls(database_url: str) -> str | None:
 
     Only verify-full checks the certificate and its name. asyncpg's default, prefer, takes any certificate or none.
 
-    Rule: libpq, "Connection Strings", "SSL Support"; PGHOST and PGSSLMODE stand in for what the URL leaves out.
+    Rule: libpq, "Connection Strings", "SSL Support"; PGHOST and PGSSLMODE apply if the URL omits them.
     """
     if not database_url.startswith("postgresql://"):
         return None

@@ -58,7 +58,7 @@ _log = structlog.get_logger()
 Lifespan = Callable[[Starlette], AbstractAsyncContextManager[None]]
 
 BASE_PATHS = ("", "/client/v4")
-"""Both serve the same to whoever has a token: the second is the base path of the SDKs."""
+"""Both serve the same routes. The second is the base path of the SDKs."""
 
 ACCOUNT = "/accounts/{account_id}/zt_risk_scoring"
 

@@ -41,7 +41,7 @@ class HealthRoutes:
         return PlainTextResponse("ready\n")
 
     async def _refusal(self) -> UnavailableCause | None:
-        """Return why the database takes no writes; None when it does."""
+        """Return why the database accepts no writes; None if it accepts them."""
         try:
             await self._services.store.require_writable()
         except Unavailable as error:

@@ -1,4 +1,4 @@
-"""Any other receiver that speaks OpenID Shared Signals: it creates its own streams."""
+"""Any other receiver with OpenID Shared Signals. It creates its own streams."""
 
 from riskrelay.core.integrations import IntegrationType
 from riskrelay.core.keys import Algorithm

@@ -13,7 +13,7 @@ def fixed_claims(event: SecurityEvent) -> bytes:
     """Return the claims that are fixed when the event is queued: all except `iss` and `aud`.
 
     Returns: a JSON object. `iss` and `aud` are read together with the stream's endpoint when the SET is signed, so that
-        endpoint and audience never come from two versions of a stream.
+        endpoint and audience always belong to the same version of a stream.
 
     Rule: RFC 8417 §2.2; SSF 1.0 §4.1 (`sub_id` at top level, never `sub` or `exp`; `iat` is when it was
     issued, not when it is pushed).

@@ -186,9 +186,9 @@ class _Reading:
             raise Invalid(self._faults)
         return made
 
-    def compare(self, ours: Mapping[str, Any]) -> None:
+    def compare(self, expected: Mapping[str, Any]) -> None:
         """Refuse a transmitter's member that has another value in the body."""
-        for name, value in ours.items():
+        for name, value in expected.items():
             if name in self.body and not _same(self.body[name], value):
                 shown = ", ".join(value) if isinstance(value, list) else value
                 self.refuse(f"/{name}", f"is set by the transmitter: omit it, or send its current value: {shown}")
@@ -307,15 +307,15 @@ def _delivery_spelling(delivery: Mapping[str, Any]) -> Spelling:
     )
 
 
-def _same(sent: Any, ours: Any) -> bool:
+def _same(sent: Any, expected: Any) -> bool:
     """Return whether a member of a body has the transmitter's value.
 
     An `aud` may be a string or an array. The order of an array does not matter."""
-    if isinstance(ours, list):
-        return _is_texts(sent) and sorted(sent) == sorted(ours)
-    if isinstance(ours, str) and _is_texts(sent):
-        return list(sent) == [ours]
-    return type(sent) is type(ours) and bool(sent == ours)
+    if isinstance(expected, list):
+        return _is_texts(sent) and sorted(sent) == sorted(expected)
+    if isinstance(expected, str) and _is_texts(sent):
+        return list(sent) == [expected]
+    return type(sent) is type(expected) and bool(sent == expected)
 
 
 def _is_texts(value: Any) -> bool:

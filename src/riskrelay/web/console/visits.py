@@ -64,7 +64,7 @@ class Visit:
 
 
 class ForgedRequest(Exception):
-    """A change does not come from a page of this session. Nothing was done."""
+    """A change was not sent from a page of this session. Nothing was changed."""
 
 
 def csrf_of(secret: str) -> str:

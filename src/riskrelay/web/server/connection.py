@@ -18,7 +18,7 @@ logging.getLogger("uvicorn").setLevel(logging.CRITICAL + 1)
 logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
 
 Refusal = Callable[[HTTPStatus], bytes]
-"""Makes the body, JSON or nothing, of an answer that the server gives by itself."""
+"""Returns the body, JSON or empty, of a response by the server itself."""
 
 _MORE = {
     HTTPStatus.SERVICE_UNAVAILABLE: ["retry-after: 5"],

@@ -14,7 +14,7 @@ _PAUSE_SECONDS = 0.1
 class TlsAcceptor:
     """Admits connections to a listening socket, does the handshakes, and hands over to HTTP connections.
 
-    An event loop that is asked to serve TLS by itself shows a connection only after its handshake, so that connections
+    An event loop that serves TLS reports a connection only after its handshake, so that connections
     which never finish it could not be counted.
     """
 

@@ -121,7 +121,7 @@ class BehaviorScreens:
         return self._pages.see(account_path(visit.account, "behaviors"), done="saved")
 
     async def retire(self, visit: Visit) -> Response:
-        """Retire a behavior, so that it takes no findings and is not listed."""
+        """Retire a behavior, so that it accepts no findings and is not listed."""
         await retire_behavior(self._services, visit.account, visit.actor, _behavior_id(visit))
         return self._pages.see(account_path(visit.account, "behaviors"), done="behavior-retired")
 
