@@ -204,7 +204,7 @@ def test_dead_letters_are_replayed_by_keyboard_alone(person: Person, own: str) -
     expect(page.get_by_text(f"{count} of {count}")).to_be_visible()
 
 
-def test_it_is_steered_by_keyboard_alone(person: Person, oracle: Oracle) -> None:
+def test_the_keyboard_alone_is_sufficient(person: Person, oracle: Oracle) -> None:
     """Made, tested, paused with a reason, resumed, limited and deleted: Tab leads everywhere, Enter does it."""
     page = person.open("/integrations/new")
     tab_to = partial(tab_along, page)
@@ -267,7 +267,7 @@ PARTS = ("", "/deliveries", "/replays?state=dead", "/receivers", "/setup", "/set
 SCREENS = ("/integrations", "/integrations/new", "/dead-letters", "/live", "/live?paused=1&state=expired")
 
 
-def test_nothing_serious_is_wrong_for_those_who_cannot_see(person: Person, own: str) -> None:
+def test_axe_finds_no_serious_accessibility_problem(person: Person, own: str) -> None:
     """Says axe-core of every screen, in light and dark."""
     page = person.page
     for path in (*SCREENS, *(own + part for part in PARTS)):

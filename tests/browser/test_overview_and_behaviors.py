@@ -59,7 +59,7 @@ def test_each_chart_has_its_table(person: Person) -> None:
     expect(page.get_by_role("link", name="6h")).to_have_attribute("aria-current", "true")
 
 
-def test_a_page_says_when_the_service_is_gone_and_when_it_is_back(person: Person) -> None:
+def test_a_page_shows_when_the_service_is_down_and_up_again(person: Person) -> None:
     """In words, and what it shows is called old until then."""
     page = person.open("")
     person.context.set_offline(True)
@@ -105,7 +105,7 @@ def test_a_behavior_is_switched_off_by_keyboard_alone(person: Person) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/behaviors?proposed=yes&level-imp_travel=low"])
-def test_nothing_serious_is_wrong_for_those_who_cannot_see(person: Person, path: str) -> None:
+def test_axe_finds_no_serious_accessibility_problem(person: Person, path: str) -> None:
     """Says axe-core, in light and dark."""
     page = person.open(path)
     page.wait_for_load_state("networkidle")

@@ -63,7 +63,7 @@ def test_keys_are_rotated_by_the_installation_only(person: Person) -> None:
     expect(page.get_by_role("cell", name="retired", exact=True)).to_have_count(2)
 
 
-def test_health_says_what_is_well_and_what_to_do(person: Person) -> None:
+def test_health_shows_results_and_remedies(person: Person) -> None:
     """Here: plain http is named, delivery runs. The installation's token may examine everything, as doctor does."""
     page = person.open("/settings/health")
     expect(page.get_by_role("row", name="public url")).to_contain_text("without the Secure attribute")
@@ -78,7 +78,7 @@ def test_health_says_what_is_well_and_what_to_do(person: Person) -> None:
 
 
 @pytest.mark.parametrize("path", SCREENS)
-def test_nothing_serious_is_wrong_for_those_who_cannot_see(person: Person, path: str) -> None:
+def test_axe_finds_no_serious_accessibility_problem(person: Person, path: str) -> None:
     """Says axe-core, in light and dark."""
     assert accessibility_problems(person.open(path)) == []
 

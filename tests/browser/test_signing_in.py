@@ -29,7 +29,7 @@ def test_signing_in_leads_to_the_page_that_was_asked_for(stranger: Person) -> No
     expect(page).to_have_url(f"{stranger.service.url}/console/accounts/acme?shown=all")
 
 
-def test_a_wrong_token_is_told_so(stranger: Person) -> None:
+def test_a_wrong_token_is_reported(stranger: Person) -> None:
     """In words, beside the field, which has lost what was typed."""
     stranger.open("/console/sign-in")
     page = stranger.page
@@ -74,7 +74,7 @@ def test_the_sign_in_can_be_used_by_keyboard_alone(stranger: Person) -> None:
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
 
 
-def test_nothing_serious_is_wrong_for_those_who_cannot_see(stranger: Person) -> None:
+def test_axe_finds_no_serious_accessibility_problem(stranger: Person) -> None:
     """Says axe-core of the sign-in, of the choice of an account, and of the page that says there is nothing."""
     stranger.open("/console/sign-in")
     assert accessibility_problems(stranger.page) == []

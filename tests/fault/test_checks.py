@@ -105,7 +105,7 @@ def forged(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*lines, {**lines[0], "token": ".".join((header, lines[1]["token"].split(".")[1], signature))}]
 
 
-def test_what_is_right_passes(right: Ledger) -> None:
+def test_a_correct_ledger_passes(right: Ledger) -> None:
     """Everything delivered, nothing twice; and copies are counted."""
     checked = right.check()
     assert (checked.states, checked.copies) == ({"delivered": 12}, 0)
@@ -145,7 +145,7 @@ def test_receipts_that_are_wrong_are_refused(right: Ledger) -> None:
         right.check()
 
 
-def test_what_clients_were_told_and_is_not_there_is_refused(right: Ledger) -> None:
+def test_a_missing_confirmed_change_is_detected(right: Ledger) -> None:
     """A change that was answered and has no event."""
     right.responses.changes.append(("kai@example.com", "none", "low"))
     with pytest.raises(AssertionError, match="C2"):

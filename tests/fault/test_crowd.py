@@ -120,7 +120,7 @@ def memory(service: Service) -> int:
 
 @pytest.mark.fault(41)
 @pytest.mark.timeout(2_000)
-def test_a_crowd_of_connections_hurts_nobody(
+def test_a_crowd_of_connections_delays_no_other_client(
     service: Service, oracle: Oracle, record_property: Callable[[str, object], None]
 ) -> None:
     """3,000 connections beside 100 findings a second: nothing fails, memory is bounded and does not grow.

@@ -134,7 +134,7 @@ def test_the_algorithm_changes_from_one_set_to_the_next(world: World) -> None:
 
 
 @pytest.mark.fault(34)
-def test_what_is_disabled_gets_nothing_more(world: World) -> None:
+def test_a_disabled_integration_gets_no_more_events(world: World) -> None:
     """Of a batch that would take 9 s only what starts within the second that a snapshot holds; the backlog is kept."""
     world.integrate("Okta", world.slow)
     world.begin()
@@ -145,7 +145,7 @@ def test_what_is_disabled_gets_nothing_more(world: World) -> None:
 
 
 @pytest.mark.fault(34)
-def test_what_is_deleted_gets_nothing_more(world: World) -> None:
+def test_a_deleted_integration_gets_no_more_events(world: World) -> None:
     """Its backlog is cancelled, and of the batch under way only what starts within that second is sent."""
     world.integrate("Okta", world.slow)
     world.begin()

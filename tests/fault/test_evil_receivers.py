@@ -244,7 +244,7 @@ def test_a_name_that_moves_after_it_was_judged_is_judged_again(world: World) -> 
 
 @pytest.mark.fault(32)
 @pytest.mark.parametrize("how", ["down", "silent"])
-def test_without_a_resolver_nobody_is_blamed(world: World, how: str) -> None:
+def test_without_a_resolver_no_receiver_is_blamed(world: World, how: str) -> None:
     """Ours; the service answers and serves literal addresses meanwhile; once it is back everything arrives."""
     port = world.evil.ports["http"]
     names = [f"{how}-{number}.example" for number in range(10)]  # to which no connection is open
@@ -283,7 +283,7 @@ def test_hostile_answers_are_stored_and_shown_as_text(world: World) -> None:
 
 
 @pytest.mark.fault(24)
-def test_healthy_receivers_wait_for_nobody(world: World) -> None:
+def test_healthy_receivers_do_not_wait_for_others(world: World) -> None:
     """Their p99 is measured by `make bench` (docs/benchmarks.md, Crowd). Of twenty, one does not answer and one is
     dead: the others get everything all the same, and the silent one is given its own share of pushes once and then
     single probes."""

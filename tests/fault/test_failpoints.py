@@ -215,7 +215,7 @@ def test_the_product_has_no_failpoints() -> None:
 
 @pytest.mark.fault(9, long=True)
 @pytest.mark.parametrize("failpoint", ["replay.before_commit", "replay.after_commit", "replay.after_commit:2"])
-def test_a_replay_goes_on_where_it_was(world: World, failpoint: str) -> None:
+def test_a_replay_continues_at_its_position(world: World, failpoint: str) -> None:
     """The process ends during a replay of 300 deliveries; the next one ends it. Each is sent once more, and at
     most what was in flight at the end once again."""
     batch = [finding(number) for number in range(300)]

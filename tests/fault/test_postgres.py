@@ -57,7 +57,7 @@ def queue(world: World, users: int) -> None:
 
 @pytest.mark.fault(13)
 @pytest.mark.timeout(600)
-def test_the_database_goes_away_and_comes_back(tmp_path: Path, seed: int) -> None:
+def test_the_database_is_unavailable_for_a_while(tmp_path: Path, seed: int) -> None:
     """It crashes under load: no request is answered with 200 that was not stored, all are refused with a time to come
     again, and every node goes on by itself."""
     server = PostgresServer()
@@ -188,7 +188,7 @@ def test_nodes_wake_each_other(world: World) -> None:
 
 @pytest.mark.fault(23, long=True)
 @pytest.mark.timeout(1200)
-def test_a_new_version_with_another_schema_comes_node_by_node(tmp_path: Path, database_url: str, seed: int) -> None:
+def test_nodes_are_upgraded_to_another_schema_one_by_one(tmp_path: Path, database_url: str, seed: int) -> None:
     """Migrated first, under load: the old nodes go on until each is replaced, nothing is lost and nothing sent twice.
     An old node that starts after that refuses, and says why."""
     with world_of(tmp_path, database_url, seed, integrations=2) as world:

@@ -81,7 +81,7 @@ def serving(directory: Path, database_url: str) -> Iterator[tuple[Nodes, Oracle]
 
 @pytest.mark.fault(4, 5, 6, 7, 8, 11)
 @pytest.mark.timeout(600)
-def test_one_is_killed_and_then_all_are_told_to_end(
+def test_one_process_is_killed_and_then_all_are_stopped(
     tmp_path: Path, postgres: PostgresServer, record_property: Record
 ) -> None:
     """Under load. All of them answer and deliver, and whichever is scraped shows the sums of all. One that is killed is

@@ -153,7 +153,7 @@ def test_oktas_event_type_is_believed(verifier: Verifier, on_oktas_stream: Recei
     assert events_of(verifier(on_oktas_stream), "RS256") == sent
 
 
-def test_what_is_not_meant_for_them_is_refused(verifier: Verifier, on_a_stream: Received) -> None:
+def test_a_set_with_a_wrong_signature_issuer_or_audience_is_refused(verifier: Verifier, on_a_stream: Received) -> None:
     """A changed signature, another issuer, another audience: the verifiers do verify."""
     good = on_a_stream.tokens[0]
     head, body, signature = good.split(".")

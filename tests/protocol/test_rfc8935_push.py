@@ -28,7 +28,7 @@ def test_a_push_is_a_post_of_the_set_itself(operator: Operator, receiver: SsfRec
 
 
 @pytest.mark.parametrize("authorization", ["Bearer eyJ0b2tlbiI6ImV4YW1wbGUifQo=", "Token  with two  spaces", "x"])
-def test_the_authorization_header_comes_verbatim_with_every_push(
+def test_every_push_has_the_verbatim_authorization_header(
     operator: Operator, receiver: SsfReceiver, oracle: Oracle, authorization: str
 ) -> None:
     """SSF §6.1.1: whatever the receiver supplied, and what it supplies later instead."""

@@ -151,7 +151,7 @@ def test_short_polling_answers_at_once(receiver: SsfReceiver, stream: dict[str, 
     assert answer.json.get("moreAvailable", False) is False
 
 
-def test_long_polling_answers_when_an_event_comes(
+def test_a_long_poll_returns_when_an_event_is_queued(
     operator: Operator, receiver: SsfReceiver, stream: dict[str, Any]
 ) -> None:
     """§2.5: the default; the answer is delayed until there is a SET, and no longer."""
@@ -164,7 +164,7 @@ def test_long_polling_answers_when_an_event_comes(
     assert time.monotonic() - sent_at < 20  # a poll without an event takes 25 s
 
 
-def test_acknowledging_what_is_unknown_changes_nothing(
+def test_acknowledging_an_unknown_jti_changes_nothing(
     operator: Operator, receiver: SsfReceiver, stream: dict[str, Any]
 ) -> None:
     """§2.4: nor does acknowledging twice, or another stream's SET."""

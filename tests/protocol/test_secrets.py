@@ -144,7 +144,7 @@ def test_secrets_are_nowhere_in_the_clear(service: Service, operator: Operator, 
     assert leaks + leaks_in_answers(service, listener) == []
 
 
-def test_the_log_of_attempts_names_nobody(service: Service, operator: Operator, oracle: Oracle) -> None:
+def test_the_log_of_attempts_contains_no_subject(service: Service, operator: Operator, oracle: Oracle) -> None:
     """Accepted, refused and repeated attempts are lines of the log; no SET, no claims, no subject and nothing that the
     receiver wrote is in it."""
     everything_done(service, operator, oracle)

@@ -145,7 +145,7 @@ def test_patch_changes_what_it_names_and_nothing_else(receiver: SsfReceiver, str
 # Replace (§8.1.1.4)
 
 
-def test_put_replaces_and_deletes_what_is_missing(receiver: SsfReceiver, stream: dict[str, Any]) -> None:
+def test_put_replaces_and_deletes_omitted_members(receiver: SsfReceiver, stream: dict[str, Any]) -> None:
     """§8.1.1.4: the receiver-supplied properties are those of the body, and no others."""
     moved = {**PUSHED, "endpoint_url": "https://receiver.example.com/other"}
     replaced = changed(receiver, "PUT", stream_id=stream["stream_id"], delivery=moved, events_requested=[CHANGED])

@@ -26,7 +26,7 @@ def assert_update(claims: dict[str, Any], stream_id: str, status: str) -> None:
     assert claims["sub_id"] == {"format": "opaque", "id": stream_id}
 
 
-def test_a_pushed_stream_is_told_before_it_is_stopped_and_when_it_goes_on(
+def test_a_pushed_stream_is_notified_before_it_stops_and_when_it_resumes(
     operator: Operator, receiver: SsfReceiver, oracle: Oracle
 ) -> None:
     """§8.1.2, §8.1.5: paused with the integration, enabled with it; the event type was never requested."""
@@ -43,7 +43,7 @@ def test_a_pushed_stream_is_told_before_it_is_stopped_and_when_it_goes_on(
     assert only_event(stream.events(3)[2])[0] == REVOKED
 
 
-def test_a_polled_stream_is_told_too(operator: Operator, receiver: SsfReceiver) -> None:
+def test_a_polled_stream_is_notified_too(operator: Operator, receiver: SsfReceiver) -> None:
     """§8.1.5: what the stream says about itself can be fetched while it is paused."""
     stream = receiver.create_stream(**CONFIGURATION)
     set_active(operator, receiver, active=False)
@@ -52,7 +52,7 @@ def test_a_polled_stream_is_told_too(operator: Operator, receiver: SsfReceiver) 
     assert_update(receiver.events(stream, 1)[0], stream["stream_id"], "enabled")
 
 
-def test_a_change_that_the_receiver_asked_for_is_not_told(receiver: SsfReceiver) -> None:
+def test_a_change_by_the_receiver_sends_no_notice(receiver: SsfReceiver) -> None:
     """§8.1.2: the answer to its request is enough; and what a receiver stopped, no operator starts."""
     stream = receiver.create_stream(**CONFIGURATION)
     (unasked,) = receiver.poll(stream, returnImmediately=False)

@@ -20,7 +20,7 @@ def log(service: Service, query: str = "") -> list[dict[str, Any]]:
     return entries
 
 
-def test_each_change_says_who_made_it_and_from_where(service: Service) -> None:
+def test_each_change_has_its_actor_and_address(service: Service) -> None:
     """Token id and name, address, time; what the command line did is said so. Reading and findings leave nothing."""
     maker = service.result("POST", "/tokens", {"name": "terraform", "scopes": ["write", "read"]})
     own = service.exchange("GET", "/user/tokens/verify", Authorization=f"Bearer {service.token}")[2]["result"]["id"]
@@ -122,7 +122,7 @@ def test_what_cannot_be_read_is_a_400(service: Service, query: str) -> None:
     assert service.call("GET", f"/audit?{query}")[0] == 400
 
 
-def test_nobody_can_change_the_log_over_the_api(service: Service) -> None:
+def test_the_api_cannot_change_the_log(service: Service) -> None:
     """It is read only."""
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         assert service.call(method, "/audit", {})[0] == 405

@@ -64,7 +64,7 @@ def test_no_json_is_a_400_everywhere(service: Service, path: str, method: str, c
 
 
 @pytest.mark.parametrize(("path", "method", "content"), TAKING_JSON)
-def test_a_member_that_comes_twice_is_refused_everywhere(
+def test_a_duplicate_member_is_refused_everywhere(
     service: Service, path: str, method: str, content: dict[str, Any]
 ) -> None:
     """Contract 3: whatever the member is, known or not, also deep in the body."""

@@ -45,7 +45,7 @@ def test_nothing_is_deleted_by_accident(service: Service, query: str) -> None:
     assert service.result("GET", "/directory") == [HOST]
 
 
-def test_what_is_wrong_is_named_and_nothing_is_stored(service: Service) -> None:
+def test_invalid_entries_are_named_and_nothing_is_stored(service: Service) -> None:
     """Every fault at its place, and no name in any message."""
     wrong = [HOST, {**HOST, "kind": "mail"}, {**HOST, "name": " secret-name"}, {**HOST, "email": "nobody"}, {}]
     status, envelope = service.call("PUT", "/directory", wrong)
@@ -57,7 +57,7 @@ def test_what_is_wrong_is_named_and_nothing_is_stored(service: Service) -> None:
         assert service.call("GET", f"/directory{query}")[0] == 400
 
 
-def test_names_are_for_those_who_may_see_users(service: Service) -> None:
+def test_names_require_the_scope_for_users(service: Service) -> None:
     """Reading needs pii-read, changing needs write."""
     own = service.token
     service.result("PUT", "/directory", HOST)

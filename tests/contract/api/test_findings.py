@@ -96,7 +96,7 @@ def test_reset_takes_the_level_away(ready: Service) -> None:
     assert ready.call("POST", f"/{uuid.uuid4()}/reset")[0] == 404
 
 
-def test_weights_apply_at_once_and_disabling_moves_nobody(ready: Service) -> None:
+def test_levels_apply_at_once_and_disabling_changes_no_user(ready: Service) -> None:
     """A changed level moves users who triggered the behavior; disabling stops new findings only (contract 22)."""
     ready.result("POST", "/findings", {"behavior": "high_risk_domain", "user": KAI})
     setting = {"enabled": False, "risk_level": "high"}

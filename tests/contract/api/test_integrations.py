@@ -71,7 +71,7 @@ def test_both_prefixes_serve_the_same(service: Service) -> None:
         assert json.loads(response.read())["result"] == [created]
 
 
-def test_what_is_written_is_read_at_once_by_every_route(service: Service) -> None:
+def test_every_route_reads_a_write_at_once(service: Service) -> None:
     """Contract 13."""
     created = create(service, reference_id="my/ref é")
     assert service.result("GET", f"/integrations/{created['id']}") == created

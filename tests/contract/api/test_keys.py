@@ -37,7 +37,7 @@ def test_the_next_keys_are_published_before_they_sign(service: Service) -> None:
     assert {key["kid"] for key in json.loads(service.get("/jwks.json"))["keys"]} == set(after)
 
 
-def test_a_rotation_that_comes_too_early_is_refused(service: Service) -> None:
+def test_a_rotation_that_is_too_early_is_refused(service: Service) -> None:
     """Also one that is only repeated; and one by a token of an account, or without the scope."""
     operator = service.new_token(None)
     before = keys_of(service, operator)

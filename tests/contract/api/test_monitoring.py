@@ -136,7 +136,7 @@ def test_only_failures_are_logged_when_the_operator_says_so(tmp_path: Path, orac
 
 
 @pytest.mark.fault(40)
-def test_a_log_that_nobody_reads_holds_nothing_up(tmp_path: Path, oracle: Oracle) -> None:
+def test_an_unread_log_blocks_nothing(tmp_path: Path, oracle: Oracle) -> None:
     """Standard error is a pipe that is full: everything is delivered all the same, and the service stops in time."""
     pipe = tmp_path / "log"
     os.mkfifo(pipe)

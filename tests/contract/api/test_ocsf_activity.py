@@ -83,7 +83,7 @@ def test_what_products_write_is_understood(ready: Service, more: dict[str, Any])
     assert (result["accepted"], result["late"], result["ignored"], result["refused"]) == (1, 0, 0, 0), result
 
 
-def test_what_is_ignored_has_its_reason(ready: Service) -> None:
+def test_ignored_events_have_their_reason(ready: Service) -> None:
     """No coordinates, a failed login and a disabled behavior are told apart."""
     no_place = login(src_endpoint={"ip": "198.51.100.7"})
     assert send(ready, no_place)["ignored_by_reason"] == {"no_place": 1}

@@ -70,7 +70,7 @@ def test_adding_again_changes_nothing_and_another_body_is_refused(service: Servi
         {"enabled": "yes"},
     ],
 )
-def test_what_is_not_accepted_is_named(service: Service, wrong: dict[str, Any]) -> None:
+def test_a_refused_member_is_named(service: Service, wrong: dict[str, Any]) -> None:
     """One fault at its place, and nothing is added."""
     status, envelope = service.call("POST", "/behaviors", {**VPN, **wrong})
     assert (status, [pointer for _, pointer in faults(envelope)]) == (400, [f"/{name}" for name in wrong])

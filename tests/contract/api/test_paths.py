@@ -75,7 +75,7 @@ def test_an_encoded_slash_does_not_part_a_path(service: Service) -> None:
 
 
 @pytest.mark.parametrize("word", STATIC_WORDS)
-def test_a_word_of_ours_is_never_a_user(service: Service, word: str) -> None:
+def test_a_reserved_path_segment_is_never_a_user(service: Service, word: str) -> None:
     """Contract 23: whatever is asked of it, nobody is looked up."""
     for base in ("", "/client/v4"):
         for method in ("GET", "PUT", "DELETE", "PATCH"):

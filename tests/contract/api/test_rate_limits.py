@@ -44,7 +44,7 @@ def remaining(headers: Message) -> int:
     return int(found[1])
 
 
-def test_every_answer_to_a_valid_token_says_what_is_left(service: Service) -> None:
+def test_every_response_to_a_valid_token_has_the_remaining_limit(service: Service) -> None:
     """Successes, refusals and unknown ids; in the form that the SDKs read."""
     status, headers = ask(service)
     assert status == 200
@@ -91,7 +91,7 @@ def test_too_many_requests_are_refused_until_retry_after(service: Service) -> No
     assert ask(service)[0] == 200
 
 
-def test_the_sdk_waits_and_goes_on(service: Service) -> None:
+def test_the_sdk_waits_and_retries(service: Service) -> None:
     """A 429 is honoured by the official Python SDK; without retries it raises its own error."""
     for _ in range(QUOTA):
         ask(service)

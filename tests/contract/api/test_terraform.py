@@ -17,7 +17,7 @@ PLANS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("change", PLANS)
-def test_what_was_sent_is_what_is_read(service: Service, plan: dict[str, Any], change: dict[str, Any]) -> None:
+def test_a_read_returns_what_was_sent(service: Service, plan: dict[str, Any], change: dict[str, Any]) -> None:
     """Contract 6, 7: create, read, update with all that the state holds, read: exactly what was sent comes back."""
     computed_before = dict.fromkeys(COMPUTED)
     created = service.result("POST", "/integrations", {"integration_type": "Okta", **computed_before, **plan})

@@ -143,7 +143,7 @@ def test_deliveries_show_each_attempt(service: Service, oracle: Oracle) -> None:
     assert service.call("GET", f"{path}?cursor=nonsense")[0] == 400
 
 
-def test_an_integration_that_is_mended_gets_its_backlog_at_the_new_place(service: Service, oracle: Oracle) -> None:
+def test_a_fixed_integration_gets_its_backlog_at_the_new_url(service: Service, oracle: Oracle) -> None:
     """A wrong tenant_url is updated: what waited is tried at once, there, with the new audience."""
     service.enable_behaviors()
     integration = service.create_integration("http://127.0.0.1:1")

@@ -71,7 +71,7 @@ def test_latency_percentiles_are_in_order(measured: dict[str, Any]) -> None:
             assert values[0] > 0
 
 
-async def test_the_database_of_the_benchmark_is_gone(measured: dict[str, Any], postgres: PostgresServer) -> None:
+async def test_the_database_of_the_benchmark_is_dropped(measured: dict[str, Any], postgres: PostgresServer) -> None:
     """Nothing of the benchmark stays on the server."""
     assert [name for name in await postgres.databases() if name.startswith("riskrelay_bench")] == []
 

@@ -261,7 +261,7 @@ def test_a_list_is_followed_while_it_changes(service: Service) -> None:
             following.kill()
 
 
-def test_a_receiver_misbehaves_when_it_is_told_to(tmp_path: Path) -> None:
+def test_a_receiver_misbehaves_on_request(tmp_path: Path) -> None:
     """`receive --status 503 --delay-ms 300` answers that, so much later, whatever it is sent."""
     port = free_port()
     arguments = ["receive", "--well-known", "http://127.0.0.1:9/x", "--port", str(port)]

@@ -36,7 +36,7 @@ class Finished:
     left: list[str]
 
 
-def test_the_demo_fails_when_the_receiver_never_comes() -> None:
+def test_the_demo_fails_without_a_receiver() -> None:
     """Exit 1, and the message says that the events are held."""
     run = subprocess.run(
         [sys.executable, "-m", "riskrelay", "demo", "--json", "--no-receiver"],

@@ -127,7 +127,7 @@ def test_a_refusal_is_said_and_nothing_stays(service: Service, tmp_path: Path) -
     assert "events_requested" in refused.output
 
 
-def test_what_is_no_transmitter_ends_it_with_the_reason(service: Service, tmp_path: Path) -> None:
+def test_a_url_that_is_no_transmitter_is_an_error_with_the_reason(service: Service, tmp_path: Path) -> None:
     """A 404 at the well-known URL."""
     well_known = integration_of(service, "static_token")[1].rpartition("/")[0] + "/unknown"
     for options in ((), ("--register", "--token", "x")):

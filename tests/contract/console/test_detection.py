@@ -70,7 +70,7 @@ def test_networks_are_added_and_removed(service: Service, visitor: Visitor) -> N
     assert service.result("GET", "/networks") == {"networks": [{"name": "<b>Office</b>", "cidr": "203.0.113.0/24"}]}
 
 
-def test_who_may_only_read_changes_nothing(service: Service) -> None:
+def test_the_read_scope_changes_nothing(service: Service) -> None:
     """No button is shown, and no change is taken."""
     reader = Visitor(service)
     reader.sign_in(service.new_token("acme", Scope.READ))

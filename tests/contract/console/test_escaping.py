@@ -168,7 +168,7 @@ def test_the_field_shows_what_was_sent_as_text(service: Service, visitor: Visito
 
 
 @pytest.mark.parametrize("place", [evidence, searched, unknown_path, wanted_level], ids=lambda place: place.__name__)
-def test_what_steers_terminals_never_reaches_a_page(service: Service, visitor: Visitor, place: Place) -> None:
+def test_control_characters_never_reach_a_page(service: Service, visitor: Visitor, place: Place) -> None:
     """Where an API takes control characters at all."""
     for payload in (*CONTROL, *PAYLOADS):
         page = visitor.ask("GET", f"/console/accounts/acme{place(service, payload)}")

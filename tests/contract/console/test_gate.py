@@ -46,7 +46,7 @@ def says(page: Page, words: str) -> bool:
     return words in page.text and 'href="/console"' in page.text
 
 
-def test_nobody_sees_a_screen_without_a_session(service: Service) -> None:
+def test_every_screen_requires_a_session(service: Service) -> None:
     """A page leads to the sign-in and back; a change is refused; a piece of a page reloads the whole."""
     for cookie in ("", "riskrelay-1=x", "nonsense"):
         stranger = Visitor(service)
@@ -160,7 +160,7 @@ def test_every_page_has_the_headers_that_keep_it_safe(visitor: Visitor) -> None:
         assert headers["Referrer-Policy"] == "same-origin"
 
 
-def test_what_does_not_exist_is_told_in_the_consoles_own_way(visitor: Visitor) -> None:
+def test_a_missing_object_has_a_page_of_the_console(visitor: Visitor) -> None:
     """404 and 405, signed in or not."""
     assert says(visitor.ask("GET", "/console/nothing"), "Page not found")
     assert visitor.ask("GET", "/console/nothing").status == 404
@@ -169,7 +169,7 @@ def test_what_does_not_exist_is_told_in_the_consoles_own_way(visitor: Visitor) -
     assert says(page, "Method not allowed")
 
 
-def test_nobody_signs_in_over_plain_http_to_another_host(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_signing_in_over_plain_http_requires_loopback(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The page says what to change; a right token starts no session."""
     service = Service(tmp_path_factory.mktemp("plain"), RISKRELAY_PUBLIC_URL="http://risk.example.com")
     service.start()

@@ -141,7 +141,7 @@ def test_what_a_filter_says(visitor: Visitor, query: str) -> None:
         assert "<script>alert" not in page.text
 
 
-def test_what_was_typed_wrongly_comes_back_as_text(visitor: Visitor) -> None:
+def test_invalid_input_is_shown_again_as_text(visitor: Visitor) -> None:
     """In the wizard: with what is wrong beside it."""
     csrf = visitor.ask("GET", "/console/accounts/acme/integrations/new").csrf
     fields = {"csrf": csrf, "integration_type": "Okta", "tenant_url": HOSTILE, "reference_id": HOSTILE}

@@ -38,7 +38,7 @@ def delivery_of(visitor: Visitor, own: str) -> str:
     return f"{own}/deliveries/" + page.partition(f"{own}/deliveries/")[2].partition('"')[0]
 
 
-def test_who_may_only_read_changes_nothing(service: Service, own: str) -> None:
+def test_the_read_scope_changes_nothing(service: Service, own: str) -> None:
     """No button is shown, and no change is taken."""
     reader = Visitor(service)
     reader.sign_in(service.new_token("acme", Scope.READ))
@@ -59,7 +59,7 @@ def test_who_may_only_read_changes_nothing(service: Service, own: str) -> None:
     assert service.result("GET", "/integrations")[0]["active"]
 
 
-def test_who_may_not_see_users_sees_none(service: Service, own: str) -> None:
+def test_without_the_scope_for_users_none_are_shown(service: Service, own: str) -> None:
     """Neither in the decoded SET nor in the tail; who may, does."""
     reader, trusted = Visitor(service), Visitor(service)
     reader.sign_in(service.new_token("acme", Scope.READ, Scope.WRITE, Scope.OPERATE))
@@ -71,7 +71,7 @@ def test_who_may_not_see_users_sees_none(service: Service, own: str) -> None:
         assert "kai@example.com" not in page.text
 
 
-def test_what_is_done_in_the_console_is_in_the_audit_log(service: Service, own: str) -> None:
+def test_changes_in_the_console_are_in_the_audit_log(service: Service, own: str) -> None:
     """As what is done over the API: who, what, whose."""
     visitor = Visitor(service)
     visitor.sign_in()

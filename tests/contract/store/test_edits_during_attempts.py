@@ -75,7 +75,7 @@ async def world(store: Store) -> World:
         (THROTTLED, certificates),
     ],
 )
-async def test_a_late_answer_neither_stops_nor_delays_a_mended_stream(
+async def test_a_late_response_neither_stops_nor_delays_a_fixed_stream(
     world: World, answer: Outcome, edit: Edit
 ) -> None:
     """The attempt is written down, the event is due at once, and the receiver has no failure to its name."""
@@ -110,7 +110,7 @@ async def test_what_was_accepted_before_the_late_answer_is_delivered(world: Worl
 
 @pytest.mark.fault(29, 34)
 @pytest.mark.parametrize("answer", [UNAUTHORIZED, GONE, THROTTLED], ids=["401", "410", "429"])
-async def test_a_worker_goes_on_to_the_new_address_by_itself(world: World, answer: Outcome) -> None:
+async def test_a_worker_continues_with_the_new_address(world: World, answer: Outcome) -> None:
     """Nobody resumes anything."""
     pusher = EditedMeanwhile(world, lambda: address(services, world), answer)
     worker = Worker(world.services, replace(world.delivering, pusher=pusher), timedelta(seconds=10))

@@ -96,7 +96,7 @@ async def test_the_newest_of_many_versions_is_found_at_once(database: Database) 
         assert len((await database.world.deliver(await database.world.claim())).attempts) == 1
 
 
-async def test_a_look_for_what_is_due_does_not_read_what_was(database: Database) -> None:
+async def test_a_scan_for_due_lanes_does_not_read_earlier_entries(database: Database) -> None:
     """It begins where the one before saw the oldest; only a look from the beginning of time reads all that was due."""
     async with database.held_snapshot():
         await database.claim_and_release(CLAIMS)

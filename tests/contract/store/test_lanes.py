@@ -111,7 +111,7 @@ async def test_events_are_numbered_in_order_without_gaps(
     assert lease.key in services.wake.lanes
 
 
-async def test_a_claimed_lane_is_nobody_elses_until_the_lease_ends(
+async def test_a_claimed_lane_has_one_owner_until_the_lease_ends(
     store: Store, services: Services, integration: Integration
 ) -> None:
     """A second claim finds nothing; after the lease it does, with a higher epoch."""
@@ -123,7 +123,7 @@ async def test_a_claimed_lane_is_nobody_elses_until_the_lease_ends(
 
 
 @pytest.mark.fault(20)
-async def test_who_lost_the_lease_reads_and_writes_nothing(
+async def test_a_worker_without_its_lease_reads_and_writes_nothing(
     store: Store, services: Services, integration: Integration
 ) -> None:
     """Every statement of an old epoch is refused, and nothing of its settlement stays (faults.md 20)."""
@@ -139,7 +139,7 @@ async def test_who_lost_the_lease_reads_and_writes_nothing(
     assert (await read(store, new)).cursor == 0
 
 
-async def test_what_is_accepted_needs_no_row(store: Store, services: Services, integration: Integration) -> None:
+async def test_an_accepted_event_needs_no_row(store: Store, services: Services, integration: Integration) -> None:
     """The cursor moves, the counter counts, no exception is stored, and the lane rests."""
     await record(services, finding("a@example.com"), finding("b@example.com"))
     (lease,) = await claim(store)
@@ -151,7 +151,7 @@ async def test_what_is_accepted_needs_no_row(store: Store, services: Services, i
     assert (counted.queued, counted.delivered, counted.pending, counted.imbalance) == (2, 2, 0, 0)
 
 
-async def test_a_failure_gets_a_row_and_what_is_behind_it_waits(
+async def test_a_failed_event_gets_a_row_and_later_ones_wait(
     store: Store, services: Services, integration: Integration
 ) -> None:
     """The cursor passes a failed event and the same user's next one; both are held, in order."""
@@ -186,7 +186,7 @@ async def test_a_held_event_that_is_accepted_leaves_no_row(
     assert (counted.delivered, counted.pending, counted.imbalance) == (2, 0, 0)
 
 
-async def test_a_refused_event_is_dead_and_the_lane_goes_on(
+async def test_a_refused_event_is_dead_and_the_lane_continues(
     store: Store, services: Services, integration: Integration
 ) -> None:
     """A dead letter is counted and not tried again."""
@@ -280,7 +280,7 @@ async def test_a_lane_is_claimed_by_its_name(store: Store, services: Services, i
     assert await named(lease.key) == []
 
 
-async def test_a_look_begins_where_it_is_told(store: Store, services: Services, integration: Integration) -> None:
+async def test_a_scan_starts_at_the_given_time(store: Store, services: Services, integration: Integration) -> None:
     """What has been due for longer may be missed, and is found from the beginning; nothing is missed because the
     database's clock was put back."""
     await record(services, finding())

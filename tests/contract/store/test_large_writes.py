@@ -240,7 +240,7 @@ async def test_two_large_requests_of_an_account_take_turns(store: Store) -> None
     assert await events_queued(services) == 7
 
 
-async def test_who_was_taken_for_dead_writes_nothing_more(store: Store) -> None:
+async def test_a_process_considered_dead_writes_nothing_more(store: Store) -> None:
     """Every write of the former owner is refused once another process has taken over."""
     await world(store)
     assert await store.write(ACCOUNT, lambda tx: tx.large_writes.begin("one"))

@@ -91,7 +91,7 @@ async def test_events_and_attempts_of_today_are_in_todays(world: World) -> None:
         assert (await count(world, parent), await count(world, f"{parent}_other")) == (2, 0)
 
 
-async def test_a_day_that_is_over_goes_and_stays_counted(world: World) -> None:
+async def test_a_finished_day_is_dropped_and_stays_counted(world: World) -> None:
     """Delivered, dead and expired ones alike; the lane goes on."""
     world.receiver.answers = lambda email: (
         REFUSED if email.startswith("dead") else FAILED if "wait" in email else ACCEPTED
@@ -118,14 +118,14 @@ async def test_a_day_that_is_over_goes_and_stays_counted(world: World) -> None:
     assert (await ledger(world)).delivered == 2
 
 
-async def test_what_is_above_the_cursor_keeps_its_day(world: World) -> None:
+async def test_events_above_the_cursor_keep_their_day(world: World) -> None:
     """However old it is: retention lets it expire first."""
     await record(world.services, finding("a@example.com"))
     await drop_what_is_over(world)
     assert (await ledger(world)).pending == await count(world, "events") == 1
 
 
-async def test_nobody_waits_for_a_day_to_be_dropped(url: str, world: World) -> None:
+async def test_dropping_a_day_blocks_no_transaction(url: str, world: World) -> None:
     """While somebody reads for long, such as a dump, nothing is dropped, and delivery goes on."""
     await record(world.services, finding("a@example.com"))
     await world.deliver_once(256)

@@ -115,7 +115,7 @@ async def test_scopes_are_kept(store: Store) -> None:
         await authenticate_receiver(services, there, reader.secret, MANAGE)
 
 
-async def test_what_is_revoked_expired_or_deleted_is_unknown_at_once(store: Store) -> None:
+async def test_revoked_expired_and_deleted_credentials_are_unknown_at_once(store: Store) -> None:
     """A static token, a client's access tokens, and everything of a deleted integration."""
     clock = HandClock()
     services = services_of(store, clock)

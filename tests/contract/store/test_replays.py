@@ -257,7 +257,7 @@ async def test_a_replay_waits_while_its_stream_is_stopped(world: World) -> None:
     assert (await world.ledger()).pending == 1
 
 
-async def test_what_is_put_back_during_a_batch_keeps_the_lane_due(world: World) -> None:
+async def test_events_requeued_during_a_batch_keep_the_lane_due(world: World) -> None:
     """A worker that read the lane before must not put it to rest when it settles."""
     await world.queue("a")
     await world.work(REFUSED)
@@ -285,7 +285,7 @@ async def test_one_delivery_is_retried_whatever_became_of_it(world: World, outco
     await world.ledger()
 
 
-async def test_nobody_retries_what_is_not_theirs(world: World) -> None:
+async def test_an_unknown_event_cannot_be_retried(world: World) -> None:
     """An unknown jti, and another integration."""
     await world.queue("a")
     with pytest.raises(NotFound):

@@ -189,7 +189,7 @@ async def test_init_makes_no_second_key_for_sealed_values(live: Settings, path: 
 
 
 @pytest.mark.parametrize("revision", ["0001", "0010", "0020"])
-async def test_init_goes_on_where_nothing_is_sealed_yet(tmp_path: Path, revision: str) -> None:
+async def test_init_continues_if_nothing_is_sealed_yet(tmp_path: Path, revision: str) -> None:
     """An `init` that was cut off after the schema: the next one makes the key."""
     path = tmp_path / "riskrelay.db"
     work_on_file(path, lambda connection: upgrade(connection, revision))

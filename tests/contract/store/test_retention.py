@@ -71,9 +71,7 @@ async def test_events_of_stopped_streams_expire(services: Services, integration:
     assert await expire_events(services, DAY) == 0
 
 
-async def test_whoever_works_on_a_lane_lets_its_events_expire_itself(
-    services: Services, integration: Integration
-) -> None:
+async def test_the_owner_of_a_lane_expires_its_events(services: Services, integration: Integration) -> None:
     """A lane with a lease is left alone; without one its late owner is fenced."""
     await record(services, finding())
     await claim(services, timedelta(minutes=1))
@@ -116,7 +114,7 @@ async def test_old_rows_go_and_stay_counted(services: Services, integration: Int
     assert counted.oldest_pending is None
 
 
-async def test_the_lane_goes_on_after_a_purge(services: Services, integration: Integration) -> None:
+async def test_the_lane_continues_after_a_purge(services: Services, integration: Integration) -> None:
     """New events get the next numbers."""
     await record(services, finding())
     await work(services, ACCEPTED)

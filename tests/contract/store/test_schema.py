@@ -77,7 +77,7 @@ def test_users_of_an_older_schema_get_their_counts(tmp_path: Path) -> None:
     assert {tuple(row) for row in rows} == {("kept", 2, 2000, 0), ("reset", 1, 2000, 1), ("cleared", 0, None, 1)}
 
 
-def test_a_replay_of_an_older_schema_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_replay_of_an_older_schema_continues_at_its_position(tmp_path: Path) -> None:
     """Lanes before its place are done, those behind it are not; a replay that is over needs no places."""
     engine = sqlite_engine(tmp_path / "schema.db")
     with engine.begin() as connection:
@@ -157,7 +157,7 @@ async def test_nodes_that_migrate_at_once_wait_for_each_other(postgres: Postgres
     await asyncio.gather(*(engine.dispose() for engine in engines))
 
 
-def test_a_key_of_an_older_version_goes_on_signing(tmp_path: Path) -> None:
+def test_a_key_of_an_older_version_continues_to_sign(tmp_path: Path) -> None:
     """Before keys had a life the newest one signed: it is the current one now, those before it are retired."""
     engine = sqlite_engine(tmp_path / "older.db")
     with engine.begin() as connection:

@@ -44,7 +44,7 @@ async def test_nodes_that_start_at_once_make_one_set_of_keys(store: Store) -> No
     assert {entry.thing_id for entry in entries} == {key.kid for key in keys}
 
 
-async def test_a_rotation_promotes_what_was_published_and_forgets_what_nobody_needs(store: Store) -> None:
+async def test_a_rotation_promotes_the_next_key_and_deletes_unneeded_ones(store: Store) -> None:
     """The next key signs, the one before stays for the horizon, and is gone from the store with the rotation after."""
     clock = HandClock()
     services = services_of(store, clock)

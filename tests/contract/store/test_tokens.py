@@ -37,7 +37,7 @@ async def test_a_token_is_found_by_what_was_presented_only(store: Store) -> None
                 await authenticate(services, other)
 
 
-async def test_requests_that_wait_together_are_told_apart(store: Store) -> None:
+async def test_requests_in_one_batch_get_their_own_results(store: Store) -> None:
     """Their tokens are looked up at once; each has its own, a stranger none. An account is looked for where the token
     does not say that there is one."""
     services = await two_accounts(store)

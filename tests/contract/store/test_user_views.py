@@ -88,7 +88,7 @@ async def test_users_are_found_by_the_beginning_of_their_email(store: Store) -> 
     assert await starting("' OR 1=1 --") == []
 
 
-async def test_a_story_goes_back_beyond_resets(store: Store) -> None:
+async def test_the_history_includes_findings_before_resets(store: Store) -> None:
     """Findings of all times, the latest first, in pages."""
     clock = HandClock()
     services = services_of(store, clock)

@@ -51,7 +51,7 @@ async def test_the_summary_is_sorted_by_level_then_by_the_last_event(store: Stor
     assert [len((await summary(store, offset, 3))[0]) for offset in (0, 3, 6)] == [3, 1, 0]
 
 
-async def test_a_reset_user_leaves_the_summary_and_comes_back_with_new_findings(store: Store) -> None:
+async def test_a_reset_user_leaves_the_summary_until_new_findings(store: Store) -> None:
     """Contract 21, 22: even when everything happens in the same microsecond."""
     services = services_of(store)
     await account_with_integration(services)

@@ -26,7 +26,7 @@ async def stream_with(world: ReceiverWorld, *emails: str) -> tuple[str, list[str
     return stream_id, list((await world.poll(stream_id))["sets"])
 
 
-async def test_what_is_not_acknowledged_comes_again(world: ReceiverWorld) -> None:
+async def test_an_unacknowledged_set_is_returned_again(world: ReceiverWorld) -> None:
     """§2.4: the same jti, the same claims, until it is acknowledged; then never again."""
     stream_id, _ = await stream_with(world, "a@example.com", "b@example.com")
     first, again = await world.poll(stream_id), await world.poll(stream_id)
@@ -216,7 +216,7 @@ async def test_two_pollers_at_once_lose_and_double_count_nothing(world: Receiver
     assert (ledger.delivered, ledger.pending) == (61, 0)
 
 
-async def test_a_long_poll_is_answered_when_something_comes(store: Store) -> None:
+async def test_a_waiting_poll_returns_new_events(store: Store) -> None:
     """§2.4: it waits, wakes on the commit, and answers at once when there is something already."""
     services = services_of(store)
     services = replace(services, clock=SystemClock())

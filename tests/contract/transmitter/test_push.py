@@ -108,7 +108,7 @@ async def test_what_the_stream_does_not_take_is_not_pushed(world: ReceiverWorld,
 
 
 @pytest.mark.fault(29)
-async def test_a_401_pauses_the_stream_until_its_delivery_is_mended(world: ReceiverWorld, recorder: Recorder) -> None:
+async def test_a_401_pauses_the_stream_until_its_delivery_is_fixed(world: ReceiverWorld, recorder: Recorder) -> None:
     """The backlog is kept; the receiver is told once, as far as it lets us; a new header resumes, and that is told."""
     made = await world.push_stream(authorization_header="Bearer old")
     stream_id = made["stream_id"]
@@ -241,7 +241,7 @@ async def test_gone_of_an_address_that_was_just_changed_cancels_nothing(
 
 
 @pytest.mark.fault(26)
-async def test_retry_after_quiets_what_a_stream_says_of_itself_too(world: ReceiverWorld, recorder: Recorder) -> None:
+async def test_retry_after_delays_stream_updated_events_too(world: ReceiverWorld, recorder: Recorder) -> None:
     """An event gets a 429 with an hour; what the operator's pause tells the receiver waits until that has passed."""
     stream_id = (await world.push_stream())["stream_id"]
     await work(world, recorder)
@@ -262,7 +262,7 @@ async def test_retry_after_quiets_what_a_stream_says_of_itself_too(world: Receiv
 
 
 @pytest.mark.fault(26)
-async def test_retry_after_quiets_a_lane_that_is_being_worked_on(world: ReceiverWorld, recorder: Recorder) -> None:
+async def test_retry_after_stops_a_lane_during_a_batch(world: ReceiverWorld, recorder: Recorder) -> None:
     """While a batch is under way the stream's own news gets a 429 with an hour: what the batch settles does not end
     the wait, its owner pushes nothing more, and all of it goes out after the hour."""
     stream_id = (await world.push_stream())["stream_id"]

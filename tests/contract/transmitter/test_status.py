@@ -109,7 +109,7 @@ async def test_a_disabled_stream_drops_events_as_cancelled(world: ReceiverWorld)
     assert (await world.ledger(stream_id)).cancelled == 2
 
 
-async def test_an_idle_stream_is_paused_and_its_receiver_told(world: ReceiverWorld) -> None:
+async def test_an_idle_stream_is_paused_and_its_receiver_notified(world: ReceiverWorld) -> None:
     """inactivity_timeout: any call that references the stream starts it again; the pause is a stream-updated event
     that goes out although the stream is paused (§8.1.5)."""
     stream_id = await polled(world)

@@ -92,7 +92,7 @@ async def test_what_cannot_be_understood_is_a_400_that_says_what_to_do(
     assert (await world.call("GET", "/streams")).json() == []
 
 
-async def test_a_wrong_member_of_ours_changes_nothing(world: ReceiverWorld) -> None:
+async def test_a_wrong_transmitter_supplied_member_changes_nothing(world: ReceiverWorld) -> None:
     """§8.1.1.3, §8.1.1.4."""
     made = await world.push_stream()
     for method in ("PATCH", "PUT"):
@@ -148,7 +148,7 @@ async def test_a_receiver_sees_its_own_integrations_streams_only(world: Receiver
     assert (await world.call("GET", "/streams")).json() == [made]
 
 
-async def test_an_authorization_header_is_not_shown_to_who_may_only_read(world: ReceiverWorld) -> None:
+async def test_the_read_scope_does_not_show_the_authorization_header(world: ReceiverWorld) -> None:
     """`ssf.read` sees the stream without the secret, alone and in the list; `ssf.manage` sees it."""
     made = await world.push_stream(authorization_header="Bearer hush-hush")
     reader = await world.new_token(ReceiverScope.READ)

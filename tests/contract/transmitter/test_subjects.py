@@ -84,7 +84,7 @@ async def test_one_is_added_out_of_a_wider_removal(world: ReceiverWorld) -> None
     "subject",
     [None, "kai@example.com", {}, {"format": "email"}, {"format": "telepathy", "id": "1"}, {"format": "complex"}],
 )
-async def test_what_is_no_subject_is_a_400(world: ReceiverWorld, subject: Any) -> None:
+async def test_an_invalid_subject_is_a_400(world: ReceiverWorld, subject: Any) -> None:
     """RFC 9493, by name."""
     stream_id = (await world.create())["stream_id"]
     for verb in ("add", "remove"):

@@ -86,7 +86,7 @@ def test_a_base_path_is_quoted(hasty: HastyServer) -> None:
     )
 
 
-def test_a_refusal_before_all_is_sent_is_what_is_said(hasty: HastyServer) -> None:
+def test_a_refusal_before_the_whole_body_is_sent_is_reported(hasty: HastyServer) -> None:
     """Not that the service does not answer; the next request takes another connection."""
     with Api("acme", hasty.url, "token") as api:
         for _ in range(2):
@@ -214,7 +214,7 @@ def test_an_answer_of_something_else_is_said_so(
     assert server.requests == 1
 
 
-def test_an_answer_that_comes_byte_by_byte_does_not_outlast_the_timeout(
+def test_a_slow_response_does_not_outlast_the_timeout(
     scripted: Callable[..., Scripted], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each piece comes well within it, all of them do not."""

@@ -49,7 +49,7 @@ async def test_a_process_that_cannot_be_started_again_is_tried_again(
     assert await asyncio.wait_for(running, 60) == 0
 
 
-async def test_a_process_that_has_just_ended_does_not_keep_the_others_from_being_told(tmp_path: Path) -> None:
+async def test_a_process_that_has_just_ended_does_not_prevent_stopping_the_others(tmp_path: Path) -> None:
     """A service manager tells all of them at once."""
     ended, other = [await create_subprocess_exec(*command) for command in (["true"], ["sleep", "60"])]
     await ended.wait()

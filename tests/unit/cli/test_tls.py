@@ -54,7 +54,7 @@ def test_what_cannot_be_read_is_named(files: ServerFiles, tmp_path: Path) -> Non
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "cannot be used"),
     ],
 )
-def test_what_is_no_key_is_said(files: ServerFiles, content: bytes, said: str) -> None:
+def test_an_invalid_key_is_reported(files: ServerFiles, content: bytes, said: str) -> None:
     """An empty file, another encoding, a broken one."""
     files.key.write_bytes(content)
     assert said in check(files.certificate, files.key)
@@ -73,7 +73,7 @@ def test_a_pair_that_does_not_belong_together_is_said(files: ServerFiles, tmp_pa
     assert f"{other.key} does not match the first certificate" in check(files.certificate, other.key)
 
 
-def test_an_encrypted_key_is_said_and_nobody_is_asked(files: ServerFiles) -> None:
+def test_an_encrypted_key_is_reported_without_a_prompt(files: ServerFiles) -> None:
     """A service cannot type a passphrase."""
     key = ec.generate_private_key(ec.SECP256R1())
     locked = serialization.BestAvailableEncryption(b"secret")

@@ -43,7 +43,7 @@ def test_no_stretch_of_time_has_more_than_its_share(limit: RateLimit, pauses: li
 
 
 @given(limits, pauses)
-def test_who_waits_as_told_is_served(limit: RateLimit, pauses: list[int]) -> None:
+def test_a_request_after_retry_after_is_served(limit: RateLimit, pauses: list[int]) -> None:
     """A refusal names a wait of at least a second and at most a window; it is enough, and one second less is not
     wrong by more than the rounding."""
     moments = moments_of(pauses)

@@ -87,7 +87,7 @@ async def fail(site: Site, outcome: Outcome, times: int) -> timedelta:
 
 @pytest.mark.fault(44)
 @pytest.mark.parametrize(("outcome", "times"), [(FAILED, 1), (FAILED, 11), (THROTTLED, 1)])
-async def test_a_clock_that_goes_back_lengthens_no_wait(site: Site, outcome: Outcome, times: int) -> None:
+async def test_a_clock_that_is_set_back_lengthens_no_wait(site: Site, outcome: Outcome, times: int) -> None:
     """The next attempt, the breaker's probe and a Retry-After end when they should have."""
     waits = await fail(site, outcome, times)
     found = await site.jump(-HOUR)
@@ -149,7 +149,7 @@ async def test_20_days_ahead_and_back_let_nothing_expire_and_nothing_wait(site: 
 
 
 @pytest.mark.fault(44)
-async def test_a_worker_expires_nothing_by_a_reading_that_nobody_compared(site: Site) -> None:
+async def test_a_worker_expires_nothing_by_an_unchecked_clock(site: Site) -> None:
     """It reads the lane right after the jump: what waits is pushed."""
     await record(site.world.services, finding())
     await site.move(DAYS)
@@ -159,7 +159,7 @@ async def test_a_worker_expires_nothing_by_a_reading_that_nobody_compared(site: 
     await site.world.check()
 
 
-async def test_what_is_old_by_a_steady_clock_expires(site: Site) -> None:
+async def test_old_events_expire_by_a_steady_clock(site: Site) -> None:
     """The watch keeps nothing: after its week, looked at each hour, an event is too old."""
     await record(site.world.services, finding())
     for hours in range(7 * 24 + 1):
@@ -169,7 +169,7 @@ async def test_what_is_old_by_a_steady_clock_expires(site: Site) -> None:
     assert await expire_events(site.world.services, timedelta(hours=13)) == 1
 
 
-async def test_time_that_nobody_watched_expires_nothing(site: Site) -> None:
+async def test_unobserved_time_expires_nothing(site: Site) -> None:
     """The service was down for a week, or the clock jumped by one meanwhile: nobody can tell, so what waits is kept for
     as long as it had left."""
     await record(site.world.services, finding())

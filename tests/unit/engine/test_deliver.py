@@ -164,7 +164,7 @@ async def test_some_answers_stop_the_stream_and_keep_the_backlog(
 
 
 @pytest.mark.fault(26)
-async def test_retry_after_quiets_the_whole_lane(world: World) -> None:
+async def test_retry_after_delays_the_whole_lane(world: World) -> None:
     """faults.md 26: no push before the time."""
     await record(world.services, *[finding(f"u{n}@example.com") for n in range(20)])
     throttled = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(seconds=90))

@@ -58,7 +58,7 @@ async def test_a_set_that_is_signed_too_late_is_not_pushed(world: World, signing
 
 
 @pytest.mark.fault(26)
-async def test_what_is_signed_after_a_receiver_asked_for_quiet_is_not_pushed(world: World) -> None:
+async def test_a_set_signed_after_a_429_is_not_pushed(world: World) -> None:
     """The second list of SETs is being signed while the first gets its answers."""
     await record(world.services, *[finding(f"u{n}@example.com") for n in range(32)])
     quiet = Outcome(kind=OutcomeKind.THROTTLED, reason="http_429", status=429, retry_after=timedelta(hours=1))

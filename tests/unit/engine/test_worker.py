@@ -57,7 +57,7 @@ async def deliver_in_turn(world: World, services: Services, count: int, done: Ca
         await until(done)
 
 
-async def test_a_lane_is_kept_while_it_lingers(world: World) -> None:
+async def test_an_idle_lane_is_held_for_a_while(world: World) -> None:
     """No other node can claim it when it has nothing to do."""
     async with running(world, LONG) as (_, services):
         await deliver_in_turn(world, services, 5, lambda: True)
@@ -72,7 +72,7 @@ async def test_after_its_turn_an_idle_lane_is_given_up(world: World, monkeypatch
         assert await claimed_by_another_node(world) == 1
 
 
-async def test_what_nobody_told_is_found_by_looking(world: World) -> None:
+async def test_a_lane_without_a_wake_up_is_found_by_a_scan(world: World) -> None:
     """A wake that got lost."""
     world.clock.run()
     async with running(world, timedelta(0)) as (worker, _):
@@ -210,9 +210,7 @@ async def test_a_lane_that_was_throttled_begins_small(world: World, monkeypatch:
     await world.check()
 
 
-async def test_an_error_that_nobody_foresaw_costs_a_lane_a_second(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unexpected_error_delays_a_lane_for_a_second(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The lane is given back and delivered, and so are others meanwhile."""
     monkeypatch.setattr(working, "_AFTER_REFUSAL", timedelta(milliseconds=10))
     broken = iter([True])
@@ -230,7 +228,7 @@ async def test_an_error_that_nobody_foresaw_costs_a_lane_a_second(
     await world.check()
 
 
-async def test_an_error_in_looking_does_not_end_delivery(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_in_a_scan_does_not_end_delivery(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next look finds what there is."""
     monkeypatch.setattr(scan_schedule, "AFTER_ERROR", timedelta(milliseconds=10))
     read = world.services.store.read_installation

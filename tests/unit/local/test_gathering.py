@@ -36,7 +36,7 @@ async def ask(together: Together, answers: Answers, *requests: int, kind: str = 
     return asked
 
 
-async def test_who_comes_while_a_group_is_answered_belongs_to_the_next_one(answers: Answers) -> None:
+async def test_requests_that_arrive_during_a_batch_form_the_next_one(answers: Answers) -> None:
     """Of at most 64; the first waits for nobody; then it begins anew."""
     together = Together()
     asked = await ask(together, answers, 1)
@@ -65,7 +65,7 @@ async def test_an_exception_is_raised_to_the_one_whose_it_is(answers: Answers) -
     assert [type(error) for error in failed] == [OSError, OSError]
 
 
-async def test_who_goes_away_leaves_the_others_where_they_are(answers: Answers) -> None:
+async def test_a_cancelled_request_does_not_affect_the_others(answers: Answers) -> None:
     """Also the one for whom the group was begun; who has left before it begins is not in it."""
     together = Together()
     (leader,) = await ask(together, answers, 1)

@@ -102,7 +102,7 @@ def test_every_damaged_file_is_refused_or_answers(files: tuple[Path, Path]) -> N
         assert geolocation.locate("81.2.69.142") is not None  # the ASN is known in any case
 
 
-async def test_files_are_looked_at_while_a_process_runs(files: tuple[Path, Path]) -> None:
+async def test_changed_files_are_read_while_a_process_runs(files: tuple[Path, Path]) -> None:
     """They are open when the block begins."""
     geolocation = GeolocationFiles(files)
     async with geolocation.running():

@@ -49,7 +49,7 @@ def test_without_a_limit_nothing_is_counted() -> None:
     assert len(limits) == 0
 
 
-def test_who_was_quiet_for_a_window_is_forgotten() -> None:
+def test_a_holder_without_requests_for_a_window_is_removed() -> None:
     """And loses nothing: the bucket would be full."""
     clock = HandClock()
     limits = MemoryRateLimits(clock, LIMIT)

@@ -83,7 +83,7 @@ async def test_what_the_database_refuses_is_kept() -> None:
     assert await flushed(uses, store) == [[(ONE, NOON), (TWO, NOON + SECOND)]]
 
 
-async def test_the_end_writes_down_what_is_left() -> None:
+async def test_stopping_writes_the_remaining_uses() -> None:
     """An orderly stop forgets nothing."""
     uses, store = PendingTokenUses(), _Store()
     async with uses.recording(cast(Store, store)):

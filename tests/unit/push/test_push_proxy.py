@@ -154,7 +154,7 @@ async def test_a_receiver_is_reached_through_it(proxied: Proxied) -> None:
         ("https://user:secret@127.0.0.1:{proxy}", 443, "proxy_timeout"),  # it waits for plain HTTP
     ],
 )
-async def test_what_the_proxy_does_is_ours(proxied: Proxied, url: str, port: int, reason: str) -> None:
+async def test_failures_of_the_proxy_are_local(proxied: Proxied, url: str, port: int, reason: str) -> None:
     """No receiver is blamed, and the detail says nothing of the proxy's credentials."""
     async with proxied.client(url.format(proxy=proxied.port), connect_deadline=timedelta(seconds=1)) as client:
         outcome = await client.push(f"https://receiver.test:{port}/", TOKEN)
@@ -163,7 +163,7 @@ async def test_what_the_proxy_does_is_ours(proxied: Proxied, url: str, port: int
     assert "user" not in outcome.detail
 
 
-async def test_the_deadline_covers_the_look_up(proxied: Proxied) -> None:
+async def test_the_deadline_includes_the_name_resolution(proxied: Proxied) -> None:
     """Nothing that comes before the proxy is dialled has a time of its own."""
     over = threading.Event()
 
@@ -181,7 +181,7 @@ async def test_the_deadline_covers_the_look_up(proxied: Proxied) -> None:
     assert (outcome.kind, outcome.reason, proxied.asked) == (OURS, "resolver_unavailable", [])
 
 
-async def test_what_is_behind_the_tunnel_is_the_receivers(proxied: Proxied) -> None:
+async def test_failures_in_the_tunnel_are_the_receivers(proxied: Proxied) -> None:
     """A wrong certificate, a silent receiver and a kept tunnel that fails are no fault of the proxy's."""
     async with receiver(tls=proxied.authority.server("other.test")) as wrong, proxied.client() as client:
         outcome = await client.push(f"https://receiver.test:{wrong.port}/", TOKEN)

@@ -105,7 +105,7 @@ async def test_the_permitted_addresses_of_a_name_are_still_dialled(addresses: li
     assert f"Host: two.example:{allowed.port}\r\n".encode() in allowed.requests[0]
 
 
-async def test_what_the_permitted_address_did_is_told() -> None:
+async def test_the_outcome_is_that_of_the_permitted_address() -> None:
     """When a permitted address was dialled in vain, the outcome is about that dial and not about the blocked one."""
     async with receiver("127.0.0.1") as forbidden:
         rules = TargetRules(["127.0.0.2"], allow_http=True)
@@ -194,7 +194,7 @@ async def test_a_name_that_cannot_be_resolved(
 
 
 @pytest.mark.fault(32)
-async def test_a_silent_resolver_is_ours_and_stops_nobody() -> None:
+async def test_a_silent_resolver_is_a_local_failure_and_stops_no_other_push() -> None:
     """Rule: faults 32. While lookups hang, the loop runs, literal targets are served, and the deadline holds."""
     release = threading.Event()
 
@@ -215,7 +215,7 @@ async def test_a_silent_resolver_is_ours_and_stops_nobody() -> None:
     assert {(outcome.kind, outcome.reason) for outcome in outcomes} == {(OURS, "resolver_unavailable")}
 
 
-async def test_nobody_listens() -> None:
+async def test_a_refused_connection_is_transient() -> None:
     """The system's refusal has its own word."""
     async with receiver() as it:
         port = it.port

@@ -124,7 +124,7 @@ TLS_1_1_HELLO = b"\x16\x03\x02\x00\x2a\x02\x00\x00\x26\x03\x02" + bytes(32) + b"
         (b"", "connection_lost"),
     ],
 )
-async def test_what_is_no_tls_of_today(first_bytes: bytes, reason: str) -> None:
+async def test_a_server_without_current_tls_is_a_transient_failure(first_bytes: bytes, reason: str) -> None:
     """Rule: faults 31. Old versions, no TLS at all, a server that hangs up."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

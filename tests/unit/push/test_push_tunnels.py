@@ -289,9 +289,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("says", "reason"), REFUSALS)
-async def test_an_answer_to_connect_that_opens_no_tunnel_is_ours(
-    authority: Authority, says: bytes, reason: str
-) -> None:
+async def test_a_failed_connect_is_a_local_failure(authority: Authority, says: bytes, reason: str) -> None:
     """A 202 of the proxy's own is no delivery."""
     limit = timedelta(seconds=0.5)
     async with proxying(says=says) as proxy, through(proxy, authority, connect_deadline=limit) as client:

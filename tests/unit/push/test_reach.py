@@ -58,7 +58,7 @@ async def test_what_may_not_be_dialled_is_not_reached(url: str, reason: str) -> 
     assert outcome.reason == reason
 
 
-async def test_a_damaged_key_reaches_nobody(private: Authority) -> None:
+async def test_a_damaged_key_connects_to_no_receiver(private: Authority) -> None:
     """It fails closed, as a push does."""
     files = private.files("client.test")
     async with push_client() as client:

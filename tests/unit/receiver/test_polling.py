@@ -93,7 +93,7 @@ async def test_what_cannot_be_believed_is_reported(stand_in: StandIn) -> None:
     assert headers["Content-Language"] == "en"
 
 
-async def test_a_set_that_comes_again_is_acknowledged_again_and_handed_over_once(stand_in: StandIn) -> None:
+async def test_a_repeated_set_is_acknowledged_again_and_handled_once(stand_in: StandIn) -> None:
     """RFC 8936 §2.4: the acknowledgement may have been lost."""
     well_known = await stand_in.start()
     sets = {"sets": {"a": stand_in.fresh("a").decode()}}

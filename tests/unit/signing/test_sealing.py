@@ -40,7 +40,7 @@ def test_a_value_of_an_older_version_opens_and_is_bound_when_it_is_resealed(key:
         BOTH.open(new, "another row")
 
 
-def test_only_what_is_not_under_the_first_key_is_resealed() -> None:
+def test_only_values_under_another_key_are_resealed() -> None:
     """A second run has nothing to do."""
     assert BOTH.resealed(BOTH.seal(b"secret", ROW), ROW) is None
     assert BOTH.resealed(MasterKey([OLD]).seal(b"secret", ROW), ROW) is not None

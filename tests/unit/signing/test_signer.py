@@ -114,7 +114,7 @@ async def test_a_rotation_is_noticed_within_seconds_and_keys_are_read_seldom() -
 
 
 @pytest.mark.fault(33)
-async def test_a_key_store_that_cannot_be_read_is_ours_until_it_can() -> None:
+async def test_without_any_key_signing_is_unavailable() -> None:
     """faults.md 33: without any key Unavailable, and nothing unsigned; a key that was read goes on."""
     store, clock = KeyStore(), HandClock()
     keys, store.keys = store.keys, None
@@ -149,7 +149,7 @@ async def test_a_node_with_an_old_master_key_signs_on_while_the_retired_key_is_p
     signer.close()
 
 
-async def test_a_start_without_usable_keys_says_what_is_wrong() -> None:
+async def test_a_start_without_usable_keys_names_the_problem() -> None:
     """No key at all, or another master key."""
     store = KeyStore()
     await signer_of(store).require_keys()

@@ -95,7 +95,7 @@ async def test_without_a_process_that_is_ready_nothing_is_waited_for() -> None:
         assert await pool.sign(RSA, PAYLOADS) is None
 
 
-async def test_what_a_killed_process_had_to_sign_is_told_and_it_is_replaced_later() -> None:
+async def test_orders_of_a_killed_process_fail_and_it_is_replaced_later() -> None:
     """kill -9, as the kernel does without memory: no call hangs. No new one is tried for some seconds."""
     clock = HandClock()
     async with running(clock) as pool:

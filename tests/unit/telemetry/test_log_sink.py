@@ -25,7 +25,7 @@ def test_lines_come_out_in_their_order() -> None:
     assert sink.dropped == 0
 
 
-def test_lines_that_nobody_takes_are_counted_one_by_one() -> None:
+def test_dropped_lines_are_counted_one_by_one() -> None:
     """A full pipe holds nobody up: every line is in the pipe, waits within bounds, or is counted as dropped."""
     reading, writing = os.pipe()
     sink = LogSink(writing)
@@ -51,7 +51,7 @@ def test_lines_that_nobody_takes_are_counted_one_by_one() -> None:
     assert lines == 20_000 - dropped
 
 
-def test_lines_for_a_reader_that_has_gone_are_dropped() -> None:
+def test_lines_for_a_closed_reader_are_dropped() -> None:
     """They are counted, and the next ones are taken all the same."""
     reading, writing = os.pipe()
     sink = LogSink(writing)

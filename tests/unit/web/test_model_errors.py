@@ -14,7 +14,7 @@ LIBRARY = re.compile(r"\b(Input|input|valid|pydantic|validation|instance|Unable|
 
 
 @pytest.mark.parametrize("kind", sorted(ERRORS))
-def test_each_error_has_a_sentence_of_ours(kind: str) -> None:
+def test_each_error_has_our_own_sentence(kind: str) -> None:
     """It says what to send, and the words of the library are not in it."""
     known = ERRORS[kind]
     context = known.get("example_context") or {}

@@ -102,7 +102,7 @@ BODIES = st.tuples(
 
 
 @given(BODIES)
-def test_what_is_read_at_once_the_models_read_alike(text: str) -> None:
+def test_the_fast_reader_and_the_models_agree(text: str) -> None:
     """Whatever a body is made of: either both agree, or it is left to the models."""
     plain = read_plainly(text.encode(), BEHAVIORS)
     if plain is not None:

@@ -89,7 +89,7 @@ def test_an_error_without_a_row_has_that_of_the_class_above() -> None:
 
 
 @pytest.mark.parametrize("kind", [errors.Misconfigured, errors.LeaseLost, errors.Unavailable, errors.UserMismatch])
-def test_what_is_ours_has_one_fixed_message(kind: type[RiskrelayError]) -> None:
+def test_an_internal_error_has_one_fixed_message(kind: type[RiskrelayError]) -> None:
     """500 or 503, and two of them with different texts look the same."""
     status, entries = problems.status_and_errors(kind(SECRET), BASE, {})
     assert status in (500, 503)

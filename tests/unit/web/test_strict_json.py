@@ -36,7 +36,7 @@ def nested(depth: int) -> bytes:
 
 
 @given(JSON, st.booleans())
-def test_what_is_sound_is_left_alone(value: Any, escaped: bool) -> None:
+def test_valid_json_is_unchanged(value: Any, escaped: bool) -> None:
     """Any JSON of bounded depth and numbers, escaped or not: no fault, and the very bytes back."""
     body = json.dumps(value, ensure_ascii=escaped).encode()
     checked = check_json(body)

@@ -12,7 +12,7 @@ OFFSETS = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minute
 
 
 @given(st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=OFFSETS), st.sampled_from("Tt "))
-def test_what_is_written_as_rfc_3339_is_read(at: datetime, separator: str) -> None:
+def test_rfc_3339_times_are_read(at: datetime, separator: str) -> None:
     """Any moment, with any offset: the same moment in UTC."""
     moment = read_moment(at.isoformat(separator))
     assert (moment, moment.tzinfo) == (at, UTC)

@@ -14,7 +14,7 @@ class _Idle:
         return None
 
 
-def test_open_refused_and_evicted_connections_are_told_apart() -> None:
+def test_open_refused_and_evicted_connections_are_counted_apart() -> None:
     """One open, two evicted, three refused."""
     metrics, admission = PrometheusMetrics(), Admission(Limits(connections=2, connections_per_address=2))
     show_connections(metrics, admission)

@@ -76,7 +76,7 @@ def test_a_wrong_type_raises_the_sdks_bad_request_error(service: Service, client
     assert "/integration_type" in caught.value.response.text
 
 
-def test_explicit_nulls_keep_what_is_stored(world: World, client: Cloudflare) -> None:
+def test_explicit_nulls_keep_the_stored_values(world: World, client: Cloudflare) -> None:
     """Contract 7: clients that know a member only as absent or null send null (Terraform's provider, Go's SDK)."""
     updated = client.zero_trust.risk_scoring.integrations.update(
         world.integration["id"],

@@ -136,7 +136,7 @@ GOOD: dict[str, Any] = {
 }
 
 
-def test_the_check_of_types_passes_what_is_right() -> None:
+def test_the_type_check_accepts_correct_code() -> None:
     """So that the next test shows something."""
     check_type(IntegrationGetResponse, IntegrationGetResponse.construct(**GOOD))
 

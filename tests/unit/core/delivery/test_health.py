@@ -60,7 +60,7 @@ def test_a_receiver_that_does_not_accept_the_transmitter_is_named() -> None:
     assert why(health) == ("Paused since 2026-03-17 12:00 UTC: the endpoint answered 400 with authentication_failed.")
 
 
-def test_an_operators_pause_is_told_apart() -> None:
+def test_an_operators_pause_has_its_own_state() -> None:
     """With the operator's own words; only a resume ends it."""
     paused = replace(STREAM, integration=replace(INTEGRATION, pause=Pause(NOON, "maintenance")))
     health = replace(HEALTHY, stream=paused)
@@ -153,7 +153,7 @@ def test_a_rejecting_stream_says_how_much_it_refused_and_what_to_compare(answers
     ("seconds", "words"),
     [(0.9, "0 s"), (59.9, "59 s"), (60, "1 min"), (3_599, "59 min"), (3_600, "1 h"), (86_399, "23 h"), (86_400, "1 d")],
 )
-def test_a_duration_is_told_in_its_largest_unit(seconds: float, words: str) -> None:
+def test_a_duration_has_its_largest_unit(seconds: float, words: str) -> None:
     """Rounded down."""
     assert in_words(timedelta(seconds=seconds)) == words
 

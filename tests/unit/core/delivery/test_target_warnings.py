@@ -156,7 +156,7 @@ def test_a_warning_repeats_the_tenant_url_as_written(
     assert warning.endswith(f" with {instead}.")
 
 
-def test_a_polled_stream_and_the_tenant_url_of_an_implicit_stream_are_told_apart() -> None:
+def test_a_polled_stream_and_an_implicit_stream_have_different_warnings() -> None:
     """The address of an implicit stream is the tenant URL."""
     integration = replace(OKTA, tenant_url="https://10.0.0.5")
     implicit = Stream(stream_id=StreamId("s"), integration=integration, status=StreamStatus.ENABLED, lanes=1)

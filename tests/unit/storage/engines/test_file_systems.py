@@ -26,7 +26,7 @@ def test_a_file_lies_on_the_deepest_mount_above_it(path: str, fstype: str) -> No
     assert mount.fstype == fstype
 
 
-def test_what_is_mounted_over_a_mount_hides_it() -> None:
+def test_a_mount_hides_an_earlier_one_at_its_path() -> None:
     """Of two mounts at one place the later counts."""
     mount = mount_of(Path("/mnt/a.db"), [*MOUNTS, Mount("/mnt", "cifs")])
     assert mount == Mount("/mnt", "cifs")

@@ -45,7 +45,7 @@ def test_a_migration_creates_a_private_file(tmp_path: Path) -> None:
     assert modes(tmp_path) == {"a.db": "0o600"}
 
 
-def test_what_is_there_stays(tmp_path: Path) -> None:
+def test_existing_files_are_kept(tmp_path: Path) -> None:
     """Neither content nor mode of an existing file changes."""
     path = tmp_path / "key"
     path.write_text("mine")

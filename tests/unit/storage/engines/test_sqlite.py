@@ -19,7 +19,7 @@ from riskrelay.storage.engines.schema import upgrade
 from riskrelay.storage.engines.sqlite import SqliteStore, sqlite_engine
 
 
-async def test_a_writer_whose_connection_is_broken_goes_on_with_another(tmp_path: Path) -> None:
+async def test_a_writer_replaces_a_broken_connection(tmp_path: Path) -> None:
     """Neither commit nor rollback work: whoever waited is told, and the next one is served."""
     path = tmp_path / "riskrelay.db"
     await work_on(f"sqlite:///{path}", path, upgrade)
@@ -72,7 +72,7 @@ async def test_a_small_write_waits_for_one_large_one(
     assert (sqlite_store.load().transactions, sqlite_store.load().commits) == (7, 7)
 
 
-async def test_the_log_shrinks_when_its_readers_have_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_log_shrinks_after_its_readers_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While a reader needs the log it grows past its limit, and writers do not wait for the reader; a check after that
     cuts it, and the size is what the store says of itself."""
     monkeypatch.setattr(sqlite, "_WAL_BYTES", 100_000)

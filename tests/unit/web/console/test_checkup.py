@@ -43,7 +43,7 @@ def test_everything_is_well() -> None:
     assert {check.verdict for check in found} == {Verdict.OK}
 
 
-def test_what_is_wrong_comes_with_what_to_do() -> None:
+def test_each_problem_has_a_remedy() -> None:
     """Plain http, no key, no next key, nobody delivers, a ledger that does not add up."""
     late = NOON + timedelta(minutes=6)
     off = replace(BALANCED, ledger=replace(BALANCED.ledger, queued=4))

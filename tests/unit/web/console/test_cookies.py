@@ -19,9 +19,7 @@ from riskrelay.web.console.cookies import SessionCookie
         ("http://localhost.example.com", "riskrelay-80", False, False),
     ],
 )
-def test_only_this_machine_goes_without_secure(
-    public_origin: str, name: str, is_secure: bool, is_possible: bool
-) -> None:
+def test_only_loopback_omits_secure(public_origin: str, name: str, is_secure: bool, is_possible: bool) -> None:
     """Everywhere else it is Secure, or nobody can sign in."""
     cookie, response = SessionCookie(public_origin), Response()
     assert cookie.is_possible == is_possible

@@ -39,7 +39,7 @@ def test_as_many_users_would_move_as_the_rule_moves(
     assert {(move.before, move.after): move.users for move in moves_of(standings, after)} == expected
 
 
-def test_disabling_moves_nobody() -> None:
+def test_disabling_changes_no_user() -> None:
     """Contract 22."""
     standings = [Standings(frozenset({DLP}), RiskLevel.HIGH, 3)]
     assert moves_of(standings, DEFAULT_SETTINGS) == []

@@ -19,7 +19,7 @@ def test_a_place_is_read_as_it_was_written() -> None:
         *(place_of(1, "2026-03-17T12:00:00", "id"), place_of(1, NOON, 7), place_of("1", NOON, "id")),
     ],
 )
-def test_what_is_no_place_of_ours_is_the_beginning(text: str | None) -> None:
+def test_an_invalid_position_means_the_first_page(text: str | None) -> None:
     """Also what looks like one and no column could be compared with: without a time zone, too large, with NUL."""
     assert read_place(text, tuple[Count, Moment, Text]) is None
 

@@ -59,7 +59,7 @@ def test_a_reset_is_the_latest_that_happened_when_nothing_was_found_since() -> N
     assert [chapter.finding is None for chapter in story] == [True, False]
 
 
-def test_what_is_not_known_is_not_claimed() -> None:
+def test_an_unknown_level_is_not_shown() -> None:
     """The oldest finding of a page with more behind it may not have moved the level; the reset stands on the first page
     alone."""
     found = [finding(3, HIGH), finding(2, LOW), finding(1, MEDIUM)]

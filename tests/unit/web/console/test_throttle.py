@@ -31,7 +31,7 @@ def test_one_token_is_limited_at_one_address() -> None:
     assert tries(throttle, OFFICE, f" {BAD}more ", 1) == 0
 
 
-def test_a_colleague_who_mistypes_locks_nobody_out() -> None:
+def test_mistyped_tokens_lock_no_other_user_out() -> None:
     """Another token at that address, and that token elsewhere, have counts of their own."""
     throttle = SignInThrottle(HandClock())
     tries(throttle, OFFICE, BAD, 40)

@@ -69,7 +69,7 @@ async def test_the_header_lets_in(services: Services, integration: Integration, 
         assert (answer.status_code, answer.json()) == (200, [integration.account_id, integration.integration_id])
 
 
-async def test_a_request_without_a_token_is_told_where_to_get_one(
+async def test_a_request_without_a_token_gets_the_url_of_the_metadata(
     integration: Integration, client: httpx.AsyncClient
 ) -> None:
     """401 with a challenge that has no error (RFC 6750 §3.1) but names the resource's metadata (RFC 9728 §5.1), and
@@ -140,7 +140,7 @@ async def test_an_unknown_integration_knows_no_token(
     assert "x" not in answer.headers
 
 
-async def test_what_is_not_there_has_no_envelope(integration: Integration, client: httpx.AsyncClient) -> None:
+async def test_errors_below_ssf_have_no_envelope(integration: Integration, client: httpx.AsyncClient) -> None:
     """Below /ssf errors have the specifications' form: unknown endpoints and other methods too."""
     unknown = await client.get(f"/ssf/{integration.integration_id}/nothing")
     assert (unknown.status_code, unknown.json()["error"]) == (404, "not_found")

@@ -17,7 +17,7 @@ def lane(stream_id: StreamId) -> LaneKey:
     return LaneKey(ACME, stream_id, 0)
 
 
-async def test_everybody_who_waits_for_the_stream_is_woken() -> None:
+async def test_every_waiter_of_the_stream_is_woken() -> None:
     """And nobody else."""
     bell = StreamBell()
     with bell.listen(ACME, ONE) as first, bell.listen(ACME, ONE) as second, bell.listen(ACME, OTHER) as third:
