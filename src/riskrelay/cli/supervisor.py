@@ -57,8 +57,8 @@ class Supervisor:
 
         Returns: the exit code.
         """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._stop)
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signal_number, self._stop)
         async with asyncio.TaskGroup() as keeping:
             for number in range(1, count + 1):
                 keeping.create_task(self._keep(number))

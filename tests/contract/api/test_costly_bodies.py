@@ -8,7 +8,7 @@ import pytest
 
 from riskrelay.core.errors import MAX_FAULTS
 from riskrelay.core.risk.findings import MAX_DETAILS_BYTES
-from support.ledger_checks import Told, check_ledger
+from support.ledger_checks import Responses, check_ledger
 from support.service import Service
 
 FINDING = {"behavior": "high_dlp", "user": {"email": "kai@example.com"}}
@@ -51,7 +51,7 @@ def test_details_have_at_most_64_kib(service: Service) -> None:
         assert envelope["errors"][0]["message"].startswith("details: must not have more than 65,536 bytes")
         assert places(send(service, [FINDING, finding])[1]) == ["/1/details"]
         assert places(send(service, json.dumps(finding).encode(), NDJSON)[1]) == ["/0/details"]
-    check_ledger(service, None, Told({"largest", "in-an-array"}), at_most_copies=0)
+    check_ledger(service, None, Responses({"largest", "in-an-array"}), at_most_copies=0)
 
 
 @pytest.mark.fault(47)
@@ -62,7 +62,7 @@ def test_an_item_of_a_batch_is_no_larger_than_an_object_alone(service: Service) 
         status, envelope = send(service, body, kind)
         assert (status, places(envelope)) == (400, ["/0"])
         assert envelope["errors"][0]["message"].startswith("item 0: must not have more than 1,048,576 bytes")
-    check_ledger(service, None, Told(set()), at_most_copies=0)
+    check_ledger(service, None, Responses(set()), at_most_copies=0)
 
 
 @pytest.mark.fault(47)
@@ -85,7 +85,7 @@ def test_an_answer_names_a_hundred_faults_and_counts_the_others(
     last = envelope["errors"][-1]
     assert (last["code"], last["message"]) == (1119, f"… and {more * 402 - MAX_FAULTS:,} more faults")
     assert len(json.dumps(envelope)) < 100_000
-    check_ledger(service, None, Told(set()), at_most_copies=0)
+    check_ledger(service, None, Responses(set()), at_most_copies=0)
 
 
 @pytest.mark.fault(47)
@@ -98,7 +98,7 @@ def test_lines_are_counted_before_they_are_read(service: Service, path: str) -> 
         assert "20,000 lines" in envelope["errors"][0]["message"]
     status, envelope = send(service, b"\n" * 20_000, NDJSON, path)
     assert "it has 0" in envelope["errors"][0]["message"]
-    check_ledger(service, None, Told(set()), at_most_copies=0)
+    check_ledger(service, None, Responses(set()), at_most_copies=0)
 
 
 def test_blank_lines_do_not_count(service: Service) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from support.certificates import Authority, new_authority
-from support.ledger_checks import Told, check_ledger
+from support.ledger_checks import Responses, check_ledger
 from support.service import Oracle, Process, Service, free_port
 from support.waiting import until
 
@@ -61,6 +61,6 @@ def test_pushes_go_through_the_proxy_and_wait_while_it_is_away(world: World) -> 
         until(lambda: reasons()[-1] == ("accepted", "accepted"))
     finally:
         proxy.kill()
-    assert check_ledger(service, world.oracle, Told(), at_most_copies=0).states == {"delivered": 1}
+    assert check_ledger(service, world.oracle, Responses(), at_most_copies=0).states == {"delivered": 1}
     assert set((world.folder / "asked").read_text().split()) == {f"127.0.0.1:{world.oracle.port}"}
     assert "hush" not in service.log.read_text()

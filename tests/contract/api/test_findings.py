@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.ledger_checks import Told, check_ledger
+from support.ledger_checks import Responses, check_ledger
 from support.service import Service
 
 pytestmark = pytest.mark.parametrize("base_path", ["", "/client/v4"], indirect=True)
@@ -146,7 +146,7 @@ def test_an_id_makes_a_repeat_harmless(ready: Service) -> None:
     status, envelope = send(ready, [finding, {**finding, "id": "edr-2"}, {**finding, "id": "edr-2", "details": {}}])
     assert (status, pointers(envelope)) == (400, ["/2/id"])
     assert ready.result("POST", "/findings", {**finding, "id": "edr-2"})["accepted"] == 1
-    check_ledger(ready, None, Told({"edr-1", "edr-2"}), at_most_copies=0)
+    check_ledger(ready, None, Responses({"edr-1", "edr-2"}), at_most_copies=0)
 
 
 @pytest.mark.fault(35)
@@ -158,7 +158,7 @@ def test_the_same_finding_a_hundred_times_at_once_is_stored_once(ready: Service)
     assert sum(result["accepted"] for result in results) == 1
     assert sum(result["duplicates"] for result in results) == 99
     assert sum(len(result["changes"]) for result in results) == 1
-    check_ledger(ready, None, Told({"once"}), at_most_copies=0)
+    check_ledger(ready, None, Responses({"once"}), at_most_copies=0)
 
 
 def test_all_or_nothing(ready: Service) -> None:

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.clients import send_batch
-from support.ledger_checks import Told, check_ledger, wait_until_quiet
+from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service, free_port
 
 MEMBERS = (
@@ -47,16 +47,16 @@ def serving(directory: Path, log: Path | None = None, **settings: str) -> Iterat
         assert service.stop() == 0
 
 
-def send(service: Service, users: int) -> Told:
+def send(service: Service, users: int) -> Responses:
     """One level change of each of so many users."""
     return send_batch(service, [f"user-{n}@example.com" for n in range(users)])
 
 
-def delivered_all(service: Service, oracle: Oracle, told: Told) -> None:
+def delivered_all(service: Service, oracle: Oracle, responses: Responses) -> None:
     """Everything arrived, once, in order, and the ledger says so."""
     wait_until_quiet(service)
-    checked = check_ledger(service, oracle, told, at_most_copies=0)
-    assert checked.states == {"delivered": len(told.changes)}
+    checked = check_ledger(service, oracle, responses, at_most_copies=0)
+    assert checked.states == {"delivered": len(responses.changes)}
 
 
 def samples(service: Service) -> dict[str, float]:
@@ -144,8 +144,8 @@ def test_an_unread_log_blocks_nothing(tmp_path: Path, oracle: Oracle) -> None:
     try:
         with serving(tmp_path, pipe) as service:
             service.create_integration(oracle.url)
-            told = send(service, 300)  # the pipe takes some 120 lines
-            delivered_all(service, oracle, told)
+            responses = send(service, 300)  # the pipe takes some 120 lines
+            delivered_all(service, oracle, responses)
     finally:
         os.close(nobody)
 
@@ -155,8 +155,8 @@ def test_a_log_on_a_full_disk_holds_nothing_up(tmp_path: Path, oracle: Oracle) -
     """Lines that cannot be written are dropped and counted; everything is delivered."""
     with serving(tmp_path, Path("/dev/full")) as service:
         service.create_integration(oracle.url)
-        told = send(service, 20)
-        delivered_all(service, oracle, told)
+        responses = send(service, 20)
+        delivered_all(service, oracle, responses)
         wait_for(service, "riskrelay_log_lines_dropped_total", 20)
 
 
@@ -169,8 +169,8 @@ def test_a_scraper_that_never_reads_holds_nothing_up(tmp_path: Path, oracle: Ora
             scrape = open_scrapes.enter_context(socket.create_connection(("127.0.0.1", int(service.url[-5:]))))
             scrape.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2_048)
             scrape.sendall(b"GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 20)
-        told = send(service, 20)
-        delivered_all(service, oracle, told)
+        responses = send(service, 20)
+        delivered_all(service, oracle, responses)
 
 
 def test_connections_are_counted_and_the_operations_port_has_its_own(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from okta.models.okta_user_risk_change_event import OktaUserRiskChangeEvent
 from okta.models.security_event_token_request_jwt_body import SecurityEventTokenRequestJwtBody
 
 from support.canary import Canary
-from support.ledger_checks import Told, check_ledger, wait_until_quiet
+from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
 
 FINDING = {"behavior": "high_dlp", "user": {"email": "kai@example.com"}}
@@ -194,7 +194,7 @@ def test_no_connection_is_opened_to_an_address_that_is_not_public(strict: Servic
     attempt = wait_for_attempt(strict, integration)
     assert (attempt["outcome"], attempt["reason"]) == ("transient", "blocked_address")
     strict.result("DELETE", f"/integrations/{integration['id']}")
-    check_ledger(strict, None, Told(), at_most_copies=0, canaries=[canary])
+    check_ledger(strict, None, Responses(), at_most_copies=0, canaries=[canary])
 
 
 def test_plain_http_is_refused_by_default(tmp_path: Path, canary: Canary) -> None:

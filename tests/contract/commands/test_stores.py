@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.databases import PostgresServer
-from support.ledger_checks import Told, check_ledger, wait_until_quiet
+from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service, environment
 
 
@@ -79,7 +79,7 @@ def test_an_installation_moves_to_postgres_with_its_backlog(
     send(service, 50, "after")
     try:
         wait_until_quiet(service)
-        assert check_ledger(service, oracle, Told(), at_most_copies=0).states == {"delivered": 100}
+        assert check_ledger(service, oracle, Responses(), at_most_copies=0).states == {"delivered": 100}
     finally:
         assert service.stop() == 0
         oracle.stop()

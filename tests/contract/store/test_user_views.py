@@ -16,7 +16,7 @@ from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import Services, Store, UserEvent, UserEventPlace
-from riskrelay.storage.risk.user_views import _ABOUT, _AT_MOMENT, _TOLD_PLACE_COLUMNS
+from riskrelay.storage.risk.user_views import _ABOUT, _AT_MOMENT, _EVENT_PLACE_COLUMNS
 from support.databases import migrated_sqlite
 from support.services import NOON, HandClock, services_of
 from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
@@ -173,7 +173,7 @@ async def test_events_about_a_user_are_found_by_an_index(tmp_path: Path) -> None
     """Neither the story's look-ups nor the list of all read other events, however long the log is."""
     path = tmp_path / "plan.db"
     await migrated_sqlite(path).close()
-    newest_first = (column.desc() for column in _TOLD_PLACE_COLUMNS)
+    newest_first = (column.desc() for column in _EVENT_PLACE_COLUMNS)
     with closing(sqlite3.connect(path)) as connection:
         for query in (_AT_MOMENT, _ABOUT.order_by(*newest_first).limit(51)):
             compiled = query.compile(dialect=sqlite.dialect())
