@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from riskrelay.actions.recording import queue_level_changes
 from riskrelay.core.delivery.lanes import LaneKey
-from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.assessment import Standing, with_latest
 from riskrelay.ports import Services, Transaction, Writes
 
 PART_ROWS = 100  # chosen: SQLite's writer and PostgreSQL's locks are held for some milliseconds
@@ -36,13 +36,19 @@ def apply(tx: Transaction, writes: Writes, services: Services) -> list[LaneKey]:
 
 def _counted(tx: Transaction, writes: Writes) -> list[Standing]:
     """Return the standings to save. Findings are counted again for users whose episodes were merged."""
-    counts = tx.findings.tally(writes.tallied) if writes.tallied else {}
-    return [
-        replace(one, event_count=counts[one.user_id][0], last_event_at=counts[one.user_id][1])
-        if one.user_id in counts
-        else one
-        for one in writes.standings
-    ]
+    if not writes.tallied:
+        return list(writes.standings)
+    rules = tx.levels.rules()
+    tallies = tx.findings.tally(writes.tallied)
+
+    def counted(standing: Standing) -> Standing:
+        tally = tallies.get(standing.user_id)
+        if tally is None:
+            return standing
+        standing = replace(standing, event_count=tally.count, last_event_at=tally.last_at)
+        return with_latest(standing, tally.latest, rules)
+
+    return [counted(one) for one in writes.standings]
 
 
 def cut(writes: Writes, streams: int) -> Iterator[Writes]:

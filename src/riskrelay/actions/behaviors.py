@@ -10,7 +10,7 @@ from riskrelay.core.credentials import Actor
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.quotas import refuse_above
-from riskrelay.core.risk.assessment import Cause, level_change, with_findings
+from riskrelay.core.risk.assessment import ChangeKind, decided_again, level_change
 from riskrelay.core.risk.behaviors import (
     BEHAVIORS,
     MAX_RETIRED_BEHAVIORS,
@@ -21,25 +21,25 @@ from riskrelay.core.risk.behaviors import (
     description_problem,
     id_problem,
     name_problem,
-    settings_with,
 )
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.networks import TrustedNetwork
+from riskrelay.core.risk.rules import LevelRules
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.core.sources.mappings import SuggestedBehavior
 from riskrelay.ports import Services, Transaction, Writes
 
-Settings = dict[BehaviorId, BehaviorSetting]
+Settings = Mapping[BehaviorId, BehaviorSetting]
 
 _USERS_AT_ONCE = 200  # guessed: users read in one query, some milliseconds
 
 
 class _UsersMove(Exception):
-    """Raised when risk levels of behaviors change, so that users' levels may change too."""
+    """Raised when the rules that decide levels change, so that users' levels may change too."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, rules: LevelRules) -> None:
         super().__init__()
-        self.settings = settings
+        self.rules = rules
 
 
 async def set_behaviors(
@@ -195,7 +195,9 @@ async def retire_behavior(services: Services, account_id: AccountId, actor: Acto
 
 
 async def _change(
-    services: Services, account_id: AccountId, change: Callable[[Transaction, Settings], Settings]
+    services: Services,
+    account_id: AccountId,
+    change: Callable[[Transaction, Settings], Settings],
 ) -> Settings:
     """Store the result of *change*, and update the users that triggered a behavior with a new level.
 
@@ -208,17 +210,18 @@ async def _change(
     # parts first, and the settings in the transaction that accepts these parts.
 
     def store(tx: Transaction, *, refusing_moves: bool = False) -> Settings:
-        before = settings_with(tx.behaviors.stored())
+        rules = tx.levels.rules()
+        before = rules.behaviors
         settings = {**before, **change(tx, before)}
         if refusing_moves and any(before[behavior].risk_level != settings[behavior].risk_level for behavior in before):
-            raise _UsersMove(settings)
+            raise _UsersMove(replace(rules, behaviors=settings))
         return settings
 
     async def moved() -> AsyncIterator[Writes]:
         try:
             await services.store.write(account_id, partial(store, refusing_moves=True))
         except _UsersMove as moving:
-            async for writes in _moved_users(services, account_id, moving.settings):
+            async for writes in _moved_users(services, account_id, moving.rules):
                 yield writes
 
     try:
@@ -227,8 +230,8 @@ async def _change(
         return await write_in_parts(services, account_id, moved, store)
 
 
-async def _moved_users(services: Services, account_id: AccountId, settings: Settings) -> AsyncIterator[Writes]:
-    """Find the users whose level differs under *settings*, a page at a time, with the changes for receivers."""
+async def _moved_users(services: Services, account_id: AccountId, rules: LevelRules) -> AsyncIterator[Writes]:
+    """Find the users whose standing differs under *rules*, a page at a time, with the changes for receivers."""
     now, last = services.clock.now(), UserId("")
     while True:
         standings = await services.store.read(
@@ -238,10 +241,10 @@ async def _moved_users(services: Services, account_id: AccountId, settings: Sett
         if not standings:
             return
         last = standings[-1].user_id
-        steps = [(old, with_findings(old, (), settings)) for old in standings]
-        changes = [level_change(old, new, settings, Cause.ADMIN, at=now) for old, new in steps]
+        steps = [(old, decided_again(old, rules, now)) for old in standings]
+        changes = [level_change(old, new, rules, ChangeKind.SETTINGS, at=now) for old, new in steps]
         yield Writes(
-            standings=[new for old, new in steps if new.level != old.level],
+            standings=[new for old, new in steps if new != old],
             changes=[change for change in changes if change is not None],
         )
 

@@ -9,11 +9,12 @@ import msgspec
 from msgspec.structs import replace
 
 from riskrelay.actions.detecting import Decision, Detecting, Stored, decide
-from riskrelay.actions.recording import Found, latest_name, to_trim
+from riskrelay.actions.recording import Found, latest_name, latest_of, to_trim
 from riskrelay.core.risk.activity import LOGIN_BEHAVIOR, Activity
-from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, level_change, with_findings
-from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.assessment import ChangeKind, LevelChange, Standing, level_change, with_findings
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId, UserRef
+from riskrelay.core.risk.rules import LevelRules
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.core.risk.travel import journey_of
 from riskrelay.ports import RecordedActivity, RecordedFinding, Writes
@@ -49,7 +50,7 @@ class Gathered:
     """
 
     request: Request
-    settings: Mapping[BehaviorId, BehaviorSetting]
+    rules: LevelRules
     limits: TravelLimits
     found: Found
     enabled: Mapping[int, Activity]
@@ -83,13 +84,13 @@ def decide_activity(gathered: Gathered) -> Decided:
     standings = {standing.user_id: standing for standing in gathered.found.standings.values()}
     fresh = list(gathered.fresh.values())
     detecting = Detecting(
-        standings=standings, settings=gathered.settings, limits=gathered.limits, now=gathered.request.now
+        standings=standings, settings=gathered.rules.behaviors, limits=gathered.limits, now=gathered.request.now
     )
     decision = decide(gathered.stored, fresh, detecting)
     added = {one.activity_id for one in fresh}
     tallies = _expected(decision, standings, gathered.stored)
     steps = _steps(gathered, decision, tallies)
-    moved = [level_change(old, new, gathered.settings, Cause.POLICY, at=gathered.request.now) for old, new in steps]
+    moved = [level_change(old, new, gathered.rules, ChangeKind.FINDING, at=gathered.request.now) for old, new in steps]
     changes = [change for change in moved if change is not None]
     if gathered.limits.cities_in_reason:
         changes = _with_cities(changes, decision)
@@ -129,9 +130,9 @@ def _with_cities(changes: Sequence[LevelChange], decision: Decision) -> list[Lev
 
 def _steps(gathered: Gathered, decision: Decision, tallies: Tallies) -> list[tuple[Standing, Standing]]:
     """Return the standings, before and after, of users with new activity or findings, in order of appearance."""
-    behaviors: dict[UserId, set[BehaviorId]] = defaultdict(set)
+    found: dict[UserId, list[tuple[BehaviorId, datetime]]] = defaultdict(list)
     for one in decision.detected:
-        behaviors[one.finding.user_id].add(one.finding.behavior)
+        found[one.finding.user_id].append((one.finding.behavior, one.finding.occurred_at))
     references: dict[str, list[UserRef]] = defaultdict(list)
     for place in gathered.fresh:
         references[gathered.keys[place]].append(gathered.enabled[place].user)
@@ -139,11 +140,11 @@ def _steps(gathered: Gathered, decision: Decision, tallies: Tallies) -> list[tup
     for key, users in references.items():
         old = gathered.found.standings[key]
         new = replace(old, name=latest_name(users, old.name))
-        if old.user_id in behaviors:
+        if old.user_id in found:
             count, last = tallies[old.user_id]
-            new = with_findings(new, behaviors[old.user_id], gathered.settings)
             new = replace(new, event_count=count, last_event_at=last)
-        if new != old or old.user_id in behaviors:  # the count can change even if the standing does not
+            new = with_findings(new, latest_of(found[old.user_id]), gathered.rules, gathered.request.now)
+        if new != old or old.user_id in found:  # the count can change even if the standing does not
             steps.append((old, new))
     return steps
 

@@ -27,7 +27,6 @@ from riskrelay.core.errors import Faults, Invalid
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.activity import Activity, ActivityId, Timing, timing
 from riskrelay.core.risk.assessment import LevelChange, Standing
-from riskrelay.core.risk.behaviors import settings_with
 from riskrelay.core.risk.exemptions import Exemption
 from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import Ids, RecordedActivity, RecordedFinding, Services, Transaction, Writes
@@ -244,9 +243,11 @@ def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
 
     Raises: Invalid: an id is stored with another body, or a user id does not match its e-mail.
     """
-    settings, limits = settings_with(tx.behaviors.stored()), tx.detection.limits()
+    rules, limits = tx.levels.rules(), tx.detection.limits()
     enabled = {
-        place: request.sent[place] for place in request.distinct if settings[request.sent[place].behavior].enabled
+        place: request.sent[place]
+        for place in request.distinct
+        if rules.behaviors[request.sent[place].behavior].enabled
     }
     found = find_users(tx, {place: activity.user for place, activity in enabled.items()}, ids.ordered_uuid)
     keys = {place: activity.user.email_key for place, activity in enabled.items()}
@@ -270,7 +271,7 @@ def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
     }
     return Gathered(
         request=request,
-        settings=settings,
+        rules=rules,
         limits=limits,
         found=found,
         enabled=enabled,
@@ -293,7 +294,7 @@ def _refuse_changed(tx: Transaction, gathered: Gathered) -> None:
     ]
     if (
         known != before
-        or settings_with(tx.behaviors.stored()) != gathered.settings
+        or tx.levels.rules() != gathered.rules
         or tx.detection.limits() != gathered.limits
         or tx.activities.digests(given)
         or windows_of(tx, fresh, gathered.limits) != gathered.stored.windows

@@ -19,6 +19,7 @@ from riskrelay.actions.recording import (
     by_users,
     find_users,
     latest_name,
+    latest_of,
     refuse_future,
     refuse_reused,
     refuse_surplus_users,
@@ -28,9 +29,17 @@ from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.email_addresses import email_key
 from riskrelay.core.errors import Faults, Invalid, Unavailable
 from riskrelay.core.integrations import AccountId
-from riskrelay.core.risk.assessment import Cause, LevelChange, Standing, level_change, with_events, with_findings
-from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, settings_with
+from riskrelay.core.risk.assessment import (
+    ChangeKind,
+    LevelChange,
+    Standing,
+    level_change,
+    with_events,
+    with_findings,
+)
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import Finding, FindingId, UserRef
+from riskrelay.core.risk.rules import LevelRules
 from riskrelay.ports import Ids, RecordedFinding, Services, Transaction, Writes
 
 _FEW = 100  # guessed: a request with more findings gains little by sharing a transaction
@@ -247,8 +256,10 @@ def _decide(tx: Transaction, batch: _Batch, distinct: Mapping[int, str]) -> _Dec
 
     Raises: Invalid: pointers start with the place.
     """
-    settings, now = settings_with(tx.behaviors.stored()), batch.now
-    enabled = {place: batch.findings[place] for place in distinct if settings[batch.findings[place].behavior].enabled}
+    rules, now = tx.levels.rules(), batch.now
+    enabled = {
+        place: batch.findings[place] for place in distinct if rules.behaviors[batch.findings[place].behavior].enabled
+    }
     users = {place: finding.user for place, finding in enabled.items()}
     found = find_users(tx, users, batch.ids.ordered_uuid)
     given = {place: FindingId(distinct[place]) for place, f in enabled.items() if f.finding_id is not None}
@@ -256,13 +267,13 @@ def _decide(tx: Transaction, batch: _Batch, distinct: Mapping[int, str]) -> _Dec
     repeated = {place: (given[place], enabled[place].digest) for place in given if given[place] in stored}
     refuse_reused(repeated, stored)
     accepted = {place: finding for place, finding in enabled.items() if place not in repeated}
-    steps = _steps(accepted.values(), found.standings, settings, now)
-    moved = [level_change(before, after, settings, Cause.POLICY, at=now) for before, after in steps]
+    steps = _steps(accepted.values(), found.standings, rules, now)
+    moved = [level_change(before, after, rules, ChangeKind.FINDING, at=now) for before, after in steps]
     changes = [change for change in moved if change is not None]
     writes = Writes(
         new_users=[after for before, after in steps if before.email_key in found.new],
         findings=[
-            _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], settings, now=now)
+            _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], rules, now=now)
             for place, one in accepted.items()
         ],
         standings=[after for before, after in steps if before.email_key not in found.new],
@@ -310,7 +321,7 @@ def _row(
     finding_id: FindingId,
     finding: Finding,
     standing: Standing,
-    settings: Mapping[BehaviorId, BehaviorSetting],
+    rules: LevelRules,
     now: datetime,
 ) -> RecordedFinding:
     details = None if finding.details is None else msgspec.json.encode(finding.details).decode()
@@ -318,7 +329,7 @@ def _row(
         finding_id=finding_id,
         user_id=standing.user_id,
         behavior=finding.behavior,
-        risk_level=settings[finding.behavior].risk_level,
+        risk_level=rules.behaviors[finding.behavior].risk_level,
         occurred_at=finding.occurred_at or now,
         recorded_at=now,
         resets=standing.resets,
@@ -330,7 +341,7 @@ def _row(
 def _steps(
     accepted: Iterable[Finding],
     before: Mapping[str, Standing],
-    settings: Mapping[BehaviorId, BehaviorSetting],
+    rules: LevelRules,
     now: datetime,
 ) -> list[tuple[Standing, Standing]]:
     """Return the users' standings before and after, in the order in which the users appear."""
@@ -340,8 +351,9 @@ def _steps(
     steps: list[tuple[Standing, Standing]] = []
     for key, findings in seen.items():
         old = before[key]
-        new = with_findings(old, [finding.behavior for finding in findings], settings)
-        new = with_events(new, [finding.occurred_at or now for finding in findings])
+        times = [(finding.behavior, finding.occurred_at or now) for finding in findings]
+        new = with_events(old, [at for _, at in times])
+        new = with_findings(new, latest_of(times), rules, now)
         name = latest_name((finding.user for finding in findings), old.name)
         steps.append((old, new if name == old.name else replace(new, name=name)))
     return steps

@@ -11,6 +11,7 @@ from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import Fault, FaultKind, Invalid, UserMismatch
 from riskrelay.core.risk.activity import SKEW
 from riskrelay.core.risk.assessment import LevelChange, Standing
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.ports import Ids, Transaction
 
@@ -186,6 +187,14 @@ def by_users(users: Mapping[int, UserRef]) -> Iterator[list[int]]:
         group += mine
     if group:
         yield group
+
+
+def latest_of(times: Iterable[tuple[BehaviorId, datetime]]) -> dict[BehaviorId, datetime]:
+    """Return the latest time of each behavior."""
+    latest: dict[BehaviorId, datetime] = {}
+    for behavior, at in times:
+        latest[behavior] = max(latest.get(behavior, at), at)
+    return latest
 
 
 def latest_name(users: Iterable[UserRef], known: str | None) -> str | None:

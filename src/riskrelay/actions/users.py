@@ -10,8 +10,7 @@ from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import found
 from riskrelay.core.integrations import AccountId
-from riskrelay.core.risk.assessment import Cause, after_reset, level_change
-from riskrelay.core.risk.behaviors import settings_with
+from riskrelay.core.risk.assessment import ChangeKind, after_reset, level_change
 from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import Services, Transaction, Writes
 
@@ -33,9 +32,8 @@ async def reset_user(
     def store(tx: Transaction) -> list[LaneKey]:
         before = found(tx.users.get(user_id))
         tx.audit.record(entry)
-        settings = settings_with(tx.behaviors.stored())
         after = after_reset(before, now)
-        change = level_change(before, after, settings, Cause.ADMIN, at=now)
+        change = level_change(before, after, tx.levels.rules(), ChangeKind.RESET, at=now)
         writes = Writes(
             standings=[after],
             trimmed=to_trim([(before, after)]),

@@ -11,6 +11,7 @@ from riskrelay.ports.account import (
     EventRequests,
     Events,
     Findings,
+    FindingTally,
     Integrations,
     Polls,
     ReceiverCredentials,
@@ -51,6 +52,7 @@ from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, 
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.large_writes import LEASE, LargeWriteLost, LargeWriteRuns, LargeWrites, Writes
+from riskrelay.ports.levels import Levels
 from riskrelay.ports.operating import DatabaseClock, DeliveryHealth, EngineCare, Purging, Replays, Retention
 from riskrelay.ports.services import (
     Bell,
@@ -103,6 +105,7 @@ __all__ = [
     "FindingCounter",
     "FindingCounts",
     "FindingPlace",
+    "FindingTally",
     "Findings",
     "Gathering",
     "Geolocator",
@@ -116,6 +119,7 @@ __all__ = [
     "LargeWriteLost",
     "LargeWriteRuns",
     "LargeWrites",
+    "Levels",
     "Listening",
     "Metrics",
     "MissedNameCounter",

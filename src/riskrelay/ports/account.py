@@ -25,6 +25,7 @@ from riskrelay.ports.deliveries import DeliveryViews
 from riskrelay.ports.directory import Directory, MissedNames
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.large_writes import LargeWrites
+from riskrelay.ports.levels import Levels
 from riskrelay.ports.operating import DeliveryHealth, Replays
 from riskrelay.ports.sources import Sources
 
@@ -214,8 +215,25 @@ class Findings(Protocol):
     def trim(self, user_id: UserId, keep: int, limit: int) -> int:
         """Delete the oldest findings of a user with more than *keep*, at most *limit*. Return their number."""
 
-    def tally(self, user_ids: Collection[UserId]) -> dict[UserId, tuple[int, datetime | None]]:
-        """Return each user's number of findings since the last reset, and the time of the latest."""
+    def tally(self, user_ids: Collection[UserId]) -> dict[UserId, "FindingTally"]:
+        """Count each user's findings since the last reset."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingTally:
+    """The findings of a user since the last reset.
+
+    Attributes:
+        latest: the time of the latest finding of each behavior.
+    """
+
+    count: int
+    latest: Mapping[BehaviorId, datetime]
+
+    @property
+    def last_at(self) -> datetime | None:
+        """The time of the latest finding; None: there is none."""
+        return max(self.latest.values(), default=None)
 
 
 class Behaviors(Protocol):
@@ -321,6 +339,7 @@ class Transaction(Protocol):
     users: Users
     findings: Findings
     behaviors: Behaviors
+    levels: Levels
     activities: Activities
     large_writes: LargeWrites
     detection: Detection

@@ -21,6 +21,7 @@ from riskrelay.ports import (
     Findings,
     Integrations,
     LargeWrites,
+    Levels,
     MissedNames,
     Polls,
     ReceiverCredentials,
@@ -52,6 +53,7 @@ from riskrelay.storage.risk.behaviors import BehaviorRows
 from riskrelay.storage.risk.detection import DetectionRows
 from riskrelay.storage.risk.directory import DirectoryRows, MissedNameRows
 from riskrelay.storage.risk.large_writes import LargeWriteRows
+from riskrelay.storage.risk.level_rules import LevelRows
 from riskrelay.storage.risk.user_views import UserViewRows
 from riskrelay.storage.risk.users import FindingRows, UserRows
 
@@ -76,6 +78,7 @@ class AccountTransaction:
         self.users: Users = UserRows(connection, account_id, locking=locking)
         self.findings: Findings = FindingRows(connection, account_id)
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)
+        self.levels: Levels = LevelRows(connection, account_id)
         self.activities: Activities = ActivityRows(connection, account_id)
         self.large_writes: LargeWrites = LargeWriteRows(connection, account_id, locking=locking)
         self.detection: Detection = DetectionRows(connection, account_id)

@@ -121,7 +121,7 @@ def stored(tx: Transaction, users: int) -> tuple[int, int, int]:
     """How many findings, users with a level, and events the first users have, and whether a large write is left."""
     found = tx.users.find([UserRef(f"u{number}@example.com") for number in range(users)])
     tallies = tx.findings.tally([one.user_id for one in found.values()])
-    return sum(count for count, _ in tallies.values()), sum(one.level is not None for one in found.values()), len(found)
+    return sum(one.count for one in tallies.values()), sum(one.level is not None for one in found.values()), len(found)
 
 
 async def events_queued(services: Services) -> int:

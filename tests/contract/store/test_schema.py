@@ -1,6 +1,7 @@
 """The schema is the sum of the migrations, on both engines."""
 
 import asyncio
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from riskrelay.core.keys import KeyState
@@ -208,4 +209,52 @@ async def test_lanes_of_an_older_schema_stay_on_postgres(postgres: PostgresServe
     engine = postgres_engine(await postgres.new_database())
     async with engine.begin() as connection:
         await connection.run_sync(check_lanes_get_versions)
+    await engine.dispose()
+
+
+def check_behaviors_get_times(connection: Connection) -> None:
+    """From the schema before levels changed with time."""
+    upgrade(connection, "0033")
+    connection.exec_driver_sql("INSERT INTO accounts (account_id, created_at) VALUES ('a', 0)")
+    for user, triggered, resets in (("two", "high_dlp,imp_travel", 1), ("trimmed", "high_dlp", 0), ("none", "", 1)):
+        connection.exec_driver_sql(
+            "INSERT INTO users (account_id, user_id, email_key, email, triggered, event_count, resets) "
+            f"VALUES ('a', '{user}', '{user}', '{user}', '{triggered}', 0, {resets})"
+        )
+    findings = [("high_dlp", 5, 1), ("high_dlp", 7, 1), ("imp_travel", 3, 1), ("high_dlp", 9, 0)]
+    for user in ("two", "none"):
+        for number, (behavior, at, resets) in enumerate(findings):
+            connection.execute(
+                text(
+                    "INSERT INTO findings (account_id, finding_id, user_id, behavior, risk_level, occurred_at, "
+                    "recorded_at, resets, digest) VALUES ('a', :id, :user, :behavior, 1, :at, 0, :resets, :digest)"
+                ),
+                {
+                    "id": f"{user}-{number}",
+                    "user": user,
+                    "behavior": behavior,
+                    "at": at,
+                    "resets": resets,
+                    "digest": b"0" * 32,
+                },
+            )
+    upgrade(connection)
+    rows = connection.exec_driver_sql("SELECT user_id, triggered_at FROM users").all()
+    times = {row.user_id: json.loads(row.triggered_at or "{}") for row in rows}
+    assert times == {"two": {"high_dlp": 7, "imp_travel": 3}, "trimmed": {}, "none": {}}
+
+
+def test_users_of_an_older_schema_get_the_times_of_their_behaviors_on_sqlite(tmp_path: Path) -> None:
+    """The latest finding of each since the last reset; a behavior whose findings were deleted has none."""
+    engine = sqlite_engine(tmp_path / "times.db")
+    with engine.begin() as connection:
+        check_behaviors_get_times(connection)
+    engine.dispose()
+
+
+async def test_users_of_an_older_schema_get_the_times_of_their_behaviors_on_postgres(postgres: PostgresServer) -> None:
+    """The same on PostgreSQL."""
+    engine = postgres_engine(await postgres.new_database())
+    async with engine.begin() as connection:
+        await connection.run_sync(check_behaviors_get_times)
     await engine.dispose()

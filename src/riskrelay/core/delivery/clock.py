@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 BACKWARD = timedelta(seconds=5)  # guessed: more than a slow read or a slewed clock; a shorter step is waited out
 FORWARD = timedelta(minutes=10)  # guessed: more than a restart takes; it matters to ages of days only
+CONFIRMED_AFTER = timedelta(minutes=10)  # guessed: time synchronization corrects a wrong clock within minutes
 MAX_STEPS = 100  # guessed: bounds the record; the oldest steps are dropped first
 
 LONGEST_WAIT = timedelta(hours=24)
@@ -111,6 +112,30 @@ def too_old_before(record: ClockRecord, now: datetime, age: timedelta) -> dateti
         if step.at > before:
             before -= step.by
     return min(before, seen_at - age)
+
+
+def confirmed_now(record: ClockRecord, now: datetime) -> datetime:
+    """Return the time by which something may expire: the clock's reading, less the steps that are not yet confirmed.
+
+    A step forward is confirmed when the clock has kept its course for CONFIRMED_AFTER since. So a clock that jumped for
+    a short time expires nothing, and what was due while no process ran expires shortly after the restart.
+
+    Args:
+        now: the clock's reading.
+    """
+    if record.seen_at is None:
+        return now
+    if now - record.seen_at >= FORWARD:  # a jump, or a restart, that no process has recorded yet
+        return record.seen_at
+    left, at, confirmed = CONFIRMED_AFTER, now, now
+    for step in reversed(record.steps):
+        since = max(at - step.at, timedelta(0))
+        if since >= left:
+            break
+        left -= since
+        confirmed -= step.by
+        at = step.at - step.by
+    return min(now, confirmed)
 
 
 def legal_wait(due_in: timedelta) -> timedelta:

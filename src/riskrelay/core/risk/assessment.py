@@ -1,16 +1,19 @@
-"""Compute a user's risk level from the triggered behaviors and the account's settings."""
+"""Compute a user's risk level from the triggered behaviors and the account's rules."""
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from riskrelay.core.email_addresses import email_key
-from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, reason_for
+from riskrelay.core.risk.behaviors import BehaviorId, reason_for
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.rules import LevelRules
+
+_CLOCKS_APART = timedelta(minutes=5)  # guessed: the clock that wrote a time may be this much ahead of the database's
 
 
 class Cause(StrEnum):
@@ -18,6 +21,20 @@ class Cause(StrEnum):
 
     POLICY = "policy"
     ADMIN = "admin"
+
+
+class ChangeKind(StrEnum):
+    """What changed a level."""
+
+    FINDING = "finding"
+    EXPIRY = "expiry"
+    SETTINGS = "settings"
+    RESET = "reset"
+
+    @property
+    def cause(self) -> Cause:
+        """The cause, as receivers get it."""
+        return Cause.ADMIN if self in (ChangeKind.SETTINGS, ChangeKind.RESET) else Cause.POLICY
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -30,6 +47,10 @@ class Standing(Struct, frozen=True, kw_only=True):
         last_event_at: the time of the latest of these findings; None: no finding.
         resets: the number of resets. Each finding has the number at which it was recorded.
         last_reset_at: None: never.
+        triggered_at: the time of the latest finding of each triggered behavior. Behaviors that an older version
+            recorded may be missing.
+        changed_at: the time of the last level change; None: none is known.
+        next_change_at: the time at which the level must be decided again; None: it does not change with time.
     """
 
     user_id: UserId
@@ -41,6 +62,9 @@ class Standing(Struct, frozen=True, kw_only=True):
     last_event_at: datetime | None = None
     resets: int = 0
     last_reset_at: datetime | None = None
+    triggered_at: Mapping[BehaviorId, datetime] = {}
+    changed_at: datetime | None = None
+    next_change_at: datetime | None = None
 
     @property
     def email_key(self) -> str:
@@ -52,8 +76,8 @@ class LevelChange(Struct, frozen=True, kw_only=True):
     """A change of a user's risk level.
 
     Attributes:
-        behaviors: the behaviors that cause the current level; empty after a reset.
-        reason: their names, for people; empty after a reset.
+        behaviors: the behaviors that cause the current level; empty if there is none.
+        reason: for people: their names, or that findings have expired; empty after a reset.
         changed_at: the time of the decision, aware UTC.
         note: the text of the person who changed the level; None: no text.
     """
@@ -67,43 +91,138 @@ class LevelChange(Struct, frozen=True, kw_only=True):
     cause: Cause
     changed_at: datetime
     note: str | None = None
+    kind: ChangeKind = ChangeKind.FINDING
 
 
-def level_of(triggered: Iterable[BehaviorId], settings: Mapping[BehaviorId, BehaviorSetting]) -> RiskLevel | None:
-    """Return the highest level among *triggered*; None if it is empty.
-
-    A behavior that was disabled later still counts. Disabling stops new findings, and recorded findings stay valid.
+def level_of(standing: Standing, rules: LevelRules) -> RiskLevel | None:
+    """Return the level that the user's findings have now: the highest as which any triggered behavior counts.
 
     Rule: contract 22.
     """
-    return max((settings[behavior].risk_level for behavior in triggered), default=None)
+    return max((level for level in _levels(standing, rules).values() if level is not None), default=None)
 
 
 def with_findings(
-    standing: Standing, behaviors: Iterable[BehaviorId], settings: Mapping[BehaviorId, BehaviorSetting]
+    standing: Standing, found: Mapping[BehaviorId, datetime], rules: LevelRules, at: datetime
 ) -> Standing:
-    """Return the standing after *behaviors* were triggered.
+    """Return the standing after behaviors were triggered.
 
-    The same behaviors in any order, in one batch or many, give the same standing. More findings never lower a level.
+    The same findings in any order, in one batch or many, give the same standing. More findings never lower a level.
+    If levels change with time, only `decided_again` lowers one.
 
     Args:
-        behaviors: enabled behaviors; the caller has dropped the others.
+        found: the time of the latest finding of each behavior. All are enabled; the caller has dropped the others.
+        at: the time of the decision.
     """
-    triggered = standing.triggered.union(behaviors)
-    level = level_of(triggered, settings)
-    if triggered == standing.triggered and level == standing.level:
+    known = standing.triggered_at
+    later = {one: when for one, when in found.items() if one not in known or known[one] < when}
+    if not later and standing.triggered.issuperset(found):
+        changed = standing
+    else:
+        changed = _with(standing, triggered=standing.triggered.union(found), triggered_at={**known, **later})
+    level = level_of(changed, rules)
+    if rules.as_of is not None:
+        level = _higher(level, standing.level)
+    return _at_level(changed, level, rules, at)
+
+
+def decided_again(standing: Standing, rules: LevelRules, at: datetime) -> Standing:
+    """Return the standing after the rules or the time have changed. Its level may be lower.
+
+    A lower level waits until the shortest time between two events has passed.
+
+    Args:
+        at: the time of the decision.
+    """
+    level = level_of(standing, rules)
+    if _waits(standing, rules):
+        level = _higher(level, standing.level)
+    return _at_level(standing, level, rules, at)
+
+
+def with_latest(standing: Standing, latest: Mapping[BehaviorId, datetime], rules: LevelRules) -> Standing:
+    """Return the standing with the times of the latest findings, as they were read from the store.
+
+    The level stays. If it rests on findings that have been replaced, it is decided again at once.
+
+    Args:
+        latest: the time of the latest stored finding of each behavior.
+    """
+    times = {**standing.triggered_at, **latest}
+    if times == standing.triggered_at:
         return standing
-    return Standing(  # not `replace`, which costs twice as much (measured): this is done for each finding
+    counted = _with(standing, triggered=standing.triggered, triggered_at=times)
+    return _at_level(counted, standing.level, rules, standing.changed_at)
+
+
+def _levels(standing: Standing, rules: LevelRules) -> dict[BehaviorId, RiskLevel | None]:
+    """Return the level as which each triggered behavior counts now."""
+    return {one: rules.level(one, _latest(standing, one)) for one in standing.triggered}
+
+
+def _latest(standing: Standing, behavior: BehaviorId) -> datetime | None:
+    return standing.triggered_at.get(behavior, standing.last_event_at)
+
+
+def _higher(one: RiskLevel | None, other: RiskLevel | None) -> RiskLevel | None:
+    return max((level for level in (one, other) if level is not None), default=None)
+
+
+def _waits(standing: Standing, rules: LevelRules) -> bool:
+    """Return whether a lower level has to wait for the shortest time between two events."""
+    changed_at, now = standing.changed_at, rules.as_of
+    if changed_at is None or now is None or changed_at > now + _CLOCKS_APART:
+        return False
+    return now < changed_at + rules.times.between_events
+
+
+def _at_level(standing: Standing, level: RiskLevel | None, rules: LevelRules, at: datetime | None) -> Standing:
+    """Return the standing with *level*, and with the times that follow from it."""
+    changed_at = standing.changed_at if level == standing.level else at
+    next_change_at = _next_change(standing, level, changed_at, rules)
+    if level == standing.level and next_change_at == standing.next_change_at:
+        return standing
+    return replace(standing, level=level, changed_at=changed_at, next_change_at=next_change_at)
+
+
+def _with(
+    standing: Standing, triggered: frozenset[BehaviorId], triggered_at: Mapping[BehaviorId, datetime]
+) -> Standing:
+    """Return the standing with other behaviors. `replace` costs twice as much (measured); each finding does this."""
+    return Standing(
         user_id=standing.user_id,
         email=standing.email,
         name=standing.name,
-        level=level,
+        level=standing.level,
         triggered=triggered,
         event_count=standing.event_count,
         last_event_at=standing.last_event_at,
         resets=standing.resets,
         last_reset_at=standing.last_reset_at,
+        triggered_at=triggered_at,
+        changed_at=standing.changed_at,
+        next_change_at=standing.next_change_at,
     )
+
+
+def _next_change(
+    standing: Standing, level: RiskLevel | None, changed_at: datetime | None, rules: LevelRules
+) -> datetime | None:
+    """Return the time at which *level* must be decided again; None: it does not change with time."""
+    now = rules.as_of
+    if level is None or now is None:
+        return None
+    due: datetime | None = None
+    for behavior in standing.triggered:
+        if rules.behaviors[behavior].risk_level >= level:
+            end = rules.until(behavior, _latest(standing, behavior), level)
+            if end is None:
+                return None
+            due = end if due is None else max(due, end)
+    due = due or now
+    if changed_at is None or not rules.times.between_events:
+        return due
+    return max(due, min(changed_at, now + _CLOCKS_APART) + rules.times.between_events)
 
 
 def with_events(standing: Standing, times: Collection[datetime]) -> Standing:
@@ -126,20 +245,19 @@ def after_reset(standing: Standing, at: datetime) -> Standing:
     return replace(
         standing,
         triggered=frozenset(),
+        triggered_at={},
         level=None,
         event_count=0,
         last_event_at=None,
         resets=standing.resets + 1,
         last_reset_at=at,
+        changed_at=standing.changed_at if standing.level is None else at,
+        next_change_at=None,
     )
 
 
 def level_change(
-    before: Standing,
-    after: Standing,
-    settings: Mapping[BehaviorId, BehaviorSetting],
-    cause: Cause,
-    at: datetime,
+    before: Standing, after: Standing, rules: LevelRules, kind: ChangeKind, at: datetime
 ) -> LevelChange | None:
     """Return the level change from *before* to *after*, for the receivers.
 
@@ -147,14 +265,36 @@ def level_change(
     """
     if before.level == after.level:
         return None
-    holding = tuple(sorted(b for b in after.triggered if settings[b].risk_level == after.level))
+    levels = _levels(after, rules)
+    holding = tuple(sorted(one for one, level in levels.items() if level is not None and level == after.level))
     return LevelChange(
         user_id=after.user_id,
         email=after.email,
         previous=before.level,
         current=after.level,
         behaviors=holding,
-        reason=reason_for(holding, settings),
-        cause=cause,
+        reason=_reason(before, levels, holding, rules),
+        cause=kind.cause,
         changed_at=at,
+        kind=kind,
     )
+
+
+def _reason(
+    before: Standing, levels: Mapping[BehaviorId, RiskLevel | None], holding: Iterable[BehaviorId], rules: LevelRules
+) -> str:
+    """Return the reason of a level change for people: the behaviors that hold the level, and those that expired.
+
+    Returns: empty after a reset.
+    """
+    names = reason_for(holding, rules.behaviors)
+    was = before.level or 0
+    expired = [
+        one
+        for one, level in levels.items()
+        if (level or 0) < was <= rules.behaviors[one].risk_level and one in rules.times.durations
+    ]
+    if not expired or any((level or 0) >= was for level in levels.values()):
+        return names or ("No finding counts" if levels else "")
+    said = f"Expired: {reason_for(expired, rules.behaviors)}"
+    return f"{said}; remaining: {names}" if names else said

@@ -30,6 +30,16 @@ class RiskLevel(IntEnum):
         """
         return _BY_WORD[word]
 
+    @classmethod
+    def descending(cls, highest: "RiskLevel") -> "tuple[RiskLevel, ...]":
+        """Return the levels from *highest* down to LOW.
+
+        >>> [level.word for level in RiskLevel.descending(RiskLevel.MEDIUM)]
+        ['medium', 'low']
+        """
+        return _DESCENDING[highest]
+
 
 _WORDS = {level: level.name.lower() for level in RiskLevel}
+_DESCENDING = {top: tuple(sorted((level for level in RiskLevel if level <= top), reverse=True)) for top in RiskLevel}
 _BY_WORD = {word: level for level, word in _WORDS.items()}

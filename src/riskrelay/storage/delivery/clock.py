@@ -13,6 +13,7 @@ from riskrelay.core.delivery.clock import (
     ClockReading,
     ClockRecord,
     ClockStep,
+    confirmed_now,
     step_between,
     too_old_before,
     with_step,
@@ -116,6 +117,11 @@ def record_from(seen_at: int | None, steps: str | None, steps_recorded: int = 0)
         steps=[ClockStep(at=moment(at), by=timedelta(microseconds=by)) for at, by in _STEPS.decode(steps or "[]")],
         steps_recorded=steps_recorded,
     )
+
+
+def read_confirmed_now(connection: Connection) -> datetime:
+    """Return the time by which something may expire."""
+    return confirmed_now(*read_record(connection))
 
 
 def cutoff(connection: Connection, age: timedelta) -> int:

@@ -12,8 +12,9 @@ from riskrelay.storage.statements import PerEngine
 from riskrelay.storage.tables import behavior_settings
 
 _VALUES = ("enabled", "risk_level", "name", "description", "retired")
+SETTING_COLUMNS = (behavior_settings.c.behavior, *(behavior_settings.c[column] for column in _VALUES))
 _SETTINGS = (
-    select(behavior_settings.c.behavior, *(behavior_settings.c[column] for column in _VALUES))
+    select(*SETTING_COLUMNS)
     .where(behavior_settings.c.account_id == bindparam("account"))
     .order_by(behavior_settings.c.behavior)
 )
@@ -35,7 +36,7 @@ class BehaviorRows:
 
     def stored(self) -> dict[BehaviorId, BehaviorSetting]:
         rows = self._connection.execute(_SETTINGS, {"account": self._account_id})
-        return {row.behavior: _setting(row) for row in rows}
+        return {row.behavior: setting_from(row) for row in rows}
 
     def save(self, settings: Mapping[BehaviorId, BehaviorSetting]) -> None:
         rows = [
@@ -54,6 +55,7 @@ class BehaviorRows:
             self._connection.execute(_SAVE_SETTINGS.on(self._connection), rows)
 
 
-def _setting(row: Row[*tuple[Any, ...]]) -> BehaviorSetting:
+def setting_from(row: Row[*tuple[Any, ...]]) -> BehaviorSetting:
+    """Build a setting from a row with the columns `SETTING_COLUMNS`."""
     own = None if row.name is None else OwnBehavior(row.name, row.description, row.retired)
     return BehaviorSetting(row.enabled, RiskLevel(row.risk_level), own)

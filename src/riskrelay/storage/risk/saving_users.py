@@ -14,11 +14,16 @@ from riskrelay.storage.times import number_of
 _SAVE_ALL = text(
     "UPDATE users SET name = saved.new_name, level = saved.new_level, triggered = saved.new_triggered, "
     "event_count = saved.new_event_count, last_event_at = saved.new_last_event_at, resets = saved.new_resets, "
-    "last_reset_at = saved.new_last_reset_at FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS saved("
+    "last_reset_at = saved.new_last_reset_at, triggered_at = saved.new_triggered_at, "
+    "changed_at = saved.new_changed_at, next_change_at = saved.new_next_change_at "
+    "FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS saved("
     '"user" text, new_name text, new_level smallint, new_triggered text, new_event_count integer, '
-    "new_last_event_at bigint, new_resets integer, new_last_reset_at bigint) "
+    "new_last_event_at bigint, new_resets integer, new_last_reset_at bigint, new_triggered_at text, "
+    "new_changed_at bigint, new_next_change_at bigint) "
     'WHERE users.account_id = :account AND users.user_id = saved."user"'
 )
+
+_TIMES = ("new_last_event_at", "new_last_reset_at", "new_changed_at", "new_next_change_at")
 
 
 def save_at_once(connection: Connection, account_id: AccountId, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -27,7 +32,5 @@ def save_at_once(connection: Connection, account_id: AccountId, rows: Sequence[M
     Args:
         rows: for each user the id as `user`, and each changeable column as `new_` and its name.
     """
-    numbered = [
-        {**row, **{name: number_of(row[name]) for name in ("new_last_event_at", "new_last_reset_at")}} for row in rows
-    ]
+    numbered = [{**row, **{name: number_of(row[name]) for name in _TIMES}} for row in rows]
     connection.execute(_SAVE_ALL, {"account": account_id, "rows": msgspec.json.encode(numbered).decode()})

@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from sqlalchemy import BindParameter, Connection, Row, bindparam, delete, func, select, update
 
 from riskrelay.core.errors import UserMismatch
@@ -12,27 +13,19 @@ from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
-from riskrelay.ports import RecordedFinding, UserProfile
+from riskrelay.ports import FindingTally, RecordedFinding, UserProfile
 from riskrelay.storage.risk.saving_users import save_at_once
 from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.statements import BulkInsert, PerEngine, in_parts
 from riskrelay.storage.tables import findings, users
-from riskrelay.storage.times import number_of
+from riskrelay.storage.times import moment, number_of
 
 _KEYS: BindParameter[str] = bindparam("keys", expanding=True)
+_TIMES: msgspec.json.Decoder[dict[str, int]] = msgspec.json.Decoder(dict[str, int])
 
-_SHOWN = select(
-    users.c.email_key,
-    users.c.user_id,
-    users.c.email,
-    users.c.name,
-    users.c.level,
-    users.c.triggered,
-    users.c.event_count,
-    users.c.last_event_at,
-    users.c.resets,
-    users.c.last_reset_at,
-).where(users.c.account_id == bindparam("account"))
+_SHOWN = select(*(column for column in users.columns if column.name != "account_id")).where(
+    users.c.account_id == bindparam("account")
+)
 _SHOWN_BY_ID = _SHOWN.where(users.c.user_id == bindparam("user"))
 _AT_RISK = users.c.level >= int(min(RiskLevel))  # not IS NOT NULL: so both engines read users_summary_index in order
 _SUMMARY = (
@@ -56,7 +49,7 @@ _USED_IDS = select(users.c.user_id).where(users.c.account_id == bindparam("accou
 _ADD_USERS = BulkInsert(
     users,
     *("account_id", "user_id", "email_key", "email", "name", "level", "triggered", "event_count", "last_event_at"),
-    *("resets", "last_reset_at"),
+    *("resets", "last_reset_at", "triggered_at", "changed_at", "next_change_at"),
 )
 _SAVE_USERS = (
     update(users)
@@ -64,7 +57,10 @@ _SAVE_USERS = (
     .values(
         {
             column: bindparam(f"new_{column}")
-            for column in ("name", "level", "triggered", "event_count", "last_event_at", "resets", "last_reset_at")
+            for column in (
+                *("name", "level", "triggered", "event_count", "last_event_at", "resets", "last_reset_at"),
+                *("triggered_at", "changed_at", "next_change_at"),
+            )
         }
     )
 )
@@ -89,14 +85,19 @@ _PUT_FINDINGS = PerEngine(
     ),
 )
 _TALLY = (
-    select(findings.c.user_id, func.count().label("count"), func.max(findings.c.occurred_at).label("latest"))
+    select(
+        findings.c.user_id,
+        findings.c.behavior,
+        func.count().label("number"),
+        func.max(findings.c.occurred_at).label("latest"),
+    )
     .join(users, (users.c.account_id == findings.c.account_id) & (users.c.user_id == findings.c.user_id))
     .where(
         findings.c.account_id == bindparam("account"),
         findings.c.user_id.in_(_KEYS),
         findings.c.resets == users.c.resets,
     )
-    .group_by(findings.c.user_id)
+    .group_by(findings.c.user_id, findings.c.behavior)
 )
 _SURPLUS = (
     select(findings.c.finding_id)
@@ -130,6 +131,9 @@ def standing_from(row: Row[*tuple[Any, ...]]) -> Standing:
         last_event_at=row.last_event_at,
         resets=row.resets,
         last_reset_at=row.last_reset_at,
+        triggered_at={} if row.triggered_at is None else _times_from(row.triggered_at),
+        changed_at=row.changed_at,
+        next_change_at=row.next_change_at,
     )
 
 
@@ -148,8 +152,17 @@ def recorded_from(row: Row[*tuple[Any, ...]]) -> RecordedFinding:
     )
 
 
+def _times_from(stored: str) -> dict[BehaviorId, datetime]:
+    return {BehaviorId(behavior): moment(at) for behavior, at in _TIMES.decode(stored).items()}
+
+
 def _triggered(standing: Standing) -> str:
     return ",".join(sorted(standing.triggered))
+
+
+def _triggered_at(standing: Standing) -> str | None:
+    times = {behavior: number_of(at) for behavior, at in sorted(standing.triggered_at.items())}
+    return msgspec.json.encode(times).decode() if times else None
 
 
 class UserRows:
@@ -186,6 +199,9 @@ class UserRows:
                 number_of(standing.last_event_at),
                 standing.resets,
                 number_of(standing.last_reset_at),
+                _triggered_at(standing),
+                number_of(standing.changed_at),
+                number_of(standing.next_change_at),
             )
             for standing in sorted(standings, key=lambda standing: standing.email_key)  # so that none wait in a circle
         ]
@@ -211,6 +227,9 @@ class UserRows:
                 "new_last_event_at": standing.last_event_at,
                 "new_resets": standing.resets,
                 "new_last_reset_at": standing.last_reset_at,
+                "new_triggered_at": _triggered_at(standing),
+                "new_changed_at": standing.changed_at,
+                "new_next_change_at": standing.next_change_at,
             }
             for standing in standings
         ]
@@ -309,12 +328,14 @@ class FindingRows:
         asked = {"account": self._account_id, "user": user_id, "keep": keep, "most": limit}
         return self._connection.execute(_TRIM, asked).rowcount
 
-    def tally(self, user_ids: Collection[UserId]) -> dict[UserId, tuple[int, datetime | None]]:
-        tallies: dict[UserId, tuple[int, datetime | None]] = dict.fromkeys(user_ids, (0, None))
+    def tally(self, user_ids: Collection[UserId]) -> dict[UserId, FindingTally]:
+        counts: dict[UserId, int] = dict.fromkeys(user_ids, 0)
+        latest: dict[UserId, dict[BehaviorId, datetime]] = {user_id: {} for user_id in user_ids}
         for part in in_parts(list(user_ids)):
-            rows = self._connection.execute(_TALLY, {"account": self._account_id, "keys": part})
-            tallies |= {row.user_id: (row.count, row.latest) for row in rows}
-        return tallies
+            for row in self._connection.execute(_TALLY, {"account": self._account_id, "keys": part}):
+                counts[row.user_id] += row.number
+                latest[row.user_id][row.behavior] = row.latest
+        return {user_id: FindingTally(counts[user_id], latest[user_id]) for user_id in user_ids}
 
     def _row(self, finding: RecordedFinding) -> dict[str, object]:
         return {

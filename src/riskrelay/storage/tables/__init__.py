@@ -39,6 +39,7 @@ from riskrelay.storage.tables.risk import (
     known_places,
     large_write_parts,
     large_writes,
+    level_times,
     trusted_networks,
     users,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "large_write_parts",
     "large_writes",
     "level_counts",
+    "level_times",
     "metadata",
     "missed_names",
     "nodes",

@@ -36,6 +36,10 @@ users = Table(
     Column("last_event_at", Moment),
     Column("resets", Integer, nullable=False, server_default="0"),
     Column("last_reset_at", Moment),
+    # A JSON object: the time of the latest finding of each triggered behavior.
+    Column("triggered_at", Text),
+    Column("changed_at", Moment),
+    Column("next_change_at", Moment),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
     Index("users_email_unique", "account_id", "email_key", unique=True),
 )
@@ -47,6 +51,13 @@ Index(
     users.c.user_id,
     sqlite_where=users.c.level.is_not(None),
     postgresql_where=users.c.level.is_not(None),
+)
+
+Index(
+    "users_next_change_index",
+    users.c.next_change_at,
+    sqlite_where=users.c.next_change_at.is_not(None),
+    postgresql_where=users.c.next_change_at.is_not(None),
 )
 
 findings = Table(
@@ -77,6 +88,15 @@ behavior_settings = Table(
     Column("name", Text),
     Column("description", Text),
     Column("retired", Boolean, nullable=False, server_default=false()),
+    ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+)
+
+# Of an account whose levels change with time: all settings in one row, because each finding needs them.
+level_times = Table(
+    "level_times",
+    metadata,
+    account(),
+    Column("times", Text, nullable=False),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
 )
 

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from riskrelay.core.risk.assessment import level_of
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Standings
@@ -28,7 +27,7 @@ def moves_of(standings: Sequence[Standings], settings: Settings) -> list[Move]:
     """
     moved: Counter[tuple[RiskLevel, RiskLevel]] = Counter()
     for one in standings:
-        after = level_of(one.triggered, settings)
+        after = max((settings[behavior].risk_level for behavior in one.triggered), default=None)
         if after is not None and after is not one.level:
             moved[one.level, after] += one.users
     return [Move(before, after, users) for (before, after), users in sorted(moved.items(), reverse=True)]

@@ -1,17 +1,20 @@
 """What a step of the database's clock means for waits and ages."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from riskrelay.core.delivery.clock import (
     BACKWARD,
+    CONFIRMED_AFTER,
     FORWARD,
     LONGEST_WAIT,
     MAX_STEPS,
     ClockReading,
     ClockRecord,
     ClockStep,
+    confirmed_now,
     legal_wait,
     step_between,
     too_old_before,
@@ -111,3 +114,37 @@ def test_only_a_wait_that_none_may_be_is_ended() -> None:
 def test_a_step_keeps_the_last_compared_reading() -> None:
     """Only a comparison of two readings changes it."""
     assert with_step(ClockRecord(seen_at=NOON), ClockStep(at=NOON, by=HOUR)).seen_at == NOON
+
+
+def test_a_steady_clock_is_confirmed_at_once() -> None:
+    """Also before any reading was compared, and when it was set back."""
+    assert confirmed_now(ClockRecord(), NOON) == NOON
+    assert confirmed_now(ClockRecord(seen_at=NOON), NOON + HOUR / 10) == NOON + HOUR / 10
+    back = ClockRecord(seen_at=NOON, steps=[ClockStep(at=NOON, by=-HOUR)])
+    assert confirmed_now(back, NOON) == NOON
+
+
+def test_a_reading_that_no_process_compared_confirms_nothing() -> None:
+    """A jump between two scans, or the first moments after a long stop."""
+    assert confirmed_now(ClockRecord(seen_at=NOON), NOON + 300 * DAY) == NOON
+
+
+def test_a_jump_forward_is_confirmed_when_the_clock_keeps_its_course() -> None:
+    """Until then the time runs as if it had not happened; of several jumps, too."""
+    jumped = NOON + 300 * DAY
+    record = ClockRecord(seen_at=jumped, steps=[ClockStep(at=jumped, by=300 * DAY)])
+    almost = CONFIRMED_AFTER - timedelta(seconds=1)
+    for later, confirmed in ((NONE, NOON), (almost, NOON + almost), (CONFIRMED_AFTER, jumped + CONFIRMED_AFTER)):
+        assert confirmed_now(replace(record, seen_at=jumped + later), jumped + later) == confirmed
+    again = with_step(record, ClockStep(at=jumped + HOUR / 10 + DAY, by=DAY))
+    again = replace(again, seen_at=jumped + HOUR / 10 + DAY)
+    assert confirmed_now(again, jumped + HOUR / 10 + DAY) == NOON + HOUR / 10
+
+
+def test_a_jump_that_was_put_right_is_forgotten() -> None:
+    """Forward for a minute and back: the time is the clock's again, at once."""
+    jumped, minute = NOON + 300 * DAY, timedelta(minutes=1)
+    record = with_step(ClockRecord(), ClockStep(at=jumped, by=300 * DAY))
+    record = replace(with_step(record, ClockStep(at=NOON + minute, by=-300 * DAY)), seen_at=NOON + minute)
+    assert confirmed_now(record, NOON + minute) == NOON + minute
+    assert confirmed_now(record, NOON + HOUR / 10) == NOON + HOUR / 10

@@ -1,92 +1,113 @@
 """From findings and settings to a level: monotone, order-independent, explained."""
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from riskrelay.core.risk.assessment import Cause, Standing, after_reset, level_change, with_events, with_findings
+from riskrelay.core.risk.assessment import (
+    Cause,
+    ChangeKind,
+    Standing,
+    after_reset,
+    decided_again,
+    level_change,
+    with_events,
+    with_findings,
+)
 from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, reason_for, settings_with
 from riskrelay.core.risk.change_members import change_members
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.rules import LevelRules
 from support.services import NOON
 
 BEHAVIOR = st.sampled_from(list(BEHAVIORS))
-SETTINGS = st.fixed_dictionaries(
+RULES = st.fixed_dictionaries(
     {behavior: st.builds(BehaviorSetting, st.booleans(), st.sampled_from(RiskLevel)) for behavior in BEHAVIORS}
-)
+).map(lambda settings: LevelRules(behaviors=settings))
 NOBODY = Standing(user_id=UserId("u"), email="kai@example.com", name=None, level=None, triggered=frozenset())
+
+
+def rules_with(settings: Mapping[BehaviorId, BehaviorSetting]) -> LevelRules:
+    """Rules under which levels last."""
+    return LevelRules(behaviors=settings_with(settings))
+
+
+def found(standing: Standing, behaviors: Iterable[BehaviorId], rules: LevelRules) -> Standing:
+    """After findings of noon."""
+    return with_findings(standing, dict.fromkeys(behaviors, NOON), rules, NOON)
+
+
 LOW, HIGH = BehaviorId("high_risk_domain"), BehaviorId("high_dlp")
 
 
-@given(SETTINGS, st.lists(BEHAVIOR), st.lists(BEHAVIOR))
-def test_more_findings_never_lower_a_level(
-    settings: dict[BehaviorId, BehaviorSetting], first: list[BehaviorId], then: list[BehaviorId]
-) -> None:
+@given(RULES, st.lists(BEHAVIOR), st.lists(BEHAVIOR))
+def test_more_findings_never_lower_a_level(rules: LevelRules, first: list[BehaviorId], then: list[BehaviorId]) -> None:
     """Contract 22: the highest of all."""
-    before = with_findings(NOBODY, first, settings)
-    after = with_findings(before, then, settings)
+    before = found(NOBODY, first, rules)
+    after = found(before, then, rules)
     assert (after.level or 0) >= (before.level or 0)
 
 
-@given(SETTINGS, st.lists(BEHAVIOR), st.randoms(), st.integers(0, 10))
+@given(RULES, st.lists(BEHAVIOR), st.randoms(), st.integers(0, 10))
 def test_order_and_batches_do_not_matter(
-    settings: dict[BehaviorId, BehaviorSetting], behaviors: list[BehaviorId], random: object, cut: int
+    rules: LevelRules, behaviors: list[BehaviorId], random: object, cut: int
 ) -> None:
     """The same findings in any order, in one batch or in two."""
     shuffled = list(behaviors)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    at_once = with_findings(NOBODY, behaviors, settings)
-    in_two = with_findings(with_findings(NOBODY, shuffled[:cut], settings), shuffled[cut:], settings)
+    at_once = found(NOBODY, behaviors, rules)
+    in_two = found(found(NOBODY, shuffled[:cut], rules), shuffled[cut:], rules)
     assert in_two == at_once
 
 
 def test_a_user_without_findings_has_no_level() -> None:
     """None, not low."""
-    assert with_findings(NOBODY, [], settings_with({})).level is None
+    assert found(NOBODY, [], rules_with({})).level is None
 
 
 def test_a_change_names_the_behaviors_that_hold_the_level() -> None:
     """Not the weaker ones."""
-    settings = settings_with({})
-    before = with_findings(NOBODY, [LOW], settings)
-    after = with_findings(before, [HIGH], settings)
-    change = level_change(before, after, settings, Cause.POLICY, NOON)
+    rules = rules_with({})
+    before = found(NOBODY, [LOW], rules)
+    after = found(before, [HIGH], rules)
+    change = level_change(before, after, rules, ChangeKind.FINDING, NOON)
     assert change is not None
     assert (change.previous, change.current, change.behaviors) == (RiskLevel.LOW, RiskLevel.HIGH, (HIGH,))
 
 
 def test_a_level_that_stays_is_no_change() -> None:
     """Another behavior of the same or a lower level tells the receivers nothing."""
-    settings = settings_with({})
-    before = with_findings(NOBODY, [HIGH], settings)
-    after = with_findings(before, [LOW], settings)
+    rules = rules_with({})
+    before = found(NOBODY, [HIGH], rules)
+    after = found(before, [LOW], rules)
     assert after != before
-    assert level_change(before, after, settings, Cause.POLICY, NOON) is None
+    assert level_change(before, after, rules, ChangeKind.FINDING, NOON) is None
 
 
 def test_a_new_setting_moves_the_level_without_a_new_finding() -> None:
     """The account raises or lowers the risk level of a behavior that the user has triggered."""
-    before = with_findings(NOBODY, [HIGH], settings_with({}))
-    lowered = settings_with({HIGH: BehaviorSetting(True, RiskLevel.LOW)})
-    after = with_findings(before, (), lowered)
+    before = found(NOBODY, [HIGH], rules_with({}))
+    lowered = rules_with({HIGH: BehaviorSetting(True, RiskLevel.LOW)})
+    after = decided_again(before, lowered, NOON)
     assert (before.level, after.level) == (RiskLevel.HIGH, RiskLevel.LOW)
     assert after.triggered == before.triggered
-    change = level_change(before, after, lowered, Cause.POLICY, NOON)
+    change = level_change(before, after, lowered, ChangeKind.FINDING, NOON)
     assert change is not None
     assert (change.previous, change.current, change.behaviors) == (RiskLevel.HIGH, RiskLevel.LOW, (HIGH,))
 
 
 def test_a_reset_takes_everything_away() -> None:
     """Contract 21; a user without risk is not changed by it."""
-    settings = settings_with({})
-    high = with_findings(NOBODY, [HIGH], settings)
-    change = level_change(high, after_reset(high, NOON), settings, Cause.ADMIN, NOON)
+    rules = rules_with({})
+    high = found(NOBODY, [HIGH], rules)
+    change = level_change(high, after_reset(high, NOON), rules, ChangeKind.RESET, NOON)
     assert change is not None
     assert (change.current, change.behaviors, change.cause) == (None, (), Cause.ADMIN)
-    assert level_change(NOBODY, after_reset(NOBODY, NOON), settings, Cause.ADMIN, NOON) is None
+    assert level_change(NOBODY, after_reset(NOBODY, NOON), rules, ChangeKind.RESET, NOON) is None
 
 
 TIMES = st.lists(st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)))
@@ -106,8 +127,8 @@ def test_events_are_counted_and_the_latest_stands(first: list[datetime], then: l
 
 def test_a_disabled_behavior_keeps_its_weight() -> None:
     """Disabling stops new findings; those recorded stay (contract 22)."""
-    disabled = settings_with({HIGH: BehaviorSetting(False, RiskLevel.HIGH)})
-    assert with_findings(NOBODY, [HIGH], disabled).level is RiskLevel.HIGH
+    disabled = rules_with({HIGH: BehaviorSetting(False, RiskLevel.HIGH)})
+    assert found(NOBODY, [HIGH], disabled).level is RiskLevel.HIGH
 
 
 def test_the_known_behaviors() -> None:
@@ -130,27 +151,27 @@ def test_findings_and_resets_change_nothing_else_of_a_user() -> None:
     standing = replace(
         NOBODY, name="Kai", event_count=7, last_event_at=NOON, resets=3, last_reset_at=NOON - timedelta(days=1)
     )
-    after = with_findings(standing, [HIGH], settings_with({}))
-    assert replace(after, level=None, triggered=frozenset()) == standing
+    after = found(standing, [HIGH], rules_with({}))
+    assert replace(after, level=None, triggered=frozenset(), triggered_at={}, changed_at=None) == standing
     later = NOON + timedelta(hours=1)
-    expected = replace(standing, event_count=0, last_event_at=None, resets=4, last_reset_at=later)
+    expected = replace(standing, event_count=0, last_event_at=None, resets=4, last_reset_at=later, changed_at=later)
     assert after_reset(after, later) == expected
 
 
 def test_a_change_names_the_user_and_the_time() -> None:
     """For the receivers and for the log of the user's levels."""
-    settings = settings_with({})
-    change = level_change(NOBODY, with_findings(NOBODY, [HIGH], settings), settings, Cause.POLICY, NOON)
+    rules = rules_with({})
+    change = level_change(NOBODY, found(NOBODY, [HIGH], rules), rules, ChangeKind.FINDING, NOON)
     assert change is not None
     assert (change.user_id, change.email, change.changed_at) == ("u", "kai@example.com", NOON)
 
 
 def test_receivers_get_the_reason_of_a_change() -> None:
     """The behaviors that hold the level; after a reset the words of the person who reset it, if there are any."""
-    settings = settings_with({})
-    raised = with_findings(NOBODY, [HIGH], settings)
-    change = level_change(NOBODY, raised, settings, Cause.POLICY, NOON)
-    reset = level_change(raised, after_reset(raised, NOON), settings, Cause.ADMIN, NOON)
+    rules = rules_with({})
+    raised = found(NOBODY, [HIGH], rules)
+    change = level_change(NOBODY, raised, rules, ChangeKind.FINDING, NOON)
+    reset = level_change(raised, after_reset(raised, NOON), rules, ChangeKind.RESET, NOON)
     assert change is not None
     assert reset is not None
     assert change_members(change)["reason_admin"] == {"en": change.reason}

@@ -3,13 +3,16 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from riskrelay.core.risk.assessment import Standing, level_of, with_findings
+from riskrelay.core.risk.assessment import Standing, decided_again, level_of
 from riskrelay.core.risk.behaviors import BEHAVIORS, DEFAULT_SETTINGS, BehaviorId, BehaviorSetting
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.rules import LevelRules
 from riskrelay.ports import Standings
 from riskrelay.web.console.effects import Move, moves_of, users_holding
+from support.services import NOON
 
 DLP, TRAVEL = BehaviorId("high_dlp"), BehaviorId("imp_travel")
 SETTINGS = st.fixed_dictionaries(
@@ -28,12 +31,11 @@ def test_as_many_users_would_move_as_the_rule_moves(
     expected: dict[tuple[RiskLevel | None, RiskLevel | None], int] = {}
     standings = []
     for triggered in users:
-        level = level_of(triggered, before)
+        user = Standing(user_id=UserId("u"), email="a@x.org", name=None, level=None, triggered=triggered)
+        level = level_of(user, LevelRules(behaviors=before))
         assert level is not None
         standings.append(Standings(triggered, level, 1))
-        moved = with_findings(
-            Standing(user_id=UserId("u"), email="a@x.org", name=None, level=level, triggered=triggered), (), after
-        ).level
+        moved = decided_again(replace(user, level=level), LevelRules(behaviors=after), NOON).level
         if moved != level:
             expected[level, moved] = expected.get((level, moved), 0) + 1
     assert {(move.before, move.after): move.users for move in moves_of(standings, after)} == expected

@@ -1,0 +1,60 @@
+"""The rules that decide the levels of an account's users."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, bindparam, select
+
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.behaviors import BehaviorId, settings_with
+from riskrelay.core.risk.rules import NO_TIMES, LevelRules, LevelTimes
+from riskrelay.storage.delivery.clock import read_confirmed_now
+from riskrelay.storage.risk.behaviors import SETTING_COLUMNS, setting_from
+from riskrelay.storage.statements import PerEngine
+from riskrelay.storage.tables import accounts, behavior_settings, level_times
+
+# One statement, because every finding needs it. The account's row is there even if it has changed no behavior.
+_RULES = (
+    select(*SETTING_COLUMNS, level_times.c.times)
+    .select_from(
+        accounts.outerjoin(behavior_settings, behavior_settings.c.account_id == accounts.c.account_id).outerjoin(
+            level_times, level_times.c.account_id == accounts.c.account_id
+        )
+    )
+    .where(accounts.c.account_id == bindparam("account"))
+    .order_by(behavior_settings.c.behavior)
+)
+_TIMES = select(level_times.c.times).where(level_times.c.account_id == bindparam("account"))
+_SAVE_TIMES = PerEngine(
+    level_times,
+    lambda insert: insert.on_conflict_do_update(
+        index_elements=[level_times.c.account_id], set_={"times": insert.excluded.times}
+    ),
+)
+_DECODER = msgspec.json.Decoder(LevelTimes)
+
+
+class LevelRows:
+    """Implements ports.Levels."""
+
+    def __init__(self, connection: Connection, account_id: AccountId) -> None:
+        self._connection = connection
+        self._account = {"account": account_id}
+
+    def rules(self) -> LevelRules:
+        rows = self._connection.execute(_RULES, self._account).all()
+        behaviors = {BehaviorId(row.behavior): setting_from(row) for row in rows if row.behavior is not None}
+        times = _times(rows[0].times if rows else None)
+        as_of = None if times == NO_TIMES else read_confirmed_now(self._connection)
+        return LevelRules(behaviors=settings_with(behaviors), times=times, as_of=as_of)
+
+    def times(self) -> LevelTimes:
+        return _times(self._connection.execute(_TIMES, self._account).scalar())
+
+    def save_times(self, times: LevelTimes) -> None:
+        row = {"account_id": self._account["account"], "times": msgspec.json.encode(times).decode()}
+        self._connection.execute(_SAVE_TIMES.on(self._connection), row)
+
+
+def _times(stored: Any) -> LevelTimes:
+    return NO_TIMES if stored is None else _DECODER.decode(stored)
