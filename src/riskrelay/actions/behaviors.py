@@ -1,16 +1,14 @@
 """Add, change and retire behaviors of an account; change the limits of impossible travel and the trusted networks."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
-from riskrelay.actions.large_writes import write_in_parts, write_users
+from riskrelay.actions.releveling import change_rules
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.quotas import refuse_above
-from riskrelay.core.risk.assessment import ChangeKind, decided_again, level_change
 from riskrelay.core.risk.behaviors import (
     BEHAVIORS,
     MAX_RETIRED_BEHAVIORS,
@@ -22,24 +20,12 @@ from riskrelay.core.risk.behaviors import (
     id_problem,
     name_problem,
 )
-from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.networks import TrustedNetwork
-from riskrelay.core.risk.rules import LevelRules
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.core.sources.mappings import SuggestedBehavior
-from riskrelay.ports import Services, Transaction, Writes
+from riskrelay.ports import Services, Transaction
 
 Settings = Mapping[BehaviorId, BehaviorSetting]
-
-_USERS_AT_ONCE = 200  # guessed: users read in one query, some milliseconds
-
-
-class _UsersMove(Exception):
-    """Raised when the rules that decide levels change, so that users' levels may change too."""
-
-    def __init__(self, rules: LevelRules) -> None:
-        super().__init__()
-        self.rules = rules
 
 
 async def set_behaviors(
@@ -55,7 +41,7 @@ async def set_behaviors(
     Rule: contract 18, 22.
     """
 
-    def change(tx: Transaction, before: Settings) -> Settings:
+    def change(tx: Transaction, before: Settings) -> None:
         in_use = behaviors_in_use(before)
         unknown = [behavior for behavior in named if behavior not in in_use]
         if unknown:
@@ -66,7 +52,6 @@ async def set_behaviors(
         for behavior in changed:
             if changed[behavior] != before[behavior]:
                 tx.audit.record(services.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior))
-        return changed
 
     return await _change(services, account_id, change)
 
@@ -85,10 +70,10 @@ async def add_behavior(
     wanted = replace(_suggested(behavior), enabled=is_enabled)
     behavior_id = BehaviorId(behavior.behavior_id)
 
-    def change(tx: Transaction, before: Settings) -> Settings:
+    def change(tx: Transaction, before: Settings) -> None:
         stored = before.get(behavior_id)
         if stored == wanted:
-            return {}
+            return
         if stored is not None and not stored.is_retired:
             message = f"the account has a behavior {behavior_id} already; change it, or choose another id"
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "/id", message)])
@@ -100,7 +85,6 @@ async def add_behavior(
         )
         tx.behaviors.save({behavior_id: wanted})
         tx.audit.record(services.audit_entry(actor, Verb.CREATED, Kind.BEHAVIOR, behavior_id))
-        return {behavior_id: wanted}
 
     return await _change(services, account_id, change)
 
@@ -156,15 +140,14 @@ async def change_behavior(
         Invalid: the name or the description is not accepted; pointers are /name and /description.
     """
 
-    def store(tx: Transaction, before: Settings) -> Settings:
+    def store(tx: Transaction, before: Settings) -> None:
         stored, _ = _own(before, behavior_id)
         changed = change(stored)
         _refuse_faults(behavior_id, changed.own)
         if changed == stored:
-            return {}
+            return
         tx.behaviors.save({behavior_id: changed})
         tx.audit.record(services.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior_id))
-        return {behavior_id: changed}
 
     return await _change(services, account_id, store)
 
@@ -195,58 +178,17 @@ async def retire_behavior(services: Services, account_id: AccountId, actor: Acto
 
 
 async def _change(
-    services: Services,
-    account_id: AccountId,
-    change: Callable[[Transaction, Settings], Settings],
+    services: Services, account_id: AccountId, change: Callable[[Transaction, Settings], None]
 ) -> Settings:
-    """Store the result of *change*, and update the users that triggered a behavior with a new level.
+    """Store what *change* stores, and update the users that triggered a behavior with a new level.
 
     Args:
-        change: returns the changed settings to store, from the settings of all behaviors.
+        change: stores changed settings, from the settings of all behaviors.
 
     Returns: the settings of all behaviors.
     """
-    # A change without a new risk level is one transaction. A new level may change many users: their rows are stored in
-    # parts first, and the settings in the transaction that accepts these parts.
-
-    def store(tx: Transaction, *, refusing_moves: bool = False) -> Settings:
-        rules = tx.levels.rules()
-        before = rules.behaviors
-        settings = {**before, **change(tx, before)}
-        if refusing_moves and any(before[behavior].risk_level != settings[behavior].risk_level for behavior in before):
-            raise _UsersMove(replace(rules, behaviors=settings))
-        return settings
-
-    async def moved() -> AsyncIterator[Writes]:
-        try:
-            await services.store.write(account_id, partial(store, refusing_moves=True))
-        except _UsersMove as moving:
-            async for writes in _moved_users(services, account_id, moving.rules):
-                yield writes
-
-    try:
-        return await write_users(services, account_id, partial(store, refusing_moves=True))
-    except _UsersMove:
-        return await write_in_parts(services, account_id, moved, store)
-
-
-async def _moved_users(services: Services, account_id: AccountId, rules: LevelRules) -> AsyncIterator[Writes]:
-    """Find the users whose standing differs under *rules*, a page at a time, with the changes for receivers."""
-    now, last = services.clock.now(), UserId("")
-    while True:
-        standings = await services.store.read(
-            account_id,
-            lambda tx, after=last: tx.users.at_risk(after, _USERS_AT_ONCE),  # type: ignore[misc]
-        )
-        if not standings:
-            return
-        last = standings[-1].user_id
-        steps = [(old, decided_again(old, rules, now)) for old in standings]
-        changes = [level_change(old, new, rules, ChangeKind.SETTINGS, at=now) for old, new in steps]
-        yield Writes(
-            standings=[new for old, new in steps if new != old],
-            changes=[change for change in changes if change is not None],
-        )
+    rules = await change_rules(services, account_id, lambda tx, before: change(tx, before.behaviors))
+    return rules.behaviors
 
 
 def _own(

@@ -75,6 +75,13 @@ class LevelRules:
     times: LevelTimes = NO_TIMES
     as_of: datetime | None = field(default=None, compare=False)
 
+    def decides_like(self, other: "LevelRules") -> bool:
+        """Return whether every user has the same level under both. Disabling a behavior changes no level."""
+        return self.times == other.times and all(
+            setting.risk_level == other.behaviors.get(behavior, setting).risk_level
+            for behavior, setting in self.behaviors.items()
+        )
+
     def level(self, behavior: BehaviorId, latest: datetime | None) -> RiskLevel | None:
         """Return the level as which a behavior counts now; None: it no longer counts.
 

@@ -1,0 +1,75 @@
+"""Change the rules that decide an account's levels, and decide the levels of its users again."""
+
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+
+from riskrelay.actions.large_writes import write_in_parts, write_users
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.assessment import ChangeKind, decided_again, level_change
+from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.rules import LevelRules
+from riskrelay.ports import Services, Transaction, Writes
+
+_USERS_AT_ONCE = 200  # guessed: users read in one query, some milliseconds
+
+
+class _UsersMove(Exception):
+    """Raised when the rules change, so that users' levels may change too."""
+
+    def __init__(self, rules: LevelRules) -> None:
+        super().__init__()
+        self.rules = rules
+
+
+async def change_rules(
+    services: Services, account_id: AccountId, change: Callable[[Transaction, LevelRules], None]
+) -> LevelRules:
+    """Store changed rules, and update the users whose level or next change follows from them.
+
+    Args:
+        change: stores the changes, from the rules before. It may run several times.
+
+    Returns: the rules after the change.
+    """
+
+    # A change that moves no user is one transaction. Another one may change many users: their rows are stored in parts
+    # first, and the rules in the transaction that accepts these parts.
+
+    def store(tx: Transaction, *, refusing_moves: bool = False) -> LevelRules:
+        before = tx.levels.rules()
+        change(tx, before)
+        after = tx.levels.rules()
+        if refusing_moves and not after.decides_like(before):
+            raise _UsersMove(after)
+        return after
+
+    async def moved() -> AsyncIterator[Writes]:
+        try:
+            await services.store.write(account_id, partial(store, refusing_moves=True))
+        except _UsersMove as moving:
+            async for writes in _moved_users(services, account_id, moving.rules):
+                yield writes
+
+    try:
+        return await write_users(services, account_id, partial(store, refusing_moves=True))
+    except _UsersMove:
+        return await write_in_parts(services, account_id, moved, store)
+
+
+async def _moved_users(services: Services, account_id: AccountId, rules: LevelRules) -> AsyncIterator[Writes]:
+    """Find the users whose standing differs under *rules*, a page at a time, with the changes for receivers."""
+    now, last = services.clock.now(), UserId("")
+    while True:
+        standings = await services.store.read(
+            account_id,
+            lambda tx, after=last: tx.users.at_risk(after, _USERS_AT_ONCE),  # type: ignore[misc]
+        )
+        if not standings:
+            return
+        last = standings[-1].user_id
+        steps = [(old, decided_again(old, rules, now)) for old in standings]
+        changes = [level_change(old, new, rules, ChangeKind.SETTINGS, at=now) for old, new in steps]
+        yield Writes(
+            standings=[new for old, new in steps if new != old],
+            changes=[change for change in changes if change is not None],
+        )
