@@ -100,6 +100,15 @@ level_times = Table(
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
 )
 
+# One row: how many users' levels were decided again in the last second in which any was.
+level_pace = Table(
+    "level_pace",
+    metadata,
+    account(),
+    Column("second", BigInteger, nullable=False),
+    Column("users", Integer, nullable=False),
+)
+
 activity = Table(
     "activity",
     metadata,

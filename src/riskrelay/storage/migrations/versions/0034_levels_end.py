@@ -36,5 +36,12 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["accounts.account_id"], name=op.f("level_times_accounts_fk")),
         sa.PrimaryKeyConstraint("account_id", name=op.f("level_times_pk")),
     )
+    op.create_table(
+        "level_pace",
+        sa.Column("account_id", sa.String(length=255), nullable=False),
+        sa.Column("second", sa.BigInteger(), nullable=False),
+        sa.Column("users", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("account_id", name=op.f("level_pace_pk")),
+    )
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     op.execute(_LATEST.format(build="json_group_object" if is_sqlite else "json_object_agg"))
