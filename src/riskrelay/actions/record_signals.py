@@ -91,9 +91,9 @@ async def try_events(services: Services, signals: Signals, source: Source, event
     """Return the results that *events* would have, without storing anything."""
     prepared, _ = await _prepare(services, source, await map_events(signals, source, events))
     admitted = await admit(services, source.account_id, prepared.activity)
-    placeless, _ = _exempt(admitted.exempt, prepared.activity)
+    placeless, exempt = _exempt(admitted.exempt, prepared.activity)
     activity = {place: one for place, one in prepared.activity.items() if place not in placeless}
-    return Prepared(prepared.findings, activity, {**prepared.rest, **placeless})
+    return Prepared(prepared.findings, activity, {**prepared.rest, **placeless}, exempt)
 
 
 async def map_events(signals: Signals, source: Source, events: Sequence[object]) -> list[Mapped]:

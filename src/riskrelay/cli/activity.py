@@ -173,6 +173,8 @@ def _activity(mapped: Any, kind: str) -> "Activity | str":
         return "finding"
     if not mapped.identities:
         return "unknown_user"
+    if mapped.at_ms is None:
+        return "no_time"
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=mapped.at_ms)
     seen = DlpHit(at, mapped.policy) if mapped.activity == "dlp_hit" else login_of(mapped, at, kind)
     return Activity(

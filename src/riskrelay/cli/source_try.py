@@ -114,7 +114,7 @@ def _row(number: int, mapped: Mapped) -> dict[str, Any]:
         return {"event": number, "becomes": becomes, "user or reason": mapped.reason.value, "details": details}
     becomes, what = _kind(mapped)
     names = ", ".join(f"{name.kind} {name.value}" for name in mapped.names)
-    at = (_EPOCH + timedelta(milliseconds=mapped.at_ms)).strftime("%Y-%m-%d %H:%M:%SZ")
+    at = _time(mapped.at_ms)
     details = ", ".join(filter(None, (at, mapped.ip, what)))
     return {
         "event": number,
@@ -122,6 +122,12 @@ def _row(number: int, mapped: Mapped) -> dict[str, Any]:
         "user or reason": "".join(mapped.identities) or names,
         "details": details,
     }
+
+
+def _time(at_ms: int | None) -> str:
+    if at_ms is None:
+        return "no time: the time of arrival is used"
+    return (_EPOCH + timedelta(milliseconds=at_ms)).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _kind(signal: FindingSignal | ActivitySignal) -> tuple[str, str | None]:

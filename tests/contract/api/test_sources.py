@@ -175,6 +175,24 @@ def test_a_login_with_an_address_only_is_accepted(ready: Service) -> None:
     assert (shown["activity"], shown["ignored"]) == (2, {"no_place": 1})
 
 
+def test_an_event_without_a_time_arrived_when_it_happened(ready: Service) -> None:
+    """A finding without a time counts from its arrival; a login is accepted, but impossible travel does not use it."""
+    source = create(ready)
+    undated = finding("1")
+    del undated["at"]
+    far = [
+        {"what": "login", "who": "kai@example.com", "key": f"2-{lat}", "lat": lat, "lon": 8.6, "ip": "198.51.100.7"}
+        for lat in (50.1, -33.9)
+    ]
+    tried = ready.result("POST", f"/sources/{source['id']}/try", [undated, *far])["events"]
+    assert [one["became"] for one in tried] == ["finding", "activity", "activity"]
+    assert [one.get("exempt", {}).get("reason") for one in tried] == [None, "no_time", "no_time"]
+    outcome = result(ready, source, [undated, *far])
+    assert (outcome["findings"], outcome["activity"], outcome["level_changes"]) == (1, 2, 1)
+    assert [(one["reason"], one["count"]) for one in outcome["exempt"]] == [("no_time", 2)]
+    assert result(ready, source, [undated])["duplicates"] == 1
+
+
 def test_a_disabled_behavior_and_an_inactive_source_ignore_events(service: Service) -> None:
     """Events of a disabled behavior, and all of an inactive source, are ignored with that reason."""
     source = create(service)

@@ -68,7 +68,7 @@ def sample(number: int, at: datetime) -> Sample:
     return Sample(
         sample_id=f"{number:036}",
         became=Became.REFUSED,
-        reason=Reason.NO_TIME,
+        reason=Reason.BAD_TIME,
         pointer="rules[0].time",
         detail="",
         at=at,

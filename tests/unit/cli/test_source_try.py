@@ -50,13 +50,15 @@ def _file(path: Path, *events: Any) -> Path:
 def test_events_of_a_shipped_kind_are_shown_with_their_reasons(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = _file(tmp_path / "events", _LOGIN, {**_LOGIN, "result": "failure"}, {**_LOGIN, "time": None})
+    others = [{**_LOGIN, "result": "failure"}, {**_LOGIN, "time": None}, {**_LOGIN, "time": "soon"}]
+    file = _file(tmp_path / "events", _LOGIN, *others)
     code, output, _ = _run(monkeypatch, capsys, "--kind", "custom", file)
     assert code == 1
     assert "2026-11-29 10:00:00Z, 198.51.100.7" in output
     assert "The login did not succeed." in output
-    assert "no_time" in output
-    assert "1 ignored, 1 login, 1 refused" in output
+    assert "no time: the time of arrival is used" in output
+    assert "bad_time" in output
+    assert "1 ignored, 2 login, 1 refused" in output
 
 
 def test_json_has_the_signals_and_counts(

@@ -37,6 +37,7 @@ class Login(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="login"):
         is_refresh: whether a session was refreshed without a new login.
         is_anonymous: whether the address belongs to a VPN, a proxy, a relay or Tor.
         is_known: whether the user logged in from there in the days before, if the account learns places.
+        is_undated: whether the event had no time; `at` is then the time of its arrival.
     """
 
     at: datetime
@@ -53,6 +54,7 @@ class Login(Struct, frozen=True, kw_only=True, omit_defaults=True, tag="login"):
     is_refresh: bool = False
     is_anonymous: bool = False
     is_known: bool = False
+    is_undated: bool = False
 
 
 class DlpHit(Struct, frozen=True, tag="dlp_hit"):

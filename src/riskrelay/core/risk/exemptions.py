@@ -20,6 +20,7 @@ class Exemption(StrEnum):
     TRUSTED_NETWORK = "trusted_network"
     ANONYMOUS = "anonymous"
     NO_PLACE = "no_place"
+    NO_TIME = "no_time"
     CENTROID = "centroid"
     SESSION_REFRESH = "session_refresh"
 
@@ -28,6 +29,7 @@ _SENTENCES = {
     Exemption.TRUSTED_NETWORK: "The address is of a trusted network of the account.",
     Exemption.ANONYMOUS: "The login came through a VPN, a proxy, a relay or Tor, so its place says nothing.",
     Exemption.NO_PLACE: "The login has no place: no coordinates, 0/0, or an address that geolocation does not know.",
+    Exemption.NO_TIME: "The event has no time, so its speed from another login can't be computed.",
     Exemption.CENTROID: "The coordinates are the middle of a country: only the country is known.",
     Exemption.SESSION_REFRESH: "The account does not count refreshed sessions.",
 }
@@ -45,7 +47,8 @@ def sentence(exemption: Exemption) -> str:
 def exemption_of(login: Login, limits: TravelLimits, networks: Networks) -> Exemption | None:
     """Return why *login* is exempt from impossible travel, independent of other logins.
 
-    Returns: the first reason of: trusted network, anonymous, no place, centroid, session refresh; None: not exempt.
+    Returns: the first reason of: trusted network, anonymous, no place, no time, centroid, session refresh; None: not
+        exempt.
     """
     if limits.exempt_trusted_networks and networks.classify(login.ip, login.asn) is not None:
         return Exemption.TRUSTED_NETWORK
@@ -53,6 +56,8 @@ def exemption_of(login: Login, limits: TravelLimits, networks: Networks) -> Exem
         return Exemption.ANONYMOUS
     if not has_place(login.latitude, login.longitude):
         return Exemption.NO_PLACE
+    if login.is_undated:
+        return Exemption.NO_TIME
     if limits.exempt_centroids and is_centroid(login.latitude, login.longitude, country=login.country, city=login.city):
         return Exemption.CENTROID
     return Exemption.SESSION_REFRESH if login.is_refresh and not limits.session_refreshes else None

@@ -27,4 +27,5 @@ def login_of(signal: ActivitySignal, at: datetime, source: str) -> Login:
         event_id=signal.event_id,
         is_refresh=signal.activity == "session_refresh",
         is_anonymous=signal.is_anonymous,
+        is_undated=signal.at_ms is None,
     )

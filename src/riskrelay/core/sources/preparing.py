@@ -43,11 +43,16 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The result for each event of a request, by its index."""
+    """The result for each event of a request, by its index.
+
+    Attributes:
+        exempt: the logins of `activity` that the detection of impossible travel does not use.
+    """
 
     findings: dict[int, Finding] = field(default_factory=dict)
     activity: dict[int, Activity] = field(default_factory=dict)
     rest: dict[int, Rest] = field(default_factory=dict)
+    exempt: dict[int, Ignored] = field(default_factory=dict)
 
 
 def prepare(mapped: Iterable[Mapped], source: Source, settings: Settings) -> Prepared:
@@ -73,7 +78,8 @@ def _signal(signal: FindingSignal | ActivitySignal, source: Source, settings: Se
         return Ignored(reason=Reason.SOURCE_INACTIVE)
     if not signal.identities:
         return Refused(reason=Reason.UNKNOWN_USER)
-    at = _EPOCH + timedelta(milliseconds=signal.at_ms)
+    # An event without a time is a signal of now: senders deliver as it happens.
+    at = settings.now if signal.at_ms is None else _EPOCH + timedelta(milliseconds=signal.at_ms)
     if at > settings.now + SKEW:
         return Refused(reason=Reason.IN_THE_FUTURE)
     if isinstance(signal, FindingSignal):

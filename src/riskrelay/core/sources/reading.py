@@ -55,12 +55,11 @@ def read_row(row: Row, rule: Rule, event: bytes, at: str) -> Mapped:
         event: its canonical JSON, which is hashed if the event has no id.
         at: the rule's position in its document, such as `rules[2]`.
 
-    Returns: a signal; `Refused` if there is no usable time, or neither an e-mail address nor a name.
+    Returns: a signal; `Refused` if its time can't be read, or it has neither an e-mail address nor a name.
     """
     at_ms = _first_time(row.time)
-    if at_ms is None:
-        is_absent = not any(True for _ in _texts(row.time))
-        return Refused(reason=Reason.NO_TIME if is_absent else Reason.BAD_TIME, pointer=f"{at}.time")
+    if at_ms is None and any(True for _ in _texts(row.time)):
+        return Refused(reason=Reason.BAD_TIME, pointer=f"{at}.time")
     identities = _identities(row.user)
     names = () if identities else _names(row.names)
     if not identities and not names:

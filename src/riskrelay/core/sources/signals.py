@@ -24,7 +24,7 @@ class FindingSignal(Struct, frozen=True, kw_only=True, tag="finding"):
         behavior: the id of the behavior that the mapping names.
         identities: the first usable e-mail address; empty: resolve `names`.
         names: other names of the user, in the order of the mapping; empty when there is an e-mail address.
-        at_ms: the time of the event, in milliseconds since 1970.
+        at_ms: the time of the event, in milliseconds since 1970; None: the event has no time.
         event_id: the sender's id, or a hash of the event's content.
         full_name: the user's name, for people; None: not supplied.
         title: the product's title of the finding; None: not supplied.
@@ -35,7 +35,7 @@ class FindingSignal(Struct, frozen=True, kw_only=True, tag="finding"):
     behavior: str
     identities: tuple[str, ...]
     names: tuple[Name, ...]
-    at_ms: int
+    at_ms: int | None
     event_id: str
     full_name: str | None = None
     title: str | None = None
@@ -57,7 +57,7 @@ class ActivitySignal(Struct, frozen=True, kw_only=True, tag="activity"):
     activity: ActivityKind
     identities: tuple[str, ...]
     names: tuple[Name, ...]
-    at_ms: int
+    at_ms: int | None
     event_id: str
     full_name: str | None = None
     ip: str | None = None

@@ -116,7 +116,8 @@ def rendered_attempt(prepared: Prepared, events: int, *, is_shown: bool) -> list
         if (finding := prepared.findings.get(index)) is not None:
             shown.append({"index": index, **_finding(finding, is_shown=is_shown)})
         elif (activity := prepared.activity.get(index)) is not None:
-            shown.append({"index": index, **_activity(activity, is_shown=is_shown)})
+            exempt = prepared.exempt.get(index)
+            shown.append({"index": index, **_activity(activity, exempt, is_shown=is_shown)})
         else:
             shown.append({"index": index, **_rest(prepared.rest[index])})
     return shown
@@ -132,14 +133,17 @@ def _finding(finding: Finding, *, is_shown: bool) -> dict[str, Any]:
     }
 
 
-def _activity(activity: Activity, *, is_shown: bool) -> dict[str, Any]:
+def _activity(activity: Activity, exempt: Ignored | None, *, is_shown: bool) -> dict[str, Any]:
     seen = activity.seen
-    return {
+    shown = {
         "became": Became.ACTIVITY.value,
         "type": "dlp_hit" if isinstance(seen, DlpHit) else "login",
         "email": activity.user.email if is_shown else None,
         "timestamp": written(seen.at),
     }
+    if exempt is not None:
+        shown["exempt"] = {"reason": exempt.reason.value, "message": words(exempt)}
+    return shown
 
 
 def _rest(one: Rest) -> dict[str, Any]:

@@ -85,6 +85,8 @@ def test_every_exemption_is_of_the_login_alone(login: Login) -> None:
     assert exemption is None or sentence(exemption)
     nowhere = replace(login, latitude=0.0, longitude=0.0, is_anonymous=False)
     assert exemption_of(nowhere, LIMITS, NO_NETWORKS) is Exemption.NO_PLACE
+    undated = replace(login, is_undated=True, is_anonymous=False)
+    assert exemption_of(undated, LIMITS, NO_NETWORKS) in (Exemption.NO_PLACE, Exemption.NO_TIME)
     refresh = replace(login, is_refresh=True)
     without = exemption_of(refresh, TravelLimits(session_refreshes=False), NO_NETWORKS)
     assert without is (exemption or Exemption.SESSION_REFRESH)

@@ -71,7 +71,7 @@ def test_the_content_keeps_the_order_of_variables() -> None:
             "behaviors[0].level: must be one of low, medium, high",
         ),
         (
-            {"kind": "k", "rules": [_RULE], "ignored": [{"when": "a", "because": "b", "reason": "no_time"}]},
+            {"kind": "k", "rules": [_RULE], "ignored": [{"when": "a", "because": "b", "reason": "bad_time"}]},
             "ignored[0].reason",
         ),
         ({"kind": "k", "rules": [{**_RULE, "when": "a" * 70_000}]}, "must not be larger than 65,536 bytes"),

@@ -55,11 +55,15 @@ def test_names_are_for_events_without_an_address() -> None:
     assert _login(names=names).names == ()
 
 
-def test_an_event_without_user_or_time_is_refused() -> None:
+def test_an_event_without_user_or_with_an_unreadable_time_is_refused() -> None:
     assert read_row(Row(time=_AT), _LOGIN, b"{}", "rules[3]") == Refused(reason=Reason.NO_USER, pointer="rules[3].user")
-    assert read_row(Row(), _LOGIN, b"{}", "rules[3]") == Refused(reason=Reason.NO_TIME, pointer="rules[3].time")
     refused = read_row(Row(time=["soon"]), _LOGIN, b"{}", "rules[3]")
     assert refused == Refused(reason=Reason.BAD_TIME, pointer="rules[3].time")
+
+
+@pytest.mark.parametrize("absent", [None, "", " ", [], [None, ""], {}])
+def test_an_event_without_a_time_is_a_signal_without_a_time(absent: object) -> None:
+    assert _login(time=absent).at_ms is None
 
 
 def test_the_first_readable_time_is_taken() -> None:
