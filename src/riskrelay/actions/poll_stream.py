@@ -15,6 +15,7 @@ from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports import Bell, Services, Signer, Transaction
 
 LONGEST_WAIT = timedelta(seconds=25)  # guessed: less than the 30 s after which some proxies and clients disconnect
+_SPREAD = 0.2  # chosen: polls that began together end over 5 s, so that thousands of them don't return at one moment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,7 @@ class Polling:
 
     Attributes:
         retention: older events are not returned.
-        longest_wait: how long a poll is held open while the stream has no event.
+        longest_wait: how long a poll is held open at most while the stream has no event.
     """
 
     signer: Signer
@@ -34,11 +35,17 @@ class Polling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Waiting:
-    """The waiting events of a stream, in the order in which they are returned, with the stream."""
+    """The waiting events of a stream, in the order in which they are returned, with the stream.
+
+    Attributes:
+        more: whether further events wait.
+        has_expired: whether expired events were found, which are to be settled.
+    """
 
     stream: Stream
     events: Sequence[QueuedEvent]
     more: bool
+    has_expired: bool
     attempts: Mapping[LaneKey, Sequence[Attempt]] = field(default_factory=dict)
 
     def is_over(self, request: PollRequest) -> bool:
@@ -62,20 +69,41 @@ async def poll_stream(
     Rule: RFC 8936 §2; design 3, 4. A SET counts as delivered when it is acknowledged, never before.
     """
     with polling.bell.listen(receiver.account_id, stream_id) as listening:
-        settling = partial(_settle, services=services, polling=polling, receiver=receiver, stream_id=stream_id)
-        waiting = await services.store.write(receiver.account_id, partial(settling, request=request))
-        for key, attempts in waiting.attempts.items():
-            services.observer.attempted(key, waiting.stream, attempts)
-        until = services.clock.monotonic() + polling.longest_wait.total_seconds()
-        reading = partial(_read_again, polling=polling, receiver=receiver, stream_id=stream_id)
+        reading = partial(_read, polling=polling, receiver=receiver, stream_id=stream_id, limit=request.max_events)
+        waiting = await _first_answer(services, polling, receiver, stream_id, request=request)
+        longest = polling.longest_wait * (1 - _SPREAD * services.ids.jitter())
+        until = services.clock.monotonic() + longest.total_seconds()
         while listening.is_open and request.waits and not waiting.is_over(request):
             left = timedelta(seconds=until - services.clock.monotonic())
             if left <= timedelta(0):
                 break
             if not await listening.wait(left):
                 break  # no event has arrived, so no query is needed
-            waiting = await services.store.read(receiver.account_id, partial(reading, limit=request.max_events))
+            waiting = await services.store.read(receiver.account_id, reading)
     return await _signed(polling.signer, waiting)
+
+
+async def _first_answer(
+    services: Services, polling: Polling, receiver: Receiver, stream_id: StreamId, request: PollRequest
+) -> _Waiting:
+    """Settle what there is to settle, and return the waiting events.
+
+    A poll with nothing to settle only reads: idle receivers don't wait for the database's writer, nor delay others.
+    """
+
+    def read(tx: Transaction) -> tuple[_Waiting, bool]:
+        waiting = _read(tx, polling, receiver, stream_id, limit=request.max_events)
+        return waiting, waiting.has_expired or tx.receiver_streams.is_activity_due(stream_id)
+
+    if not request.settles:
+        waiting, must_write = await services.store.read(receiver.account_id, read)
+        if not must_write:
+            return waiting
+    settling = partial(_settle, services=services, polling=polling, receiver=receiver, stream_id=stream_id)
+    waiting = await services.store.write(receiver.account_id, partial(settling, request=request))
+    for key, attempts in waiting.attempts.items():
+        services.observer.attempted(key, waiting.stream, attempts)
+    return waiting
 
 
 def _settle(
@@ -122,7 +150,7 @@ def _settle_lane(
     return tried
 
 
-def _read_again(tx: Transaction, polling: Polling, receiver: Receiver, stream_id: StreamId, limit: int) -> _Waiting:
+def _read(tx: Transaction, polling: Polling, receiver: Receiver, stream_id: StreamId, limit: int) -> _Waiting:
     return _waiting(tx, _polled(tx, receiver, stream_id), polling, limit)
 
 
@@ -142,13 +170,20 @@ def _waiting(
 ) -> _Waiting:
     """Return the oldest events that may be sent now, notices about the stream first."""
     events: list[QueuedEvent] = []
-    more = False
+    more = has_expired = False
     for key in _keys(stream):
         work = tx.polls.peek(key, min(limit, BATCH_EVENTS) + 1, polling.retention)
+        has_expired = has_expired or any(event.expired for event in [*work.held, *work.fresh])
         if work.stream is not None:
             events += [event for event in [*work.held, *work.fresh] if not event.expired]
             more = more or _reaches_beyond(work)
-    return _Waiting(stream=stream, events=events[:limit], more=more or len(events) > limit, attempts=attempts or {})
+    return _Waiting(
+        stream=stream,
+        events=events[:limit],
+        more=more or len(events) > limit,
+        has_expired=has_expired,
+        attempts=attempts or {},
+    )
 
 
 def _reaches_beyond(work: LaneWork) -> bool:

@@ -126,6 +126,9 @@ class ReceiverStreams(Protocol):
     def note_activity(self, stream_id: StreamId) -> None:
         """Restart a stream's inactivity timeout, by the database's clock, with a precision of one minute."""
 
+    def is_activity_due(self, stream_id: StreamId) -> bool:
+        """Return whether `note_activity` would write now."""
+
     def may_verify(self, stream_id: StreamId, interval: timedelta) -> bool:
         """Store the time of a verification request, unless the last one is less than *interval* ago.
 

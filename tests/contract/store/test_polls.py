@@ -6,8 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -242,6 +243,26 @@ async def test_expired_events_are_not_handed_out(store: Store) -> None:
     assert answer.sets == {}
     ledger = await it.ledger()
     assert (ledger.expired, ledger.pending, ledger.imbalance) == (2, 0, 0)
+
+
+async def test_a_poll_with_nothing_to_settle_only_reads(store: Store) -> None:
+    """It takes no turn of the database's writer: thousands of idle receivers delay no other request."""
+    it = await polled(store)
+    await it.queue(["a@example.com"])
+    it.services = replace(it.services, store=cast(Store, Reading(store)))
+    assert len(await it.poll(PollRequest(return_immediately=True))) == 1
+    with pytest.raises(AssertionError, match="wrote"):
+        await it.poll(PollRequest(return_immediately=True, acknowledged=frozenset({"unknown"})))
+
+
+class Reading:
+    """A store that fails a test which writes."""
+
+    def __init__(self, store: Store) -> None:
+        self.read = store.read
+
+    async def write(self, account_id: AccountId, work: object) -> None:
+        raise AssertionError(f"{account_id} wrote")
 
 
 async def test_polling_many_times_notes_activity_once_a_minute(store: Store) -> None:

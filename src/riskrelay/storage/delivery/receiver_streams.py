@@ -19,6 +19,10 @@ from riskrelay.storage.times import database_now, micros
 _PRECISION = timedelta(minutes=1)  # chosen: the timeout is a month, and some receivers poll many times a second
 
 
+def _is_due() -> ColumnElement[bool]:
+    return streams.c.active_at <= database_now() - micros(_PRECISION)
+
+
 def _upsert(inserting: Insert) -> Insert:
     return inserting.on_conflict_do_update(
         index_elements=list(subject_statements.primary_key.columns),
@@ -56,8 +60,11 @@ class ReceiverStreamRows:
         self._connection.execute(self._update(stream_id).values(deleted_at=at))
 
     def note_activity(self, stream_id: StreamId) -> None:
-        not_just_noted = streams.c.active_at <= database_now() - micros(_PRECISION)
-        self._connection.execute(self._update(stream_id).where(not_just_noted).values(active_at=database_now()))
+        self._connection.execute(self._update(stream_id).where(_is_due()).values(active_at=database_now()))
+
+    def is_activity_due(self, stream_id: StreamId) -> bool:
+        of_stream = (streams.c.account_id == self._account_id) & (streams.c.stream_id == stream_id)
+        return self._connection.execute(select(streams.c.stream_id).where(of_stream, _is_due())).first() is not None
 
     def may_verify(self, stream_id: StreamId, interval: timedelta) -> bool:
         noted = self._connection.execute(
