@@ -252,7 +252,7 @@ async def test_a_poll_with_nothing_to_settle_only_reads(store: Store) -> None:
     it.services = replace(it.services, store=cast(Store, Reading(store)))
     assert len(await it.poll(PollRequest(return_immediately=True))) == 1
     with pytest.raises(AssertionError, match="wrote"):
-        await it.poll(PollRequest(return_immediately=True, acknowledged=frozenset({"unknown"})))
+        await it.poll(PollRequest(return_immediately=True, acknowledged=frozenset({Jti("unknown")})))
 
 
 class Reading:

@@ -135,7 +135,7 @@ def _finding(finding: Finding, *, is_shown: bool) -> dict[str, Any]:
 
 def _activity(activity: Activity, exempt: Ignored | None, *, is_shown: bool) -> dict[str, Any]:
     seen = activity.seen
-    shown = {
+    shown: dict[str, Any] = {
         "became": Became.ACTIVITY.value,
         "type": "dlp_hit" if isinstance(seen, DlpHit) else "login",
         "email": activity.user.email if is_shown else None,
