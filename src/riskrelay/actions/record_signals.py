@@ -93,7 +93,7 @@ async def try_events(services: Services, signals: Signals, source: Source, event
     admitted = await admit(services, source.account_id, prepared.activity)
     placeless, exempt = _exempt(admitted.exempt, prepared.activity)
     activity = {place: one for place, one in prepared.activity.items() if place not in placeless}
-    return Prepared(prepared.findings, activity, {**prepared.rest, **placeless}, exempt)
+    return Prepared(findings=prepared.findings, activity=activity, rest={**prepared.rest, **placeless}, exempt=exempt)
 
 
 async def map_events(signals: Signals, source: Source, events: Sequence[object]) -> list[Mapped]:

@@ -41,7 +41,7 @@ class Settings(Struct, frozen=True, kw_only=True):
         return setting is not None and setting.enabled
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """The result for each event of a request, by its index.
 
