@@ -1,9 +1,9 @@
 """A compiled mapping document: one expression for all of it, and one for each part, used if that one fails."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from typing import Any
 
@@ -15,6 +15,8 @@ from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import Ignored, Mapped, Refused
 from riskrelay.mapping.expressions import EvaluationError, Program, SyntaxProblemError
 
+_ONLY_OF_ACTIVITY = frozenset(("place", "anonymous", "policy"))
+_ONLY_OF_FINDINGS = frozenset(("title",))
 # Optional members: if their expression fails, they count as absent.
 _OPTIONAL = frozenset(("full_name", "place", "application", "policy", "title", "evidence"))
 
@@ -28,19 +30,25 @@ class _Found(Row, kw_only=True):
 
 _decode: Callable[[str], _Found | None] = json.Decoder(_Found | None).decode
 _decode_row: Callable[[str], Row] = json.Decoder(Row).decode
+_PATH = re.compile(r"\$?(?!(?:and|or|in)\b)\w+(?:\.\w+)*", re.ASCII)
 _VARIABLE = re.compile(r"\$([a-z][a-z0-9_]*)")
 
 
 class CompiledMapping:
     """A document whose expressions all compile."""
 
-    def __init__(self, document: MappingDocument) -> None:
+    def __init__(self, document: MappingDocument, *, is_timed: bool = True) -> None:
         """Compile a document.
+
+        Args:
+            is_timed: whether each evaluation is limited to a second.
 
         Raises: SyntaxProblemError: `check_expressions` says which expressions are wrong.
         """
         self._document = document
-        self._whole = Program(_whole(document))
+        self._compile = partial(Program, is_timed=is_timed)
+        self._whole = self._compile(_whole(document))
+        self._rules = [(rule, f"rules[{place}]") for place, rule in enumerate(document.rules)]
         self._rows: dict[int, Program] = {}
 
     def map(self, event: bytes) -> Mapped:
@@ -79,7 +87,7 @@ class CompiledMapping:
 
     @cached_property
     def _parts(self) -> "_Parts":
-        return _Parts(self._document)
+        return _Parts(self._document, self._compile)
 
     def _read(self, result: str | None, event: bytes) -> Mapped:
         try:
@@ -90,13 +98,13 @@ class CompiledMapping:
             return Ignored(reason=Reason.NOT_MAPPED)
         if found.rule < 0:
             return _ignored(self._document.ignored[found.ignored])
-        rule, at = self._document.rules[found.rule], f"rules[{found.rule}]"
+        rule, at = self._rules[found.rule]
         mapped = read_row(found, rule, event, at)
         return mapped if is_complete(mapped, found) else self._read_all(found.rule, event)
 
     def _read_all(self, place: int, event: bytes) -> Mapped:
         """Read an event by all candidates of its rule's members."""
-        rule, at = self._document.rules[place], f"rules[{place}]"
+        rule, at = self._rules[place]
         try:
             result = self._row(place).evaluate(event.decode())
             return read_row(Row() if result is None else _decode_row(result), rule, event, at)
@@ -107,15 +115,16 @@ class CompiledMapping:
         """Return the expression for all members of a rule."""
         if place not in self._rows:
             members = _row_text(self._document.rules[place], is_brief=False)
-            self._rows[place] = Program(_with_let(_needed(self._document.let, members, set()), members))
+            self._rows[place] = self._compile(_with_let(_needed(self._document.let, members, set()), members))
         return self._rows[place]
 
 
 class _Parts:
     """Each expression of a document compiled alone. This is slower, and shows which one failed."""
 
-    def __init__(self, document: MappingDocument) -> None:
+    def __init__(self, document: MappingDocument, compile_text: Callable[[str], Program]) -> None:
         self._document = document
+        self._compile = compile_text
         self._programs: dict[str, Program] = {}
 
     def map(self, text: str, event: bytes) -> Mapped:
@@ -140,7 +149,7 @@ class _Parts:
 
     def _row(self, at: str, rule: Rule, let: Mapping[str, str], text: str) -> Row | Refused:
         row = Row()
-        for member, expressions in _by_member(rule.expressions):
+        for member, expressions in _used_members(rule):
             try:
                 setattr(row, member, self._value(_member_text(expressions), let, text))
             except EvaluationError as error:
@@ -174,7 +183,7 @@ class _Parts:
         if program is None:
             if len(self._programs) > 1_000:  # per document; the failing variables differ from event to event
                 self._programs.clear()
-            program = self._programs[source] = Program(source)
+            program = self._programs[source] = self._compile(source)
         return program.evaluate(text)
 
 
@@ -245,7 +254,8 @@ def _whole(document: MappingDocument) -> str:
         cases.append((before, ignored.when, f'{{"ignored":{place}}}'))
     text = "null"
     for before, when, then in reversed(cases):
-        text = _with_let(before, f"(({when}\n) ? {then} : {text})")
+        condition = f"({when}\n)" if "?" in when else _apart(when)
+        text = _with_let(before, f"{condition} ? {then} : {text}")
     return text
 
 
@@ -261,8 +271,16 @@ def _needed(let: dict[str, str], text: str, known: AbstractSet[str]) -> dict[str
 def _with_let(let: Mapping[str, str], expression: str) -> str:
     if not let:
         return expression
-    variables = "".join(f"${name} := ({text}\n);" for name, text in let.items())
+    variables = "".join(f"${name} := {_apart(text)};" for name, text in let.items())
     return f"({variables} {expression})"
+
+
+def _apart(text: str) -> str:
+    """Return an expression as a part of a larger one that ends it by a comma, a semicolon or a bracket.
+
+    Brackets around it cost a scope for each event, so only one that assigns variables gets them.
+    """
+    return f"({text}\n)" if ":=" in text else text
 
 
 def _row_text(rule: Rule, *first: str, is_brief: bool) -> str:
@@ -273,7 +291,7 @@ def _row_text(rule: Rule, *first: str, is_brief: bool) -> str:
     """
     members = [
         f'"{member}":{_member_text(expressions, is_brief=is_brief)}'
-        for member, expressions in _by_member(rule.expressions)
+        for member, expressions in _used_members(rule)
         if not (is_brief and member == "names")
     ]
     return "{" + ",".join((*first, *members)) + "}"
@@ -286,18 +304,30 @@ def _member_text(expressions: Iterable[Expression], *, is_brief: bool = False) -
         is_brief: for a list, use the first candidate that has a result.
     """
     parts = list(expressions)
-    texts = [f"({each.text}\n)" for each in parts]
     if parts[0].part is None:
-        return texts[0]
+        return _apart(parts[0].text)
     if isinstance(parts[0].part, int):
+        texts = [each.text if _PATH.fullmatch(each.text) else f"({each.text}\n)" for each in parts]
         # An address is anonymous if any candidate says so, not only the first.
         is_brief = is_brief and parts[0].member != "anonymous"
-        return f"({' ?: '.join(texts)})" if is_brief else f"[{','.join(texts)}]"
-    return "{" + ",".join(f'"{each.part}":{text}' for each, text in zip(parts, texts, strict=True)) + "}"
+        return _first_of(texts) if is_brief else f"[{','.join(texts)}]"
+    return "{" + ",".join(f'"{each.part}":{_apart(each.text)}' for each in parts) + "}"
 
 
-def _by_member(expressions: Iterable[Expression]) -> Iterable[tuple[str, Iterable[Expression]]]:
-    return groupby(expressions, key=lambda expression: expression.member)
+def _first_of(texts: Sequence[str]) -> str:
+    """Return the expression for the first candidate that gives anything.
+
+    The chain is evaluated from its end to its begin, so the others stand in brackets: nearly always the first suffices.
+    """
+    first, *others = texts
+    return f"{first} ?: ({' ?: '.join(others)})" if others else first
+
+
+def _used_members(rule: Rule) -> Iterator[tuple[str, Iterable[Expression]]]:
+    """Yield the members of a rule, without those of `common` that its signal does not have."""
+    for member, expressions in groupby(rule.expressions, key=lambda expression: expression.member):
+        if member not in (_ONLY_OF_ACTIVITY if rule.gives == "finding" else _ONLY_OF_FINDINGS):
+            yield member, expressions
 
 
 def _ignored(entry: IgnoredEvents) -> Ignored:

@@ -67,7 +67,7 @@ class Mappings:
     def _mapping(self, content: bytes) -> CompiledMapping:
         mapping = self._compiled.pop(content, None)
         if mapping is None:
-            mapping = CompiledMapping(read_mapping(msgspec.json.decode(content)))
+            mapping = CompiledMapping(read_mapping(msgspec.json.decode(content)), is_timed=False)
         self._compiled[content] = mapping
         if len(self._compiled) > _MAX_COMPILED:
             self._compiled.popitem(last=False)

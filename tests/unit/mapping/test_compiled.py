@@ -7,7 +7,7 @@ import pytest
 
 from riskrelay.core.sources.mappings import read_mapping
 from riskrelay.core.sources.reasons import Reason
-from riskrelay.core.sources.signals import ActivitySignal, Ignored, Mapped, Refused
+from riskrelay.core.sources.signals import ActivitySignal, FindingSignal, Ignored, Mapped, Refused
 from riskrelay.mapping.compiled import CompiledMapping, check_expressions
 
 _EVENT = {"type": "a", "mail": "kai@example.com", "at": "2026-11-29T10:00:00Z", "n": None, "s": "text", "number": 5}
@@ -46,6 +46,37 @@ def test_variables_may_use_those_before_them() -> None:
     document = _document(when="$second") | {"let": {"first": "type", "second": '$first = "a"'}}
     assert isinstance(_map(document), ActivitySignal)
     assert check_expressions(read_mapping(document)) == ()
+
+
+def test_a_variable_that_a_member_assigns_is_its_own() -> None:
+    """Expressions that assign nothing are written into the whole document without a scope."""
+    document = _document(application="$v := type", full_name="$v") | {"let": {"v": "s"}}
+    became = _map(document)
+    assert isinstance(became, ActivitySignal)
+    assert (became.application, became.full_name) == ("a", "text")
+
+
+@pytest.mark.parametrize("when", ['type = "a" ? true : false', '($v := type; $v = "a")', 'absent ?: type = "a"'])
+def test_a_condition_may_have_any_form(when: str) -> None:
+    document = _document(when=when)
+    assert isinstance(_map(document), ActivitySignal)
+    assert isinstance(_map(document, {**_EVENT, "type": "b"}), Ignored)
+
+
+def test_candidates_may_have_any_form() -> None:
+    document = _document(user=["absent", "absent ? 1 : absent", "$not(absent) and number", "[absent, [mail]]", "s"])
+    became = _map(document)
+    assert isinstance(became, ActivitySignal)
+    assert became.identities == ("kai@example.com",)
+
+
+def test_members_that_the_signal_does_not_have_are_not_computed() -> None:
+    """Those of `common` are for all rules: an activity has no title, a finding no place."""
+    failing = "number.$lowercase($)"
+    login = _document() | {"common": {"title": failing}}
+    finding = _document(gives="finding", behavior="b") | {"common": {"anonymous": failing, "place": {"lat": failing}}}
+    assert isinstance(_map(login), ActivitySignal)
+    assert isinstance(_map(finding), FindingSignal)
 
 
 def test_an_own_member_replaces_the_common_one() -> None:

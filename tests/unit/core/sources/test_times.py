@@ -34,6 +34,13 @@ def test_a_time_is_read_in_every_form(written: object) -> None:
     assert read_time(written) == _MS
 
 
+@pytest.mark.parametrize("written", ["Sun Nov 29 10:00:00 2026", " Sun Nov 29 10:00:00 2026 "])
+def test_asctime_is_read_as_utc(written: str) -> None:
+    """Zscaler's feeds write it; a day below 10 has a space in front of it."""
+    assert read_time(written) == _MS - 123
+    assert read_time("Sun Nov  1 10:00:00 2026") == _MS - 123 - 28 * 86_400_000
+
+
 def test_the_magnitude_tells_the_unit() -> None:
     assert read_time(99_999_999_999) == 99_999_999_999_000
     assert read_time(100_000_000_000) == 100_000_000_000
@@ -55,6 +62,11 @@ def test_the_magnitude_tells_the_unit() -> None:
         "2026-11-29",
         "2026-13-29T10:00:00Z",
         "10:00",
+        "Sun Nov 31 10:00:00 2026",
+        "Son Nov 29 10:00:00 2026",
+        "Sun Okt 29 10:00:00 2026",
+        "Sun Nov 29 25:00:00 2026",
+        "Sun Nov 29 10:00:00",
         1e30,
         float("nan"),
         "1" * 90,
