@@ -41,7 +41,7 @@ _LEAN_OKTA = {
 
 
 def mapping_speeds(events: int) -> Iterator[tuple[str, float]]:
-    """Measure the mapping of one sign-in of Okta by a lean mapping, and of each kind's typical event by the shipped one.
+    """Measure the mapping of one sign-in of Okta by a lean mapping, and of a typical event of each kind by its own.
 
     Args:
         events: of each round.
