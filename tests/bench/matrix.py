@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from bench.backlog import backlog
 from bench.crowd import crowd
+from bench.large_requests import large_requests
 from riskrelay.bench.scenarios import Measured, Place, ingest, latency, sustained
 from riskrelay.bench.sources import sources
 
@@ -40,6 +41,10 @@ def runs(scale: float) -> list[Run]:
         Run("ingest", engine, 0, lambda place: ingest(place, in_batches(50_000), size(4_000, 64))) for engine in ENGINES
     ]
     found += [Run("sources", engine, 0, lambda place: sources(place, in_batches(50_000))) for engine in ENGINES]
+    found += [
+        Run("large", engine, 0, lambda place: large_requests(place, size(10_000, 300), max(0.5, 8 * scale)))
+        for engine in ENGINES
+    ]
     for engine, workers, rates in (
         ("sqlite", 0, (100, 500)),  # at 1,000 requests of one finding pile up
         ("postgresql", 0, (100, 300)),  # beyond what it takes, the service answers 503, and that is no latency
@@ -70,7 +75,7 @@ def runs(scale: float) -> list[Run]:
 
 
 ENGINES = ("sqlite", "postgresql")
-SCENARIOS = ("ingest", "sources", "latency", "sustained", "crowd", "backlog")
+SCENARIOS = ("ingest", "sources", "large", "latency", "sustained", "crowd", "backlog")
 
 
 def _latency(rate: int, seconds: float) -> Work:

@@ -38,6 +38,8 @@ _SECTIONS = {
     "ingest": "Accepting findings: each is about a new user and changes a level; one integration, no delivery",
     "sources": "Events of a source, in batches of 1,000 with gzip, each a finding about a new user; beside it findings "
     "in batches of the same run, and single findings of another account",
+    "large": "Single findings of an account, with and without requests of 10,000 items (at scale 1) of another account "
+    "beside them: findings, logins of one user far apart, and logins of 2,000 users",
     "latency": "Delivery latency: from the scheduled time of a finding until the receiver has its event "
     "(open loop, so waits behind late requests count)",
     "sustained": "Accepted in batches, decided, signed, pushed and settled, all at once",
@@ -49,6 +51,7 @@ _SECTIONS = {
 _PLOTTED = {
     "ingest": ("findings_per_s",),
     "sources": ("source_events_per_s", "findings_per_s"),
+    "large": ("alone_p99_ms", "beside_p99_ms"),
     "latency": ("p50_ms", "p99_ms", "p99_9_ms"),
     "sustained": ("events_per_s",),
     "crowd": ("p50_ms", "p99_ms", "p99_9_ms"),

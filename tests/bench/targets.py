@@ -96,6 +96,16 @@ TARGETS = [
 for _engine, _name in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL")):
     TARGETS += [
         Target(
+            f"p99 of another account beside {_large} within twice the p99 without, {_name}",
+            _of("large", _large, _engine, "of_alone_p99"),
+            2,
+            "×",
+            False,
+        )
+        for _large in ("findings", "logins of one user", "logins of many users")
+    ]
+    TARGETS += [
+        Target(
             f"healthy receivers' p99 within 10 % while 5 % are dead and 5 % slow, {_name}",
             _ratio("crowd", ("all healthy", "5 %"), _engine, "p99_ms"),
             1.1,

@@ -24,10 +24,10 @@ class Target(NamedTuple):
     account_id: str
     token: str
 
-    def request(self, body: bytes, content_type: str = "application/json") -> bytes:
-        """Return an HTTP request that records findings."""
+    def request(self, body: bytes, content_type: str = "application/json", resource: str = "findings") -> bytes:
+        """Return an HTTP request that records findings, or what *resource* names."""
         head = (
-            f"POST /accounts/{self.account_id}/zt_risk_scoring/findings HTTP/1.1\r\n"
+            f"POST /accounts/{self.account_id}/zt_risk_scoring/{resource} HTTP/1.1\r\n"
             f"Host: {urlsplit(self.service_url).netloc}\r\nAuthorization: Bearer {self.token}\r\n"
             f"Content-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
         )
