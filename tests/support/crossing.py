@@ -100,6 +100,7 @@ def things_of(service: Service) -> dict[str, str]:
     credential = service.result("POST", f"{own}/credentials", {"kind": "oauth_client"})
     behavior = {"id": f"own_{uuid4().hex}", "name": "Own", "risk_level": "low"}
     source = service.result("POST", "/sources", {"kind": "okta_system_log", "name": "made"})
+    exception = {"user": "lou@example.com", "effect": "ignore", "reason": "Made."}
     return {
         "account_id": service.account_id,
         "behavior_id": service.result("POST", "/behaviors", behavior)["id"],
@@ -110,6 +111,7 @@ def things_of(service: Service) -> dict[str, str]:
         "credential_id": credential["id"],
         "jti": delivery["jti"],
         "replay_id": replay["id"],
+        "exception_id": service.result("POST", "/exceptions", exception)["id"],
         "source_id": source["id"],
         "source_credential_id": source["credential"]["id"],
     }
@@ -125,6 +127,7 @@ THING_NAMES = {
     "credential_id",
     "jti",
     "replay_id",
+    "exception_id",
     "source_id",
     "source_credential_id",
 }

@@ -13,6 +13,7 @@ from riskrelay.cli import (
     deliveries,
     detection,
     directory,
+    exceptions,
     findings,
     integrations,
     keys,
@@ -58,6 +59,7 @@ app.add_typer(activity.app, name="activity")
 app.add_typer(all_call_service(detection.app), name="detection")
 app.add_typer(all_call_service(networks.app), name="network")
 app.add_typer(all_call_service(behaviors.app), name="behavior")
+app.add_typer(all_call_service(exceptions.app), name="exception")
 app.add_typer(all_call_service(directory.app), name="directory")
 app.add_typer(all_call_service(deliveries.app), name="delivery")
 app.add_typer(all_call_service(deliveries.replays), name="replay")

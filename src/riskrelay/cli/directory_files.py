@@ -20,14 +20,14 @@ _COLUMNS = f"kind, name and email, or email and some of {', '.join(NAME_KINDS)}"
 class Batch:
     """Entries that are sent as one request, with the number of the line that each is from."""
 
-    entries: list[dict[str, str]]
+    entries: list[dict[str, Any]]
     lines: list[int]
 
 
 def batches(file: Path) -> Iterator[Batch]:
     """Yield the entries of *file*, whatever its size. Ends the command at a line that cannot be read."""
     with file.open(encoding="utf-8-sig", newline="") as stream:
-        entries: list[dict[str, str]] = []
+        entries: list[dict[str, Any]] = []
         lines: list[int] = []
         try:
             for number, row in _rows(stream):
@@ -92,18 +92,27 @@ def _is_header(columns: list[str]) -> bool:
     return "email" in named and ({"kind", "name"} <= named or not named.isdisjoint(NAME_KINDS))
 
 
-def _entries(row: dict[str, Any], number: int) -> list[dict[str, str]]:
+def _entries(row: dict[str, Any], number: int) -> list[dict[str, Any]]:
     """One entry of the members kind, name and email; or one for each member that is named like a kind.
 
     A user without any name or without an address gives no entry.
     """
+    groups = _groups(row.get("groups"), number)
     if "kind" in row or "name" in row:
-        return [{member: _text(row.get(member), number, member) for member in ("kind", "name", "email")}]
+        return [{**{member: _text(row.get(member), number, member) for member in ("kind", "name", "email")}, **groups}]
     named = {kind: text for kind in NAME_KINDS if (text := _text(row.get(kind), number, kind))}
     email = _text(row.get("email"), number, "email")
     if "email" not in row or row.keys().isdisjoint(NAME_KINDS):
         fail(f"line {number:,} must have {_COLUMNS}")
-    return [{"kind": kind, "name": name, "email": email} for kind, name in named.items()] if email else []
+    return [{"kind": kind, "name": name, "email": email, **groups} for kind, name in named.items()] if email else []
+
+
+def _groups(value: Any, number: int) -> dict[str, list[str]]:
+    """The member groups: a list in NDJSON, separated by semicolons in CSV."""
+    if isinstance(value, list):
+        return {"groups": [_text(group, number, "groups") for group in value]}
+    named = [group for text in _text(value, number, "groups").split(";") if (group := text.strip())]
+    return {"groups": named} if named else {}
 
 
 def _text(value: Any, number: int, member: str) -> str:

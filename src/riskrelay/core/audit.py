@@ -33,6 +33,7 @@ class Kind(StrEnum):
     CREDENTIAL = "credential"
     STREAM = "stream"
     BEHAVIOR = "behavior"
+    EXCEPTION = "exception"
     USER = "user"
     SECURITY_EVENT = "security_event"
     DETECTION = "detection"

@@ -17,6 +17,7 @@ class Quotas:
         running_replays: of one integration, running or paused.
         users: of one account.
         own_behaviors: of one account, without the retired ones.
+        exceptions: of one account, including those that have ended.
         findings_per_user: kept; the oldest are deleted.
         directory_entries: of one account.
         console_sessions: of one token; the oldest ends.
@@ -29,6 +30,7 @@ class Quotas:
     running_replays: int = 100
     users: int = 1_000_000
     own_behaviors: int = 100
+    exceptions: int = 500
     findings_per_user: int = 10_000
     directory_entries: int = 1_000_000
     console_sessions: int = 100

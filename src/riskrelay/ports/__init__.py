@@ -49,6 +49,7 @@ from riskrelay.ports.deliveries import (
 )
 from riskrelay.ports.directory import Directory, DirectoryPlace, MissedNames
 from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, ShadowedUser, Verdict
+from riskrelay.ports.exceptions import RiskExceptions
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.large_writes import LEASE, LargeWriteLost, LargeWriteRuns, LargeWrites, Writes
@@ -144,6 +145,7 @@ __all__ = [
     "RefusedRequests",
     "Replays",
     "Retention",
+    "RiskExceptions",
     "RiskPlace",
     "Sent",
     "Services",

@@ -23,6 +23,7 @@ from riskrelay.ports.activity import Activities, Detection
 from riskrelay.ports.console import Stocks, UserViews
 from riskrelay.ports.deliveries import DeliveryViews
 from riskrelay.ports.directory import Directory, MissedNames
+from riskrelay.ports.exceptions import RiskExceptions
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.large_writes import LargeWrites
 from riskrelay.ports.levels import Levels
@@ -343,6 +344,7 @@ class Transaction(Protocol):
     findings: Findings
     behaviors: Behaviors
     levels: Levels
+    exceptions: RiskExceptions
     activities: Activities
     large_writes: LargeWrites
     detection: Detection

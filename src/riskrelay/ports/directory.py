@@ -17,6 +17,9 @@ class Directory(Protocol):
     def find_emails(self, names: Collection[Name]) -> dict[Name, str]:
         """Return the e-mail addresses of those names that have one, in one query for up to 5,000 names."""
 
+    def groups_of(self, email_keys: Collection[str]) -> dict[str, frozenset[str]]:
+        """Return the keys of the groups of those users that have some, by `email_key`."""
+
     def put(self, entries: Sequence[DirectoryEntry]) -> None:
         """Insert or overwrite entries. No two entries of one call may have the same name."""
 

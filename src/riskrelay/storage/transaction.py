@@ -28,6 +28,7 @@ from riskrelay.ports import (
     ReceiverStreams,
     RefusedRequests,
     Replays,
+    RiskExceptions,
     Sources,
     Stocks,
     Streams,
@@ -52,6 +53,7 @@ from riskrelay.storage.risk.activity import ActivityRows
 from riskrelay.storage.risk.behaviors import BehaviorRows
 from riskrelay.storage.risk.detection import DetectionRows
 from riskrelay.storage.risk.directory import DirectoryRows, MissedNameRows
+from riskrelay.storage.risk.exceptions import RiskExceptionRows
 from riskrelay.storage.risk.large_writes import LargeWriteRows
 from riskrelay.storage.risk.level_rules import LevelRows
 from riskrelay.storage.risk.user_views import UserViewRows
@@ -79,6 +81,7 @@ class AccountTransaction:
         self.findings: Findings = FindingRows(connection, account_id)
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)
         self.levels: Levels = LevelRows(connection, account_id)
+        self.exceptions: RiskExceptions = RiskExceptionRows(connection, account_id, locking=locking)
         self.activities: Activities = ActivityRows(connection, account_id)
         self.large_writes: LargeWrites = LargeWriteRows(connection, account_id, locking=locking)
         self.detection: Detection = DetectionRows(connection, account_id)

@@ -24,6 +24,7 @@ from riskrelay.web.account_api.deliveries import DeliveryRoutes
 from riskrelay.web.account_api.delivery_control import DeliveryControlRoutes
 from riskrelay.web.account_api.detection import DetectionRoutes
 from riskrelay.web.account_api.directory import DirectoryRoutes
+from riskrelay.web.account_api.exceptions import ExceptionRoutes
 from riskrelay.web.account_api.findings import FindingRoutes
 from riskrelay.web.account_api.integration_settings import IntegrationSettingRoutes
 from riskrelay.web.account_api.integration_tls import IntegrationTlsRoutes
@@ -189,6 +190,7 @@ def _account_routes(
     detection = DetectionRoutes(services)
     security_events = SecurityEventRoutes(services, public_origin)
     behaviors = BehaviorRoutes(services)
+    exceptions = ExceptionRoutes(services)
     directory = DirectoryRoutes(services, public_origin)
     users = UserRoutes(services)
     tokens = ApiTokenRoutes(services)
@@ -233,6 +235,11 @@ def _account_routes(
         ("POST", "/behaviors", behaviors.add),
         ("PUT", "/behaviors/{behavior_id}", behaviors.change),
         ("DELETE", "/behaviors/{behavior_id}", behaviors.retire),
+        ("GET", "/exceptions", exceptions.list_page),
+        ("POST", "/exceptions", exceptions.add),
+        ("GET", "/exceptions/{exception_id}", exceptions.get),
+        ("PUT", "/exceptions/{exception_id}", exceptions.change),
+        ("DELETE", "/exceptions/{exception_id}", exceptions.delete),
         ("PUT", "/directory", directory.put),
         ("GET", "/directory", directory.list_page),
         ("DELETE", "/directory", directory.delete),

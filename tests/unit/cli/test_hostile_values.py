@@ -55,6 +55,8 @@ SAMPLE = dict.fromkeys(("at", "became", "reason", "pointer", "message"), HOSTILE
 COUNTS = {"events": 1, "findings": 0, "activity": 0, "duplicates": 0, "level_changes": 0}
 OUTCOME = {**COUNTS, "exempt": [], "ignored": [{"reason": HOSTILE, "count": 1}], "refused": []}
 DETECTION = {"imp_travel": {"min_km": 1, HOSTILE: True}, "lateness_hours": 1}
+EXCEPTION_NAMES = ("id", "user", "group", "pattern", "behavior", "effect", "level", "reason", "ends_at")
+EXCEPTION = {**dict.fromkeys(EXCEPTION_NAMES, HOSTILE), "has_ended": True}
 NETWORKS = {"networks": [{"cidr": HOSTILE, "asn": 1, "name": HOSTILE}]}
 
 CASES: dict[str, tuple[list[str], Any]] = {
@@ -93,6 +95,11 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "source send": ([HOSTILE, str(SAMPLE_FILE)], OUTCOME),
     "source samples": ([HOSTILE], [SAMPLE]),
     "source replay": ([HOSTILE], OUTCOME),
+    "exception list": ([], [EXCEPTION]),
+    "exception add": (["--service-account", "svc-*@example.com"], EXCEPTION),
+    "exception set": ([HOSTILE, "--reason", HOSTILE], EXCEPTION),
+    "exception end": ([HOSTILE], EXCEPTION),
+    "exception delete": ([HOSTILE], {}),
     "directory list": ([], [{"name": HOSTILE, HOSTILE: HOSTILE}]),
     "directory lookup": ([HOSTILE], [{"email": HOSTILE}]),
     "directory missed": ([], [{"name": HOSTILE}]),

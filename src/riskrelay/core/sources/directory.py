@@ -13,6 +13,7 @@ from riskrelay.core.sources.signals import ActivitySignal, FindingSignal, Mapped
 
 NAME_KINDS: tuple[NameKind, ...] = get_args(NameKind)
 MAX_NAME_CHARACTERS = 255
+MAX_GROUPS = 50  # guessed: of one entry; only groups that exceptions name are needed
 MAX_MISSED_NAMES = 1_000  # specified: the most frequent names of an account
 
 _LETTER_CASE_COUNTS = frozenset({"sub", "device_id"})  # OpenID Connect Core §2: `sub` is case-sensitive; so are tokens
@@ -23,10 +24,12 @@ class DirectoryEntry(Struct, frozen=True, kw_only=True):
 
     Attributes:
         email: the address as it was sent.
+        groups: the names of the user's groups, for exceptions. A user is in the groups of all entries of the address.
     """
 
     name: Name
     email: str
+    groups: tuple[str, ...] = ()
 
 
 class MissedName(Struct, frozen=True, kw_only=True):

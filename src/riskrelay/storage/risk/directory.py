@@ -5,11 +5,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, delete, func, literal, select, tuple_, union_all
+import msgspec
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, literal, select, tuple_, union_all
 from sqlalchemy.sql.elements import ColumnElement
 
 from riskrelay.core.email_addresses import email_key
 from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.exceptions import group_key
 from riskrelay.core.sources.directory import NAME_KINDS, DirectoryEntry, MissedName, name_key, name_problem
 from riskrelay.core.sources.signals import Name, NameKind
 from riskrelay.ports import DirectoryPlace
@@ -22,7 +24,7 @@ _PUT = PerEngine(
     directory_entries,
     lambda insert: insert.on_conflict_do_update(
         index_elements=[directory_entries.c.account_id, directory_entries.c.kind, directory_entries.c.name_key],
-        set_={column: insert.excluded[column] for column in ("name", "email", "email_key")},
+        set_={column: insert.excluded[column] for column in ("name", "email", "email_key", "group_names")},
     ),
 )
 _MISS = PerEngine(
@@ -45,6 +47,12 @@ _MOST_FIRST = (
 _LATEST_FIRST = (missed_names.c.last_at.desc(), *_MOST_FIRST)
 _missed_place = tuple_(missed_names.c.kind, missed_names.c.name_key)
 _LARGEST_COUNT = 2**31 - 1
+_GROUPS = select(directory_entries.c.email_key, directory_entries.c.group_names).where(
+    directory_entries.c.account_id == bindparam("account"),
+    directory_entries.c.email_key.in_(bindparam("keys", expanding=True)),
+    directory_entries.c.group_names.is_not(None),
+)
+_GROUP_NAMES = msgspec.json.Decoder(tuple[str, ...])
 
 
 class DirectoryRows:
@@ -73,6 +81,14 @@ class DirectoryRows:
             ]
             yield from self._connection.execute(union_all(*queries))
 
+    def groups_of(self, email_keys: Collection[str]) -> dict[str, frozenset[str]]:
+        found: dict[str, set[str]] = defaultdict(set)
+        for part in in_parts(list(email_keys)):
+            rows = self._connection.execute(_GROUPS, {"account": self._account_id, "keys": part})
+            for row in rows:
+                found[row.email_key].update(map(group_key, _GROUP_NAMES.decode(row.group_names)))
+        return {key: frozenset(groups) for key, groups in found.items()}
+
     def put(self, entries: Sequence[DirectoryEntry]) -> None:
         rows = [
             {
@@ -82,6 +98,7 @@ class DirectoryRows:
                 "name": entry.name.value,
                 "email": entry.email,
                 "email_key": email_key(entry.email),
+                "group_names": msgspec.json.encode(entry.groups).decode() if entry.groups else None,
             }
             for entry in entries
         ]
@@ -192,4 +209,5 @@ def _by_kind(names: Collection[Name]) -> Iterator[tuple[NameKind, list[str]]]:
 
 
 def _entry(row: Row[*tuple[Any, ...]]) -> DirectoryEntry:
-    return DirectoryEntry(name=Name(kind=row.kind, value=row.name), email=row.email)
+    groups = () if row.group_names is None else _GROUP_NAMES.decode(row.group_names)
+    return DirectoryEntry(name=Name(kind=row.kind, value=row.name), email=row.email, groups=groups)

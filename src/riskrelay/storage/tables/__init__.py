@@ -29,6 +29,7 @@ from riskrelay.storage.tables.delivery import (
     subject_statements,
 )
 from riskrelay.storage.tables.directory import directory_entries, missed_names
+from riskrelay.storage.tables.exceptions import exceptions
 from riskrelay.storage.tables.nodes import nodes
 from riskrelay.storage.tables.replays import replay_places, replays
 from riskrelay.storage.tables.risk import (
@@ -61,6 +62,7 @@ __all__ = [
     "directory_entries",
     "event_requests",
     "events",
+    "exceptions",
     "finding_counts",
     "findings",
     "held_events",

@@ -20,6 +20,7 @@ directory_entries = Table(
     Column("name", Text, nullable=False),
     Column("email", Text, nullable=False),
     Column("email_key", _key(), nullable=False),
+    Column("group_names", Text),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
     Index("directory_entries_email_index", "account_id", "email_key"),
 )

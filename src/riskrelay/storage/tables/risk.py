@@ -73,6 +73,8 @@ findings = Table(
     Column("resets", Integer, nullable=False, server_default="0"),
     Column("details", Text),
     Column("digest", LargeBinary(32), nullable=False),
+    # No foreign key: an exception can be deleted, and its findings keep its id.
+    Column("exception_id", String(36)),
     ForeignKeyConstraint(["account_id", "user_id"], ["users.account_id", "users.user_id"]),
     Index("findings_user_index", "account_id", "user_id", "resets", "occurred_at", "finding_id"),
 )

@@ -1,10 +1,10 @@
 """Behaviors, built in and the account's own, and the account's settings of them. Rule: contract 18, 24."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,7 +23,7 @@ from riskrelay.core.risk.behaviors import (
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.sources.mappings import SuggestedBehavior
 from riskrelay.ports import Services
-from riskrelay.web.account_api.bodies import read_object
+from riskrelay.web.account_api.bodies import read_object, without_problem
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.known_behaviors import BehaviorName, known_behaviors
 from riskrelay.web.auth import caller_of
@@ -44,24 +44,14 @@ class BehaviorsBody(BaseModel):
     behaviors: dict[BehaviorName, BehaviorBody]
 
 
-def _without(problem_of: Callable[[str], str | None]) -> AfterValidator:
-    def check(text: str) -> str:
-        problem = problem_of(text)
-        if problem is not None:
-            raise ValueError(problem)
-        return text
-
-    return AfterValidator(check)
-
-
-_Name = Annotated[str, _without(name_problem)]
-_Description = Annotated[str, _without(description_problem)]
+_Name = Annotated[str, without_problem(name_problem)]
+_Description = Annotated[str, without_problem(description_problem)]
 
 
 class NewBehaviorBody(BaseModel):
     """A behavior of the account's own."""
 
-    id: Annotated[str, _without(id_problem)]
+    id: Annotated[str, without_problem(id_problem)]
     name: _Name
     description: _Description = ""
     risk_level: Level

@@ -1,7 +1,7 @@
 """Read request bodies, with bounds and with the place of each fault."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
@@ -40,6 +40,18 @@ def _plain(text: str) -> str:
 
 PlainText = Annotated[str, AfterValidator(_plain)]
 """Text that a database, a log and a terminal can hold: no control characters, NUL among them."""
+
+
+def without_problem(problem_of: Callable[[str], str | None]) -> AfterValidator:
+    """Return a validator of texts for which *problem_of* returns None; a problem is the message of the fault."""
+
+    def check(text: str) -> str:
+        problem = problem_of(text)
+        if problem is not None:
+            raise ValueError(problem)
+        return text
+
+    return AfterValidator(check)
 
 
 def _whole(number: Any) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,7 +13,9 @@ from riskrelay.actions.directory import clear_directory, delete_entries, put_ent
 from riskrelay.core.credentials import Scope
 from riskrelay.core.email_addresses import email_problem
 from riskrelay.core.errors import Fault, FaultKind, Invalid
+from riskrelay.core.risk.exceptions import group_problem
 from riskrelay.core.sources.directory import (
+    MAX_GROUPS,
     MAX_MISSED_NAMES,
     NAME_KINDS,
     DirectoryEntry,
@@ -24,7 +26,7 @@ from riskrelay.core.sources.directory import (
 from riskrelay.core.sources.signals import Name, NameKind
 from riskrelay.ports import DirectoryPlace, Services
 from riskrelay.web.account_api.batches import Email, read_batch
-from riskrelay.web.account_api.bodies import Reading, parse
+from riskrelay.web.account_api.bodies import Reading, parse, without_problem
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import cursor_of, read_cursor
 from riskrelay.web.auth import caller_of
@@ -39,19 +41,18 @@ _CURSOR: msgspec.json.Decoder[DirectoryPlace] = msgspec.json.Decoder(
 )
 
 
-def _name(text: str) -> str:
-    problem = name_problem(text)
-    if problem is not None:
-        raise ValueError(problem)
-    return text
-
-
 class EntryBody(BaseModel):
-    """A name and the e-mail address of its user. Other members are ignored, and noted in the response."""
+    """A name, and the e-mail address and groups of its user. Other members are ignored, and noted in the response."""
 
     kind: NameKind
-    name: Annotated[str, AfterValidator(_name)]
+    name: Annotated[str, without_problem(name_problem)]
     email: Email
+    groups: Annotated[list[Annotated[str, without_problem(group_problem)]], Field(max_length=MAX_GROUPS)] = []
+
+    def entry(self) -> DirectoryEntry:
+        """Return the same entry as a record of the domain."""
+        name = Name(kind=self.kind, value=self.name)
+        return DirectoryEntry(name=name, email=self.email, groups=tuple(dict.fromkeys(self.groups)))
 
 
 _ADAPTER = TypeAdapter(EntryBody)
@@ -115,8 +116,7 @@ def _read_one(written: bytes, prefix: Sequence[int], reading: Reading) -> Direct
 
     Raises: Invalid: one fault per mistake, all at once; each pointer starts with *prefix*.
     """
-    body = parse(_ADAPTER, written, prefix, reading)
-    return DirectoryEntry(name=Name(kind=body.kind, value=body.name), email=body.email)
+    return parse(_ADAPTER, written, prefix, reading).entry()
 
 
 _KINDS: Mapping[str, NameKind] = {kind: kind for kind in NAME_KINDS}
@@ -142,7 +142,12 @@ def _refused(message: str) -> Invalid:
 
 
 def _rendered(entries: Sequence[DirectoryEntry]) -> list[dict[str, Any]]:
-    return [{"kind": entry.name.kind, "name": entry.name.value, "email": entry.email} for entry in entries]
+    return [_entry(entry) for entry in entries]
+
+
+def _entry(entry: DirectoryEntry) -> dict[str, Any]:
+    shown: dict[str, Any] = {"kind": entry.name.kind, "name": entry.name.value, "email": entry.email}
+    return {**shown, "groups": list(entry.groups)} if entry.groups else shown
 
 
 def _missed(one: MissedName) -> dict[str, Any]:

@@ -74,6 +74,7 @@ _OBJECTS = {
     "integration_id": "integration",
     "reference_id": "integration",
     "jti": "delivery",
+    "exception_id": "exception",
     "replay_id": "replay",
     "credential_id": "credential",
     "source_id": "source",

@@ -8,20 +8,22 @@ from pydantic import BaseModel, TypeAdapter
 
 from riskrelay.core.errors import Invalid
 from riskrelay.web.account_api.bodies import parse
+from riskrelay.web.account_api.known_behaviors import KnownBehaviors
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def read_fields(model: type[M], fields: Mapping[str, Any]) -> M:
+def read_fields(model: type[M], fields: Mapping[str, Any], known: KnownBehaviors | None = None) -> M:
     """Read the fields as one object of the form *model*.
 
     Args:
         fields: the fields by name; empty ones are ignored.
+        known: all behaviors, for models that name behaviors.
 
     Raises: Invalid: one fault per mistake, all at once.
     """
     given = {name: value for name, value in fields.items() if value != ""}
-    return parse(TypeAdapter(model), msgspec.json.encode(given))
+    return parse(TypeAdapter(model), msgspec.json.encode(given), known=known)
 
 
 def problems_of(error: Invalid) -> dict[str, str]:

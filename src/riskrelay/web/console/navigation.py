@@ -32,6 +32,7 @@ SECTIONS = (
     Section("Live", "/live", Scope.READ),
     Section("Behaviors", "/behaviors", Scope.READ),
     Section("Detection", "/detection", Scope.READ),
+    Section("Exceptions", "/exceptions", Scope.PII_READ),
     Section("Directory", "/directory", Scope.PII_READ),
     Section("Settings", "/settings", Scope.OPERATE),
 )

@@ -22,6 +22,7 @@ from riskrelay.web.console.screens.dead_letters import DeadLetterScreens
 from riskrelay.web.console.screens.deliveries import DeliveryScreens
 from riskrelay.web.console.screens.detection import DetectionScreens
 from riskrelay.web.console.screens.directory import DirectoryScreens
+from riskrelay.web.console.screens.exceptions import ExceptionScreens
 from riskrelay.web.console.screens.integration import IntegrationScreen
 from riskrelay.web.console.screens.integration_settings import IntegrationSettingScreens
 from riskrelay.web.console.screens.integrations import IntegrationScreens
@@ -78,6 +79,7 @@ class Console:
         settings = SettingScreens(self._services, self._pages, self._public_origin)
         behaviors = BehaviorScreens(self._services, self._pages)
         detection = DetectionScreens(self._services, self._pages)
+        exceptions = ExceptionScreens(self._services, self._pages)
         directory = DirectoryScreens(self._services, self._pages)
         users = UserScreens(self._services, self._pages)
         return [
@@ -96,6 +98,10 @@ class Console:
             ("GET", "/behaviors/own/{behavior_id}", Scope.READ, behaviors.show_own),
             ("POST", "/behaviors/own/{behavior_id}", Scope.WRITE, behaviors.rename),
             ("POST", "/behaviors/own/{behavior_id}/retire", Scope.WRITE, behaviors.retire),
+            ("GET", "/exceptions", Scope.PII_READ, exceptions.show),
+            ("POST", "/exceptions", Scope.WRITE, exceptions.add),
+            ("POST", "/exceptions/{exception_id}/end", Scope.WRITE, exceptions.end),
+            ("POST", "/exceptions/{exception_id}/delete", Scope.WRITE, exceptions.delete),
             ("GET", "/directory", Scope.PII_READ, directory.show),
             ("POST", "/directory", Scope.WRITE, directory.put),
             ("POST", "/directory/delete", Scope.WRITE, directory.delete),

@@ -41,13 +41,16 @@ class DirectoryScreens:
 
     async def put(self, visit: Visit) -> Response:
         """Add an entry, or change its address."""
-        fields = {name: visit.form.get(name, "").strip() for name in ("kind", "name", "email")}
+        fields: dict[str, object] = {name: visit.form.get(name, "").strip() for name in ("kind", "name", "email")}
+        fields["groups"] = [group for text in visit.form.get("groups", "").split(";") if (group := text.strip())]
         try:
-            body = read_fields(EntryBody, fields)
-            entry = DirectoryEntry(name=Name(kind=body.kind, value=body.name), email=body.email)
+            entry = read_fields(EntryBody, fields).entry()
             await put_entries(self._services, visit.account, visit.actor, [entry])
         except Invalid as error:
-            return await self._page(visit, problems_of(error), 400)
+            problems = problems_of(error)
+            of_group = next((message for place, message in problems.items() if place.isdecimal()), None)
+            shown = problems if of_group is None else {**problems, "groups": of_group}
+            return await self._page(visit, shown, 400)
         return self._pages.see(account_path(visit.account, "directory"), done="directory-saved")
 
     async def delete(self, visit: Visit) -> Response:
