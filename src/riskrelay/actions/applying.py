@@ -38,7 +38,7 @@ def _counted(tx: Transaction, writes: Writes) -> list[Standing]:
     """Return the standings to save. Findings are counted again for users whose episodes were merged."""
     if not writes.tallied:
         return list(writes.standings)
-    rules = tx.levels.rules()
+    rules = tx.levels.with_groups(tx.levels.rules(), [one.email_key for one in writes.standings])
     tallies = tx.findings.tally(writes.tallied)
 
     def counted(standing: Standing) -> Standing:

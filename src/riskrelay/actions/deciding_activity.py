@@ -83,9 +83,7 @@ def decide_activity(gathered: Gathered) -> Decided:
     """Decide the results of a request."""
     standings = {standing.user_id: standing for standing in gathered.found.standings.values()}
     fresh = list(gathered.fresh.values())
-    detecting = Detecting(
-        standings=standings, settings=gathered.rules.behaviors, limits=gathered.limits, now=gathered.request.now
-    )
+    detecting = Detecting(standings=standings, rules=gathered.rules, limits=gathered.limits, now=gathered.request.now)
     decision = decide(gathered.stored, fresh, detecting)
     added = {one.activity_id for one in fresh}
     tallies = _expected(decision, standings, gathered.stored)

@@ -29,8 +29,9 @@ from riskrelay.core.risk.activity import (
     S,
 )
 from riskrelay.core.risk.assessment import Standing
-from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId, UserId
+from riskrelay.core.risk.rules import LevelRules
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import ActivityWindow, RecordedActivity, RecordedFinding, Transaction
 
@@ -52,10 +53,10 @@ class Detected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detecting:
-    """The account's settings and the time, as inputs of detection."""
+    """The account's rules and limits and the time, as inputs of detection."""
 
     standings: Mapping[UserId, Standing]
-    settings: Mapping[BehaviorId, BehaviorSetting]
+    rules: LevelRules
     limits: TravelLimits
     now: datetime
 
@@ -289,7 +290,8 @@ def _finding(behavior: BehaviorId, derived: Derived[E], standing: Standing, give
         finding_id=FindingId(f"episode-{sha256(named.encode()).hexdigest()[:40]}"),
         user_id=standing.user_id,
         behavior=behavior,
-        risk_level=given.settings[behavior].risk_level,
+        risk_level=given.rules.behaviors[behavior].risk_level,
+        exception_id=given.rules.for_user(standing.email_key).applied_to(behavior),
         occurred_at=episode.triggered_at,
         recorded_at=given.now,
         resets=standing.resets,

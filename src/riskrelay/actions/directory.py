@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
+from riskrelay.core.email_addresses import email_key
 from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.sources.directory import MAX_MISSED_NAMES, DirectoryEntry, name_key
@@ -34,7 +35,9 @@ async def put_entries(
         if new and tx.directory.count(quota + 1) + new > quota:
             message = f"{new:,} of these names are new, and an account may have {quota:,} entries; delete some first"
             raise Invalid([Fault(FaultKind.QUOTA_REACHED, "", message)])
+        moved = _in_groups(tx, names) | {email_key(one.email) for one in latest.values() if one.groups}
         tx.directory.put(list(latest.values()))
+        _decide_levels_soon(tx, moved)
         tx.missed_names.forget(names)
         tx.audit.record(entry)
         return new
@@ -50,7 +53,9 @@ async def delete_entries(services: Services, account_id: AccountId, actor: Actor
     entry = services.audit_entry(actor, Verb.DELETED, Kind.DIRECTORY, _DIRECTORY)
 
     def store(tx: Transaction) -> int:
+        moved = _in_groups(tx, names)
         deleted = tx.directory.delete(names)
+        _decide_levels_soon(tx, moved)
         if deleted:
             tx.audit.record(entry)
         return deleted
@@ -64,14 +69,34 @@ async def clear_directory(services: Services, account_id: AccountId, actor: Acto
     Returns: the number of deleted entries.
     """
     entry = services.audit_entry(actor, Verb.DELETED, Kind.DIRECTORY, _DIRECTORY)
-    deleted = await services.store.write(account_id, lambda tx: tx.directory.clear(_CLEARED_AT_ONCE))
-    total = deleted
+
+    def clear(tx: Transaction) -> int:
+        deleted, moved = tx.directory.clear(_CLEARED_AT_ONCE)
+        _decide_levels_soon(tx, moved)
+        return deleted
+
+    total = deleted = await services.store.write(account_id, clear)
     while deleted == _CLEARED_AT_ONCE:
-        deleted = await services.store.write(account_id, lambda tx: tx.directory.clear(_CLEARED_AT_ONCE))
+        deleted = await services.store.write(account_id, clear)
         total += deleted
     if total:
         await services.store.write(account_id, lambda tx: tx.audit.record(entry))
     return total
+
+
+def _in_groups(tx: Transaction, names: Collection[Name]) -> set[str]:
+    """Return the `email_key` of users that have groups by the entries of *names*, if an exception names a group."""
+    return tx.directory.keys_with_groups(names) if tx.levels.rules().exceptions.name_groups else set()
+
+
+def _decide_levels_soon(tx: Transaction, moved: Collection[str]) -> None:
+    """Let the levels of users whose groups may have changed be decided again, if an exception names a group.
+
+    Args:
+        moved: the `email_key` of these users.
+    """
+    if moved and tx.levels.rules().exceptions.name_groups:
+        tx.users.decide_soon(moved)
 
 
 async def record_missed_names(store: Store, missed: Mapping[AccountId, Mapping[Name, int]], at: datetime) -> None:

@@ -251,6 +251,7 @@ def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
     }
     found = find_users(tx, {place: activity.user for place, activity in enabled.items()}, ids.ordered_uuid)
     keys = {place: activity.user.email_key for place, activity in enabled.items()}
+    rules = tx.levels.with_groups(rules, found.standings)
     given = {
         place: ActivityId(request.distinct[place])
         for place, activity in enabled.items()
@@ -294,7 +295,7 @@ def _refuse_changed(tx: Transaction, gathered: Gathered) -> None:
     ]
     if (
         known != before
-        or tx.levels.rules() != gathered.rules
+        or tx.levels.with_groups(tx.levels.rules(), gathered.found.standings) != gathered.rules
         or tx.detection.limits() != gathered.limits
         or tx.activities.digests(given)
         or windows_of(tx, fresh, gathered.limits) != gathered.stored.windows

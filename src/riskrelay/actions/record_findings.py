@@ -262,6 +262,7 @@ def _decide(tx: Transaction, batch: _Batch, distinct: Mapping[int, str]) -> _Dec
     }
     users = {place: finding.user for place, finding in enabled.items()}
     found = find_users(tx, users, batch.ids.ordered_uuid)
+    rules = tx.levels.with_groups(rules, found.standings)
     given = {place: FindingId(distinct[place]) for place, f in enabled.items() if f.finding_id is not None}
     stored = tx.findings.digests(given.values())
     repeated = {place: (given[place], enabled[place].digest) for place in given if given[place] in stored}
@@ -330,6 +331,7 @@ def _row(
         user_id=standing.user_id,
         behavior=finding.behavior,
         risk_level=rules.behaviors[finding.behavior].risk_level,
+        exception_id=rules.for_user(standing.email_key).applied_to(finding.behavior),
         occurred_at=finding.occurred_at or now,
         recorded_at=now,
         resets=standing.resets,

@@ -40,7 +40,9 @@ def list_all(
 def add(
     user: Annotated[str | None, typer.Option(help="The e-mail address of a user.")] = None,
     group: Annotated[str | None, typer.Option(help="A group of the directory.")] = None,
-    pattern: Annotated[str | None, typer.Option(help="A pattern of e-mail addresses, such as svc-*@example.com.")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="A pattern of e-mail addresses, such as svc-*@example.com.")
+    ] = None,
     service_account: Annotated[
         str | None, typer.Option(help="An e-mail address or a pattern: ignore all behaviors, without an end.")
     ] = None,
@@ -76,7 +78,9 @@ def add(
     show(row, as_json, lambda: _table([row]))
 
 
-@app.command("set", epilog="Example: riskrelay exception set 0190a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b --effect cap --level low")
+@app.command(
+    "set", epilog="Example: riskrelay exception set 0190a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b --effect cap --level low"
+)
 def set_one(
     exception_id: _IdArgument,
     behavior: Annotated[str | None, typer.Option(help="The id of a behavior, or all. Default: unchanged.")] = None,

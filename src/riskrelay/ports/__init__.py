@@ -7,7 +7,6 @@ A transaction is a plain function over a `Transaction`. It cannot await, so it c
 from riskrelay.ports.account import (
     Audit,
     AuditPlace,
-    Behaviors,
     EventRequests,
     Events,
     Findings,
@@ -53,7 +52,7 @@ from riskrelay.ports.exceptions import RiskExceptions
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.large_writes import LEASE, LargeWriteLost, LargeWriteRuns, LargeWrites, Writes
-from riskrelay.ports.levels import Levels
+from riskrelay.ports.levels import Behaviors, Levels
 from riskrelay.ports.operating import DatabaseClock, DeliveryHealth, EngineCare, Purging, Replays, Retention
 from riskrelay.ports.services import (
     Bell,

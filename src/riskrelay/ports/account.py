@@ -10,7 +10,7 @@ from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.core.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.core.risk.assessment import Standing
-from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.signals import Signal
 from riskrelay.core.ssf.access import AccessToken, CredentialId, ReceiverCredential
@@ -26,7 +26,7 @@ from riskrelay.ports.directory import Directory, MissedNames
 from riskrelay.ports.exceptions import RiskExceptions
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.large_writes import LargeWrites
-from riskrelay.ports.levels import Levels
+from riskrelay.ports.levels import Behaviors, Levels
 from riskrelay.ports.operating import DeliveryHealth, Replays
 from riskrelay.ports.sources import Sources
 
@@ -188,6 +188,9 @@ class Users(Protocol):
         """Return the first *limit* users with an id greater than *after* and a triggered behavior since the last reset,
         in the order of their ids."""
 
+    def decide_soon(self, email_keys: Collection[str]) -> None:
+        """Let the levels of users with triggered behaviors be decided again soon."""
+
     def save(self, standings: Collection[Standing]) -> None:
         """Overwrite the changeable members of users."""
 
@@ -238,16 +241,6 @@ class FindingTally:
     def last_at(self) -> datetime | None:
         """The time of the latest finding; None: there is none."""
         return max(self.latest.values(), default=None)
-
-
-class Behaviors(Protocol):
-    """The account's settings of behaviors, and its own behaviors."""
-
-    def stored(self) -> dict[BehaviorId, BehaviorSetting]:
-        """Return all changed settings, and the settings of the account's own behaviors, including retired ones."""
-
-    def save(self, settings: Mapping[BehaviorId, BehaviorSetting]) -> None:
-        """Insert or overwrite settings."""
 
 
 class Polls(Protocol):

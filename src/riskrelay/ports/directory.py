@@ -17,9 +17,6 @@ class Directory(Protocol):
     def find_emails(self, names: Collection[Name]) -> dict[Name, str]:
         """Return the e-mail addresses of those names that have one, in one query for up to 5,000 names."""
 
-    def groups_of(self, email_keys: Collection[str]) -> dict[str, frozenset[str]]:
-        """Return the keys of the groups of those users that have some, by `email_key`."""
-
     def put(self, entries: Sequence[DirectoryEntry]) -> None:
         """Insert or overwrite entries. No two entries of one call may have the same name."""
 
@@ -42,8 +39,14 @@ class Directory(Protocol):
     def delete(self, names: Collection[Name]) -> int:
         """Delete the entries of those names. Return their number."""
 
-    def clear(self, most: int) -> int:
-        """Delete up to *most* entries. Return the number deleted."""
+    def clear(self, most: int) -> tuple[int, set[str]]:
+        """Delete up to *most* entries.
+
+        Returns: the number deleted, and the `email_key` of users that had groups by them.
+        """
+
+    def keys_with_groups(self, names: Collection[Name]) -> set[str]:
+        """Return the `email_key` of users that have groups by the entries of those names."""
 
 
 class MissedNames(Protocol):

@@ -27,6 +27,7 @@ class ChangeKind(StrEnum):
     """What changed a level."""
 
     FINDING = "finding"
+    EXCEPTION = "exception"
     EXPIRY = "expiry"
     SETTINGS = "settings"
     RESET = "reset"
@@ -34,7 +35,7 @@ class ChangeKind(StrEnum):
     @property
     def cause(self) -> Cause:
         """The cause, as receivers get it."""
-        return Cause.ADMIN if self in (ChangeKind.SETTINGS, ChangeKind.RESET) else Cause.POLICY
+        return Cause.POLICY if self in (ChangeKind.FINDING, ChangeKind.EXPIRY) else Cause.ADMIN
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -77,7 +78,7 @@ class LevelChange(Struct, frozen=True, kw_only=True):
 
     Attributes:
         behaviors: the behaviors that cause the current level; empty if there is none.
-        reason: for people: their names, or that findings have expired; empty after a reset.
+        reason: for people: their names, that findings have expired or exceptions have changed; empty after a reset.
         changed_at: the time of the decision, aware UTC.
         note: the text of the person who changed the level; None: no text.
     """
@@ -99,7 +100,7 @@ def level_of(standing: Standing, rules: LevelRules) -> RiskLevel | None:
 
     Rule: contract 22.
     """
-    return max((level for level in _levels(standing, rules).values() if level is not None), default=None)
+    return _level(standing, rules.for_user(standing.email_key))
 
 
 def with_findings(
@@ -120,7 +121,8 @@ def with_findings(
         changed = standing
     else:
         changed = _with(standing, triggered=standing.triggered.union(found), triggered_at={**known, **later})
-    level = level_of(changed, rules)
+    rules = rules.for_user(standing.email_key)
+    level = _level(changed, rules)
     if rules.as_of is not None:
         level = _higher(level, standing.level)
     return _at_level(changed, level, rules, at)
@@ -134,7 +136,8 @@ def decided_again(standing: Standing, rules: LevelRules, at: datetime) -> Standi
     Args:
         at: the time of the decision.
     """
-    level = level_of(standing, rules)
+    rules = rules.for_user(standing.email_key)
+    level = _level(standing, rules)
     if _waits(standing, rules):
         level = _higher(level, standing.level)
     return _at_level(standing, level, rules, at)
@@ -152,7 +155,11 @@ def with_latest(standing: Standing, latest: Mapping[BehaviorId, datetime], rules
     if times == standing.triggered_at:
         return standing
     counted = _with(standing, triggered=standing.triggered, triggered_at=times)
-    return _at_level(counted, standing.level, rules, standing.changed_at)
+    return _at_level(counted, standing.level, rules.for_user(standing.email_key), standing.changed_at)
+
+
+def _level(standing: Standing, rules: LevelRules) -> RiskLevel | None:
+    return max((level for level in _levels(standing, rules).values() if level is not None), default=None)
 
 
 def _levels(standing: Standing, rules: LevelRules) -> dict[BehaviorId, RiskLevel | None]:
@@ -208,13 +215,26 @@ def _with(
 def _next_change(
     standing: Standing, level: RiskLevel | None, changed_at: datetime | None, rules: LevelRules
 ) -> datetime | None:
-    """Return the time at which *level* must be decided again; None: it does not change with time."""
+    """Return the time at which *level* must be decided again; None: it does not change with time.
+
+    Args:
+        rules: the rules for this user.
+    """
+    end = rules.covering.next_end() if rules.covering is not None and standing.triggered else None
+    lower = _lower_at(standing, level, changed_at, rules)
+    return lower if end is None or (lower is not None and lower < end) else end
+
+
+def _lower_at(
+    standing: Standing, level: RiskLevel | None, changed_at: datetime | None, rules: LevelRules
+) -> datetime | None:
+    """Return the time at which *level* may become lower; None: it does not."""
     now = rules.as_of
     if level is None or now is None:
         return None
     due: datetime | None = None
     for behavior in standing.triggered:
-        if rules.behaviors[behavior].risk_level >= level:
+        if (rules.own_level(behavior) or 0) >= level:
             end = rules.until(behavior, _latest(standing, behavior), level)
             if end is None:
                 return None
@@ -265,15 +285,23 @@ def level_change(
     """
     if before.level == after.level:
         return None
+    rules = rules.for_user(after.email_key) if after.triggered else rules
     levels = _levels(after, rules)
     holding = tuple(sorted(one for one, level in levels.items() if level is not None and level == after.level))
+    # With time alone, a level only becomes higher because an exception has ended, or a user has left a group.
+    is_higher = (after.level or 0) > (before.level or 0)
+    if kind is ChangeKind.EXCEPTION or (kind is ChangeKind.EXPIRY and is_higher):
+        names = reason_for(holding, rules.behaviors)
+        reason = f"Exceptions changed: {names}" if names else "Exceptions changed"
+    else:
+        reason = _reason(before, levels, holding, rules)
     return LevelChange(
         user_id=after.user_id,
         email=after.email,
         previous=before.level,
         current=after.level,
         behaviors=holding,
-        reason=_reason(before, levels, holding, rules),
+        reason=reason,
         cause=kind.cause,
         changed_at=at,
         kind=kind,
@@ -292,7 +320,7 @@ def _reason(
     expired = [
         one
         for one, level in levels.items()
-        if (level or 0) < was <= rules.behaviors[one].risk_level and one in rules.times.durations
+        if (level or 0) < was <= (rules.own_level(one) or 0) and one in rules.times.durations
     ]
     if not expired or any((level or 0) >= was for level in levels.values()):
         return names or ("No finding counts" if levels else "")

@@ -17,6 +17,7 @@ ExceptionId = NewType("ExceptionId", str)
 
 MAX_REASON_CHARACTERS = 500  # guessed: some sentences
 MAX_GROUP_CHARACTERS = 100  # guessed: the common names of groups in directories are shorter
+_USERS_REMEMBERED = 1_000  # guessed: each user of a batch is asked about several times
 MAX_PATTERN_STARS = 8  # guessed: the work of a match grows with their number
 
 
@@ -116,19 +117,20 @@ class UserExceptions:
 
 
 class Exceptions:
-    """The exceptions of an account that have an effect at one time.
+    """The exceptions of an account that have not ended at one time.
 
-    Attributes:
-        name_groups: whether the groups of a user must be known.
+    Args:
+        stored: exceptions in any order.
+        at: the time; None: no exception has an end.
     """
 
-    def __init__(self, stored: Iterable[RiskException], at: datetime) -> None:
+    def __init__(self, stored: Iterable[RiskException], at: datetime | None) -> None:
         self._users: dict[str, list[RiskException]] = defaultdict(list)
         self._groups: dict[str, list[RiskException]] = defaultdict(list)
         self._patterns: list[tuple[Sequence[str], RiskException]] = []
-        for one in stored:
-            if one.has_ended(at):
-                continue
+        self._found: dict[tuple[str, frozenset[str]], UserExceptions] = {}
+        self._all = tuple(one for one in stored if at is None or not one.has_ended(at))
+        for one in self._all:
             if one.coverage is Coverage.USER:
                 self._users[email_key(one.covered)].append(one)
             elif one.coverage is Coverage.GROUP:
@@ -137,20 +139,34 @@ class Exceptions:
                 self._patterns.append((email_key(one.covered).split("*"), one))
 
     def __bool__(self) -> bool:
-        return bool(self._users or self._groups or self._patterns)
+        return bool(self._all)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Exceptions) and self._all == other._all
+
+    def __hash__(self) -> int:
+        return hash(self._all)
 
     @property
     def name_groups(self) -> bool:
         """Whether the groups of a user must be known."""
         return bool(self._groups)
 
-    def of_user(self, key: str, groups: Iterable[str] = ()) -> UserExceptions:
+    def of_user(self, key: str, groups: frozenset[str] = frozenset()) -> UserExceptions:
         """Return the exceptions that cover a user.
 
         Args:
             key: the user's `email_key`.
             groups: the keys of the user's groups.
         """
+        found = self._found.get((key, groups))
+        if found is None:
+            if len(self._found) >= _USERS_REMEMBERED:
+                self._found.clear()
+            found = self._found[key, groups] = self._covering(key, groups)
+        return found
+
+    def _covering(self, key: str, groups: frozenset[str]) -> UserExceptions:
         covering = [
             *self._users.get(key, ()),
             *(one for group in groups for one in self._groups.get(group, ())),
@@ -250,3 +266,5 @@ def _matches(pieces: Sequence[str], key: str) -> bool:
 
 
 NO_EXCEPTIONS = UserExceptions(())
+NONE_STORED = Exceptions((), None)
+"""Those of an account without exceptions."""

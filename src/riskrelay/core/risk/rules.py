@@ -1,12 +1,13 @@
 """Everything that decides the levels of an account's users, besides their findings."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from msgspec import Struct
 
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.exceptions import NONE_STORED, ExceptionId, Exceptions, UserExceptions
 from riskrelay.core.risk.levels import RiskLevel
 
 
@@ -69,11 +70,43 @@ class LevelRules:
         behaviors: the settings of all behaviors, including retired ones.
         as_of: the time at which findings are judged: the database's clock, without a step that is not yet confirmed
             (`core.delivery.clock.confirmed_now`). None: levels do not change with time.
+        exceptions: the account's exceptions that have not ended.
+        groups: the keys of the groups of the users whose levels are decided, by `email_key`. None: they were not read.
+        covering: the exceptions that cover the user whose level is decided; None: none does.
     """
 
     behaviors: Mapping[BehaviorId, BehaviorSetting]
     times: LevelTimes = NO_TIMES
     as_of: datetime | None = field(default=None, compare=False)
+    exceptions: Exceptions = NONE_STORED
+    groups: Mapping[str, frozenset[str]] | None = None
+    covering: UserExceptions | None = None
+
+    def for_user(self, key: str) -> "LevelRules":
+        """Return the rules for one user.
+
+        Args:
+            key: the user's `email_key`.
+
+        Raises: ValueError: an exception names a group, and the groups were not read.
+        """
+        if not self.exceptions:
+            return self
+        if self.exceptions.name_groups and self.groups is None:
+            raise ValueError("read the groups of the users first")
+        covering = self.exceptions.of_user(key, (self.groups or {}).get(key, frozenset()))
+        return replace(self, exceptions=NONE_STORED, covering=covering) if covering else self
+
+    def own_level(self, behavior: BehaviorId) -> RiskLevel | None:
+        """Return the level of a behavior, at which a new finding counts; None: it is ignored."""
+        level = self.behaviors[behavior].risk_level
+        return level if self.covering is None else self.covering.level_of(behavior, level)
+
+    def applied_to(self, behavior: BehaviorId) -> ExceptionId | None:
+        """Return the exception that gives a behavior another level; None: none does."""
+        level = self.behaviors[behavior].risk_level
+        applied = None if self.covering is None else self.covering.applied_to(behavior, level)
+        return None if applied is None or applied.level_for(level) == level else applied.exception_id
 
     def decides_like(self, other: "LevelRules") -> bool:
         """Return whether every user has the same level under both. Disabling a behavior changes no level."""
@@ -91,9 +124,9 @@ class LevelRules:
             latest: the time of the user's latest finding of the behavior. Earlier findings never count longer, so the
                 order of findings does not matter. None: it is not known, so the behavior does not expire.
         """
-        own = self.behaviors[behavior].risk_level
+        own = self.own_level(behavior)
         duration = self.times.durations.get(behavior)
-        if duration is None or latest is None or self.as_of is None:
+        if own is None or duration is None or latest is None or self.as_of is None:
             return own
         return duration.level_at(own, self.as_of - latest)
 
@@ -102,7 +135,7 @@ class LevelRules:
 
         Returns: None: for ever.
         """
-        duration = self.times.durations.get(behavior)
-        if duration is None or latest is None:
+        own, duration = self.own_level(behavior), self.times.durations.get(behavior)
+        if own is None or duration is None or latest is None:
             return None
-        return latest + duration.until(self.behaviors[behavior].risk_level, level)
+        return latest + duration.until(own, level)

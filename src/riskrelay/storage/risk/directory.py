@@ -52,6 +52,7 @@ _GROUPS = select(directory_entries.c.email_key, directory_entries.c.group_names)
     directory_entries.c.email_key.in_(bindparam("keys", expanding=True)),
     directory_entries.c.group_names.is_not(None),
 )
+_HAS_GROUPS = directory_entries.c.group_names.is_not(None).label("has_groups")
 _GROUP_NAMES = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -80,14 +81,6 @@ class DirectoryRows:
                 for kind, keys in _by_kind(part)
             ]
             yield from self._connection.execute(union_all(*queries))
-
-    def groups_of(self, email_keys: Collection[str]) -> dict[str, frozenset[str]]:
-        found: dict[str, set[str]] = defaultdict(set)
-        for part in in_parts(list(email_keys)):
-            rows = self._connection.execute(_GROUPS, {"account": self._account_id, "keys": part})
-            for row in rows:
-                found[row.email_key].update(map(group_key, _GROUP_NAMES.decode(row.group_names)))
-        return {key: frozenset(groups) for key, groups in found.items()}
 
     def put(self, entries: Sequence[DirectoryEntry]) -> None:
         rows = [
@@ -139,9 +132,25 @@ class DirectoryRows:
                 ).rowcount
         return deleted
 
-    def clear(self, most: int) -> int:
+    def clear(self, most: int) -> tuple[int, set[str]]:
         some = select(directory_entries.c.kind, directory_entries.c.name_key).where(self._mine).limit(most)
-        return self._connection.execute(delete(directory_entries).where(self._mine, _place.in_(some))).rowcount
+        deleting = delete(directory_entries).where(self._mine, _place.in_(some))
+        rows = self._connection.execute(deleting.returning(directory_entries.c.email_key, _HAS_GROUPS)).all()
+        return len(rows), {row.email_key for row in rows if row.has_groups}
+
+    def keys_with_groups(self, names: Collection[Name]) -> set[str]:
+        return {row.email_key for row in self._rows(names) if row.group_names is not None}
+
+
+def read_groups(
+    connection: Connection, account_id: AccountId, email_keys: Collection[str]
+) -> dict[str, frozenset[str]]:
+    """Return the keys of the groups of those users that have some, by `email_key`."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for part in in_parts(list(email_keys)):
+        for row in connection.execute(_GROUPS, {"account": account_id, "keys": part}):
+            found[row.email_key].update(map(group_key, _GROUP_NAMES.decode(row.group_names)))
+    return {key: frozenset(groups) for key, groups in found.items()}
 
 
 class MissedNameRows:

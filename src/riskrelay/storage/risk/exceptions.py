@@ -47,7 +47,7 @@ class RiskExceptionRows:
         return None if row is None else _exception(row)
 
     def all(self) -> list[RiskException]:
-        return [_exception(row) for row in self._connection.execute(_ALL, self._account)]
+        return read_exceptions(self._connection, self._account_id)
 
     def page(self, after: ExceptionId | None, limit: int) -> list[RiskException]:
         query = _ALL.limit(limit) if after is None else _ALL.where(exceptions.c.exception_id > after).limit(limit)
@@ -55,6 +55,11 @@ class RiskExceptionRows:
 
     def count(self) -> int:
         return int(self._connection.execute(_COUNT, self._account).scalar_one())
+
+
+def read_exceptions(connection: Connection, account_id: AccountId) -> list[RiskException]:
+    """Return all exceptions of an account, oldest first."""
+    return [_exception(row) for row in connection.execute(_ALL, {"account": account_id})]
 
 
 def _values(exception: RiskException) -> dict[str, Any]:

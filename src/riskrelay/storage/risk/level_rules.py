@@ -1,5 +1,7 @@
 """The rules that decide the levels of an account's users."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -7,15 +9,19 @@ from sqlalchemy import Connection, bindparam, select
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.behaviors import BehaviorId, settings_with
+from riskrelay.core.risk.exceptions import NONE_STORED, Exceptions
 from riskrelay.core.risk.rules import NO_TIMES, LevelRules, LevelTimes
 from riskrelay.storage.delivery.clock import read_confirmed_now
 from riskrelay.storage.risk.behaviors import SETTING_COLUMNS, setting_from
+from riskrelay.storage.risk.directory import read_groups
+from riskrelay.storage.risk.exceptions import read_exceptions
 from riskrelay.storage.statements import PerEngine
-from riskrelay.storage.tables import accounts, behavior_settings, level_times
+from riskrelay.storage.tables import accounts, behavior_settings, exceptions, level_times
 
+_HAS_EXCEPTIONS = select(exceptions.c.exception_id).where(exceptions.c.account_id == accounts.c.account_id).exists()
 # One statement, because every finding needs it. The account's row is there even if it has changed no behavior.
 _RULES = (
-    select(*SETTING_COLUMNS, level_times.c.times)
+    select(*SETTING_COLUMNS, level_times.c.times, _HAS_EXCEPTIONS.label("has_exceptions"))
     .select_from(
         accounts.outerjoin(behavior_settings, behavior_settings.c.account_id == accounts.c.account_id).outerjoin(
             level_times, level_times.c.account_id == accounts.c.account_id
@@ -39,14 +45,27 @@ class LevelRows:
 
     def __init__(self, connection: Connection, account_id: AccountId) -> None:
         self._connection = connection
+        self._account_id = account_id
         self._account = {"account": account_id}
 
     def rules(self) -> LevelRules:
         rows = self._connection.execute(_RULES, self._account).all()
         behaviors = {BehaviorId(row.behavior): setting_from(row) for row in rows if row.behavior is not None}
         times = _times(rows[0].times if rows else None)
-        as_of = None if times == NO_TIMES else read_confirmed_now(self._connection)
-        return LevelRules(behaviors=settings_with(behaviors), times=times, as_of=as_of)
+        stored = read_exceptions(self._connection, self._account_id) if rows and rows[0].has_exceptions else []
+        has_end = times != NO_TIMES or any(one.ends_at is not None for one in stored)
+        as_of = read_confirmed_now(self._connection) if has_end else None
+        return LevelRules(
+            behaviors=settings_with(behaviors),
+            times=times,
+            as_of=as_of,
+            exceptions=Exceptions(stored, as_of) if stored else NONE_STORED,
+        )
+
+    def with_groups(self, rules: LevelRules, email_keys: Collection[str]) -> LevelRules:
+        if not rules.exceptions.name_groups:
+            return rules
+        return replace(rules, groups=read_groups(self._connection, self._account_id, email_keys))
 
     def times(self) -> LevelTimes:
         return _times(self._connection.execute(_TIMES, self._account).scalar())

@@ -105,5 +105,6 @@ def _shown(row: Any, details: str | None, size: int | None) -> RecordedFinding:
         resets=row.resets,
         details_json=details,
         digest=row.digest,
+        exception_id=row.exception_id,
         left_out_bytes=0 if details is not None else size or 0,
     )

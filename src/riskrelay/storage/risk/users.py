@@ -14,6 +14,7 @@ from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import FindingTally, RecordedFinding, UserProfile
+from riskrelay.storage.delivery.clock import read_confirmed_now
 from riskrelay.storage.risk.saving_users import save_at_once
 from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.statements import BulkInsert, PerEngine, in_parts
@@ -64,6 +65,11 @@ _SAVE_USERS = (
         }
     )
 )
+_DECIDE_SOON = (
+    update(users)
+    .where(users.c.account_id == bindparam("account"), users.c.email_key.in_(_KEYS), users.c.triggered != "")
+    .values(next_change_at=bindparam("due"))
+)
 _ADD_FINDINGS = BulkInsert(findings, *(column.name for column in findings.columns))
 _DIGESTS = select(findings.c.finding_id, findings.c.digest).where(
     findings.c.account_id == bindparam("account"), findings.c.finding_id.in_(_KEYS)
@@ -80,7 +86,8 @@ _PUT_FINDINGS = PerEngine(
     lambda insert: insert.on_conflict_do_update(
         index_elements=[findings.c.account_id, findings.c.finding_id],
         set_={
-            name: insert.excluded[name] for name in ("risk_level", "occurred_at", "recorded_at", "details", "digest")
+            name: insert.excluded[name]
+            for name in ("risk_level", "occurred_at", "recorded_at", "details", "digest", "exception_id")
         },
     ),
 )
@@ -149,6 +156,7 @@ def recorded_from(row: Row[*tuple[Any, ...]]) -> RecordedFinding:
         resets=row.resets,
         details_json=row.details,
         digest=row.digest,
+        exception_id=row.exception_id,
     )
 
 
@@ -214,6 +222,12 @@ class UserRows:
     def at_risk(self, after: UserId, limit: int) -> list[Standing]:
         page = {"account": self._account_id, "after": after, "limit": limit}
         return [standing_from(row) for row in self._connection.execute(_USERS_AT_RISK, page)]
+
+    def decide_soon(self, email_keys: Collection[str]) -> None:
+        now = read_confirmed_now(self._connection) if email_keys else None
+        for part in in_parts(sorted(email_keys)):
+            asked = {"account": self._account_id, "keys": part, "due": now}
+            self._connection.execute(_DECIDE_SOON, asked)
 
     def save(self, standings: Collection[Standing]) -> None:
         rows: list[dict[str, Any]] = [
@@ -299,6 +313,7 @@ class FindingRows:
                 finding.resets,
                 finding.details_json,
                 finding.digest,
+                finding.exception_id,
             )
             for finding in recorded
         ]
@@ -349,4 +364,5 @@ class FindingRows:
             "resets": finding.resets,
             "details": finding.details_json,
             "digest": finding.digest,
+            "exception_id": finding.exception_id,
         }
