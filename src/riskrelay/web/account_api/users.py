@@ -14,6 +14,7 @@ from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, name_of
+from riskrelay.core.risk.exceptions import ExceptionId, RiskException
 from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, UserId
 from riskrelay.ports import RecordedFinding, Services, UserProfile
 from riskrelay.web.account_api.envelope import success
@@ -46,14 +47,18 @@ class UserRoutes:
         user_id = _user_id(request)
         asked = read_page_if_asked(request.query_params)
         page = asked or Page(1, MAX_EVENTS)
-        found, settings = await self._services.store.read(
+        found, settings, exceptions = await self._services.store.read(
             caller.account_id,
-            lambda tx: (tx.users.profile(user_id, page.offset, page.per_page), tx.behaviors.stored()),
+            lambda tx: (
+                tx.users.profile(user_id, page.offset, page.per_page),
+                tx.behaviors.stored(),
+                tx.exceptions.all(),
+            ),
         )
         if found is None:
             raise NotFound
         info = page.result_info(len(found.findings), found.standing.event_count) if asked else None
-        return success(_profile(found, settings), info)
+        return success(_profile(found, settings, {one.exception_id: one for one in exceptions}), info)
 
     async def reset(self, request: Request) -> Response:
         caller = await caller_of(request, self._services, Scope.WRITE)
@@ -89,29 +94,47 @@ def _row(standing: Standing) -> dict[str, Any]:
     }
 
 
-def _profile(found: UserProfile, settings: Mapping[BehaviorId, BehaviorSetting]) -> dict[str, Any]:
+def _profile(
+    found: UserProfile,
+    settings: Mapping[BehaviorId, BehaviorSetting],
+    exceptions: Mapping[ExceptionId, RiskException],
+) -> dict[str, Any]:
     standing = found.standing
     shown = {
         "name": standing.name or "",
         "email": standing.email,
-        "events": [_event(finding, settings) for finding in found.findings],
+        "events": [_event(finding, settings, exceptions) for finding in found.findings],
         "last_reset_time": None if standing.last_reset_at is None else _time(standing.last_reset_at),
     }
     return shown if standing.level is None else {**shown, "risk_level": standing.level.word}
 
 
-def _event(finding: RecordedFinding, settings: Mapping[BehaviorId, BehaviorSetting]) -> dict[str, Any]:
+def _event(
+    finding: RecordedFinding,
+    settings: Mapping[BehaviorId, BehaviorSetting],
+    exceptions: Mapping[ExceptionId, RiskException],
+) -> dict[str, Any]:
     event: dict[str, Any] = {
         "id": finding.finding_id,
         "name": name_of(finding.behavior, settings),
         "risk_level": finding.risk_level.word,
         "timestamp": _time(finding.occurred_at),
     }
+    if finding.exception_id is not None:
+        event["exception"] = _exception(finding.exception_id, exceptions.get(finding.exception_id))
     if finding.left_out_bytes:
         return {**event, "event_details": {"left_out": _why_left_out(finding.left_out_bytes)}}
     if finding.details_json is None:
         return event
     return {**event, "event_details": msgspec.Raw(finding.details_json.encode())}
+
+
+def _exception(exception_id: ExceptionId, stored: RiskException | None) -> dict[str, Any]:
+    """Return the exception that applied to a finding; without its members if it was deleted."""
+    if stored is None:
+        return {"id": exception_id, "effect": None, "level": None, "reason": None}
+    level = None if stored.level is None else stored.level.word
+    return {"id": exception_id, "effect": stored.effect.value, "level": level, "reason": stored.reason}
 
 
 def _why_left_out(size: int) -> str:
