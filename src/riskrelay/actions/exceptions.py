@@ -1,24 +1,21 @@
 """Add, change and delete exceptions, and update the levels of the users that they cover."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from typing import Self
 
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from riskrelay.actions.applying import apply
-from riskrelay.actions.releveling import change_rules, levels_decided_again
+from riskrelay.actions.releveling import change_rules
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
-from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import Fault, FaultKind, Invalid, found
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.quotas import refuse_above
 from riskrelay.core.risk.assessment import ChangeKind
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.exceptions import Coverage, Effect, ExceptionId, RiskException
-from riskrelay.core.risk.findings import UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.rules import LevelRules
 from riskrelay.ports import Services, Transaction
@@ -58,15 +55,15 @@ async def add_exception(
     added = RiskException(exception_id=ExceptionId(services.ids.ordered_uuid()), created_at=now, **asdict(wanted))
     entry = services.audit_entry(actor, Verb.CREATED, Kind.EXCEPTION, added.exception_id, at=now)
 
-    def change(tx: Transaction) -> _Stored:
+    def change(tx: Transaction) -> RiskException:
         stored = tx.exceptions.all()
         same = next((one for one in stored if WantedException.of(one, one.ends_at) == wanted), None)
         if same is not None:
-            return (same, []), None
+            return same
         refuse_above(services.quotas.exceptions, len(stored), "exceptions", "delete one that has ended")
         tx.exceptions.add(added)
         tx.audit.record(entry)
-        return _with_levels(tx, services, added, [added])
+        return added
 
     return await _change(services, account_id, change)
 
@@ -83,14 +80,13 @@ async def change_exception(
     """
     entry = services.audit_entry(actor, Verb.CHANGED, Kind.EXCEPTION, exception_id)
 
-    def change(tx: Transaction) -> _Stored:
+    def change(tx: Transaction) -> RiskException:
         before = found(tx.exceptions.get(exception_id))
         changed = replace(before, **asdict(wanted))
-        if changed == before:
-            return (before, []), None
-        tx.exceptions.update(changed)
-        tx.audit.record(entry)
-        return _with_levels(tx, services, changed, [before, changed])
+        if changed != before:
+            tx.exceptions.update(changed)
+            tx.audit.record(entry)
+        return changed
 
     return await _change(services, account_id, change)
 
@@ -102,33 +98,27 @@ async def delete_exception(services: Services, account_id: AccountId, actor: Act
     """
     entry = services.audit_entry(actor, Verb.DELETED, Kind.EXCEPTION, exception_id)
 
-    def change(tx: Transaction) -> _Stored:
+    def change(tx: Transaction) -> RiskException:
         deleted = found(tx.exceptions.get(exception_id))
         tx.exceptions.delete(exception_id)
         tx.audit.record(entry)
-        return _with_levels(tx, services, deleted, [deleted])
+        return deleted
 
     await _change(services, account_id, change)
 
 
-_Stored = tuple[tuple[RiskException, list[LaneKey]], LevelRules | None]
-"""The stored exception and the lanes to wake, and the changed rules if users' levels must still be decided."""
+async def _change(
+    services: Services, account_id: AccountId, change: Callable[[Transaction], RiskException]
+) -> RiskException:
+    """Store what *change* stores, and update the users whose levels follow from it.
 
+    Returns: the result of the last run of *change*, which is the stored one.
+    """
+    stored: RiskException | None = None
 
-async def _change(services: Services, account_id: AccountId, change: Callable[[Transaction], _Stored]) -> RiskException:
-    exception, queued = await change_rules(services, account_id, change, ChangeKind.EXCEPTION)
-    services.wake(queued)
-    return exception
+    def store(tx: Transaction, _before: LevelRules) -> None:
+        nonlocal stored
+        stored = change(tx)
 
-
-def _with_levels(
-    tx: Transaction, services: Services, stored: RiskException, changed: Sequence[RiskException]
-) -> _Stored:
-    """Update the users that the *changed* exceptions cover, unless they may be many."""
-    rules = tx.levels.rules()
-    if any(one.coverage is not Coverage.USER for one in changed):
-        return (stored, []), rules
-    standings = tx.users.find([UserRef(one.covered) for one in changed])
-    rules = tx.levels.with_groups(rules, standings)
-    writes = levels_decided_again(standings.values(), rules, ChangeKind.EXCEPTION, services.clock.now())
-    return (stored, apply(tx, writes, services)), None
+    await change_rules(services, account_id, store, ChangeKind.EXCEPTION)
+    return found(stored)

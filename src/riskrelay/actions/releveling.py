@@ -5,7 +5,7 @@ from functools import partial
 
 from riskrelay.actions.large_writes import write_in_parts, write_users
 from riskrelay.core.integrations import AccountId
-from riskrelay.core.risk.assessment import ChangeKind, decided_again, level_change
+from riskrelay.core.risk.assessment import ChangeKind, Standing, decided_again, level_change
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.rules import LevelRules
 from riskrelay.ports import Services, Transaction, Writes
@@ -22,12 +22,16 @@ class _UsersMove(Exception):
 
 
 async def change_rules(
-    services: Services, account_id: AccountId, change: Callable[[Transaction, LevelRules], None]
+    services: Services,
+    account_id: AccountId,
+    change: Callable[[Transaction, LevelRules], None],
+    kind: ChangeKind = ChangeKind.SETTINGS,
 ) -> LevelRules:
     """Store changed rules, and update the users whose level or next change follows from them.
 
     Args:
         change: stores the changes, from the rules before. It may run several times.
+        kind: the kind of the level changes that follow.
 
     Returns: the rules after the change.
     """
@@ -47,7 +51,7 @@ async def change_rules(
         try:
             await services.store.write(account_id, partial(store, refusing_moves=True))
         except _UsersMove as moving:
-            async for writes in _moved_users(services, account_id, moving.rules):
+            async for writes in _moved_users(services, account_id, moving.rules, kind):
                 yield writes
 
     try:
@@ -56,19 +60,23 @@ async def change_rules(
         return await write_in_parts(services, account_id, moved, store)
 
 
-async def _moved_users(services: Services, account_id: AccountId, rules: LevelRules) -> AsyncIterator[Writes]:
+async def _moved_users(
+    services: Services, account_id: AccountId, rules: LevelRules, kind: ChangeKind
+) -> AsyncIterator[Writes]:
     """Find the users whose standing differs under *rules*, a page at a time, with the changes for receivers."""
     now, last = services.clock.now(), UserId("")
+
+    def read(tx: Transaction) -> tuple[list[Standing], LevelRules]:
+        standings = tx.users.at_risk(last, _USERS_AT_ONCE)
+        return standings, tx.levels.with_groups(rules, [one.email_key for one in standings])
+
     while True:
-        standings = await services.store.read(
-            account_id,
-            lambda tx, after=last: tx.users.at_risk(after, _USERS_AT_ONCE),  # type: ignore[misc]
-        )
+        standings, of_these = await services.store.read(account_id, read)
         if not standings:
             return
         last = standings[-1].user_id
-        steps = [(old, decided_again(old, rules, now)) for old in standings]
-        changes = [level_change(old, new, rules, ChangeKind.SETTINGS, at=now) for old, new in steps]
+        steps = [(old, decided_again(old, of_these, now)) for old in standings]
+        changes = [level_change(old, new, of_these, kind, at=now) for old, new in steps]
         yield Writes(
             standings=[new for old, new in steps if new != old],
             changes=[change for change in changes if change is not None],

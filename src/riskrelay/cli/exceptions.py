@@ -135,7 +135,7 @@ def _table(exceptions: list[dict[str, Any]]) -> None:
                 "covers": one["user"] or one["pattern"] or f"group {one['group']}",
                 "behavior": one["behavior"] or "all",
                 "effect": one["effect"] if one["level"] is None else f"{one['effect']} {one['level']}",
-                "ends_at": f"{one['ends_at']} (ended)" if one["has_ended"] else one["ends_at"],
+                "ends_at": "ended" if one["has_ended"] else one["ends_at"],
                 "reason": one["reason"],
             }
             for one in exceptions

@@ -110,9 +110,13 @@ class LevelRules:
 
     def decides_like(self, other: "LevelRules") -> bool:
         """Return whether every user has the same level under both. Disabling a behavior changes no level."""
-        return self.times == other.times and all(
-            setting.risk_level == other.behaviors.get(behavior, setting).risk_level
-            for behavior, setting in self.behaviors.items()
+        return (
+            self.times == other.times
+            and self.exceptions == other.exceptions
+            and all(
+                setting.risk_level == other.behaviors.get(behavior, setting).risk_level
+                for behavior, setting in self.behaviors.items()
+            )
         )
 
     def level(self, behavior: BehaviorId, latest: datetime | None) -> RiskLevel | None:

@@ -50,6 +50,16 @@ def chapters(
         level: RiskLevel | None = None
         is_known = not has_older or resets != findings[-1].resets
         for finding in found:
+            if finding.exception_id is not None:  # the level that it gave the user is not known
+                story.append(
+                    Chapter(
+                        at=finding.occurred_at,
+                        finding=finding,
+                        behavior=name_of(finding.behavior, settings),
+                        moved_to=None,
+                    )
+                )
+                continue
             moved = level is None or finding.risk_level > level
             level = finding.risk_level if level is None else max(level, finding.risk_level)
             name = name_of(finding.behavior, settings)

@@ -1,13 +1,16 @@
 """Exceptions: whom they cover, which of several applies, and what becomes of a level."""
 
 import re
+from dataclasses import replace as replace_rules
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.assessment import Standing, decided_again, with_findings
+from riskrelay.core.risk.behaviors import BehaviorId, settings_with
 from riskrelay.core.risk.exceptions import (
     MAX_PATTERN_STARS,
     Coverage,
@@ -20,7 +23,9 @@ from riskrelay.core.risk.exceptions import (
     matches,
     reason_problem,
 )
+from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.rules import Duration, LevelRules, LevelTimes
 from support.services import NOON
 
 DLP, TRAVEL = BehaviorId("high_dlp"), BehaviorId("imp_travel")
@@ -114,6 +119,56 @@ def test_the_order_of_exceptions_does_not_matter(
     one, other = (Exceptions(these, NOON).of_user(KAI, frozenset({"sales"})) for these in (stored, shuffled))
     assert one.applied_to(behavior, own) == other.applied_to(behavior, own)
     assert one.level_of(behavior, own) == other.level_of(behavior, own)
+
+
+SETTINGS = settings_with({})
+FOUND = st.lists(st.sampled_from(list(SETTINGS)), max_size=8)
+NOBODY = Standing(user_id=UserId("u"), email=KAI, name=None, level=None, triggered=frozenset())
+
+
+@given(STORED, FOUND, st.randoms(), st.integers(0, 8))
+def test_the_order_of_findings_does_not_matter(
+    stored: list[RiskException], behaviors: list[BehaviorId], random: object, cut: int
+) -> None:
+    """The same findings under the same exceptions, in any order, in one batch or in two, give the same standing."""
+    rules = LevelRules(behaviors=SETTINGS, exceptions=Exceptions(stored, None), groups={KAI: frozenset({"sales"})})
+    shuffled = list(behaviors)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+
+    def after(before: Standing, found: list[BehaviorId]) -> Standing:
+        return with_findings(before, dict.fromkeys(found, NOON), rules, NOON)
+
+    at_once = after(NOBODY, behaviors)
+    in_two = after(after(NOBODY, shuffled[:cut]), shuffled[cut:])
+    assert replace(in_two, changed_at=None) == replace(at_once, changed_at=None)
+    plain = with_findings(NOBODY, dict.fromkeys(behaviors, NOON), LevelRules(behaviors=SETTINGS), NOON)
+    later = decided_again(plain, rules, NOON)
+    assert (later.level, later.triggered) == (at_once.level, at_once.triggered)
+    assert decided_again(later, LevelRules(behaviors=SETTINGS), NOON) == plain
+
+
+def test_groups_that_were_not_read_are_a_mistake() -> None:
+    """A level is never decided without them."""
+    rules = LevelRules(behaviors=SETTINGS, exceptions=Exceptions([group()], None))
+    with pytest.raises(ValueError, match="read the groups"):
+        with_findings(NOBODY, {DLP: NOON}, rules, NOON)
+    assert with_findings(NOBODY, {DLP: NOON}, replace_rules(rules, groups={}), NOON).level is HIGH
+
+
+def test_durations_and_step_down_follow_the_level_of_an_exception() -> None:
+    """A behavior that counts as medium steps down from medium; an ignored one has no time at which it ends."""
+    week = Duration(expires_after=timedelta(days=7), medium=timedelta(days=2), low=timedelta(days=1))
+    times = LevelTimes(durations={DLP: week})
+
+    def standing_under(one: RiskException) -> Standing:
+        rules = LevelRules(behaviors=SETTINGS, times=times, as_of=NOON, exceptions=Exceptions([one], NOON))
+        return with_findings(NOBODY, {DLP: NOON}, rules, NOON)
+
+    capped = standing_under(user(MEDIUM))
+    assert (capped.level, capped.next_change_at) == (MEDIUM, NOON + timedelta(days=7))
+    ends_at = NOON + timedelta(days=30)
+    ignored = standing_under(user(ends_at=ends_at))
+    assert (ignored.level, ignored.next_change_at) == (None, ends_at)
 
 
 def test_an_exception_ends_at_its_time() -> None:

@@ -1,5 +1,6 @@
 """Users: the users at risk, and one user's history."""
 
+from collections import defaultdict
 from typing import Annotated
 from uuid import UUID
 
@@ -10,6 +11,7 @@ from riskrelay.actions.users import reset_user
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.products import PRODUCTS
 from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.exceptions import RiskException
 from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.streams import StreamId
@@ -56,11 +58,13 @@ class UserScreens:
     async def show(self, visit: Visit) -> Response:
         """Show one user."""
 
-        def read(tx: Transaction) -> tuple[tuple[Standing, list[Chapter], str | None], Settings]:
+        def read(
+            tx: Transaction,
+        ) -> tuple[tuple[Standing, list[Chapter], str | None], Settings, list[RiskException]]:
             settings = tx.behaviors.stored()
-            return _story(tx, _user_id(visit), visit.query.get("after"), settings), settings
+            return _story(tx, _user_id(visit), visit.query.get("after"), settings), settings, tx.exceptions.all()
 
-        (standing, story, older), settings = await self._services.store.read(visit.account, read)
+        (standing, story, older), settings, exceptions = await self._services.store.read(visit.account, read)
         return self._pages.page(
             visit,
             "user.html",
@@ -68,6 +72,7 @@ class UserScreens:
             story=story,
             older=older,
             settings=settings,
+            exceptions=defaultdict(str, {one.exception_id: one.reason for one in exceptions}),
             max_reason=MAX_REASON_CHARACTERS,
             max_shown_details=MAX_SHOWN_DETAILS_BYTES,
             delivered_notes=[row.delivered_note for row in PRODUCTS.values() if row.delivered_note],
