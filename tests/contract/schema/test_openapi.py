@@ -235,6 +235,8 @@ def test_what_the_service_answers_fits_the_contract(service: Service) -> None:
                 service.result("POST", "/findings", {"behavior": "high_dlp", "user": {"email": mail}})
                 deliveries = service.result("GET", f"/integrations/{envelope['result']['id']}/deliveries")
                 filled["{jti}"] = deliveries[0]["jti"]
+            if operation["operationId"] == "addException":
+                filled["{exception_id}"] = envelope["result"]["id"]
             if operation["operationId"] == "startReplay":
                 filled["{replay_id}"] = envelope["result"]["replay"]["id"]
             if operation["operationId"] == "createReceiverCredential":

@@ -74,10 +74,10 @@ async def findings_of(services: Services, email: str = KAI) -> list[RecordedFind
     return list(profile.findings)
 
 
-async def told(services: Services, email: str = KAI) -> list[tuple[str, str]]:
+async def events_about(services: Services, email: str = KAI) -> list[tuple[str, str]]:
     """The new level and the reason of each event about a user, the oldest first."""
     key = subject_key(email_subject(email))
-    found = await services.store.read(ACCOUNT, lambda tx: tx.user_views.told_page(key, None, 100))
+    found = await services.store.read(ACCOUNT, lambda tx: tx.user_views.events_page(key, None, 100))
     events = [next(iter(one.event.values())) for one in reversed(found)]
     return [(event["current_level"], event["reason_admin"]["en"]) for event in events]
 
@@ -115,7 +115,7 @@ async def test_the_levels_of_covered_users_follow_at_once(services: Services) ->
     await delete_exception(services, ACCOUNT, COMMAND_LINE, everyone.exception_id)
     assert (await level(services), (await standing(services, LOU)).level) == (RiskLevel.HIGH, before.level)
     dlp, travel = "High Number of DLP Policies Triggered", "Impossible Travel"
-    assert await told(services) == [
+    assert await events_about(services) == [
         ("high", dlp),
         ("medium", f"Exceptions changed: {travel}"),
         ("none", "Exceptions changed"),
