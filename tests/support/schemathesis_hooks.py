@@ -15,6 +15,7 @@ MEANT_OTHERWISE = {
     1110,  # the number is beyond 64 bits
     1119,  # how many more faults there are than the hundred that are named
     1120,  # an event's id was sent before with another body
+    1121,  # the account has as many as it may have
 }
 NO_SCHEMA_SAYS = (
     "must have a domain name behind the @",  # lengths of a domain and its labels, UTS 46
@@ -49,6 +50,8 @@ OWN_RULES = {
     "createSource": ("/kind", "/mapping"),  # the kinds of this version, and the language of mappings
     "updateSource": ("/mapping",),
     "queueSecurityEvent": ("/event", "/subject"),  # each event type has its own members
+    "addException": ("/pattern",),  # how many stars, and what else there must be
+    "changeException": ("/pattern",),
     "setIntegrationTls": ("/ca", "/certificate", "/key"),  # PEM, and what belongs together
 }
 
