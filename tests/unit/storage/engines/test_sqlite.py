@@ -6,6 +6,7 @@ import threading
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 from sqlalchemy import exc
@@ -17,6 +18,7 @@ from riskrelay.storage.engines import sqlite
 from riskrelay.storage.engines.opening import work_on
 from riskrelay.storage.engines.schema import upgrade
 from riskrelay.storage.engines.sqlite import SqliteStore, sqlite_engine
+from riskrelay.storage.installation import InstallationTransaction
 
 
 async def test_a_writer_replaces_a_broken_connection(tmp_path: Path) -> None:
@@ -136,3 +138,21 @@ async def test_a_full_disk_inside_of_a_transaction_keeps_its_cause(tmp_path: Pat
         await store.require_writable()
     assert refused.value.cause is UnavailableCause.DISK_FULL
     await store.close()
+
+
+async def test_the_connections_cache_a_bounded_part_of_the_file(sqlite_store: SqliteStore) -> None:
+    """The writer caches 64 MiB and each of four readers 8 MiB, so a process keeps at most 96 MiB of its database."""
+    everyone = threading.Barrier(4, timeout=10)
+
+    def reading(tx: Installation) -> int:
+        everyone.wait()  # each of the four threads reads
+        return cache_kib(tx)
+
+    readers = await asyncio.gather(*(sqlite_store.read_installation(reading) for _ in range(4)))
+    writer = await sqlite_store.write_installation(cache_kib)
+    assert (writer, sum(readers)) == (65_536, 32_768)
+
+
+def cache_kib(tx: Installation) -> int:
+    connection = cast(InstallationTransaction, tx)._connection
+    return -int(connection.exec_driver_sql("PRAGMA cache_size").scalar_one())
