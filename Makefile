@@ -1,5 +1,6 @@
 # Every target sets up what it needs. `make help` lists them.
 SHELL := /bin/bash
+unexport PYTHONDONTWRITEBYTECODE # compiled once, tests and services start faster
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)

@@ -1,7 +1,8 @@
 """Fixtures that every test may use."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 from shutil import disk_usage
 
@@ -57,6 +58,17 @@ if MEMORY.is_dir() and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC and disk_usa
 settings.register_profile("ci", deadline=None)
 settings.register_profile("soak", deadline=None, max_examples=5_000)
 settings.load_profile("soak" if os.environ.get("RISKRELAY_SOAK") else "ci")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Let one process collect first. It compiles the test modules, and the others read the compiled files."""
+    with Path(__file__).open() as turn:
+        try:
+            flock(turn, LOCK_EX | LOCK_NB)
+        except BlockingIOError:
+            flock(turn, LOCK_SH)
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)

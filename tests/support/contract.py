@@ -9,7 +9,7 @@ import yaml
 METHODS = ("get", "post", "put", "patch", "delete")
 ACCOUNT_PREFIX = "/accounts/{account_id}/zt_risk_scoring"
 DOCUMENT_PATH = Path(__file__).parents[2] / "specs" / "openapi.yaml"
-DOCUMENT: dict[str, Any] = yaml.safe_load(DOCUMENT_PATH.read_text())
+DOCUMENT: dict[str, Any] = yaml.load(DOCUMENT_PATH.read_text(), yaml.CSafeLoader)
 
 
 def operations() -> Iterator[tuple[str, str, dict[str, Any]]]:

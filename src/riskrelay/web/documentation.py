@@ -23,6 +23,7 @@ from riskrelay.web.reference import Reference
 # In the wheel the contract lies beside this file; in a checkout at its one place, specs/.
 _CANDIDATES = (Path(__file__).parent / "openapi.yaml", Path(__file__).parents[3] / "specs" / "openapi.yaml")
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is five times as fast
 _CACHE = "public, max-age=300"  # chosen: after an upgrade a browser shows the old pages for five minutes at most
 _HTML = "text/html; charset=utf-8"
 _OF_A_BODY = ("Content-Type", "Content-Encoding")
@@ -35,7 +36,7 @@ _CODES = frozenset(problem.code for problem in PROBLEMS)
 def contract() -> dict[str, Any]:
     """Return the OpenAPI document."""
     path = next(path for path in _CANDIDATES if path.is_file())
-    document: dict[str, Any] = yaml.safe_load(path.read_text())
+    document: dict[str, Any] = yaml.load(path.read_text(), _LOADER)  # noqa: S506  a safe loader
     return document
 
 
