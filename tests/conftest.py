@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import gc
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
@@ -18,9 +19,9 @@ pytest_plugins = ("support.fault_plugin",)
 
 MEMORY = Path("/dev/shm")
 LONGEST_FIRST = (
+    "tests/contract/api/test_schemathesis.py",
     "tests/browser/test_operators_day.py",
     "tests/bench/test_bench.py",
-    "tests/contract/api/test_schemathesis.py",
     "tests/contract/commands/test_demo.py",
     "tests/contract/commands/test_commands.py",
     "tests/fault/test_evil_receivers.py",
@@ -76,6 +77,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first."""
     places = {name: place for place, name in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported and collected out of later garbage collections."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

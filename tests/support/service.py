@@ -51,6 +51,17 @@ def environment(**settings: str) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(Path(__file__).parents[1]), **settings}
 
 
+def run_command(
+    *arguments: str, directory: Path | None = None, settings: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a `riskrelay` command without an installation of the test's own.
+
+    Args:
+        directory: the working directory; None: that of this process.
+    """
+    return shared_fork_server().run([*arguments], environment(**settings or {}), timeout=60, directory=directory)
+
+
 def wait_for_port(port: int, process: subprocess.Popen[bytes] | Forked, log: Path) -> None:
     """Wait until *process* listens on *port* of this machine; kill it when it does not."""
     deadline = time.monotonic() + START_SECONDS

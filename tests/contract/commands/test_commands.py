@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from riskrelay.core.credentials import Scope
-from support.service import Process, Service, environment, free_port, wait_for_port
+from support.service import Process, Service, environment, free_port, run_command, wait_for_port
 
 
 @pytest.fixture(scope="module")
@@ -168,13 +168,7 @@ def test_a_second_process_on_the_same_file_refuses_to_start(
     path = name(database, tmp_path)
     key = database.with_name(database.name + ".key").read_text().strip()
     settings = service.settings | {"RISKRELAY_DATABASE_URL": f"sqlite:///{path}", "RISKRELAY_MASTER_KEY": key}
-    second = subprocess.run(
-        [sys.executable, "-m", "riskrelay", "serve", "--port", str(free_port())],
-        env=environment(**settings),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    second = run_command("serve", "--port", str(free_port()), settings=settings)
     for link in tmp_path.iterdir():
         link.unlink()
     assert second.returncode == 1
@@ -201,14 +195,7 @@ def test_a_second_process_on_the_same_file_refuses_to_start(
 )
 def test_errors_say_the_next_step(tmp_path: Path, settings: dict[str, str], arguments: list[str], said: str) -> None:
     """Exit code 1, one message, no traceback."""
-    run = subprocess.run(
-        [sys.executable, "-m", "riskrelay", *arguments],
-        env=environment(**settings),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    run = run_command(*arguments, directory=tmp_path, settings=settings)
     assert run.returncode == 1
     assert said in run.stderr.replace("\n", " ")
     assert "Traceback" not in run.stderr
@@ -218,13 +205,8 @@ def test_settings_come_from_a_toml_file_and_the_environment_wins(tmp_path: Path)
     """RISKRELAY_CONFIG names the file."""
     config = tmp_path / "riskrelay.toml"
     config.write_text('database_url = "sqlite:///from-file.db"\npublic_url = "https://risk.example.com"\n')
-    subprocess.run(
-        [sys.executable, "-m", "riskrelay", "init"],
-        env=environment(RISKRELAY_CONFIG=str(config), RISKRELAY_PUBLIC_URL="https://other.example.com"),
-        cwd=tmp_path,
-        capture_output=True,
-        check=True,
-    )
+    settings = {"RISKRELAY_CONFIG": str(config), "RISKRELAY_PUBLIC_URL": "https://other.example.com"}
+    run_command("init", directory=tmp_path, settings=settings).check_returncode()
     assert (tmp_path / "from-file.db").exists()
 
 
@@ -232,13 +214,7 @@ def test_a_port_in_use_is_said_so(tmp_path: Path) -> None:
     """Another program has the port."""
     service = Service(tmp_path)
     with socket.create_server(("127.0.0.1", int(service.settings["RISKRELAY_PORT"]))):
-        run = subprocess.run(
-            [sys.executable, "-m", "riskrelay", "serve"],
-            env=environment(**service.settings),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        run = run_command("serve", settings=service.settings)
     assert run.returncode == 1
     assert "port" in run.stderr
     assert "Traceback" not in run.stderr

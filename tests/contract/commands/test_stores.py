@@ -2,15 +2,13 @@
 
 import asyncio
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from support.databases import PostgresServer
 from support.ledger_checks import Responses, check_ledger, wait_until_quiet
-from support.service import Oracle, Service, environment
+from support.service import Oracle, Service, run_command
 
 
 @pytest.fixture
@@ -58,10 +56,8 @@ def test_an_installation_moves_to_postgres_with_its_backlog(
     link = tmp_path / "link.db"
     link.symlink_to(tmp_path / "riskrelay.db")
     for path in (tmp_path / "riskrelay.db", link):
-        settings = environment(**service.settings | {"RISKRELAY_DATABASE_URL": f"sqlite:///{path}"})
-        refused = subprocess.run(
-            [sys.executable, "-m", "riskrelay", "migrate-store", url], env=settings, capture_output=True, text=True
-        )
+        settings = service.settings | {"RISKRELAY_DATABASE_URL": f"sqlite:///{path}"}
+        refused = run_command("migrate-store", url, settings=settings)
         assert refused.returncode == 1
         assert f"another riskrelay process uses {path}" in refused.stderr
     service.stop()
@@ -133,11 +129,9 @@ def test_a_place_where_no_database_can_be(tmp_path: Path, place: str, words: str
     is left beside it."""
     (tmp_path / "text.db").write_text("hello, this is no database at all " * 100)
     path = place.format(tmp=tmp_path)
-    settings = environment(RISKRELAY_DATABASE_URL=f"sqlite:///{path}", COLUMNS="500")
+    settings = {"RISKRELAY_DATABASE_URL": f"sqlite:///{path}", "COLUMNS": "500"}
     for command in ("init", "doctor"):
-        ended = subprocess.run(
-            [sys.executable, "-m", "riskrelay", command], env=settings, capture_output=True, text=True, timeout=60
-        )
+        ended = run_command(command, settings=settings)
         said = ended.stdout + ended.stderr
         assert ended.returncode == 1, said
         assert "Traceback" not in said

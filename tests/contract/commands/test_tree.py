@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from typer.core import TyperGroup
-from typer.main import get_command
-from typer.testing import CliRunner
 
-from riskrelay.cli import app
+from support import command_line
+from support.command_line import invoke
 from support.service import environment
 
 PRINT_NO_DATA = {"serve", "worker"}  # their log is JSON already
@@ -26,7 +25,7 @@ def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
         yield path, command
 
 
-COMMANDS = dict(walk(get_command(app)))
+COMMANDS = dict(walk(command_line.COMMANDS))
 
 
 def options(command: Any) -> set[str]:
@@ -48,7 +47,7 @@ def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
     words = [word for word in shlex.split(example) if not word.startswith("RISKRELAY_")]
     assert words[: len(path) + 1] == ["riskrelay", *path]
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options(command)
-    shown = CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "300"})
+    shown = invoke(*path, "--help", env={"COLUMNS": "300"})
     assert shown.exit_code == 0
     assert example.split()[-1] in shown.output
 

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.testing import CliRunner
 
-from riskrelay.cli import app
+from support.command_line import COMMANDS, invoke
 
 HOSTILE = "[/foo] [bold]\x1b[2J\x07\u202e\\[red] {0} {x} :smile:\r\n"
 CONTROLS = ("\x1b", "\x07", "\u202e", "\r")
@@ -164,9 +162,9 @@ def service() -> Iterator[Answering]:
 def run(service: Answering, command: str, arguments: list[str], envelope: dict[str, Any]) -> tuple[int, str]:
     service.envelope = envelope
     environment = {"RISKRELAY_URL": f"http://127.0.0.1:{service.server_port}", "RISKRELAY_TOKEN": "t", "COLUMNS": "400"}
-    ended = CliRunner(env=environment).invoke(app, [*command.split(), "--account", "a", *arguments])
+    ended = invoke(*command.split(), "--account", "a", *arguments, env=environment)
     if "No such option: --account" in ended.output:
-        ended = CliRunner(env=environment).invoke(app, [*command.split(), *arguments])
+        ended = invoke(*command.split(), *arguments, env=environment)
     assert ended.exception is None or isinstance(ended.exception, SystemExit)
     return ended.exit_code, ended.output
 
@@ -223,10 +221,9 @@ def test_a_command_shows_a_hostile_refusal(service: Answering, command: str) -> 
 
 def test_every_command_that_calls_the_service_is_shown() -> None:
     """A new one needs a case above. Those that call the service have the option --timeout."""
-    root = typer.main.get_command(app)
     found = {
         f"{name} {child}"
-        for name, group in root.commands.items()  # type: ignore[attr-defined]
+        for name, group in COMMANDS.commands.items()
         for child, command in getattr(group, "commands", {}).items()
         if any("--timeout" in option.opts for option in command.params)
     }

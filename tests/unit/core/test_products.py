@@ -5,11 +5,9 @@ import re
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 import riskrelay
 from riskrelay.actions.integrations import NewIntegration, create_integration, set_signing_algorithm
-from riskrelay.cli import app
 from riskrelay.core import signals
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import Invalid
@@ -29,6 +27,7 @@ from riskrelay.core.ssf.subjects import email_subject
 from riskrelay.ports import Store
 from riskrelay.storage.tables import integrations
 from riskrelay.web.console.setup_steps import PLACEHOLDERS, pieces
+from support.command_line import invoke
 from support.services import NOON, CountingIds, services_of
 from support.world import ACCOUNT, ORIGIN, account_with_integration
 
@@ -155,7 +154,7 @@ async def test_it_signs_with_the_algorithms_of_its_row_only(
 
 def test_the_command_line_offers_every_type() -> None:
     """With what it is."""
-    help_page = CliRunner().invoke(app, ["integration", "create", "--help"]).output
+    help_page = invoke("integration", "create", "--help").output
     shown = " ".join(re.sub(r"[│╭╮╰╯─]", " ", help_page).split())
     assert f"--type <{'|'.join(IntegrationType)}>" in shown
     for product in PRODUCTS.values():
