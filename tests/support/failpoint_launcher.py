@@ -44,6 +44,7 @@ _ATTEMPTS = r"INSERT INTO attempts "
 _EXCEPTIONS = r"INSERT INTO held_events .*\sON CONFLICT\s"
 _REPLAY = r"UPDATE replay_places SET "
 _PART = r"DELETE FROM large_write_parts .*number"
+_LEVELS_DUE = r"SELECT .*users\.next_change_at IS NOT NULL ORDER BY users\.user_id"
 _SCHEMA = r"\s*(CREATE|ALTER|DROP|INSERT INTO alembic_version|UPDATE alembic_version)\b"
 
 _IN_TRANSACTIONS = {
@@ -56,6 +57,8 @@ _IN_TRANSACTIONS = {
     "settle.after_commit": (_ATTEMPTS, _Moment.AFTER_COMMIT),
     "part.before_commit": (_PART, _Moment.BEFORE_COMMIT),
     "part.after_commit": (_PART, _Moment.AFTER_COMMIT),
+    "levels.before_commit": (_LEVELS_DUE, _Moment.BEFORE_COMMIT),
+    "levels.after_commit": (_LEVELS_DUE, _Moment.AFTER_COMMIT),
     "replay.before_commit": (_REPLAY, _Moment.BEFORE_COMMIT),
     "replay.after_commit": (_REPLAY, _Moment.AFTER_COMMIT),
     "migrate.statement": (_SCHEMA, _Moment.BEFORE),

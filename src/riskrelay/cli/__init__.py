@@ -17,6 +17,7 @@ from riskrelay.cli import (
     findings,
     integrations,
     keys,
+    levels,
     networks,
     operating,
     receiver_credentials,
@@ -60,6 +61,7 @@ app.add_typer(all_call_service(detection.app), name="detection")
 app.add_typer(all_call_service(networks.app), name="network")
 app.add_typer(all_call_service(behaviors.app), name="behavior")
 app.add_typer(all_call_service(exceptions.app), name="exception")
+app.add_typer(all_call_service(levels.app), name="level")
 app.add_typer(all_call_service(directory.app), name="directory")
 app.add_typer(all_call_service(deliveries.app), name="delivery")
 app.add_typer(all_call_service(deliveries.replays), name="replay")

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     USER = "user"
     SECURITY_EVENT = "security_event"
     DETECTION = "detection"
+    LEVELS = "levels"
     DIRECTORY = "directory"
     DELIVERY = "delivery"
     REPLAY = "replay"

@@ -1,5 +1,5 @@
-"""Periodic work: continue replays, expire events, delete old rows, pause idle streams, and count data for the
-console."""
+"""Periodic work: continue replays, end levels, expire events, delete old rows, pause idle streams, and count data for
+the console."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,6 +9,7 @@ from datetime import timedelta
 import structlog
 
 from riskrelay.actions.counts import FRESH, take_stock
+from riskrelay.actions.due_levels import lower_due_levels
 from riskrelay.actions.idle_streams import pause_idle_streams
 from riskrelay.actions.large_writes import finish_abandoned_writes
 from riskrelay.actions.replays import continue_replays
@@ -23,6 +24,7 @@ REPLAY_SWEEP = timedelta(seconds=1)  # the longest time a replay waits after a l
 ANALYZE_SWEEP = timedelta(seconds=1)  # a new table can get thousands of rows in its first second
 CLOCK_SWEEP = timedelta(seconds=1)  # waits may be wrong for this long after the database's clock was set back
 WRITES_SWEEP = timedelta(seconds=1)  # requests of an account wait until its large write ends
+LEVELS_SWEEP = timedelta(seconds=1)  # a level may last this much longer than its findings count
 SWEEP = timedelta(minutes=1)  # guessed: an event may be kept this much longer than its retention
 RECORDS_SWEEP = timedelta(hours=1)  # chosen: records are kept for days
 _STOCK_SHARE = 50  # chosen: counting takes at most 2 % of one core's time
@@ -49,11 +51,15 @@ class Chores:
     """Runs the periodic work until it is stopped.
 
     Several processes may run it at the same time, because each step is one fenced transaction.
+
+    Args:
+        levels_per_second: the largest number of users per second whose level is decided again because time has passed.
     """
 
-    def __init__(self, services: Services, retention: Retention) -> None:
+    def __init__(self, services: Services, retention: Retention, levels_per_second: int) -> None:
         self._services = services
         self._retention = retention
+        self._levels_per_second = levels_per_second
         self._stopping = asyncio.Event()
         self._stock_due = 0.0
         self._clock_watch = ClockWatch(services)
@@ -67,6 +73,7 @@ class Chores:
         await asyncio.gather(
             self._repeat(self._replay, REPLAY_SWEEP),
             self._repeat(self._finish_writes, WRITES_SWEEP),
+            self._repeat(self._lower_levels, LEVELS_SWEEP),
             self._repeat(self._tidy, SWEEP),
             self._repeat(self._purge_records, RECORDS_SWEEP),
             self._repeat(self._turn, SWEEP),
@@ -81,6 +88,9 @@ class Chores:
     async def _finish_writes(self) -> bool:
         await finish_abandoned_writes(self._services)
         return False
+
+    async def _lower_levels(self) -> bool:
+        return await lower_due_levels(self._services, self._levels_per_second) > 0
 
     async def _tidy(self) -> bool:
         expired = await expire_events(self._services, self._retention.undelivered)

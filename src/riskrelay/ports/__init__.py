@@ -52,7 +52,7 @@ from riskrelay.ports.exceptions import RiskExceptions
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.large_writes import LEASE, LargeWriteLost, LargeWriteRuns, LargeWrites, Writes
-from riskrelay.ports.levels import Behaviors, Levels
+from riskrelay.ports.levels import Behaviors, DueLevels, Levels
 from riskrelay.ports.operating import DatabaseClock, DeliveryHealth, EngineCare, Purging, Replays, Retention
 from riskrelay.ports.services import (
     Bell,
@@ -98,6 +98,7 @@ __all__ = [
     "Detection",
     "Directory",
     "DirectoryPlace",
+    "DueLevels",
     "EngineCare",
     "EventPlace",
     "EventRequests",

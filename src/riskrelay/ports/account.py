@@ -191,6 +191,12 @@ class Users(Protocol):
     def decide_soon(self, email_keys: Collection[str]) -> None:
         """Let the levels of users with triggered behaviors be decided again soon."""
 
+    def due(self, user_ids: Collection[UserId]) -> list[Standing]:
+        """Return those of the users with a next change of their level, and lock them.
+
+        Users that another transaction has locked are left out.
+        """
+
     def save(self, standings: Collection[Standing]) -> None:
         """Overwrite the changeable members of users."""
 

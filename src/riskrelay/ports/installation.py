@@ -17,6 +17,7 @@ from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.ports.account import Audit
 from riskrelay.ports.console import Sessions
 from riskrelay.ports.examining import DatabaseFacts, Nodes, ShadowedUser
+from riskrelay.ports.levels import DueLevels
 from riskrelay.ports.operating import DatabaseClock, EngineCare, Purging, Retention
 
 
@@ -183,6 +184,7 @@ class Installation(Protocol):
     lanes: Lanes
     retention: Retention
     purging: Purging
+    due_levels: DueLevels
     nodes: Nodes
     clock: DatabaseClock
     engine: EngineCare

@@ -1,9 +1,11 @@
-"""The rules that decide the levels of an account's users."""
+"""The rules that decide the levels of users, and the users whose level is due."""
 
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.rules import LevelRules, LevelTimes
 
 
@@ -34,3 +36,16 @@ class Levels(Protocol):
 
     def save_times(self, times: LevelTimes) -> None:
         """Overwrite the settings of how levels change with time."""
+
+
+class DueLevels(Protocol):
+    """Users of all accounts whose level must be decided again because time has passed, by the database's clock.
+
+    A step of the clock forward counts only after it is confirmed (`core.delivery.clock.confirmed_now`).
+    """
+
+    def users(self, limit: int) -> list[tuple[AccountId, UserId]]:
+        """Return due users, the longest due first, without accounts whose users a large write moves."""
+
+    def take_turn(self, wanted: int, per_second: int) -> int:
+        """Return how many of the *wanted* users may be moved in this second, so that all processes keep the limit."""

@@ -133,6 +133,13 @@ class Settings(BaseSettings):
         description="PostgreSQL: after how many seconds other nodes take over the lanes of a node that died. A running "
         "node renews its leases.",
     )
+    level_changes_per_second: int = Field(
+        500,  # guessed: slow enough for receivers, fast enough for 100,000 users in a few minutes
+        ge=1,
+        le=100_000,
+        description="Maximum number of users per second whose risk level the service lowers because findings have "
+        "expired, of all processes together. More users wait.",
+    )
     rate_limit: int = Field(
         60_000,  # guessed: far above what a client needs, low enough to leave others room
         ge=0,

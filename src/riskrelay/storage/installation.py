@@ -15,6 +15,7 @@ from riskrelay.ports import (
     Audit,
     DatabaseClock,
     DatabaseFacts,
+    DueLevels,
     EngineCare,
     Keys,
     Lanes,
@@ -41,6 +42,7 @@ from riskrelay.storage.delivery.surveying import database_facts, take_survey
 from riskrelay.storage.engines.engine_care import EngineCareRows
 from riskrelay.storage.nodes import NodeRows
 from riskrelay.storage.purging import PurgingRows
+from riskrelay.storage.risk.due_levels import DueLevelRows
 from riskrelay.storage.risk.large_writes import accounts_with_abandoned_writes
 from riskrelay.storage.risk.shadowed_users import find_shadowed_users
 from riskrelay.storage.tables import integrations
@@ -59,6 +61,7 @@ class InstallationTransaction:
         self.lanes: Lanes = LaneRows(connection)
         self.retention: Retention = RetentionRows(connection)
         self.purging: Purging = PurgingRows(connection)
+        self.due_levels: DueLevels = DueLevelRows(connection)
         self.nodes: Nodes = NodeRows(connection)
         self.clock: DatabaseClock = ClockRows(connection)
         self.engine: EngineCare = EngineCareRows(connection)

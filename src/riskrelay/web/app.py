@@ -30,6 +30,7 @@ from riskrelay.web.account_api.integration_settings import IntegrationSettingRou
 from riskrelay.web.account_api.integration_tls import IntegrationTlsRoutes
 from riskrelay.web.account_api.integrations import IntegrationRoutes
 from riskrelay.web.account_api.keys import KeyRoutes
+from riskrelay.web.account_api.levels import LevelRoutes
 from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRoutes
 from riskrelay.web.account_api.replays import ReplayRoutes
 from riskrelay.web.account_api.security_events import SecurityEventRoutes
@@ -188,6 +189,7 @@ def _account_routes(
     findings = FindingRoutes(services, public_origin)
     activity = ActivityRoutes(services, transmitting.signals, public_origin)
     detection = DetectionRoutes(services)
+    levels = LevelRoutes(services)
     security_events = SecurityEventRoutes(services, public_origin)
     behaviors = BehaviorRoutes(services)
     exceptions = ExceptionRoutes(services)
@@ -240,6 +242,8 @@ def _account_routes(
         ("GET", "/exceptions/{exception_id}", exceptions.get),
         ("PUT", "/exceptions/{exception_id}", exceptions.change),
         ("DELETE", "/exceptions/{exception_id}", exceptions.delete),
+        ("GET", "/levels", levels.get),
+        ("PUT", "/levels", levels.update),
         ("PUT", "/directory", directory.put),
         ("GET", "/directory", directory.list_page),
         ("DELETE", "/directory", directory.delete),

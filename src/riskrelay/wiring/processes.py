@@ -295,7 +295,7 @@ async def _chores(settings: Settings, services: Services) -> AsyncIterator[None]
         settled=timedelta(days=settings.history_days),
         audit=timedelta(days=settings.audit_days),
     )
-    chores = Chores(services, retention)
+    chores = Chores(services, retention, settings.level_changes_per_second)
     running = asyncio.create_task(chores.run())
     try:
         yield

@@ -55,6 +55,10 @@ OUTCOME = {**COUNTS, "exempt": [], "ignored": [{"reason": HOSTILE, "count": 1}],
 DETECTION = {"imp_travel": {"min_km": 1, HOSTILE: True}, "lateness_hours": 1}
 EXCEPTION_NAMES = ("id", "user", "group", "pattern", "behavior", "effect", "level", "reason", "ends_at")
 EXCEPTION = {**dict.fromkeys(EXCEPTION_NAMES, HOSTILE), "has_ended": True}
+LEVELS = {
+    "durations": {HOSTILE: {"expires_after_seconds": 1, "medium_seconds": 0, "low_seconds": 60}},
+    "seconds_between_events": 0,
+}
 NETWORKS = {"networks": [{"cidr": HOSTILE, "asn": 1, "name": HOSTILE}]}
 
 CASES: dict[str, tuple[list[str], Any]] = {
@@ -103,6 +107,10 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "directory missed": ([], [{"name": HOSTILE}]),
     "detection show": ([], DETECTION),
     "detection set": (["min_km=2"], DETECTION),
+    "level show": ([], LEVELS),
+    "level expire": ([HOSTILE, "--after", "7d"], LEVELS),
+    "level keep": ([HOSTILE], LEVELS),
+    "level between": (["10min"], LEVELS),
     "network list": ([], NETWORKS),
     "network add": (["203.0.113.0/24", "--name", "Office"], NETWORKS),
     "delivery list": ([HOSTILE], [DELIVERY]),

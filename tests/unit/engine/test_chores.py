@@ -36,6 +36,7 @@ async def test_a_chore_that_fails_is_done_the_next_time_and_so_are_the_others(
     chores = Chores(
         services_of(store, HandClock()),
         Retention(undelivered=timedelta(days=1), settled=timedelta(days=1), audit=timedelta(days=90)),
+        levels_per_second=500,
     )
     running = asyncio.create_task(chores.run())
     await until(lambda: min(began.count("replays"), began.count("stock")) > 1)
@@ -54,7 +55,7 @@ async def test_streams_whose_receivers_are_silent_are_paused(store: Store, monke
     monkeypatch.setattr(doing, "SWEEP", timedelta(milliseconds=1))
     monkeypatch.setattr(doing, "_BETWEEN", timedelta(milliseconds=1))
     monkeypatch.setattr(doing, "pause_idle_streams", pausing)
-    chores = Chores(services_of(store, HandClock()), RETENTION)
+    chores = Chores(services_of(store, HandClock()), RETENTION, levels_per_second=500)
     with capture_logs() as logs:
         running = asyncio.create_task(chores.run())
         await until(lambda: len(sweeps) > 1)

@@ -10,6 +10,8 @@ from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.exceptions import NONE_STORED, ExceptionId, Exceptions, UserExceptions
 from riskrelay.core.risk.levels import RiskLevel
 
+MAX_LEVEL_TIME = timedelta(days=3_650)  # guessed: longer than any organization keeps findings
+
 
 class Duration(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How long a finding of a behavior counts, from the time at which it occurred.

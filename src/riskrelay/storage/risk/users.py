@@ -46,6 +46,11 @@ _USERS_AT_RISK = (
     .order_by(users.c.user_id)
     .limit(bindparam("limit"))
 )
+_USERS_DUE = (
+    _SHOWN.where(users.c.user_id.in_(_KEYS), users.c.next_change_at.is_not(None))
+    .order_by(users.c.user_id)
+    .with_for_update(skip_locked=True)
+)
 _USED_IDS = select(users.c.user_id).where(users.c.account_id == bindparam("account"), users.c.user_id.in_(_KEYS))
 _ADD_USERS = BulkInsert(
     users,
@@ -228,6 +233,10 @@ class UserRows:
         for part in in_parts(sorted(email_keys)):
             asked = {"account": self._account_id, "keys": part, "due": now}
             self._connection.execute(_DECIDE_SOON, asked)
+
+    def due(self, user_ids: Collection[UserId]) -> list[Standing]:
+        found = self._connection.execute(_USERS_DUE, {"account": self._account_id, "keys": list(user_ids)})
+        return [standing_from(row) for row in found]
 
     def save(self, standings: Collection[Standing]) -> None:
         rows: list[dict[str, Any]] = [

@@ -52,6 +52,7 @@ DONE = {
     "exception-deleted": "Exception deleted. Users' risk levels are updated, and receivers are notified.",
     "directory-saved": "Entry saved.",
     "directory-deleted": "Entry deleted.",
+    "levels": "Saved. Users' risk levels are updated, and receivers are notified.",
     "nothing": "No changes to save.",
     "revoked": "Token revoked. All sessions that used it are signed out.",
     "rotated": "Keys rotated. The previous next keys now sign, and new next keys are published.",

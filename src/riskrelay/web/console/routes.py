@@ -27,6 +27,7 @@ from riskrelay.web.console.screens.integration import IntegrationScreen
 from riskrelay.web.console.screens.integration_settings import IntegrationSettingScreens
 from riskrelay.web.console.screens.integrations import IntegrationScreens
 from riskrelay.web.console.screens.keys import KeyScreens
+from riskrelay.web.console.screens.levels import LevelScreens
 from riskrelay.web.console.screens.live import LiveScreens
 from riskrelay.web.console.screens.overview import OverviewScreens
 from riskrelay.web.console.screens.receivers import ReceiverScreens
@@ -80,6 +81,7 @@ class Console:
         behaviors = BehaviorScreens(self._services, self._pages)
         detection = DetectionScreens(self._services, self._pages)
         exceptions = ExceptionScreens(self._services, self._pages)
+        levels = LevelScreens(self._services, self._pages)
         directory = DirectoryScreens(self._services, self._pages)
         users = UserScreens(self._services, self._pages)
         return [
@@ -102,6 +104,10 @@ class Console:
             ("POST", "/exceptions", Scope.WRITE, exceptions.add),
             ("POST", "/exceptions/{exception_id}/end", Scope.WRITE, exceptions.end),
             ("POST", "/exceptions/{exception_id}/delete", Scope.WRITE, exceptions.delete),
+            ("GET", "/behaviors/levels", Scope.READ, levels.show),
+            ("POST", "/behaviors/levels", Scope.WRITE, levels.expire),
+            ("POST", "/behaviors/levels/keep", Scope.WRITE, levels.keep),
+            ("POST", "/behaviors/levels/between", Scope.WRITE, levels.space),
             ("GET", "/directory", Scope.PII_READ, directory.show),
             ("POST", "/directory", Scope.WRITE, directory.put),
             ("POST", "/directory/delete", Scope.WRITE, directory.delete),

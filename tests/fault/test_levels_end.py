@@ -1,0 +1,75 @@
+"""The process is killed while levels end: each ends once, and the ledger adds up (rows 1 to 3). On both engines."""
+
+import asyncio
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from riskrelay.settings import read_settings
+from riskrelay.signing.sealing import new_master_key
+from riskrelay.wiring.installation import open_store
+from support.clients import until_answered
+from support.database_time import pass_time_of_levels
+from support.databases import PostgresServer
+from support.failpoint_launcher import EXIT_CODE
+from support.ledger_checks import Responses, check_ledger, wait_until_quiet
+from support.service import Oracle, Service
+from support.waiting import until
+
+USERS = 130  # more than one transaction moves
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
+    """An installation on each engine."""
+    settings: dict[str, str] = {}
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        settings = {"RISKRELAY_DATABASE_URL": server.new_database_now(), "RISKRELAY_MASTER_KEY": new_master_key()}
+    service = Service(tmp_path, None, **settings)
+    yield service
+    service.kill()
+
+
+@pytest.mark.fault(1, 2, 3)
+@pytest.mark.parametrize("failpoint", ["levels.before_commit", "levels.after_commit"])
+def test_a_level_ends_once_though_the_process_is_killed(tmp_path: Path, service: Service, failpoint: str) -> None:
+    """Killed before and after the commit of the first users: the next start ends the levels that are left."""
+    oracle, responses = Oracle(tmp_path), Responses()
+    oracle.start()
+    service.start()
+    service.enable_behaviors()
+    service.create_integration(oracle.url)
+    durations = {"high_dlp": {"expires_after_seconds": DAY.total_seconds()}}
+    service.result("PUT", "/levels", {"durations": durations})
+    findings: list[dict[str, Any]] = [
+        {"id": f"f{number}", "behavior": "high_dlp", "user": {"email": f"u{number}@example.com"}}
+        for number in range(USERS)
+    ]
+    result = until_answered(service, "/findings", findings)
+    for number, one in enumerate(findings):
+        responses.add(one["id"], result if number == 0 else {"changes": []})
+        responses.changes.append((f"u{number}@example.com", "high", "none"))
+    service.stop()
+    asyncio.run(let_a_day_pass(service))
+    service.start(FAILPOINT=failpoint)
+    assert service.process is not None
+    assert service.process.wait() == EXIT_CODE
+    service.process = None
+    service.start()
+    until(lambda: service.result("GET", "/summary")["users"] == [])
+    wait_until_quiet(service)
+    checked = check_ledger(service, oracle, responses, at_most_copies=USERS)
+    assert checked.states["delivered"] == checked.states.total() == 2 * USERS
+    assert service.stop() == 0
+    oracle.stop()
+
+
+async def let_a_day_pass(service: Service) -> None:
+    store = open_store(read_settings(database_url=service.settings["RISKRELAY_DATABASE_URL"]))
+    await pass_time_of_levels(store, DAY)
+    await store.close()
