@@ -45,6 +45,7 @@ _EXCEPTIONS = r"INSERT INTO held_events .*\sON CONFLICT\s"
 _REPLAY = r"UPDATE replay_places SET "
 _PART = r"DELETE FROM large_write_parts .*number"
 _LEVELS_DUE = r"SELECT .*users\.next_change_at IS NOT NULL ORDER BY users\.user_id"
+_ERASURE = r"(DELETE FROM findings |UPDATE events SET |DELETE FROM erasures )"
 _SCHEMA = r"\s*(CREATE|ALTER|DROP|INSERT INTO alembic_version|UPDATE alembic_version)\b"
 
 _IN_TRANSACTIONS = {
@@ -61,6 +62,8 @@ _IN_TRANSACTIONS = {
     "levels.after_commit": (_LEVELS_DUE, _Moment.AFTER_COMMIT),
     "replay.before_commit": (_REPLAY, _Moment.BEFORE_COMMIT),
     "replay.after_commit": (_REPLAY, _Moment.AFTER_COMMIT),
+    "erase.before_commit": (_ERASURE, _Moment.BEFORE_COMMIT),
+    "erase.after_commit": (_ERASURE, _Moment.AFTER_COMMIT),
     "migrate.statement": (_SCHEMA, _Moment.BEFORE),
 }
 _WOKEN = "accept.woken"

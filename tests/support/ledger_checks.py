@@ -1,7 +1,9 @@
 """The six checks that every fault test ends with, as one function: `check_ledger`.
 
-C1 conservation: per stream `queued = delivered + pending + dead + expired + cancelled`, by rows, counters and /metrics.
-C2 every finding answered with 200 is stored once, and each change it caused is one event on every stream.
+C1 conservation: per stream `queued = delivered + pending + dead + expired + cancelled + erased`, by rows, counters and
+/metrics.
+C2 every finding answered with 200 is stored once, and each change it caused is one event on every stream, unless its
+user was erased.
 C3 what is delivered was seen, its signature valid, its claims the same each time.
 C4 no more extra copies than the fault allows.  C5 per stream and subject, first receipts are in order.
 C6 nobody connected to a forbidden address.
@@ -15,7 +17,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import jwt
@@ -25,7 +27,7 @@ from support.ledger_rows import LedgerRows, read_rows
 from support.service import Service
 from support.unchecked import UNCHECKED
 
-STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled")
+STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased")
 
 
 def ledger(service: Service) -> dict[str, int]:
@@ -80,14 +82,16 @@ class Received:
     Attributes:
         claims: all of them.
         accepted: as in `Receiver.requests`.
+        stored_jti: as the ledger has it: of an erased user's event a digest; None: not looked up.
     """
 
     claims: Mapping[str, Any]
     accepted: bool
+    stored_jti: str | None = None
 
     @property
     def jti(self) -> str:
-        found: str = self.claims["jti"]
+        found: str = self.stored_jti or self.claims["jti"]
         return found
 
 
@@ -136,6 +140,8 @@ def check_rows(
     Args:
         shown: the ledger that the product shows.
     """
+    stored = rows.stored_jtis([one.claims["jti"] for one in seen])
+    seen = [replace(one, stored_jti=stored[one.claims["jti"]]) for one in seen]
     conservation(rows, shown)
     findings_and_changes(rows, account_id, responses)
     receipts(rows, seen)
@@ -186,6 +192,8 @@ def receipts(rows: LedgerRows, seen: Sequence[Received]) -> None:
     delivered = {jti for jti, event in events.items() if event.state == "delivered"}
     assert delivered <= {one.jti for one in seen if one.accepted}, "C3: delivered, unseen"
     for (jti, _), said in claims.items():
+        if events[jti].is_erased:
+            continue
         stored = events[jti].claims
         assert {name: said[name] for name in stored} == stored, f"C3: what was sent as {jti}"
 
@@ -199,7 +207,7 @@ def order(rows: LedgerRows, jtis: Iterable[str]) -> None:
     """C5: whatever an event of one subject says, it came after those queued before it."""
     events = {event.jti: event for event in rows.events}
     latest: dict[tuple[str, str], int] = {}
-    for event in (events[jti] for jti in dict.fromkeys(jtis)):
+    for event in (events[jti] for jti in dict.fromkeys(jtis) if not events[jti].is_erased):
         key = (event.stream_id, event.subject_key)
         assert latest.get(key, 0) < event.seq, f"C5: {event.jti}"
         latest[key] = event.seq

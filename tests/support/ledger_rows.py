@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ class EventRow:
         return subject["email"], event["previous_level"], event["current_level"]
 
     @property
+    def is_erased(self) -> bool:
+        """Whether its user was erased."""
+        return not self.subject_key
+
+    @property
     def is_caep(self) -> bool:
         """Whether its words are those of CAEP."""
         return any("/caep/" in event_type for event_type in self.claims["events"])
@@ -71,6 +77,12 @@ class LedgerRows:
         mine = {event.jti for event in self.events if event.stream_id in streams}
         received = [jti for jti in jtis if jti in mine]
         return len(received) - len(set(received))
+
+    def stored_jtis(self, jtis: Collection[str]) -> dict[str, str]:
+        """What the ledger has for each of *jtis*: itself, or its digest when the user of the event was erased."""
+        erased = {event.jti for event in self.events if event.is_erased}
+        digests = {jti: sha256(jti.encode()).hexdigest()[:32] for jti in jtis} if erased else {}
+        return {jti: digests[jti] if digests.get(jti) in erased else jti for jti in jtis}
 
     @property
     def total(self) -> Counter[str]:

@@ -6,7 +6,8 @@ from datetime import timedelta
 from functools import partial
 
 from riskrelay.core.delivery.attempts import Attempt
-from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneWork, QueuedEvent, settle
+from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneWork, settle
+from riskrelay.core.delivery.queued_events import QueuedEvent
 from riskrelay.core.errors import NotFound
 from riskrelay.core.ssf.access import Receiver
 from riskrelay.core.ssf.polling import PollAnswer, PollRequest, outcomes
@@ -120,7 +121,7 @@ def _settle(
     attempts: dict[LaneKey, Sequence[Attempt]] = {}
     for key in _keys(stream):
         work = tx.polls.peek(key, BATCH_EVENTS, polling.retention)
-        if request.settles or any(event.expired for event in [*work.held, *work.fresh]):
+        if request.settles or any(event.is_over for event in [*work.held, *work.fresh]):
             attempts[key] = _settle_lane(tx, key, services, polling, request=request)
     return _waiting(tx, stream, polling, request.max_events, attempts=attempts)
 
@@ -130,7 +131,7 @@ def _settle_lane(
 ) -> list[Attempt]:
     lease = tx.polls.take(key)
     work = tx.polls.peek(key, BATCH_EVENTS, polling.retention)
-    events = {event.seq: event for event in [*work.held, *work.fresh] if not event.expired}
+    events = {event.seq: event for event in [*work.held, *work.fresh] if not event.is_over}
     said = outcomes(request, ((event.seq, event.jti) for event in events.values()))
     now = services.clock.now()
     tried = [
@@ -175,7 +176,7 @@ def _waiting(
         work = tx.polls.peek(key, min(limit, BATCH_EVENTS) + 1, polling.retention)
         has_expired = has_expired or any(event.expired for event in [*work.held, *work.fresh])
         if work.stream is not None:
-            events += [event for event in [*work.held, *work.fresh] if not event.expired]
+            events += [event for event in [*work.held, *work.fresh] if not event.is_over]
             more = more or _reaches_beyond(work)
     return _Waiting(
         stream=stream,

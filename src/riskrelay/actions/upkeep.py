@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.sources.sources import SAMPLES_KEPT_FOR
 from riskrelay.ports import Installation, Services
 
 _LANES = 100  # guessed: lanes that one call handles; the next call handles the rest
@@ -40,7 +41,7 @@ async def _lane_by_lane(
 
 
 async def purge_records(services: Services, history: timedelta, audit: timedelta) -> bool:
-    """Delete old audit entries, event requests and replays, and the rows of deleted streams and integrations.
+    """Delete old audit entries, event requests, replays and samples, and rows of deleted streams and integrations.
 
     Each kind of record is deleted in one bounded transaction.
 
@@ -56,6 +57,7 @@ async def purge_records(services: Services, history: timedelta, audit: timedelta
         lambda tx: tx.purging.audit_entries(audit, _ROWS),
         lambda tx: tx.purging.event_requests(history, _ROWS),
         lambda tx: tx.purging.replays(history, _ROWS),
+        lambda tx: tx.purging.samples(SAMPLES_KEPT_FOR, _ROWS),
         lambda tx: tx.purging.streams(history, _GONE),
         lambda tx: tx.purging.integrations(history, _GONE),
     )

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: riskrelay migrate")(migrate)
     account_app.command("create", epilog="Example: riskrelay account create acme")(account_create)
     account_app.command("list", epilog="Example: riskrelay account list --json")(account_list)
+    account_app.command("delete", epilog="Example: riskrelay account delete acme --yes")(account_delete)
     app.add_typer(account_app, name="account")
 
 
@@ -165,6 +166,31 @@ def account_create(account_id: str, as_json: JsonFlag = False) -> None:
         created = on_database(lambda services: create_account(services, AccountId(account_id), COMMAND_LINE))
     said = "Account {} created." if created else "Account {} already exists."
     show({"account_id": account_id, "created": created}, as_json, lambda: say(said, account_id))
+
+
+def account_delete(
+    account_id: str,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking for confirmation.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Delete an account with its users, findings, integrations and tokens. Its audit log is kept."""
+    from riskrelay.actions.account_deletion import delete_account, delete_rows
+    from riskrelay.ports import Services
+
+    _require_account_id(account_id)
+
+    async def delete(services: Services) -> bool:
+        found = await delete_account(services, AccountId(account_id), COMMAND_LINE)
+        while await delete_rows(services, AccountId(account_id)):
+            continue
+        return found
+
+    if not yes:
+        typer.confirm(f"Delete the account {account_id} and all of its data?", abort=True, err=True)
+    with explained():
+        if not on_database(delete):
+            fail(f"there is no account {account_id}; `riskrelay account list` shows all")
+    show({"account_id": account_id, "deleted": True}, as_json, lambda: say("Account {} deleted.", account_id))
 
 
 def account_list(as_json: JsonFlag = False) -> None:

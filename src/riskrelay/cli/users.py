@@ -43,3 +43,26 @@ def reset(user_id: UserArgument, account: AccountOption = "default", as_json: Js
     """Clear a user's risk level and notify every receiver."""
     result = with_api(account, lambda api: api.call("POST", f"/{quote(user_id, safe='')}/reset"))
     show(result, as_json, lambda: say("The risk level of {} was cleared.", user_id))
+
+
+@app.command("erase", epilog="Example: riskrelay user erase 0d9b… --yes")
+def erase(
+    user_id: UserArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase without asking for confirmation.")] = False,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Erase a user and everything about the user. Receivers keep the last level: to clear it, reset the user first."""
+    if not yes:
+        typer.confirm("Erase the user and everything about the user? This can't be undone.", abort=True, err=True)
+    result = with_api(account, lambda api: api.call("DELETE", f"/{quote(user_id, safe='')}"))
+    is_over = result["status"] == "completed"
+    said = "User {} was erased." if is_over else "User {} is no longer found. The service is removing the rest."
+    show(result, as_json, lambda: say(said, user_id))
+
+
+@app.command("export", epilog="Example: riskrelay user export 0d9b… > user.json")
+def export(user_id: UserArgument, account: AccountOption = "default") -> None:
+    """Print everything that is stored about a user, as JSON."""
+    result = with_api(account, lambda api: api.call("GET", f"/{quote(user_id, safe='')}/export"))
+    show(result, True, lambda: None)

@@ -21,6 +21,7 @@ class Verb(StrEnum):
     REPLAYED = "replayed"
     VERIFIED = "verified"
     CANCELLED = "cancelled"
+    ERASED = "erased"
 
 
 class Kind(StrEnum):

@@ -8,10 +8,13 @@ from datetime import timedelta
 
 import structlog
 
+from riskrelay.actions.account_deletion import continue_deletions, forget_deleted_accounts
 from riskrelay.actions.counts import FRESH, take_stock
 from riskrelay.actions.due_levels import lower_due_levels
+from riskrelay.actions.erasures import continue_erasures
 from riskrelay.actions.idle_streams import pause_idle_streams
 from riskrelay.actions.large_writes import finish_abandoned_writes
+from riskrelay.actions.old_findings import OldFindings
 from riskrelay.actions.replays import continue_replays
 from riskrelay.actions.upkeep import analyze_tables, expire_events, purge_events, purge_records, turn_partitions
 from riskrelay.actions.watch_clock import ClockWatch
@@ -23,16 +26,18 @@ _log = structlog.get_logger()
 REPLAY_SWEEP = timedelta(seconds=1)  # the longest time a replay waits after a lane can take events again
 ANALYZE_SWEEP = timedelta(seconds=1)  # a new table can get thousands of rows in its first second
 CLOCK_SWEEP = timedelta(seconds=1)  # waits may be wrong for this long after the database's clock was set back
+ERASURES_SWEEP = timedelta(seconds=1)  # the longest time until an interrupted erasure goes on
 WRITES_SWEEP = timedelta(seconds=1)  # requests of an account wait until its large write ends
 LEVELS_SWEEP = timedelta(seconds=1)  # a level may last this much longer than its findings count
 SWEEP = timedelta(minutes=1)  # guessed: an event may be kept this much longer than its retention
 RECORDS_SWEEP = timedelta(hours=1)  # chosen: records are kept for days
+FINDINGS_SWEEP = timedelta(hours=6)  # chosen: a finding may be kept this much longer than its retention
 _STOCK_SHARE = 50  # chosen: counting takes at most 2 % of one core's time
 # guessed: a pause between two bounded transactions, so that other work gets the database
 _BETWEEN = timedelta(milliseconds=50)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
     """How long the service keeps events and records.
 
@@ -40,11 +45,13 @@ class Retention:
         undelivered: how long an undelivered event is kept and retried.
         settled: how long after that the event, its attempts and its outcome are kept.
         audit: how long audit entries are kept.
+        findings: how long findings are kept, from the time at which they occurred.
     """
 
     undelivered: timedelta
     settled: timedelta
     audit: timedelta
+    findings: timedelta
 
 
 class Chores:
@@ -63,6 +70,7 @@ class Chores:
         self._stopping = asyncio.Event()
         self._stock_due = 0.0
         self._clock_watch = ClockWatch(services)
+        self._old_findings = OldFindings(services, retention.findings)
 
     def stop(self) -> None:
         """Start no new step."""
@@ -74,8 +82,10 @@ class Chores:
             self._repeat(self._replay, REPLAY_SWEEP),
             self._repeat(self._finish_writes, WRITES_SWEEP),
             self._repeat(self._lower_levels, LEVELS_SWEEP),
+            self._repeat(self._erase, ERASURES_SWEEP),
             self._repeat(self._tidy, SWEEP),
             self._repeat(self._purge_records, RECORDS_SWEEP),
+            self._repeat(self._remove_findings, FINDINGS_SWEEP),
             self._repeat(self._turn, SWEEP),
             self._repeat(self._analyze, ANALYZE_SWEEP),
             self._repeat(self._take_stock, FRESH),
@@ -92,6 +102,10 @@ class Chores:
     async def _lower_levels(self) -> bool:
         return await lower_due_levels(self._services, self._levels_per_second) > 0
 
+    async def _erase(self) -> bool:
+        erased = await continue_erasures(self._services)
+        return await continue_deletions(self._services) or erased
+
     async def _tidy(self) -> bool:
         expired = await expire_events(self._services, self._retention.undelivered)
         purged = await purge_events(self._services, self._retention.undelivered + self._retention.settled)
@@ -101,9 +115,13 @@ class Chores:
         return bool(expired or purged or idle)
 
     async def _purge_records(self) -> bool:
+        await forget_deleted_accounts(self._services)
         return await purge_records(
             self._services, self._retention.undelivered + self._retention.settled, self._retention.audit
         )
+
+    async def _remove_findings(self) -> bool:
+        return await self._old_findings.remove_some()
 
     async def _turn(self) -> bool:
         return await turn_partitions(self._services, self._retention.undelivered + self._retention.settled)

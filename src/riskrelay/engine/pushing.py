@@ -11,8 +11,8 @@ from itertools import chain
 from riskrelay.actions.integrations import opened_tls
 from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.delivery.decisions import Fate, decide, on_control_lane
-from riskrelay.core.delivery.lanes import QueuedEvent
 from riskrelay.core.delivery.pacing import pace_of
+from riskrelay.core.delivery.queued_events import QueuedEvent
 from riskrelay.core.errors import Misconfigured, Unavailable
 from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.keys import Algorithm

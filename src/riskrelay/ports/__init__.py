@@ -47,13 +47,22 @@ from riskrelay.ports.deliveries import (
     Sent,
 )
 from riskrelay.ports.directory import Directory, DirectoryPlace, MissedNames
+from riskrelay.ports.erasures import AccountDeletions, DeletedAccount, Erasures, UserExports
 from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, ShadowedUser, Verdict
 from riskrelay.ports.exceptions import RiskExceptions
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.large_writes import LEASE, LargeWriteLost, LargeWriteRuns, LargeWrites, Writes
 from riskrelay.ports.levels import Behaviors, DueLevels, Levels
-from riskrelay.ports.operating import DatabaseClock, DeliveryHealth, EngineCare, Purging, Replays, Retention
+from riskrelay.ports.operating import (
+    DatabaseClock,
+    DeliveryHealth,
+    EngineCare,
+    FindingIndexPlace,
+    Purging,
+    Replays,
+    Retention,
+)
 from riskrelay.ports.services import (
     Bell,
     Clock,
@@ -80,6 +89,7 @@ from riskrelay.ports.telemetry import Metrics, Observer, StoreLoad
 
 __all__ = [
     "LEASE",
+    "AccountDeletions",
     "Accounts",
     "Activities",
     "ActivityWindow",
@@ -92,6 +102,7 @@ __all__ = [
     "DatabaseClock",
     "DatabaseFacts",
     "DeadLetters",
+    "DeletedAccount",
     "DeliveryHealth",
     "DeliveryPage",
     "DeliveryViews",
@@ -100,11 +111,13 @@ __all__ = [
     "DirectoryPlace",
     "DueLevels",
     "EngineCare",
+    "Erasures",
     "EventPlace",
     "EventRequests",
     "Events",
     "FindingCounter",
     "FindingCounts",
+    "FindingIndexPlace",
     "FindingPlace",
     "FindingTally",
     "Findings",
@@ -167,6 +180,7 @@ __all__ = [
     "Transaction",
     "UserEvent",
     "UserEventPlace",
+    "UserExports",
     "UserProfile",
     "UserViews",
     "Users",

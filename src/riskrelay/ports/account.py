@@ -23,6 +23,7 @@ from riskrelay.ports.activity import Activities, Detection
 from riskrelay.ports.console import Stocks, UserViews
 from riskrelay.ports.deliveries import DeliveryViews
 from riskrelay.ports.directory import Directory, MissedNames
+from riskrelay.ports.erasures import Erasures, UserExports
 from riskrelay.ports.exceptions import RiskExceptions
 from riskrelay.ports.findings import RecordedFinding
 from riskrelay.ports.large_writes import LargeWrites
@@ -339,6 +340,8 @@ class Transaction(Protocol):
     receiver_streams: ReceiverStreams
     refused_requests: RefusedRequests
     polls: Polls
+    erasures: Erasures
+    user_exports: UserExports
     users: Users
     findings: Findings
     behaviors: Behaviors

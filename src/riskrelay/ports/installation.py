@@ -11,11 +11,13 @@ from riskrelay.core.delivery.lanes import LaneKey, LaneLease, LaneWork, NextDue,
 from riskrelay.core.delivery.survey import Survey
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId
 from riskrelay.core.keys import KeyChanges, SealedKey
+from riskrelay.core.risk.findings import UserId
 from riskrelay.core.signals import Signal
 from riskrelay.core.ssf.access import CredentialId, ReceiverCredential, ReceiverToken
 from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.ports.account import Audit
 from riskrelay.ports.console import Sessions
+from riskrelay.ports.erasures import AccountDeletions
 from riskrelay.ports.examining import DatabaseFacts, Nodes, ShadowedUser
 from riskrelay.ports.levels import DueLevels
 from riskrelay.ports.operating import DatabaseClock, EngineCare, Purging, Retention
@@ -177,6 +179,7 @@ class Installation(Protocol):
     """One transaction over the whole installation: for delivery, and for data that belong to no account."""
 
     accounts: Accounts
+    account_deletions: AccountDeletions
     tokens: Tokens
     sessions: Sessions
     keys: Keys
@@ -203,6 +206,9 @@ class Installation(Protocol):
 
     def abandoned_writes(self, limit: int) -> list[AccountId]:
         """Return accounts whose large write belongs to a process that no longer renews its lease."""
+
+    def running_erasures(self, limit: int) -> list[tuple[AccountId, UserId]]:
+        """Return erasures of users of all accounts that are not finished, the oldest first."""
 
     def ledgers(self) -> list[Ledger]:
         """Return the ledger of each stream, counted from the rows and not only from the lanes' counters."""

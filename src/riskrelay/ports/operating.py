@@ -1,7 +1,7 @@
 """The operations of a transaction for operating delivery: replays, health, retention."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from riskrelay.core.delivery.attempts import Delivery
@@ -94,6 +94,10 @@ class Retention(Protocol):
         """Return running replays of all accounts, the oldest first."""
 
 
+FindingIndexPlace = tuple[str, str, int, datetime, str]
+"""A place in the index of findings: account, user, resets, time and id."""
+
+
 class Purging(Protocol):
     """Deletes records of all accounts whose retention has ended, by the database's clock.
 
@@ -113,6 +117,19 @@ class Purging(Protocol):
         """Delete the rows of deleted streams, or streams of deleted integrations, whose events have all been purged.
 
         The ledger no longer counts them.
+        """
+
+    def samples(self, kept: timedelta, limit: int) -> int:
+        """Delete samples of sources."""
+
+    def findings(self, kept: timedelta, after: FindingIndexPlace | None, limit: int) -> FindingIndexPlace | None:
+        """Delete findings that occurred longer ago than *kept*.
+
+        Args:
+            after: where the last call ended; None: begin.
+            limit: the number of findings to delete. The call reads ten times as many.
+
+        Returns: where the next call begins; None: all findings were read.
         """
 
     def integrations(self, kept: timedelta, limit: int) -> int:

@@ -126,6 +126,14 @@ class Settings(BaseSettings):
         "entries of the last 60 days.",
     )
 
+    findings_days: int = Field(
+        400,  # chosen: a year, and time to compare with it
+        ge=1,
+        le=36_500,
+        description="How many days a finding is kept after it occurred. A user's risk level, behaviors and counts "
+        "don't change when findings are removed.",
+    )
+
     lease_seconds: int = Field(
         60,
         ge=30,  # the longest push, 20 s, has to end at 80 % of it

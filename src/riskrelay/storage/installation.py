@@ -9,8 +9,10 @@ from riskrelay.core.delivery.attempts import Ledger
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.delivery.survey import Survey
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId
+from riskrelay.core.risk.findings import UserId
 from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports import (
+    AccountDeletions,
     Accounts,
     Audit,
     DatabaseClock,
@@ -29,6 +31,7 @@ from riskrelay.ports import (
 )
 from riskrelay.storage.accounts.audit import AuditRows
 from riskrelay.storage.accounts.credentials import AccountRows, TokenRows
+from riskrelay.storage.accounts.deletions import AccountDeletionRows
 from riskrelay.storage.accounts.integrations import find_integration
 from riskrelay.storage.accounts.keys import KeyRows
 from riskrelay.storage.accounts.receivers import ReceiverRows
@@ -43,6 +46,7 @@ from riskrelay.storage.engines.engine_care import EngineCareRows
 from riskrelay.storage.nodes import NodeRows
 from riskrelay.storage.purging import PurgingRows
 from riskrelay.storage.risk.due_levels import DueLevelRows
+from riskrelay.storage.risk.erasures import running_erasures
 from riskrelay.storage.risk.large_writes import accounts_with_abandoned_writes
 from riskrelay.storage.risk.shadowed_users import find_shadowed_users
 from riskrelay.storage.tables import integrations
@@ -54,6 +58,7 @@ class InstallationTransaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.accounts: Accounts = AccountRows(connection)
+        self.account_deletions: AccountDeletions = AccountDeletionRows(connection)
         self.tokens: Tokens = TokenRows(connection)
         self.sessions: Sessions = SessionRows(connection)
         self.keys: Keys = KeyRows(connection)
@@ -86,6 +91,9 @@ class InstallationTransaction:
 
     def abandoned_writes(self, limit: int) -> list[AccountId]:
         return accounts_with_abandoned_writes(self._connection, limit)
+
+    def running_erasures(self, limit: int) -> list[tuple[AccountId, UserId]]:
+        return running_erasures(self._connection, limit)
 
     def ledgers(self) -> list[Ledger]:
         return count_ledgers(self._connection)

@@ -10,16 +10,18 @@ from sqlalchemy import (
     Connection,
     Table,
     and_,
+    bindparam,
     delete,
     literal,
     or_,
     select,
     tuple_,
     type_coerce,
-    union_all,
+    union,
 )
 
 from riskrelay.core.delivery.replays import ReplayStatus
+from riskrelay.ports import FindingIndexPlace
 from riskrelay.storage.delivery.clock import cutoff
 from riskrelay.storage.tables import (
     INSTALLATION,
@@ -27,8 +29,10 @@ from riskrelay.storage.tables import (
     accounts,
     attempts,
     audit_entries,
+    deleted_accounts,
     event_requests,
     events,
+    findings,
     held_events,
     integrations,
     lanes,
@@ -36,15 +40,28 @@ from riskrelay.storage.tables import (
     refused_requests,
     replay_places,
     replays,
+    source_samples,
     streams,
     subject_statements,
 )
+from riskrelay.storage.times import moment
 
-_OWNERS = union_all(select(accounts.c.account_id), select(literal(INSTALLATION))).subquery()
+# Deleted accounts have audit entries left.
+_OWNERS = union(
+    select(accounts.c.account_id), select(deleted_accounts.c.account_id), select(literal(INSTALLATION))
+).subquery()
 _OVER = [status.value for status in ReplayStatus if status.is_over]
 _OF_INTEGRATION = and_(*(streams.c[name] == integrations.c[name] for name in ("account_id", "integration_id")))
 _OF_STREAM = (subject_statements, replay_places, lanes, streams)  # those that refer to others first
 _OF_DELETED_INTEGRATION = (access_tokens, receiver_credentials, refused_requests, integrations)
+
+# The columns of findings_user_index, in its order, so that only the index is read.
+_FINDING_INDEX = tuple(findings.c[name] for name in ("account_id", "user_id", "resets", "occurred_at", "finding_id"))
+_FINDING_PLACE = tuple_(*_FINDING_INDEX)
+_READ_FOR_EACH = 10  # chosen: a step that deletes nothing reads a thousand entries of the index, about a millisecond
+_DELETE_FINDING = delete(findings).where(
+    findings.c.account_id == bindparam("account"), findings.c.finding_id == bindparam("finding")
+)
 
 
 class PurgingRows:
@@ -77,6 +94,22 @@ class PurgingRows:
                 of_stream = (table.c.account_id == account_id) & (table.c.stream_id == stream_id)
                 self._connection.execute(delete(table).where(of_stream))
         return len(found)
+
+    def samples(self, kept: timedelta, limit: int) -> int:
+        return self._delete_oldest(source_samples, source_samples.c.at, kept, limit)
+
+    def findings(self, kept: timedelta, after: FindingIndexPlace | None, limit: int) -> FindingIndexPlace | None:
+        before = moment(cutoff(self._connection, kept))
+        query = select(*_FINDING_INDEX) if after is None else select(*_FINDING_INDEX).where(after < _FINDING_PLACE)
+        rows = self._connection.execute(query.order_by(*_FINDING_INDEX).limit(_READ_FOR_EACH * limit)).all()
+        old = [row for row in rows if row.occurred_at < before][:limit]
+        if old:
+            keys = [{"account": row.account_id, "finding": row.finding_id} for row in old]
+            self._connection.execute(_DELETE_FINDING, keys)
+        if len(rows) < _READ_FOR_EACH * limit and len(old) < limit:
+            return None
+        last = old[-1] if len(old) == limit else rows[-1]
+        return (last.account_id, last.user_id, last.resets, last.occurred_at, last.finding_id)
 
     def integrations(self, kept: timedelta, limit: int) -> int:
         has_stream = select(streams.c.stream_id).where(_OF_INTEGRATION).correlate(integrations).exists()

@@ -16,6 +16,7 @@ from riskrelay.ports import (
     DeliveryViews,
     Detection,
     Directory,
+    Erasures,
     EventRequests,
     Events,
     Findings,
@@ -32,6 +33,7 @@ from riskrelay.ports import (
     Sources,
     Stocks,
     Streams,
+    UserExports,
     Users,
     UserViews,
 )
@@ -53,9 +55,11 @@ from riskrelay.storage.risk.activity import ActivityRows
 from riskrelay.storage.risk.behaviors import BehaviorRows
 from riskrelay.storage.risk.detection import DetectionRows
 from riskrelay.storage.risk.directory import DirectoryRows, MissedNameRows
+from riskrelay.storage.risk.erasures import ErasureRows
 from riskrelay.storage.risk.exceptions import RiskExceptionRows
 from riskrelay.storage.risk.large_writes import LargeWriteRows
 from riskrelay.storage.risk.level_rules import LevelRows
+from riskrelay.storage.risk.user_exports import UserExportRows
 from riskrelay.storage.risk.user_views import UserViewRows
 from riskrelay.storage.risk.users import FindingRows, UserRows
 
@@ -77,6 +81,8 @@ class AccountTransaction:
         self.polls: Polls = LaneRows(connection)
         self.receiver_streams: ReceiverStreams = ReceiverStreamRows(connection, account_id, locking=locking)
         self.refused_requests: RefusedRequests = RefusedRequestRows(connection, account_id)
+        self.erasures: Erasures = ErasureRows(connection, account_id)
+        self.user_exports: UserExports = UserExportRows(connection, account_id)
         self.users: Users = UserRows(connection, account_id, locking=locking)
         self.findings: Findings = FindingRows(connection, account_id)
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)

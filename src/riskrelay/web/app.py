@@ -255,6 +255,8 @@ def _account_routes(
         ("GET", "/audit", AuditRoutes(services).list_page),
         ("GET", "/summary", users.summary),
         ("GET", "/{user_id}", users.get),  # after the routes with fixed names: the first matching path wins
+        ("DELETE", "/{user_id}", users.erase),
+        ("GET", "/{user_id}/export", users.export),
         ("POST", "/{user_id}/reset", users.reset),
     ]
 

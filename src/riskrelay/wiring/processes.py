@@ -294,6 +294,7 @@ async def _chores(settings: Settings, services: Services) -> AsyncIterator[None]
         undelivered=timedelta(days=settings.retention_days),
         settled=timedelta(days=settings.history_days),
         audit=timedelta(days=settings.audit_days),
+        findings=timedelta(days=settings.findings_days),
     )
     chores = Chores(services, retention, settings.level_changes_per_second)
     running = asyncio.create_task(chores.run())

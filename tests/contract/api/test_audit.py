@@ -142,11 +142,16 @@ SETTINGS = ("PUT", f"{BELOW}/integrations/{{integration_id}}/settings")
 
 
 def changes() -> list[tuple[str, str]]:
-    """Every route of accounts that changes something, what ends things last, parts before what they are part of."""
+    """Every route of accounts that changes something: what ends things last, parts before what they are part of, and
+    an erasure, which ends parts of other things, after all."""
     found = [(method, path) for method, path in routes() if path.startswith(OF_ACCOUNTS) and method != "GET"]
-    return sorted(
-        set(found) - DATA, key=lambda route: (route[0] == "DELETE", route[1].endswith("/cancel"), -len(route[1]))
-    )
+
+    def turn(route: tuple[str, str]) -> tuple[bool, bool, bool, int]:
+        method, path = route
+        is_erasure = method == "DELETE" and path.endswith("/{user_id}")
+        return is_erasure, method == "DELETE", path.endswith("/cancel"), -len(path)
+
+    return sorted(set(found) - DATA, key=turn)
 
 
 def test_every_route_that_changes_something_is_recorded(service: Service) -> None:

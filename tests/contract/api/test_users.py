@@ -176,3 +176,49 @@ def test_the_events_of_a_user_are_paged_when_asked(ready: Service) -> None:
     info = {"count": 1, "page": 3, "per_page": 2, "total_count": 5, "total_pages": 3}
     assert pages[2]["result_info"] == info
     assert ready.call("GET", f"/{kai}?per_page=0")[0] == 400
+
+
+def test_a_user_is_exported_and_erased(ready: Service) -> None:
+    """The export has everything; after the erasure the user is unknown, and the log has the id."""
+    user_id = find(ready, "kai", "high_dlp", "2026-03-17T09:00:00Z", details={"hits": 17})
+    find(ready, "kai", "sentinel_one", "2026-03-17T10:00:00Z")
+    exported = ready.result("GET", f"/{user_id}/export")
+    assert exported["user"] == {
+        "user_id": user_id,
+        "email": "kai@example.com",
+        "name": "Kai",
+        "risk_level": "high",
+        "behaviors": ["high_dlp", "sentinel_one"],
+        "event_count": 2,
+        "last_event": "2026-03-17T10:00:00Z",
+        "last_reset_time": None,
+    }
+    assert [(one["behavior"], one["details"]) for one in exported["findings"]] == [
+        ("sentinel_one", None),
+        ("high_dlp", {"hits": 17}),
+    ]
+    assert ready.result("DELETE", f"/{user_id}") == {"status": "completed"}
+    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/reset"), ("GET", "/export")):
+        assert ready.call(method, f"/{user_id}{path}")[0] == 404
+    assert ready.result("GET", "/summary")["users"] == []
+    (entry, *_) = ready.result("GET", "/audit?kind=user")
+    assert (entry["verb"], entry["thing_id"]) == ("erased", user_id)
+
+
+def test_an_export_has_every_finding(ready: Service) -> None:
+    """Page by page, each once, also those before a reset."""
+    user_id = find(ready, "kai", "high_dlp", "2026-03-17T09:00:00Z")
+    ready.result("POST", f"/{user_id}/reset")
+    many = [{"id": f"f{n}", "behavior": "high_dlp", "user": {"email": "kai@example.com"}} for n in range(100)]
+    ready.result("POST", "/findings", many)
+    findings = ready.result("GET", f"/{user_id}/export")["findings"]
+    assert len(findings) == len({one["id"] for one in findings}) == 101
+
+
+def test_erasing_and_exporting_need_their_scopes(ready: Service) -> None:
+    """Who may not change must not erase; who may not see users gets no export."""
+    user_id = find(ready, "kai", "high_dlp", "2026-03-17T09:00:00Z")
+    reader = ready.new_token(ready.account_id, Scope.READ, Scope.PII_READ)
+    writer = ready.new_token(ready.account_id, Scope.READ, Scope.WRITE)
+    assert ready.call("DELETE", f"/{user_id}", Authorization=f"Bearer {reader}")[0] == 403
+    assert ready.call("GET", f"/{user_id}/export", Authorization=f"Bearer {writer}")[0] == 403

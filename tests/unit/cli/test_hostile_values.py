@@ -84,6 +84,7 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "user list": ([], {"users": [{"user_id": HOSTILE, "name": HOSTILE, HOSTILE: HOSTILE}]}),
     "user show": ([HOSTILE], USER),
     "user reset": ([HOSTILE], {}),
+    "user erase": ([HOSTILE, "--yes"], {"status": HOSTILE}),
     "behavior list": ([], {"behaviors": {HOSTILE: BEHAVIOR}}),
     "behavior set": (["high_dlp"], {"behaviors": {"high_dlp": BEHAVIOR}}),
     "behavior add": (["vpn", "--name", "VPN"], {"id": HOSTILE, **BEHAVIOR}),
@@ -126,6 +127,7 @@ ELSEWHERE = {
     "finding import",  # its output holds numbers only, and tests/contract/commands/test_importing.py runs it
     "directory import",
     "directory delete",
+    "user export",  # its output is JSON
     "network remove",  # its output repeats its argument only
     "source mapping",  # its output is YAML, which escapes control characters in its own way
 }

@@ -13,7 +13,12 @@ from riskrelay.ports import Services, Store
 from support.services import HandClock, services_of
 from support.working import until
 
-RETENTION = Retention(undelivered=timedelta(days=1), settled=timedelta(days=1), audit=timedelta(days=90))
+RETENTION = Retention(
+    undelivered=timedelta(days=1),
+    settled=timedelta(days=1),
+    audit=timedelta(days=90),
+    findings=timedelta(days=400),
+)
 
 
 async def test_a_chore_that_fails_is_done_the_next_time_and_so_are_the_others(
@@ -33,11 +38,7 @@ async def test_a_chore_that_fails_is_done_the_next_time_and_so_are_the_others(
     monkeypatch.setattr(doing, "FRESH", timedelta(milliseconds=1))
     monkeypatch.setattr(doing, "continue_replays", failing)
     monkeypatch.setattr(doing, "take_stock", counting)
-    chores = Chores(
-        services_of(store, HandClock()),
-        Retention(undelivered=timedelta(days=1), settled=timedelta(days=1), audit=timedelta(days=90)),
-        levels_per_second=500,
-    )
+    chores = Chores(services_of(store, HandClock()), RETENTION, levels_per_second=500)
     running = asyncio.create_task(chores.run())
     await until(lambda: min(began.count("replays"), began.count("stock")) > 1)
     chores.stop()

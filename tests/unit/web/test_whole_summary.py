@@ -9,7 +9,7 @@ from starlette.responses import Response
 from riskrelay.core.errors import RateLimited
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Store
-from riskrelay.web.account_api import whole_summary
+from riskrelay.web.account_api import spooled_answers
 from riskrelay.web.account_api.whole_summary import WholeSummaries
 from support.services import services_of
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
@@ -60,7 +60,7 @@ async def test_an_account_gets_two_at_once_and_then_429(summaries: WholeSummarie
 
 async def test_a_process_answers_a_bounded_number(summaries: WholeSummaries, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all accounts together."""
-    monkeypatch.setattr(whole_summary, "_AT_ONCE", 3)
+    monkeypatch.setattr(spooled_answers, "_AT_ONCE", 3)
     running = [await summaries.answer(account, row) for account in (ACCOUNT, OTHER, ACCOUNT)]
     with pytest.raises(RateLimited):
         await summaries.answer(OTHER, row)
@@ -73,7 +73,7 @@ async def test_a_client_that_reads_too_slowly_is_cut_off(
     summaries: WholeSummaries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the deadline the file is closed, and the next request is answered."""
-    monkeypatch.setattr(whole_summary, "_SEND_SECONDS", 0.01)
+    monkeypatch.setattr(spooled_answers, "_SEND_SECONDS", 0.01)
     slow = [await summaries.answer(ACCOUNT, row) for _ in range(2)]
 
     async def send(message: Any) -> None:

@@ -51,6 +51,7 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
     EXPIRED = "expired"
     CANCELLED = "cancelled"
+    ERASED = "erased"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +81,7 @@ class Ledger:
         delivered: the sum that the settlements counted, batch by batch. It is not derived from the other counts, so an
             event that the cursor passed without a reason, or that was settled twice, shows as an imbalance.
         oldest_pending: the age of the oldest undelivered event; None: there is none.
+        erased: the number of events about erased users that were waiting, and are never delivered.
     """
 
     stream_id: StreamId
@@ -90,8 +92,10 @@ class Ledger:
     expired: int
     cancelled: int
     oldest_pending: timedelta | None
+    erased: int = 0
 
     @property
     def imbalance(self) -> int:
         """The events that no state accounts for; always 0. Rule: faults.md C1."""
-        return self.queued - self.delivered - self.pending - self.dead - self.expired - self.cancelled
+        settled = self.delivered + self.dead + self.expired + self.cancelled + self.erased
+        return self.queued - self.pending - settled

@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from msgspec import Struct
-
 from riskrelay.core.delivery.decisions import Fate, LaneDecision, decide, decide_lane
+from riskrelay.core.delivery.queued_events import QueuedEvent
 from riskrelay.core.delivery.rejecting import with_outcomes
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.events import Jti
@@ -54,31 +53,6 @@ class NextDue:
 
     due_in: timedelta | None
     since: datetime
-
-
-class QueuedEvent(Struct, frozen=True, kw_only=True):
-    """A delivery: one SET queued for one stream.
-
-    Attributes:
-        seq: its place in the lane, from 1, without gaps.
-        subject_key: events with the same key keep their order.
-        claims: the fixed claims (see ssf.sets).
-        queued_at: aware UTC, for measurements only: the database's clock decides whether the event has expired.
-        attempts: the number of earlier attempts.
-        due_in: the time until the next attempt; zero or less: now.
-        reason: why it is held, for an event that has a row.
-        expired: whether it was queued or replayed longer ago than the retention.
-    """
-
-    seq: int
-    jti: Jti
-    subject_key: str
-    claims: bytes
-    queued_at: datetime
-    attempts: int = 0
-    due_in: timedelta = NOW
-    reason: str = "waiting"
-    expired: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +130,7 @@ class Settlement:
     cursor: int
     delivered: int = 0
     expired: list[DeadEvent] = field(default_factory=list)
+    erased: list[DeadEvent] = field(default_factory=list)
     dead: list[DeadEvent] = field(default_factory=list)
     released: list[int] = field(default_factory=list)
     held: list[HeldEvent] = field(default_factory=list)
@@ -190,12 +165,12 @@ def chains(work: LaneWork, limit: int = BATCH_EVENTS) -> list[list[QueuedEvent]]
 
     Returns: one list per subject. The events of a list are pushed strictly in order, the lists concurrently. A lane
         with failures gets a single event, the one with the fewest attempts, so that an event that always fails cannot
-        starve the others. Expired events are in no list.
+        starve the others. Expired and erased events are in no list.
     Rule: design 3, 6; order per subject is faults.md C5.
     """
     by_subject: dict[str, list[QueuedEvent]] = {}
     for event in [*work.held, *work.fresh]:
-        if not event.expired:
+        if not event.is_over:
             by_subject.setdefault(event.subject_key, []).append(event)
     if work.failures:
         heads = [chain[0] for chain in by_subject.values()]
@@ -212,7 +187,7 @@ def following(work: LaneWork, chosen: Sequence[Sequence[QueuedEvent]]) -> list[Q
     if work.failures:
         return []
     last = max((events[-1].seq for events in chosen), default=0)
-    due = [event for event in [*work.held, *work.fresh] if event.due_in <= NOW and not event.expired]
+    due = [event for event in [*work.held, *work.fresh] if event.due_in <= NOW and not event.is_over]
     return [event for event in due if event.seq > last]
 
 
@@ -233,7 +208,7 @@ def settle(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[],
         outcomes: by seq, in the order in which the attempts ended; a chosen event that was not attempted has none.
         jitter: a fresh number from 0 to 1 at each call.
 
-    Rule: design 2, 6. The cursor passes an event only when it was accepted, died, expired, or gets a row.
+    Rule: design 2, 6. The cursor passes an event only when it was accepted, died, expired, was erased, or gets a row.
     """
     tried = [event.attempts + 1 for event in [*work.held, *work.fresh] if event.seq in outcomes]
     lane = decide_lane(work.failures, outcomes.values(), max(tried, default=0), jitter)
@@ -248,6 +223,7 @@ def settle(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[],
         cursor=cursor,
         delivered=len(parts.accepted),
         expired=[_dead(event, None) for event in parts.expired],
+        erased=[_dead(event, None) for event in parts.erased],
         dead=[_dead(event, outcomes[event.seq]) for event in parts.rejected],
         released=[event.seq for event in parts.accepted if event.seq <= work.cursor],
         held=[
@@ -264,15 +240,15 @@ def settle(work: LaneWork, outcomes: Mapping[int, Outcome], jitter: Callable[[],
 
 
 def _new_cursor(work: LaneWork, outcomes: Mapping[int, Outcome]) -> int:
-    """Return the highest seq up to which every event was attempted, has expired, or is blocked by a held event."""
+    """Return the highest seq up to which every event was attempted, is over, or is blocked by a held event."""
     cursor = work.cursor
     for event in work.fresh:
-        if event.seq in outcomes or event.expired:
+        if event.seq in outcomes or event.is_over:
             cursor = event.seq
     if work.failures:  # a probing lane passes one event at a time, so that a dead receiver doesn't cost 256 rows
         return cursor
     # Events behind a held event of their subject get a row, so that they don't keep other subjects waiting.
-    blocked = {event.subject_key for event in work.held if event.due_in > NOW and not event.expired}
+    blocked = {event.subject_key for event in work.held if event.due_in > NOW and not event.is_over}
     for event in work.fresh:
         if event.seq > cursor:
             if event.subject_key not in blocked:
@@ -292,6 +268,7 @@ class _Parts:
     accepted: list[QueuedEvent] = field(default_factory=list)
     rejected: list[QueuedEvent] = field(default_factory=list)
     expired: list[QueuedEvent] = field(default_factory=list)
+    erased: list[QueuedEvent] = field(default_factory=list)
     pending: list[QueuedEvent] = field(default_factory=list)
 
 
@@ -302,6 +279,8 @@ def _partition(work: LaneWork, outcomes: Mapping[int, Outcome], cursor: int) -> 
         outcome = outcomes.get(event.seq)
         if outcome is not None:
             of_fate[decide(outcome).fate].append(event)
+        elif event.is_erased:
+            parts.erased.append(event)
         else:
             (parts.expired if event.expired else parts.pending).append(event)
     return parts
@@ -344,7 +323,7 @@ def _lane_due_in(
     work: LaneWork, parts: _Parts, cursor: int, pending_due_in: timedelta | None, quiet_for: timedelta
 ) -> timedelta | None:
     """Return the time until the lane should be claimed again; None: no event is left."""
-    is_shorter = parts.accepted or parts.rejected or parts.expired
+    is_shorter = parts.accepted or parts.rejected or parts.expired or parts.erased
     if work.last_seq > cursor and (not work.full or is_shorter):
         return quiet_for
     return None if pending_due_in is None else max(pending_due_in, quiet_for)

@@ -3,15 +3,20 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, insert, or_, select, update
 
 from riskrelay.core.credentials import Account, Scope, StoredToken, TokenId
 from riskrelay.core.integrations import AccountId
 from riskrelay.storage.statements import PerEngine
-from riskrelay.storage.tables import INSTALLATION, accounts, tokens
+from riskrelay.storage.tables import INSTALLATION, accounts, deleted_accounts, tokens
 
 _ADD_ACCOUNT = PerEngine(accounts, lambda insert: insert.on_conflict_do_nothing())
-_ACCOUNT = select(accounts).where(accounts.c.account_id == bindparam("account"))
+IS_DELETED = exists().where(
+    deleted_accounts.c.account_id == accounts.c.account_id, deleted_accounts.c.finished_at.is_(None)
+)
+"""The condition of accounts whose deletion has begun."""
+
+_ACCOUNT = select(accounts).where(accounts.c.account_id == bindparam("account"), ~IS_DELETED)
 _RECORD_USE = (
     update(tokens)
     .where(
@@ -40,7 +45,7 @@ class AccountRows:
         return None if row is None else Account(row.account_id, row.created_at)
 
     def all(self) -> list[Account]:
-        ordered = select(accounts).order_by(accounts.c.created_at, accounts.c.account_id)
+        ordered = select(accounts).where(~IS_DELETED).order_by(accounts.c.created_at, accounts.c.account_id)
         return [Account(row.account_id, row.created_at) for row in self._connection.execute(ordered)]
 
 

@@ -14,6 +14,9 @@ from riskrelay.storage.tables import attempts, events, held_events, lanes, strea
 
 EVENT_KEY = ("account_id", "stream_id", "lane", "seq")
 
+ERASED = ""
+"""The subject key of an event about an erased user."""
+
 _BY_CURSOR = case((events.c.seq <= lanes.c.cursor, DeliveryState.DELIVERED.value), else_=DeliveryState.PENDING.value)
 delivery_state: ColumnElement[str] = case((held_events.c.state.is_not(None), held_events.c.state), else_=_BY_CURSOR)
 """A delivery's state: that of its own row, or what the cursor says."""

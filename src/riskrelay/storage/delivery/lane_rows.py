@@ -1,19 +1,32 @@
 """Convert rows of a lane's events: reading from the log, and writing the outcomes of a batch."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, bindparam
+from sqlalchemy import BigInteger, Connection, Row, bindparam
 
 from riskrelay.core.delivery.attempts import Attempt, DeliveryState
 from riskrelay.core.delivery.clock import legal_wait
-from riskrelay.core.delivery.lanes import DeadEvent, HeldEvent, LaneKey, QueuedEvent
-from riskrelay.storage.statements import Insert, PerEngine
-from riskrelay.storage.tables import events, held_events
+from riskrelay.core.delivery.lanes import DeadEvent, HeldEvent, LaneKey
+from riskrelay.core.delivery.queued_events import QueuedEvent
+from riskrelay.storage.delivery.erased_events import forget_echoes
+from riskrelay.storage.statements import BulkInsert, Insert, PerEngine
+from riskrelay.storage.tables import attempts, events, held_events
 from riskrelay.storage.times import database_now, micros, moment, number_of
 
+_ADD_ATTEMPTS = BulkInsert(attempts, *(column.name for column in attempts.columns))
 
-def attempt_row(key: LaneKey, attempt: Attempt) -> tuple[object, ...]:
+
+def add_attempts(connection: Connection, key: LaneKey, tried: Sequence[Attempt]) -> None:
+    """Insert attempts of a locked lane, without the answers about users that were erased meanwhile."""
+    _ADD_ATTEMPTS.run(connection, [_attempt_row(key, attempt) for attempt in tried])
+    answered = [attempt.seq for attempt in tried if attempt.outcome.detail]
+    if answered:
+        forget_echoes(connection, key, answered)
+
+
+def _attempt_row(key: LaneKey, attempt: Attempt) -> tuple[object, ...]:
     """Return an attempt as a row for the driver, in the order of the table's columns."""
     outcome = attempt.outcome
     return (

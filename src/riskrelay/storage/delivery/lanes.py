@@ -35,9 +35,9 @@ from riskrelay.core.delivery.lanes import (
     LaneLease,
     LaneWork,
     NextDue,
-    QueuedEvent,
     Settlement,
 )
+from riskrelay.core.delivery.queued_events import QueuedEvent
 from riskrelay.core.delivery.rejecting import is_rejecting
 from riskrelay.core.errors import LaneWithdrawn, LeaseLost
 from riskrelay.core.ssf.streams import Stream
@@ -48,7 +48,7 @@ from riskrelay.storage.delivery.deliveries import EVENT_KEY
 from riskrelay.storage.delivery.lane_rows import (
     EVENT_COLUMNS,
     UPSERT_HELD,
-    attempt_row,
+    add_attempts,
     held_from,
     held_row,
     queued_from,
@@ -56,7 +56,6 @@ from riskrelay.storage.delivery.lane_rows import (
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.delivery.stopping import stop_stream
 from riskrelay.storage.delivery.streams import lock_stream, select_streams, stream_from
-from riskrelay.storage.statements import BulkInsert
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, streams
 from riskrelay.storage.times import database_now, later_of, micros, moment, number_of
 
@@ -169,7 +168,6 @@ _TAKE = (
 _ATTEMPT = select(attempts.c.number).where(
     of_lane(attempts), attempts.c.seq == _number("seq"), attempts.c.number == bindparam("number")
 )
-_ADD_ATTEMPTS = BulkInsert(attempts, *(column.name for column in attempts.columns))
 _DELETE_HELD = delete(held_events).where(of_lane(held_events), held_events.c.seq.in_(bindparam("seqs", expanding=True)))
 
 
@@ -275,7 +273,7 @@ class LaneRows:
                 _QUIET_OTHERS, {**lane_parameters(lease.key), "asked_us": micros(settlement.asked_for)}
             )
         if tried:
-            _ADD_ATTEMPTS.run(self._connection, [attempt_row(lease.key, attempt) for attempt in tried])
+            add_attempts(self._connection, lease.key, tried)
         self._write_exceptions(lease.key, settlement)
 
     def is_settled(self, lease: LaneLease, tried: Sequence[Attempt]) -> bool:
@@ -311,6 +309,7 @@ class LaneRows:
         rows = [held_row(key, row, DeliveryState.PENDING, micros(row.due_in)) for row in settlement.held]
         rows += [held_row(key, row, DeliveryState.DEAD, 0) for row in settlement.dead]
         rows += [held_row(key, row, DeliveryState.EXPIRED, 0) for row in settlement.expired]
+        rows += [held_row(key, row, DeliveryState.ERASED, 0) for row in settlement.erased]
         if rows:
             self._connection.execute(UPSERT_HELD.on(self._connection), rows)
 

@@ -30,7 +30,7 @@ from riskrelay.storage.times import database_now, later_of
 _Wanted = Callable[[Table], ColumnElement[bool]]
 """Makes the condition for the rows of a table that belong to the streams that are counted."""
 
-_HELD_STATES = (DeliveryState.PENDING, DeliveryState.DEAD, DeliveryState.EXPIRED, DeliveryState.CANCELLED)
+_HELD_STATES = tuple(state for state in DeliveryState if state is not DeliveryState.DELIVERED)
 
 
 def count_ledgers(
@@ -57,6 +57,7 @@ def count_ledgers(
             func.sum(lanes.c.purged_dead).label("purged_dead"),
             func.sum(lanes.c.purged_expired).label("purged_expired"),
             func.sum(lanes.c.purged_cancelled).label("purged_cancelled"),
+            func.sum(lanes.c.purged_erased).label("purged_erased"),
             # A subquery, not a second statement: lanes and held events are counted in the same snapshot. One row per
             # stream.
             *(func.coalesce(func.max(held.c[state.value]), 0).label(state.value) for state in _HELD_STATES),
@@ -77,6 +78,7 @@ def _ledger(row: Row[*tuple[Any, ...]], oldest: dict[str, timedelta]) -> Ledger:
         dead=int(row.purged_dead) + int(row.dead),
         expired=int(row.purged_expired) + int(row.expired),
         cancelled=int(row.purged_cancelled) + int(row.cancelled),
+        erased=int(row.purged_erased) + int(row.erased),
         oldest_pending=oldest.get(row.stream_id),
     )
 

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, func, select, true
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.delivery.replays import ReplayFilter
 from riskrelay.core.integrations import AccountId, IntegrationId
-from riskrelay.storage.delivery.deliveries import EVENT_KEY, in_state, joined, read_deliveries
+from riskrelay.storage.delivery.deliveries import ERASED, EVENT_KEY, in_state, joined, read_deliveries
 from riskrelay.storage.tables import events, held_events, streams
 
 _IS_EVENT = and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))
@@ -63,8 +63,9 @@ def _matching_exceptions(
 
 
 def is_wanted(wanted: ReplayFilter) -> ColumnElement[bool]:
-    """Build the conditions of a filter, except the state."""
+    """Build the conditions of a filter, except the state. Events about erased users have no subject left to send."""
     return and_(
+        events.c.subject_key != ERASED,
         true() if wanted.reason is None else held_events.c.reason == wanted.reason,
         true() if wanted.queued_from is None else events.c.queued_at >= wanted.queued_from,
         events.c.queued_at <= wanted.queued_to,

@@ -32,7 +32,7 @@ from riskrelay.core.delivery.replays import (
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.streams import CONTROL_LANE, StreamStatus
-from riskrelay.storage.delivery.deliveries import EVENT_KEY, delivery_state, in_state, joined
+from riskrelay.storage.delivery.deliveries import ERASED, EVENT_KEY, delivery_state, in_state, joined
 from riskrelay.storage.delivery.events import SOONER
 from riskrelay.storage.delivery.matching import is_wanted, matching_deliveries
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
@@ -314,6 +314,7 @@ class ReplayRows:
                 streams.c.integration_id == integration_id,
                 _EXISTING,
                 events.c.jti == jti,
+                events.c.subject_key != ERASED,
             )
         )
         for among in (held_events.c.seq.is_not(None), true()):

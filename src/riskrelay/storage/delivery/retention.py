@@ -43,6 +43,7 @@ _PURGED = {
     DeliveryState.DEAD.value: lanes.c.purged_dead,
     DeliveryState.EXPIRED.value: lanes.c.purged_expired,
     DeliveryState.CANCELLED.value: lanes.c.purged_cancelled,
+    DeliveryState.ERASED.value: lanes.c.purged_erased,
 }
 # A lane without undelivered events must not stay due, or a worker would claim it every second and find no work.
 _IS_LEFT = select(held_events.c.seq).where(of_lane(held_events), _IS_PENDING).exists()

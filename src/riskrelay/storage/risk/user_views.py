@@ -86,7 +86,9 @@ class UserViewRows:
 
     def by_email(self, start: str, after: str | None, limit: int) -> list[Standing]:
         key = email_start_key(start)
-        query = self._users().where(users.c.email_key < key + _LAST_CHARACTER, users.c.email_key >= key)
+        # A user without an address is being erased.
+        fits = (users.c.email_key < key + _LAST_CHARACTER, users.c.email_key >= key, users.c.email != "")
+        query = self._users().where(*fits)
         if after is not None:
             query = query.where(users.c.email_key > after)
         return self._read(query.order_by(users.c.email_key).limit(limit))

@@ -27,7 +27,7 @@ _TIMES: msgspec.json.Decoder[dict[str, int]] = msgspec.json.Decoder(dict[str, in
 _SHOWN = select(*(column for column in users.columns if column.name != "account_id")).where(
     users.c.account_id == bindparam("account")
 )
-_SHOWN_BY_ID = _SHOWN.where(users.c.user_id == bindparam("user"))
+_SHOWN_BY_ID = _SHOWN.where(users.c.user_id == bindparam("user"), users.c.email != "")  # not one being erased
 _AT_RISK = users.c.level >= int(min(RiskLevel))  # not IS NOT NULL: so both engines read users_summary_index in order
 _SUMMARY = (
     _SHOWN.where(_AT_RISK)

@@ -19,6 +19,7 @@ from riskrelay.storage.tables.base import metadata
 from riskrelay.storage.tables.console import console_sessions, finding_counts, level_counts, stocks
 from riskrelay.storage.tables.delivery import (
     HAS_SHORT_SUBJECT,
+    IS_OF_OTHER_SUBJECT,
     attempts,
     clock_readings,
     event_requests,
@@ -29,6 +30,7 @@ from riskrelay.storage.tables.delivery import (
     subject_statements,
 )
 from riskrelay.storage.tables.directory import directory_entries, missed_names
+from riskrelay.storage.tables.erasures import deleted_accounts, erasures
 from riskrelay.storage.tables.exceptions import exceptions
 from riskrelay.storage.tables.nodes import nodes
 from riskrelay.storage.tables.replays import replay_places, replays
@@ -50,6 +52,7 @@ from riskrelay.storage.tables.sources import source_counts, source_credentials, 
 __all__ = [
     "HAS_SHORT_SUBJECT",
     "INSTALLATION",
+    "IS_OF_OTHER_SUBJECT",
     "access_tokens",
     "accounts",
     "activity",
@@ -58,8 +61,10 @@ __all__ = [
     "behavior_settings",
     "clock_readings",
     "console_sessions",
+    "deleted_accounts",
     "detection_limits",
     "directory_entries",
+    "erasures",
     "event_requests",
     "events",
     "exceptions",

@@ -86,6 +86,7 @@ lanes = Table(
     Column("purged_dead", BigInteger, nullable=False, server_default="0"),
     Column("purged_expired", BigInteger, nullable=False, server_default="0"),
     Column("purged_cancelled", BigInteger, nullable=False, server_default="0"),
+    Column("purged_erased", BigInteger, nullable=False, server_default="0"),
     Column("version", BigInteger, nullable=False, default=0, server_default="0"),  # see storage.newest
     Column("edits", BigInteger, nullable=False, server_default="0"),
     Column("recent_answers", String(20), nullable=False, default="", server_default=""),  # see delivery.rejecting
@@ -143,6 +144,15 @@ Index(
     events.c.queued_at,
     sqlite_where=text("length(subject_key) <= 400"),
     postgresql_where=text("length(subject_key) <= 400"),
+)
+
+# Events about something else than a user's address alone, which only requested events and those about streams are.
+IS_OF_OTHER_SUBJECT = text("""subject_key <> '' AND substr(subject_key, 1, 10) <> '{"email":"'""")
+Index(
+    "events_other_subject_index",
+    *(events.c[name] for name in ("account_id", "stream_id", "lane", "seq")),
+    sqlite_where=IS_OF_OTHER_SUBJECT,
+    postgresql_where=IS_OF_OTHER_SUBJECT,
 )
 
 held_events = Table(

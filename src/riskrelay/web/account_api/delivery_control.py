@@ -25,7 +25,7 @@ from riskrelay.web.auth import Caller, caller_of
 
 Refused = Mapping[IntegrationId, Sequence[RefusedRequest]]
 
-_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled")
+_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased")
 
 
 class PauseBody(BaseModel):

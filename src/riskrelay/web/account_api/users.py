@@ -9,6 +9,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from riskrelay.actions.erasures import erase_user
 from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound
@@ -19,6 +20,7 @@ from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, UserId
 from riskrelay.ports import RecordedFinding, Services, UserProfile
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import Page, read_page_if_asked
+from riskrelay.web.account_api.user_exports import UserExports
 from riskrelay.web.account_api.whole_summary import WholeSummaries
 from riskrelay.web.auth import caller_of
 
@@ -31,6 +33,7 @@ class UserRoutes:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._whole_summaries = WholeSummaries(services)
+        self._exports = UserExports(services)
 
     async def summary(self, request: Request) -> Response:
         caller = await caller_of(request, self._services, Scope.PII_READ)
@@ -59,6 +62,15 @@ class UserRoutes:
             raise NotFound
         info = page.result_info(len(found.findings), found.standing.event_count) if asked else None
         return success(_profile(found, settings, {one.exception_id: one for one in exceptions}), info)
+
+    async def export(self, request: Request) -> Response:
+        caller = await caller_of(request, self._services, Scope.PII_READ)
+        return await self._exports.answer(caller.account_id, _user_id(request))
+
+    async def erase(self, request: Request) -> Response:
+        caller = await caller_of(request, self._services, Scope.WRITE)
+        status = await erase_user(self._services, caller.account_id, caller.actor, _user_id(request))
+        return success({"status": status.value})
 
     async def reset(self, request: Request) -> Response:
         caller = await caller_of(request, self._services, Scope.WRITE)

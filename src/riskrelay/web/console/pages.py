@@ -71,6 +71,7 @@ DONE = {
     "samples-replayed": "Samples replayed. Those that are ignored or refused again are listed with their reasons.",
     "source-deleted": "Source deleted. Its findings are kept.",
     "reset": "User reset. Receivers are notified.",
+    "erased": "User erased. Of a large user, the rest is removed within the next minutes.",
 }
 """What a page says after a change, by the word in its URL."""
 

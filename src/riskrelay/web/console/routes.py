@@ -90,6 +90,8 @@ class Console:
             ("GET", "/users/{user_id}", Scope.PII_READ, users.show),
             ("GET", "/users/{user_id}/deliveries", Scope.PII_READ, users.deliveries),
             ("POST", "/users/{user_id}/reset", Scope.WRITE, users.reset),
+            ("GET", "/users/{user_id}/export", Scope.PII_READ, users.export),
+            ("POST", "/users/{user_id}/erase", Scope.WRITE, users.erase),
             ("GET", "/behaviors", Scope.READ, behaviors.show),
             ("POST", "/behaviors", Scope.WRITE, behaviors.save),
             ("GET", "/detection", Scope.READ, detection.show),

@@ -12,12 +12,12 @@ from riskrelay.core.delivery.lanes import (
     NOW,
     HeldEvent,
     LaneWork,
-    QueuedEvent,
     Settlement,
     chains,
     following,
     settle,
 )
+from riskrelay.core.delivery.queued_events import QueuedEvent
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from support.services import NOON

@@ -65,6 +65,7 @@ class DeliveryScreens:
             delivery=sent.delivery,
             stream=sent.stream,
             claims=claims,
+            is_erased="sub_id" not in sent.claims,
             event_type=next(iter(sent.claims["events"])),
             proof=await self._proof(payload, sent),
             attempts=[(attempt, pieces(attempt)) for attempt in sent.delivery.attempts],

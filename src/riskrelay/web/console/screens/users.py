@@ -7,7 +7,9 @@ from uuid import UUID
 from msgspec import Meta
 from starlette.responses import Response
 
+from riskrelay.actions.erasures import erase_user
 from riskrelay.actions.users import reset_user
+from riskrelay.core.email_addresses import email_key
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.products import PRODUCTS
 from riskrelay.core.risk.assessment import Standing
@@ -17,6 +19,7 @@ from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import FindingPlace, RiskPlace, Services, Transaction, UserEvent, UserEventPlace
+from riskrelay.web.account_api.user_exports import UserExports
 from riskrelay.web.console.effects import Settings
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
@@ -36,6 +39,7 @@ class UserScreens:
     def __init__(self, services: Services, pages: Pages) -> None:
         self._services = services
         self._pages = pages
+        self._exports = UserExports(services)
 
     async def list_page(self, visit: Visit) -> Response:
         """Show users at risk, or all users whose e-mail starts with the searched text."""
@@ -60,17 +64,19 @@ class UserScreens:
 
         def read(
             tx: Transaction,
-        ) -> tuple[tuple[Standing, list[Chapter], str | None], Settings, list[RiskException]]:
+        ) -> tuple[tuple[Standing, list[Chapter], str | None], int, Settings, list[RiskException]]:
             settings = tx.behaviors.stored()
-            return _story(tx, _user_id(visit), visit.query.get("after"), settings), settings, tx.exceptions.all()
+            found = _story(tx, _user_id(visit), visit.query.get("after"), settings)
+            return found, _removed(tx, found[0]) if found[2] is None else 0, settings, tx.exceptions.all()
 
-        (standing, story, older), settings, exceptions = await self._services.store.read(visit.account, read)
+        (standing, story, older), removed, settings, exceptions = await self._services.store.read(visit.account, read)
         return self._pages.page(
             visit,
             "user.html",
             user=standing,
             story=story,
             older=older,
+            removed=removed,
             settings=settings,
             exceptions=defaultdict(str, {one.exception_id: one.reason for one in exceptions}),
             max_reason=MAX_REASON_CHARACTERS,
@@ -109,6 +115,25 @@ class UserScreens:
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "/reason", message)])
         await reset_user(self._services, visit.account, visit.actor, user_id, reason=reason)
         return self._pages.see(account_path(visit.account, "users", user_id), done="reset")
+
+    async def export(self, visit: Visit) -> Response:
+        """Return everything about the user as a file."""
+        user_id = _user_id(visit)
+        answer = await self._exports.answer(visit.account, user_id)
+        answer.headers["Cache-Control"] = "no-store"
+        answer.headers["Content-Disposition"] = f'attachment; filename="{user_id}.json"'
+        return answer
+
+    async def erase(self, visit: Visit) -> Response:
+        """Erase the user, if the person has typed the address."""
+        user_id = _user_id(visit)
+        standing = await self._services.store.read(visit.account, lambda tx: tx.users.get(user_id))
+        if standing is None:
+            raise NotFound
+        if email_key(visit.form.get("email", "").strip()) != standing.email_key:
+            raise Invalid([Fault(FaultKind.WRONG_VALUE, "/email", "must be the user's address, as a confirmation")])
+        await erase_user(self._services, visit.account, visit.actor, user_id)
+        return self._pages.see(account_path(visit.account, "users"), done="erased")
 
 
 def _user_id(visit: Visit) -> UserId:
@@ -165,3 +190,9 @@ def _story(
         events = tx.user_views.events_at(_subject_key(standing), moments, _MAX_EVENTS)
     older = None if last is None else place_of(last.resets, last.occurred_at, last.finding_id)
     return standing, with_events(story, events), older
+
+
+def _removed(tx: Transaction, standing: Standing) -> int:
+    """Return how many findings since the last reset are counted but no longer kept."""
+    kept = tx.findings.tally([standing.user_id])[standing.user_id].count
+    return max(standing.event_count - kept, 0)

@@ -1,0 +1,94 @@
+"""The process ends in the middle of an erasure: the next one goes on with it, on both engines (row 52)."""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from riskrelay.core.products.okta import EVENTS_PATH as OKTA_EVENTS_PATH
+from riskrelay.signing.sealing import new_master_key
+from support.clients import NO_ANSWER
+from support.databases import PostgresServer
+from support.failpoint_launcher import EXIT_CODE
+from support.ledger_checks import Responses, check_ledger, wait_until_quiet
+from support.ledger_rows import LedgerRows, read_rows
+from support.service import Oracle, Service
+
+FINDINGS = 350  # some steps of an erasure
+RESETS = 60
+KAI, LOU = "kai@example.com", "lou@example.com"
+STEPS = ("before_commit", "after_commit:2", "after_commit:5")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]:
+    settings: dict[str, str] = {}
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        settings = {"RISKRELAY_DATABASE_URL": server.new_database_now(), "RISKRELAY_MASTER_KEY": new_master_key()}
+    service = Service(tmp_path, None, RISKRELAY_RATE_LIMIT="0", **settings)
+    service.start()
+    service.enable_behaviors()
+    yield service
+    service.kill()
+
+
+@pytest.fixture
+def oracle(tmp_path: Path) -> Iterator[Oracle]:
+    oracle = Oracle(tmp_path)
+    oracle.start()
+    yield oracle
+    oracle.stop()
+
+
+def found(number: int, email: str) -> dict[str, object]:
+    return {"id": f"{email}-{number}", "behavior": "high_dlp", "user": {"email": email}}
+
+
+def rows_of(service: Service) -> LedgerRows:
+    return read_rows(service.settings["RISKRELAY_DATABASE_URL"])
+
+
+@pytest.mark.fault(52)
+@pytest.mark.parametrize("step", STEPS)
+def test_an_erasure_goes_on_after_a_kill(service: Service, oracle: Oracle, step: str) -> None:
+    """Kai has some hundred findings and events, delivered and waiting ones. After the kill and the restart nothing
+    names Kai, no waiting event about Kai is sent, and Lou's are."""
+    responses = Responses()
+    service.create_integration(oracle.url)
+    (integration,) = service.result("GET", "/integrations")
+    own = f"/integrations/{integration['id']}"
+    user_id = service.result("POST", "/findings", found(0, KAI))["changes"][0]["user_id"]
+    wait_until_quiet(service)
+    service.result("POST", f"{own}/pause")
+    for number in range(RESETS):
+        service.result("POST", f"/{user_id}/reset")
+        service.result("POST", "/findings", found(-1 - number, KAI))
+    service.result("POST", "/findings", [found(number, KAI) for number in range(FINDINGS)])
+    responses.add(f"{LOU}-0", service.result("POST", "/findings", found(0, LOU)))
+    assert service.stop() == 0
+    service.start(FAILPOINT=f"erase.{step}")
+    assert service.process is not None
+    with suppress(*NO_ANSWER):
+        service.call("DELETE", f"/{user_id}")
+    assert service.process.wait() == EXIT_CODE
+    service.process = None
+    service.start()
+    deadline = time.monotonic() + 60
+    while any(KAI in str(row) for row in _texts(service)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert service.call("GET", f"/{user_id}")[0] == 404
+    service.result("POST", f"{own}/resume")
+    wait_until_quiet(service)
+    checked = check_ledger(service, oracle, responses, at_most_copies=0)
+    assert (checked.states["delivered"], checked.states["erased"]) == (2, 2 * RESETS)
+    assert len(oracle.wait_for(OKTA_EVENTS_PATH, 2)) == 2
+    assert service.stop() == 0
+
+
+def _texts(service: Service) -> list[object]:
+    rows = rows_of(service)
+    return [*rows.findings, *((event.subject_key, event.claims) for event in rows.events)]
