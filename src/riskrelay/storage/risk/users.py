@@ -17,6 +17,7 @@ from riskrelay.ports import FindingTally, RecordedFinding, UserProfile
 from riskrelay.storage.delivery.clock import read_confirmed_now
 from riskrelay.storage.risk.saving_users import save_at_once
 from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
+from riskrelay.storage.risk.tallies import tally
 from riskrelay.storage.statements import BulkInsert, PerEngine, in_parts
 from riskrelay.storage.tables import findings, users
 from riskrelay.storage.times import moment, number_of
@@ -95,21 +96,6 @@ _PUT_FINDINGS = PerEngine(
             for name in ("risk_level", "occurred_at", "recorded_at", "details", "digest", "exception_id")
         },
     ),
-)
-_TALLY = (
-    select(
-        findings.c.user_id,
-        findings.c.behavior,
-        func.count().label("number"),
-        func.max(findings.c.occurred_at).label("latest"),
-    )
-    .join(users, (users.c.account_id == findings.c.account_id) & (users.c.user_id == findings.c.user_id))
-    .where(
-        findings.c.account_id == bindparam("account"),
-        findings.c.user_id.in_(_KEYS),
-        findings.c.resets == users.c.resets,
-    )
-    .group_by(findings.c.user_id, findings.c.behavior)
 )
 _SURPLUS = (
     select(findings.c.finding_id)
@@ -353,13 +339,7 @@ class FindingRows:
         return self._connection.execute(_TRIM, asked).rowcount
 
     def tally(self, user_ids: Collection[UserId]) -> dict[UserId, FindingTally]:
-        counts: dict[UserId, int] = dict.fromkeys(user_ids, 0)
-        latest: dict[UserId, dict[BehaviorId, datetime]] = {user_id: {} for user_id in user_ids}
-        for part in in_parts(list(user_ids)):
-            for row in self._connection.execute(_TALLY, {"account": self._account_id, "keys": part}):
-                counts[row.user_id] += row.number
-                latest[row.user_id][row.behavior] = row.latest
-        return {user_id: FindingTally(counts[user_id], latest[user_id]) for user_id in user_ids}
+        return tally(self._connection, self._account_id, user_ids)
 
     def _row(self, finding: RecordedFinding) -> dict[str, object]:
         return {
