@@ -9,7 +9,7 @@ from functools import cache
 from itertools import chain
 from typing import TypeVar
 
-from sqlalchemy import Connection, Executable, Table, bindparam, insert
+from sqlalchemy import Connection, Dialect, Executable, Table, bindparam, insert
 from sqlalchemy.dialects import postgresql, sqlite
 
 T = TypeVar("T")
@@ -17,6 +17,8 @@ T = TypeVar("T")
 # On SQLite the driver gives up the GIL for each run of a statement and has to get it back from a busy event loop.
 # Measured: 10,000 events a second, accepted and delivered, with one row a run, 11,900 with 64.
 _ROWS_AT_ONCE = 64
+# On PostgreSQL each run is executed and encoded by itself. Measured: 100 rows of activity in 6.6 ms run by run.
+_RUNS_AT_MOST = 8
 
 Insert = sqlite.Insert | postgresql.Insert
 
@@ -56,7 +58,9 @@ class BulkInsert:
         self._sql = cache(lambda dialect: str(statement.compile(dialect=dialect)))
         row = f"({', '.join('?' * len(columns))})"
         rows = ", ".join([row] * _ROWS_AT_ONCE)
-        self._wide = f"INSERT INTO {table.name} ({', '.join(columns)}) VALUES {rows}"  # noqa: S608  constant names
+        into = f"INSERT INTO {table.name} ({', '.join(columns)})"
+        self._wide = f"{into} VALUES {rows}"
+        self._at_once = cache(lambda dialect: f"{into} SELECT * FROM unnest({_lists(table, columns, dialect)})")  # noqa: S608  constant names
         self._places = [columns.index(column.name) for column in table.columns if column.name in columns]
         if self._places != sorted(self._places):
             raise ValueError("name the columns in the order of the table")
@@ -71,8 +75,16 @@ class BulkInsert:
             ]
             connection.exec_driver_sql(self._wide, wide)
             rows = rows[whole:]
-        if rows:
+        if connection.dialect.name == "postgresql" and len(rows) > _RUNS_AT_MOST:
+            connection.exec_driver_sql(self._at_once(connection.dialect), tuple(map(list, zip(*rows, strict=True))))
+        elif rows:
             connection.exec_driver_sql(self._sql(connection.dialect), list(rows))
+
+
+def _lists(table: Table, columns: Sequence[str], dialect: Dialect) -> str:
+    """Return the parameters for lists of the columns' values, with their types."""
+    types = [table.columns[name].type.compile(dialect=dialect).partition(" COLLATE ")[0] for name in columns]
+    return ", ".join(f"${number}::{name}[]" for number, name in enumerate(types, 1))
 
 
 def in_parts(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, false, or_, select, text, true, update
+from sqlalchemy import Connection, bindparam, delete, false, func, or_, select, text, true, update
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import LEASE, LargeWriteLost, Writes
@@ -33,13 +33,12 @@ _TAKE_OVER = (
     .values(owner=bindparam("holder"), lease_until=_UNTIL)
 )
 _ADD_PARTS = BulkInsert(large_write_parts, "account_id", "number", "writes")
-_FIRST_PART = (
-    select(large_write_parts.c.number, large_write_parts.c.writes)
-    .where(_PART_OF_ACCOUNT)
-    .order_by(large_write_parts.c.number)
-    .limit(1)
+_FIRST = select(func.min(large_write_parts.c.number)).where(_PART_OF_ACCOUNT).scalar_subquery()
+_TAKE_PART = (
+    delete(large_write_parts)
+    .where(_PART_OF_ACCOUNT, large_write_parts.c.number == _FIRST)
+    .returning(large_write_parts.c.writes)
 )
-_DROP_PART = delete(large_write_parts).where(_PART_OF_ACCOUNT, large_write_parts.c.number == bindparam("part"))
 _DROP_PARTS = delete(large_write_parts).where(_PART_OF_ACCOUNT)
 _END = delete(large_writes).where(_OF_ACCOUNT)
 _ABANDONED = select(large_writes.c.account_id).where(_OF_ACCOUNT, _IS_OVER, large_writes.c.accepted == false())
@@ -84,12 +83,11 @@ class LargeWriteRows:
 
     def take_part(self, owner: str) -> Writes | None:
         self._renew(owner)
-        row = self._connection.execute(_FIRST_PART, self._account).first()
-        if row is None:
+        writes = self._connection.execute(_TAKE_PART, self._account).scalar()
+        if writes is None:
             self._connection.execute(_END, self._account)
             return None
-        self._connection.execute(_DROP_PART, {**self._account, "part": row.number})
-        return _DECODER.decode(row.writes)
+        return _DECODER.decode(writes)
 
     def remove(self, owner: str) -> None:
         if self._connection.execute(_RENEW, {**self._account, "holder": owner}).rowcount:
