@@ -9,8 +9,7 @@ from hashlib import sha256
 
 import msgspec
 
-from riskrelay.actions.computing import compute
-from riskrelay.actions.large_writes import LARGE
+from riskrelay.actions.computing import compute_for
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.activity import LOGIN_BEHAVIOR, Activity, Login, Timing, timing
 from riskrelay.core.risk.behaviors import BehaviorId
@@ -67,8 +66,7 @@ async def admit(services: Services, account_id: AccountId, sent: Mapping[int, Ac
     """
     now = services.clock.now()
     rules = await services.store.read(account_id, lambda tx: _rules(tx, sent, now))
-    work = partial(_admitted, services, rules, sent, now=now)
-    return await compute(work) if len(sent) > LARGE else work()
+    return await compute_for(len(sent), partial(_admitted, services, rules, sent, now=now))
 
 
 def _admitted(services: Services, rules: _Rules, sent: Mapping[int, Activity], now: datetime) -> Admitted:

@@ -11,6 +11,14 @@ T = TypeVar("T")
 _THREAD = ThreadPoolExecutor(1, thread_name_prefix="computing")
 
 
+_FEW = 200  # guessed: work on so many items takes about a millisecond
+
+
 async def compute(work: Callable[[], T]) -> T:
     """Run *work* in the thread for computations, and return its result."""
     return await asyncio.get_running_loop().run_in_executor(_THREAD, work)
+
+
+async def compute_for(items: int, work: Callable[[], T]) -> T:
+    """Run *work* on that number of items: at once if they are few, otherwise in the thread for computations."""
+    return work() if items <= _FEW else await compute(work)

@@ -9,7 +9,7 @@ import msgspec
 
 from riskrelay.actions.admitting import Admitted, admit, learn
 from riskrelay.actions.applying import apply
-from riskrelay.actions.computing import compute
+from riskrelay.actions.computing import compute, compute_for
 from riskrelay.actions.deciding_activity import Decided, Gathered, Request, decide_activity
 from riskrelay.actions.detecting import PURGED_AT_ONCE, purge, read_stored, windows_of
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
@@ -83,10 +83,10 @@ async def record_activity(services: Services, account_id: AccountId, sent: Mappi
         Unavailable: the store refused; nothing was recorded.
     Rule: contract 18 imp_travel, high_dlp; contract 22.
     """
-    refuse_future({place: activity.seen.at for place, activity in sent.items()}, services.clock.now())
+    now = services.clock.now()
+    await compute_for(len(sent), lambda: refuse_future({place: one.seen.at for place, one in sent.items()}, now))
     admitted = await admit(services, account_id, sent)
-    numbered = partial(_request, admitted, services)
-    request = await compute(numbered) if len(sent) > LARGE else numbered()
+    request = await compute_for(len(sent), partial(_request, admitted, services))
     if len(request.distinct) > LARGE:
         recorded = await _record_in_parts(services, account_id, request)
     else:
@@ -188,10 +188,11 @@ async def _record_in_parts(services: Services, account_id: AccountId, request: R
     Raises: Invalid; Unavailable.
     """
     everything: list[Decided] = []
+    groups = await compute(lambda: list(by_users({place: request.sent[place].user for place in request.distinct})))
 
     async def decided() -> AsyncIterator[Writes]:
         faults = Faults()
-        for places in by_users({place: request.sent[place].user for place in request.distinct}):
+        for places in groups:
             some = replace(request, distinct={place: request.distinct[place] for place in places})
             try:
                 gathered = await services.store.read(
@@ -204,9 +205,10 @@ async def _record_in_parts(services: Services, account_id: AccountId, request: R
             everything.append(await compute(partial(decide_activity, gathered)))
             yield everything[-1].writes
         faults.refuse()
-        users = {place: one.user for some in everything for place, one in some.gathered.enabled.items()}
         new = {key for some in everything for key in some.gathered.found.new}
-        refuse_surplus_users(users, new, services.user_counts.get(account_id), services.quotas.users)
+        if new:
+            users = {place: one.user for some in everything for place, one in some.gathered.enabled.items()}
+            refuse_surplus_users(users, new, services.user_counts.get(account_id), services.quotas.users)
 
     await write_in_parts(services, account_id, decided, lambda tx: None)
     await _forget(services, account_id, 2 * len(request.sent))

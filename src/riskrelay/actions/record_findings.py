@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from riskrelay.actions.applying import apply
-from riskrelay.actions.computing import compute
+from riskrelay.actions.computing import compute, compute_for
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.recording import (
     assign_ids,
@@ -81,7 +81,8 @@ async def record_findings(services: Services, account_id: AccountId, findings: S
     Rule: design "The life of one event" 1; contract 22.
     """
     now = services.clock.now()
-    refuse_future({place: one.occurred_at for place, one in enumerate(findings) if one.occurred_at is not None}, now)
+    times = {place: one.occurred_at for place, one in enumerate(findings) if one.occurred_at is not None}
+    await compute_for(len(times), partial(refuse_future, times, now))
     if len(findings) > LARGE:
         return await _record_in_parts(services, account_id, findings)
     if len(findings) > _FEW:
@@ -163,12 +164,13 @@ async def _record_in_parts(services: Services, account_id: AccountId, findings: 
 
     Raises: Invalid; Unavailable.
     """
-    batch = _batch(services, account_id, findings)
+    batch = await compute(partial(_batch, services, account_id, findings))
+    groups = await compute(lambda: list(by_users({place: findings[place].user for place in batch.distinct})))
     whole = _Decided()
 
     async def decided() -> AsyncIterator[Writes]:
         faults = Faults()
-        for places in by_users({place: findings[place].user for place in batch.distinct}):
+        for places in groups:
             distinct = {place: batch.distinct[place] for place in places}
             try:
                 some = await services.store.read(account_id, partial(_decide, batch=batch, distinct=distinct))
@@ -268,26 +270,29 @@ def _decide(tx: Transaction, batch: _Batch, distinct: Mapping[int, str]) -> _Dec
     repeated = {place: (given[place], enabled[place].digest) for place in given if given[place] in stored}
     refuse_reused(repeated, stored)
     accepted = {place: finding for place, finding in enabled.items() if place not in repeated}
-    steps = _steps(accepted.values(), found.standings, rules, now)
-    moved = [level_change(before, after, rules, ChangeKind.FINDING, at=now) for before, after in steps]
-    changes = [change for change in moved if change is not None]
-    writes = Writes(
-        new_users=[after for before, after in steps if before.email_key in found.new],
-        findings=[
-            _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], rules, now=now)
-            for place, one in accepted.items()
-        ],
-        standings=[after for before, after in steps if before.email_key not in found.new],
-        trimmed=to_trim(steps),
-        changes=changes,
-    )
+
+    def decide() -> Writes:
+        steps = _steps(accepted.values(), found.standings, rules, now)
+        moved = [level_change(before, after, rules, ChangeKind.FINDING, at=now) for before, after in steps]
+        return Writes(
+            new_users=[after for before, after in steps if before.email_key in found.new],
+            findings=[
+                _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], rules, now=now)
+                for place, one in accepted.items()
+            ],
+            standings=[after for before, after in steps if before.email_key not in found.new],
+            trimmed=to_trim(steps),
+            changes=[change for change in moved if change is not None],
+        )
+
+    writes = decide() if len(accepted) <= _FEW else tx.compute(decide)
     return _Decided(
         writes=writes,
         accepted=accepted,
         ignored=set(distinct) - set(enabled),
         users=users,
         new=set(found.new),
-        changes=changes,
+        changes=list(writes.changes),
     )
 
 

@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TypeVar
 
 import msgspec
 
 from riskrelay.actions.admitting import admit
+from riskrelay.actions.computing import compute_for
 from riskrelay.actions.record_activity import record_activity
 from riskrelay.actions.record_findings import record_findings
 from riskrelay.core.errors import FaultKind, Invalid
@@ -114,7 +115,12 @@ def mapping_of(mapper: SignalMapper, source: Source) -> MappingDocument:
     """Return the mapping that a source uses: its own, or the shipped one of its kind."""
     if source.mapping is None:
         return mapper.shipped[source.kind]
-    return read_mapping(msgspec.json.decode(source.mapping))
+    return _own_mapping(source.mapping)
+
+
+@lru_cache(maxsize=32)  # some megabytes: reading a large document takes milliseconds
+def _own_mapping(content: bytes) -> MappingDocument:
+    return read_mapping(msgspec.json.decode(content))
 
 
 async def _prepare(services: Services, source: Source, mapped: Sequence[Mapped]) -> tuple[Prepared, Mapping[Name, int]]:
@@ -131,7 +137,8 @@ async def _prepare(services: Services, source: Source, mapped: Sequence[Mapped])
 
     settings, emails = await services.store.read(source.account_id, read)
     found = with_users(mapped, emails) if names else mapped
-    return prepare(found, source, settings), missed_names(found) if names and source.active else {}
+    prepared = await compute_for(len(found), partial(prepare, found, source, settings))
+    return prepared, missed_names(found) if names and source.active else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal
@@ -12,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from riskrelay.actions.computing import compute_for
 from riskrelay.actions.record_activity import ActivityRecorded, record_activity
 from riskrelay.actions.record_signals import Signals, take_events
 from riskrelay.core.credentials import Scope
@@ -29,7 +31,7 @@ from riskrelay.web.account_api.batches import (
     UserBody,
     digest_of,
     read_batch,
-    rendered_change,
+    rendered_changes,
 )
 from riskrelay.web.account_api.bodies import PlainText, Reading, WholeNumber, parse
 from riskrelay.web.account_api.source_events import rendered_reason
@@ -163,7 +165,8 @@ class ActivityRoutes:
         """Record activity. Items in this API's form are recorded all or none, before any event of OCSF."""
         caller = await caller_of(request, self._services, Scope.INGEST)
         batch = await read_batch(request, _read_one, "activities")
-        sent = _named({place: one for place, one in enumerate(batch.items) if isinstance(one, Activity)})
+        unnamed = {place: one for place, one in enumerate(batch.items) if isinstance(one, Activity)}
+        sent = await compute_for(len(unnamed), partial(_named, unnamed))
         try:
             recorded = await record_activity(self._services, caller.account_id, sent)
         except Invalid as error:
@@ -171,8 +174,8 @@ class ActivityRoutes:
         events = {place: one.event for place, one in enumerate(batch.items) if isinstance(one, _OcsfEvent)}
         source = ocsf_source(caller.account_id, self._services.clock.now())
         outcome, episodes = await take_events(self._services, self._signals, source, list(events.values()))
-        result = _rendered(recorded, outcome, episodes, places=list(events))
-        return batch.success(result, self._docs_base)
+        result = partial(_rendered, recorded, outcome, episodes, places=list(events))
+        return await batch.success(result, self._docs_base)
 
 
 def _named(sent: Mapping[int, Activity]) -> dict[int, Activity]:
@@ -270,7 +273,7 @@ def _rendered(
         "reasons": [rendered_reason(one) for kind in (Ignored, Refused) for one in placed.reasons(kind)],
         "late": recorded.late + len(late),
         "findings": [_rendered_finding(finding, standing) for finding, standing in (*recorded.findings, *episodes)],
-        "changes": [rendered_change(change) for change in (*recorded.changes, *outcome.changes)],
+        "changes": rendered_changes((*recorded.changes, *outcome.changes)),
     }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Any, Generic, TypeVar
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from riskrelay.actions.computing import compute_for
 from riskrelay.core.email_addresses import MAX_EMAIL_CHARACTERS, email_problem
 from riskrelay.core.errors import BodyTooLarge, Fault, FaultKind, Faults, Invalid
 from riskrelay.core.risk.assessment import LevelChange
@@ -69,9 +70,13 @@ class Batch(Generic[T]):
             return error
         return Invalid([Fault(f.kind, f.pointer.removeprefix("/0"), f.message) for f in error.faults], error.more)
 
-    def success(self, result: Any, docs_base: str) -> Response:
-        """200 with *result*, and the notes as messages."""
-        return envelope.success(result, messages=problems.messages(self.notes, docs_base))
+    async def success(self, result: Callable[[], Any], docs_base: str) -> Response:
+        """200 with the return value of *result*, and the notes as messages.
+
+        A response about many items is built in the thread for computations.
+        """
+        messages = problems.messages(self.notes, docs_base)
+        return await compute_for(len(self.items), lambda: envelope.success(result(), messages=messages))
 
 
 async def read_batch(
@@ -243,8 +248,13 @@ def digest_of(sent: Any) -> bytes:
     return sha256(_SORTED.encode(sent)).digest()
 
 
-def rendered_change(change: LevelChange) -> dict[str, Any]:
-    """Return one element of `changes`."""
+def rendered_changes(changes: Iterable[LevelChange]) -> msgspec.Raw:
+    """Return `changes` as JSON, encoded bit by bit: an encoder lets no other thread run."""
+    parts = [msgspec.json.encode(_rendered_change(change)) for change in changes]
+    return msgspec.Raw(b"[" + b",".join(parts) + b"]")
+
+
+def _rendered_change(change: LevelChange) -> dict[str, Any]:
     return {
         "user_id": change.user_id,
         "email": change.email,

@@ -73,7 +73,7 @@ class DirectoryRoutes:
         caller = await caller_of(request, self._services, Scope.WRITE)
         batch = await read_batch(request, _read_one, "entries")
         added = await put_entries(self._services, caller.account_id, caller.actor, batch.items)
-        return batch.success({"accepted": len(batch.items), "added": added}, self._docs_base)
+        return await batch.success(lambda: {"accepted": len(batch.items), "added": added}, self._docs_base)
 
     async def list_page(self, request: Request) -> Response:
         """Return a page of entries, or the entries of one name."""

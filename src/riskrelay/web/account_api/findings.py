@@ -14,7 +14,7 @@ from riskrelay.core.errors import FaultKind, Invalid
 from riskrelay.core.risk.findings import MAX_DETAILS_BYTES, Finding
 from riskrelay.ports import Services
 from riskrelay.web.account_api import model_errors
-from riskrelay.web.account_api.batches import ItemId, UserBody, read_batch, rendered_change
+from riskrelay.web.account_api.batches import ItemId, UserBody, read_batch, rendered_changes
 from riskrelay.web.account_api.bodies import Reading, parse
 from riskrelay.web.account_api.known_behaviors import BehaviorName, known_behaviors
 from riskrelay.web.account_api.plain_findings import finding_of, read_plainly
@@ -62,13 +62,16 @@ class FindingRoutes:
             recorded = await record_findings(self._services, caller.account_id, batch.items)
         except Invalid as error:
             raise batch.located(error) from None
-        result = {
-            "accepted": recorded.accepted,
-            "duplicates": recorded.duplicates,
-            "ignored": recorded.ignored,
-            "changes": [rendered_change(change) for change in recorded.changes],
-        }
-        return batch.success(result, self._docs_base)
+
+        def result() -> dict[str, Any]:
+            return {
+                "accepted": recorded.accepted,
+                "duplicates": recorded.duplicates,
+                "ignored": recorded.ignored,
+                "changes": rendered_changes(recorded.changes),
+            }
+
+        return await batch.success(result, self._docs_base)
 
 
 def _read_one(written: bytes, prefix: Sequence[int], reading: Reading) -> Finding:
