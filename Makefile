@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test all-tests check soak faults bench screenshots docs build clean
+.PHONY: help setup demo serve test all-tests check mutants soak faults bench screenshots docs build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -43,6 +43,9 @@ test: .venv/.ready ## Everything CI runs: check and all tests; root gets the pro
 # More processes than CI has cores, because many tests wait for timers. tests/conftest.py puts the longest files first.
 all-tests: .venv/.ready
 	$(BIN)/pytest -q --numprocesses 4 --dist loadfile --no-loadscope-reorder -rs --durations 40
+
+mutants: .venv/.ready ## Change each expression of core/risk, ssf and delivery, and list the changes that no test detects (MUTANTS=ssf)
+	$(UV) run --locked --quiet --with mutmut==3.8.1 python tests/mutants.py $(MUTANTS)
 
 soak: .venv/.ready ## The tests that find more the longer they run: thousands of examples, hundreds of kills
 	RISKRELAY_SOAK=1 RISKRELAY_KILLS=300 $(BIN)/pytest -q -m "soak or hypothesis" --timeout 3600

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from riskrelay.core.errors import Invalid
-from riskrelay.core.integrations import AccountId, Integration, IntegrationId, IntegrationType
 from riskrelay.core.ssf.event_type import OKTA_USER_RISK_CHANGE
 from riskrelay.core.ssf.event_types import EVENTS_SUPPORTED
 from riskrelay.core.ssf.stream_documents import (
@@ -22,20 +21,10 @@ from riskrelay.core.ssf.stream_documents import (
     replaced,
 )
 from riskrelay.core.ssf.streams import Configuration, Party, Poll, Push, Spelling, Stream, StreamId, StreamStatus
-from support.services import NOON
+from support.ssf_streams import INTEGRATION
 
 PUSH = "urn:ietf:rfc:8935"
 POLL = "urn:ietf:rfc:8936"
-INTEGRATION = Integration(
-    account_id=AccountId("acme"),
-    integration_id=IntegrationId("i1"),
-    integration_type=IntegrationType.SSF,
-    reference_id="ref",
-    tenant_url="https://receiver.example.com",
-    active=True,
-    public_origin="https://risk.example.com",
-    created_at=NOON,
-)
 POLL_URL = "https://risk.example.com/ssf/i1/poll/s1"
 HTTPS = PushRules(
     lambda url: None if url.startswith("https://") else "must be an https URL", lambda secret: secret[::-1]
