@@ -21,7 +21,7 @@ from riskrelay.storage.engines.postgres_engine import postgres_engine
 from riskrelay.storage.engines.schema import upgrade
 from riskrelay.storage.engines.sqlite import SqliteStore, sqlite_engine
 
-_NO_SYNC = ("fsync", "full_page_writes")
+_NOT_DURABLE = ("fsync = off", "full_page_writes = off", "autovacuum_naptime = 1d")  # it visits every database in turn
 
 
 class PostgresServer:
@@ -38,7 +38,7 @@ class PostgresServer:
         self._template: str | None = None
         if not durable:
             with (self._directory / "postgresql.auto.conf").open("a") as settings:
-                settings.writelines(f"{name} = off\n" for name in _NO_SYNC)
+                settings.writelines(f"{setting}\n" for setting in _NOT_DURABLE)
             psutil.Process(self._server.get_pid()).send_signal(signal.SIGHUP)  # read the settings again
 
     async def new_database(self, template: str = "template1") -> str:

@@ -31,6 +31,7 @@ RECEIVER = Receiver(
         (None, False, True),
         (NOON, True, False),
         (NOON + ACCESS_TOKEN_LIFE, True, True),
+        (NOON + ACCESS_TOKEN_LIFE + timedelta(minutes=5), True, True),
         (NOON + ACCESS_TOKEN_LIFE + timedelta(minutes=6), True, False),
         (NOON + timedelta(days=20), True, False),
         (NOON + timedelta(days=20), False, True),

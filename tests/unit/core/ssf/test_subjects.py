@@ -94,6 +94,40 @@ def test_one_way_to_be_wrong(subject: Any, pointer: str, kind: str) -> None:
     assert where(subject) == [(pointer, kind)]
 
 
+@pytest.mark.parametrize(
+    ("subject", "message"),
+    [
+        ("kai", "must be a subject identifier: an object with the member format"),
+        ({"format": "email", "email": 7}, "must be a string"),
+        ({"format": "email", "email": ""}, "must not be empty"),
+        ({"format": "email", "email": "k" * 2_048 + "@a.example"}, "must not have more than 2048 characters"),
+        ({"format": "opaque", "id": "a\x7f"}, "must not contain control characters or lone surrogates"),
+        ({"format": "opaque"}, "the format opaque requires this member"),
+        (
+            {"format": "opaque", "id": "1", "x": "1"},
+            "the format opaque does not define this member; its members are id",
+        ),
+        ({"format": "ip-addresses", "ip-addresses": "::1"}, "must be an array"),
+        ({"format": "ip-addresses", "ip-addresses": []}, "must not be empty"),
+        ({"format": "ip-addresses", "ip-addresses": ["::1"] * 101}, "must not have more than 100 items"),
+        (
+            {"format": "ip-addresses", "ip-addresses": ["10.0.0.256"]},
+            "must be an IP address, such as 192.0.2.1 or 2001:db8::1",
+        ),
+        ({"format": "aliases", "identifiers": [EMAIL, EMAIL]}, "is a duplicate of another identifier in the list"),
+        ({"format": "complex", **{str(n): EMAIL for n in range(101)}}, "must not have more than 100 members"),
+    ],
+)
+def test_a_mistake_says_what_to_change(subject: Any, message: str) -> None:
+    """Its message names the rule."""
+    assert [fault.message for fault in subject_faults(subject, ("subject",))] == [message]
+
+
+def test_a_hundred_identifiers_are_a_valid_list() -> None:
+    """The limit itself is allowed."""
+    assert where({"format": "ip-addresses", "ip-addresses": ["::1"] * 100}) == []
+
+
 def test_all_faults_come_at_once() -> None:
     """Also those of several members."""
     subject = {"format": "complex", "user": {"format": "email"}, "device": {"format": "opaque", "id": 7}, "x": 1}
