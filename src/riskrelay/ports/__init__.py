@@ -86,6 +86,7 @@ from riskrelay.ports.services import (
 )
 from riskrelay.ports.sources import Sources
 from riskrelay.ports.telemetry import Metrics, Observer, StoreLoad
+from riskrelay.ports.trials import PastUser, Trials
 
 __all__ = [
     "LEASE",
@@ -142,6 +143,7 @@ __all__ = [
     "Node",
     "Nodes",
     "Observer",
+    "PastUser",
     "Polls",
     "Probe",
     "Proof",
@@ -178,6 +180,7 @@ __all__ = [
     "TokenUses",
     "Tokens",
     "Transaction",
+    "Trials",
     "UserEvent",
     "UserEventPlace",
     "UserExports",

@@ -30,6 +30,7 @@ from riskrelay.ports.large_writes import LargeWrites
 from riskrelay.ports.levels import Behaviors, Levels
 from riskrelay.ports.operating import DeliveryHealth, Replays
 from riskrelay.ports.sources import Sources
+from riskrelay.ports.trials import Trials
 
 AuditPlace = tuple[datetime, str]
 """The time and the id of an entry: its place in the log."""
@@ -360,4 +361,5 @@ class Transaction(Protocol):
     delivery_views: DeliveryViews
     user_views: UserViews
     stocks: Stocks
+    trials: Trials
     audit: Audit

@@ -33,6 +33,7 @@ from riskrelay.ports import (
     Sources,
     Stocks,
     Streams,
+    Trials,
     UserExports,
     Users,
     UserViews,
@@ -59,6 +60,7 @@ from riskrelay.storage.risk.erasures import ErasureRows
 from riskrelay.storage.risk.exceptions import RiskExceptionRows
 from riskrelay.storage.risk.large_writes import LargeWriteRows
 from riskrelay.storage.risk.level_rules import LevelRows
+from riskrelay.storage.risk.trials import TrialRows
 from riskrelay.storage.risk.user_exports import UserExportRows
 from riskrelay.storage.risk.user_views import UserViewRows
 from riskrelay.storage.risk.users import FindingRows, UserRows
@@ -101,6 +103,7 @@ class AccountTransaction:
         self.user_views: UserViews = UserViewRows(connection, account_id)
         self.sources: Sources = SourceRows(connection, account_id, locking=locking)
         self.stocks: Stocks = StockRows(connection, account_id)
+        self.trials: Trials = TrialRows(connection, account_id)
         self.audit: Audit = AuditRows(connection, account_id)
 
     def compute(self, work: Callable[[], T]) -> T:

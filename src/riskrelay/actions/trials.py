@@ -1,0 +1,231 @@
+"""Try other rules on the stored findings, without storing anything."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+
+from msgspec import Struct, field
+
+from riskrelay.actions.computing import compute
+from riskrelay.core.errors import RateLimited, Unavailable, UnavailableCause
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.assessment import Standing, decided_again
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.exceptions import ExceptionId, Exceptions, RiskException
+from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.rules import LevelRules, LevelTimes
+from riskrelay.core.risk.trials import NEVER, Ages, Level, Path, Run, path_of, read_findings
+from riskrelay.ports import PastUser, Services, Transaction
+
+MAX_DAYS = 400  # guessed: as long as findings are kept
+MAX_EXAMPLES = 20  # guessed: more than a person reads
+_USERS_AT_ONCE = 100  # guessed: some milliseconds, also if each user has as many findings as the quota allows
+_SECONDS = 60.0  # chosen: twelve times the target for a million findings
+_RETRY_SECONDS = 5
+_EPOCH_MICROSECONDS = timedelta(microseconds=1)
+
+_running: set[AccountId] = set()
+
+
+class Proposal(Struct, frozen=True, kw_only=True):
+    """Changed rules. Members that are None or empty change nothing.
+
+    Attributes:
+        behaviors: changed settings of behaviors.
+        added: exceptions that would be added; they count for the whole time.
+        removed: exceptions that would be deleted.
+    """
+
+    behaviors: Mapping[BehaviorId, BehaviorSetting] = {}
+    times: LevelTimes | None = None
+    added: Sequence[RiskException] = ()
+    removed: Collection[ExceptionId] = ()
+
+
+class Effect(Struct, kw_only=True):
+    """Numbers under one set of rules.
+
+    Attributes:
+        users: the number of users by the highest level that they had; 0 is none.
+        events: the number of level changes, by the new level.
+    """
+
+    users: Counter[Level] = field(default_factory=Counter)
+    events: Counter[Level] = field(default_factory=Counter)
+
+
+class Example(Struct, frozen=True, kw_only=True):
+    """A user for whom something differs.
+
+    Attributes:
+        before, after: the highest level under the stored and the proposed rules.
+    """
+
+    user_id: UserId
+    email: str
+    before: Level
+    after: Level
+
+
+class Trial(Struct, kw_only=True):
+    """The result of a trial.
+
+    Attributes:
+        before, after: the last days under the stored and under the proposed rules.
+        examples: users whose levels or events would have differed; MAX_EXAMPLES at most.
+        now_before, now_after: the number of users by their level now, and if the proposal was stored.
+        now_examples: users whose level would change now; MAX_EXAMPLES at most.
+    """
+
+    findings: int = 0
+    differing: int = 0
+    before: Effect = field(default_factory=Effect)
+    after: Effect = field(default_factory=Effect)
+    examples: list[Example] = field(default_factory=list)
+    now_before: Counter[Level] = field(default_factory=Counter)
+    now_after: Counter[Level] = field(default_factory=Counter)
+    now_differing: int = 0
+    now_examples: list[Example] = field(default_factory=list)
+
+
+async def try_rules(services: Services, account_id: AccountId, proposal: Proposal, days: int) -> Trial:
+    """Compute what *proposal* would have done with the stored findings of the last days, and what it would do now.
+
+    Users are read in slices, each in a short transaction, and computed off the event loop. Findings of disabled
+    behaviors are not stored, so enabling a behavior changes nothing here.
+
+    Raises:
+        RateLimited: a trial of this account runs already in this process.
+        Unavailable: it took too long.
+    """
+    if account_id in _running:
+        raise RateLimited(_RETRY_SECONDS)
+    _running.add(account_id)
+    try:
+        return await _try(services, account_id, proposal, days)
+    finally:
+        _running.discard(account_id)
+
+
+async def _try(services: Services, account_id: AccountId, proposal: Proposal, days: int) -> Trial:
+    now, until = services.clock.now(), services.clock.monotonic() + _SECONDS
+    stored, exceptions = await services.store.read(account_id, lambda tx: (tx.levels.rules(), tx.exceptions.all()))
+    before = replace(stored, as_of=now)
+    after = _proposed(before, exceptions, proposal)
+    comparing = _Comparing(before, after, now - timedelta(days=days), now)
+    last = UserId("")
+
+    def read(tx: Transaction) -> tuple[list[PastUser], Mapping[str, frozenset[str]] | None]:
+        users = tx.trials.users(last, _USERS_AT_ONCE)
+        keys = [one.standing.email_key for one in users]
+        groups = [tx.levels.with_groups(rules, keys).groups for rules in (before, after)]
+        return users, groups[0] if groups[0] is not None else groups[1]
+
+    while True:
+        users, groups = await services.store.read(account_id, read)
+        if not users:
+            return comparing.trial
+        last = users[-1].standing.user_id
+        await compute(partial(comparing.add, users, groups))
+        if services.clock.monotonic() > until:
+            raise Unavailable("the account has too many findings for a trial", UnavailableCause.TOO_SLOW)
+
+
+def _proposed(before: LevelRules, exceptions: Sequence[RiskException], proposal: Proposal) -> LevelRules:
+    kept = [one for one in exceptions if one.exception_id not in proposal.removed]
+    return replace(
+        before,
+        behaviors={**before.behaviors, **proposal.behaviors},
+        times=before.times if proposal.times is None else proposal.times,
+        exceptions=Exceptions([*kept, *proposal.added], before.as_of),
+    )
+
+
+class _Comparing:
+    """Compares two sets of rules, some users at a time."""
+
+    def __init__(self, before: LevelRules, after: LevelRules, since: datetime, now: datetime) -> None:
+        self.trial = Trial()
+        self._sides = [_Side(before, before), _Side(before, after)]
+        self._after = after
+        self._since, self._until, self._now = _micros_of(since), _micros_of(now), now
+
+    def add(self, users: Sequence[PastUser], groups: Mapping[str, frozenset[str]] | None) -> None:
+        """Add some users."""
+        after = replace(self._after, groups=groups)
+        for side in self._sides:
+            side.groups = groups
+        for user in users:
+            self._add_past(user)
+            if user.standing.triggered:
+                self._add_now(user.standing, after)
+
+    def _add_past(self, user: PastUser) -> None:
+        runs = _runs_of(user, self._until)
+        if not runs:
+            return
+        trial, standing = self.trial, user.standing
+        trial.findings += sum(len(run.findings) for run in runs)
+        before, after = [path_of(runs, side.ages(standing), self._since, self._until) for side in self._sides]
+        _count(trial.before, before)
+        _count(trial.after, after)
+        if before != after:
+            trial.differing += 1
+            _keep(trial.examples, standing, before.highest, after.highest)
+
+    def _add_now(self, standing: Standing, rules: LevelRules) -> None:
+        before, after = standing.level or 0, decided_again(standing, rules, self._now).level or 0
+        self.trial.now_before[before] += 1
+        self.trial.now_after[after] += 1
+        if before != after:
+            self.trial.now_differing += 1
+            _keep(self.trial.now_examples, standing, before, after)
+
+
+class _Side:
+    """One set of rules, with the ages of users without exceptions computed once."""
+
+    def __init__(self, stored: LevelRules, rules: LevelRules) -> None:
+        self.groups: Mapping[str, frozenset[str]] | None = None
+        self._rules = rules
+        # Findings of a behavior that the proposal disables would not have been recorded.
+        self._unrecorded = frozenset(
+            one for one, setting in rules.behaviors.items() if stored.behaviors[one].enabled and not setting.enabled
+        )
+        self._usual = Ages(rules, self._unrecorded)
+
+    def ages(self, standing: Standing) -> Ages:
+        """Return the ages for one user."""
+        if not self._rules.exceptions:
+            return self._usual
+        rules = replace(self._rules, groups=self.groups).for_user(standing.email_key)
+        return self._usual if rules.covering is None else Ages(rules, self._unrecorded)
+
+
+def _runs_of(user: PastUser, until: int) -> list[Run]:
+    runs: list[Run] = []
+    ends_at = NEVER
+    for resets, written in reversed(user.runs):
+        findings = [one for one in read_findings(written) if one[0] <= until]
+        if resets < user.standing.resets and ends_at == NEVER and user.standing.last_reset_at is not None:
+            ends_at = _micros_of(user.standing.last_reset_at)
+        if findings:
+            runs.append(Run(findings, ends_at))
+            ends_at = findings[0][0]  # an earlier reset was at this time or before; its own time is not stored
+    return runs[::-1]
+
+
+def _count(effect: Effect, path: Path) -> None:
+    effect.users[path.highest] += 1
+    effect.events.update(path.events)
+
+
+def _keep(examples: list[Example], standing: Standing, before: Level, after: Level) -> None:
+    if len(examples) < MAX_EXAMPLES:
+        examples.append(Example(user_id=standing.user_id, email=standing.email, before=before, after=after))
+
+
+def _micros_of(at: datetime) -> int:
+    return (at - datetime(1970, 1, 1, tzinfo=at.tzinfo)) // _EPOCH_MICROSECONDS

@@ -1,0 +1,177 @@
+"""Compute the levels that a user would have had under other rules, from the stored findings.
+
+A trial does this for a million findings, so times are integers: microseconds since 1970.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.rules import LevelRules
+
+NEVER = 1 << 62
+_MICROSECOND = timedelta(microseconds=1)
+
+Level = int
+"""A risk level, or 0 for none."""
+
+
+class Run(NamedTuple):
+    """The findings of a user between two resets.
+
+    Attributes:
+        findings: the time and the behavior of each, in the order of time.
+        ends_at: the time of the reset; NEVER: there was none since.
+    """
+
+    findings: Sequence[tuple[int, BehaviorId]]
+    ends_at: int
+
+
+class Path(Struct, frozen=True, kw_only=True):
+    """The levels that a user had during a time.
+
+    Attributes:
+        highest: the highest of them.
+        events: the number of changes to each level.
+    """
+
+    highest: Level
+    events: Mapping[Level, int]
+
+
+class Ages:
+    """How long a finding of each behavior counts as each level, under the rules for one user.
+
+    Args:
+        rules: the rules for the user (`LevelRules.for_user`).
+        unrecorded: the behaviors whose findings would not have been recorded.
+    """
+
+    def __init__(self, rules: LevelRules, unrecorded: Collection[BehaviorId] = ()) -> None:
+        self.between = rules.times.between_events // _MICROSECOND
+        self._ages = {one: _ages(rules, one) for one in rules.behaviors if one not in unrecorded}
+
+    def of(self, behavior: BehaviorId) -> Sequence[tuple[Level, int]]:
+        """Return the levels as which a finding counts, the highest first, each with the age at which that ends."""
+        return self._ages.get(behavior, ())
+
+
+def _ages(rules: LevelRules, behavior: BehaviorId) -> tuple[tuple[Level, int], ...]:
+    own, duration = rules.own_level(behavior), rules.times.durations.get(behavior)
+    if own is None:
+        return ()
+    if duration is None:
+        return ((own, NEVER),)
+    return tuple((level, duration.until(own, level) // _MICROSECOND) for level in RiskLevel.descending(own))
+
+
+def read_findings(written: str) -> list[tuple[int, BehaviorId]]:
+    """Read the findings of a run, in the order of time.
+
+    Args:
+        written: for each finding the behavior and the time with a space between, in any order, separated by commas.
+
+    >>> read_findings("high_dlp 7,imp_travel 5")
+    [(5, 'imp_travel'), (7, 'high_dlp')]
+    """
+    pairs = [one.split(" ") for one in written.split(",")]
+    return sorted([(int(at), BehaviorId(behavior)) for behavior, at in pairs])
+
+
+def path_of(runs: Iterable[Run], ages: Ages, since: int, until: int) -> Path:
+    """Return the levels that a user would have had from *since* to *until*.
+
+    Args:
+        runs: all findings of the user that are stored, also those before *since*.
+        until: no finding is later.
+    """
+    walk = _Walk(ages, since)
+    for run in runs:
+        walk.through(run, until)
+    return Path(highest=walk.highest, events=walk.events)
+
+
+class _Walk:
+    """Goes through the findings of a user, and keeps the level.
+
+    Attributes:
+        highest, events: of the time since *since*.
+    """
+
+    def __init__(self, ages: Ages, since: int) -> None:
+        self.highest: Level = 0
+        self.events: Counter[Level] = Counter()
+        self._ages = ages
+        self._since = since
+        self._level: Level = 0
+        self._changed_at = -NEVER
+        self._may_fall_at = NEVER
+        self._latest: dict[BehaviorId, int] = {}
+
+    def through(self, run: Run, until: int) -> None:
+        """Apply the findings of a run, and the reset at its end."""
+        self._latest = {}
+        for at, behavior in run.findings:
+            if self._may_fall_at <= at:
+                self._fall(at)
+            counted = self._ages.of(behavior)
+            if counted:
+                # A later finding of a behavior only postpones a fall. This is seen when the fall is due.
+                self._latest[behavior] = at
+                if counted[0][0] > self._level:
+                    self._change(counted[0][0], at)
+        end = min(run.ends_at, until)
+        if self._may_fall_at <= end:
+            self._fall(end)
+        if end >= self._since:
+            self.highest = max(self.highest, self._level)
+        if run.ends_at <= until and self._level:
+            self._latest = {}
+            self._change(0, run.ends_at)
+
+    def _fall(self, at: int) -> None:
+        """Apply every fall that is due at the time *at*."""
+        while self._may_fall_at <= at:
+            due = self._may_fall_at
+            level = self._counted_at(due)
+            if level < self._level:
+                self._change(level, due)
+            else:
+                self._may_fall_at = self._next_fall()
+
+    def _change(self, level: Level, at: int) -> None:
+        if at >= self._since:
+            self.highest = max(self.highest, self._level, level)
+            self.events[level] += 1
+        self._level, self._changed_at = level, at
+        self._may_fall_at = self._next_fall()
+
+    def _counted_at(self, now: int) -> Level:
+        """Return the highest level as which a finding counts."""
+        highest = 0
+        for behavior, at in self._latest.items():
+            for level, age in self._ages.of(behavior):
+                if now - at < age:
+                    highest = max(highest, level)
+                    break
+        return highest
+
+    def _next_fall(self) -> int:
+        """Return the time at which the level may become lower."""
+        if not self._level:
+            return NEVER
+        due = -NEVER
+        for behavior, at in self._latest.items():
+            for level, age in self._ages.of(behavior):
+                if level < self._level:
+                    break
+                if age == NEVER:
+                    return NEVER
+                due = max(due, at + age)
+        return max(due, self._changed_at + self._ages.between)

@@ -1,0 +1,28 @@
+"""What a trial of other rules reads."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.findings import UserId
+
+
+class PastUser(Struct, frozen=True, kw_only=True):
+    """A user with all stored findings.
+
+    Attributes:
+        runs: the findings between two resets, each with the number of resets before them, in its order. They are
+            written as `core.risk.trials.read_findings` reads them, because reading a million takes long.
+    """
+
+    standing: Standing
+    runs: Sequence[tuple[int, str]]
+
+
+class Trials(Protocol):
+    """Reads users with their findings, for trials."""
+
+    def users(self, after: UserId, limit: int) -> list[PastUser]:
+        """Return the first *limit* users with an id greater than *after*, in the order of their ids."""
