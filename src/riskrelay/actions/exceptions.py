@@ -38,6 +38,10 @@ class WantedException(Struct, frozen=True, kw_only=True):
         members = {name: getattr(exception, name) for name in cls.__struct_fields__}
         return cls(**{**members, "ends_at": ends_at})
 
+    def stored_as(self, exception_id: ExceptionId, created_at: datetime) -> RiskException:
+        """Return the same exception as it is stored."""
+        return RiskException(exception_id=exception_id, created_at=created_at, **asdict(self))
+
 
 async def add_exception(
     services: Services, account_id: AccountId, actor: Actor, wanted: WantedException
@@ -52,7 +56,7 @@ async def add_exception(
     now = services.clock.now()
     if wanted.ends_at is not None and wanted.ends_at <= now:
         raise Invalid([Fault(FaultKind.WRONG_VALUE, "/ends_at", "must be in the future")])
-    added = RiskException(exception_id=ExceptionId(services.ids.ordered_uuid()), created_at=now, **asdict(wanted))
+    added = wanted.stored_as(ExceptionId(services.ids.ordered_uuid()), now)
     entry = services.audit_entry(actor, Verb.CREATED, Kind.EXCEPTION, added.exception_id, at=now)
 
     def change(tx: Transaction) -> RiskException:

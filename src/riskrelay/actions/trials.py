@@ -168,7 +168,10 @@ class _Comparing:
             return
         trial, standing = self.trial, user.standing
         trial.findings += sum(len(run.findings) for run in runs)
-        before, after = [path_of(runs, side.ages(standing), self._since, self._until) for side in self._sides]
+        stored, proposed = [side.ages(standing) for side in self._sides]
+        before = path_of(runs, stored, self._since, self._until)
+        is_same = proposed.agrees(stored, {behavior for run in runs for _, behavior in run.findings})
+        after = before if is_same else path_of(runs, proposed, self._since, self._until)
         _count(trial.before, before)
         _count(trial.after, after)
         if before != after:

@@ -38,6 +38,7 @@ from riskrelay.web.account_api.server_refusals import server_refusal
 from riskrelay.web.account_api.source_events import SourceEventRoutes
 from riskrelay.web.account_api.sources import SourceRoutes
 from riskrelay.web.account_api.tokens import ApiTokenRoutes
+from riskrelay.web.account_api.trials import TrialRoutes
 from riskrelay.web.account_api.users import UserRoutes
 from riskrelay.web.console.routes import Console, is_of_console
 from riskrelay.web.failed_authentication import FAILURES_A_MINUTE, FailedAuthentication
@@ -237,6 +238,7 @@ def _account_routes(
         ("POST", "/behaviors", behaviors.add),
         ("PUT", "/behaviors/{behavior_id}", behaviors.change),
         ("DELETE", "/behaviors/{behavior_id}", behaviors.retire),
+        ("POST", "/levels/try", TrialRoutes(services).attempt),
         ("GET", "/exceptions", exceptions.list_page),
         ("POST", "/exceptions", exceptions.add),
         ("GET", "/exceptions/{exception_id}", exceptions.get),

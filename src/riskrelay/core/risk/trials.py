@@ -61,6 +61,10 @@ class Ages:
         """Return the levels as which a finding counts, the highest first, each with the age at which that ends."""
         return self._ages.get(behavior, ())
 
+    def agrees(self, other: "Ages", behaviors: Iterable[BehaviorId]) -> bool:
+        """Return whether findings of *behaviors* count alike under both."""
+        return self.between == other.between and all(self.of(one) == other.of(one) for one in behaviors)
+
 
 def _ages(rules: LevelRules, behavior: BehaviorId) -> tuple[tuple[Level, int], ...]:
     own, duration = rules.own_level(behavior), rules.times.durations.get(behavior)

@@ -34,6 +34,7 @@ from riskrelay.web.console.screens.receivers import ReceiverScreens
 from riskrelay.web.console.screens.replays import ReplayScreens
 from riskrelay.web.console.screens.settings import SettingScreens
 from riskrelay.web.console.screens.sources import SourceScreens
+from riskrelay.web.console.screens.trials import TrialScreens
 from riskrelay.web.console.screens.users import UserScreens
 from riskrelay.web.console.sign_in import SignIn
 from riskrelay.web.console.visits import Visit
@@ -82,6 +83,7 @@ class Console:
         detection = DetectionScreens(self._services, self._pages)
         exceptions = ExceptionScreens(self._services, self._pages)
         levels = LevelScreens(self._services, self._pages)
+        trials = TrialScreens(self._services, self._pages)
         directory = DirectoryScreens(self._services, self._pages)
         users = UserScreens(self._services, self._pages)
         return [
@@ -102,6 +104,8 @@ class Console:
             ("GET", "/behaviors/own/{behavior_id}", Scope.READ, behaviors.show_own),
             ("POST", "/behaviors/own/{behavior_id}", Scope.WRITE, behaviors.rename),
             ("POST", "/behaviors/own/{behavior_id}/retire", Scope.WRITE, behaviors.retire),
+            ("GET", "/behaviors/try", Scope.PII_READ, trials.show),
+            ("POST", "/behaviors/try", Scope.PII_READ, trials.attempt),
             ("GET", "/exceptions", Scope.PII_READ, exceptions.show),
             ("POST", "/exceptions", Scope.WRITE, exceptions.add),
             ("POST", "/exceptions/{exception_id}/end", Scope.WRITE, exceptions.end),

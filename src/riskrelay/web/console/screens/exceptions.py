@@ -35,6 +35,17 @@ _NAMES = {"user": "covered", "group": "covered", "pattern": "covered", "ends_at"
 _FIELDS = ("coverage", "covered", "behavior", "effect", "level", "reason", "ends_on")
 
 
+def exception_fields(filled: Mapping[str, str]) -> dict[str, str]:
+    """Return the members of the API for whom an exception covers and its effect, from the fields of a form."""
+    coverage = filled.get("coverage", "")
+    effect = filled.get("effect", "")
+    fields = {
+        coverage if coverage in list(Coverage) else Coverage.USER.value: filled.get("covered", ""),
+        "effect": effect,
+    }
+    return fields if effect == Effect.IGNORE else {**fields, "level": filled.get("level", "")}
+
+
 class ExceptionScreens:
     """The handlers of exceptions."""
 
@@ -75,14 +86,11 @@ class ExceptionScreens:
         Raises: Invalid.
         """
         filled = {name: visit.form.get(name, "").strip() for name in _FIELDS}
-        coverage = filled["coverage"] if filled["coverage"] in list(Coverage) else Coverage.USER.value
         known = known_behaviors(self._services, visit.account)
         await known.complete()
         fields = {
-            coverage: filled["covered"],
+            **exception_fields(filled),
             "behavior": filled["behavior"],
-            "effect": filled["effect"],
-            "level": "" if filled["effect"] == Effect.IGNORE else filled["level"],
             "reason": filled["reason"],
             "ends_at": f"{filled['ends_on']}T00:00:00Z" if filled["ends_on"] else "",
         }
