@@ -122,8 +122,8 @@ class _Walk:
         """Apply the findings of a run, and the reset at its end."""
         self._latest = {}
         for at, behavior in run.findings:
-            if self._may_fall_at <= at:
-                self._fall(at)
+            if self._may_fall_at < at:
+                self._fall(at - 1)  # a finding at the very time of a fall prevents it
             counted = self._ages.of(behavior)
             if counted:
                 # A later finding of a behavior only postpones a fall. This is seen when the fall is due.
@@ -140,7 +140,7 @@ class _Walk:
             self._change(0, run.ends_at)
 
     def _fall(self, at: int) -> None:
-        """Apply every fall that is due at the time *at*."""
+        """Apply the falls that are due up to the time *at*."""
         while self._may_fall_at <= at:
             due = self._may_fall_at
             level = self._counted_at(due)

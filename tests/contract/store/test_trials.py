@@ -1,0 +1,130 @@
+"""Trials in both stores: what other rules would have done, and would do now; nothing is stored."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from riskrelay.actions.directory import put_entries
+from riskrelay.actions.exceptions import WantedException, add_exception
+from riskrelay.actions.trials import Proposal, Trial, try_rules
+from riskrelay.actions.users import reset_user
+from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.errors import RateLimited
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.exceptions import Coverage, Effect, ExceptionId, RiskException
+from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.rules import Duration, LevelTimes
+from riskrelay.core.sources.directory import DirectoryEntry
+from riskrelay.core.sources.signals import Name
+from riskrelay.ports import Services, Store
+from support.services import NOON, HandClock, services_of
+from support.world import ACCOUNT, account_with_integration, finding, record
+
+HIGH, MEDIUM, LOW = BehaviorId("high_dlp"), BehaviorId("imp_travel"), BehaviorId("high_risk_domain")
+KAI, LOU, PAT = "kai@example.com", "lou@example.com", "pat@example.com"
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+async def services(store: Store, clock: HandClock) -> Services:
+    """Forty days ago kai is high; ten days ago lou is medium, and is reset and low; today pat is low and high."""
+    services = services_of(store, clock)
+    await account_with_integration(services)
+    await record(services, finding(KAI, HIGH))
+    clock.pass_time(30 * DAY)
+    (change,) = (await record(services, finding(LOU, MEDIUM))).changes
+    clock.pass_time(DAY)
+    await reset_user(services, ACCOUNT, COMMAND_LINE, change.user_id)
+    await record(services, finding(LOU, LOW))
+    clock.pass_time(9 * DAY)
+    await record(services, finding(PAT, LOW))
+    clock.pass_time(timedelta(seconds=1))
+    await record(services, finding(PAT, HIGH))
+    return services
+
+
+def exception(covered: str, coverage: Coverage = Coverage.USER) -> RiskException:
+    return RiskException(
+        exception_id=ExceptionId("tried"),
+        coverage=coverage,
+        covered=covered,
+        behavior=None,
+        effect=Effect.IGNORE,
+        level=None,
+        reason="A trial.",
+        ends_at=None,
+        created_at=NOON,
+    )
+
+
+async def attempt(services: Services, proposal: Proposal, days: int = 30) -> Trial:
+    return await try_rules(services, ACCOUNT, proposal, days)
+
+
+def emails(trial: Trial) -> tuple[list[str], list[str]]:
+    """Users that would have differed, and that would differ now."""
+    return sorted(one.email for one in trial.examples), sorted(one.email for one in trial.now_examples)
+
+
+async def test_without_a_change_both_sides_are_alike(services: Services) -> None:
+    """Users by their highest level, events by their new level, and the levels of now."""
+    trial = await attempt(services, Proposal())
+    assert dict(trial.before.users) == {3: 2, 2: 1}
+    assert dict(trial.before.events) == {2: 1, 0: 1, 1: 2, 3: 1}
+    assert (trial.before, trial.now_before) == (trial.after, trial.now_after)
+    assert dict(trial.now_before) == {3: 2, 1: 1}
+    assert (trial.findings, trial.differing, emails(trial)) == (5, 0, ([], []))
+
+
+async def test_another_level_of_a_behavior(services: Services) -> None:
+    """Moves the past and the present of those who triggered it; a disabled behavior has no findings in the past."""
+    trial = await attempt(services, Proposal(behaviors={HIGH: BehaviorSetting(True, RiskLevel.LOW)}))
+    assert (dict(trial.after.users), dict(trial.now_after)) == ({1: 2, 2: 1}, {1: 3})
+    assert emails(trial) == ([KAI, PAT], [KAI, PAT])
+    off = await attempt(services, Proposal(behaviors={HIGH: BehaviorSetting(False, RiskLevel.HIGH)}))
+    assert dict(off.after.users) == {0: 1, 1: 1, 2: 1}
+    assert emails(off) == ([KAI, PAT], [])
+
+
+async def test_durations(services: Services) -> None:
+    """Findings that would have expired end levels in the past and now."""
+    times = LevelTimes(durations={one: Duration(expires_after=5 * DAY) for one in (HIGH, LOW)})
+    trial = await attempt(services, Proposal(times=times))
+    assert dict(trial.after.events) == {2: 1, 0: 2, 1: 2, 3: 1}
+    assert dict(trial.after.users) == {0: 1, 2: 1, 3: 1}
+    assert dict(trial.now_after) == {0: 2, 3: 1}
+
+
+async def test_exceptions_are_added_and_removed(services: Services) -> None:
+    """For users, patterns and groups; the stored ones count on both sides."""
+    assert emails(await attempt(services, Proposal(added=[exception(KAI)]))) == ([KAI], [KAI])
+    pattern = exception("*@example.com", Coverage.PATTERN)
+    everyone = await attempt(services, Proposal(added=[pattern]))
+    assert (dict(everyone.after.users), dict(everyone.after.events)) == ({0: 3}, {})
+    entry = DirectoryEntry(name=Name(kind="upn", value="lou"), email=LOU, groups=("Sales",))
+    await put_entries(services, ACCOUNT, COMMAND_LINE, [entry])
+    assert emails(await attempt(services, Proposal(added=[exception("sales", Coverage.GROUP)]))) == ([LOU], [LOU])
+    stored = await add_exception(services, ACCOUNT, COMMAND_LINE, WantedException.of(exception(PAT), None))
+    assert dict((await attempt(services, Proposal())).before.users) == {3: 1, 2: 1, 0: 1}
+    assert emails(await attempt(services, Proposal(removed=[stored.exception_id]))) == ([PAT], [PAT])
+
+
+async def test_a_trial_stores_nothing_and_runs_once_at_a_time(services: Services) -> None:
+    """A second one of the account is refused until the first has ended."""
+    before = await services.store.read(ACCOUNT, lambda tx: tx.users.at_risk(UserId(""), 10))
+    proposal = Proposal(added=[exception("*@example.com", Coverage.PATTERN)])
+    first = asyncio.create_task(attempt(services, proposal))
+    await asyncio.sleep(0)
+    with pytest.raises(RateLimited):
+        await attempt(services, proposal)
+    await first
+    await attempt(services, proposal)
+    assert await services.store.read(ACCOUNT, lambda tx: tx.users.at_risk(UserId(""), 10)) == before
+    assert await services.store.read(ACCOUNT, lambda tx: tx.exceptions.count()) == 0
