@@ -17,6 +17,7 @@ _MOVED = {
     "events": ("queued_at",),
     "held_events": ("due_at", "replayed_at"),
     "clock_readings": ("seen_at",),
+    "exceptions": ("ends_at",),
     "streams": ("active_at", "created_at", "verified_at", "status_at"),
 }
 

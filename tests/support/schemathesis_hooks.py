@@ -50,6 +50,7 @@ OWN_RULES = {
     "createSource": ("/kind", "/mapping"),  # the kinds of this version, and the language of mappings
     "updateSource": ("/mapping",),
     "queueSecurityEvent": ("/event", "/subject"),  # each event type has its own members
+    "tryRules": ("/add_exceptions", "/remove_exceptions"),  # as addException, and ids of stored exceptions
     "addException": ("/pattern",),  # how many stars, and what else there must be
     "changeException": ("/pattern",),
     "setIntegrationTls": ("/ca", "/certificate", "/key"),  # PEM, and what belongs together

@@ -24,6 +24,7 @@ from riskrelay.cli import (
     sources,
     stores,
     tokens,
+    trials,
     users,
 )
 from riskrelay.cli.api import all_call_service
@@ -61,6 +62,7 @@ app.add_typer(all_call_service(detection.app), name="detection")
 app.add_typer(all_call_service(networks.app), name="network")
 app.add_typer(all_call_service(behaviors.app), name="behavior")
 app.add_typer(all_call_service(exceptions.app), name="exception")
+levels.app.command("try", epilog="Example: riskrelay level try --behavior imp_travel=low --days 30")(trials.try_rules)
 app.add_typer(all_call_service(levels.app), name="level")
 app.add_typer(all_call_service(directory.app), name="directory")
 app.add_typer(all_call_service(deliveries.app), name="delivery")

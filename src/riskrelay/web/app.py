@@ -191,7 +191,6 @@ def _account_routes(
     activity = ActivityRoutes(services, transmitting.signals, public_origin)
     detection = DetectionRoutes(services)
     levels = LevelRoutes(services)
-    security_events = SecurityEventRoutes(services, public_origin)
     behaviors = BehaviorRoutes(services)
     exceptions = ExceptionRoutes(services)
     directory = DirectoryRoutes(services, public_origin)
@@ -232,7 +231,7 @@ def _account_routes(
         ("PUT", "/detection", detection.update),
         ("GET", "/networks", detection.networks),
         ("PUT", "/networks", detection.set_networks),
-        ("POST", "/security_events", security_events.queue),
+        ("POST", "/security_events", SecurityEventRoutes(services, public_origin).queue),
         ("GET", "/behaviors", behaviors.list_all),
         ("PUT", "/behaviors", behaviors.update),
         ("POST", "/behaviors", behaviors.add),

@@ -59,6 +59,13 @@ LEVELS = {
     "durations": {HOSTILE: {"expires_after_seconds": 1, "medium_seconds": 0, "low_seconds": 60}},
     "seconds_between_events": 0,
 }
+COUNTS_OF_LEVELS = dict.fromkeys(("high", "medium", "low", "none"), 1)
+TRIED = {"different_users": 1, "examples": [dict.fromkeys(("email", "before", "after", "user_id"), HOSTILE)]}
+SIDE = {"users": COUNTS_OF_LEVELS, "events": COUNTS_OF_LEVELS}
+TRIAL = {
+    "past": {**TRIED, "days": 30, "findings": 2, "before": SIDE, "after": SIDE},
+    "now": {**TRIED, "before": COUNTS_OF_LEVELS, "after": COUNTS_OF_LEVELS},
+}
 NETWORKS = {"networks": [{"cidr": HOSTILE, "asn": 1, "name": HOSTILE}]}
 
 CASES: dict[str, tuple[list[str], Any]] = {
@@ -98,6 +105,7 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "source send": ([HOSTILE, str(SAMPLE_FILE)], OUTCOME),
     "source samples": ([HOSTILE], [SAMPLE]),
     "source replay": ([HOSTILE], OUTCOME),
+    "level try": ([], TRIAL),
     "exception list": ([], [EXCEPTION]),
     "exception add": (["--service-account", "svc-*@example.com"], EXCEPTION),
     "exception set": ([HOSTILE, "--reason", HOSTILE], EXCEPTION),

@@ -4,17 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-import msgspec
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from riskrelay.actions.exceptions import WantedException
 from riskrelay.actions.trials import MAX_DAYS, Effect, Example, Proposal, Trial, try_rules
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Faults, Invalid
 from riskrelay.core.integrations import AccountId
-from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, behaviors_in_use, settings_with
+from riskrelay.core.risk.behaviors import BehaviorId, settings_with
 from riskrelay.core.risk.exceptions import ExceptionId, RiskException
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.trials import Level

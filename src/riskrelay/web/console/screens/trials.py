@@ -5,10 +5,10 @@ from typing import Any
 
 from starlette.responses import Response
 
-from riskrelay.actions.trials import MAX_DAYS, Trial, try_rules
+from riskrelay.actions.trials import MAX_DAYS, try_rules
 from riskrelay.core.errors import Invalid
 from riskrelay.core.risk.behaviors import behaviors_in_use
-from riskrelay.core.risk.durations import duration_of, duration_text
+from riskrelay.core.risk.durations import duration_of
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Services
 from riskrelay.web.account_api.known_behaviors import known_behaviors
