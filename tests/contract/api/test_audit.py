@@ -133,9 +133,10 @@ SENT = ("events", "events/{secret}", "services/collector", "services/collector/e
 DATA = {
     ("POST", f"{BELOW}/findings"),
     ("POST", f"{BELOW}/activity"),
+    ("POST", f"{BELOW}/levels/try"),
     *(("POST", f"{BELOW}/sources/{{source_id}}/{name}") for name in SENT),
 }
-"""They add data, which is kept itself; nobody's decision is in them."""
+"""They add data, which is kept itself, or try something; nobody's decision is in them."""
 
 SETTINGS = ("PUT", f"{BELOW}/integrations/{{integration_id}}/settings")
 """The contract's example is what an Okta integration has and must have; another receiver takes ES256."""
