@@ -9,7 +9,7 @@ from riskrelay.cli.api import AccountOption, Api, calls_service, with_api
 from riskrelay.cli.output import JsonFlag, fail, print_table, say, show
 from riskrelay.core.risk.durations import duration_of
 
-_SECONDS = 90.0  # longer than the service takes at most
+_SECONDS = 330.0  # longer than the service takes at most
 _LEVELS = ("high", "medium", "low", "none")
 _REASON = "A trial."
 
