@@ -36,7 +36,7 @@ from support.world import ACCOUNT, OTHER, account_with_integration
 
 PARIS, NEW_YORK, TOKYO = (48.8566, 2.3522), (40.7128, -74.006), (35.6762, 139.6503)
 KAI = UserId("0d9b6c9e-6d3f-4b0c-9c58-52c2a80a8a11")
-EXAMPLES = 200 if os.environ.get("RISKRELAY_SOAK") else 20
+EXAMPLES = 200 if os.environ.get("RISKRELAY_SOAK") else 8
 
 
 def activity(
