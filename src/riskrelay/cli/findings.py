@@ -100,7 +100,7 @@ def _send(api: Api, batch: Batch) -> dict[str, Any]:
 
 
 def _in_file(fault: dict[str, Any], batch: Batch) -> str:
-    """A fault of a batch, at its line of the file."""
+    """Return the message of a batch's fault, with its line in the file."""
     pointer = fault["source"]["pointer"]
     place, _, member = pointer.removeprefix("/").partition("/")
     if not place.isdigit():

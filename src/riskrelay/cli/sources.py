@@ -184,7 +184,7 @@ def samples(source_id: SourceArgument, account: AccountOption = "default", as_js
 
 @app.command("replay", epilog="Example: riskrelay source replay 5f1e…")
 def replay(source_id: SourceArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
-    """Take the samples as new events, such as after a mapping was changed."""
+    """Process the samples as new events, for example after a change of the mapping."""
     result = with_api(account, lambda api: api.call("POST", f"{_path(source_id)}/samples/replay"))
     total = _no_events()
     _add(total, result)

@@ -116,6 +116,7 @@ def _episodes(
         part = ordered[start : start + _AT_ONCE]
         kept = [one for one in kept if one.seen.at >= part[0][1].at - reach][-MAX_KEPT:]
         kept += [Kept(activity_id=one, seen=activity, episode=None, fresh=True) for one, activity in part]
+        # A derived episode may replace known ones, whose activity then belongs to it.
         known = {one.episode: episodes[one.episode] for one in kept if one.episode is not None}
         belongs: dict[ActivityId, FindingId] = {}
         renamed: dict[FindingId, FindingId] = {}

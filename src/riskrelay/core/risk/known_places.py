@@ -61,7 +61,7 @@ def is_known(login: Login, places: AbstractSet[PlaceDay], limits: TravelLimits) 
 def known_days(at: datetime, limits: TravelLimits) -> range:
     """Return the days whose logins make a place known at *at*.
 
-    The last one is over for as long as its activity could be late.
+    The last of these days ended so long ago that its activity can no longer arrive late.
     """
     last = day_of(at - max(limits.lateness, _DAY) - SKEW) - 1
     return range(last - limits.known_places_days + 1, last + 1)

@@ -39,12 +39,12 @@ class Networks:
         self._shifts = sorted(self._by_prefix)  # the longest prefix of each version first
 
     def classify(self, ip: str | None, asn: int | None) -> str | None:
-        """Return the name of the trusted network that an address is of; of several the one with the longest prefix.
+        """Return the name of the trusted network of an address. If several contain it, the longest prefix decides.
 
         Args:
-            ip: None, or no address: only *asn* counts.
+            ip: None or not an address: only *asn* is used.
 
-        Returns: None when it is of none.
+        Returns: the name; None: no trusted network contains the address.
         """
         address = _address(ip) if self._shifts else None
         if address is not None:

@@ -188,7 +188,7 @@ class _Writer:
         """Run *work* in a transaction.
 
         Args:
-            account_id: whose turn it takes. None: a turn of its own, for it serves all accounts.
+            account_id: the account, for fair turns between accounts. None: the transaction serves all accounts.
         """
         submitted = Submitted(work, self._refusal, account_id)
         self._arrived.put(submitted)
