@@ -31,7 +31,7 @@ def apply(tx: Transaction, writes: Writes, services: Services) -> list[LaneKey]:
     tx.users.save(_counted(tx, writes))
     for user_id in sorted(writes.trimmed):
         tx.findings.trim(user_id, services.quotas.findings_per_user, _TRIMMED_AT_MOST)
-    return queue_level_changes(tx, writes.changes, services.ids)
+    return queue_level_changes(tx, writes.changes, services)
 
 
 def _counted(tx: Transaction, writes: Writes) -> list[Standing]:

@@ -53,7 +53,7 @@ async def set_behaviors(
             if changed[behavior] != before[behavior]:
                 tx.audit.record(services.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior))
 
-    return await _change(services, account_id, change)
+    return await _change(services, account_id, actor, change)
 
 
 async def add_behavior(
@@ -86,7 +86,7 @@ async def add_behavior(
         tx.behaviors.save({behavior_id: wanted})
         tx.audit.record(services.audit_entry(actor, Verb.CREATED, Kind.BEHAVIOR, behavior_id))
 
-    return await _change(services, account_id, change)
+    return await _change(services, account_id, actor, change)
 
 
 async def create_missing_behaviors(
@@ -149,7 +149,7 @@ async def change_behavior(
         tx.behaviors.save({behavior_id: changed})
         tx.audit.record(services.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior_id))
 
-    return await _change(services, account_id, store)
+    return await _change(services, account_id, actor, store)
 
 
 async def retire_behavior(services: Services, account_id: AccountId, actor: Actor, behavior_id: BehaviorId) -> None:
@@ -178,7 +178,7 @@ async def retire_behavior(services: Services, account_id: AccountId, actor: Acto
 
 
 async def _change(
-    services: Services, account_id: AccountId, change: Callable[[Transaction, Settings], None]
+    services: Services, account_id: AccountId, actor: Actor, change: Callable[[Transaction, Settings], None]
 ) -> Settings:
     """Store what *change* stores, and update the users that triggered a behavior with a new level.
 
@@ -187,7 +187,7 @@ async def _change(
 
     Returns: the settings of all behaviors.
     """
-    rules = await change_rules(services, account_id, lambda tx, before: change(tx, before.behaviors))
+    rules = await change_rules(services, account_id, actor, lambda tx, before: change(tx, before.behaviors))
     return rules.behaviors
 
 

@@ -13,7 +13,7 @@ from riskrelay.actions.recording import Found, latest_name, latest_of, to_trim
 from riskrelay.core.risk.activity import LOGIN_BEHAVIOR, Activity
 from riskrelay.core.risk.assessment import ChangeKind, LevelChange, Standing, level_change, with_findings
 from riskrelay.core.risk.behaviors import BehaviorId
-from riskrelay.core.risk.findings import UserId, UserRef
+from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.risk.rules import LevelRules
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.core.risk.travel import journey_of
@@ -88,7 +88,14 @@ def decide_activity(gathered: Gathered) -> Decided:
     added = {one.activity_id for one in fresh}
     tallies = _expected(decision, standings, gathered.stored)
     steps = _steps(gathered, decision, tallies)
-    moved = [level_change(old, new, gathered.rules, ChangeKind.FINDING, at=gathered.request.now) for old, new in steps]
+    named: dict[UserId, list[tuple[BehaviorId, FindingId]]] = defaultdict(list)
+    for one in decision.detected:
+        named[one.finding.user_id].append((one.finding.behavior, one.finding.finding_id))
+    now = gathered.request.now
+    moved = [
+        level_change(old, new, gathered.rules, ChangeKind.FINDING, at=now, recorded=named[new.user_id])
+        for old, new in steps
+    ]
     changes = [change for change in moved if change is not None]
     if gathered.limits.cities_in_reason:
         changes = _with_cities(changes, decision)

@@ -69,7 +69,7 @@ async def add_exception(
         tx.audit.record(entry)
         return added
 
-    return await _change(services, account_id, change)
+    return await _change(services, account_id, actor, change)
 
 
 async def change_exception(
@@ -92,7 +92,7 @@ async def change_exception(
             tx.audit.record(entry)
         return changed
 
-    return await _change(services, account_id, change)
+    return await _change(services, account_id, actor, change)
 
 
 async def delete_exception(services: Services, account_id: AccountId, actor: Actor, exception_id: ExceptionId) -> None:
@@ -108,11 +108,11 @@ async def delete_exception(services: Services, account_id: AccountId, actor: Act
         tx.audit.record(entry)
         return deleted
 
-    await _change(services, account_id, change)
+    await _change(services, account_id, actor, change)
 
 
 async def _change(
-    services: Services, account_id: AccountId, change: Callable[[Transaction], RiskException]
+    services: Services, account_id: AccountId, actor: Actor, change: Callable[[Transaction], RiskException]
 ) -> RiskException:
     """Store what *change* stores, and update the users whose levels follow from it.
 
@@ -124,5 +124,5 @@ async def _change(
         nonlocal stored
         stored = change(tx)
 
-    await change_rules(services, account_id, store, ChangeKind.EXCEPTION)
+    await change_rules(services, account_id, actor, store, kind=ChangeKind.EXCEPTION)
     return found(stored)

@@ -38,7 +38,7 @@ from riskrelay.core.risk.assessment import (
     with_findings,
 )
 from riskrelay.core.risk.behaviors import BehaviorId
-from riskrelay.core.risk.findings import Finding, FindingId, UserRef
+from riskrelay.core.risk.findings import Finding, FindingId, UserId, UserRef
 from riskrelay.core.risk.rules import LevelRules
 from riskrelay.ports import Ids, RecordedFinding, Services, Transaction, Writes
 
@@ -273,16 +273,16 @@ def _decide(tx: Transaction, batch: _Batch, distinct: Mapping[int, str]) -> _Dec
 
     def decide() -> Writes:
         steps = _steps(accepted.values(), found.standings, rules, now)
-        moved = [level_change(before, after, rules, ChangeKind.FINDING, at=now) for before, after in steps]
+        rows = [
+            _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], rules, now=now)
+            for place, one in accepted.items()
+        ]
         return Writes(
             new_users=[after for before, after in steps if before.email_key in found.new],
-            findings=[
-                _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], rules, now=now)
-                for place, one in accepted.items()
-            ],
+            findings=rows,
             standings=[after for before, after in steps if before.email_key not in found.new],
             trimmed=to_trim(steps),
-            changes=[change for change in moved if change is not None],
+            changes=_changes(steps, rows, rules, now),
         )
 
     writes = decide() if len(accepted) <= _FEW else tx.compute(decide)
@@ -321,6 +321,23 @@ def _split(requests: Sequence[Sequence[Finding]], decided: _Decided) -> list[Rec
             )
         )
     return recorded
+
+
+def _changes(
+    steps: Iterable[tuple[Standing, Standing]],
+    recorded: Iterable[RecordedFinding],
+    rules: LevelRules,
+    now: datetime,
+) -> list[LevelChange]:
+    """Return the level changes of users, each with the findings that made it."""
+    named: dict[UserId, list[tuple[BehaviorId, FindingId]]] = defaultdict(list)
+    for finding in recorded:
+        named[finding.user_id].append((finding.behavior, finding.finding_id))
+    moved = [
+        level_change(before, after, rules, ChangeKind.FINDING, at=now, recorded=named[after.user_id])
+        for before, after in steps
+    ]
+    return [change for change in moved if change is not None]
 
 
 def _row(

@@ -13,7 +13,7 @@ from riskrelay.core.risk.activity import SKEW
 from riskrelay.core.risk.assessment import LevelChange, Standing
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId, UserRef
-from riskrelay.ports import Ids, Transaction
+from riskrelay.ports import Ids, Services, Transaction
 
 Id = TypeVar("Id", bound=str)
 
@@ -203,10 +203,15 @@ def latest_name(users: Iterable[UserRef], known: str | None) -> str | None:
     return named[-1] if named else known
 
 
-def queue_level_changes(tx: Transaction, changes: Sequence[LevelChange], ids: Ids) -> list[LaneKey]:
-    """Queue a security event for each level change on every stream that takes it.
+def queue_level_changes(tx: Transaction, changes: Sequence[LevelChange], services: Services) -> list[LaneKey]:
+    """Record level changes in the users' histories, and queue a security event for each on every stream that takes it.
 
     Returns: the lanes to wake after the commit.
     """
-    streams = tx.streams.taking_events() if changes else ()
-    return tx.events.queue(signals.for_changes(changes, streams, ids.uuid))
+    if not changes:
+        return []
+    # The id of a change in the history is the `txn` of its events. So the events of a change are found again, though
+    # all changes of a request have the same time.
+    named = [(services.ids.uuid(), change) for change in changes]
+    tx.level_history.add(named, services.quotas.level_changes_per_user)
+    return tx.events.queue(signals.for_changes(named, tx.streams.taking_events(), services.ids.uuid))

@@ -3,7 +3,10 @@
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
+from msgspec.structs import replace
+
 from riskrelay.actions.large_writes import write_in_parts, write_users
+from riskrelay.core.credentials import Actor
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import ChangeKind, Standing, decided_again, level_change
 from riskrelay.core.risk.findings import UserId
@@ -24,12 +27,14 @@ class _UsersMove(Exception):
 async def change_rules(
     services: Services,
     account_id: AccountId,
+    actor: Actor,
     change: Callable[[Transaction, LevelRules], None],
     kind: ChangeKind = ChangeKind.SETTINGS,
 ) -> LevelRules:
     """Store changed rules, and update the users whose level or next change follows from them.
 
     Args:
+        actor: the person, for the histories of the users.
         change: stores the changes, from the rules before. It may run several times.
         kind: the kind of the level changes that follow.
 
@@ -51,7 +56,7 @@ async def change_rules(
         try:
             await services.store.write(account_id, partial(store, refusing_moves=True))
         except _UsersMove as moving:
-            async for writes in _moved_users(services, account_id, moving.rules, kind):
+            async for writes in _moved_users(services, account_id, actor, moving.rules, kind=kind):
                 yield writes
 
     try:
@@ -61,7 +66,7 @@ async def change_rules(
 
 
 async def _moved_users(
-    services: Services, account_id: AccountId, rules: LevelRules, kind: ChangeKind
+    services: Services, account_id: AccountId, actor: Actor, rules: LevelRules, *, kind: ChangeKind
 ) -> AsyncIterator[Writes]:
     """Find the users whose standing differs under *rules*, a page at a time, with the changes for receivers."""
     now, last = services.clock.now(), UserId("")
@@ -79,5 +84,5 @@ async def _moved_users(
         changes = [level_change(old, new, of_these, kind, at=now) for old, new in steps]
         yield Writes(
             standings=[new for old, new in steps if new != old],
-            changes=[change for change in changes if change is not None],
+            changes=[replace(change, actor=actor.name) for change in changes if change is not None],
         )

@@ -14,6 +14,8 @@ from riskrelay.core.risk.assessment import ChangeKind, after_reset, level_change
 from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import Services, Transaction, Writes
 
+MAX_REASON_CHARACTERS = 500  # guessed: some sentences; it is included in every event
+
 
 async def reset_user(
     services: Services, account_id: AccountId, actor: Actor, user_id: UserId, reason: str | None = None
@@ -21,13 +23,14 @@ async def reset_user(
     """Clear a user's risk level, and notify the receivers. The findings are kept.
 
     Args:
-        reason: a text for people, sent to the receivers as the events' `reason_admin`.
+        reason: a text for people, sent to the receivers as the events' `reason_admin`, and shown in the history and in
+            the audit log.
 
     Raises: NotFound: no such user in this account.
     Rule: contract 21.
     """
     now = services.clock.now()
-    entry = services.audit_entry(actor, Verb.RESET, Kind.USER, user_id, at=now)
+    entry = services.audit_entry(actor, Verb.RESET, Kind.USER, user_id, at=now, note=reason)
 
     def store(tx: Transaction) -> list[LaneKey]:
         before = found(tx.users.get(user_id))
@@ -37,7 +40,7 @@ async def reset_user(
         writes = Writes(
             standings=[after],
             trimmed=to_trim([(before, after)]),
-            changes=[] if change is None else [replace(change, note=reason)],
+            changes=[] if change is None else [replace(change, note=reason, actor=actor.name)],
         )
         return apply(tx, writes, services)
 

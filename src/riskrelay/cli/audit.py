@@ -42,4 +42,5 @@ def _line(entry: dict[str, Any]) -> str:
     at = datetime.fromisoformat(entry["at"]).strftime("%Y-%m-%dT%H:%M:%SZ")
     who = entry["actor"]
     place = f" from {who['address']}" if who["address"] is not None else ""
-    return f"{at}  {entry['verb']} {entry['kind']} {entry['thing_id']} by {who['name']}{place}"
+    note = "" if entry.get("note") is None else f": {entry['note']}"
+    return f"{at}  {entry['verb']} {entry['kind']} {entry['thing_id']} by {who['name']}{place}{note}"

@@ -27,7 +27,7 @@ def list_at_risk(
 @app.command("show", epilog="Example: riskrelay user show 0d9b…")
 def show_one(user_id: UserArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Show a user's risk level and the findings since the last reset."""
-    row: dict[str, Any] = with_api(account, lambda api: api.call("GET", f"/{quote(user_id, safe='')}"))
+    row: dict[str, Any] = with_api(account, lambda api: api.call("GET", _path(user_id)))
 
     def render() -> None:
         level, reset = row.get("risk_level", "no risk"), row["last_reset_time"] or "never"
@@ -38,10 +38,39 @@ def show_one(user_id: UserArgument, account: AccountOption = "default", as_json:
     show(row, as_json, render)
 
 
-@app.command("reset", epilog="Example: riskrelay user reset 0d9b…")
-def reset(user_id: UserArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
+@app.command("history", epilog="Example: riskrelay user history 0d9b… --limit 5")
+def history(
+    user_id: UserArgument,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Maximum number of level changes.")] = 20,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Show when and why a user's risk level changed, and which receivers were notified, the latest change first."""
+    changes = with_api(account, lambda api: api.newest(_path(user_id, "history"), {}, limit))
+
+    def render() -> None:
+        for change in changes:
+            _print_change(change)
+        if not changes:
+            say("No level changes recorded.")
+        elif len(changes) < limit and changes[-1]["previous_level"] is not None:
+            say("Earlier changes were not recorded, or have been deleted.")
+
+    show(changes, as_json, render)
+
+
+@app.command("reset", epilog='Example: riskrelay user reset 0d9b… --reason "Laptop replaced"')
+def reset(
+    user_id: UserArgument,
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Why. Receivers get it, and the user's history and the audit log show it."),
+    ] = None,
+    account: AccountOption = "default",
+    as_json: JsonFlag = False,
+) -> None:
     """Clear a user's risk level and notify every receiver."""
-    result = with_api(account, lambda api: api.call("POST", f"/{quote(user_id, safe='')}/reset"))
+    result = with_api(account, lambda api: api.call("POST", _path(user_id, "reset"), {"reason": reason}))
     show(result, as_json, lambda: say("The risk level of {} was cleared.", user_id))
 
 
@@ -55,7 +84,7 @@ def erase(
     """Erase a user and everything about the user. Receivers keep the last level: to clear it, reset the user first."""
     if not yes:
         typer.confirm("Erase the user and everything about the user? This can't be undone.", abort=True, err=True)
-    result = with_api(account, lambda api: api.call("DELETE", f"/{quote(user_id, safe='')}"))
+    result = with_api(account, lambda api: api.call("DELETE", _path(user_id)))
     is_over = result["status"] == "completed"
     said = "User {} was erased." if is_over else "User {} is no longer found. The service is removing the rest."
     show(result, as_json, lambda: say(said, user_id))
@@ -64,5 +93,26 @@ def erase(
 @app.command("export", epilog="Example: riskrelay user export 0d9b… > user.json")
 def export(user_id: UserArgument, account: AccountOption = "default") -> None:
     """Print everything that is stored about a user, as JSON."""
-    result = with_api(account, lambda api: api.call("GET", f"/{quote(user_id, safe='')}/export"))
+    result = with_api(account, lambda api: api.call("GET", _path(user_id, "export")))
     show(result, True, lambda: None)
+
+
+def _path(user_id: str, *parts: str) -> str:
+    return "/".join(["", quote(user_id, safe=""), *parts])
+
+
+def _print_change(change: dict[str, Any]) -> None:
+    """Print a level change: the level, why, by which findings and person, and the receivers."""
+    levels = [change[name] or "none" for name in ("previous_level", "current_level")]
+    by = "" if change["actor"] is None else f" by {change['actor']}"
+    why = change["note"] or change["reason"] or ""
+    said = "{}  {} → [bold]{}[/]  {}{}{}"
+    say(said, change["changed_at"], *levels, change["kind"], by, f": {why}" if why else "")
+    for finding in change["findings"]:
+        say("    finding {} {} at {}", finding["id"], finding["name"], finding["timestamp"])
+    for one in change["notified"]:
+        receipt = f" at {one['received_at']}" if one["received_at"] is not None else ""
+        status = f" (HTTP {one['status']})" if one["status"] is not None else ""
+        say("    {} to {}{}{}, jti {}", one["state"], one["reference_id"], receipt, status, one["jti"])
+    if change["more_notified"]:
+        say("    and more receivers")

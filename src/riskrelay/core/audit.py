@@ -51,6 +51,7 @@ class AuditEntry:
 
     Attributes:
         thing_id: the id of the changed object. An entry contains no secret, no e-mail address and no token.
+        note: the person's reason, or the extent of the change; None: no text.
     """
 
     entry_id: str
@@ -59,3 +60,4 @@ class AuditEntry:
     verb: Verb
     kind: Kind
     thing_id: str
+    note: str | None = None

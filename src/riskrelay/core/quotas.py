@@ -19,6 +19,7 @@ class Quotas:
         own_behaviors: of one account, without the retired ones.
         exceptions: of one account, including those that have ended.
         findings_per_user: kept; the oldest are deleted.
+        level_changes_per_user: kept in the history; the oldest are deleted.
         directory_entries: of one account.
         console_sessions: of one token; the oldest ends.
     """
@@ -32,6 +33,7 @@ class Quotas:
     own_behaviors: int = 100
     exceptions: int = 500
     findings_per_user: int = 10_000
+    level_changes_per_user: int = 1_000
     directory_entries: int = 1_000_000
     console_sessions: int = 100
 

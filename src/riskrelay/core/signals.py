@@ -30,12 +30,15 @@ class Signal(Struct, frozen=True, kw_only=True):
     is_control: bool = False
 
 
-def for_changes(changes: Iterable[LevelChange], streams: Sequence[Stream], new_id: Callable[[], str]) -> list[Signal]:
+def for_changes(
+    changes: Iterable[tuple[str, LevelChange]], streams: Sequence[Stream], new_id: Callable[[], str]
+) -> list[Signal]:
     """Return one security event per change, stream and event type of a level change that the stream takes.
 
     Args:
+        changes: each with the `txn` of its events.
         streams: the streams of active integrations.
-        new_id: returns a fresh UUID, for `jti` and `txn`.
+        new_id: returns a fresh UUID, for `jti`.
 
     Returns: in the order of *changes*; all SETs of one change share a `txn`.
     Rule: SSF 1.0 §4.1.9 txn; RFC 8417 §2.2 jti.
@@ -43,8 +46,7 @@ def for_changes(changes: Iterable[LevelChange], streams: Sequence[Stream], new_i
     signals: list[Signal] = []
     if not streams:
         return signals
-    for change in changes:
-        txn = new_id()
+    for txn, change in changes:
         subject = email_subject(change.email)
         key = subject_key(subject)
         for event_type, render in LEVEL_CHANGE_EVENTS.items():

@@ -51,6 +51,7 @@ from riskrelay.ports.erasures import AccountDeletions, DeletedAccount, Erasures,
 from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, ShadowedUser, Verdict
 from riskrelay.ports.exceptions import RiskExceptions
 from riskrelay.ports.findings import RecordedFinding
+from riskrelay.ports.history import HistoryPlace, LevelHistory, PastChange
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.large_writes import LEASE, LargeWriteLost, LargeWriteRuns, LargeWrites, Writes
 from riskrelay.ports.levels import Behaviors, DueLevels, Levels
@@ -125,6 +126,7 @@ __all__ = [
     "Gathering",
     "Geolocator",
     "Glance",
+    "HistoryPlace",
     "Ids",
     "Installation",
     "Integrations",
@@ -134,6 +136,7 @@ __all__ = [
     "LargeWriteLost",
     "LargeWriteRuns",
     "LargeWrites",
+    "LevelHistory",
     "Levels",
     "Listening",
     "Metrics",
@@ -143,6 +146,7 @@ __all__ = [
     "Node",
     "Nodes",
     "Observer",
+    "PastChange",
     "PastUser",
     "Polls",
     "Probe",

@@ -26,6 +26,7 @@ from riskrelay.ports.directory import Directory, MissedNames
 from riskrelay.ports.erasures import Erasures, UserExports
 from riskrelay.ports.exceptions import RiskExceptions
 from riskrelay.ports.findings import RecordedFinding
+from riskrelay.ports.history import LevelHistory
 from riskrelay.ports.large_writes import LargeWrites
 from riskrelay.ports.levels import Behaviors, Levels
 from riskrelay.ports.operating import DeliveryHealth, Replays
@@ -345,6 +346,7 @@ class Transaction(Protocol):
     user_exports: UserExports
     users: Users
     findings: Findings
+    level_history: LevelHistory
     behaviors: Behaviors
     levels: Levels
     exceptions: RiskExceptions

@@ -1,6 +1,6 @@
 """The operations of a store that only the console uses."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -22,17 +22,19 @@ FindingPlace = tuple[int, datetime, FindingId]
 """Resets, time and id of a finding: its place in a user's story."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserEvent:
     """A security event about a user, and its delivery.
 
     Attributes:
         event: the members of the event, by event type.
+        txn: the id of the level change or request that caused the event.
     """
 
     delivery: Delivery
     integration: Integration
     event: Mapping[str, Any]
+    txn: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +87,13 @@ class UserViews(Protocol):
     def findings(self, user_id: UserId, after: FindingPlace | None, limit: int) -> list[RecordedFinding]:
         """Return a user's findings, including those before resets, after *after*, the latest first."""
 
-    def events_at(self, subject_key: str, moments: Sequence[datetime], limit: int) -> list[UserEvent]:
-        """Return the events about a subject that were queued at exactly those times, on all existing streams.
+    def findings_with(self, finding_ids: Collection[FindingId]) -> list[RecordedFinding]:
+        """Return the stored findings with those ids, with as many details as one response can have."""
 
-        At most *limit* deliveries are returned, in the order of *moments*.
+    def events_at(self, subject_key: str, moments: Sequence[datetime], limit: int) -> list[UserEvent]:
+        """Return the events about a subject that were queued at exactly those times, on existing streams.
+
+        Returns: at most *limit* deliveries for each moment, in the order of *moments*, which are distinct.
         """
 
     def events_page(self, subject_key: str, after: UserEventPlace | None, limit: int) -> list[UserEvent]:

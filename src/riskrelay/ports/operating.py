@@ -107,6 +107,9 @@ class Purging(Protocol):
     def audit_entries(self, kept: timedelta, limit: int) -> int:
         """Delete audit entries of one account, or of the installation, the oldest first."""
 
+    def level_changes(self, kept: timedelta, limit: int) -> int:
+        """Delete level changes of one account's users, the oldest first. The users' levels stay."""
+
     def event_requests(self, kept: timedelta, limit: int) -> int:
         """Delete clients' event ids of one account, the oldest first. A repeated id is new from then on."""
 

@@ -283,12 +283,20 @@ class Services:
     geolocator: Geolocator = field(default_factory=NoGeolocation)
 
     def audit_entry(
-        self, actor: Actor, verb: Verb, kind: Kind, thing_id: str, *, at: datetime | None = None
+        self,
+        actor: Actor,
+        verb: Verb,
+        kind: Kind,
+        thing_id: str,
+        *,
+        at: datetime | None = None,
+        note: str | None = None,
     ) -> AuditEntry:
         """Return a new entry of the audit log.
 
         Args:
             at: the time of the change; None: now.
+            note: the person's reason, or the extent of the change.
         """
         return AuditEntry(
             entry_id=self.ids.uuid(),
@@ -297,4 +305,5 @@ class Services:
             verb=verb,
             kind=kind,
             thing_id=thing_id,
+            note=note,
         )

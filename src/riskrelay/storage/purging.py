@@ -36,6 +36,7 @@ from riskrelay.storage.tables import (
     held_events,
     integrations,
     lanes,
+    level_changes,
     receiver_credentials,
     refused_requests,
     replay_places,
@@ -72,6 +73,9 @@ class PurgingRows:
 
     def audit_entries(self, kept: timedelta, limit: int) -> int:
         return self._delete_oldest(audit_entries, audit_entries.c.at, kept, limit)
+
+    def level_changes(self, kept: timedelta, limit: int) -> int:
+        return self._delete_oldest(level_changes, level_changes.c.changed_at, kept, limit)
 
     def event_requests(self, kept: timedelta, limit: int) -> int:
         return self._delete_oldest(event_requests, event_requests.c.requested_at, kept, limit)

@@ -22,6 +22,7 @@ from riskrelay.ports import (
     Findings,
     Integrations,
     LargeWrites,
+    LevelHistory,
     Levels,
     MissedNames,
     Polls,
@@ -59,6 +60,7 @@ from riskrelay.storage.risk.directory import DirectoryRows, MissedNameRows
 from riskrelay.storage.risk.erasures import ErasureRows
 from riskrelay.storage.risk.exceptions import RiskExceptionRows
 from riskrelay.storage.risk.large_writes import LargeWriteRows
+from riskrelay.storage.risk.level_history import LevelHistoryRows
 from riskrelay.storage.risk.level_rules import LevelRows
 from riskrelay.storage.risk.trials import TrialRows
 from riskrelay.storage.risk.user_exports import UserExportRows
@@ -87,6 +89,7 @@ class AccountTransaction:
         self.user_exports: UserExports = UserExportRows(connection, account_id)
         self.users: Users = UserRows(connection, account_id, locking=locking)
         self.findings: Findings = FindingRows(connection, account_id)
+        self.level_history: LevelHistory = LevelHistoryRows(connection, account_id)
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)
         self.levels: Levels = LevelRows(connection, account_id)
         self.exceptions: RiskExceptions = RiskExceptionRows(connection, account_id, locking=locking)

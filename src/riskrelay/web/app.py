@@ -30,6 +30,7 @@ from riskrelay.web.account_api.integration_settings import IntegrationSettingRou
 from riskrelay.web.account_api.integration_tls import IntegrationTlsRoutes
 from riskrelay.web.account_api.integrations import IntegrationRoutes
 from riskrelay.web.account_api.keys import KeyRoutes
+from riskrelay.web.account_api.level_history import HistoryRoutes
 from riskrelay.web.account_api.levels import LevelRoutes
 from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRoutes
 from riskrelay.web.account_api.replays import ReplayRoutes
@@ -258,6 +259,7 @@ def _account_routes(
         ("GET", "/{user_id}", users.get),  # after the routes with fixed names: the first matching path wins
         ("DELETE", "/{user_id}", users.erase),
         ("GET", "/{user_id}/export", users.export),
+        ("GET", "/{user_id}/history", HistoryRoutes(services).list_page),
         ("POST", "/{user_id}/reset", users.reset),
     ]
 

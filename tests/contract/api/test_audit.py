@@ -54,9 +54,11 @@ def test_a_reset_and_a_behavior_are_recorded_without_the_e_mail(service: Service
     service.enable_behaviors()
     finding = {"behavior": "high_dlp", "user": {"email": "kai@example.com"}}
     (change,) = service.result("POST", "/findings", finding)["changes"]
-    service.result("POST", f"/{change['user_id']}/reset")
+    service.result("POST", f"/{change['user_id']}/reset", {"reason": "False alarm"})
     entries = log(service, "?kind=user")
-    assert [(entry["verb"], entry["thing_id"]) for entry in entries] == [("reset", change["user_id"])]
+    assert [(entry["verb"], entry["thing_id"], entry["note"]) for entry in entries] == [
+        ("reset", change["user_id"], "False alarm")
+    ]
     assert len(log(service, "?kind=behavior")) == len(service.result("GET", "/behaviors")["behaviors"])
     assert "kai@example.com" not in json.dumps(log(service))
 

@@ -16,6 +16,7 @@ from referencing.jsonschema import DRAFT202012
 
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Scope
+from riskrelay.core.risk.assessment import ChangeKind
 from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.core.ssf.access import ReceiverScope
 from riskrelay.ports import Store
@@ -129,7 +130,9 @@ def test_the_behaviors_shown_are_those_of_the_table() -> None:
     assert DOCUMENT["components"]["schemas"]["BuiltInBehaviorId"]["enum"] == list(BEHAVIORS)
 
 
-@pytest.mark.parametrize(("name", "words"), [("Scope", Scope), ("AuditKind", Kind), ("AuditVerb", Verb)])
+@pytest.mark.parametrize(
+    ("name", "words"), [("Scope", Scope), ("AuditKind", Kind), ("AuditVerb", Verb), ("LevelChangeKind", ChangeKind)]
+)
 def test_the_words_shown_are_those_of_the_code(name: str, words: type[StrEnum]) -> None:
     """All of them, and no others."""
     assert DOCUMENT["components"]["schemas"][name]["enum"] == [word.value for word in words]

@@ -166,7 +166,8 @@ async def test_every_delivery_of_every_change_is_found(store: Store) -> None:
     await delete_integration(services, ACCOUNT, COMMAND_LINE, integrations[3].integration_id)
     left = await store.read(ACCOUNT, lambda tx: tx.user_views.events_at(key, moments, 200))
     assert {one.integration.integration_id for one in left} == everyone - {integrations[3].integration_id}
-    assert len(await store.read(ACCOUNT, lambda tx: tx.user_views.events_at(key, moments, 7))) == 7
+    few = await store.read(ACCOUNT, lambda tx: tx.user_views.events_at(key, moments, 7))
+    assert [one.delivery.queued_at for one in few] == [moments[0]] * 7 + [moments[1]] * 7
 
 
 async def test_events_about_a_user_are_found_by_an_index(tmp_path: Path) -> None:

@@ -36,7 +36,14 @@ FOUND = {"timestamp": HOSTILE, "name": HOSTILE, "risk_level": HOSTILE, "id": HOS
 USER = {"email": HOSTILE, "name": HOSTILE, "risk_level": HOSTILE, "last_reset_time": HOSTILE, "events": [FOUND]}
 CHANGE = {"email": HOSTILE, "previous_level": HOSTILE, "current_level": HOSTILE}
 FINDINGS = {"accepted": 1, "ignored": 0, "duplicates": 0, "changes": [CHANGE]}
+LEVEL_CHANGE = {
+    **dict.fromkeys(("changed_at", "previous_level", "current_level", "kind", "actor", "note", "reason"), HOSTILE),
+    "findings": [FOUND],
+    "notified": [dict.fromkeys(("state", "reference_id", "received_at", "status", "jti"), HOSTILE)],
+    "more_notified": True,
+}
 ENTRY = {
+    "note": HOSTILE,
     "at": AT,
     "verb": HOSTILE,
     "kind": HOSTILE,
@@ -90,7 +97,8 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "finding send": ([HOSTILE, HOSTILE], FINDINGS),
     "user list": ([], {"users": [{"user_id": HOSTILE, "name": HOSTILE, HOSTILE: HOSTILE}]}),
     "user show": ([HOSTILE], USER),
-    "user reset": ([HOSTILE], {}),
+    "user reset": ([HOSTILE, "--reason", HOSTILE], {}),
+    "user history": ([HOSTILE], [LEVEL_CHANGE]),
     "user erase": ([HOSTILE, "--yes"], {"status": HOSTILE}),
     "behavior list": ([], {"behaviors": {HOSTILE: BEHAVIOR}}),
     "behavior set": (["high_dlp"], {"behaviors": {"high_dlp": BEHAVIOR}}),

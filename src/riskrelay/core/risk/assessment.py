@@ -1,6 +1,6 @@
 """Compute a user's risk level from the triggered behaviors and the account's rules."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -9,11 +9,14 @@ from msgspec.structs import replace
 
 from riskrelay.core.email_addresses import email_key
 from riskrelay.core.risk.behaviors import BehaviorId, reason_for
-from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.rules import LevelRules
 
 _CLOCKS_APART = timedelta(minutes=5)  # guessed: the clock that wrote a time may be this much ahead of the database's
+
+MAX_NAMED_FINDINGS = 10
+"""The largest number of findings that a level change names. Chosen: enough for people, and the row stays small."""
 
 
 class Cause(StrEnum):
@@ -81,6 +84,10 @@ class LevelChange(Struct, frozen=True, kw_only=True):
         reason: for people: their names, that findings have expired or exceptions have changed; empty after a reset.
         changed_at: the time of the decision, aware UTC.
         note: the text of the person who changed the level; None: no text.
+        kind, findings, rule, actor: for the history of the level, not for the receivers.
+        findings: the first findings of *behaviors* that the decision recorded, at most MAX_NAMED_FINDINGS.
+        rule: the id of the bulk reset that made the change; None: there is none.
+        actor: the name of the person's token; None: no person made the change.
     """
 
     user_id: UserId
@@ -93,6 +100,9 @@ class LevelChange(Struct, frozen=True, kw_only=True):
     changed_at: datetime
     note: str | None = None
     kind: ChangeKind = ChangeKind.FINDING
+    findings: tuple[FindingId, ...] = ()
+    rule: str | None = None
+    actor: str | None = None
 
 
 def level_of(standing: Standing, rules: LevelRules) -> RiskLevel | None:
@@ -277,9 +287,17 @@ def after_reset(standing: Standing, at: datetime) -> Standing:
 
 
 def level_change(
-    before: Standing, after: Standing, rules: LevelRules, kind: ChangeKind, at: datetime
+    before: Standing,
+    after: Standing,
+    rules: LevelRules,
+    kind: ChangeKind,
+    at: datetime,
+    recorded: Sequence[tuple[BehaviorId, FindingId]] = (),
 ) -> LevelChange | None:
-    """Return the level change from *before* to *after*, for the receivers.
+    """Return the level change from *before* to *after*, for the receivers and the history.
+
+    Args:
+        recorded: the findings that the decision records, each with its behavior.
 
     Returns: None if the level is the same, even if other members differ.
     """
@@ -305,6 +323,7 @@ def level_change(
         cause=kind.cause,
         changed_at=at,
         kind=kind,
+        findings=tuple([finding for behavior, finding in recorded if behavior in holding][:MAX_NAMED_FINDINGS]),
     )
 
 

@@ -32,6 +32,7 @@ class AuditRows:
                 verb=entry.verb.value,
                 kind=entry.kind.value,
                 thing_id=entry.thing_id,
+                note=entry.note,
             )
         )
 
@@ -49,5 +50,11 @@ class AuditRows:
 def _entry(row: Row[*tuple[object, ...]]) -> AuditEntry:
     actor = Actor(row.actor_token_id, row.actor_name, row.actor_address)
     return AuditEntry(
-        entry_id=row.entry_id, at=row.at, actor=actor, verb=Verb(row.verb), kind=Kind(row.kind), thing_id=row.thing_id
+        entry_id=row.entry_id,
+        at=row.at,
+        actor=actor,
+        verb=Verb(row.verb),
+        kind=Kind(row.kind),
+        thing_id=row.thing_id,
+        note=row.note,
     )

@@ -15,7 +15,7 @@ from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.email_addresses import email_start_key
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId
 from riskrelay.core.risk.assessment import Standing
-from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, UserEvent, UserEventPlace
@@ -101,13 +101,17 @@ class UserViewRows:
         page = query.order_by(*newest_first).limit(limit)
         return read_shown(self._connection, self._account_id, page, {})
 
+    def findings_with(self, finding_ids: Collection[FindingId]) -> list[RecordedFinding]:
+        query = WITHOUT_DETAILS.where(
+            findings.c.account_id == self._account_id, findings.c.finding_id.in_(list(finding_ids))
+        )
+        return read_shown(self._connection, self._account_id, query.order_by(findings.c.finding_id), {})
+
     def events_at(self, subject_key: str, moments: Sequence[datetime], limit: int) -> list[UserEvent]:
         found: list[Row[*tuple[Any, ...]]] = []
         for at in moments:
-            here = {"account": self._account_id, "subject": subject_key, "at": at, "limit": limit - len(found)}
+            here = {"account": self._account_id, "subject": subject_key, "at": at, "limit": limit}
             found += self._connection.execute(_AT_MOMENT, here).all()
-            if len(found) == limit:
-                break
         return self._user_events(found)
 
     def events_page(self, subject_key: str, after: UserEventPlace | None, limit: int) -> list[UserEvent]:
@@ -130,8 +134,10 @@ class UserViewRows:
             key = lane_parameters(LaneKey(self._account_id, stream_id, lane))
             claims = {row.seq: row.claims for row in self._connection.execute(_CLAIMS, {**key, "numbers": numbers})}
             for one in read_deliveries(self._connection, self._account_id, integration_id, here, limit=len(numbers)):
-                event = msgspec.json.decode(claims[one.seq])["events"]
-                found[stream_id, lane, one.seq] = UserEvent(one, known[integration_id], event)
+                fixed = msgspec.json.decode(claims[one.seq])
+                found[stream_id, lane, one.seq] = UserEvent(
+                    delivery=one, integration=known[integration_id], event=fixed["events"], txn=fixed["txn"]
+                )
         return [found[row.stream_id, row.lane, row.seq] for row in places]
 
     def _integrations(self, integration_ids: Collection[IntegrationId]) -> dict[IntegrationId, Integration]:

@@ -32,6 +32,7 @@ from riskrelay.storage.tables.delivery import (
 from riskrelay.storage.tables.directory import directory_entries, missed_names
 from riskrelay.storage.tables.erasures import deleted_accounts, erasures
 from riskrelay.storage.tables.exceptions import exceptions
+from riskrelay.storage.tables.history import level_changes
 from riskrelay.storage.tables.nodes import nodes
 from riskrelay.storage.tables.replays import replay_places, replays
 from riskrelay.storage.tables.risk import (
@@ -76,6 +77,7 @@ __all__ = [
     "lanes",
     "large_write_parts",
     "large_writes",
+    "level_changes",
     "level_counts",
     "level_pace",
     "level_times",

@@ -48,6 +48,7 @@ audit_entries = Table(
     Column("verb", String(16), nullable=False),
     Column("kind", String(32), nullable=False),
     Column("thing_id", String(255), nullable=False),
+    Column("note", Text),
     sqlite_with_rowid=False,
 )
 

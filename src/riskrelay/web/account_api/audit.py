@@ -65,4 +65,5 @@ def _rendered(entry: AuditEntry) -> dict[str, Any]:
         "verb": entry.verb.value,
         "kind": entry.kind.value,
         "thing_id": entry.thing_id,
+        "note": entry.note,
     }

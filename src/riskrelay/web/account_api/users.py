@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.erasures import erase_user
-from riskrelay.actions.users import reset_user
+from riskrelay.actions.users import MAX_REASON_CHARACTERS, reset_user
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import NotFound
 from riskrelay.core.risk.assessment import Standing
@@ -18,13 +19,23 @@ from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, name_of
 from riskrelay.core.risk.exceptions import ExceptionId, RiskException
 from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, UserId
 from riskrelay.ports import RecordedFinding, Services, UserProfile
+from riskrelay.web.account_api.bodies import PlainText, read_optional
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.paging import Page, read_page_if_asked
 from riskrelay.web.account_api.user_exports import UserExports
 from riskrelay.web.account_api.whole_summary import WholeSummaries
 from riskrelay.web.auth import caller_of
 
+Reason = Annotated[PlainText, Field(min_length=1, max_length=MAX_REASON_CHARACTERS)]
+"""Why a person resets users: a text for people."""
+
 MAX_EVENTS = 1_000  # guessed: without a page in the query, as many as the largest page
+
+
+class ResetBody(BaseModel):
+    """The body of a reset, which may be empty. Other members are ignored."""
+
+    reason: Reason | None = None
 
 
 class UserRoutes:
@@ -47,7 +58,7 @@ class UserRoutes:
 
     async def get(self, request: Request) -> Response:
         caller = await caller_of(request, self._services, Scope.PII_READ)
-        user_id = _user_id(request)
+        user_id = user_id_of(request)
         asked = read_page_if_asked(request.query_params)
         page = asked or Page(1, MAX_EVENTS)
         found, settings, exceptions = await self._services.store.read(
@@ -65,20 +76,22 @@ class UserRoutes:
 
     async def export(self, request: Request) -> Response:
         caller = await caller_of(request, self._services, Scope.PII_READ)
-        return await self._exports.answer(caller.account_id, _user_id(request))
+        return await self._exports.answer(caller.account_id, user_id_of(request))
 
     async def erase(self, request: Request) -> Response:
         caller = await caller_of(request, self._services, Scope.WRITE)
-        status = await erase_user(self._services, caller.account_id, caller.actor, _user_id(request))
+        status = await erase_user(self._services, caller.account_id, caller.actor, user_id_of(request))
         return success({"status": status.value})
 
     async def reset(self, request: Request) -> Response:
         caller = await caller_of(request, self._services, Scope.WRITE)
-        await reset_user(self._services, caller.account_id, caller.actor, _user_id(request))
+        user_id = user_id_of(request)
+        body = await read_optional(request, ResetBody)
+        await reset_user(self._services, caller.account_id, caller.actor, user_id, reason=body.reason)
         return success({})
 
 
-def _user_id(request: Request) -> UserId:
+def user_id_of(request: Request) -> UserId:
     """Return the id in the path.
 
     All ids are UUIDs, so that a route's name is never taken for a user's id (contract 23).

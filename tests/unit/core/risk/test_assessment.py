@@ -19,7 +19,7 @@ from riskrelay.core.risk.assessment import (
 )
 from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, reason_for, settings_with
 from riskrelay.core.risk.change_members import change_members
-from riskrelay.core.risk.findings import UserId, UserRef
+from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.rules import LevelRules
 from support.services import NOON
@@ -77,6 +77,16 @@ def test_a_change_names_the_behaviors_that_hold_the_level() -> None:
     change = level_change(before, after, rules, ChangeKind.FINDING, NOON)
     assert change is not None
     assert (change.previous, change.current, change.behaviors) == (RiskLevel.LOW, RiskLevel.HIGH, (HIGH,))
+
+
+def test_a_change_names_the_findings_that_made_it() -> None:
+    """Those of the behaviors that hold the level, the first ten; not those of weaker behaviors."""
+    rules = rules_with({})
+    after = found(NOBODY, [LOW, HIGH], rules)
+    recorded = [(LOW, FindingId("weak")), *((HIGH, FindingId(f"f{number}")) for number in range(11))]
+    change = level_change(NOBODY, after, rules, ChangeKind.FINDING, NOON, recorded=recorded)
+    assert change is not None
+    assert change.findings == tuple(f"f{number}" for number in range(10))
 
 
 def test_a_level_that_stays_is_no_change() -> None:

@@ -87,18 +87,17 @@ def test_every_change_is_a_risk_level_change_of_caep(
 
 
 def test_one_event_per_change_and_stream_with_one_txn_per_change() -> None:
-    """jti differs everywhere; all SETs of one cause share a txn."""
-    changes = [change(None, RiskLevel.LOW), change(RiskLevel.LOW, RiskLevel.HIGH)]
+    """jti differs everywhere; all SETs of one change have the txn of that change."""
+    changes = [("first", change(None, RiskLevel.LOW)), ("second", change(RiskLevel.LOW, RiskLevel.HIGH))]
     made = signals.for_changes(changes, [stream(), stream(stream_id="s2")], CountingIds().uuid)
     assert len({signal.event.jti for signal in made}) == 4
-    assert [signal.event.txn for signal in made[:2]] == [made[0].event.txn] * 2
-    assert made[0].event.txn != made[2].event.txn
+    assert [signal.event.txn for signal in made] == ["first", "first", "second", "second"]
     assert signals.for_changes(changes, [], CountingIds().uuid) == []
 
 
 def test_the_claims_are_exactly_these() -> None:
     """RFC 8417, SSF 1.0 §4: iss, aud, jti, iat, txn, sub_id, one event; never sub, exp, nbf."""
-    (signal,) = signals.for_changes([change(None, RiskLevel.HIGH)], [stream()], CountingIds().uuid)
+    (signal,) = signals.for_changes([("txn", change(None, RiskLevel.HIGH))], [stream()], CountingIds().uuid)
     owner = signal.stream
     claims: dict[str, Any] = json.loads(
         complete_claims(fixed_claims(signal.event), owner.integration.issuer, owner.audience)

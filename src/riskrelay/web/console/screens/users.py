@@ -1,6 +1,7 @@
-"""Users: the users at risk, and one user's history."""
+"""Users: the users at risk, and one user with the history of the level."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -8,7 +9,7 @@ from msgspec import Meta
 from starlette.responses import Response
 
 from riskrelay.actions.erasures import erase_user
-from riskrelay.actions.users import reset_user
+from riskrelay.actions.users import MAX_REASON_CHARACTERS, reset_user
 from riskrelay.core.email_addresses import email_key
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.products import PRODUCTS
@@ -18,19 +19,18 @@ from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, FindingId, Use
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.core.ssf.subjects import email_subject, subject_key
-from riskrelay.ports import FindingPlace, RiskPlace, Services, Transaction, UserEvent, UserEventPlace
+from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, Services, Transaction, UserEvent, UserEventPlace
+from riskrelay.web.account_api.level_history import History, read_history
 from riskrelay.web.account_api.user_exports import UserExports
 from riskrelay.web.console.effects import Settings
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import PAGE, Count, Moment, Text, place_of, read_place, split
-from riskrelay.web.console.stories import Chapter, chapters, moves, with_events
+from riskrelay.web.console.stories import headline, made_by
 from riskrelay.web.console.visits import Visit
 
 LEVELS = {level.word: level for level in reversed(RiskLevel)}
-MAX_REASON_CHARACTERS = 500  # guessed: some sentences; it is included in every event
 _Seq = Annotated[int, Meta(ge=0, lt=2**62)]
-_MAX_EVENTS = 200  # guessed: of one story; the list of deliveries has all of them
 
 
 class UserScreens:
@@ -61,24 +61,30 @@ class UserScreens:
 
     async def show(self, visit: Visit) -> Response:
         """Show one user."""
+        user_id = _user_id(visit)
+        before = read_place(visit.query.get("before"), tuple[Moment, Text])
 
         def read(
             tx: Transaction,
-        ) -> tuple[tuple[Standing, list[Chapter], str | None], int, Settings, list[RiskException]]:
-            settings = tx.behaviors.stored()
-            found = _story(tx, _user_id(visit), visit.query.get("after"), settings)
-            return found, _removed(tx, found[0]) if found[2] is None else 0, settings, tx.exceptions.all()
+        ) -> tuple[History, tuple[Sequence[RecordedFinding], str | None], int, Settings, list[RiskException]]:
+            history, found = read_history(tx, user_id, before), _findings(tx, user_id, visit.query.get("after"))
+            removed = _removed(tx, history.standing) if found[1] is None else 0
+            return history, found, removed, tx.behaviors.stored(), tx.exceptions.all()
 
-        (standing, story, older), removed, settings, exceptions = await self._services.store.read(visit.account, read)
+        history, (findings, older), removed, settings, exceptions = await self._services.store.read(visit.account, read)
         return self._pages.page(
             visit,
             "user.html",
-            user=standing,
-            story=story,
+            user=history.standing,
+            history=history,
+            older_changes=None if history.older is None else place_of(*history.older),
+            findings=findings,
             older=older,
             removed=removed,
             settings=settings,
             exceptions=defaultdict(str, {one.exception_id: one.reason for one in exceptions}),
+            headline=headline,
+            made_by=made_by,
             max_reason=MAX_REASON_CHARACTERS,
             max_shown_details=MAX_SHOWN_DETAILS_BYTES,
             delivered_notes=[row.delivered_note for row in PRODUCTS.values() if row.delivered_note],
@@ -170,26 +176,12 @@ def _level(number: int) -> RiskLevel:
     return RiskLevel(min(max(number, min(RiskLevel)), max(RiskLevel)))
 
 
-def _story(
-    tx: Transaction, user_id: UserId, after: str | None, settings: Settings
-) -> tuple[Standing, list[Chapter], str | None]:
-    """Read a user, a page of the history, and the position after which the next page starts.
-
-    Raises: NotFound: no such user in this account.
-    """
-    standing = tx.users.get(user_id)
-    if standing is None:
-        raise NotFound
+def _findings(tx: Transaction, user_id: UserId, after: str | None) -> tuple[Sequence[RecordedFinding], str | None]:
+    """Read a page of a user's findings, and the position after which the next page starts."""
     place = read_place(after, tuple[Count, Moment, Text])
     behind: FindingPlace | None = None if place is None else (place[0], place[1], FindingId(place[2]))
     page, last = split(tx.user_views.findings(user_id, behind, PAGE + 1))
-    story = chapters(standing, page, settings, is_first=behind is None, has_older=last is not None)
-    events: list[UserEvent] = []
-    moments = moves(story)
-    if moments:
-        events = tx.user_views.events_at(_subject_key(standing), moments, _MAX_EVENTS)
-    older = None if last is None else place_of(last.resets, last.occurred_at, last.finding_id)
-    return standing, with_events(story, events), older
+    return page, None if last is None else place_of(last.resets, last.occurred_at, last.finding_id)
 
 
 def _removed(tx: Transaction, standing: Standing) -> int:

@@ -1,0 +1,195 @@
+"""The history of users' risk levels: what made each change, and which events belong to it. The same on both engines."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+
+from riskrelay.actions.behaviors import set_behaviors
+from riskrelay.actions.large_writes import LARGE
+from riskrelay.actions.upkeep import purge_records
+from riskrelay.actions.users import reset_user
+from riskrelay.core.credentials import Actor
+from riskrelay.core.integrations import AccountId
+from riskrelay.core.quotas import Quotas
+from riskrelay.core.risk.assessment import Cause, ChangeKind, LevelChange
+from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
+from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.ssf.subjects import email_subject, subject_key
+from riskrelay.ports import HistoryPlace, PastChange, Services, Store
+from support.services import NOON, HandClock, services_of
+from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
+
+HIGH_DLP = BehaviorId("high_dlp")
+HELPDESK = Actor("t", "helpdesk", "192.0.2.1")
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture
+async def services(store: Store, clock: HandClock) -> Services:
+    services = services_of(store, clock)
+    await account_with_integration(services)
+    return services
+
+
+async def user_id_of(services: Services, email: str, account_id: AccountId = ACCOUNT) -> UserId:
+    (user,) = await services.store.read(account_id, lambda tx: tx.user_views.by_email(email, None, 1))
+    return user.user_id
+
+
+async def history(services: Services, email: str = "kai@x.org", account_id: AccountId = ACCOUNT) -> list[PastChange]:
+    """All level changes of a user, the latest first, read two at a time."""
+    user_id = await user_id_of(services, email, account_id)
+    changes: list[PastChange] = []
+    place: HistoryPlace | None = None
+    while page := await services.store.read(
+        account_id,
+        lambda tx, before=place: tx.level_history.page(user_id, before, 2),  # type: ignore[misc]
+    ):
+        changes += page
+        place = page[-1].place
+    return changes
+
+
+def levels(changes: Sequence[PastChange]) -> list[tuple[RiskLevel | None, RiskLevel | None]]:
+    return [(one.previous, one.current) for one in changes]
+
+
+async def test_a_rise_names_the_findings_and_the_behavior(services: Services, clock: HandClock) -> None:
+    """A finding that does not change the level is in no change; another user and another account have their own."""
+    await account_with_integration(services, OTHER)
+    await record(services, finding("kai@x.org", "imp_travel", "f1"), finding("bo@x.org", "high_dlp", "f0"))
+    await record(services, finding("kai@x.org", "high_dlp", "f0"), account_id=OTHER)
+    clock.pass_time(timedelta(minutes=1))
+    await record(services, finding("kai@x.org", "imp_travel", "f2"))
+    await record(services, finding("kai@x.org", "high_risk_domain", "f3"), finding("kai@x.org", "high_dlp", "f4"))
+    rise, first = await history(services)
+    assert levels([rise, first]) == [(RiskLevel.MEDIUM, RiskLevel.HIGH), (None, RiskLevel.MEDIUM)]
+    assert (rise.kind, rise.behaviors, rise.findings) == (ChangeKind.FINDING, ["high_dlp"], ["f4"])
+    assert rise.reason == "High Number of DLP Policies Triggered"
+    assert (rise.changed_at, first.changed_at) == (clock.now(), NOON)
+    assert (first.behaviors, first.findings) == (["imp_travel"], ["f1"])
+    assert (rise.actor, rise.note, rise.rule) == (None, None, None)
+
+
+async def test_a_reset_names_the_person_and_the_text(services: Services, clock: HandClock) -> None:
+    """A reset of a user without a level changes no level."""
+    await record(services, finding("kai@x.org", "high_dlp"))
+    user_id = await user_id_of(services, "kai@x.org")
+    for _ in range(2):
+        clock.pass_time(timedelta(minutes=1))
+        await reset_user(services, ACCOUNT, HELPDESK, user_id, "Laptop replaced")
+    reset, _ = await history(services)
+    assert (reset.previous, reset.current, reset.kind) == (RiskLevel.HIGH, None, ChangeKind.RESET)
+    assert (reset.actor, reset.note) == ("helpdesk", "Laptop replaced")
+    assert (reset.behaviors, reset.reason, reset.findings) == ([], "", ())
+
+
+async def test_a_new_risk_level_of_a_behavior_names_the_person(services: Services, clock: HandClock) -> None:
+    """The behavior is in the change, and no finding: none was recorded."""
+    await record(services, finding("kai@x.org", "high_dlp"))
+    clock.pass_time(timedelta(minutes=1))
+    await set_behaviors(services, ACCOUNT, HELPDESK, {HIGH_DLP: BehaviorSetting(True, RiskLevel.LOW)})
+    fall, _ = await history(services)
+    assert (fall.previous, fall.current, fall.kind) == (RiskLevel.HIGH, RiskLevel.LOW, ChangeKind.SETTINGS)
+    assert (fall.behaviors, fall.findings, fall.actor) == (["high_dlp"], (), "helpdesk")
+
+
+async def test_a_change_is_linked_with_its_events(services: Services) -> None:
+    """By the txn, because all changes of a batch have the same time; in large batches, too."""
+    await record(services, *(finding(f"u{number}@x.org", "high_dlp", f"f{number}") for number in range(LARGE + 1)))
+    for email, name in (("u0@x.org", "f0"), (f"u{LARGE}@x.org", f"f{LARGE}")):
+        (change,) = await history(services, email)
+        assert change.findings == [name]
+        key = subject_key(email_subject(email))
+        (sent,) = await services.store.read(
+            ACCOUNT,
+            lambda tx, key=key: tx.user_views.events_at(key, [NOON], 10),  # type: ignore[misc]
+        )
+        assert sent.txn == change.change_id
+
+
+async def test_a_change_is_recorded_without_any_receiver(store: Store) -> None:
+    """The history does not depend on integrations."""
+    services = services_of(store)
+    await account_with_integration(services)
+    (integration,) = await store.read(ACCOUNT, lambda tx: tx.integrations.all())
+    inactive = replace(integration, active=False)
+    await store.write(ACCOUNT, lambda tx: tx.integrations.update(inactive))
+    await record(services, finding("kai@x.org", "high_dlp"))
+    assert levels(await history(services)) == [(None, RiskLevel.HIGH)]
+    assert [ledger.queued for ledger in await store.read_installation(lambda tx: tx.ledgers())] == [0]
+
+
+def change(user_id: UserId, number: int) -> LevelChange:
+    return LevelChange(
+        user_id=user_id,
+        email="kai@x.org",
+        previous=None,
+        current=RiskLevel.LOW,
+        behaviors=(),
+        reason="",
+        cause=Cause.POLICY,
+        changed_at=NOON + timedelta(minutes=number),
+    )
+
+
+async def test_the_oldest_changes_above_the_quota_are_deleted(services: Services) -> None:
+    """One of sixteen changes trims its own user's history, and no other user's."""
+    await record(services, finding("kai@x.org", "high_dlp"), finding("bo@x.org", "high_dlp"))
+    kai, bo = [await user_id_of(services, email) for email in ("kai@x.org", "bo@x.org")]
+
+    async def add(user_id: UserId, number: int, end: str) -> None:
+        named = [(f"c{number:03d}{end}", change(user_id, number))]
+        await services.store.write(ACCOUNT, lambda tx: tx.level_history.add(named, 5))
+
+    for number in range(1, 9):
+        await add(kai, number, "f")
+        await add(bo, number, "f")
+    assert len(await history(services)) == 9
+    await add(kai, 9, "0")
+    assert [one.changed_at for one in await history(services)] == [
+        NOON + timedelta(minutes=number) for number in range(9, 4, -1)
+    ]
+    assert len(await history(services, "bo@x.org")) == 9
+
+
+async def test_the_quota_of_the_installation_applies(services: Services, clock: HandClock) -> None:
+    """Resets and findings in turns leave no more than the quota and what one trim takes."""
+    services = replace(services, quotas=Quotas(level_changes_per_user=3))
+    for _ in range(20):
+        await record(services, finding("kai@x.org", "high_dlp"))
+        clock.pass_time(timedelta(minutes=1))
+        await reset_user(services, ACCOUNT, HELPDESK, await user_id_of(services, "kai@x.org"))
+        clock.pass_time(timedelta(minutes=1))
+    assert len(await history(services)) < 40
+
+
+async def test_old_changes_are_deleted_and_the_level_stays(store: Store) -> None:
+    """By the database's clock; recent changes stay."""
+    clock = HandClock(datetime.now(UTC) - timedelta(days=200))
+    services = services_of(store, clock)
+    await account_with_integration(services)
+    await record(services, finding("kai@x.org", "imp_travel"))
+    clock.pass_time(timedelta(days=199))
+    await record(services, finding("kai@x.org", "high_dlp"))
+    while await purge_records(services, timedelta(days=1_000), timedelta(days=100)):
+        continue
+    assert levels(await history(services)) == [(RiskLevel.MEDIUM, RiskLevel.HIGH)]
+    (user,) = await store.read(ACCOUNT, lambda tx: tx.user_views.by_email("kai@x.org", None, 1))
+    assert user.level is RiskLevel.HIGH
+
+
+async def test_a_stored_change_of_an_older_version_is_read(services: Services) -> None:
+    """During an upgrade, parts of a large request may have been written by a node of the earlier version."""
+    row = msgspec.to_builtins(change(UserId("u"), 1))
+    for name in ("kind", "findings", "rule", "actor"):
+        del row[name]
+    assert msgspec.convert(row, LevelChange) == change(UserId("u"), 1)
