@@ -1,6 +1,8 @@
 """The history of a user's level over HTTP and as a command, against a running service."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -8,6 +10,15 @@ import pytest
 
 from support.ledger_checks import wait_until_quiet
 from support.service import Oracle, Service
+
+
+@pytest.fixture
+def oracle(tmp_path: Path) -> Iterator[Oracle]:
+    """The receiver."""
+    oracle = Oracle(tmp_path)
+    oracle.start()
+    yield oracle
+    oracle.stop()
 
 
 @pytest.fixture
