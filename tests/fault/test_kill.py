@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
-from support.clients import load, responses_of, until_answered
+from riskrelay.signing.sealing import new_master_key
+from support.clients import load, responses_of, send_batch, until_answered
+from support.databases import PostgresServer
 from support.fault_plugin import AT_LENGTH, KILLS, seed_of_run
 from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
@@ -110,3 +112,45 @@ def test_a_sources_batches_and_many_resets_survive_kills(
         service.stop()
         oracle.stop()
     assert checked.states["delivered"] == checked.states.total() >= BATCH
+
+
+RESET_USERS = 700
+
+
+@pytest.mark.fault(48)
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
+def test_a_bulk_reset_survives_kills(
+    tmp_path: Path, request: pytest.FixtureRequest, engine: str, record_property: Callable[[str, object], None]
+) -> None:
+    """Each user is reset once, and each event is delivered; the bulk reset goes on where it was."""
+    seed, kills = seed_of_run(record_property), 20 if AT_LENGTH else 3
+    record_property("kills", kills)
+    moments = random.Random(seed)
+    settings = {}
+    if engine == "postgresql":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        settings = {"RISKRELAY_DATABASE_URL": postgres.new_database_now(), "RISKRELAY_MASTER_KEY": new_master_key()}
+    service, oracle = Service(tmp_path, **settings), Oracle(tmp_path)
+    oracle.start()
+    service.start()
+    service.enable_behaviors()
+    service.create_integration(oracle.url)
+    emails = [f"u{number}@example.com" for number in range(RESET_USERS)]
+    responses = send_batch(service, emails)
+    try:
+        reset = service.result("POST", "/resets", {"filter": {"level": "high"}, "reason": "Test"})["reset"]
+        assert reset["total"] == RESET_USERS
+        for _ in range(kills):
+            time.sleep(moments.uniform(0, 0.5))
+            service.kill()
+            service.start()
+        until(lambda: service.result("GET", f"/resets/{reset['id']}")["status"] == "completed")
+        done = service.result("GET", f"/resets/{reset['id']}")
+        wait_until_quiet(service)
+        responses.changes += [(email, "high", "none") for email in emails]
+        checked = check_ledger(service, oracle, responses, at_most_copies=kills * BATCH_EVENTS)
+    finally:
+        service.stop()
+        oracle.stop()
+    assert (done["users_reset"], done["users_skipped"]) == (RESET_USERS, 0)
+    assert checked.states["delivered"] == checked.states.total() == 2 * RESET_USERS

@@ -112,9 +112,22 @@ def things_of(service: Service) -> dict[str, str]:
         "jti": delivery["jti"],
         "replay_id": replay["id"],
         "exception_id": service.result("POST", "/exceptions", exception)["id"],
+        "reset_id": paused_bulk_reset(service),
         "source_id": source["id"],
         "source_credential_id": source["credential"]["id"],
     }
+
+
+def paused_bulk_reset(service: Service) -> str:
+    """Start a bulk reset that takes several steps, and pause it before it is over.
+
+    Returns: its id.
+    """
+    users = [{"email": f"many-{number}@example.com"} for number in range(301)]
+    service.result("POST", "/findings", [{"behavior": "high_risk_domain", "user": user} for user in users])
+    started = service.result("POST", "/resets", {"filter": {"level": "low"}})["reset"]
+    reset_id: str = service.result("POST", f"/resets/{started['id']}/pause")["id"]
+    return reset_id
 
 
 THING_NAMES = {
@@ -128,6 +141,7 @@ THING_NAMES = {
     "jti",
     "replay_id",
     "exception_id",
+    "reset_id",
     "source_id",
     "source_credential_id",
 }

@@ -41,13 +41,14 @@ async def _lane_by_lane(
 
 
 async def purge_records(services: Services, history: timedelta, audit: timedelta) -> bool:
-    """Delete old audit entries, event requests, replays and samples, and rows of deleted streams and integrations.
+    """Delete old audit entries, event requests, replays, bulk resets and samples, and rows of deleted streams and
+    integrations.
 
     Each kind of record is deleted in one bounded transaction.
 
     Args:
-        history: how long replays, event requests, and deleted streams and integrations are kept. A deleted stream also
-            stays until its last event has been purged.
+        history: how long replays, bulk resets, event requests, and deleted streams and integrations are kept. A deleted
+            stream also stays until its last event has been purged.
         audit: how long audit entries and the history of users' levels are kept.
 
     Returns: whether rows were deleted, so that more may be left.
@@ -59,6 +60,7 @@ async def purge_records(services: Services, history: timedelta, audit: timedelta
         lambda tx: tx.purging.event_requests(history, _ROWS),
         lambda tx: tx.purging.replays(history, _ROWS),
         lambda tx: tx.purging.samples(SAMPLES_KEPT_FOR, _ROWS),
+        lambda tx: tx.purging.bulk_resets(history, _ROWS),
         lambda tx: tx.purging.streams(history, _GONE),
         lambda tx: tx.purging.integrations(history, _GONE),
     )

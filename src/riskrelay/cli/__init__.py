@@ -10,6 +10,7 @@ from riskrelay.cli import (
     activity,
     audit,
     behaviors,
+    bulk_resets,
     deliveries,
     detection,
     directory,
@@ -57,6 +58,7 @@ app.add_typer(all_call_service(receiver_credentials.app), name="credential")
 app.add_typer(all_call_service(findings.app), name="finding")
 app.add_typer(sources.app, name="source")
 app.add_typer(all_call_service(users.app), name="user")
+app.add_typer(all_call_service(bulk_resets.app), name="reset")
 app.add_typer(activity.app, name="activity")
 app.add_typer(all_call_service(detection.app), name="detection")
 app.add_typer(all_call_service(networks.app), name="network")

@@ -1,12 +1,15 @@
 """Commands on users and their risk, over the API."""
 
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
+from riskrelay.cli import bulk_resets
 from riskrelay.cli.api import AccountOption, with_api
-from riskrelay.cli.output import JsonFlag, print_table, say, show
+from riskrelay.cli.output import JsonFlag, fail, print_table, say, show
 
 app = typer.Typer(help="Users at risk, and their findings.", no_args_is_help=True)
 
@@ -59,17 +62,39 @@ def history(
     show(changes, as_json, render)
 
 
-@app.command("reset", epilog='Example: riskrelay user reset 0d9b… --reason "Laptop replaced"')
+@app.command("reset", epilog='Example: riskrelay user reset --behavior imp_travel --reason "False alarm" --yes')
 def reset(
-    user_id: UserArgument,
+    user_id: Annotated[
+        str | None, typer.Argument(help="The user's id, as `riskrelay user list` shows it. If omitted: many users.")
+    ] = None,
     reason: Annotated[
         str | None,
-        typer.Option(help="Why. Receivers get it, and the user's history and the audit log show it."),
+        typer.Option(help="Why. Receivers get it, and the users' histories and the audit log show it."),
     ] = None,
+    level: Annotated[str | None, typer.Option(help="Reset users with this level: low, medium or high.")] = None,
+    behavior: Annotated[str | None, typer.Option(help="Reset users that triggered this behavior.")] = None,
+    event_from: Annotated[
+        datetime | None, typer.Option("--from", help="Reset users whose last finding is of this time or later (UTC).")
+    ] = None,
+    event_to: Annotated[
+        datetime | None, typer.Option("--to", help="Reset users whose last finding is of this time or earlier (UTC).")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="Reset users whose ids are in this file.")] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Reset many users. Without it, the command only shows which ones.")
+    ] = False,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Clear a user's risk level and notify every receiver."""
+    """Clear the risk level of a user, or of many users, and notify every receiver."""
+    wanted = bulk_resets.user_filter(level, behavior, event_from, event_to, file)
+    if user_id is None:
+        if not wanted:
+            fail("name a user, or users by --level, --behavior, --from, --to or --file")
+        bulk_resets.start(wanted, reason, account, is_confirmed=yes, as_json=as_json)
+        return
+    if wanted:
+        fail("name either one user or a filter for many users, not both")
     result = with_api(account, lambda api: api.call("POST", _path(user_id, "reset"), {"reason": reason}))
     show(result, as_json, lambda: say("The risk level of {} was cleared.", user_id))
 

@@ -21,6 +21,7 @@ class Verb(StrEnum):
     REPLAYED = "replayed"
     VERIFIED = "verified"
     CANCELLED = "cancelled"
+    COMPLETED = "completed"
     ERASED = "erased"
 
 
@@ -43,6 +44,7 @@ class Kind(StrEnum):
     DELIVERY = "delivery"
     REPLAY = "replay"
     SOURCE = "source"
+    BULK_RESET = "bulk_reset"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

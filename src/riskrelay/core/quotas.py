@@ -15,6 +15,7 @@ class Quotas:
         receiver_credentials: of one integration.
         sources: of one account.
         running_replays: of one integration, running or paused.
+        running_bulk_resets: of one account, running or paused.
         users: of one account.
         own_behaviors: of one account, without the retired ones.
         exceptions: of one account, including those that have ended.
@@ -29,6 +30,7 @@ class Quotas:
     receiver_credentials: int = 100
     sources: int = 100
     running_replays: int = 100
+    running_bulk_resets: int = 10
     users: int = 1_000_000
     own_behaviors: int = 100
     exceptions: int = 500

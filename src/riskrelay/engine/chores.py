@@ -9,6 +9,7 @@ from datetime import timedelta
 import structlog
 
 from riskrelay.actions.account_deletion import continue_deletions, forget_deleted_accounts
+from riskrelay.actions.bulk_resets import continue_bulk_resets
 from riskrelay.actions.counts import FRESH, take_stock
 from riskrelay.actions.due_levels import lower_due_levels
 from riskrelay.actions.erasures import continue_erasures
@@ -24,6 +25,7 @@ from riskrelay.ports import Services
 _log = structlog.get_logger()
 
 REPLAY_SWEEP = timedelta(seconds=1)  # the longest time a replay waits after a lane can take events again
+RESET_SWEEP = timedelta(seconds=1)  # the longest time until a new bulk reset takes its first step
 ANALYZE_SWEEP = timedelta(seconds=1)  # a new table can get thousands of rows in its first second
 CLOCK_SWEEP = timedelta(seconds=1)  # waits may be wrong for this long after the database's clock was set back
 ERASURES_SWEEP = timedelta(seconds=1)  # the longest time until an interrupted erasure goes on
@@ -80,6 +82,7 @@ class Chores:
         """Run all chores. Return after `stop`, when the running steps are done."""
         await asyncio.gather(
             self._repeat(self._replay, REPLAY_SWEEP),
+            self._repeat(self._reset_users, RESET_SWEEP),
             self._repeat(self._finish_writes, WRITES_SWEEP),
             self._repeat(self._lower_levels, LEVELS_SWEEP),
             self._repeat(self._erase, ERASURES_SWEEP),
@@ -94,6 +97,9 @@ class Chores:
 
     async def _replay(self) -> bool:
         return await continue_replays(self._services)
+
+    async def _reset_users(self) -> bool:
+        return await continue_bulk_resets(self._services)
 
     async def _finish_writes(self) -> bool:
         await finish_abandoned_writes(self._services)

@@ -22,6 +22,7 @@ from riskrelay.ports.account import (
     Users,
 )
 from riskrelay.ports.activity import Activities, ActivityWindow, Detection, RecordedActivity
+from riskrelay.ports.bulk_resets import BulkResets, DueReset
 from riskrelay.ports.console import (
     FindingCounts,
     FindingPlace,
@@ -99,6 +100,7 @@ __all__ = [
     "AuditPlace",
     "Behaviors",
     "Bell",
+    "BulkResets",
     "Check",
     "Clock",
     "DatabaseClock",
@@ -112,6 +114,7 @@ __all__ = [
     "Directory",
     "DirectoryPlace",
     "DueLevels",
+    "DueReset",
     "EngineCare",
     "Erasures",
     "EventPlace",

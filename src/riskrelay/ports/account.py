@@ -20,6 +20,7 @@ from riskrelay.core.ssf.refused_requests import ReceiverOperation, RefusedReques
 from riskrelay.core.ssf.streams import Party, Stream, StreamId, StreamStatus
 from riskrelay.core.ssf.subject_filters import SubjectStatement
 from riskrelay.ports.activity import Activities, Detection
+from riskrelay.ports.bulk_resets import BulkResets
 from riskrelay.ports.console import Stocks, UserViews
 from riskrelay.ports.deliveries import DeliveryViews
 from riskrelay.ports.directory import Directory, MissedNames
@@ -231,6 +232,9 @@ class Findings(Protocol):
     def trim(self, user_id: UserId, keep: int, limit: int) -> int:
         """Delete the oldest findings of a user with more than *keep*, at most *limit*. Return their number."""
 
+    def recorded_after(self, user_ids: Collection[UserId], moment: datetime) -> frozenset[UserId]:
+        """Return the users with a finding that was recorded after *moment* and since their last reset."""
+
     def tally(self, user_ids: Collection[UserId]) -> dict[UserId, "FindingTally"]:
         """Count each user's findings since the last reset."""
 
@@ -347,6 +351,7 @@ class Transaction(Protocol):
     users: Users
     findings: Findings
     level_history: LevelHistory
+    bulk_resets: BulkResets
     behaviors: Behaviors
     levels: Levels
     exceptions: RiskExceptions

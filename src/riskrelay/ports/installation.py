@@ -16,6 +16,7 @@ from riskrelay.core.signals import Signal
 from riskrelay.core.ssf.access import CredentialId, ReceiverCredential, ReceiverToken
 from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.ports.account import Audit
+from riskrelay.ports.bulk_resets import DueReset
 from riskrelay.ports.console import Sessions
 from riskrelay.ports.erasures import AccountDeletions
 from riskrelay.ports.examining import DatabaseFacts, Nodes, ShadowedUser
@@ -209,6 +210,13 @@ class Installation(Protocol):
 
     def running_erasures(self, limit: int) -> list[tuple[AccountId, UserId]]:
         """Return erasures of users of all accounts that are not finished, the oldest first."""
+
+    def running_bulk_resets(self, pause: timedelta, limit: int) -> list[DueReset]:
+        """Return running bulk resets of all accounts, the oldest first.
+
+        Args:
+            pause: the time between two steps, as in `BulkResets.take_step`.
+        """
 
     def ledgers(self) -> list[Ledger]:
         """Return the ledger of each stream, counted from the rows and not only from the lanes' counters."""

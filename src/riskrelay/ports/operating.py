@@ -116,6 +116,9 @@ class Purging(Protocol):
     def replays(self, kept: timedelta, limit: int) -> int:
         """Delete replays that are over."""
 
+    def bulk_resets(self, kept: timedelta, limit: int) -> int:
+        """Delete bulk resets of one account that are over, the oldest first."""
+
     def streams(self, kept: timedelta, limit: int) -> int:
         """Delete the rows of deleted streams, or streams of deleted integrations, whose events have all been purged.
 

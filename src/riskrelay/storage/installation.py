@@ -18,6 +18,7 @@ from riskrelay.ports import (
     DatabaseClock,
     DatabaseFacts,
     DueLevels,
+    DueReset,
     EngineCare,
     Keys,
     Lanes,
@@ -45,6 +46,7 @@ from riskrelay.storage.delivery.surveying import database_facts, take_survey
 from riskrelay.storage.engines.engine_care import EngineCareRows
 from riskrelay.storage.nodes import NodeRows
 from riskrelay.storage.purging import PurgingRows
+from riskrelay.storage.risk.bulk_resets import running_resets
 from riskrelay.storage.risk.due_levels import DueLevelRows
 from riskrelay.storage.risk.erasures import running_erasures
 from riskrelay.storage.risk.large_writes import accounts_with_abandoned_writes
@@ -94,6 +96,9 @@ class InstallationTransaction:
 
     def running_erasures(self, limit: int) -> list[tuple[AccountId, UserId]]:
         return running_erasures(self._connection, limit)
+
+    def running_bulk_resets(self, pause: timedelta, limit: int) -> list[DueReset]:
+        return running_resets(self._connection, pause, limit)
 
     def ledgers(self) -> list[Ledger]:
         return count_ledgers(self._connection)

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 
 from riskrelay.core.delivery.replays import ReplayStatus
+from riskrelay.core.risk.bulk_resets import BulkResetStatus
 from riskrelay.ports import FindingIndexPlace
 from riskrelay.storage.delivery.clock import cutoff
 from riskrelay.storage.tables import (
@@ -29,6 +30,7 @@ from riskrelay.storage.tables import (
     accounts,
     attempts,
     audit_entries,
+    bulk_resets,
     deleted_accounts,
     event_requests,
     events,
@@ -84,6 +86,10 @@ class PurgingRows:
         old = self._is_older(replays.c.created_at, kept) & replays.c.status.in_(_OVER)
         return self._delete_replays(old, limit)
 
+    def bulk_resets(self, kept: timedelta, limit: int) -> int:
+        over = bulk_resets.c.status.in_([status.value for status in BulkResetStatus if status.is_over])
+        return self._delete_oldest(bulk_resets, bulk_resets.c.created_at, kept, limit, over)
+
     def streams(self, kept: timedelta, limit: int) -> int:
         is_gone = or_(self._is_older(streams.c.deleted_at, kept), self._is_older(integrations.c.deleted_at, kept))
         is_empty = and_(*(~_rows_of_stream(table).exists() for table in (events, held_events, attempts)))
@@ -136,9 +142,11 @@ class PurgingRows:
         """Build the condition that a time is set and longer ago than *kept*."""
         return type_coerce(at, BigInteger) < cutoff(self._connection, kept)
 
-    def _delete_oldest(self, table: Table, at: Column[Any], kept: timedelta, limit: int) -> int:
+    def _delete_oldest(
+        self, table: Table, at: Column[Any], kept: timedelta, limit: int, condition: ColumnElement[bool] | None = None
+    ) -> int:
         """Delete rows of the first owner that has some so old: each statement follows an index of the owner's rows."""
-        is_old = self._is_older(at, kept)
+        is_old = self._is_older(at, kept) if condition is None else self._is_older(at, kept) & condition
         of_owner = select(literal(1)).where(table.c.account_id == _OWNERS.c.account_id, is_old)
         owner = self._connection.execute(select(_OWNERS.c.account_id).where(of_owner.exists()).limit(1)).scalar()
         if owner is None:

@@ -12,6 +12,7 @@ from riskrelay.ports import (
     Activities,
     Audit,
     Behaviors,
+    BulkResets,
     DeliveryHealth,
     DeliveryViews,
     Detection,
@@ -55,6 +56,7 @@ from riskrelay.storage.delivery.streams import StreamRows
 from riskrelay.storage.delivery.views import DeliveryViewRows
 from riskrelay.storage.risk.activity import ActivityRows
 from riskrelay.storage.risk.behaviors import BehaviorRows
+from riskrelay.storage.risk.bulk_resets import BulkResetRows
 from riskrelay.storage.risk.detection import DetectionRows
 from riskrelay.storage.risk.directory import DirectoryRows, MissedNameRows
 from riskrelay.storage.risk.erasures import ErasureRows
@@ -90,6 +92,7 @@ class AccountTransaction:
         self.users: Users = UserRows(connection, account_id, locking=locking)
         self.findings: Findings = FindingRows(connection, account_id)
         self.level_history: LevelHistory = LevelHistoryRows(connection, account_id)
+        self.bulk_resets: BulkResets = BulkResetRows(connection, account_id, locking=locking)
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)
         self.levels: Levels = LevelRows(connection, account_id)
         self.exceptions: RiskExceptions = RiskExceptionRows(connection, account_id, locking=locking)

@@ -20,6 +20,7 @@ from riskrelay.web.account_api import envelope, problems
 from riskrelay.web.account_api.activity import ActivityRoutes
 from riskrelay.web.account_api.audit import AuditRoutes
 from riskrelay.web.account_api.behaviors import BehaviorRoutes
+from riskrelay.web.account_api.bulk_resets import bulk_reset_routes
 from riskrelay.web.account_api.deliveries import DeliveryRoutes
 from riskrelay.web.account_api.delivery_control import DeliveryControlRoutes
 from riskrelay.web.account_api.detection import DetectionRoutes
@@ -256,6 +257,7 @@ def _account_routes(
         ("DELETE", "/tokens/{token_id}", tokens.revoke),
         ("GET", "/audit", AuditRoutes(services).list_page),
         ("GET", "/summary", users.summary),
+        *bulk_reset_routes(services),
         ("GET", "/{user_id}", users.get),  # after the routes with fixed names: the first matching path wins
         ("DELETE", "/{user_id}", users.erase),
         ("GET", "/{user_id}/export", users.export),

@@ -23,7 +23,7 @@ from riskrelay.ports import Store
 from riskrelay.web.account_api import problem_table
 from riskrelay.web.app import BASE_PATHS, create_app
 from support.contract import DOCUMENT, examples, operations, resolved
-from support.crossing import OF_SENDERS, OF_THE_CONSOLE
+from support.crossing import OF_SENDERS, OF_THE_CONSOLE, paused_bulk_reset
 from support.service import Service
 from support.services import services_of
 from support.transmitting import transmitting_of
@@ -213,6 +213,7 @@ def test_what_the_service_answers_fits_the_contract(service: Service) -> None:
         "{source_id}": service.result("POST", "/sources", {"kind": "duo", "name": "Duo"})["id"],
     }
     service.enable_behaviors()
+    filled["{reset_id}"] = paused_bulk_reset(service)
     token = {"Authorization": f"Bearer {service.new_token(None)}"}
     nobody = {"Authorization": "Bearer nobody"}
     tokens: dict[str, str] = {}

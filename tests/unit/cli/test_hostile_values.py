@@ -36,6 +36,12 @@ FOUND = {"timestamp": HOSTILE, "name": HOSTILE, "risk_level": HOSTILE, "id": HOS
 USER = {"email": HOSTILE, "name": HOSTILE, "risk_level": HOSTILE, "last_reset_time": HOSTILE, "events": [FOUND]}
 CHANGE = {"email": HOSTILE, "previous_level": HOSTILE, "current_level": HOSTILE}
 FINDINGS = {"accepted": 1, "ignored": 0, "duplicates": 0, "changes": [CHANGE]}
+BULK_RESET = {
+    **dict.fromkeys(("id", "status", "created_at"), HOSTILE),
+    "users_reset": 1,
+    "users_skipped": 0,
+    "total": 2,
+}
 LEVEL_CHANGE = {
     **dict.fromkeys(("changed_at", "previous_level", "current_level", "kind", "actor", "note", "reason"), HOSTILE),
     "findings": [FOUND],
@@ -98,6 +104,10 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "user list": ([], {"users": [{"user_id": HOSTILE, "name": HOSTILE, HOSTILE: HOSTILE}]}),
     "user show": ([HOSTILE], USER),
     "user reset": ([HOSTILE, "--reason", HOSTILE], {}),
+    "reset list": ([], [BULK_RESET]),
+    "reset pause": ([HOSTILE], BULK_RESET),
+    "reset resume": ([HOSTILE], BULK_RESET),
+    "reset cancel": ([HOSTILE], BULK_RESET),
     "user history": ([HOSTILE], [LEVEL_CHANGE]),
     "user erase": ([HOSTILE, "--yes"], {"status": HOSTILE}),
     "behavior list": ([], {"behaviors": {HOSTILE: BEHAVIOR}}),

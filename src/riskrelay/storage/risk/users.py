@@ -15,6 +15,7 @@ from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import FindingTally, RecordedFinding, UserProfile
 from riskrelay.storage.delivery.clock import read_confirmed_now
+from riskrelay.storage.risk.later_findings import users_with_later_findings
 from riskrelay.storage.risk.saving_users import save_at_once
 from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.risk.tallies import tally
@@ -337,6 +338,9 @@ class FindingRows:
     def trim(self, user_id: UserId, keep: int, limit: int) -> int:
         asked = {"account": self._account_id, "user": user_id, "keep": keep, "most": limit}
         return self._connection.execute(_TRIM, asked).rowcount
+
+    def recorded_after(self, user_ids: Collection[UserId], moment: datetime) -> frozenset[UserId]:
+        return users_with_later_findings(self._connection, self._account_id, user_ids, moment)
 
     def tally(self, user_ids: Collection[UserId]) -> dict[UserId, FindingTally]:
         return tally(self._connection, self._account_id, user_ids)

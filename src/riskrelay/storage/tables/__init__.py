@@ -16,6 +16,7 @@ from riskrelay.storage.tables.accounts import (
     tokens,
 )
 from riskrelay.storage.tables.base import metadata
+from riskrelay.storage.tables.bulk_resets import bulk_reset_users, bulk_resets
 from riskrelay.storage.tables.console import console_sessions, finding_counts, level_counts, stocks
 from riskrelay.storage.tables.delivery import (
     HAS_SHORT_SUBJECT,
@@ -60,6 +61,8 @@ __all__ = [
     "attempts",
     "audit_entries",
     "behavior_settings",
+    "bulk_reset_users",
+    "bulk_resets",
     "clock_readings",
     "console_sessions",
     "deleted_accounts",

@@ -76,6 +76,7 @@ _OBJECTS = {
     "jti": "delivery",
     "exception_id": "exception",
     "replay_id": "replay",
+    "reset_id": "bulk reset",
     "credential_id": "credential",
     "source_id": "source",
     "source_credential_id": "credential",

@@ -1,12 +1,13 @@
 """Forms, read by the same rules as the bodies of the API."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
 from pydantic import BaseModel, TypeAdapter
 
-from riskrelay.core.errors import Invalid
+from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.web.account_api.bodies import parse
 from riskrelay.web.account_api.known_behaviors import KnownBehaviors
 
@@ -24,6 +25,19 @@ def read_fields(model: type[M], fields: Mapping[str, Any], known: KnownBehaviors
     """
     given = {name: value for name, value in fields.items() if value != ""}
     return parse(TypeAdapter(model), msgspec.json.encode(given), known=known)
+
+
+def utc_field(name: str, text: str) -> str:
+    """Return the value of `<input type="datetime-local">` as a UTC time of the API; an empty text stays empty.
+
+    Raises: Invalid.
+    """
+    if not text:
+        return ""
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).isoformat()
+    except ValueError:
+        raise Invalid([Fault(FaultKind.WRONG_VALUE, f"/{name}", "must be a time, such as 2026-11-24T10:00")]) from None
 
 
 def problems_of(error: Invalid) -> dict[str, str]:

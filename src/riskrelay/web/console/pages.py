@@ -72,6 +72,10 @@ DONE = {
     "source-deleted": "Source deleted. Its findings are kept.",
     "reset": "User reset. Receivers are notified.",
     "erased": "User erased. Of a large user, the rest is removed within the next minutes.",
+    "reset-started": "Bulk reset started.",
+    "reset-paused": "Bulk reset paused.",
+    "reset-running": "Bulk reset resumed.",
+    "reset-cancelled": "Bulk reset canceled. Users that it has reset stay reset.",
 }
 """What a page says after a change, by the word in its URL."""
 

@@ -18,6 +18,7 @@ from riskrelay.web.console.failures import (
 from riskrelay.web.console.gate import Gate, Screen
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.screens.behaviors import BehaviorScreens
+from riskrelay.web.console.screens.bulk_resets import BulkResetScreens
 from riskrelay.web.console.screens.dead_letters import DeadLetterScreens
 from riskrelay.web.console.screens.deliveries import DeliveryScreens
 from riskrelay.web.console.screens.detection import DetectionScreens
@@ -86,9 +87,13 @@ class Console:
         trials = TrialScreens(self._services, self._pages)
         directory = DirectoryScreens(self._services, self._pages)
         users = UserScreens(self._services, self._pages)
+        resets = BulkResetScreens(self._services, self._pages)
         return [
             ("GET", "", Scope.READ, overview.show),
             ("GET", "/users", Scope.PII_READ, users.list_page),
+            ("GET", "/users/resets", Scope.READ, resets.show),
+            ("POST", "/users/resets", Scope.WRITE, resets.start),
+            ("POST", "/users/resets/{reset_id}/{step}", Scope.WRITE, resets.control),
             ("GET", "/users/{user_id}", Scope.PII_READ, users.show),
             ("GET", "/users/{user_id}/deliveries", Scope.PII_READ, users.deliveries),
             ("POST", "/users/{user_id}/reset", Scope.WRITE, users.reset),

@@ -1,18 +1,17 @@
 """Replays of an integration: preview, start, and progress."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from starlette.responses import Response
 
 from riskrelay.actions.replays import control_replay, start_replay
 from riskrelay.core.delivery.attempts import Delivery
 from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayId, ReplayStatus
-from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.errors import Invalid, NotFound
 from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.replays import FilterBody, filter_of
-from riskrelay.web.console.forms import problems_of, read_fields
+from riskrelay.web.console.forms import problems_of, read_fields, utc_field
 from riskrelay.web.console.named import find_integration, id_of, integration_id_of
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
@@ -86,7 +85,7 @@ class ReplayScreens:
 
         Raises: Invalid.
         """
-        times = {name: _moment(name, fields[name]) for name in ("queued_from", "queued_to")}
+        times = {name: utc_field(name, fields[name]) for name in ("queued_from", "queued_to")}
         return filter_of(read_fields(FilterBody, {**fields, **times}), self._services.clock.now())
 
     def _back(self, visit: Visit, done: str) -> Response:
@@ -105,16 +104,3 @@ def _read_page(
     integration = find_integration(tx, integration_id)
     preview = None if wanted is None else tx.replays.matching(integration_id, wanted, _SAMPLE)
     return integration, tx.replays.all(integration_id, _SHOWN), preview
-
-
-def _moment(name: str, text: str) -> str:
-    """Return the value of `<input type="datetime-local">` as a UTC time of the API; an empty text stays empty.
-
-    Raises: Invalid.
-    """
-    if not text:
-        return ""
-    try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC).isoformat()
-    except ValueError:
-        raise Invalid([Fault(FaultKind.WRONG_VALUE, f"/{name}", "must be a time, such as 2026-11-24T10:00")]) from None

@@ -1,0 +1,97 @@
+"""Bulk resets: preview, start, and progress."""
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+
+from riskrelay.actions.bulk_resets import control_bulk_reset, start_bulk_reset
+from riskrelay.actions.users import MAX_REASON_CHARACTERS
+from riskrelay.core.errors import Invalid, NotFound
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.behaviors import settings_with
+from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkResetId, BulkResetStatus
+from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.ports import Services, Transaction
+from riskrelay.web.account_api.bulk_resets import UserFilterBody, filter_of, preview
+from riskrelay.web.account_api.users import ResetBody
+from riskrelay.web.console.effects import Settings
+from riskrelay.web.console.forms import problems_of, read_fields, utc_field
+from riskrelay.web.console.named import id_of
+from riskrelay.web.console.navigation import account_path
+from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.visits import Visit
+
+_SHOWN = 20
+_FIELDS = ("level", "behavior", "last_event_from", "last_event_to", "users")
+_STEPS = {"pause": BulkResetStatus.PAUSED, "resume": BulkResetStatus.RUNNING, "cancel": BulkResetStatus.CANCELLED}
+
+_Preview = tuple[int, list[Standing]]
+
+
+class BulkResetScreens:
+    """The handlers of bulk resets."""
+
+    def __init__(self, services: Services, pages: Pages) -> None:
+        self._services = services
+        self._pages = pages
+
+    async def show(self, visit: Visit) -> Response:
+        """Show the form, the preview of the filter in the URL, and the bulk resets."""
+        fields = {name: visit.query.get(name, "").strip() for name in _FIELDS}
+        problems: Mapping[str, str] = {}
+        wanted: BulkResetFilter | None = None
+        try:
+            wanted = _wanted(fields) if any(fields.values()) else None
+        except Invalid as error:
+            problems = problems_of(error)
+
+        def read(tx: Transaction) -> tuple[list[BulkReset], _Preview | None, Settings]:
+            found = None if wanted is None else preview(tx, wanted)
+            return tx.bulk_resets.all(_SHOWN), found, settings_with(tx.behaviors.stored())
+
+        resets, matching, settings = await self._services.store.read(visit.account, read)
+        return self._pages.page(
+            visit,
+            "bulk_resets.html",
+            400 if problems else 200,
+            resets=resets,
+            preview=matching,
+            fields=fields,
+            problems=problems,
+            settings=settings,
+            levels=[level.word for level in reversed(RiskLevel)],
+            max_reason=MAX_REASON_CHARACTERS,
+        )
+
+    async def start(self, visit: Visit) -> Response:
+        """Start the previewed bulk reset."""
+        wanted = _wanted({name: visit.form.get(name, "").strip() for name in _FIELDS})
+        reason = read_fields(ResetBody, {"reason": " ".join(visit.form.get("reason", "").split())}).reason
+        count, _ = await self._services.store.read(visit.account, lambda tx: preview(tx, wanted))
+        await start_bulk_reset(self._services, visit.account, visit.actor, wanted, reason, total=count)
+        return self._pages.see(_path(visit), done="reset-started")
+
+    async def control(self, visit: Visit) -> Response:
+        """Pause, resume or cancel a bulk reset."""
+        status = _STEPS.get(visit.request.path_params["step"])
+        if status is None:
+            raise NotFound
+        reset_id = BulkResetId(id_of(visit, "reset_id"))
+        await control_bulk_reset(self._services, visit.account, visit.actor, reset_id, status)
+        return self._pages.see(_path(visit), done=f"reset-{status.value}")
+
+
+def _path(visit: Visit) -> str:
+    return account_path(visit.account, "users", "resets")
+
+
+def _wanted(fields: Mapping[str, str]) -> BulkResetFilter:
+    """Return the filter of a form.
+
+    Raises: Invalid.
+    """
+    given: dict[str, object] = dict(fields)
+    for name in ("last_event_from", "last_event_to"):
+        given[name] = utc_field(name, fields[name])
+    given["users"] = fields["users"].replace(",", " ").split() or ""
+    return filter_of(read_fields(UserFilterBody, given))
