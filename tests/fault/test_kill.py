@@ -126,7 +126,7 @@ def test_a_bulk_reset_survives_kills(
     seed, kills = seed_of_run(record_property), 20 if AT_LENGTH else 3
     record_property("kills", kills)
     moments = random.Random(seed)
-    settings = {}
+    settings: dict[str, Any] = {}
     if engine == "postgresql":
         postgres: PostgresServer = request.getfixturevalue("postgres")
         settings = {"RISKRELAY_DATABASE_URL": postgres.new_database_now(), "RISKRELAY_MASTER_KEY": new_master_key()}
