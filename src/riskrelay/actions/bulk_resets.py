@@ -34,7 +34,7 @@ _VERBS = {
 
 
 async def start_bulk_reset(
-    services: Services, account_id: AccountId, actor: Actor, wanted: BulkResetFilter, reason: str | None, *, total: int
+    services: Services, account_id: AccountId, actor: Actor, wanted: BulkResetFilter, *, reason: str | None, total: int
 ) -> BulkReset:
     """Start to clear the risk of the users that match *wanted*. The chores do it, some users at a time.
 
@@ -77,7 +77,7 @@ async def start_bulk_reset(
 
 
 async def control_bulk_reset(
-    services: Services, account_id: AccountId, actor: Actor, reset_id: BulkResetId, status: BulkResetStatus
+    services: Services, account_id: AccountId, actor: Actor, reset_id: BulkResetId, *, status: BulkResetStatus
 ) -> BulkReset:
     """Pause, resume or cancel a bulk reset. Users that it has reset stay reset.
 

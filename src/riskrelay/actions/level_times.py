@@ -35,4 +35,4 @@ async def set_level_times(services: Services, account_id: AccountId, actor: Acto
             tx.levels.save_times(wanted)
             tx.audit.record(entry)
 
-    return await change_rules(services, account_id, change)
+    return await change_rules(services, account_id, actor, change)

@@ -49,14 +49,13 @@ async def purge_records(services: Services, history: timedelta, audit: timedelta
     Args:
         history: how long replays, bulk resets, event requests, and deleted streams and integrations are kept. A deleted
             stream also stays until its last event has been purged.
-        audit: how long audit entries and the history of users' levels are kept.
+        audit: how long audit entries are kept.
 
     Returns: whether rows were deleted, so that more may be left.
     Raises: Unavailable.
     """
     steps: tuple[Callable[[Installation], int], ...] = (
         lambda tx: tx.purging.audit_entries(audit, _ROWS),
-        lambda tx: tx.purging.level_changes(audit, _ROWS),
         lambda tx: tx.purging.event_requests(history, _ROWS),
         lambda tx: tx.purging.replays(history, _ROWS),
         lambda tx: tx.purging.samples(SAMPLES_KEPT_FOR, _ROWS),

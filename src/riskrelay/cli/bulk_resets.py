@@ -44,6 +44,7 @@ def cancel(reset_id: ResetArgument, account: AccountOption = "default", as_json:
 def user_filter(
     level: str | None,
     behavior: str | None,
+    *,
     event_from: datetime | None,
     event_to: datetime | None,
     file: Path | None,

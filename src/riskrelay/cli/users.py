@@ -87,7 +87,7 @@ def reset(
     as_json: JsonFlag = False,
 ) -> None:
     """Clear the risk level of a user, or of many users, and notify every receiver."""
-    wanted = bulk_resets.user_filter(level, behavior, event_from, event_to, file)
+    wanted = bulk_resets.user_filter(level, behavior, event_from=event_from, event_to=event_to, file=file)
     if user_id is None:
         if not wanted:
             fail("name a user, or users by --level, --behavior, --from, --to or --file")

@@ -16,6 +16,7 @@ from riskrelay.actions.erasures import continue_erasures
 from riskrelay.actions.idle_streams import pause_idle_streams
 from riskrelay.actions.large_writes import finish_abandoned_writes
 from riskrelay.actions.old_findings import OldFindings
+from riskrelay.actions.old_level_changes import OldLevelChanges
 from riskrelay.actions.replays import continue_replays
 from riskrelay.actions.upkeep import analyze_tables, expire_events, purge_events, purge_records, turn_partitions
 from riskrelay.actions.watch_clock import ClockWatch
@@ -69,6 +70,7 @@ class Chores:
         self._services = services
         self._retention = retention
         self._levels_per_second = levels_per_second
+        self._old_level_changes = OldLevelChanges(services, retention.audit)
         self._stopping = asyncio.Event()
         self._stock_due = 0.0
         self._clock_watch = ClockWatch(services)
@@ -89,6 +91,7 @@ class Chores:
             self._repeat(self._tidy, SWEEP),
             self._repeat(self._purge_records, RECORDS_SWEEP),
             self._repeat(self._remove_findings, FINDINGS_SWEEP),
+            self._repeat(self._purge_level_changes, RECORDS_SWEEP),
             self._repeat(self._turn, SWEEP),
             self._repeat(self._analyze, ANALYZE_SWEEP),
             self._repeat(self._take_stock, FRESH),
@@ -128,6 +131,9 @@ class Chores:
 
     async def _remove_findings(self) -> bool:
         return await self._old_findings.remove_some()
+
+    async def _purge_level_changes(self) -> bool:
+        return await self._old_level_changes.remove_some()
 
     async def _turn(self) -> bool:
         return await turn_partitions(self._services, self._retention.undelivered + self._retention.settled)

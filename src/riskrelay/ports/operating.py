@@ -10,7 +10,11 @@ from riskrelay.core.delivery.health import StreamHealth
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus, ReplayStep
 from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.risk.findings import UserId
 from riskrelay.core.ssf.events import Jti
+
+LevelChangePlace = tuple[AccountId, UserId, datetime, str]
+"""The key of a level change: its place among those of all accounts."""
 
 
 class Replays(Protocol):
@@ -107,8 +111,11 @@ class Purging(Protocol):
     def audit_entries(self, kept: timedelta, limit: int) -> int:
         """Delete audit entries of one account, or of the installation, the oldest first."""
 
-    def level_changes(self, kept: timedelta, limit: int) -> int:
-        """Delete level changes of one account's users, the oldest first. The users' levels stay."""
+    def level_changes(self, kept: timedelta, after: LevelChangePlace | None, limit: int) -> LevelChangePlace | None:
+        """Delete the old ones among the *limit* level changes after a place, user by user. The users' levels stay.
+
+        Returns: the place after which the next step starts; None: all have been read.
+        """
 
     def event_requests(self, kept: timedelta, limit: int) -> int:
         """Delete clients' event ids of one account, the oldest first. A repeated id is new from then on."""

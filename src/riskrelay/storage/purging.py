@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from riskrelay.core.delivery.replays import ReplayStatus
 from riskrelay.core.risk.bulk_resets import BulkResetStatus
-from riskrelay.ports import FindingIndexPlace
+from riskrelay.ports import FindingIndexPlace, LevelChangePlace
 from riskrelay.storage.delivery.clock import cutoff
 from riskrelay.storage.tables import (
     INSTALLATION,
@@ -76,8 +76,19 @@ class PurgingRows:
     def audit_entries(self, kept: timedelta, limit: int) -> int:
         return self._delete_oldest(audit_entries, audit_entries.c.at, kept, limit)
 
-    def level_changes(self, kept: timedelta, limit: int) -> int:
-        return self._delete_oldest(level_changes, level_changes.c.changed_at, kept, limit)
+    def level_changes(self, kept: timedelta, after: LevelChangePlace | None, limit: int) -> LevelChangePlace | None:
+        key = list(level_changes.primary_key.columns)
+        query = select(*key).order_by(*key).limit(limit)
+        if after is not None:
+            place = [literal(part, column.type) for part, column in zip(after, key, strict=True)]
+            query = query.where(tuple_(*key) > tuple_(*place))
+        found = self._connection.execute(query).all()
+        oldest = moment(cutoff(self._connection, kept))
+        for row in found:
+            if row.changed_at < oldest:
+                is_row = and_(*(one == part for one, part in zip(key, row, strict=True)))
+                self._connection.execute(delete(level_changes).where(is_row))
+        return None if len(found) < limit else tuple(found[-1])
 
     def event_requests(self, kept: timedelta, limit: int) -> int:
         return self._delete_oldest(event_requests, event_requests.c.requested_at, kept, limit)
@@ -88,7 +99,7 @@ class PurgingRows:
 
     def bulk_resets(self, kept: timedelta, limit: int) -> int:
         over = bulk_resets.c.status.in_([status.value for status in BulkResetStatus if status.is_over])
-        return self._delete_oldest(bulk_resets, bulk_resets.c.created_at, kept, limit, over)
+        return self._delete_oldest(bulk_resets, bulk_resets.c.created_at, kept, limit, condition=over)
 
     def streams(self, kept: timedelta, limit: int) -> int:
         is_gone = or_(self._is_older(streams.c.deleted_at, kept), self._is_older(integrations.c.deleted_at, kept))

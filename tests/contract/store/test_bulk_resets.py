@@ -64,7 +64,7 @@ async def matching(services: Services, wanted: BulkResetFilter) -> tuple[int, li
 
 async def start(services: Services, wanted: BulkResetFilter, reason: str | None = None) -> BulkResetId:
     count, _ = await matching(services, wanted)
-    return (await start_bulk_reset(services, ACCOUNT, HELPDESK, wanted, reason, total=count)).reset_id
+    return (await start_bulk_reset(services, ACCOUNT, HELPDESK, wanted, reason=reason, total=count)).reset_id
 
 
 async def state(services: Services, reset_id: BulkResetId) -> BulkReset:
@@ -190,7 +190,7 @@ async def test_pause_resume_and_cancel(services: Services) -> None:
     reset_id = await start(services, HIGH)
 
     async def control(status: BulkResetStatus) -> BulkReset:
-        return await control_bulk_reset(services, ACCOUNT, HELPDESK, reset_id, status)
+        return await control_bulk_reset(services, ACCOUNT, HELPDESK, reset_id, status=status)
 
     await continue_bulk_resets(services)
     assert (await control(BulkResetStatus.PAUSED)).reset == 100
@@ -204,15 +204,15 @@ async def test_pause_resume_and_cancel(services: Services) -> None:
     with pytest.raises(Invalid):
         await control(BulkResetStatus.RUNNING)
     with pytest.raises(NotFound):
-        await control_bulk_reset(services, ACCOUNT, HELPDESK, BulkResetId("none"), BulkResetStatus.PAUSED)
+        await control_bulk_reset(services, ACCOUNT, HELPDESK, BulkResetId("none"), status=BulkResetStatus.PAUSED)
 
 
 async def test_the_audit_log_has_the_person_the_filter_and_the_counts(services: Services) -> None:
     """At the start, when it is controlled, and at the end; no entry for each user."""
     await fill(services, "high_dlp", 2)
     reset_id = await start(services, HIGH, "False alarms")
-    await control_bulk_reset(services, ACCOUNT, COMMAND_LINE, reset_id, BulkResetStatus.PAUSED)
-    await control_bulk_reset(services, ACCOUNT, COMMAND_LINE, reset_id, BulkResetStatus.RUNNING)
+    await control_bulk_reset(services, ACCOUNT, COMMAND_LINE, reset_id, status=BulkResetStatus.PAUSED)
+    await control_bulk_reset(services, ACCOUNT, COMMAND_LINE, reset_id, status=BulkResetStatus.RUNNING)
     await finish(services)
     entries = await services.store.read(ACCOUNT, lambda tx: tx.audit.page(None, None, 100))
     assert not [one for one in entries if one.kind is Kind.USER]
@@ -269,12 +269,12 @@ async def test_unfinished_bulk_resets_are_counted(services: Services) -> None:
     await account_with_integration(services, OTHER)
     services = replace(services, quotas=Quotas(running_bulk_resets=2))
     reset_id = await start(services, HIGH)
-    await control_bulk_reset(services, ACCOUNT, HELPDESK, reset_id, BulkResetStatus.PAUSED)
+    await control_bulk_reset(services, ACCOUNT, HELPDESK, reset_id, status=BulkResetStatus.PAUSED)
     await start(services, HIGH)
     with pytest.raises(Invalid, match="2 unfinished bulk resets"):
         await start(services, HIGH)
-    await start_bulk_reset(services, OTHER, HELPDESK, HIGH, None, total=0)
-    await control_bulk_reset(services, ACCOUNT, HELPDESK, reset_id, BulkResetStatus.CANCELLED)
+    await start_bulk_reset(services, OTHER, HELPDESK, HIGH, reason=None, total=0)
+    await control_bulk_reset(services, ACCOUNT, HELPDESK, reset_id, status=BulkResetStatus.CANCELLED)
     await start(services, HIGH)
 
 

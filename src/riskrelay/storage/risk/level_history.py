@@ -17,7 +17,7 @@ from riskrelay.storage.tables import level_changes
 from riskrelay.storage.times import number_of
 
 _TRIMMED_AT_MOST = 500  # guessed: more than a user can have above the quota; the next trim deletes the rest
-_TRIMMING_DIGIT = "0"  # a change whose random id ends so trims its user's history: one of sixteen
+_TRIMMING_END = "00"  # a change whose random id ends so trims its user's history: one of 256
 
 _ADD = BulkInsert(level_changes, *(column.name for column in level_changes.columns))
 _OF_ACCOUNT = level_changes.c.account_id == bindparam("account")
@@ -52,7 +52,7 @@ class LevelHistoryRows:
 
     def add(self, changes: Sequence[tuple[str, LevelChange]], keep: int) -> None:
         _ADD.run(self._connection, [self._row(change_id, change) for change_id, change in changes])
-        self._trim({change.user_id for change_id, change in changes if change_id.endswith(_TRIMMING_DIGIT)}, keep)
+        self._trim({change.user_id for change_id, change in changes if change_id.endswith(_TRIMMING_END)}, keep)
 
     def page(self, user_id: UserId, before: HistoryPlace | None, limit: int) -> list[PastChange]:
         asked = {"account": self._account_id, "user": user_id, "limit": limit}

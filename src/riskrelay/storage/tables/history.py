@@ -1,6 +1,6 @@
 """The table of the history of users' risk levels."""
 
-from sqlalchemy import Column, Index, SmallInteger, String, Table, Text
+from sqlalchemy import Column, SmallInteger, String, Table, Text
 
 from riskrelay.storage.tables.base import account, metadata
 from riskrelay.storage.times import Moment
@@ -22,6 +22,5 @@ level_changes = Table(
     Column("rule", Text),
     Column("actor", Text),
     Column("note", Text),
-    Index("level_changes_age_index", "account_id", "changed_at"),
     sqlite_with_rowid=False,
 )

@@ -72,7 +72,7 @@ class BulkResetRoutes:
         }
         if not body.dry_run:
             started = await start_bulk_reset(
-                self._services, caller.account_id, caller.actor, wanted, body.reason, total=count
+                self._services, caller.account_id, caller.actor, wanted, reason=body.reason, total=count
             )
             answer["reset"] = rendered(started)
         return success(answer)
@@ -102,7 +102,7 @@ class BulkResetRoutes:
     async def _control(self, request: Request, status: BulkResetStatus) -> Response:
         caller = await caller_of(request, self._services, Scope.WRITE)
         controlled = await control_bulk_reset(
-            self._services, caller.account_id, caller.actor, _reset_id(request), status
+            self._services, caller.account_id, caller.actor, _reset_id(request), status=status
         )
         return success(rendered(controlled))
 

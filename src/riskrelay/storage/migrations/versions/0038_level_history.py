@@ -29,5 +29,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account_id", "user_id", "changed_at", "change_id", name=op.f("level_changes_pk")),
         sqlite_with_rowid=False,
     )
-    op.create_index("level_changes_age_index", "level_changes", ["account_id", "changed_at"])
     op.add_column("audit_entries", sa.Column("note", sa.Text(), nullable=True))

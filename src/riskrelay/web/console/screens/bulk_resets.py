@@ -68,7 +68,7 @@ class BulkResetScreens:
         wanted = _wanted({name: visit.form.get(name, "").strip() for name in _FIELDS})
         reason = read_fields(ResetBody, {"reason": " ".join(visit.form.get("reason", "").split())}).reason
         count, _ = await self._services.store.read(visit.account, lambda tx: preview(tx, wanted))
-        await start_bulk_reset(self._services, visit.account, visit.actor, wanted, reason, total=count)
+        await start_bulk_reset(self._services, visit.account, visit.actor, wanted, reason=reason, total=count)
         return self._pages.see(_path(visit), done="reset-started")
 
     async def control(self, visit: Visit) -> Response:
@@ -77,7 +77,7 @@ class BulkResetScreens:
         if status is None:
             raise NotFound
         reset_id = BulkResetId(id_of(visit, "reset_id"))
-        await control_bulk_reset(self._services, visit.account, visit.actor, reset_id, status)
+        await control_bulk_reset(self._services, visit.account, visit.actor, reset_id, status=status)
         return self._pages.see(_path(visit), done=f"reset-{status.value}")
 
 
