@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.bulk import DAY_US, Bulk, Row, open_bulk
-from bench.deliveries import Lane, attempt_rows, event_rows, held_rows, lane_row
+from bench.deliveries import Lane, attempt_rows, change_rows, event_rows, held_rows, lane_row
 from riskrelay.bench.installation import Installation
 from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.core.risk.levels import RiskLevel
@@ -30,7 +30,7 @@ from riskrelay.storage import tables
 
 MINUTE_US = 60_000_000
 SPAN_US = 6 * DAY_US  # younger than the retention, so that nothing expires or is purged
-FINDINGS_PER_USER = 3
+FINDINGS_PER_USER = 15  # a million of 100,000 users, of whom seven in ten have some
 AUDIT_ENTRIES_PER_INTEGRATION = 10
 _BEHAVIORS = list(BEHAVIORS.values())
 
@@ -57,6 +57,8 @@ async def fill(database_url: str, account_id: str, size: Size) -> None:
         await bulk.make_room(now - SPAN_US, now)
         await bulk.insert(tables.lanes, *_columns(lane_row(lane) for lane in lanes))
         await bulk.insert(tables.events, *_columns(event_rows(lanes, population.email, size.seed)))
+        changes = change_rows(lanes, lambda number: population.id_of("user", number % size.users), size.seed)
+        await bulk.insert(tables.level_changes, *_columns(changes))
         await bulk.insert(tables.attempts, *_columns(attempt_rows(lanes)))
         await bulk.insert(tables.held_events, *_columns(held_rows(lanes)))
 

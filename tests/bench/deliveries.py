@@ -117,6 +117,32 @@ def event_rows(lanes: Iterable[Lane], email: Callable[[int], str], seed: int) ->
             }
 
 
+def change_rows(lanes: Iterable[Lane], user_id: Callable[[int], str], seed: int) -> Iterator[dict[str, Any]]:
+    """The level change of every event that `event_rows` makes with the same lanes and seed.
+
+    Args:
+        user_id: a user's id, by any number from 0.
+    """
+    bits = random.Random(seed).getrandbits
+    user = 0
+    for lane in lanes:
+        for seq in range(1, lane.events + 1):
+            user += 1
+            _jti, txn = bits(128), _uuid(bits(128))
+            yield {
+                "account_id": lane.account_id,
+                "user_id": user_id(user),
+                "changed_at": lane.queued_at(seq),
+                "change_id": txn,
+                "previous": seq % 3 or None,
+                "current": seq % 3 + 1,
+                "kind": "finding",
+                "behaviors": "high_dlp",
+                "reason": "High Number of DLP Policies Triggered",
+                "findings": None,
+            }
+
+
 def attempt_rows(lanes: Iterable[Lane]) -> Iterator[dict[str, Any]]:
     """One attempt for what was delivered, as many as it took for the rest."""
     for lane in lanes:

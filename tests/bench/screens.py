@@ -34,6 +34,7 @@ _CONSOLE = "/console/accounts/{account_id}"
 _QUERIES = {
     "": ("window=6h", "window=24h"),
     "/users": ("level=high", "level=low", "q=user-05", "q=nobody"),
+    "/users/resets": ("level=high", "behavior=imp_travel", "last_event_from=2026-01-01T00:00"),
     "/integrations": ("q=tenant-1",),
     "/integrations/{integration_id}/deliveries": tuple(f"state={state}" for state in DeliveryState),
     "/integrations/{integration_id}/replays": ("state=dead", "state=dead&reason=invalid_request"),
@@ -121,6 +122,8 @@ def account_pages(browser: Browser, population: Population) -> Iterator[str]:
     users = population.size.users
     yield from (f"{base}/summary", f"{base}/summary?per_page=1000", f"{base}/summary?page={users * 7 // 1000}")
     yield f"{base}/{population.id_of('user', 1)}"
+    yield from _all_pages(browser, f"{base}/{population.id_of('user', 1)}/history")
+    yield f"{base}/resets"
     yield from (f"{base}/behaviors", f"{base}/health", f"{base}/tokens", f"{base}/integrations")
     yield from _all_pages(browser, f"{base}/audit")
     yield f"{base}/audit?kind=token"

@@ -111,7 +111,7 @@ ROWS = {
         True,
     ),
     47: FaultRow("bodies made to cost: JSON, faults, details, lines", "linear time; memory and answer bounded", True),
-    48: FaultRow("kill during a source's batch or many resets", "whole or not at all; the six checks hold", True),
+    48: FaultRow("kill during a source's batch, or a bulk reset", "whole or not at all; the six checks hold", True),
     52: FaultRow("kill during an erasure", "it goes on; nothing about the user is sent; the six checks hold", True),
 }
 

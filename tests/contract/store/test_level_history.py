@@ -1,11 +1,16 @@
 """The history of users' risk levels: what made each change, and which events belong to it. The same on both engines."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import asyncpg
 import msgspec
 import pytest
+from sqlalchemy.dialects import sqlite
 
 from riskrelay.actions import old_level_changes
 from riskrelay.actions.behaviors import set_behaviors
@@ -21,6 +26,9 @@ from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import HistoryPlace, PastChange, Services, Store
+from riskrelay.storage.risk.level_history import NEWEST_CHANGES, OLDER_CHANGES
+from support.databases import PostgresServer, migrated_sqlite
+from support.explaining import explain
 from support.services import NOON, HandClock, services_of
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
 
@@ -211,6 +219,36 @@ async def test_old_changes_are_deleted_and_the_level_stays(store: Store) -> None
     assert levels(await history(services)) == [(RiskLevel.MEDIUM, RiskLevel.HIGH)]
     (user,) = await store.read(ACCOUNT, lambda tx: tx.user_views.by_email("kai@x.org", None, 1))
     assert user.level is RiskLevel.HIGH
+
+
+async def test_a_history_is_read_by_the_key(tmp_path: Path) -> None:
+    """Without sorting, and without reading changes of other users, however many there are."""
+    path = tmp_path / "plan.db"
+    await migrated_sqlite(path).close()
+    with closing(sqlite3.connect(path)) as connection:
+        for query in (NEWEST_CHANGES, OLDER_CHANGES):
+            compiled = query.compile(dialect=sqlite.dialect())
+            plan = connection.execute(
+                f"EXPLAIN QUERY PLAN {compiled}", [None] * len(compiled.positiontup or ())
+            ).fetchall()
+            assert [row[3] for row in plan if "SCAN" in row[3] or "TEMP B-TREE" in row[3]] == []
+            assert any("account_id=? AND user_id=?" in row[3] for row in plan), plan
+
+
+async def test_a_history_costs_few_pages_of_many(postgres: PostgresServer) -> None:
+    """20,000 changes of 200 users on PostgreSQL: a page of one user reads its own rows."""
+    connection = await asyncpg.connect(await postgres.migrated_database())
+    await connection.execute(
+        "INSERT INTO level_changes (account_id, user_id, changed_at, change_id, current, kind) "
+        "SELECT 'acme', 'user-' || n % 200, n, 'change-' || n, 3, 'finding' FROM generate_series(1, 20000) n"
+    )
+    await connection.execute("ANALYZE level_changes")
+    explained = await explain(connection, NEWEST_CHANGES, account="acme", user="user-7", limit=21)
+    assert explained.pages < 60
+    here = {"account": "acme", "user": "user-7", "limit": 21}
+    explained = await explain(connection, OLDER_CHANGES, **here, at=9_000, id="change-9000")
+    await connection.close()
+    assert explained.pages < 60
 
 
 async def test_a_stored_change_of_an_older_version_is_read(services: Services) -> None:
