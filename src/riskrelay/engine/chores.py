@@ -70,7 +70,7 @@ class Chores:
         self._services = services
         self._retention = retention
         self._levels_per_second = levels_per_second
-        self._old_level_changes = OldLevelChanges(services, retention.audit)
+        self._old_level_changes = OldLevelChanges(services, retention.findings)
         self._stopping = asyncio.Event()
         self._stock_due = 0.0
         self._clock_watch = ClockWatch(services)
@@ -91,7 +91,7 @@ class Chores:
             self._repeat(self._tidy, SWEEP),
             self._repeat(self._purge_records, RECORDS_SWEEP),
             self._repeat(self._remove_findings, FINDINGS_SWEEP),
-            self._repeat(self._purge_level_changes, RECORDS_SWEEP),
+            self._repeat(self._remove_level_changes, FINDINGS_SWEEP),
             self._repeat(self._turn, SWEEP),
             self._repeat(self._analyze, ANALYZE_SWEEP),
             self._repeat(self._take_stock, FRESH),
@@ -132,7 +132,7 @@ class Chores:
     async def _remove_findings(self) -> bool:
         return await self._old_findings.remove_some()
 
-    async def _purge_level_changes(self) -> bool:
+    async def _remove_level_changes(self) -> bool:
         return await self._old_level_changes.remove_some()
 
     async def _turn(self) -> bool:

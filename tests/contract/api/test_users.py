@@ -193,6 +193,7 @@ def test_a_user_is_exported_and_erased(ready: Service) -> None:
         "last_event": "2026-03-17T10:00:00Z",
         "last_reset_time": None,
     }
+    assert [(one["kind"], one["current_level"]) for one in exported["level_changes"]] == [("finding", "high")]
     assert [(one["behavior"], one["details"]) for one in exported["findings"]] == [
         ("sentinel_one", None),
         ("high_dlp", {"hits": 17}),

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import Connection, insert, select
 
 from riskrelay.actions import erasures
+from riskrelay.actions.bulk_resets import start_bulk_reset
 from riskrelay.actions.directory import put_entries
 from riskrelay.actions.erasures import STEP_ROWS, continue_erasures, erase_user
 from riskrelay.actions.pauses import pause_integration, resume_integration
@@ -26,6 +27,7 @@ from riskrelay.core.erasures import ErasureStatus, erased_jti
 from riskrelay.core.errors import NotFound
 from riskrelay.core.integrations import Integration
 from riskrelay.core.risk.activity import Activity, DlpHit
+from riskrelay.core.risk.bulk_resets import BulkResetFilter
 from riskrelay.core.risk.exceptions import Coverage, Effect, ExceptionId, RiskException
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.core.sources.directory import DirectoryEntry
@@ -53,6 +55,7 @@ WITHOUT_USERS = {
     **dict.fromkeys(("integrations", "receiver_credentials", "access_tokens", "streams", "lanes"), "of receivers"),
     "refused_requests": "the last error of each receiver's operation, in this service's words",
     "replays": "filters by state, reason and time",
+    "bulk_resets": "filters by level, behavior and time",
     "replay_places": "numbers of events",
     **dict.fromkeys(("sources", "source_credentials", "source_counts"), "of the account"),
     "source_samples": "sealed, so nobody knows about whom; each ends within a day",
@@ -201,6 +204,10 @@ async def fill(services: Services, integration: Integration) -> None:
     for number, subject in enumerate((USER, SESSION, EMAIL_MEMBER, OTHER)):
         await queue_security_event(services, ACCOUNT, COMMAND_LINE, requested(subject, f"r{number}"))
 
+    listed = [await user_id_of(services, email) for email in (KAI, LOU)]
+    wanted = BulkResetFilter(users=listed)
+    await start_bulk_reset(services, ACCOUNT, COMMAND_LINE, wanted, reason=None, total=2)
+
     def add(tx: Transaction) -> None:
         tx.missed_names.add({Name(kind="user_name", value="kai@example.com"): 1}, NOON, 10)
         tx.missed_names.add({Name(kind="host", value="laptop of lou"): 1}, NOON, 10)
@@ -231,6 +238,8 @@ async def test_no_table_names_an_erased_user(services: Services, integration: In
     left = await counts(services.store, ["users", "findings", "activity", "directory_entries", "known_places"])
     assert left == {"users": 1, "findings": 1, "activity": 1, "directory_entries": 1, "known_places": 1}
     more = await counts(services.store, ["event_requests", "subject_statements", "missed_names", "exceptions"])
+    history = await counts(services.store, ["level_changes", "bulk_reset_users"])
+    assert history == {"level_changes": 1, "bulk_reset_users": 1}
     assert more == {"event_requests": 1, "subject_statements": 1, "missed_names": 1, "exceptions": 1}
     after = await ledger(services)
     assert (after.queued, after.delivered, after.dead) == (before.queued, before.delivered, before.dead)

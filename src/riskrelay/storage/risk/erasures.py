@@ -24,6 +24,7 @@ from riskrelay.storage.tables import (
     IS_OF_OTHER_SUBJECT,
     activity,
     attempts,
+    bulk_reset_users,
     directory_entries,
     erasures,
     event_requests,
@@ -33,6 +34,7 @@ from riskrelay.storage.tables import (
     held_events,
     known_places,
     lanes,
+    level_changes,
     missed_names,
     streams,
     subject_statements,
@@ -40,7 +42,7 @@ from riskrelay.storage.tables import (
 )
 from riskrelay.storage.times import moment, number_of
 
-_OF_USER = (findings, activity)  # rows of a user_id
+_OF_USER = (findings, level_changes, activity, bulk_reset_users)  # rows of a user_id
 _OF_ADDRESS = (known_places, directory_entries)  # rows of an address
 ERASED_TABLES = (
     *_OF_USER,

@@ -14,7 +14,7 @@ from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.sources.directory import DirectoryEntry, name_key
 from riskrelay.core.ssf.subjects import email_subject, subject_key
-from riskrelay.ports import RecordedFinding, Services, Transaction, UserEvent, UserEventPlace
+from riskrelay.ports import PastChange, RecordedFinding, Services, Transaction, UserEvent, UserEventPlace
 from riskrelay.web.account_api.spooled_answers import SpooledAnswers
 
 _PAGE = 100
@@ -82,6 +82,9 @@ def _kinds(standing: Standing) -> list[tuple[str, Read, int]]:
         found = tx.user_views.findings(standing.user_id, after, limit)
         return [(_finding(one), (one.resets, one.occurred_at, one.finding_id)) for one in found]
 
+    def level_changes(tx: Transaction, after: Any, limit: int) -> Rows:
+        return [(_change(one), one.place) for one in tx.level_history.page(standing.user_id, after, limit)]
+
     def activity(tx: Transaction, after: Any, limit: int) -> Rows:
         found = tx.user_exports.activity(standing.user_id, after, limit)
         return [(row, (row["kind"], row["occurred_at"], row["activity_id"])) for row in found]
@@ -102,6 +105,7 @@ def _kinds(standing: Standing) -> list[tuple[str, Read, int]]:
 
     return [
         ("findings", findings, _FINDINGS),
+        ("level_changes", level_changes, _PAGE),
         ("activity", activity, _PAGE),
         ("known_places", known_places, _PAGE),
         ("directory", directory, _PAGE),
@@ -133,6 +137,19 @@ def _finding(one: RecordedFinding) -> dict[str, Any]:
         "details": None if one.details_json is None else msgspec.Raw(one.details_json.encode()),
         "left_out_bytes": one.left_out_bytes,
         "exception_id": one.exception_id,
+    }
+
+
+def _change(one: PastChange) -> dict[str, Any]:
+    return {
+        "id": one.change_id,
+        "changed_at": one.changed_at,
+        "previous_level": None if one.previous is None else one.previous.word,
+        "current_level": None if one.current is None else one.current.word,
+        "kind": one.kind.value,
+        "behaviors": one.behaviors,
+        "findings": one.findings,
+        "note": one.note,
     }
 
 
