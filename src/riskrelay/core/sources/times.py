@@ -29,7 +29,8 @@ def read_time(value: object) -> int | None:
     (1795946400500, 1795946400000, 1795946400500)
     """
     if isinstance(value, str):
-        if value[10:11] == "T" and value[-1:] == "Z" and len(value) <= _MAX_CHARACTERS:  # nearly every text
+        # Nearly every text is in the form of RFC 3339, without spaces around it.
+        if value[10:11] == "T" and (value[-1] == "Z" or value[-1].isdigit()) and len(value) <= _MAX_CHARACTERS:
             return _read_text(value)
         text = value.strip()
         if len(text) > _MAX_CHARACTERS:
