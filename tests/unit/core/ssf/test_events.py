@@ -81,6 +81,7 @@ def test_every_change_is_a_risk_level_change_of_caep(
     event = caep_risk_level_change(change(previous, current, cause), SUBJECT)
     assert event_faults(EVENT_TYPES[CAEP_RISK_LEVEL_CHANGE], event) == []
     assert event["previous_level"] == ("LOW" if previous is None else previous.name)
+    assert event["current_level"] == ("LOW" if current is None else current.name)
     assert event["principal"] == "USER"
     assert event.get("risk_reason") == (None if current is None else "High Number of DLP Policies Triggered")
     assert event["initiating_entity"] == cause.value

@@ -108,6 +108,19 @@ def test_any_member_of_set_errs_can_be_read(value: object) -> None:
     assert error is None or isinstance(error, SetError)
 
 
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b'{"err": "INVALID_KEY", "description": "a"}', ("invalid_key", "a")),
+        (b'{"err": "Made_Up"}', ("Made_Up", "")),
+        (b'{"err": "invalid_key", "description": "cut of', ("invalid_key", 'description": "cut of')),
+    ],
+)
+def test_a_refusal_has_its_code_and_description(body: bytes, error: tuple[str, str]) -> None:
+    """Only registered codes are changed to lower case. Of an incomplete object the rest of the text is kept."""
+    assert read_set_error(body) == error
+
+
 def test_a_description_that_is_no_text_is_shown_as_json() -> None:
     """So that the operator sees what the receiver said."""
     assert set_error_of({"err": "invalid_key", "description": {"en": "clé"}}) == ("invalid_key", '{"en": "clé"}')

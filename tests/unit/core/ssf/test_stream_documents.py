@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from riskrelay.core.errors import Invalid
+from riskrelay.core.errors import FaultKind, Invalid
 from riskrelay.core.ssf.event_type import OKTA_USER_RISK_CHANGE
 from riskrelay.core.ssf.event_types import EVENTS_SUPPORTED
 from riskrelay.core.ssf.stream_documents import (
@@ -210,6 +210,45 @@ def test_wrong_members_are_refused_with_their_place(body: Document, where: list[
         with pytest.raises(Invalid) as caught:
             change(body, now, HTTPS)
         assert pointers(caught) == where
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        (
+            {"stream_id": "s9"},
+            FaultKind.WRONG_VALUE,
+            "the transmitter chooses the stream_id; leave it out, or PATCH the stream",
+        ),
+        (
+            {"iss": "https://a.example"},
+            FaultKind.WRONG_VALUE,
+            f"is set by the transmitter: omit it, or send its current value: {INTEGRATION.issuer}",
+        ),
+        (
+            {"delivery": {"method": PUSH}},
+            FaultKind.REQUIRED,
+            "is required for push delivery: the URL that events are pushed to",
+        ),
+        (
+            {"delivery": {"method": PUSH, "endpoint_url": f"https://{'a' * 2_048}.example"}},
+            FaultKind.TOO_LONG,
+            "must not be longer than 2,048",
+        ),
+        (
+            {"delivery": {"method": PUSH, "endpoint_url": "http://a.example"}},
+            FaultKind.WRONG_VALUE,
+            "must be an https URL",
+        ),
+        ({"events_requested": "urn:a"}, FaultKind.WRONG_TYPE, "must be an array of event type URIs"),
+        ({"description": "\0"}, FaultKind.WRONG_VALUE, "must not contain control characters"),
+    ],
+)
+def test_a_mistake_says_what_to_change(body: Document, kind: FaultKind, message: str) -> None:
+    """Its message names the rule."""
+    with pytest.raises(Invalid) as caught:
+        created(body, INTEGRATION, HTTPS)
+    assert [(fault.kind, fault.message) for fault in caught.value.faults] == [(kind, message)]
 
 
 @pytest.mark.parametrize(
