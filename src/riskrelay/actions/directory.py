@@ -1,8 +1,10 @@
 """Keep the directory of an account, and resolve names by it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
+from riskrelay.actions.large_writes import write_users
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.email_addresses import email_key
@@ -11,6 +13,8 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.core.sources.directory import MAX_MISSED_NAMES, DirectoryEntry, name_key
 from riskrelay.core.sources.signals import Name
 from riskrelay.ports import Services, Store, Transaction
+
+T = TypeVar("T")
 
 _CLEARED_AT_ONCE = 10_000  # guessed: some tens of milliseconds, so that other transactions run in between
 _MISSED_FOR = timedelta(days=30)  # guessed: a name that no signal had for this time loses no more signals
@@ -42,7 +46,7 @@ async def put_entries(
         tx.audit.record(entry)
         return new
 
-    return await services.store.write(account_id, store)
+    return await _write(services, account_id, store)
 
 
 async def delete_entries(services: Services, account_id: AccountId, actor: Actor, names: Collection[Name]) -> int:
@@ -60,7 +64,7 @@ async def delete_entries(services: Services, account_id: AccountId, actor: Actor
             tx.audit.record(entry)
         return deleted
 
-    return await services.store.write(account_id, store)
+    return await _write(services, account_id, store)
 
 
 async def clear_directory(services: Services, account_id: AccountId, actor: Actor) -> int:
@@ -75,13 +79,25 @@ async def clear_directory(services: Services, account_id: AccountId, actor: Acto
         _decide_levels_soon(tx, moved)
         return deleted
 
-    total = deleted = await services.store.write(account_id, clear)
+    total = deleted = await _write(services, account_id, clear)
     while deleted == _CLEARED_AT_ONCE:
-        deleted = await services.store.write(account_id, clear)
+        deleted = await _write(services, account_id, clear)
         total += deleted
     if total:
         await services.store.write(account_id, lambda tx: tx.audit.record(entry))
     return total
+
+
+async def _write(services: Services, account_id: AccountId, work: Callable[[Transaction], T]) -> T:
+    """Run *work*, which changes entries, in a transaction.
+
+    If an exception names a group, it runs after any large write of the account has ended. Otherwise the parts of that
+    write would overwrite that levels are due.
+    """
+    name_groups = await services.store.read(account_id, lambda tx: tx.levels.rules().exceptions.name_groups)
+    if name_groups:
+        return await write_users(services, account_id, work)
+    return await services.store.write(account_id, work)
 
 
 def _in_groups(tx: Transaction, names: Collection[Name]) -> set[str]:

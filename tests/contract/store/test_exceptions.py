@@ -13,7 +13,7 @@ from riskrelay.actions.record_activity import record_activity
 from riskrelay.actions.users import reset_user
 from riskrelay.core.audit import Kind
 from riskrelay.core.credentials import COMMAND_LINE
-from riskrelay.core.errors import FaultKind, Invalid, NotFound
+from riskrelay.core.errors import FaultKind, Invalid, NotFound, Unavailable
 from riskrelay.core.quotas import Quotas
 from riskrelay.core.risk.activity import Activity, ActivityId, DlpHit
 from riskrelay.core.risk.assessment import Standing
@@ -262,3 +262,16 @@ async def test_users_follow_their_groups(services: Services) -> None:
     await put_entries(services, ACCOUNT, COMMAND_LINE, [entry("k1")])
     assert await lower_due_levels(services, 500) == 1
     assert (await level(services), await due(services)) == (RiskLevel.HIGH, [])
+
+
+async def test_groups_wait_for_a_large_write(services: Services) -> None:
+    """Its parts would overwrite that levels are due; without an exception for a group, entries do not wait."""
+    await services.store.write(ACCOUNT, lambda tx: tx.large_writes.begin("another"))
+    await put_entries(services, ACCOUNT, COMMAND_LINE, [entry("k1", "VIP")])
+    await services.store.write(ACCOUNT, lambda tx: tx.large_writes.remove("another"))
+    await add(services, wanted("VIP", coverage=Coverage.GROUP))
+    await services.store.write(ACCOUNT, lambda tx: tx.large_writes.begin("another"))
+    with pytest.raises(Unavailable):
+        await put_entries(services, ACCOUNT, COMMAND_LINE, [entry("k1")])
+    await services.store.write(ACCOUNT, lambda tx: tx.large_writes.remove("another"))
+    await put_entries(services, ACCOUNT, COMMAND_LINE, [entry("k1")])
