@@ -22,6 +22,7 @@ SCREENS = {
     "overview": "?window=6h",
     "users": "/users",
     "user": "/users/{user_id}",
+    "bulk-resets": "/users/resets?level=medium",
     "behaviors": "/behaviors?proposed=yes&enabled=imp_travel&level-imp_travel=high&level-high_dlp=low",
     "own-behavior": "/behaviors/own/vpn_from_abroad",
     "directory": "/directory",

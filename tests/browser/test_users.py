@@ -71,6 +71,13 @@ def test_nothing_serious_is_wrong_with_the_list(person: Person, level: str) -> N
     assert accessibility_problems(person.open(f"/users{level}")) == []
 
 
+def test_nothing_serious_is_wrong_with_bulk_resets(person: Person) -> None:
+    """Says axe-core, in light and dark, with a preview."""
+    page = person.open("/users/resets?level=medium")
+    expect(page.get_by_role("button", name="Reset 2 users")).to_be_visible()
+    assert accessibility_problems(page) == []
+
+
 def test_nothing_serious_is_wrong_with_a_user(person: Person) -> None:
     """Says axe-core, in light and dark."""
     page = person.open("/users")

@@ -1,7 +1,7 @@
 """Write large requests in parts, so that no transaction blocks those of other accounts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -18,6 +18,7 @@ T = TypeVar("T")
 _log = structlog.get_logger()
 
 LARGE: Final = 200  # guessed: a request with more items is written in parts
+_HELD_PARTS = 64  # guessed: some thousand rows and a few megabytes; the other parts are decoded again
 _STORED_AT_ONCE = 16  # guessed: parts that one transaction stores, about as much work as applying one part
 _POLL_SECONDS = 0.02
 _WAIT_SECONDS = 20.0  # chosen: the same time as a request waits for admission
@@ -77,7 +78,7 @@ async def finish_abandoned_writes(services: Services) -> None:
         owner = services.ids.uuid()
         if await services.store.write(account_id, lambda tx, owner=owner: tx.large_writes.take_over(owner)):  # type: ignore[misc]
             _log.info("large_write_taken_over")
-            await _apply_parts(services, account_id, owner)
+            await _apply_parts(services, account_id, owner, {})
 
 
 async def _write_in_parts(
@@ -95,7 +96,7 @@ async def _write_in_parts(
         return with_acceptance(tx)
 
     try:
-        await _store_parts(services, account_id, owner, decided)
+        held = await _store_parts(services, account_id, owner, decided)
         accepted = await services.store.write(account_id, accept)
     except LargeWriteLost as error:
         raise Unavailable("this process took too long over a large request", UnavailableCause.TOO_SLOW) from error
@@ -103,7 +104,7 @@ async def _write_in_parts(
         await services.store.write(account_id, lambda tx: tx.large_writes.remove(owner))
         raise
     try:
-        await _apply_parts(services, account_id, owner)
+        await _apply_parts(services, account_id, owner, held)
     except (Unavailable, LargeWriteLost) as error:
         _log.warning("large_write_left", error=str(error))
     return accepted
@@ -111,7 +112,12 @@ async def _write_in_parts(
 
 async def _store_parts(
     services: Services, account_id: AccountId, owner: str, decided: Callable[[], AsyncIterator[Writes]]
-) -> None:
+) -> dict[int, Writes]:
+    """Store the parts of a write.
+
+    Returns: the first parts by number, so that they need not be decoded again.
+    """
+    held: dict[int, Writes] = {}
     streams = len(await services.store.read(account_id, lambda tx: tx.streams.taking_events()))
     stored = 0
     waiting: list[Writes] = []
@@ -119,6 +125,7 @@ async def _store_parts(
     async def store(parts: Sequence[Writes]) -> None:
         nonlocal stored
         first = stored
+        held.update(enumerate(parts[: _HELD_PARTS - len(held)], first))
         await services.store.write(account_id, lambda tx: tx.large_writes.add_parts(owner, first, parts))
         stored += len(parts)
 
@@ -129,16 +136,20 @@ async def _store_parts(
                 await store(waiting)
                 waiting = []
     await store(waiting)
+    return held
 
 
-async def _apply_parts(services: Services, account_id: AccountId, owner: str) -> None:
+async def _apply_parts(services: Services, account_id: AccountId, owner: str, held: Mapping[int, Writes]) -> None:
     """Apply the remaining parts of an accepted write.
+
+    Args:
+        held: parts that this process still has in memory, by number.
 
     Raises: Unavailable; LargeWriteLost.
     """
 
     def apply_next(tx: Transaction) -> list[LaneKey] | None:
-        part = tx.large_writes.take_part(owner)
+        part = tx.large_writes.take_part(owner, held)
         return None if part is None else apply(tx, part, services)
 
     while (queued := await services.store.write(account_id, apply_next)) is not None:

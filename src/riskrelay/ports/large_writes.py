@@ -81,8 +81,11 @@ class LargeWrites(Protocol):
         Raises: LargeWriteLost.
         """
 
-    def take_part(self, owner: str) -> Writes | None:
+    def take_part(self, owner: str, held: Mapping[int, Writes]) -> Writes | None:
         """Remove the first part of an accepted write and return it; None, and the write has ended, after the last one.
+
+        Args:
+            held: parts that the caller still has, by number. They are not decoded again.
 
         Raises: LargeWriteLost.
         """

@@ -252,14 +252,14 @@ async def test_a_process_considered_dead_writes_nothing_more(store: Store) -> No
     assert not await store.write(ACCOUNT, lambda tx: tx.large_writes.begin("two"))
     assert await store.write(ACCOUNT, lambda tx: tx.large_writes.take_over("two"))
     for late in (
-        lambda tx: tx.large_writes.take_part("one"),
+        lambda tx: tx.large_writes.take_part("one", {}),
         lambda tx: tx.large_writes.accept("one"),
         lambda tx: tx.large_writes.add_parts("one", 1, [Writes()]),
     ):
         with pytest.raises(LargeWriteLost):
             await store.write(ACCOUNT, late)
-    assert await store.write(ACCOUNT, lambda tx: tx.large_writes.take_part("two")) == Writes()
-    assert await store.write(ACCOUNT, lambda tx: tx.large_writes.take_part("two")) is None
+    assert await store.write(ACCOUNT, lambda tx: tx.large_writes.take_part("two", {})) == Writes()
+    assert await store.write(ACCOUNT, lambda tx: tx.large_writes.take_part("two", {})) is None
     assert not await store.read(ACCOUNT, lambda tx: tx.large_writes.is_running())
 
 

@@ -1,6 +1,6 @@
 """The large write of an account, in parts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from sqlalchemy import Connection, bindparam, delete, false, func, or_, select, text, true, update
@@ -37,7 +37,7 @@ _FIRST = select(func.min(large_write_parts.c.number)).where(_PART_OF_ACCOUNT).sc
 _TAKE_PART = (
     delete(large_write_parts)
     .where(_PART_OF_ACCOUNT, large_write_parts.c.number == _FIRST)
-    .returning(large_write_parts.c.writes)
+    .returning(large_write_parts.c.number, large_write_parts.c.writes)
 )
 _DROP_PARTS = delete(large_write_parts).where(_PART_OF_ACCOUNT)
 _END = delete(large_writes).where(_OF_ACCOUNT)
@@ -81,13 +81,14 @@ class LargeWriteRows:
         if self._connection.execute(_ACCEPT, {**self._account, "holder": owner}).rowcount == 0:
             raise LargeWriteLost
 
-    def take_part(self, owner: str) -> Writes | None:
+    def take_part(self, owner: str, held: Mapping[int, Writes]) -> Writes | None:
         self._renew(owner)
-        writes = self._connection.execute(_TAKE_PART, self._account).scalar()
-        if writes is None:
+        row = self._connection.execute(_TAKE_PART, self._account).first()
+        if row is None:
             self._connection.execute(_END, self._account)
             return None
-        return _DECODER.decode(writes)
+        part = held.get(row.number)
+        return _DECODER.decode(row.writes) if part is None else part
 
     def remove(self, owner: str) -> None:
         if self._connection.execute(_RENEW, {**self._account, "holder": owner}).rowcount:
