@@ -1,5 +1,6 @@
 """Commands on users and their risk, over the API."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -116,10 +117,10 @@ def erase(
 
 
 @app.command("export", epilog="Example: riskrelay user export 0d9b… > user.json")
-def export(user_id: UserArgument, account: AccountOption = "default") -> None:
+def export(user_id: UserArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Print everything that is stored about a user, as JSON."""
     result = with_api(account, lambda api: api.call("GET", _path(user_id, "export")))
-    show(result, True, lambda: None)
+    show(result, as_json, lambda: print(json.dumps(result, indent=2)))  # noqa: T201  escaped, and no markup
 
 
 def _path(user_id: str, *parts: str) -> str:

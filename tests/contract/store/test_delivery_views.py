@@ -69,6 +69,7 @@ async def test_each_state_shows_its_own_and_nothing_else(store: Store) -> None:
         DeliveryState.DEAD: ["dead@x.org"],
         DeliveryState.EXPIRED: [],
         DeliveryState.CANCELLED: [],
+        DeliveryState.ERASED: [],
     }
     everything = await page_of(world, None)
     assert await emails_of(world, everything) == [

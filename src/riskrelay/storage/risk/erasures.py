@@ -22,19 +22,15 @@ from riskrelay.storage.delivery.erased_events import EventPlace, erase_events
 from riskrelay.storage.tables import (
     HAS_SHORT_SUBJECT,
     IS_OF_OTHER_SUBJECT,
-    activity,
     attempts,
-    bulk_reset_users,
     directory_entries,
     erasures,
     event_requests,
     events,
     exceptions,
-    findings,
     held_events,
-    known_places,
     lanes,
-    level_changes,
+    metadata,
     missed_names,
     streams,
     subject_statements,
@@ -42,11 +38,19 @@ from riskrelay.storage.tables import (
 )
 from riskrelay.storage.times import moment, number_of
 
-_OF_USER = (findings, level_changes, activity, bulk_reset_users)  # rows of a user_id
-_OF_ADDRESS = (known_places, directory_entries)  # rows of an address
+
+def _with_column(name: str) -> tuple[Table, ...]:
+    """Return the tables of rows about users, which have that column, those that refer to others first."""
+    tables = reversed(metadata.sorted_tables)
+    return tuple(table for table in tables if name in table.columns and table not in (users, erasures))
+
+
+# From the schema, so that a new table with one of these columns cannot be forgotten.
+OF_USER = _with_column("user_id")
+OF_ADDRESS = _with_column("email_key")
 ERASED_TABLES = (
-    *_OF_USER,
-    *_OF_ADDRESS,
+    *OF_USER,
+    *OF_ADDRESS,
     *(missed_names, exceptions, subject_statements, events, held_events, attempts, event_requests, users, erasures),
 )
 
@@ -159,8 +163,8 @@ def delete_some(connection: Connection, table: Table, condition: Any, limit: int
 
 
 def _rows_of_user(connection: Connection, account_id: AccountId, erasure: Erasure, limit: int) -> _Done:
-    conditions = [(table, table.c.user_id == erasure.user_id) for table in _OF_USER]
-    conditions += [(table, table.c.email_key == erasure.email_key) for table in _OF_ADDRESS]
+    conditions = [(table, table.c.user_id == erasure.user_id) for table in OF_USER]
+    conditions += [(table, table.c.email_key == erasure.email_key) for table in OF_ADDRESS]
     left = limit
     for table, condition in conditions:
         if table is directory_entries:
