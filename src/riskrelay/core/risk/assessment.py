@@ -131,7 +131,8 @@ def with_findings(
         changed = standing
     else:
         changed = _with(standing, triggered=standing.triggered.union(found), triggered_at={**known, **later})
-    rules = rules.for_user(standing.email_key)
+    if rules.exceptions:
+        rules = rules.for_user(standing.email_key)
     level = _level(changed, rules)
     if rules.as_of is not None:
         level = _higher(level, standing.level)
@@ -169,6 +170,8 @@ def with_latest(standing: Standing, latest: Mapping[BehaviorId, datetime], rules
 
 
 def _level(standing: Standing, rules: LevelRules) -> RiskLevel | None:
+    if rules.as_of is None and rules.covering is None:  # nothing but the behaviors' levels counts: most accounts
+        return max((rules.behaviors[one].risk_level for one in standing.triggered), default=None)
     return max((level for level in _levels(standing, rules).values() if level is not None), default=None)
 
 
