@@ -13,13 +13,15 @@ from riskrelay.ports import Services, Transaction
 async def retry_delivery(
     services: Services, account_id: AccountId, actor: Actor, integration_id: IntegrationId, jti: Jti
 ) -> Delivery:
-    """Make one delivery due now, in any state, with the same jti and claims. Its retention starts again.
+    """Make one delivery due now, in any state except superseded, with the same jti and claims.
 
-    It still waits while the receiver's Retry-After lasts, while the stream is stopped, and for an earlier event of its
-    subject.
+    Its retention starts again. It still waits while the receiver's Retry-After lasts, while the stream is stopped, and
+    for an earlier event of its subject.
 
     Returns: the delivery, which is pending now.
-    Raises:  NotFound: the integration has no such delivery, it was purged, or its stream was deleted.
+    Raises:
+        NotFound: the integration has no such delivery, it was purged, or its stream was deleted.
+        Invalid: the delivery is superseded.
     """
     entry = services.audit_entry(actor, Verb.REPLAYED, Kind.DELIVERY, jti)
 

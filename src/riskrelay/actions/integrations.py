@@ -171,7 +171,17 @@ async def limit_integration(
     Raises: NotFound: no such integration in this account.
     """
     entry = services.audit_entry(actor, Verb.CHANGED, Kind.INTEGRATION, integration_id)
-    return await change_integration(services, account_id, entry, lambda stored: replace(stored, limits=limits))
+
+    def start_coalescing(tx: Transaction, before: Integration) -> list[LaneKey]:
+        if limits.coalesces_level_changes and not before.limits.coalesces_level_changes:
+            for stream in tx.streams.of_integration(before.integration_id):
+                tx.streams.start_coalescing(stream)
+        return []
+
+    def set_limits(stored: Integration) -> Integration:
+        return replace(stored, limits=limits)
+
+    return await change_integration(services, account_id, entry, set_limits, sync=start_coalescing)
 
 
 async def set_integration_tls(

@@ -1,14 +1,15 @@
 """Answer a receiver's poll: settle the acknowledged events, then return waiting events."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 
+from riskrelay.actions.coalesce import Admitting, BacklogPlans, admit_events, admitted_only, coalesces, read_lane
 from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneWork, settle
 from riskrelay.core.delivery.queued_events import QueuedEvent
-from riskrelay.core.errors import NotFound
+from riskrelay.core.errors import LeaseLost, NotFound
 from riskrelay.core.ssf.access import Receiver
 from riskrelay.core.ssf.polling import PollAnswer, PollRequest, outcomes
 from riskrelay.core.ssf.sets import complete_claims
@@ -26,12 +27,14 @@ class Polling:
     Attributes:
         retention: older events are not returned.
         longest_wait: how long a poll is held open at most while the stream has no event.
+        plans: of the lanes that coalesce.
     """
 
     signer: Signer
     bell: Bell
     retention: timedelta
     longest_wait: timedelta = LONGEST_WAIT
+    plans: BacklogPlans = field(default_factory=BacklogPlans)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class _Waiting:
     Attributes:
         more: whether further events wait.
         has_expired: whether expired events were found, which are to be settled.
+        unadmitted: the lanes with events that must be admitted before they are returned (see delivery.coalescing).
     """
 
     stream: Stream
@@ -48,6 +52,7 @@ class _Waiting:
     more: bool
     has_expired: bool
     attempts: Mapping[LaneKey, Sequence[Attempt]] = field(default_factory=dict)
+    unadmitted: Sequence[LaneKey] = ()
 
     def is_over(self, request: PollRequest) -> bool:
         """Return whether the poll can end: events can be returned, or events wait and *request* takes none."""
@@ -72,6 +77,7 @@ async def poll_stream(
     with polling.bell.listen(receiver.account_id, stream_id) as listening:
         reading = partial(_read, polling=polling, receiver=receiver, stream_id=stream_id, limit=request.max_events)
         waiting = await _first_answer(services, polling, receiver, stream_id, request=request)
+        waiting = await _admit(services, polling, waiting, reading, limit=request.max_events)
         longest = polling.longest_wait * (1 - _SPREAD * services.ids.jitter())
         until = services.clock.monotonic() + longest.total_seconds()
         while listening.is_open and request.waits and not waiting.is_over(request):
@@ -81,6 +87,7 @@ async def poll_stream(
             if not await listening.wait(left):
                 break  # no event has arrived, so no query is needed
             waiting = await services.store.read(receiver.account_id, reading)
+            waiting = await _admit(services, polling, waiting, reading, limit=request.max_events)
     return await _signed(polling.signer, waiting)
 
 
@@ -120,7 +127,7 @@ def _settle(
     tx.receiver_streams.note_activity(stream_id)
     attempts: dict[LaneKey, Sequence[Attempt]] = {}
     for key in _keys(stream):
-        work = tx.polls.peek(key, BATCH_EVENTS, polling.retention)
+        work = _peek(tx, key, BATCH_EVENTS, polling)
         if request.settles or any(event.is_over for event in [*work.held, *work.fresh]):
             attempts[key] = _settle_lane(tx, key, services, polling, request=request)
     return _waiting(tx, stream, polling, request.max_events, attempts=attempts)
@@ -130,7 +137,7 @@ def _settle_lane(
     tx: Transaction, key: LaneKey, services: Services, polling: Polling, request: PollRequest
 ) -> list[Attempt]:
     lease = tx.polls.take(key)
-    work = tx.polls.peek(key, BATCH_EVENTS, polling.retention)
+    work = _peek(tx, key, BATCH_EVENTS, polling)
     events = {event.seq: event for event in [*work.held, *work.fresh] if not event.is_over}
     said = outcomes(request, ((event.seq, event.jti) for event in events.values()))
     now = services.clock.now()
@@ -171,20 +178,50 @@ def _waiting(
 ) -> _Waiting:
     """Return the oldest events that may be sent now, notices about the stream first."""
     events: list[QueuedEvent] = []
+    unadmitted: list[LaneKey] = []
     more = has_expired = False
     for key in _keys(stream):
-        work = tx.polls.peek(key, min(limit, BATCH_EVENTS) + 1, polling.retention)
+        work = _peek(tx, key, min(limit, BATCH_EVENTS) + 1, polling)
         has_expired = has_expired or any(event.expired for event in [*work.held, *work.fresh])
         if work.stream is not None:
             events += [event for event in [*work.held, *work.fresh] if not event.is_over]
             more = more or _reaches_beyond(work)
+            if coalesces(work, key) and work.last_seq > work.admitted:
+                unadmitted.append(key)
     return _Waiting(
         stream=stream,
         events=events[:limit],
         more=more or len(events) > limit,
         has_expired=has_expired,
         attempts=attempts or {},
+        unadmitted=unadmitted,
     )
+
+
+def _peek(tx: Transaction, key: LaneKey, limit: int, polling: Polling) -> LaneWork:
+    """Return a lane's state and the events that may be returned."""
+    work = tx.polls.peek(key, limit, polling.retention)
+    return admitted_only(work) if coalesces(work, key) else work
+
+
+async def _admit(
+    services: Services, polling: Polling, waiting: _Waiting, reading: Callable[[Transaction], _Waiting], limit: int
+) -> _Waiting:
+    """Admit more events of the lanes that coalesce, if fewer than *limit* can be returned, and read again.
+
+    Rule: a SET that was returned counts as attempted, because the receiver may act on it before it acknowledges it.
+    """
+    if len(waiting.events) >= limit or not waiting.unadmitted:
+        return waiting
+    admitting = Admitting(services=services, plans=polling.plans, retention=polling.retention, extend=timedelta(0))
+    for key in waiting.unadmitted:
+        lease = await services.store.write(key.account_id, lambda tx: tx.polls.take(key))  # noqa: B023
+        try:
+            work = await read_lane(admitting, lease)
+            await admit_events(admitting, lease, work, limit)
+        except LeaseLost:  # a concurrent poll admits
+            continue
+    return await services.store.read(waiting.stream.integration.account_id, reading)
 
 
 def _reaches_beyond(work: LaneWork) -> bool:

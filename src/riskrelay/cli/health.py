@@ -54,11 +54,18 @@ def limit(
     integration_id: IntegrationArgument,
     pushes_per_second: Annotated[int | None, typer.Option(min=1, max=10_000, help="Default: no limit.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, max=256, help="Default: the service's limit.")] = None,
+    coalesce: Annotated[
+        bool, typer.Option("--coalesce", help="Send one event for all waiting level changes of a user. Default: off.")
+    ] = False,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
     """Set the delivery limits of a receiver. Omitting a limit removes it."""
-    body = {"pushes_per_second": pushes_per_second, "concurrency": concurrency}
+    body = {
+        "pushes_per_second": pushes_per_second,
+        "concurrency": concurrency,
+        "coalesce_level_changes": coalesce,
+    }
     row = with_api(account, lambda api: api.call("PUT", _path(integration_id, "limits"), body))
     show(row, as_json, lambda: _render([row]))
 

@@ -50,10 +50,12 @@ class DeliveryLimits:
     Attributes:
         pushes_per_second: the largest number of pushes per second on one stream; None: no limit.
         concurrency: the largest number of concurrent pushes on one stream; None: the service's own limit.
+        coalesces_level_changes: whether a user's waiting level changes collapse into one (see delivery.coalescing).
     """
 
     pushes_per_second: int | None = None
     concurrency: int | None = None
+    coalesces_level_changes: bool = False
 
 
 NO_LIMITS = DeliveryLimits()

@@ -22,12 +22,14 @@ class Signal(Struct, frozen=True, kw_only=True):
     Attributes:
         subject_key: events with the same key keep their order.
         is_control: whether it is queued on the stream's control lane, for notices about the stream while it is stopped.
+        is_level_change: whether it reports a change of a user's level, so that a later one may supersede it.
     """
 
     stream: Stream
     subject_key: str
     event: SecurityEvent
     is_control: bool = False
+    is_level_change: bool = False
 
 
 def for_changes(
@@ -61,7 +63,7 @@ def for_changes(
                     event=members,
                     sub_id=subject,
                 )
-                signals.append(Signal(stream=stream, subject_key=key, event=event))
+                signals.append(Signal(stream=stream, subject_key=key, event=event, is_level_change=True))
     return signals
 
 

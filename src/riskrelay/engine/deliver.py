@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from riskrelay.actions.coalesce import Admitting, admit_events, coalesces
 from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.delivery.decisions import cancels_backlog
 from riskrelay.core.delivery.lanes import (
     BATCH_EVENTS,
+    MAX_READ_EVENTS,
     NOW,
     LaneKey,
     LaneLease,
@@ -20,7 +22,7 @@ from riskrelay.core.delivery.lanes import (
 from riskrelay.core.delivery.replays import REPLAYED
 from riskrelay.core.signals import stream_updated
 from riskrelay.core.ssf.streams import CONTROL_LANE, Stream, StreamStatus
-from riskrelay.engine.pushing import SIGNED_AHEAD, Batch, Delivering, SigningAhead
+from riskrelay.engine.pushing import Batch, Delivering, SigningAhead
 from riskrelay.ports import Installation, Services, StreamStop
 
 
@@ -100,9 +102,12 @@ async def push_batch(
         LeaseLost: another worker owns the lane, or its stream was stopped; nothing was pushed.
         Unavailable: the lane cannot be read; nothing was pushed.
     """
-    # More events than one batch, so that the next batch is signed while this one is settled.
-    most = BATCH_EVENTS + SIGNED_AHEAD
-    work = await services.store.read_installation(lambda tx: tx.lanes.read(lease, most, delivering.retention))
+    work = await services.store.read_installation(
+        lambda tx: tx.lanes.read(lease, MAX_READ_EVENTS, delivering.retention)
+    )
+    if coalesces(work, lease.key):
+        work, extended_at = await _admit(services, delivering, lease, work, limit=limit)
+        leased_at = leased_at if extended_at is None else extended_at
     if work.stream is None or work.stream.is_polled:
         return Delivered(attempts=(), settlement=None, stopped=True)
     if not work.held and not work.fresh:
@@ -124,6 +129,16 @@ async def push_batch(
         stop=stop,
         extend=NOW if waits else delivering.lease,
     )
+
+
+async def _admit(
+    services: Services, delivering: Delivering, lease: LaneLease, work: LaneWork, limit: int
+) -> tuple[LaneWork, float | None]:
+    """Admit the events of the next batch. A full batch includes the events that are signed ahead."""
+    admitting = Admitting(
+        services=services, plans=delivering.plans, retention=delivering.retention, extend=delivering.lease
+    )
+    return await admit_events(admitting, lease, work, MAX_READ_EVENTS if limit == BATCH_EVENTS else limit)
 
 
 async def settle_batch(services: Services, pushed: PushedBatch, *, is_retry: bool) -> Delivered:

@@ -3,14 +3,16 @@
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from itertools import chain
 
+from riskrelay.actions.coalesce import BacklogPlans
 from riskrelay.actions.integrations import opened_tls
 from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.delivery.decisions import Fate, decide, on_control_lane
+from riskrelay.core.delivery.lanes import BATCH_EVENTS, MAX_READ_EVENTS
 from riskrelay.core.delivery.pacing import pace_of
 from riskrelay.core.delivery.queued_events import QueuedEvent
 from riskrelay.core.errors import Misconfigured, Unavailable
@@ -23,10 +25,7 @@ from riskrelay.ports import Pusher, Services, Signer, Vault
 
 _CHUNK = 16  # SETs signed in one call: 8 and 32 cost the same CPU (measured); the first SET waits for all of them
 SNAPSHOT = timedelta(seconds=1)  # specified: a disabled stream gets no new push after this time
-SIGNED_AHEAD = (
-    # guessed: as many as two threads sign during a settlement; limits the signatures wasted when a batch stops early
-    128
-)
+SIGNED_AHEAD = MAX_READ_EVENTS - BATCH_EVENTS  # also limits the signatures wasted when a batch stops early
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +38,7 @@ class Delivering:
             most 80 % of the lease, so this worker has stopped before another one can claim the lane (design 3).
         concurrency: concurrent pushes per lane, unless the integration has a lower limit.
         retention: older events are not sent any more.
+        plans: of the lanes that coalesce.
     """
 
     signer: Signer
@@ -48,6 +48,7 @@ class Delivering:
     push_for: timedelta
     concurrency: int
     retention: timedelta
+    plans: BacklogPlans = field(default_factory=BacklogPlans)
 
 
 class Batch:

@@ -23,6 +23,7 @@ from riskrelay.ports.account import (
 )
 from riskrelay.ports.activity import Activities, ActivityWindow, Detection, RecordedActivity
 from riskrelay.ports.bulk_resets import BulkResets, DueReset
+from riskrelay.ports.coalescing import Coalescing
 from riskrelay.ports.console import (
     FindingCounts,
     FindingPlace,
@@ -104,6 +105,7 @@ __all__ = [
     "BulkResets",
     "Check",
     "Clock",
+    "Coalescing",
     "DatabaseClock",
     "DatabaseFacts",
     "DeadLetters",

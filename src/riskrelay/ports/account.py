@@ -112,6 +112,9 @@ class Streams(Protocol):
         Returns: the lanes from which events may be sent at once.
         """
 
+    def start_coalescing(self, stream: Stream) -> None:
+        """Admit the events that an attempt or a poll may have reached. Later events are admitted one by one."""
+
     def cancel_backlog(self, stream: Stream, numbers: Collection[int], reason: str) -> int:
         """Mark the undelivered events of some lanes of *stream* as cancelled. Return their number."""
 

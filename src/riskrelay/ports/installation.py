@@ -17,6 +17,7 @@ from riskrelay.core.ssf.access import CredentialId, ReceiverCredential, Receiver
 from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from riskrelay.ports.account import Audit
 from riskrelay.ports.bulk_resets import DueReset
+from riskrelay.ports.coalescing import Coalescing
 from riskrelay.ports.console import Sessions
 from riskrelay.ports.erasures import AccountDeletions
 from riskrelay.ports.examining import DatabaseFacts, Nodes, ShadowedUser
@@ -186,6 +187,7 @@ class Installation(Protocol):
     keys: Keys
     receivers: Receivers
     lanes: Lanes
+    coalescing: Coalescing
     retention: Retention
     purging: Purging
     due_levels: DueLevels

@@ -15,6 +15,7 @@ from riskrelay.ports import (
     AccountDeletions,
     Accounts,
     Audit,
+    Coalescing,
     DatabaseClock,
     DatabaseFacts,
     DueLevels,
@@ -38,6 +39,7 @@ from riskrelay.storage.accounts.keys import KeyRows
 from riskrelay.storage.accounts.receivers import ReceiverRows
 from riskrelay.storage.accounts.sessions import SessionRows
 from riskrelay.storage.delivery.clock import ClockRows, cutoff
+from riskrelay.storage.delivery.coalescing import CoalescingRows
 from riskrelay.storage.delivery.lanes import LaneRows
 from riskrelay.storage.delivery.ledgers import count_ledgers
 from riskrelay.storage.delivery.retention import RetentionRows
@@ -66,6 +68,7 @@ class InstallationTransaction:
         self.keys: Keys = KeyRows(connection)
         self.receivers: Receivers = ReceiverRows(connection)
         self.lanes: Lanes = LaneRows(connection)
+        self.coalescing: Coalescing = CoalescingRows(connection)
         self.retention: Retention = RetentionRows(connection)
         self.purging: Purging = PurgingRows(connection)
         self.due_levels: DueLevels = DueLevelRows(connection)

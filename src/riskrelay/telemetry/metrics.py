@@ -33,7 +33,7 @@ from riskrelay.telemetry.siblings import Siblings, of_all
 
 _REFUSALS = ("no_credentials", "malformed", "unknown", "forbidden")
 _RESULTS = ("accepted", "duplicate", "ignored")
-_LEDGER_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased")
+_LEDGER_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased", "superseded")
 
 
 class PrometheusMetrics:

@@ -52,6 +52,8 @@ class DeliveryState(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
     ERASED = "erased"
+    SUPERSEDED = "superseded"
+    """A later level change of the user replaced it before it was attempted (see delivery.coalescing)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +93,12 @@ class Ledger:
     dead: int
     expired: int
     cancelled: int
+    superseded: int
     oldest_pending: timedelta | None
     erased: int = 0
 
     @property
     def imbalance(self) -> int:
         """The events that no state accounts for; always 0. Rule: faults.md C1."""
-        settled = self.delivered + self.dead + self.expired + self.cancelled + self.erased
+        settled = self.delivered + self.dead + self.expired + self.cancelled + self.erased + self.superseded
         return self.queued - self.pending - settled

@@ -18,6 +18,8 @@ from riskrelay.core.ssf.outcomes import Outcome
 from riskrelay.core.ssf.streams import Stream, StreamId
 
 BATCH_EVENTS = 256  # how many events one read takes: also the bound on extra copies after a crash (ADR 0004)
+# More than one batch, so that the next batch is signed while this one is settled.
+MAX_READ_EVENTS = 384  # guessed: 128 more, as many as two threads sign during a settlement
 MAX_HELD_EVENTS = 1_000  # guessed: above this many failed or waiting events a lane takes no new ones
 NOW = timedelta(0)
 
@@ -71,6 +73,8 @@ class LaneWork:
         edits: how often its stream had been edited or resumed when it was read.
         blocked_until: the end of the delay that the receiver asked for, by the database's clock; None: unknown.
         recent_answers: its receiver's latest answers (see delivery.rejecting).
+        admitted: the highest seq that may be attempted, on a lane that coalesces (see delivery.coalescing); at least
+            *cursor*.
     """
 
     stream: Stream | None
@@ -83,6 +87,7 @@ class LaneWork:
     edits: int = 0
     blocked_until: datetime | None = None
     recent_answers: str = ""
+    admitted: int = 0
 
     @property
     def full(self) -> bool:

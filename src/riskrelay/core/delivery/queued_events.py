@@ -19,6 +19,10 @@ class QueuedEvent(Struct, frozen=True, kw_only=True):
         due_in: the time until the next attempt; zero or less: now.
         reason: why it is held, for an event that has a row.
         expired: whether it was queued or replayed longer ago than the retention.
+        is_level_change: whether this service queued it for a change of a user's level, so that a later one may
+            supersede it (see delivery.coalescing).
+        known_level: the level that replaced the previous level in its claims, because the changes between were
+            superseded; None: the claims are as they were queued.
     """
 
     seq: int
@@ -30,6 +34,8 @@ class QueuedEvent(Struct, frozen=True, kw_only=True):
     due_in: timedelta = timedelta(0)
     reason: str = "waiting"
     expired: bool = False
+    is_level_change: bool = False
+    known_level: str | None = None
 
     @property
     def is_erased(self) -> bool:

@@ -7,6 +7,7 @@ from typing import NewType
 
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
+from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.integrations import IntegrationId
 
 ReplayId = NewType("ReplayId", str)
@@ -19,6 +20,12 @@ MAX_BESIDE_NEW = BATCH_EVENTS // 2  # half of each batch is left to new events
 MAX_WITHOUT_NEW = BATCH_EVENTS + BATCH_EVENTS // 2
 WINDOW_EVENTS = 10_000  # guessed: sequence numbers that one step scans, so that it locks its lane for milliseconds only
 REPLAYABLE = (DeliveryState.DEAD, DeliveryState.EXPIRED, DeliveryState.CANCELLED, DeliveryState.DELIVERED)
+
+
+def superseded_delivery() -> Invalid:
+    """Return the refusal of a retry of a superseded delivery, which would tell the receiver an outdated level."""
+    message = "a later level change of the user replaced this delivery before it was sent; retry that one instead"
+    return Invalid([Fault(FaultKind.WRONG_VALUE, "/jti", message)])
 
 
 def room_in_batch(waiting: int, *, has_new: bool) -> int:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
+
 from riskrelay.core.products import PRODUCTS
 from riskrelay.core.risk.assessment import LevelChange
 from riskrelay.core.risk.change_members import change_members
@@ -36,6 +38,47 @@ LEVEL_CHANGE_EVENTS: Mapping[str, Callable[[LevelChange, Mapping[str, Any]], dic
     CAEP_RISK_LEVEL_CHANGE: caep_risk_level_change,
 }
 """The event types that report a level change, by URI, each with the function that renders its members."""
+
+
+NO_LEVELS = frozenset({"none", "LOW"})
+"""How SETs say that a user has no level: Okta's, and CAEP's, which has no word for it."""
+
+
+class _Levels(msgspec.Struct):
+    previous_level: str
+    current_level: str
+
+
+class _LevelClaims(msgspec.Struct):
+    events: dict[str, _Levels]
+
+
+_read_levels = msgspec.json.Decoder(_LevelClaims).decode
+
+
+def levels_in(claims: bytes) -> tuple[str, str] | None:
+    """Return the previous and the current level of a level change, as its claims say them; None: it says none.
+
+    >>> levels_in(b'{"events": {"uri": {"previous_level": "none", "current_level": "high"}}}')
+    ('none', 'high')
+    """
+    try:
+        (levels,) = _read_levels(claims).events.values()
+    except (msgspec.DecodeError, ValueError):
+        return None
+    return levels.previous_level, levels.current_level
+
+
+def with_previous_level(claims: bytes, level: str) -> bytes:
+    """Return the claims of a level change with another previous level.
+
+    >>> with_previous_level(b'{"events":{"uri":{"previous_level":"low","current_level":"high"}}}', "none")
+    b'{"events":{"uri":{"previous_level":"none","current_level":"high"}}}'
+    """
+    changed = msgspec.json.decode(claims)
+    for members in changed["events"].values():
+        members["previous_level"] = level
+    return msgspec.json.encode(changed)
 
 
 def _caep_level(level: RiskLevel | None) -> str:

@@ -33,6 +33,7 @@ INTEGRATION_COLUMNS = (
     integrations.c.pause_reason,
     integrations.c.pushes_per_second,
     integrations.c.concurrency,
+    integrations.c.coalesces_level_changes,
     integrations.c.trusted_ca,
     integrations.c.client_certificate,
     integrations.c.sealed_client_key,
@@ -54,7 +55,7 @@ def integration_from(row: Row[*tuple[Any, ...]]) -> Integration:
         created_at=row.created_at,
         signing_algorithm=Algorithm(row.signing_algorithm),
         pause=None if row.paused_at is None else Pause(row.paused_at, row.pause_reason),
-        limits=DeliveryLimits(row.pushes_per_second, row.concurrency),
+        limits=DeliveryLimits(row.pushes_per_second, row.concurrency, row.coalesces_level_changes),
         tls=None if tls == _NO_TLS else tls,
     )
 
@@ -105,6 +106,7 @@ class IntegrationRows:
                 signing_algorithm=integration.signing_algorithm.value,
                 pushes_per_second=integration.limits.pushes_per_second,
                 concurrency=integration.limits.concurrency,
+                coalesces_level_changes=integration.limits.coalesces_level_changes,
                 position=last.scalar_subquery(),
             )
         )
@@ -124,6 +126,7 @@ class IntegrationRows:
                 pause_reason=None if pause is None else pause.reason,
                 pushes_per_second=limits.pushes_per_second,
                 concurrency=limits.concurrency,
+                coalesces_level_changes=limits.coalesces_level_changes,
                 **_tls_columns(integration.tls),
             )
         )

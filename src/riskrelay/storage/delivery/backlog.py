@@ -4,7 +4,7 @@ from sqlalchemy import Connection, insert, literal, select, update
 
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import LaneKey
-from riskrelay.storage.tables import events, held_events, lanes
+from riskrelay.storage.tables import IS_PENDING, events, held_events, lanes
 
 
 def cancel_lane(connection: Connection, key: LaneKey, cursor: int, reason: str) -> int:
@@ -23,7 +23,7 @@ def cancel_lane(connection: Connection, key: LaneKey, cursor: int, reason: str) 
             held_events.c.account_id == key.account_id,
             held_events.c.stream_id == key.stream_id,
             held_events.c.lane == key.lane,
-            held_events.c.state == DeliveryState.PENDING.value,
+            IS_PENDING,
         )
         .values(state=DeliveryState.CANCELLED.value, reason=reason)
     )

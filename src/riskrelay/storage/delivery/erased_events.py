@@ -48,7 +48,7 @@ _READ = select(events.c.seq, events.c.jti, events.c.claims, events.c.queued_at).
 _EMPTY = (
     update(events)
     .where(of_lane(events), events.c.seq == bindparam("number"))
-    .values(subject_key=ERASED, jti=bindparam("digest"), claims=bindparam("left"))
+    .values(subject_key=ERASED, jti=bindparam("digest"), claims=bindparam("left"), known_level=None)
 )
 _SETTLE_HELD = (
     update(held_events)

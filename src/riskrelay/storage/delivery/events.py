@@ -33,7 +33,10 @@ _TAKE_NUMBERS = (
     )
     .returning(lanes.c.last_seq)
 )
-_APPEND = BulkInsert(events, "account_id", "stream_id", "lane", "seq", "jti", "subject_key", "claims", "queued_at")
+_APPEND = BulkInsert(
+    events,
+    *("account_id", "stream_id", "lane", "seq", "jti", "subject_key", "claims", "queued_at", "is_level_change"),
+)
 _LAST_SEQ = select(lanes.c.last_seq).where(this_lane())
 
 
@@ -77,6 +80,7 @@ class EventRows:
             (
                 *(key.account_id, key.stream_id, key.lane, seq),
                 *(signal.event.jti, signal.subject_key, fixed_claims(signal.event), number_of(signal.event.issued_at)),
+                signal.is_level_change,
             )
             for seq, signal in enumerate(signals, first)
         ]

@@ -17,7 +17,6 @@ from sqlalchemy import (
     Row,
     String,
     Update,
-    and_,
     bindparam,
     case,
     delete,
@@ -44,9 +43,9 @@ from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import StreamStop
 from riskrelay.storage.delivery.claiming import claim_longest_due, claim_named, next_due
 from riskrelay.storage.delivery.clock import clock_readings_of, record_from
-from riskrelay.storage.delivery.deliveries import EVENT_KEY
 from riskrelay.storage.delivery.lane_rows import (
     EVENT_COLUMNS,
+    PENDING_EVENTS,
     UPSERT_HELD,
     add_attempts,
     held_from,
@@ -60,40 +59,29 @@ from riskrelay.storage.tables import attempts, events, held_events, integrations
 from riskrelay.storage.times import database_now, later_of, micros, moment, number_of
 
 _NOW = database_now()
-_MINE = this_lane() & (lanes.c.epoch == bindparam("mine"))
+OWNED = this_lane() & (lanes.c.epoch == bindparam("mine"))
 
 
 def _number(name: str) -> BindParameter[int]:
     return bindparam(name, type_=BigInteger)
 
 
+_READ = ("cursor", "failures", "last_seq", "replayed", "edits", "blocked_until", "recent_answers", "admitted")
 _STATE = select(
-    *(
-        lanes.c[name]
-        for name in ("cursor", "failures", "last_seq", "replayed", "edits", "blocked_until", "recent_answers")
-    ),
+    *(lanes.c[name] for name in _READ),
     _NOW.label("now"),
     *(clock_readings_of(name).label(name) for name in ("seen_at", "steps")),
 )
 # A settlement with a wait releases the lane. So a lane that is leased and blocked was blocked by another lane of the
 # stream, whose receiver sent a Retry-After.
 _IS_QUIETED = (lanes.c.blocked_until > _NOW) & (lanes.c.lease_until > _NOW)
-_OWNED = _STATE.add_columns(_IS_QUIETED.label("is_quieted")).where(_MINE)
+_OWNED = _STATE.add_columns(_IS_QUIETED.label("is_quieted")).where(OWNED)
 _LOOKED_AT = _STATE.where(this_lane())
 _FRESH = (
     select(*EVENT_COLUMNS)
     .where(of_lane(events), events.c.seq > _number("after"))
     .order_by(events.c.seq)
     .limit(bindparam("most"))
-)
-_HELD = (
-    select(
-        *EVENT_COLUMNS, held_events.c.attempts, held_events.c.due_at, held_events.c.reason, held_events.c.replayed_at
-    )
-    .select_from(held_events.join(events, and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))))
-    .where(of_lane(held_events), held_events.c.state == DeliveryState.PENDING.value)
-    .order_by(held_events.c.seq)
-    .limit(MAX_HELD_EVENTS + 1)
 )
 _STREAM = select_streams().where(
     streams.c.account_id == bindparam("account"),
@@ -107,7 +95,7 @@ _QUIET_UNTIL = _NOW + _number("quiet_us")
 _OTHERS_WAIT = case((lanes.c.blocked_until > _number("seen_blocked"), lanes.c.blocked_until), else_=0)
 _SETTLE = (
     update(lanes)
-    .where(_MINE)
+    .where(OWNED)
     .values(
         version=lanes.c.version + 1,
         cursor=_number("new_cursor"),
@@ -150,13 +138,13 @@ _QUIET_OTHERS = (
     )
 )
 # FOR UPDATE: no other transaction edits or resumes the stream between this check and the settlement.
-_EDITS = select(lanes.c.edits).where(_MINE).with_for_update()
+_EDITS = select(lanes.c.edits).where(OWNED).with_for_update()
 _RENEW = (
     update(lanes)
-    .where(_MINE)
+    .where(OWNED)
     .values(version=lanes.c.version + 1, lease_until=_NOW + bindparam("lease_us", type_=BigInteger))
 )
-_RELEASE = update(lanes).where(_MINE).values(version=lanes.c.version + 1, lease_until=0)
+_RELEASE = update(lanes).where(OWNED).values(version=lanes.c.version + 1, lease_until=0)
 # A new epoch for each lane: a process that still believes it owns one can write nothing.
 _RELEASE_ALL = update(lanes).where(lanes.c.lease_until > 0).values(lease_until=0, epoch=lanes.c.epoch + 1)
 _TAKE = (
@@ -210,7 +198,7 @@ class LaneRows:
     def _work(self, lane_key: LaneKey, lane: Row[*tuple[Any, ...]], limit: int, retention: timedelta) -> LaneWork:
         key = lane_parameters(lane_key)
         oldest = too_old_before(record_from(lane.seen_at, lane.steps), moment(lane.now), retention)
-        held = [held_from(row, lane.now, oldest) for row in self._connection.execute(_HELD, key)]
+        held = [held_from(row, lane.now, oldest) for row in self._connection.execute(PENDING_EVENTS, key)]
         fresh: list[QueuedEvent] = []
         if len(held) < MAX_HELD_EVENTS and lane.last_seq > lane.cursor:
             rows = self._connection.execute(_FRESH, {**key, "after": lane.cursor, "most": limit})
@@ -226,6 +214,7 @@ class LaneRows:
             edits=lane.edits,
             blocked_until=moment(lane.blocked_until),
             recent_answers=lane.recent_answers,
+            admitted=max(lane.admitted, lane.cursor),
         )
 
     def _sending(self, key: LaneKey) -> Stream | None:
@@ -251,7 +240,7 @@ class LaneRows:
         if judges and self._is_edited(lease, work):
             settlement = settlement.without_waits()
         last = tried[-1].outcome if tried else None
-        self._mine(
+        self.write_owned(
             _SETTLE,
             lease,
             new_cursor=settlement.cursor,
@@ -284,7 +273,7 @@ class LaneRows:
         return self._connection.execute(_ATTEMPT, first).first() is not None
 
     def renew(self, lease: LaneLease, extend: timedelta) -> None:
-        self._mine(_RENEW, lease, lease_us=micros(extend))
+        self.write_owned(_RENEW, lease, lease_us=micros(extend))
 
     def release(self, lease: LaneLease) -> None:
         self._connection.execute(_RELEASE, {**lane_parameters(lease.key), "mine": lease.epoch})
@@ -334,7 +323,7 @@ class LaneRows:
             raise self._lost(lease.key)
         return edits
 
-    def _mine(self, statement: Update, lease: LaneLease, **values: object) -> None:
+    def write_owned(self, statement: Update, lease: LaneLease, **values: object) -> None:
         """Run an UPDATE of the lane's row, if this lease still owns it.
 
         Raises: LeaseLost: the epoch has moved on.

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from riskrelay.core.delivery.attempts import DeliveryState, Ledger
 from riskrelay.core.integrations import AccountId
 from riskrelay.storage.delivery.deliveries import EVENT_KEY
-from riskrelay.storage.tables import events, held_events, lanes
+from riskrelay.storage.tables import IS_PENDING, events, held_events, lanes
 from riskrelay.storage.times import database_now, later_of
 
 _Wanted = Callable[[Table], ColumnElement[bool]]
@@ -58,6 +58,7 @@ def count_ledgers(
             func.sum(lanes.c.purged_expired).label("purged_expired"),
             func.sum(lanes.c.purged_cancelled).label("purged_cancelled"),
             func.sum(lanes.c.purged_erased).label("purged_erased"),
+            func.sum(lanes.c.purged_superseded).label("purged_superseded"),
             # A subquery, not a second statement: lanes and held events are counted in the same snapshot. One row per
             # stream.
             *(func.coalesce(func.max(held.c[state.value]), 0).label(state.value) for state in _HELD_STATES),
@@ -79,6 +80,7 @@ def _ledger(row: Row[*tuple[Any, ...]], oldest: dict[str, timedelta]) -> Ledger:
         expired=int(row.purged_expired) + int(row.expired),
         cancelled=int(row.purged_cancelled) + int(row.cancelled),
         erased=int(row.purged_erased) + int(row.erased),
+        superseded=int(row.purged_superseded) + int(row.superseded),
         oldest_pending=oldest.get(row.stream_id),
     )
 
@@ -106,7 +108,7 @@ def _oldest_pending(connection: Connection, wanted: _Wanted) -> dict[str, timede
     held = (
         select(events.c.stream_id, later_of(queued_at, held_events.c.replayed_at).label("since"))
         .select_from(held_events.join(events, is_event))
-        .where(held_events.c.state == DeliveryState.PENDING.value, wanted(held_events))
+        .where(IS_PENDING, wanted(held_events))
     )
     pending: FromClause = union_all(next_one, held).subquery()
     query = select(pending.c.stream_id, database_now() - func.min(pending.c.since)).group_by(pending.c.stream_id)

@@ -28,6 +28,7 @@ from riskrelay.core.delivery.replays import (
     ReplayStatus,
     ReplayStep,
     room_in_batch,
+    superseded_delivery,
 )
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.events import Jti
@@ -36,7 +37,17 @@ from riskrelay.storage.delivery.deliveries import ERASED, EVENT_KEY, delivery_st
 from riskrelay.storage.delivery.events import SOONER
 from riskrelay.storage.delivery.matching import is_wanted, matching_deliveries
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
-from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, replay_places, replays, streams
+from riskrelay.storage.tables import (
+    IS_PENDING,
+    attempts,
+    events,
+    held_events,
+    integrations,
+    lanes,
+    replay_places,
+    replays,
+    streams,
+)
 from riskrelay.storage.times import database_now
 
 _START = {"stream_id": "", "lane": CONTROL_LANE, "seq": 0}
@@ -54,11 +65,7 @@ _RUNNING_IN = (
     .order_by(replays.c.created_at)
     .limit(1)
 )
-_WAITING = (
-    select(func.count())
-    .select_from(held_events)
-    .where(of_lane(held_events), held_events.c.state == DeliveryState.PENDING.value)
-)
+_WAITING = select(func.count()).select_from(held_events).where(of_lane(held_events), IS_PENDING)
 _FILLING = select(
     (lanes.c.last_seq > lanes.c.cursor).label("has_new"), _WAITING.scalar_subquery().label("waiting")
 ).where(this_lane())
@@ -187,6 +194,8 @@ class ReplayRows:
         key = LaneKey(self._account_id, found.stream_id, found.lane)
         self._lock(key)
         state = self._state_of(key, found.seq)
+        if state is DeliveryState.SUPERSEDED:
+            raise superseded_delivery()
         if state is DeliveryState.PENDING:
             self._hurry(key, found.seq)
         else:

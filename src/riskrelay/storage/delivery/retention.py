@@ -30,23 +30,23 @@ from riskrelay.storage.delivery.deliveries import EVENT_KEY
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.delivery.replays import replay_from
 from riskrelay.storage.engines import partitions
-from riskrelay.storage.tables import attempts, events, held_events, lanes, replays
+from riskrelay.storage.tables import IS_PENDING, attempts, events, held_events, lanes, replays
 from riskrelay.storage.times import database_now, later_of
 
 _KEY = (lanes.c.account_id, lanes.c.stream_id, lanes.c.lane)
 _IN_LANE = and_(*(events.c[name] == lanes.c[name] for name in EVENT_KEY[:3]))
 _IS_EVENT = and_(*(held_events.c[name] == events.c[name] for name in EVENT_KEY))
 _QUEUED_AT: ColumnElement[int] = type_coerce(events.c.queued_at, BigInteger)
-_IS_PENDING = held_events.c.state == DeliveryState.PENDING.value
 _IS_FREE = lanes.c.lease_until <= database_now()
 _PURGED = {
     DeliveryState.DEAD.value: lanes.c.purged_dead,
     DeliveryState.EXPIRED.value: lanes.c.purged_expired,
     DeliveryState.CANCELLED.value: lanes.c.purged_cancelled,
     DeliveryState.ERASED.value: lanes.c.purged_erased,
+    DeliveryState.SUPERSEDED.value: lanes.c.purged_superseded,
 }
 # A lane without undelivered events must not stay due, or a worker would claim it every second and find no work.
-_IS_LEFT = select(held_events.c.seq).where(of_lane(held_events), _IS_PENDING).exists()
+_IS_LEFT = select(held_events.c.seq).where(of_lane(held_events), IS_PENDING).exists()
 _PASS = (
     update(lanes)
     .where(this_lane())
@@ -73,7 +73,7 @@ class RetentionRows:
             .select_from(held_events.join(events, _IS_EVENT))
             .where(
                 and_(*(held_events.c[name] == lanes.c[name] for name in EVENT_KEY[:3])),
-                _IS_PENDING,
+                IS_PENDING,
                 later_of(_QUEUED_AT, held_events.c.replayed_at) < before,
             )
             .correlate(lanes)
@@ -109,7 +109,7 @@ class RetentionRows:
                 of_lane(events),
                 events.c.seq <= lane.cursor,
                 cutoff(self._connection, self._row_by_row(kept)) > _QUEUED_AT,
-                or_(held_events.c.state.is_(None), ~_IS_PENDING),
+                or_(held_events.c.state.is_(None), ~IS_PENDING),
             )
             .order_by(events.c.seq)
             .limit(limit)
@@ -151,7 +151,7 @@ class RetentionRows:
         old = select(events.c.seq).where(_IS_EVENT, later_of(_QUEUED_AT, held_events.c.replayed_at) < before)
         expired = self._connection.execute(
             update(held_events)
-            .where(of_lane(held_events), _IS_PENDING, old.exists())
+            .where(of_lane(held_events), IS_PENDING, old.exists())
             .values(state=DeliveryState.EXPIRED.value),
             lane_parameters(key),
         )

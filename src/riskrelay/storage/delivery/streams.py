@@ -23,8 +23,7 @@ from sqlalchemy import (
     update,
 )
 
-from riskrelay.core.delivery.attempts import DeliveryState
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.lanes import MAX_READ_EVENTS, LaneKey
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.metadata import DELIVERY_POLL, DELIVERY_PUSH
 from riskrelay.core.ssf.streams import (
@@ -42,7 +41,14 @@ from riskrelay.core.ssf.subject_filters import SubjectFilter, SubjectStatement
 from riskrelay.storage.accounts.integrations import INTEGRATION_COLUMNS, integration_from
 from riskrelay.storage.delivery.backlog import cancel_lane
 from riskrelay.storage.delivery.clock import cutoff
-from riskrelay.storage.tables import held_events, integrations, lanes, streams, subject_statements
+from riskrelay.storage.tables import (
+    IS_PENDING,
+    held_events,
+    integrations,
+    lanes,
+    streams,
+    subject_statements,
+)
 from riskrelay.storage.times import database_now
 
 _COLUMNS = (
@@ -151,11 +157,16 @@ _STATEMENTS = select(
 )
 
 
-_WAITS = exists().where(
-    held_events.c.account_id == lanes.c.account_id,
-    held_events.c.stream_id == lanes.c.stream_id,
-    held_events.c.lane == lanes.c.lane,
-    held_events.c.state == DeliveryState.PENDING.value,
+_WAITS = (
+    select(held_events.c.seq)
+    .where(
+        held_events.c.account_id == lanes.c.account_id,
+        held_events.c.stream_id == lanes.c.stream_id,
+        held_events.c.lane == lanes.c.lane,
+        IS_PENDING,
+    )
+    .correlate(lanes)
+    .exists()
 )
 _ANYTHING_WAITS = or_(lanes.c.last_seq > lanes.c.cursor, _WAITS)
 _DUE_IF_ANYTHING_WAITS = case((_ANYTHING_WAITS, database_now()), else_=None)
@@ -288,10 +299,18 @@ class StreamRows:
                 held_events.c.account_id == self._account_id,
                 held_events.c.stream_id == changed.stream_id,
                 held_events.c.lane.in_(sent),
-                held_events.c.state == DeliveryState.PENDING.value,
+                IS_PENDING,
             )
             .values(due_at=0)
         )
+
+    def start_coalescing(self, stream: Stream) -> None:
+        lock_stream(self._connection, self._account_id, stream.stream_id)
+        through = case(
+            (lanes.c.last_seq > lanes.c.cursor + MAX_READ_EVENTS, lanes.c.cursor + MAX_READ_EVENTS),
+            else_=lanes.c.last_seq,
+        )
+        self._set_lanes(stream, stream.all_lanes, admitted=through)
 
     def _set_lanes(self, stream: Stream, numbers: Sequence[int], **values: object) -> None:
         self._connection.execute(

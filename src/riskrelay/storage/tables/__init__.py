@@ -21,6 +21,7 @@ from riskrelay.storage.tables.console import console_sessions, finding_counts, l
 from riskrelay.storage.tables.delivery import (
     HAS_SHORT_SUBJECT,
     IS_OF_OTHER_SUBJECT,
+    IS_PENDING,
     attempts,
     clock_readings,
     event_requests,
@@ -55,6 +56,7 @@ __all__ = [
     "HAS_SHORT_SUBJECT",
     "INSTALLATION",
     "IS_OF_OTHER_SUBJECT",
+    "IS_PENDING",
     "access_tokens",
     "accounts",
     "activity",

@@ -12,6 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
 )
 
 from riskrelay.storage.tables.base import account, metadata
@@ -87,6 +88,7 @@ integrations = Table(
     Column("pause_reason", Text),
     Column("pushes_per_second", Integer),
     Column("concurrency", Integer),
+    Column("coalesces_level_changes", Boolean, nullable=False, server_default=false()),
     Column("trusted_ca", Text),
     Column("client_certificate", Text),
     Column("sealed_client_key", LargeBinary),

@@ -5,7 +5,7 @@ from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer,
 from riskrelay.storage.tables.base import account, metadata
 from riskrelay.storage.times import Moment
 
-LEDGER_COLUMNS = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased")
+LEDGER_COLUMNS = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased", "superseded")
 
 console_sessions = Table(
     "console_sessions",
@@ -26,8 +26,8 @@ stocks = Table(
     metadata,
     account(),
     Column("taken_at", Moment, nullable=False),
-    *(Column(name, BigInteger, nullable=False) for name in LEDGER_COLUMNS if name != "erased"),
-    Column("erased", BigInteger, nullable=False, server_default="0"),
+    *(Column(name, BigInteger, nullable=False) for name in LEDGER_COLUMNS if name not in ("erased", "superseded")),
+    *(Column(name, BigInteger, nullable=False, server_default="0") for name in ("erased", "superseded")),
     Column("oldest_us", BigInteger),
     Column("standings", Text, nullable=False),
     Column("receipts", Integer, nullable=False),

@@ -87,6 +87,8 @@ lanes = Table(
     Column("purged_expired", BigInteger, nullable=False, server_default="0"),
     Column("purged_cancelled", BigInteger, nullable=False, server_default="0"),
     Column("purged_erased", BigInteger, nullable=False, server_default="0"),
+    Column("purged_superseded", BigInteger, nullable=False, server_default="0"),
+    Column("admitted", BigInteger, nullable=False, server_default="0"),  # see delivery.coalescing
     Column("version", BigInteger, nullable=False, default=0, server_default="0"),  # see storage.newest
     Column("edits", BigInteger, nullable=False, server_default="0"),
     Column("recent_answers", String(20), nullable=False, default="", server_default=""),  # see delivery.rejecting
@@ -131,6 +133,8 @@ events = Table(
     Column("subject_key", Text, nullable=False),
     Column("claims", LargeBinary, nullable=False),
     Column("queued_at", Moment, nullable=False),
+    Column("is_level_change", Boolean, nullable=False, server_default=false()),
+    Column("known_level", String(16)),  # see delivery.coalescing
     ForeignKeyConstraint(_LANE_KEY, ["lanes.account_id", "lanes.stream_id", "lanes.lane"]),
     sqlite_with_rowid=False,
 )
@@ -168,6 +172,15 @@ held_events = Table(
     sqlite_with_rowid=False,
 )
 
+# Superseded events can be a million rows of a lane, and each batch reads the pending ones.
+IS_PENDING = held_events.c.state == literal_column("'pending'")
+Index(
+    "held_events_pending_index",
+    # With the state in it, though it is always the same: otherwise SQLite prefers the primary key.
+    *(held_events.c[name] for name in ("account_id", "stream_id", "lane", "state", "seq")),
+    sqlite_where=IS_PENDING,
+    postgresql_where=IS_PENDING,
+)
 _IS_DEAD = held_events.c.state == literal_column("'dead'")
 Index(
     "held_events_dead_index",

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StrictBool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,7 +25,7 @@ from riskrelay.web.auth import Caller, caller_of
 
 Refused = Mapping[IntegrationId, Sequence[RefusedRequest]]
 
-_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased")
+_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased", "superseded")
 
 
 class PauseBody(BaseModel):
@@ -41,10 +41,15 @@ class VerifyBody(BaseModel):
 
 
 class LimitsBody(BaseModel):
-    """The limits; null: none of its own. Other members are ignored."""
+    """The limits; null: none of its own. Other members are ignored.
+
+    Attributes:
+        coalesce_level_changes: whether a user's waiting level changes collapse into one.
+    """
 
     pushes_per_second: Annotated[WholeNumber, Field(ge=1, le=10_000)] | None
     concurrency: Annotated[WholeNumber, Field(ge=1, le=256)] | None
+    coalesce_level_changes: StrictBool = False
 
 
 class DeliveryControlRoutes:
@@ -76,7 +81,7 @@ class DeliveryControlRoutes:
     async def limit(self, request: Request) -> Response:
         caller = await caller_of(request, self._services, Scope.WRITE)
         body = await read_object(request, LimitsBody)
-        limits = DeliveryLimits(body.pushes_per_second, body.concurrency)
+        limits = DeliveryLimits(body.pushes_per_second, body.concurrency, body.coalesce_level_changes)
         await limit_integration(
             self._services, caller.account_id, caller.actor, _integration_id(request), limits=limits
         )
@@ -135,6 +140,7 @@ class DeliveryControlRoutes:
             "limits": {
                 "pushes_per_second": integration.limits.pushes_per_second,
                 "concurrency": integration.limits.concurrency,
+                "coalesce_level_changes": integration.limits.coalesces_level_changes,
             },
             "warnings": target_warnings(integration, [health.stream for health in streams], self._targets.problem),
             "streams": [_stream(health, self._retention, may_see_subjects=may_see_subjects) for health in streams],

@@ -59,10 +59,12 @@ class IntegrationSettingScreens:
         """Change the limits, which apply from the next batch on."""
         fields = {name: visit.form.get(name, "").strip() for name in _LIMITS}
         try:
-            body = read_fields(LimitsBody, {name: _number_of(text) for name, text in fields.items()})
+            numbers = {name: _number_of(text) for name, text in fields.items()}
+            coalesces = visit.form.get("coalesce_level_changes") == "on"
+            body = read_fields(LimitsBody, {**numbers, "coalesce_level_changes": coalesces})
         except Invalid as error:
             return await self._forms(visit, fields, problems_of(error), 400)
-        limits = DeliveryLimits(body.pushes_per_second, body.concurrency)
+        limits = DeliveryLimits(body.pushes_per_second, body.concurrency, body.coalesce_level_changes)
         await limit_integration(self._services, visit.account, visit.actor, integration_id_of(visit), limits=limits)
         return self._saved(visit)
 

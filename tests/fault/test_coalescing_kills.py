@@ -1,0 +1,114 @@
+"""The service ends in the middle of a collapse, on both engines: the last level arrives, and the ledger adds up."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from riskrelay.signing.sealing import new_master_key
+from support.clients import NO_ANSWER
+from support.databases import PostgresServer
+from support.failpoint_launcher import EXIT_CODE
+from support.ledger_checks import Responses, check_ledger, wait_until_quiet
+from support.service import Oracle, Service
+
+USERS = 14
+CYCLES = 15  # 420 events: more than one transaction of a collapse takes
+LEFT_AT_RISK = 9  # the other users are back at no level, which the receiver knows
+
+
+@dataclass
+class Backlog:
+    """A paused receiver, behind which each user's level rose and fell many times."""
+
+    service: Service
+    oracle: Oracle
+    integration: str = ""
+    responses: Responses = field(default_factory=Responses)
+
+    def fill(self) -> None:
+        """Queue the events."""
+        self.service.enable_behaviors()
+        self.integration = self.service.create_integration(self.oracle.url)["id"]
+        path = f"/integrations/{self.integration}"
+        limits = {"pushes_per_second": None, "concurrency": None, "coalesce_level_changes": True}
+        self.service.result("PUT", f"{path}/limits", limits)
+        self.service.result("POST", f"{path}/pause")
+        for cycle in range(CYCLES + 1):
+            found = [self._finding(cycle, user) for user in range(USERS if cycle < CYCLES else LEFT_AT_RISK)]
+            result = self.service.result("POST", "/findings", found)
+            for finding in found:
+                self.responses.add(str(finding["id"]), {"changes": []})
+            self.responses.add(str(found[0]["id"]), result)
+            for change in result["changes"] if cycle < CYCLES else ():
+                self.service.result("POST", f"/{change['user_id']}/reset")
+
+    @staticmethod
+    def _finding(cycle: int, user: int) -> dict[str, object]:
+        return {"id": f"f{cycle}-{user}", "behavior": "high_dlp", "user": {"email": f"u{user}@example.com"}}
+
+    def resume(self) -> None:
+        """Let the service deliver. It may end before it answers."""
+        with suppress(*NO_ANSWER):
+            self.service.call("POST", f"/integrations/{self.integration}/resume")
+
+    def end_leases(self) -> None:
+        """What the time of a lease does on PostgreSQL, where the lanes of a dead node rest."""
+        url = self.service.settings["RISKRELAY_DATABASE_URL"]
+        if url.startswith("postgresql"):
+            asyncio.run(_execute(url, "UPDATE lanes SET lease_until = 0"))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def backlog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backlog]:
+    settings: dict[str, Any] = {}
+    if request.param == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        settings = {"RISKRELAY_DATABASE_URL": server.new_database_now(), "RISKRELAY_MASTER_KEY": new_master_key()}
+    service, oracle = Service(tmp_path, **settings), Oracle(tmp_path)
+    oracle.start()
+    service.start()
+    yield Backlog(service, oracle)
+    service.kill()
+    oracle.stop()
+
+
+@pytest.mark.fault(4, 7, 8)
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        "collapse.levels_known",
+        "collapse.after_commit",
+        pytest.param("collapse.before_rows", marks=pytest.mark.soak),
+        pytest.param("collapse.before_commit", marks=pytest.mark.soak),
+    ],
+)
+def test_a_collapse_that_was_cut_short_is_completed(backlog: Backlog, failpoint: str) -> None:
+    """One event for each user whose level changed, from the level that the receiver knows; the rest is superseded."""
+    backlog.fill()
+    assert backlog.service.stop() == 0
+    backlog.service.start(FAILPOINT=failpoint)
+    process = backlog.service.process
+    assert process is not None
+    backlog.resume()
+    assert process.wait() == EXIT_CODE
+    backlog.service.process = None
+    backlog.end_leases()
+    backlog.service.start()
+    counts = wait_until_quiet(backlog.service, 90)
+    assert counts["delivered"] == LEFT_AT_RISK
+    assert counts["superseded"] == counts["queued"] - LEFT_AT_RISK
+    check_ledger(backlog.service, backlog.oracle, backlog.responses, at_most_copies=0)
+    received = [one for one in backlog.oracle.requests() if one["accepted"]]
+    assert len(received) == LEFT_AT_RISK
