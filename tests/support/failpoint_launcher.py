@@ -46,6 +46,8 @@ _REPLAY = r"UPDATE replay_places SET "
 _PART = r"DELETE FROM large_write_parts .*number"
 _LEVELS_DUE = r"SELECT .*users\.next_change_at IS NOT NULL ORDER BY users\.user_id"
 _ERASURE = r"(DELETE FROM findings |UPDATE events SET |DELETE FROM erasures )"
+_KNOWN_LEVELS = r"UPDATE events SET known_level="
+_COLLAPSE = r"UPDATE lanes SET .*admitted="
 _SCHEMA = r"\s*(CREATE|ALTER|DROP|INSERT INTO alembic_version|UPDATE alembic_version)\b"
 
 _IN_TRANSACTIONS = {
@@ -64,6 +66,10 @@ _IN_TRANSACTIONS = {
     "replay.after_commit": (_REPLAY, _Moment.AFTER_COMMIT),
     "erase.before_commit": (_ERASURE, _Moment.BEFORE_COMMIT),
     "erase.after_commit": (_ERASURE, _Moment.AFTER_COMMIT),
+    "collapse.levels_known": (_KNOWN_LEVELS, _Moment.AFTER_COMMIT),
+    "collapse.before_rows": (r"INSERT INTO held_events ", _Moment.BEFORE),
+    "collapse.before_commit": (_COLLAPSE, _Moment.BEFORE_COMMIT),
+    "collapse.after_commit": (_COLLAPSE, _Moment.AFTER_COMMIT),
     "migrate.statement": (_SCHEMA, _Moment.BEFORE),
 }
 _WOKEN = "accept.woken"

@@ -1,7 +1,7 @@
 """The six checks that every fault test ends with, as one function: `check_ledger`.
 
-C1 conservation: per stream `queued = delivered + pending + dead + expired + cancelled + erased`, by rows, counters and
-/metrics.
+C1 conservation: per stream `queued = delivered + pending + dead + expired + cancelled + erased + superseded`, by rows,
+counters and /metrics.
 C2 every finding answered with 200 is stored once, and each change it caused is one event on every stream, unless its
 user was erased.
 C3 what is delivered was seen, its signature valid, its claims the same each time.
@@ -27,7 +27,7 @@ from support.ledger_rows import LedgerRows, read_rows
 from support.service import Service
 from support.unchecked import UNCHECKED
 
-STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased")
+STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased", "superseded")
 
 
 def ledger(service: Service) -> dict[str, int]:
@@ -194,7 +194,7 @@ def receipts(rows: LedgerRows, seen: Sequence[Received]) -> None:
     for (jti, _), said in claims.items():
         if events[jti].is_erased:
             continue
-        stored = events[jti].claims
+        stored = events[jti].sent_claims
         assert {name: said[name] for name in stored} == stored, f"C3: what was sent as {jti}"
 
 

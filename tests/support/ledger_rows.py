@@ -19,7 +19,9 @@ class EventRow:
     """An event in the log.
 
     Attributes:
+        claims: as they were queued.
         state: the one that the rows say it is in.
+        known_level: the previous level that it is sent with, because the changes before it were superseded.
     """
 
     stream_id: str
@@ -29,6 +31,15 @@ class EventRow:
     subject_key: str
     claims: Mapping[str, Any]
     state: str
+    known_level: str | None
+
+    @property
+    def sent_claims(self) -> Mapping[str, Any]:
+        """The claims that receivers get."""
+        if self.known_level is None:
+            return self.claims
+        events = {uri: {**event, "previous_level": self.known_level} for uri, event in self.claims["events"].items()}
+        return {**self.claims, "events": events}
 
     @property
     def change(self) -> tuple[str, str, str] | None:
@@ -136,9 +147,10 @@ def rows_in(connection: Connection) -> LedgerRows:
         passed = row.seq <= cursors[row.stream_id, row.lane]
         state = held.get((row.stream_id, row.lane, row.seq), "delivered" if passed else "pending")
         claims = json.loads(bytes(row.claims))
-        return EventRow(row.stream_id, row.lane, row.seq, row.jti, row.subject_key, claims, state)
+        return EventRow(row.stream_id, row.lane, row.seq, row.jti, row.subject_key, claims, state, row.known_level)
 
-    query = "SELECT stream_id, lane, seq, jti, subject_key, claims FROM events ORDER BY stream_id, lane, seq"
+    columns = "stream_id, lane, seq, jti, subject_key, claims, known_level"
+    query = f"SELECT {columns} FROM events ORDER BY stream_id, lane, seq"
     return LedgerRows(
         Counter((row[0], row[1]) for row in connection.execute(text("SELECT account_id, finding_id FROM findings"))),
         [event(row) for row in connection.execute(text(query))],

@@ -123,10 +123,10 @@ def test_a_verification_shows_whether_an_okta_org_answers(service: Service, orac
 def test_limits_are_kept_until_they_are_lifted(service: Service) -> None:
     """Health shows them; null lifts; nonsense is refused at its place."""
     own = made(service, NOWHERE)
-    limits = {"pushes_per_second": 20, "concurrency": 4}
+    limits = {"pushes_per_second": 20, "concurrency": 4, "coalesce_level_changes": True}
     assert service.result("PUT", f"{own}/limits", limits)["limits"] == limits
-    none = dict.fromkeys(limits)
-    assert service.result("PUT", f"{own}/limits", none)["limits"] == none
+    none = {"pushes_per_second": None, "concurrency": None}
+    assert service.result("PUT", f"{own}/limits", none)["limits"] == {**none, "coalesce_level_changes": False}
     status, envelope = service.call("PUT", f"{own}/limits", {"pushes_per_second": 0})
     assert status == 400
     assert {error["source"]["pointer"] for error in envelope["errors"]} == {"/pushes_per_second", "/concurrency"}
@@ -169,7 +169,8 @@ def test_commands_do_the_same(service: Service, oracle: Oracle) -> None:
     for verb, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
         assert command("replay", verb, integration_id, started["id"])["status"] == status
     assert command("integration", "resume", integration_id)["paused"] is None
-    assert command("integration", "limit", integration_id, "--concurrency", "2")["limits"]["concurrency"] == 2
+    limited = command("integration", "limit", integration_id, "--concurrency", "2", "--coalesce")["limits"]
+    assert (limited["concurrency"], limited["coalesce_level_changes"]) == (2, True)
     assert len(command("integration", "verify", integration_id)["deliveries"]) == 1
     assert [row["integration_id"] for row in command("integration", "health")] == [integration_id]
     (user,) = command("user", "list")

@@ -132,7 +132,7 @@ async def test_what_was_pushed_before_the_setting_is_never_superseded(world: Wor
     await world.services.store.write_installation(lambda tx: tx.lanes.release_all())
     await rise_and_fall(world, ANA, 1)
     await world.deliver_once(256)
-    # The last "none" is sent although the receiver gets that level before: that event is not settled when it is decided.
+    # The last "none" is sent although the receiver gets that level before, in an event that is not settled yet.
     assert [level for _, level in world.receiver.accepted] == ["high", "none", "high", "none", "none"]
     assert (await world.ledger()).superseded == 1
 

@@ -5,15 +5,12 @@ every stream's ledger balances, agrees with what the list of deliveries shows, a
 """
 
 import asyncio
-import atexit
-import os
 import shutil
 import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,8 +41,8 @@ from riskrelay.engine.deliver import PushedBatch, push_batch, settle_batch
 from riskrelay.engine.pushing import Delivering, SigningAhead
 from riskrelay.storage.engines.sqlite import SqliteStore
 from support.database_time import pass_time
-from support.databases import migrated_sqlite
 from support.delivering import Plain
+from support.machines import DIRECTORY, SOAK, template
 from support.receiver_world import ssf_integration
 from support.services import HandClock, services_of
 from support.transmitting import VAULT, polling_of
@@ -67,9 +64,6 @@ OUTCOMES = (
 )
 USERS = ("ana@example.com", "ben@example.com", "kai@example.com")
 BEHAVIORS = ("high_risk_domain", "imp_travel", "high_dlp")
-SOAK = bool(os.environ.get("RISKRELAY_SOAK"))
-DIRECTORY = Path(tempfile.mkdtemp(prefix="riskrelay-machine-"))
-atexit.register(shutil.rmtree, DIRECTORY, ignore_errors=True)
 
 
 class Answers:
@@ -277,14 +271,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _deliveries(self, integration_id: IntegrationId) -> list[Delivery]:
         return self.run(self.store.read(ACCOUNT, lambda tx: tx.events.deliveries(integration_id, None, None, 1_000)))
-
-
-@cache
-def template() -> Path:
-    """A database with the newest schema and nothing in it."""
-    path = DIRECTORY / "template.db"
-    asyncio.run(migrated_sqlite(path).close())
-    return path
 
 
 LedgerMachine.TestCase.settings = settings(

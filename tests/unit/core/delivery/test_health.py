@@ -25,7 +25,15 @@ INTEGRATION = Integration(
 )
 STREAM = Stream(stream_id=StreamId("s"), integration=INTEGRATION, status=StreamStatus.ENABLED, lanes=1)
 QUIET = Ledger(
-    stream_id=StreamId("s"), queued=10, delivered=10, pending=0, dead=0, expired=0, cancelled=0, oldest_pending=None
+    stream_id=StreamId("s"),
+    queued=10,
+    delivered=10,
+    pending=0,
+    dead=0,
+    expired=0,
+    cancelled=0,
+    superseded=0,
+    oldest_pending=None,
 )
 BACKLOG = replace(QUIET, delivered=1, pending=9, oldest_pending=timedelta(hours=2))
 HEALTHY = StreamHealth(

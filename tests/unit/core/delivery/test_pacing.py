@@ -12,7 +12,7 @@ from riskrelay.core.ssf.streams import Stream, StreamId, StreamStatus
 from support.services import NOON
 
 
-def stream(lanes: int, *limits: int | None) -> Stream:
+def stream(lanes: int, rate: int | None = None, concurrency: int | None = None) -> Stream:
     integration = Integration(
         account_id=AccountId("acme"),
         integration_id=IntegrationId("i"),
@@ -23,7 +23,7 @@ def stream(lanes: int, *limits: int | None) -> Stream:
         public_origin="https://o",
         created_at=NOON,
     )
-    limited = replace(integration, limits=DeliveryLimits(*limits))
+    limited = replace(integration, limits=DeliveryLimits(rate, concurrency))
     return Stream(stream_id=StreamId("s"), integration=limited, status=StreamStatus.ENABLED, lanes=lanes)
 
 

@@ -14,7 +14,15 @@ HTTPS = "https://risk.example.com"
 BALANCED = Stock(
     taken_at=NOON,
     ledger=Ledger(
-        stream_id=StreamId(""), queued=3, delivered=1, pending=1, dead=1, expired=0, cancelled=0, oldest_pending=None
+        stream_id=StreamId(""),
+        queued=3,
+        delivered=1,
+        pending=1,
+        dead=1,
+        expired=0,
+        cancelled=0,
+        superseded=0,
+        oldest_pending=None,
     ),
     standings=[],
     receipts=0,
