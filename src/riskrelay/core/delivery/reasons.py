@@ -87,6 +87,7 @@ _CODES = {
     "unregistered_err": "unregistered error code",
     "bad_request_without_err": "HTTP 400 without an error code",
     "waiting": "waits for an earlier event",
+    "later_level_change": "a later level change of the user replaced it",
 }
 """Codes of receivers (RFC 8935 §2.4) and of held events. Rule: docs/guides/operate.md."""
 

@@ -15,7 +15,8 @@ from riskrelay.core.delivery.coalescing import (
     collapse,
     room,
 )
-from riskrelay.core.delivery.lanes import LaneWork, QueuedEvent
+from riskrelay.core.delivery.lanes import LaneWork
+from riskrelay.core.delivery.queued_events import QueuedEvent
 from riskrelay.core.ssf.events import Jti
 from support.services import NOON
 
@@ -105,6 +106,12 @@ def test_a_return_is_void_only_if_the_receiver_knows_the_level(
     superseded, known = decided(change(1, levels[0]), change(2, levels[1]), knowledge=knowledge)
     assert superseded == ([1, 2] if is_void else [1])
     assert known == ({2: levels[0].split()[0]} if is_void else {})
+
+
+def test_an_erased_event_has_no_user() -> None:
+    """It is passed by a settlement, and neither collapses nor ends a run."""
+    erased = msgspec.structs.replace(change(2, "none high"), subject_key="")
+    assert decided(change(1, "none low"), erased, change(3, "low high")) == ([1], {3: "none"})
 
 
 def test_a_return_behind_an_event_of_another_kind_is_never_void() -> None:

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from riskrelay.core.delivery.batches import chains, following
 from riskrelay.core.delivery.lanes import (
     MAX_HELD_EVENTS,
     NOW,
     HeldEvent,
     LaneWork,
     Settlement,
+    chains,
+    following,
     settle,
 )
 from riskrelay.core.delivery.queued_events import QueuedEvent
