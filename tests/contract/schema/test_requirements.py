@@ -58,5 +58,5 @@ def test_the_divergences_that_requirements_name_are_written_down() -> None:
 
 
 def test_the_page_is_made_from_the_requirements() -> None:
-    """`PYTHONPATH=tests python -m support.requirements > docs/conformance.md` mends it."""
+    """`PYTHONPATH=tests python -m support.requirements > docs/conformance.md` fixes it."""
     assert PAGE.read_text() == render_page(REQUIREMENTS)
