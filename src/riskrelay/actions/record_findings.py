@@ -1,48 +1,26 @@
 """Accept findings, decide levels, queue security events: in one transaction, or many findings in parts."""
 
 from asyncio import gather
-from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import chain
 
-import msgspec
-from msgspec.structs import replace
-
 from riskrelay.actions.applying import apply
 from riskrelay.actions.computing import compute, compute_for
+from riskrelay.actions.deciding_findings import FEW, Batch, Decided, decide
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
-from riskrelay.actions.recording import (
-    assign_ids,
-    by_users,
-    find_users,
-    latest_name,
-    latest_of,
-    refuse_future,
-    refuse_reused,
-    refuse_surplus_users,
-    to_trim,
-)
+from riskrelay.actions.recording import assign_ids, by_users, refuse_future, refuse_surplus_users
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.email_addresses import email_key
 from riskrelay.core.errors import Faults, Invalid, Unavailable
 from riskrelay.core.integrations import AccountId
-from riskrelay.core.risk.assessment import (
-    ChangeKind,
-    LevelChange,
-    Standing,
-    level_change,
-    with_events,
-    with_findings,
-)
+from riskrelay.core.risk.assessment import LevelChange
 from riskrelay.core.risk.behaviors import BehaviorId
-from riskrelay.core.risk.findings import Finding, FindingId, UserId, UserRef
-from riskrelay.core.risk.rules import LevelRules
-from riskrelay.ports import Ids, RecordedFinding, Services, Transaction, Writes
-
-_FEW = 100  # guessed: a request with more findings gains little by sharing a transaction
+from riskrelay.core.risk.findings import Finding
+from riskrelay.ports import Services, Transaction, Writes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +63,7 @@ async def record_findings(services: Services, account_id: AccountId, findings: S
     await compute_for(len(times), partial(refuse_future, times, now))
     if len(findings) > LARGE:
         return await _record_in_parts(services, account_id, findings)
-    if len(findings) > _FEW:
+    if len(findings) > FEW:
         (recorded,) = await _record(services, account_id, [findings])
         return recorded
     return await services.gathering.join(
@@ -147,8 +125,8 @@ async def _record(services: Services, account_id: AccountId, requests: Sequence[
     """
     batch = _batch(services, account_id, list(chain.from_iterable(requests)))
 
-    def store(tx: Transaction) -> tuple[_Decided, list[LaneKey]]:
-        decided = _decide(tx, batch, batch.distinct)
+    def store(tx: Transaction) -> tuple[Decided, list[LaneKey]]:
+        decided = decide(tx, batch, batch.distinct)
         refuse_surplus_users(decided.users, decided.new, batch.known_users, services.quotas.users)
         return decided, apply(tx, decided.writes, services)
 
@@ -166,14 +144,14 @@ async def _record_in_parts(services: Services, account_id: AccountId, findings: 
     """
     batch = await compute(partial(_batch, services, account_id, findings))
     groups = await compute(lambda: list(by_users({place: findings[place].user for place in batch.distinct})))
-    whole = _Decided()
+    whole = Decided()
 
     async def decided() -> AsyncIterator[Writes]:
         faults = Faults()
         for places in groups:
             distinct = {place: batch.distinct[place] for place in places}
             try:
-                some = await services.store.read(account_id, partial(_decide, batch=batch, distinct=distinct))
+                some = await services.store.read(account_id, partial(decide, batch=batch, distinct=distinct))
             except Invalid as error:
                 faults.extend(error.faults, error.more)
                 continue
@@ -197,54 +175,12 @@ def _note(
         services.finding_counts.note(account_id, one.behaviors, now)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Batch:
-    """The findings of requests.
-
-    Attributes:
-        distinct: the id of each finding by place; of repeated ids only the first.
-        known_users: the number of users of the account.
-    """
-
-    findings: Sequence[Finding]
-    distinct: Mapping[int, str]
-    now: datetime
-    known_users: int
-    ids: Ids
-
-
-@dataclass(slots=True, kw_only=True)
-class _Decided:
-    """The decision about findings.
-
-    Attributes:
-        accepted, ignored: the accepted and ignored findings, by place among the findings of all requests.
-        users: the users of findings whose behavior is enabled, by place.
-        new: the email_keys of new users.
-    """
-
-    writes: Writes = field(default_factory=Writes)
-    accepted: dict[int, Finding] = field(default_factory=dict)
-    ignored: set[int] = field(default_factory=set)
-    users: dict[int, UserRef] = field(default_factory=dict)
-    new: set[str] = field(default_factory=set)
-    changes: list[LevelChange] = field(default_factory=list)
-
-    def add(self, more: "_Decided") -> None:
-        """Add the decision about findings of other users."""
-        self.accepted |= more.accepted
-        self.ignored |= more.ignored
-        self.users |= more.users
-        self.new |= more.new
-        self.changes += more.changes
-
-
-def _batch(services: Services, account_id: AccountId, findings: Sequence[Finding]) -> _Batch:
+def _batch(services: Services, account_id: AccountId, findings: Sequence[Finding]) -> Batch:
     """Build a batch from findings.
 
     Raises: Invalid: one id has two bodies.
     """
-    return _Batch(
+    return Batch(
         findings=findings,
         distinct=assign_ids({place: (f.finding_id, f.digest) for place, f in enumerate(findings)}, services.ids),
         now=services.clock.now(),
@@ -253,50 +189,7 @@ def _batch(services: Services, account_id: AccountId, findings: Sequence[Finding
     )
 
 
-def _decide(tx: Transaction, batch: _Batch, distinct: Mapping[int, str]) -> _Decided:
-    """Decide the results of the findings in the places of *distinct*.
-
-    Raises: Invalid: pointers start with the place.
-    """
-    rules, now = tx.levels.rules(), batch.now
-    enabled = {
-        place: batch.findings[place] for place in distinct if rules.behaviors[batch.findings[place].behavior].enabled
-    }
-    users = {place: finding.user for place, finding in enabled.items()}
-    found = find_users(tx, users, batch.ids.ordered_uuid)
-    rules = tx.levels.with_groups(rules, found.standings)
-    given = {place: FindingId(distinct[place]) for place, f in enabled.items() if f.finding_id is not None}
-    stored = tx.findings.digests(given.values())
-    repeated = {place: (given[place], enabled[place].digest) for place in given if given[place] in stored}
-    refuse_reused(repeated, stored)
-    accepted = {place: finding for place, finding in enabled.items() if place not in repeated}
-
-    def decide() -> Writes:
-        steps = _steps(accepted.values(), found.standings, rules, now)
-        rows = [
-            _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], rules, now=now)
-            for place, one in accepted.items()
-        ]
-        return Writes(
-            new_users=[after for before, after in steps if before.email_key in found.new],
-            findings=rows,
-            standings=[after for before, after in steps if before.email_key not in found.new],
-            trimmed=to_trim(steps),
-            changes=_changes(steps, rows, rules, now),
-        )
-
-    writes = decide() if len(accepted) <= _FEW else tx.compute(decide)
-    return _Decided(
-        writes=writes,
-        accepted=accepted,
-        ignored=set(distinct) - set(enabled),
-        users=users,
-        new=set(found.new),
-        changes=list(writes.changes),
-    )
-
-
-def _split(requests: Sequence[Sequence[Finding]], decided: _Decided) -> list[Recorded]:
+def _split(requests: Sequence[Sequence[Finding]], decided: Decided) -> list[Recorded]:
     """Return the result of each request."""
     recorded: list[Recorded] = []
     left = deque(decided.changes)  # in the order in which their users appear in the requests
@@ -321,63 +214,3 @@ def _split(requests: Sequence[Sequence[Finding]], decided: _Decided) -> list[Rec
             )
         )
     return recorded
-
-
-def _changes(
-    steps: Iterable[tuple[Standing, Standing]],
-    recorded: Iterable[RecordedFinding],
-    rules: LevelRules,
-    now: datetime,
-) -> list[LevelChange]:
-    """Return the level changes of users, each with the findings that made it."""
-    named: dict[UserId, list[tuple[BehaviorId, FindingId]]] = defaultdict(list)
-    for finding in recorded:
-        named[finding.user_id].append((finding.behavior, finding.finding_id))
-    moved = [
-        level_change(before, after, rules, ChangeKind.FINDING, at=now, recorded=named[after.user_id])
-        for before, after in steps
-    ]
-    return [change for change in moved if change is not None]
-
-
-def _row(
-    finding_id: FindingId,
-    finding: Finding,
-    standing: Standing,
-    rules: LevelRules,
-    now: datetime,
-) -> RecordedFinding:
-    details = None if finding.details is None else msgspec.json.encode(finding.details).decode()
-    return RecordedFinding(
-        finding_id=finding_id,
-        user_id=standing.user_id,
-        behavior=finding.behavior,
-        risk_level=rules.behaviors[finding.behavior].risk_level,
-        exception_id=rules.for_user(standing.email_key).applied_to(finding.behavior),
-        occurred_at=finding.occurred_at or now,
-        recorded_at=now,
-        resets=standing.resets,
-        details_json=details,
-        digest=finding.digest,
-    )
-
-
-def _steps(
-    accepted: Iterable[Finding],
-    before: Mapping[str, Standing],
-    rules: LevelRules,
-    now: datetime,
-) -> list[tuple[Standing, Standing]]:
-    """Return the users' standings before and after, in the order in which the users appear."""
-    seen: dict[str, list[Finding]] = defaultdict(list)
-    for finding in accepted:
-        seen[finding.user.email_key].append(finding)
-    steps: list[tuple[Standing, Standing]] = []
-    for key, findings in seen.items():
-        old = before[key]
-        times = [(finding.behavior, finding.occurred_at or now) for finding in findings]
-        new = with_events(old, [at for _, at in times])
-        new = with_findings(new, latest_of(times), rules, now)
-        name = latest_name((finding.user for finding in findings), old.name)
-        steps.append((old, new if name == old.name else replace(new, name=name)))
-    return steps
