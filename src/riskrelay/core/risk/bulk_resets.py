@@ -13,7 +13,7 @@ from riskrelay.core.risk.levels import RiskLevel
 
 BulkResetId = NewType("BulkResetId", str)
 
-MAX_LISTED_USERS = 10_000  # chosen: a list of ids below half of the largest body
+MAX_LISTED_USERS = 5_000  # chosen: half of the values that a body may have
 
 
 class BulkResetStatus(StrEnum):
