@@ -36,6 +36,7 @@ NO_SCHEMA_SAYS = (
     "the account has a behavior ",
     "must be a network such as",
     "send kind and name of the entry to delete",  # or all, but not both
+    "must name a level, a behavior, a time or users",  # one that is not null
 )
 OF_RECEIVERS = (
     "does not fit in 64 bits",

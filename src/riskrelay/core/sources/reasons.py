@@ -100,7 +100,7 @@ _SENTENCES = {
 def sentence(reason: Reason) -> str:
     """Return the meaning of a reason as a sentence.
 
-    >>> sentence(Reason.NO_TIME)
-    'The event has no time where the mapping looks for it.'
+    >>> sentence(Reason.BAD_TIME)
+    "The event's time cannot be read."
     """
     return _SENTENCES[reason]

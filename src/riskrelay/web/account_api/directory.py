@@ -97,9 +97,10 @@ class DirectoryRoutes:
         caller = await caller_of(request, self._services, Scope.WRITE)
         query = request.query_params
         kind, name = _kind(query), query.get("name")
-        if query.get("all") == "true" and kind is None and name is None:
+        everything = query.get("all")
+        if everything == "true" and kind is None and name is None:
             return success({"deleted": await clear_directory(self._services, caller.account_id, caller.actor)})
-        if kind is None or name is None:
+        if everything is not None or kind is None or name is None:
             raise _refused("send kind and name of the entry to delete, or all=true to delete every entry")
         names = [Name(kind=kind, value=name)]
         return success({"deleted": await delete_entries(self._services, caller.account_id, caller.actor, names)})
