@@ -37,7 +37,10 @@ def test_entries_are_put_read_and_deleted(service: Service) -> None:
     assert service.result("GET", "/directory/missed") == []
 
 
-@pytest.mark.parametrize("query", ["", "?kind=host", "?name=a", "?all=yes", "?all=true&kind=host", "?kind=host&name=a&all=yes", "?kind=x&name=a"])
+@pytest.mark.parametrize(
+    "query",
+    ["", "?kind=host", "?name=a", "?all=yes", "?all=true&kind=host", "?kind=host&name=a&all=yes", "?kind=x&name=a"],
+)
 def test_nothing_is_deleted_by_accident(service: Service, query: str) -> None:
     """A request names one entry or says that it means all."""
     service.result("PUT", "/directory", HOST)
