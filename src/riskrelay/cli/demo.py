@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +25,13 @@ from riskrelay.cli.output import JsonFlag, fail, say
 _PACE_SECONDS = 0.02  # between findings: a day of forty people in some seconds
 _DOWN_FROM, _DOWN_UNTIL = 0.45, 0.65  # of the day: while the receiver is away
 _PATIENCE_SECONDS = 12
+_OWN_BEHAVIOR = {
+    "id": "vpn_from_abroad",
+    "name": "VPN from Abroad",
+    "description": "A VPN session from a country without an office.",
+    "risk_level": "medium",
+    "enabled": True,
+}
 _LEVELS = {"low": "[yellow]{}[/]", "medium": "[dark_orange]{}[/]", "high": "[bold red]{}[/]", None: "{}"}
 
 
@@ -103,6 +110,7 @@ async def _play(directory: Path, teller: Console, stay: bool, no_receiver: bool)
             await _send(api, third if not no_receiver else second + third, story, teller)
             await _reset(api, story, teller)
             await _settled(stage, story)
+            await _expire(api, stage, story, teller)
             watching.cancel()
             result = await _summary(stage, story, teller)
             if stay:
@@ -163,6 +171,24 @@ async def _reset(api: Api, story: Story, teller: Console) -> None:
     say("\n[bold]An analyst reviews {}[/] and resets the user's risk level:\n", _who(email), to=teller)
     story.sent[email].append((time.time(), True))
     await asyncio.to_thread(api.call, "POST", f"/{user_id}/reset")
+
+
+async def _expire(api: Api, stage: Stage, story: Story, teller: Console) -> None:
+    """Add a behavior of the account's own whose findings count for a second, and wait until a level ends by itself."""
+    await asyncio.to_thread(api.call, "POST", "/behaviors", _OWN_BEHAVIOR)
+    times = {"durations": {_OWN_BEHAVIOR["id"]: {"expires_after_seconds": 1}}}
+    await asyncio.to_thread(api.call, "PUT", "/levels", times)
+    said = "\n[bold]The company adds a behavior of its own[/], {}, whose findings count for one second:\n"
+    say(said, _OWN_BEHAVIOR["name"], to=teller)
+    finding = {
+        "behavior": _OWN_BEHAVIOR["id"],
+        "user": {"email": "noor.dekker@northwind-harbor.example", "name": "Noor Dekker"},
+        "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    await _send(api, [finding], story, teller)
+    story.sent[finding["user"]["email"]].append((time.time(), False))  # the finding expires: not timed as a delivery
+    await _settled(stage, story)
+    say("\n[bold]The finding has expired[/], so the level ended without a reset.", to=teller)
 
 
 async def _settled(stage: Stage, story: Story) -> None:
