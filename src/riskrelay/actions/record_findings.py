@@ -14,7 +14,7 @@ from riskrelay.actions.deciding_findings import FEW, Batch, Decided, decide
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.recording import assign_ids, by_users, refuse_future, refuse_surplus_users
 from riskrelay.core.delivery.lanes import LaneKey
-from riskrelay.core.email_addresses import email_key
+from riskrelay.core.email_addresses import user_key
 from riskrelay.core.errors import Faults, Invalid, Unavailable
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import LevelChange
@@ -200,7 +200,7 @@ def _split(requests: Sequence[Sequence[Finding]], decided: Decided) -> list[Reco
         start = places.stop
         users = {finding.user.email_key for finding in findings}
         mine: list[LevelChange] = []
-        while left and email_key(left[0].email) in users:
+        while left and user_key(left[0].email) in users:
             mine.append(left.popleft())
         behaviors = Counter(accepted[place].behavior for place in places if place in accepted)
         count, dropped = behaviors.total(), sum(place in ignored for place in places)

@@ -25,7 +25,7 @@ from riskrelay.cli.output import JsonFlag, fail, say
 _PACE_SECONDS = 0.02  # between findings: a day of forty people in some seconds
 _DOWN_FROM, _DOWN_UNTIL = 0.45, 0.65  # of the day: while the receiver is away
 _PATIENCE_SECONDS = 12
-_OWN_BEHAVIOR = {
+_OWN_BEHAVIOR: dict[str, Any] = {
     "id": "vpn_from_abroad",
     "name": "VPN from Abroad",
     "description": "A VPN session from a country without an office.",
@@ -180,7 +180,7 @@ async def _expire(api: Api, stage: Stage, story: Story, teller: Console) -> None
     await asyncio.to_thread(api.call, "PUT", "/levels", times)
     said = "\n[bold]The company adds a behavior of its own[/], {}, whose findings count for one second:\n"
     say(said, _OWN_BEHAVIOR["name"], to=teller)
-    finding = {
+    finding: dict[str, Any] = {
         "behavior": _OWN_BEHAVIOR["id"],
         "user": {"email": "noor.dekker@northwind-harbor.example", "name": "Noor Dekker"},
         "timestamp": datetime.now(UTC).isoformat(timespec="seconds"),

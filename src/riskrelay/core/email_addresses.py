@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 import idna
 
@@ -37,6 +38,16 @@ def email_key(email: str) -> str:
     if email.isascii() and not email.endswith(".") and "xn--" not in domain.lower():
         return email.lower()  # nearly every address
     return _local_key(local) + at + _domain_key(domain)
+
+
+@lru_cache(maxsize=16_384)  # some megabytes; each finding asks for its user's key about twenty times
+def user_key(email: str) -> str:
+    """Return the `email_key` of a user's address, remembered.
+
+    Args:
+        email: a valid address, so it is short.
+    """
+    return email_key(email)
 
 
 def email_start_key(start: str) -> str:

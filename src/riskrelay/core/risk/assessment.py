@@ -7,7 +7,7 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from riskrelay.core.email_addresses import email_key
+from riskrelay.core.email_addresses import user_key
 from riskrelay.core.risk.behaviors import BehaviorId, reason_for
 from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
@@ -73,7 +73,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     @property
     def email_key(self) -> str:
         """The key of the user within the account: references with the same key are one user."""
-        return email_key(self.email)
+        return user_key(self.email)
 
 
 class LevelChange(Struct, frozen=True, kw_only=True):
@@ -341,8 +341,8 @@ def _reason(
     was = before.level or 0
     expired = [
         one
-        for one, level in levels.items()
-        if (level or 0) < was <= (rules.own_level(one) or 0) and one in rules.times.durations
+        for one in rules.times.durations
+        if one in levels and (levels[one] or 0) < was <= (rules.own_level(one) or 0)
     ]
     if not expired or any((level or 0) >= was for level in levels.values()):
         return names or ("No finding counts" if levels else "")

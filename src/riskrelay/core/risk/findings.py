@@ -6,7 +6,7 @@ from typing import Any, NewType
 
 from msgspec import Struct
 
-from riskrelay.core.email_addresses import email_key
+from riskrelay.core.email_addresses import user_key
 from riskrelay.core.risk.behaviors import BehaviorId
 
 FindingId = NewType("FindingId", str)
@@ -32,7 +32,7 @@ class UserRef(Struct, frozen=True):
     @property
     def email_key(self) -> str:
         """The key of the user within the account: references with the same key are one user."""
-        return email_key(self.email)
+        return user_key(self.email)
 
 
 class Finding(Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from riskrelay.core.email_addresses import email_key, email_problem
+from riskrelay.core.email_addresses import email_key, email_problem, user_key
 from riskrelay.core.errors import Fault, FaultKind, pointer
 
 COMPLEX = "complex"
@@ -86,7 +86,7 @@ def subject_key(subject: Mapping[str, Any]) -> str:
     True
     """
     if subject["format"] == "email":  # the format of most events, handled without a search for nested members
-        return msgspec.json.encode({"email": email_key(subject["email"]), "format": "email"}).decode()
+        return msgspec.json.encode({"email": user_key(subject["email"]), "format": "email"}).decode()
     return msgspec.json.encode(_comparable(subject), order="sorted").decode()
 
 

@@ -1,6 +1,6 @@
-"""Save many users in one statement of PostgreSQL."""
+"""Save many users: in one statement of PostgreSQL, or without a conversion of each value for SQLite."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,12 @@ _SAVE_ALL = text(
     'WHERE users.account_id = :account AND users.user_id = saved."user"'
 )
 
+_COLUMNS = (
+    *("name", "level", "triggered", "event_count", "last_event_at", "resets", "last_reset_at"),
+    *("triggered_at", "changed_at", "next_change_at"),
+)
+# Measured: converting the values of a row in SQLAlchemy takes a tenth of the time that a batch of findings takes.
+_SAVE_EACH = f"UPDATE users SET {' = ?, '.join(_COLUMNS)} = ? WHERE account_id = ? AND user_id = ?"  # noqa: S608  constant names
 _TIMES = ("new_last_event_at", "new_last_reset_at", "new_changed_at", "new_next_change_at")
 
 
@@ -32,5 +38,21 @@ def save_at_once(connection: Connection, account_id: AccountId, rows: Sequence[M
     Args:
         rows: for each user the id as `user`, and each changeable column as `new_` and its name.
     """
-    numbered = [{**row, **{name: number_of(row[name]) for name in _TIMES}} for row in rows]
+    numbered = [_numbered(row) for row in rows]
     connection.execute(_SAVE_ALL, {"account": account_id, "rows": msgspec.json.encode(numbered).decode()})
+
+
+def save_each(connection: Connection, account_id: AccountId, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Overwrite the changeable columns of users, in SQLite.
+
+    Args:
+        rows: as those of `save_at_once`.
+    """
+    numbered = map(_numbered, rows)
+    values = [(*(row[f"new_{column}"] for column in _COLUMNS), account_id, row["user"]) for row in numbered]
+    connection.exec_driver_sql(_SAVE_EACH, values)
+
+
+def _numbered(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row with its times as numbers."""
+    return {**row, **{name: number_of(row[name]) for name in _TIMES}}

@@ -16,7 +16,7 @@ from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import FindingTally, RecordedFinding, UserProfile
 from riskrelay.storage.delivery.clock import read_confirmed_now
 from riskrelay.storage.risk.later_findings import users_with_later_findings
-from riskrelay.storage.risk.saving_users import save_at_once
+from riskrelay.storage.risk.saving_users import save_at_once, save_each
 from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.risk.tallies import tally
 from riskrelay.storage.statements import BulkInsert, PerEngine, in_parts
@@ -161,8 +161,11 @@ def _triggered(standing: Standing) -> str:
 
 
 def _triggered_at(standing: Standing) -> str | None:
-    times = {behavior: number_of(at) for behavior, at in sorted(standing.triggered_at.items())}
-    return msgspec.json.encode(times).decode() if times else None
+    if not standing.triggered_at:
+        return None
+    return msgspec.json.encode(
+        {one: number_of(at) for one, at in standing.triggered_at.items()}, order="sorted"
+    ).decode()
 
 
 class UserRows:
@@ -243,8 +246,9 @@ class UserRows:
             }
             for standing in standings
         ]
-        if len(rows) > 1 and self._connection.dialect.name == "postgresql":
-            save_at_once(self._connection, self._account_id, rows)
+        is_sqlite = self._connection.dialect.name == "sqlite"
+        if len(rows) > 1:
+            (save_each if is_sqlite else save_at_once)(self._connection, self._account_id, rows)
         elif rows:
             self._connection.execute(_SAVE_USERS, rows)
 
