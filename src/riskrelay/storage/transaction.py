@@ -61,13 +61,14 @@ from riskrelay.storage.risk.detection import DetectionRows
 from riskrelay.storage.risk.directory import DirectoryRows, MissedNameRows
 from riskrelay.storage.risk.erasures import ErasureRows
 from riskrelay.storage.risk.exceptions import RiskExceptionRows
+from riskrelay.storage.risk.findings import FindingRows
 from riskrelay.storage.risk.large_writes import LargeWriteRows
 from riskrelay.storage.risk.level_history import LevelHistoryRows
 from riskrelay.storage.risk.level_rules import LevelRows
 from riskrelay.storage.risk.trials import TrialRows
 from riskrelay.storage.risk.user_exports import UserExportRows
 from riskrelay.storage.risk.user_views import UserViewRows
-from riskrelay.storage.risk.users import FindingRows, UserRows
+from riskrelay.storage.risk.users import UserRows
 
 T = TypeVar("T")
 
