@@ -15,8 +15,7 @@ from riskrelay.actions.due_levels import lower_due_levels
 from riskrelay.actions.erasures import continue_erasures
 from riskrelay.actions.idle_streams import pause_idle_streams
 from riskrelay.actions.large_writes import finish_abandoned_writes
-from riskrelay.actions.old_findings import OldFindings
-from riskrelay.actions.old_level_changes import OldLevelChanges
+from riskrelay.actions.old_rows import walk_findings, walk_level_changes
 from riskrelay.actions.replays import continue_replays
 from riskrelay.actions.upkeep import analyze_tables, expire_events, purge_events, purge_records, turn_partitions
 from riskrelay.actions.watch_clock import ClockWatch
@@ -70,11 +69,11 @@ class Chores:
         self._services = services
         self._retention = retention
         self._levels_per_second = levels_per_second
-        self._old_level_changes = OldLevelChanges(services, retention.findings)
         self._stopping = asyncio.Event()
         self._stock_due = 0.0
         self._clock_watch = ClockWatch(services)
-        self._old_findings = OldFindings(services, retention.findings)
+        self._old_findings = walk_findings(services, retention.findings)
+        self._old_level_changes = walk_level_changes(services, retention.findings)
 
     def stop(self) -> None:
         """Start no new step."""
@@ -90,8 +89,8 @@ class Chores:
             self._repeat(self._erase, ERASURES_SWEEP),
             self._repeat(self._tidy, SWEEP),
             self._repeat(self._purge_records, RECORDS_SWEEP),
-            self._repeat(self._remove_findings, FINDINGS_SWEEP),
-            self._repeat(self._remove_level_changes, FINDINGS_SWEEP),
+            self._repeat(self._old_findings.remove_some, FINDINGS_SWEEP),
+            self._repeat(self._old_level_changes.remove_some, FINDINGS_SWEEP),
             self._repeat(self._turn, SWEEP),
             self._repeat(self._analyze, ANALYZE_SWEEP),
             self._repeat(self._take_stock, FRESH),
@@ -128,12 +127,6 @@ class Chores:
         return await purge_records(
             self._services, self._retention.undelivered + self._retention.settled, self._retention.audit
         )
-
-    async def _remove_findings(self) -> bool:
-        return await self._old_findings.remove_some()
-
-    async def _remove_level_changes(self) -> bool:
-        return await self._old_level_changes.remove_some()
 
     async def _turn(self) -> bool:
         return await turn_partitions(self._services, self._retention.undelivered + self._retention.settled)

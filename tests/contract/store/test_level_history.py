@@ -12,10 +12,10 @@ import msgspec
 import pytest
 from sqlalchemy.dialects import sqlite
 
-from riskrelay.actions import old_level_changes
+from riskrelay.actions import old_rows
 from riskrelay.actions.behaviors import set_behaviors
 from riskrelay.actions.large_writes import LARGE
-from riskrelay.actions.old_level_changes import OldLevelChanges
+from riskrelay.actions.old_rows import walk_level_changes
 from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import Actor
 from riskrelay.core.integrations import AccountId
@@ -152,7 +152,7 @@ def change(user_id: UserId, number: int) -> LevelChange:
 
 async def test_the_walk_reads_all_changes_in_pieces(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all accounts and users, some at a time; then it begins again."""
-    monkeypatch.setattr(old_level_changes, "_ROWS", 3)
+    monkeypatch.setattr(old_rows, "_LEVEL_CHANGES", 3)
     clock = HandClock(datetime.now(UTC) - timedelta(days=200))
     services = services_of(store, clock)
     for account_id in (ACCOUNT, OTHER):
@@ -161,7 +161,7 @@ async def test_the_walk_reads_all_changes_in_pieces(store: Store, monkeypatch: p
             await record(services, finding(f"u{number}@x.org", "imp_travel"), account_id=account_id)
     clock.pass_time(timedelta(days=199))
     await record(services, finding("u1@x.org", "high_dlp"))
-    old = OldLevelChanges(services, timedelta(days=100))
+    old = walk_level_changes(services, timedelta(days=100))
     assert [await old.remove_some() for _ in range(4)] == [True, True, True, False]
     assert [await old.remove_some() for _ in range(1)] == [False]
     left = [
@@ -213,7 +213,7 @@ async def test_old_changes_are_deleted_and_the_level_stays(store: Store) -> None
     await record(services, finding("kai@x.org", "imp_travel"))
     clock.pass_time(timedelta(days=199))
     await record(services, finding("kai@x.org", "high_dlp"))
-    old = OldLevelChanges(services, timedelta(days=100))
+    old = walk_level_changes(services, timedelta(days=100))
     while await old.remove_some():
         continue
     assert levels(await history(services)) == [(RiskLevel.MEDIUM, RiskLevel.HIGH)]

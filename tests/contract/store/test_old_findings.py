@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from riskrelay.actions import old_findings
-from riskrelay.actions.old_findings import OldFindings
+from riskrelay.actions import old_rows
+from riskrelay.actions.old_rows import walk_findings
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.ports import Services, Store, UserProfile
 from support.services import HandClock, services_of
@@ -36,7 +36,7 @@ async def profile(services: Services, email: str = KAI) -> UserProfile:
 
 async def remove(services: Services, kept: timedelta) -> int:
     """Walk through all findings once; the number of steps."""
-    walk, steps = OldFindings(services, kept), 1
+    walk, steps = walk_findings(services, kept), 1
     while await walk.remove_some():
         steps += 1
     return steps
@@ -61,7 +61,7 @@ async def test_old_findings_go_and_the_level_stays(services: Services) -> None:
 
 async def test_a_step_deletes_a_bounded_number(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """And reads a bounded number, whether it deletes them or not; each finding is looked at once."""
-    monkeypatch.setattr(old_findings, "_ROWS", 2)
+    monkeypatch.setattr(old_rows, "_FINDINGS", 2)
     ages: list[Callable[[int], timedelta]] = [lambda n: 10 * DAY, lambda n: timedelta(0)]
     for email, age in zip((KAI, LOU), ages, strict=True):
         await record(services, *[replace(finding(email), occurred_at=NOW - age(n)) for n in range(25)])
