@@ -139,7 +139,7 @@ class LevelRules:
     def until(self, behavior: BehaviorId, latest: datetime | None, level: RiskLevel) -> datetime | None:
         """Return the time until which a behavior, whose own level is not below *level*, counts at least as *level*.
 
-        Returns: None: for ever.
+        Returns: None: without end.
         """
         own, duration = self.own_level(behavior), self.times.durations.get(behavior)
         if own is None or duration is None or latest is None:

@@ -27,7 +27,7 @@ from riskrelay.storage.tables import (
 )
 
 _KEPT = (audit_entries, clock_readings, deleted_accounts, accounts)
-# Credentials first, so that nobody can write rows any more.
+# Credentials first, so that no client can write rows any more.
 _CREDENTIALS = (console_sessions, tokens, access_tokens, receiver_credentials, source_credentials)
 DELETED_TABLES: Sequence[Table] = (
     *_CREDENTIALS,
