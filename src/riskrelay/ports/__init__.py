@@ -9,8 +9,6 @@ from riskrelay.ports.account import (
     AuditPlace,
     EventRequests,
     Events,
-    Findings,
-    FindingTally,
     Integrations,
     Polls,
     ReceiverCredentials,
@@ -18,8 +16,6 @@ from riskrelay.ports.account import (
     RefusedRequests,
     Streams,
     Transaction,
-    UserProfile,
-    Users,
 )
 from riskrelay.ports.activity import Activities, ActivityWindow, Detection, RecordedActivity
 from riskrelay.ports.bulk_resets import BulkResets, DueReset
@@ -52,7 +48,7 @@ from riskrelay.ports.directory import Directory, DirectoryPlace, MissedNames
 from riskrelay.ports.erasures import AccountDeletions, DeletedAccount, Erasures, UserExports
 from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, ShadowedUser, Verdict
 from riskrelay.ports.exceptions import RiskExceptions
-from riskrelay.ports.findings import RecordedFinding
+from riskrelay.ports.findings import Findings, FindingTally, RecordedFinding
 from riskrelay.ports.history import HistoryPlace, LevelHistory, PastChange
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.large_writes import LEASE, LargeWriteLost, LargeWriteRuns, LargeWrites, Writes
@@ -91,6 +87,7 @@ from riskrelay.ports.services import (
 from riskrelay.ports.sources import Sources
 from riskrelay.ports.telemetry import Metrics, Observer, StoreLoad
 from riskrelay.ports.trials import PastUser, Trials
+from riskrelay.ports.users import UserProfile, Users
 
 __all__ = [
     "LEASE",

@@ -1,7 +1,6 @@
 """The operations of a transaction that is bound to one account."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -9,9 +8,6 @@ from riskrelay.core.audit import AuditEntry, Kind
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.core.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.core.integrations import Integration, IntegrationId
-from riskrelay.core.risk.assessment import Standing
-from riskrelay.core.risk.behaviors import BehaviorId
-from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.signals import Signal
 from riskrelay.core.ssf.access import AccessToken, CredentialId, ReceiverCredential
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequestId
@@ -26,30 +22,19 @@ from riskrelay.ports.deliveries import DeliveryViews
 from riskrelay.ports.directory import Directory, MissedNames
 from riskrelay.ports.erasures import Erasures, UserExports
 from riskrelay.ports.exceptions import RiskExceptions
-from riskrelay.ports.findings import RecordedFinding
+from riskrelay.ports.findings import Findings
 from riskrelay.ports.history import LevelHistory
 from riskrelay.ports.large_writes import LargeWrites
 from riskrelay.ports.levels import Behaviors, Levels
 from riskrelay.ports.operating import DeliveryHealth, Replays
 from riskrelay.ports.sources import Sources
 from riskrelay.ports.trials import Trials
+from riskrelay.ports.users import Users
 
 AuditPlace = tuple[datetime, str]
 """The time and the id of an entry: its place in the log."""
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class UserProfile:
-    """A user and a page of their findings.
-
-    Attributes:
-        findings: a page of the findings since the last reset, the latest first.
-    """
-
-    standing: Standing
-    findings: Sequence[RecordedFinding]
 
 
 class Integrations(Protocol):
@@ -173,90 +158,6 @@ class ReceiverCredentials(Protocol):
 
     def forget_access_tokens(self, client: ReceiverCredential, now: datetime, keep: int) -> None:
         """Delete the client's expired access tokens, and of the others all but the *keep* newest."""
-
-
-class Users(Protocol):
-    """The account's users, keyed by e-mail without regard to letter case."""
-
-    def find(self, references: Sequence[UserRef]) -> dict[str, Standing]:
-        """Find users, and lock them.
-
-        Returns: the users that exist, by email_key.
-        Raises: UserMismatch: a reference's user_id differs from that of the user with its e-mail.
-        """
-
-    def add(self, standings: Collection[Standing]) -> None:
-        """Store new users. If another transaction stores one of them first, this transaction runs again."""
-
-    def get(self, user_id: UserId) -> Standing | None:
-        """Return the user. A writing transaction locks it."""
-
-    def at_risk(self, after: UserId, limit: int) -> list[Standing]:
-        """Return the first *limit* users with an id greater than *after* and a triggered behavior since the last reset,
-        in the order of their ids."""
-
-    def decide_soon(self, email_keys: Collection[str]) -> None:
-        """Let the levels of users with triggered behaviors be decided again soon."""
-
-    def due(self, user_ids: Collection[UserId]) -> list[Standing]:
-        """Return those of the users with a next change of their level, and lock them.
-
-        Users that another transaction has locked are left out.
-        """
-
-    def save(self, standings: Collection[Standing]) -> None:
-        """Overwrite the changeable members of users."""
-
-    def summary(self, offset: int, limit: int) -> tuple[list[Standing], int]:
-        """Return a page of the users with a level, and their total number.
-
-        Users are in the order of the highest level; within a level, of the latest event.
-        """
-
-    def profile(self, user_id: UserId, offset: int, limit: int) -> UserProfile | None:
-        """Return the user with *limit* findings since their last reset, skipping the latest *offset*."""
-
-
-class Findings(Protocol):
-    """The account's findings."""
-
-    def add(self, recorded: Sequence[RecordedFinding]) -> None:
-        """Store new findings. If another transaction stores one of the ids first, this transaction runs again."""
-
-    def digests(self, finding_ids: Collection[FindingId]) -> dict[FindingId, bytes]:
-        """Return the digests of the stored findings with those ids."""
-
-    def get(self, finding_ids: Collection[FindingId]) -> list[RecordedFinding]:
-        """Return the stored findings with those ids, in no order."""
-
-    def replace(self, old: Collection[FindingId], new: Sequence[RecordedFinding]) -> None:
-        """Delete *old*, and store *new*, overwriting findings with the same id."""
-
-    def trim(self, user_id: UserId, keep: int, limit: int) -> int:
-        """Delete the oldest findings of a user with more than *keep*, at most *limit*. Return their number."""
-
-    def recorded_after(self, user_ids: Collection[UserId], moment: datetime) -> frozenset[UserId]:
-        """Return the users with a finding that was recorded after *moment* and since their last reset."""
-
-    def tally(self, user_ids: Collection[UserId]) -> dict[UserId, "FindingTally"]:
-        """Count each user's findings since the last reset."""
-
-
-@dataclass(frozen=True, slots=True)
-class FindingTally:
-    """The findings of a user since the last reset.
-
-    Attributes:
-        latest: the time of the latest finding of each behavior.
-    """
-
-    count: int
-    latest: Mapping[BehaviorId, datetime]
-
-    @property
-    def last_at(self) -> datetime | None:
-        """The time of the latest finding; None: there is none."""
-        return max(self.latest.values(), default=None)
 
 
 class Polls(Protocol):

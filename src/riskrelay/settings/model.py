@@ -4,14 +4,12 @@ import os
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -19,6 +17,7 @@ from pydantic_settings import (
 from riskrelay.core.errors import Misconfigured
 from riskrelay.ports import Check
 from riskrelay.settings.sources import read_secret, read_toml
+from riskrelay.settings.values import CommaSeparated, DatabaseUrl, Origin, ProxyUrl, without_user
 from riskrelay.settings.warnings import loosened_by
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -27,16 +26,12 @@ PREFIX = "RISKRELAY_"
 FROM_FILES = ("database_url", "master_key")  # secrets, which a file can hold instead of the environment
 
 
-def _comma_separated(value: object) -> object:
-    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
-
-
 class Settings(BaseSettings):
     """The settings, from the environment (`RISKRELAY_…`) or the TOML file that `RISKRELAY_CONFIG` names."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    database_url: str = Field(
+    database_url: DatabaseUrl = Field(
         "sqlite:///riskrelay.db",
         repr=False,  # it may hold a password
         description="The database: `sqlite:///FILE` (one machine) or `postgresql://…` (several machines).",
@@ -44,7 +39,7 @@ class Settings(BaseSettings):
     database_url_file: Path | None = Field(
         None, description="A file that contains the database URL. Use it instead of `RISKRELAY_DATABASE_URL`."
     )
-    public_url: str = Field(
+    public_url: Origin = Field(
         "http://127.0.0.1:8700",
         description="The URL at which receivers reach this service. It is part of every new issuer and well-known URL.",
     )
@@ -79,7 +74,7 @@ class Settings(BaseSettings):
         "(TLS 1.2 and 1.3). Read at startup.",
     )
     tls_key: Path | None = Field(None, description="A PEM file with the private key of the certificate, not encrypted.")
-    trusted_proxies: Annotated[list[IPv4Network | IPv6Network], NoDecode] = Field(
+    trusted_proxies: CommaSeparated[IPv4Network | IPv6Network] = Field(
         default=[],
         description="Networks (CIDR) of proxies whose `X-Forwarded-For` or `Forwarded` header provides the client "
         "address for the audit log. From other addresses, the headers are ignored.",
@@ -95,14 +90,14 @@ class Settings(BaseSettings):
         description="A file that contains one or more master keys, such as a secret of systemd, Docker or Kubernetes. "
         "Use it instead of `RISKRELAY_MASTER_KEY`.",
     )
-    allow_targets: Annotated[list[str], NoDecode] = Field(
+    allow_targets: CommaSeparated[str] = Field(
         default=[],
         description="Networks (CIDR) or hosts with addresses that are not public, to which pushes are allowed.",
     )
     allow_http_targets: bool = Field(
         False, description="Whether SETs may be pushed over plain HTTP. For development only."
     )
-    egress_proxy: str | None = Field(
+    egress_proxy: ProxyUrl | None = Field(
         None,
         repr=False,  # it may hold a password
         description="An http:// or https:// proxy, optionally with user name and password, through which SETs are "
@@ -221,7 +216,7 @@ class Settings(BaseSettings):
         "work. 0 disables the limit.",
     )
 
-    geoip: Annotated[list[Path], NoDecode] = Field(
+    geoip: CommaSeparated[Path] = Field(
         default=[],
         description="Files in the MaxMind DB format, separated by commas, that say where addresses are: a city "
         "database and an ASN database, such as GeoLite2 or DB-IP. They are read again within a minute of a change. "
@@ -232,8 +227,6 @@ class Settings(BaseSettings):
         "info",
         description="The log level. `info` logs every delivery attempt, `warning` only failed attempts.",
     )
-
-    _split = field_validator("allow_targets", "trusted_proxies", "geoip", mode="before")(_comma_separated)
 
     @model_validator(mode="before")
     @classmethod
@@ -247,34 +240,6 @@ class Settings(BaseSettings):
                 raise ValueError(f"set {setting} or {setting}_FILE, not both")
             given = {**given, name: read_secret(f"{setting}_FILE", Path(str(file)))}
         return given
-
-    @field_validator("database_url")
-    @classmethod
-    def _known_engine(cls, value: str) -> str:
-        if not value.startswith(("sqlite:///", "postgresql://")):
-            raise ValueError("must start with sqlite:/// or postgresql://")
-        urlsplit(value)  # a host in a bracket that is not closed is a ValueError
-        return value
-
-    @field_validator("public_url")
-    @classmethod
-    def _origin_only(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("must be an absolute http or https URL without a query, such as https://risk.example.com")
-        _ = parts.port  # one that is no number up to 65,535 is a ValueError
-        if parts.path not in ("", "/"):
-            raise ValueError("must be an origin without a path, because well-known URLs are at the root of a host")
-        return value.rstrip("/")
-
-    @field_validator("egress_proxy")
-    @classmethod
-    def _proxy_origin(cls, value: str | None) -> str | None:
-        parts = urlsplit(value or "http://none")
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
-            raise ValueError("must be like http://proxy.example.com:3128 or https://user:password@proxy.example.com")
-        _ = parts.port
-        return value
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
@@ -295,7 +260,7 @@ class Settings(BaseSettings):
     def public(self) -> dict[str, Any]:
         """The settings as JSON has them, without secrets; of a proxy's user and password only that there are any."""
         shown = self.model_dump(mode="json", exclude={*FROM_FILES, *(f"{name}_file" for name in FROM_FILES)})
-        return shown | {"egress_proxy": _without_user(self.egress_proxy)}
+        return shown | {"egress_proxy": without_user(self.egress_proxy)}
 
     @property
     def has_hidden_proxy(self) -> bool:
@@ -310,7 +275,7 @@ class Settings(BaseSettings):
         Raises: Misconfigured: this version cannot read them.
         """
         known = {name: value for name, value in public.items() if name in type(self).model_fields}
-        if known.get("egress_proxy") == _without_user(self.egress_proxy):
+        if known.get("egress_proxy") == without_user(self.egress_proxy):
             known["egress_proxy"] = self.egress_proxy
         secrets = {name: getattr(self, name) for name in FROM_FILES} | {f"{name}_file": None for name in FROM_FILES}
         try:
@@ -339,14 +304,3 @@ class Settings(BaseSettings):
         if not path:
             return init_settings, env_settings
         return init_settings, env_settings, InitSettingsSource(settings_cls, read_toml(Path(path), cls.model_fields))
-
-
-def _without_user(proxy: str | None) -> str | None:
-    """Return a proxy's URL with `***` in place of user and password.
-
-    >>> _without_user("http://user:secret@proxy.example.com:3128")
-    'http://***@proxy.example.com:3128'
-    """
-    scheme, separator, rest = (proxy or "").partition("://")
-    _user, at, host = rest.rpartition("@")
-    return f"{scheme}{separator}***@{host}" if at else proxy

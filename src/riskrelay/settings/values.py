@@ -1,0 +1,57 @@
+"""The forms that values of settings have: lists, and URLs of several kinds."""
+
+from typing import Annotated, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator
+from pydantic_settings import NoDecode
+
+T = TypeVar("T")
+
+
+def _comma_separated(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _known_engine(value: str) -> str:
+    if not value.startswith(("sqlite:///", "postgresql://")):
+        raise ValueError("must start with sqlite:/// or postgresql://")
+    urlsplit(value)  # a host in a bracket that is not closed is a ValueError
+    return value
+
+
+def _origin_only(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an absolute http or https URL without a query, such as https://risk.example.com")
+    _ = parts.port  # one that is no number up to 65,535 is a ValueError
+    if parts.path not in ("", "/"):
+        raise ValueError("must be an origin without a path, because well-known URLs are at the root of a host")
+    return value.rstrip("/")
+
+
+def _proxy_origin(value: str) -> str:
+    parts = urlsplit(value or "http://none")  # a variable that is empty is as good as unset
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path not in ("", "/"):
+        raise ValueError("must be like http://proxy.example.com:3128 or https://user:password@proxy.example.com")
+    _ = parts.port
+    return value
+
+
+CommaSeparated = Annotated[list[T], NoDecode, BeforeValidator(_comma_separated)]
+"""A list. A variable contains it as text with commas."""
+
+DatabaseUrl = Annotated[str, AfterValidator(_known_engine)]
+Origin = Annotated[str, AfterValidator(_origin_only)]
+ProxyUrl = Annotated[str, AfterValidator(_proxy_origin)]
+
+
+def without_user(proxy: str | None) -> str | None:
+    """Return a proxy's URL with `***` in place of user and password.
+
+    >>> without_user("http://user:secret@proxy.example.com:3128")
+    'http://***@proxy.example.com:3128'
+    """
+    scheme, separator, rest = (proxy or "").partition("://")
+    _user, at, host = rest.rpartition("@")
+    return f"{scheme}{separator}***@{host}" if at else proxy
