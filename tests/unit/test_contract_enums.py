@@ -10,13 +10,13 @@ from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.health import Condition
-from riskrelay.core.delivery.replays import REPLAYABLE, ReplayStatus
+from riskrelay.core.delivery.replays import REPLAYABLE
 from riskrelay.core.erasures import ErasureStatus
 from riskrelay.core.integrations import IntegrationType
+from riskrelay.core.jobs import JobStatus
 from riskrelay.core.keys import Algorithm, KeyState
 from riskrelay.core.risk.assessment import ChangeKind
 from riskrelay.core.risk.behaviors import BEHAVIORS
-from riskrelay.core.risk.bulk_resets import BulkResetStatus
 from riskrelay.core.risk.exceptions import Effect
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.sources.directory import NAME_KINDS
@@ -47,7 +47,7 @@ WORDS: dict[str, Iterable[Any]] = {
     "TrialExamples.before": ["none", *_LEVELS],
     "TrialExamples.after": ["none", *_LEVELS],
     "StartBulkReset.filter.level": [*_LEVELS, None],
-    "BulkReset.status": BulkResetStatus,
+    "BulkReset.status": JobStatus,
     "Erasure.status": ErasureStatus,
     "SecurityEvent.event_type": [uri for uri in EVENT_TYPES if uri not in OF_STREAMS],
     "Scope": Scope,
@@ -55,7 +55,7 @@ WORDS: dict[str, Iterable[Any]] = {
     "AuditKind": Kind,
     "NameKind": NAME_KINDS,
     "StartReplay.filter.state": REPLAYABLE,
-    "Replay.status": ReplayStatus,
+    "Replay.status": JobStatus,
     "Replay.filter.state": REPLAYABLE,
     "Health.refused_requests.operation": ReceiverOperation,
     "StreamHealth.condition": Condition,

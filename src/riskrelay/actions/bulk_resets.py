@@ -9,14 +9,15 @@ from msgspec.structs import replace as replace_change
 from riskrelay.actions.applying import PART_ROWS, apply
 from riskrelay.actions.large_writes import write_users
 from riskrelay.actions.recording import to_trim
-from riskrelay.core.audit import Kind, Verb
+from riskrelay.core.audit import JOB_VERBS, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import Fault, FaultKind, Invalid, found
 from riskrelay.core.integrations import AccountId
+from riskrelay.core.jobs import JobStatus, must_change
 from riskrelay.core.quotas import refuse_above
 from riskrelay.core.risk.assessment import ChangeKind, LevelChange, Standing, after_reset, level_change
-from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkResetId, BulkResetStatus
+from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkResetId
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.ports import Services, Transaction, Writes
 
@@ -25,12 +26,6 @@ PAUSE = timedelta(milliseconds=200)
 
 _AT_ONCE = 100  # guessed: bulk resets that one call continues, the oldest first
 _KEPT = 1_000  # guessed: the newest bulk resets, among which unfinished ones are counted
-
-_VERBS = {
-    BulkResetStatus.PAUSED: Verb.PAUSED,
-    BulkResetStatus.RUNNING: Verb.RESUMED,
-    BulkResetStatus.CANCELLED: Verb.CANCELLED,
-}
 
 
 async def start_bulk_reset(
@@ -54,7 +49,7 @@ async def start_bulk_reset(
         reset_id=BulkResetId(services.ids.uuid()),
         filter=wanted,
         listed=None if wanted.users is None else len(set(wanted.users)),
-        status=BulkResetStatus.RUNNING,
+        status=JobStatus.RUNNING,
         reason=reason,
         total=total,
         reset=0,
@@ -77,7 +72,7 @@ async def start_bulk_reset(
 
 
 async def control_bulk_reset(
-    services: Services, account_id: AccountId, actor: Actor, reset_id: BulkResetId, *, status: BulkResetStatus
+    services: Services, account_id: AccountId, actor: Actor, reset_id: BulkResetId, *, status: JobStatus
 ) -> BulkReset:
     """Pause, resume or cancel a bulk reset. Users that it has reset stay reset.
 
@@ -91,15 +86,12 @@ async def control_bulk_reset(
 
     def store(tx: Transaction) -> BulkReset:
         stored, _ = found(tx.bulk_resets.get(reset_id))
-        if stored.status is status:
+        if not must_change("bulk reset", stored.status, status):
             return stored
-        if stored.status.is_over:
-            message = f"this bulk reset is {stored.status.value} and can't be changed; start a new one"
-            raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)])
         changed = replace(stored, status=status)
         tx.bulk_resets.save(changed)
         note = _extent(changed)
-        tx.audit.record(services.audit_entry(actor, _VERBS[status], Kind.BULK_RESET, reset_id, note=note))
+        tx.audit.record(services.audit_entry(actor, JOB_VERBS[status], Kind.BULK_RESET, reset_id, note=note))
         return changed
 
     return await services.store.write(account_id, store)
@@ -167,7 +159,7 @@ def _step(
     is_over = len(following) < limit
     changed = replace(
         running,
-        status=BulkResetStatus.COMPLETED if is_over else running.status,
+        status=JobStatus.COMPLETED if is_over else running.status,
         reset=running.reset + len(chosen),
         skipped=running.skipped + len(following) - len(chosen),
         place=following[-1].user_id if following else running.place,

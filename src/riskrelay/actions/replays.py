@@ -3,12 +3,13 @@
 from dataclasses import replace
 from functools import partial
 
-from riskrelay.core.audit import Kind, Verb
+from riskrelay.core.audit import JOB_VERBS, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.lanes import LaneKey
-from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus, ReplayStep
-from riskrelay.core.errors import Fault, FaultKind, Invalid, Unavailable, found
+from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStep
+from riskrelay.core.errors import Unavailable, found
 from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.jobs import JobStatus, must_change
 from riskrelay.core.quotas import refuse_above
 from riskrelay.ports import Services, Transaction
 
@@ -38,7 +39,7 @@ async def start_replay(
         replay_id=replay_id,
         integration_id=integration_id,
         filter=wanted,
-        status=ReplayStatus.RUNNING,
+        status=JobStatus.RUNNING,
         total=total,
         replayed=0,
         created_at=now,
@@ -62,20 +63,13 @@ async def start_replay(
     return replay
 
 
-_VERBS = {
-    ReplayStatus.PAUSED: Verb.PAUSED,
-    ReplayStatus.RUNNING: Verb.RESUMED,
-    ReplayStatus.CANCELLED: Verb.CANCELLED,
-}
-
-
 async def control_replay(
     services: Services,
     account_id: AccountId,
     actor: Actor,
     integration_id: IntegrationId,
     replay_id: ReplayId,
-    status: ReplayStatus,
+    status: JobStatus,
 ) -> Replay:
     """Pause, resume or cancel a replay. Deliveries that it has already put back are still sent.
 
@@ -88,22 +82,19 @@ async def control_replay(
         NotFound: the integration has no such replay.
         Invalid: the replay is over, so it cannot be paused, resumed or cancelled.
     """
-    entry = services.audit_entry(actor, _VERBS[status], Kind.REPLAY, replay_id)
+    entry = services.audit_entry(actor, JOB_VERBS[status], Kind.REPLAY, replay_id)
 
     def store(tx: Transaction) -> Replay:
         found(tx.integrations.get(integration_id))
         stored = found(tx.replays.get(integration_id, replay_id))
-        if stored.status is status:
+        if not must_change("replay", stored.status, status):
             return stored
-        if stored.status.is_over:
-            message = f"this replay is {stored.status.value} and can't be changed; start a new one"
-            raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)])
         tx.replays.set_status(replay_id, status)
         tx.audit.record(entry)
         return replace(stored, status=status)
 
     controlled = await services.store.write(account_id, store)
-    if status is ReplayStatus.RUNNING:
+    if status is JobStatus.RUNNING:
         await begin_replay(services, account_id, controlled)
     return controlled
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from riskrelay.core.credentials import Actor
+from riskrelay.core.jobs import JobStatus
 
 
 class Verb(StrEnum):
@@ -23,6 +24,14 @@ class Verb(StrEnum):
     CANCELLED = "cancelled"
     COMPLETED = "completed"
     ERASED = "erased"
+
+
+JOB_VERBS = {
+    JobStatus.PAUSED: Verb.PAUSED,
+    JobStatus.RUNNING: Verb.RESUMED,
+    JobStatus.CANCELLED: Verb.CANCELLED,
+}
+"""The verb of the change that gives a job this status."""
 
 
 class Kind(StrEnum):

@@ -8,8 +8,9 @@ from riskrelay.core.delivery.attempts import Delivery
 from riskrelay.core.delivery.clock import ClockReading
 from riskrelay.core.delivery.health import StreamHealth
 from riskrelay.core.delivery.lanes import LaneKey
-from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus, ReplayStep
+from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStep
 from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.jobs import JobStatus
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.ssf.events import Jti
 
@@ -29,7 +30,7 @@ class Replays(Protocol):
     def all(self, integration_id: IntegrationId, limit: int) -> list[Replay]:
         """Return the replays of one integration, newest first."""
 
-    def set_status(self, replay_id: ReplayId, status: ReplayStatus) -> None:
+    def set_status(self, replay_id: ReplayId, status: JobStatus) -> None:
         """Overwrite a replay's status."""
 
     def matching(self, integration_id: IntegrationId, wanted: ReplayFilter, sample: int) -> tuple[int, list[Delivery]]:

@@ -20,8 +20,7 @@ from sqlalchemy import (
     union,
 )
 
-from riskrelay.core.delivery.replays import ReplayStatus
-from riskrelay.core.risk.bulk_resets import BulkResetStatus
+from riskrelay.core.jobs import JobStatus
 from riskrelay.ports import FindingIndexPlace, LevelChangePlace
 from riskrelay.storage.delivery.clock import cutoff
 from riskrelay.storage.tables import (
@@ -53,7 +52,7 @@ from riskrelay.storage.times import moment
 _OWNERS = union(
     select(accounts.c.account_id), select(deleted_accounts.c.account_id), select(literal(INSTALLATION))
 ).subquery()
-_OVER = [status.value for status in ReplayStatus if status.is_over]
+_OVER = [status.value for status in JobStatus if status.is_over]
 _OF_INTEGRATION = and_(*(streams.c[name] == integrations.c[name] for name in ("account_id", "integration_id")))
 _OF_STREAM = (subject_statements, replay_places, lanes, streams)  # those that refer to others first
 _OF_DELETED_INTEGRATION = (access_tokens, receiver_credentials, refused_requests, integrations)
@@ -98,7 +97,7 @@ class PurgingRows:
         return self._delete_replays(old, limit)
 
     def bulk_resets(self, kept: timedelta, limit: int) -> int:
-        over = bulk_resets.c.status.in_([status.value for status in BulkResetStatus if status.is_over])
+        over = bulk_resets.c.status.in_(_OVER)
         return self._delete_oldest(bulk_resets, bulk_resets.c.created_at, kept, limit, condition=over)
 
     def streams(self, kept: timedelta, limit: int) -> int:

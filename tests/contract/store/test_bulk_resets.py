@@ -21,10 +21,11 @@ from riskrelay.core.audit import Kind
 from riskrelay.core.credentials import COMMAND_LINE, Actor
 from riskrelay.core.errors import FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import IntegrationType
+from riskrelay.core.jobs import JobStatus
 from riskrelay.core.quotas import Quotas
 from riskrelay.core.risk.assessment import ChangeKind, Standing
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
-from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkResetId, BulkResetStatus
+from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkResetId
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Services, Store, Transaction
@@ -119,7 +120,7 @@ async def test_users_are_reset_a_hundred_at_a_time(services: Services) -> None:
     reset_id = await start(services, HIGH, "False alarms")
     assert len(await users_at_risk(services)) == 232
     done = []
-    while (await state(services, reset_id)).status is BulkResetStatus.RUNNING:
+    while (await state(services, reset_id)).status is JobStatus.RUNNING:
         assert await continue_bulk_resets(services)
         done.append((await state(services, reset_id)).reset)
     assert done == [100, 200, 230]
@@ -157,7 +158,7 @@ async def test_a_later_finding_keeps_its_user_at_risk(services: Services, clock:
     await record(services, late)
     await finish(services)
     done = await state(services, reset_id)
-    assert (done.status, done.reset, done.skipped, done.total) == (BulkResetStatus.COMPLETED, 2, 1, 3)
+    assert (done.status, done.reset, done.skipped, done.total) == (JobStatus.COMPLETED, 2, 1, 3)
     assert await users_at_risk(services) == ["high_dlp-1@x.org"]
     other = await start(services, HIGH)
     lowered = {BehaviorId("high_dlp"): BehaviorSetting(True, RiskLevel.LOW)}
@@ -189,30 +190,30 @@ async def test_pause_resume_and_cancel(services: Services) -> None:
     await fill(services, "high_dlp", 250)
     reset_id = await start(services, HIGH)
 
-    async def control(status: BulkResetStatus) -> BulkReset:
+    async def control(status: JobStatus) -> BulkReset:
         return await control_bulk_reset(services, ACCOUNT, HELPDESK, reset_id, status=status)
 
     await continue_bulk_resets(services)
-    assert (await control(BulkResetStatus.PAUSED)).reset == 100
+    assert (await control(JobStatus.PAUSED)).reset == 100
     assert not await continue_bulk_resets(services)
-    await control(BulkResetStatus.RUNNING)
+    await control(JobStatus.RUNNING)
     await continue_bulk_resets(services)
-    assert (await control(BulkResetStatus.CANCELLED)).reset == 200
+    assert (await control(JobStatus.CANCELLED)).reset == 200
     assert not await continue_bulk_resets(services)
     assert len(await users_at_risk(services)) == 50
-    assert await control(BulkResetStatus.CANCELLED) == await state(services, reset_id)
+    assert await control(JobStatus.CANCELLED) == await state(services, reset_id)
     with pytest.raises(Invalid):
-        await control(BulkResetStatus.RUNNING)
+        await control(JobStatus.RUNNING)
     with pytest.raises(NotFound):
-        await control_bulk_reset(services, ACCOUNT, HELPDESK, BulkResetId("none"), status=BulkResetStatus.PAUSED)
+        await control_bulk_reset(services, ACCOUNT, HELPDESK, BulkResetId("none"), status=JobStatus.PAUSED)
 
 
 async def test_the_audit_log_has_the_person_the_filter_and_the_counts(services: Services) -> None:
     """At the start, when it is controlled, and at the end; no entry for each user."""
     await fill(services, "high_dlp", 2)
     reset_id = await start(services, HIGH, "False alarms")
-    await control_bulk_reset(services, ACCOUNT, COMMAND_LINE, reset_id, status=BulkResetStatus.PAUSED)
-    await control_bulk_reset(services, ACCOUNT, COMMAND_LINE, reset_id, status=BulkResetStatus.RUNNING)
+    await control_bulk_reset(services, ACCOUNT, COMMAND_LINE, reset_id, status=JobStatus.PAUSED)
+    await control_bulk_reset(services, ACCOUNT, COMMAND_LINE, reset_id, status=JobStatus.RUNNING)
     await finish(services)
     entries = await services.store.read(ACCOUNT, lambda tx: tx.audit.page(None, None, 100))
     assert not [one for one in entries if one.kind is Kind.USER]
@@ -233,7 +234,7 @@ async def test_two_nodes_reset_each_user_once(services: Services) -> None:
     for _ in range(3):
         await asyncio.gather(*(continue_bulk_resets(services) for _ in range(3)))
     done = await state(services, reset_id)
-    assert (done.status, done.reset, done.skipped) == (BulkResetStatus.COMPLETED, 150, 0)
+    assert (done.status, done.reset, done.skipped) == (JobStatus.COMPLETED, 150, 0)
     (ledger,) = await services.store.read_installation(lambda tx: tx.ledgers())
     assert ledger.queued == 300
 
@@ -269,12 +270,12 @@ async def test_unfinished_bulk_resets_are_counted(services: Services) -> None:
     await account_with_integration(services, OTHER)
     services = replace(services, quotas=Quotas(running_bulk_resets=2))
     reset_id = await start(services, HIGH)
-    await control_bulk_reset(services, ACCOUNT, HELPDESK, reset_id, status=BulkResetStatus.PAUSED)
+    await control_bulk_reset(services, ACCOUNT, HELPDESK, reset_id, status=JobStatus.PAUSED)
     await start(services, HIGH)
     with pytest.raises(Invalid, match="2 unfinished bulk resets"):
         await start(services, HIGH)
     await start_bulk_reset(services, OTHER, HELPDESK, HIGH, reason=None, total=0)
-    await control_bulk_reset(services, ACCOUNT, HELPDESK, reset_id, status=BulkResetStatus.CANCELLED)
+    await control_bulk_reset(services, ACCOUNT, HELPDESK, reset_id, status=JobStatus.CANCELLED)
     await start(services, HIGH)
 
 
@@ -286,7 +287,7 @@ async def test_the_next_users_are_read_in_the_order_of_their_ids(tmp_path: Path)
         reset_id=BulkResetId("r"),
         filter=HIGH,
         listed=None,
-        status=BulkResetStatus.RUNNING,
+        status=JobStatus.RUNNING,
         reason=None,
         total=0,
         reset=0,

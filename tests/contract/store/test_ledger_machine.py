@@ -27,9 +27,10 @@ from riskrelay.actions.upkeep import expire_events, purge_events
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
-from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter
 from riskrelay.core.errors import Invalid, LeaseLost
 from riskrelay.core.integrations import IntegrationId, OpenedTls
+from riskrelay.core.jobs import JobStatus
 from riskrelay.core.ssf.access import CredentialId, Receiver
 from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE
 from riskrelay.core.ssf.events import Jti
@@ -224,9 +225,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.replays.append(started)
 
     @precondition(lambda self: self.replays)
-    @rule(number=st.integers(0, 100), status=st.sampled_from(list(ReplayStatus)))
-    def control(self, number: int, status: ReplayStatus) -> None:
-        if status is ReplayStatus.COMPLETED:
+    @rule(number=st.integers(0, 100), status=st.sampled_from(list(JobStatus)))
+    def control(self, number: int, status: JobStatus) -> None:
+        if status is JobStatus.COMPLETED:
             return
         replay = self.replays[number % len(self.replays)]
         place = (replay.integration_id, replay.replay_id, status)

@@ -13,9 +13,10 @@ from riskrelay.actions.upkeep import purge_events, purge_records
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState
-from riskrelay.core.delivery.replays import ReplayFilter, ReplayStatus
+from riskrelay.core.delivery.replays import ReplayFilter
 from riskrelay.core.errors import Unavailable
 from riskrelay.core.integrations import AccountId, Integration, IntegrationType
+from riskrelay.core.jobs import JobStatus
 from riskrelay.core.ssf.access import ALL_RECEIVER_SCOPES, CredentialKind
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequestId
 from riskrelay.ports import Services, Store, Transaction
@@ -124,13 +125,13 @@ async def test_only_replays_that_are_over_are_deleted(store: Store) -> None:
     started = [
         await start_replay(services, ACCOUNT, COMMAND_LINE, integration.integration_id, wanted, 0) for _ in range(4)
     ]
-    ended = (ReplayStatus.COMPLETED, ReplayStatus.CANCELLED, ReplayStatus.PAUSED)
+    ended = (JobStatus.COMPLETED, JobStatus.CANCELLED, JobStatus.PAUSED)
     for replay, status in zip(started, ended, strict=False):
         await store.write(ACCOUNT, lambda tx, one=replay, to=status: tx.replays.set_status(one.replay_id, to))  # type: ignore[misc]
     assert await purge_all(services, 11 * DAY) == 0
     await purge_all(services, 9 * DAY)
     left = await store.read(ACCOUNT, lambda tx: tx.replays.all(integration.integration_id, 9))
-    assert {replay.status for replay in left} == {ReplayStatus.RUNNING, ReplayStatus.PAUSED}
+    assert {replay.status for replay in left} == {JobStatus.RUNNING, JobStatus.PAUSED}
 
 
 async def test_a_deleted_integration_leaves_nothing_once_its_events_are_purged(store: Store) -> None:

@@ -13,9 +13,10 @@ from riskrelay.actions.replays import continue_replays, control_replay, start_re
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState, Ledger
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease, settle
-from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, MAX_WITHOUT_NEW, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, MAX_WITHOUT_NEW, Replay, ReplayFilter
 from riskrelay.core.errors import Invalid, NotFound, Unavailable
 from riskrelay.core.integrations import Integration
+from riskrelay.core.jobs import JobStatus
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.outcomes import NO_PHASES, Outcome, OutcomeKind, Phases
 from riskrelay.ports import Services, Store
@@ -94,7 +95,7 @@ class World:
         count, _ = await self.services.store.read(ACCOUNT, lambda tx: tx.replays.matching(integration_id, wanted, 0))
         return await start_replay(self.services, ACCOUNT, COMMAND_LINE, integration_id, wanted, count)
 
-    async def control(self, replay: Replay, status: ReplayStatus) -> Replay:
+    async def control(self, replay: Replay, status: JobStatus) -> Replay:
         place = (self.integration.integration_id, replay.replay_id, status)
         return await control_replay(self.services, ACCOUNT, COMMAND_LINE, *place)
 
@@ -120,7 +121,7 @@ async def test_dead_letters_are_replayed_with_their_jti_in_order(world: World) -
     sent = await world.work(REFUSED)
     assert (await world.ledger()).dead == 3
     replay = await world.replay(DeliveryState.DEAD)
-    assert (replay.total, replay.status) == (3, ReplayStatus.RUNNING)
+    assert (replay.total, replay.status) == (3, JobStatus.RUNNING)
     await continue_replays(world.services)
     counted = await world.ledger()
     assert (counted.dead, counted.pending) == (0, 3)
@@ -130,7 +131,7 @@ async def test_dead_letters_are_replayed_with_their_jti_in_order(world: World) -
     assert (counted.queued, counted.delivered, counted.pending) == (3, 3, 0)
     await continue_replays(world.services)
     over = await world.seen(replay)
-    assert (over.status, over.replayed) == (ReplayStatus.COMPLETED, 3)
+    assert (over.status, over.replayed) == (JobStatus.COMPLETED, 3)
     assert [len(delivery.attempts) for delivery in await world.deliveries()] == [2, 2, 2]
 
 
@@ -198,15 +199,15 @@ async def test_a_started_and_a_resumed_replay_wake_their_lanes_at_once(world: Wo
     replay = await world.replay(DeliveryState.DEAD)
     lease = await world.claim()
     assert woken == [[lease.key]]
-    await world.control(replay, ReplayStatus.PAUSED)
+    await world.control(replay, JobStatus.PAUSED)
     await world.work(ACCEPTED, lease)
     assert not await continue_replays(world.services)
     assert (await world.ledger()).pending == 0
     assert woken == [[lease.key]]
-    await world.control(replay, ReplayStatus.RUNNING)
+    await world.control(replay, JobStatus.RUNNING)
     assert (await world.ledger()).pending == 10
     assert woken == [[lease.key], [lease.key]]
-    await world.control(replay, ReplayStatus.CANCELLED)
+    await world.control(replay, JobStatus.CANCELLED)
     assert len(woken) == 2
 
 
@@ -229,16 +230,16 @@ async def test_a_paused_replay_does_nothing_and_a_cancelled_one_never_again(worl
     """What it has put back is delivered all the same; the same status again is no error, another one is refused."""
     await world.refuse(MAX_WITHOUT_NEW + 2)
     replay = await world.replay(DeliveryState.DEAD)
-    await world.control(replay, ReplayStatus.PAUSED)
+    await world.control(replay, JobStatus.PAUSED)
     await world.work()
     await continue_replays(world.services)
     assert (await world.ledger()).pending == 0
-    await world.control(replay, ReplayStatus.RUNNING)
+    await world.control(replay, JobStatus.RUNNING)
     assert (await world.ledger()).pending == 2
-    await world.control(replay, ReplayStatus.CANCELLED)
-    assert (await world.control(replay, ReplayStatus.CANCELLED)).status is ReplayStatus.CANCELLED
+    await world.control(replay, JobStatus.CANCELLED)
+    assert (await world.control(replay, JobStatus.CANCELLED)).status is JobStatus.CANCELLED
     with pytest.raises(Invalid):
-        await world.control(replay, ReplayStatus.RUNNING)
+        await world.control(replay, JobStatus.RUNNING)
     await world.work()
     assert (await world.ledger()).delivered == MAX_WITHOUT_NEW + 2
 
@@ -251,7 +252,7 @@ async def test_a_replay_waits_while_its_stream_is_stopped(world: World) -> None:
     await pause_integration(*place, None)
     replay = await world.replay(DeliveryState.DEAD)
     assert not await continue_replays(world.services)
-    assert (await world.seen(replay)).status is ReplayStatus.RUNNING
+    assert (await world.seen(replay)).status is JobStatus.RUNNING
     await resume_integration(*place)
     assert await continue_replays(world.services)
     assert (await world.ledger()).pending == 1

@@ -9,8 +9,9 @@ from riskrelay.actions.replays import continue_replays, control_replay, start_re
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, settle
-from riskrelay.core.delivery.replays import MAX_WITHOUT_NEW, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.delivery.replays import MAX_WITHOUT_NEW, Replay, ReplayFilter
 from riskrelay.core.integrations import Integration
+from riskrelay.core.jobs import JobStatus
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.streams import Configuration, Party, Push, Stream, StreamId, StreamStatus
 from riskrelay.ports import Services, Store, Transaction
@@ -70,7 +71,7 @@ class World:
         while await continue_replays(self.services):
             pass
 
-    async def seen(self, replay: Replay) -> tuple[ReplayStatus, int, int]:
+    async def seen(self, replay: Replay) -> tuple[JobStatus, int, int]:
         """Its status, what it has put back, and its total."""
         place = (self.integration.integration_id, replay.replay_id)
         found = await self.services.store.read(ACCOUNT, lambda tx: tx.replays.get(*place))
@@ -109,11 +110,11 @@ async def test_a_paused_stream_is_passed_over_and_come_back_to(world: World) -> 
     await world.set_status(StreamStatus.PAUSED)
     replay = await world.start()
     await world.go_on()
-    assert (await world.pending(), await world.seen(replay)) == ((0, 5), (ReplayStatus.RUNNING, 5, 10))
+    assert (await world.pending(), await world.seen(replay)) == ((0, 5), (JobStatus.RUNNING, 5, 10))
     await world.work(REFUSED)
     await world.set_status(StreamStatus.ENABLED)
     await world.go_on()
-    assert (await world.pending(), await world.seen(replay)) == ((5, 0), (ReplayStatus.COMPLETED, 10, 10))
+    assert (await world.pending(), await world.seen(replay)) == ((5, 0), (JobStatus.COMPLETED, 10, 10))
 
 
 async def test_a_disabled_stream_does_not_keep_a_replay_running(world: World) -> None:
@@ -122,7 +123,7 @@ async def test_a_disabled_stream_does_not_keep_a_replay_running(world: World) ->
     await world.set_status(StreamStatus.DISABLED)
     replay = await world.start()
     await world.go_on()
-    assert (await world.pending(), await world.seen(replay)) == ((0, 5), (ReplayStatus.COMPLETED, 5, 10))
+    assert (await world.pending(), await world.seen(replay)) == ((0, 5), (JobStatus.COMPLETED, 5, 10))
 
 
 async def test_a_lane_with_enough_waiting_is_passed_over_and_come_back_to(world: World) -> None:
@@ -131,10 +132,10 @@ async def test_a_lane_with_enough_waiting_is_passed_over_and_come_back_to(world:
     replay = await world.start()
     await world.go_on()
     assert await world.pending() == (MAX_WITHOUT_NEW, MAX_WITHOUT_NEW)
-    for status in (ReplayStatus.PAUSED, ReplayStatus.RUNNING):
+    for status in (JobStatus.PAUSED, JobStatus.RUNNING):
         place = (world.integration.integration_id, replay.replay_id, status)
         await control_replay(world.services, ACCOUNT, COMMAND_LINE, *place)
     await world.work(ACCEPTED)
     await world.go_on()
     assert await world.pending() == (10, 10)
-    assert await world.seen(replay) == (ReplayStatus.COMPLETED, 2 * MAX_WITHOUT_NEW + 20, 2 * MAX_WITHOUT_NEW + 20)
+    assert await world.seen(replay) == (JobStatus.COMPLETED, 2 * MAX_WITHOUT_NEW + 20, 2 * MAX_WITHOUT_NEW + 20)

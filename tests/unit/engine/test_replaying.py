@@ -9,7 +9,8 @@ from riskrelay.actions.replays import continue_replays, start_replay
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
-from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, Replay, ReplayFilter, ReplayStatus
+from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, Replay, ReplayFilter
+from riskrelay.core.jobs import JobStatus
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.ports import Services, Store
 from support.delivering import ACCEPTED, World, world_of
@@ -54,7 +55,7 @@ async def test_a_replay_needs_no_sweep(world: World, state: DeliveryState) -> No
         ACCOUNT, lambda tx: tx.replays.get(world.integration.integration_id, replay.replay_id)
     )
     assert found is not None
-    assert (found.status, found.replayed) == (ReplayStatus.COMPLETED, EVENTS)
+    assert (found.status, found.replayed) == (JobStatus.COMPLETED, EVENTS)
     assert (await world.ledger()).delivered == EVENTS
 
 
@@ -102,7 +103,7 @@ async def test_a_paused_replay_is_not_continued_by_the_worker(world: World) -> N
     await deliver_all(world)
     replay = await start(world, world.services, DeliveryState.DELIVERED)
     put_back = (await world.ledger()).pending
-    await world.services.store.write(ACCOUNT, lambda tx: tx.replays.set_status(replay.replay_id, ReplayStatus.PAUSED))
+    await world.services.store.write(ACCOUNT, lambda tx: tx.replays.set_status(replay.replay_id, JobStatus.PAUSED))
     async with running(world, timedelta(0)):
         await until(lambda: world.receiver.pushes == EVENTS + put_back)
     assert (await world.ledger()).pending == 0

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import NewType
 
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.integrations import IntegrationId
+from riskrelay.core.jobs import JobStatus
 
 ReplayId = NewType("ReplayId", str)
 
@@ -36,20 +36,6 @@ def room_in_batch(waiting: int, *, has_new: bool) -> int:
         has_new: whether the lane has new events that were not attempted yet.
     """
     return max((MAX_BESIDE_NEW if has_new else MAX_WITHOUT_NEW) - waiting, 0)
-
-
-class ReplayStatus(StrEnum):
-    """The state of a replay."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it is final."""
-        return self in (ReplayStatus.COMPLETED, ReplayStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +67,7 @@ class Replay:
     replay_id: ReplayId
     integration_id: IntegrationId
     filter: ReplayFilter
-    status: ReplayStatus
+    status: JobStatus
     total: int
     replayed: int
     created_at: datetime

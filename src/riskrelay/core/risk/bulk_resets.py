@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import NewType
 
+from riskrelay.core.jobs import JobStatus
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId
@@ -14,20 +14,6 @@ from riskrelay.core.risk.levels import RiskLevel
 BulkResetId = NewType("BulkResetId", str)
 
 MAX_LISTED_USERS = 5_000  # chosen: half of the values that a body may have
-
-
-class BulkResetStatus(StrEnum):
-    """The state of a bulk reset."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    COMPLETED = "completed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it is final."""
-        return self in (BulkResetStatus.COMPLETED, BulkResetStatus.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +89,7 @@ class BulkReset:
     reset_id: BulkResetId
     filter: BulkResetFilter
     listed: int | None
-    status: BulkResetStatus
+    status: JobStatus
     reason: str | None
     total: int
     reset: int

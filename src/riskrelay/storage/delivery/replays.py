@@ -25,12 +25,12 @@ from riskrelay.core.delivery.replays import (
     Replay,
     ReplayFilter,
     ReplayId,
-    ReplayStatus,
     ReplayStep,
     room_in_batch,
     superseded_delivery,
 )
 from riskrelay.core.integrations import AccountId, IntegrationId
+from riskrelay.core.jobs import JobStatus
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.streams import CONTROL_LANE, StreamStatus
 from riskrelay.storage.delivery.deliveries import ERASED, EVENT_KEY, delivery_state, in_state, joined
@@ -60,7 +60,7 @@ _RUNNING_IN = (
     .where(
         of_lane(replay_places),
         replay_places.c.seq < replay_places.c.last_seq,
-        replays.c.status == ReplayStatus.RUNNING.value,
+        replays.c.status == JobStatus.RUNNING.value,
     )
     .order_by(replays.c.created_at)
     .limit(1)
@@ -82,7 +82,7 @@ def replay_from(row: Row[*tuple[Any, ...]]) -> Replay:
     wanted = ReplayFilter(
         state=DeliveryState(row.state), reason=row.reason, queued_from=row.queued_from, queued_to=row.queued_to
     )
-    status = ReplayStatus(row.status)
+    status = JobStatus(row.status)
     return Replay(
         replay_id=row.replay_id,
         integration_id=row.integration_id,
@@ -143,7 +143,7 @@ class ReplayRows:
         )
         return [replay_from(row) for row in self._connection.execute(query)]
 
-    def set_status(self, replay_id: ReplayId, status: ReplayStatus) -> None:
+    def set_status(self, replay_id: ReplayId, status: JobStatus) -> None:
         self._connection.execute(update(replays).where(self._one(replay_id)).values(status=status.value))
         if status.is_over:
             of_replay = (replay_places.c.account_id == self._account_id) & (replay_places.c.replay_id == replay_id)
@@ -162,11 +162,11 @@ class ReplayRows:
 
     def step(self, replay: Replay, lane: LaneKey | None = None) -> tuple[ReplayStep, list[LaneKey]]:
         locked = select(replays.c.status).where(self._one(replay.replay_id)).with_for_update()
-        if self._connection.execute(locked).scalar_one() != ReplayStatus.RUNNING.value:
+        if self._connection.execute(locked).scalar_one() != JobStatus.RUNNING.value:
             return ReplayStep(has_moved=False), []
         places = self._unfinished(replay)
         if not places:
-            self.set_status(replay.replay_id, ReplayStatus.COMPLETED)
+            self.set_status(replay.replay_id, JobStatus.COMPLETED)
             return ReplayStep(is_over=True), []
         for place in places:
             key = LaneKey(self._account_id, place.stream_id, place.lane)

@@ -23,8 +23,9 @@ from sqlalchemy import (
 
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.delivery.lanes import LaneKey
-from riskrelay.core.delivery.replays import Replay, ReplayStatus
+from riskrelay.core.delivery.replays import Replay
 from riskrelay.core.integrations import AccountId
+from riskrelay.core.jobs import JobStatus
 from riskrelay.storage.delivery.clock import cutoff
 from riskrelay.storage.delivery.deliveries import EVENT_KEY
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
@@ -136,7 +137,7 @@ class RetentionRows:
     def running_replays(self, limit: int) -> list[tuple[AccountId, Replay]]:
         query = (
             select(replays)
-            .where(replays.c.status == ReplayStatus.RUNNING.value)
+            .where(replays.c.status == JobStatus.RUNNING.value)
             .order_by(replays.c.created_at)
             .limit(limit)
         )

@@ -8,9 +8,10 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, lit
 
 from riskrelay.core.credentials import Actor
 from riskrelay.core.integrations import AccountId
+from riskrelay.core.jobs import JobStatus
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
-from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkResetId, BulkResetStatus
+from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkResetId
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import DueReset
@@ -21,7 +22,7 @@ from riskrelay.storage.times import database_now, micros
 
 _ADD_USERS = BulkInsert(bulk_reset_users, "account_id", "reset_id", "user_id")
 _RISKIEST_FIRST = (users.c.level.desc(), users.c.last_event_at.desc(), users.c.user_id.desc())
-_RUNNING = BulkResetStatus.RUNNING.value
+_RUNNING = JobStatus.RUNNING.value
 
 
 class BulkResetRows:
@@ -183,7 +184,7 @@ def _reset_from(row: Row[*tuple[Any, ...]]) -> BulkReset:
             last_event_to=row.last_event_to,
         ),
         listed=row.listed,
-        status=BulkResetStatus(row.status),
+        status=JobStatus(row.status),
         reason=row.reason,
         total=row.total,
         reset=row.users_reset,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from riskrelay.actions.bulk_resets import control_bulk_reset, start_bulk_reset
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Invalid, found
+from riskrelay.core.jobs import JobStatus
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId, settings_with
 from riskrelay.core.risk.bulk_resets import (
@@ -17,7 +18,6 @@ from riskrelay.core.risk.bulk_resets import (
     BulkReset,
     BulkResetFilter,
     BulkResetId,
-    BulkResetStatus,
 )
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
@@ -91,15 +91,15 @@ class BulkResetRoutes:
         return success(rendered(stored))
 
     async def pause(self, request: Request) -> Response:
-        return await self._control(request, BulkResetStatus.PAUSED)
+        return await self._control(request, JobStatus.PAUSED)
 
     async def resume(self, request: Request) -> Response:
-        return await self._control(request, BulkResetStatus.RUNNING)
+        return await self._control(request, JobStatus.RUNNING)
 
     async def cancel(self, request: Request) -> Response:
-        return await self._control(request, BulkResetStatus.CANCELLED)
+        return await self._control(request, JobStatus.CANCELLED)
 
-    async def _control(self, request: Request, status: BulkResetStatus) -> Response:
+    async def _control(self, request: Request, status: JobStatus) -> Response:
         caller = await caller_of(request, self._services, Scope.WRITE)
         controlled = await control_bulk_reset(
             self._services, caller.account_id, caller.actor, _reset_id(request), status=status

@@ -10,9 +10,10 @@ from starlette.responses import Response
 from riskrelay.actions.replays import control_replay, start_replay
 from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
-from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId, ReplayStatus
+from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import IntegrationId
+from riskrelay.core.jobs import JobStatus
 from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.bodies import PlainText, read_object
 from riskrelay.web.account_api.deliveries import rendered as rendered_delivery
@@ -103,15 +104,15 @@ class ReplayRoutes:
         return success([rendered(replay) for replay in await self._services.store.read(caller.account_id, read)])
 
     async def pause(self, request: Request) -> Response:
-        return await self._control(request, ReplayStatus.PAUSED)
+        return await self._control(request, JobStatus.PAUSED)
 
     async def resume(self, request: Request) -> Response:
-        return await self._control(request, ReplayStatus.RUNNING)
+        return await self._control(request, JobStatus.RUNNING)
 
     async def cancel(self, request: Request) -> Response:
-        return await self._control(request, ReplayStatus.CANCELLED)
+        return await self._control(request, JobStatus.CANCELLED)
 
-    async def _control(self, request: Request, status: ReplayStatus) -> Response:
+    async def _control(self, request: Request, status: JobStatus) -> Response:
         caller = await caller_of(request, self._services, Scope.WRITE)
         replay_id = ReplayId(request.path_params["replay_id"])
         controlled = await control_replay(

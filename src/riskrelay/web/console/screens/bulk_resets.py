@@ -6,16 +6,17 @@ from starlette.responses import Response
 
 from riskrelay.actions.bulk_resets import control_bulk_reset, start_bulk_reset
 from riskrelay.actions.users import MAX_REASON_CHARACTERS
-from riskrelay.core.errors import Invalid, NotFound
+from riskrelay.core.errors import Invalid
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import settings_with
-from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkResetId, BulkResetStatus
+from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkResetId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.bulk_resets import UserFilterBody, filter_of, preview
 from riskrelay.web.account_api.users import ResetBody
 from riskrelay.web.console.effects import Settings
 from riskrelay.web.console.forms import problems_of, read_fields, utc_field
+from riskrelay.web.console.jobs import wanted_status
 from riskrelay.web.console.named import id_of
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
@@ -23,7 +24,6 @@ from riskrelay.web.console.visits import Visit
 
 _SHOWN = 20
 _FIELDS = ("level", "behavior", "last_event_from", "last_event_to", "users")
-_STEPS = {"pause": BulkResetStatus.PAUSED, "resume": BulkResetStatus.RUNNING, "cancel": BulkResetStatus.CANCELLED}
 
 _Preview = tuple[int, list[Standing]]
 
@@ -73,9 +73,7 @@ class BulkResetScreens:
 
     async def control(self, visit: Visit) -> Response:
         """Pause, resume or cancel a bulk reset."""
-        status = _STEPS.get(visit.request.path_params["step"])
-        if status is None:
-            raise NotFound
+        status = wanted_status(visit)
         reset_id = BulkResetId(id_of(visit, "reset_id"))
         await control_bulk_reset(self._services, visit.account, visit.actor, reset_id, status=status)
         return self._pages.see(_path(visit), done=f"reset-{status.value}")

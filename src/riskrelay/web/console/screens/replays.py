@@ -6,12 +6,13 @@ from starlette.responses import Response
 
 from riskrelay.actions.replays import control_replay, start_replay
 from riskrelay.core.delivery.attempts import Delivery
-from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayId, ReplayStatus
-from riskrelay.core.errors import Invalid, NotFound
+from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayId
+from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.replays import FilterBody, filter_of
 from riskrelay.web.console.forms import problems_of, read_fields, utc_field
+from riskrelay.web.console.jobs import wanted_status
 from riskrelay.web.console.named import find_integration, id_of, integration_id_of
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
@@ -20,7 +21,6 @@ from riskrelay.web.console.visits import Visit
 _SHOWN = 20
 _SAMPLE = 10
 _FIELDS = ("state", "reason", "queued_from", "queued_to")
-_STEPS = {"pause": ReplayStatus.PAUSED, "resume": ReplayStatus.RUNNING, "cancel": ReplayStatus.CANCELLED}
 
 _Preview = tuple[int, list[Delivery]]
 
@@ -71,9 +71,7 @@ class ReplayScreens:
 
     async def control(self, visit: Visit) -> Response:
         """Pause, resume or cancel a replay."""
-        status = _STEPS.get(visit.request.path_params["step"])
-        if status is None:
-            raise NotFound
+        status = wanted_status(visit)
         replay_id = ReplayId(id_of(visit, "replay_id"))
         await control_replay(
             self._services, visit.account, visit.actor, integration_id_of(visit), replay_id=replay_id, status=status
