@@ -4,58 +4,40 @@ After each step the ledger balances. When everything is delivered, each receiver
 receipt continues where the last one ended, and no event overtook one of its subject.
 """
 
-import asyncio
-import shutil
-import tempfile
 from collections import defaultdict
-from collections.abc import Coroutine, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 
 from riskrelay.actions import coalesce
 from riskrelay.actions.integrations import limit_integration
-from riskrelay.actions.pauses import pause_integration, resume_integration
 from riskrelay.actions.poll_stream import poll_stream
 from riskrelay.actions.security_events import queue_security_event
-from riskrelay.actions.streams import create_stream
 from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
-from riskrelay.core.delivery.attempts import Delivery
-from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneLease
-from riskrelay.core.errors import LeaseLost
-from riskrelay.core.integrations import DeliveryLimits, IntegrationId, OpenedTls
-from riskrelay.core.ssf.access import CredentialId, Receiver
+from riskrelay.core.delivery.lanes import BATCH_EVENTS
+from riskrelay.core.integrations import DeliveryLimits, OpenedTls
 from riskrelay.core.ssf.event_requests import EventRequest
 from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.polling import PollRequest
-from riskrelay.core.ssf.stream_documents import PushRules
 from riskrelay.core.ssf.subjects import email_subject
 from riskrelay.engine import deliver
-from riskrelay.engine.deliver import PushedBatch, push_batch, settle_batch
-from riskrelay.engine.pushing import Delivering, SigningAhead
 from riskrelay.ports import Store
 from riskrelay.storage.engines.sqlite import SqliteStore
 from support.database_time import pass_time
-from support.delivering import Plain
-from support.machines import DIRECTORY, SOAK, template
-from support.receiver_world import ssf_integration
-from support.services import HandClock, services_of
-from support.transmitting import FOR_EVER, VAULT, claims_in, polling_of
-from support.world import ACCOUNT, account_with_integration, finding, record
+from support.delivery_machine import BEHAVIORS, LEASE, USERS, DeliveryMachine
+from support.machines import SOAK
+from support.transmitting import FOR_EVER, claims_in, polling_of
+from support.world import ACCOUNT, finding, record
 
-T = TypeVar("T")
-
-LEASE = timedelta(minutes=1)
 SESSION_REVOKED = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 ACCEPTED = Outcome(kind=OutcomeKind.ACCEPTED, reason="accepted", status=202)
 FAILURES = (
@@ -64,8 +46,6 @@ FAILURES = (
     Outcome(kind=OutcomeKind.TRANSIENT, reason="timeout"),  # the receiver has processed the event
     Outcome(kind=OutcomeKind.LOCAL, reason="no_signing_key"),
 )
-USERS = ("ana@example.com", "ben@example.com", "kai@example.com")
-BEHAVIORS = ("high_risk_domain", "imp_travel", "high_dlp")
 COALESCING = DeliveryLimits(coalesces_level_changes=True)
 
 
@@ -126,61 +106,29 @@ class MortalStore:
         return await self._store.write_installation(work)
 
 
-class CoalescingMachine(RuleBasedStateMachine):
-    """An Okta integration that is pushed and an SSF integration that is polled. Both coalesce.
+class CoalescingMachine(DeliveryMachine):
+    """Both integrations coalesce.
 
     A read takes three events and a transaction changes one row, so that a collapse takes several transactions.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        self.pushed_to, self.polls = PushedInbox(), Inbox()
+        super().__init__(self.pushed_to, FOR_EVER, [CAEP_RISK_LEVEL_CHANGE, SESSION_REVOKED])
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(coalesce, "MAX_READ_EVENTS", 3)
         self.patch.setattr(deliver, "MAX_READ_EVENTS", 3)
         self.patch.setattr(coalesce, "_PAGE", 2)
         self.patch.setattr(coalesce, "_ROWS", 1)
-        self.loop = asyncio.new_event_loop()
-        self.directory = Path(tempfile.mkdtemp(dir=DIRECTORY))
-        shutil.copy(template(), self.directory / "riskrelay.db")
-        self.store = SqliteStore(self.directory / "riskrelay.db")
-        self.clock = HandClock(datetime.now(UTC))
         self.mortal = MortalStore(self.store)
-        self.services = replace(services_of(self.store, self.clock), store=cast(Store, self.mortal))
-        self.pushed_to, self.polls = PushedInbox(), Inbox()
-        self.okta = self.run(account_with_integration(self.services)).integration_id
-        self.run(self._make_stream())
+        self.services = replace(self.services, store=cast(Store, self.mortal))
         for integration_id in (self.okta, self.ssf):
             self.run(limit_integration(self.services, ACCOUNT, COMMAND_LINE, integration_id, COALESCING))
-        self.delivering = Delivering(
-            signer=Plain(),
-            pusher=self.pushed_to,
-            vault=VAULT,
-            lease=LEASE,
-            push_for=LEASE / 2,
-            concurrency=8,
-            retention=FOR_EVER,
-        )
         self.polling = polling_of()
-        self.pushed: PushedBatch | None = None
-        self.paused = False
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run_until_complete(work)
-
-    async def _make_stream(self) -> None:
-        self.ssf: IntegrationId = (await ssf_integration(self.services)).integration_id
-        self.receiver = Receiver(
-            account_id=ACCOUNT, integration_id=self.ssf, credential_id=CredentialId("c"), scopes=frozenset()
-        )
-        body = {"events_requested": [CAEP_RISK_LEVEL_CHANGE, SESSION_REVOKED]}
-        rules = PushRules(lambda url: None, lambda secret: VAULT.seal(secret, "a row"))
-        self.stream = await create_stream(self.services, self.receiver, body, rules)
 
     def teardown(self) -> None:
         self.patch.undo()
-        self.run(self.store.close())
-        self.loop.close()
-        shutil.rmtree(self.directory)
+        super().teardown()
 
     @rule(user=st.sampled_from(USERS), behavior=st.sampled_from(BEHAVIORS))
     def rise(self, user: str, behavior: str) -> None:
@@ -227,52 +175,17 @@ class CoalescingMachine(RuleBasedStateMachine):
             writes: the process dies after this many transactions of the collapse; None: it lives.
         """
         self.pushed_to.outcomes = failures
-        leases = self.run(self.store.write_installation(lambda tx: tx.lanes.claim(1, LEASE)))
+        lease = self.claim()
         self.mortal.writes_left = writes
         try:
-            self.pushed = self.run(self._push(leases[0], limit)) if leases else None
+            self.pushed = None if lease is None else self.run(self.push(lease, limit))
         except Crash:
             self.crash()
         self.mortal.writes_left = None
 
-    async def _push(self, lease: LaneLease, limit: int) -> PushedBatch | None:
-        async with aclosing(SigningAhead(self.delivering.signer)) as signing:
-            pushed = await push_batch(self.services, self.delivering, signing, lease, self.clock.monotonic(), limit)
-        if isinstance(pushed, PushedBatch):
-            return pushed
-        await self.store.write_installation(lambda tx: tx.lanes.release(lease))
-        return None
-
-    @precondition(lambda self: self.pushed is not None)
-    @rule()
-    def settle(self) -> None:
-        """Write the outcomes of the batch, unless the lane has another owner."""
-        pushed, self.pushed = self.pushed, None
-        assert pushed is not None
-        self.run(self._write_down(pushed))
-
-    async def _write_down(self, pushed: PushedBatch) -> None:
-        try:
-            await settle_batch(self.services, pushed, is_retry=False)
-            await self.store.write_installation(lambda tx: tx.lanes.release(pushed.lease))
-        except LeaseLost:
-            return
-
-    @rule()
-    def crash(self) -> None:
-        """Whatever was pushed and not settled comes again. Half a collapse may be stored."""
-        self.pushed = None
-        self.run(self.store.write_installation(lambda tx: tx.lanes.release_all()))
-
     @rule()
     def let_time_pass(self) -> None:
         self.run(pass_time(self.store, timedelta(hours=1)))
-
-    @rule()
-    def pause_or_resume(self) -> None:
-        place = (self.services, ACCOUNT, COMMAND_LINE, self.okta)
-        self.run(resume_integration(*place) if self.paused else pause_integration(*place, None))
-        self.paused = not self.paused
 
     @rule(most=st.integers(0, 4), acknowledged=st.integers(0, 4), writes=st.sampled_from([None, 0, 1, 2, 3]))
     def poll(self, most: int, acknowledged: int, writes: int | None) -> None:
@@ -314,9 +227,9 @@ class CoalescingMachine(RuleBasedStateMachine):
             leases = await self.store.write_installation(lambda tx: tx.lanes.claim(1, LEASE))
             if not leases:
                 return
-            pushed = await self._push(leases[0], BATCH_EVENTS)
+            pushed = await self.push(leases[0], BATCH_EVENTS)
             if pushed is not None:
-                await self._write_down(pushed)
+                await self.settle_and_release(pushed)
         raise AssertionError("the backlog does not end")
 
     def _check_levels(self) -> None:
@@ -344,18 +257,10 @@ class CoalescingMachine(RuleBasedStateMachine):
     @invariant()
     def no_event_overtook_one_of_its_subject(self) -> None:
         for integration_id, inbox in ((self.okta, self.pushed_to), (self.ssf, self.polls)):
-            place = {delivery.jti: delivery.seq for delivery in self._deliveries(integration_id)}
+            place = {delivery.jti: delivery.seq for delivery in self.deliveries(integration_id)}
             for received in inbox.by_user.values():
                 places = [place[claims["jti"]] for claims in received]
                 assert places == sorted(places)
-
-    def _deliveries(self, integration_id: IntegrationId) -> list[Delivery]:
-        return self.run(self.store.read(ACCOUNT, lambda tx: tx.events.deliveries(integration_id, None, None, 1_000)))
-
-    @invariant()
-    def the_ledger_balances(self) -> None:
-        ledgers = self.run(self.store.read_installation(lambda tx: tx.ledgers()))
-        assert [ledger.imbalance for ledger in ledgers] == [0] * len(ledgers)
 
 
 CoalescingMachine.TestCase.settings = settings(
