@@ -1,18 +1,16 @@
 """The service ends in the middle of a collapse, on both engines: the last level arrives, and the ledger adds up."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from riskrelay.signing.sealing import new_master_key
 from support.clients import NO_ANSWER
-from support.databases import PostgresServer
+from support.databases import PostgresServer, end_leases
 from support.failpoint_launcher import EXIT_CODE
 from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
@@ -57,18 +55,6 @@ class Backlog:
         with suppress(*NO_ANSWER):
             self.service.call("POST", f"/integrations/{self.integration}/resume")
 
-    def end_leases(self) -> None:
-        """What the time of a lease does on PostgreSQL, where the lanes of a dead node rest."""
-        url = self.service.settings["RISKRELAY_DATABASE_URL"]
-        if url.startswith("postgresql"):
-            asyncio.run(_execute(url, "UPDATE lanes SET lease_until = 0"))
-
-
-async def _execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    await connection.execute(statement)
-    await connection.close()
-
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def backlog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backlog]:
@@ -104,7 +90,7 @@ def test_a_collapse_that_was_cut_short_is_completed(backlog: Backlog, failpoint:
     backlog.resume()
     assert process.wait() == EXIT_CODE
     backlog.service.process = None
-    backlog.end_leases()
+    end_leases(backlog.service.settings["RISKRELAY_DATABASE_URL"])
     backlog.service.start()
     counts = wait_until_quiet(backlog.service, 90)
     assert counts["delivered"] == LEFT_AT_RISK

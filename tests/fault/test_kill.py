@@ -12,7 +12,7 @@ import pytest
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.signing.sealing import new_master_key
 from support.clients import load, responses_of, send_batch, until_answered
-from support.databases import PostgresServer
+from support.databases import PostgresServer, end_leases
 from support.fault_plugin import AT_LENGTH, KILLS, seed_of_run
 from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
@@ -143,6 +143,7 @@ def test_a_bulk_reset_survives_kills(
         for _ in range(kills):
             time.sleep(moments.uniform(0, 0.5))
             service.kill()
+            end_leases(service.settings["RISKRELAY_DATABASE_URL"])
             service.start()
         until(lambda: service.result("GET", f"/resets/{reset['id']}")["status"] == "completed")
         done = service.result("GET", f"/resets/{reset['id']}")
