@@ -49,9 +49,12 @@ async def continue_deletions(services: Services) -> bool:
     return any([await delete_rows(services, account_id) for account_id in running])
 
 
-async def forget_deleted_accounts(services: Services) -> None:
-    """Delete rows that requests under way have added to deleted accounts, and forget accounts without audit entries."""
+async def finish_deletions(services: Services) -> None:
+    """Delete the rows that late requests have added to deleted accounts.
+
+    Then delete the records of those deletions whose accounts have no audit entry left.
+    """
     for one in await services.store.read_installation(lambda tx: tx.account_deletions.all()):
         while one.finished_at is not None and await delete_rows(services, one.account_id):
             continue
-    await services.store.write_installation(lambda tx: tx.account_deletions.forget())
+    await services.store.write_installation(lambda tx: tx.account_deletions.delete_finished())

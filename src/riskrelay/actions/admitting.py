@@ -21,7 +21,7 @@ from riskrelay.core.risk.places import located
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.ports import Services, Transaction
 
-_FORGOTTEN_AT_LEAST = 1_000  # guessed: so that small requests also delete the old places that a large request left
+_DELETED_AT_LEAST = 1_000  # guessed: so that small requests also delete the old places that a large request left
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +100,11 @@ async def learn(services: Services, account_id: AccountId, admitted: Admitted) -
     if not admitted.learned:
         return
     first = first_remembered_day(services.clock.now(), admitted.limits)
-    most = _FORGOTTEN_AT_LEAST + 2 * len(admitted.sent)
+    most = _DELETED_AT_LEAST + 2 * len(admitted.sent)
 
     def store(tx: Transaction) -> None:
         tx.detection.learn(admitted.learned)
-        tx.detection.forget_places(first, most)
+        tx.detection.delete_places(first, most)
 
     await services.store.write(account_id, store)
 

@@ -42,7 +42,7 @@ async def put_entries(
         moved = _in_groups(tx, names) | {email_key(one.email) for one in latest.values() if one.groups}
         tx.directory.put(list(latest.values()))
         _decide_levels_soon(tx, moved)
-        tx.missed_names.forget(names)
+        tx.missed_names.delete(names)
         tx.audit.record(entry)
         return new
 
@@ -123,7 +123,7 @@ async def record_missed_names(store: Store, missed: Mapping[AccountId, Mapping[N
     for account_id, names in missed.items():
 
         def add(tx: Transaction, names: Mapping[Name, int] = names) -> None:
-            tx.missed_names.forget_before(at - _MISSED_FOR)
+            tx.missed_names.delete_before(at - _MISSED_FOR)
             known = tx.directory.find_emails(names)  # added since the signal arrived
             tx.missed_names.add(
                 {name: count for name, count in names.items() if name not in known}, at, MAX_MISSED_NAMES

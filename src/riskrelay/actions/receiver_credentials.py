@@ -109,7 +109,7 @@ async def issue_access_token(services: Services, token: AccessToken) -> None:
         client = tx.receiver_credentials.get(token.integration_id, token.credential_id)
         if client is None or not is_current(client.expires_at, now):
             raise UnknownToken
-        tx.receiver_credentials.forget_access_tokens(client, now, keep=MAX_ACCESS_TOKENS - 1)
+        tx.receiver_credentials.delete_access_tokens(client, now, keep=MAX_ACCESS_TOKENS - 1)
         tx.receiver_credentials.add_access_token(token)
 
     await services.store.write(token.account_id, store)

@@ -211,11 +211,11 @@ async def _record_in_parts(services: Services, account_id: AccountId, request: R
             refuse_surplus_users(users, new, services.user_counts.get(account_id), services.quotas.users)
 
     await write_in_parts(services, account_id, decided, lambda tx: None)
-    await _forget(services, account_id, 2 * len(request.sent))
+    await _delete_old_places(services, account_id, 2 * len(request.sent))
     return _recorded(request, everything)
 
 
-async def _forget(services: Services, account_id: AccountId, most: int) -> None:
+async def _delete_old_places(services: Services, account_id: AccountId, most: int) -> None:
     """Delete old activity, up to twice the size of a large request, in short transactions."""
 
     def some(tx: Transaction) -> int:

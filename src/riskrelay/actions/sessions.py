@@ -17,7 +17,7 @@ async def start_session(services: Services, token: StoredToken) -> str:
     session = Session(session_hash=hash_token(secret), token=token, started_at=now, seen_at=now)
 
     def store(tx: Installation) -> None:
-        tx.sessions.forget_started_before(now - SESSION_LIFE)
+        tx.sessions.delete_started_before(now - SESSION_LIFE)
         tx.sessions.end_oldest(token, services.quotas.console_sessions - 1)
         tx.sessions.add(session)
 

@@ -282,7 +282,7 @@ async def replay_samples(
 
     def delete(tx: Transaction) -> None:
         found(tx.sources.get(source_id))
-        tx.sources.forget_samples(source_id, [one.sample.sample_id for one in samples])
+        tx.sources.delete_samples(source_id, [one.sample.sample_id for one in samples])
         tx.audit.record(entry)
 
     # Deleted first: events that are ignored or refused again become samples with their new reason.

@@ -64,7 +64,7 @@ class ServiceNotes:
                 self._uncounted += 1
 
     def show(self) -> None:
-        """Print the most frequent kinds to standard error, and forget all of them."""
+        """Print the most frequent kinds to standard error, and start again without them."""
         kinds = self._counts.most_common()
         for kind, count in kinds[:_MAX_KINDS]:
             times = f" ({count:,} times)" if count > 1 else ""

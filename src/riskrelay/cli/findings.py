@@ -74,7 +74,7 @@ def import_file(
     except KeyboardInterrupt:
         say("\nStopped after line {:,}. To resume, run the same command again.", progress.line, to=errors)
         raise typer.Exit(130) from None
-    progress.forget()
+    progress.delete()
     show(progress.totals(), as_json, lambda: say("{}", _summary(progress)))
 
 

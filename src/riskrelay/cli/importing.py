@@ -69,7 +69,7 @@ class ImportProgress(msgspec.Struct, kw_only=True):
         fresh.write_bytes(msgspec.json.encode(self))
         fresh.replace(kept)
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         """The file was sent whole."""
         _kept(Path(self.path)).unlink(missing_ok=True)
 

@@ -95,13 +95,13 @@ class KeyChanges:
     Attributes:
         retired, promoted: changed keys, in their new state.
         added: new keys.
-        forgotten: keys to delete.
+        deleted: keys to delete.
     """
 
     retired: Sequence[SealedKey] = ()
     promoted: Sequence[SealedKey] = ()
     added: Sequence[SealedKey] = ()
-    forgotten: Sequence[SealedKey] = ()
+    deleted: Sequence[SealedKey] = ()
 
 
 def key_in(keys: Iterable[SealedKey], algorithm: Algorithm, state: KeyState) -> SealedKey | None:
@@ -169,7 +169,7 @@ def rotated(
         retired=[replace(key, retired_at=now) for key in current],
         promoted=[replace(key, signs_from=now) for key in following],
         added=list(fresh.values()),
-        forgotten=[key for key in keys if key.kid not in kept],
+        deleted=[key for key in keys if key.kid not in kept],
     )
 
 

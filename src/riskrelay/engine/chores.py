@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import structlog
 
-from riskrelay.actions.account_deletion import continue_deletions, forget_deleted_accounts
+from riskrelay.actions.account_deletion import continue_deletions, finish_deletions
 from riskrelay.actions.bulk_resets import continue_bulk_resets
 from riskrelay.actions.counts import FRESH, take_stock
 from riskrelay.actions.due_levels import lower_due_levels
@@ -123,7 +123,7 @@ class Chores:
         return bool(expired or purged or idle)
 
     async def _purge_records(self) -> bool:
-        await forget_deleted_accounts(self._services)
+        await finish_deletions(self._services)
         return await purge_records(
             self._services, self._retention.undelivered + self._retention.settled, self._retention.audit
         )

@@ -12,7 +12,7 @@ from riskrelay.core.errors import Unavailable
 from riskrelay.ports import Node, Services
 
 _EVERY_SECONDS = 30.0  # chosen: a third of the time after which `doctor` considers a node dead
-_FORGET = timedelta(days=1)  # guessed: rows of processes that were killed
+_UNSEEN_FOR = timedelta(days=1)  # guessed: rows of processes that were killed
 
 _log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ async def _announce_until(stop: asyncio.Event, services: Services, node: Node) -
         now = services.clock.now()
         try:
             await services.store.write_installation(lambda tx: tx.nodes.announce(replace(node, seen_at=now)))  # noqa: B023
-            await services.store.write_installation(lambda tx: tx.nodes.forget_unseen_since(now - _FORGET))  # noqa: B023
+            await services.store.write_installation(lambda tx: tx.nodes.delete_unseen_since(now - _UNSEEN_FOR))  # noqa: B023
         except Unavailable:
             _log.debug("node_not_announced")  # other components report why the database accepts no writes
         with suppress(TimeoutError):

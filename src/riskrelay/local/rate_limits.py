@@ -43,13 +43,13 @@ class MemoryRateLimits:
         bucket, allowance = spend(self._buckets.get(holder), self._limit, now_us)
         self._buckets[holder] = bucket
         self._buckets.move_to_end(holder)
-        self._forget(now_us - self._limit.window_seconds * 1_000_000)
+        self._remove_old(now_us - self._limit.window_seconds * 1_000_000)
         return allowance
 
     def _now_us(self) -> int:
         return int(self._clock.monotonic() * 1_000_000)
 
-    def _forget(self, quiet_since_us: int) -> None:
+    def _remove_old(self, quiet_since_us: int) -> None:
         """Remove the credentials whose bucket is full again and those above the bound, the longest unused first."""
         while self._buckets:
             longest_quiet = next(iter(self._buckets))

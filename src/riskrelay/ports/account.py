@@ -156,7 +156,7 @@ class ReceiverCredentials(Protocol):
     def add_access_token(self, token: AccessToken) -> None:
         """Store an access token's hash."""
 
-    def forget_access_tokens(self, client: ReceiverCredential, now: datetime, keep: int) -> None:
+    def delete_access_tokens(self, client: ReceiverCredential, now: datetime, keep: int) -> None:
         """Delete the client's expired access tokens, and of the others all but the *keep* newest."""
 
 
@@ -231,7 +231,7 @@ class RefusedRequests(Protocol):
     def save(self, integration_id: IntegrationId, refused: RefusedRequest) -> None:
         """Store a rejected request, replacing an earlier one of the same operation."""
 
-    def forget(self, integration_id: IntegrationId, operation: ReceiverOperation) -> None:
+    def delete(self, integration_id: IntegrationId, operation: ReceiverOperation) -> None:
         """Delete the rejected request of an operation that has succeeded since."""
 
     def by_integration(self, integration_id: IntegrationId | None) -> Mapping[IntegrationId, Sequence[RefusedRequest]]:

@@ -97,5 +97,5 @@ class Detection(Protocol):
     def learn(self, places: Mapping[str, AbstractSet[PlaceDay]]) -> None:
         """Store the places of users' logins, unless they are stored."""
 
-    def forget_places(self, before: int, limit: int) -> int:
+    def delete_places(self, before: int, limit: int) -> int:
         """Delete places of days before *before*, at most *limit*. Return the number deleted."""

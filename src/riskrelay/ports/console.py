@@ -65,7 +65,7 @@ class Sessions(Protocol):
     def end_oldest(self, token: StoredToken, keep: int) -> None:
         """Delete all but the *keep* latest sessions of a token."""
 
-    def forget_started_before(self, moment: datetime) -> None:
+    def delete_started_before(self, moment: datetime) -> None:
         """Delete sessions that started before *moment*. They have expired."""
 
 

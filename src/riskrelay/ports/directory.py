@@ -62,8 +62,8 @@ class MissedNames(Protocol):
     def top(self, limit: int) -> list[MissedName]:
         """Return the names with the most lost signals, in this order."""
 
-    def forget(self, names: Collection[Name]) -> None:
+    def delete(self, names: Collection[Name]) -> None:
         """Delete names that the directory has now."""
 
-    def forget_before(self, before: datetime) -> None:
+    def delete_before(self, before: datetime) -> None:
         """Delete names without a lost signal since *before*."""

@@ -68,5 +68,5 @@ class AccountDeletions(Protocol):
         Returns: whether more may be left.
         """
 
-    def forget(self) -> None:
-        """Forget finished deletions whose accounts have no audit entry left."""
+    def delete_finished(self) -> None:
+        """Delete finished deletions whose accounts have no audit entry left."""

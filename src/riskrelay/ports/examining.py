@@ -91,7 +91,7 @@ class Nodes(Protocol):
     def seen_since(self, moment: datetime) -> list[Node]:
         """Return the nodes seen at *moment* or later, in the order of their starts."""
 
-    def forget_unseen_since(self, moment: datetime) -> None:
+    def delete_unseen_since(self, moment: datetime) -> None:
         """Delete nodes that were last seen before *moment*. These have crashed."""
 
 

@@ -56,5 +56,5 @@ class Sources(Protocol):
     def add_samples(self, source_id: SourceId, samples: Sequence[Sample], expired_before: datetime) -> None:
         """Delete expired samples, and store as many new ones as the limit allows."""
 
-    def forget_samples(self, source_id: SourceId, sample_ids: Collection[str]) -> None:
+    def delete_samples(self, source_id: SourceId, sample_ids: Collection[str]) -> None:
         """Delete samples."""

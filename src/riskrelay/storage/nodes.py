@@ -11,7 +11,7 @@ from riskrelay.storage.tables import nodes
 _THIS = nodes.c.node_id == bindparam("node")
 _SEEN = update(nodes).where(_THIS).values(seen_at=bindparam("at"))
 _LEAVE = delete(nodes).where(_THIS)
-_FORGET = delete(nodes).where(nodes.c.seen_at < bindparam("moment"))
+_DELETE_OLD = delete(nodes).where(nodes.c.seen_at < bindparam("moment"))
 _SINCE = select(nodes).where(nodes.c.seen_at >= bindparam("moment")).order_by(nodes.c.started_at, nodes.c.node_id)
 
 
@@ -51,5 +51,5 @@ class NodeRows:
             )
         return found
 
-    def forget_unseen_since(self, moment: datetime) -> None:
-        self._connection.execute(_FORGET, {"moment": moment})
+    def delete_unseen_since(self, moment: datetime) -> None:
+        self._connection.execute(_DELETE_OLD, {"moment": moment})

@@ -70,12 +70,12 @@ class FailedAuthentication:
         bucket, _ = spend(self._buckets.get(address), self._limit, self._now_us())
         self._buckets[address] = bucket
         self._buckets.move_to_end(address)
-        self._forget()
+        self._remove_old()
 
     def _now_us(self) -> int:
         return int(self._clock.monotonic() * 1_000_000)
 
-    def _forget(self) -> None:
+    def _remove_old(self) -> None:
         """Drop addresses whose bucket is full again, and the oldest above the bound."""
         full_since = self._now_us() - WINDOW_SECONDS * 1_000_000
         while self._buckets:

@@ -9,7 +9,7 @@ from riskrelay.actions.account_deletion import (
     continue_deletions,
     delete_account,
     delete_rows,
-    forget_deleted_accounts,
+    finish_deletions,
 )
 from riskrelay.actions.accounts import create_account
 from riskrelay.actions.directory import put_entries
@@ -114,7 +114,7 @@ async def test_a_new_account_can_have_the_name_of_a_deleted_one(services: Servic
     while await continue_deletions(services):
         continue
     assert await create_account(services, ACCOUNT, COMMAND_LINE)
-    await forget_deleted_accounts(services)
+    await finish_deletions(services)
     assert await services.store.read_installation(lambda tx: tx.accounts.get(ACCOUNT)) is not None
 
 
@@ -131,5 +131,5 @@ async def test_rows_of_a_request_under_way_are_deleted_later(services: Services)
             connection.execute(insert(users), row)
 
     await services.store.write(ACCOUNT, late)
-    await forget_deleted_accounts(services)
+    await finish_deletions(services)
     assert (await rows_of(services.store, ACCOUNT)).keys() == KEPT

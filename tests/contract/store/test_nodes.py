@@ -27,5 +27,5 @@ async def test_nodes_that_were_killed_are_forgotten(store: Store) -> None:
     """Those not seen since a moment."""
     for node in (FIRST, SECOND):
         await store.write_installation(lambda tx, node=node: tx.nodes.announce(node))  # type: ignore[misc]
-    await store.write_installation(lambda tx: tx.nodes.forget_unseen_since(NOON + MINUTE))
+    await store.write_installation(lambda tx: tx.nodes.delete_unseen_since(NOON + MINUTE))
     assert await store.read_installation(lambda tx: tx.nodes.seen_since(NOON - MINUTE)) == [SECOND]

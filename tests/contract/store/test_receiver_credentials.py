@@ -174,7 +174,7 @@ async def test_access_tokens_of_a_client_do_not_pile_up(store: Store) -> None:
         clock.pass_time(timedelta(seconds=1))
         await issue_access_token(services, access_token(services, client, str(n)))
     now = clock.now()
-    await store.write(ACCOUNT, lambda tx: tx.receiver_credentials.forget_access_tokens(client.credential, now, keep=2))
+    await store.write(ACCOUNT, lambda tx: tx.receiver_credentials.delete_access_tokens(client.credential, now, keep=2))
     assert [await is_known(services, integration, str(n)) for n in range(4)] == [False, False, True, True]
     clock.pass_time(HOUR)
     await issue_access_token(services, access_token(services, client, "last"))

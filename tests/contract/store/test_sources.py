@@ -122,7 +122,7 @@ async def test_samples_are_bounded_and_expire(store: Store) -> None:
     later = NOW + 25 * HOUR
     await store.write(ACCOUNT, lambda tx: tx.sources.add_samples(one, [sample(99, later)], NOW + HOUR))
     assert [x.at for x in await store.read(ACCOUNT, lambda tx: tx.sources.samples(one, old))] == [later]
-    await store.write(ACCOUNT, lambda tx: tx.sources.forget_samples(one, [sample(99, later).sample_id]))
+    await store.write(ACCOUNT, lambda tx: tx.sources.delete_samples(one, [sample(99, later).sample_id]))
     assert await store.read(ACCOUNT, lambda tx: tx.sources.samples(one, old)) == []
 
 

@@ -42,7 +42,7 @@ class Installation:
 
     def apply(self, changes: KeyChanges) -> None:
         changed = {key.kid: key for key in (*changes.retired, *changes.promoted)}
-        gone = {key.kid for key in changes.forgotten}
+        gone = {key.kid for key in changes.deleted}
         self.keys = [changed.get(key.kid, key) for key in self.keys if key.kid not in gone] + list(changes.added)
 
     def complete(self) -> None:

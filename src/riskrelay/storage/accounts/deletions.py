@@ -1,4 +1,4 @@
-"""Delete accounts in short steps. The tables come from the schema, so that a new one cannot be forgotten."""
+"""Delete accounts in short steps. The tables come from the schema, so that a new one cannot be left out."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -87,7 +87,7 @@ class AccountDeletionRows:
             self._connection.execute(update(deleted_accounts).where(mine).values(finished_at=at))
         return left < limit
 
-    def forget(self) -> None:
+    def delete_finished(self) -> None:
         has_entries = exists().where(audit_entries.c.account_id == deleted_accounts.c.account_id)
         self._connection.execute(
             delete(deleted_accounts).where(deleted_accounts.c.finished_at.is_not(None), ~has_entries)

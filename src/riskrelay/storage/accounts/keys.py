@@ -31,7 +31,7 @@ class KeyRows:
                     retired_at=key.retired_at,
                 )
             )
-        for key in changes.forgotten:
+        for key in changes.deleted:
             self._connection.execute(delete(signing_keys).where(signing_keys.c.kid == key.kid))
 
     def all(self) -> list[SealedKey]:

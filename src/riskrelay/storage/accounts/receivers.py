@@ -163,7 +163,7 @@ class ReceiverCredentialRows:
             )
         )
 
-    def forget_access_tokens(self, client: ReceiverCredential, now: datetime, keep: int) -> None:
+    def delete_access_tokens(self, client: ReceiverCredential, now: datetime, keep: int) -> None:
         of_client = (
             (access_tokens.c.account_id == self._account_id)
             & (access_tokens.c.integration_id == client.integration_id)

@@ -44,7 +44,7 @@ class RefusedRequestRows:
             },
         )
 
-    def forget(self, integration_id: IntegrationId, operation: ReceiverOperation) -> None:
+    def delete(self, integration_id: IntegrationId, operation: ReceiverOperation) -> None:
         self._connection.execute(
             delete(refused_requests).where(
                 refused_requests.c.account_id == self._account_id,

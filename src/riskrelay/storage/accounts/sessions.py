@@ -19,7 +19,7 @@ _BY_HASH = (
 _THIS = (console_sessions.c.account_id == bindparam("account"), console_sessions.c.session_hash == bindparam("hash"))
 _NOTE_SEEN = update(console_sessions).where(*_THIS).values(seen_at=bindparam("at"))
 _END = delete(console_sessions).where(*_THIS)
-_FORGET = delete(console_sessions).where(console_sessions.c.started_at < bindparam("moment"))
+_DELETE_OLD = delete(console_sessions).where(console_sessions.c.started_at < bindparam("moment"))
 
 _SURPLUS = (
     select(console_sessions.c.session_hash)
@@ -68,8 +68,8 @@ class SessionRows:
         owner = account_key(token.account_id)
         self._connection.execute(_END_SURPLUS, {"account": owner, "token": token.token_id, "keep": keep})
 
-    def forget_started_before(self, moment: datetime) -> None:
-        self._connection.execute(_FORGET, {"moment": moment})
+    def delete_started_before(self, moment: datetime) -> None:
+        self._connection.execute(_DELETE_OLD, {"moment": moment})
 
 
 def _key(session: Session) -> dict[str, object]:

@@ -213,7 +213,7 @@ class SourceRows:
         if rows:
             self._connection.execute(insert(source_samples), rows)
 
-    def forget_samples(self, source_id: SourceId, sample_ids: Collection[str]) -> None:
+    def delete_samples(self, source_id: SourceId, sample_ids: Collection[str]) -> None:
         named = source_samples.c.sample_id.in_(list(sample_ids))
         self._connection.execute(delete(source_samples).where(self._of(source_samples, source_id), named))
 

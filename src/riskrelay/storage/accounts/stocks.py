@@ -21,7 +21,7 @@ from riskrelay.storage.tables.console import LEDGER_COLUMNS
 from riskrelay.storage.times import database_now, micros, moment
 
 MINUTE = timedelta(minutes=1)
-KEPT = timedelta(days=2)  # chosen: today and yesterday; longer stories are monitoring's
+KEPT = timedelta(days=2)  # chosen: today and yesterday; monitoring keeps more
 _LANES, _RECEIPTS = 50, 20  # guessed: the latest 1,000 receipts, of the lanes that delivered last
 
 _ALL_STREAMS = StreamId("")

@@ -55,10 +55,10 @@ _SETTLE_HELD = (
     .where(of_lane(held_events), held_events.c.seq.in_(_NUMBERS), held_events.c.state == DeliveryState.PENDING.value)
     .values(state=DeliveryState.ERASED.value, reason=_REASON)
 )
-_FORGET_ECHOES = (
+_DELETE_ECHOES = (
     update(attempts).where(of_lane(attempts), attempts.c.seq.in_(_NUMBERS), attempts.c.detail != "").values(detail="")
 )
-_FORGET_ECHOES_OF_ERASED = (
+_DELETE_ECHOES_OF_ERASED = (
     update(attempts)
     .where(
         of_lane(attempts),
@@ -69,7 +69,7 @@ _FORGET_ECHOES_OF_ERASED = (
     )
     .values(detail="")
 )
-_FORGET_REQUEST = delete(event_requests).where(
+_DELETE_REQUEST = delete(event_requests).where(
     event_requests.c.account_id == bindparam("account"),
     event_requests.c.requested_at == bindparam("at"),
     event_requests.c.txn == bindparam("shared"),
@@ -129,14 +129,14 @@ def erase_events(connection: Connection, account_id: str, places: Sequence[Event
         _erase_in_lane(connection, key, by_lane[key])
 
 
-def forget_echoes(connection: Connection, key: LaneKey, numbers: Sequence[int]) -> None:
+def delete_echoes(connection: Connection, key: LaneKey, numbers: Sequence[int]) -> None:
     """Remove what receivers answered to events that were erased while they were sent.
 
     Args:
         key: the lane, locked.
         numbers: of the events whose attempts were just added.
     """
-    connection.execute(_FORGET_ECHOES_OF_ERASED, {**lane_parameters(key), "numbers": list(numbers)})
+    connection.execute(_DELETE_ECHOES_OF_ERASED, {**lane_parameters(key), "numbers": list(numbers)})
 
 
 def _erase_in_lane(connection: Connection, key: LaneKey, numbers: Sequence[int]) -> None:
@@ -155,20 +155,20 @@ def _erase_in_lane(connection: Connection, key: LaneKey, numbers: Sequence[int])
     if rows:
         connection.execute(_EMPTY, rows)
     connection.execute(_SETTLE_HELD, parameters)
-    connection.execute(_FORGET_ECHOES, parameters)
-    _forget_requests(connection, key, [(row.queued_at, row.claims) for row in found])
+    connection.execute(_DELETE_ECHOES, parameters)
+    _delete_requests(connection, key, [(row.queued_at, row.claims) for row in found])
     if lane.is_free:
         _pass(connection, key, lane.cursor)
 
 
-def _forget_requests(connection: Connection, key: LaneKey, queued: Sequence[tuple[datetime, bytes]]) -> None:
+def _delete_requests(connection: Connection, key: LaneKey, queued: Sequence[tuple[datetime, bytes]]) -> None:
     """Delete the ids under which clients requested the events: both have the same time and the same txn."""
     rows: list[dict[str, Any]] = [
         {"account": key.account_id, "at": at, "shared": msgspec.json.decode(claims, type=_Claims).txn or ""}
         for at, claims in queued
     ]
     if rows:
-        connection.execute(_FORGET_REQUEST, rows)
+        connection.execute(_DELETE_REQUEST, rows)
 
 
 def _pass(connection: Connection, key: LaneKey, cursor: int) -> None:

@@ -12,7 +12,7 @@ from riskrelay.core.delivery.lanes import MAX_HELD_EVENTS, DeadEvent, HeldEvent,
 from riskrelay.core.delivery.queued_events import QueuedEvent
 from riskrelay.core.ssf.level_changes import with_previous_level
 from riskrelay.storage.delivery.deliveries import EVENT_KEY
-from riskrelay.storage.delivery.erased_events import forget_echoes
+from riskrelay.storage.delivery.erased_events import delete_echoes
 from riskrelay.storage.delivery.newest import of_lane
 from riskrelay.storage.statements import BulkInsert, Insert, PerEngine
 from riskrelay.storage.tables import IS_PENDING, attempts, events, held_events
@@ -26,7 +26,7 @@ def add_attempts(connection: Connection, key: LaneKey, tried: Sequence[Attempt])
     _ADD_ATTEMPTS.run(connection, [_attempt_row(key, attempt) for attempt in tried])
     answered = [attempt.seq for attempt in tried if attempt.outcome.detail]
     if answered:
-        forget_echoes(connection, key, answered)
+        delete_echoes(connection, key, answered)
 
 
 def _attempt_row(key: LaneKey, attempt: Attempt) -> tuple[object, ...]:

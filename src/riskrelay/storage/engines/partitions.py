@@ -90,7 +90,7 @@ def drop_oldest(connection: Connection, kept: timedelta) -> bool:
     connection.exec_driver_sql("LOCK TABLE events IN ACCESS EXCLUSIVE MODE")
     if _has_pending(connection, settled[0].table):  # a replay has put events of it back
         return False
-    connection.exec_driver_sql(_COUNT_AND_FORGET.format(table=settled[0].table))
+    connection.exec_driver_sql(_COUNT_AND_DELETE.format(table=settled[0].table))
     connection.exec_driver_sql(f"DROP TABLE {settled[0].table}")
     return True
 
@@ -135,7 +135,7 @@ _ABOVE_CURSOR = (
     f"SELECT 1 FROM lanes l WHERE EXISTS (SELECT 1 FROM {{table}} e WHERE {_IN_LANE} AND e.seq > l.cursor) LIMIT 1"
 )
 _HELD = f"SELECT 1 FROM held_events h JOIN {{table}} e ON {_IS_HELD} WHERE h.state = 'pending' LIMIT 1"
-_COUNT_AND_FORGET = (
+_COUNT_AND_DELETE = (
     f"WITH gone AS (DELETE FROM held_events h USING {{table}} e WHERE {_IS_HELD} "
     "RETURNING h.account_id, h.stream_id, h.lane, h.state), "
     "counted AS (SELECT account_id, stream_id, lane, count(*) FILTER (WHERE state = 'dead') AS dead, "

@@ -47,7 +47,7 @@ _OLDEST = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
-_FORGET = delete(known_places).where(
+_DELETE_OLD = delete(known_places).where(
     known_places.c.account_id == bindparam("account"),
     known_places.c.email_key == bindparam("key"),
     known_places.c.day == bindparam("old_day"),
@@ -95,12 +95,12 @@ class DetectionRows:
         if rows:
             self._connection.execute(_LEARN.on(self._connection), rows)
 
-    def forget_places(self, before: int, limit: int) -> int:
+    def delete_places(self, before: int, limit: int) -> int:
         asked = {"account": self._account_id, "before": before, "most": limit}
         rows = [
             {"account": self._account_id, "key": row.email_key, "old_day": row.day, "old_cell": row.cell}
             for row in self._connection.execute(_OLDEST, asked)
         ]
         if rows:
-            self._connection.execute(_FORGET, rows)
+            self._connection.execute(_DELETE_OLD, rows)
         return len(rows)

@@ -196,12 +196,12 @@ class MissedNameRows:
             for row in self._connection.execute(query)
         ]
 
-    def forget(self, names: Collection[Name]) -> None:
+    def delete(self, names: Collection[Name]) -> None:
         for kind, keys in _by_kind(names):
             for part in in_parts(keys):
                 self._delete(missed_names.c.kind == kind, missed_names.c.name_key.in_(part))
 
-    def forget_before(self, before: datetime) -> None:
+    def delete_before(self, before: datetime) -> None:
         self._delete(missed_names.c.last_at < before)
 
     def _delete(self, *which: ColumnElement[bool]) -> None:

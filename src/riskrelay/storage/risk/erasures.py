@@ -45,7 +45,7 @@ def _with_column(name: str) -> tuple[Table, ...]:
     return tuple(table for table in tables if name in table.columns and table not in (users, erasures))
 
 
-# From the schema, so that a new table with one of these columns cannot be forgotten.
+# From the schema, so that a new table with one of these columns cannot be left out.
 OF_USER = _with_column("user_id")
 OF_ADDRESS = _with_column("email_key")
 ERASED_TABLES = (
@@ -168,15 +168,15 @@ def _rows_of_user(connection: Connection, account_id: AccountId, erasure: Erasur
     left = limit
     for table, condition in conditions:
         if table is directory_entries:
-            _forget_missed_names(connection, account_id, erasure)
-            _forget_exceptions(connection, account_id, erasure)
+            _delete_missed_names(connection, account_id, erasure)
+            _delete_exceptions(connection, account_id, erasure)
         left -= delete_some(connection, table, (table.c.account_id == account_id) & condition, left)
         if left <= 0:
             return _Done(limit, is_over=False)
     return _Done(limit - left)
 
 
-def _forget_missed_names(connection: Connection, account_id: AccountId, erasure: Erasure) -> None:
+def _delete_missed_names(connection: Connection, account_id: AccountId, erasure: Erasure) -> None:
     """Delete the names that the directory did not have, as far as they are the address or one of its names now."""
     same = and_(
         directory_entries.c.account_id == missed_names.c.account_id,
@@ -188,7 +188,7 @@ def _forget_missed_names(connection: Connection, account_id: AccountId, erasure:
     connection.execute(delete(missed_names).where(missed_names.c.account_id == account_id, is_one))
 
 
-def _forget_exceptions(connection: Connection, account_id: AccountId, erasure: Erasure) -> None:
+def _delete_exceptions(connection: Connection, account_id: AccountId, erasure: Erasure) -> None:
     """Delete the exceptions of the address. An account has a bounded number of exceptions."""
     query = select(exceptions.c.exception_id, exceptions.c.covered).where(exceptions.c.account_id == account_id)
     for row in connection.execute(query).all():

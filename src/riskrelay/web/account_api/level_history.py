@@ -32,7 +32,7 @@ _CURSOR: msgspec.json.Decoder[HistoryPlace] = msgspec.json.Decoder(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chapter:
+class HistoryEntry:
     """One level change of a user, with its findings and its events.
 
     Attributes:
@@ -54,13 +54,13 @@ class History:
     """A page of the history of a user's level.
 
     Attributes:
-        chapters: the latest first.
+        entries: the latest first.
         older: the place after which the next page starts; None: this is the last page.
         is_complete: whether nothing is known to be missing before the oldest change.
     """
 
     standing: Standing
-    chapters: Sequence[Chapter]
+    entries: Sequence[HistoryEntry]
     older: HistoryPlace | None
     is_complete: bool
 
@@ -80,8 +80,8 @@ class HistoryRoutes:
             caller.account_id, lambda tx: (read_history(tx, user_id, before), tx.behaviors.stored())
         )
         cursor = None if history.older is None else cursor_of(history.older)
-        info = {"cursor": cursor, "count": len(history.chapters), "is_complete": history.is_complete}
-        return success([_rendered(chapter, settings) for chapter in history.chapters], info)
+        info = {"cursor": cursor, "count": len(history.entries), "is_complete": history.is_complete}
+        return success([_rendered(entry, settings) for entry in history.entries], info)
 
 
 def read_history(tx: Transaction, user_id: UserId, before: HistoryPlace | None) -> History:
@@ -98,7 +98,7 @@ def read_history(tx: Transaction, user_id: UserId, before: HistoryPlace | None) 
     events = tx.user_views.events_at(subject_key(email_subject(standing.email)), moments, MAX_NOTIFIED + 1)
     return History(
         standing=standing,
-        chapters=[_chapter(change, findings, events) for change in page],
+        entries=[_entry(change, findings, events) for change in page],
         older=page[-1].place if len(changes) > PAGE else None,
         is_complete=len(changes) > PAGE or is_complete(standing, page[-1] if page else None, is_first=before is None),
     )
@@ -118,10 +118,12 @@ def is_complete(standing: Standing, oldest: PastChange | None, *, is_first: bool
     return oldest.previous is None and (standing.last_reset_at is None or standing.last_reset_at >= oldest.changed_at)
 
 
-def _chapter(change: PastChange, findings: Mapping[FindingId, RecordedFinding], events: Sequence[UserEvent]) -> Chapter:
+def _entry(
+    change: PastChange, findings: Mapping[FindingId, RecordedFinding], events: Sequence[UserEvent]
+) -> HistoryEntry:
     stored = [findings[finding_id] for finding_id in change.findings if finding_id in findings]
     mine = [one for one in events if one.txn == change.change_id]
-    return Chapter(
+    return HistoryEntry(
         change=change,
         findings=stored,
         deleted=len(change.findings) - len(stored),
@@ -130,8 +132,8 @@ def _chapter(change: PastChange, findings: Mapping[FindingId, RecordedFinding], 
     )
 
 
-def _rendered(chapter: Chapter, settings: Mapping[BehaviorId, BehaviorSetting]) -> dict[str, Any]:
-    change = chapter.change
+def _rendered(entry: HistoryEntry, settings: Mapping[BehaviorId, BehaviorSetting]) -> dict[str, Any]:
+    change = entry.change
     return {
         "id": change.change_id,
         "changed_at": _time(change.changed_at),
@@ -140,13 +142,13 @@ def _rendered(chapter: Chapter, settings: Mapping[BehaviorId, BehaviorSetting]) 
         "kind": change.kind.value,
         "reason": change.reason or None,
         "behaviors": change.behaviors,
-        "findings": [_finding(finding, settings) for finding in chapter.findings],
-        "deleted_findings": chapter.deleted,
+        "findings": [_finding(finding, settings) for finding in entry.findings],
+        "deleted_findings": entry.deleted,
         "rule": change.rule,
         "actor": change.actor,
         "note": change.note,
-        "notified": [_notified(one) for one in chapter.notified],
-        "more_notified": chapter.has_more,
+        "notified": [_notified(one) for one in entry.notified],
+        "more_notified": entry.has_more,
     }
 
 

@@ -53,12 +53,12 @@ class SignInThrottle:
         """Note that *token* is valid and was used from *address*."""
         key = _key_of(address, token)
         self._known[key] = None
-        _forget_oldest(self._known, key)
+        _remove_oldest(self._known, key)
 
     def _spend(self, buckets: OrderedDict[K, Bucket], key: K, limit: RateLimit) -> int | None:
         now_us = int(self._clock.monotonic() * 1_000_000)
         buckets[key], allowance = spend(buckets.get(key), limit, now_us)
-        _forget_oldest(buckets, key)
+        _remove_oldest(buckets, key)
         return allowance.wait_seconds
 
 
@@ -66,7 +66,7 @@ def _key_of(address: str | None, token: str) -> _Key:
     return address or "", token.strip()[:_PREFIX_CHARACTERS]
 
 
-def _forget_oldest(kept: OrderedDict[K, V], newest: K) -> None:
+def _remove_oldest(kept: OrderedDict[K, V], newest: K) -> None:
     kept.move_to_end(newest)
     if len(kept) > _MAX_BUCKETS:
         kept.popitem(last=False)

@@ -115,7 +115,7 @@ class RefusedRequests:
             if found is None:
                 return False
             if refused is None:
-                await store.write(found.account_id, lambda tx: tx.refused_requests.forget(integration_id, operation))
+                await store.write(found.account_id, lambda tx: tx.refused_requests.delete(integration_id, operation))
                 return True
             await store.write(found.account_id, lambda tx: tx.refused_requests.save(integration_id, refused))
         except Unavailable:

@@ -23,10 +23,10 @@ from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, Services, 
 from riskrelay.web.account_api.level_history import History, read_history
 from riskrelay.web.account_api.user_exports import UserExports
 from riskrelay.web.console.effects import Settings
+from riskrelay.web.console.level_changes import headline, made_by
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import PAGE, Count, Moment, Text, place_of, read_place, split
-from riskrelay.web.console.stories import headline, made_by
 from riskrelay.web.console.visits import Visit
 
 LEVELS = {level.word: level for level in reversed(RiskLevel)}

@@ -5,7 +5,7 @@ import pytest
 from riskrelay.core.risk.assessment import ChangeKind
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import PastChange
-from riskrelay.web.console.stories import headline, made_by
+from riskrelay.web.console.level_changes import headline, made_by
 from support.services import NOON
 
 LOW, MEDIUM, HIGH = RiskLevel
