@@ -93,7 +93,8 @@ def world(tmp_path_factory: pytest.TempPathFactory, authority: Authority) -> Ite
 
 @pytest.mark.fault(25, 26, 28, 29, 45)
 def test_each_misdeed_has_its_outcome(world: World) -> None:
-    """One change, fifty receivers: each attempt ends, says what happened, and leads to the state that follows."""
+    """One change is pushed to fifty receivers. Each attempt ends, stores its reason, and leads to the documented
+    state."""
     ids = world.integrations({name: world.evil.url(name) for name in MISDEEDS})
     world.change("kai")
     assert world.outcomes(ids) == {name: (one.outcome, one.reason) for name, one in MISDEEDS.items()}

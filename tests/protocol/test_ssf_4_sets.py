@@ -66,7 +66,7 @@ def test_a_set_has_no_sub_exp_or_nbf(operator: Operator, receiver: SsfReceiver, 
 
 
 def test_a_set_holds_exactly_one_event(operator: Operator, receiver: SsfReceiver, stream: dict[str, Any]) -> None:
-    """SSF §4.2.1, IOP 1.0 §2.8.1, RFC 8417 §2.2: one event, and its payload is an object."""
+    """SSF §4.2.1, IOP 1.0 §2.8.1, RFC 8417 §2.2: a SET has one event, and its payload is an object."""
     types = []
     for token in some_sets(operator, receiver, stream):
         event_type, event = only_event(receiver.verified(token))

@@ -202,7 +202,7 @@ def test_events_delivered_is_compared_before_the_change(
 
 
 def test_delete_answers_204_and_then_404(receiver: SsfReceiver, stream: dict[str, Any]) -> None:
-    """§8.1.1.5: an empty answer; the stream is gone, another one stays."""
+    """§8.1.1.5: the first DELETE gets an empty 204 and the second a 404. Another stream is kept."""
     other = receiver.create_stream()
     gone = receiver.call("DELETE", ENDPOINT, stream_id=stream["stream_id"])
     assert (gone.status, gone.body) == (204, b"")

@@ -36,7 +36,7 @@ async def create_stream(
 
     Args:
         body: the request's JSON object.
-        stream_id: a new UUID, for which *rules* seal; None: the action creates one.
+        stream_id: a new UUID, to which secrets sealed by *rules* are bound; None: the action creates one.
 
     Returns: the stream, which is enabled.
     Raises:

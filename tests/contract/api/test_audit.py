@@ -64,7 +64,7 @@ def test_a_reset_and_a_behavior_are_recorded_without_the_e_mail(service: Service
 
 
 def test_pages_follow_each_other(service: Service) -> None:
-    """100 a page, newest first, by cursor; the command reads as many as are asked for."""
+    """A page has 100 entries, newest first, and a cursor. The command reads as many pages as are requested."""
     ids = [service.result("POST", "/tokens", {"name": str(n), "scopes": ["read"]})["id"] for n in range(120)]
     expected = ids[::-1]
     found: list[str] = []

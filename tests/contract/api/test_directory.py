@@ -21,7 +21,7 @@ def pointers(envelope: dict[str, Any]) -> list[str]:
 
 
 def test_entries_are_put_read_and_deleted(service: Service) -> None:
-    """One, an array or NDJSON; a name is found in any spelling of its kind."""
+    """A body is one entry, an array or NDJSON. A name is found in any spelling of its kind."""
     assert service.result("PUT", "/directory", HOST) == {"accepted": 1, "added": 1}
     more = [{**HOST, "name": "laptop-7"}, {"kind": "sub", "name": "aB", "email": KAI}]
     assert service.result("PUT", "/directory", more) == {"accepted": 2, "added": 1}

@@ -108,7 +108,7 @@ def test_the_command_shows_sets_and_removes(service: Service, authority: Authori
 
 
 def test_words_around_the_certificates_do_no_harm(service: Service, authority: Authority) -> None:
-    """Bundles come with comments, in any language."""
+    """Comments in a bundle are ignored, in any language."""
     own = f"/integrations/{service.create_integration('https://receiver.example.com')['id']}/tls"
     given = {name: f"# für Café\n{pem}\n# fin" for name, pem in material(authority).items()}
     assert len(service.result("PUT", own, given)["ca"]) == 1
@@ -143,7 +143,7 @@ def with_encrypted_key(authority: Authority) -> dict[str, Any]:
 def test_bad_material_is_refused_with_what_to_change(
     service: Service, authority: Authority, change: dict[str, Any], pointer: str, words: str
 ) -> None:
-    """A 400 with its place; what was set before stays."""
+    """The response is a 400 that names the member, and the stored certificates are kept."""
     refuse(service, {**material(authority), **change}, pointer, words)
 
 

@@ -87,7 +87,7 @@ def test_a_long_history_is_paged(ready: Service) -> None:
 
 @pytest.mark.parametrize("reason", ["", "x" * 501, "a\tb", 7])
 def test_a_reason_of_a_reset_is_a_short_text(ready: Service, reason: object) -> None:
-    """A wrong one changes nothing, and the pointer names it."""
+    """An invalid reason is rejected with its pointer and resets nothing."""
     kai = find(ready)
     status, envelope = ready.call("POST", f"/{kai}/reset", {"reason": reason})
     assert (status, envelope["errors"][0]["source"]["pointer"]) == (400, "/reason")

@@ -38,7 +38,7 @@ def test_every_type_of_the_table_is_taken(service: Service, row: EventType) -> N
 
 
 def test_the_contract_lists_the_types_of_the_table() -> None:
-    """All but SSF's own two, in its order."""
+    """The contract lists all event types except SSF's own two, in the order of the table."""
     listed = DOCUMENT["components"]["schemas"]["SecurityEvent"]["properties"]["event_type"]["enum"]
     assert listed == [uri for uri in EVENT_TYPES if uri not in OF_STREAMS]
 

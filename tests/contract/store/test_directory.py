@@ -130,7 +130,7 @@ async def test_only_so_many_missed_names_are_kept(services: Services) -> None:
 
 
 async def test_a_flood_of_names_takes_a_bounded_memory(services: Services) -> None:
-    """What does not fit until the next flush is not counted."""
+    """Missed names above the bound are not counted until the next flush."""
     counter = PendingMissedNames()
     for start in range(0, 3 * MAX_PENDING_NAMES, 1_000):
         counter.note(ACCOUNT, {host(f"{number}"): 1 for number in range(start, start + 1_000)}, NOON)

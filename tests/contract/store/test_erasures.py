@@ -269,7 +269,7 @@ async def test_an_erasure_is_audited_by_the_users_id(services: Services, integra
 async def test_waiting_events_of_a_stopped_stream_are_erased_at_once(
     services: Services, integration: Integration
 ) -> None:
-    """Held ones and the next ones above the cursor; the lane is not due any more."""
+    """Held events and the next events above the cursor are erased, and the lane is no longer due."""
     await record(services, finding(KAI))
     await work(services, {1: FAILED})
     await pause_integration(services, ACCOUNT, COMMAND_LINE, integration.integration_id, None)

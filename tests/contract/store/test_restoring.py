@@ -174,7 +174,7 @@ async def test_a_copy_that_keeps_its_own_log_is_found_damaged(live: Settings, pa
 
 @pytest.mark.fault(46)
 async def test_init_makes_no_second_key_for_sealed_values(live: Settings, path: Path) -> None:
-    """The key is missing: it says what to put back, and writes nothing. The database may have an older schema."""
+    """If the key is missing, `init` names the file to restore and writes nothing, also on an older schema."""
     key = key_file(live)
     assert key is not None
     kept = key.read_text()

@@ -137,7 +137,7 @@ def test_sqlite(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("postgres")
 async def test_postgres(postgres: PostgresServer) -> None:
-    """The same on PostgreSQL."""
+    """On PostgreSQL the schema equals the sum of the migrations, too."""
     engine = postgres_engine(await postgres.new_database())
     async with engine.begin() as connection:
         await connection.run_sync(check)

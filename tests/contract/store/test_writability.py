@@ -100,7 +100,7 @@ async def test_a_disk_that_is_full_on_the_other_machine(
     ],
 )
 async def test_a_server_that_refuses_the_connection(code: bytes, cause: UnavailableCause) -> None:
-    """One that recovers, has no connection left, or knows neither user nor database: Unavailable, no other error."""
+    """A server that recovers, has no free connection, or does not know the user or the database is Unavailable."""
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (length := int.from_bytes(await reader.readexactly(4))) == 8:  # asks for TLS first

@@ -85,7 +85,7 @@ def _release(tx: Installation, lease: LaneLease) -> None:
 
 
 async def test_the_header_is_sent_verbatim_with_each_push(world: ReceiverWorld, recorder: Recorder) -> None:
-    """§6.1.1: to that stream's endpoint only; streams without one, and Okta's, get none."""
+    """§6.1.1: the header is sent to the endpoint of its stream only. Other streams and Okta get none."""
     await world.push_stream(authorization_header="Bearer  hush")
     await world.create(delivery={"method": PUSH, "endpoint_url": "https://b.example.com"})
     await record(world.services, finding())

@@ -84,7 +84,7 @@ async def test_there_are_only_so_many_streams(world: ReceiverWorld) -> None:
 async def test_what_cannot_be_understood_is_a_400_that_says_what_to_do(
     world: ReceiverWorld, method: str, body: Any
 ) -> None:
-    """In the form of RFC 6749 §5.2, and nothing is made."""
+    """The error has the form of RFC 6749 §5.2, and no stream is created."""
     answer = await world.call(method, "/streams", body)
     assert answer.status_code == 400
     assert answer.json()["error"] == "invalid_request"

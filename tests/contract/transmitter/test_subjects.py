@@ -85,7 +85,7 @@ async def test_one_is_added_out_of_a_wider_removal(world: ReceiverWorld) -> None
     [None, "kai@example.com", {}, {"format": "email"}, {"format": "telepathy", "id": "1"}, {"format": "complex"}],
 )
 async def test_an_invalid_subject_is_a_400(world: ReceiverWorld, subject: Any) -> None:
-    """RFC 9493, by name."""
+    """Each invalid subject of RFC 9493 gets a 400 that names the fault."""
     stream_id = (await world.create())["stream_id"]
     for verb in ("add", "remove"):
         assert await say(world, verb, stream_id, subject) == 400

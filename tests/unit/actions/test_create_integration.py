@@ -59,7 +59,7 @@ async def refused(services: Services, holder: Integration, retry_count: int | No
 async def test_a_marked_retry_gets_the_stored_record_at_any_age(
     services: Services, clock: HandClock, count: int
 ) -> None:
-    """X-Stainless-Retry-Count of 1 or more with the same body: the record, unchanged."""
+    """A request with X-Stainless-Retry-Count of 1 or more and the same body gets the stored record, unchanged."""
     made = await create(services, retry_count=0)
     clock.pass_time(timedelta(days=300))
     assert await create(services, retry_count=count) == made

@@ -33,7 +33,7 @@ async def world(store: Store, clock: WallClock) -> World:
 @pytest.mark.fault(22, long=True)
 @pytest.mark.parametrize("by", [HOUR, -HOUR])
 async def test_this_machines_clock_moves_nothing(world: World, clock: WallClock, by: timedelta) -> None:
-    """Leases are measured by the database's clock and by seconds that only grow: a batch goes on over the jump."""
+    """A batch continues when this machine's clock jumps: leases use the database's clock and a monotonic clock."""
     await record(world.services, *[finding(f"u{n}@example.com") for n in range(20)])
     lease = await world.claim()
     world.receiver.before_answer = lambda: clock.jump(by / 20)

@@ -149,7 +149,7 @@ async def test_a_refusal_is_a_dead_letter_and_others_go_on(world: World) -> None
 async def test_some_answers_stop_the_stream_and_keep_the_backlog(
     world: World, outcome: Outcome, status: StreamStatus
 ) -> None:
-    """401 pauses, 410 disables; nothing more is pushed (faults.md 29)."""
+    """A 401 pauses the stream and a 410 disables it. Nothing more is pushed (faults.md 29)."""
     await record(world.services, *[finding(f"u{n}@example.com") for n in range(20)])
     world.receiver.answers = lambda email: outcome
     world.delivering = replace(world.delivering, concurrency=1)

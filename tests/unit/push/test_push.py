@@ -114,7 +114,7 @@ async def test_the_status_line_decides_whatever_the_framing(head: bytes) -> None
 
 @pytest.mark.fault(28)
 async def test_a_refusal_of_unknown_length_is_not_waited_for() -> None:
-    """The connection stays open behind a 400 whose length cannot be read: what came within a second counts."""
+    """If the length of a 400 cannot be read and the connection stays open, the body received within a second counts."""
     head = b"HTTP/1.1 400 A\r\nContent-Length: 45, 9\r\n"
     async with receiver(answer=head + REFUSAL, then="hang") as it, push_client(deadline=60) as client:
         before = time.monotonic()
@@ -233,7 +233,7 @@ async def test_a_connection_is_kept() -> None:
 
 
 async def test_an_answer_leaves_nothing_to_the_next() -> None:
-    """On one connection every answer is read by itself: its interim answers, its status, its time to wait, its body."""
+    """On one connection, each response is read by itself: interim responses, status, Retry-After and body."""
     chunked = b"HTTP/1.1 202 A\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
     said = [
         (answer("503 A", b"first", "Retry-After: 7"), (THROTTLED, 503, timedelta(seconds=7), "first")),

@@ -59,7 +59,7 @@ async def test_what_may_not_be_dialled_is_not_reached(url: str, reason: str) -> 
 
 
 async def test_a_damaged_key_connects_to_no_receiver(private: Authority) -> None:
-    """It fails closed, as a push does."""
+    """A probe with a damaged key fails without a connection, as a push does."""
     files = private.files("client.test")
     async with push_client() as client:
         outcome = await client.reach("https://127.0.0.1:1/", OpenedTls(None, files.certificate.read_text(), b"key"))

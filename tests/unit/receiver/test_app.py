@@ -104,7 +104,7 @@ async def test_what_the_handler_did_not_take_is_not_acknowledged(stand_in: Stand
 
 
 async def test_refusals_are_rfc_8935_documents(stand_in: StandIn) -> None:
-    """400 with err and description; a wrong type, a wrong authorization, a body that is too large."""
+    """A wrong media type, a wrong authorization and a large body get a 400 with `err` and `description`."""
     handler = Handler()
     async with running(await stand_in.start(), handler, authorization="Bearer secret") as post:
         status, headers, body = await post(stand_in.fresh())
@@ -221,7 +221,7 @@ async def test_the_whole_subject_is_handed_over(stand_in: StandIn) -> None:
 
 
 async def test_large_documents_are_read_whole(stand_in: StandIn) -> None:
-    """A document that comes in many pieces is one document; one without end is refused."""
+    """A document that arrives in many chunks is read as one. A document without an end is rejected."""
     well_known = await stand_in.start()
     async with aiohttp.ClientSession() as session:
         stand_in.metadata["padding"] = "x" * 700_000

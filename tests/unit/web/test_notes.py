@@ -44,7 +44,7 @@ def test_unknown_members_are_found_in_inner_objects_too() -> None:
 
 @pytest.mark.parametrize(("model", "name"), [(LoginBody, "aplication"), (DlpHitBody, "profil")])
 def test_activity_has_notes_too(model: type[LoginBody | DlpHitBody], name: str) -> None:
-    """Of the form that a login or a DLP hit has."""
+    """Unknown members of activity are noted by the form of a login or of a DLP hit."""
     notes = Notes()
     notes.add_unknown(model, {name: "x"}, ())
     assert closest(name, model.model_fields) in model.model_fields

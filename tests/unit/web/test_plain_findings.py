@@ -103,7 +103,7 @@ BODIES = st.tuples(
 
 @given(BODIES)
 def test_the_fast_reader_and_the_models_agree(text: str) -> None:
-    """Whatever a body is made of: either both agree, or it is left to the models."""
+    """For every body, the fast reader returns what the models return, or leaves the body to them."""
     plain = read_plainly(text.encode(), BEHAVIORS)
     if plain is not None:
         assert plain == read_closely(text.encode(), (), Reading())

@@ -190,7 +190,7 @@ def test_a_pointer_is_short_and_well_formed(parts: list[str | int]) -> None:
 
 
 def test_codes_are_unique_and_listed() -> None:
-    """The table has each code once; the index has all of them."""
+    """Each code is in the table once, and the index lists all codes."""
     codes = [problem.code for problem in problem_table.PROBLEMS]
     assert len(codes) == len(set(codes))
     assert min(codes) >= 1000

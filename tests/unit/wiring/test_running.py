@@ -51,7 +51,7 @@ async def test_a_process_that_has_not_been_seen_for_long_counts_as_ended(sqlite_
 
 
 async def test_processes_that_disagree_are_reported(sqlite_store: Store) -> None:
-    """The settings are named, but those that may differ are not; the last one that started is judged."""
+    """The settings that differ are named, except those that may differ. The process that started last is examined."""
     several = [read_settings(retention_days=days, port=days) for days in (7, 8, 9)]
     said, judged = await found(sqlite_store, read_settings(), *several)
     assert "warning: The running processes have different settings: RISKRELAY_RETENTION_DAYS." in said

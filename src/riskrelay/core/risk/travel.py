@@ -70,7 +70,7 @@ class Journey:
 
     @property
     def words(self) -> str | None:
-        """The travel for people, such as "Berlin → Sydney in 40 min"; None: a city is not known."""
+        """Return the travel in words, such as "Berlin → Sydney in 40 min"; None: a city is not known."""
         earlier, later = self.pair.earlier, self.pair.later
         if not earlier.city or not later.city:
             return None

@@ -54,10 +54,10 @@ def ensure_private(path: Path, content: str = "") -> bool:
 
 
 def readable_by_others(files: Sequence[Path]) -> dict[Path, str]:
-    """Return those of *files* that more users than their owner can read, with the command that ends it.
+    """Return those of *files* that users besides the owner can read, each with the command that corrects its mode.
 
-    A file of root's may be readable by the group that it gives it to, as PostgreSQL allows for its keys: an operator
-    hands a secret to a service that way.
+    A file that root owns may be readable by its group, as PostgreSQL allows for its keys: an operator gives a secret to
+    a service in this way.
     """
     found = {}
     for file in files:

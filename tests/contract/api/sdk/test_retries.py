@@ -79,7 +79,8 @@ def test_a_repeated_update_is_one_update(service: Service, world: World, proxy: 
 
 
 def test_a_repeated_delete_finds_nothing_left(service: Service, world: World, proxy: Proxy, sdk: Sdk) -> None:
-    """Contract 10: a 404 for what is gone. The SDK raises NotFoundError, though its first try did the work."""
+    """A retried DELETE gets a 404, so the SDK raises NotFoundError although its first attempt succeeded (contract
+    10)."""
     proxy.misbehave(Loss.RESET)
     outcome = call(sdk, "delete", proxy, service, world.integration["id"])
     assert proxy.statuses() == [200, 404]

@@ -78,7 +78,7 @@ def test_an_operators_pause_has_its_own_state() -> None:
 
 
 def test_a_failing_stream_says_when_it_is_tried_again() -> None:
-    """And that a resume need not wait for it."""
+    """The health of a failing stream has the time of the next attempt, and says that a resume need not wait for it."""
     health = replace(
         HEALTHY, ledger=BACKLOG, failures=5, next_attempt_in=timedelta(seconds=130), last_reason="timeout_connect"
     )

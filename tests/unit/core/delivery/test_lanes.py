@@ -96,7 +96,7 @@ def test_what_was_skipped_below_the_cursor_gets_a_row() -> None:
 
 
 def test_a_lane_whose_every_event_waits_behind_one_does_not_spin() -> None:
-    """Events of a blocked subject get rows, and the lane is due when the first of them is."""
+    """Events of a blocked subject are stored as held events, and the lane is due when the first of them is."""
     settlement = done(work([event(1, "a", 1, LATER)], [event(2, "a"), event(3, "a")]), {})
     assert settlement.cursor == 3
     assert [held.seq for held in settlement.held] == [2, 3]
@@ -275,7 +275,7 @@ def test_an_edit_ends_all_waits_and_keeps_what_became_of_the_events() -> None:
 
 
 def test_the_answers_of_a_batch_are_added_to_the_latest() -> None:
-    """In the order in which they ended."""
+    """Responses are added in the order in which the attempts ended."""
     lane = replace(work(fresh=[event(1, "a"), event(2, "b")]), recent_answers="a")
     assert done(lane, {2: REFUSED, 1: ACCEPTED}).recent_answers == "ara"
 

@@ -80,7 +80,8 @@ def test_a_change_names_the_behaviors_that_hold_the_level() -> None:
 
 
 def test_a_change_names_the_findings_that_made_it() -> None:
-    """Those of the behaviors that hold the level, the first ten; not those of weaker behaviors."""
+    """A level change names the first ten findings of the behaviors that hold the level, and none of weaker
+    behaviors."""
     rules = rules_with({})
     after = found(NOBODY, [LOW, HIGH], rules)
     recorded = [(LOW, FindingId("weak")), *((HIGH, FindingId(f"f{number}")) for number in range(11))]
@@ -150,7 +151,7 @@ def test_the_known_behaviors() -> None:
 
 
 def test_letter_case_does_not_tell_users_apart() -> None:
-    """Also beyond ASCII."""
+    """E-mail addresses that differ only in letter case are one user, also beyond ASCII."""
     assert UserRef("KAI@Example.com").email_key == UserRef("kai@example.COM").email_key
     assert UserRef("straße@example.com").email_key == UserRef("STRAẞE@example.com").email_key
     assert UserRef("straße@example.com").email_key != UserRef("STRASSE@example.com").email_key

@@ -69,7 +69,7 @@ def test_wider_radii_never_make_a_pair_impossible(one: Login, other: Login, more
 
 @given(LOGINS, LOGINS)
 def test_known_places_exempt_only_each_other(one: Login, other: Login) -> None:
-    """A pair with one new place is judged as if nothing were known."""
+    """A pair of logins is exempt only if both places are known."""
     assert not is_impossible(replace(one, is_known=True), replace(other, is_known=True), LIMITS)
     judged = is_impossible(replace(one, is_known=False), replace(other, is_known=False), LIMITS)
     assert is_impossible(replace(one, is_known=True), replace(other, is_known=False), LIMITS) == judged

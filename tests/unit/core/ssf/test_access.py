@@ -41,7 +41,8 @@ RECEIVER = Receiver(
 def test_an_access_token_lives_no_longer_than_it_may(
     expires_at: datetime | None, is_access_token: bool, valid: bool
 ) -> None:
-    """One that was issued while the clock was ahead is refused; a static token ends when its operator said."""
+    """An access token that was issued while the clock was ahead is rejected. A static token expires at its operator's
+    time."""
     token = ReceiverToken(receiver=RECEIVER, token_hash=b"", expires_at=expires_at, is_access_token=is_access_token)
     assert token.is_valid(NOON) is valid
 

@@ -32,7 +32,7 @@ def test_findings_are_shown_per_minute() -> None:
 
 
 def test_levels_that_were_not_counted_are_not_made_up() -> None:
-    """The service was not there: no line."""
+    """The chart has a gap where the service did not run."""
     starts = WINDOWS["1h"].starts(NOON)
     rows = level_rows({NOON: [1, 2, 3]}, starts)
     assert rows[-2:] == [(starts[-2], None, None, None), (NOON, 1, 2, 3)]
