@@ -12,6 +12,7 @@ from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.risk_filters import RiskFilter
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports.findings import RecordedFinding
 
@@ -72,8 +73,11 @@ class Sessions(Protocol):
 class UserViews(Protocol):
     """Queries on the account's users for the console. Each result is bounded by a limit of at least 1."""
 
-    def at_risk(self, level: RiskLevel | None, after: RiskPlace | None, limit: int) -> list[Standing]:
-        """Return users with that level, or with any, after *after*: the highest level first, then the latest event."""
+    def at_risk(self, wanted: RiskFilter, after: RiskPlace | None, limit: int) -> list[Standing]:
+        """Return users that *wanted* matches, after *after*: the highest level first, then the latest event."""
+
+    def count_at_risk(self, wanted: RiskFilter) -> int:
+        """Return the number of users that *wanted* matches."""
 
     def each_at_risk(self, batch: int) -> Iterator[Sequence[Standing]]:
         """Yield all users with a level, *batch* at a time: the highest level first, then the latest event.

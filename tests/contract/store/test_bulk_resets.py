@@ -28,6 +28,7 @@ from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkResetId
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.risk_filters import ANY_RISK
 from riskrelay.ports import Services, Store, Transaction
 from riskrelay.storage import tables
 from riskrelay.storage.risk.bulk_resets import BulkResetRows
@@ -80,7 +81,7 @@ async def finish(services: Services) -> None:
 
 
 async def users_at_risk(services: Services) -> list[str]:
-    found = await services.store.read(ACCOUNT, lambda tx: tx.user_views.at_risk(None, None, 1_000))
+    found = await services.store.read(ACCOUNT, lambda tx: tx.user_views.at_risk(ANY_RISK, None, 1_000))
     return sorted(user.email for user in found)
 
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import func, select
 from sqlalchemy.dialects import sqlite
 
 from riskrelay.actions.integrations import NewIntegration, create_integration, delete_integration
@@ -13,10 +14,14 @@ from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import AccountId, IntegrationType
 from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.risk_filters import ANY_RISK, RiskFilter
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import Services, Store, UserEvent, UserEventPlace
+from riskrelay.storage.risk.risk_filters import RISKIEST_FIRST, matching
 from riskrelay.storage.risk.user_views import _ABOUT, _AT_MOMENT, _EVENT_PLACE_COLUMNS
+from riskrelay.storage.tables import users
 from support.databases import migrated_sqlite
 from support.services import NOON, HandClock, services_of
 from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
@@ -31,13 +36,13 @@ async def found(services: Services, clock: HandClock, *rows: tuple[str, str], ac
         clock.pass_time(MINUTE)
 
 
-async def pages_at_risk(store: Store, level: RiskLevel | None) -> list[str]:
+async def pages_at_risk(store: Store, wanted: RiskFilter = ANY_RISK) -> list[str]:
     """The e-mails of all pages of one."""
     emails: list[str] = []
     last: Standing | None = None
     while True:
         place = None if last is None else (last.level, last.last_event_at, last.user_id)
-        page = await store.read(ACCOUNT, lambda tx, place=place: tx.user_views.at_risk(level, place, 1))  # type: ignore[misc]
+        page = await store.read(ACCOUNT, lambda tx, place=place: tx.user_views.at_risk(wanted, place, 1))  # type: ignore[misc]
         if not page:
             return emails
         (last,) = page
@@ -53,9 +58,54 @@ async def test_users_at_risk_are_paged_by_level_and_time(store: Store) -> None:
     await found(services, clock, ("a@x.org", "malicious_file"), ("b@x.org", "imp_travel"), ("c@x.org", "high_dlp"))
     await found(services, clock, ("d@x.org", "imp_travel"), ("e@x.org", "high_risk_domain"))
     await found(services, clock, ("z@x.org", "high_dlp"), account_id=OTHER)
-    assert await pages_at_risk(store, None) == ["c@x.org", "a@x.org", "d@x.org", "b@x.org", "e@x.org"]
-    assert await pages_at_risk(store, RiskLevel.HIGH) == ["c@x.org", "a@x.org"]
-    assert await pages_at_risk(store, RiskLevel.MEDIUM) == ["d@x.org", "b@x.org"]
+    assert await pages_at_risk(store) == ["c@x.org", "a@x.org", "d@x.org", "b@x.org", "e@x.org"]
+    assert await pages_at_risk(store, RiskFilter(level=RiskLevel.HIGH)) == ["c@x.org", "a@x.org"]
+    assert await pages_at_risk(store, RiskFilter(level=RiskLevel.MEDIUM)) == ["d@x.org", "b@x.org"]
+
+
+async def test_users_at_risk_are_filtered(store: Store) -> None:
+    """By level, behavior, time of the last finding and source, in any combination; each page and the count agree."""
+    clock = HandClock()
+    services = services_of(store, clock)
+    await account_with_integration(services)
+    await record(services, finding("a@x.org", "high_dlp", "s-1:1"), finding("b@x.org", "imp_travel", "s-2:1"))
+    clock.pass_time(MINUTE)
+    await record(services, finding("c@x.org", "imp_travel", "s-1:2"), finding("d@x.org", "imp_travel", "s-1:3"))
+    (d,) = await store.read(ACCOUNT, lambda tx: tx.user_views.by_email("d@", None, 1))
+    await reset_user(services, ACCOUNT, COMMAND_LINE, d.user_id)
+    await record(services, finding("d@x.org", "imp_travel", "s-2:2"), finding("a@x.org", "imp_travel", "own"))
+    travel, later = BehaviorId("imp_travel"), NOON + MINUTE
+    for wanted, names in {
+        RiskFilter(behavior=travel): "abcd",
+        RiskFilter(behavior=travel, level=RiskLevel.MEDIUM): "bcd",
+        RiskFilter(behavior=BehaviorId("travel")): "",
+        RiskFilter(source="s-1"): "ac",
+        RiskFilter(source="s-2"): "bd",
+        RiskFilter(source="s-2", last_event_from=later): "d",
+        RiskFilter(source="S"): "",
+        RiskFilter(last_event_to=NOON): "b",
+        RiskFilter(last_event_from=later, last_event_to=later, level=RiskLevel.HIGH): "a",
+    }.items():
+        emails = await pages_at_risk(store, wanted)
+        assert sorted(email[0] for email in emails) == list(names)
+        assert await store.read(ACCOUNT, lambda tx, wanted=wanted: tx.user_views.count_at_risk(wanted)) == len(names)  # type: ignore[misc]
+
+
+async def test_filters_read_the_index_of_users_at_risk(tmp_path: Path) -> None:
+    """A count by level, behavior and time reads no user's row; a page reads those that it shows."""
+    await migrated_sqlite(tmp_path / "database").close()
+    wanted = RiskFilter(level=RiskLevel.HIGH, behavior=BehaviorId("high_dlp"), last_event_from=NOON)
+    conditions = matching(ACCOUNT, wanted)
+    with closing(sqlite3.connect(tmp_path / "database")) as connection:
+        for query, cover in (
+            (select(func.count()).select_from(users).where(*conditions), "COVERING "),
+            (select(users).where(*conditions).order_by(*RISKIEST_FIRST).limit(9), ""),
+        ):
+            compiled = query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {compiled}").fetchall()
+            assert [row[3] for row in plan] == [
+                f"SEARCH users USING {cover}INDEX users_at_risk_index (account_id=? AND level=? AND last_event_at>?)"
+            ]
 
 
 async def test_users_are_found_by_the_beginning_of_their_email(store: Store) -> None:

@@ -133,7 +133,7 @@ async def test_the_summary_is_read_in_the_order_of_its_index(tmp_path: Path) -> 
     statement = str(_SUMMARY.compile(dialect=sqlite.dialect(), compile_kwargs={"render_postcompile": True}))
     plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", (ACCOUNT, 1, 100, 0)).fetchall()
     connection.close()
-    assert [row[3] for row in plan] == ["SEARCH users USING INDEX users_summary_index (account_id=? AND level>?)"]
+    assert [row[3] for row in plan] == ["SEARCH users USING INDEX users_at_risk_index (account_id=? AND level>?)"]
 
 
 async def test_details_that_do_not_fit_an_answer_are_left_out_and_say_their_size(store: Store) -> None:

@@ -10,6 +10,7 @@ from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.risk_filters import RiskFilter
 
 BulkResetId = NewType("BulkResetId", str)
 
@@ -38,6 +39,16 @@ class BulkResetFilter:
     def is_empty(self) -> bool:
         """Whether it has no condition, so that all users at risk match."""
         return self == BulkResetFilter()
+
+    @property
+    def at_risk(self) -> RiskFilter:
+        """The conditions without the list of users."""
+        return RiskFilter(
+            level=self.level,
+            behavior=self.behavior,
+            last_event_from=self.last_event_from,
+            last_event_to=self.last_event_to,
+        )
 
     def matches(self, standing: Standing) -> bool:
         """Return whether a user meets the conditions now. The list of users is not compared.

@@ -121,11 +121,16 @@ def _activity(signal: ActivitySignal, at: datetime, source: Source, settings: Se
     return activity
 
 
+def identity_start(source_id: str) -> str:
+    """Return the text with which the ids of all findings of a source begin."""
+    return f"{source_id}:"
+
+
 def _identity(source: Source, event_id: str) -> str:
-    identity = f"{source.source_id}:{event_id}"
-    if len(identity) <= _MAX_ID_CHARACTERS:
-        return identity
-    return f"{source.source_id}:{sha256(event_id.encode()).hexdigest()}"
+    start = identity_start(source.source_id)
+    if len(start) + len(event_id) <= _MAX_ID_CHARACTERS:
+        return start + event_id
+    return start + sha256(event_id.encode()).hexdigest()
 
 
 def _details(signal: FindingSignal, source: Source) -> dict[str, Any]:

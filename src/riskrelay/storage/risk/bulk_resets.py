@@ -15,13 +15,13 @@ from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkRese
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import DueReset
+from riskrelay.storage.risk.risk_filters import RISKIEST_FIRST, besides_level, matching
 from riskrelay.storage.risk.users import standing_from
 from riskrelay.storage.statements import BulkInsert, in_parts
 from riskrelay.storage.tables import bulk_reset_users, bulk_resets, users
 from riskrelay.storage.times import database_now, micros
 
 _ADD_USERS = BulkInsert(bulk_reset_users, "account_id", "reset_id", "user_id")
-_RISKIEST_FIRST = (users.c.level.desc(), users.c.last_event_at.desc(), users.c.user_id.desc())
 _RUNNING = JobStatus.RUNNING.value
 
 
@@ -77,22 +77,25 @@ class BulkResetRows:
     def matching(self, wanted: BulkResetFilter, sample: int) -> tuple[int, list[Standing]]:
         if wanted.users is not None:
             return self._matching_listed(wanted, wanted.users, sample)
-        matching = self._matching(wanted, users.c.level)
-        count = self._connection.execute(select(func.count()).select_from(users).where(*matching)).scalar_one()
-        query = select(users).where(*matching).order_by(*_RISKIEST_FIRST).limit(sample)
+        conditions = matching(self._account_id, wanted.at_risk)
+        count = self._connection.execute(select(func.count()).select_from(users).where(*conditions)).scalar_one()
+        query = select(users).where(*conditions).order_by(*RISKIEST_FIRST).limit(sample)
         return count, [standing_from(row) for row in self._connection.execute(query)]
 
     def next_users(self, running: BulkReset, limit: int) -> list[Standing]:
         # Not the level's own column: with an index of it, each step would read and sort all remaining users.
-        source, matching = users, self._matching(running.filter, users.c.level + literal(0))
+        wanted = running.filter
+        level = users.c.level + literal(0)
+        is_level = level >= int(min(RiskLevel)) if wanted.level is None else level == int(wanted.level)
+        conditions = [users.c.account_id == self._account_id, is_level, *besides_level(wanted.at_risk)]
         query = select(users)
         if running.listed is not None:
             of_user = (bulk_reset_users.c.account_id == users.c.account_id) & (
                 bulk_reset_users.c.user_id == users.c.user_id
             )
-            query = select(users).select_from(source.join(bulk_reset_users, of_user))
-            matching = [*matching, bulk_reset_users.c.reset_id == running.reset_id]
-        page = query.where(*matching, users.c.user_id > running.place).order_by(users.c.user_id).limit(limit)
+            query = select(users).select_from(users.join(bulk_reset_users, of_user))
+            conditions.append(bulk_reset_users.c.reset_id == running.reset_id)
+        page = query.where(*conditions, users.c.user_id > running.place).order_by(users.c.user_id).limit(limit)
         return [standing_from(row) for row in self._connection.execute(page)]
 
     def take_step(self, running: BulkReset, pause: timedelta) -> bool:
@@ -128,27 +131,12 @@ class BulkResetRows:
     def _one(self, reset_id: BulkResetId) -> ColumnElement[bool]:
         return (bulk_resets.c.account_id == self._account_id) & (bulk_resets.c.reset_id == reset_id)
 
-    def _matching(self, wanted: BulkResetFilter, level: ColumnElement[int]) -> list[ColumnElement[bool]]:
-        """Build the conditions of a filter, except the list of users."""
-        conditions = [
-            users.c.account_id == self._account_id,
-            level >= int(min(RiskLevel)) if wanted.level is None else level == int(wanted.level),
-        ]
-        if wanted.behavior is not None:
-            listed = literal(",") + users.c.triggered + literal(",")
-            conditions.append(listed.contains(f",{wanted.behavior},", autoescape=True))
-        if wanted.last_event_from is not None:
-            conditions.append(users.c.last_event_at >= wanted.last_event_from)
-        if wanted.last_event_to is not None:
-            conditions.append(users.c.last_event_at <= wanted.last_event_to)
-        return conditions
-
     def _matching_listed(
         self, wanted: BulkResetFilter, listed: Sequence[UserId], sample: int
     ) -> tuple[int, list[Standing]]:
         found: list[Standing] = []
         for part in in_parts(sorted(set(listed))):
-            query = select(users).where(*self._matching(wanted, users.c.level), users.c.user_id.in_(part))
+            query = select(users).where(*matching(self._account_id, wanted.at_risk), users.c.user_id.in_(part))
             found += [standing_from(row) for row in self._connection.execute(query)]
         found.sort(key=lambda one: (-int(one.level or 0), one.user_id))
         return len(found), found[:sample]

@@ -9,26 +9,26 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, and_, bindparam, select, tuple_
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, tuple_
 
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.email_addresses import email_start_key
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.findings import FindingId, UserId
-from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.risk_filters import ANY_RISK, RiskFilter
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, UserEvent, UserEventPlace
 from riskrelay.storage.accounts.integrations import INTEGRATION_COLUMNS, integration_from
 from riskrelay.storage.delivery.deliveries import read_deliveries
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane
+from riskrelay.storage.risk.risk_filters import RISKIEST_FIRST, matching
 from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.risk.users import standing_from
 from riskrelay.storage.tables import HAS_SHORT_SUBJECT, events, findings, integrations, streams, users
 
 _LAST_CHARACTER = "\U0010ffff"
 _by_risk = tuple_(users.c.level, users.c.last_event_at, users.c.user_id)
-_RISKIEST_FIRST = (users.c.level.desc(), users.c.last_event_at.desc(), users.c.user_id.desc())
 _by_time = tuple_(findings.c.resets, findings.c.occurred_at, findings.c.finding_id)
 
 _EXISTING = streams.c.deleted_at.is_(None) & integrations.c.deleted_at.is_(None)
@@ -69,17 +69,20 @@ class UserViewRows:
         self._connection = connection
         self._account_id = account_id
 
-    def at_risk(self, level: RiskLevel | None, after: RiskPlace | None, limit: int) -> list[Standing]:
-        wanted = users.c.level >= int(min(RiskLevel)) if level is None else users.c.level == int(level)
-        query = self._users().where(wanted)
+    def at_risk(self, wanted: RiskFilter, after: RiskPlace | None, limit: int) -> list[Standing]:
+        query = select(users).where(*matching(self._account_id, wanted))
         if after is not None:
             query = query.where(_by_risk < (int(after[0]), after[1], after[2]))
-        return self._read(query.order_by(*_RISKIEST_FIRST).limit(limit))
+        return self._read(query.order_by(*RISKIEST_FIRST).limit(limit))
+
+    def count_at_risk(self, wanted: RiskFilter) -> int:
+        query = select(func.count()).select_from(users).where(*matching(self._account_id, wanted))
+        return self._connection.execute(query).scalar_one()
 
     def each_at_risk(self, batch: int) -> Iterator[Sequence[Standing]]:
         # `yield_per` reads through a cursor of the server on PostgreSQL, which waits for each batch apart, so the event
         # loop serves others in between. All batches are of one statement, so of one moment.
-        query = self._users().where(users.c.level >= int(min(RiskLevel))).order_by(*_RISKIEST_FIRST)
+        query = select(users).where(*matching(self._account_id, ANY_RISK)).order_by(*RISKIEST_FIRST)
         found = self._connection.execute(query, execution_options={"yield_per": batch})
         for rows in found.partitions():
             yield [standing_from(row) for row in rows]

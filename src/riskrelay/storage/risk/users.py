@@ -28,7 +28,7 @@ _SHOWN = select(*(column for column in users.columns if column.name != "account_
     users.c.account_id == bindparam("account")
 )
 _SHOWN_BY_ID = _SHOWN.where(users.c.user_id == bindparam("user"), users.c.email != "")  # not one being erased
-_AT_RISK = users.c.level >= int(min(RiskLevel))  # not IS NOT NULL: so both engines read users_summary_index in order
+_AT_RISK = users.c.level >= int(min(RiskLevel))  # not IS NOT NULL: so both engines read users_at_risk_index in order
 _SUMMARY = (
     _SHOWN.where(_AT_RISK)
     .order_by(users.c.level.desc(), users.c.last_event_at.desc(), users.c.user_id.desc())

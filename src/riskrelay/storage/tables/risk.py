@@ -43,12 +43,14 @@ users = Table(
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
     Index("users_email_unique", "account_id", "email_key", unique=True),
 )
+# With the behaviors, so that users are filtered by them without reading the rows of all users at risk.
 Index(
-    "users_summary_index",
+    "users_at_risk_index",
     users.c.account_id,
     users.c.level,
     users.c.last_event_at,
     users.c.user_id,
+    users.c.triggered,
     sqlite_where=users.c.level.is_not(None),
     postgresql_where=users.c.level.is_not(None),
 )

@@ -17,6 +17,7 @@ from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.exceptions import RiskException
 from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.risk_filters import RiskFilter
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, Services, Transaction, UserEvent, UserEventPlace
@@ -168,7 +169,7 @@ def _users(tx: Transaction, search: str, word: str, after: str | None) -> tuple[
         return shown, None if last is None else place_of(last.email_key)
     behind = read_place(after, tuple[Count, Moment, Text])
     risk_place: RiskPlace | None = None if behind is None else (_level(behind[0]), behind[1], UserId(behind[2]))
-    page, last = split(tx.user_views.at_risk(LEVELS.get(word), risk_place, PAGE + 1))
+    page, last = split(tx.user_views.at_risk(RiskFilter(level=LEVELS.get(word)), risk_place, PAGE + 1))
     return list(page), None if last is None else place_of(int(last.level or 0), last.last_event_at, last.user_id)
 
 
