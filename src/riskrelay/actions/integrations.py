@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from riskrelay.actions.changing import change_integration, syncing_streams
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.lanes import CANCELLED_AT_ONCE, LaneKey
 from riskrelay.core.errors import found
 from riskrelay.core.integrations import (
     AccountId,
@@ -250,8 +250,9 @@ async def delete_integration(
 
     def store(tx: Transaction) -> None:
         found(tx.integrations.get(integration_id))
+        left = CANCELLED_AT_ONCE
         for stream in tx.streams.of_integration(integration_id):
-            tx.streams.cancel_backlog(stream, stream.all_lanes, INTEGRATION_DELETED)
+            left -= tx.streams.cancel_backlog(stream, stream.all_lanes, INTEGRATION_DELETED, left)
         tx.integrations.delete(integration_id, entry.at)
         tx.audit.record(entry)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from riskrelay.core.audit import Kind, Verb
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.lanes import CANCELLED_AT_ONCE, LaneKey
 from riskrelay.core.errors import Forbidden, found
 from riskrelay.core.signals import stream_updated, verification
 from riskrelay.core.ssf.access import Receiver
@@ -158,7 +158,7 @@ async def set_stream_status(
         if (status, reason) != (stored.status, stored.status_reason):
             tx.audit.record(entry)
         if status is StreamStatus.DISABLED:
-            tx.streams.cancel_backlog(stream, range(stream.lanes), STREAM_DISABLED)
+            tx.streams.cancel_backlog(stream, range(stream.lanes), STREAM_DISABLED, CANCELLED_AT_ONCE)
         return stream, tx.streams.refresh_lanes(stream, is_fixed=status is StreamStatus.ENABLED)
 
     stream, ready = await services.store.write(receiver.account_id, store)
@@ -176,7 +176,7 @@ async def delete_stream(services: Services, receiver: Receiver, stream_id: Strea
 
     def store(tx: Transaction) -> None:
         stream = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
-        tx.streams.cancel_backlog(stream, stream.all_lanes, STREAM_DELETED)
+        tx.streams.cancel_backlog(stream, stream.all_lanes, STREAM_DELETED, CANCELLED_AT_ONCE)
         tx.receiver_streams.delete(stream_id, entry.at)
         tx.audit.record(entry)
 

@@ -4,14 +4,13 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.lanes import CANCELLED_AT_ONCE, LaneKey
 from riskrelay.core.sources.sources import SAMPLES_KEPT_FOR
-from riskrelay.ports import Installation, Services
+from riskrelay.ports import Installation, Services, Transaction
 
 _LANES = 100  # guessed: lanes that one call handles; the next call handles the rest
 _EVENTS = 1_000  # guessed: events of a lane that one transaction expires or deletes
 _ROWS = 1_000  # guessed: rows that one transaction deletes
-_GONE = 100  # guessed: deleted streams or integrations of one transaction; each has rows in several tables
 
 
 async def expire_events(services: Services, retention: timedelta) -> int:
@@ -31,6 +30,21 @@ async def purge_events(services: Services, kept: timedelta) -> int:
     """
     keys = await services.store.read_installation(lambda tx: tx.retention.lanes_to_purge(kept, _LANES))
     return await _lane_by_lane(services, keys, lambda key, tx: tx.retention.purge(key, kept, _EVENTS))
+
+
+async def cancel_events(services: Services) -> bool:
+    """Cancel events of disabled and deleted streams whose cancellation was begun, in bounded transactions.
+
+    Returns: whether events were left to cancel, so that more may be left.
+    """
+    keys = await services.store.read_installation(lambda tx: tx.retention.lanes_to_cancel(_LANES))
+    for key in keys:
+
+        def step(tx: Transaction, key: LaneKey = key) -> list[LaneKey]:
+            return tx.streams.continue_cancelling(key, CANCELLED_AT_ONCE)
+
+        services.wake(await services.store.write(key.account_id, step))
+    return bool(keys)
 
 
 async def _lane_by_lane(
@@ -60,8 +74,8 @@ async def purge_records(services: Services, history: timedelta, audit: timedelta
         lambda tx: tx.purging.replays(history, _ROWS),
         lambda tx: tx.purging.samples(SAMPLES_KEPT_FOR, _ROWS),
         lambda tx: tx.purging.bulk_resets(history, _ROWS),
-        lambda tx: tx.purging.streams(history, _GONE),
-        lambda tx: tx.purging.integrations(history, _GONE),
+        lambda tx: tx.purging.streams(history, _ROWS),
+        lambda tx: tx.purging.integrations(history, _ROWS),
     )
     purged = [await services.store.write_installation(step) for step in steps]
     return any(purged)

@@ -1,5 +1,5 @@
-"""Periodic work: continue replays, end levels, expire events, delete old rows, pause idle streams, and count data for
-the console."""
+"""Periodic work: continue replays, end levels, cancel and expire events, delete old rows, pause idle streams, and count
+data for the console."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,14 @@ from riskrelay.actions.idle_streams import pause_idle_streams
 from riskrelay.actions.large_writes import finish_abandoned_writes
 from riskrelay.actions.old_rows import walk_findings, walk_level_changes
 from riskrelay.actions.replays import continue_replays
-from riskrelay.actions.upkeep import analyze_tables, expire_events, purge_events, purge_records, turn_partitions
+from riskrelay.actions.upkeep import (
+    analyze_tables,
+    cancel_events,
+    expire_events,
+    purge_events,
+    purge_records,
+    turn_partitions,
+)
 from riskrelay.actions.watch_clock import ClockWatch
 from riskrelay.core.errors import Unavailable
 from riskrelay.ports import Services
@@ -25,6 +32,7 @@ from riskrelay.ports import Services
 _log = structlog.get_logger()
 
 REPLAY_SWEEP = timedelta(seconds=1)  # the longest time a replay waits after a lane can take events again
+CANCEL_SWEEP = timedelta(seconds=1)  # the longest time until the rest of a large backlog is cancelled
 RESET_SWEEP = timedelta(seconds=1)  # the longest time until a new bulk reset takes its first step
 ANALYZE_SWEEP = timedelta(seconds=1)  # a new table can get thousands of rows in its first second
 CLOCK_SWEEP = timedelta(seconds=1)  # waits may be wrong for this long after the database's clock was set back
@@ -83,6 +91,7 @@ class Chores:
         """Run all chores. Return after `stop`, when the running steps are done."""
         await asyncio.gather(
             self._repeat(self._replay, REPLAY_SWEEP),
+            self._repeat(self._cancel, CANCEL_SWEEP),
             self._repeat(self._reset_users, RESET_SWEEP),
             self._repeat(self._finish_writes, WRITES_SWEEP),
             self._repeat(self._lower_levels, LEVELS_SWEEP),
@@ -99,6 +108,9 @@ class Chores:
 
     async def _replay(self) -> bool:
         return await continue_replays(self._services)
+
+    async def _cancel(self) -> bool:
+        return await cancel_events(self._services)
 
     async def _reset_users(self) -> bool:
         return await continue_bulk_resets(self._services)

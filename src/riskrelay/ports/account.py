@@ -100,8 +100,20 @@ class Streams(Protocol):
     def start_coalescing(self, stream: Stream) -> None:
         """Admit the events that an attempt or a poll may have reached. Later events are admitted one by one."""
 
-    def cancel_backlog(self, stream: Stream, numbers: Collection[int], reason: str) -> int:
-        """Mark the undelivered events of some lanes of *stream* as cancelled. Return their number."""
+    def cancel_backlog(self, stream: Stream, numbers: Collection[int], reason: str, at_most: int) -> int:
+        """Cancel the undelivered events of some lanes of *stream*. None of them is sent from now on.
+
+        Args:
+            at_most: how many events get their row now. `continue_cancelling` writes the others.
+
+        Returns: the number of events that got their row.
+        """
+
+    def continue_cancelling(self, key: LaneKey, at_most: int) -> list[LaneKey]:
+        """Write the rows of at most *at_most* more cancelled events of a lane, the oldest first.
+
+        Returns: the lane if it is done and has events to send, because its stream was enabled meanwhile.
+        """
 
 
 class ReceiverStreams(Protocol):

@@ -95,6 +95,9 @@ class Retention(Protocol):
         Returns: the number of deleted events. The ledger still counts them.
         """
 
+    def lanes_to_cancel(self, limit: int) -> list[LaneKey]:
+        """Return lanes with cancelled events that have no row yet."""
+
     def running_replays(self, limit: int) -> list[tuple[AccountId, Replay]]:
         """Return running replays of all accounts, the oldest first."""
 
@@ -106,7 +109,7 @@ FindingIndexPlace = tuple[str, str, int, datetime, str]
 class Purging(Protocol):
     """Deletes records of all accounts whose retention has ended, by the database's clock.
 
-    Each call deletes at most *limit* records, and returns their number.
+    Each call deletes at most *limit* rows, and returns their number.
     """
 
     def audit_entries(self, kept: timedelta, limit: int) -> int:

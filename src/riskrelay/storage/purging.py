@@ -1,5 +1,6 @@
 """Delete old records of all accounts, by the database's clock, in bounded steps."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from sqlalchemy import (
 from riskrelay.core.jobs import JobStatus
 from riskrelay.ports import FindingIndexPlace, LevelChangePlace
 from riskrelay.storage.delivery.clock import cutoff
+from riskrelay.storage.risk.erasures import delete_some
 from riskrelay.storage.tables import (
     INSTALLATION,
     access_tokens,
@@ -109,11 +111,14 @@ class PurgingRows:
             .where(is_gone, is_empty)
             .limit(limit)
         ).all()
-        for account_id, stream_id in found:
-            for table in _OF_STREAM:
-                of_stream = (table.c.account_id == account_id) & (table.c.stream_id == stream_id)
-                self._connection.execute(delete(table).where(of_stream))
-        return len(found)
+        return self._delete_rows(
+            (
+                (table, (table.c.account_id == account_id) & (table.c.stream_id == stream_id))
+                for account_id, stream_id in found
+                for table in _OF_STREAM
+            ),
+            limit,
+        )
 
     def samples(self, kept: timedelta, limit: int) -> int:
         return self._delete_oldest(source_samples, source_samples.c.at, kept, limit)
@@ -138,15 +143,19 @@ class PurgingRows:
             .where(self._is_older(integrations.c.deleted_at, kept), ~has_stream)
             .limit(limit)
         ).all()
+        left = limit
         for account_id, integration_id in found:
             # A replay can outlive its integration's streams. Then it has no lane left in which it could continue.
             of_it = (replays.c.account_id == account_id) & (replays.c.integration_id == integration_id)
-            while self._delete_replays(of_it, limit):
-                continue
-            for table in _OF_DELETED_INTEGRATION:
-                of_it = (table.c.account_id == account_id) & (table.c.integration_id == integration_id)
-                self._connection.execute(delete(table).where(of_it))
-        return len(found)
+            left -= self._delete_replays(of_it, left)
+            left -= self._delete_rows(
+                (
+                    (table, (table.c.account_id == account_id) & (table.c.integration_id == integration_id))
+                    for table in _OF_DELETED_INTEGRATION
+                ),
+                left,
+            )
+        return limit - left
 
     def _is_older(self, at: Column[Any], kept: timedelta) -> ColumnElement[bool]:
         """Build the condition that a time is set and longer ago than *kept*."""
@@ -169,11 +178,23 @@ class PurgingRows:
         found = self._connection.execute(
             select(replays.c.account_id, replays.c.replay_id).where(condition).limit(limit)
         ).all()
-        for account_id, replay_id in found:
-            for table in (replay_places, replays):
-                of_replay = (table.c.account_id == account_id) & (table.c.replay_id == replay_id)
-                self._connection.execute(delete(table).where(of_replay))
-        return len(found)
+        return self._delete_rows(
+            (
+                (table, (table.c.account_id == account_id) & (table.c.replay_id == replay_id))
+                for account_id, replay_id in found
+                for table in (replay_places, replays)
+            ),
+            limit,
+        )
+
+    def _delete_rows(self, conditions: Iterable[tuple[Table, ColumnElement[bool]]], limit: int) -> int:
+        """Delete at most *limit* rows that match, in the order of *conditions*, which later calls continue."""
+        left = limit
+        for table, condition in conditions:
+            if left <= 0:
+                break
+            left -= delete_some(self._connection, table, condition, left)
+        return limit - left
 
 
 def _rows_of_stream(table: Table) -> Any:

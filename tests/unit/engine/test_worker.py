@@ -262,7 +262,7 @@ class Interrupted(Receiver):
 
 def _cancel(tx: Transaction, stream: Stream, status: StreamStatus) -> None:
     tx.streams.set_status(stream.stream_id, status, None, Party.RECEIVER)
-    tx.streams.cancel_backlog(stream, stream.all_lanes, STREAM_DISABLED)
+    tx.streams.cancel_backlog(stream, stream.all_lanes, STREAM_DISABLED, 1_000)
 
 
 @pytest.mark.parametrize("how", ["integration deleted", "stream disabled"])

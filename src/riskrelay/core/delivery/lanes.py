@@ -20,6 +20,7 @@ from riskrelay.core.ssf.streams import Stream, StreamId
 BATCH_EVENTS = 256  # how many events one read takes: also the bound on extra copies after a crash (ADR 0004)
 # More than one batch, so that the next batch is signed while this one is settled.
 MAX_READ_EVENTS = 384  # guessed: 128 more, as many as two threads sign during a settlement
+CANCELLED_AT_ONCE = 1_000  # guessed: events that one transaction cancels, some milliseconds of work
 MAX_HELD_EVENTS = 1_000  # guessed: above this many failed or waiting events a lane takes no new ones
 NOW = timedelta(0)
 

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, Connection, bindparam, case, or_, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, case, or_, update
 
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.delivery.lanes import LaneKey
@@ -37,7 +37,6 @@ _APPEND = BulkInsert(
     events,
     *("account_id", "stream_id", "lane", "seq", "jti", "subject_key", "claims", "queued_at", "is_level_change"),
 )
-_LAST_SEQ = select(lanes.c.last_seq).where(this_lane())
 
 
 class EventRows:
@@ -64,9 +63,8 @@ class EventRows:
         return [key for key in by_lane if key not in dropped]
 
     def _cancel(self, key: LaneKey, count: int) -> None:
-        """Cancel the newest *count* events of a lane whose stream is disabled. Older events were cancelled before."""
-        last = self._connection.execute(_LAST_SEQ, lane_parameters(key)).scalar_one()
-        cancel_lane(self._connection, key, last - count, STREAM_DISABLED)
+        """Cancel *count* events of a lane whose stream is disabled. Chores cancel the others, if it still has some."""
+        cancel_lane(self._connection, key, STREAM_DISABLED, count)
 
     def _rows(self, key: LaneKey, signals: Sequence[Signal]) -> list[tuple[object, ...]]:
         """Number the events of one lane.

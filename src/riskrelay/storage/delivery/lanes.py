@@ -66,7 +66,10 @@ def _number(name: str) -> BindParameter[int]:
     return bindparam(name, type_=BigInteger)
 
 
-_READ = ("cursor", "failures", "last_seq", "replayed", "edits", "blocked_until", "recent_answers", "admitted")
+_READ = (
+    *("cursor", "failures", "last_seq", "replayed", "edits", "blocked_until", "recent_answers", "admitted"),
+    "cancel_through",
+)
 _STATE = select(
     *(lanes.c[name] for name in _READ),
     _NOW.label("now"),
@@ -198,13 +201,15 @@ class LaneRows:
     def _work(self, lane_key: LaneKey, lane: Row[*tuple[Any, ...]], limit: int, retention: timedelta) -> LaneWork:
         key = lane_parameters(lane_key)
         oldest = too_old_before(record_from(lane.seen_at, lane.steps), moment(lane.now), retention)
-        held = [held_from(row, lane.now, oldest) for row in self._connection.execute(PENDING_EVENTS, key)]
+        is_cancelling = lane.cancel_through > 0  # such events must not be sent, nor acknowledged
+        waiting = () if is_cancelling else self._connection.execute(PENDING_EVENTS, key)
+        held = [held_from(row, lane.now, oldest) for row in waiting]
         fresh: list[QueuedEvent] = []
-        if len(held) < MAX_HELD_EVENTS and lane.last_seq > lane.cursor:
+        if len(held) < MAX_HELD_EVENTS and lane.last_seq > lane.cursor and not is_cancelling:
             rows = self._connection.execute(_FRESH, {**key, "after": lane.cursor, "most": limit})
             fresh = [queued_from(row, oldest) for row in rows]
         return LaneWork(
-            stream=self._sending(lane_key),
+            stream=None if is_cancelling else self._sending(lane_key),
             cursor=lane.cursor,
             failures=lane.failures,
             held=held,

@@ -67,7 +67,9 @@ _RUNNING_IN = (
 )
 _WAITING = select(func.count()).select_from(held_events).where(of_lane(held_events), IS_PENDING)
 _FILLING = select(
-    (lanes.c.last_seq > lanes.c.cursor).label("has_new"), _WAITING.scalar_subquery().label("waiting")
+    (lanes.c.last_seq > lanes.c.cursor).label("has_new"),
+    _WAITING.scalar_subquery().label("waiting"),
+    (lanes.c.cancel_through > 0).label("is_cancelling"),
 ).where(this_lane())
 _OF_REPLAY_KEY = ("account_id", "replay_id")
 _OF_PLACE = (streams.c.account_id == replay_places.c.account_id) & (streams.c.stream_id == replay_places.c.stream_id)
@@ -241,7 +243,7 @@ class ReplayRows:
     def _room(self, key: LaneKey) -> int:
         """Return how many events may be put back into a lane now."""
         filling = self._connection.execute(_FILLING, lane_parameters(key)).one()
-        return room_in_batch(filling.waiting, has_new=filling.has_new)
+        return 0 if filling.is_cancelling else room_in_batch(filling.waiting, has_new=filling.has_new)
 
     def _next(self, key: LaneKey, wanted: ReplayFilter, after: int, end: int, limit: int) -> list[int]:
         """Return the numbers of the next deliveries that match, in order."""

@@ -15,6 +15,7 @@ from sqlalchemy import (
     delete,
     insert,
     literal,
+    literal_column,
     or_,
     select,
     type_coerce,
@@ -133,6 +134,10 @@ class RetentionRows:
         With partitions, only rows whose partition was not dropped.
         """
         return kept + 2 * partitions.width(kept) if partitions.has_partitions(self._connection) else kept
+
+    def lanes_to_cancel(self, limit: int) -> list[LaneKey]:
+        query = select(*_KEY).where(lanes.c.cancel_through > literal_column("0")).limit(limit)
+        return [LaneKey(row.account_id, row.stream_id, row.lane) for row in self._connection.execute(query)]
 
     def running_replays(self, limit: int) -> list[tuple[AccountId, Replay]]:
         query = (

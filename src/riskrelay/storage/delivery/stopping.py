@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, bindparam, select, update
 
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.lanes import CANCELLED_AT_ONCE, LaneKey
 from riskrelay.core.ssf.streams import CONTROL_LANE, STREAM_DISABLED, Party, StreamStatus
 from riskrelay.ports import StreamStop
 from riskrelay.storage.delivery.backlog import cancel_lane
@@ -28,7 +28,7 @@ _STOP_STREAM = (
     )
 )
 _STOP_LANES = update(lanes).where(_ITS_LANES).values(stopped=True)
-_BACKLOG = select(lanes.c.lane, lanes.c.cursor).where(_ITS_LANES).order_by(lanes.c.lane).with_for_update()
+_BACKLOG = select(lanes.c.lane).where(_ITS_LANES).order_by(lanes.c.lane).with_for_update()
 
 
 def stop_stream(connection: Connection, key: LaneKey, stop: StreamStop) -> list[LaneKey]:
@@ -42,7 +42,8 @@ def stop_stream(connection: Connection, key: LaneKey, stop: StreamStop) -> list[
     if not stopped:  # the receiver has set another status in the meantime, which takes precedence
         return []
     if stop.cancels_backlog:
+        left = CANCELLED_AT_ONCE
         for row in connection.execute(_BACKLOG, parameters).all():
             lane = LaneKey(key.account_id, key.stream_id, row.lane)
-            cancel_lane(connection, lane, row.cursor, STREAM_DISABLED)
+            left -= cancel_lane(connection, lane, STREAM_DISABLED, left)
     return [] if stop.notice is None else EventRows(connection, key.account_id).queue([stop.notice])

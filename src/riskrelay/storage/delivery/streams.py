@@ -19,6 +19,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    true,
     tuple_,
     update,
 )
@@ -39,7 +40,7 @@ from riskrelay.core.ssf.streams import (
 )
 from riskrelay.core.ssf.subject_filters import SubjectFilter, SubjectStatement
 from riskrelay.storage.accounts.integrations import INTEGRATION_COLUMNS, integration_from
-from riskrelay.storage.delivery.backlog import cancel_lane
+from riskrelay.storage.delivery.backlog import cancel_lane, continue_cancelling
 from riskrelay.storage.delivery.clock import cutoff
 from riskrelay.storage.tables import (
     IS_PENDING,
@@ -145,6 +146,12 @@ _OF_INTEGRATION = (
         integrations.c.deleted_at.is_(None),
     )
     .order_by(streams.c.created_at, streams.c.stream_id)
+)
+_ONE = select_streams().where(
+    streams.c.account_id == bindparam("account"),
+    streams.c.stream_id == bindparam("stream"),
+    streams.c.deleted_at.is_(None),
+    integrations.c.deleted_at.is_(None),
 )
 _STATEMENTS = select(
     subject_statements.c.stream_id,
@@ -282,7 +289,8 @@ class StreamRows:
         lock_stream(self._connection, self._account_id, changed.stream_id)
         sent = [lane for lane in changed.all_lanes if not changed.is_silent(lane)]
         self._set_lanes(changed, [lane for lane in changed.all_lanes if lane not in sent], stopped=True)
-        self._set_lanes(changed, sent, stopped=changed.is_polled)
+        # A lane whose older events are still being cancelled starts when that is done.
+        self._set_lanes(changed, sent, stopped=true() if changed.is_polled else lanes.c.cancel_through > 0)
         if is_fixed:
             self._start_afresh(changed, sent)
         return [LaneKey(self._account_id, changed.stream_id, lane) for lane in sent]
@@ -323,10 +331,10 @@ class StreamRows:
             .values(**values)
         )
 
-    def cancel_backlog(self, stream: Stream, numbers: Collection[int], reason: str) -> int:
+    def cancel_backlog(self, stream: Stream, numbers: Collection[int], reason: str, at_most: int) -> int:
         lock_stream(self._connection, self._account_id, stream.stream_id)
         query = (
-            select(lanes.c.lane, lanes.c.cursor)
+            select(lanes.c.lane)
             .where(
                 lanes.c.account_id == self._account_id,
                 lanes.c.stream_id == stream.stream_id,
@@ -335,7 +343,18 @@ class StreamRows:
             .order_by(lanes.c.lane)
             .with_for_update()
         )
-        return sum(
-            cancel_lane(self._connection, LaneKey(self._account_id, stream.stream_id, row.lane), row.cursor, reason)
-            for row in self._connection.execute(query).all()
-        )
+        cancelled = 0
+        for row in self._connection.execute(query).all():
+            key = LaneKey(self._account_id, stream.stream_id, row.lane)
+            cancelled += cancel_lane(self._connection, key, reason, at_most - cancelled)
+        return cancelled
+
+    def continue_cancelling(self, key: LaneKey, at_most: int) -> list[LaneKey]:
+        lock_stream(self._connection, self._account_id, key.stream_id)
+        _, is_over = continue_cancelling(self._connection, key, at_most)
+        if not is_over:
+            return []
+        row = self._connection.execute(_ONE, {"account": self._account_id, "stream": key.stream_id}).first()
+        # A stream that was enabled meanwhile has waited for this.
+        ready = [] if row is None else self.refresh_lanes(stream_from(row), is_fixed=False)
+        return [lane for lane in ready if lane == key]

@@ -89,6 +89,8 @@ lanes = Table(
     Column("purged_erased", BigInteger, nullable=False, server_default="0"),
     Column("purged_superseded", BigInteger, nullable=False, server_default="0"),
     Column("admitted", BigInteger, nullable=False, server_default="0"),  # see delivery.coalescing
+    Column("cancel_through", BigInteger, nullable=False, default=0, server_default="0"),  # see storage.delivery.backlog
+    Column("cancel_reason", String(64)),
     Column("version", BigInteger, nullable=False, default=0, server_default="0"),  # see storage.newest
     Column("edits", BigInteger, nullable=False, server_default="0"),
     Column("recent_answers", String(20), nullable=False, default="", server_default=""),  # see delivery.rejecting
@@ -101,6 +103,13 @@ Index(
     lanes.c.due_at,
     sqlite_where=(lanes.c.due_at.is_not(None)) & (lanes.c.stopped == false()),
     postgresql_where=(lanes.c.due_at.is_not(None)) & (lanes.c.stopped == false()),
+)
+
+Index(
+    "lanes_cancelling_index",
+    *(lanes.c[name] for name in ("account_id", "stream_id", "lane")),
+    sqlite_where=lanes.c.cancel_through > literal_column("0"),
+    postgresql_where=lanes.c.cancel_through > literal_column("0"),
 )
 
 # One row of the installation: the record of the database's clock (see core.delivery.clock).
