@@ -1,7 +1,7 @@
 """docs/errors.md, made from the table of codes."""
 
 from riskrelay.web.account_api.problem_table import PROBLEMS
-from riskrelay.web.error_pages import statuses
+from riskrelay.web.documentation.errors import statuses
 
 
 def render_markdown() -> str:

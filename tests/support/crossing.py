@@ -34,6 +34,7 @@ OPEN = {
     "/docs",
     "/docs/errors",
     "/docs/errors/{code}",
+    "/docs/{page}",
 }
 """Public: they show nothing that an account would hide."""
 

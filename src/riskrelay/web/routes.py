@@ -2,7 +2,6 @@
 
 from riskrelay.core.ssf.refused_requests import ReceiverOperation
 from riskrelay.ports import Services
-from riskrelay.web import documentation
 from riskrelay.web.account_api.activity import ActivityRoutes
 from riskrelay.web.account_api.audit import AuditRoutes
 from riskrelay.web.account_api.behaviors import BehaviorRoutes
@@ -27,6 +26,7 @@ from riskrelay.web.account_api.sources import SourceRoutes
 from riskrelay.web.account_api.tokens import ApiTokenRoutes
 from riskrelay.web.account_api.trials import TrialRoutes
 from riskrelay.web.account_api.users import UserRoutes
+from riskrelay.web.documentation import routes as documentation
 from riskrelay.web.health import HealthRoutes
 from riskrelay.web.paths import Handler
 from riskrelay.web.transmitter.metadata import TransmitterRoutes
@@ -209,9 +209,10 @@ def open_routes(services: Services, transmitting: Transmitting) -> list[tuple[st
         ("/jwks.json", transmitter.jwks),
         *health_routes(services),
         ("/openapi.json", documentation.openapi),
-        ("/docs", documentation.reference),
+        ("/docs", documentation.home),
         ("/docs/errors", documentation.error_index),
         ("/docs/errors/{code}", documentation.error_page),
+        ("/docs/{page:path}", documentation.document),
     ]
 
 

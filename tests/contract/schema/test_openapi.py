@@ -278,8 +278,9 @@ def test_the_open_routes_answer_as_the_contract_says(service: Service) -> None:
     for path, _, operation in operations():
         if "x-required-scope" in operation or path.startswith("/ssf/"):
             continue
-        own = path.replace("{integration_id}", made["id"]).replace("{code}", "1101").replace("{endpoint}", "streams")
-        unknown = path.replace("{integration_id}", "none").replace("{code}", "9999").replace("{endpoint}", "x")
+        known = {"integration_id": made["id"], "code": "1101", "endpoint": "streams", "page": "architecture"}
+        own = path.format(**known)
+        unknown = path.format(integration_id="none", code="9999", endpoint="x", page="../specs")
         asked = [(200, own, "GET"), (405, own, "POST")] + ([(404, unknown, "GET")] if unknown != path else [])
         for expected, url, verb in asked:
             status, kind, body = fetch(service.url + url, verb)
@@ -289,10 +290,25 @@ def test_the_open_routes_answer_as_the_contract_says(service: Service) -> None:
 
 
 def test_the_contract_is_served(service: Service) -> None:
-    """As JSON, and as a page that names every operation and loads nothing from elsewhere."""
+    """As JSON, and as a page that names every operation, with the anchor of its id."""
     served = yaml.safe_load(service.get("/openapi.json"))
     assert served == DOCUMENT
     page = service.get("/docs").decode()
-    assert all(operation["operationId"] in page for _, _, operation in operations())
-    assert "//" not in page.replace(DOCUMENT["info"]["description"], "").replace("https://", "").replace("http://", "")
-    assert "src=" not in page
+    assert all(f'id="{operation["operationId"]}"' in page for _, _, operation in operations())
+
+
+_VERBS = {
+    *("Add", "Cancel", "Check", "Create", "Delete", "Erase", "Explain", "Export", "Get", "List", "Open", "Pause"),
+    *("Poll", "Record", "Remove", "Replace", "Replay", "Reset", "Resume", "Retire", "Retry", "Revoke", "Rotate"),
+    *("Send", "Set", "Start", "Try", "Update", "Verify"),
+}
+
+
+def test_the_name_of_an_operation_can_be_scanned() -> None:
+    """A verb and an object, at most five words, in sentence case, without a full stop. No two are equal."""
+    names = [operation["summary"] for _, _, operation in operations()]
+    assert [name for name in names if name.split()[0] not in _VERBS] == []
+    assert [name for name in names if not 2 <= len(name.split()) <= 5 or name.endswith(".")] == []
+    words = {word for name in names for word in name.split()[1:]}
+    assert {word for word in words if word != word.lower()} <= {"TLS", "OpenAPI"}
+    assert len(set(names)) == len(names)

@@ -26,12 +26,21 @@ from riskrelay.core.errors import (
 from riskrelay.core.errors import pointer as make_pointer
 from riskrelay.web.account_api import problem_table, problems
 from riskrelay.web.app import create_app
-from riskrelay.web.error_pages import render_error_index, render_error_page, statuses
+from riskrelay.web.documentation.errors import statuses
+from riskrelay.web.documentation.site import site
 from support.services import services_of
 from support.transmitting import transmitting_of
 
 BASE = "https://risk.example.com"
+PAGES = "/docs/errors"
 SECRET = "the database password is hunter2"
+
+
+def html(path: str) -> str:
+    """The content of a page of the documentation, without its frame."""
+    page = site().page(path)
+    assert page is not None
+    return page.plain.body.decode().partition("<main")[2].partition("</main>")[0]
 
 
 def leaves(kind: type[RiskrelayError] = RiskrelayError) -> list[type[RiskrelayError]]:
@@ -59,7 +68,7 @@ def test_every_error_has_a_document_whose_page_exists(kind: type[RiskrelayError]
     for entry in entries:
         assert entry["code"] >= 1000
         assert entry["documentation_url"] == f"{BASE}/docs/errors/{entry['code']}"
-        assert render_error_page(entry["code"]) is not None
+        assert html(f"{PAGES}/{entry['code']}")
         assert SECRET not in str(entry)
 
 
@@ -69,8 +78,7 @@ def test_every_kind_of_fault_has_a_code_of_its_own(kind: FaultKind) -> None:
     problem = problems.problem_for_fault(kind)
     assert [row for row in problem_table.FAULTS.values() if row.code == problem.code] == [problem]
     assert problem.status == 400
-    page = render_error_page(problem.code)
-    assert page is not None
+    assert html(f"{PAGES}/{problem.code}")
     assert problem.wrong
     assert problem.right
 
@@ -194,7 +202,7 @@ def test_codes_are_unique_and_listed() -> None:
     codes = [problem.code for problem in problem_table.PROBLEMS]
     assert len(codes) == len(set(codes))
     assert min(codes) >= 1000
-    index = render_error_index()
+    index = html(PAGES)
     assert all(f"/docs/errors/{code}" in index for code in codes)
 
 
@@ -206,14 +214,13 @@ def test_nothing_is_answered_with_409() -> None:
 
 def test_an_unknown_code_has_no_page() -> None:
     """None, so that the route can answer 404."""
-    assert render_error_page(4711) is None
+    assert site().page(f"{PAGES}/4711") is None
 
 
 @pytest.mark.parametrize("problem", problem_table.PROBLEMS, ids=lambda problem: str(problem.code))
 def test_a_page_shows_all_of_its_row(problem: problem_table.Problem) -> None:
     """Code, statuses and title; examples as code, escaped; nothing loaded from elsewhere."""
-    page = render_error_page(problem.code)
-    assert page is not None
+    page = html(f"{PAGES}/{problem.code}")
     assert f"<h1>{problem.code} {problem.title}</h1>" in page
     assert f"HTTP {statuses(problem.code)}." in page
     assert "`" not in page

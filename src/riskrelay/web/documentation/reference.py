@@ -1,14 +1,13 @@
-"""Render specs/openapi.yaml as an HTML page without scripts or external resources."""
+"""Prepare the operations of specs/openapi.yaml for the pages of the API reference."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
-
-from riskrelay.web.account_api.problem_table import ROWS
+from riskrelay.web.documentation.examples import Call, Example, examples_of
+from riskrelay.web.documentation.library import BASE
 
 METHODS = ("get", "post", "put", "patch", "delete")
 _MAX_NESTING = 5  # of members shown; deeper ones are described by their parents
@@ -50,12 +49,28 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A parameter that a reader can fill in to try an operation.
+
+    Attributes:
+        place: `path`, `query` or `header`.
+        value: what the field shows first; of an optional parameter nothing.
+    """
+
+    name: str
+    place: str
+    value: str
+    required: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """One operation, prepared for the page.
 
     Attributes:
         access: the required permission, in words.
-        curl: a command for a shell.
+        call: the request of the examples.
+        inputs: the parameters of the form that tries the operation.
     """
 
     operation_id: str
@@ -67,7 +82,28 @@ class Operation:
     parameters: list[Member]
     bodies: list[Content]
     answers: list[Answer]
-    curl: str
+    call: Call
+    examples: list[Example]
+    inputs: list[Input]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The operations of one tag, on one page."""
+
+    name: str
+    text: str
+    operations: Sequence[Operation]
+
+    @property
+    def title(self) -> str:
+        """The name as a title."""
+        return self.name.capitalize()
+
+
+def group_url(name: str) -> str:
+    """Return the path of a group's page."""
+    return f"{BASE}/api/{name}"
 
 
 class Reference:
@@ -76,13 +112,11 @@ class Reference:
     def __init__(self, document: Node) -> None:
         self._document = document
 
-    def page(self) -> str:
-        """Return the whole page."""
-        templates = Environment(loader=PackageLoader("riskrelay.web"), autoescape=True, trim_blocks=True)
-        groups = [(tag, list(self._operations(tag["name"]))) for tag in self._document["tags"]]
-        return templates.get_template("reference.html").render(
-            info=self._document["info"], groups=groups, problems=sorted(ROWS, key=lambda row: (row.code, row.status))
-        )
+    def groups(self) -> Iterator[Group]:
+        """Return the operations by group, in the order of the document."""
+        for tag in self._document["tags"]:
+            operations = list(self._operations(tag["name"]))
+            yield Group(name=tag["name"], text=tag["description"], operations=operations)
 
     def _operations(self, tag: str) -> Iterator[Operation]:
         for path, item in self._document["paths"].items():
@@ -95,6 +129,7 @@ class Reference:
         parameters = [self._resolved(p) for p in (*item.get("parameters", ()), *operation.get("parameters", ()))]
         body = self._resolved(operation.get("requestBody", {}))
         bodies = self._contents(body.get("content", {}))
+        call = _call(operation, method.upper(), _filled(path, parameters), bodies[0] if bodies else None)
         return Operation(
             operation_id=operation["operationId"],
             method=method.upper(),
@@ -105,7 +140,9 @@ class Reference:
             parameters=[self._parameter(parameter) for parameter in parameters],
             bodies=bodies,
             answers=[self._answer(status, self._resolved(answer)) for status, answer in operation["responses"].items()],
-            curl=_curl(method.upper(), _filled(path, parameters), _access(operation), bodies[0] if bodies else None),
+            call=call,
+            examples=examples_of(call),
+            inputs=[_input(parameter) for parameter in parameters],
         )
 
     def _parameter(self, parameter: Node) -> Member:
@@ -226,17 +263,26 @@ def _filled(path: str, parameters: list[Node]) -> str:
     return re.sub(r"{(\w+)}", lambda match: examples[match[1]], path)
 
 
-def _curl(method: str, path: str, access: str, body: Content | None) -> str:
-    """Return a command for a POSIX shell. It uses the same variables as the CLI."""
-    lines = [f'curl -X {method} "$RISKRELAY_URL{path}"']
-    if access != "no credentials":
-        variable = "RECEIVER_TOKEN" if access.startswith("a receiver") else "RISKRELAY_TOKEN"
-        lines.append(f'-H "Authorization: Bearer ${variable}"')
-    if body is not None:
-        example = body.examples[0][1]
-        lines.append(f"-H 'Content-Type: {body.media_type}'")
-        if body.media_type == "application/x-www-form-urlencoded":
-            lines += [f"--data-urlencode '{name}={value}'" for name, value in json.loads(example).items()]
-        else:
-            lines.append("--data-binary '" + example.replace("'", "'\\''") + "'")
-    return " \\\n  ".join(lines)
+def _input(parameter: Node) -> Input:
+    required = bool(parameter.get("required"))
+    value = str(parameter.get("example", "")) if required else ""
+    return Input(name=parameter["name"], place=parameter["in"], value=value, required=required)
+
+
+def _call(operation: Node, method: str, path: str, body: Content | None) -> Call:
+    has_body = body is not None and body.examples
+    return Call(
+        operation_id=operation["operationId"],
+        method=method,
+        path=path,
+        variable=_variable(operation),
+        media_type=body.media_type if body and has_body else "",
+        body=body.examples[0][1] if body and has_body else "",
+    )
+
+
+def _variable(operation: Node) -> str | None:
+    """Return the environment variable with the token that the operation requires."""
+    if operation.get("security") == []:
+        return None
+    return "RECEIVER_TOKEN" if "x-receiver-scope" in operation else "RISKRELAY_TOKEN"

@@ -1,0 +1,1 @@
+"""The documentation: Markdown pages, the API reference, the page of each error code, and search. All are public."""
