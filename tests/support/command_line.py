@@ -9,8 +9,12 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from riskrelay.cli import app
+from riskrelay.cli.tree import Command
 
 COMMANDS = cast(TyperGroup, get_command(app))
+COMMANDS.commands = {
+    name: command.loaded() for name, command in COMMANDS.commands.items() if isinstance(command, Command)
+}
 
 
 def invoke(*arguments: str, env: Mapping[str, str] | None = None) -> Result:

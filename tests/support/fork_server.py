@@ -169,6 +169,7 @@ if __name__ == "__main__":
     import aiohttp.web  # noqa: F401  for the oracle
 
     import riskrelay.cli.serving  # noqa: F401  with all that a server needs
+    import support.command_line  # noqa: F401  with all commands
     from support.failpoint_launcher import VARIABLE  # noqa: F401
 
     # A forked process neither copies nor frees what it inherits, which takes 0.1 s and not 0.6 s of processor time.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from riskrelay.cli import app
+import riskrelay
 from riskrelay.core.errors import Misconfigured
 from riskrelay.settings import read_settings, unknown_variables
 
@@ -138,7 +138,7 @@ def test_a_variable_that_nothing_reads_is_reported_with_the_closest_name(variabl
 
 def test_every_variable_that_the_program_reads_is_known() -> None:
     """Settings, options of commands, and every variable that a text of the sources names."""
-    sources = Path(app.registered_commands[0].callback.__code__.co_filename).parents[1]  # type: ignore[union-attr]
+    sources = Path(riskrelay.__file__).parent
     names = re.compile(r"RISKRELAY_[A-Z][A-Z_]*[A-Z](?![A-Z_])")
     named = {name for file in sources.rglob("*.py") for name in names.findall(file.read_text())}
     assert [check.said for check in unknown_variables(named)] == []

@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
+from riskrelay.cli import trials
 from riskrelay.cli.api import AccountOption, Api, with_api
 from riskrelay.cli.output import JsonFlag, fail, print_table, say, show
 from riskrelay.core.risk.durations import duration_of, duration_text
 
 app = typer.Typer(help="Levels: how long findings count, and how risk levels end.", no_args_is_help=True)
+app.command("try", epilog="Example: riskrelay level try --behavior imp_travel=low --days 30")(trials.try_rules)
 
 _BehaviorArgument = Annotated[str, typer.Argument(help="The behavior's id, such as imp_travel.")]
 

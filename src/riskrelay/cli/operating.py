@@ -14,22 +14,6 @@ from riskrelay.core.integrations import AccountId
 account_app = typer.Typer(help="Accounts: isolated tenants of this installation.", no_args_is_help=True)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command(epilog="Example: riskrelay init --account acme --json")(init)
-    app.command(
-        epilog="Example: RISKRELAY_DATABASE_URL=postgresql://db/riskrelay riskrelay serve --host 0.0.0.0 --workers 4"
-    )(serve)
-    app.command(
-        epilog="Example: RISKRELAY_DATABASE_URL=postgresql://db/riskrelay riskrelay worker --metrics-port 8709"
-    )(worker)
-    app.command(epilog="Example: riskrelay migrate")(migrate)
-    account_app.command("create", epilog="Example: riskrelay account create acme")(account_create)
-    account_app.command("list", epilog="Example: riskrelay account list --json")(account_list)
-    account_app.command("delete", epilog="Example: riskrelay account delete acme --yes")(account_delete)
-    app.add_typer(account_app, name="account")
-
-
 def init(
     account: Annotated[str, typer.Option(help="The first account's id.")] = "default",
     as_json: JsonFlag = False,
@@ -157,6 +141,7 @@ def migrate(as_json: JsonFlag = False) -> None:
     show({"newest_schema": True}, as_json, lambda: say("The database schema is up to date."))
 
 
+@account_app.command("create", epilog="Example: riskrelay account create acme")
 def account_create(account_id: str, as_json: JsonFlag = False) -> None:
     """Create an account."""
     from riskrelay.actions.accounts import create_account
@@ -168,6 +153,7 @@ def account_create(account_id: str, as_json: JsonFlag = False) -> None:
     show({"account_id": account_id, "created": created}, as_json, lambda: say(said, account_id))
 
 
+@account_app.command("delete", epilog="Example: riskrelay account delete acme --yes")
 def account_delete(
     account_id: str,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking for confirmation.")] = False,
@@ -193,6 +179,7 @@ def account_delete(
     show({"account_id": account_id, "deleted": True}, as_json, lambda: say("Account {} deleted.", account_id))
 
 
+@account_app.command("list", epilog="Example: riskrelay account list --json")
 def account_list(as_json: JsonFlag = False) -> None:
     """List the accounts."""
     with explained():

@@ -13,17 +13,6 @@ if TYPE_CHECKING:
     from riskrelay.storage.engines.copying import Fingerprint
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("backup", epilog="Example: riskrelay backup /var/backups/riskrelay-2026-11-24.db")(backup)
-    app.command("restore", epilog="Example: riskrelay restore /var/backups/riskrelay-2026-11-24.db --overwrite")(
-        restore
-    )
-    app.command("migrate-store", epilog="Example: riskrelay migrate-store postgresql://riskrelay@db/riskrelay")(
-        migrate_store
-    )
-
-
 def backup(
     file: Annotated[Path, typer.Argument(help="The backup file to create. It must not exist.")],
     as_json: JsonFlag = False,

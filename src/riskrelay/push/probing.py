@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-import aiohttp
-
 from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.ssf.outcomes import Outcome
 from riskrelay.push.client import PushClient
@@ -34,6 +32,8 @@ class NetworkProbe:
             return await asyncio.gather(*(reached(url, tls) for url, tls in targets))
 
     async def fetch(self, url: str) -> bytes | str:
+        import aiohttp  # a fifth of the imports of `serve`, and only `doctor` needs it
+
         timeout = aiohttp.ClientTimeout(total=_SECONDS)
         try:
             async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
