@@ -61,11 +61,12 @@ bench: .venv/.ready ## Measure this machine, some twenty minutes, and write docs
 screenshots: .venv/.ready ## Pictures of the console's screens, into docs/screenshots/
 	PYTHONPATH=tests $(BIN)/python -m browser.screenshots $(SCREENS)
 
-docs: .venv/.ready ## Write the documents that are made from the code (errors, event types, settings)
+docs: .venv/.ready ## Write the documents that are made from the code (commands, errors, event types, settings), build site/
 	PYTHONPATH=tests $(BIN)/python -m docs.write
+	PYTHONPATH=tests $(BIN)/python -m docs.site
 
 build: .venv/.ready ## Build the wheel into dist/
 	$(UV) build --quiet --wheel --out-dir dist
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .uv tests/{contract/api,protocol}/typescript/{node_modules,build} .local dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv .uv site tests/{contract/api,protocol}/typescript/{node_modules,build} .local dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
