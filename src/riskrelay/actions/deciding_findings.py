@@ -87,17 +87,18 @@ def decide(tx: Transaction, batch: Batch, distinct: Mapping[int, str]) -> Decide
     accepted = {place: finding for place, finding in enabled.items() if place not in repeated}
 
     def computed() -> Writes:
-        steps = _steps(accepted.values(), found.standings, rules, now)
+        keys = {place: one.user.email_key for place, one in accepted.items()}
+        steps = _steps(accepted, keys, found.standings, rules, now=now)
         rows = [
-            _row(FindingId(distinct[place]), one, found.standings[one.user.email_key], rules, now=now)
+            _row(FindingId(distinct[place]), one, found.standings[keys[place]], rules, now=now)
             for place, one in accepted.items()
         ]
         return Writes(
-            new_users=[after for before, after in steps if before.email_key in found.new],
+            new_users=[after for key, (_, after) in steps.items() if key in found.new],
             findings=rows,
-            standings=[after for before, after in steps if before.email_key not in found.new],
-            trimmed=to_trim(steps),
-            changes=_changes(steps, rows, rules, now),
+            standings=[after for key, (_, after) in steps.items() if key not in found.new],
+            trimmed=to_trim(steps.values()),
+            changes=_changes(steps.values(), rows, rules, now),
         )
 
     writes = computed() if len(accepted) <= FEW else tx.compute(computed)
@@ -124,6 +125,7 @@ def _changes(
     moved = [
         level_change(before, after, rules, ChangeKind.FINDING, at=now, recorded=named[after.user_id])
         for before, after in steps
+        if after.level != before.level
     ]
     return [change for change in moved if change is not None]
 
@@ -141,7 +143,7 @@ def _row(
         user_id=standing.user_id,
         behavior=finding.behavior,
         risk_level=rules.behaviors[finding.behavior].risk_level,
-        exception_id=rules.for_user(standing.email_key).applied_to(finding.behavior),
+        exception_id=rules.for_user(standing.email_key).applied_to(finding.behavior) if rules.exceptions else None,
         occurred_at=finding.occurred_at or now,
         recorded_at=now,
         resets=standing.resets,
@@ -151,21 +153,26 @@ def _row(
 
 
 def _steps(
-    accepted: Iterable[Finding],
+    accepted: Mapping[int, Finding],
+    keys: Mapping[int, str],
     before: Mapping[str, Standing],
     rules: LevelRules,
     now: datetime,
-) -> list[tuple[Standing, Standing]]:
-    """Return the users' standings before and after, in the order in which the users appear."""
+) -> dict[str, tuple[Standing, Standing]]:
+    """Return the users' standings before and after by email_key, in the order in which the users appear.
+
+    Args:
+        keys: the email_key of each finding's user.
+    """
     seen: dict[str, list[Finding]] = defaultdict(list)
-    for finding in accepted:
-        seen[finding.user.email_key].append(finding)
-    steps: list[tuple[Standing, Standing]] = []
+    for place, finding in accepted.items():
+        seen[keys[place]].append(finding)
+    steps: dict[str, tuple[Standing, Standing]] = {}
     for key, findings in seen.items():
         old = before[key]
         times = [(finding.behavior, finding.occurred_at or now) for finding in findings]
         new = with_events(old, [at for _, at in times])
         new = with_findings(new, latest_of(times), rules, now)
         name = latest_name((finding.user for finding in findings), old.name)
-        steps.append((old, new if name == old.name else replace(new, name=name)))
+        steps[key] = old, new if name == old.name else replace(new, name=name)
     return steps

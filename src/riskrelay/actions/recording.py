@@ -105,9 +105,12 @@ def find_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[
     Raises: Invalid: a user id does not match its e-mail.
     """
     # A batch can name a user many times. Each distinct reference is checked; the last one of a new user is stored.
-    last = list(dict.fromkeys(reversed(list(users.values()))))[::-1]
+    references = dict.fromkeys(users.values())
+    last = list(references)
+    if len(references) < len(users):
+        last = list(dict.fromkeys(reversed(list(users.values()))))[::-1]
     try:
-        known = tx.users.find([*dict.fromkeys(users.values()), *last])
+        known = tx.users.find(last if len(references) == len(users) else [*references, *last])
     except UserMismatch as error:
         message = "user_id and email belong to different users of this account; omit user_id, or send that of the user"
         raise Invalid(
@@ -117,7 +120,7 @@ def find_users(tx: Transaction, users: Mapping[int, UserRef], new_id: Callable[[
                 if user.email_key == error.email_key and user.user_id is not None
             ]
         ) from error
-    missing = {user.email_key: user for user in last if user.email_key not in known}
+    missing = {key: user for user in last if (key := user.email_key) not in known}
     for key, user in missing.items():
         known[key] = Standing(
             user_id=user.user_id or UserId(new_id()),
@@ -178,7 +181,7 @@ def by_users(users: Mapping[int, UserRef]) -> Iterator[list[int]]:
                 same[key] = same.get(first, first)
     for place, user in users.items():
         key = user.email_key
-        places.setdefault(same.get(key, key), []).append(place)
+        places.setdefault(same.get(key, key) if same else key, []).append(place)
     group: list[int] = []
     for mine in places.values():
         if group and len(group) + len(mine) > _PLACES_AT_ONCE:

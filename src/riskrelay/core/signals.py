@@ -46,13 +46,18 @@ def for_changes(
     Rule: SSF 1.0 §4.1.9 txn; RFC 8417 §2.2 jti.
     """
     signals: list[Signal] = []
-    if not streams:
+    carrying = [
+        (event_type, render, found)
+        for event_type, render in LEVEL_CHANGE_EVENTS.items()
+        if (found := [stream for stream in streams if stream.carries(event_type)])
+    ]
+    if not carrying:
         return signals
     for txn, change in changes:
         subject = email_subject(change.email)
         key = subject_key(subject)
-        for event_type, render in LEVEL_CHANGE_EVENTS.items():
-            taking = [stream for stream in streams if takes(stream, event_type, subject)]
+        for event_type, render, found in carrying:
+            taking = [stream for stream in found if stream.subjects.accepts(subject)]
             members = render(change, subject) if taking else {}
             for stream in taking:
                 event = SecurityEvent(

@@ -15,9 +15,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 T = TypeVar("T")
 
 # On SQLite the driver gives up the GIL for each run of a statement and has to get it back from a busy event loop.
-# Measured: 10,000 events a second, accepted and delivered, with one row a run, 11,900 with 64. The smaller numbers take
-# the rows that are left: a part of a large request has 100.
-_ROWS_AT_ONCE = (64, 16, 4)
+# Measured: 10,000 events a second, accepted and delivered, with one row a run, 11,900 with 64. A part of
+# a large request has 100 rows; the smaller numbers take the rows that are left.
+_ROWS_AT_ONCE = (100, 64, 16, 4)
 # On PostgreSQL each run is executed and encoded by itself. Measured: 100 rows of activity in 6.6 ms run by run.
 _RUNS_AT_MOST = 8
 

@@ -306,7 +306,8 @@ def level_change(
     """
     if before.level == after.level:
         return None
-    rules = rules.for_user(after.email_key) if after.triggered else rules
+    if rules.exceptions and after.triggered:
+        rules = rules.for_user(after.email_key)
     levels = _levels(after, rules)
     holding = tuple(sorted(one for one, level in levels.items() if level is not None and level == after.level))
     # With time alone, a level only becomes higher because an exception has ended, or a user has left a group.
@@ -338,6 +339,8 @@ def _reason(
     Returns: empty after a reset.
     """
     names = reason_for(holding, rules.behaviors)
+    if not rules.times.durations:
+        return names or ("No finding counts" if levels else "")
     was = before.level or 0
     expired = [
         one

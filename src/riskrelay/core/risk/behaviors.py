@@ -218,5 +218,7 @@ def reason_for(behaviors: Iterable[BehaviorId], settings: Mapping[BehaviorId, Be
     'High Number of DLP Policies Triggered, Impossible Travel'
     """
     chosen = set(behaviors)
+    if len(chosen) == 1:  # nearly always
+        return name_of(chosen.pop(), settings)
     ordered = [*(known for known in BEHAVIORS if known in chosen), *sorted(chosen - BEHAVIORS.keys())]
     return ", ".join(name_of(behavior, settings) for behavior in ordered)

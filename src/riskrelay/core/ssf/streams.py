@@ -188,7 +188,7 @@ class Stream:
 
     def lane_of(self, subject_key: str) -> int:
         """Return the lane of *subject_key*. It is always the same, which keeps the order per subject."""
-        return crc32(subject_key.encode()) % self.lanes
+        return crc32(subject_key.encode()) % self.lanes if self.lanes > 1 else 0
 
     @property
     def effective_status(self) -> tuple[StreamStatus, str | None]:

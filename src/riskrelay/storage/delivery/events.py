@@ -47,19 +47,20 @@ class EventRows:
         self._account_id = account_id
 
     def queue(self, signals: Sequence[Signal]) -> list[LaneKey]:
-        by_lane: dict[LaneKey, list[Signal]] = defaultdict(list)
+        found: dict[tuple[StreamId, int], list[Signal]] = defaultdict(list)
         for signal in signals:
             stream = signal.stream
             number = CONTROL_LANE if signal.is_control else stream.lane_of(signal.subject_key)
-            by_lane[LaneKey(self._account_id, stream.stream_id, number)].append(signal)
+            found[stream.stream_id, number].append(signal)
+        by_lane = {LaneKey(self._account_id, *place): queued for place, queued in found.items()}
         rows: list[tuple[object, ...]] = []
         # Lock the lanes in a fixed order, so that two transactions cannot deadlock.
         for key in sorted(by_lane, key=lambda key: (key.stream_id, key.lane)):
             rows += self._rows(key, by_lane[key])
         _APPEND.run(self._connection, rows)
-        dropped = {key: found for key, found in by_lane.items() if _is_dropped(found[0])}
-        for key, found in dropped.items():
-            self._cancel(key, len(found))
+        dropped = {key: queued for key, queued in by_lane.items() if _is_dropped(queued[0])}
+        for key, queued in dropped.items():
+            self._cancel(key, len(queued))
         return [key for key in by_lane if key not in dropped]
 
     def _cancel(self, key: LaneKey, count: int) -> None:

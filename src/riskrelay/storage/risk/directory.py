@@ -62,7 +62,11 @@ class DirectoryRows:
     def __init__(self, connection: Connection, account_id: AccountId) -> None:
         self._connection = connection
         self._account_id = account_id
-        self._mine = directory_entries.c.account_id == account_id
+
+    @property
+    def _mine(self) -> ColumnElement[bool]:
+        # Built when it is needed: most transactions don't, and it costs more than all else that begins one.
+        return directory_entries.c.account_id == self._account_id
 
     def find_emails(self, names: Collection[Name]) -> dict[Name, str]:
         emails = {(row.kind, row.name_key): row.email for row in self._rows(names)}
@@ -159,7 +163,11 @@ class MissedNameRows:
     def __init__(self, connection: Connection, account_id: AccountId) -> None:
         self._connection = connection
         self._account_id = account_id
-        self._mine = missed_names.c.account_id == account_id
+
+    @property
+    def _mine(self) -> ColumnElement[bool]:
+        # Built when it is needed: most transactions don't, and it costs more than all else that begins one.
+        return missed_names.c.account_id == self._account_id
 
     def add(self, signals: Mapping[Name, int], at: datetime, keep: int) -> None:
         counts: dict[tuple[str, str], list[Any]] = {}

@@ -126,11 +126,10 @@ class UserRows:
         known = self._find(sorted(by_key))
         self._refuse_used_ids([reference for key, reference in by_key.items() if key not in known])
         for reference in references:
-            standing = known.get(reference.email_key)
-            if standing is not None and reference.user_id not in (None, standing.user_id):
-                raise UserMismatch(reference.email_key)
-            if standing is None and reference.user_id not in (None, by_key[reference.email_key].user_id):
-                raise UserMismatch(reference.email_key)
+            if reference.user_id is not None:
+                key = reference.email_key
+                if reference.user_id != (known[key] if key in known else by_key[key]).user_id:
+                    raise UserMismatch(key)
         return known
 
     def add(self, standings: Collection[Standing]) -> None:
