@@ -57,7 +57,7 @@ class LargeWrites(Protocol):
     """The one large write that an account can have: it is stored in parts, accepted, and then applied part by part.
 
     Parts of a write that was never accepted are deleted and have no effect. An accepted write is applied to its end,
-    by another process if its own has died. Each method that takes an *owner* renews the owner's lease.
+    by another process if its own has died. Each method that takes an *owner* makes sure that the owner's lease lasts.
     """
 
     def is_running(self) -> bool:

@@ -40,7 +40,7 @@ _TAKE_PART = (
     .returning(large_write_parts.c.number, large_write_parts.c.writes)
 )
 # Most parts are taken long before the lease ends. They need no renewal, which costs as much as a statement of rows.
-# Nobody else takes over meanwhile: a transaction is cut off sooner, and both would wait for the same part.
+# A process that takes over in spite of that waits for the row of this part, and then takes the next one.
 _TAKE_PART_IN_TIME = _TAKE_PART.where(
     select(large_writes.c.account_id)
     .where(_OF_ACCOUNT, _IS_OWN, large_writes.c.lease_until.between(database_now() + micros(LEASE / 2), _UNTIL))
