@@ -24,5 +24,8 @@ class PastUser(Struct, frozen=True, kw_only=True):
 class Trials(Protocol):
     """Reads users with their findings, for trials."""
 
-    def users(self, after: UserId, limit: int) -> list[PastUser]:
-        """Return the first *limit* users with an id greater than *after*, in the order of their ids."""
+    def users(self, after: UserId, limit: int, max_findings: int) -> list[PastUser]:
+        """Return the first users with an id greater than *after*, in the order of their ids.
+
+        Returns: at most *limit* users; and with more than *max_findings* findings only the last of them.
+        """

@@ -1,10 +1,15 @@
 """Trials in both stores: what other rules would have done, and would do now; nothing is stored."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy.dialects import sqlite
 
+from riskrelay.actions import trials
 from riskrelay.actions.directory import put_entries
 from riskrelay.actions.exceptions import WantedException, add_exception
 from riskrelay.actions.trials import Proposal, Trial, try_rules
@@ -19,6 +24,8 @@ from riskrelay.core.risk.rules import Duration, LevelTimes
 from riskrelay.core.sources.directory import DirectoryEntry
 from riskrelay.core.sources.signals import Name
 from riskrelay.ports import Services, Store
+from riskrelay.storage.risk.trials import LAST_USER, RUNS
+from support.databases import migrated_sqlite
 from support.services import NOON, HandClock, services_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 
@@ -128,3 +135,33 @@ async def test_a_trial_stores_nothing_and_runs_once_at_a_time(services: Services
     await attempt(services, proposal)
     assert await services.store.read(ACCOUNT, lambda tx: tx.users.at_risk(UserId(""), 10)) == before
     assert await services.store.read(ACCOUNT, lambda tx: tx.exceptions.count()) == 0
+
+
+async def test_users_are_read_in_pages_of_few_findings(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page ends with the user whose findings exceed it, and the result is the same for pages of any size."""
+    proposal = Proposal(behaviors={HIGH: BehaviorSetting(True, RiskLevel.LOW)})
+    whole = await attempt(services, proposal)
+    for users, findings, pages in ((500, 0, 3), (500, 1, 2), (500, 2, 2), (2, 5_000, 2), (500, 5_000, 1)):
+        monkeypatch.setattr(trials, "_USERS_AT_ONCE", users)
+        monkeypatch.setattr(trials, "_FINDINGS_AT_ONCE", findings)
+        assert await attempt(services, proposal) == whole
+        last, sizes = UserId(""), []
+        while page := await services.store.read(
+            ACCOUNT,
+            lambda tx, last=last, users=users, findings=findings: tx.trials.users(last, users, findings),  # type: ignore[misc]
+        ):
+            last = page[-1].standing.user_id
+            sizes.append(len(page))
+        assert (sum(sizes), len(sizes)) == (3, pages)
+
+
+async def test_a_trial_reads_no_row_of_a_finding(tmp_path: Path) -> None:
+    """The index has all that it needs, in the order of users and their resets."""
+    await migrated_sqlite(tmp_path / "database").close()
+    with closing(sqlite3.connect(tmp_path / "database")) as connection:
+        for query in (RUNS, LAST_USER):
+            asked = query.params(account="a", after="", last="z", most=1)
+            compiled = asked.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {compiled}").fetchall()
+            assert len(plan) == 1
+            assert "USING COVERING INDEX findings_user_index" in plan[0][3]

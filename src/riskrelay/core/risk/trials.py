@@ -6,8 +6,9 @@ A trial does this for a million findings, so times are integers: microseconds si
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 from msgspec import Struct
 
 from riskrelay.core.risk.behaviors import BehaviorId
@@ -55,11 +56,17 @@ class Ages:
 
     def __init__(self, rules: LevelRules, unrecorded: Collection[BehaviorId] = ()) -> None:
         self.between = rules.times.between_events // _MICROSECOND
-        self._ages = {one: _ages(rules, one) for one in rules.behaviors if one not in unrecorded}
+        counted = {one: _ages(rules, one) for one in rules.behaviors if one not in unrecorded}
+        self._ages = {one: ages for one, ages in counted.items() if ages}
 
     def of(self, behavior: BehaviorId) -> Sequence[tuple[Level, int]]:
         """Return the levels as which a finding counts, the highest first, each with the age at which that ends."""
         return self._ages.get(behavior, ())
+
+    @property
+    def of_recorded(self) -> Mapping[BehaviorId, Sequence[tuple[Level, int]]]:
+        """What `of` returns, by behavior, without behaviors whose findings count as no level."""
+        return self._ages
 
     def agrees(self, other: "Ages", behaviors: Iterable[BehaviorId]) -> bool:
         """Return whether findings of *behaviors* count alike under both."""
@@ -79,13 +86,13 @@ def read_findings(written: str) -> list[tuple[int, BehaviorId]]:
     """Read the findings of a run, in the order of time.
 
     Args:
-        written: for each finding the behavior and the time with a space between, in any order, separated by commas.
+        written: the items of a JSON array: of each finding the time and the behavior, in any order.
 
-    >>> read_findings("high_dlp 7,imp_travel 5")
+    >>> read_findings('7,"high_dlp",5,"imp_travel"')
     [(5, 'imp_travel'), (7, 'high_dlp')]
     """
-    pairs = [one.split(" ") for one in written.split(",")]
-    return sorted([(int(at), BehaviorId(behavior)) for behavior, at in pairs])
+    items: list[Any] = msgspec.json.decode(f"[{written}]")
+    return sorted(zip(items[::2], items[1::2], strict=True))
 
 
 def path_of(runs: Iterable[Run], ages: Ages, since: int, until: int) -> Path:
@@ -120,16 +127,17 @@ class _Walk:
 
     def through(self, run: Run, until: int) -> None:
         """Apply the findings of a run, and the reset at its end."""
-        self._latest = {}
-        for at, behavior in run.findings:
+        latest = self._latest = {}
+        ages = self._ages.of_recorded
+        for at, behavior in run.findings:  # a million times, so without calls
             if self._may_fall_at < at:
                 self._fall(at - 1)  # a finding at the very time of a fall prevents it
-            counted = self._ages.of(behavior)
-            if counted:
+            if behavior in ages:
                 # A later finding of a behavior only postpones a fall. This is seen when the fall is due.
-                self._latest[behavior] = at
-                if counted[0][0] > self._level:
-                    self._change(counted[0][0], at)
+                latest[behavior] = at
+                level = ages[behavior][0][0]
+                if level > self._level:
+                    self._change(level, at)
         end = min(run.ends_at, until)
         if self._may_fall_at <= end:
             self._fall(end)

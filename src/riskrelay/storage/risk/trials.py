@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from sqlalchemy import BigInteger, Connection, Text, bindparam, cast, func, select, type_coerce
+from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, cast, func, select, type_coerce
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.findings import UserId
@@ -10,21 +10,28 @@ from riskrelay.ports import PastUser
 from riskrelay.storage.risk.users import standing_from
 from riskrelay.storage.tables import findings, users
 
+_FINDINGS = (findings.c.account_id == bindparam("account"), findings.c.user_id > bindparam("after"))
+# The user of the last finding that one call reads. The database counts in the index.
+LAST_USER = (
+    select(findings.c.user_id)
+    .where(*_FINDINGS)
+    .order_by(findings.c.user_id)
+    .offset(bindparam("most", type_=Integer))
+    .limit(1)
+)
 _USERS = (
     select(users)
     .where(users.c.account_id == bindparam("account"), users.c.user_id > bindparam("after"))
     .order_by(users.c.user_id)
     .limit(bindparam("limit"))
 )
-_WRITTEN = findings.c.behavior + " " + cast(type_coerce(findings.c.occurred_at, BigInteger), Text)
+_USERS_TO = _USERS.where(users.c.user_id <= bindparam("last"))
+# As JSON. The index of users' findings has all of it.
+_WRITTEN = cast(type_coerce(findings.c.occurred_at, BigInteger), Text) + ',"' + findings.c.behavior + '"'
 # One row for each run of a user: the database joins the texts faster than the driver makes rows.
-_RUNS = (
+RUNS = (
     select(findings.c.user_id, findings.c.resets, func.aggregate_strings(_WRITTEN, ",").label("written"))
-    .where(
-        findings.c.account_id == bindparam("account"),
-        findings.c.user_id > bindparam("after"),
-        findings.c.user_id <= bindparam("last"),
-    )
+    .where(*_FINDINGS, findings.c.user_id <= bindparam("last"))
     .group_by(findings.c.user_id, findings.c.resets)
     .order_by(findings.c.user_id, findings.c.resets)
 )
@@ -37,12 +44,15 @@ class TrialRows:
         self._connection = connection
         self._account_id = account_id
 
-    def users(self, after: UserId, limit: int) -> list[PastUser]:
-        page = {"account": self._account_id, "after": after}
-        standings = [standing_from(row) for row in self._connection.execute(_USERS, {**page, "limit": limit})]
+    def users(self, after: UserId, limit: int, max_findings: int) -> list[PastUser]:
+        page: dict[str, object] = {"account": self._account_id, "after": after}
+        last = self._connection.execute(LAST_USER, {**page, "most": max_findings}).scalar()
+        query = _USERS if last is None else _USERS_TO
+        found = self._connection.execute(query, {**page, "limit": limit, "last": last})
+        standings = [standing_from(row) for row in found]
         if not standings:
             return []
         runs: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        for row in self._connection.execute(_RUNS, {**page, "last": standings[-1].user_id}):
-            runs[row.user_id].append((row.resets, row.written))
+        for user_id, resets, written in self._connection.execute(RUNS, {**page, "last": standings[-1].user_id}):
+            runs[user_id].append((resets, written))
         return [PastUser(standing=one, runs=runs.get(one.user_id, ())) for one in standings]

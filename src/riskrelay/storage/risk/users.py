@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -86,7 +87,7 @@ def standing_from(row: Row[*tuple[Any, ...]]) -> Standing:
         email=row.email,
         name=row.name,
         level=None if row.level is None else RiskLevel(row.level),
-        triggered=frozenset(BehaviorId(word) for word in row.triggered.split(",") if word),
+        triggered=_behaviors_in(row.triggered),
         event_count=row.event_count,
         last_event_at=row.last_event_at,
         resets=row.resets,
@@ -95,6 +96,11 @@ def standing_from(row: Row[*tuple[Any, ...]]) -> Standing:
         changed_at=row.changed_at,
         next_change_at=row.next_change_at,
     )
+
+
+@lru_cache(maxsize=1_024)  # most users of an account have the same few
+def _behaviors_in(triggered: str) -> frozenset[BehaviorId]:
+    return frozenset(BehaviorId(word) for word in triggered.split(",") if word)
 
 
 def _times_from(stored: str) -> dict[BehaviorId, datetime]:
