@@ -13,7 +13,8 @@ app = typer.Typer(
     cls=Root,
     help="Turn risk findings into risk levels, and send signed security events to receivers.",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # to import Rich takes longer than all other work of `--help`
+    context_settings={"max_content_width": 120},
     pretty_exceptions_show_locals=False,
 )
 
@@ -39,13 +40,16 @@ def _with_version(
 
 def main() -> None:
     """Run the command line; a user's mistake or a broken environment ends it with one sentence."""
-    from riskrelay.cli.output import explained
-
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal may not know every character
             stream.reconfigure(errors="backslashreplace")
     try:
-        with explained():
-            app()
-    except typer.Exit as ended:
-        sys.exit(ended.exit_code)
+        app()
+    except Exception:  # noqa: BLE001  it is raised again, with its explanation
+        from riskrelay.cli.output import explained
+
+        try:
+            with explained():
+                raise
+        except typer.Exit as ended:
+            sys.exit(ended.exit_code)

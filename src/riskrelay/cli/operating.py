@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from riskrelay.cli import interpreter
 from riskrelay.cli.database import on_database
 from riskrelay.cli.output import JsonFlag, errors, explained, fail, print_table, say, show
 from riskrelay.core.credentials import COMMAND_LINE, account_id_problem
@@ -90,6 +91,7 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the API, the transmitter and the console, and deliver events."""
+    interpreter.begin()
     from riskrelay.cli.logs import configure_logs
     from riskrelay.settings import read_settings
 
@@ -118,6 +120,7 @@ def worker(
     ] = None,
 ) -> None:
     """Run a worker that delivers events. Requires PostgreSQL, where many workers can run."""
+    interpreter.begin()
     from riskrelay.cli import serving
     from riskrelay.cli.logs import configure_logs
     from riskrelay.settings import read_settings

@@ -6,11 +6,7 @@ from typing import Annotated
 
 import typer
 
-from riskrelay.cli.logs import configure_logs
-from riskrelay.cli.output import explained
-from riskrelay.cli.serving import Shared, serve
-from riskrelay.settings import read_settings
-from riskrelay.telemetry.siblings import Siblings
+from riskrelay.cli import interpreter
 
 
 def main(
@@ -22,6 +18,13 @@ def main(
     no_delivery: Annotated[bool, typer.Option("--no-delivery")] = False,
 ) -> None:
     """Serve as process *number*."""
+    interpreter.begin()
+    from riskrelay.cli.logs import configure_logs
+    from riskrelay.cli.output import explained
+    from riskrelay.cli.serving import Shared, serve
+    from riskrelay.settings import read_settings
+    from riskrelay.telemetry.siblings import Siblings
+
     with explained(), socket.socket(fileno=lifeline) as held:
         settings = read_settings(host=host, port=port)
         shared = Shared(Siblings(directory, number), held)

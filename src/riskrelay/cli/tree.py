@@ -26,7 +26,7 @@ class Entry:
     calls_service: bool = False
 
 
-PANELS: dict[str, dict[str, Entry]] = {
+PARTS: dict[str, dict[str, Entry]] = {
     "Start": {
         "init": Entry(
             place="operating.init",
@@ -160,14 +160,14 @@ PANELS: dict[str, dict[str, Entry]] = {
         ),
     },
 }
-"""The commands in the order of the help, which has a panel for each part."""
+"""The commands in the order of the help, which has a heading for each part."""
 
 
 class Command(TyperCommand):
     """A command that has a name and a help, and is loaded when it is used."""
 
-    def __init__(self, name: str, panel: str, entry: Entry) -> None:
-        super().__init__(name, help=entry.help, rich_help_panel=panel)
+    def __init__(self, name: str, entry: Entry) -> None:
+        super().__init__(name, help=entry.help)
         self._entry = entry
 
     def make_context(self, *arguments: Any, **options: Any) -> Any:
@@ -182,12 +182,16 @@ class Command(TyperCommand):
         module, _, attribute = self._entry.place.partition(".")
         found = getattr(import_module(f"riskrelay.cli.{module}"), attribute)
         if isinstance(found, typer.Typer):
+            found.rich_markup_mode = None
             loaded: Any = get_group(_calling(found) if self._entry.calls_service else found)
         else:
-            alone = typer.Typer(add_completion=False)
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
             alone.command(epilog=f"Example: {self._entry.example}")(found)
             loaded = get_command(alone)
-        loaded.name, loaded.rich_help_panel = self.name, self.rich_help_panel
+        loaded.name = self.name
+        for command in (loaded, *getattr(loaded, "commands", {}).values()):
+            if command.epilog is not None:
+                command.epilog = f"\b\n{command.epilog}"  # an example keeps its one line, so that it can be copied
         return loaded
 
 
@@ -202,6 +206,10 @@ class Root(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        self.commands = {
-            name: Command(name, panel, entry) for panel, entries in PANELS.items() for name, entry in entries.items()
-        }
+        self.commands = {name: Command(name, entry) for entries in PARTS.values() for name, entry in entries.items()}
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands of each part under its heading."""
+        for part, entries in PARTS.items():
+            with formatter.section(part):
+                formatter.write_dl([(name, entry.help) for name, entry in entries.items()])
