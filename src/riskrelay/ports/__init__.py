@@ -21,6 +21,7 @@ from riskrelay.ports.activity import Activities, ActivityWindow, Detection, Reco
 from riskrelay.ports.bulk_resets import BulkResets, DueReset
 from riskrelay.ports.coalescing import Coalescing
 from riskrelay.ports.console import (
+    DeliveryCounts,
     FindingCounts,
     FindingPlace,
     RiskPlace,
@@ -107,6 +108,7 @@ __all__ = [
     "DatabaseFacts",
     "DeadLetters",
     "DeletedAccount",
+    "DeliveryCounts",
     "DeliveryHealth",
     "DeliveryPage",
     "DeliveryViews",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from riskrelay.core.audit import AuditEntry, Kind
+from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
 from riskrelay.core.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.core.integrations import Integration, IntegrationId
@@ -223,8 +223,21 @@ class Audit(Protocol):
     def record(self, entry: AuditEntry) -> None:
         """Append an entry."""
 
-    def page(self, kind: Kind | None, after: AuditPlace | None, limit: int) -> list[AuditEntry]:
-        """Return entries of one kind or of all, newest first, after the one at *after*."""
+    def page(
+        self,
+        kind: Kind | None,
+        after: AuditPlace | None,
+        limit: int,
+        *,
+        verb: Verb | None = None,
+        since: datetime | None = None,
+    ) -> list[AuditEntry]:
+        """Return entries of one kind or of all, newest first, after the one at *after*.
+
+        Args:
+            verb: the kind of change; None: any.
+            since: the time of the oldest entry; None: any.
+        """
 
 
 class EventRequests(Protocol):

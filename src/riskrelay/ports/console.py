@@ -12,7 +12,7 @@ from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
-from riskrelay.core.risk.risk_filters import RiskFilter
+from riskrelay.core.risk.risk_filters import ANY_RISK, RiskFilter
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports.findings import RecordedFinding
 
@@ -85,8 +85,12 @@ class UserViews(Protocol):
         All batches show the same snapshot. One batch is in memory at a time.
         """
 
-    def by_email(self, start: str, after: str | None, limit: int) -> list[Standing]:
-        """Return users whose e-mail starts with *start*, ignoring case, in the order of e-mails, after *after*."""
+    def by_email(self, start: str, after: str | None, limit: int, wanted: RiskFilter = ANY_RISK) -> list[Standing]:
+        """Return users whose e-mail starts with *start*, ignoring case, in the order of e-mails, after *after*.
+
+        Args:
+            wanted: conditions; without a level also users who are not at risk match.
+        """
 
     def findings(self, user_id: UserId, after: FindingPlace | None, limit: int) -> list[RecordedFinding]:
         """Return a user's findings, including those before resets, after *after*, the latest first."""
@@ -142,6 +146,23 @@ class Stock:
         return sum(one.users for one in self.standings if one.level is level)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryCounts:
+    """The largest counts of deliveries in one step of a chart.
+
+    Attributes:
+        delivered, dead: since the beginning, at the end of the step.
+        pending: the largest number of waiting events.
+        latency_p50, latency_p99: the longest, as in `Stock`; None: no receipt exists.
+    """
+
+    delivered: int
+    pending: int
+    dead: int
+    latency_p50: timedelta | None
+    latency_p99: timedelta | None
+
+
 FindingCounts = Mapping[tuple[datetime, BehaviorId], int]
 """The number of findings, by behavior and by the start of the minute or longer interval."""
 
@@ -153,13 +174,16 @@ class Stocks(Protocol):
         """Count the account's data now. This may take long."""
 
     def keep(self, stock: Stock) -> None:
-        """Store the latest counts, and their levels for the chart. Delete chart data older than two days."""
+        """Store the latest counts, and those of their minute for charts. Delete chart data older than two days."""
 
     def latest(self) -> Stock | None:
         """Return the latest stored counts."""
 
     def levels(self, since: datetime, step: timedelta) -> Mapping[datetime, Sequence[int]]:
         """Return the largest number of users with each level, lowest level first, by the start of each *step*."""
+
+    def deliveries(self, since: datetime, step: timedelta) -> Mapping[datetime, DeliveryCounts]:
+        """Return the counts of deliveries, by the start of each *step* in which they were counted."""
 
     def add_findings(self, counts: FindingCounts) -> None:
         """Add findings to the counts of their minutes."""

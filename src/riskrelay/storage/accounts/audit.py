@@ -1,5 +1,7 @@
 """The audit log: rows are added, never changed and never removed."""
 
+from datetime import datetime
+
 from sqlalchemy import Connection, Row, insert, select, tuple_
 
 from riskrelay.core.audit import AuditEntry, Kind, Verb
@@ -36,11 +38,23 @@ class AuditRows:
             )
         )
 
-    def page(self, kind: Kind | None, after: AuditPlace | None, limit: int) -> list[AuditEntry]:
+    def page(
+        self,
+        kind: Kind | None,
+        after: AuditPlace | None,
+        limit: int,
+        *,
+        verb: Verb | None = None,
+        since: datetime | None = None,
+    ) -> list[AuditEntry]:
         place = tuple_(audit_entries.c.at, audit_entries.c.entry_id)
         query = select(audit_entries).where(audit_entries.c.account_id == self._account_id)
         if kind is not None:
             query = query.where(audit_entries.c.kind == kind.value)
+        if verb is not None:
+            query = query.where(audit_entries.c.verb == verb.value)
+        if since is not None:
+            query = query.where(audit_entries.c.at >= since)
         if after is not None:
             query = query.where(place < after)
         newest_first = query.order_by(audit_entries.c.at.desc(), audit_entries.c.entry_id.desc()).limit(limit)

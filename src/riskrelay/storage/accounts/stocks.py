@@ -13,11 +13,11 @@ from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.core.ssf.streams import StreamId
-from riskrelay.ports import FindingCounts, Standings, Stock
+from riskrelay.ports import DeliveryCounts, FindingCounts, Standings, Stock
 from riskrelay.storage.delivery.ledgers import count_ledgers
 from riskrelay.storage.statements import PerEngine
 from riskrelay.storage.tables import attempts, events, finding_counts, lanes, level_counts, stocks, users
-from riskrelay.storage.tables.console import LEDGER_COLUMNS
+from riskrelay.storage.tables.console import COUNTED_COLUMNS, LEDGER_COLUMNS
 from riskrelay.storage.times import database_now, micros, moment
 
 MINUTE = timedelta(minutes=1)
@@ -37,7 +37,7 @@ _KEEP_LEVELS = PerEngine(
     level_counts,
     lambda insert: insert.on_conflict_do_update(
         index_elements=[level_counts.c.account_id, level_counts.c.minute],
-        set_={name: insert.excluded[name] for name in ("low", "medium", "high")},
+        set_={name: insert.excluded[name] for name in ("low", "medium", "high", *COUNTED_COLUMNS)},
     ),
 )
 _COUNT_USERS = select(func.count()).where(users.c.account_id == bindparam("account"))
@@ -90,8 +90,9 @@ class StockRows:
         self._connection.execute(_KEEP.on(self._connection), row)
         minute = _beginning(stock.taken_at, MINUTE)
         counts = {level.word: stock.users(level) for level in RiskLevel}
+        counted = {name: row[name] for name in COUNTED_COLUMNS}
         self._connection.execute(
-            _KEEP_LEVELS.on(self._connection), {"account_id": self._account_id, "minute": minute, **counts}
+            _KEEP_LEVELS.on(self._connection), {"account_id": self._account_id, "minute": minute, **counts, **counted}
         )
         for table in (level_counts, finding_counts):
             old = (table.c.account_id == self._account_id) & (table.c.minute < minute - KEPT)
@@ -113,6 +114,31 @@ class StockRows:
         )
         return {
             moment(row.step_start): [getattr(row, level.word) for level in RiskLevel]
+            for row in self._connection.execute(query)
+        }
+
+    def deliveries(self, since: datetime, step: timedelta) -> Mapping[datetime, DeliveryCounts]:
+        step_start = _step_start(level_counts.c.minute, step)
+        query = (
+            select(
+                step_start.label("step_start"),
+                *(func.max(level_counts.c[name]).label(name) for name in COUNTED_COLUMNS),
+            )
+            .where(
+                level_counts.c.account_id == self._account_id,
+                level_counts.c.minute >= since,
+                level_counts.c.delivered.is_not(None),
+            )
+            .group_by(step_start)
+        )
+        return {
+            moment(row.step_start): DeliveryCounts(
+                delivered=row.delivered,
+                pending=row.pending,
+                dead=row.dead,
+                latency_p50=_duration(row.latency_p50_us),
+                latency_p99=_duration(row.latency_p99_us),
+            )
             for row in self._connection.execute(query)
         }
 

@@ -22,7 +22,7 @@ from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, UserEvent,
 from riskrelay.storage.accounts.integrations import INTEGRATION_COLUMNS, integration_from
 from riskrelay.storage.delivery.deliveries import read_deliveries
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane
-from riskrelay.storage.risk.risk_filters import RISKIEST_FIRST, matching
+from riskrelay.storage.risk.risk_filters import RISKIEST_FIRST, besides_level, matching
 from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.risk.users import standing_from
 from riskrelay.storage.tables import HAS_SHORT_SUBJECT, events, findings, integrations, streams, users
@@ -87,11 +87,13 @@ class UserViewRows:
         for rows in found.partitions():
             yield [standing_from(row) for row in rows]
 
-    def by_email(self, start: str, after: str | None, limit: int) -> list[Standing]:
+    def by_email(self, start: str, after: str | None, limit: int, wanted: RiskFilter = ANY_RISK) -> list[Standing]:
         key = email_start_key(start)
         # A user without an address is being erased.
         fits = (users.c.email_key < key + _LAST_CHARACTER, users.c.email_key >= key, users.c.email != "")
-        query = self._users().where(*fits)
+        query = self._users().where(*fits, *besides_level(wanted))
+        if wanted.level is not None:
+            query = query.where(users.c.level == int(wanted.level))
         if after is not None:
             query = query.where(users.c.email_key > after)
         return self._read(query.order_by(users.c.email_key).limit(limit))

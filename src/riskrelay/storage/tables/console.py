@@ -5,6 +5,7 @@ from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Index, Integer,
 from riskrelay.storage.tables.base import account, metadata
 from riskrelay.storage.times import Moment
 
+COUNTED_COLUMNS = ("delivered", "pending", "dead", "latency_p50_us", "latency_p99_us")
 LEDGER_COLUMNS = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased", "superseded")
 
 console_sessions = Table(
@@ -45,6 +46,7 @@ level_counts = Table(
     Column("low", Integer, nullable=False),
     Column("medium", Integer, nullable=False),
     Column("high", Integer, nullable=False),
+    *(Column(name, BigInteger) for name in COUNTED_COLUMNS),  # null: the minute was counted before these columns
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
     sqlite_with_rowid=False,
 )
