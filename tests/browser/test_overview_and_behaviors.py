@@ -33,15 +33,17 @@ def counted(page: Page, row: Locator) -> str:
 
 
 def test_the_overview_follows_what_happens_by_itself(person: Person) -> None:
-    """Counts, users and the integration that hurts, with the reason; without anybody reloading."""
+    """The answer, counts, users, and the failing integration with its reason and its action; without a reload."""
     page = person.open("")
-    expect(page.locator(".figure", has=page.get_by_text("Queued", exact=True)).locator("dd").first).to_have_text("16")
-    assert figure(page, "Ledger imbalance") == "0"
-    assert figure(page, "Delivered") == "8"
+    expect(page.locator(".answer")).to_contain_text("Okta preview needs attention; 8 events are waiting.")
+    expect(page.locator(".figure", has=page.get_by_text("Delivered", exact=True)).locator("dd").first).to_have_text("8")
+    assert figure(page, "Waiting") == "8"
+    assert figure(page, "Refused") == "0"
     expect(page.get_by_role("link", name="2 users with level high")).to_be_visible()
     needing_attention = page.get_by_role("region", name="Integrations needing attention")
     expect(needing_attention.get_by_text("Okta preview")).to_be_visible()
     expect(needing_attention.get_by_text("connection_refused")).to_be_visible()
+    expect(needing_attention.get_by_role("button", name="Retry now")).to_be_visible()
     expect(needing_attention.get_by_text("Okta production")).to_have_count(0)
 
 
@@ -57,6 +59,9 @@ def test_each_chart_has_its_table(person: Person) -> None:
     page.wait_for_load_state("networkidle")
     expect(table).to_be_visible()
     expect(page.get_by_role("link", name="6h")).to_have_attribute("aria-current", "true")
+    legend = page.get_by_role("group", name="Lines of the chart").last
+    legend.get_by_role("button", name="Impossible Travel").click()
+    expect(legend.get_by_role("button", name="Impossible Travel")).to_have_attribute("aria-pressed", "false")
 
 
 def test_a_page_shows_when_the_service_is_down_and_up_again(person: Person) -> None:

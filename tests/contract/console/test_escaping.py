@@ -161,7 +161,7 @@ def test_the_field_shows_what_was_sent_as_text(service: Service, visitor: Visito
         sent = _email(payload) if place in (user_email, user_email_in_the_list) else payload
         expected = shown(json.dumps(sent, ensure_ascii=False)[1:-1] if place is evidence else sent)
         assert expected in text, payload
-        assert page.text.count("<script") == 4, payload  # our own four files
+        assert page.text.count("<script") == 5, payload  # our own files
         assert "<img src=x" not in page.text
         assert "<div hx-get=/console/sign-out" not in page.text
         assert "\u202e" not in page.text
@@ -174,7 +174,7 @@ def test_control_characters_never_reach_a_page(service: Service, visitor: Visito
         page = visitor.ask("GET", f"/console/accounts/acme{place(service, payload)}")
         assert page.status in (200, 404)
         assert not any(control in page.text for control in "\x1b\x9b\u202e")
-        assert page.text.count("<script") == 4, payload
+        assert page.text.count("<script") == 5, payload
 
 
 def test_the_account_and_the_token_of_the_visitor_are_text(service: Service) -> None:

@@ -98,6 +98,6 @@ def test_a_source_that_refuses_everything_is_on_the_overview(service: Service) -
     made = service.result("POST", "/sources", {"kind": "custom", "name": "Broken sender", "mapping": MAPPING})
     service.result("POST", f"/sources/{made['id']}/events", [{"what": "dlp"}] * 10)
     page = signed_in(service).ask("GET", "/console/accounts/acme").text
-    assert "Sources needing attention" in page
+    assert "All events of the last day were refused." in page
     assert "Broken sender" in page
     assert "riskrelay_refusing_sources 1" in service.get("/metrics").decode()

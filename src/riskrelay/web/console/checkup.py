@@ -8,7 +8,7 @@ from riskrelay.core.delivery.health import in_words
 from riskrelay.core.keys import Algorithm, KeyState, SealedKey, key_in
 from riskrelay.ports import Check, Stock, Verdict
 
-_STALE = timedelta(minutes=5)  # guessed: a large installation is counted every minute or two
+STALE = timedelta(minutes=5)  # guessed: a large installation is counted every minute or two
 
 
 def checks(public_origin: str, keys: Sequence[SealedKey], stock: Stock | None, now: datetime) -> list[Check]:
@@ -49,7 +49,7 @@ def _key(keys: Sequence[SealedKey], algorithm: Algorithm) -> Check:
 
 
 def _delivery(stock: Stock | None, now: datetime) -> list[Check]:
-    if stock is None or now - stock.taken_at > _STALE:
+    if stock is None or now - stock.taken_at > STALE:
         since = "yet" if stock is None else f"for {in_words(now - stock.taken_at)}"
         fix = "Start riskrelay serve or riskrelay worker."
         return [

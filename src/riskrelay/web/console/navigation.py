@@ -1,6 +1,8 @@
 """The console's sections, and the URLs of an account's pages."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from urllib.parse import quote
 
 from riskrelay.core.credentials import Scope
@@ -9,33 +11,44 @@ from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.ports import EventPlace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """An entry of the navigation.
 
     Attributes:
+        group: the heading above it; empty: none.
         path: the path below the account's URL.
         scope: the scope without which the entry is not shown.
+        key: the letter that opens it, after `g`.
     """
 
     title: str
+    group: str
     path: str
     scope: Scope
+    key: str
 
 
 SECTIONS = (
-    Section("Overview", "", Scope.READ),
-    Section("Users", "/users", Scope.PII_READ),
-    Section("Sources", "/sources", Scope.READ),
-    Section("Integrations", "/integrations", Scope.READ),
-    Section("Dead letters", "/dead-letters", Scope.READ),
-    Section("Live", "/live", Scope.READ),
-    Section("Behaviors", "/behaviors", Scope.READ),
-    Section("Detection", "/detection", Scope.READ),
-    Section("Exceptions", "/exceptions", Scope.PII_READ),
-    Section("Directory", "/directory", Scope.PII_READ),
-    Section("Settings", "/settings", Scope.OPERATE),
+    Section(title="Overview", group="", path="", scope=Scope.READ, key="o"),
+    Section(title="Live", group="", path="/live", scope=Scope.READ, key="l"),
+    Section(title="Users", group="Risk", path="/users", scope=Scope.PII_READ, key="u"),
+    Section(title="Behaviors", group="Risk", path="/behaviors", scope=Scope.READ, key="b"),
+    Section(title="Exceptions", group="Risk", path="/exceptions", scope=Scope.PII_READ, key="e"),
+    Section(title="Sources", group="Signals", path="/sources", scope=Scope.READ, key="s"),
+    Section(title="Detection", group="Signals", path="/detection", scope=Scope.READ, key="t"),
+    Section(title="Directory", group="Signals", path="/directory", scope=Scope.PII_READ, key="d"),
+    Section(title="Integrations", group="Delivery", path="/integrations", scope=Scope.READ, key="i"),
+    Section(title="Dead letters", group="Delivery", path="/dead-letters", scope=Scope.READ, key="x"),
+    Section(title="Settings", group="Account", path="/settings", scope=Scope.OPERATE, key=","),
 )
+"""Entries of one group are neighbors."""
+
+
+def groups_for(may: Callable[[Scope], bool]) -> list[tuple[str, Sequence[Section]]]:
+    """Return the groups of the navigation, each with the entries that a visitor may open."""
+    shown = [section for section in SECTIONS if may(section.scope)]
+    return [(group, list(entries)) for group, entries in groupby(shown, lambda section: section.group)]
 
 
 def account_path(account_id: AccountId, *parts: str) -> str:

@@ -1,6 +1,7 @@
 """Render pages: templates, the common layout, and the security headers."""
 
 from collections.abc import Mapping
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import urlencode
 
@@ -15,8 +16,9 @@ from riskrelay.core.risk.behaviors import reason_for
 from riskrelay.ports import Clock
 from riskrelay.web.console import formats
 from riskrelay.web.console.assets import Assets
-from riskrelay.web.console.navigation import SECTIONS, account_path, delivery_path, section_of
+from riskrelay.web.console.navigation import account_path, delivery_path, groups_for, section_of
 from riskrelay.web.console.visits import Visit
+from riskrelay.web.console.windows import spark
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -45,6 +47,8 @@ HEADERS = {
 DONE = {
     "signed-out": "You are signed out.",
     "behaviors": "Behaviors saved. Users' risk levels are updated, and receivers are notified.",
+    "behavior-enabled": "Behavior enabled. Its findings give users their risk level from now on.",
+    "finding-sent": "Test finding recorded. The receiver is notified now.",
     "behavior-added": "Behavior added. It is disabled until you enable it.",
     "behavior-retired": "Behavior retired. Its findings are kept.",
     "exception-added": "Exception added. Users' risk levels are updated, and receivers are notified.",
@@ -102,6 +106,7 @@ class Pages:
             "WITHHELD": WITHHELD,
             "shown_detail": shown_detail,
             "shown_status_reason": shown_status_reason,
+            "version": version("riskrelay"),
         }
         self._templates.filters |= {
             "relative": lambda at: formats.relative(at, clock.now()),
@@ -111,6 +116,7 @@ class Pages:
             "behaviors": reason_for,
             "duration": in_words,
             "ms": formats.milliseconds,
+            "spark": spark,
             "reason": reason_in_words,
         }
 
@@ -123,9 +129,11 @@ class Pages:
         request = visit.request
         layout = {
             "visit": visit,
-            "sections": [section for section in SECTIONS if visit.account_id and visit.may(section.scope)],
+            "groups": groups_for(visit.may) if visit.account_id else [],
+            "may_search": visit.account_id is not None and visit.may(Scope.READ),
             "section": section_of(request.url.path, visit.account_id),
-            "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            "theme": theme_of(request),
+            "here": _url(request, {name: value for name, value in request.query_params.items() if name != "done"}),
             "done": DONE.get(request.query_params.get("done", "")),
             "with_query": lambda **changes: with_query(request, changes),
         }
@@ -133,7 +141,7 @@ class Pages:
 
     def bare_page(self, template: str, status: int = 200, /, **values: Any) -> Response:
         """Return a page without a session."""
-        return self._render(template, status, {"visit": None, "done": None, **values})
+        return self._render(template, status, {"visit": None, "done": None, "theme": "", **values})
 
     def see(self, path: str, **query: str) -> Response:
         """Redirect to a page of the console, by GET."""
@@ -148,12 +156,24 @@ def with_query(request: Request, changes: Mapping[str, str | None]) -> str:
     """Return the URL of this page with other filters.
 
     Args:
-        changes: the changed filters; None or "" removes a filter. The position of paging and the message of the last
-            action are removed unless named.
+        changes: the changed filters; None or "" removes a filter. The page of a list, the form of the answer and the
+            message of the last action are removed unless named.
     """
-    kept = {name: value for name, value in request.query_params.items() if name not in ("done", "after")}
-    query = {name: value for name, value in {**kept, **changes}.items() if value}
+    kept = {name: value for name, value in request.query_params.items() if name not in _OF_ONE_ANSWER}
+    return _url(request, {name: value for name, value in {**kept, **changes}.items() if value})
+
+
+_OF_ONE_ANSWER = ("done", "after", "page", "format")
+
+
+def _url(request: Request, query: Mapping[str, str]) -> str:
     return request.url.path + (f"?{urlencode(query)}" if query else "")
+
+
+def theme_of(request: Request) -> str:
+    """Return the color theme that the visitor chose with the switch of the layout; "": the system's."""
+    chosen = request.cookies.get("riskrelay-theme", "")
+    return chosen if chosen in ("light", "dark") else ""
 
 
 def _transport_security(public_origin: str) -> dict[str, str]:

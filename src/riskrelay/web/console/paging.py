@@ -36,10 +36,10 @@ def place_of(*parts: object) -> str:
     return urlsafe_b64encode(msgspec.json.encode(parts)).decode()
 
 
-def split(found: Sequence[T]) -> tuple[Sequence[T], T | None]:
+def split(found: Sequence[T], length: int = PAGE) -> tuple[Sequence[T], T | None]:
     """Return a page of items that were read with one more than a page.
 
     Returns: the page, and its last item if more items follow.
     """
-    page = found[:PAGE]
-    return page, page[-1] if len(found) > PAGE else None
+    page = found[:length]
+    return page, page[-1] if len(found) > length else None

@@ -17,6 +17,7 @@ from riskrelay.web.console.failures import (
 )
 from riskrelay.web.console.gate import Gate, Screen
 from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.screens.audit import AuditScreens
 from riskrelay.web.console.screens.behaviors import BehaviorScreens
 from riskrelay.web.console.screens.bulk_resets import BulkResetScreens
 from riskrelay.web.console.screens.dead_letters import DeadLetterScreens
@@ -24,6 +25,7 @@ from riskrelay.web.console.screens.deliveries import DeliveryScreens
 from riskrelay.web.console.screens.detection import DetectionScreens
 from riskrelay.web.console.screens.directory import DirectoryScreens
 from riskrelay.web.console.screens.exceptions import ExceptionScreens
+from riskrelay.web.console.screens.first_steps import FirstStepScreens
 from riskrelay.web.console.screens.integration import IntegrationScreen
 from riskrelay.web.console.screens.integration_settings import IntegrationSettingScreens
 from riskrelay.web.console.screens.integrations import IntegrationScreens
@@ -33,9 +35,11 @@ from riskrelay.web.console.screens.live import LiveScreens
 from riskrelay.web.console.screens.overview import OverviewScreens
 from riskrelay.web.console.screens.receivers import ReceiverScreens
 from riskrelay.web.console.screens.replays import ReplayScreens
+from riskrelay.web.console.screens.search import SearchScreens
 from riskrelay.web.console.screens.settings import SettingScreens
 from riskrelay.web.console.screens.sources import SourceScreens
 from riskrelay.web.console.screens.trials import TrialScreens
+from riskrelay.web.console.screens.user_list import UserListScreen
 from riskrelay.web.console.screens.users import UserScreens
 from riskrelay.web.console.sign_in import SignIn
 from riskrelay.web.console.visits import Visit
@@ -77,7 +81,8 @@ class Console:
         ]
 
     def _screens(self) -> list[ScreenRow]:
-        overview = OverviewScreens(self._services, self._pages)
+        overview = OverviewScreens(self._services, self._pages, self._transmitting.signals)
+        first_steps = FirstStepScreens(self._services, self._pages)
         keys = KeyScreens(self._services, self._pages, self._transmitting.keyring)
         settings = SettingScreens(self._services, self._pages, self._public_origin)
         behaviors = BehaviorScreens(self._services, self._pages)
@@ -90,7 +95,11 @@ class Console:
         resets = BulkResetScreens(self._services, self._pages)
         return [
             ("GET", "", Scope.READ, overview.show),
-            ("GET", "/users", Scope.PII_READ, users.list_page),
+            ("POST", "/first-steps/behavior", Scope.WRITE, first_steps.enable),
+            ("POST", "/first-steps/finding", Scope.WRITE, first_steps.send),
+            ("POST", "/first-steps/dismiss", Scope.READ, first_steps.dismiss),
+            ("GET", "/search", Scope.READ, SearchScreens(self._services, self._pages).show),
+            ("GET", "/users", Scope.PII_READ, UserListScreen(self._services, self._pages).show),
             ("GET", "/users/resets", Scope.READ, resets.show),
             ("POST", "/users/resets", Scope.WRITE, resets.start),
             ("POST", "/users/resets/{reset_id}/{step}", Scope.WRITE, resets.control),
@@ -125,7 +134,7 @@ class Console:
             ("GET", "/settings", Scope.OPERATE, settings.tokens),
             ("POST", "/settings/tokens", Scope.OPERATE, settings.create_token),
             ("POST", "/settings/tokens/{token_id}/revoke", Scope.OPERATE, settings.revoke_token),
-            ("GET", "/settings/audit", Scope.OPERATE, settings.audit),
+            ("GET", "/settings/audit", Scope.OPERATE, AuditScreens(self._services, self._pages).show),
             ("GET", "/settings/keys", Scope.OPERATE, keys.show),
             ("POST", "/settings/keys/rotate", Scope.OPERATE, keys.rotate),
             ("GET", "/settings/health", Scope.OPERATE, settings.health),

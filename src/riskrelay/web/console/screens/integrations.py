@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from starlette.responses import Response
 
 from riskrelay.actions.integrations import NewIntegration, create_integration
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
+from riskrelay.core.delivery.health import Condition
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.core.products import DEFAULT_PRODUCT, PRODUCTS
@@ -14,10 +16,10 @@ from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import Glance, Services, Transaction
 from riskrelay.web.account_api.integrations import CreateBody
 from riskrelay.web.console.forms import problems_of, read_fields
+from riskrelay.web.console.lists import Choice, Column, ListOf, wants_csv
 from riskrelay.web.console.named import find_integration, integration_id_of
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
-from riskrelay.web.console.paging import PAGE, place_of, read_place, split
 from riskrelay.web.console.setup_steps import pieces
 from riskrelay.web.console.visits import Visit
 
@@ -37,14 +39,16 @@ class IntegrationScreens:
         self._public_origin = public_origin
 
     async def list_page(self, visit: Visit) -> Response:
-        """Show integrations, oldest first, whose reference id or tenant URL contains the searched text."""
-        search, place = visit.query.get("q", "").strip(), read_place(visit.query.get("after"), tuple[str])
-        shown, older, glances = await self._services.store.read(
-            visit.account, lambda tx: _listed(tx, search, None if place is None else place[0])
-        )
-        return self._pages.page(
-            visit, "integrations.html", integrations=shown, glances=glances, older=older, search=search
-        )
+        """Show the integrations, oldest first."""
+        needs_all = wants_csv(visit) or bool(_STATE.chosen(visit.query))
+        rows = await self._services.store.read(visit.account, lambda tx: _rows(tx, needs_all=needs_all))
+        now = self._services.clock.now()
+        if wants_csv(visit):
+            return _LIST.csv(visit, rows, now)
+        view = _LIST.view(visit, rows, now)
+        shown = [row.integration.integration_id for row in view.rows]
+        glances = await self._services.store.read(visit.account, lambda tx: _glances(tx, shown))
+        return self._pages.page(visit, "integrations.html", view=view, glances=glances)
 
     async def new(self, visit: Visit) -> Response:
         """Show the wizard's first step."""
@@ -99,16 +103,55 @@ class IntegrationScreens:
         )
 
 
-def _listed(
-    tx: Transaction, search: str, after: str | None
-) -> tuple[Sequence[Integration], str | None, Mapping[IntegrationId, Sequence[Glance]]]:
-    """Return a page of integrations, the position after which the next page starts, and the streams' health."""
-    word = search.casefold()
-    known = tx.integrations.all()  # an account has thousands at most, and they are small
-    start = next((at for at, one in enumerate(known, 1) if one.integration_id == after), 0)
-    fitting = [one for one in known[start:] if word in one.reference_id.casefold() or word in one.tenant_url.casefold()]
-    page, last = split(fitting[: PAGE + 1])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """An integration and the health of its streams."""
+
+    integration: Integration
+    glances: Sequence[Glance]
+
+    @property
+    def conditions(self) -> Sequence[str]:
+        """The health of each stream in a word."""
+        return [one.condition.value for one in self.glances] or [_NO_STREAM]
+
+
+_NO_STREAM = "no stream"
+_STATE = Choice(
+    name="state",
+    label="State",
+    words={"": "any state", **{one.value: one.value for one in Condition}, _NO_STREAM: _NO_STREAM},
+)
+_LIST: ListOf[_Row] = ListOf(
+    name="integrations",
+    columns=(
+        Column(title="Integration", value=lambda row: row.integration.reference_id, sort="name"),
+        Column(title="Product", value=lambda row: row.integration.integration_type.value),
+        Column(title="Tenant URL", value=lambda row: row.integration.tenant_url),
+        Column(title="State", value=lambda row: ", ".join(row.conditions)),
+        Column(title="Created", value=lambda row: row.integration.created_at, sort="created", is_largest_first=True),
+        Column(title="Integration ID", value=lambda row: row.integration.integration_id),
+    ),
+    words=lambda row: (row.integration.reference_id, row.integration.tenant_url),
+    placeholder="Name or tenant URL contains",
+    choices=(_STATE,),
+    fits={"state": lambda row, word: word in row.conditions},
+)
+
+
+def _rows(tx: Transaction, *, needs_all: bool) -> list[_Row]:
+    """Return all integrations; an account has thousands at most, and they are small.
+
+    Args:
+        needs_all: whether the health of all is needed, and not only of those on the page.
+    """
+    known = tx.integrations.all()
+    glances = _glances(tx, [one.integration_id for one in known]) if needs_all else {}
+    return [_Row(integration=one, glances=glances.get(one.integration_id, ())) for one in known]
+
+
+def _glances(tx: Transaction, integration_ids: Sequence[IntegrationId]) -> Mapping[IntegrationId, Sequence[Glance]]:
     glances: dict[IntegrationId, list[Glance]] = defaultdict(list)
-    for glance in tx.delivery_views.glances([one.integration_id for one in page]):
+    for glance in tx.delivery_views.glances(integration_ids):
         glances[glance.stream.integration.integration_id].append(glance)
-    return page, None if last is None else place_of(last.integration_id), glances
+    return glances

@@ -1,4 +1,4 @@
-"""Settings: the account's tokens, its audit log, and how the installation is."""
+"""Settings: the account's tokens, and the health of the installation."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -8,20 +8,44 @@ from pydantic import TypeAdapter
 from starlette.responses import Response
 
 from riskrelay.actions.tokens import create_token, revoke_token
-from riskrelay.core.audit import Kind
-from riskrelay.core.credentials import Scope, TokenId
+from riskrelay.core.credentials import Scope, StoredToken, TokenId
 from riskrelay.core.errors import Invalid
 from riskrelay.ports import Check, Services
 from riskrelay.web.account_api.bodies import parse
 from riskrelay.web.account_api.tokens import TokenBody, refuse_more
 from riskrelay.web.console.checkup import checks
+from riskrelay.web.console.lists import Choice, Column, ListOf, wants_csv
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
-from riskrelay.web.console.paging import PAGE, Moment, Text, place_of, read_place, split
 from riskrelay.web.console.visits import Visit
 
 LIVES = {"30 days": 30, "90 days": 90, "1 year": 365, "never": None}
 """How long a new token is good, in days."""
+
+SCOPE_WORDS = {
+    Scope.READ: "See integrations, deliveries, sources, behaviors and counts. Users are hidden.",
+    Scope.WRITE: "Change integrations, sources, behaviors and exceptions; reset and erase users.",
+    Scope.PII_READ: "See users: names, email addresses, findings and the texts of receivers.",
+    Scope.INGEST: "Send findings, activity and security events. This is all that a detection needs.",
+    Scope.OPERATE: "Manage tokens, credentials of receivers and signing keys; read the audit log.",
+}
+"""What a token with a scope may do."""
+
+TOKENS: ListOf[StoredToken] = ListOf(
+    name="tokens",
+    columns=(
+        Column(title="Name", value=lambda token: token.name, sort="name"),
+        Column(title="Permissions", value=lambda token: " ".join(sorted(token.scopes))),
+        Column(title="Created", value=lambda token: token.created_at, sort="created", is_largest_first=True),
+        Column(title="Last used", value=lambda token: token.last_used_at, sort="used", is_largest_first=True),
+        Column(title="Expires", value=lambda token: token.expires_at, sort="expires"),
+        Column(title="Token ID", value=lambda token: token.token_id),
+    ),
+    words=lambda token: (token.name, token.token_id),
+    placeholder="Name contains",
+    choices=(Choice(name="scope", label="Permission", words={"": "any permission", **{one: one for one in Scope}}),),
+    fits={"scope": lambda token, word: word in token.scopes},
+)
 
 _BODY: TypeAdapter[TokenBody] = TypeAdapter(TokenBody)
 
@@ -39,7 +63,7 @@ class SettingScreens:
         return await self._tokens(visit)
 
     async def create_token(self, visit: Visit) -> Response:
-        """Create a token, which is shown once."""
+        """Create a token. Only this page shows it."""
         now = self._services.clock.now()
         life = visit.form.get("lives", "")
         if life not in LIVES:
@@ -63,18 +87,6 @@ class SettingScreens:
         await revoke_token(self._services, visit.account, visit.actor, token_id)
         return self._pages.see(account_path(visit.account, "settings"), done="revoked")
 
-    async def audit(self, visit: Visit) -> Response:
-        """Show the audit entries of one kind or of all, newest first."""
-        word = visit.query.get("kind", "")
-        kind = Kind(word) if word in set(Kind) else None
-        after = read_place(visit.query.get("after"), tuple[Moment, Text])
-        found = await self._services.store.read(visit.account, lambda tx: tx.audit.page(kind, after, PAGE + 1))
-        page, last = split(found)
-        older = None if last is None else place_of(last.at, last.entry_id)
-        return self._pages.page(
-            visit, "audit.html", entries=page, older=older, kind=word, kinds=[one.value for one in Kind]
-        )
-
     async def health(self, visit: Visit) -> Response:
         """Show the checks of the installation that an account may see."""
         keys = await self._services.store.read_installation(lambda tx: tx.keys.all())
@@ -96,13 +108,16 @@ class SettingScreens:
         self, visit: Visit, status: int = 200, *, made: str | None = None, problems: list[str] | None = None
     ) -> Response:
         found = await self._services.store.read_installation(lambda tx: tx.tokens.of(visit.account))
+        now = self._services.clock.now()
+        if wants_csv(visit):
+            return TOKENS.csv(visit, found[::-1], now)
         return self._pages.page(
             visit,
             "tokens.html",
             status,
-            tokens=found[::-1],
-            now=self._services.clock.now(),
-            scopes=[scope for scope in Scope if visit.may(scope)],
+            view=TOKENS.view(visit, found[::-1], now),
+            now=now,
+            scopes={scope: SCOPE_WORDS[scope] for scope in Scope if visit.may(scope)},
             lives=list(LIVES),
             made=made,
             problems=problems or [],

@@ -1,4 +1,4 @@
-"""Users: the users at risk, and one user with the history of the level."""
+"""One user, with the history of the level."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -16,11 +16,9 @@ from riskrelay.core.products import PRODUCTS
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.exceptions import RiskException
 from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, FindingId, UserId
-from riskrelay.core.risk.levels import RiskLevel
-from riskrelay.core.risk.risk_filters import RiskFilter
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.core.ssf.subjects import email_subject, subject_key
-from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, Services, Transaction, UserEvent, UserEventPlace
+from riskrelay.ports import FindingPlace, RecordedFinding, Services, Transaction, UserEvent, UserEventPlace
 from riskrelay.web.account_api.level_history import History, read_history
 from riskrelay.web.account_api.user_exports import UserExports
 from riskrelay.web.console.effects import Settings
@@ -30,7 +28,6 @@ from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import PAGE, Count, Moment, Text, place_of, read_place, split
 from riskrelay.web.console.visits import Visit
 
-LEVELS = {level.word: level for level in reversed(RiskLevel)}
 _Seq = Annotated[int, Meta(ge=0, lt=2**62)]
 
 
@@ -41,24 +38,6 @@ class UserScreens:
         self._services = services
         self._pages = pages
         self._exports = UserExports(services)
-
-    async def list_page(self, visit: Visit) -> Response:
-        """Show users at risk, or all users whose e-mail starts with the searched text."""
-        search, word = visit.query.get("q", "").replace("\0", "").strip(), visit.query.get("level", "")
-        (shown, older), settings = await self._services.store.read(
-            visit.account,
-            lambda tx: (_users(tx, search, word, visit.query.get("after")), tx.behaviors.stored()),
-        )
-        return self._pages.page(
-            visit,
-            "users.html",
-            users=shown,
-            older=older,
-            search=search,
-            level=word,
-            levels=list(LEVELS),
-            settings=settings,
-        )
 
     async def show(self, visit: Visit) -> Response:
         """Show one user."""
@@ -157,24 +136,6 @@ def _user_id(visit: Visit) -> UserId:
 
 def _subject_key(standing: Standing) -> str:
     return subject_key(email_subject(standing.email))
-
-
-def _users(tx: Transaction, search: str, word: str, after: str | None) -> tuple[list[Standing], str | None]:
-    """Return a page of users, and the position after which the next page starts; None: this is the last page."""
-    if search or word == "any":
-        place = read_place(after, tuple[Text])
-        page, last = split(tx.user_views.by_email(search, None if place is None else place[0], PAGE + 1))
-        level = LEVELS.get(word)
-        shown = [user for user in page if level is None or user.level is level]
-        return shown, None if last is None else place_of(last.email_key)
-    behind = read_place(after, tuple[Count, Moment, Text])
-    risk_place: RiskPlace | None = None if behind is None else (_level(behind[0]), behind[1], UserId(behind[2]))
-    page, last = split(tx.user_views.at_risk(RiskFilter(level=LEVELS.get(word)), risk_place, PAGE + 1))
-    return list(page), None if last is None else place_of(int(last.level or 0), last.last_event_at, last.user_id)
-
-
-def _level(number: int) -> RiskLevel:
-    return RiskLevel(min(max(number, min(RiskLevel)), max(RiskLevel)))
 
 
 def _findings(tx: Transaction, user_id: UserId, after: str | None) -> tuple[Sequence[RecordedFinding], str | None]:
