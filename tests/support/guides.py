@@ -1,4 +1,8 @@
-"""Guides whose commands are run: their fenced blocks in order, and what each command prints."""
+"""Guides whose commands are run: their fenced blocks in order, and what each command prints.
+
+A block of commands, `sh` or `console`, is run by a test, or the line before it says why not: `<!-- not run: why -->`.
+`tests/docs/test_documents.py` holds every document to it.
+"""
 
 import os
 import re
@@ -11,34 +15,42 @@ from pathlib import Path
 from support.programs import needed
 from support.service import environment
 
+_BLOCK = re.compile(r"(?:^<!-- not run: ([^\n]+) -->\n)?^```(\w+)(?: (\S+))?\n(.*?)^```$", re.M | re.S)
 MARK = "--- end of block {} ---"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Block:
     """A fenced block of a guide.
 
     Attributes:
         language: what follows the fence.
         file: the name under which the reader saves it; empty when it is no file.
+        not_run: why its commands are not run; empty when they are.
     """
 
+    not_run: str
     language: str
     file: str
     text: str
 
+    @property
+    def is_run(self) -> bool:
+        """Whether its commands are run."""
+        return self.language == "sh" and not self.not_run
+
 
 def blocks_of(guide: Path) -> list[Block]:
     """The fenced blocks of a guide, in order."""
-    found = re.findall(r"^```(\w+)(?: (\S+))?\n(.*?)^```$", guide.read_text(), re.M | re.S)
-    return [Block(*parts) for parts in found]
+    found = _BLOCK.findall(guide.read_text())
+    return [Block(not_run=why, language=kind, file=file, text=text) for why, kind, file, text in found]
 
 
 def script_of(blocks: list[Block]) -> str:
     """Every shell block, in one shell, as a reader would type them; a mark after each."""
     lines = ["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
     for number, block in enumerate(blocks):
-        if block.language == "sh":
+        if block.is_run:
             lines += [block.text, f"echo '{MARK.format(number)}'"]
     return "\n".join(lines)
 
@@ -69,7 +81,7 @@ def run(guide: Path, directory: Path, variables: dict[str, str]) -> list[str]:
         if shell.poll() is None:
             os.killpg(shell.pid, signal.SIGKILL)
     assert shell.returncode == 0, f"{guide.name} stops after:\n{output}\n{complaints}"
-    return [_printed(output, number) if block.language == "sh" else "" for number, block in enumerate(blocks)]
+    return [_printed(output, number) if block.is_run else "" for number, block in enumerate(blocks)]
 
 
 def _printed(output: str, number: int) -> str:
@@ -80,7 +92,7 @@ def _printed(output: str, number: int) -> str:
 def assert_it_prints_what_it_shows(guide: Path, printed: list[str]) -> None:
     """Each `text` block is what the `sh` block before it prints: every line of it, in that order."""
     blocks = blocks_of(guide)
-    shown = [number for number, block in enumerate(blocks) if block.language == "text"]
+    shown = [n for n, block in enumerate(blocks) if block.language == "text" and n and blocks[n - 1].is_run]
     assert shown
     for number in shown:
         lines = iter(line.strip() for line in printed[number - 1].splitlines())

@@ -15,6 +15,7 @@ from support.service import Oracle, Service, free_port
 
 GUIDES = Path(__file__).parents[3] / "docs" / "guides"
 NAMES = sorted(path.stem for path in GUIDES.glob("*.md"))
+ABOUT_SOURCES = ("README", "sending", "mappings")
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,34 @@ def test_the_commands_of_a_guide_do_what_it_says(service: Service, okta: Oracle,
         "RECEIVER_PORT": str(free_port()),
     }
     path = GUIDES / f"{guide}.md"
+    assert_it_prints_what_it_shows(path, run(path, tmp_path, variables))
+
+
+@pytest.mark.parametrize("name", ABOUT_SOURCES)
+def test_the_commands_of_the_pages_about_sources_work(service: Service, tmp_path: Path, name: str) -> None:
+    """They run, in order; each `text` block after an `sh` block is what it prints."""
+    account = f"sources-{name}"
+    variables = {
+        "RISKRELAY_URL": service.url,
+        "RISKRELAY_ACCOUNT": account,
+        "RISKRELAY_TOKEN": service.new_token(account),
+    }
+    path = GUIDES / "sources" / f"{name}.md"
+    printed = run(path, tmp_path, variables)
+    if name == "mappings":
+        assert_it_prints_what_it_shows(path, printed)
+
+
+def test_the_first_hour_does_what_it_says(tmp_path: Path) -> None:
+    """docs/start.md, from an empty folder: a service, a receiver, and events that arrive, also after an outage."""
+    port = str(free_port())
+    variables = {
+        "RISKRELAY_PORT": port,
+        "RISKRELAY_PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "RISKRELAY_URL": f"http://127.0.0.1:{port}",
+        "RECEIVER_PORT": str(free_port()),
+    }
+    path = GUIDES.parent / "start.md"
     assert_it_prints_what_it_shows(path, run(path, tmp_path, variables))
 
 

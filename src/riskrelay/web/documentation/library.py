@@ -121,7 +121,7 @@ _PLANS = (
         ),
     ),
     _Plan("Architecture", ("architecture.md", "delivery-cycle.md", "choices.md", "divergences.md"), ""),
-    _Plan("Decisions", (), "adr"),
+    _Plan("Decisions", ("adr/README.md",), "adr"),
 )
 
 
