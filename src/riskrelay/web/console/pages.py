@@ -129,7 +129,7 @@ class Pages:
         request = visit.request
         layout = {
             "visit": visit,
-            "groups": groups_for(visit.may) if visit.account_id else [],
+            "navigation": groups_for(visit.may) if visit.account_id else [],
             "may_search": visit.account_id is not None and visit.may(Scope.READ),
             "section": section_of(request.url.path, visit.account_id),
             "theme": theme_of(request),
