@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test all-tests check mutants soak faults bench screenshots docs build clean
+.PHONY: help setup demo serve test all-tests check mutants soak faults bench screenshots client docs build clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -60,6 +60,11 @@ bench: .venv/.ready ## Measure this machine, some twenty minutes, and write docs
 
 screenshots: .venv/.ready ## Pictures of the console's screens, into docs/screenshots/
 	PYTHONPATH=tests $(BIN)/python -m browser.screenshots $(SCREENS)
+
+client: .venv/.ready ## Make the synchronous client from the asynchronous one
+	PYTHONPATH=tests $(BIN)/python -m support.synchronous
+	$(BIN)/ruff check --quiet --fix src/riskrelay/client/sync
+	$(BIN)/ruff format --quiet src/riskrelay/client/sync
 
 docs: .venv/.ready ## Write the documents that are made from the code (commands, errors, event types, settings), build site/
 	PYTHONPATH=tests $(BIN)/python -m docs.write

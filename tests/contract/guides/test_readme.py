@@ -26,6 +26,12 @@ def blocks() -> list[str]:
     return re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
 
 
+def python_block() -> str:
+    """The program that sends a finding."""
+    (program,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    return str(program)
+
+
 class Terminal:
     """A shell that somebody types into, in an environment that knows nothing of the repository."""
 
@@ -107,3 +113,6 @@ def test_the_five_minute_start(home: Path) -> None:
         secret = second.shown(r"rrk_[\w-]+")
         second.type(send.replace("http://127.0.0.1:8700/…/events", address).replace("rrk_…", secret))
         assert "none → high" in third.shown(r"verified kai@example\.com: .*")
+        second.type(f"cat > send.py <<'END'\n{python_block().replace('rr_…', printed)}END\n")
+        second.type("riskrelay behavior set high_dlp --on && python send.py && riskrelay user list --json\n")
+        assert '"event_count": 2' in second.shown(r'"event_count": \d')

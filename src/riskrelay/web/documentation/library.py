@@ -91,6 +91,7 @@ _PLANS = (
             "guides/write-a-receiver.md",
             "guides/detection.md",
             "guides/levels.md",
+            "guides/client.md",
             "guides/exceptions.md",
             "guides/directory.md",
         ),

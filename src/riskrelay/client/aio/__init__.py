@@ -1,0 +1,1 @@
+"""The asynchronous client. `riskrelay.client.sync` is generated from this package, except for the transport."""

@@ -1,0 +1,78 @@
+"""The client."""
+
+import ssl
+from types import TracebackType
+from typing import Self
+
+from riskrelay.client.aio.behaviors import Behaviors
+from riskrelay.client.aio.deliveries import Deliveries, Replays
+from riskrelay.client.aio.findings import Activity, Findings
+from riskrelay.client.aio.integrations import Credentials, Integrations
+from riskrelay.client.aio.session import Session
+from riskrelay.client.aio.sources import Sources
+from riskrelay.client.aio.transport import HttpTransport, Transport
+from riskrelay.client.aio.users import Resets, Users
+
+
+class AsyncClient:
+    """The account API of one account.
+
+    A call is sent again after 429, 503 and a lost connection, within its deadline, and only where that counts nothing
+    twice. Otherwise it raises a `ClientError`.
+
+    Args:
+        url: the service's address; default: RISKRELAY_URL, or http://127.0.0.1:8700.
+        token: default: RISKRELAY_TOKEN.
+        account: the account's id; default: RISKRELAY_ACCOUNT, or default.
+        timeout_seconds: for each attempt.
+        deadline_seconds: for a call with all of its attempts and waits.
+        tls: which certificates are trusted; None: those of the operating system.
+        transport: how requests are sent; None: over HTTP.
+
+    Raises: ValueError: the address or the token has no valid form.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        account: str | None = None,
+        *,
+        timeout_seconds: float = 10.0,
+        deadline_seconds: float = 60.0,
+        tls: ssl.SSLContext | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        session = Session(
+            transport or HttpTransport(tls),
+            url=url,
+            token=token,
+            account=account,
+            timeout_seconds=timeout_seconds,
+            deadline_seconds=deadline_seconds,
+        )
+        self._session = session
+        self.findings = Findings(session)
+        self.activity = Activity(session)
+        self.sources = Sources(session)
+        self.users = Users(session)
+        self.resets = Resets(session)
+        self.integrations = Integrations(session)
+        self.credentials = Credentials(session)
+        self.deliveries = Deliveries(session)
+        self.replays = Replays(session)
+        self.behaviors = Behaviors(session)
+
+    async def __aenter__(self) -> Self:
+        """Return the client. Nothing is connected before the first call."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all connections."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
