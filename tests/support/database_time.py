@@ -18,6 +18,8 @@ _MOVED = {
     "held_events": ("due_at", "replayed_at"),
     "clock_readings": ("seen_at",),
     "exceptions": ("ends_at",),
+    "findings": ("occurred_at",),
+    "rule_work": ("lease_until",),
     "streams": ("active_at", "created_at", "verified_at", "status_at"),
 }
 

@@ -16,8 +16,9 @@ from riskrelay.core.errors import Fault, FaultKind, Invalid, found
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.jobs import JobStatus, must_change
 from riskrelay.core.quotas import refuse_above
-from riskrelay.core.risk.assessment import ChangeKind, LevelChange, Standing, after_reset, level_change
+from riskrelay.core.risk.assessment import ChangeKind, LevelChange, Standing, after_reset
 from riskrelay.core.risk.bulk_resets import BulkReset, BulkResetFilter, BulkResetId
+from riskrelay.core.risk.explaining import level_change
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.ports import Services, Transaction, Writes
 

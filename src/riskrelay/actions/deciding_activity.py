@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from riskrelay.actions.detecting import Decision, Detecting, Stored, decide
 from riskrelay.actions.recording import Found, latest_name, latest_of, to_trim
 from riskrelay.core.risk.activity import LOGIN_BEHAVIOR, Activity
-from riskrelay.core.risk.assessment import ChangeKind, LevelChange, Standing, level_change, with_findings
+from riskrelay.core.risk.assessment import ChangeKind, LevelChange, Standing, with_findings
 from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.explaining import level_change
 from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.risk.rules import LevelRules
 from riskrelay.core.risk.speeds import TravelLimits

@@ -9,15 +9,9 @@ import msgspec
 from msgspec.structs import replace
 
 from riskrelay.actions.recording import find_users, latest_name, latest_of, refuse_reused, to_trim
-from riskrelay.core.risk.assessment import (
-    ChangeKind,
-    LevelChange,
-    Standing,
-    level_change,
-    with_events,
-    with_findings,
-)
+from riskrelay.core.risk.assessment import ChangeKind, LevelChange, Standing, with_events, with_findings
 from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.explaining import level_change
 from riskrelay.core.risk.findings import Finding, FindingId, UserId, UserRef
 from riskrelay.core.risk.rules import LevelRules
 from riskrelay.ports import Ids, RecordedFinding, Transaction, Writes

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from riskrelay.actions.large_writes import write_in_parts, write_users
 from riskrelay.core.credentials import Actor
 from riskrelay.core.integrations import AccountId
-from riskrelay.core.risk.assessment import ChangeKind, Standing, decided_again, level_change
+from riskrelay.core.risk.assessment import ChangeKind, Standing, decided_again
+from riskrelay.core.risk.explaining import level_change
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.rules import LevelRules
 from riskrelay.ports import Services, Transaction, Writes
@@ -50,6 +51,8 @@ async def change_rules(
         after = tx.levels.rules()
         if refusing_moves and not after.decides_like(before):
             raise _UsersMove(after)
+        if after.policies and not after.decides_like(before):
+            tx.rule_work.begin_walk()  # findings count otherwise, so the account's rules have to see all users again
         return after
 
     async def moved() -> AsyncIterator[Writes]:

@@ -10,7 +10,8 @@ from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import found
 from riskrelay.core.integrations import AccountId
-from riskrelay.core.risk.assessment import ChangeKind, after_reset, level_change
+from riskrelay.core.risk.assessment import ChangeKind, after_reset
+from riskrelay.core.risk.explaining import level_change
 from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import Services, Transaction, Writes
 

@@ -45,6 +45,7 @@ class Kind(StrEnum):
     STREAM = "stream"
     BEHAVIOR = "behavior"
     EXCEPTION = "exception"
+    RULE = "rule"
     USER = "user"
     SECURITY_EVENT = "security_event"
     DETECTION = "detection"

@@ -11,9 +11,11 @@ from riskrelay.core.risk.assessment import LevelChange
 from riskrelay.core.ssf.event_requests import EventRequest
 from riskrelay.core.ssf.event_type import STREAM_UPDATED, VERIFICATION
 from riskrelay.core.ssf.events import Jti, SecurityEvent
-from riskrelay.core.ssf.level_changes import LEVEL_CHANGE_EVENTS, TEST_USER
+from riskrelay.core.ssf.level_changes import LEVEL_CHANGE_EVENTS, REVOCATION, TEST_USER
 from riskrelay.core.ssf.streams import Stream, StreamStatus, takes
 from riskrelay.core.ssf.subjects import email_subject, opaque_subject, subject_key
+
+_CHANGE_EVENTS = {**LEVEL_CHANGE_EVENTS, **REVOCATION}
 
 
 class Signal(Struct, frozen=True, kw_only=True):
@@ -37,6 +39,8 @@ def for_changes(
 ) -> list[Signal]:
     """Return one security event per change, stream and event type of a level change that the stream takes.
 
+    If a rule revokes the user's sessions, CAEP's session-revoked follows on the streams that take it.
+
     Args:
         changes: each with the `txn` of its events.
         streams: the streams of active integrations.
@@ -48,7 +52,7 @@ def for_changes(
     signals: list[Signal] = []
     carrying = [
         (event_type, render, found)
-        for event_type, render in LEVEL_CHANGE_EVENTS.items()
+        for event_type, render in _CHANGE_EVENTS.items()
         if (found := [stream for stream in streams if stream.carries(event_type)])
     ]
     if not carrying:
@@ -57,6 +61,9 @@ def for_changes(
         subject = email_subject(change.email)
         key = subject_key(subject)
         for event_type, render, found in carrying:
+            is_revocation = event_type in REVOCATION
+            if not (change.revoking if is_revocation else change.previous != change.current):
+                continue
             taking = [stream for stream in found if stream.subjects.accepts(subject)]
             members = render(change, subject) if taking else {}
             for stream in taking:
@@ -68,7 +75,7 @@ def for_changes(
                     event=members,
                     sub_id=subject,
                 )
-                signals.append(Signal(stream=stream, subject_key=key, event=event, is_level_change=True))
+                signals.append(Signal(stream=stream, subject_key=key, event=event, is_level_change=not is_revocation))
     return signals
 
 

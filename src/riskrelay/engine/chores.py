@@ -11,7 +11,7 @@ import structlog
 from riskrelay.actions.account_deletion import continue_deletions, finish_deletions
 from riskrelay.actions.bulk_resets import continue_bulk_resets
 from riskrelay.actions.counts import FRESH, take_stock
-from riskrelay.actions.due_levels import lower_due_levels
+from riskrelay.actions.due_levels import DueLevels
 from riskrelay.actions.erasures import continue_erasures
 from riskrelay.actions.idle_streams import pause_idle_streams
 from riskrelay.actions.large_writes import finish_abandoned_writes
@@ -38,7 +38,7 @@ ANALYZE_SWEEP = timedelta(seconds=1)  # a new table can get thousands of rows in
 CLOCK_SWEEP = timedelta(seconds=1)  # waits may be wrong for this long after the database's clock was set back
 ERASURES_SWEEP = timedelta(seconds=1)  # the longest time until an interrupted erasure goes on
 WRITES_SWEEP = timedelta(seconds=1)  # requests of an account wait until its large write ends
-LEVELS_SWEEP = timedelta(seconds=1)  # a level may last this much longer than its findings count
+LEVELS_SWEEP = timedelta(seconds=1)  # a level may last so much longer than its findings count, and rules wait so long
 SWEEP = timedelta(minutes=1)  # guessed: an event may be kept this much longer than its retention
 RECORDS_SWEEP = timedelta(hours=1)  # chosen: records are kept for days
 FINDINGS_SWEEP = timedelta(hours=6)  # chosen: a finding may be kept this much longer than its retention
@@ -70,13 +70,14 @@ class Chores:
     Several processes may run it at the same time, because each step is one fenced transaction.
 
     Args:
-        levels_per_second: the largest number of users per second whose level is decided again because time has passed.
+        levels_per_second: the largest number of users per second whose level is decided again because time has passed
+            or rules apply.
     """
 
     def __init__(self, services: Services, retention: Retention, levels_per_second: int) -> None:
         self._services = services
         self._retention = retention
-        self._levels_per_second = levels_per_second
+        self._due_levels = DueLevels(services, levels_per_second)
         self._stopping = asyncio.Event()
         self._stock_due = 0.0
         self._clock_watch = ClockWatch(services)
@@ -94,7 +95,7 @@ class Chores:
             self._repeat(self._cancel, CANCEL_SWEEP),
             self._repeat(self._reset_users, RESET_SWEEP),
             self._repeat(self._finish_writes, WRITES_SWEEP),
-            self._repeat(self._lower_levels, LEVELS_SWEEP),
+            self._repeat(self._decide_levels, LEVELS_SWEEP),
             self._repeat(self._erase, ERASURES_SWEEP),
             self._repeat(self._tidy, SWEEP),
             self._repeat(self._purge_records, RECORDS_SWEEP),
@@ -105,6 +106,10 @@ class Chores:
             self._repeat(self._take_stock, FRESH),
             self._repeat(self._watch_clock, CLOCK_SWEEP),
         )
+        try:
+            await self._due_levels.stop()
+        except Unavailable:
+            _log.warning("chores_put_off")
 
     async def _replay(self) -> bool:
         return await continue_replays(self._services)
@@ -119,8 +124,8 @@ class Chores:
         await finish_abandoned_writes(self._services)
         return False
 
-    async def _lower_levels(self) -> bool:
-        return await lower_due_levels(self._services, self._levels_per_second) > 0
+    async def _decide_levels(self) -> bool:
+        return await self._due_levels.decide() > 0
 
     async def _erase(self) -> bool:
         erased = await continue_erasures(self._services)

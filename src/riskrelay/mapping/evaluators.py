@@ -1,4 +1,4 @@
-"""Processes that evaluate mappings. They are started when needed, and replaced when they end."""
+"""Processes that evaluate mappings and rules. They are started when needed, and replaced when they end."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ import sys
 import structlog
 
 from riskrelay.core.sources.reasons import Reason
-from riskrelay.mapping.mapping_process import LENGTH, OUT_OF_MEMORY, Order, frame
+from riskrelay.mapping.mapping_process import LENGTH, OUT_OF_MEMORY, Order, RuleOrder, frame
 
 _log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ class Evaluators:
         for evaluator in self._all:
             self._free.put_nowait(evaluator)
 
-    async def ask(self, order: Order) -> bytes:
+    async def ask(self, order: Order | RuleOrder) -> bytes:
         """Wait for a free process, and return its answer to an order, as MessagePack.
 
         Raises: MappingEndedError.
@@ -74,7 +74,7 @@ class _Evaluator:
         self._name = name
         self._child: _Child | None = None
 
-    async def ask(self, order: Order) -> bytes:
+    async def ask(self, order: Order | RuleOrder) -> bytes:
         """Return the answer to an order, as MessagePack.
 
         Raises: MappingEndedError.
@@ -156,7 +156,7 @@ class _Child:
             raise
         return child
 
-    async def ask(self, order: Order) -> bytes:
+    async def ask(self, order: Order | RuleOrder) -> bytes:
         """Return the answer to an order.
 
         Raises: OSError, EOFError: the process has ended.

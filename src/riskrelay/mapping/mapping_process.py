@@ -1,5 +1,7 @@
-"""A process that only maps: `python -m riskrelay.mapping.mapping_process`, started by `mapping_pool` with a socket as
-its standard input. It ends when its parent ends, and the kernel ends it when an order exceeds its limits.
+"""A process that only evaluates expressions, of mappings or of rules: `python -m riskrelay.mapping.mapping_process`.
+
+`evaluators` starts it with a socket as its standard input. It ends when its parent ends, and the kernel ends it when an
+order exceeds its limits.
 """
 
 import resource
@@ -14,11 +16,13 @@ from contextlib import suppress
 import msgspec
 import psutil
 
+from riskrelay.core.risk.rule_inputs import Verdict
 from riskrelay.core.sources.mappings import Problem, read_mapping
 from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import Mapped, Refused
 from riskrelay.mapping.compiled import CompiledMapping, check_expressions
 from riskrelay.mapping.expressions import SyntaxProblemError
+from riskrelay.mapping.rule_programs import RulePrograms, rule_problem
 
 LENGTH = struct.Struct("!I")  # before each frame
 OUT_OF_MEMORY = 3  # an exit code
@@ -30,7 +34,7 @@ SECONDS = 0.5
 SECONDS_AN_EVENT = 0.0005
 
 
-class Order(msgspec.Struct, array_like=True):
+class Order(msgspec.Struct, array_like=True, tag="map"):
     """Events to map, or a document to check when there are none.
 
     Attributes:
@@ -42,20 +46,54 @@ class Order(msgspec.Struct, array_like=True):
     events: list[bytes] | None
 
 
+class RuleOrder(msgspec.Struct, array_like=True, tag="rules"):
+    """Expressions of rules to evaluate, or one to check.
+
+    Attributes:
+        groups: expressions that get the same inputs.
+        inputs: each with the place of its group; None: check the only expression.
+    """
+
+    groups: list[list[str]]
+    inputs: list[tuple[int, str]] | None
+
+    @property
+    def evaluations(self) -> int:
+        """The number of evaluations."""
+        return sum(len(self.groups[group]) for group, _ in self.inputs or ())
+
+
 def frame(content: object) -> bytes:
     """Return the frame that is sent for *content*."""
     encoded = msgspec.msgpack.encode(content)
     return LENGTH.pack(len(encoded)) + encoded
 
 
-class Mappings:
-    """A cache of the compiled documents that were used last."""
+class Compiled:
+    """A cache of the compiled documents and rules that were used last."""
 
     def __init__(self) -> None:
         self._compiled: OrderedDict[bytes, CompiledMapping] = OrderedDict()
+        self._rules: OrderedDict[tuple[str, ...], RulePrograms] = OrderedDict()
 
-    def answer(self, order: Order) -> Sequence[Mapped | Problem]:
+    def answer(self, order: Order | RuleOrder) -> object:
         """Carry out one order."""
+        return self._mapped(order) if isinstance(order, Order) else self._evaluated(order)
+
+    def _evaluated(self, order: RuleOrder) -> str | Sequence[Sequence[Verdict]] | None:
+        if order.inputs is None:
+            return rule_problem(order.groups[0][0])
+        groups = [self._programs(tuple(group)) for group in order.groups]
+        return [groups[group].evaluate(text) for group, text in order.inputs]
+
+    def _programs(self, expressions: tuple[str, ...]) -> RulePrograms:
+        programs = self._rules.pop(expressions, None) or RulePrograms(expressions)
+        self._rules[expressions] = programs
+        if len(self._rules) > _MAX_COMPILED:
+            self._rules.popitem(last=False)
+        return programs
+
+    def _mapped(self, order: Order) -> Sequence[Mapped | Problem]:
         if order.events is None:
             return check_expressions(read_mapping(msgspec.json.decode(order.document)))
         try:
@@ -83,15 +121,16 @@ def serve(parent: socket.socket, own: psutil.Process, reserved: int) -> None:
 
     Raises: ConnectionError: the parent has ended.
     """
-    mappings = Mappings()
-    decode = msgspec.msgpack.Decoder(Order).decode
+    compiled = Compiled()
+    decode = msgspec.msgpack.Decoder(Order | RuleOrder).decode
     parent.sendall(frame([]))
     with parent.makefile("rb") as orders:
         while len(head := orders.read(LENGTH.size)) == LENGTH.size:
             order = decode(orders.read(*LENGTH.unpack(head)))
             # The kernel ends this process by SIGPROF, whatever code is running.
-            signal.setitimer(signal.ITIMER_PROF, SECONDS + SECONDS_AN_EVENT * len(order.events or ()))
-            answer = frame(mappings.answer(order))
+            evaluations = len(order.events or ()) if isinstance(order, Order) else order.evaluations
+            signal.setitimer(signal.ITIMER_PROF, SECONDS + SECONDS_AN_EVENT * evaluations)
+            answer = frame(compiled.answer(order))
             signal.setitimer(signal.ITIMER_PROF, 0)
             parent.sendall(answer)
             # Not the peak that getrusage returns: that includes the parent's memory from before the exec.

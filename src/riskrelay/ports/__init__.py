@@ -53,7 +53,7 @@ from riskrelay.ports.findings import Findings, FindingTally, RecordedFinding
 from riskrelay.ports.history import HistoryPlace, LevelHistory, PastChange
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.large_writes import LEASE, LargeWriteLost, LargeWriteRuns, LargeWrites, Writes
-from riskrelay.ports.levels import Behaviors, DueLevels, Levels
+from riskrelay.ports.levels import Behaviors, DueLevels, DueUser, Levels
 from riskrelay.ports.operating import (
     DatabaseClock,
     DeliveryHealth,
@@ -63,6 +63,19 @@ from riskrelay.ports.operating import (
     Purging,
     Replays,
     Retention,
+)
+from riskrelay.ports.rules import (
+    RULES_LEASE,
+    Evaluated,
+    NoRuleEvaluator,
+    RuleEvaluator,
+    RuleFailures,
+    Rules,
+    RulesLeaseLost,
+    RuleUser,
+    RuleUsers,
+    RuleWork,
+    Version,
 )
 from riskrelay.ports.services import (
     Bell,
@@ -92,6 +105,7 @@ from riskrelay.ports.users import UserProfile, Users
 
 __all__ = [
     "LEASE",
+    "RULES_LEASE",
     "AccountDeletions",
     "Accounts",
     "Activities",
@@ -117,8 +131,10 @@ __all__ = [
     "DirectoryPlace",
     "DueLevels",
     "DueReset",
+    "DueUser",
     "EngineCare",
     "Erasures",
+    "Evaluated",
     "EventPlace",
     "EventRequests",
     "Events",
@@ -149,6 +165,7 @@ __all__ = [
     "MissedNameCounter",
     "MissedNames",
     "NoGeolocation",
+    "NoRuleEvaluator",
     "Node",
     "Nodes",
     "Observer",
@@ -172,6 +189,13 @@ __all__ = [
     "Retention",
     "RiskExceptions",
     "RiskPlace",
+    "RuleEvaluator",
+    "RuleFailures",
+    "RuleUser",
+    "RuleUsers",
+    "RuleWork",
+    "Rules",
+    "RulesLeaseLost",
     "Sent",
     "Services",
     "Sessions",
@@ -199,6 +223,7 @@ __all__ = [
     "Users",
     "Vault",
     "Verdict",
+    "Version",
     "Wake",
     "Writes",
 ]

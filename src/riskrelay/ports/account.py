@@ -27,6 +27,7 @@ from riskrelay.ports.history import LevelHistory
 from riskrelay.ports.large_writes import LargeWrites
 from riskrelay.ports.levels import Behaviors, Levels
 from riskrelay.ports.operating import DeliveryHealth, Replays
+from riskrelay.ports.rules import Rules, RuleUsers, RuleWork
 from riskrelay.ports.sources import Sources
 from riskrelay.ports.trials import Trials
 from riskrelay.ports.users import Users
@@ -284,6 +285,9 @@ class Transaction(Protocol):
     behaviors: Behaviors
     levels: Levels
     exceptions: RiskExceptions
+    rules: Rules
+    rule_work: RuleWork
+    rule_users: RuleUsers
     activities: Activities
     large_writes: LargeWrites
     detection: Detection

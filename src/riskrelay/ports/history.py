@@ -10,6 +10,7 @@ from riskrelay.core.risk.assessment import ChangeKind, LevelChange
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.policy_rules import NamedRule
 
 HistoryPlace = tuple[datetime, str]
 """The time and the id of a level change: its place in a user's history."""
@@ -27,6 +28,8 @@ class PastChange(Struct, frozen=True, kw_only=True):
         rule: the id of the bulk reset that made the change; None: there is none.
         actor: the name of the person's token; None: no person made the change.
         note: the person's text; None: no text.
+        rules: the account's rules that give the new level; if the change is their end, those that gave the one before.
+        revoking: the rules because of which the user's sessions were revoked. The level may be the same as before.
     """
 
     change_id: str
@@ -40,6 +43,8 @@ class PastChange(Struct, frozen=True, kw_only=True):
     rule: str | None
     actor: str | None
     note: str | None
+    rules: Sequence[NamedRule] = ()
+    revoking: Sequence[NamedRule] = ()
 
     @property
     def place(self) -> HistoryPlace:

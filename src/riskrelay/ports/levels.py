@@ -1,7 +1,7 @@
 """The rules that decide the levels of users, and the users whose level is due."""
 
 from collections.abc import Collection, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
@@ -38,14 +38,36 @@ class Levels(Protocol):
         """Overwrite the settings of how levels change with time."""
 
 
+class DueUser(NamedTuple):
+    """A user whose level must be decided again.
+
+    Attributes:
+        has_rules: whether the account has rules.
+    """
+
+    account_id: AccountId
+    user_id: UserId
+    has_rules: bool
+
+
 class DueLevels(Protocol):
     """Users of all accounts whose level must be decided again because time has passed, by the database's clock.
 
     A step of the clock forward counts only after it is confirmed (`core.delivery.clock.confirmed_now`).
     """
 
-    def users(self, limit: int) -> list[tuple[AccountId, UserId]]:
-        """Return due users, the longest due first, without accounts whose users a large write moves."""
+    def users(self, owner: str, limit: int) -> list[DueUser]:
+        """Return due users, the longest due first.
+
+        Accounts whose users a large write moves are left out, and accounts whose rules another process evaluates.
+
+        Args:
+            owner: the process that asks.
+        """
+
+    def walking(self, limit: int) -> list[tuple[AccountId, str]]:
+        """Return accounts whose users must be evaluated again after a change of rules, each with the last user that was
+        walked to."""
 
     def take_turn(self, wanted: int, per_second: int) -> int:
         """Return how many of the *wanted* users may be moved in this second, so that all processes keep the limit."""

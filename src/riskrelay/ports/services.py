@@ -20,6 +20,7 @@ from riskrelay.core.ssf.outcomes import Outcome
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports.account import Transaction
 from riskrelay.ports.installation import Installation
+from riskrelay.ports.rules import NoRuleEvaluator, RuleEvaluator
 from riskrelay.ports.telemetry import Metrics, Observer, StoreLoad
 
 T = TypeVar("T")
@@ -281,6 +282,7 @@ class Services:
     gathering: Gathering
     quotas: Quotas = field(default_factory=Quotas)
     geolocator: Geolocator = field(default_factory=NoGeolocation)
+    rule_evaluator: RuleEvaluator = field(default_factory=NoRuleEvaluator)
 
     def audit_entry(
         self,

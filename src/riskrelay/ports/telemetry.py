@@ -47,6 +47,9 @@ class Metrics(Protocol):
     def count_source_events(self, kind: str, counts: Counts) -> None:
         """Count the results of one request's events of a source of that kind."""
 
+    def count_rule_failures(self, failures: int) -> None:
+        """Count failed evaluations of accounts' rules."""
+
     def count_refused_authentication(self, reason: str) -> None:
         """Count one request whose credentials were refused.
 

@@ -50,6 +50,9 @@ class Users(Protocol):
         Users that another transaction has locked are left out.
         """
 
+    def unlocked(self, user_ids: Collection[UserId]) -> list[Standing]:
+        """Return users. A writing transaction locks them, and leaves out those that another one has locked."""
+
     def save(self, standings: Collection[Standing]) -> None:
         """Overwrite the changeable members of users."""
 

@@ -32,6 +32,9 @@ from riskrelay.ports import (
     RefusedRequests,
     Replays,
     RiskExceptions,
+    Rules,
+    RuleUsers,
+    RuleWork,
     Sources,
     Stocks,
     Streams,
@@ -65,6 +68,9 @@ from riskrelay.storage.risk.findings import FindingRows
 from riskrelay.storage.risk.large_writes import LargeWriteRows
 from riskrelay.storage.risk.level_history import LevelHistoryRows
 from riskrelay.storage.risk.level_rules import LevelRows
+from riskrelay.storage.risk.policy_rules import PolicyRuleRows
+from riskrelay.storage.risk.rule_users import RuleUserRows
+from riskrelay.storage.risk.rule_work import RuleWorkRows
 from riskrelay.storage.risk.trials import TrialRows
 from riskrelay.storage.risk.user_exports import UserExportRows
 from riskrelay.storage.risk.user_views import UserViewRows
@@ -97,6 +103,9 @@ class AccountTransaction:
         self.behaviors: Behaviors = BehaviorRows(connection, account_id)
         self.levels: Levels = LevelRows(connection, account_id)
         self.exceptions: RiskExceptions = RiskExceptionRows(connection, account_id, locking=locking)
+        self.rules: Rules = PolicyRuleRows(connection, account_id, locking=locking)
+        self.rule_work: RuleWork = RuleWorkRows(connection, account_id)
+        self.rule_users: RuleUsers = RuleUserRows(connection, account_id)
         self.activities: Activities = ActivityRows(connection, account_id)
         self.large_writes: LargeWrites = LargeWriteRows(connection, account_id, locking=locking)
         self.detection: Detection = DetectionRows(connection, account_id)

@@ -65,6 +65,9 @@ class PrometheusMetrics:
             ["kind", "became", "reason"],
             registry=self._registry,
         )
+        self._rule_failures = Counter(
+            "riskrelay_rule_failures", "Failed evaluations of accounts' rules.", registry=self._registry
+        )
         self._deliveries = self._counter("deliveries", "Delivery attempts, by outcome.", "outcome")
         self._failures = self._counter(
             "attempt_failures", "Delivery attempts that were not accepted, by reason.", "reason"
@@ -100,6 +103,10 @@ class PrometheusMetrics:
         """Count the results of one request's events, for a source of that kind."""
         for (became, reason), count in counts.items():
             self._source_events.labels(kind, became.value, "" if reason is None else reason.value).inc(count)
+
+    def count_rule_failures(self, failures: int) -> None:
+        """Count failed evaluations of accounts' rules."""
+        self._rule_failures.inc(failures)
 
     def count_refused_authentication(self, reason: str) -> None:
         """Count one request whose credentials were refused."""

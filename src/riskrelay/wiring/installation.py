@@ -21,7 +21,17 @@ from riskrelay.local.missed_names import PendingMissedNames
 from riskrelay.local.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.local.user_counts import CountedUsers
-from riskrelay.ports import Check, Geolocator, NoGeolocation, Services, Store, Verdict, Wake
+from riskrelay.ports import (
+    Check,
+    Geolocator,
+    NoGeolocation,
+    NoRuleEvaluator,
+    RuleEvaluator,
+    Services,
+    Store,
+    Verdict,
+    Wake,
+)
 from riskrelay.settings import Settings
 from riskrelay.signing.sealing import MasterKey, new_master_key
 from riskrelay.signing.signer import new_signing_key
@@ -262,11 +272,19 @@ def _fill(source: Connection, target: Connection, copied: Callable[[str, int], N
 def build_services(settings: Settings) -> Services:
     """Build the dependencies of actions for a command that works on the database. The caller closes the store."""
     noted = PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()
-    return services_of(settings, lambda lanes: None, noted, Observers(PrometheusMetrics()))
+    return services_of(
+        settings, lambda lanes: None, noted, Observers(PrometheusMetrics()), rule_evaluator=NoRuleEvaluator()
+    )
 
 
 def services_of(
-    settings: Settings, wake: Wake, noted: Noted, observers: Observers, geolocator: Geolocator | None = None
+    settings: Settings,
+    wake: Wake,
+    noted: Noted,
+    observers: Observers,
+    *,
+    rule_evaluator: RuleEvaluator,
+    geolocator: Geolocator | None = None,
 ) -> Services:
     """Build the dependencies of actions for a process that serves or delivers.
 
@@ -301,6 +319,7 @@ def services_of(
             console_sessions=settings.quota_console_sessions,
         ),
         geolocator=geolocator or NoGeolocation(),
+        rule_evaluator=rule_evaluator,
     )
 
 

@@ -27,6 +27,7 @@ from riskrelay.local.geolocation import GeolocationFiles
 from riskrelay.local.missed_names import PendingMissedNames
 from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.mapping.mapping_pool import MappingPool
+from riskrelay.mapping.rule_pool import RulePool
 from riskrelay.ports import Services, Wake
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.client import PushClient
@@ -70,7 +71,8 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     noted = token_uses, finding_counts, missed_names = PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()
     observers = new_observers(siblings)
     geolocation = GeolocationFiles(settings.geoip)
-    services = services_of(settings, wakes.wake, noted, observers, geolocator=geolocation)
+    rule_pool = RulePool()
+    services = services_of(settings, wakes.wake, noted, observers, rule_evaluator=rule_pool, geolocator=geolocation)
     process = ProcessWatch(observers.metrics, log, services.clock)
     if settings.geoip:
         show_geolocation(observers.metrics, geolocation, services.clock)
@@ -115,6 +117,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
                         yield
         finally:
             mapper.close()
+            rule_pool.close()
             await services.store.close()
 
     app = create_app(services, transmitting, settings.public_url, lifespan)
@@ -152,10 +155,9 @@ def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
     """
     woken, wakes = _Relay(), _Relay()
     wakes.targets.append(woken.wake)
-    observers = new_observers()
-    services = services_of(
-        settings, wakes.wake, (PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()), observers
-    )
+    observers, rule_pool = new_observers(), RulePool()
+    noted = PendingTokenUses(), PendingFindingCounts(), PendingMissedNames()
+    services = services_of(settings, wakes.wake, noted, observers, rule_evaluator=rule_pool)
     process = ProcessWatch(observers.metrics, log, services.clock)
     master_key = read_master_key(settings)
     keyring = build_keyring(settings, master_key)
@@ -175,6 +177,7 @@ def build_worker_app(settings: Settings, log: LogSink) -> Starlette:
                 show_worker(observers.metrics, worker)
                 yield
         finally:
+            rule_pool.close()
             await services.store.close()
 
     return create_worker_app(services, lifespan)

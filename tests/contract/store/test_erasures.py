@@ -61,9 +61,10 @@ WITHOUT_USERS = {
     "source_samples": "sealed, so nobody knows about whom; each ends within a day",
     "audit_entries": "user ids, never addresses",
     **dict.fromkeys(
-        ("behavior_settings", "detection_limits", "trusted_networks", "level_times"), "settings of the account"
+        ("behavior_settings", "detection_limits", "trusted_networks", "level_times", "rules"), "settings of the account"
     ),
     "level_pace": "a number of users",
+    "rule_work": "the id of a user while all are evaluated again, never an address",
     **dict.fromkeys(("stocks", "level_counts", "finding_counts"), "numbers of users and findings"),
     **dict.fromkeys(("large_writes", "large_write_parts"), "an erasure begins after the large write has ended"),
 }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from riskrelay.actions.directory import clear_directory, delete_entries, put_entries
-from riskrelay.actions.due_levels import lower_due_levels
+from riskrelay.actions.due_levels import DueLevels
 from riskrelay.actions.exceptions import WantedException, add_exception, change_exception, delete_exception
 from riskrelay.actions.record_activity import record_activity
 from riskrelay.actions.users import reset_user
@@ -239,11 +239,11 @@ async def test_a_level_rises_when_an_exception_ends(services: Services) -> None:
     """Exactly once, by the scan for due levels; receivers are told why."""
     await record(services, finding(KAI, HIGH), finding(LOU, HIGH))
     await add(services, wanted(KAI, ends_at=datetime.now(UTC) + timedelta(days=2)))
-    assert await lower_due_levels(services, 500) == 0
+    assert await DueLevels(services, 500).decide() == 0
     await pass_time(services.store, timedelta(days=1))
     await pass_time(services.store, timedelta(days=1, hours=1))
-    assert await lower_due_levels(services, 500) == 1
-    assert await lower_due_levels(services, 500) == 0
+    assert await DueLevels(services, 500).decide() == 1
+    assert await DueLevels(services, 500).decide() == 0
     assert (await level(services), (await standing(services)).next_change_at) == (RiskLevel.HIGH, None)
     assert (await events_about(services))[-1] == (
         "high",
@@ -257,10 +257,10 @@ async def test_users_follow_their_groups(services: Services) -> None:
     await record(services, finding(KAI, HIGH))
     await add(services, wanted("VIP", RiskLevel.LOW, coverage=Coverage.GROUP))
     await put_entries(services, ACCOUNT, COMMAND_LINE, [entry("k1", "VIP")])
-    assert await lower_due_levels(services, 500) == 1
+    assert await DueLevels(services, 500).decide() == 1
     assert (await level(services), await due(services)) == (RiskLevel.LOW, [])
     await put_entries(services, ACCOUNT, COMMAND_LINE, [entry("k1")])
-    assert await lower_due_levels(services, 500) == 1
+    assert await DueLevels(services, 500).decide() == 1
     assert (await level(services), await due(services)) == (RiskLevel.HIGH, [])
 
 

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from riskrelay.actions.behaviors import add_behavior, retire_behavior
-from riskrelay.actions.due_levels import lower_due_levels
+from riskrelay.actions.due_levels import DueLevels
 from riskrelay.actions.level_times import set_level_times
 from riskrelay.actions.users import reset_user
 from riskrelay.actions.watch_clock import ClockWatch
@@ -68,7 +68,7 @@ async def events_about(services: Services, email: str = KAI) -> list[dict[str, o
 
 
 async def lower(services: Services, per_second: int = 500) -> int:
-    return await lower_due_levels(services, per_second)
+    return await DueLevels(services, per_second).decide()
 
 
 async def test_a_level_ends_when_its_findings_have_expired(services: Services) -> None:
@@ -114,9 +114,9 @@ async def test_only_so_many_levels_end_in_a_second(services: Services) -> None:
         lambda tx: [tx.due_levels.take_turn(wanted, 5) for wanted in (3, 3, 3)]
     )
     assert grants in ([3, 2, 0], [3, 2, 3], [3, 3, 2])  # the second may end in between
-    due = await services.store.read_installation(lambda tx: tx.due_levels.users(2))
+    due = await services.store.read_installation(lambda tx: tx.due_levels.users("", 2))
     longest = [(await standing(services, f"u{number}@example.com")).user_id for number in (2, 1)]
-    assert due == [(ACCOUNT, user_id) for user_id in longest]
+    assert [(one.account_id, one.user_id) for one in due] == [(ACCOUNT, user_id) for user_id in longest]
 
 
 async def test_a_clock_that_jumps_ends_no_level(services: Services) -> None:

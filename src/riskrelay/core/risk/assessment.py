@@ -1,6 +1,6 @@
 """Compute a user's risk level from the triggered behaviors and the account's rules."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -8,9 +8,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from riskrelay.core.email_addresses import user_key
-from riskrelay.core.risk.behaviors import BehaviorId, reason_for
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.policy_rules import Looked, NamedRule, RuleId
+from riskrelay.core.risk.rule_inputs import look_soon, not_looked
 from riskrelay.core.risk.rules import LevelRules
 
 _CLOCKS_APART = timedelta(minutes=5)  # guessed: the clock that wrote a time may be this much ahead of the database's
@@ -34,11 +36,12 @@ class ChangeKind(StrEnum):
     EXPIRY = "expiry"
     SETTINGS = "settings"
     RESET = "reset"
+    RULE = "rule"
 
     @property
     def cause(self) -> Cause:
         """The cause, as receivers get it."""
-        return Cause.POLICY if self in (ChangeKind.FINDING, ChangeKind.EXPIRY) else Cause.ADMIN
+        return Cause.ADMIN if self in (ChangeKind.EXCEPTION, ChangeKind.SETTINGS, ChangeKind.RESET) else Cause.POLICY
 
 
 class Standing(Struct, frozen=True, kw_only=True):
@@ -55,6 +58,7 @@ class Standing(Struct, frozen=True, kw_only=True):
             recorded may be missing.
         changed_at: the time of the last level change; None: none is known.
         next_change_at: the time at which the level must be decided again; None: it does not change with time.
+        holding: the account's rules that hold for the user, each with the time since which it does.
     """
 
     user_id: UserId
@@ -69,6 +73,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     triggered_at: Mapping[BehaviorId, datetime] = {}
     changed_at: datetime | None = None
     next_change_at: datetime | None = None
+    holding: Mapping[RuleId, datetime] = {}
 
     @property
     def email_key(self) -> str:
@@ -81,12 +86,16 @@ class LevelChange(Struct, frozen=True, kw_only=True):
 
     Attributes:
         behaviors: the behaviors that cause the current level; empty if there is none.
-        reason: for people: their names, that findings have expired or exceptions have changed; empty after a reset.
+        reason: for people: their names, the rules, that findings have expired or exceptions have changed; empty after a
+            reset.
         changed_at: the time of the decision, aware UTC.
         note: the text of the person who changed the level; None: no text.
-        kind, findings, rule, actor: for the history of the level, not for the receivers.
-        findings: the first findings of *behaviors* that the decision recorded, at most MAX_NAMED_FINDINGS.
+        kind, findings, rule, rules, actor: for the history of the level, not for the receivers.
+        findings: the first findings that the decision recorded of *behaviors*, or that *rules* used, at most
+            MAX_NAMED_FINDINGS.
         rule: the id of the bulk reset that made the change; None: there is none.
+        rules: the rules that give the current level, or gave the previous one if the change is their end.
+        revoking: the rules because of which the user's sessions are revoked. The level can be the same as before.
         actor: the name of the person's token; None: no person made the change.
     """
 
@@ -102,6 +111,8 @@ class LevelChange(Struct, frozen=True, kw_only=True):
     kind: ChangeKind = ChangeKind.FINDING
     findings: tuple[FindingId, ...] = ()
     rule: str | None = None
+    rules: tuple[NamedRule, ...] = ()
+    revoking: tuple[NamedRule, ...] = ()
     actor: str | None = None
 
 
@@ -136,22 +147,26 @@ def with_findings(
     level = _level(changed, rules)
     if rules.as_of is not None:
         level = _higher(level, standing.level)
-    return _at_level(changed, level, rules, at)
+    return _at_level(changed, level, rules, at, next_look=look_soon(standing.next_change_at, found, rules))
 
 
-def decided_again(standing: Standing, rules: LevelRules, at: datetime) -> Standing:
+def decided_again(standing: Standing, rules: LevelRules, at: datetime, looked: Looked | None = None) -> Standing:
     """Return the standing after the rules or the time have changed. Its level may be lower.
 
     A lower level waits until the shortest time between two events has passed.
 
     Args:
         at: the time of the decision.
+        looked: what the account's rules say now; None: they were not evaluated, so those that held still do.
     """
     rules = rules.for_user(standing.email_key)
+    if looked is not None and looked.holding != standing.holding:
+        standing = replace(standing, holding=looked.holding)
     level = _level(standing, rules)
     if _waits(standing, rules):
         level = _higher(level, standing.level)
-    return _at_level(standing, level, rules, at)
+    next_look = not_looked(standing.next_change_at, rules) if looked is None else looked.next_look
+    return _at_level(standing, level, rules, at, next_look=next_look)
 
 
 def with_latest(standing: Standing, latest: Mapping[BehaviorId, datetime], rules: LevelRules) -> Standing:
@@ -166,16 +181,30 @@ def with_latest(standing: Standing, latest: Mapping[BehaviorId, datetime], rules
     if times == standing.triggered_at:
         return standing
     counted = _with(standing, triggered=standing.triggered, triggered_at=times)
-    return _at_level(counted, standing.level, rules.for_user(standing.email_key), standing.changed_at)
+    rules = rules.for_user(standing.email_key)
+    return _at_level(
+        counted, standing.level, rules, standing.changed_at, next_look=not_looked(standing.next_change_at, rules)
+    )
 
 
 def _level(standing: Standing, rules: LevelRules) -> RiskLevel | None:
-    if rules.as_of is None and rules.covering is None:  # nothing but the behaviors' levels counts: most accounts
+    own = level_of_behaviors(standing, rules)
+    return _higher(own, rules.policies.level_of(standing.holding)) if standing.holding else own
+
+
+def level_of_behaviors(standing: Standing, rules: LevelRules) -> RiskLevel | None:
+    """Return the highest level as which any triggered behavior counts now.
+
+    Args:
+        rules: the rules for this user.
+    """
+    if rules.covering is None and (rules.as_of is None or not rules.times.durations):
+        # Nothing but the behaviors' levels counts: most accounts.
         return max((rules.behaviors[one].risk_level for one in standing.triggered), default=None)
-    return max((level for level in _levels(standing, rules).values() if level is not None), default=None)
+    return max((level for level in levels_of(standing, rules).values() if level is not None), default=None)
 
 
-def _levels(standing: Standing, rules: LevelRules) -> dict[BehaviorId, RiskLevel | None]:
+def levels_of(standing: Standing, rules: LevelRules) -> dict[BehaviorId, RiskLevel | None]:
     """Return the level as which each triggered behavior counts now."""
     return {one: rules.level(one, _latest(standing, one)) for one in standing.triggered}
 
@@ -196,10 +225,12 @@ def _waits(standing: Standing, rules: LevelRules) -> bool:
     return now < changed_at + rules.times.between_events
 
 
-def _at_level(standing: Standing, level: RiskLevel | None, rules: LevelRules, at: datetime | None) -> Standing:
+def _at_level(
+    standing: Standing, level: RiskLevel | None, rules: LevelRules, at: datetime | None, *, next_look: datetime | None
+) -> Standing:
     """Return the standing with *level*, and with the times that follow from it."""
     changed_at = standing.changed_at if level == standing.level else at
-    next_change_at = _next_change(standing, level, changed_at, rules)
+    next_change_at = _earlier(_next_change(standing, level, changed_at, rules), next_look)
     if level == standing.level and next_change_at == standing.next_change_at:
         return standing
     return replace(standing, level=level, changed_at=changed_at, next_change_at=next_change_at)
@@ -222,6 +253,7 @@ def _with(
         triggered_at=triggered_at,
         changed_at=standing.changed_at,
         next_change_at=standing.next_change_at,
+        holding=standing.holding,
     )
 
 
@@ -234,8 +266,11 @@ def _next_change(
         rules: the rules for this user.
     """
     end = rules.covering.next_end() if rules.covering is not None and standing.triggered else None
-    lower = _lower_at(standing, level, changed_at, rules)
-    return lower if end is None or (lower is not None and lower < end) else end
+    return _earlier(_lower_at(standing, level, changed_at, rules), end)
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return one if other is None or (one is not None and one < other) else other
 
 
 def _lower_at(
@@ -244,6 +279,8 @@ def _lower_at(
     """Return the time at which *level* may become lower; None: it does not."""
     now = rules.as_of
     if level is None or now is None:
+        return None
+    if standing.holding and (rules.policies.level_of(standing.holding) or 0) >= level:
         return None
     due: datetime | None = None
     for behavior in standing.triggered:
@@ -286,68 +323,5 @@ def after_reset(standing: Standing, at: datetime) -> Standing:
         last_reset_at=at,
         changed_at=standing.changed_at if standing.level is None else at,
         next_change_at=None,
+        holding={},
     )
-
-
-def level_change(
-    before: Standing,
-    after: Standing,
-    rules: LevelRules,
-    kind: ChangeKind,
-    at: datetime,
-    recorded: Sequence[tuple[BehaviorId, FindingId]] = (),
-) -> LevelChange | None:
-    """Return the level change from *before* to *after*, for the receivers and the history.
-
-    Args:
-        recorded: the findings that the decision records, each with its behavior.
-
-    Returns: None if the level is the same, even if other members differ.
-    """
-    if before.level == after.level:
-        return None
-    if rules.exceptions and after.triggered:
-        rules = rules.for_user(after.email_key)
-    levels = _levels(after, rules)
-    holding = tuple(sorted(one for one, level in levels.items() if level is not None and level == after.level))
-    # With time alone, a level only becomes higher because an exception has ended, or a user has left a group.
-    is_higher = (after.level or 0) > (before.level or 0)
-    if kind is ChangeKind.EXCEPTION or (kind is ChangeKind.EXPIRY and is_higher):
-        names = reason_for(holding, rules.behaviors)
-        reason = f"Exceptions changed: {names}" if names else "Exceptions changed"
-    else:
-        reason = _reason(before, levels, holding, rules)
-    return LevelChange(
-        user_id=after.user_id,
-        email=after.email,
-        previous=before.level,
-        current=after.level,
-        behaviors=holding,
-        reason=reason,
-        cause=kind.cause,
-        changed_at=at,
-        kind=kind,
-        findings=tuple([finding for behavior, finding in recorded if behavior in holding][:MAX_NAMED_FINDINGS]),
-    )
-
-
-def _reason(
-    before: Standing, levels: Mapping[BehaviorId, RiskLevel | None], holding: Iterable[BehaviorId], rules: LevelRules
-) -> str:
-    """Return the reason of a level change for people: the behaviors that hold the level, and those that expired.
-
-    Returns: empty after a reset.
-    """
-    names = reason_for(holding, rules.behaviors)
-    if not rules.times.durations:
-        return names or ("No finding counts" if levels else "")
-    was = before.level or 0
-    expired = [
-        one
-        for one in rules.times.durations
-        if one in levels and (levels[one] or 0) < was <= (rules.own_level(one) or 0)
-    ]
-    if not expired or any((level or 0) >= was for level in levels.values()):
-        return names or ("No finding counts" if levels else "")
-    said = f"Expired: {reason_for(expired, rules.behaviors)}"
-    return f"{said}; remaining: {names}" if names else said

@@ -9,6 +9,7 @@ from msgspec import Struct
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.exceptions import NONE_STORED, ExceptionId, Exceptions, UserExceptions
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.policy_rules import NO_RULES, PolicyRules
 
 MAX_LEVEL_TIME = timedelta(days=3_650)  # guessed: longer than any organization keeps findings
 
@@ -75,6 +76,7 @@ class LevelRules:
         exceptions: the account's exceptions that have not ended.
         groups: the keys of the groups of the users whose levels are decided, by `email_key`. None: they were not read.
         covering: the exceptions that cover the user whose level is decided; None: none does.
+        policies: the account's rules that combine findings. With any, *as_of* is known.
     """
 
     behaviors: Mapping[BehaviorId, BehaviorSetting]
@@ -83,6 +85,7 @@ class LevelRules:
     exceptions: Exceptions = NONE_STORED
     groups: Mapping[str, frozenset[str]] | None = None
     covering: UserExceptions | None = None
+    policies: PolicyRules = NO_RULES
 
     def for_user(self, key: str) -> "LevelRules":
         """Return the rules for one user.
@@ -120,6 +123,10 @@ class LevelRules:
                 for behavior, setting in self.behaviors.items()
             )
         )
+
+    def is_stored_as(self, other: "LevelRules") -> bool:
+        """Return whether both were stored with the same content, whenever and for whomever they were read."""
+        return replace(self, groups=None) == replace(other, groups=None)
 
     def level(self, behavior: BehaviorId, latest: datetime | None) -> RiskLevel | None:
         """Return the level as which a behavior counts now; None: it no longer counts.

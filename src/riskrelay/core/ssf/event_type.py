@@ -21,6 +21,7 @@ RISC = "https://schemas.openid.net/secevent/risc/event-type/"
 SSF = "https://schemas.openid.net/secevent/ssf/event-type/"
 
 CAEP_RISK_LEVEL_CHANGE = EventTypeUri(CAEP + "risk-level-change")
+CAEP_SESSION_REVOKED = EventTypeUri(CAEP + "session-revoked")
 OKTA_USER_RISK_CHANGE = EventTypeUri(okta.USER_RISK_CHANGE)
 VERIFICATION = EventTypeUri(SSF + "verification")
 STREAM_UPDATED = EventTypeUri(SSF + "stream-updated")

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 
 from riskrelay.core.products import PRODUCTS
-from riskrelay.core.risk.assessment import LevelChange
+from riskrelay.core.risk.assessment import Cause, LevelChange
 from riskrelay.core.risk.change_members import change_members
 from riskrelay.core.risk.levels import RiskLevel
-from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE
+from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE, CAEP_SESSION_REVOKED
 
 TEST_USER = "verification@riskrelay.invalid"
 """A user that cannot exist: no address below `.invalid` is ever registered (RFC 2606 §2)."""
@@ -33,11 +33,31 @@ def caep_risk_level_change(change: LevelChange, _subject: Mapping[str, Any]) -> 
     }
 
 
+def session_revoked(change: LevelChange, _subject: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of CAEP's session-revoked event for all sessions of the user, because rules say so.
+
+    Rule: CAEP 1.0 §3.1, §2; IOP 1.0 §3.1 (reason_admin is required).
+    """
+    names = ", ".join(f'"{rule.name}"' for rule in change.revoking)
+    word = "Rule" if len(change.revoking) == 1 else "Rules"
+    return {
+        **change_members(change),
+        "initiating_entity": Cause.POLICY.value,
+        "reason_admin": {"en": f"{word} {names}"},
+    }
+
+
 LEVEL_CHANGE_EVENTS: Mapping[str, Callable[[LevelChange, Mapping[str, Any]], dict[str, Any]]] = {
     **{stream.event_type: stream.level_change for row in PRODUCTS.values() if (stream := row.implicit_stream)},
     CAEP_RISK_LEVEL_CHANGE: caep_risk_level_change,
 }
 """The event types that report a level change, by URI, each with the function that renders its members."""
+
+
+REVOCATION: Mapping[str, Callable[[LevelChange, Mapping[str, Any]], dict[str, Any]]] = {
+    CAEP_SESSION_REVOKED: session_revoked
+}
+"""The event type that follows if a rule revokes the user's sessions, with the function that renders its members."""
 
 
 NO_LEVELS = frozenset({"none", "LOW"})

@@ -4,15 +4,28 @@ from sqlalchemy import BigInteger, Connection, bindparam, exists, insert, select
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.findings import UserId
+from riskrelay.ports import DueUser
 from riskrelay.storage.delivery.clock import read_confirmed_now
-from riskrelay.storage.tables import INSTALLATION, large_writes, level_pace, users
-from riskrelay.storage.times import database_now
+from riskrelay.storage.risk.rule_work import walking_accounts
+from riskrelay.storage.tables import INSTALLATION, large_writes, level_pace, rule_work, rules, users
+from riskrelay.storage.times import database_now, number_of
 
 _IS_WRITTEN = exists().where(large_writes.c.account_id == users.c.account_id)
+_HAS_RULES = exists().where(rules.c.account_id == users.c.account_id)
+_IS_OF_OTHER = exists().where(
+    rule_work.c.account_id == users.c.account_id,
+    rule_work.c.owner != bindparam("owner"),
+    rule_work.c.lease_until > database_now(),
+)
 # Most scans find nothing, and read only the start of users_next_change_index.
 _DUE = (
-    select(users.c.account_id, users.c.user_id, users.c.next_change_at)
-    .where(users.c.next_change_at.is_not(None), users.c.next_change_at <= database_now(), ~_IS_WRITTEN)
+    select(
+        users.c.account_id,
+        users.c.user_id,
+        type_coerce(users.c.next_change_at, BigInteger).label("due"),
+        _HAS_RULES.label("has_rules"),
+    )
+    .where(users.c.next_change_at.is_not(None), users.c.next_change_at <= database_now(), ~_IS_WRITTEN, ~_IS_OF_OTHER)
     .order_by(users.c.next_change_at)
     .limit(bindparam("limit"))
 )
@@ -33,12 +46,19 @@ class DueLevelRows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def users(self, limit: int) -> list[tuple[AccountId, UserId]]:
-        rows = self._connection.execute(_DUE, {"limit": limit}).all()
+    def users(self, owner: str, limit: int) -> list[DueUser]:
+        rows = self._connection.execute(_DUE, {"owner": owner, "limit": limit}).all()
         if not rows:
             return []
-        now = read_confirmed_now(self._connection)
-        return [(AccountId(row.account_id), UserId(row.user_id)) for row in rows if row.next_change_at <= now]
+        now = number_of(read_confirmed_now(self._connection)) or 0
+        return [
+            DueUser(AccountId(account_id), UserId(user_id), bool(has_rules))
+            for account_id, user_id, due, has_rules in rows
+            if due <= now
+        ]
+
+    def walking(self, limit: int) -> list[tuple[AccountId, str]]:
+        return walking_accounts(self._connection, limit)
 
     def take_turn(self, wanted: int, per_second: int) -> int:
         row = self._connection.execute(_PACE.with_for_update()).first()

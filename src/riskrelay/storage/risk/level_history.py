@@ -11,6 +11,7 @@ from riskrelay.core.risk.assessment import ChangeKind, LevelChange
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.policy_rules import NamedRule
 from riskrelay.ports import HistoryPlace, PastChange
 from riskrelay.storage.statements import BulkInsert
 from riskrelay.storage.tables import level_changes
@@ -41,6 +42,17 @@ _SURPLUS = (
     .limit(bindparam("most"))
 )
 _TRIM = delete(level_changes).where(_OF_USER, _PLACE.in_(_SURPLUS))
+
+
+class _Rules(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The rules of a level change, as they are stored."""
+
+    giving: tuple[NamedRule, ...] = ()
+    revoking: tuple[NamedRule, ...] = ()
+
+
+_NO_RULES = _Rules()
+_read_rules = msgspec.json.Decoder(_Rules).decode
 
 
 class LevelHistoryRows:
@@ -77,6 +89,7 @@ class LevelHistoryRows:
             change.rule,
             change.actor,
             change.note,
+            _written(change),
         )
 
     def _trim(self, user_ids: set[UserId], keep: int) -> None:
@@ -88,7 +101,14 @@ class LevelHistoryRows:
             self._connection.execute(_TRIM, {**asked, "user": user_id, "most": _TRIMMED_AT_MOST})
 
 
+def _written(change: LevelChange) -> str | None:
+    if not change.rules and not change.revoking:
+        return None
+    return msgspec.json.encode(_Rules(giving=change.rules, revoking=change.revoking)).decode()
+
+
 def _change_from(row: Row[*tuple[Any, ...]]) -> PastChange:
+    rules = _NO_RULES if row.rules is None else _read_rules(row.rules)
     return PastChange(
         change_id=row.change_id,
         changed_at=row.changed_at,
@@ -101,4 +121,6 @@ def _change_from(row: Row[*tuple[Any, ...]]) -> PastChange:
         rule=row.rule,
         actor=row.actor,
         note=row.note,
+        rules=rules.giving,
+        revoking=rules.revoking,
     )

@@ -1,6 +1,6 @@
 """Users, by account."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -14,6 +14,7 @@ from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.policy_rules import RuleId
 from riskrelay.ports import UserProfile
 from riskrelay.storage.delivery.clock import read_confirmed_now
 from riskrelay.storage.risk.saving_users import CHANGEABLE, save_at_once, save_each
@@ -52,6 +53,8 @@ _USERS_DUE = (
     .order_by(users.c.user_id)
     .with_for_update(skip_locked=True)
 )
+_USERS_SHOWN = _SHOWN.where(users.c.user_id.in_(_KEYS), users.c.email != "").order_by(users.c.user_id)
+_USERS_UNLOCKED = _USERS_SHOWN.with_for_update(skip_locked=True)
 _USED_IDS = select(users.c.user_id).where(users.c.account_id == bindparam("account"), users.c.user_id.in_(_KEYS))
 _ADD_USERS = BulkInsert(
     users,
@@ -95,12 +98,18 @@ def standing_from(row: Row[*tuple[Any, ...]]) -> Standing:
         triggered_at={} if row.triggered_at is None else _times_from(row.triggered_at),
         changed_at=row.changed_at,
         next_change_at=row.next_change_at,
+        holding={} if row.holding is None else holding_from(row.holding),
     )
 
 
 @lru_cache(maxsize=1_024)  # most users of an account have the same few
 def _behaviors_in(triggered: str) -> frozenset[BehaviorId]:
     return frozenset(BehaviorId(word) for word in triggered.split(",") if word)
+
+
+def holding_from(stored: str) -> dict[RuleId, datetime]:
+    """Read the rules that hold for a user, each with the time since which it does."""
+    return {RuleId(rule_id): moment(at) for rule_id, at in _TIMES.decode(stored).items()}
 
 
 def _times_from(stored: str) -> dict[BehaviorId, datetime]:
@@ -111,12 +120,10 @@ def _triggered(standing: Standing) -> str:
     return ",".join(sorted(standing.triggered))
 
 
-def _triggered_at(standing: Standing) -> str | None:
-    if not standing.triggered_at:
+def _written(times: Mapping[Any, datetime]) -> str | None:
+    if not times:
         return None
-    return msgspec.json.encode(
-        {one: number_of(at) for one, at in standing.triggered_at.items()}, order="sorted"
-    ).decode()
+    return msgspec.json.encode({one: number_of(at) for one, at in times.items()}, order="sorted").decode()
 
 
 class UserRows:
@@ -152,7 +159,7 @@ class UserRows:
                 number_of(standing.last_event_at),
                 standing.resets,
                 number_of(standing.last_reset_at),
-                _triggered_at(standing),
+                _written(standing.triggered_at),
                 number_of(standing.changed_at),
                 number_of(standing.next_change_at),
             )
@@ -178,6 +185,11 @@ class UserRows:
         found = self._connection.execute(_USERS_DUE, {"account": self._account_id, "keys": list(user_ids)})
         return [standing_from(row) for row in found]
 
+    def unlocked(self, user_ids: Collection[UserId]) -> list[Standing]:
+        query = _USERS_UNLOCKED if self._locking else _USERS_SHOWN
+        found = self._connection.execute(query, {"account": self._account_id, "keys": list(user_ids)})
+        return [standing_from(row) for row in found]
+
     def save(self, standings: Collection[Standing]) -> None:
         rows: list[dict[str, Any]] = [
             {
@@ -190,9 +202,10 @@ class UserRows:
                 "new_last_event_at": standing.last_event_at,
                 "new_resets": standing.resets,
                 "new_last_reset_at": standing.last_reset_at,
-                "new_triggered_at": _triggered_at(standing),
+                "new_triggered_at": _written(standing.triggered_at),
                 "new_changed_at": standing.changed_at,
                 "new_next_change_at": standing.next_change_at,
+                "new_holding": _written(standing.holding),
             }
             for standing in standings
         ]

@@ -50,6 +50,7 @@ from riskrelay.storage.tables.risk import (
     trusted_networks,
     users,
 )
+from riskrelay.storage.tables.rules import rule_work, rules
 from riskrelay.storage.tables.sources import source_counts, source_credentials, source_samples, sources
 
 __all__ = [
@@ -93,6 +94,8 @@ __all__ = [
     "refused_requests",
     "replay_places",
     "replays",
+    "rule_work",
+    "rules",
     "signing_keys",
     "source_counts",
     "source_credentials",

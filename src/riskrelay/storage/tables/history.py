@@ -22,5 +22,6 @@ level_changes = Table(
     Column("rule", Text),
     Column("actor", Text),
     Column("note", Text),
+    Column("rules", Text),  # JSON: the ids and names of rules that give the level, and of those that revoke sessions
     sqlite_with_rowid=False,
 )

@@ -40,6 +40,8 @@ users = Table(
     Column("triggered_at", Text),
     Column("changed_at", Moment),
     Column("next_change_at", Moment),
+    # A JSON object: the time since which each of the account's rules holds.
+    Column("holding", Text),
     ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
     Index("users_email_unique", "account_id", "email_key", unique=True),
 )

@@ -16,6 +16,7 @@ from riskrelay.core.errors import found
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, name_of
 from riskrelay.core.risk.findings import FindingId, UserId
+from riskrelay.core.risk.policy_rules import NamedRule
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import HistoryPlace, PastChange, RecordedFinding, Services, Transaction, UserEvent
 from riskrelay.web.account_api.envelope import success
@@ -145,11 +146,17 @@ def _rendered(entry: HistoryEntry, settings: Mapping[BehaviorId, BehaviorSetting
         "findings": [_finding(finding, settings) for finding in entry.findings],
         "deleted_findings": entry.deleted,
         "rule": change.rule,
+        "rules": _rules(change.rules),
+        "sessions_revoked_by": _rules(change.revoking),
         "actor": change.actor,
         "note": change.note,
         "notified": [_notified(one) for one in entry.notified],
         "more_notified": entry.has_more,
     }
+
+
+def _rules(named: Sequence[NamedRule]) -> list[dict[str, str]]:
+    return [{"id": one.rule_id, "name": one.name} for one in named]
 
 
 def _finding(finding: RecordedFinding, settings: Mapping[BehaviorId, BehaviorSetting]) -> dict[str, Any]:

@@ -121,6 +121,7 @@ def _user(standing: Standing) -> dict[str, Any]:
         "name": standing.name or "",
         "risk_level": None if standing.level is None else standing.level.word,
         "behaviors": sorted(standing.triggered),
+        "rules": sorted(standing.holding),
         "event_count": standing.event_count,
         "last_event": _time(standing.last_event_at),
         "last_reset_time": _time(standing.last_reset_at),

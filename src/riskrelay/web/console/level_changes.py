@@ -9,6 +9,7 @@ _MADE_BY = {
     ChangeKind.FINDING: "finding",
     ChangeKind.SETTINGS: "settings changed",
     ChangeKind.RESET: "reset",
+    ChangeKind.RULE: "rule",
 }
 
 

@@ -13,12 +13,12 @@ from riskrelay.core.risk.assessment import (
     Standing,
     after_reset,
     decided_again,
-    level_change,
     with_events,
     with_findings,
 )
 from riskrelay.core.risk.behaviors import BEHAVIORS, BehaviorId, BehaviorSetting, reason_for, settings_with
 from riskrelay.core.risk.change_members import change_members
+from riskrelay.core.risk.explaining import level_change
 from riskrelay.core.risk.findings import FindingId, UserId, UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.rules import LevelRules

@@ -18,13 +18,13 @@ from riskrelay.core.risk.assessment import (
     Standing,
     after_reset,
     decided_again,
-    level_change,
     level_of,
     with_findings,
     with_latest,
 )
 from riskrelay.core.risk.behaviors import BEHAVIORS, DEFAULT_SETTINGS, BehaviorId, BehaviorSetting
 from riskrelay.core.risk.change_members import change_members
+from riskrelay.core.risk.explaining import level_change
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.rules import Duration, LevelRules, LevelTimes
