@@ -20,7 +20,7 @@ from riskrelay.core.risk.risk_filters import ANY_RISK, RiskFilter
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import Services, Store, UserEvent, UserEventPlace
 from riskrelay.storage.risk.risk_filters import RISKIEST_FIRST, matching
-from riskrelay.storage.risk.user_views import _ABOUT, _AT_MOMENT, _EVENT_PLACE_COLUMNS
+from riskrelay.storage.risk.user_views import _AT_MOMENT, about_page
 from riskrelay.storage.tables import users
 from support.databases import migrated_sqlite
 from support.services import NOON, HandClock, services_of
@@ -224,9 +224,8 @@ async def test_events_about_a_user_are_found_by_an_index(tmp_path: Path) -> None
     """Neither the story's look-ups nor the list of all read other events, however long the log is."""
     path = tmp_path / "plan.db"
     await migrated_sqlite(path).close()
-    newest_first = (column.desc() for column in _EVENT_PLACE_COLUMNS)
     with closing(sqlite3.connect(path)) as connection:
-        for query in (_AT_MOMENT, _ABOUT.order_by(*newest_first).limit(51)):
+        for query in (_AT_MOMENT, about_page(None, 51)):
             compiled = query.compile(dialect=sqlite.dialect())
             parameters = [None] * len(compiled.positiontup or ())
             plan = connection.execute(f"EXPLAIN QUERY PLAN {compiled}", parameters).fetchall()

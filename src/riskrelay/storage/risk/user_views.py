@@ -3,37 +3,52 @@
 Every statement is bounded and uses an index, for any number of users, findings and events.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    func,
+    join,
+    select,
+    true,
+    tuple_,
+    type_coerce,
+)
 
-from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.email_addresses import email_start_key
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.findings import FindingId, UserId
 from riskrelay.core.risk.risk_filters import ANY_RISK, RiskFilter
-from riskrelay.core.ssf.streams import StreamId
 from riskrelay.ports import FindingPlace, RecordedFinding, RiskPlace, UserEvent, UserEventPlace
 from riskrelay.storage.accounts.integrations import INTEGRATION_COLUMNS, integration_from
-from riskrelay.storage.delivery.deliveries import read_deliveries
-from riskrelay.storage.delivery.newest import lane_parameters, of_lane
+from riskrelay.storage.delivery.deliveries import EVENT_KEY, delivery_state, with_attempts, with_lanes
 from riskrelay.storage.risk.risk_filters import RISKIEST_FIRST, besides_level, matching
 from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.risk.users import standing_from
-from riskrelay.storage.tables import HAS_SHORT_SUBJECT, events, findings, integrations, streams, users
+from riskrelay.storage.tables import HAS_SHORT_SUBJECT, events, findings, held_events, integrations, streams, users
+from riskrelay.storage.times import number_of
 
 _LAST_CHARACTER = "\U0010ffff"
 _by_risk = tuple_(users.c.level, users.c.last_event_at, users.c.user_id)
 _by_time = tuple_(findings.c.resets, findings.c.occurred_at, findings.c.finding_id)
 
 _EXISTING = streams.c.deleted_at.is_(None) & integrations.c.deleted_at.is_(None)
+_EVENT_PLACE_COLUMNS = (events.c.queued_at, events.c.stream_id, events.c.lane, events.c.seq)
+_PLACE = (*EVENT_KEY, "queued_at")
+_EVENT_PLACE = tuple_(*_EVENT_PLACE_COLUMNS)
 _ABOUT = (
-    select(integrations.c.integration_id, events.c.stream_id, events.c.lane, events.c.seq)
+    select(integrations.c.integration_id, *(events.c[name] for name in _PLACE))  # the index has all of it
     .select_from(
         events.join(
             streams, (streams.c.account_id == events.c.account_id) & (streams.c.stream_id == events.c.stream_id)
@@ -50,16 +65,33 @@ _ABOUT = (
         _EXISTING,
     )
 )
-_EVENT_PLACE_COLUMNS = (events.c.queued_at, events.c.stream_id, events.c.lane, events.c.seq)
-_EVENT_PLACE = tuple_(*_EVENT_PLACE_COLUMNS)
-_AT_MOMENT = (
-    _ABOUT.where(events.c.queued_at == bindparam("at"))
-    .order_by(events.c.stream_id, events.c.lane, events.c.seq)
-    .limit(bindparam("limit"))
+_ONE_MOMENT = _ABOUT.order_by(events.c.stream_id, events.c.lane, events.c.seq).limit(bindparam("limit"))
+
+
+def _whole(places: FromClause) -> Select[*tuple[Any, ...]]:
+    """Build the query of the events at *places* with their states, in no order."""
+    at_place = and_(*(events.c[name] == places.c[name] for name in _PLACE))
+    return select(
+        places, events.c.jti, events.c.claims, delivery_state.label("state"), held_events.c.reason
+    ).select_from(with_lanes(places.join(events, at_place)))
+
+
+_AT_MOMENT = _whole(_ONE_MOMENT.where(events.c.queued_at == bindparam("at")).subquery("places"))
+# Of PostgreSQL, which takes as long for one statement of many moments as for one of each. SQLite has no LATERAL.
+_moments = (
+    func.unnest(bindparam("moments", type_=ARRAY(BigInteger))).table_valued("moment", name="moments").render_derived()
 )
-_CLAIMS = select(events.c.seq, events.c.claims).where(
-    of_lane(events), events.c.seq.in_(bindparam("numbers", expanding=True))
-)
+_at_one = _ONE_MOMENT.where(type_coerce(events.c.queued_at, BigInteger) == _moments.c.moment).lateral("at_one")
+_AT_MOMENTS = _whole(select(_at_one).select_from(join(_moments, _at_one, true())).subquery("places"))
+
+
+def about_page(after: UserEventPlace | None, limit: int) -> Select[*tuple[Any, ...]]:
+    """Build the query of the *limit* latest events about a subject after *after*, in no order."""
+    query = _ABOUT
+    if after is not None:
+        query = query.where((after.queued_at, after.stream_id, after.lane, after.seq) > _EVENT_PLACE)
+    newest_first = query.order_by(*(column.desc() for column in _EVENT_PLACE_COLUMNS)).limit(limit)
+    return _whole(newest_first.subquery("places"))
 
 
 class UserViewRows:
@@ -113,37 +145,35 @@ class UserViewRows:
         return read_shown(self._connection, self._account_id, query.order_by(findings.c.finding_id), {})
 
     def events_at(self, subject_key: str, moments: Sequence[datetime], limit: int) -> list[UserEvent]:
-        found: list[Row[*tuple[Any, ...]]] = []
-        for at in moments:
-            here = {"account": self._account_id, "subject": subject_key, "at": at, "limit": limit}
-            found += self._connection.execute(_AT_MOMENT, here).all()
+        here = {"account": self._account_id, "subject": subject_key, "limit": limit}
+        if self._connection.dialect.name == "sqlite":
+            each = (self._connection.execute(_AT_MOMENT, {**here, "at": at}) for at in moments)
+            found = [row for rows in each for row in rows]
+        else:
+            asked = {**here, "moments": [number_of(at) for at in moments]}
+            found = list(self._connection.execute(_AT_MOMENTS, asked))
+        place = {at: number for number, at in enumerate(moments)}
+        found.sort(key=lambda row: (place[row.queued_at], row.stream_id, row.lane, row.seq))
         return self._user_events(found)
 
     def events_page(self, subject_key: str, after: UserEventPlace | None, limit: int) -> list[UserEvent]:
-        query = _ABOUT
-        if after is not None:
-            query = query.where((after.queued_at, after.stream_id, after.lane, after.seq) > _EVENT_PLACE)
-        newest_first = query.order_by(*(column.desc() for column in _EVENT_PLACE_COLUMNS)).limit(limit)
         here = {"account": self._account_id, "subject": subject_key}
-        return self._user_events(self._connection.execute(newest_first, here).all())
+        found = list(self._connection.execute(about_page(after, limit), here))
+        found.sort(key=lambda row: (row.queued_at, row.stream_id, row.lane, row.seq), reverse=True)
+        return self._user_events(found)
 
-    def _user_events(self, places: Sequence[Row[*tuple[Any, ...]]]) -> list[UserEvent]:
-        """Read the deliveries at *places*, lane by lane, and return them in that order."""
-        by_lane: dict[tuple[IntegrationId, StreamId, int], list[int]] = defaultdict(list)
-        for row in places:
-            by_lane[row.integration_id, row.stream_id, row.lane].append(row.seq)
-        known = self._integrations({integration_id for integration_id, _, _ in by_lane})
-        found: dict[tuple[str, int, int], UserEvent] = {}
-        for (integration_id, stream_id, lane), numbers in by_lane.items():
-            here = and_(events.c.stream_id == stream_id, events.c.lane == lane, events.c.seq.in_(numbers))
-            key = lane_parameters(LaneKey(self._account_id, stream_id, lane))
-            claims = {row.seq: row.claims for row in self._connection.execute(_CLAIMS, {**key, "numbers": numbers})}
-            for one in read_deliveries(self._connection, self._account_id, integration_id, here, limit=len(numbers)):
-                fixed = msgspec.json.decode(claims[one.seq])
-                found[stream_id, lane, one.seq] = UserEvent(
-                    delivery=one, integration=known[integration_id], event=fixed["events"], txn=fixed["txn"]
-                )
-        return [found[row.stream_id, row.lane, row.seq] for row in places]
+    def _user_events(self, rows: Sequence[Row[*tuple[Any, ...]]]) -> list[UserEvent]:
+        known = self._integrations({row.integration_id for row in rows})
+        deliveries = with_attempts(self._connection, self._account_id, rows)
+        return [
+            UserEvent(
+                delivery=delivery,
+                integration=known[row.integration_id],
+                event=(fixed := msgspec.json.decode(row.claims))["events"],
+                txn=fixed["txn"],
+            )
+            for row, delivery in zip(rows, deliveries, strict=True)
+        ]
 
     def _integrations(self, integration_ids: Collection[IntegrationId]) -> dict[IntegrationId, Integration]:
         query = select(*INTEGRATION_COLUMNS).where(
