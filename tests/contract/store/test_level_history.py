@@ -10,15 +10,17 @@ from pathlib import Path
 import asyncpg
 import msgspec
 import pytest
+from sqlalchemy import Engine, event
 from sqlalchemy.dialects import sqlite
 
 from riskrelay.actions import old_rows
 from riskrelay.actions.behaviors import set_behaviors
+from riskrelay.actions.integrations import NewIntegration, create_integration
 from riskrelay.actions.large_writes import LARGE
 from riskrelay.actions.old_rows import walk_level_changes
 from riskrelay.actions.users import reset_user
-from riskrelay.core.credentials import Actor
-from riskrelay.core.integrations import AccountId
+from riskrelay.core.credentials import COMMAND_LINE, Actor
+from riskrelay.core.integrations import AccountId, IntegrationType
 from riskrelay.core.quotas import Quotas
 from riskrelay.core.risk.assessment import Cause, ChangeKind, LevelChange
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
@@ -26,11 +28,13 @@ from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import HistoryPlace, PastChange, Services, Store
+from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.risk.level_history import NEWEST_CHANGES, OLDER_CHANGES
+from riskrelay.web.account_api.level_history import read_history
 from support.databases import PostgresServer, migrated_sqlite
 from support.explaining import explain
 from support.services import NOON, HandClock, services_of
-from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
+from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
 
 HIGH_DLP = BehaviorId("high_dlp")
 HELPDESK = Actor("t", "helpdesk", "192.0.2.1")
@@ -249,6 +253,36 @@ async def test_a_history_costs_few_pages_of_many(postgres: PostgresServer) -> No
     explained = await explain(connection, OLDER_CHANGES, **here, at=9_000, id="change-9000")
     await connection.close()
     assert explained.pages < 60
+
+
+async def test_a_page_takes_the_same_few_statements_for_any_changes_and_receivers(postgres: PostgresServer) -> None:
+    """On PostgreSQL, where each statement costs more than the rows that it reads."""
+    store, clock = PostgresStore(await postgres.migrated_database()), HandClock()
+    services = services_of(store, clock)
+    await account_with_integration(services)
+    for number in range(3):
+        wanted = NewIntegration(integration_type=IntegrationType.OKTA, tenant_url=f"https://o{number}.example.com")
+        await create_integration(services, ACCOUNT, COMMAND_LINE, wanted, public_origin=ORIGIN)
+    counts: list[int] = []
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    for _ in range(4):
+        clock.pass_time(timedelta(minutes=1))
+        await record(services, finding("kai@x.org", "high_dlp"))
+        user_id = await user_id_of(services, "kai@x.org")
+        statements.clear()
+        history = await store.read(ACCOUNT, lambda tx, user_id=user_id: read_history(tx, user_id, None))  # type: ignore[misc]
+        counts.append(len(statements))
+        assert [len(entry.notified) for entry in history.entries] == [4] * len(history.entries)
+        await reset_user(services, ACCOUNT, HELPDESK, user_id)
+    assert len(history.entries) == 7
+    event.remove(Engine, "before_cursor_execute", note)
+    await store.close()
+    assert max(counts) == counts[0] <= 6
 
 
 async def test_a_stored_change_of_an_older_version_is_read(services: Services) -> None:
