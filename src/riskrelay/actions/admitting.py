@@ -10,6 +10,7 @@ from hashlib import sha256
 import msgspec
 
 from riskrelay.actions.computing import compute_for
+from riskrelay.actions.giving_way import in_steps
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.activity import LOGIN_BEHAVIOR, Activity, Login, Timing, timing
 from riskrelay.core.risk.behaviors import BehaviorId
@@ -74,7 +75,7 @@ def _admitted(services: Services, rules: _Rules, sent: Mapping[int, Activity], n
     exempt: dict[int, Exemption] = {}
     anonymous: list[Finding] = []
     learned: dict[str, set[PlaceDay]] = {}
-    for place, activity in sent.items():
+    for place, activity in in_steps(sent.items()):
         login = activity.seen
         if not isinstance(login, Login) or timing(login.at, now, rules.limits.lateness) is not Timing.TIMELY:
             admitted[place] = activity

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from riskrelay.actions.giving_way import stepwise
+
 T = TypeVar("T")
 
 # One thread: several would only compete with each other and with the event loop for the interpreter.
@@ -15,8 +17,8 @@ _FEW = 200  # guessed: work on so many items takes about a millisecond
 
 
 async def compute(work: Callable[[], T]) -> T:
-    """Run *work* in the thread for computations, and return its result."""
-    return await asyncio.get_running_loop().run_in_executor(_THREAD, work)
+    """Run *work* in the thread for computations, and return its result. Small requests go before its steps."""
+    return await asyncio.get_running_loop().run_in_executor(_THREAD, stepwise(work))
 
 
 async def compute_for(items: int, work: Callable[[], T]) -> T:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from riskrelay.actions.detecting import Decision, Detecting, Stored, decide
+from riskrelay.actions.giving_way import in_steps
 from riskrelay.actions.recording import Found, latest_name, latest_of, to_trim
 from riskrelay.core.risk.activity import LOGIN_BEHAVIOR, Activity
 from riskrelay.core.risk.assessment import ChangeKind, LevelChange, Standing, with_findings
@@ -86,7 +87,7 @@ def decide_activity(gathered: Gathered) -> Decided:
     fresh = list(gathered.fresh.values())
     detecting = Detecting(standings=standings, rules=gathered.rules, limits=gathered.limits, now=gathered.request.now)
     decision = decide(gathered.stored, fresh, detecting)
-    added = {one.activity_id for one in fresh}
+    added = {one.activity_id for one in in_steps(fresh)}
     tallies = _expected(decision, standings, gathered.stored)
     steps = _steps(gathered, decision, tallies)
     named: dict[UserId, list[tuple[BehaviorId, FindingId]]] = defaultdict(list)
@@ -108,7 +109,9 @@ def decide_activity(gathered: Gathered) -> Decided:
         replaced=decision.replaced,
         detected=[one.finding for one in decision.detected],
         joined={member: episode for member, episode in decision.joined.items() if member not in added},
-        activity=[one.joining(decision.joined) if one.activity_id in decision.joined else one for one in fresh],
+        activity=[
+            one.joining(decision.joined) if one.activity_id in decision.joined else one for one in in_steps(fresh)
+        ],
         standings=saved,
         tallied=tallies.keys() & {one.user_id for one in saved},
         trimmed=to_trim(steps),
@@ -140,7 +143,7 @@ def _steps(gathered: Gathered, decision: Decision, tallies: Tallies) -> list[tup
     for one in decision.detected:
         found[one.finding.user_id].append((one.finding.behavior, one.finding.occurred_at))
     references: dict[str, list[UserRef]] = defaultdict(list)
-    for place in gathered.fresh:
+    for place in in_steps(gathered.fresh):
         references[gathered.keys[place]].append(gathered.enabled[place].user)
     steps: list[tuple[Standing, Standing]] = []
     for key, users in references.items():

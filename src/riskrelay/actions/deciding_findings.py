@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 from msgspec.structs import replace
 
+from riskrelay.actions.giving_way import in_steps, stepwise
 from riskrelay.actions.recording import find_users, latest_name, latest_of, refuse_reused, to_trim
 from riskrelay.core.risk.assessment import ChangeKind, LevelChange, Standing, with_events, with_findings
 from riskrelay.core.risk.behaviors import BehaviorId
@@ -62,8 +63,11 @@ class Decided:
         self.changes += more.changes
 
 
-def decide(tx: Transaction, batch: Batch, distinct: Mapping[int, str]) -> Decided:
+def decide(tx: Transaction, batch: Batch, distinct: Mapping[int, str], *, is_part: bool = False) -> Decided:
     """Decide the results of the findings in the places of *distinct*.
+
+    Args:
+        is_part: whether they are a part of a large request, so that small requests go first.
 
     Raises: Invalid: pointers start with the place.
     """
@@ -85,7 +89,7 @@ def decide(tx: Transaction, batch: Batch, distinct: Mapping[int, str]) -> Decide
         steps = _steps(accepted, keys, found.standings, rules, now=now)
         rows = [
             _row(FindingId(distinct[place]), one, found.standings[keys[place]], rules, now=now)
-            for place, one in accepted.items()
+            for place, one in in_steps(accepted.items())
         ]
         return Writes(
             new_users=[after for key, (_, after) in steps.items() if key in found.new],
@@ -95,7 +99,7 @@ def decide(tx: Transaction, batch: Batch, distinct: Mapping[int, str]) -> Decide
             changes=_changes(steps.values(), rows, rules, now),
         )
 
-    writes = computed() if len(accepted) <= FEW else tx.compute(computed)
+    writes = computed() if len(accepted) <= FEW else tx.compute(stepwise(computed) if is_part else computed)
     return Decided(
         writes=writes,
         accepted=accepted,
@@ -162,7 +166,7 @@ def _steps(
     for place, finding in accepted.items():
         seen[keys[place]].append(finding)
     steps: dict[str, tuple[Standing, Standing]] = {}
-    for key, findings in seen.items():
+    for key, findings in in_steps(seen.items()):
         old = before[key]
         times = [(finding.behavior, finding.occurred_at or now) for finding in findings]
         new = with_events(old, [at for _, at in times])

@@ -15,6 +15,7 @@ from typing import Any, Generic
 
 import msgspec
 
+from riskrelay.actions.giving_way import in_steps
 from riskrelay.core.risk import dlp, travel
 from riskrelay.core.risk.activity import (
     HIT_BEHAVIOR,
@@ -176,7 +177,7 @@ def purge(tx: Transaction, limits: TravelLimits, now: datetime, limit: int) -> i
 
 
 def _rules(limits: TravelLimits) -> tuple[_Rule[Any, Any], ...]:
-    travelling = partial(travel.journeys, limits=limits)
+    travelling = partial(travel.journeys, limits=limits, in_steps=in_steps)
     return (
         _Rule(behavior=LOGIN_BEHAVIOR, kind=Login, reach=limits.reach, derive=travelling, read=travel.journey_of),
         _Rule(behavior=HIT_BEHAVIOR, kind=DlpHit, reach=dlp.REACH, derive=dlp.bursts, read=dlp.burst_of),
@@ -188,7 +189,7 @@ def _by_rule(
 ) -> Iterator[tuple[_Rule[Any, Any], list[RecordedActivity]]]:
     """Yield the rules that apply to the new activity, each with its activity."""
     for rule in _rules(limits):
-        mine = [activity for activity in fresh if isinstance(activity.seen, rule.kind)]
+        mine = [activity for activity in in_steps(fresh) if isinstance(activity.seen, rule.kind)]
         if mine:
             yield rule, mine
 
@@ -247,7 +248,7 @@ def _with_fresh(
 ) -> dict[UserId, list[Kept[Any]]]:
     """Return the stored and new activity to compare, by user, bounded to the latest."""
     compared = {user_id: list(rows) for user_id, rows in kept.items()}
-    for one in fresh:
+    for one in in_steps(fresh):
         if one.user_id in compared:
             seen: Any = one.seen
             compared[one.user_id].append(Kept(activity_id=one.activity_id, seen=seen, episode=None, fresh=True))

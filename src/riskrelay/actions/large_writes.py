@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from riskrelay.actions.applying import apply, cut
+from riskrelay.actions.giving_way import give_way, large_request
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import Unavailable, UnavailableCause
 from riskrelay.core.integrations import AccountId
@@ -19,7 +20,7 @@ _log = structlog.get_logger()
 
 LARGE: Final = 200  # guessed: a request with more items is written in parts
 _HELD_PARTS = 64  # guessed: some thousand rows and a few megabytes; the other parts are decoded again
-_STORED_AT_ONCE = 16  # guessed: parts that one transaction stores, about as much work as applying one part
+_STORED_AT_ONCE = 4  # guessed: parts that one transaction stores, about as much work as applying one part
 _POLL_SECONDS = 0.02
 _WAIT_SECONDS = 20.0  # chosen: the same time as a request waits for admission
 _AT_ONCE = 100  # guessed: accounts that one call handles; the next call handles the rest
@@ -90,6 +91,19 @@ async def _write_in_parts(
     owner = services.ids.uuid()
     while not await services.store.write(account_id, lambda tx: tx.large_writes.begin(owner)):
         await _wait_for_end(services, account_id)
+    with large_request():
+        return await _write_as(services, account_id, owner, decided, with_acceptance=with_acceptance)
+
+
+async def _write_as(
+    services: Services,
+    account_id: AccountId,
+    owner: str,
+    decided: Callable[[], AsyncIterator[Writes]],
+    *,
+    with_acceptance: Callable[[Transaction], T],
+) -> T:
+    """Write as the owner of the account's large write."""
 
     def accept(tx: Transaction) -> T:
         tx.large_writes.accept(owner)
@@ -126,6 +140,7 @@ async def _store_parts(
         nonlocal stored
         first = stored
         held.update(enumerate(parts[: _HELD_PARTS - len(held)], first))
+        await give_way()
         await services.store.write(account_id, lambda tx: tx.large_writes.add_parts(owner, first, parts))
         stored += len(parts)
 
@@ -152,8 +167,10 @@ async def _apply_parts(services: Services, account_id: AccountId, owner: str, he
         part = tx.large_writes.take_part(owner, held)
         return None if part is None else apply(tx, part, services)
 
+    await give_way()
     while (queued := await services.store.write(account_id, apply_next)) is not None:
         services.wake(queued)
+        await give_way()
 
 
 async def _wait_for_end(services: Services, account_id: AccountId) -> None:

@@ -12,6 +12,7 @@ from riskrelay.actions.applying import apply
 from riskrelay.actions.computing import compute, compute_for
 from riskrelay.actions.deciding_activity import Decided, Gathered, Request, decide_activity
 from riskrelay.actions.detecting import PURGED_AT_ONCE, purge, read_stored, windows_of
+from riskrelay.actions.giving_way import give_way, in_steps, stepwise
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.record_findings import record_findings
 from riskrelay.actions.recording import (
@@ -131,11 +132,11 @@ def _request(admitted: Admitted, services: Services) -> Request:
     now, sent, lateness = services.clock.now(), admitted.sent, admitted.limits.lateness
     timely = {
         place: activity
-        for place, activity in sent.items()
+        for place, activity in in_steps(sent.items())
         if timing(activity.seen.at, now, lateness) is not Timing.LATE
     }
     distinct = assign_ids(
-        {place: (activity.activity_id, activity.digest) for place, activity in timely.items()}, services.ids
+        {place: (activity.activity_id, activity.digest) for place, activity in in_steps(timely.items())}, services.ids
     )
     return Request(sent=sent, timely=len(timely), distinct=distinct, now=now)
 
@@ -194,10 +195,11 @@ async def _record_in_parts(services: Services, account_id: AccountId, request: R
         faults = Faults()
         for places in groups:
             some = replace(request, distinct={place: request.distinct[place] for place in places})
+            await give_way()
             try:
                 gathered = await services.store.read(
                     account_id,
-                    lambda tx, some=some: _gather(tx, some, services.ids),  # type: ignore[misc]
+                    stepwise(lambda tx, some=some: _gather(tx, some, services.ids)),
                 )
             except Invalid as error:
                 faults.extend(error.faults, error.more)
@@ -248,11 +250,11 @@ def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
     rules, limits = tx.levels.rules(), tx.detection.limits()
     enabled = {
         place: request.sent[place]
-        for place in request.distinct
+        for place in in_steps(request.distinct)
         if rules.behaviors[request.sent[place].behavior].enabled
     }
     found = find_users(tx, {place: activity.user for place, activity in enabled.items()}, ids.ordered_uuid)
-    keys = {place: activity.user.email_key for place, activity in enabled.items()}
+    keys = {place: activity.user.email_key for place, activity in in_steps(enabled.items())}
     rules = tx.levels.with_groups(rules, found.standings)
     given = {
         place: ActivityId(request.distinct[place])
@@ -262,16 +264,20 @@ def _gather(tx: Transaction, request: Request, ids: Ids) -> Gathered:
     digests = tx.activities.digests(given.values())
     repeated = {place: (given[place], enabled[place].digest) for place in given if given[place] in digests}
     refuse_reused(repeated, digests)
-    fresh = {
-        place: RecordedActivity(
-            activity_id=ActivityId(request.distinct[place]),
-            user_id=found.standings[keys[place]].user_id,
-            seen=activity.seen,
-            digest=activity.digest,
-        )
-        for place, activity in enabled.items()
-        if place not in repeated
-    }
+
+    def recorded() -> dict[int, RecordedActivity]:
+        return {
+            place: RecordedActivity(
+                activity_id=ActivityId(request.distinct[place]),
+                user_id=found.standings[keys[place]].user_id,
+                seen=activity.seen,
+                digest=activity.digest,
+            )
+            for place, activity in in_steps(enabled.items())
+            if place not in repeated
+        }
+
+    fresh = tx.compute(stepwise(recorded)) if len(enabled) > LARGE else recorded()
     return Gathered(
         request=request,
         rules=rules,

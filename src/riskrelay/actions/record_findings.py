@@ -11,6 +11,7 @@ from itertools import chain
 from riskrelay.actions.applying import apply
 from riskrelay.actions.computing import compute, compute_for
 from riskrelay.actions.deciding_findings import FEW, Batch, Decided, decide
+from riskrelay.actions.giving_way import give_way, in_steps, stepwise
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.recording import assign_ids, by_users, refuse_future, refuse_surplus_users
 from riskrelay.core.delivery.lanes import LaneKey
@@ -100,21 +101,35 @@ async def _record_each(
 
 
 def _apart(requests: Sequence[Sequence[Finding]]) -> list[list[int]]:
-    """Group the places of *requests* so that no two of a group name the same user.
+    """Group the places of *requests* so that no two of a group name the same user, and no group is large.
 
     So the result for a user does not depend on another request. Two requests with the same finding id and different
     bodies fail together, and are then recorded one by one.
     """
-    groups: list[tuple[set[str], list[int]]] = []
+    groups: list[_Group] = []
     for number, findings in enumerate(requests):
         named = {one.user.email_key for one in findings}
-        fitting = next((group for group in groups if group[0].isdisjoint(named)), None)
+        fitting = next((group for group in groups if group.fits(named, len(findings))), None)
         if fitting is None:
-            groups.append((named, [number]))
+            groups.append(_Group(named, [number], len(findings)))
         else:
-            fitting[0].update(named)
-            fitting[1].append(number)
-    return [numbers for _, numbers in groups]
+            fitting.named.update(named)
+            fitting.numbers.append(number)
+            fitting.findings += len(findings)
+    return [group.numbers for group in groups]
+
+
+@dataclass(slots=True)
+class _Group:
+    """Requests that share a transaction."""
+
+    named: set[str]
+    numbers: list[int]
+    findings: int
+
+    def fits(self, named: set[str], findings: int) -> bool:
+        """Return whether another request fits in: no longer transaction than for one request, and no user twice."""
+        return self.findings + findings <= LARGE and self.named.isdisjoint(named)
 
 
 async def _record(services: Services, account_id: AccountId, requests: Sequence[Sequence[Finding]]) -> list[Recorded]:
@@ -151,7 +166,10 @@ async def _record_in_parts(services: Services, account_id: AccountId, findings: 
         for places in groups:
             distinct = {place: batch.distinct[place] for place in places}
             try:
-                some = await services.store.read(account_id, partial(decide, batch=batch, distinct=distinct))
+                await give_way()
+                some = await services.store.read(
+                    account_id, stepwise(partial(decide, batch=batch, distinct=distinct, is_part=True))
+                )
             except Invalid as error:
                 faults.extend(error.faults, error.more)
                 continue
@@ -182,7 +200,9 @@ def _batch(services: Services, account_id: AccountId, findings: Sequence[Finding
     """
     return Batch(
         findings=findings,
-        distinct=assign_ids({place: (f.finding_id, f.digest) for place, f in enumerate(findings)}, services.ids),
+        distinct=assign_ids(
+            {place: (f.finding_id, f.digest) for place, f in enumerate(in_steps(findings))}, services.ids
+        ),
         now=services.clock.now(),
         known_users=services.user_counts.get(account_id),
         ids=services.ids,
@@ -202,7 +222,7 @@ def _split(requests: Sequence[Sequence[Finding]], decided: Decided) -> list[Reco
         mine: list[LevelChange] = []
         while left and user_key(left[0].email) in users:
             mine.append(left.popleft())
-        behaviors = Counter(accepted[place].behavior for place in places if place in accepted)
+        behaviors = Counter(accepted[place].behavior for place in in_steps(places) if place in accepted)
         count, dropped = behaviors.total(), sum(place in ignored for place in places)
         recorded.append(
             Recorded(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from riskrelay.actions.giving_way import in_steps
 from riskrelay.core import signals
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.errors import Fault, FaultKind, Invalid, UserMismatch
@@ -52,7 +53,7 @@ def assign_ids(sent: Mapping[int, tuple[str | None, bytes]], ids: Ids) -> dict[i
     digests: dict[str, bytes] = {}
     distinct: dict[int, str] = {}
     faults: list[Fault] = []
-    for place, (given, digest) in sent.items():
+    for place, (given, digest) in in_steps(sent.items()):
         if given is None:
             distinct[place] = ids.ordered_uuid()
         elif given not in digests:
@@ -179,7 +180,7 @@ def by_users(users: Mapping[int, UserRef]) -> Iterator[list[int]]:
             first, key = named.setdefault(user.user_id, user.email_key), user.email_key
             if first != key:
                 same[key] = same.get(first, first)
-    for place, user in users.items():
+    for place, user in in_steps(users.items()):
         key = user.email_key
         places.setdefault(same.get(key, key) if same else key, []).append(place)
     group: list[int] = []

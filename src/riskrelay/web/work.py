@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass, replace
 
@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from riskrelay.actions.giving_way import large_request, small_request
 from riskrelay.core.errors import Unavailable
 from riskrelay.web.client_address import client_network
 
@@ -272,7 +273,8 @@ class LimitWork:
         if scope["type"] != "http" or scope["path"] in ALWAYS_ANSWERED:
             await self._app(scope, receive, send)
             return
-        work = _Work(scope, self._polls if is_poll(scope["path"]) else self._slots, self._bodies)
+        poll = is_poll(scope["path"])
+        work = _Work(scope, self._polls if poll else self._slots, self._bodies)
         try:
             await work.count()
         except Unavailable as error:
@@ -289,6 +291,7 @@ class LimitWork:
             await send(message)
 
         try:
-            await self._app(scope, receive_uncounted, send_uncounted)
+            with large_request() if _may_be_large(scope) else nullcontext() if poll else small_request():
+                await self._app(scope, receive_uncounted, send_uncounted)
         finally:
             await work.end()

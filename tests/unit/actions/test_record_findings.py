@@ -35,3 +35,15 @@ async def test_a_finding_that_is_repeated_at_the_same_time_is_a_duplicate(store:
     same = finding("ana@example.com", finding_id="one")
     answers = await asyncio.gather(*(record(services, same) for _ in range(3)))
     assert sorted((answer.accepted, answer.duplicates) for answer in answers) == [(0, 1), (0, 1), (1, 0)]
+
+
+async def test_requests_that_arrive_together_share_no_large_transaction(sqlite_store: Store) -> None:
+    """Ten requests of 90 findings take at least five transactions, so that other accounts get their turn in between."""
+    services = services_of(sqlite_store)
+    await account_with_integration(services)
+    before = sqlite_store.load().transactions
+    answers = await asyncio.gather(
+        *(record(services, *(finding(f"u{number}-{n}@example.com") for n in range(90))) for number in range(10))
+    )
+    assert [answer.accepted for answer in answers] == [90] * 10
+    assert sqlite_store.load().transactions - before >= 5

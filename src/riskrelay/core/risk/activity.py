@@ -162,6 +162,20 @@ def written(at: datetime) -> str:
     return at.isoformat().replace("+00:00", "Z")
 
 
+T = TypeVar("T")
+
+
+class InSteps(Protocol):
+    """Iterates over many items. Between some of them, the caller can let other work run."""
+
+    def __call__(self, items: Iterable[T], /) -> Iterable[T]: ...
+
+
+def at_once(items: Iterable[T]) -> Iterable[T]:
+    """Implement InSteps: let nothing else run in between."""
+    return items
+
+
 def connected(count: int, links: Iterable[tuple[int, int]]) -> list[list[int]]:
     """Return the connected components of the numbers below *count* under *links*.
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from math import dist
 
-from riskrelay.core.risk.activity import Login
+from riskrelay.core.risk.activity import InSteps, Login, at_once
 from riskrelay.core.risk.speeds import Spot, TravelLimits, along_surface, spot_of, too_fast, travelled_km, vector_of
 
 MAX_PLACES = 500  # bounds the work; more places than a person can visit in a day
@@ -33,17 +33,21 @@ class ImpossiblePairs:
         logins: the logins by time, then by spot, without two at the same spot and time. If they have more than
             MAX_PLACES spots, only the latest spots are compared.
         fresh: for each login whether it is new.
+        in_steps: see `travel.journeys`.
     """
 
-    def __init__(self, logins: Sequence[Login], fresh: Sequence[bool], limits: TravelLimits) -> None:
+    def __init__(
+        self, logins: Sequence[Login], fresh: Sequence[bool], limits: TravelLimits, in_steps: InSteps = at_once
+    ) -> None:
         self._logins = logins
         self._fresh = fresh
         self._limits = limits
+        self._in_steps = in_steps
         self._places: list[_Place] = []
         self._place_of: list[int | None] = [None] * len(logins)
         self._far: dict[int, dict[int, float]] = {}
         numbers: dict[Spot, int] = {}
-        for number in range(len(logins) - 1, -1, -1):
+        for number in in_steps(range(len(logins) - 1, -1, -1)):
             where = spot_of(logins[number])
             if where not in numbers:
                 if len(numbers) == MAX_PLACES:
@@ -81,7 +85,7 @@ class ImpossiblePairs:
         found: dict[int, tuple[timedelta, Link]] = {}
         last_fresh: dict[int, int] = {}
         last: dict[int, int] = {}
-        for later, place in enumerate(self._place_of):
+        for later, place in self._in_steps(enumerate(self._place_of)):
             if place is None:
                 continue
             best = found.get(group_of[later])

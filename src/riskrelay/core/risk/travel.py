@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 
-from riskrelay.core.risk.activity import Derived, Kept, Login, connected, same_episode, written
+from riskrelay.core.risk.activity import Derived, InSteps, Kept, Login, at_once, connected, same_episode, written
 from riskrelay.core.risk.findings import FindingId
 from riskrelay.core.risk.impossible_pairs import ImpossiblePairs
 from riskrelay.core.risk.speeds import Spot, TravelLimits, distance_km, spot_of
@@ -102,7 +102,10 @@ def journey_of(details: Mapping[str, Any]) -> Journey:
 
 
 def journeys(
-    logins: Sequence[Kept[Login]], known: Mapping[FindingId, Journey], limits: TravelLimits
+    logins: Sequence[Kept[Login]],
+    known: Mapping[FindingId, Journey],
+    limits: TravelLimits,
+    in_steps: InSteps = at_once,
 ) -> list[Derived[Journey]]:
     """Return the episodes of one user that new logins start, extend or merge, by their earliest login.
 
@@ -112,17 +115,24 @@ def journeys(
         logins: all logins within reach of the new ones, in any order. Pairs without a new login were compared when
             they arrived. If the logins have more than MAX_PLACES places, only the latest are compared.
         known: the stored episodes of *logins*.
+        in_steps: how to iterate over many logins, so that other work can run in between.
     """
-    nodes = _nodes(logins)
-    graph = ImpossiblePairs([node.login for node in nodes], [node.fresh for node in nodes], limits)
-    groups = connected(len(nodes), [*graph.links(), *_links_of_episodes(nodes)])
+    nodes = _nodes(logins, in_steps)
+    fresh = [node.fresh for node in in_steps(nodes)]
+    graph = ImpossiblePairs([node.login for node in nodes], fresh, limits, in_steps)
+    groups = connected(len(nodes), [*in_steps(graph.links()), *_links_of_episodes(nodes)])
     group_of = [0] * len(nodes)
     for group in groups:
         for number in group:
             group_of[number] = group[0]
     first = graph.first_of_each(group_of)
     return [
-        _derived([nodes[number] for number in group], Pair.of(*(nodes[one].login for one in first[group[0]])), known)
+        _derived(
+            [nodes[number] for number in group],
+            Pair.of(*(nodes[one].login for one in first[group[0]])),
+            known,
+            in_steps,
+        )
         for group in groups
         if group[0] in first
     ]
@@ -140,14 +150,14 @@ class _Node:
         return any(login.fresh for login in self.kept)
 
 
-def _nodes(logins: Sequence[Kept[Login]]) -> list[_Node]:
+def _nodes(logins: Sequence[Kept[Login]], in_steps: InSteps) -> list[_Node]:
     """Return the nodes in the order of time."""
     gathered: dict[tuple[datetime, Spot], list[Kept[Login]]] = defaultdict(list)
-    for login in logins:
+    for login in in_steps(logins):
         gathered[login.seen.at, spot_of(login.seen)].append(login)
     return [
         _Node(min((one.seen for one in kept), key=_order), kept)
-        for _, kept in sorted(gathered.items(), key=lambda item: item[0])
+        for _, kept in in_steps(sorted(gathered.items(), key=lambda item: item[0]))
     ]
 
 
@@ -157,11 +167,13 @@ def _links_of_episodes(nodes: Sequence[_Node]) -> Iterator[tuple[int, int]]:
         yield places[one][0], places[other][0]
 
 
-def _derived(nodes: Sequence[_Node], pair: Pair, known: Mapping[FindingId, Journey]) -> Derived[Journey]:
-    logins = [login for node in nodes for login in node.kept]
-    joined = tuple(login.activity_id for login in logins if login.episode is None)
-    replaced = frozenset(login.episode for login in logins if login.episode is not None)
-    free = [node for node in nodes if any(login.episode is None for login in node.kept)]
+def _derived(
+    nodes: Sequence[_Node], pair: Pair, known: Mapping[FindingId, Journey], in_steps: InSteps
+) -> Derived[Journey]:
+    logins = [login for node in in_steps(nodes) for login in node.kept]
+    joined = tuple(login.activity_id for login in in_steps(logins) if login.episode is None)
+    replaced = frozenset(login.episode for login in in_steps(logins) if login.episode is not None)
+    free = [node for node in in_steps(nodes) if any(login.episode is None for login in node.kept)]
     journey = Journey(first=free[0].login, last_at=free[-1].login.at, logins=len(joined), pair=pair)
     for finding_id in replaced:
         journey = _merged(journey, known[finding_id])

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from riskrelay.core.risk.activity import SKEW, Activity, ActivityId, DlpHit, Login, Timing, timing
+from riskrelay.core.risk.activity import SKEW, Activity, ActivityId, DlpHit, InSteps, Login, Timing, at_once, timing
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.exemptions import ANONYMOUS_BEHAVIOR
 from riskrelay.core.risk.findings import Finding, FindingId, UserRef
@@ -55,14 +55,17 @@ class Prepared:
     exempt: dict[int, Ignored] = field(default_factory=dict)
 
 
-def prepare(mapped: Iterable[Mapped], source: Source, settings: Settings) -> Prepared:
+def prepare(mapped: Iterable[Mapped], source: Source, settings: Settings, in_steps: InSteps = at_once) -> Prepared:
     """Prepare each event independently.
+
+    Args:
+        in_steps: see `travel.journeys`.
 
     An id is unique within its source. A repeated id is a duplicate, even if the event has changed, because products
     send a finding again when its status changes.
     """
     prepared = Prepared()
-    for place, one in enumerate(mapped):
+    for place, one in in_steps(enumerate(mapped)):
         became = one if isinstance(one, Ignored | Refused) else _signal(one, source, settings)
         if isinstance(became, Finding):
             prepared.findings[place] = became

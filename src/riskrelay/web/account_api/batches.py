@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from riskrelay.actions.computing import compute_for
+from riskrelay.actions.giving_way import give_way, in_steps
 from riskrelay.core.email_addresses import MAX_EMAIL_CHARACTERS, email_problem
 from riskrelay.core.errors import BodyTooLarge, Fault, FaultKind, Faults, Invalid
 from riskrelay.core.risk.assessment import LevelChange
@@ -37,7 +38,9 @@ MAX_LINES = 2 * MAX_ITEMS  # blank ones included: as many as a client writes tha
 MAX_BATCH_VALUES = 1_000_000  # a hundred for each of 10,000 findings; about 100 MB while they are read
 MAX_NAME_CHARACTERS = MAX_ID_CHARACTERS = 255
 
-_ITEMS_AT_A_STRETCH = 50  # below 1 ms as a rule, 5 ms for findings with faults (measured): then others have their turn
+_ITEMS_AT_A_STRETCH = (
+    25  # below 0.5 ms as a rule, 3 ms for findings with faults (measured): then others have their turn
+)
 _BYTES_AT_A_STRETCH = 64 * 1024
 
 T = TypeVar("T")
@@ -136,7 +139,7 @@ async def _slices(body: bytes) -> AsyncIterator[int]:
     """Yield where each slice of *body* starts; other tasks run between two."""
     for start in range(0, len(body), SLICE_BYTES):
         if start:
-            await asyncio.sleep(0)
+            await give_way()
         yield start
 
 
@@ -188,7 +191,7 @@ async def _read_all(
         size += len(one)
         if place % _ITEMS_AT_A_STRETCH == _ITEMS_AT_A_STRETCH - 1 or size > _BYTES_AT_A_STRETCH:
             size = 0
-            await asyncio.sleep(0)
+            await give_way()
         if len(one) > MAX_OBJECT_BYTES:
             faults.add(FaultKind.TOO_LONG, (place,), f"must not have more than {MAX_OBJECT_BYTES:,} bytes")
             continue
@@ -250,7 +253,7 @@ def digest_of(sent: Any) -> bytes:
 
 def rendered_changes(changes: Iterable[LevelChange]) -> msgspec.Raw:
     """Return `changes` as JSON, encoded bit by bit: an encoder lets no other thread run."""
-    parts = [msgspec.json.encode(_rendered_change(change)) for change in changes]
+    parts = [msgspec.json.encode(_rendered_change(change)) for change in in_steps(changes)]
     return msgspec.Raw(b"[" + b",".join(parts) + b"]")
 
 

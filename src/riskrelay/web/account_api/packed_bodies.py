@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from riskrelay.actions.giving_way import in_steps, stepwise
 from riskrelay.core.errors import BodyTooLarge, Fault, FaultKind, Invalid, UnsupportedMediaType
 from riskrelay.core.sources.compression import (
     CODINGS,
@@ -34,7 +35,7 @@ async def read_events(request: Request, check: Callable[[bytes], None] | None = 
     """
     body = await read_unpacked(request, MAX_BATCH_BYTES, check)
     try:
-        return await _apart(len(body), lambda: decode_events(body))
+        return await _apart(len(body), lambda: decode_events(body, in_steps))
     except TooMuchContentError as error:
         raise BodyTooLarge(MAX_BATCH_BYTES, str(error)) from None
 
@@ -70,4 +71,4 @@ async def read_unpacked(request: Request, max_bytes: int, check: Callable[[bytes
 
 async def _apart(size: int, work: Callable[[], T]) -> T:
     """Run *work* beside the event loop when there is much of it."""
-    return work() if size <= _INLINE_BYTES else await asyncio.to_thread(work)
+    return work() if size <= _INLINE_BYTES else await asyncio.to_thread(stepwise(work))
