@@ -37,20 +37,20 @@ class Run:
         last: the survivor.
         base: the level before the run, as the SETs say it.
         current: the level after the run.
-        length: the number of its events.
+        has_merged: whether it has more than one event.
         follows_other: whether an event of another kind about the user precedes it in the scan.
     """
 
     last: QueuedEvent
     base: str
     current: str
-    length: int = 1
+    has_merged: bool = False
     follows_other: bool = False
 
     @property
     def returns(self) -> bool:
         """Whether the level after the run is the level before it, and changes between were or are superseded."""
-        return self.base == self.current and (self.length > 1 or self.last.known_level is not None)
+        return self.base == self.current and (self.has_merged or self.last.known_level is not None)
 
     def is_void(self, knowledge: Knowledge) -> bool:
         """Return whether the receiver needs no event of the run: it knows the final level already."""
@@ -131,8 +131,7 @@ class BacklogScan:
         if event.known_level is not None:
             # An earlier worker stored what the receiver knows, superseded the first events of the run, and died.
             run.base = event.known_level
-        run.last, run.current = event, current
-        run.length += 1
+        run.last, run.current, run.has_merged = event, current, True
 
     def _end_run(self, subject_key: str) -> None:
         """End the run of a user before an event of another kind, whose place among the level changes is kept."""
@@ -143,7 +142,7 @@ class BacklogScan:
 
 
 def _is_collapsed(run: Run) -> bool:
-    return run.length > 1 or run.last.known_level is not None
+    return run.has_merged or run.last.known_level is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,3 +148,25 @@ def test_a_jump_that_was_put_right_is_forgotten() -> None:
     record = replace(with_step(record, ClockStep(at=NOON + minute, by=-300 * DAY)), seen_at=NOON + minute)
     assert confirmed_now(record, NOON + minute) == NOON + minute
     assert confirmed_now(record, NOON + HOUR / 10) == NOON + HOUR / 10
+
+
+def test_the_times_between_steps_add_up_to_the_confirmation() -> None:
+    """A step is confirmed when the clock has kept its course for CONFIRMED_AFTER since, without later steps."""
+    later = ClockStep(at=NOON - CONFIRMED_AFTER * 0.6, by=HOUR)
+    earlier = ClockStep(at=later.at - HOUR - CONFIRMED_AFTER * 0.6, by=DAY)
+    record = ClockRecord(seen_at=NOON, steps=[earlier, later], steps_recorded=2)
+    assert confirmed_now(record, NOON) == NOON - HOUR
+
+
+def test_a_reading_far_from_the_last_compared_one_is_a_jump() -> None:
+    """Exactly FORWARD after it, the last compared reading counts; before, the clock does."""
+    record = ClockRecord(seen_at=NOON)
+    second = timedelta(seconds=1)
+    assert confirmed_now(record, NOON + FORWARD) == NOON
+    assert confirmed_now(record, NOON + FORWARD - second) == NOON + FORWARD - second
+
+
+def test_a_step_at_the_limit_of_age_makes_nothing_younger() -> None:
+    """Only steps after the moment that is compared moved it away."""
+    at_the_limit = ClockStep(at=NOON - DAY, by=HOUR)
+    assert too_old_before(ClockRecord(seen_at=NOON, steps=[at_the_limit], steps_recorded=1), NOON, DAY) == NOON - DAY

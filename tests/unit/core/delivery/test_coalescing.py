@@ -219,3 +219,18 @@ def test_a_failing_lane_passes_superseded_events_before_a_blocked_one() -> None:
     assert admission(lane, plan(2, 4), 384) == Admission(cursor=2, admitted=2, superseded=(2,), kept=())
     assert admission(lane, plan(4), 384) == Admission(cursor=1, admitted=2, superseded=(), kept=())
     assert admission(work(other(2), held=(tried,), cursor=1, failures=1), plan(), 384) is None
+
+
+def test_a_plan_has_one_bit_for_each_event() -> None:
+    """A plan of a million events takes 125 kB."""
+    plan = BacklogPlan(0, 0)
+    for seq in (1, 999, 998):
+        plan.supersede(seq)
+    assert len(plan._bits) == 125
+    assert [seq for seq in range(1_100) if plan.is_superseded(seq)] == [1, 998, 999]
+
+
+def test_an_empty_scan_ends_where_it_starts() -> None:
+    """Nothing behind the admitted events was read."""
+    scan = BacklogScan(5)
+    assert (scan.plan.start, scan.plan.through, scan.is_full, scan.runs()) == (5, 5, False, [])

@@ -373,3 +373,23 @@ def test_a_held_event_is_stored_with_its_jti_and_the_reason_of_its_last_attempt(
     (tried, waiting) = done(work(fresh=[event(1), event(2)]), {1: FAILED, 2: OURS}).held
     assert (tried.jti, tried.reason, tried.attempts) == ("jti-1", "http_500", 1)
     assert (waiting.jti, waiting.reason, waiting.attempts) == ("jti-2", "resolver_unavailable", 1)
+
+
+def test_an_erased_event_is_settled_without_an_attempt() -> None:
+    """The cursor passes it, and it gets the row of an erased event."""
+    settlement = done(work([event(1, "")], [event(2, ""), event(3)]), {3: ACCEPTED})
+    assert [(erased.seq, erased.attempts) for erased in settlement.erased] == [(1, 0), (2, 0)]
+    assert (settlement.cursor, settlement.held, settlement.expired) == (3, [], [])
+
+
+def test_the_cursor_passes_blocked_events_behind_an_attempted_one() -> None:
+    """An event that waits behind a held one of its subject gets a row; one behind an event that is due does not."""
+    blocked = work([event(1, "b", 1, LATER)], [event(2, "a"), event(3, "b")])
+    assert done(blocked, {2: ACCEPTED}).cursor == 3
+    assert done(work([event(1, "a", 1, NOW)], [event(2, "a")]), {}).cursor == 1
+
+
+def test_one_failed_batch_is_a_failure_to_recover_from() -> None:
+    """The first accepted event ends the waits of the held ones."""
+    settlement = done(work([event(1, "a", 3, LATER)], [event(2, "b")], failures=1), {2: ACCEPTED})
+    assert [(held.seq, held.due_in) for held in settlement.held] == [(1, NOW)]

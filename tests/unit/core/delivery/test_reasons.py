@@ -2,7 +2,7 @@
 
 import pytest
 
-from riskrelay.core.delivery.reasons import WITHHELD, explain, shown_detail
+from riskrelay.core.delivery.reasons import WITHHELD, explain, reason_in_words, shown_detail
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 
 
@@ -28,3 +28,20 @@ def test_a_receivers_text_needs_pii_read(kind: OutcomeKind, status: int | None, 
     outcome = Outcome(kind=kind, reason="timeout", status=status, detail=detail)
     assert shown_detail(outcome, may_see_subjects=False) == shown
     assert shown_detail(outcome, may_see_subjects=True) == detail
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("http_503", "HTTP 503"),
+        ("http_version", "http_version"),
+        ("reach_12", "reach_12"),
+        ("timeout", "the receiver did not respond in time (timeout)"),
+        ("bad_request_without_err", "HTTP 400 without an error code (bad_request_without_err)"),
+        ("never_heard_of", "never_heard_of"),
+        ("", "unknown"),
+    ],
+)
+def test_a_reason_in_words_keeps_its_code(reason: str, words: str) -> None:
+    """Operators search for the code. A status needs none, and an unknown code has no words."""
+    assert reason_in_words(reason) == words
