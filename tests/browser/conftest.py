@@ -36,7 +36,7 @@ def stranger(browser: Browser, service: Service) -> Iterator[Person]:
 @pytest.fixture
 def person(stranger: Person) -> Person:
     """Somebody who is signed in with every scope."""
-    stranger.sign_in()
+    stranger.start_session()
     return stranger
 
 
@@ -44,6 +44,6 @@ def person(stranger: Person) -> Person:
 def phone(browser: Browser, service: Service) -> Iterator[Person]:
     """Somebody who is signed in with a narrow screen."""
     person = Person(browser, service, NARROW)
-    person.sign_in()
+    person.start_session()
     yield person
     person.close()

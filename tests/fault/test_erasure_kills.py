@@ -1,6 +1,5 @@
 """The process ends in the middle of an erasure: the next one goes on with it, on both engines (row 52)."""
 
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from support.failpoint_launcher import EXIT_CODE
 from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.ledger_rows import LedgerRows, read_rows
 from support.service import Oracle, Service
+from support.waiting import until
 
 FINDINGS = 350  # some steps of an erasure
 RESETS = 60
@@ -76,10 +76,7 @@ def test_an_erasure_goes_on_after_a_kill(service: Service, oracle: Oracle, step:
     assert service.process.wait() == EXIT_CODE
     service.process = None
     service.start()
-    deadline = time.monotonic() + 60
-    while any(KAI in str(row) for row in _texts(service)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: not any(KAI in str(row) for row in _texts(service)))
     assert service.call("GET", f"/{user_id}")[0] == 404
     service.result("POST", f"{own}/resume")
     wait_until_quiet(service)

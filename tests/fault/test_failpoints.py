@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -21,6 +20,7 @@ from support.failpoint_launcher import EXIT_CODE, NAMES
 from support.ledger_checks import Checked, Responses, check_ledger, wait_until_quiet
 from support.ledger_rows import read_rows
 from support.service import Oracle, Service, environment
+from support.waiting import until
 
 
 @dataclass
@@ -232,10 +232,7 @@ def test_a_replay_continues_at_its_position(world: World, failpoint: str) -> Non
     assert world.service.process.wait() == EXIT_CODE
     world.service.process = None
     world.service.start()
-    deadline = time.monotonic() + 60
-    while (shown := world.service.result("GET", f"{own}/replays")[0])["status"] != "completed":
-        assert time.monotonic() < deadline, shown
-        time.sleep(0.05)
-    assert shown["replayed"] == 300
+    until(lambda: world.service.result("GET", f"{own}/replays")[0]["status"] == "completed")
+    assert world.service.result("GET", f"{own}/replays")[0]["replayed"] == 300
     copies = world.recover(at_most_copies=300 + BATCH_EVENTS).copies
     assert copies >= 300

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from support.databases import PostgresServer
 from support.fault_plugin import AT_LENGTH
 from support.ledger_checks import check_ledger, wait_until_quiet
 from support.service import Process, Service, free_port
+from support.waiting import until
 
 EVENTS = 10_000 if AT_LENGTH else 2_000
 DELAY_MS = 60  # 32 pushes at once: at most 533 a second, so that two rotations and a second of notice each fit in
@@ -40,10 +40,7 @@ class Receiver:
 
     def wait_for(self, kid: str | None) -> None:
         """Wait until something signed with that key has come, or with None until anything has."""
-        deadline = time.monotonic() + 60
-        while not any(kid in (None, row["kid"]) for row in self.seen()):
-            assert time.monotonic() < deadline, f"nothing came with {kid}"
-            time.sleep(0.02)
+        until(lambda: any(kid in (None, row["kid"]) for row in self.seen()), found=lambda: f"nothing came with {kid}")
 
     def stop(self) -> None:
         self._process.stop()

@@ -13,7 +13,7 @@ from riskrelay.signing.sealing import new_master_key
 from riskrelay.wiring.installation import open_store
 from support.clients import until_answered
 from support.database_time import pass_time_of_levels
-from support.databases import PostgresServer
+from support.databases import PostgresServer, end_leases
 from support.failpoint_launcher import EXIT_CODE
 from support.ledger_checks import Responses, check_ledger, ledger
 from support.service import Oracle, Service
@@ -60,6 +60,7 @@ def test_a_level_ends_once_though_the_process_is_killed(tmp_path: Path, service:
     assert service.process is not None
     assert service.process.wait() == EXIT_CODE
     service.process = None
+    end_leases(service.settings["RISKRELAY_DATABASE_URL"])
     service.start()
     until(lambda: service.result("GET", "/summary")["users"] == [])
     until(lambda: ledger(service)["delivered"] == 2 * USERS)  # counts can be older than the summary

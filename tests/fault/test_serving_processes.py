@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from support.fault_plugin import seed_of_run
 from support.ledger_checks import check_ledger, wait_until_quiet
 from support.nodes import Nodes
 from support.service import Oracle, Service, environment, free_port
+from support.waiting import until
 
 WORKERS = 2
 PATIENCE_SECONDS = 120.0
@@ -28,10 +28,7 @@ Record = Callable[[str, object], None]
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(holds, PATIENCE_SECONDS)
 
 
 def counted(service: Service, sample: str) -> Counter[str]:

@@ -47,7 +47,8 @@ class PostgresServer:
         Returns: its URL, in the form of RISKRELAY_DATABASE_URL.
         """
         name = f"t{uuid.uuid4().hex}"
-        await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        # Copying files costs half the CPU of copying through the log.
+        await self._execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY FILE_COPY')
         return f"postgresql://postgres@/{name}?host={self.socket_directory}"
 
     async def migrated_database(self) -> str:

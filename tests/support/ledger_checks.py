@@ -14,7 +14,6 @@ Where nobody receives, C3 says that nothing may be delivered, and C4 and C5 say 
 
 import json
 import re
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,7 @@ from support.canary import Canary
 from support.ledger_rows import LedgerRows, read_rows
 from support.service import Service
 from support.unchecked import UNCHECKED
+from support.waiting import until
 
 STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased", "superseded")
 
@@ -41,11 +41,8 @@ def ledger(service: Service) -> dict[str, int]:
 
 def wait_until_quiet(service: Service, seconds: float = 60) -> dict[str, int]:
     """Wait until nothing is pending."""
-    deadline = time.monotonic() + seconds
-    while (counts := ledger(service))["pending"]:
-        assert time.monotonic() < deadline, f"still pending: {counts}"
-        time.sleep(0.05)
-    return counts
+    until(lambda: not ledger(service)["pending"], seconds, lambda: f"still pending: {ledger(service)}")
+    return ledger(service)
 
 
 @dataclass

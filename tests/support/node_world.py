@@ -1,6 +1,5 @@
 """Many nodes on one PostgreSQL, under load."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from support.clients import Client, responses_of
 from support.ledger_checks import check_ledger, wait_until_quiet
 from support.nodes import Nodes
 from support.service import Oracle
+from support.waiting import until
 
 PATIENCE_SECONDS = 180.0
 
@@ -48,10 +48,7 @@ class World:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(holds, PATIENCE_SECONDS)
 
 
 @contextmanager

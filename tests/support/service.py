@@ -30,6 +30,7 @@ from riskrelay.wiring.installation import build_services
 from support.certificates import Authority
 from support.fork_server import Forked, ForkServer, shared_fork_server
 from support.unchecked import UNCHECKED
+from support.waiting import until
 
 START_SECONDS = 60
 _TEMPLATE_LOCK = Lock()
@@ -384,8 +385,9 @@ class Oracle:
 
     def wait_for(self, path: str, count: int) -> list[dict[str, Any]]:
         """The first *count* requests to *path*, once they are there."""
-        deadline = time.monotonic() + START_SECONDS
-        while len(found := [request for request in self.requests() if request["path"] == path]) < count:
-            assert time.monotonic() < deadline, f"{len(found)} of {count} requests came to {path}"
-            time.sleep(0.02)
-        return found[:count]
+
+        def found() -> list[dict[str, Any]]:
+            return [request for request in self.requests() if request["path"] == path]
+
+        until(lambda: len(found()) >= count, START_SECONDS, lambda: f"{len(found())} of {count} requests to {path}")
+        return found()[:count]

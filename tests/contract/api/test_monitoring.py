@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.clients import send_batch
 from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service, free_port
+from support.waiting import until
 
 MEMBERS = (
     *("account", "integration", "stream", "lane", "seq", "jti", "txn", "attempt", "outcome", "reason", "http_status"),
@@ -71,11 +71,8 @@ def samples(service: Service) -> dict[str, float]:
 
 def wait_for(service: Service, sample: str, value: float) -> dict[str, float]:
     """A scrape in which *sample* is *value* at least."""
-    deadline = time.monotonic() + 60
-    while (found := samples(service)).get(sample, 0) < value:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
-    return found
+    until(lambda: samples(service).get(sample, 0) >= value, found=lambda: samples(service))
+    return samples(service)
 
 
 def lines_of(service: Service, event: str) -> list[dict[str, Any]]:

@@ -2,14 +2,14 @@
 
 import base64
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.service import Oracle, Service
+from support.waiting import until
 
 NOWHERE = "http://127.0.0.1:9"  # nobody listens there
 
@@ -20,14 +20,6 @@ def oracle(tmp_path: Path) -> Iterator[Oracle]:
     oracle.start()
     yield oracle
     oracle.stop()
-
-
-def until(what: Callable[[], bool], seconds: float = 20) -> None:
-    """Wait for something that other processes do."""
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def stream_of(service: Service, own: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 import base64
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +15,7 @@ from riskrelay.core.credentials import Scope
 from riskrelay.core.delivery.reasons import WITHHELD
 from support.service import Service
 from support.visitor import Visitor
+from support.waiting import until
 
 EMAIL = "kai.mayer@example.com"
 OPERATOR = (Scope.READ, Scope.WRITE, Scope.OPERATE)
@@ -79,10 +79,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, echo: str) -> Iterator[Ser
     urls += [f"{echo}/{status}/plain" for status in (401, 410, 429, 500)]
     integrations = [service.create_integration(url)["id"] for url in urls]
     service.result("POST", "/findings", {"behavior": "high_dlp", "user": {"email": EMAIL}})
-    deadline = time.monotonic() + 20
-    while not all(_attempts(service, one) for one in integrations):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: all(_attempts(service, one) for one in integrations))
     yield service
     assert service.stop() == 0
 

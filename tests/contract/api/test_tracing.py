@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from support.clients import send_batch
 from support.ledger_checks import check_ledger, wait_until_quiet
 from support.service import Oracle, Process, Service, environment, free_port
+from support.waiting import until
 
 CALLERS_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{CALLERS_TRACE}-00f067aa0ba902b7-01"
@@ -38,11 +38,8 @@ class Collector:
 
     def wait_for(self, is_there: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
         """The spans, once they are what the test waits for."""
-        deadline = time.monotonic() + 60
-        while not is_there(found := self.spans()):
-            assert time.monotonic() < deadline, found
-            time.sleep(0.05)
-        return found
+        until(lambda: is_there(self.spans()), found=self.spans)
+        return self.spans()
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ import psutil
 import pytest
 
 from support.service import environment
+from support.waiting import until
 
 
 @dataclass(kw_only=True)
@@ -48,14 +47,6 @@ def test_the_demo_fails_without_a_receiver() -> None:
     assert run.returncode == 1
     assert "are still pending in the service and are not lost" in run.stderr.replace("\n", " ")
     assert not run.stdout
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Wait until *condition* holds."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def start(tmp_path: Path, *flags: str) -> subprocess.Popen[bytes]:

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import yaml
 
 from support.programs import needed
 from support.service import Service
+from support.waiting import until
 
 ROOT = Path(__file__).parents[3]
 SHIPPERS = ROOT / "deploy" / "shippers"
@@ -96,10 +96,7 @@ def syslog_ng(directory: Path, events: Path, url: str, credential: str) -> Itera
 
 def wait_for(condition: Any, log: Path) -> None:
     """Wait until *condition* is true; fail with the shipper's log after a minute."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
+    until(condition, found=log.read_text)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -264,7 +264,7 @@ class CoalescingMachine(DeliveryMachine):
 
 
 CoalescingMachine.TestCase.settings = settings(
-    max_examples=100 if SOAK else 12,
+    max_examples=100 if SOAK else 8,
     stateful_step_count=60 if SOAK else 30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

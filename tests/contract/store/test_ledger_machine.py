@@ -177,7 +177,7 @@ class LedgerMachine(DeliveryMachine):
 
 
 LedgerMachine.TestCase.settings = settings(
-    max_examples=500 if SOAK else 12,
+    max_examples=500 if SOAK else 8,
     stateful_step_count=60 if SOAK else 30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
