@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from support.browser import NARROW, Person, chromium
-from support.service import Service
+from support.service import Service, running
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +19,8 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A running service with the account acme."""
-    service = Service(tmp_path_factory.mktemp("console"))
-    service.start()
-    yield service
-    assert service.stop() == 0
+    with running(tmp_path_factory.mktemp("console")) as service:
+        yield service
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from email.message import Message
 from functools import cache
 from pathlib import Path
@@ -315,6 +316,15 @@ class Service:
             "POST", "/integrations", {"integration_type": "Okta", "tenant_url": tenant_url}
         )
         return created
+
+
+@contextmanager
+def running(directory: Path, **settings: str) -> Iterator[Service]:
+    """A service over plain http that runs, and that ends in an orderly way."""
+    service = Service(directory, **settings)
+    service.start()
+    yield service
+    assert service.stop() == 0
 
 
 @cache

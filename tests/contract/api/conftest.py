@@ -5,16 +5,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.service import Service
+from support.service import Service, running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service for the whole module."""
-    service = Service(tmp_path_factory.mktemp("service"))
-    service.start()
-    yield service
-    assert service.stop() == 0
+    """A service for all modules of this folder that a process runs, which together send many wrong credentials."""
+    with running(tmp_path_factory.mktemp("service"), RISKRELAY_FAILED_AUTHENTICATION_LIMIT="0") as service:
+        yield service
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,13 +10,20 @@ from typing import Any
 
 import pytest
 
-from support.service import Service
+from support.service import Service, running
 
 KAI = {"email": "kai@example.com", "name": "Kai Berg"}
 PARIS = {"latitude": 48.8566, "longitude": 2.3522}
 NEW_YORK = {"latitude": 40.7128, "longitude": -74.006}
 NOW = datetime.now(UTC).replace(microsecond=0)
 EVENTS = Path(__file__).parents[3] / "specs" / "ocsf"
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of this module's own: its counters are read."""
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture(autouse=True)

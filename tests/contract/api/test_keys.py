@@ -1,11 +1,19 @@
 """Signing keys and what an integration is signed with, against a running service."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from support.service import Service
+from support.service import Service, running
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of this module's own: its keys are rotated."""
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 def keys_of(service: Service, token: str | None = None) -> list[dict[str, Any]]:

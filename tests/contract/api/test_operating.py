@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 
-from support.service import Oracle, Service
+from support.service import Oracle, Service, running
 from support.waiting import until
 
 NOWHERE = "http://127.0.0.1:9"  # nobody listens there
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of this module's own: its counters are read."""
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture

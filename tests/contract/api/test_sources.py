@@ -7,6 +7,7 @@ import json
 import urllib.error
 import urllib.request
 import zlib
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from backports import zstd
 
 from riskrelay.core.credentials import Scope
-from support.service import Service
+from support.service import Service, running
 
 MAPPING = {
     "kind": "custom",
@@ -28,6 +29,13 @@ MAPPING = {
     ],
     "ignored": [{"when": 'what = "heartbeat"', "because": "The sender says that it runs."}],
 }
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of this module's own: its counters are read."""
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture

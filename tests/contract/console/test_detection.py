@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from riskrelay.core.credentials import Scope
-from support.service import Service
+from support.service import Service, running
 from support.visitor import Visitor
 
 PATH = "/console/accounts/acme/detection"
@@ -22,10 +22,8 @@ FIELDS = {
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("detection-console"))
-    service.start()
-    yield service
-    assert service.stop() == 0
+    with running(tmp_path_factory.mktemp("detection-console")) as service:
+        yield service
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import pytest
 
-from support.service import Service
+from support.service import Service, running
 from support.visitor import Visitor
 
 PAYLOADS = (
@@ -116,11 +116,9 @@ def unknown_path(service: Service, text: str) -> str:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("escaping"))
-    service.start()
-    service.enable_behaviors()
-    yield service
-    assert service.stop() == 0
+    with running(tmp_path_factory.mktemp("escaping")) as service:
+        service.enable_behaviors()
+        yield service
 
 
 @pytest.fixture(scope="module")

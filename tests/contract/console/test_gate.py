@@ -10,7 +10,7 @@ import pytest
 
 from riskrelay.core.credentials import Scope
 from support.crossing import OF_THE_CONSOLE, routes
-from support.service import Service
+from support.service import Service, running
 from support.visitor import Page, Visitor
 
 OPEN = {"/console/sign-in", "/console/static/{name}"}
@@ -27,10 +27,8 @@ def concrete(path: str, account_id: str = "acme") -> str:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("gate"))
-    service.start()
-    yield service
-    assert service.stop() == 0
+    with running(tmp_path_factory.mktemp("gate")) as service:
+        yield service
 
 
 @pytest.fixture

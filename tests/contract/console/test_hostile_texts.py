@@ -6,7 +6,7 @@ from html import escape
 import pytest
 
 from support.oracle import HOSTILE
-from support.service import Oracle, Service
+from support.service import Oracle, Service, running
 from support.visitor import Visitor
 
 ESCAPED = (escape(HOSTILE), escape(HOSTILE).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"))
@@ -14,11 +14,9 @@ ESCAPED = (escape(HOSTILE), escape(HOSTILE).replace("&quot;", "&#34;").replace("
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("hostile"))
-    service.start()
-    service.enable_behaviors()
-    yield service
-    assert service.stop() == 0
+    with running(tmp_path_factory.mktemp("hostile")) as service:
+        service.enable_behaviors()
+        yield service
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from riskrelay.core.credentials import Scope
-from support.service import Service
+from support.service import Service, running
 from support.visitor import Visitor
 
 MAPPING = {
@@ -20,11 +20,9 @@ MAPPING = {
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("sources"))
-    service.start()
-    service.enable_behaviors()
-    yield service
-    assert service.stop() == 0
+    with running(tmp_path_factory.mktemp("sources")) as service:
+        service.enable_behaviors()
+        yield service
 
 
 @pytest.fixture

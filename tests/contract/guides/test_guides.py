@@ -11,7 +11,7 @@ from riskrelay.core.ssf.stream_documents import INACTIVITY_TIMEOUT, MIN_VERIFICA
 from riskrelay.engine.scan_schedule import SWEEP
 from riskrelay.settings import Settings
 from support.guides import assert_it_prints_what_it_shows, run
-from support.service import Oracle, Service, free_port
+from support.service import Oracle, Service, free_port, running
 
 GUIDES = Path(__file__).parents[3] / "docs" / "guides"
 NAMES = sorted(path.stem for path in GUIDES.glob("*.md"))
@@ -21,10 +21,8 @@ ABOUT_SOURCES = ("README", "sending", "mappings")
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that may push to this machine, as the guides ask for."""
-    service = Service(tmp_path_factory.mktemp("service"))
-    service.start()
-    yield service
-    assert service.stop() == 0
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture
