@@ -8,11 +8,11 @@ import psutil
 import pytest
 
 from support.clients import load, responses_of
-from support.fault_plugin import seed_of_run
+from support.fault_plugin import AT_LENGTH, seed_of_run
 from support.ledger_checks import Responses, check_ledger, ledger, wait_until_quiet
 from support.service import Oracle, Service
 
-STOPS = 5
+STOPS = 5 if AT_LENGTH else 3
 BACKLOG = 100_000
 LOOPS = 5
 MORE_MEMORY = 64 * 2**20  # guessed: two batches of events and their sockets are far below, 100,000 events far above

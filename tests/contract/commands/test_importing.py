@@ -16,7 +16,7 @@ import pytest
 
 from support.service import Service, environment
 
-LINES = 40_000
+LINES = 16_000
 
 
 @pytest.fixture
