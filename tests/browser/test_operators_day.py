@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from support.browser import Person, accessibility_problems
 from support.console_world import finding
+from support.fork_server import shared_fork_server
 from support.service import Oracle, Process, Service, free_port
 
 Role = Literal["button", "link", "textbox"]
@@ -28,8 +29,8 @@ class LocalReceiver:
     def run(self, *misbehaviour: str) -> None:
         """Run it, from now on as it is told to behave."""
         self.stop()
-        arguments = ["-m", "riskrelay", "receive", "--well-known", self.well_known, "--port", str(self.port)]
-        self._process = Process([*arguments, *misbehaviour], self.port, {}, self._log)
+        arguments = ["receive", "--well-known", self.well_known, "--port", str(self.port)]
+        self._process = Process([*arguments, *misbehaviour], self.port, {}, self._log, shared_fork_server())
 
     def stop(self) -> None:
         """Listen no more."""

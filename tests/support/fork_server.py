@@ -153,6 +153,10 @@ def _become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = [request["module"], *request["arguments"]]
+    if "SSL_CERT_FILE" in request["environment"]:  # aiohttp reads it when it is imported
+        from aiohttp import connector
+
+        connector._SSL_CONTEXT_VERIFIED = connector._make_ssl_context(True)
     from support.failpoint_launcher import arm
 
     arm(request["environment"])

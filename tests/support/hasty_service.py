@@ -21,7 +21,7 @@ class HastyService(Service):
     def __init__(self, directory: Path, trusted: Authority, deadline: float, **settings: str) -> None:
         super().__init__(directory, None, SSL_CERT_FILE=str(trusted.path), **settings)
         self._names = directory / "names.json"
-        self._launcher = ["-m", "support.hasty", str(deadline), str(self._names)]
+        self._launcher = [str(deadline), str(self._names)]
         self.resolve({})
 
     def resolve(self, names: Mapping[str, Sequence[str] | str]) -> None:
@@ -33,7 +33,9 @@ class HastyService(Service):
     def start(self, *options: str, **settings: str) -> None:
         port = int(self.settings["RISKRELAY_PORT"])
         arguments = [*self._launcher, "serve", *options]
-        self.process = Process(arguments, port, {**self.settings, **settings}, self.log)
+        self.process = Process(
+            arguments, port, {**self.settings, **settings}, self.log, self.fork_server, module="support.hasty"
+        )
 
     def attempts(self, integration_id: str) -> list[dict[str, Any]]:
         """All attempts of the integration's deliveries, the newest delivery's last."""

@@ -79,10 +79,10 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes] | Forked, log: Pat
 
 
 def _started(
-    arguments: list[str], environment: Mapping[str, str], log: Path, fork_server: ForkServer | None
+    arguments: list[str], environment: Mapping[str, str], log: Path, fork_server: ForkServer | None, module: str
 ) -> subprocess.Popen[bytes] | Forked:
     if fork_server is not None:
-        return fork_server.start(arguments, environment, log)
+        return fork_server.start(arguments, environment, log, module=module)
     with log.open("ab") as output:
         return subprocess.Popen([sys.executable, *arguments], env=environment, stdout=output, stderr=output)
 
@@ -91,7 +91,7 @@ class Process:
     """A process that listens on a port of this machine.
 
     Args:
-        arguments: of the interpreter; or with *fork_server* of `riskrelay`.
+        arguments: of the interpreter; or with *fork_server* of *module*.
     """
 
     def __init__(
@@ -101,9 +101,10 @@ class Process:
         settings: Mapping[str, str],
         log: Path,
         fork_server: ForkServer | None = None,
+        module: str = "riskrelay",
     ) -> None:
         self.port = port
-        self._process = _started(arguments, environment(**settings), log, fork_server)
+        self._process = _started(arguments, environment(**settings), log, fork_server, module)
         wait_for_port(port, self._process, log)
 
     @property
@@ -218,7 +219,7 @@ class Service:
         if token is not None or hasattr(self, "token"):
             reach["RISKRELAY_TOKEN"] = token or self.token
         given = environment(**self.settings, **reach)
-        if self.fork_server is not None and self.tls_context is None:  # aiohttp reads SSL_CERT_FILE when it is imported
+        if self.fork_server is not None:
             run = self.fork_server.run([*arguments], given, timeout=120)
         else:
             command = [sys.executable, "-m", "riskrelay", *arguments]

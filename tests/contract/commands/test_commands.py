@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from riskrelay.core.credentials import Scope
+from support.fork_server import shared_fork_server
 from support.service import Process, Service, environment, free_port, run_command, wait_for_port
 
 
@@ -242,7 +243,7 @@ def test_a_receiver_misbehaves_on_request(tmp_path: Path) -> None:
     port = free_port()
     arguments = ["receive", "--well-known", "http://127.0.0.1:9/x", "--port", str(port)]
     bad = ["--status", "503", "--delay-ms", "300"]
-    receiver = Process(["-m", "riskrelay", *arguments, *bad], port, {}, tmp_path / "receiver.log")
+    receiver = Process([*arguments, *bad], port, {}, tmp_path / "receiver.log", shared_fork_server())
     try:
         began = time.monotonic()
         with pytest.raises(urllib.error.HTTPError) as refused:

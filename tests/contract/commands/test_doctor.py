@@ -10,6 +10,7 @@ import pytest
 
 from riskrelay.signing.sealing import new_master_key
 from support.certificates import new_authority
+from support.fork_server import shared_fork_server
 from support.service import Oracle, Process, Service, free_port
 
 
@@ -121,7 +122,8 @@ def test_a_receiver_behind_a_proxy_with_tls_of_its_own(service: Service, tmp_pat
     oracle = Oracle(tmp_path, private)
     oracle.start()
     port, asked = free_port(), tmp_path / "asked"
-    proxy = Process(["-m", "support.connect_proxy", str(port), str(asked)], port, {}, tmp_path / "proxy.log")
+    log, forking = tmp_path / "proxy.log", shared_fork_server()
+    proxy = Process([str(port), str(asked)], port, {}, log, forking, module="support.connect_proxy")
     through = {"RISKRELAY_EGRESS_PROXY": f"http://127.0.0.1:{port}"}
     made = service.create_integration(oracle.url)["id"]
     client = private.files("client.test", ends=5)

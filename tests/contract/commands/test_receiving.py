@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from support.fork_server import shared_fork_server
 from support.service import environment
 from unit.receiver.transmitter_stand_in import AUDIENCE, StandIn
 
@@ -25,14 +25,9 @@ async def receive(*arguments: str, **settings: str) -> tuple[int | None, str, st
 
     Returns: exit code, standard output, standard error.
     """
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "riskrelay", "receive", *arguments),
-        env=environment(COLUMNS="200", **settings),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    output, errors = await asyncio.wait_for(process.communicate(), 60)
-    return process.returncode, output.decode(), errors.decode()
+    given = environment(COLUMNS="200", **settings)
+    ended = await asyncio.to_thread(shared_fork_server().run, ["receive", *arguments], given, 60)
+    return ended.returncode, ended.stdout, ended.stderr
 
 
 async def test_it_polls_verifies_shows_and_acknowledges(stand_in: StandIn, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 import signal
 import ssl
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.certificates import Authority, new_authority
+from support.fork_server import shared_fork_server
 from support.service import Service, environment, free_port
 
 AUDIENCE = "https://receiver.example.com"
@@ -39,13 +38,9 @@ class Receiving:
 
     def __init__(self, directory: Path, *arguments: str, **settings: str) -> None:
         self._log = directory / "receive.log"
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "riskrelay", "receive", *arguments],
-                env=environment(COLUMNS="300", PYTHONUNBUFFERED="1", **settings),
-                stdout=log,
-                stderr=subprocess.STDOUT,
-            )
+        self._log.write_bytes(b"")
+        given = environment(COLUMNS="300", **settings)
+        self._process = shared_fork_server().start(["receive", *arguments], given, self._log)
 
     @property
     def output(self) -> str:

@@ -14,6 +14,7 @@ from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.client import PushClient
 from support.certificates import Authority, new_authority
+from support.fork_server import shared_fork_server
 from support.receivers import LOCAL, TOKEN, receiver
 from support.service import Process, free_port
 from support.services import HandClock
@@ -45,7 +46,8 @@ class Proxied:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
     folder, port = tmp_path_factory.mktemp("proxy"), free_port()
     log = folder / "asked"
-    process = Process(["-m", "support.connect_proxy", str(port), str(log), "user:secret"], port, {}, folder / "log")
+    arguments, forking = [str(port), str(log), "user:secret"], shared_fork_server()
+    process = Process(arguments, port, {}, folder / "log", forking, module="support.connect_proxy")
     yield Proxied(port, log, new_authority(folder))
     process.kill()
 
