@@ -2,10 +2,12 @@
 
     python tests/mutants.py [ROOM ...]
 
-Prints the mutants that survived, and each room's score. It works on a copy of the tree, because the tool writes there.
+Prints the changes that survived, and each room's score; docs/mutants.md has a reason for each. It works on a copy of
+the tree, because the tool writes there.
 """
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -38,18 +40,26 @@ def _run(room: str, directory: Path) -> None:
     (directory / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + configuration)
     log = directory / "log"
     with log.open("wb") as output:  # it draws a spinner
-        ended = subprocess.run(_mutmut("run"), cwd=directory, stdout=output, stderr=output)
+        # Without a terminal: the tests that it runs must not wait for a person to type.
+        ended = subprocess.run(_mutmut("run"), cwd=directory, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
     if ended.returncode:
         sys.exit(log.read_text(errors="replace")[-2_000:])
-    print(subprocess.run(_mutmut("results"), cwd=directory, check=True, capture_output=True, text=True).stdout, end="")
-    subprocess.run(_mutmut("export-cicd-stats"), cwd=directory, check=True, capture_output=True)
+    for name in re.findall(r"^ *(\S+): (?:survived|no tests)$", _said(directory, "results"), re.MULTILINE):
+        changed = [line for line in _said(directory, "show", name).splitlines() if re.match(r"[-+](?![-+]{2} )", line)]
+        print(name, *changed, sep="\n")
+    _said(directory, "export-cicd-stats")
     counts = json.loads((directory / "mutants" / "mutmut-cicd-stats.json").read_text())
     killed = counts["killed"] + counts["timeout"]
     print(f"core/{room}: {killed} of {counts['total']} mutants killed ({killed / counts['total']:.1%})", flush=True)
 
 
-def _mutmut(command: str) -> list[str]:
-    return [sys.executable, "-m", "mutmut", command]
+def _said(directory: Path, *arguments: str) -> str:
+    run = subprocess.run(_mutmut(*arguments), cwd=directory, check=True, capture_output=True, text=True)
+    return run.stdout
+
+
+def _mutmut(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "mutmut", *arguments]
 
 
 if __name__ == "__main__":
