@@ -4,8 +4,8 @@
 
 It has imported the product, and forks a process for each start, which saves the imports.
 What it forks is killed, stopped and waited for like any other process. Each line of its input is a request in JSON,
-each line of its output the answer: {"module", "arguments", "environment", "directory", "output", "errors"} → the pid;
-{"poll": pid} → exit code or null.
+each line of its output the answer: {"module", "arguments", "environment", "directory", "input", "output", "errors"} →
+the pid; {"poll": pid} → exit code or null.
 """
 
 import atexit
@@ -47,6 +47,7 @@ class ForkServer:
         errors: Path | None = None,
         module: str = "riskrelay",
         directory: Path | None = None,
+        given: Path | None = None,
     ) -> "Forked":
         """Run a *module* with these arguments in a new process.
 
@@ -54,8 +55,10 @@ class ForkServer:
             log: what it prints is appended to this file.
             errors: what it prints to its standard error; None: to *log* as well.
             directory: the working directory; None: that of this process.
+            given: its standard input; None: empty.
         """
         request = {
+            "input": str(given or os.devnull),
             "module": module,
             "arguments": arguments,
             "environment": dict(environment),
@@ -143,11 +146,16 @@ def _fork(request: dict[str, Any]) -> int:
 
 def _become(request: dict[str, Any]) -> None:
     """Be what `python -m MODULE ARGUMENTS` would be; never returns."""
-    with open(os.devnull) as nothing, open(request["output"], "ab") as output, open(request["errors"], "ab") as errors:
-        os.dup2(nothing.fileno(), 0)
+    with (
+        open(request["input"]) as given,
+        open(request["output"], "ab") as output,
+        open(request["errors"], "ab") as errors,
+    ):
+        os.dup2(given.fileno(), 0)
         os.dup2(output.fileno(), 1)
         os.dup2(errors.fileno(), 2)
     # The inherited streams remember whether the old files could be seeked; a pipe cannot.
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
     sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     os.chdir(request["directory"])
     os.environ.clear()

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from support.forked_command import forked_command
 from support.programs import needed
 from support.service import environment
 
@@ -65,11 +66,17 @@ def run(guide: Path, directory: Path, variables: dict[str, str]) -> list[str]:
     for block in blocks:
         if block.file:
             (directory / block.file).write_text(block.text)
-    commands = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    with forked_command(directory) as programs:
+        commands = f"{programs}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        output = _run(guide, script_of(blocks), directory, {"PATH": commands, "COLUMNS": "200", **variables})
+    return [_printed(output, number) if block.is_run else "" for number, block in enumerate(blocks)]
+
+
+def _run(guide: Path, script: str, directory: Path, variables: dict[str, str]) -> str:
     shell = subprocess.Popen(
-        ["bash", "-c", script_of(blocks)],
+        ["bash", "-c", script],
         cwd=directory,
-        env={**environment(), "PATH": commands, "COLUMNS": "200", **variables},
+        env={**environment(), **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -81,7 +88,7 @@ def run(guide: Path, directory: Path, variables: dict[str, str]) -> list[str]:
         if shell.poll() is None:
             os.killpg(shell.pid, signal.SIGKILL)
     assert shell.returncode == 0, f"{guide.name} stops after:\n{output}\n{complaints}"
-    return [_printed(output, number) if block.is_run else "" for number, block in enumerate(blocks)]
+    return output
 
 
 def _printed(output: str, number: int) -> str:
