@@ -322,7 +322,7 @@ class Service:
 @contextmanager
 def running(directory: Path, **settings: str) -> Iterator[Service]:
     """A service over plain http that runs, and that ends in an orderly way."""
-    service = Service(directory, **settings)
+    service = Service(directory, None, **settings)
     service.start()
     yield service
     assert service.stop() == 0
