@@ -75,5 +75,5 @@ def test_every_documentation_url_opens_its_page(service: Service) -> None:
             assert page.headers.get_content_type() == "text/html"
             text = page.read().decode()
         assert f"{problem.code} {problem.title}" in text
-        assert ("Wrong:" in text) is bool(problem.wrong)
-        assert ("Right:" in text) is bool(problem.wrong)
+        assert (">Wrong<" in text) is bool(problem.wrong)
+        assert (">Right<" in text) is bool(problem.wrong)
