@@ -17,7 +17,7 @@ from support.inhabited import what_is_there
 from support.service import Service, environment
 
 SOAK = bool(os.environ.get("RISKRELAY_SOAK"))
-EXAMPLES = 1_500 if SOAK else 5
+EXAMPLES = 1_500 if SOAK else 3
 SECONDS = 7_200 if SOAK else 600
 TAGS = [tag["name"] for tag in DOCUMENT["tags"]]
 GROUPS = [[tag] for tag in TAGS] if SOAK else [TAGS[::2], TAGS[1::2]]
