@@ -102,6 +102,7 @@ def things_of(service: Service) -> dict[str, str]:
     behavior = {"id": f"own_{uuid4().hex}", "name": "Own", "risk_level": "low"}
     source = service.result("POST", "/sources", {"kind": "okta_system_log", "name": "made"})
     exception = {"user": "lou@example.com", "effect": "ignore", "reason": "Made."}
+    rule = {"name": "Made", "within_seconds": 60, "when": "$count(findings) > 9", "level": "low"}
     return {
         "account_id": service.account_id,
         "behavior_id": service.result("POST", "/behaviors", behavior)["id"],
@@ -112,6 +113,7 @@ def things_of(service: Service) -> dict[str, str]:
         "credential_id": credential["id"],
         "jti": delivery["jti"],
         "replay_id": replay["id"],
+        "rule_id": service.result("POST", "/rules", rule)["id"],
         "exception_id": service.result("POST", "/exceptions", exception)["id"],
         "reset_id": paused_bulk_reset(service),
         "source_id": source["id"],
@@ -141,6 +143,7 @@ THING_NAMES = {
     "credential_id",
     "jti",
     "replay_id",
+    "rule_id",
     "exception_id",
     "reset_id",
     "source_id",

@@ -45,6 +45,7 @@ _EXCEPTIONS = r"INSERT INTO held_events .*\sON CONFLICT\s"
 _REPLAY = r"UPDATE replay_places SET "
 _PART = r"DELETE FROM large_write_parts .*number"
 _LEVELS_DUE = r"SELECT .*users\.next_change_at IS NOT NULL ORDER BY users\.user_id"
+_RULES_HELD = r"SELECT rule_work\.walked_to .*owner"
 _ERASURE = r"(DELETE FROM findings |UPDATE events SET |DELETE FROM erasures )"
 _KNOWN_LEVELS = r"UPDATE events SET known_level="
 _COLLAPSE = r"UPDATE lanes SET .*admitted="
@@ -62,6 +63,8 @@ _IN_TRANSACTIONS = {
     "part.after_commit": (_PART, _Moment.AFTER_COMMIT),
     "levels.before_commit": (_LEVELS_DUE, _Moment.BEFORE_COMMIT),
     "levels.after_commit": (_LEVELS_DUE, _Moment.AFTER_COMMIT),
+    "rules.before_commit": (_RULES_HELD, _Moment.BEFORE_COMMIT),
+    "rules.after_commit": (_RULES_HELD, _Moment.AFTER_COMMIT),
     "replay.before_commit": (_REPLAY, _Moment.BEFORE_COMMIT),
     "replay.after_commit": (_REPLAY, _Moment.AFTER_COMMIT),
     "erase.before_commit": (_ERASURE, _Moment.BEFORE_COMMIT),

@@ -19,6 +19,7 @@ from riskrelay.core.risk.assessment import ChangeKind
 from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.core.risk.exceptions import Effect
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.policy_rules import StopReason
 from riskrelay.core.sources.directory import NAME_KINDS
 from riskrelay.core.sources.mappings import Gives
 from riskrelay.core.sources.sources import CredentialKind as SenderKind
@@ -42,6 +43,7 @@ WORDS: dict[str, Iterable[Any]] = {
     "UserExport.user.risk_level": [*_LEVELS, None],
     "LevelChangeKind": ChangeKind,
     "ExceptionEffect": Effect,
+    "Rule.stopped": [*StopReason, None],
     "ExceptionBody.effect": [effect for effect in Effect if effect is not Effect.IGNORE],
     "User.events.exception.effect": [*Effect, None],
     "TrialExamples.before": ["none", *_LEVELS],

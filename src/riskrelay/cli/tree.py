@@ -76,6 +76,11 @@ PARTS: dict[str, dict[str, Entry]] = {
         "level": Entry(
             place="levels.app", help="Levels: how long findings count, and how risk levels end.", calls_service=True
         ),
+        "rule": Entry(
+            place="rules.app",
+            help="Rules: combinations of findings that give a level, or revoke the user's sessions.",
+            calls_service=True,
+        ),
         "exception": Entry(
             place="exceptions.app",
             help="Exceptions: users for whom a behavior is ignored, capped at a level, or has another level.",

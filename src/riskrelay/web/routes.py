@@ -20,6 +20,7 @@ from riskrelay.web.account_api.level_history import HistoryRoutes
 from riskrelay.web.account_api.levels import LevelRoutes
 from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRoutes
 from riskrelay.web.account_api.replays import ReplayRoutes
+from riskrelay.web.account_api.rules import RuleRoutes
 from riskrelay.web.account_api.security_events import SecurityEventRoutes
 from riskrelay.web.account_api.source_events import SourceEventRoutes
 from riskrelay.web.account_api.sources import SourceRoutes
@@ -68,6 +69,7 @@ def account_routes(
     levels = LevelRoutes(services)
     behaviors = BehaviorRoutes(services)
     exceptions = ExceptionRoutes(services)
+    rules = RuleRoutes(services)
     directory = DirectoryRoutes(services, public_origin)
     users = UserRoutes(services)
     tokens = ApiTokenRoutes(services)
@@ -113,6 +115,12 @@ def account_routes(
         ("PUT", "/behaviors/{behavior_id}", behaviors.change),
         ("DELETE", "/behaviors/{behavior_id}", behaviors.retire),
         ("POST", "/levels/try", TrialRoutes(services).attempt),
+        ("GET", "/rules", rules.list_all),
+        ("POST", "/rules", rules.add),
+        ("POST", "/rules/try", rules.check),
+        ("GET", "/rules/{rule_id}", rules.get),
+        ("PUT", "/rules/{rule_id}", rules.change),
+        ("DELETE", "/rules/{rule_id}", rules.delete),
         ("GET", "/exceptions", exceptions.list_page),
         ("POST", "/exceptions", exceptions.add),
         ("GET", "/exceptions/{exception_id}", exceptions.get),

@@ -239,6 +239,8 @@ def test_what_the_service_answers_fits_the_contract(service: Service) -> None:
                 service.result("POST", "/findings", {"behavior": "high_dlp", "user": {"email": mail}})
                 deliveries = service.result("GET", f"/integrations/{envelope['result']['id']}/deliveries")
                 filled["{jti}"] = deliveries[0]["jti"]
+            if operation["operationId"] == "addRule":
+                filled["{rule_id}"] = envelope["result"]["id"]
             if operation["operationId"] == "addException":
                 filled["{exception_id}"] = envelope["result"]["id"]
             if operation["operationId"] == "startReplay":

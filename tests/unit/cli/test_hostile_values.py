@@ -67,6 +67,24 @@ COUNTS = {"events": 1, "findings": 0, "activity": 0, "duplicates": 0, "level_cha
 OUTCOME = {**COUNTS, "exempt": [], "ignored": [{"reason": HOSTILE, "count": 1}], "refused": []}
 DETECTION = {"imp_travel": {"min_km": 1, HOSTILE: True}, "lateness_hours": 1}
 EXCEPTION_NAMES = ("id", "user", "group", "pattern", "behavior", "effect", "level", "reason", "ends_at")
+RULE = {
+    "id": HOSTILE,
+    "name": HOSTILE,
+    "description": HOSTILE,
+    "enabled": True,
+    "within_seconds": 60,
+    "when": HOSTILE,
+    "level": HOSTILE,
+    "session_revoked": True,
+    "stopped": HOSTILE,
+    "failures": {"count": HOSTILE, "last": HOSTILE, "last_at": HOSTILE},
+    HOSTILE: HOSTILE,
+}
+RULE_TRIAL = {
+    "holds": False,
+    "failure": HOSTILE,
+    "findings": [{"behavior": HOSTILE, "risk_level": HOSTILE, "timestamp": HOSTILE, "is_used": True}],
+}
 EXCEPTION = {**dict.fromkeys(EXCEPTION_NAMES, HOSTILE), "has_ended": True}
 LEVELS = {
     "durations": {HOSTILE: {"expires_after_seconds": 1, "medium_seconds": 0, "low_seconds": 60}},
@@ -124,6 +142,10 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "source samples": ([HOSTILE], [SAMPLE]),
     "source replay": ([HOSTILE], OUTCOME),
     "level try": ([], TRIAL),
+    "rule list": ([], [RULE]),
+    "rule show": ([HOSTILE], [RULE]),
+    "rule add": ([HOSTILE, "--when", "true", "--level", "low"], RULE),
+    "rule try": (["--when", "true", "--user", HOSTILE], RULE_TRIAL),
     "exception list": ([], [EXCEPTION]),
     "exception add": (["--service-account", "svc-*@example.com"], EXCEPTION),
     "exception set": ([HOSTILE, "--reason", HOSTILE], EXCEPTION),
@@ -154,6 +176,8 @@ ELSEWHERE = {
     "directory import",
     "directory delete",
     "user export",  # its output is JSON
+    "rule set",  # its output is that of rule add; the service answers a list first, then a rule
+    "rule remove",  # its output repeats its argument only
     "network remove",  # its output repeats its argument only
     "source mapping",  # its output is YAML, which escapes control characters in its own way
 }

@@ -27,6 +27,8 @@ def headline(change: PastChange) -> str:
     """
     if change.kind is ChangeKind.RESET:
         return "Risk reset to"
+    if change.current == change.previous:
+        return "Sessions revoked"
     return "Risk level raised to" if (change.current or 0) > (change.previous or 0) else "Risk level lowered to"
 
 

@@ -34,6 +34,7 @@ SECTIONS = (
     Section(title="Live", group="", path="/live", scope=Scope.READ, key="l"),
     Section(title="Users", group="Risk", path="/users", scope=Scope.PII_READ, key="u"),
     Section(title="Behaviors", group="Risk", path="/behaviors", scope=Scope.READ, key="b"),
+    Section(title="Rules", group="Risk", path="/rules", scope=Scope.READ, key="r"),
     Section(title="Exceptions", group="Risk", path="/exceptions", scope=Scope.PII_READ, key="e"),
     Section(title="Sources", group="Signals", path="/sources", scope=Scope.READ, key="s"),
     Section(title="Detection", group="Signals", path="/detection", scope=Scope.READ, key="t"),

@@ -35,6 +35,7 @@ from riskrelay.web.console.screens.live import LiveScreens
 from riskrelay.web.console.screens.overview import OverviewScreens
 from riskrelay.web.console.screens.receivers import ReceiverScreens
 from riskrelay.web.console.screens.replays import ReplayScreens
+from riskrelay.web.console.screens.rules import RuleScreens
 from riskrelay.web.console.screens.search import SearchScreens
 from riskrelay.web.console.screens.settings import SettingScreens
 from riskrelay.web.console.screens.sources import SourceScreens
@@ -88,6 +89,7 @@ class Console:
         behaviors = BehaviorScreens(self._services, self._pages)
         detection = DetectionScreens(self._services, self._pages)
         exceptions = ExceptionScreens(self._services, self._pages)
+        rules = RuleScreens(self._services, self._pages)
         levels = LevelScreens(self._services, self._pages)
         trials = TrialScreens(self._services, self._pages)
         directory = DirectoryScreens(self._services, self._pages)
@@ -120,6 +122,13 @@ class Console:
             ("POST", "/behaviors/own/{behavior_id}/retire", Scope.WRITE, behaviors.retire),
             ("GET", "/behaviors/try", Scope.PII_READ, trials.show),
             ("POST", "/behaviors/try", Scope.PII_READ, trials.attempt),
+            ("GET", "/rules", Scope.READ, rules.show),
+            ("POST", "/rules", Scope.WRITE, rules.add),
+            ("POST", "/rules/try", Scope.PII_READ, rules.attempt),
+            ("GET", "/rules/{rule_id}", Scope.READ, rules.show_one),
+            ("POST", "/rules/{rule_id}", Scope.WRITE, rules.change),
+            ("POST", "/rules/{rule_id}/try", Scope.PII_READ, rules.attempt),
+            ("POST", "/rules/{rule_id}/delete", Scope.WRITE, rules.delete),
             ("GET", "/exceptions", Scope.PII_READ, exceptions.show),
             ("POST", "/exceptions", Scope.WRITE, exceptions.add),
             ("POST", "/exceptions/{exception_id}/end", Scope.WRITE, exceptions.end),

@@ -16,6 +16,7 @@ from riskrelay.core.products import PRODUCTS
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.exceptions import RiskException
 from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, FindingId, UserId
+from riskrelay.core.risk.policy_rules import PolicyRule
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import FindingPlace, RecordedFinding, Services, Transaction, UserEvent, UserEventPlace
@@ -28,6 +29,8 @@ from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import PAGE, Count, Moment, Text, place_of, read_place, split
 from riskrelay.web.console.visits import Visit
 
+_Named = tuple[list[RiskException], list[PolicyRule]]
+"""The account's exceptions, and the rules that hold for the user."""
 _Seq = Annotated[int, Meta(ge=0, lt=2**62)]
 
 
@@ -46,12 +49,16 @@ class UserScreens:
 
         def read(
             tx: Transaction,
-        ) -> tuple[History, tuple[Sequence[RecordedFinding], str | None], int, Settings, list[RiskException]]:
+        ) -> tuple[History, tuple[Sequence[RecordedFinding], str | None], int, Settings, _Named]:
             history, found = read_history(tx, user_id, before), _findings(tx, user_id, visit.query.get("after"))
             removed = _removed(tx, history.standing) if found[1] is None else 0
-            return history, found, removed, tx.behaviors.stored(), tx.exceptions.all()
+            holding = history.standing.holding
+            rules = [rule for rule, _ in tx.rules.all() if rule.rule_id in holding] if holding else []
+            return history, found, removed, tx.behaviors.stored(), (tx.exceptions.all(), rules)
 
-        history, (findings, older), removed, settings, exceptions = await self._services.store.read(visit.account, read)
+        history, (findings, older), removed, settings, (exceptions, rules) = await self._services.store.read(
+            visit.account, read
+        )
         return self._pages.page(
             visit,
             "user.html",
@@ -62,6 +69,7 @@ class UserScreens:
             older=older,
             removed=removed,
             settings=settings,
+            rules=rules,
             exceptions=defaultdict(str, {one.exception_id: one.reason for one in exceptions}),
             headline=headline,
             made_by=made_by,
