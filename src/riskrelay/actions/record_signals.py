@@ -144,7 +144,7 @@ async def _prepare(services: Services, source: Source, mapped: Sequence[Mapped])
 
     settings, emails = await services.store.read(source.account_id, read)
     found = with_users(mapped, emails) if names else mapped
-    prepared = await compute_for(len(found), partial(prepare, found, source, settings, in_steps))
+    prepared = await compute_for(len(found), partial(prepare, found, source, settings, in_steps=in_steps))
     return prepared, missed_names(found) if names and source.active else {}
 
 

@@ -43,7 +43,8 @@ from riskrelay.storage.delivery.coalescing import CoalescingRows
 from riskrelay.storage.delivery.lanes import LaneRows
 from riskrelay.storage.delivery.ledgers import count_ledgers
 from riskrelay.storage.delivery.retention import RetentionRows
-from riskrelay.storage.delivery.streams import is_idle, select_streams, stream_from, undelivered_lanes
+from riskrelay.storage.delivery.stream_rows import select_streams, stream_from
+from riskrelay.storage.delivery.streams import is_idle, undelivered_lanes
 from riskrelay.storage.delivery.surveying import database_facts, take_survey
 from riskrelay.storage.engines.engine_care import EngineCareRows
 from riskrelay.storage.nodes import NodeRows

@@ -12,7 +12,7 @@ from riskrelay.core.delivery.lanes import NOW
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.streams import StreamId, StreamStatus
 from riskrelay.storage.delivery.ledgers import count_ledgers
-from riskrelay.storage.delivery.streams import select_streams, stream_from
+from riskrelay.storage.delivery.stream_rows import select_streams, stream_from
 from riskrelay.storage.tables import integrations, lanes, streams
 from riskrelay.storage.times import database_now, later_of, moment
 

@@ -54,7 +54,8 @@ from riskrelay.storage.delivery.lane_rows import (
 )
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
 from riskrelay.storage.delivery.stopping import stop_stream
-from riskrelay.storage.delivery.streams import lock_stream, select_streams, stream_from
+from riskrelay.storage.delivery.stream_rows import select_streams, stream_from
+from riskrelay.storage.delivery.streams import lock_stream
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, streams
 from riskrelay.storage.times import database_now, later_of, micros, moment, number_of
 

@@ -11,7 +11,7 @@ from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.core.ssf.subject_filters import SubjectStatement
 from riskrelay.core.ssf.subjects import subject_key
-from riskrelay.storage.delivery.streams import configuration_columns, select_streams, stream_from
+from riskrelay.storage.delivery.stream_rows import configuration_columns, select_streams, stream_from
 from riskrelay.storage.statements import Insert, PerEngine
 from riskrelay.storage.tables import integrations, streams, subject_statements
 from riskrelay.storage.times import database_now, micros

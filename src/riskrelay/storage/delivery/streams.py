@@ -4,14 +4,10 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
-import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
-    Select,
     and_,
     bindparam,
     case,
@@ -26,22 +22,16 @@ from sqlalchemy import (
 
 from riskrelay.core.delivery.lanes import MAX_READ_EVENTS, LaneKey
 from riskrelay.core.integrations import AccountId, IntegrationId
-from riskrelay.core.ssf.metadata import DELIVERY_POLL, DELIVERY_PUSH
 from riskrelay.core.ssf.streams import (
-    STANDARD_SPELLING,
-    Configuration,
     Party,
-    Poll,
-    Push,
-    Spelling,
     Stream,
     StreamId,
     StreamStatus,
 )
 from riskrelay.core.ssf.subject_filters import SubjectFilter, SubjectStatement
-from riskrelay.storage.accounts.integrations import INTEGRATION_COLUMNS, integration_from
 from riskrelay.storage.delivery.backlog import cancel_lane, continue_cancelling
 from riskrelay.storage.delivery.clock import cutoff
+from riskrelay.storage.delivery.stream_rows import configuration_columns, select_streams, stream_from
 from riskrelay.storage.tables import (
     IS_PENDING,
     held_events,
@@ -51,77 +41,6 @@ from riskrelay.storage.tables import (
     subject_statements,
 )
 from riskrelay.storage.times import database_now
-
-_COLUMNS = (
-    streams.c.stream_id,
-    streams.c.status,
-    streams.c.lanes,
-    streams.c.status_reason,
-    streams.c.status_set_by,
-    streams.c.audience,
-    streams.c.delivery_method,
-    streams.c.endpoint_url,
-    streams.c.sealed_authorization,
-    streams.c.events_requested,
-    streams.c.description,
-    streams.c.spelling,
-    streams.c.has_statements,
-)
-
-
-def select_streams() -> Select[*tuple[Any, ...]]:
-    """Build the query of streams joined with their integrations. Its rows are for `stream_from`."""
-    joined = streams.join(
-        integrations,
-        (streams.c.account_id == integrations.c.account_id)
-        & (streams.c.integration_id == integrations.c.integration_id),
-    )
-    return select(*INTEGRATION_COLUMNS, *_COLUMNS).select_from(joined)
-
-
-def stream_from(row: Row[*tuple[Any, ...]]) -> Stream:
-    """Build a stream from a row of `select_streams`, without its receiver's statements about subjects."""
-    return Stream(
-        stream_id=row.stream_id,
-        integration=integration_from(row),
-        status=StreamStatus(row.status),
-        lanes=row.lanes,
-        configuration=_configuration(row),
-        status_reason=row.status_reason,
-        status_set_by=Party(row.status_set_by),
-    )
-
-
-def _configuration(row: Row[*tuple[Any, ...]]) -> Configuration | None:
-    if row.audience is None:
-        return None
-    is_polled = row.endpoint_url is None or row.delivery_method == DELIVERY_POLL
-    requested, spelling = row.events_requested, row.spelling
-    return Configuration(
-        audience=row.audience,
-        delivery=Poll() if is_polled else Push(row.endpoint_url, row.sealed_authorization),
-        events_requested=None if requested is None else msgspec.json.decode(requested, type=tuple[str, ...]),
-        description=row.description,
-        spelling=STANDARD_SPELLING if spelling is None else msgspec.json.decode(spelling, type=Spelling),
-    )
-
-
-def configuration_columns(configuration: Configuration | None) -> dict[str, object]:
-    """Return the columns of a configuration; empty for an implicit stream."""
-    if configuration is None:
-        return {}
-    delivery = configuration.delivery
-    wanted, spelling = configuration.events_requested, configuration.spelling
-    return {
-        "audience": configuration.audience,
-        "delivery_method": DELIVERY_PUSH if isinstance(delivery, Push) else DELIVERY_POLL,
-        "endpoint_url": delivery.endpoint_url if isinstance(delivery, Push) else None,
-        "sealed_authorization": delivery.sealed_authorization if isinstance(delivery, Push) else None,
-        "events_requested": None if wanted is None else msgspec.json.encode(wanted).decode(),
-        "description": configuration.description,
-        "spelling": None if spelling == STANDARD_SPELLING else msgspec.json.encode(spelling).decode(),
-    }
-
 
 # Shared lock: an integration that is being deleted must not get an event after its backlog was cancelled. Events for a
 # stream that its receiver disabled are queued and cancelled; a disabled implicit stream gets none.

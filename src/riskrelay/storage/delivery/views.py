@@ -20,7 +20,7 @@ from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports import DeadLetters, DeliveryPage, EventPlace, Glance, LanePlaces, ReasonPlace, Sent
 from riskrelay.storage.delivery.deliveries import EVENT_KEY, read_deliveries
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane
-from riskrelay.storage.delivery.streams import select_streams, stream_from
+from riskrelay.storage.delivery.stream_rows import select_streams, stream_from
 from riskrelay.storage.tables import events, held_events, integrations, lanes, streams
 from riskrelay.storage.times import moment
 
