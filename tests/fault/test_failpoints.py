@@ -159,7 +159,8 @@ def test_after_the_claim_the_lane_is_free_at_the_next_start(world: World) -> Non
 @pytest.mark.fault(5)
 @pytest.mark.parametrize("world", ["/hold-once"], indirect=True)
 def test_in_the_middle_of_a_request_it_is_sent_once_more(world: World) -> None:
-    """Killed while the receiver has the request and has not answered: one extra copy, with the same claims."""
+    """The service is killed while the receiver has the request and has not responded. One copy with the same claims
+    follows."""
     world.send()
     world.oracle.wait_for(world.path, 1)
     world.service.kill()

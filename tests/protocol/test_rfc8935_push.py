@@ -31,7 +31,7 @@ def test_a_push_is_a_post_of_the_set_itself(operator: Operator, receiver: SsfRec
 def test_every_push_has_the_verbatim_authorization_header(
     operator: Operator, receiver: SsfReceiver, oracle: Oracle, authorization: str
 ) -> None:
-    """SSF §6.1.1: whatever the receiver supplied, and what it supplies later instead."""
+    """SSF §6.1.1: each push has the header that the receiver supplied last."""
     stream = PushStream(receiver, oracle, authorization=authorization, configuration=CONFIGURATION)
     revoke(operator)
     seen = {request["authorization"] for request in stream.wait_for_requests(2)}

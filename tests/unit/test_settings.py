@@ -51,7 +51,7 @@ def test_a_toml_file_that_is_wrong_is_refused_in_one_sentence(
 def test_a_toml_path_that_leads_to_no_file_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Missing, a directory, a name that is too long, below a file."""
+    """The path is missing, a directory, too long, or below a file."""
     (tmp_path / "riskrelay.toml").touch()
     monkeypatch.setenv("RISKRELAY_CONFIG", str(tmp_path / name))
     with pytest.raises(Misconfigured, match="RISKRELAY_CONFIG names"):

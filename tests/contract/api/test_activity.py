@@ -280,7 +280,7 @@ def test_evidence_names_address_city_and_events(ready: Service) -> None:
 
 
 def test_trusted_networks(ready: Service) -> None:
-    """They are replaced as a whole, in the audit log; wrong ones are refused at their place."""
+    """A PUT replaces all networks and is audited. Each invalid network is reported with its pointer."""
     assert ready.result("GET", "/networks") == {"networks": []}
     mine = {"networks": [{"name": "Office", "cidr": "203.0.113.0/24"}, {"name": "VPN", "asn": 64_500}]}
     assert ready.result("PUT", "/networks", mine) == mine

@@ -130,7 +130,7 @@ def test_the_commands(service: Service) -> None:
 
 
 def test_the_console_shows_adds_ends_and_deletes(service: Service) -> None:
-    """What is wrong stands beside its field; every text is text; those who may not see users see nothing."""
+    """Each fault is shown beside its field, texts are escaped, and without pii-read no user is shown."""
     visitor = Visitor(service)
     visitor.sign_in()
     path = f"/console/accounts/{service.account_id}/exceptions"

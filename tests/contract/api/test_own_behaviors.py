@@ -134,7 +134,7 @@ def test_an_unknown_behavior_is_refused_with_the_accounts_own_named(service: Ser
 
 
 def test_the_console_adds_renames_and_retires(service: Service) -> None:
-    """What is wrong stands beside its field, what was typed stays, and every name is text."""
+    """Each fault is shown beside its field, the typed values are kept, and names are escaped."""
     visitor = Visitor(service)
     visitor.sign_in()
     path = f"/console/accounts/{service.account_id}/behaviors"

@@ -67,7 +67,7 @@ def test_the_metadata_resolves(service: Service, name: str, end: str) -> None:
 def test_metadata_of_unknown_and_deleted_integrations_is_a_404_and_of_inactive_ones_is_served(
     service: Service,
 ) -> None:
-    """Receivers cache it, and SETs in flight must verify."""
+    """Receivers cache the metadata, and SETs in flight must verify."""
     integration = service.create_integration("https://acme.example.com")
     path = f"/.well-known/sse-configuration/{integration['id']}"
     service.result("PUT", f"/integrations/{integration['id']}", {"active": False, "tenant_url": "https://a.example"})

@@ -99,7 +99,7 @@ def test_the_command_tries_a_change(found: Service) -> None:
 
 
 def test_the_console_tries_a_change(found: Service) -> None:
-    """Beside the changes; what is wrong is said; those who may not see users do not get there."""
+    """The result is shown beside the changes, faults are named, and without pii-read there is no access."""
     visitor = Visitor(found)
     visitor.sign_in()
     behaviors = f"/console/accounts/{found.account_id}/behaviors"

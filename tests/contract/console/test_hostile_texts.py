@@ -150,7 +150,7 @@ def test_invalid_input_is_shown_again_as_text(visitor: Visitor) -> None:
 
 
 def test_what_a_receiver_was_refused(service: Service, visitor: Visitor) -> None:
-    """One sentence on the screen of its integration and on the command line; nothing of what the receiver sent."""
+    """The integration's screen and the command show one sentence, without any text of the receiver."""
     own = make(service, "refused", "https://receiver.example.com", "SSF")
     integration_id = own.rpartition("/")[2]
     issued = service.result("POST", f"{own}/credentials", {"kind": "static_token", "name": "receiver"})

@@ -94,7 +94,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.timeout(600)
 def test_the_five_minute_start(home: Path) -> None:
-    """Three terminals, every line as it stands; what the reader copies from one to the other is filled in."""
+    """Every line of three terminals runs as it is written. Only copied values are filled in."""
     install, token, receive, create, send = blocks()
     with ExitStack() as windows:
         terminals = [Terminal(home, number) for number in (1, 2, 3)]

@@ -433,7 +433,7 @@ async def test_a_batch_costs_few_statements(store: Store) -> None:
 
 
 async def test_ten_thousand_at_once(store: Store) -> None:
-    """A full request of two thousand users."""
+    """A request of the largest allowed size about two thousand users is accepted."""
     services = services_of(store)
     await account_with_integration(services)
     batch = [login(-n / 1_000, (PARIS, NEW_YORK)[n % 2], email=f"u{n // 5}@example.com") for n in range(10_000)]

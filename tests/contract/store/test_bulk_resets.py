@@ -281,7 +281,7 @@ async def test_unfinished_bulk_resets_are_counted(services: Services) -> None:
 
 
 async def test_the_next_users_are_read_in_the_order_of_their_ids(tmp_path: Path) -> None:
-    """Without sorting: a step reads no more users than it passes."""
+    """The query does not sort: a step reads no more users than it passes."""
     path = tmp_path / "plan.db"
     await migrated_sqlite(path).close()
     running = BulkReset(

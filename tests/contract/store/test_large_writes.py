@@ -170,7 +170,7 @@ async def test_no_transaction_of_a_behavior_that_moves_many_users_is_long(store:
 
 
 async def test_mistakes_anywhere_in_a_large_request_are_all_named_and_nothing_is_stored(store: Store) -> None:
-    """An id with another body in the first findings and in the last; and one user id for two users."""
+    """The request reuses an id with another body in its first and last findings, and one user id for two users."""
     services, _ = await world(store)
     await record(services, finding("other@example.com", finding_id="f3"), finding("o@example.com", finding_id="f590"))
     with pytest.raises(Invalid) as refused:

@@ -155,7 +155,7 @@ async def test_rows_beside_every_day_are_taken_and_forgotten_one_by_one(world: W
 
 
 async def test_what_an_older_version_stored_is_sorted_into_days(postgres: PostgresServer) -> None:
-    """Nothing is lost by the migration, and it is found again by day."""
+    """The migration loses no row, and each is found by its day."""
     engine = postgres_engine(await postgres.new_database(), limits={})
     async with engine.begin() as connection:
         await connection.run_sync(lambda sync: upgrade(sync, "0012"))

@@ -75,7 +75,7 @@ async def test_a_database_that_turns_read_only(shared: tuple[str, Store]) -> Non
 async def test_a_disk_that_is_full_on_the_other_machine(
     shared: tuple[str, Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The server's own SQLSTATE reaches the caller; health remembers it for a moment, then asks for room."""
+    """The server's SQLSTATE reaches the caller. Health remembers it for a moment, and then checks for free space."""
     _, store = shared
 
     def fill(tx: Installation) -> None:

@@ -78,7 +78,7 @@ def test_a_database_url_that_leads_nowhere(
 def test_a_setting_that_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, value: str
 ) -> None:
-    """Its name is in the sentence."""
+    """The message names the setting."""
     monkeypatch.setenv(f"RISKRELAY_{variable}", value)
     assert f"RISKRELAY_{variable}" in said(monkeypatch, capsys, "init")
 

@@ -39,7 +39,7 @@ def test_one_mailbox_has_one_key(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(("one", "other"), DIFFERENT)
 def test_different_mailboxes_have_different_keys(one: str, other: str) -> None:
-    """Nothing but letter case is removed, and nothing outside ASCII becomes ASCII."""
+    """Only letter case is folded, and no character outside ASCII becomes ASCII."""
     assert email_key(one) != email_key(other)
     assert email_problem(one) is email_problem(other) is None
 

@@ -50,7 +50,7 @@ async def test_this_machines_clock_moves_nothing(world: World, clock: WallClock,
 @pytest.mark.fault(22, long=True)
 @pytest.mark.parametrize("by", [HOUR, -HOUR])
 async def test_the_databases_clock_lets_healthy_lanes_go_on(world: World, by: timedelta) -> None:
-    """What is new is due at once after a jump either way, and is delivered."""
+    """New events are due and delivered at once after a jump of the clock in either direction."""
     await record(world.services, finding("before@example.com"))
     await world.deliver_once(10)
     await pass_time(world.services.store, by)

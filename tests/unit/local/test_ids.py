@@ -25,7 +25,7 @@ def test_all_are_different_from_whatever_thread() -> None:
 
 
 def test_a_forked_process_makes_others() -> None:
-    """It has the same memory, and draws anew."""
+    """A forked process inherits the generator's memory, and draws new ids nevertheless."""
     ids = SystemIds()
     ids.uuid()
     reading, writing = os.pipe()

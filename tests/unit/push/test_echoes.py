@@ -41,7 +41,7 @@ def pieces(draw: st.DrawFn) -> str:
 
 @given(piece=pieces(), before=st.text(max_size=600), behind=st.text(max_size=30), as_json=st.booleans())
 def test_no_longer_piece_of_a_set_is_kept(piece: str, before: str, behind: str, as_json: bool) -> None:
-    """Wherever it begins and ends, whatever stands around it, in an error of RFC 8935 or in any other text."""
+    """No longer part of a SET is stored, wherever it begins and ends, in an error of RFC 8935 or in any other text."""
     text = f"{before}{piece}{behind}"
     body = json.dumps({"err": "invalid_request", "description": text}) if as_json else text
     assert not is_told(TOKEN, said_of(body.encode(errors="replace")).detail)

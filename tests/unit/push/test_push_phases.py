@@ -74,7 +74,7 @@ async def test_what_did_not_end_is_absent() -> None:
 
 
 async def test_the_phases_are_those_of_the_retry_on_a_new_connection() -> None:
-    """A kept-alive connection that was closing costs a new one, and its phases are told."""
+    """If a kept connection was closing, the push is retried on a new one, and its phases are reported."""
     async with receiver(answers_per_connection=1) as it, push_client() as client:
         outcomes = [await client.push(f"http://127.0.0.1:{it.port}/", TOKEN) for _ in range(2)]
     assert it.connections == 2

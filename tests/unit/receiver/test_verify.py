@@ -121,7 +121,7 @@ GOOD = signed()
 
 @given(st.integers(0, len(GOOD) - 1), st.integers(0, 255))
 def test_a_changed_byte_is_never_believed_with_other_claims(place: int, byte: int) -> None:
-    """Either refused, or (where base64 has bits to spare) the same SET."""
+    """A SET with a changed byte is rejected, or decodes to the same SET where base64 has unused bits."""
     changed = GOOD[:place] + bytes([byte]) + GOOD[place + 1 :]
     try:
         token: Any = verified(changed)

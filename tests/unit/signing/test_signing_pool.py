@@ -148,7 +148,7 @@ async def test_a_process_gets_no_settings(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_a_process_imports_nothing_from_the_current_directory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """It holds private keys: what lies where somebody started the service is no part of it."""
+    """A process that holds private keys imports no module from the directory in which it was started."""
     (tmp_path / "msgspec.py").write_text("raise SystemExit")
     monkeypatch.chdir(tmp_path)
     async with running(HandClock()) as pool:

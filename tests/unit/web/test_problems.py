@@ -138,7 +138,7 @@ async def test_the_text_of_an_unknown_exception_is_never_shown() -> None:
 
 
 def test_all_faults_are_reported_with_their_pointers() -> None:
-    """Contract 3."""
+    """One response names all faults of a request (contract 3)."""
     status, entries = problems.status_and_errors(made(Invalid), BASE, {})
     assert status == 400
     assert [(entry["source"]["pointer"], entry["message"]) for entry in entries] == [

@@ -28,7 +28,7 @@ def client(service: Service) -> Iterator[Cloudflare]:
 
 
 def test_the_sdk_creates_lists_gets_updates_and_deletes(service: Service, client: Cloudflare) -> None:
-    """All six operations; tenant_url comes back byte for byte."""
+    """All six operations work, and tenant_url is returned byte for byte."""
     integrations = client.zero_trust.risk_scoring.integrations
     account = service.account_id
     created = integrations.create(account_id=account, integration_type="Okta", tenant_url=TENANT)

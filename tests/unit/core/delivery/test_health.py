@@ -93,7 +93,7 @@ def test_a_failing_stream_says_when_it_is_tried_again() -> None:
 
 
 def test_what_a_receiver_wrote_about_its_status_needs_pii_read() -> None:
-    """Receivers may name users in it; a reason of this service is shown to everybody."""
+    """A receiver's text may name users, so it needs pii-read. A reason of this service is always shown."""
     disabled = replace(
         STREAM, status=StreamStatus.DISABLED, status_set_by=Party.RECEIVER, status_reason="kai@example.com left"
     )

@@ -46,7 +46,7 @@ LOW, HIGH = BehaviorId("high_risk_domain"), BehaviorId("high_dlp")
 
 @given(RULES, st.lists(BEHAVIOR), st.lists(BEHAVIOR))
 def test_more_findings_never_lower_a_level(rules: LevelRules, first: list[BehaviorId], then: list[BehaviorId]) -> None:
-    """Contract 22: the highest of all."""
+    """Contract 22: the level is the highest of all findings."""
     before = found(NOBODY, first, rules)
     after = found(before, then, rules)
     assert (after.level or 0) >= (before.level or 0)

@@ -155,7 +155,7 @@ def test_without_rules_everything_is_as_before(history: list[RuleFinding], times
 
 
 def test_users_with_the_same_findings_share_an_input() -> None:
-    """Whatever their ids and times, unless an expression names these; then each user has an input."""
+    """Ids and times don't matter, unless an expression names them; then each user has an input."""
     plain, timed = rule(0), rule(3)
     rules = rules_at(NOON, plain, replace(plain, rule_id=RuleId("r9"), when="$count(findings) > 3"), timed)
     looking = Looking(rules, {})

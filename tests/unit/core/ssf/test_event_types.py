@@ -60,7 +60,8 @@ def test_the_table_is_complete() -> None:
 
 @ROWS
 def test_the_examples_of_each_type_are_valid(row: EventType) -> None:
-    """The least one and the full one, with its subject; and nothing more is in the least than is required."""
+    """The minimal and the full example of each type are valid with its subject. The minimal one has required members
+    only."""
     for event in (minimal_example(row), full_example(row)):
         assert faults(row, event) == []
         assert event_subject_faults(row, row.subject_example) == []

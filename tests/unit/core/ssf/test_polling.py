@@ -24,7 +24,7 @@ def test_a_poll_settles_the_sets_that_it_names() -> None:
 
 
 def test_a_poll_without_reports_settles_nothing() -> None:
-    """It waits for events unless it asks for an immediate response."""
+    """A poll without reports waits for events, unless it asks for an immediate response."""
     request = PollRequest()
     assert not request.settles
     assert request.waits
