@@ -36,6 +36,7 @@ class PostgresServer:
         self._server = get_server(self._directory, cleanup_mode="delete")
         self.socket_directory = parse_qs(urlsplit(self._server.get_uri()).query)["host"][0]
         self._template: str | None = None
+        self._durable = durable
         if not durable:
             with (self._directory / "postgresql.auto.conf").open("a") as settings:
                 settings.writelines(f"{setting}\n" for setting in _NOT_DURABLE)
@@ -92,6 +93,9 @@ class PostgresServer:
         self._server.ensure_postgres_running()
 
     def stop(self) -> None:
+        """Stop it and delete its files. An orderly stop would first write what hundreds of databases have changed."""
+        if not self._durable:
+            self.crash()
         self._server.cleanup()
 
 
