@@ -16,6 +16,7 @@ from riskrelay.core.integrations import Integration, OpenedTls, ReceiverTls
 from riskrelay.core.keys import Algorithm, KeyState, SealedKey, key_in
 from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import (
+    AilingRule,
     Check,
     DatabaseFacts,
     Installation,
@@ -31,6 +32,7 @@ _LOW_DISK_BYTES = 1_000_000_000  # chosen: like the alert RiskrelayDiskLow
 _SKEW = timedelta(seconds=2)  # chosen: `iat` of SETs uses this machine's clock, leases use the database's
 _OLD_KEY = timedelta(days=180)  # chosen: like the alert RiskrelaySigningKeyOld
 _MOST_SHADOWED = 20  # chosen: a list that a person can read
+_MOST_RULES = 10  # guessed: more than a person reads
 _CERTIFICATE_LEFT = timedelta(days=30)  # guessed: enough time to get a new certificate
 
 
@@ -64,21 +66,34 @@ async def examine_installation(services: Services, examining: Examining) -> list
     checks = list(examining.loosened) or [_ok("settings", "No setting loosens a safe default.")]
     checks += await asyncio.to_thread(examining.check_files)
     try:
-        facts, survey, keys, shadowed = await services.store.read_installation(_read)
+        facts, survey, keys, shadowed, ailing = await services.store.read_installation(_read)
     except Unavailable as error:
         return [*checks, _refusal("It cannot be read", error)]
     checks += await _writable(services, facts, survey)
     checks += _database(services, facts)
     checks += _ledger(survey)
     checks += _users(shadowed)
+    checks += _rules(ailing)
     checks += _keys(services, keys, examining.vault)
     checks += await _public_url(examining, keys)
     checks += await _worker(examining)
     return checks + (await _receivers(services, examining) if examining.knows_proxy else [])
 
 
-def _read(tx: Installation) -> tuple[DatabaseFacts, Survey, list[SealedKey], list[ShadowedUser]]:
-    return tx.database(), tx.survey(), tx.keys.all(), tx.shadowed_users(_MOST_SHADOWED + 1)
+def _read(tx: Installation) -> tuple[DatabaseFacts, Survey, list[SealedKey], list[ShadowedUser], list[AilingRule]]:
+    shadowed, ailing = tx.shadowed_users(_MOST_SHADOWED + 1), tx.ailing_rules(_MOST_RULES)
+    return tx.database(), tx.survey(), tx.keys.all(), shadowed, ailing
+
+
+def _rules(ailing: Sequence[AilingRule]) -> Iterable[Check]:
+    for rule in ailing:
+        said = f"Rule {rule.rule_id} of account {rule.account_id} " + (
+            "is stopped, because its expression takes too much time or memory."
+            if rule.is_stopped
+            else f"has failed {rule.failures:,} times since it was changed."
+        )
+        fix = f"run riskrelay rule show {rule.rule_id} --account {rule.account_id}, and change the expression"
+        yield Check(topic="rules", verdict=Verdict.WARNING, said=said, fix=fix)
 
 
 def _users(shadowed: Sequence[ShadowedUser]) -> Iterable[Check]:

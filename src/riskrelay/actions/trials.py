@@ -6,19 +6,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
 from riskrelay.actions.computing import compute
+from riskrelay.actions.trial_rules import Moments, PastRules, RulesInPast
 from riskrelay.core.errors import RateLimited, Unavailable, UnavailableCause
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Standing, decided_again
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.exceptions import ExceptionId, Exceptions, RiskException
 from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.policy_rules import Looked, PolicyRule, PolicyRules, RuleId
 from riskrelay.core.risk.rules import LevelRules, LevelTimes
-from riskrelay.core.risk.trials import NEVER, Ages, Level, Path, Run, path_of, read_findings
-from riskrelay.ports import PastUser, Services, Transaction
+from riskrelay.core.risk.trials import NEVER, Ages, Level, Run, path_of, read_findings
+from riskrelay.ports import PastUser, RuleEvaluator, Services, Transaction
 
 MAX_DAYS = 400  # guessed: as long as findings are kept
 MAX_EXAMPLES = 20  # guessed: more than a person reads
@@ -38,12 +41,15 @@ class Proposal(Struct, frozen=True, kw_only=True):
         behaviors: changed settings of behaviors.
         added: exceptions that would be added; they count for the whole time.
         removed: exceptions that would be deleted.
+        rules_added, rules_removed: rules that would be added and deleted.
     """
 
     behaviors: Mapping[BehaviorId, BehaviorSetting] = {}
     times: LevelTimes | None = None
     added: Sequence[RiskException] = ()
     removed: Collection[ExceptionId] = ()
+    rules_added: Sequence[PolicyRule] = ()
+    rules_removed: Collection[RuleId] = ()
 
 
 class Effect(Struct, kw_only=True):
@@ -52,10 +58,12 @@ class Effect(Struct, kw_only=True):
     Attributes:
         users: the number of users by the highest level that they had; 0 is none.
         events: the number of level changes, by the new level.
+        revocations: how often rules would have revoked a user's sessions.
     """
 
     users: Counter[Level] = field(default_factory=Counter)
     events: Counter[Level] = field(default_factory=Counter)
+    revocations: int = 0
 
 
 class Example(Struct, frozen=True, kw_only=True):
@@ -79,6 +87,7 @@ class Trial(Struct, kw_only=True):
         examples: users whose levels or events would have differed; MAX_EXAMPLES at most.
         now_before, now_after: the number of users by their level now, and if the proposal was stored.
         now_examples: users whose level would change now; MAX_EXAMPLES at most.
+        left_out: the names of rules that were left out: they are stopped, or name a member that a trial does not read.
     """
 
     findings: int = 0
@@ -90,6 +99,7 @@ class Trial(Struct, kw_only=True):
     now_after: Counter[Level] = field(default_factory=Counter)
     now_differing: int = 0
     now_examples: list[Example] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
 
 
 async def try_rules(services: Services, account_id: AccountId, proposal: Proposal, days: int) -> Trial:
@@ -117,6 +127,7 @@ async def _try(services: Services, account_id: AccountId, proposal: Proposal, da
     before = replace(stored, as_of=now)
     after = _proposed(before, exceptions, proposal)
     comparing = _Comparing(before, after, now - timedelta(days=days), now)
+    evaluator = services.rule_evaluator
     last = UserId("")
 
     def read(tx: Transaction) -> tuple[list[PastUser], Mapping[str, frozenset[str]] | None]:
@@ -130,20 +141,22 @@ async def _try(services: Services, account_id: AccountId, proposal: Proposal, da
         last = users[-1].standing.user_id
         # The next users are read while these are computed: the database does not need the interpreter.
         (users, groups), _ = await gather(
-            services.store.read(account_id, read), compute(partial(comparing.add, users, groups))
+            services.store.read(account_id, read), comparing.add(users, groups, evaluator, account_id)
         )
         if services.clock.monotonic() > until:
             raise Unavailable("the account has too many findings for a trial", UnavailableCause.TOO_SLOW)
-    return comparing.trial
+    return comparing.finished()
 
 
 def _proposed(before: LevelRules, exceptions: Sequence[RiskException], proposal: Proposal) -> LevelRules:
     kept = [one for one in exceptions if one.exception_id not in proposal.removed]
+    rules_kept = [rule for one, rule in before.policies.counting.items() if one not in proposal.rules_removed]
     return replace(
         before,
         behaviors={**before.behaviors, **proposal.behaviors},
         times=before.times if proposal.times is None else proposal.times,
         exceptions=Exceptions([*kept, *proposal.added], before.as_of),
+        policies=PolicyRules([*rules_kept, *proposal.rules_added]),
     )
 
 
@@ -156,34 +169,71 @@ class _Comparing:
         self._after = after
         self._since, self._until, self._now = _micros_of(since), _micros_of(now), now
 
-    def add(self, users: Sequence[PastUser], groups: Mapping[str, frozenset[str]] | None) -> None:
-        """Add some users."""
-        after = replace(self._after, groups=groups)
+    async def add(
+        self,
+        users: Sequence[PastUser],
+        groups: Mapping[str, frozenset[str]] | None,
+        evaluator: RuleEvaluator,
+        account_id: AccountId,
+    ) -> None:
+        """Add some users.
+
+        Raises: Unavailable: rules cannot be evaluated now.
+        """
         for side in self._sides:
             side.groups = groups
-        for user in users:
-            self._add_past(user)
-            if user.standing.triggered:
-                self._add_now(user.standing, after)
+        seen: list[_Seen] = await compute(partial(self._see, users))
+        for side in self._sides:
+            await side.past.evaluate(evaluator, account_id)
+        await compute(partial(self._add, seen, replace(self._after, groups=groups)))
 
-    def _add_past(self, user: PastUser) -> None:
-        runs = _runs_of(user, self._until)
+    def finished(self) -> Trial:
+        """Return the result."""
+        self.trial.left_out = sorted(self._sides[0].past.left_out | self._sides[1].past.left_out)
+        return self.trial
+
+    def _see(self, users: Sequence[PastUser]) -> list["_Seen"]:
+        """Read the findings of users, and collect what rules see of them."""
+        seen: list[_Seen] = []
+        for user in users:
+            runs = _runs_of(user, self._until)
+            moments = [side.see(runs, user.standing, self._until) for side in self._sides]
+            seen.append(_Seen(user.standing, runs, moments))
+        return seen
+
+    def _add(self, seen: Sequence["_Seen"], after: LevelRules) -> None:
+        for one in seen:
+            given = [side.past.given(past, self._since) for side, past in zip(self._sides, one.moments, strict=True)]
+            self._add_past(one, given)
+            if one.standing.triggered:
+                is_current = bool(one.runs) and one.runs[-1].ends_at > self._until
+                nothing = Looked(holding={}, next_look=None)
+                looked = (given[1].looked if is_current else None) or nothing
+                self._add_now(one.standing, after, looked if self._sides[1].past else None)
+        for side in self._sides:
+            side.past.forget()
+
+    def _add_past(self, seen: "_Seen", given: Sequence[PastRules]) -> None:
+        runs, standing = seen.runs, seen.standing
         if not runs:
             return
-        trial, standing = self.trial, user.standing
+        trial = self.trial
         trial.findings += sum(len(run.findings) for run in runs)
         stored, proposed = [side.ages(standing) for side in self._sides]
-        before = path_of(runs, stored, self._since, self._until)
+        before = path_of(runs, stored, self._since, self._until, given[0].given)
         is_same = proposed.agrees(stored, {behavior for run in runs for _, behavior in run.findings})
-        after = before if is_same else path_of(runs, proposed, self._since, self._until)
-        _count(trial.before, before)
-        _count(trial.after, after)
-        if before != after:
+        is_same = is_same and list(given[0].given) == list(given[1].given)
+        after = before if is_same else path_of(runs, proposed, self._since, self._until, given[1].given)
+        for effect, path, past in ((trial.before, before, given[0]), (trial.after, after, given[1])):
+            effect.users[path.highest] += 1
+            effect.events.update(path.events)
+            effect.revocations += past.revocations
+        if before != after or given[0].revocations != given[1].revocations:
             trial.differing += 1
             _keep(trial.examples, standing, before.highest, after.highest)
 
-    def _add_now(self, standing: Standing, rules: LevelRules) -> None:
-        before, after = standing.level or 0, decided_again(standing, rules, self._now).level or 0
+    def _add_now(self, standing: Standing, rules: LevelRules, looked: Looked | None) -> None:
+        before, after = standing.level or 0, decided_again(standing, rules, self._now, looked).level or 0
         self.trial.now_before[before] += 1
         self.trial.now_after[after] += 1
         if before != after:
@@ -191,12 +241,25 @@ class _Comparing:
             _keep(self.trial.now_examples, standing, before, after)
 
 
+class _Seen(NamedTuple):
+    """A user as it was read.
+
+    Attributes:
+        moments: what rules see, for each side.
+    """
+
+    standing: Standing
+    runs: Sequence[Run]
+    moments: Sequence[Sequence[Moments]]
+
+
 class _Side:
     """One set of rules, with the ages of users without exceptions computed once."""
 
     def __init__(self, stored: LevelRules, rules: LevelRules) -> None:
         self.groups: Mapping[str, frozenset[str]] | None = None
-        self._rules = rules
+        self.past = RulesInPast(rules)
+        self._rules = self.past.rules
         # Findings of a behavior that the proposal disables would not have been recorded.
         self._unrecorded = frozenset(
             one for one, setting in rules.behaviors.items() if stored.behaviors[one].enabled and not setting.enabled
@@ -205,10 +268,17 @@ class _Side:
 
     def ages(self, standing: Standing) -> Ages:
         """Return the ages for one user."""
-        if not self._rules.exceptions:
-            return self._usual
-        rules = replace(self._rules, groups=self.groups).for_user(standing.email_key)
+        rules = self._of_user(standing)
         return self._usual if rules.covering is None else Ages(rules, self._unrecorded)
+
+    def see(self, runs: Sequence[Run], standing: Standing, until: int) -> Sequence[Moments]:
+        """Collect what the rules see of one user."""
+        return self.past.see(runs, self._of_user(standing), self._unrecorded, until) if self.past else ()
+
+    def _of_user(self, standing: Standing) -> LevelRules:
+        if not self._rules.exceptions:
+            return self._rules
+        return replace(self._rules, groups=self.groups).for_user(standing.email_key)
 
 
 def _runs_of(user: PastUser, until: int) -> list[Run]:
@@ -222,11 +292,6 @@ def _runs_of(user: PastUser, until: int) -> list[Run]:
             runs.append(Run(findings, ends_at))
             ends_at = findings[0][0]  # an earlier reset was at this time or before; its own time is not stored
     return runs[::-1]
-
-
-def _count(effect: Effect, path: Path) -> None:
-    effect.users[path.highest] += 1
-    effect.events.update(path.events)
 
 
 def _keep(examples: list[Example], standing: Standing, before: Level, after: Level) -> None:

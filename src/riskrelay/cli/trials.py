@@ -26,6 +26,13 @@ def try_rules(
     ] = None,
     cap: Annotated[str | None, typer.Option(help="Cap excepted users at this level. Default: ignore all.")] = None,
     without: Annotated[list[str] | None, typer.Option(help="The id of an exception that would be deleted.")] = None,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="LEVEL TIME EXPRESSION: a rule that would be added, such as 'medium 1d $count(findings) > 2'."
+        ),
+    ] = None,
+    without_rule: Annotated[list[str] | None, typer.Option(help="The id of a rule that would be deleted.")] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
@@ -41,6 +48,8 @@ def try_rules(
                 "levels": _levels(api, expire) if expire else None,
                 "add_exceptions": [_exception(one, cap) for one in exception or ()],
                 "remove_exceptions": list(without or ()),
+                "add_rules": [_rule(one) for one in rule or ()],
+                "remove_rules": list(without_rule or ()),
             },
         ),
     )
@@ -86,6 +95,21 @@ def _exception(named: str, cap: str | None) -> dict[str, Any]:
     return {**covered, "effect": "ignore" if cap is None else "cap", "level": cap, "reason": _REASON}
 
 
+def _rule(text: str) -> dict[str, Any]:
+    level, _, rest = text.strip().partition(" ")
+    time, _, when = rest.strip().partition(" ")
+    duration = duration_of(time)
+    if duration is None or not when.strip():
+        fail(f"{text} must be LEVEL TIME EXPRESSION, such as: medium 1d $count(findings) >= 3")
+    return {
+        "name": "Tried",
+        "level": None if level == "none" else level,
+        "session_revoked": level == "none",
+        "within_seconds": duration // timedelta(seconds=1),
+        "when": when.strip(),
+    }
+
+
 def _tables(trial: dict[str, Any]) -> None:
     past, now = trial["past"], trial["now"]
     before, after = past["before"], past["after"]
@@ -104,10 +128,14 @@ def _tables(trial: dict[str, Any]) -> None:
             for level in _LEVELS
         ]
     )
+    if before["sessions_revoked"] or after["sessions_revoked"]:
+        say("Sessions revoked: {:,} times before, {:,} after.", before["sessions_revoked"], after["sessions_revoked"])
     _examples(past["examples"])
     say("Now; {:,} users would change:", now["different_users"])
     print_table([{"level": level, "users": now["before"][level], "after": now["after"][level]} for level in _LEVELS])
     _examples(now["examples"])
+    if trial["left_out_rules"]:
+        say("Left out: {}.", ", ".join(trial["left_out_rules"]))
 
 
 def _examples(examples: list[dict[str, Any]]) -> None:

@@ -47,7 +47,7 @@ from riskrelay.ports.deliveries import (
 )
 from riskrelay.ports.directory import Directory, DirectoryPlace, MissedNames
 from riskrelay.ports.erasures import AccountDeletions, DeletedAccount, Erasures, UserExports
-from riskrelay.ports.examining import Check, DatabaseFacts, Node, Nodes, Probe, ShadowedUser, Verdict
+from riskrelay.ports.examining import AilingRule, Check, DatabaseFacts, Node, Nodes, Probe, ShadowedUser, Verdict
 from riskrelay.ports.exceptions import RiskExceptions
 from riskrelay.ports.findings import Findings, FindingTally, RecordedFinding
 from riskrelay.ports.history import HistoryPlace, LevelHistory, PastChange
@@ -110,6 +110,7 @@ __all__ = [
     "Accounts",
     "Activities",
     "ActivityWindow",
+    "AilingRule",
     "Audit",
     "AuditPlace",
     "Behaviors",

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from riskrelay.core.integrations import AccountId, OpenedTls
 from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.policy_rules import RuleId
 from riskrelay.core.ssf.outcomes import Outcome
 
 
@@ -26,7 +27,7 @@ class Check:
     """The result of one check.
 
     Attributes:
-        topic: a stable word: settings, database, keys, receivers, public_url, worker, ledger.
+        topic: a stable word: settings, database, keys, receivers, public_url, worker, ledger, users, rules.
         said: the result in one sentence.
         fix: the action for the operator; None: no action is needed.
     """
@@ -48,6 +49,16 @@ class DatabaseFacts:
 
     version: str
     now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AilingRule:
+    """An enabled rule of an account that is stopped, or whose evaluations have failed since it was changed."""
+
+    account_id: AccountId
+    rule_id: RuleId
+    is_stopped: bool
+    failures: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

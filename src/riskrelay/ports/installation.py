@@ -20,7 +20,7 @@ from riskrelay.ports.bulk_resets import DueReset
 from riskrelay.ports.coalescing import Coalescing
 from riskrelay.ports.console import Sessions
 from riskrelay.ports.erasures import AccountDeletions
-from riskrelay.ports.examining import DatabaseFacts, Nodes, ShadowedUser
+from riskrelay.ports.examining import AilingRule, DatabaseFacts, Nodes, ShadowedUser
 from riskrelay.ports.levels import DueLevels
 from riskrelay.ports.operating import DatabaseClock, EngineCare, Purging, Retention
 
@@ -222,6 +222,9 @@ class Installation(Protocol):
 
     def ledgers(self) -> list[Ledger]:
         """Return the ledger of each stream, counted from the rows and not only from the lanes' counters."""
+
+    def ailing_rules(self, limit: int) -> list[AilingRule]:
+        """Return the first *limit* enabled rules of all accounts that are stopped or have failed."""
 
     def shadowed_users(self, limit: int) -> list[ShadowedUser]:
         """Return the first *limit* users with a level whose mailbox another user has, account by account."""

@@ -14,6 +14,7 @@ from riskrelay.core.ssf.streams import Stream, StreamId
 from riskrelay.ports import (
     AccountDeletions,
     Accounts,
+    AilingRule,
     Audit,
     Coalescing,
     DatabaseClock,
@@ -53,6 +54,7 @@ from riskrelay.storage.risk.bulk_resets import running_resets
 from riskrelay.storage.risk.due_levels import DueLevelRows
 from riskrelay.storage.risk.erasures import running_erasures
 from riskrelay.storage.risk.large_writes import accounts_with_abandoned_writes
+from riskrelay.storage.risk.policy_rules import find_ailing_rules
 from riskrelay.storage.risk.shadowed_users import find_shadowed_users
 from riskrelay.storage.tables import integrations
 
@@ -106,6 +108,9 @@ class InstallationTransaction:
 
     def ledgers(self) -> list[Ledger]:
         return count_ledgers(self._connection)
+
+    def ailing_rules(self, limit: int) -> list[AilingRule]:
+        return find_ailing_rules(self._connection, limit)
 
     def shadowed_users(self, limit: int) -> list[ShadowedUser]:
         return find_shadowed_users(self._connection, limit)

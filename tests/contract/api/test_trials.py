@@ -29,7 +29,7 @@ def test_a_change_is_tried_and_not_made(found: Service) -> None:
     assert (
         trial["past"]["before"]
         == trial["past"]["after"]
-        == {"users": {**NONE, "high": 2}, "events": {**NONE, "high": 2}}
+        == {"users": {**NONE, "high": 2}, "events": {**NONE, "high": 2}, "sessions_revoked": 0}
     )
     assert (trial["past"]["days"], trial["past"]["findings"], trial["now"]["examples"]) == (30, 2, [])
     changed = {
@@ -39,7 +39,11 @@ def test_a_change_is_tried_and_not_made(found: Service) -> None:
         "add_exceptions": [IGNORED],
     }
     trial = found.result("POST", "/levels/try", changed)
-    assert trial["past"]["after"] == {"users": {**NONE, "none": 1, "low": 1}, "events": {**NONE, "low": 1}}
+    assert trial["past"]["after"] == {
+        "users": {**NONE, "none": 1, "low": 1},
+        "events": {**NONE, "low": 1},
+        "sessions_revoked": 0,
+    }
     assert trial["now"]["before"] == {**NONE, "high": 2}
     assert trial["now"]["after"] == {**NONE, "none": 1, "low": 1}
     examples = {(one["email"], one["before"], one["after"]) for one in trial["now"]["examples"]}
@@ -121,3 +125,22 @@ def test_the_console_tries_a_change(found: Service) -> None:
     reader.sign_in(found.new_token(found.account_id, Scope.READ))
     assert reader.ask("GET", path).status == 403
     assert path not in reader.ask("GET", behaviors).text
+
+
+def test_rules_are_tried(found: Service) -> None:
+    """By the API, the command and the console; what is wrong with a rule is named by its place."""
+    rule = {"name": "Any", "within_seconds": 3_600, "when": "true", "session_revoked": True}
+    trial = found.result("POST", "/levels/try", {"add_rules": [rule]})
+    assert (trial["past"]["before"]["sessions_revoked"], trial["past"]["after"]["sessions_revoked"]) == (0, 2)
+    for wrong, pointer in (({"when": "findings["}, "/add_rules/0/when"), ({"name": ""}, "/add_rules/0/name")):
+        status, envelope = found.call("POST", "/levels/try", {"add_rules": [{**rule, **wrong}]})
+        assert (status, envelope["errors"][0]["source"]["pointer"]) == (400, pointer)
+    status, envelope = found.call("POST", "/levels/try", {"remove_rules": ["unknown"]})
+    assert (status, envelope["errors"][0]["source"]["pointer"]) == (400, "/remove_rules/0")
+    tried = found.command("level", "try", "--rule", "none 1h true", "--account", found.account_id).stdout
+    assert "Sessions revoked: 0 times before, 2 after." in tried
+    visitor = Visitor(found)
+    visitor.sign_in()
+    path = f"/console/accounts/{found.account_id}/behaviors/try"
+    fields = {"csrf": visitor.ask("GET", path).csrf, "days": "30", "rule_when": "true", "rule_within": "1h"}
+    assert "Rules would have revoked sessions 2 times, instead of 0." in visitor.ask("POST", path, fields).text

@@ -280,6 +280,11 @@ async def test_rules_that_fail_or_exceed_their_limits_cost_only_themselves(servi
     assert stored[slow.rule_id][0].stopped is StopReason.TOO_SLOW
     assert (stored[failing.rule_id][0].stopped, stored[failing.rule_id][1].count) == (None, 1)
     assert stored[failing.rule_id][1].failure == "a value cannot be converted to a number (D3030)"
+    ailing = await services.store.read_installation(lambda tx: tx.ailing_rules(10))
+    assert [(one.rule_id, one.is_stopped, one.failures) for one in ailing] == [
+        (failing.rule_id, False, 1),
+        (slow.rule_id, True, 0),
+    ]
     changed = await change_rule(services, ACCOUNT, COMMAND_LINE, slow.rule_id, replace(BOTH, name="Slow"))
     assert changed.stopped is None
     await decide(services)

@@ -3,15 +3,19 @@
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.structs import replace as replace_members
 from sqlalchemy.dialects import sqlite
 
 from riskrelay.actions import trials
 from riskrelay.actions.directory import put_entries
 from riskrelay.actions.exceptions import WantedException, add_exception
+from riskrelay.actions.rules import WantedRule, add_rule
 from riskrelay.actions.trials import Proposal, Trial, try_rules
 from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
@@ -20,9 +24,11 @@ from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting
 from riskrelay.core.risk.exceptions import Coverage, Effect, ExceptionId, RiskException
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.policy_rules import RuleId
 from riskrelay.core.risk.rules import Duration, LevelTimes
 from riskrelay.core.sources.directory import DirectoryEntry
 from riskrelay.core.sources.signals import Name
+from riskrelay.mapping.rule_pool import RulePool
 from riskrelay.ports import Services, Store
 from riskrelay.storage.risk.trials import LAST_USER, RUNS
 from support.databases import migrated_sqlite
@@ -165,3 +171,35 @@ async def test_a_trial_reads_no_row_of_a_finding(tmp_path: Path) -> None:
             plan = connection.execute(f"EXPLAIN QUERY PLAN {compiled}").fetchall()
             assert len(plan) == 1
             assert "USING COVERING INDEX findings_user_index" in plan[0][3]
+
+
+async def test_rules_are_tried(services: Services) -> None:
+    """Proposed rules, and the rules of the account when another change is tried: levels and revocations."""
+    pool = RulePool()
+    services = replace(services, rule_evaluator=pool)
+    two = WantedRule(
+        name="Two",
+        description=None,
+        enabled=True,
+        within=DAY,
+        when="$count(findings) >= 2",
+        level=RiskLevel.HIGH,
+        revokes_sessions=True,
+    )
+    again = Proposal(behaviors={HIGH: BehaviorSetting(True, RiskLevel.LOW)})
+    added = Proposal(rules_added=[two.stored_as(RuleId("added"), NOON)])
+    trial = await try_rules(services, ACCOUNT, added, 20)
+    assert (trial.before.revocations, trial.after.revocations, trial.differing) == (0, 1, 1)
+    assert trial.before.users == trial.after.users
+    assert (await try_rules(services, ACCOUNT, again, 20)).after.users[3] == 0
+    rule = await add_rule(services, ACCOUNT, COMMAND_LINE, two)
+    trial = await try_rules(services, ACCOUNT, again, 20)
+    assert (trial.before.revocations, trial.after.revocations, trial.after.users[3]) == (1, 1, 1)
+    assert trial.now_after[3] == 1
+    removed = replace_members(again, rules_removed=[rule.rule_id])
+    trial = await try_rules(services, ACCOUNT, removed, 20)
+    assert (trial.after.revocations, trial.after.users[3], trial.now_after[3]) == (0, 0, 0)
+    named = WantedRule(**{**msgspec.structs.asdict(two), "when": 'findings[source="Okta"]', "name": "Named"})
+    trial = await try_rules(services, ACCOUNT, Proposal(rules_added=[named.stored_as(RuleId("named"), NOON)]), 20)
+    assert trial.left_out == ["Named"]
+    pool.close()

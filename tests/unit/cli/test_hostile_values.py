@@ -92,10 +92,11 @@ LEVELS = {
 }
 COUNTS_OF_LEVELS = dict.fromkeys(("high", "medium", "low", "none"), 1)
 TRIED = {"different_users": 1, "examples": [dict.fromkeys(("email", "before", "after", "user_id"), HOSTILE)]}
-SIDE = {"users": COUNTS_OF_LEVELS, "events": COUNTS_OF_LEVELS}
+SIDE = {"users": COUNTS_OF_LEVELS, "events": COUNTS_OF_LEVELS, "sessions_revoked": 1}
 TRIAL = {
     "past": {**TRIED, "days": 30, "findings": 2, "before": SIDE, "after": SIDE},
     "now": {**TRIED, "before": COUNTS_OF_LEVELS, "after": COUNTS_OF_LEVELS},
+    "left_out_rules": [HOSTILE],
 }
 NETWORKS = {"networks": [{"cidr": HOSTILE, "asn": 1, "name": HOSTILE}]}
 

@@ -3,6 +3,7 @@
 A trial does this for a million findings, so times are integers: microseconds since 1970.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -32,6 +33,10 @@ class Run(NamedTuple):
 
     findings: Sequence[tuple[int, BehaviorId]]
     ends_at: int
+
+
+Given = Sequence[tuple[int, Level]]
+"""The times at which the level that rules give changes, in their order, each with the new level."""
 
 
 class Path(Struct, frozen=True, kw_only=True):
@@ -95,17 +100,22 @@ def read_findings(written: str) -> list[tuple[int, BehaviorId]]:
     return sorted(zip(items[::2], items[1::2], strict=True))
 
 
-def path_of(runs: Iterable[Run], ages: Ages, since: int, until: int) -> Path:
+def path_of(runs: Iterable[Run], ages: Ages, since: int, until: int, given: Sequence[Given] = ()) -> Path:
     """Return the levels that a user would have had from *since* to *until*.
 
     Args:
         runs: all findings of the user that are stored, also those before *since*.
         until: no finding is later.
+        given: for each run the levels that rules give, by their times; empty: there are no rules.
     """
     walk = _Walk(ages, since)
-    for run in runs:
-        walk.through(run, until)
+    for place, run in enumerate(runs):
+        walk.through(run, until, given[place] if given else ())
     return Path(highest=walk.highest, events=walk.events)
+
+
+def _time_of(finding: tuple[int, BehaviorId]) -> int:
+    return finding[0]
 
 
 class _Walk:
@@ -124,12 +134,30 @@ class _Walk:
         self._changed_at = -NEVER
         self._may_fall_at = NEVER
         self._latest: dict[BehaviorId, int] = {}
+        self._given: Level = 0
 
-    def through(self, run: Run, until: int) -> None:
-        """Apply the findings of a run, and the reset at its end."""
-        latest = self._latest = {}
-        ages = self._ages.of_recorded
-        for at, behavior in run.findings:  # a million times, so without calls
+    def through(self, run: Run, until: int, given: Given = ()) -> None:
+        """Apply the findings of a run, the levels that rules give meanwhile, and the reset at its end."""
+        self._latest, self._given = {}, 0
+        end, start = min(run.ends_at, until), 0
+        for at, level in given:
+            if at <= end:
+                stop = bisect_right(run.findings, at, key=_time_of)
+                self._apply(run.findings[start:stop])
+                self._give(at, level)
+                start = stop
+        self._apply(run.findings[start:] if start else run.findings)
+        if self._may_fall_at <= end:
+            self._fall(end)
+        if end >= self._since:
+            self.highest = max(self.highest, self._level)
+        if run.ends_at <= until and self._level:
+            self._latest, self._given = {}, 0
+            self._change(0, run.ends_at)
+
+    def _apply(self, findings: Sequence[tuple[int, BehaviorId]]) -> None:
+        latest, ages = self._latest, self._ages.of_recorded
+        for at, behavior in findings:  # a million times, so without calls
             if self._may_fall_at < at:
                 self._fall(at - 1)  # a finding at the very time of a fall prevents it
             if behavior in ages:
@@ -138,14 +166,17 @@ class _Walk:
                 level = ages[behavior][0][0]
                 if level > self._level:
                     self._change(level, at)
-        end = min(run.ends_at, until)
-        if self._may_fall_at <= end:
-            self._fall(end)
-        if end >= self._since:
-            self.highest = max(self.highest, self._level)
-        if run.ends_at <= until and self._level:
-            self._latest = {}
-            self._change(0, run.ends_at)
+
+    def _give(self, at: int, level: Level) -> None:
+        """Apply another level that rules give. They are evaluated after the findings of the same time."""
+        if self._may_fall_at < at:
+            self._fall(at - 1)
+        self._given = level
+        if level > self._level:
+            self._change(level, at)
+        else:
+            self._may_fall_at = self._next_fall()
+            self._fall(at)
 
     def _fall(self, at: int) -> None:
         """Apply the falls that are due up to the time *at*."""
@@ -165,8 +196,8 @@ class _Walk:
         self._may_fall_at = self._next_fall()
 
     def _counted_at(self, now: int) -> Level:
-        """Return the highest level as which a finding counts."""
-        highest = 0
+        """Return the highest level as which a finding counts, or that rules give."""
+        highest = self._given
         for behavior, at in self._latest.items():
             for level, age in self._ages.of(behavior):
                 if now - at < age:
@@ -176,7 +207,7 @@ class _Walk:
 
     def _next_fall(self) -> int:
         """Return the time at which the level may become lower."""
-        if not self._level:
+        if not self._level or self._given >= self._level:
             return NEVER
         due = -NEVER
         for behavior, at in self._latest.items():

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select,
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.policy_rules import PolicyRule, PolicyRules, RuleId, StopReason
-from riskrelay.ports import RuleFailures
+from riskrelay.ports import AilingRule, RuleFailures
 from riskrelay.storage.tables import rules
 from riskrelay.storage.times import micros, moment
 
@@ -74,6 +74,22 @@ class PolicyRuleRows:
 def read_policies(connection: Connection, account_id: AccountId) -> PolicyRules:
     """Return the rules of an account, including disabled and deleted ones."""
     return PolicyRules(map(_rule, connection.execute(_ALL, {"account": account_id})))
+
+
+def find_ailing_rules(connection: Connection, limit: int) -> list[AilingRule]:
+    """Return enabled rules of all accounts that are stopped or have failed, account by account."""
+    ails = rules.c.stopped.is_not(None) | (rules.c.failures > 0)
+    query = select(rules).where(rules.c.enabled == true(), ~rules.c.deleted, ails)
+    found = connection.execute(query.order_by(rules.c.account_id, rules.c.rule_id).limit(limit))
+    return [
+        AilingRule(
+            account_id=AccountId(row.account_id),
+            rule_id=RuleId(row.rule_id),
+            is_stopped=row.stopped is not None,
+            failures=row.failures,
+        )
+        for row in found
+    ]
 
 
 def _values(rule: PolicyRule) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from riskrelay.actions.rules import require_valid
 from riskrelay.actions.trials import MAX_DAYS, Effect, Example, Proposal, Trial, try_rules
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Faults, Invalid
@@ -15,6 +16,7 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.behaviors import BehaviorId, settings_with
 from riskrelay.core.risk.exceptions import ExceptionId, RiskException
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.policy_rules import PolicyRule, RuleId
 from riskrelay.core.risk.trials import Level
 from riskrelay.ports import Services
 from riskrelay.web.account_api.behaviors import BehaviorBody
@@ -23,9 +25,11 @@ from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.exceptions import ExceptionBody
 from riskrelay.web.account_api.known_behaviors import BehaviorName, known_behaviors
 from riskrelay.web.account_api.levels import LevelsBody
+from riskrelay.web.account_api.rules import RuleBody
 from riskrelay.web.auth import caller_of
 
 _MAX_EXCEPTIONS = 100  # guessed: more than one change has
+_MAX_RULES = 50
 _WORDS: Mapping[Level, str] = {0: "none", **{int(level): level.word for level in RiskLevel}}
 
 
@@ -36,6 +40,8 @@ class TryBody(BaseModel):
     behaviors: dict[BehaviorName, BehaviorBody] = {}
     levels: LevelsBody | None = None
     add_exceptions: Annotated[list[ExceptionBody], Field(max_length=_MAX_EXCEPTIONS)] = []
+    add_rules: Annotated[list[RuleBody], Field(max_length=_MAX_RULES)] = []
+    remove_rules: Annotated[list[Annotated[str, Field(max_length=36)]], Field(max_length=_MAX_RULES)] = []
     remove_exceptions: Annotated[list[Annotated[str, Field(max_length=36)]], Field(max_length=_MAX_EXCEPTIONS)] = []
 
 
@@ -77,6 +83,7 @@ async def proposal_of(services: Services, account_id: AccountId, body: TryBody) 
         if exception_id not in stored:
             message = "the account has no exception with this id"
             faults.extend([Fault(FaultKind.WRONG_VALUE, f"/remove_exceptions/{place}", message)])
+    rules_added = await _proposed_rules(services, account_id, body, faults)
     faults.refuse()
     return Proposal(
         behaviors={
@@ -88,7 +95,28 @@ async def proposal_of(services: Services, account_id: AccountId, body: TryBody) 
         times=None if body.levels is None else body.levels.times(),
         added=added,
         removed=[ExceptionId(one) for one in body.remove_exceptions],
+        rules_added=rules_added,
+        rules_removed=[RuleId(one) for one in body.remove_rules],
     )
+
+
+async def _proposed_rules(services: Services, account_id: AccountId, body: TryBody, faults: Faults) -> list[PolicyRule]:
+    """Return the rules that a body adds, and add what is wrong with its rules to *faults*."""
+    added: list[PolicyRule] = []
+    for place, one in enumerate(body.add_rules):
+        wanted = one.wanted()
+        try:
+            await require_valid(services, account_id, wanted)
+        except Invalid as error:
+            under = f"/add_rules/{place}"
+            faults.extend([Fault(fault.kind, under + fault.pointer, fault.message) for fault in error.faults])
+        added.append(wanted.stored_as(RuleId(f"added-{place}"), services.clock.now()))
+    stored = await services.store.read(account_id, lambda tx: {rule.rule_id for rule, _ in tx.rules.all()})
+    for place, rule_id in enumerate(body.remove_rules):
+        if rule_id not in stored:
+            message = "the account has no rule with this id"
+            faults.extend([Fault(FaultKind.WRONG_VALUE, f"/remove_rules/{place}", message)])
+    return added
 
 
 def rendered(trial: Trial, days: int) -> dict[str, Any]:
@@ -108,11 +136,12 @@ def rendered(trial: Trial, days: int) -> dict[str, Any]:
             "different_users": trial.now_differing,
             "examples": _examples(trial.now_examples),
         },
+        "left_out_rules": trial.left_out,
     }
 
 
 def _effect(effect: Effect) -> dict[str, Any]:
-    return {"users": _by_word(effect.users), "events": _by_word(effect.events)}
+    return {"users": _by_word(effect.users), "events": _by_word(effect.events), "sessions_revoked": effect.revocations}
 
 
 def _by_word(counts: Mapping[Level, int]) -> dict[str, int]:

@@ -111,3 +111,17 @@ def test_the_path_is_what_the_rules_say_at_each_second(
 def _level_at(these: LevelRules, behavior: BehaviorId, at: int, second: int) -> int:
     level = replace(these, as_of=EPOCH + timedelta(seconds=second)).level(behavior, EPOCH + timedelta(seconds=at))
     return 0 if level is None else RiskLevel(level)
+
+
+def test_rules_give_levels_between_findings() -> None:
+    """A rule raises after the findings of the same time, and its end lets the level fall to that of the behaviors."""
+    low = found((1, LOW), (5, LOW))
+    given = [[(5 * SECOND, 2), (9 * SECOND, 0)]]
+    result = path_of([low], Ages(rules()), 0, 100 * SECOND, given)
+    assert (result.highest, dict(result.events)) == (2, {1: 2, 2: 1})
+    result = path_of([low], Ages(rules((LOW, lasting(6)))), 0, 100 * SECOND, given)
+    assert (result.highest, dict(result.events)) == (2, {1: 2, 2: 1, 0: 1})
+    result = path_of([found((1, HIGH), (5, LOW))], Ages(rules()), 0, 100 * SECOND, given)
+    assert (result.highest, dict(result.events)) == (3, {3: 1})
+    ended = path_of([found((1, LOW), (5, LOW), reset=7)], Ages(rules()), 0, 100 * SECOND, given)
+    assert (ended.highest, dict(ended.events)) == (2, {1: 1, 2: 1, 0: 1})

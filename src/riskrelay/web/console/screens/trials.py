@@ -66,6 +66,17 @@ class TrialScreens:
             fields["levels"] = times
         if given.get("covered", ""):
             fields["add_exceptions"] = [{**exception_fields(given), "reason": "A trial."}]
+        if given.get("rule_when", ""):
+            level, within = given.get("rule_level", ""), given.get("rule_within", "") or "1d"
+            duration = duration_of(within)
+            rule = {
+                "name": "Tried",
+                "within_seconds": within if duration is None else int(duration.total_seconds()),
+                "when": given["rule_when"],
+                "level": level or None,
+                "session_revoked": not level,
+            }
+            fields["add_rules"] = [rule]
         return fields
 
     async def _page(
