@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 
 from riskrelay.cli import main
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.ssf.outcomes import Outcome
 from riskrelay.engine.pushing import Delivering
@@ -159,7 +159,7 @@ def _wrap_wake(failpoint: Failpoint) -> None:
     def services_of(*given: Any, **more: Any) -> Services:
         services: Services = compose(*given, **more)
 
-        def woken(lanes: Sequence[LaneKey]) -> None:
+        def woken(lanes: Sequence[WokenLane]) -> None:
             services.wake(lanes)
             if lanes:
                 failpoint.reached()

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from riskrelay.core.delivery.handover import WokenLane, lane_of
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.local.finding_counts import PendingFindingCounts
 from riskrelay.local.gathering import Together
@@ -71,8 +72,8 @@ class Wakes:
     def __init__(self) -> None:
         self.lanes: list[LaneKey] = []
 
-    def __call__(self, lanes: Sequence[LaneKey]) -> None:
-        self.lanes.extend(lanes)
+    def __call__(self, lanes: Sequence[WokenLane]) -> None:
+        self.lanes.extend(map(lane_of, lanes))
 
 
 def services_of(store: Store, clock: HandClock | None = None) -> Services:

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from riskrelay.actions.recording import queue_level_changes
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.risk.assessment import Standing, with_latest
 from riskrelay.ports import Services, Transaction, Writes
 
@@ -18,7 +18,7 @@ _LISTS = ("new_users", "replaced", "detected", "findings", "joined", "activity",
 _MAPPINGS = frozenset({"replaced", "joined"})
 
 
-def apply(tx: Transaction, writes: Writes, services: Services) -> list[LaneKey]:
+def apply(tx: Transaction, writes: Writes, services: Services) -> list[WokenLane]:
     """Write rows of users, and queue a security event for each level change on every stream that takes it.
 
     Returns: the lanes to wake after the commit.

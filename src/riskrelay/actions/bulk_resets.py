@@ -11,7 +11,7 @@ from riskrelay.actions.large_writes import write_users
 from riskrelay.actions.recording import to_trim
 from riskrelay.core.audit import JOB_VERBS, Kind, Verb
 from riskrelay.core.credentials import Actor
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.errors import Fault, FaultKind, Invalid, found
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.jobs import JobStatus, must_change
@@ -112,7 +112,7 @@ async def continue_bulk_resets(services: Services) -> bool:
     return bool(running)
 
 
-async def _continue(services: Services, account_id: AccountId, reset_id: BulkResetId) -> list[LaneKey]:
+async def _continue(services: Services, account_id: AccountId, reset_id: BulkResetId) -> list[WokenLane]:
     """Reset the next users, at most as many as queue a hundred events.
 
     Returns: the lanes with events to send.
@@ -137,7 +137,7 @@ async def _continue(services: Services, account_id: AccountId, reset_id: BulkRes
 
 def _step(
     tx: Transaction, services: Services, running: BulkReset, actor: Actor, following: list[Standing], limit: int
-) -> list[LaneKey]:
+) -> list[WokenLane]:
     """Reset the users of *following* that still match, and store the progress.
 
     Args:

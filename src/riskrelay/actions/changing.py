@@ -1,21 +1,21 @@
 """Change an integration: read it, replace it, record the change, and update its streams."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
 from riskrelay.core.audit import AuditEntry
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.errors import found
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId
 from riskrelay.core.signals import Signal, stream_updated
 from riskrelay.core.ssf.streams import Party, Stream, StreamStatus
 from riskrelay.ports import Services, Transaction
 
-SyncStreams = Callable[[Transaction, Integration], list[LaneKey]]
+SyncStreams = Callable[[Transaction, Integration], Sequence[WokenLane]]
 
 
-def _no_lanes(tx: Transaction, before: Integration) -> list[LaneKey]:
+def _no_lanes(tx: Transaction, before: Integration) -> list[WokenLane]:
     return []
 
 
@@ -39,7 +39,7 @@ async def change_integration(
         Invalid: another integration has the reference id.
     """
 
-    def store(tx: Transaction) -> tuple[Integration, list[LaneKey]]:
+    def store(tx: Transaction) -> tuple[Integration, Sequence[WokenLane]]:
         stored = found(tx.integrations.get(IntegrationId(entry.thing_id)))
         changed = change(stored)
         if changed is stored:
@@ -64,8 +64,8 @@ def syncing_streams(services: Services, entry: AuditEntry, notice: str, *, retry
     Rule: SSF 1.0 §8.1.5. Only the receiver can enable a stream that the receiver stopped.
     """
 
-    def sync(tx: Transaction, before: Integration) -> list[LaneKey]:
-        ready: list[LaneKey] = []
+    def sync(tx: Transaction, before: Integration) -> list[WokenLane]:
+        ready: list[WokenLane] = []
         for stream in tx.streams.of_integration(before.integration_id):
             is_enabled_again = retry and stream.status_set_by is Party.TRANSMITTER
             now = replace(stream, status=StreamStatus.ENABLED, status_reason=None) if is_enabled_again else stream

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from riskrelay.actions.applying import PART_ROWS, apply
 from riskrelay.actions.rule_rounds import RuleRounds
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import ChangeKind, Standing, decided_again
 from riskrelay.core.risk.explaining import level_change
@@ -73,7 +73,7 @@ class DueLevels:
         for start in range(0, len(user_ids), at_once):
             some = user_ids[start : start + at_once]
 
-            def store(tx: Transaction, some: Sequence[UserId] = some) -> list[LaneKey]:
+            def store(tx: Transaction, some: Sequence[UserId] = some) -> list[WokenLane]:
                 if tx.large_writes.is_running():
                     return []
                 rules, now = tx.levels.rules(), services.clock.now()

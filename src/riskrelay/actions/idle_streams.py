@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.signals import stream_updated
 from riskrelay.core.ssf.stream_documents import INACTIVITY_TIMEOUT
 from riskrelay.core.ssf.streams import INACTIVITY, Party, Stream, StreamStatus
@@ -29,7 +29,7 @@ async def pause_idle_streams(services: Services, timeout: timedelta = INACTIVITY
     return paused
 
 
-def _pause(tx: Transaction, services: Services, stream: Stream, timeout: timedelta) -> list[LaneKey] | None:
+def _pause(tx: Transaction, services: Services, stream: Stream, timeout: timedelta) -> list[WokenLane] | None:
     """Pause one stream.
 
     Returns: the lanes in which the notice was queued; None if the receiver has been active in the meantime.

@@ -9,7 +9,7 @@ import structlog
 
 from riskrelay.actions.applying import apply, cut
 from riskrelay.actions.giving_way import give_way, large_request
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.errors import Unavailable, UnavailableCause
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import LargeWriteLost, LargeWriteRuns, Services, Transaction, Writes
@@ -163,7 +163,7 @@ async def _apply_parts(services: Services, account_id: AccountId, owner: str, he
     Raises: Unavailable; LargeWriteLost.
     """
 
-    def apply_next(tx: Transaction) -> list[LaneKey] | None:
+    def apply_next(tx: Transaction) -> list[WokenLane] | None:
         part = tx.large_writes.take_part(owner, held)
         return None if part is None else apply(tx, part, services)
 

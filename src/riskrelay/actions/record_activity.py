@@ -23,7 +23,7 @@ from riskrelay.actions.recording import (
     refuse_reused,
     refuse_surplus_users,
 )
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.errors import Faults, Invalid
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.activity import Activity, ActivityId, Timing, timing
@@ -143,7 +143,7 @@ def _request(admitted: Admitted, services: Services) -> Request:
 
 async def _record(
     services: Services, account_id: AccountId, request: Request
-) -> tuple[ActivityRecorded, list[LaneKey]]:
+) -> tuple[ActivityRecorded, list[WokenLane]]:
     """Record *request* in one transaction if little must be compared, otherwise decide before the transaction."""
     ids = services.ids
 
@@ -151,7 +151,7 @@ async def _record(
         users = {place: activity.user for place, activity in gathered.enabled.items()}
         refuse_surplus_users(users, gathered.found.new, services.user_counts.get(account_id), services.quotas.users)
 
-    def at_once(tx: Transaction, *, refusing_much: bool = False) -> tuple[ActivityRecorded, list[LaneKey]]:
+    def at_once(tx: Transaction, *, refusing_much: bool = False) -> tuple[ActivityRecorded, list[WokenLane]]:
         gathered = _gather(tx, request, ids)
         refuse_surplus(gathered)
         much = len(gathered.fresh) + gathered.stored.rows > LARGE
@@ -160,11 +160,11 @@ async def _record(
         decide = partial(decide_activity, gathered)
         return write(tx, tx.compute(decide) if much else decide())
 
-    def write(tx: Transaction, decided: Decided) -> tuple[ActivityRecorded, list[LaneKey]]:
+    def write(tx: Transaction, decided: Decided) -> tuple[ActivityRecorded, list[WokenLane]]:
         purge(tx, decided.gathered.limits, request.now, PURGED_AT_ONCE)
         return _recorded(request, [decided]), apply(tx, decided.writes, services)
 
-    def unchanged(tx: Transaction, decided: Decided) -> tuple[ActivityRecorded, list[LaneKey]]:
+    def unchanged(tx: Transaction, decided: Decided) -> tuple[ActivityRecorded, list[WokenLane]]:
         _refuse_changed(tx, decided.gathered)
         return write(tx, decided)
 

@@ -14,7 +14,7 @@ from riskrelay.actions.deciding_findings import FEW, Batch, Decided, decide
 from riskrelay.actions.giving_way import give_way, in_steps, stepwise
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.recording import assign_ids, by_users, refuse_future, refuse_surplus_users
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.email_addresses import user_key
 from riskrelay.core.errors import Faults, Invalid, Unavailable
 from riskrelay.core.integrations import AccountId
@@ -140,7 +140,7 @@ async def _record(services: Services, account_id: AccountId, requests: Sequence[
     """
     batch = _batch(services, account_id, list(chain.from_iterable(requests)))
 
-    def store(tx: Transaction) -> tuple[Decided, list[LaneKey]]:
+    def store(tx: Transaction) -> tuple[Decided, list[WokenLane]]:
         decided = decide(tx, batch, batch.distinct)
         refuse_surplus_users(decided.users, decided.new, batch.known_users, services.quotas.users)
         return decided, apply(tx, decided.writes, services)

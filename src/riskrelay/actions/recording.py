@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from riskrelay.actions.giving_way import in_steps
 from riskrelay.core import signals
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.errors import Fault, FaultKind, Invalid, UserMismatch
 from riskrelay.core.risk.activity import SKEW
 from riskrelay.core.risk.assessment import LevelChange, Standing
@@ -207,7 +207,7 @@ def latest_name(users: Iterable[UserRef], known: str | None) -> str | None:
     return named[-1] if named else known
 
 
-def queue_level_changes(tx: Transaction, changes: Sequence[LevelChange], services: Services) -> list[LaneKey]:
+def queue_level_changes(tx: Transaction, changes: Sequence[LevelChange], services: Services) -> list[WokenLane]:
     """Record level changes in the users' histories, and queue a security event for each on every stream that takes it.
 
     Returns: the lanes to wake after the commit.

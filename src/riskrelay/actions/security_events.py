@@ -3,7 +3,7 @@
 from riskrelay.core import signals
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, QueuedDelivery
@@ -26,7 +26,7 @@ async def queue_security_event(
     txn = request.txn or services.ids.uuid()
     entry = services.audit_entry(actor, Verb.SENT, Kind.SECURITY_EVENT, txn, at=now)
 
-    def store(tx: Transaction) -> tuple[AnsweredRequest, list[LaneKey]]:
+    def store(tx: Transaction) -> tuple[AnsweredRequest, list[WokenLane]]:
         made = signals.for_event(request, txn, now, tx.streams.taking_events(), new_id=services.ids.uuid)
         answer = AnsweredRequest(
             txn=txn, deliveries=tuple(map(_delivery, made)), digest=request.digest, requested_at=now

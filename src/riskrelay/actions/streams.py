@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from riskrelay.core.audit import Kind, Verb
-from riskrelay.core.delivery.lanes import CANCELLED_AT_ONCE, LaneKey
+from riskrelay.core.delivery.handover import WokenLane
+from riskrelay.core.delivery.lanes import CANCELLED_AT_ONCE
 from riskrelay.core.errors import Forbidden, found
 from riskrelay.core.signals import stream_updated, verification
 from riskrelay.core.ssf.access import Receiver
@@ -49,7 +50,7 @@ async def create_stream(
     now = services.clock.now()
     entry = services.audit_entry(receiver.actor, Verb.CREATED, Kind.STREAM, stream_id, at=now)
 
-    def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
+    def store(tx: Transaction) -> tuple[Stream, list[WokenLane]]:
         integration = found(tx.integrations.get(receiver.integration_id))
         if len(tx.streams.of_integration(integration.integration_id)) >= MAX_STREAMS:
             raise Forbidden(f"the limit of {MAX_STREAMS} streams is reached; delete a stream that is no longer used")
@@ -109,7 +110,7 @@ async def configure_stream(
     """
     entry = services.audit_entry(receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
 
-    def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
+    def store(tx: Transaction) -> tuple[Stream, list[WokenLane]]:
         stored = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
         tx.receiver_streams.note_activity(stream_id)
         stream = replace(stored, configuration=apply(body, stored, rules))
@@ -119,7 +120,7 @@ async def configure_stream(
         if (stream.endpoint_url, stream.sealed_authorization) == (stored.endpoint_url, stored.sealed_authorization):
             return stream, []
         if stream.status is StreamStatus.ENABLED or stream.status_set_by is Party.RECEIVER:
-            return stream, tx.streams.refresh_lanes(stream, is_fixed=True)
+            return stream, [*tx.streams.refresh_lanes(stream, is_fixed=True)]
         return _resume(tx, services, stream)
 
     stream, ready = await services.store.write(receiver.account_id, store)
@@ -127,7 +128,7 @@ async def configure_stream(
     return stream
 
 
-def _resume(tx: Transaction, services: Services, stopped: Stream) -> tuple[Stream, list[LaneKey]]:
+def _resume(tx: Transaction, services: Services, stopped: Stream) -> tuple[Stream, list[WokenLane]]:
     stream = replace(stopped, status=StreamStatus.ENABLED, status_reason=None)
     tx.streams.set_status(stream.stream_id, stream.status, None, Party.TRANSMITTER)
     ready = tx.streams.refresh_lanes(stream, is_fixed=True)
@@ -150,7 +151,7 @@ async def set_stream_status(
     """
     entry = services.audit_entry(receiver.actor, Verb.CHANGED, Kind.STREAM, stream_id)
 
-    def store(tx: Transaction) -> tuple[Stream, list[LaneKey]]:
+    def store(tx: Transaction) -> tuple[Stream, list[WokenLane]]:
         stored = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
         tx.receiver_streams.note_activity(stream_id)
         stream = replace(stored, status=status, status_reason=reason, status_set_by=Party.RECEIVER)
@@ -159,7 +160,7 @@ async def set_stream_status(
             tx.audit.record(entry)
         if status is StreamStatus.DISABLED:
             tx.streams.cancel_backlog(stream, range(stream.lanes), STREAM_DISABLED, CANCELLED_AT_ONCE)
-        return stream, tx.streams.refresh_lanes(stream, is_fixed=status is StreamStatus.ENABLED)
+        return stream, [*tx.streams.refresh_lanes(stream, is_fixed=status is StreamStatus.ENABLED)]
 
     stream, ready = await services.store.write(receiver.account_id, store)
     services.wake(ready)

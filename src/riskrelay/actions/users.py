@@ -7,7 +7,7 @@ from riskrelay.actions.large_writes import write_users
 from riskrelay.actions.recording import to_trim
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.errors import found
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import ChangeKind, after_reset
@@ -33,7 +33,7 @@ async def reset_user(
     now = services.clock.now()
     entry = services.audit_entry(actor, Verb.RESET, Kind.USER, user_id, at=now, note=reason)
 
-    def store(tx: Transaction) -> list[LaneKey]:
+    def store(tx: Transaction) -> list[WokenLane]:
         before = found(tx.users.get(user_id))
         tx.audit.record(entry)
         after = after_reset(before, now)

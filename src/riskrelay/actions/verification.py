@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.errors import Fault, FaultKind, Invalid, RateLimited, found
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.signals import Signal, operators_verification, verification
@@ -28,7 +28,7 @@ async def verify_integration(
     """
     entry = services.audit_entry(actor, Verb.VERIFIED, Kind.INTEGRATION, integration_id)
 
-    def store(tx: Transaction) -> tuple[list[Signal], list[LaneKey]]:
+    def store(tx: Transaction) -> tuple[list[Signal], list[WokenLane]]:
         found(tx.integrations.get(integration_id))
         streams = tx.streams.of_integration(integration_id)
         signals = [
@@ -63,7 +63,7 @@ async def verify_stream(
     Rule: SSF 1.0 §8.1.4.2.
     """
 
-    def store(tx: Transaction) -> list[LaneKey]:
+    def store(tx: Transaction) -> list[WokenLane]:
         stream = found(tx.receiver_streams.get(receiver.integration_id, stream_id))
         tx.receiver_streams.note_activity(stream_id)
         if stream.status is StreamStatus.DISABLED:

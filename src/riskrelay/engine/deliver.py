@@ -7,11 +7,11 @@ from datetime import timedelta
 from riskrelay.actions.coalesce import Admitting, admit_events, coalesces
 from riskrelay.core.delivery.attempts import Attempt
 from riskrelay.core.delivery.decisions import cancels_backlog
+from riskrelay.core.delivery.handover import Rest, WokenLane, rest_after, rest_of
 from riskrelay.core.delivery.lanes import (
     BATCH_EVENTS,
     MAX_READ_EVENTS,
     NOW,
-    LaneKey,
     LaneLease,
     LaneWork,
     Settlement,
@@ -22,7 +22,7 @@ from riskrelay.core.delivery.lanes import (
 from riskrelay.core.delivery.replays import REPLAYED
 from riskrelay.core.signals import stream_updated
 from riskrelay.core.ssf.streams import CONTROL_LANE, Stream, StreamStatus
-from riskrelay.engine.pushing import Batch, Delivering, SigningAhead
+from riskrelay.engine.pushing import Batch, Delivering, SigningAhead, Turn
 from riskrelay.ports import Installation, Services, StreamStop
 
 
@@ -37,6 +37,7 @@ class Delivered:
         given_back: the lane has to wait, and the settlement released it.
         recovered: the batch was the first that succeeded after failed batches.
         has_replayed: a replay had put back at least one of the pushed events.
+        rest: the state of the lane if its next events need no read; None: read it.
     """
 
     attempts: Sequence[Attempt]
@@ -45,6 +46,7 @@ class Delivered:
     given_back: bool = False
     recovered: bool = False
     has_replayed: bool = False
+    rest: Rest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,17 +107,32 @@ async def push_batch(
     work = await services.store.read_installation(
         lambda tx: tx.lanes.read(lease, MAX_READ_EVENTS, delivering.retention)
     )
+    read_at = services.clock.monotonic()
     if coalesces(work, lease.key):
         work, extended_at = await _admit(services, delivering, lease, work, limit=limit)
         leased_at = leased_at if extended_at is None else extended_at
-    if work.stream is None or work.stream.is_polled:
+    turn = Turn(leased_at=leased_at, read_at=read_at, limit=limit)
+    return await push_work(services, delivering, signing, lease, work, turn=turn)
+
+
+async def push_work(
+    services: Services, delivering: Delivering, signing: SigningAhead, lease: LaneLease, work: LaneWork, turn: Turn
+) -> PushedBatch | Delivered:
+    """Push the next events of a lane, without reading from or writing to the store.
+
+    Args: as `push_batch`.
+        work: the lane as a read returned it, or as it was handed over.
+
+    Returns: the batch to settle with `settle_batch`; if nothing can be pushed, the result.
+    """
+    stream = work.stream
+    if stream is None or stream.is_polled:
         return Delivered(attempts=(), settlement=None, stopped=True)
     if not work.held and not work.fresh:
-        return Delivered(attempts=(), settlement=None)
-    stream = work.stream
-    batch = Batch(services, delivering, stream, signing, leased_at=leased_at, is_control=lease.key.lane == CONTROL_LANE)
-    todo = chains(work, min(limit, batch.pace.batch))
-    await batch.push(todo, following(work, todo) if limit == BATCH_EVENTS else [])
+        return Delivered(attempts=(), settlement=None, rest=rest_of(lease, work))
+    batch = Batch(services, delivering, stream, signing, turn, is_control=lease.key.lane == CONTROL_LANE)
+    todo = chains(work, min(turn.limit, batch.pace.batch))
+    await batch.push(todo, following(work, todo) if turn.limit == BATCH_EVENTS else [])
     settlement = settle(work, batch.outcomes, services.ids.jitter)
     # A lane that waits is released with the settlement, so that any node can claim it when the wait is over.
     waits = settlement.due_in is not None and settlement.due_in > NOW
@@ -154,7 +171,7 @@ async def settle_batch(services: Services, pushed: PushedBatch, *, is_retry: boo
     Rule: design 4, "a failed settle never causes another push of the same batch".
     """
 
-    def write_down(tx: Installation) -> list[LaneKey]:
+    def write_down(tx: Installation) -> list[WokenLane]:
         if is_retry and tx.lanes.is_settled(pushed.lease, pushed.attempts):
             return []
         if pushed.stop is None:
@@ -172,6 +189,7 @@ async def settle_batch(services: Services, pushed: PushedBatch, *, is_retry: boo
         given_back=stopped or pushed.extend <= NOW,
         recovered=pushed.work.failures > 0 and pushed.settlement.failures == 0,
         has_replayed=_has_replayed(pushed),
+        rest=None if stopped else rest_after(pushed.lease, pushed.work, pushed.settlement),
     )
 
 

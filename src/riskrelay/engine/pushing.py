@@ -51,6 +51,21 @@ class Delivering:
     plans: BacklogPlans = field(default_factory=BacklogPlans)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """The limits of one batch.
+
+    Attributes:
+        leased_at: the time by the monotonic clock, taken before the lease was last claimed or extended.
+        read_at: when the lane and its stream were read, by the same clock.
+        limit: the largest number of events.
+    """
+
+    leased_at: float
+    read_at: float
+    limit: int
+
+
 class Batch:
     """The pushes of one batch. Chains run concurrently, and the events of each chain stay in order.
 
@@ -64,7 +79,7 @@ class Batch:
         delivering: Delivering,
         stream: Stream,
         signing: "SigningAhead",
-        leased_at: float,
+        turn: Turn,
         *,
         is_control: bool,
     ) -> None:
@@ -77,11 +92,10 @@ class Batch:
         self._delivering = delivering
         self._stream = stream
         self._signing = signing
-        began = services.clock.monotonic()
         # A paced push first waits for its turn, so the limit is one interval later. Otherwise it could never start.
-        fresh_until = began + SNAPSHOT.total_seconds() + self.pace.interval
-        self._stop_at = min(leased_at + delivering.push_for.total_seconds(), fresh_until)
-        self._next_start = began
+        fresh_until = turn.read_at + SNAPSHOT.total_seconds() + self.pace.interval
+        self._stop_at = min(turn.leased_at + delivering.push_for.total_seconds(), fresh_until)
+        self._next_start = services.clock.monotonic()
         self._halted = False
         # after how many equal outcomes in a row the batch stops; of the latest outcome
         self._halts_after: int | None = None

@@ -8,10 +8,12 @@ from datetime import timedelta
 import structlog
 
 from riskrelay.actions.replays import continue_replay_of
+from riskrelay.core.delivery.handover import WokenLane, lane_of
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease
 from riskrelay.core.errors import LaneWithdrawn, LeaseLost, Unavailable
-from riskrelay.engine.deliver import Delivered, push_batch
-from riskrelay.engine.pushing import Delivering, SigningAhead
+from riskrelay.engine.deliver import Delivered, PushedBatch, push_batch, push_work
+from riskrelay.engine.held_lane import HeldLane
+from riskrelay.engine.pushing import Delivering, SigningAhead, Turn
 from riskrelay.engine.scan_schedule import ScanSchedule
 from riskrelay.engine.settling import Settling
 from riskrelay.ports import Services
@@ -44,7 +46,7 @@ class Worker:
         self._delivering = delivering
         self._idle_hold = idle_hold
         self._woken = asyncio.Event()
-        self._held: dict[LaneKey, asyncio.Event] = {}
+        self._held: dict[LaneKey, HeldLane] = {}
         self._named: dict[LaneKey, None] = {}
         self._schedule = ScanSchedule()
         self._others_wait = False  # a lane is due, and all MAX_LANES slots are in use
@@ -64,14 +66,15 @@ class Worker:
         """The number of pushed batches whose outcomes are not stored yet."""
         return len(self._settling.unsettled)
 
-    def wake(self, lanes: Sequence[LaneKey]) -> None:
+    def wake(self, lanes: Sequence[WokenLane]) -> None:
         """Notify the worker that *lanes* have work. Call it on the worker's event loop, after the commit."""
-        for lane in lanes:
+        for woken in lanes:
+            lane = lane_of(woken)
             held = self._held.get(lane)
             if held is None:
                 self._name(lane)
             else:
-                held.set()
+                held.wake(woken, self._now())
 
     async def run(self) -> None:
         """Claim and deliver until `stop`. Then wait for pushes in flight, settle them, and release the lanes."""
@@ -92,7 +95,7 @@ class Worker:
         self._stopped.set()
         self._woken.set()
         for held in self._held.values():
-            held.set()
+            held.woken.set()
 
     def _now(self) -> float:
         """Return the monotonic time in seconds, which leases, turns and scans use."""
@@ -159,16 +162,16 @@ class Worker:
         for lease in leases:
             if (outrun := self._held.get(lease.key)) is not None:
                 # An older task's lease ended while the database was away. Wake it, so that it finds its lease lost.
-                outrun.set()
-            woken = self._held[lease.key] = asyncio.Event()
-            task = asyncio.create_task(self._work_on(lease, leased_at, woken))
+                outrun.woken.set()
+            held = self._held[lease.key] = HeldLane()
+            task = asyncio.create_task(self._work_on(lease, leased_at, held))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _work_on(self, lease: LaneLease, leased_at: float, woken: asyncio.Event) -> None:
+    async def _work_on(self, lease: LaneLease, leased_at: float, held: HeldLane) -> None:
         """Deliver one lane until it has no more work, then release it."""
         try:
-            if not await self._deliver_all(lease, leased_at, woken):
+            if not await self._deliver_all(lease, leased_at, held):
                 await self._release(lease)
         except LaneWithdrawn:
             _log.info("lane_withdrawn", stream=lease.key.stream_id, lane=lease.key.lane)
@@ -183,10 +186,10 @@ class Worker:
             await self._release(lease)
         finally:
             was_crowded = len(self._held) == MAX_LANES
-            if self._held.get(lease.key) is woken:  # otherwise this worker claimed the lane again
+            if self._held.get(lease.key) is held:  # otherwise this worker claimed the lane again
                 del self._held[lease.key]
             # A wake that arrived after the last batch must not be lost with the task.
-            if woken.is_set():
+            if held.woken.is_set():
                 self.wake([lease.key])
             if was_crowded:
                 self._scan_in(timedelta(0))
@@ -203,43 +206,51 @@ class Worker:
         _log.warning("lane_not_released", stream=lease.key.stream_id, lane=lease.key.lane)
         return None
 
-    async def _deliver_all(self, lease: LaneLease, leased_at: float, woken: asyncio.Event) -> bool:
+    async def _deliver_all(self, lease: LaneLease, leased_at: float, held: HeldLane) -> bool:
         """Deliver batches until the lane has no more work.
 
         Returns: whether the lane has been released.
         """
         async with aclosing(SigningAhead(self._delivering.signer)) as signing:
-            return await self._deliver_batches(lease, leased_at, woken, signing)
+            return await self._deliver_batches(lease, leased_at, held, signing)
 
-    async def _deliver_batches(
-        self, lease: LaneLease, leased_at: float, woken: asyncio.Event, signing: SigningAhead
-    ) -> bool:
+    async def _deliver_batches(self, lease: LaneLease, leased_at: float, held: HeldLane, signing: SigningAhead) -> bool:
         limit, claimed_at = BATCH_EVENTS, self._now()
         while not self._stopping:
             # Cleared before the lane is read, so that events queued after the read cause another batch.
-            woken.clear()
+            held.woken.clear()
             if not self._settling.gate.is_open:
                 leased_at = await self._settling.prove_writes(lease)
                 continue
             began = self._now()
             try:
-                pushed = await push_batch(
-                    self._services, self._delivering, signing, lease, leased_at=leased_at, limit=limit
-                )
+                pushed = await self._push(lease, held, signing, leased_at=leased_at, limit=limit)
             except Unavailable:  # nothing was pushed
-                await _wait(woken, _AFTER_REFUSAL)
+                await _wait(held.woken, _AFTER_REFUSAL)
                 continue
             delivered = pushed if isinstance(pushed, Delivered) else await self._settling.settle(pushed)
+            held.settled(delivered.rest)
             if delivered.has_replayed:
                 await self._continue_replay(lease.key)
             limit = _next_limit(limit, delivered)
             if delivered.settlement is not None:
                 leased_at = began  # the settlement has extended the lease
-            if delivered.stopped or not await self._has_more(delivered, woken, claimed_at):
+            if delivered.stopped or not await self._has_more(delivered, held.woken, claimed_at):
                 return delivered.given_back
             if self._others_wait and limit == BATCH_EVENTS and self._makes_room(claimed_at):
                 return False
         return False
+
+    async def _push(
+        self, lease: LaneLease, held: HeldLane, signing: SigningAhead, *, leased_at: float, limit: int
+    ) -> PushedBatch | Delivered:
+        """Push the events that were handed over; without any, those that a read of the lane returns."""
+        handed = held.take(self._now())
+        if handed is None:
+            return await push_batch(self._services, self._delivering, signing, lease, leased_at=leased_at, limit=limit)
+        work, read_at = handed
+        turn = Turn(leased_at=leased_at, read_at=read_at, limit=limit)
+        return await push_work(self._services, self._delivering, signing, lease, work, turn=turn)
 
     async def _continue_replay(self, lane: LaneKey) -> None:
         """Put the next events of a replay back at once, so that the replay is as fast as delivery."""

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.delivery.lanes import LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.core.signals import Signal
@@ -199,7 +200,7 @@ class Polls(Protocol):
 class Events(Protocol):
     """The append-only log of queued security events."""
 
-    def queue(self, signals: Sequence[Signal]) -> list[LaneKey]:
+    def queue(self, signals: Sequence[Signal]) -> list[WokenLane]:
         """Append events to the lanes of their streams. Events on a disabled stream are cancelled at once.
 
         Returns: the lanes with events to send. The caller wakes their worker after the commit.

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from riskrelay.core.credentials import Account, StoredToken, TokenId
 from riskrelay.core.delivery.attempts import Attempt, Ledger
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.delivery.lanes import LaneKey, LaneLease, LaneWork, NextDue, Settlement
 from riskrelay.core.delivery.survey import Survey
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId
@@ -166,7 +167,7 @@ class Lanes(Protocol):
 
     def stop_stream(
         self, lease: LaneLease, work: LaneWork, settlement: Settlement, tried: Sequence[Attempt], stop: StreamStop
-    ) -> list[LaneKey]:
+    ) -> list[WokenLane]:
         """Settle a batch whose responses stop the stream, and release the lane.
 
         A stream that was edited or resumed since it was read is not stopped, because the responses are to its earlier

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor, StoredToken
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.integrations import AccountId, CertificateFacts, OpenedTls, ReceiverTls
 from riskrelay.core.keys import Algorithm
 from riskrelay.core.quotas import Quotas
@@ -181,7 +181,7 @@ class Bell(Protocol):
     def listened(self) -> list[tuple[AccountId, StreamId]]:
         """Return the streams for which requests wait."""
 
-    def ring(self, lanes: Sequence[LaneKey]) -> None:
+    def ring(self, lanes: Sequence[WokenLane]) -> None:
         """Wake the requests that wait for events of *lanes*."""
 
 
@@ -260,8 +260,11 @@ class NoGeolocation:
         return None
 
 
-Wake = Callable[[Sequence[LaneKey]], None]
-"""Notifies this process's worker that lanes have work. A lost wake loses no event: the worker also scans."""
+Wake = Callable[[Sequence[WokenLane]], None]
+"""Notifies this process's worker that lanes have work, and hands it new events. Call it after the commit.
+
+A lost wake loses no event: the worker also scans.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

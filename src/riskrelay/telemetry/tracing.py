@@ -25,6 +25,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from riskrelay.core.delivery.attempts import Attempt
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.signals import Signal
@@ -194,7 +195,7 @@ class _WatchedEvents:
         self._made = made
         self.deliveries, self.delivery = events.deliveries, events.delivery
 
-    def queue(self, signals: Sequence[Signal]) -> list[LaneKey]:
+    def queue(self, signals: Sequence[Signal]) -> list[WokenLane]:
         self._made += signals
         return self._events.queue(signals)
 

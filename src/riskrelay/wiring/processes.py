@@ -14,7 +14,7 @@ from riskrelay.actions.poll_stream import Polling
 from riskrelay.actions.record_signals import Signals
 from riskrelay.actions.signing_keys import complete_signing_keys
 from riskrelay.core.credentials import COMMAND_LINE
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.keys import Keyring, SealedKey
 from riskrelay.engine.chores import Chores, Retention
 from riskrelay.engine.poll_sweep import PollSweep
@@ -211,7 +211,7 @@ class _Relay:
     def __init__(self) -> None:
         self.targets: list[Wake] = []
 
-    def wake(self, lanes: Sequence[LaneKey]) -> None:
+    def wake(self, lanes: Sequence[WokenLane]) -> None:
         if lanes:
             for wake in self.targets:
                 wake(lanes)

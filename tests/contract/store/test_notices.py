@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 import pytest
 
+from riskrelay.core.delivery.handover import WokenLane, lane_of
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.streams import StreamId
@@ -37,8 +38,8 @@ class Node:
                 await asyncio.sleep(0.01)
         return listener.heard
 
-    def _hear(self, lanes: Sequence[LaneKey]) -> None:
-        self.heard += lanes
+    def _hear(self, lanes: Sequence[WokenLane]) -> None:
+        self.heard += map(lane_of, lanes)
         self._any.set()
 
 

@@ -12,6 +12,7 @@ from riskrelay.actions.pauses import pause_integration, resume_integration
 from riskrelay.actions.replays import continue_replays, control_replay, start_replay
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.attempts import Attempt, Delivery, DeliveryState, Ledger
+from riskrelay.core.delivery.handover import lane_of
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease, settle
 from riskrelay.core.delivery.replays import MAX_BESIDE_NEW, MAX_WITHOUT_NEW, Replay, ReplayFilter
 from riskrelay.core.errors import Invalid, NotFound, Unavailable
@@ -195,7 +196,7 @@ async def test_a_started_and_a_resumed_replay_wake_their_lanes_at_once(world: Wo
     """The request takes the first step and wakes the lane after the commit; a pause and a cancellation wake none."""
     await world.refuse(MAX_WITHOUT_NEW + 10)
     woken: list[list[LaneKey]] = []
-    world.services = replace(world.services, wake=lambda lanes: woken.append(list(lanes)))
+    world.services = replace(world.services, wake=lambda lanes: woken.append([*map(lane_of, lanes)]))
     replay = await world.replay(DeliveryState.DEAD)
     lease = await world.claim()
     assert woken == [[lease.key]]

@@ -2,22 +2,25 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import BigInteger, Connection, bindparam, case, or_, update
+from sqlalchemy import BigInteger, Connection, Row, and_, bindparam, case, false, or_, update
 
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import Handover, WokenLane
+from riskrelay.core.delivery.lanes import MAX_READ_EVENTS, LaneKey
+from riskrelay.core.delivery.queued_events import QueuedEvent
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.signals import Signal
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.sets import fixed_claims
-from riskrelay.core.ssf.streams import CONTROL_LANE, STREAM_DISABLED, StreamId, StreamStatus
+from riskrelay.core.ssf.streams import CONTROL_LANE, STREAM_DISABLED, Stream, StreamId, StreamStatus
 from riskrelay.storage.delivery.backlog import cancel_lane
 from riskrelay.storage.delivery.newest import lane_parameters, this_lane
 from riskrelay.storage.delivery.pages import deliveries_page, delivery_by_jti
 from riskrelay.storage.statements import BulkInsert
 from riskrelay.storage.tables import events, lanes
-from riskrelay.storage.times import database_now, later_of, number_of
+from riskrelay.storage.times import database_now, later_of, moment, number_of
 
 _DUE_AT = later_of(database_now(), lanes.c.blocked_until)
 SOONER = case((or_(lanes.c.due_at.is_(None), lanes.c.due_at > _DUE_AT), _DUE_AT), else_=lanes.c.due_at)
@@ -31,7 +34,16 @@ _TAKE_NUMBERS = (
         last_seq=lanes.c.last_seq + bindparam("count", type_=BigInteger),
         due_at=SOONER,
     )
-    .returning(lanes.c.last_seq)
+    .returning(
+        *(lanes.c[name] for name in ("last_seq", "epoch", "replayed", "edits", "blocked_until")),
+        # Otherwise the worker reads the lane: it has no lease, or nothing may be sent now.
+        and_(
+            lanes.c.lease_until > database_now(),
+            lanes.c.blocked_until <= database_now(),
+            lanes.c.cancel_through == 0,
+            lanes.c.stopped == false(),
+        ).label("is_open"),
+    )
 )
 _APPEND = BulkInsert(
     events,
@@ -46,7 +58,7 @@ class EventRows:
         self._connection = connection
         self._account_id = account_id
 
-    def queue(self, signals: Sequence[Signal]) -> list[LaneKey]:
+    def queue(self, signals: Sequence[Signal]) -> list[WokenLane]:
         found: dict[tuple[StreamId, int], list[Signal]] = defaultdict(list)
         for signal in signals:
             stream = signal.stream
@@ -54,35 +66,23 @@ class EventRows:
             found[stream.stream_id, number].append(signal)
         by_lane = {LaneKey(self._account_id, *place): queued for place, queued in found.items()}
         rows: list[tuple[object, ...]] = []
+        handovers: dict[LaneKey, Handover] = {}
         # Lock the lanes in a fixed order, so that two transactions cannot deadlock.
         for key in sorted(by_lane, key=lambda key: (key.stream_id, key.lane)):
-            rows += self._rows(key, by_lane[key])
+            lane = self._connection.execute(_TAKE_NUMBERS, {**lane_parameters(key), "count": len(by_lane[key])}).one()
+            queued = _queued(by_lane[key], lane.last_seq)
+            rows += _rows(key, queued)
+            if _is_handed_over(by_lane[key], key.lane, is_open=lane.is_open):
+                handovers[key] = _handover(key, by_lane[key][0].stream, queued, lane)
         _APPEND.run(self._connection, rows)
         dropped = {key: queued for key, queued in by_lane.items() if _is_dropped(queued[0])}
         for key, queued in dropped.items():
             self._cancel(key, len(queued))
-        return [key for key in by_lane if key not in dropped]
+        return [handovers.get(key, key) for key in by_lane if key not in dropped]
 
     def _cancel(self, key: LaneKey, count: int) -> None:
         """Cancel *count* events of a lane whose stream is disabled. Chores cancel the others, if it still has some."""
         cancel_lane(self._connection, key, STREAM_DISABLED, count)
-
-    def _rows(self, key: LaneKey, signals: Sequence[Signal]) -> list[tuple[object, ...]]:
-        """Number the events of one lane.
-
-        The lane's row stays locked until the commit. So numbers become visible in order, and a cursor cannot pass an
-        event that commits late (design 5).
-        """
-        parameters = {**lane_parameters(key), "count": len(signals)}
-        first = self._connection.execute(_TAKE_NUMBERS, parameters).scalar_one() - len(signals) + 1
-        return [
-            (
-                *(key.account_id, key.stream_id, key.lane, seq),
-                *(signal.event.jti, signal.subject_key, fixed_claims(signal.event), number_of(signal.event.issued_at)),
-                signal.is_level_change,
-            )
-            for seq, signal in enumerate(signals, first)
-        ]
 
     def deliveries(
         self,
@@ -95,6 +95,64 @@ class EventRows:
 
     def delivery(self, integration_id: IntegrationId, jti: Jti) -> Delivery | None:
         return delivery_by_jti(self._connection, self._account_id, integration_id, jti)
+
+
+def _queued(signals: Sequence[Signal], last_seq: int) -> list[QueuedEvent]:
+    """Number the events of one lane, of which the last has *last_seq*.
+
+    The lane's row stays locked until the commit. So numbers become visible in order, and a cursor cannot pass an event
+    that commits late (design 5).
+    """
+    return [
+        QueuedEvent(
+            seq=seq,
+            jti=signal.event.jti,
+            subject_key=signal.subject_key,
+            claims=fixed_claims(signal.event),
+            queued_at=signal.event.issued_at,
+            is_level_change=signal.is_level_change,
+        )
+        for seq, signal in enumerate(signals, last_seq - len(signals) + 1)
+    ]
+
+
+def _rows(key: LaneKey, queued: Sequence[QueuedEvent]) -> list[tuple[object, ...]]:
+    return [
+        (
+            *(key.account_id, key.stream_id, key.lane, event.seq),
+            *(event.jti, event.subject_key, event.claims, number_of(event.queued_at), event.is_level_change),
+        )
+        for event in queued
+    ]
+
+
+def _is_handed_over(signals: Sequence[Signal], lane: int, *, is_open: bool) -> bool:
+    """Return whether the worker that holds the lane gets these events without a read.
+
+    Args:
+        is_open: the lane has a lease, and nothing keeps its events from being sent.
+    """
+    stream = signals[0].stream
+    return (
+        is_open
+        and lane != CONTROL_LANE  # a notice may name the stream as it was
+        and len(signals) <= MAX_READ_EVENTS
+        and not stream.is_polled
+        and not stream.is_silent(lane)
+        and not stream.integration.limits.coalesces_level_changes
+    )
+
+
+def _handover(key: LaneKey, stream: Stream, queued: Sequence[QueuedEvent], lane: Row[*tuple[Any, ...]]) -> Handover:
+    return Handover(
+        key=key,
+        epoch=lane.epoch,
+        stream=stream,
+        events=queued,
+        replayed=lane.replayed,
+        edits=lane.edits,
+        blocked_until=moment(lane.blocked_until),
+    )
 
 
 def _is_dropped(signal: Signal) -> bool:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 
 from riskrelay.core.delivery.attempts import Attempt, DeliveryState
 from riskrelay.core.delivery.clock import too_old_before
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.delivery.lanes import (
     MAX_HELD_EVENTS,
     NOW,
@@ -289,7 +290,7 @@ class LaneRows:
 
     def stop_stream(
         self, lease: LaneLease, work: LaneWork, settlement: Settlement, tried: Sequence[Attempt], stop: StreamStop
-    ) -> list[LaneKey]:
+    ) -> list[WokenLane]:
         lock_stream(self._connection, lease.key.account_id, lease.key.stream_id)
         is_edited = self._is_edited(lease, work)
         self.settle(lease, work, settlement, tried, extend=NOW)

@@ -2,6 +2,7 @@
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.delivery.lanes import CANCELLED_AT_ONCE, LaneKey
 from riskrelay.core.ssf.streams import CONTROL_LANE, STREAM_DISABLED, Party, StreamStatus
 from riskrelay.ports import StreamStop
@@ -31,7 +32,7 @@ _STOP_LANES = update(lanes).where(_ITS_LANES).values(stopped=True)
 _BACKLOG = select(lanes.c.lane).where(_ITS_LANES).order_by(lanes.c.lane).with_for_update()
 
 
-def stop_stream(connection: Connection, key: LaneKey, stop: StreamStop) -> list[LaneKey]:
+def stop_stream(connection: Connection, key: LaneKey, stop: StreamStop) -> list[WokenLane]:
     """Pause or disable the stream of a lane, in a transaction that has locked it.
 
     Returns: the lanes in which the notice was queued.

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
 
+from riskrelay.core.delivery.handover import WokenLane, lane_of
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.streams import StreamId
@@ -45,10 +46,10 @@ class Notices:
         self._changed = asyncio.Event()
         self._stopping = False
 
-    def notify(self, lanes: Sequence[LaneKey]) -> None:
+    def notify(self, lanes: Sequence[WokenLane]) -> None:
         """Notify the other nodes that *lanes* have work. This never waits and never fails."""
         if self._connected:
-            self._pending |= dict.fromkeys(lanes)
+            self._pending |= dict.fromkeys(map(lane_of, lanes))
             self._changed.set()
 
     def stop(self) -> None:

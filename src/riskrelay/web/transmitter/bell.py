@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane, lane_of
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.streams import StreamId
 from riskrelay.web.work import waiting
@@ -61,9 +61,9 @@ class StreamBell:
     def listened(self) -> list[tuple[AccountId, StreamId]]:
         return [(account_id, stream_id) for stream_id, account_id in self._accounts.items()]
 
-    def ring(self, lanes: Sequence[LaneKey]) -> None:
+    def ring(self, lanes: Sequence[WokenLane]) -> None:
         """Wake the requests that wait for events of *lanes*. Call it on their event loop, after the commit."""
-        for lane in lanes:
+        for lane in map(lane_of, lanes):
             for listener in self._listeners.get(lane.stream_id, ()):
                 listener.ring()
 

@@ -1,0 +1,60 @@
+"""What a worker knows of a lane that it holds: whether it has work, and new events that need no read."""
+
+import asyncio
+from datetime import timedelta
+
+from riskrelay.core.delivery.handover import Handover, Rest, WokenLane, work_of
+from riskrelay.core.delivery.lanes import MAX_READ_EVENTS, LaneWork
+
+# chosen: together with the time of a batch, well below the second after which a disabled stream gets no push
+_FRESH_FOR = timedelta(milliseconds=250)
+
+
+class HeldLane:
+    """A lane that this worker holds.
+
+    Attributes:
+        woken: set when the lane has work, or must be released.
+    """
+
+    def __init__(self) -> None:
+        self.woken = asyncio.Event()
+        self._rest: Rest | None = None
+        self._handed: list[Handover] = []
+        self._handed_at = 0.0
+        self._must_read = False
+
+    def wake(self, woken: WokenLane, now: float) -> None:
+        """Note that the lane has work.
+
+        Args:
+            now: by the monotonic clock.
+        """
+        if not isinstance(woken, Handover) or self._is_full(woken):
+            self._must_read = True
+        elif not self._handed:
+            self._handed_at = now
+        if self._must_read:
+            self._handed.clear()
+        elif isinstance(woken, Handover):
+            self._handed.append(woken)
+        self.woken.set()
+
+    def settled(self, rest: Rest | None) -> None:
+        """Note the state of the lane after a batch; None: its next events need a read."""
+        self._rest = rest
+
+    def take(self, now: float) -> tuple[LaneWork, float] | None:
+        """Take the events that were handed over since the last call. Call it before a read, which returns them, too.
+
+        Returns: what a read would return, and its time by the monotonic clock; None: read the lane.
+        """
+        handed, must_read = self._handed, self._must_read
+        self._handed, self._must_read = [], False
+        if must_read or not handed or self._rest is None or now > self._handed_at + _FRESH_FOR.total_seconds():
+            return None
+        work = work_of(self._rest, handed)
+        return None if work is None else (work, self._handed_at)
+
+    def _is_full(self, more: Handover) -> bool:
+        return sum(len(one.events) for one in self._handed) + len(more.events) > MAX_READ_EVENTS
