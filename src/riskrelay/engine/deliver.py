@@ -112,7 +112,7 @@ async def push_batch(
         work, extended_at = await _admit(services, delivering, lease, work, limit=limit)
         leased_at = leased_at if extended_at is None else extended_at
     turn = Turn(leased_at=leased_at, read_at=read_at, limit=limit)
-    return await push_work(services, delivering, signing, lease, work, turn=turn)
+    return await push_work(services, delivering, signing, lease, work=work, turn=turn)
 
 
 async def push_work(
@@ -130,7 +130,7 @@ async def push_work(
         return Delivered(attempts=(), settlement=None, stopped=True)
     if not work.held and not work.fresh:
         return Delivered(attempts=(), settlement=None, rest=rest_of(lease, work))
-    batch = Batch(services, delivering, stream, signing, turn, is_control=lease.key.lane == CONTROL_LANE)
+    batch = Batch(services, delivering, stream, signing, turn=turn, is_control=lease.key.lane == CONTROL_LANE)
     todo = chains(work, min(turn.limit, batch.pace.batch))
     await batch.push(todo, following(work, todo) if turn.limit == BATCH_EVENTS else [])
     settlement = settle(work, batch.outcomes, services.ids.jitter)

@@ -250,7 +250,7 @@ class Worker:
             return await push_batch(self._services, self._delivering, signing, lease, leased_at=leased_at, limit=limit)
         work, read_at = handed
         turn = Turn(leased_at=leased_at, read_at=read_at, limit=limit)
-        return await push_work(self._services, self._delivering, signing, lease, work, turn=turn)
+        return await push_work(self._services, self._delivering, signing, lease, work=work, turn=turn)
 
     async def _continue_replay(self, lane: LaneKey) -> None:
         """Put the next events of a replay back at once, so that the replay is as fast as delivery."""

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from riskrelay.core.delivery.lanes import MAX_READ_EVENTS, LaneKey, LaneLease, LaneWork, Settlement
 from riskrelay.core.delivery.queued_events import QueuedEvent
-from riskrelay.core.ssf.streams import Stream
+from riskrelay.core.ssf.streams import CONTROL_LANE, Stream
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,21 @@ WokenLane = LaneKey | Handover
 def lane_of(woken: WokenLane) -> LaneKey:
     """Return the key of a woken lane."""
     return woken.key if isinstance(woken, Handover) else woken
+
+
+def can_be_handed_over(stream: Stream, lane: int, count: int) -> bool:
+    """Return whether *count* new events of a lane can be pushed without a read.
+
+    Notices about a stream are read, because they can be queued with the stream as it was before a change. So are events
+    of a stream that coalesces, because the older ones among them may be superseded.
+    """
+    return (
+        lane != CONTROL_LANE
+        and count <= MAX_READ_EVENTS
+        and not stream.is_polled
+        and not stream.is_silent(lane)
+        and not stream.integration.limits.coalesces_level_changes
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

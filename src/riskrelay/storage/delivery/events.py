@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import BigInteger, Connection, Row, and_, bindparam, case, false, or_, update
 
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
-from riskrelay.core.delivery.handover import Handover, WokenLane
-from riskrelay.core.delivery.lanes import MAX_READ_EVENTS, LaneKey
+from riskrelay.core.delivery.handover import Handover, WokenLane, can_be_handed_over
+from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.delivery.queued_events import QueuedEvent
 from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.signals import Signal
@@ -72,7 +72,7 @@ class EventRows:
             lane = self._connection.execute(_TAKE_NUMBERS, {**lane_parameters(key), "count": len(by_lane[key])}).one()
             queued = _queued(by_lane[key], lane.last_seq)
             rows += _rows(key, queued)
-            if _is_handed_over(by_lane[key], key.lane, is_open=lane.is_open):
+            if lane.is_open and can_be_handed_over(by_lane[key][0].stream, key.lane, len(queued)):
                 handovers[key] = _handover(key, by_lane[key][0].stream, queued, lane)
         _APPEND.run(self._connection, rows)
         dropped = {key: queued for key, queued in by_lane.items() if _is_dropped(queued[0])}
@@ -124,23 +124,6 @@ def _rows(key: LaneKey, queued: Sequence[QueuedEvent]) -> list[tuple[object, ...
         )
         for event in queued
     ]
-
-
-def _is_handed_over(signals: Sequence[Signal], lane: int, *, is_open: bool) -> bool:
-    """Return whether the worker that holds the lane gets these events without a read.
-
-    Args:
-        is_open: the lane has a lease, and nothing keeps its events from being sent.
-    """
-    stream = signals[0].stream
-    return (
-        is_open
-        and lane != CONTROL_LANE  # a notice may name the stream as it was
-        and len(signals) <= MAX_READ_EVENTS
-        and not stream.is_polled
-        and not stream.is_silent(lane)
-        and not stream.integration.limits.coalesces_level_changes
-    )
 
 
 def _handover(key: LaneKey, stream: Stream, queued: Sequence[QueuedEvent], lane: Row[*tuple[Any, ...]]) -> Handover:
