@@ -23,6 +23,7 @@ FINDINGS_A_SECOND = 100
 ROUNDS = 5 if AT_LENGTH else 1
 CROWDED_SECONDS = 120 if AT_LENGTH else 4  # in each round
 QUIET_SECONDS = 60 if AT_LENGTH else 2
+EARLIER_FINDINGS = 150_000 if AT_LENGTH else 0  # measured: memory grows up to 100,000, and not from there to 200,000
 MOST_BYTES_A_CONNECTION = 48 * 1024  # the head and the buffers of a waiting request; measured: 15 to 25 KiB
 DRAIN_SECONDS = 3
 
@@ -90,6 +91,17 @@ def crowd(service: Service, members: int, receivers: Receivers) -> Iterator[None
             process.stdout.close()
 
 
+def fill_caches(service: Service) -> None:
+    """Record findings of another account until the caches of the database are full: memory is flat after that."""
+    mine = service.account_id, service.token
+    service.account_id, service.token = "earlier", service.new_token("earlier")
+    service.enable_behaviors()
+    for first in range(0, EARLIER_FINDINGS, 1_000):
+        users = [f"earlier-{number}@example.com" for number in range(first, first + 1_000)]
+        service.result("POST", "/findings", [{"behavior": "high_dlp", "user": {"email": user}} for user in users])
+    service.account_id, service.token = mine
+
+
 def accept(service: Service, name: str, seconds: float, responses: Responses) -> list[float]:
     """Send findings at a steady rate, and ask now and then whether the service lives; nothing may fail.
 
@@ -128,6 +140,7 @@ def test_a_crowd_of_connections_delays_no_other_client(
     Phases with and without the crowd alternate, so that both see the same machine.
     """
     responses, receivers = Responses(), Receivers(oracle)
+    fill_caches(service)
     service.create_integration(oracle.url)
     quiet, crowded, sizes, before = list[float](), list[float](), list[int](), 0
     for turn in range(ROUNDS):
