@@ -15,7 +15,7 @@ from msgspec.structs import replace as replace_members
 
 from riskrelay.actions.applying import PART_ROWS, apply
 from riskrelay.actions.computing import compute_for
-from riskrelay.core.delivery.lanes import LaneKey
+from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import LevelChange, Standing, decided_again
 from riskrelay.core.risk.explaining import change_by_rules
@@ -217,7 +217,7 @@ class RuleRounds:
         for start in range(0, len(moving), at_once):
             some = {one.user.user_id: one for one in moving[start : start + at_once]}
 
-            def store(tx: Transaction, some: Mapping[UserId, _Moving] = some) -> tuple[set[UserId], list[LaneKey]]:
+            def store(tx: Transaction, some: Mapping[UserId, _Moving] = some) -> tuple[set[UserId], list[WokenLane]]:
                 if not self._may_write(tx, plan.seen.rules):
                     return set(some), []
                 unlocked = tx.users.unlocked(some)

@@ -75,9 +75,9 @@ class EventRows:
             if lane.is_open and can_be_handed_over(by_lane[key][0].stream, key.lane, len(queued)):
                 handovers[key] = _handover(key, by_lane[key][0].stream, queued, lane)
         _APPEND.run(self._connection, rows)
-        dropped = {key: queued for key, queued in by_lane.items() if _is_dropped(queued[0])}
-        for key, queued in dropped.items():
-            self._cancel(key, len(queued))
+        dropped = {key: len(of_lane) for key, of_lane in by_lane.items() if _is_dropped(of_lane[0])}
+        for key, count in dropped.items():
+            self._cancel(key, count)
         return [handovers.get(key, key) for key in by_lane if key not in dropped]
 
     def _cancel(self, key: LaneKey, count: int) -> None:
