@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test all-tests check mutants soak faults bench screenshots client docs build clean
+.PHONY: help setup demo serve token test all-tests check mutants soak faults bench screenshots client docs build release deploy-check clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,6 +29,9 @@ demo: .venv/.ready ## The main job, end to end, with a real receiver (DEMO_FLAGS
 serve: .venv/.ready ## Make a local installation in .local/ and serve it on http://127.0.0.1:8700
 	@mkdir -p .local
 	@cd .local && ../$(BIN)/riskrelay init && ../$(BIN)/riskrelay serve
+
+token: .venv/.ready ## Print a new token for the installation in .local/, to sign in to the console with
+	@cd .local && ../$(BIN)/riskrelay token create default
 
 check: .venv/.ready ## Lint, format, types, architecture
 	$(BIN)/ruff check src tests
@@ -72,6 +75,19 @@ docs: .venv/.ready ## Write the documents that are made from the code (commands,
 
 build: .venv/.ready ## Build the wheel into dist/
 	$(UV) build --quiet --wheel --out-dir dist
+
+release: .venv/.ready ## Build what a release consists of into dist/: wheel, sdist, SBOM and checksums, checked by twine
+	rm -rf dist
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 1767225600) $(UV) build --quiet --out-dir dist
+	$(UV) run --locked --quiet --no-project --with twine==7.0.0 --with packaging==26.3 twine check --strict dist/*.whl dist/*.tar.gz
+	$(UV) export --locked --quiet --no-dev --all-extras --format cyclonedx1.5 --output-file dist/riskrelay.cdx.json
+	rm -f dist/.gitignore
+	cd dist && sha256sum * > SHA256SUMS && cat SHA256SUMS
+
+deploy-check: export RISKRELAY_DEPLOY = 1
+deploy-check: .venv/.ready ## deploy/ at length: the image's steps in a clean root, the chart by helm, the proxies (some minutes; root)
+	@tests/install-deploy-programs
+	$(UV) run --locked --quiet --with kubernetes-validate==1.37.0 pytest -q -rs tests/contract/deploy tests/contract/guides/test_deploy.py
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .uv site tests/{contract/api,protocol}/typescript/{node_modules,build} .local dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
