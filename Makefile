@@ -28,7 +28,9 @@ demo: .venv/.ready ## The main job, end to end, with a real receiver (DEMO_FLAGS
 
 serve: .venv/.ready ## Make a local installation in .local/ and serve it on http://127.0.0.1:8700
 	@mkdir -p .local
-	@cd .local && ../$(BIN)/riskrelay init && ../$(BIN)/riskrelay serve
+	@cd .local && ../$(BIN)/riskrelay init
+	@echo "To sign in with another token, run in a second terminal: make token"
+	@cd .local && ../$(BIN)/riskrelay serve
 
 token: .venv/.ready ## Print a new token for the installation in .local/, to sign in to the console with
 	@cd .local && ../$(BIN)/riskrelay token create default

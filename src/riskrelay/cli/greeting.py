@@ -33,4 +33,4 @@ def next_steps(settings: Settings) -> list[str]:
         lines.append(
             "Sign in with the token that `riskrelay init` printed. To create another: riskrelay token create default"
         )
-    return [*lines, "Press Ctrl-C to stop the service."]
+    return [*lines, f"Documentation: {public_url}/docs", "Press Ctrl-C to stop the service."]

@@ -41,7 +41,7 @@ from riskrelay.storage.engines.opening import Waiting, work_on
 from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.engines.private_files import database_files, ensure_private, readable_by_others
 from riskrelay.storage.engines.restoring import restore
-from riskrelay.storage.engines.schema import is_current, upgrade
+from riskrelay.storage.engines.schema import newest_revision, revision_of, upgrade
 from riskrelay.storage.engines.sqlite import SqliteStore, sqlite_engine
 from riskrelay.storage.engines.whole_files import faults_of, log_of, require_own_log, require_whole
 from riskrelay.storage.sealed_values import holds_sealed_values, reseal_batch, sealed_values
@@ -216,8 +216,14 @@ async def require_schema(settings: Settings) -> None:
     """
     path = settings.sqlite_path
     if path is not None and not path.exists():
-        raise Misconfigured(f"there is no database at {path}; run `riskrelay init`, or set RISKRELAY_DATABASE_URL")
-    if not await work_on(settings.database_url, settings.sqlite_path, is_current):
+        raise Misconfigured(
+            f"there is no database at {path.absolute()}; run `riskrelay init`, which also prints a token, or set "
+            "RISKRELAY_DATABASE_URL to the database of your installation"
+        )
+    found = await work_on(settings.database_url, settings.sqlite_path, revision_of)
+    if found is None:
+        raise Misconfigured("the database is empty; run `riskrelay init`, which creates its tables and prints a token")
+    if found != newest_revision():
         raise Misconfigured("the database schema does not match this version; run `riskrelay migrate`")
 
 

@@ -1,5 +1,6 @@
 """The compose files: confined containers, no default secret, commands and files that exist."""
 
+import json
 import os
 import stat
 import subprocess
@@ -14,6 +15,9 @@ import yaml
 from riskrelay.cli.tree import PARTS
 from riskrelay.settings import Settings, read_settings
 from riskrelay.signing.sealing import MasterKey
+from support.at_length import deploy_check
+from support.databases import PostgresServer
+from support.service import Oracle, environment, free_port, wait_for_port
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
@@ -142,3 +146,45 @@ def test_grafana_finds_the_dashboard() -> None:
     (source,) = yaml.safe_load((DEPLOY / "grafana/datasources.yml").read_text())["datasources"]
     assert source["url"] == "http://prometheus:9090"
     assert source["isDefault"] is True
+
+
+@deploy_check
+async def test_the_commands_of_the_postgresql_file_work_together(postgres: PostgresServer, tmp_path: Path) -> None:
+    """`init`, `serve` without delivery and two workers, with the settings of the file: a finding becomes a push."""
+    make_secrets(tmp_path)
+    url = await postgres.migrated_database()
+    oracle = Oracle(tmp_path)
+    oracle.start()
+    (tmp_path / "database_url").unlink()
+    (tmp_path / "database_url").write_text(url)
+    found = services(FILES[1])
+    shared = {name: value.replace(SECRETS, f"{tmp_path}/") for name, value in found["serve"]["environment"].items()}
+    shared |= {"RISKRELAY_ALLOW_TARGETS": "127.0.0.1", "RISKRELAY_ALLOW_HTTP_TARGETS": "true"}
+    port = free_port()
+    shared |= {"RISKRELAY_PORT": str(port), "RISKRELAY_PUBLIC_URL": f"http://127.0.0.1:{port}"}
+    program = [sys.executable, "-m", "riskrelay"]
+
+    def start(name: str) -> subprocess.Popen[bytes]:
+        own = {"RISKRELAY_METRICS_PORT": str(free_port()), "RISKRELAY_OPERATIONS_PORT": str(free_port())}
+        with (tmp_path / f"{name}.log").open("ab") as log:
+            command = [*program, *found[name]["command"]]
+            return subprocess.Popen(command, env=environment(**shared, **own), stdout=log, stderr=log)
+
+    made = subprocess.run([*program, "init", "--json"], env=environment(**shared), check=True, capture_output=True)
+    token = json.loads(made.stdout)["token"]
+    running = [start("serve"), *(start("worker") for _ in range(found["worker"]["deploy"]["replicas"]))]
+    try:
+        wait_for_port(port, running[0], tmp_path / "serve.log")
+        reach = {"RISKRELAY_URL": f"http://127.0.0.1:{port}", "RISKRELAY_TOKEN": token}
+        for command in (
+            ["behavior", "set", "high_dlp", "--on"],
+            ["integration", "create", oracle.url],
+            ["finding", "send", "high_dlp", "kai@example.com"],
+        ):
+            subprocess.run([*program, *command], env=environment(**reach), check=True, capture_output=True)
+        oracle.wait_for("/security/api/v1/security-events", 1)
+    finally:
+        for process in running:
+            process.terminate()
+        assert [process.wait(45) for process in running] == [0, 0, 0]
+        oracle.stop()

@@ -21,6 +21,7 @@ def test_the_next_step_depends_on_the_public_url(settings: dict[str, object], sa
     lines = next_steps(read_settings(**settings))
     assert lines[0] == f"Console: {read_settings(**settings).public_url}/console"
     assert said in lines[1]
+    assert lines[2] == f"Documentation: {read_settings(**settings).public_url}/docs"
 
 
 def test_nothing_is_printed_where_no_person_reads(capsys: pytest.CaptureFixture[str]) -> None:

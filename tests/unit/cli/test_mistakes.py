@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from riskrelay.cli import main
+from support.service import run_command
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +58,20 @@ def test_a_database_url_that_leads_nowhere(
     if command == "migrate" and url.startswith("postgresql://127"):
         monkeypatch.setenv("PGPORT", "many")
     said(monkeypatch, capsys, *command.split())
+
+
+@pytest.mark.parametrize("command", ["serve", "account list", "token create default"])
+def test_a_folder_without_an_installation(tmp_path: Path, command: str) -> None:
+    """One sentence says where the database was looked for, and which command creates it. Nothing is created."""
+    run = run_command(*command.split(), directory=tmp_path)
+    explained = " ".join(run.stderr.split())
+    assert run.returncode == 1
+    assert explained.startswith(f"error: there is no database at {tmp_path}/riskrelay.db; run `riskrelay init`")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "riskrelay.db").touch(0o600)
+    run = run_command(*command.split(), directory=tmp_path)
+    assert (run.returncode, "the database is empty; run `riskrelay init`" in run.stderr) == (1, True)
+    assert not (tmp_path / "riskrelay.db.key").exists()
 
 
 @pytest.mark.parametrize(

@@ -45,11 +45,17 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     command.upgrade(_config(connection), revision)
 
 
+def revision_of(connection: Connection) -> str | None:
+    """Return the revision of the database's schema; None: it has no tables."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    revision: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return revision
+
+
 def is_current(connection: Connection) -> bool:
     """Return whether the database has exactly the schema of this version."""
-    if not inspect(connection).has_table("alembic_version"):
-        return False
-    return list(connection.scalars(text("SELECT version_num FROM alembic_version"))) == [newest_revision()]
+    return revision_of(connection) == newest_revision()
 
 
 def newest_revision() -> str:
