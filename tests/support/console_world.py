@@ -16,9 +16,20 @@ from riskrelay.settings import read_settings
 from riskrelay.wiring.installation import build_services
 from support.service import Oracle, Service
 
-DAY = (
+_LISBON = {"latitude": 38.72, "longitude": -9.14, "city": "Lisbon", "country": "PT"}
+_SINGAPORE = {"latitude": 1.35, "longitude": 103.82, "city": "Singapore", "country": "SG"}
+TRAVEL = {
+    "logins": [
+        {"timestamp": "2026-11-30T08:02:00Z", **_LISBON},
+        {"timestamp": "2026-11-30T08:44:00Z", **_SINGAPORE},
+    ],
+    "distance_km": 11886.4,
+    "hours": 0.7,
+    "km_per_h": 16980.6,
+}
+DAY: tuple[tuple[str, str | None, str, dict[str, Any]], ...] = (
     ("kai.nakamura@example.com", "Kai Nakamura", "high_risk_domain", {"domain": "free-prizes.example"}),
-    ("kai.nakamura@example.com", "Kai Nakamura", "imp_travel", {"from": "Lisbon", "to": "Singapore", "minutes": 42}),
+    ("kai.nakamura@example.com", "Kai Nakamura", "imp_travel", TRAVEL),
     ("ada.okafor@example.com", "Ada Okafor", "malicious_file", {"file": "invoice_7731.pdf.exe", "sha256": "9f2c…"}),
     ("li.wei@example.com", "Li Wei", "crowdstrike_medium_zta", {"score": 61}),
     ("mara.silva@example.com", "Mara Silva", "high_dlp", {"hits": 23, "profile": "Card numbers"}),

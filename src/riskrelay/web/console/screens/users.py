@@ -14,7 +14,7 @@ from riskrelay.core.email_addresses import email_key
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.products import PRODUCTS
 from riskrelay.core.risk.assessment import Standing
-from riskrelay.core.risk.exceptions import RiskException
+from riskrelay.core.risk.exceptions import Coverage, RiskException, matches
 from riskrelay.core.risk.findings import MAX_SHOWN_DETAILS_BYTES, FindingId, UserId
 from riskrelay.core.risk.policy_rules import PolicyRule
 from riskrelay.core.ssf.streams import StreamId
@@ -24,9 +24,12 @@ from riskrelay.web.account_api.level_history import History, read_history
 from riskrelay.web.account_api.user_exports import UserExports
 from riskrelay.web.console.effects import Settings
 from riskrelay.web.console.level_changes import headline, made_by
+from riskrelay.web.console.level_lines import level_line
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import PAGE, Count, Moment, Text, place_of, read_place, split
+from riskrelay.web.console.screens.exceptions import EFFECTS
+from riskrelay.web.console.travel_maps import travel_map
 from riskrelay.web.console.visits import Visit
 
 _Named = tuple[list[RiskException], list[PolicyRule]]
@@ -44,7 +47,7 @@ class UserScreens:
 
     async def show(self, visit: Visit) -> Response:
         """Show one user."""
-        user_id = _user_id(visit)
+        user_id, now = _user_id(visit), self._services.clock.now()
         before = read_place(visit.query.get("before"), tuple[Moment, Text])
 
         def read(
@@ -71,6 +74,11 @@ class UserScreens:
             settings=settings,
             rules=rules,
             exceptions=defaultdict(str, {one.exception_id: one.reason for one in exceptions}),
+            covering=_covering(exceptions, history.standing),
+            effects=EFFECTS,
+            now=now,
+            line=level_line([entry.change for entry in history.entries], history.standing.level, now),
+            travel_map=travel_map,
             headline=headline,
             made_by=made_by,
             max_reason=MAX_REASON_CHARACTERS,
@@ -144,6 +152,17 @@ def _user_id(visit: Visit) -> UserId:
 
 def _subject_key(standing: Standing) -> str:
     return subject_key(email_subject(standing.email))
+
+
+def _covering(exceptions: Sequence[RiskException], standing: Standing) -> list[RiskException]:
+    """Return the exceptions that name the user's address or match it. Those of groups need the directory."""
+    key = standing.email_key
+    return [
+        one
+        for one in exceptions
+        if (one.coverage is Coverage.USER and email_key(one.covered) == key)
+        or (one.coverage is Coverage.PATTERN and matches(one.covered, standing.email))
+    ]
 
 
 def _findings(tx: Transaction, user_id: UserId, after: str | None) -> tuple[Sequence[RecordedFinding], str | None]:

@@ -26,7 +26,10 @@ function columnsOf(figure) {
   }));
 }
 
+const LEVEL_WORDS = ["none", "low", "medium", "high"];
+
 function inUnit(value, unit) {
+  if (unit === "level") return LEVEL_WORDS[value] ?? "";
   if (unit !== "ms") return `${value.toLocaleString("en", { maximumFractionDigits: 2 })}${unit}`;
   if (value >= 60000) return `${(value / 60000).toLocaleString("en", { maximumFractionDigits: 1 })} min`;
   return value >= 1000 ? `${(value / 1000).toLocaleString("en", { maximumFractionDigits: 1 })} s` : `${Math.round(value)} ms`;
@@ -35,7 +38,9 @@ function inUnit(value, unit) {
 const clock = (at) => (at === null ? "" : new Date(at * 1000).toISOString().slice(11, 16));
 const moment = (at) => `${new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 
-function axes(unit) {
+function axes(unit, times) {
+  const span = times[times.length - 1] - times[0];
+  const tick = span > 2 * 86400 ? (at) => moment(at).slice(5, 10) : span > 600 ? clock : (at) => new Date(at * 1000).toISOString().slice(11, 19);
   const shared = {
     stroke: color("muted"),
     grid: { stroke: color("border"), width: 1 },
@@ -43,8 +48,8 @@ function axes(unit) {
     font: "12px system-ui, sans-serif",
   };
   return [
-    { ...shared, size: 32, values: (plot, splits) => splits.map(clock) },
-    { ...shared, size: 60, values: (plot, splits) => splits.map((value) => inUnit(value, unit)) },
+    { ...shared, size: 32, values: (plot, splits) => splits.map(tick) },
+    { ...shared, size: 60, ...(unit === "level" ? { splits: [0, 1, 2, 3] } : {}), values: (plot, splits) => splits.map((value) => inUnit(value, unit)) },
   ];
 }
 
@@ -60,6 +65,7 @@ function seriesOf(columns, kind, hidden) {
       width: isBars ? 0 : 2,
       points: { show: column.values.filter((value) => value !== null).length < 3 },
       ...(isBars ? { paths: uPlot.paths.bars({ size: [0.8, 24] }) } : {}),
+      ...(kind === "levels" ? { paths: uPlot.paths.stepped({ align: 1 }) } : {}),
     };
   });
 }
@@ -156,8 +162,8 @@ function draw(figure) {
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
     cursor: { y: false, drag: { x: true, y: false } },
     legend: { show: false },
-    scales: { y: { range: (plot, low, high) => [0, Math.max(high * 1.1, 1)] } },
-    axes: axes(figure.dataset.unit),
+    scales: { y: { range: (plot, low, high) => (kind === "levels" ? [0, 3.2] : [0, Math.max(high * 1.1, 1)]) } },
+    axes: axes(figure.dataset.unit, columns[0].values),
     series: [{}, ...lines],
     plugins: [tooltip(figure, columns, hidden)],
     hooks: {
