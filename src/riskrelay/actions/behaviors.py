@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from riskrelay.actions.releveling import change_rules
-from riskrelay.core.audit import Kind, Verb
+from riskrelay.core.audit import Kind, Verb, difference
 from riskrelay.core.credentials import Actor
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.integrations import AccountId
@@ -51,9 +51,15 @@ async def set_behaviors(
         tx.behaviors.save(changed)
         for behavior in changed:
             if changed[behavior] != before[behavior]:
-                tx.audit.record(services.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior))
+                note = difference(_shown(before[behavior]), _shown(changed[behavior]))
+                tx.audit.record(services.audit_entry(actor, Verb.CHANGED, Kind.BEHAVIOR, behavior, note=note))
 
     return await _change(services, account_id, actor, change)
+
+
+def _shown(setting: BehaviorSetting) -> Mapping[str, object]:
+    """Return the members of a setting that the audit log names."""
+    return {"enabled": setting.enabled, "risk level": setting.risk_level.word}
 
 
 async def add_behavior(

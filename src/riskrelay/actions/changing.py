@@ -1,10 +1,10 @@
 """Change an integration: read it, replace it, record the change, and update its streams."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from riskrelay.core.audit import AuditEntry
+from riskrelay.core.audit import AuditEntry, difference
 from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.errors import found
 from riskrelay.core.integrations import AccountId, Integration, IntegrationId
@@ -45,12 +45,28 @@ async def change_integration(
         if changed is stored:
             return stored, []
         tx.integrations.update(changed)
-        tx.audit.record(entry)
+        note = entry.note or difference(_shown(stored), _shown(changed))
+        tx.audit.record(replace(entry, note=note))
         return changed, sync(tx, stored)
 
     changed, ready = await services.store.write(account_id, store)
     services.wake(ready)
     return changed
+
+
+def _shown(integration: Integration) -> Mapping[str, object]:
+    """Return the members of an integration that the audit log names. Certificates and reasons are not among them."""
+    limits = integration.limits
+    return {
+        "reference": integration.reference_id,
+        "tenant URL": integration.tenant_url,
+        "active": integration.active,
+        "signing algorithm": integration.signing_algorithm.value,
+        "pushes per second": limits.pushes_per_second,
+        "concurrency": limits.concurrency,
+        "collapse level changes": limits.coalesces_level_changes,
+        "own TLS settings": integration.tls is not None,
+    }
 
 
 def syncing_streams(services: Services, entry: AuditEntry, notice: str, *, retry: bool) -> SyncStreams:

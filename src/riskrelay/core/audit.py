@@ -1,5 +1,6 @@
 """The entries of the audit log: actor, change, object, time and address."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -73,3 +74,27 @@ class AuditEntry:
     kind: Kind
     thing_id: str
     note: str | None = None
+
+
+MAX_DIFFERENCE_CHARACTERS = 1_000  # chosen: a line or a few; an entry is kept forever
+
+
+def difference(before: Mapping[str, object], after: Mapping[str, object]) -> str | None:
+    """Return what a change changed, for the note of its entry; None: nothing that is named.
+
+    Args:
+        before, after: the same members, by the name that a person reads. None of them is a secret.
+
+    >>> difference({"risk level": "low", "enabled": False}, {"risk level": "high", "enabled": False})
+    'risk level: low → high'
+    >>> difference({"active": True, "limit": None}, {"active": False, "limit": 5})
+    'active: yes → no; limit: none → 5'
+    """
+    changed = [f"{name}: {_word(before[name])} → {_word(new)}" for name, new in after.items() if before[name] != new]
+    return "; ".join(changed)[:MAX_DIFFERENCE_CHARACTERS] or None
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)

@@ -106,6 +106,26 @@ def reason_in_words(reason: str) -> str:
     return f"{words if reason in _CODES else words[0].lower() + words[1:]} ({reason})"
 
 
+_REMEDIES = {
+    "invalid_request": "Open the latest one and read the receiver's answer: it can't parse the event.",
+    "invalid_key": "Check that the receiver can fetch the JWKS, then let it load the keys again.",
+    "invalid_issuer": "Set the receiver's issuer to the one in the integration's well-known document.",
+    "invalid_audience": "Compare the audience (aud) of the stream with the one that the receiver expects.",
+    "invalid_state": "Let the receiver request a new verification.",
+    "authentication_failed": "Replace the credential that the receiver checks, then resume the integration.",
+    "access_denied": "Allow this transmitter at the receiver, then resume the integration.",
+}
+
+
+def remedy_of(reason: str) -> str:
+    """Return what to do about events that a receiver refused for good.
+
+    >>> remedy_of("unregistered_err")
+    "Open the latest one and read the receiver's answer."
+    """
+    return _REMEDIES.get(reason, "Open the latest one and read the receiver's answer.")
+
+
 WITHHELD = (
     "The text of the receiver is hidden because it may contain personal data. To see it, use a token with the "
     "permission pii-read."

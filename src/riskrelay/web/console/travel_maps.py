@@ -71,7 +71,7 @@ class TravelMap:
     @property
     def unit(self) -> float:
         """The size of a letter."""
-        return round(self.box[2] / 42, 1)
+        return round(self.box[2] / 36, 1)
 
 
 _EVIDENCE = msgspec.json.Decoder(_Evidence)

@@ -1,6 +1,6 @@
 """The directory: names that signals were lost for, and the entries."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from starlette.responses import Response
 
@@ -11,10 +11,12 @@ from riskrelay.core.sources.directory import NAME_KINDS, DirectoryEntry, MissedN
 from riskrelay.core.sources.signals import Name, NameKind
 from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.directory import EntryBody
+from riskrelay.web.console.csv_files import csv_response
 from riskrelay.web.console.forms import problems_of, read_fields
+from riskrelay.web.console.lists import limit_of, page_of, search_of, wants_csv
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
-from riskrelay.web.console.paging import PAGE, Text, place_of, read_place, split
+from riskrelay.web.console.paging import Text, place_of, read_place, split
 from riskrelay.web.console.visits import Visit
 
 _SHOWN_MISSED = 50  # chosen: more than a person adds by hand; the API returns all
@@ -65,18 +67,15 @@ class DirectoryScreens:
         Args:
             problems: the problems of the form, by field.
         """
-        search = visit.query.get("q", "").replace("\0", "").strip()
-        missed, entries, older = await self._services.store.read(
-            visit.account, lambda tx: _read(tx, search, visit.query.get("after"))
-        )
+        missed, entries, older = await self._services.store.read(visit.account, lambda tx: _read(tx, visit))
+        if wants_csv(visit):
+            return csv_response("directory", _COLUMNS, entries)
         return self._pages.page(
             visit,
             "directory.html",
             status,
             missed=missed,
-            entries=entries,
-            older=older,
-            search=search,
+            view=page_of(visit, entries, older, placeholder="Whole name or whole email"),
             kinds=KIND_WORDS,
             filled=visit.form or visit.query,
             problems=problems or {},
@@ -84,14 +83,23 @@ class DirectoryScreens:
         )
 
 
-def _read(tx: Transaction, search: str, after: str | None) -> tuple[list[MissedName], list[DirectoryEntry], str | None]:
+_COLUMNS: Mapping[str, Callable[[DirectoryEntry], object]] = {
+    "Name": lambda entry: entry.name.value,
+    "Kind": lambda entry: entry.name.kind,
+    "Email": lambda entry: entry.email,
+    "Groups": lambda entry: "; ".join(entry.groups),
+}
+
+
+def _read(tx: Transaction, visit: Visit) -> tuple[list[MissedName], list[DirectoryEntry], str | None]:
     """Return missed names, a page of entries, and the position after which the next page starts."""
-    if "@" in search and (found := tx.directory.page(None, search, None, PAGE)):
+    search, limit = search_of(visit), limit_of(visit)
+    if "@" in search and (found := tx.directory.page(None, search, None, limit - 1)):
         return [], found, None
     if search:
         return [], tx.directory.find(search), None
-    place = read_place(after, tuple[Text, Text])
-    page, last = split(tx.directory.page(None, None, place, PAGE + 1))
+    place = read_place(visit.query.get("after"), tuple[Text, Text])
+    page, last = split(tx.directory.page(None, None, place, limit), limit - 1)
     missed = tx.missed_names.top(_SHOWN_MISSED) if place is None else []
     older = None if last is None else place_of(last.name.kind, name_key(last.name))
     return missed, list(page), older

@@ -1,23 +1,25 @@
 """Exceptions: list, add, end and delete them."""
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from starlette.responses import Response
 
 from riskrelay.actions.exceptions import WantedException, add_exception, change_exception, delete_exception
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Invalid, found
-from riskrelay.core.risk.behaviors import behaviors_in_use, settings_with
-from riskrelay.core.risk.exceptions import Coverage, Effect, ExceptionId
+from riskrelay.core.risk.behaviors import behaviors_in_use, name_of, settings_with
+from riskrelay.core.risk.exceptions import Coverage, Effect, ExceptionId, RiskException
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import Services
 from riskrelay.web.account_api.exceptions import ExceptionBody
 from riskrelay.web.account_api.known_behaviors import known_behaviors
+from riskrelay.web.console.effects import Settings
 from riskrelay.web.console.forms import problems_of, read_fields
+from riskrelay.web.console.lists import Choice, Column, ListOf, wants_csv
 from riskrelay.web.console.named import id_of
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
-from riskrelay.web.console.paging import PAGE, Text, place_of, read_place, split
 from riskrelay.web.console.visits import Visit
 
 COVERAGES: Mapping[Coverage, str] = {
@@ -102,19 +104,19 @@ class ExceptionScreens:
         Args:
             problems: the problems of the form, by field.
         """
-        place = read_place(visit.query.get("after"), tuple[Text])
-        after = None if place is None else ExceptionId(place[0])
+        now = self._services.clock.now()
         stored, settings = await self._services.store.read(
-            visit.account, lambda tx: (tx.exceptions.page(after, PAGE + 1), settings_with(tx.behaviors.stored()))
+            visit.account, lambda tx: (tx.exceptions.all(), settings_with(tx.behaviors.stored()))
         )
-        page, last = split(stored)
+        listed = _listed(settings, now)
+        if wants_csv(visit):
+            return listed.csv(visit, stored, now)
         return self._pages.page(
             visit,
             "exceptions.html",
             status,
-            exceptions=page,
-            older=None if last is None else place_of(last.exception_id),
-            now=self._services.clock.now(),
+            view=listed.view(visit, stored, now),
+            now=now,
             settings=settings,
             behaviors=behaviors_in_use(settings),
             coverages=COVERAGES,
@@ -127,3 +129,38 @@ class ExceptionScreens:
 
     def _done(self, visit: Visit, done: str) -> Response:
         return self._pages.see(account_path(visit.account, "exceptions"), done=done)
+
+
+def _listed(settings: Settings, now: datetime) -> ListOf[RiskException]:
+    """Return the list of exceptions, as their names are now."""
+
+    def behavior(one: RiskException) -> str:
+        return "All" if one.behavior is None else name_of(one.behavior, settings)
+
+    return ListOf(
+        name="exceptions",
+        columns=(
+            Column(title="Covers", value=lambda one: one.covered, sort="covers"),
+            Column(title="Kind", value=lambda one: one.coverage.value),
+            Column(title="Behavior", value=behavior, sort="behavior"),
+            Column(title="Effect", value=lambda one: EFFECTS[one.effect]),
+            Column(title="Level", value=lambda one: one.level.word if one.level else None),
+            Column(title="Ends", value=lambda one: one.ends_at, sort="ends"),
+            Column(title="Reason", value=lambda one: one.reason),
+            Column(title="Exception ID", value=lambda one: one.exception_id),
+        ),
+        words=lambda one: (one.covered, one.reason, behavior(one)),
+        placeholder="User, group, behavior or reason contains",
+        choices=(
+            Choice(
+                name="covers",
+                label="Covers",
+                words={"": "any users", **{one.value: COVERAGES[one] for one in Coverage}},
+            ),
+            Choice(name="ended", label="State", words={"": "any state", "no": "in effect", "yes": "ended"}),
+        ),
+        fits={
+            "covers": lambda one, word: one.coverage.value == word,
+            "ended": lambda one, word: one.has_ended(now) == (word == "yes"),
+        },
+    )

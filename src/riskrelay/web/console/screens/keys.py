@@ -6,6 +6,7 @@ from riskrelay.actions.signing_keys import rotate_signing_keys
 from riskrelay.core.credentials import Scope
 from riskrelay.core.keys import Keyring, published, rotation_problem
 from riskrelay.ports import Services
+from riskrelay.web.console.key_lives import life_of
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
@@ -23,10 +24,13 @@ class KeyScreens:
         """Show the keys in the JWKS."""
         keys = await self._services.store.read_installation(lambda tx: tx.keys.all())
         now = self._services.clock.now()
+        shown = published(keys, now, self._keyring.horizon)[::-1]
+        first = min((key.created_at for key in shown), default=now)
         return self._pages.page(
             visit,
             "keys.html",
-            keys=published(keys, now, self._keyring.horizon)[::-1],
+            keys=[(key, life_of(key, first, now)) for key in shown],
+            first=first,
             too_early=rotation_problem(keys, now),
             may_rotate=visit.session.token.account_id is None,
         )

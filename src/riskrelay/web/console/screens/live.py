@@ -1,11 +1,15 @@
-"""The live tail: the latest events, and their deliveries."""
+"""The live tail: the latest changes, each with its deliveries."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
 
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.integrations import Integration, IntegrationId
+from riskrelay.core.ssf.level_changes import TEST_USER
 from riskrelay.ports import Sent, Services, Transaction
 from riskrelay.web.console.named import state_in_query
 from riskrelay.web.console.pages import Pages
@@ -33,12 +37,55 @@ class LiveScreens:
         return self._pages.page(
             visit,
             "live.html",
-            newest=newest,
+            changes=grouped(newest),
             integration=integration,
             state="" if state is None else state.value,
             states=[one.value for one in DeliveryState],
             is_paused=visit.query.get("paused") == "1",
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveChange:
+    """One change, or one event without a change, with its deliveries.
+
+    Attributes:
+        words: what happened, such as "low → high" or "verification".
+        subject: the user; empty: the event names none, or the user was erased.
+    """
+
+    words: str
+    subject: str
+    sent: Sequence[Sent]
+
+    @property
+    def delivered(self) -> int:
+        """The number of deliveries that receivers have accepted."""
+        return sum(one.delivery.state is DeliveryState.DELIVERED for one in self.sent)
+
+
+def grouped(newest: Sequence[Sent]) -> list[LiveChange]:
+    """Return deliveries by the change that caused them (`txn`), in their order."""
+    found: dict[str, list[Sent]] = {}
+    for one in newest:
+        found.setdefault(str(one.claims.get("txn", one.delivery.jti)), []).append(one)
+    return [
+        LiveChange(words=_words(sent[0].claims), subject=_subject(sent[0].claims), sent=sent) for sent in found.values()
+    ]
+
+
+def _words(claims: Mapping[str, Any]) -> str:
+    event_type, members = next(iter(claims["events"].items()))
+    if _subject(claims) == TEST_USER:
+        return "test event"
+    if "current_level" in members:
+        return f"{str(members.get('previous_level', 'none')).lower()} → {str(members['current_level']).lower()}"
+    return str(event_type).rpartition("/")[2].replace("-", " ")
+
+
+def _subject(claims: Mapping[str, Any]) -> str:
+    subject = claims.get("sub_id", {})
+    return str(subject.get("email") or subject.get("id") or "")
 
 
 def _named(text: str) -> IntegrationId | None:

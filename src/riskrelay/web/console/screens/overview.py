@@ -11,7 +11,7 @@ from riskrelay.core.delivery.health import StreamHealth, why
 from riskrelay.core.products import PRODUCTS
 from riskrelay.core.risk.behaviors import behaviors_in_use, name_of, settings_with
 from riskrelay.core.risk.levels import RiskLevel
-from riskrelay.core.sources.sources import COUNTED_FOR, Became, CredentialKind, Source, SourceState, state_of, total
+from riskrelay.core.sources.sources import Became, SourceState
 from riskrelay.ports import DeliveryCounts, FindingCounts, Sent, Services, Stock, Transaction
 from riskrelay.web.console.answers import answer_of
 from riskrelay.web.console.checklist import Step
@@ -19,22 +19,13 @@ from riskrelay.web.console.checkup import STALE
 from riskrelay.web.console.effects import Settings
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.screens.first_steps import DISMISSED, first_steps
+from riskrelay.web.console.source_rows import SourceRow, source_rows
 from riskrelay.web.console.visits import Visit
 from riskrelay.web.console.windows import WINDOWS, Window, delivery_series, finding_rows, level_rows, top_behaviors
 
 _NEEDING_ATTENTION = 10  # guessed: more than one can fix at once
 _SOURCES = 8  # guessed: the page of sources has all
 _FAILING = (SourceState.SILENT, SourceState.REFUSING)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _SourceRow:
-    """A source with its health, and its events of the last 24 hours."""
-
-    source: Source
-    state: SourceState
-    events: int
-    refused: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +40,7 @@ class _Seen:
     stock: Stock | None
     integrations: int
     needing_attention: Sequence[StreamHealth]
-    sources: Sequence[_SourceRow]
+    sources: Sequence[SourceRow]
     deliveries: Mapping[datetime, DeliveryCounts]
     levels: Mapping[datetime, Sequence[int]]
     findings: FindingCounts
@@ -109,7 +100,7 @@ class OverviewScreens:
             settings=seen.settings,
             products=PRODUCTS.values(),
             kinds=sorted(self._signals.mapper.shipped),
-            credentials=list(CredentialKind),
+            refused=Became.REFUSED,
         )
 
 
@@ -120,7 +111,7 @@ def _seen(tx: Transaction, window: Window, since: datetime, now: datetime, *, wi
         stock=tx.stocks.latest(),
         integrations=len(tx.integrations.all()),
         needing_attention=tx.health.needing_attention(_NEEDING_ATTENTION),
-        sources=_sources(tx, now),
+        sources=source_rows(tx, now),
         deliveries=tx.stocks.deliveries(since, window.step),
         levels=tx.stocks.levels(since, window.step),
         findings=tx.stocks.findings(since, window.step),
@@ -128,18 +119,3 @@ def _seen(tx: Transaction, window: Window, since: datetime, now: datetime, *, wi
         steps=[] if all(step.is_done for step in steps) else steps,
         latest=latest,
     )
-
-
-def _sources(tx: Transaction, now: datetime) -> list[_SourceRow]:
-    """Return the sources with their counts of the last 24 hours."""
-    found = tx.sources.all()
-    counts = tx.sources.counts(now - COUNTED_FOR) if found else {}
-    return [
-        _SourceRow(
-            source=one,
-            state=state_of(one, counts.get(one.source_id, {}), now),
-            events=sum(counts.get(one.source_id, {}).values()),
-            refused=total(counts.get(one.source_id, {}), (Became.REFUSED,)),
-        )
-        for one in found
-    ]

@@ -42,9 +42,11 @@ from riskrelay.ports import Services, Transaction
 from riskrelay.web.account_api.source_events import rendered_attempt
 from riskrelay.web.account_api.sources import CreateBody, UpdateBody
 from riskrelay.web.console.forms import problems_of, read_fields
+from riskrelay.web.console.lists import wants_csv
 from riskrelay.web.console.named import id_of
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
+from riskrelay.web.console.source_rows import SOURCES, source_rows
 from riskrelay.web.console.visits import Visit
 
 
@@ -153,18 +155,15 @@ class SourceScreens:
 
     async def _list(self, visit: Visit, problems: Mapping[str, str] | None = None, status: int = 200) -> Response:
         now = self._services.clock.now()
-        sources, counts = await self._services.store.read(
-            visit.account, lambda tx: (tx.sources.all(), tx.sources.counts(now - COUNTED_FOR))
-        )
-        rows = []
-        for source in sources:
-            own = counts.get(source.source_id, {})
-            rows.append((source, state_of(source, own, now).value, [total(own, (kind,)) for kind in Became]))
+        rows = await self._services.store.read(visit.account, lambda tx: source_rows(tx, now))
+        if wants_csv(visit):
+            return SOURCES.csv(visit, rows, now)
         return self._pages.page(
             visit,
             "sources.html",
             status,
-            rows=rows,
+            view=SOURCES.view(visit, rows, now),
+            results=list(Became),
             kinds=sorted(self._signals.mapper.shipped),
             credentials=list(CredentialKind),
             problems=problems or {},
