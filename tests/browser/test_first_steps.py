@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
+from riskrelay.web.console.navigation import SECTIONS
 from support.browser import Person, accessibility_problems
 from support.service import Oracle, Service
 
@@ -78,6 +79,19 @@ def test_the_keyboard_leads_everywhere(person: Person, oracle: Oracle) -> None:
     keyboard.press("Control+k")
     keyboard.type("nobody has this name")
     expect(palette.get_by_text("Nothing matches")).to_be_visible()
+
+
+def test_every_section_is_readable_on_a_phone_in_the_dark(browser: Browser, service: Service) -> None:
+    """The menu leads to each, nothing scrolls sideways at 390 px, and axe finds nothing serious."""
+    person = Person(browser, service, (390, 844), is_dark=True)
+    person.sign_in()
+    for section in SECTIONS:
+        person.page.get_by_role("button", name="Menu").click()
+        person.page.get_by_role("navigation", name="Sections").get_by_role("link", name=section.title).click()
+        expect(person.page.get_by_role("heading", level=1, name=section.title)).to_be_visible()
+        assert person.page.evaluate("document.documentElement.scrollWidth") <= 390, section.title
+    assert accessibility_problems(person.open("")) == []
+    person.close()
 
 
 def test_the_theme_is_kept(person: Person) -> None:

@@ -92,6 +92,15 @@ class UserViews(Protocol):
             wanted: conditions; without a level also users who are not at risk match.
         """
 
+    def by_part(self, part: str, limit: int, wanted: RiskFilter = ANY_RISK) -> list[Standing]:
+        """Return users whose e-mail or name contains *part*, ignoring the case of ASCII letters, by e-mail.
+
+        No index finds parts, so only the first 100,000 users of the account are read.
+
+        Args:
+            wanted: as in `by_email`.
+        """
+
     def findings(self, user_id: UserId, after: FindingPlace | None, limit: int) -> list[RecordedFinding]:
         """Return a user's findings, including those before resets, after *after*, the latest first."""
 

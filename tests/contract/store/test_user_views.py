@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+from msgspec.structs import replace
 from sqlalchemy import func, select
 from sqlalchemy.dialects import sqlite
 
@@ -15,6 +16,7 @@ from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.integrations import AccountId, IntegrationType
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.findings import Finding, UserRef
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.risk_filters import ANY_RISK, RiskFilter
 from riskrelay.core.ssf.subjects import email_subject, subject_key
@@ -136,6 +138,32 @@ async def test_users_are_found_by_the_beginning_of_their_email(store: Store) -> 
     assert await starting("an", "an-b@x.org", 2) == ["an_b@x.org", "anb@x.org"]
     assert len(await starting("")) == len(emails)
     assert await starting("' OR 1=1 --") == []
+
+
+def _named(email: str, name: str | None) -> Finding:
+    return replace(finding(email, "imp_travel", email), user=UserRef(email, name))
+
+
+async def test_users_are_found_by_any_part_of_name_and_email(store: Store) -> None:
+    """Percent signs and quotes are text; a filter applies to what is found; a user who is not at risk is found, too."""
+    clock = HandClock()
+    services = services_of(store, clock)
+    await account_with_integration(services)
+    for email, name in (("kai@x.org", "Kai Nakamura"), ("nak%a@x.org", None), ("lou@x.org", "Lou O'Hara")):
+        await record(services, _named(email, name))
+    (lou,) = await store.read(ACCOUNT, lambda tx: tx.user_views.by_email("lou", None, 1))
+    await reset_user(services, ACCOUNT, COMMAND_LINE, lou.user_id)
+
+    async def having(part: str, wanted: RiskFilter = ANY_RISK, limit: int = 10) -> list[str]:
+        users: Sequence[Standing] = await store.read(ACCOUNT, lambda tx: tx.user_views.by_part(part, limit, wanted))
+        return [user.email for user in users]
+
+    assert await having("NAK") == ["kai@x.org", "nak%a@x.org"]
+    assert await having("nak", limit=1) == ["kai@x.org"]
+    assert await having("k%a") == ["nak%a@x.org"]
+    assert await having("o'h") == ["lou@x.org"]
+    assert await having("o'h", RiskFilter(level=RiskLevel.MEDIUM)) == []
+    assert await having("x.org", RiskFilter(behavior=BehaviorId("imp_travel"))) == ["kai@x.org", "nak%a@x.org"]
 
 
 async def test_the_history_includes_findings_before_resets(store: Store) -> None:

@@ -39,6 +39,7 @@ from riskrelay.storage.risk.users import standing_from
 from riskrelay.storage.tables import HAS_SHORT_SUBJECT, events, findings, held_events, integrations, streams, users
 from riskrelay.storage.times import number_of
 
+_SCANNED = 100_000  # chosen: some 0.1 s
 _LAST_CHARACTER = "\U0010ffff"
 _by_risk = tuple_(users.c.level, users.c.last_event_at, users.c.user_id)
 _by_time = tuple_(findings.c.resets, findings.c.occurred_at, findings.c.finding_id)
@@ -128,6 +129,20 @@ class UserViewRows:
             query = query.where(users.c.level == int(wanted.level))
         if after is not None:
             query = query.where(users.c.email_key > after)
+        return self._read(query.order_by(users.c.email_key).limit(limit))
+
+    def by_part(self, part: str, limit: int, wanted: RiskFilter = ANY_RISK) -> list[Standing]:
+        own = users.c.account_id == self._account_id
+        end = select(users.c.email_key).where(own).order_by(users.c.email_key).offset(_SCANNED).limit(1)
+        last = self._connection.execute(end).scalar()
+        has_part = users.c.email_key.contains(email_start_key(part), autoescape=True) | func.lower(
+            users.c.name
+        ).contains(part.lower(), autoescape=True)
+        query = self._users().where(users.c.email != "", has_part, *besides_level(wanted))
+        if last is not None:
+            query = query.where(users.c.email_key < last)
+        if wanted.level is not None:
+            query = query.where(users.c.level == int(wanted.level))
         return self._read(query.order_by(users.c.email_key).limit(limit))
 
     def findings(self, user_id: UserId, after: FindingPlace | None, limit: int) -> list[RecordedFinding]:

@@ -10,6 +10,7 @@ from riskrelay.web.console.lists import search_of
 from riskrelay.web.console.navigation import account_path, delivery_path
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.palette import DOCUMENTS, SCREENS, Found, places_for
+from riskrelay.web.console.user_search import search_users
 from riskrelay.web.console.visits import Visit
 
 _EACH = 6  # chosen: all groups fit on one screen
@@ -72,7 +73,7 @@ def _users(tx: Transaction, visit: Visit, search: str) -> list[Found]:
         return []
     return [
         Found(title=user.email, note=user.name or "", href=account_path(visit.account, "users", user.user_id))
-        for user in tx.user_views.by_email(search, None, _EACH)
+        for user in search_users(tx, search, None, _EACH + 1)[0]
     ]
 
 

@@ -18,6 +18,7 @@ from riskrelay.web.console.effects import Settings
 from riskrelay.web.console.lists import TIME_RANGE, Choice, limit_of, page_of, search_of, since_of, wants_csv
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import Count, Moment, Text, place_of, read_place, split
+from riskrelay.web.console.user_search import search_users
 from riskrelay.web.console.visits import Visit
 
 LEVELS = {level.word: level for level in reversed(RiskLevel)}
@@ -50,7 +51,7 @@ class UserListScreen:
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """Show users at risk, or all users whose e-mail starts with the searched text."""
+        """Show users at risk, or all users whose name or e-mail contains the searched text."""
         now = self._services.clock.now()
         seen = await self._services.store.read(visit.account, lambda tx: _seen(tx, visit, now))
         if wants_csv(visit):
@@ -60,7 +61,7 @@ class UserListScreen:
             seen.users,
             seen.older,
             choices=seen.choices,
-            placeholder="Email starts with",
+            placeholder="Name or email contains",
             total=seen.count,
         )
         return self._pages.page(visit, "users.html", view=view, settings=seen.settings)
@@ -79,19 +80,10 @@ def _seen(tx: Transaction, visit: Visit, now: datetime) -> _Seen:
     search, after, limit = search_of(visit), visit.query.get("after"), limit_of(visit)
     is_of_all = word == "any" or bool(search)
     users, older = (
-        _by_email(tx, search, wanted, after, limit=limit) if is_of_all else _at_risk(tx, wanted, after, limit)
+        search_users(tx, search, after, limit, wanted=wanted) if is_of_all else _at_risk(tx, wanted, after, limit)
     )
     count = None if is_of_all or wants_csv(visit) else tx.user_views.count_at_risk(wanted)
     return _Seen(users=users, older=older, count=count, settings=settings, choices=choices)
-
-
-def _by_email(
-    tx: Transaction, search: str, wanted: RiskFilter, after: str | None, *, limit: int
-) -> tuple[Sequence[Standing], str | None]:
-    place = read_place(after, tuple[Text])
-    found = tx.user_views.by_email(search, None if place is None else place[0], limit, wanted)
-    page, last = split(found, limit - 1)
-    return page, None if last is None else place_of(last.email_key)
 
 
 def _at_risk(
