@@ -64,7 +64,16 @@ class UserListScreen:
             placeholder="Name or email contains",
             total=seen.count,
         )
-        return self._pages.page(visit, "users.html", view=view, settings=seen.settings)
+        return self._pages.page(
+            visit, "users.html", view=view, settings=seen.settings, reset_filter=_reset_filter(visit, seen.choices)
+        )
+
+
+def _reset_filter(visit: Visit, choices: Sequence[Choice]) -> dict[str, str]:
+    """Return the filters that a bulk reset takes, too; empty: the list has another one, or none."""
+    chosen = {one.name: one.chosen(visit.query) for one in choices if one.chosen(visit.query)}
+    can_be_reset = chosen.get("level", "low") in LEVELS and chosen.keys() <= {"level", "behavior"}
+    return chosen if can_be_reset and not search_of(visit) else {}
 
 
 def _seen(tx: Transaction, visit: Visit, now: datetime) -> _Seen:
