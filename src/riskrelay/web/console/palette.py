@@ -1,10 +1,12 @@
-"""What the search over everything finds without the database: screens and documentation. Pure."""
+"""What the search over everything finds without the database: screens and documentation."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from riskrelay.core.credentials import Scope
 from riskrelay.web.console.navigation import SECTIONS
+from riskrelay.web.documentation.library import library
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +50,15 @@ _MORE_SCREENS = (
 )
 SCREENS = (*(Place(title=one.title, path=one.path, scope=one.scope) for one in SECTIONS), *_MORE_SCREENS)
 
-DOCUMENTS = (
-    Place(title="API reference", path="/docs", words="openapi http endpoints documentation"),
-    Place(title="Error codes", path="/docs/errors", words="problem code meaning"),
-)
+
+@cache
+def documents() -> Sequence[Place]:
+    """Return the pages of the documentation, in the order in which they are read."""
+    return [
+        Place(title=document.title, path=document.url, words=f"{section.title} docs documentation")
+        for section in library().sections
+        for document in section.documents
+    ]
 
 
 def places_for(search: str, places: Sequence[Place], may: Callable[[Scope], bool]) -> list[Place]:

@@ -9,7 +9,7 @@ from riskrelay.ports import Services, Transaction
 from riskrelay.web.console.lists import search_of
 from riskrelay.web.console.navigation import account_path, delivery_path
 from riskrelay.web.console.pages import Pages
-from riskrelay.web.console.palette import DOCUMENTS, SCREENS, Found, places_for
+from riskrelay.web.console.palette import SCREENS, Found, documents, places_for
 from riskrelay.web.console.user_search import search_users
 from riskrelay.web.console.visits import Visit
 
@@ -37,8 +37,8 @@ class SearchScreens:
         screens = [
             Found(title=one.title, note="", href=base + one.path) for one in places_for(search, SCREENS, visit.may)
         ]
-        documents = [Found(title=one.title, note="", href=one.path) for one in places_for(search, DOCUMENTS, visit.may)]
-        groups += [("Screens", screens[: 2 * _EACH]), ("Documentation", documents)]
+        pages = [Found(title=one.title, note="", href=one.path) for one in places_for(search, documents(), visit.may)]
+        groups += [("Screens", screens[: 2 * _EACH]), ("Documentation", pages[:_EACH])]
         return self._pages.page(
             visit, "search.html", groups=[(title, found) for title, found in groups if found], search=search
         )
