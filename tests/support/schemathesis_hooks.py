@@ -51,7 +51,10 @@ OWN_RULES = {
     "createSource": ("/kind", "/mapping"),  # the kinds of this version, and the language of mappings
     "updateSource": ("/mapping",),
     "queueSecurityEvent": ("/event", "/subject"),  # each event type has its own members
-    "tryRules": ("/add_exceptions", "/remove_exceptions"),  # as addException, and ids of stored exceptions
+    # As addException and addRule, and ids of stored exceptions and rules.
+    "tryRules": ("/add_exceptions", "/remove_exceptions", "/add_rules", "/remove_rules"),
+    "addRule": ("/when", "/level", "/name"),  # JSONata, an effect at all, and no quotes
+    "changeRule": ("/when", "/level", "/name"),
     "addException": ("/pattern",),  # how many stars, and what else there must be
     "changeException": ("/pattern",),
     "setIntegrationTls": ("/ca", "/certificate", "/key"),  # PEM, and what belongs together

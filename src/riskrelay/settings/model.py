@@ -140,8 +140,8 @@ class Settings(BaseSettings):
         500,  # guessed: slow enough for receivers, fast enough for 100,000 users in a few minutes
         ge=1,
         le=100_000,
-        description="Maximum number of users per second whose risk level the service lowers because findings have "
-        "expired, of all processes together. More users wait.",
+        description="Maximum number of users per second whose risk level the service changes because findings have "
+        "expired or rules apply, of all processes together. More users wait.",
     )
     rate_limit: int = Field(
         60_000,  # guessed: far above what a client needs, low enough to leave others room
