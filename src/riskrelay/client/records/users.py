@@ -103,11 +103,20 @@ class Notified(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime | None
 
 
+class NamedRule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule of the account, with its name at the time of a level change."""
+
+    id: str
+    name: str
+
+
 class LevelChange(msgspec.Struct, frozen=True, kw_only=True):
     """A change of a user's risk level; None: no risk.
 
     Attributes:
-        kind: finding, exception, expiry, settings or reset.
+        kind: finding, exception, expiry, settings, reset or rule.
+        rules: those that give the current level; if the change is their end, the previous one.
+        sessions_revoked_by: the rules because of which the sessions of the user were revoked.
         actor: the person or token that made it.
         more_notified: *notified* has not all receivers.
     """
@@ -122,6 +131,8 @@ class LevelChange(msgspec.Struct, frozen=True, kw_only=True):
     findings: list[HistoryFinding]
     deleted_findings: int
     rule: str | None
+    rules: list[NamedRule]
+    sessions_revoked_by: list[NamedRule]
     actor: str | None
     note: str | None
     notified: list[Notified]
