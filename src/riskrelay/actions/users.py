@@ -24,14 +24,14 @@ async def reset_user(
     """Clear a user's risk level, and notify the receivers. The findings are kept.
 
     Args:
-        reason: a text for people, sent to the receivers as the events' `reason_admin`, and shown in the history and in
-            the audit log.
+        reason: a text for people, sent to the receivers as the events' `reason_admin`, and shown in the history. It is
+            not in the audit log, which keeps its entries when the user is erased.
 
     Raises: NotFound: no such user in this account.
     Rule: contract 21.
     """
     now = services.clock.now()
-    entry = services.audit_entry(actor, Verb.RESET, Kind.USER, user_id, at=now, note=reason)
+    entry = services.audit_entry(actor, Verb.RESET, Kind.USER, user_id, at=now)
 
     def store(tx: Transaction) -> list[WokenLane]:
         before = found(tx.users.get(user_id))

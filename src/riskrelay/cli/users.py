@@ -70,7 +70,7 @@ def reset(
     ] = None,
     reason: Annotated[
         str | None,
-        typer.Option(help="Why. Receivers get it, and the users' histories and the audit log show it."),
+        typer.Option(help="Why. Receivers get it, and the users' histories show it."),
     ] = None,
     level: Annotated[str | None, typer.Option(help="Reset users with this level: low, medium or high.")] = None,
     behavior: Annotated[str | None, typer.Option(help="Reset users that triggered this behavior.")] = None,

@@ -201,6 +201,8 @@ class _SurveyGauges:
         )
         self._silent = gauge("silent_sources", "Active sources without an event for longer than they allow.")
         self._refusing = gauge("refusing_sources", "Active sources whose events of the last day were all refused.")
+        self._overdue = gauge("overdue_levels", "Users whose risk level should have been decided again by now.")
+        self._oldest_overdue = gauge("oldest_overdue_level_seconds", "Time since the first of them should have been.")
         self._bytes = gauge("database_bytes", "Size of the database on disk.")
 
     def show(self, survey: Survey) -> None:
@@ -220,6 +222,8 @@ class _SurveyGauges:
             self._key_age.labels(algorithm.value).set(age.total_seconds())
         self._silent.set(survey.silent_sources)
         self._refusing.set(survey.refusing_sources)
+        self._overdue.set(survey.overdue_levels)
+        self._oldest_overdue.set(survey.oldest_overdue_level.total_seconds())
         self._bytes.set(survey.database_bytes)
 
 

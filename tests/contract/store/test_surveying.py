@@ -15,10 +15,10 @@ from riskrelay.core.keys import Algorithm
 from riskrelay.local.clock import SystemClock
 from riskrelay.ports import Services, Store
 from riskrelay.signing.signer import new_signing_key
-from support.database_time import pass_time
+from support.database_time import pass_time, pass_time_of_levels
 from support.delivering import ACCEPTED, FAILED, VAULT, world_of
-from support.services import HandClock
-from support.world import ACCOUNT, finding, record
+from support.services import HandClock, services_of
+from support.world import ACCOUNT, account_with_integration, finding, record
 
 
 async def survey_of(services: Services) -> Survey:
@@ -104,3 +104,17 @@ async def test_a_survey_holds_the_ledger_the_keys_and_the_size(store: Store) -> 
     assert ledger.oldest_pending > timedelta(days=1)  # the hand clock's noon is long past for the database
     assert set(survey.key_ages) == set(Algorithm)
     assert survey.database_bytes > 100_000
+
+
+async def test_levels_that_should_have_changed_are_counted(store: Store) -> None:
+    """The users, and how late the first of them is."""
+    services = services_of(store)
+    await account_with_integration(services)
+    await record(services, finding("kai@x.org", "high_dlp"), finding("lou@x.org", "high_dlp"))
+    none = await survey_of(services)
+    assert (none.overdue_levels, none.oldest_overdue_level) == (0, timedelta(0))
+    await store.write(ACCOUNT, lambda tx: tx.users.decide_soon(["kai@x.org"]))
+    await pass_time_of_levels(store, timedelta(hours=1))
+    one = await survey_of(services)
+    assert one.overdue_levels == 1
+    assert timedelta(hours=1) <= one.oldest_overdue_level < timedelta(hours=1, minutes=1)

@@ -38,6 +38,8 @@ class Survey:
         key_ages: the time since each algorithm's current key began to sign.
         silent_sources: the number of active sources that had events, and none for as long as they name.
         refusing_sources: the number of active sources of which every event of the last day was refused, and some were.
+        overdue_levels: the number of users whose level should have been decided again by now.
+        oldest_overdue_level: the time since when; zero: no user is overdue.
         database_bytes: the size of the database on disk.
     """
 
@@ -48,4 +50,6 @@ class Survey:
     key_ages: Mapping[Algorithm, timedelta]
     silent_sources: int
     refusing_sources: int
+    overdue_levels: int
+    oldest_overdue_level: timedelta
     database_bytes: int

@@ -13,7 +13,7 @@ from riskrelay.core.sources.sources import COUNTED_FOR, MIN_REFUSED, Became
 from riskrelay.core.ssf.streams import StreamStatus
 from riskrelay.ports import DatabaseFacts
 from riskrelay.storage.delivery.ledgers import count_ledgers
-from riskrelay.storage.tables import integrations, lanes, signing_keys, source_counts, sources, streams
+from riskrelay.storage.tables import integrations, lanes, signing_keys, source_counts, sources, streams, users
 from riskrelay.storage.times import database_now, moment
 
 _NOW = database_now()
@@ -82,6 +82,8 @@ _REFUSING = select(func.count()).select_from(
     )
     .subquery()
 )
+_DUE_AT = type_coerce(users.c.next_change_at, BigInteger)
+_OVERDUE = select(func.count(), _NOW - func.min(_DUE_AT)).where(_DUE_AT <= _NOW)  # the index has only these users
 _KEYS = select(signing_keys.c.algorithm, _NOW - type_coerce(signing_keys.c.signs_from, BigInteger)).where(
     signing_keys.c.signs_from.is_not(None), signing_keys.c.retired_at.is_(None)
 )
@@ -105,6 +107,7 @@ def database_facts(connection: Connection) -> DatabaseFacts:
 
 def take_survey(connection: Connection) -> Survey:
     """Return the counts of the installation as it is now."""
+    overdue, oldest = connection.execute(_OVERDUE).one()
     return Survey(
         ledgers=count_ledgers(connection),
         lanes={LaneCondition(name): count for name, count in connection.execute(_LANES)},
@@ -113,5 +116,7 @@ def take_survey(connection: Connection) -> Survey:
         key_ages={Algorithm(name): timedelta(microseconds=max(age, 0)) for name, age in connection.execute(_KEYS)},
         silent_sources=connection.execute(_SILENT).scalar_one(),
         refusing_sources=connection.execute(_REFUSING).scalar_one(),
+        overdue_levels=overdue,
+        oldest_overdue_level=timedelta(microseconds=oldest or 0),
         database_bytes=connection.execute(_BYTES[connection.dialect.name]).scalar_one(),
     )
