@@ -1,6 +1,6 @@
 """The service ends in the middle of a collapse, on both engines: the last level arrives, and the ledger adds up."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.signing.sealing import new_master_key
 from support.clients import NO_ANSWER
 from support.databases import PostgresServer, end_leases
 from support.failpoint_launcher import EXIT_CODE
+from support.kills import kill_at_random
 from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
 
@@ -55,6 +57,15 @@ class Backlog:
         with suppress(*NO_ANSWER):
             self.service.call("POST", f"/integrations/{self.integration}/resume")
 
+    def check(self, at_most_copies: int) -> None:
+        """The receiver gets one event for each user whose level it does not know; the rest is superseded."""
+        counts = wait_until_quiet(self.service, 90)
+        assert counts["delivered"] == LEFT_AT_RISK
+        assert counts["superseded"] == counts["queued"] - LEFT_AT_RISK
+        check_ledger(self.service, self.oracle, self.responses, at_most_copies=at_most_copies)
+        received = sum(one["accepted"] for one in self.oracle.requests())
+        assert LEFT_AT_RISK <= received <= LEFT_AT_RISK + at_most_copies
+
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def backlog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backlog]:
@@ -92,9 +103,15 @@ def test_a_collapse_that_was_cut_short_is_completed(backlog: Backlog, failpoint:
     backlog.service.process = None
     end_leases(backlog.service.settings["RISKRELAY_DATABASE_URL"])
     backlog.service.start()
-    counts = wait_until_quiet(backlog.service, 90)
-    assert counts["delivered"] == LEFT_AT_RISK
-    assert counts["superseded"] == counts["queued"] - LEFT_AT_RISK
-    check_ledger(backlog.service, backlog.oracle, backlog.responses, at_most_copies=0)
-    received = [one for one in backlog.oracle.requests() if one["accepted"]]
-    assert len(received) == LEFT_AT_RISK
+    backlog.check(at_most_copies=0)
+
+
+@pytest.mark.fault(4, 7, 8)
+def test_a_collapse_is_completed_after_kills_at_any_moment(
+    backlog: Backlog, record_property: Callable[[str, object], None]
+) -> None:
+    """The service is killed with -9 while the receiver comes back; a kill after a push sends its batch again."""
+    backlog.fill()
+    backlog.resume()
+    kills = kill_at_random(backlog.service, record_property, within=0.3)
+    backlog.check(at_most_copies=kills * BATCH_EVENTS)

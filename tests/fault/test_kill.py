@@ -12,8 +12,9 @@ import pytest
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.signing.sealing import new_master_key
 from support.clients import load, responses_of, send_batch, until_answered
-from support.databases import PostgresServer, end_leases
+from support.databases import PostgresServer
 from support.fault_plugin import AT_LENGTH, KILLS, seed_of_run
+from support.kills import kill_at_random
 from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
 from support.waiting import until
@@ -123,9 +124,6 @@ def test_a_bulk_reset_survives_kills(
     tmp_path: Path, request: pytest.FixtureRequest, engine: str, record_property: Callable[[str, object], None]
 ) -> None:
     """Each user is reset once, and each event is delivered; the bulk reset goes on where it was."""
-    seed, kills = seed_of_run(record_property), 20 if AT_LENGTH else 3
-    record_property("kills", kills)
-    moments = random.Random(seed)
     settings: dict[str, Any] = {}
     if engine == "postgresql":
         postgres: PostgresServer = request.getfixturevalue("postgres")
@@ -140,11 +138,7 @@ def test_a_bulk_reset_survives_kills(
     try:
         reset = service.result("POST", "/resets", {"filter": {"level": "high"}, "reason": "Test"})["reset"]
         assert reset["total"] == RESET_USERS
-        for _ in range(kills):
-            time.sleep(moments.uniform(0, 0.5))
-            service.kill()
-            end_leases(service.settings["RISKRELAY_DATABASE_URL"])
-            service.start()
+        kills = kill_at_random(service, record_property, within=0.5)
         until(lambda: service.result("GET", f"/resets/{reset['id']}")["status"] == "completed")
         done = service.result("GET", f"/resets/{reset['id']}")
         wait_until_quiet(service)
