@@ -148,6 +148,41 @@ async def _try(services: Services, account_id: AccountId, proposal: Proposal, da
     return comparing.finished()
 
 
+async def moves_now(
+    services: Services, account_id: AccountId, behaviors: Mapping[BehaviorId, BehaviorSetting]
+) -> Counter[tuple[Level, Level]]:
+    """Count the users whose level would change now if the settings of *behaviors* were stored.
+
+    Durations, exceptions, rules that hold and the shortest time between two events count. Only users that triggered one
+    of the behaviors are read, in slices.
+
+    Returns: the number of users by their level before and after; 0 is none.
+    """
+    moves: Counter[tuple[Level, Level]] = Counter()
+    stored = await services.store.read(account_id, lambda tx: tx.levels.rules())
+    now = services.clock.now()
+    rules = replace(stored, behaviors={**stored.behaviors, **behaviors})
+    last = UserId("")
+
+    def read(tx: Transaction) -> tuple[list[Standing], LevelRules]:
+        users = tx.trials.triggered(behaviors, last, _USERS_AT_ONCE)
+        return users, tx.levels.with_groups(rules, [one.email_key for one in users])
+
+    def add(users: Sequence[Standing], of_these: LevelRules) -> None:
+        for one in users:
+            after = decided_again(one, of_these, now).level
+            if after != one.level:
+                moves[one.level or 0, after or 0] += 1
+
+    users, of_these = await services.store.read(account_id, read)
+    while users:
+        last = users[-1].user_id
+        (users, of_these), _ = await gather(
+            services.store.read(account_id, read), compute(partial(add, users, of_these))
+        )
+    return moves
+
+
 def _proposed(before: LevelRules, exceptions: Sequence[RiskException], proposal: Proposal) -> LevelRules:
     kept = [one for one in exceptions if one.exception_id not in proposal.removed]
     rules_kept = [rule for one, rule in before.policies.counting.items() if one not in proposal.rules_removed]

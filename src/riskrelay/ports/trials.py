@@ -1,11 +1,12 @@
 """What a trial of other rules reads."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId
 
 
@@ -29,3 +30,7 @@ class Trials(Protocol):
 
         Returns: at most *limit* users; and with more than *max_findings* findings only the last of them.
         """
+
+    def triggered(self, behaviors: Collection[BehaviorId], after: UserId, limit: int) -> list[Standing]:
+        """Return the first *limit* users with an id greater than *after* that triggered one of *behaviors* since their
+        last reset, in the order of their ids."""

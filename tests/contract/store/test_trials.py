@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -13,10 +14,12 @@ from msgspec.structs import replace as replace_members
 from sqlalchemy.dialects import sqlite
 
 from riskrelay.actions import trials
+from riskrelay.actions.behaviors import set_behaviors
 from riskrelay.actions.directory import put_entries
 from riskrelay.actions.exceptions import WantedException, add_exception
+from riskrelay.actions.level_times import set_level_times
 from riskrelay.actions.rules import WantedRule, add_rule
-from riskrelay.actions.trials import Proposal, Trial, try_rules
+from riskrelay.actions.trials import Proposal, Trial, moves_now, try_rules
 from riskrelay.actions.users import reset_user
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import RateLimited
@@ -141,6 +144,34 @@ async def test_a_trial_stores_nothing_and_runs_once_at_a_time(services: Services
     await attempt(services, proposal)
     assert await services.store.read(ACCOUNT, lambda tx: tx.users.at_risk(UserId(""), 10)) == before
     assert await services.store.read(ACCOUNT, lambda tx: tx.exceptions.count()) == 0
+
+
+async def test_what_a_new_level_of_a_behavior_would_do_now(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What setting it does: durations, exceptions and groups count, also for users without a level; in pages of one."""
+    monkeypatch.setattr(trials, "_USERS_AT_ONCE", 1)
+    short = Duration(expires_after=timedelta(seconds=1), medium=3_000 * DAY)
+    times = LevelTimes(durations={HIGH: short, LOW: short})
+    await set_level_times(services, ACCOUNT, COMMAND_LINE, times)
+    entry = DirectoryEntry(name=Name(kind="upn", value="pat"), email=PAT, groups=("Sales",))
+    await put_entries(services, ACCOUNT, COMMAND_LINE, [entry])
+    ignoring = exception("Sales", Coverage.GROUP)
+    await add_exception(services, ACCOUNT, COMMAND_LINE, WantedException.of(ignoring, None))
+    before = await levels(services)
+    wanted = {HIGH: BehaviorSetting(True, RiskLevel.LOW), LOW: BehaviorSetting(True, RiskLevel.HIGH)}
+    told = await moves_now(services, ACCOUNT, wanted)
+    assert await levels(services) == before
+    await set_behaviors(services, ACCOUNT, COMMAND_LINE, wanted)
+    after = await levels(services)
+    moved = Counter((before[email] or 0, after[email] or 0) for email in before if before[email] != after[email])
+    assert told == moved
+    assert before == {KAI: RiskLevel.MEDIUM, LOU: None, PAT: None}
+    assert moved == {(2, 0): 1, (0, 2): 1}
+
+
+async def levels(services: Services) -> dict[str, RiskLevel | None]:
+    """The levels of all users that triggered something."""
+    users = await services.store.read(ACCOUNT, lambda tx: tx.users.at_risk(UserId(""), 10))
+    return {one.email: one.level for one in users}
 
 
 async def test_users_are_read_in_pages_of_few_findings(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

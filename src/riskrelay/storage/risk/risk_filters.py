@@ -3,6 +3,7 @@
 from sqlalchemy import ColumnElement, exists, literal
 
 from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.risk_filters import RiskFilter
 from riskrelay.core.sources.preparing import identity_start
@@ -25,8 +26,7 @@ def besides_level(wanted: RiskFilter) -> list[ColumnElement[bool]]:
     """Return the conditions of *wanted* except the account and the level."""
     conditions: list[ColumnElement[bool]] = []
     if wanted.behavior is not None:
-        listed = literal(",") + users.c.triggered + literal(",")
-        conditions.append(listed.contains(f",{wanted.behavior},", autoescape=True))
+        conditions.append(has_triggered(wanted.behavior))
     if wanted.last_event_from is not None:
         conditions.append(users.c.last_event_at >= wanted.last_event_from)
     if wanted.last_event_to is not None:
@@ -34,6 +34,12 @@ def besides_level(wanted: RiskFilter) -> list[ColumnElement[bool]]:
     if wanted.source is not None:
         conditions.append(_has_finding_of(wanted.source))
     return conditions
+
+
+def has_triggered(behavior: BehaviorId) -> ColumnElement[bool]:
+    """Return the condition that a user triggered a behavior since the last reset."""
+    listed = literal(",") + users.c.triggered + literal(",")
+    return listed.contains(f",{behavior},", autoescape=True)
 
 
 def _has_finding_of(source_id: str) -> ColumnElement[bool]:

@@ -1,12 +1,16 @@
 """Users with their findings, for trials of other rules."""
 
 from collections import defaultdict
+from collections.abc import Collection
 
-from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, cast, func, select, type_coerce
+from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, cast, func, or_, select, type_coerce
 
 from riskrelay.core.integrations import AccountId
+from riskrelay.core.risk.assessment import Standing
+from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId
 from riskrelay.ports import PastUser
+from riskrelay.storage.risk.risk_filters import has_triggered
 from riskrelay.storage.risk.users import standing_from
 from riskrelay.storage.tables import findings, users
 
@@ -56,3 +60,8 @@ class TrialRows:
         for user_id, resets, written in self._connection.execute(RUNS, {**page, "last": standings[-1].user_id}):
             runs[user_id].append((resets, written))
         return [PastUser(standing=one, runs=runs.get(one.user_id, ())) for one in standings]
+
+    def triggered(self, behaviors: Collection[BehaviorId], after: UserId, limit: int) -> list[Standing]:
+        query = _USERS.where(or_(*(has_triggered(behavior) for behavior in behaviors)))
+        page = {"account": self._account_id, "after": after, "limit": limit}
+        return [standing_from(row) for row in self._connection.execute(query, page)]

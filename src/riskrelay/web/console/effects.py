@@ -15,13 +15,15 @@ Settings = Mapping[BehaviorId, BehaviorSetting]
 class Move:
     """The number of users who would change from one level to another."""
 
-    before: RiskLevel
-    after: RiskLevel
+    before: RiskLevel | None
+    after: RiskLevel | None
     users: int
 
 
 def moves_of(standings: Sequence[Standings], settings: Settings) -> list[Move]:
     """Return the level changes that `set_behaviors` with *settings* would cause, as numbers of users.
+
+    Without durations and exceptions, the counts that are made in advance are enough. With them, see `trials.moves_now`.
 
     Rule: contract 22: enabling and disabling change no level; risk levels of behaviors do.
     """

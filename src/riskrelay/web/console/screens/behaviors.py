@@ -11,15 +11,18 @@ from starlette.datastructures import ImmutableMultiDict
 from starlette.responses import Response
 
 from riskrelay.actions.behaviors import add_behavior, change_behavior, retire_behavior, set_behaviors
+from riskrelay.actions.trials import moves_now
 from riskrelay.core.credentials import Scope
 from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
+from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.behaviors import Behavior, BehaviorId, BehaviorSetting, behaviors_in_use, settings_with
 from riskrelay.core.risk.levels import RiskLevel
+from riskrelay.core.risk.rules import NO_TIMES
 from riskrelay.core.sources.mappings import SuggestedBehavior
 from riskrelay.ports import FindingCounts, Services, Stock, Transaction
 from riskrelay.web.account_api.behaviors import ChangeBody, NewBehaviorBody
 from riskrelay.web.account_api.bodies import parse
-from riskrelay.web.console.effects import Settings, moves_of, users_holding
+from riskrelay.web.console.effects import Move, Settings, moves_of, users_holding
 from riskrelay.web.console.forms import problems_of, read_fields
 from riskrelay.web.console.navigation import account_path
 from riskrelay.web.console.pages import Pages
@@ -31,9 +34,14 @@ _DAY = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """The data of one page."""
+    """The data of one page.
+
+    Attributes:
+        is_decided_by_more: whether levels follow from more than the behaviors: durations, exceptions, rules.
+    """
 
     settings: Settings
+    is_decided_by_more: bool
     stock: Stock | None
     last_hour: Counter[BehaviorId]
     last_day: Counter[BehaviorId]
@@ -63,6 +71,7 @@ class BehaviorScreens:
         proposed = _proposed(visit.request.query_params, in_use) if "proposed" in visit.query else {}
         shown = {**current, **{one: replace(setting, own=current[one].own) for one, setting in proposed.items()}}
         standings = () if stock is None else stock.standings
+        moves = await self._moves(visit.account, seen, shown)
         return self._pages.page(
             visit,
             "behaviors.html",
@@ -73,11 +82,27 @@ class BehaviorScreens:
             last_hour=seen.last_hour,
             last_day=seen.last_day,
             changed=[row.name for one, row in in_use.items() if shown[one] != current[one]],
-            moves=moves_of(standings, shown) if _weighs_otherwise(shown, current) else [],
+            moves=moves,
+            counted_at=now if seen.is_decided_by_more else stock and stock.taken_at,
             may_change=visit.may(Scope.WRITE),
             problems=problems or {},
             filled=visit.form,
         )
+
+    async def _moves(self, account_id: AccountId, seen: _Seen, shown: Settings) -> list[Move]:
+        """Return the level changes that the shown settings would cause."""
+        changed = {
+            one: setting for one, setting in shown.items() if setting.risk_level != seen.settings[one].risk_level
+        }
+        if not changed:
+            return []
+        if not seen.is_decided_by_more:
+            return moves_of(() if seen.stock is None else seen.stock.standings, shown)
+        moves = await moves_now(self._services, account_id, changed)
+        return [
+            Move(RiskLevel(before) if before else None, RiskLevel(after) if after else None, users)
+            for (before, after), users in sorted(moves.items(), reverse=True)
+        ]
 
     async def save(self, visit: Visit) -> Response:
         """Save the changed settings."""
@@ -169,8 +194,13 @@ def _proposed(fields: ImmutableMultiDict[str, str], in_use: Mapping[BehaviorId, 
 def _seen(tx: Transaction, now: datetime) -> _Seen:
     """Read the settings, the latest totals, and the findings of the last hour and day."""
     last_hour, last_day = (_by_behavior(tx.stocks.findings(now - length, _DAY)) for length in (_HOUR, _DAY))
+    rules = tx.levels.rules()
     return _Seen(
-        settings=settings_with(tx.behaviors.stored()), stock=tx.stocks.latest(), last_hour=last_hour, last_day=last_day
+        settings=rules.behaviors,
+        is_decided_by_more=rules.times != NO_TIMES or bool(rules.exceptions or rules.policies),
+        stock=tx.stocks.latest(),
+        last_hour=last_hour,
+        last_day=last_day,
     )
 
 
@@ -179,7 +209,3 @@ def _by_behavior(counts: FindingCounts) -> Counter[BehaviorId]:
     for (_, behavior), findings in counts.items():
         found[behavior] += findings
     return found
-
-
-def _weighs_otherwise(one: Settings, other: Settings) -> bool:
-    return any(one[behavior].risk_level != other[behavior].risk_level for behavior in one)
