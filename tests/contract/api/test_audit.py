@@ -136,6 +136,7 @@ DATA = {
     ("POST", f"{BELOW}/findings"),
     ("POST", f"{BELOW}/activity"),
     ("POST", f"{BELOW}/levels/try"),
+    ("POST", f"{BELOW}/rules/try"),
     *(("POST", f"{BELOW}/sources/{{source_id}}/{name}") for name in SENT),
 }
 """They add data, which is kept itself, or try something; nobody's decision is in them."""
