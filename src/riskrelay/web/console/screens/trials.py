@@ -51,21 +51,28 @@ class TrialScreens:
         rules = await self._services.store.read(visit.account, lambda tx: tx.levels.rules())
         days = given.get("days", "")
         fields: dict[str, Any] = {"days": int(days) if days.isascii() and days.isdigit() and len(days) < 5 else days}
-        behavior, becomes = given.get("behavior", ""), given.get("becomes", "")
-        if behavior and becomes:
-            stored = {str(one): setting for one, setting in rules.behaviors.items()}.get(behavior)
-            level = becomes if stored is None or becomes != _DISABLED else stored.risk_level.word
-            enabled = stored is not None and stored.enabled and becomes != _DISABLED
-            fields["behaviors"] = {behavior: {"enabled": enabled, "risk_level": level}}
-        expiring, after = given.get("expiring", ""), given.get("expires_after", "")
-        if expiring and after:
-            times = rendered_times(rules)
-            duration = duration_of(after)
-            seconds = after if duration is None else int(duration.total_seconds())
-            times["durations"][expiring] = {"expires_after_seconds": seconds}
-            fields["levels"] = times
-        if given.get("covered", ""):
-            fields["add_exceptions"] = [{**exception_fields(given), "reason": "A trial."}]
+        behaviors: dict[str, Any] = {}
+        times = rendered_times(rules)
+        for behavior, stored in rules.behaviors.items():
+            becomes, after = given.get(f"becomes-{behavior}", ""), given.get(f"expires-{behavior}", "")
+            if becomes:
+                is_disabled = becomes == _DISABLED
+                behaviors[behavior] = {
+                    "enabled": stored.enabled and not is_disabled,
+                    "risk_level": stored.risk_level.word if is_disabled else becomes,
+                }
+            if after:
+                duration = duration_of(after)
+                seconds = after if duration is None else int(duration.total_seconds())
+                times["durations"][behavior] = {"expires_after_seconds": seconds}
+                fields["levels"] = times
+        if behaviors:
+            fields["behaviors"] = behaviors
+        covered = [line.strip() for line in given.get("covered", "").splitlines() if line.strip()]
+        if covered:
+            fields["add_exceptions"] = [
+                {**exception_fields({**given, "covered": one}), "reason": "A trial."} for one in covered
+            ]
         if given.get("rule_when", ""):
             level, within = given.get("rule_level", ""), given.get("rule_within", "") or "1d"
             duration = duration_of(within)
