@@ -36,7 +36,7 @@ class Delivered:
         stopped: the lane must not be worked on now (paused, disabled, inactive).
         given_back: the lane has to wait, and the settlement released it.
         recovered: the batch was the first that succeeded after failed batches.
-        has_replayed: a replay had put back at least one of the pushed events.
+        is_refilled: a replay has put more events of the lane back.
         rest: the state of the lane if its next events need no read; None: read it.
     """
 
@@ -45,7 +45,7 @@ class Delivered:
     stopped: bool = False
     given_back: bool = False
     recovered: bool = False
-    has_replayed: bool = False
+    is_refilled: bool = False
     rest: Rest | None = None
 
 
@@ -171,15 +171,23 @@ async def settle_batch(services: Services, pushed: PushedBatch, *, is_retry: boo
     Rule: design 4, "a failed settle never causes another push of the same batch".
     """
 
+    key, has_replayed = pushed.lease.key, _has_replayed(pushed)
+
     def write_down(tx: Installation) -> list[WokenLane]:
         if is_retry and tx.lanes.is_settled(pushed.lease, pushed.attempts):
             return []
         if pushed.stop is None:
+            # A replay is locked before its lanes, as everywhere.
+            replays = tx.replays_of(key.account_id)
+            replay = replays.running_in(key) if has_replayed else None
+            continues = replay is not None and replays.lock(replay)
             tx.lanes.settle(pushed.lease, pushed.work, pushed.settlement, pushed.attempts, extend=pushed.extend)
-            return []
+            # Put the next events of the replay back, so that the replay is as fast as delivery.
+            return [*replays.step(replay, key)[1]] if replay is not None and continues else []
         return tx.lanes.stop_stream(pushed.lease, pushed.work, pushed.settlement, pushed.attempts, stop=pushed.stop)
 
-    services.wake(await services.store.write_installation(write_down))
+    ready = await services.store.write_installation(write_down)
+    services.wake(ready)
     services.observer.attempted(pushed.lease.key, pushed.stream, pushed.attempts)
     stopped = pushed.stop is not None
     return Delivered(
@@ -188,12 +196,13 @@ async def settle_batch(services: Services, pushed: PushedBatch, *, is_retry: boo
         stopped=stopped,
         given_back=stopped or pushed.extend <= NOW,
         recovered=pushed.work.failures > 0 and pushed.settlement.failures == 0,
-        has_replayed=_has_replayed(pushed),
+        is_refilled=key in ready,
         rest=None if stopped else rest_after(pushed.lease, pushed.work, pushed.settlement),
     )
 
 
 def _has_replayed(pushed: PushedBatch) -> bool:
+    """Return whether a replay had put back at least one of the pushed events."""
     tried = {attempt.seq for attempt in pushed.attempts}
     return any(event.reason == REPLAYED and event.seq in tried for event in pushed.work.held)
 

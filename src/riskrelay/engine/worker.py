@@ -7,7 +7,6 @@ from datetime import timedelta
 
 import structlog
 
-from riskrelay.actions.replays import continue_replay_of
 from riskrelay.core.delivery.handover import WokenLane, lane_of
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease
 from riskrelay.core.errors import LaneWithdrawn, LeaseLost, Unavailable
@@ -230,8 +229,8 @@ class Worker:
                 continue
             delivered = pushed if isinstance(pushed, Delivered) else await self._settling.settle(pushed)
             held.settled(delivered.rest)
-            if delivered.has_replayed:
-                await self._continue_replay(lease.key)
+            if delivered.is_refilled:
+                held.wake(lease.key, self._now())
             limit = _next_limit(limit, delivered)
             if delivered.settlement is not None:
                 leased_at = began  # the settlement has extended the lease
@@ -251,13 +250,6 @@ class Worker:
         work, read_at = handed
         turn = Turn(leased_at=leased_at, read_at=read_at, limit=limit)
         return await push_work(self._services, self._delivering, signing, lease, work=work, turn=turn)
-
-    async def _continue_replay(self, lane: LaneKey) -> None:
-        """Put the next events of a replay back at once, so that the replay is as fast as delivery."""
-        try:
-            self.wake(await continue_replay_of(self._services, lane))
-        except Unavailable:  # the chores continue the replay later
-            return
 
     def _makes_room(self, claimed_at: float) -> bool:
         """Return whether a lane with more work releases its slot to a lane that waits."""

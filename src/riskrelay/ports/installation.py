@@ -23,7 +23,7 @@ from riskrelay.ports.console import Sessions
 from riskrelay.ports.erasures import AccountDeletions
 from riskrelay.ports.examining import AilingRule, DatabaseFacts, Nodes, ShadowedUser
 from riskrelay.ports.levels import DueLevels
-from riskrelay.ports.operating import DatabaseClock, EngineCare, Purging, Retention
+from riskrelay.ports.operating import DatabaseClock, EngineCare, Purging, Replays, Retention
 
 
 class Accounts(Protocol):
@@ -198,6 +198,9 @@ class Installation(Protocol):
 
     def audit_of(self, owner: AccountId | None) -> Audit:
         """Return the audit log of one account, or with None that of the installation."""
+
+    def replays_of(self, account_id: AccountId) -> Replays:
+        """Return the replays of one account."""
 
     def integration(self, integration_id: IntegrationId) -> Integration | None:
         """Return an integration of any account, by the id in its well-known URL."""

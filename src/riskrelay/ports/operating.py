@@ -42,6 +42,9 @@ class Replays(Protocol):
     def lanes_left(self, replay: Replay) -> list[LaneKey]:
         """Return the lanes that may be sent now and in which a replay has events left, in order."""
 
+    def lock(self, replay: Replay) -> bool:
+        """Lock a replay, before any lane. Return whether it is running."""
+
     def step(self, replay: Replay, lane: LaneKey | None = None) -> tuple[ReplayStep, list[LaneKey]]:
         """Set the next deliveries of a running replay to pending, in order within their lane, and store its position.
 

@@ -27,6 +27,7 @@ from riskrelay.ports import (
     Nodes,
     Purging,
     Receivers,
+    Replays,
     Retention,
     Sessions,
     ShadowedUser,
@@ -43,6 +44,7 @@ from riskrelay.storage.delivery.clock import ClockRows, cutoff
 from riskrelay.storage.delivery.coalescing import CoalescingRows
 from riskrelay.storage.delivery.lanes import LaneRows
 from riskrelay.storage.delivery.ledgers import count_ledgers
+from riskrelay.storage.delivery.replays import ReplayRows
 from riskrelay.storage.delivery.retention import RetentionRows
 from riskrelay.storage.delivery.stream_rows import select_streams, stream_from
 from riskrelay.storage.delivery.streams import is_idle, undelivered_lanes
@@ -81,6 +83,9 @@ class InstallationTransaction:
 
     def audit_of(self, owner: AccountId | None) -> Audit:
         return AuditRows(self._connection, owner)
+
+    def replays_of(self, account_id: AccountId) -> Replays:
+        return ReplayRows(self._connection, account_id, locking=True)
 
     def integration(self, integration_id: IntegrationId) -> Integration | None:
         return find_integration(self._connection, integration_id)

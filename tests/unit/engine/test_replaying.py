@@ -87,6 +87,16 @@ async def test_the_batches_of_a_replay_are_full(world: World) -> None:
     assert await batches_of(world, EVENTS) == [BATCH_EVENTS, BATCH_EVENTS, EVENTS - 2 * BATCH_EVENTS]
 
 
+async def test_a_replay_takes_as_many_transactions_as_delivery(sqlite_store: Store) -> None:
+    """The transaction that settles a batch puts the next events back. The others claim and release the lane."""
+    world = await world_of(sqlite_store, HandClock())
+    await deliver_all(world)
+    await start(world, world.services, DeliveryState.DELIVERED)
+    before = sqlite_store.load().transactions
+    batches = await batches_of(world, EVENTS)
+    assert sqlite_store.load().transactions - before <= len(batches) + 2
+
+
 async def test_new_events_keep_half_of_each_batch(world: World) -> None:
     """They wait for the one batch that the replay filled before they were queued; then half of each batch is theirs."""
     await deliver_all(world)

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Row,
     and_,
+    bindparam,
     delete,
     func,
     insert,
@@ -20,7 +22,6 @@ from sqlalchemy import (
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.core.delivery.replays import (
-    REPLAYED,
     WINDOW_EVENTS,
     Replay,
     ReplayFilter,
@@ -33,13 +34,13 @@ from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.jobs import JobStatus
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.streams import CONTROL_LANE, StreamStatus
-from riskrelay.storage.delivery.deliveries import ERASED, EVENT_KEY, delivery_state, in_state, joined
+from riskrelay.storage.delivery.deliveries import ERASED, delivery_state, in_state, joined
 from riskrelay.storage.delivery.events import SOONER
 from riskrelay.storage.delivery.matching import is_wanted, matching_deliveries
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
+from riskrelay.storage.delivery.putting_back import put_back
 from riskrelay.storage.tables import (
     IS_PENDING,
-    attempts,
     events,
     held_events,
     integrations,
@@ -48,7 +49,6 @@ from riskrelay.storage.tables import (
     replays,
     streams,
 )
-from riskrelay.storage.times import database_now
 
 _START = {"stream_id": "", "lane": CONTROL_LANE, "seq": 0}
 _OF_STREAM = (streams.c.account_id == lanes.c.account_id) & (streams.c.stream_id == lanes.c.stream_id)
@@ -77,6 +77,33 @@ _OF_INTEGRATION = (integrations.c.account_id == streams.c.account_id) & (
     integrations.c.integration_id == streams.c.integration_id
 )
 _IS_SENT = (streams.c.status == StreamStatus.ENABLED.value) & integrations.c.active & integrations.c.paused_at.is_(None)
+_OF_REPLAY = (replays.c.account_id == bindparam("account")) & (replays.c.replay_id == bindparam("replay"))
+_LOCK_REPLAY = select(replays.c.status).where(_OF_REPLAY).with_for_update()
+_UNFINISHED = (
+    select(*(replay_places.c[name] for name in ("stream_id", "lane", "seq", "last_seq")), _IS_SENT.label("is_sent"))
+    .select_from(replay_places.join(streams, _OF_PLACE).join(integrations, _OF_INTEGRATION))
+    .where(
+        replay_places.c.account_id == bindparam("account"),
+        replay_places.c.replay_id == bindparam("replay"),
+        replay_places.c.seq < replay_places.c.last_seq,
+        _EXISTING,
+        streams.c.status != StreamStatus.DISABLED.value,
+        integrations.c.deleted_at.is_(None),
+    )
+    .order_by(replay_places.c.stream_id, replay_places.c.lane)
+)
+_STREAM_IS_SENT = (
+    select(_IS_SENT)
+    .select_from(streams.join(integrations, _OF_INTEGRATION))
+    .where(streams.c.account_id == bindparam("account"), streams.c.stream_id == bindparam("stream"))
+)
+_LOCK_LANE = select(lanes.c.cursor).where(this_lane()).with_for_update()
+_MOVE = (
+    update(replay_places)
+    .where(of_lane(replay_places), replay_places.c.replay_id == bindparam("replay"))
+    .values(seq=bindparam("reached", type_=BigInteger))
+)
+_COUNT = update(replays).where(_OF_REPLAY).values(replayed=replays.c.replayed + bindparam("more", type_=BigInteger))
 
 
 def replay_from(row: Row[*tuple[Any, ...]]) -> Replay:
@@ -162,9 +189,12 @@ class ReplayRows:
         places = self._unfinished(replay)
         return [LaneKey(self._account_id, place.stream_id, place.lane) for place in places if place.is_sent]
 
+    def lock(self, replay: Replay) -> bool:
+        row = self._connection.execute(_LOCK_REPLAY, self._named(replay)).first()
+        return row is not None and row.status == JobStatus.RUNNING.value
+
     def step(self, replay: Replay, lane: LaneKey | None = None) -> tuple[ReplayStep, list[LaneKey]]:
-        locked = select(replays.c.status).where(self._one(replay.replay_id)).with_for_update()
-        if self._connection.execute(locked).scalar_one() != JobStatus.RUNNING.value:
+        if not self.lock(replay):
             return ReplayStep(has_moved=False), []
         places = self._unfinished(replay)
         if not places:
@@ -185,7 +215,7 @@ class ReplayRows:
         """Continue a replay in one lane, which is locked."""
         end = min(place.seq + WINDOW_EVENTS, place.last_seq)
         seqs = self._next(key, replay.filter, place.seq, end, limit=room)
-        self._put_back(key, replay.filter.state, seqs)
+        put_back(self._connection, key, replay.filter.state, seqs)
         self._move(replay, key, seqs[-1] if len(seqs) == room else end, len(seqs))
         return ReplayStep(len(seqs)), [key] if seqs else []
 
@@ -201,44 +231,27 @@ class ReplayRows:
         if state is DeliveryState.PENDING:
             self._hurry(key, found.seq)
         else:
-            self._put_back(key, state, [found.seq])
+            put_back(self._connection, key, state, [found.seq])
         return [key]
 
     def _one(self, replay_id: ReplayId) -> ColumnElement[bool]:
         return (replays.c.account_id == self._account_id) & (replays.c.replay_id == replay_id)
 
+    def _named(self, replay: Replay) -> dict[str, object]:
+        return {"account": self._account_id, "replay": replay.replay_id}
+
     def _unfinished(self, replay: Replay) -> Sequence[Row[*tuple[Any, ...]]]:
         """Return the lanes where a replay has events left, in order, without the lanes of disabled streams."""
-        query = (
-            select(
-                *(replay_places.c[name] for name in ("stream_id", "lane", "seq", "last_seq")), _IS_SENT.label("is_sent")
-            )
-            .select_from(replay_places.join(streams, _OF_PLACE).join(integrations, _OF_INTEGRATION))
-            .where(
-                replay_places.c.account_id == self._account_id,
-                replay_places.c.replay_id == replay.replay_id,
-                replay_places.c.seq < replay_places.c.last_seq,
-                _EXISTING,
-                streams.c.status != StreamStatus.DISABLED.value,
-                integrations.c.deleted_at.is_(None),
-            )
-            .order_by(replay_places.c.stream_id, replay_places.c.lane)
-        )
-        return self._connection.execute(query).all()
+        return self._connection.execute(_UNFINISHED, self._named(replay)).all()
 
     def _lock_sent(self, key: LaneKey) -> bool:
         """Lock a lane, and return whether its stream is still sent."""
         self._lock(key)
-        query = (
-            select(_IS_SENT)
-            .select_from(streams.join(integrations, _OF_INTEGRATION))
-            .where(streams.c.account_id == key.account_id, streams.c.stream_id == key.stream_id)
-        )
-        return bool(self._connection.execute(query).scalar_one())
+        return bool(self._connection.execute(_STREAM_IS_SENT, lane_parameters(key)).scalar_one())
 
     def _lock(self, key: LaneKey) -> None:
         """Lock a lane, so that a settlement of it waits and then reads the changes of this transaction."""
-        self._connection.execute(select(lanes.c.cursor).where(this_lane()).with_for_update(), lane_parameters(key))
+        self._connection.execute(_LOCK_LANE, lane_parameters(key))
 
     def _room(self, key: LaneKey) -> int:
         """Return how many events may be put back into a lane now."""
@@ -259,61 +272,8 @@ class ReplayRows:
         return list(self._connection.execute(query, lane_parameters(key)).scalars())
 
     def _move(self, replay: Replay, key: LaneKey, seq: int, count: int) -> None:
-        self._connection.execute(
-            update(replay_places)
-            .where(of_lane(replay_places), replay_places.c.replay_id == replay.replay_id)
-            .values(seq=seq),
-            lane_parameters(key),
-        )
-        self._connection.execute(
-            update(replays).where(self._one(replay.replay_id)).values(replayed=replays.c.replayed + count)
-        )
-
-    def _put_back(self, key: LaneKey, state: DeliveryState, seqs: Sequence[int]) -> None:
-        """Set settled deliveries of a locked lane to pending. The ledger counts each delivery in exactly one state."""
-        if not seqs:
-            return
-        was_delivered = state is DeliveryState.DELIVERED
-        if was_delivered:
-            self._insert_pending(key, seqs)
-        else:
-            self._connection.execute(
-                update(held_events)
-                .where(of_lane(held_events), held_events.c.seq.in_(seqs), held_events.c.state == state.value)
-                .values(state=DeliveryState.PENDING.value, due_at=0, reason=REPLAYED, replayed_at=database_now()),
-                lane_parameters(key),
-            )
-        self._connection.execute(
-            update(lanes)
-            .where(this_lane())
-            .values(
-                delivered=lanes.c.delivered - (len(seqs) if was_delivered else 0),
-                replayed=lanes.c.replayed + len(seqs),
-                due_at=SOONER,
-            ),
-            lane_parameters(key),
-        )
-
-    def _insert_pending(self, key: LaneKey, seqs: Sequence[int]) -> None:
-        """Insert a pending row for delivered events, which have none.
-
-        Their attempts are numbered on from the last one.
-        """
-        number = (
-            select(func.coalesce(func.max(attempts.c.number), 0))
-            .where(and_(*(attempts.c[name] == events.c[name] for name in EVENT_KEY)))
-            .scalar_subquery()
-        )
-        rows = select(
-            *(events.c[name] for name in EVENT_KEY),
-            literal(DeliveryState.PENDING.value),
-            number,
-            literal(0),
-            literal(REPLAYED),
-            database_now(),
-        ).where(of_lane(events), events.c.seq.in_(seqs))
-        names = [*EVENT_KEY, "state", "attempts", "due_at", "reason", "replayed_at"]
-        self._connection.execute(insert(held_events).from_select(names, rows), lane_parameters(key))
+        self._connection.execute(_MOVE, {**lane_parameters(key), **self._named(replay), "reached": seq})
+        self._connection.execute(_COUNT, {**self._named(replay), "more": count})
 
     def _place_of(self, integration_id: IntegrationId, jti: Jti) -> Row[*tuple[Any, ...]] | None:
         """Find the lane and number of a delivery. Held events are searched first, because they are few."""
