@@ -141,7 +141,7 @@ async def test_a_full_disk_inside_of_a_transaction_keeps_its_cause(tmp_path: Pat
 
 
 async def test_the_connections_cache_a_bounded_part_of_the_file(sqlite_store: SqliteStore) -> None:
-    """The writer caches 64 MiB and each of four readers 8 MiB, so a process keeps at most 96 MiB of its database."""
+    """The writer caches 16 MiB and each of four readers 2 MiB, so a process keeps at most 24 MiB of its database."""
     everyone = threading.Barrier(4, timeout=10)
 
     def reading(tx: Installation) -> int:
@@ -150,7 +150,7 @@ async def test_the_connections_cache_a_bounded_part_of_the_file(sqlite_store: Sq
 
     readers = await asyncio.gather(*(sqlite_store.read_installation(reading) for _ in range(4)))
     writer = await sqlite_store.write_installation(cache_kib)
-    assert (writer, sum(readers)) == (65_536, 32_768)
+    assert (writer, sum(readers)) == (16_384, 8_192)
 
 
 def cache_kib(tx: Installation) -> int:
