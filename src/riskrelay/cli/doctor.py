@@ -31,6 +31,8 @@ def doctor(as_json: JsonFlag = False) -> None:
             say(_MARKS[check.verdict] + " [dim]{:10}[/] {}", check.topic, check.said)
             if check.fix is not None:
                 say("             [bold]→ {}[/]", check.fix)
+        if any(check.fix is not None for check in checks):
+            say("The documentation of the service explains more: {}/docs/guides/operate", _public_url())
         say(
             "No problems found." if not problems else "1 problem found." if problems == 1 else "{} problems found.",
             problems,
@@ -38,6 +40,17 @@ def doctor(as_json: JsonFlag = False) -> None:
 
     show([asdict(check) for check in checks], as_json, render)
     raise typer.Exit(1 if problems else 0)
+
+
+def _public_url() -> str:
+    """Return the address of the service, by the settings of this shell; of settings that can't be read, the default."""
+    from riskrelay.settings import Settings, read_settings
+
+    try:
+        url = read_settings().public_url
+    except RiskrelayError:
+        url = Settings.model_fields["public_url"].default
+    return str(url).rstrip("/")
 
 
 async def _examine() -> "list[Check]":

@@ -8,6 +8,8 @@ from pprint import pformat
 from typing import Any
 from urllib.parse import urlencode
 
+from riskrelay.web.documentation.client_examples import client_example
+
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 
@@ -31,6 +33,7 @@ class Call:
     """A request whose parameters are filled with the examples of the contract.
 
     Attributes:
+        parameters: the values of the parameters of the path.
         variable: the environment variable with the token; None: no credentials.
         media_type: of the body; empty: there is none.
         body: the body as the contract shows it.
@@ -39,6 +42,7 @@ class Call:
     operation_id: str
     method: str
     path: str
+    parameters: Mapping[str, str]
     variable: str | None
     media_type: str
     body: str
@@ -80,6 +84,11 @@ def _curl(call: Call) -> str:
 
 
 def _python(call: Call) -> str:
+    """Return a program that uses `riskrelay.client`, or httpx if the client has no method for the operation."""
+    return client_example(call.operation_id, call.parameters) or _httpx(call)
+
+
+def _httpx(call: Call) -> str:
     headers = [f'"{name}": "{value}"' for name, value in call.headers if call.media_type not in (_FORM, _JSON)]
     if call.variable:
         headers.insert(0, f'"Authorization": "Bearer " + os.environ["{call.variable}"]')

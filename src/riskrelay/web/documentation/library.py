@@ -27,6 +27,11 @@ class Document:
     text: str
 
     @property
+    def short_title(self) -> str:
+        """The title up to a colon, for the contents."""
+        return self.title.partition(":")[0]
+
+    @property
     def url(self) -> str:
         """The path at which the service serves it."""
         return url_of(self.name)
@@ -91,9 +96,9 @@ _PLANS = (
             "guides/write-a-receiver.md",
             "guides/detection.md",
             "guides/levels.md",
-            "guides/client.md",
             "guides/exceptions.md",
             "guides/directory.md",
+            "guides/client.md",
         ),
         "guides",
     ),

@@ -129,7 +129,7 @@ class Reference:
         parameters = [self._resolved(p) for p in (*item.get("parameters", ()), *operation.get("parameters", ()))]
         body = self._resolved(operation.get("requestBody", {}))
         bodies = self._contents(body.get("content", {}))
-        call = _call(operation, method.upper(), _filled(path, parameters), bodies[0] if bodies else None)
+        call = _call(operation, method.upper(), path, parameters, bodies[0] if bodies else None)
         return Operation(
             operation_id=operation["operationId"],
             method=method.upper(),
@@ -258,9 +258,8 @@ def _access(operation: Node) -> str:
     return f"a token with the scope {scope}" if scope else "a token"
 
 
-def _filled(path: str, parameters: list[Node]) -> str:
-    examples = {parameter["name"]: str(parameter.get("example", "")) for parameter in parameters}
-    return re.sub(r"{(\w+)}", lambda match: examples[match[1]], path)
+def _examples_of_path(parameters: list[Node]) -> dict[str, str]:
+    return {one["name"]: str(one["example"]) for one in parameters if one["in"] == "path"}
 
 
 def _input(parameter: Node) -> Input:
@@ -269,12 +268,14 @@ def _input(parameter: Node) -> Input:
     return Input(name=parameter["name"], place=parameter["in"], value=value, required=required)
 
 
-def _call(operation: Node, method: str, path: str, body: Content | None) -> Call:
+def _call(operation: Node, method: str, path: str, parameters: list[Node], body: Content | None) -> Call:
     has_body = body is not None and body.examples
+    values = _examples_of_path(parameters)
     return Call(
         operation_id=operation["operationId"],
         method=method,
-        path=path,
+        path=re.sub(r"{(\w+)}", lambda match: values[match[1]], path),
+        parameters=values,
         variable=_variable(operation),
         media_type=body.media_type if body and has_body else "",
         body=body.examples[0][1] if body and has_body else "",

