@@ -99,7 +99,7 @@ def configuration(sources: Path, site: Path) -> dict[str, Any]:
         "markdown_extensions": [
             *("tables", "attr_list", "md_in_html", "pymdownx.superfences", "pymdownx.highlight"),
             {"pymdownx.tabbed": {"alternate_style": True}},
-            {"toc": {"slugify": _slug, "permalink": True}},
+            {"toc": {"slugify": _slug, "permalink": True, "toc_depth": "2-3"}},
         ],
         "validation": {"links": {"anchors": "warn", "unrecognized_links": "warn"}, "nav": {"omitted_files": "warn"}},
         "strict": True,

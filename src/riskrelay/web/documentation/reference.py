@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from riskrelay.web.documentation.examples import Call, Example, examples_of
 from riskrelay.web.documentation.library import BASE
@@ -129,7 +129,8 @@ class Reference:
         parameters = [self._resolved(p) for p in (*item.get("parameters", ()), *operation.get("parameters", ()))]
         body = self._resolved(operation.get("requestBody", {}))
         bodies = self._contents(body.get("content", {}))
-        call = _call(operation, method.upper(), path, parameters, bodies[0] if bodies else None)
+        values = {one["name"]: str(one["example"]) for one in parameters if one["in"] == "path"}
+        call = _call(operation, _Route(method.upper(), path, values), bodies[0] if bodies else None)
         return Operation(
             operation_id=operation["operationId"],
             method=method.upper(),
@@ -258,24 +259,27 @@ def _access(operation: Node) -> str:
     return f"a token with the scope {scope}" if scope else "a token"
 
 
-def _examples_of_path(parameters: list[Node]) -> dict[str, str]:
-    return {one["name"]: str(one["example"]) for one in parameters if one["in"] == "path"}
-
-
 def _input(parameter: Node) -> Input:
     required = bool(parameter.get("required"))
     value = str(parameter.get("example", "")) if required else ""
     return Input(name=parameter["name"], place=parameter["in"], value=value, required=required)
 
 
-def _call(operation: Node, method: str, path: str, parameters: list[Node], body: Content | None) -> Call:
+class _Route(NamedTuple):
+    """A path with values for its parameters."""
+
+    method: str
+    path: str
+    values: Mapping[str, str]
+
+
+def _call(operation: Node, route: _Route, body: Content | None) -> Call:
     has_body = body is not None and body.examples
-    values = _examples_of_path(parameters)
     return Call(
         operation_id=operation["operationId"],
-        method=method,
-        path=re.sub(r"{(\w+)}", lambda match: values[match[1]], path),
-        parameters=values,
+        method=route.method,
+        path=re.sub(r"{(\w+)}", lambda match: route.values[match[1]], route.path),
+        parameters=route.values,
         variable=_variable(operation),
         media_type=body.media_type if body and has_body else "",
         body=body.examples[0][1] if body and has_body else "",

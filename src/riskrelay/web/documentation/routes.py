@@ -13,6 +13,8 @@ from riskrelay.web.documentation.library import BASE
 from riskrelay.web.documentation.representations import Page
 from riskrelay.web.documentation.site import ERRORS, MISSING, site
 
+_built: dict[str, Page] = {}  # by path; only paths of pages, so it can't grow beyond them
+
 
 @cache
 def _contract_page() -> Page:
@@ -26,32 +28,41 @@ async def openapi(request: Request) -> Response:
 
 async def home(request: Request) -> Response:
     """Answer the first page, which lists all sections and all operations."""
-    return (await _page(BASE)).answer(request)
+    return await _answer(request, BASE, otherwise=MISSING)
 
 
 async def error_index(request: Request) -> Response:
     """Answer the list of error codes."""
-    return (await _page(ERRORS)).answer(request)
+    return await _answer(request, ERRORS, otherwise=MISSING)
 
 
 async def error_page(request: Request) -> Response:
     """Answer the page of one error code; for an unknown code, 404 with the list of all codes."""
-    path = f"{ERRORS}/{request.path_params['code']}"
-    known = path in site().paths()
-    return (await _page(path if known else ERRORS)).answer(request, 200 if known else 404)
+    return await _answer(request, f"{ERRORS}/{request.path_params['code']}", otherwise=ERRORS)
 
 
 async def document(request: Request) -> Response:
     """Answer any other page, a picture, a static file or the search index."""
-    path = f"{BASE}/{request.path_params['page']}"
-    if path == f"{BASE}/":
+    if not request.path_params["page"]:
         raise HTTPException(404)  # no path of the API has a trailing slash
-    known = path in site().paths()
-    return (await _page(path if known else MISSING)).answer(request, 200 if known else 404)
+    return await _answer(request, f"{BASE}/{request.path_params['page']}", otherwise=MISSING)
 
 
-async def _page(path: str) -> Page:
-    """Return a page that exists, built in a thread, because some take longer than the event loop may be blocked."""
-    page = await asyncio.to_thread(site().page, path)
-    assert page is not None  # noqa: S101  the callers ask for pages that are listed
+async def _answer(request: Request, path: str, *, otherwise: str) -> Response:
+    """Answer the page at *path*; if there is none, 404 with the page at *otherwise*."""
+    page = await _find(path)
+    if page is not None:
+        return page.answer(request)
+    instead = await _find(otherwise)
+    assert instead is not None  # noqa: S101  the callers name pages that exist
+    return instead.answer(request, 404)
+
+
+async def _find(path: str) -> Page | None:
+    """Return the page at *path*, built in a thread, because that can take longer than the event loop may be blocked."""
+    if path in _built:
+        return _built[path]
+    page = await asyncio.to_thread(lambda: site().page(path))
+    if page is not None:
+        _built[path] = page
     return page

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from riskrelay.web.documentation.library import library, read_library
+from riskrelay.web.documentation.library import _PLANS, library, read_library
 from riskrelay.web.documentation.site import Site, site
 
 DOCS = Path(__file__).parents[4] / "docs"
@@ -90,6 +90,13 @@ def test_every_document_is_served_and_can_be_found_from_the_contents() -> None:
     assert names == library().documents.keys()
     listed = [document.name for section in library().sections for document in section.documents]
     assert sorted(listed) == sorted(names - {"README.md"})
+
+
+def test_every_document_that_the_contents_name_exists() -> None:
+    """Once, and nothing is named that is gone."""
+    named = [name for plan in _PLANS for name in plan.first]
+    assert len(named) == len(set(named))
+    assert [name for name in named if name not in library().documents] == []
 
 
 def test_a_path_that_is_not_listed_leads_to_nothing() -> None:
