@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import yaml
 
 from support.programs import needed
 
@@ -20,10 +21,18 @@ ROOT = Path(__file__).parents[3]
 PORTS = (8700, 8701)  # the README's: those that a user gets without settings
 
 
+README = (ROOT / "README.md").read_text()
+CHECKOUT = "make setup && source .venv/bin/activate    # when it is published: "
+
+
 def blocks() -> list[str]:
-    """The shell blocks of the section "Use it", up to the first verified event."""
-    section = (ROOT / "README.md").read_text().partition("\n## Use it\n")[2].partition("The receiver shows")[0]
-    return re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    """The shell blocks of the section "Use it", up to the first verified event.
+
+    The first line installs from the published package, as its comment says, which is the wheel of this checkout here.
+    """
+    section = README.partition("\n## Use it\n")[2].partition("The receiver shows")[0]
+    assert section.count(CHECKOUT) == 1
+    return re.findall(r"^```sh\n(.*?)^```$", section.replace(CHECKOUT, ""), re.MULTILINE | re.DOTALL)
 
 
 def python_block() -> str:
@@ -90,6 +99,22 @@ def home(tmp_path: Path) -> Iterator[Path]:
         pip = [str(tmp_path / "venv/bin/pip"), "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(tmp_path / "dist"), str(ROOT)], check=True)
         yield tmp_path
+
+
+def test_every_target_of_make_that_the_readme_names_exists() -> None:
+    """Also in the text. The commands of Docker name a service of the compose file."""
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", README, re.MULTILINE))
+    assert {"demo", "test", "setup", "serve"} <= named <= targets
+    included = yaml.safe_load((ROOT / "compose.yaml").read_text())["include"]
+    services = {name for file in included for name in yaml.safe_load((ROOT / file).read_text())["services"]}
+    assert set(re.findall(r"^docker compose exec (\w+)", README, re.MULTILINE)) <= services
+
+
+def test_what_needs_publication_first_says_so() -> None:
+    """No command installs or pulls what no registry has yet."""
+    lines = [line for block in re.findall(r"^```sh\n(.*?)^```$", README, re.M | re.S) for line in block.splitlines()]
+    assert [line for line in lines if re.match(r"pip install|docker (pull|run)|helm ", line)] == []
 
 
 @pytest.mark.timeout(600)
