@@ -20,6 +20,8 @@ import typer
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from riskrelay.cli.answers import ServiceNotes, envelope_of, errors_of
+from riskrelay.cli.completing import complete_account
+from riskrelay.cli.hints import in_commands
 from riskrelay.cli.output import fail
 
 T = TypeVar("T")
@@ -29,10 +31,19 @@ _MAX_ANSWER_BYTES = 256 * 1024 * 1024  # guessed: some million users at risk
 
 _timeout = ContextVar("_timeout", default=_TIMEOUT_SECONDS)
 
-AccountOption = Annotated[str, typer.Option("--account", envvar="RISKRELAY_ACCOUNT", help="The account's id.")]
+AccountOption = Annotated[
+    str,
+    typer.Option("--account", envvar="RISKRELAY_ACCOUNT", autocompletion=complete_account, help="The account's id."),
+]
 TimeoutOption = Annotated[
     float, typer.Option("--timeout", min=0.1, max=86_400, help="Seconds to wait for each response of the service.")
 ]
+
+
+def use_timeout(seconds: float | None) -> None:
+    """Wait *seconds* for each response from now on; None: as long as before."""
+    if seconds is not None:
+        _timeout.set(seconds)
 
 
 def calls_service(seconds: float = _TIMEOUT_SECONDS) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -75,6 +86,10 @@ class ApiError(Exception):
         super().__init__("; ".join(self.sentences))
         self.status = status
         self.errors = errors
+
+    def is_about(self, pointer: str) -> bool:
+        """Return whether the service refused the member at *pointer*."""
+        return any(error.get("source") == {"pointer": pointer} for error in self.errors)
 
 
 class _TryAgain(Exception):
@@ -308,7 +323,7 @@ def _wait(state: RetryCallState) -> float:
 def _sentence(error: dict[str, Any]) -> str:
     source = error.get("source")
     where = source.get("pointer", "") if isinstance(source, dict) else ""
-    return f"{error.get('message')}{f' (at {where})' if where else ''} [{error.get('code')}]"
+    return f"{in_commands(str(error.get('message')))}{f' (at {where})' if where else ''} [{error.get('code')}]"
 
 
 def with_api(account_id: str | None, work: Callable[[Api], T]) -> T:

@@ -6,6 +6,8 @@ from urllib.parse import quote
 import typer
 
 from riskrelay.cli.api import AccountOption, Api, with_api
+from riskrelay.cli.completing import complete_behavior
+from riskrelay.cli.names import did_you_mean
 from riskrelay.cli.output import JsonFlag, fail, print_table, say, show
 from riskrelay.core.risk.behaviors import BEHAVIORS
 
@@ -41,7 +43,9 @@ def add(
 
 @app.command("set", epilog="Example: riskrelay behavior set high_dlp --on --level high")
 def set_one(
-    behavior: Annotated[str, typer.Argument(help="The behavior's id, such as high_dlp.")],
+    behavior: Annotated[
+        str, typer.Argument(autocompletion=complete_behavior, help="The behavior's id, such as high_dlp.")
+    ],
     enabled: Annotated[bool | None, typer.Option("--on/--off", help="Default: unchanged.")] = None,
     level: Annotated[str | None, typer.Option(help="low, medium or high. Default: unchanged.")] = None,
     name: Annotated[str | None, typer.Option(help="Of a behavior of the account's own. Default: unchanged.")] = None,
@@ -56,9 +60,10 @@ def set_one(
         fail(f"{behavior} is a built-in behavior; its name and description cannot be changed")
 
     def change(api: Api) -> Any:
-        now = api.call("GET", "/behaviors")["behaviors"].get(behavior)
+        known = api.call("GET", "/behaviors")["behaviors"]
+        now = known.get(behavior)
         if now is None:
-            fail(f"unknown behavior {behavior}; `riskrelay behavior list` lists the behaviors")
+            fail(f"unknown behavior {behavior}", *did_you_mean(behavior, known), "To list all: riskrelay behavior list")
         if behavior not in BEHAVIORS:
             wanted = {"enabled": enabled, "risk_level": level, "name": name, "description": description}
             return api.call("PUT", f"/behaviors/{quote(behavior, safe='')}", wanted)

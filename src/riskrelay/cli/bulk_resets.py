@@ -7,12 +7,13 @@ from urllib.parse import quote
 
 import typer
 
-from riskrelay.cli.api import AccountOption, with_api
+from riskrelay.cli.api import AccountOption, Api, with_api
 from riskrelay.cli.output import JsonFlag, explained, fail, print_table, say, show
+from riskrelay.cli.waiting import wait_for
 
 app = typer.Typer(help="Bulk resets: the risk of many users cleared, some users at a time.", no_args_is_help=True)
 
-ResetArgument = Annotated[str, typer.Argument(help="The bulk reset's id.")]
+ResetArgument = Annotated[str, typer.Argument(metavar="RESET", help="The bulk reset's id, or its beginning.")]
 
 
 @app.command("list", epilog="Example: riskrelay reset list")
@@ -60,20 +61,46 @@ def user_filter(
     return {name: value for name, value in given.items() if value is not None}
 
 
-def start(wanted: dict[str, Any], reason: str | None, account: str, *, is_confirmed: bool, as_json: bool) -> None:
+def start(
+    wanted: dict[str, Any], reason: str | None, account: str, *, is_confirmed: bool, wait: bool, as_json: bool
+) -> None:
     """Show which users match, and start a bulk reset if it is confirmed."""
     body = {"filter": wanted, "reason": reason, "dry_run": not is_confirmed}
-    answer = with_api(account, lambda api: api.call("POST", "/resets", body))
+
+    def send(api: Api) -> Any:
+        started = api.call("POST", "/resets", body)
+        if wait and started["reset"] is not None:
+            started["reset"] = _ended(api, started["reset"]["id"])
+        return started
+
+    answer = with_api(account, send)
 
     def render() -> None:
         print_table(answer["sample"])
         say("{:,} users match.", answer["count"])
-        if answer["reset"] is not None:
+        if answer["reset"] is not None and wait:
+            row = answer["reset"]
+            said = "Bulk reset {} is {}. Users reset: {:,}, skipped: {:,}."
+            say(said, row["id"], row["status"], row["users_reset"], row["users_skipped"])
+        elif answer["reset"] is not None:
             say("Bulk reset {} is running. To see its progress: riskrelay reset list", answer["reset"]["id"])
         elif answer["count"]:
             say("Nothing was changed. To reset these users, repeat the command with --yes.")
 
     show(answer, as_json, render)
+    if wait and answer["reset"] is not None and answer["reset"]["status"] != "completed":
+        raise typer.Exit(1)
+
+
+def _ended(api: Api, reset_id: str) -> Any:
+    """Wait until a bulk reset is no longer running."""
+    path = f"/resets/{quote(reset_id, safe='')}"
+    return wait_for(
+        lambda: api.call("GET", path),
+        is_over=lambda row: row["status"] != "running",
+        counts=lambda row: (row["users_reset"] + row["users_skipped"], row["total"]),
+        label="Resetting users",
+    )
 
 
 def _control(reset_id: str, verb: str, account: str, *, as_json: bool) -> None:

@@ -9,18 +9,25 @@ from urllib.parse import quote
 import typer
 
 from riskrelay.cli.api import AccountOption, Api, with_api
+from riskrelay.cli.completing import complete_integration
 from riskrelay.cli.output import JsonFlag, print_table, say, show
+from riskrelay.cli.waiting import WaitFlag, wait_for
 from riskrelay.core.delivery.attempts import DeliveryState
 
 app = typer.Typer(help="Deliveries: security events sent to receivers.", no_args_is_help=True)
 
-IntegrationArgument = Annotated[str, typer.Argument(help="The integration's id.")]
+IntegrationArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="INTEGRATION", autocompletion=complete_integration, help="The integration's reference id or id."
+    ),
+]
 JtiArgument = Annotated[str, typer.Argument(help="The delivery's jti.")]
 
 _FOLLOW_SECONDS = 1.0
 
 
-@app.command("list", epilog="Example: riskrelay delivery list 6f0c… --state pending --follow")
+@app.command("list", epilog="Example: riskrelay delivery list okta-prod --state pending --follow")
 def list_newest(
     integration_id: IntegrationArgument,
     state: Annotated[DeliveryState | None, typer.Option(help="Show only deliveries in this state.")] = None,
@@ -48,7 +55,7 @@ def list_newest(
     with_api(account, work)
 
 
-@app.command("show", epilog="Example: riskrelay delivery show 6f0c… 8133…")
+@app.command("show", epilog="Example: riskrelay delivery show okta-prod 8133…")
 def show_one(
     integration_id: IntegrationArgument, jti: JtiArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:
@@ -64,7 +71,7 @@ def show_one(
     show(row, as_json, render)
 
 
-@app.command("retry", epilog="Example: riskrelay delivery retry 6f0c… 8133…")
+@app.command("retry", epilog="Example: riskrelay delivery retry okta-prod 8133…")
 def retry(
     integration_id: IntegrationArgument, jti: JtiArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:
@@ -74,7 +81,7 @@ def retry(
 
 
 @app.command(
-    "replay", epilog="Example: riskrelay delivery replay 6f0c… --state dead --reason invalid_audience --dry-run"
+    "replay", epilog="Example: riskrelay delivery replay okta-prod --state dead --reason invalid_audience --dry-run"
 )
 def replay(
     integration_id: IntegrationArgument,
@@ -91,31 +98,58 @@ def replay(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count the deliveries and show a sample. Send nothing.")
     ] = False,
+    wait: WaitFlag = False,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
     """Send many deliveries again. The receiver ignores events that it has already received."""
     wanted = {"state": state.value, "reason": reason, "queued_from": _utc(queued_from), "queued_to": _utc(queued_to)}
     body = {"filter": wanted, "dry_run": dry_run}
-    answer = with_api(account, lambda api: api.call("POST", _path(integration_id, "replay"), body))
+
+    def start(api: Api) -> Any:
+        started = api.call("POST", _path(integration_id, "replay"), body)
+        if wait and started["replay"] is not None:
+            started["replay"] = _ended(api, integration_id, started["replay"]["id"])
+        return started
+
+    answer = with_api(account, start)
 
     def render() -> None:
         for row in answer["sample"]:
             _print_line(row)
         say("{:,} deliveries match.", answer["count"])
-        if answer["replay"] is not None:
+        if answer["replay"] is not None and wait:
+            say("Replay {} is {}.", answer["replay"]["id"], answer["replay"]["status"])
+        elif answer["replay"] is not None:
             started = answer["replay"]["id"]
             say("Replay {} is running. To see its progress: riskrelay replay list {}", started, integration_id)
 
     show(answer, as_json, render)
+    if wait and answer["replay"] is not None and answer["replay"]["status"] != "completed":
+        raise typer.Exit(1)
+
+
+def _ended(api: Api, integration_id: str, replay_id: str) -> dict[str, Any]:
+    """Wait until a replay is no longer running."""
+
+    def read() -> dict[str, Any]:
+        rows = api.call("GET", _replay_path(integration_id))
+        return next((row for row in rows if row["id"] == replay_id), {"id": replay_id, "status": "deleted"})
+
+    return wait_for(
+        read,
+        is_over=lambda row: row["status"] != "running",
+        counts=lambda row: (row.get("replayed", 0), row.get("total", 0)),
+        label="Sending deliveries again",
+    )
 
 
 replays = typer.Typer(help="Replays: deliveries sent again in bulk.", no_args_is_help=True)
 
-ReplayArgument = Annotated[str, typer.Argument(help="The replay's id.")]
+ReplayArgument = Annotated[str, typer.Argument(metavar="REPLAY", help="The replay's id, or its beginning.")]
 
 
-@replays.command("list", epilog="Example: riskrelay replay list 6f0c…")
+@replays.command("list", epilog="Example: riskrelay replay list okta-prod")
 def list_replays(
     integration_id: IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:
@@ -125,7 +159,7 @@ def list_replays(
     show(rows, as_json, lambda: print_table(shown))
 
 
-@replays.command("pause", epilog="Example: riskrelay replay pause 6f0c… 91d2…")
+@replays.command("pause", epilog="Example: riskrelay replay pause okta-prod 91d2…")
 def pause(
     integration_id: IntegrationArgument,
     replay_id: ReplayArgument,
@@ -136,7 +170,7 @@ def pause(
     _control(integration_id, replay_id, "pause", account, as_json=as_json)
 
 
-@replays.command("resume", epilog="Example: riskrelay replay resume 6f0c… 91d2…")
+@replays.command("resume", epilog="Example: riskrelay replay resume okta-prod 91d2…")
 def resume(
     integration_id: IntegrationArgument,
     replay_id: ReplayArgument,
@@ -147,7 +181,7 @@ def resume(
     _control(integration_id, replay_id, "resume", account, as_json=as_json)
 
 
-@replays.command("cancel", epilog="Example: riskrelay replay cancel 6f0c… 91d2…")
+@replays.command("cancel", epilog="Example: riskrelay replay cancel okta-prod 91d2…")
 def cancel(
     integration_id: IntegrationArgument,
     replay_id: ReplayArgument,

@@ -16,7 +16,9 @@ app = typer.Typer(
 
 _SERVICE_ACCOUNT_REASON = "Service account"
 
-_IdArgument = Annotated[str, typer.Argument(help="The exception's id.")]
+_IdArgument = Annotated[
+    str, typer.Argument(metavar="EXCEPTION", help="The exception's id, or the user, pattern or group that it covers.")
+]
 _LevelOption = Annotated[str | None, typer.Option(help="low, medium or high; of the effects cap and level.")]
 _EndsOption = Annotated[
     str | None, typer.Option("--ends", help="From then on it has no effect, such as 2026-12-31T00:00:00Z.")
@@ -78,9 +80,7 @@ def add(
     show(row, as_json, lambda: _table([row]))
 
 
-@app.command(
-    "set", epilog="Example: riskrelay exception set 0190a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b --effect cap --level low"
-)
+@app.command("set", epilog="Example: riskrelay exception set kai@example.com --effect cap --level low")
 def set_one(
     exception_id: _IdArgument,
     behavior: Annotated[str | None, typer.Option(help="The id of a behavior, or all. Default: unchanged.")] = None,
@@ -102,7 +102,7 @@ def set_one(
     show(row, as_json, lambda: _table([row]))
 
 
-@app.command("end", epilog="Example: riskrelay exception end 0190a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")
+@app.command("end", epilog="Example: riskrelay exception end kai@example.com")
 def end(exception_id: _IdArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """End an exception now. It stays in the list, so that its reason can be read later."""
     now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
@@ -110,7 +110,7 @@ def end(exception_id: _IdArgument, account: AccountOption = "default", as_json: 
     show(row, as_json, lambda: _table([row]))
 
 
-@app.command("delete", epilog="Example: riskrelay exception delete 0190a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")
+@app.command("delete", epilog="Example: riskrelay exception delete kai@example.com")
 def delete(exception_id: _IdArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Delete an exception. Findings recorded meanwhile count again."""
     result = with_api(account, lambda api: api.call("DELETE", _path(exception_id)))

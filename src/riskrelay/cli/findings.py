@@ -7,7 +7,9 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from riskrelay.cli.api import AccountOption, Api, ApiError, calls_service, with_api
+from riskrelay.cli.completing import complete_behavior
 from riskrelay.cli.importing import Batch, ImportProgress, batches
+from riskrelay.cli.names import did_you_mean
 from riskrelay.cli.output import JsonFlag, errors, fail, say, show
 from riskrelay.core.errors import member_name
 
@@ -20,7 +22,11 @@ app = typer.Typer(help="Findings: risky behaviors observed for users.", no_args_
 @app.command("send", epilog="Example: riskrelay finding send high_dlp kai@example.com --name 'Kai Berg'")
 def send(
     behavior: Annotated[
-        str, typer.Argument(help="The behavior's id, such as high_dlp. See `riskrelay behavior list`.")
+        str,
+        typer.Argument(
+            autocompletion=complete_behavior,
+            help="The behavior's id, such as high_dlp. See `riskrelay behavior list`.",
+        ),
     ],
     email: Annotated[str, typer.Argument(help="The user's e-mail address.")],
     name: Annotated[str | None, typer.Option(help="The user's name.")] = None,
@@ -36,7 +42,16 @@ def send(
         body["user"]["name"] = name
     if finding_id is not None:
         body["id"] = finding_id
-    result = with_api(account, lambda api: api.call("POST", "/findings", body))
+
+    def send_one(api: Api) -> Any:
+        try:
+            return api.call("POST", "/findings", body)
+        except ApiError as error:
+            if error.is_about("/behavior"):
+                fail(*error.sentences, *_behaviors_like(api, behavior))
+            raise
+
+    result = with_api(account, send_one)
 
     def render() -> None:
         if result["ignored"]:
@@ -65,7 +80,18 @@ def import_file(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Send a file of findings, one JSON object per line. To resume after an interruption, run the command again."""
+    """Send a file of findings, one JSON object per line. To resume after an interruption, run the command again.
+
+    Members of a line: "behavior" and "user" with "email" are required; "name" of the user, "timestamp" (RFC 3339), "id"
+    (a finding with the same id is stored once) and "details" (an object) are optional. Blank lines are skipped.
+
+    \b
+    {"behavior": "high_dlp", "user": {"email": "kai@example.com"}}
+    {"behavior": "imp_travel", "user": {"email": "ana@example.com",
+     "name": "Ana"}, "timestamp": "2026-03-17T08:00:00Z", "id": "42"}
+
+    The second finding is shown in two lines, and is one line of the file.
+    """
     progress = ImportProgress.of(file)
     if progress.offset and not as_json:
         say("Resuming after line {:,}.", progress.line)
@@ -76,6 +102,13 @@ def import_file(
         raise typer.Exit(130) from None
     progress.delete()
     show(progress.totals(), as_json, lambda: say("{}", _summary(progress)))
+
+
+def _behaviors_like(api: Api, behavior: str) -> list[str]:
+    try:
+        return did_you_mean(behavior, api.call("GET", "/behaviors")["behaviors"])
+    except ApiError:  # a token that only sends findings can't read
+        return []
 
 
 def _send_all(api: Api, file: Path, progress: ImportProgress) -> None:

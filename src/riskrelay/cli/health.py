@@ -6,22 +6,39 @@ from urllib.parse import quote
 import typer
 
 from riskrelay.cli.api import AccountOption, Api, ApiError, with_api
+from riskrelay.cli.completing import complete_integration
 from riskrelay.cli.output import JsonFlag, errors, say, show
+from riskrelay.cli.waiting import WaitFlag, wait_for
 
-IntegrationArgument = Annotated[str, typer.Argument(help="The integration's id.")]
+IntegrationArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="INTEGRATION", autocompletion=complete_integration, help="The integration's reference id or id."
+    ),
+]
+
+
+_VERIFY_SECONDS = 60.0  # chosen: several attempts; a receiver that is down isn't waited for
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to those on integrations."""
-    app.command("health", epilog="Example: riskrelay integration health 6f0c…")(health)
-    app.command("pause", epilog="Example: riskrelay integration pause 6f0c… --reason 'maintenance until 16:00'")(pause)
-    app.command("resume", epilog="Example: riskrelay integration resume 6f0c…")(resume)
-    app.command("limit", epilog="Example: riskrelay integration limit 6f0c… --pushes-per-second 20")(limit)
-    app.command("verify", epilog="Example: riskrelay integration verify 6f0c…")(verify)
+    app.command("health", epilog="Example: riskrelay integration health okta-prod")(health)
+    app.command("pause", epilog="Example: riskrelay integration pause okta-prod --reason maintenance")(pause)
+    app.command("resume", epilog="Example: riskrelay integration resume okta-prod")(resume)
+    app.command("limit", epilog="Example: riskrelay integration limit okta-prod --pushes-per-second 20")(limit)
+    app.command("verify", epilog="Example: riskrelay integration verify okta-prod")(verify)
 
 
 def health(
-    integration_id: Annotated[str | None, typer.Argument(help="The integration's id; default: all.")] = None,
+    integration_id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[INTEGRATION]",
+            autocompletion=complete_integration,
+            help="The integration's reference id or id. Default: all.",
+        ),
+    ] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
@@ -73,20 +90,45 @@ def limit(
 def verify(
     integration_id: IntegrationArgument,
     state: Annotated[str | None, typer.Option(help="A value that the verification events contain.")] = None,
+    wait: WaitFlag = False,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
     """Send a verification event on each stream. To see the result, use `riskrelay delivery show`."""
     body = {"state": state}
-    result = with_api(account, lambda api: api.call("POST", _path(integration_id, "verify"), body))
+
+    def send(api: Api) -> tuple[Any, list[dict[str, Any]]]:
+        queued = api.call("POST", _path(integration_id, "verify"), body)
+        return queued, _settled(api, integration_id, queued["deliveries"]) if wait else []
+
+    result, settled = with_api(account, send)
 
     def render() -> None:
-        for sent in result["deliveries"]:
+        for row in settled:
+            reason = f": {row['reason']}" if row["reason"] else ""
+            said = "[bold]{}[/]{}. Details: riskrelay delivery show {} {}"
+            say(said, row["state"], reason, integration_id, row["jti"])
+        for sent in [] if wait else result["deliveries"]:
             say("Queued: riskrelay delivery show {} {}", integration_id, sent["jti"])
         if not result["deliveries"]:
             say("The integration has no enabled stream: the receiver has not created one, or has disabled it.")
 
-    show(result, as_json, render)
+    show({"deliveries": settled} if wait else result, as_json, render)
+    if wait and (not settled or any(row["state"] != "delivered" for row in settled)):
+        raise typer.Exit(1)
+
+
+def _settled(api: Api, integration_id: str, queued: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Wait until no event of *queued* is pending."""
+    if not queued:
+        return []
+    return wait_for(
+        lambda: [api.call("GET", _path(integration_id, f"deliveries/{one['jti']}")) for one in queued],
+        is_over=lambda rows: all(row["state"] != "pending" for row in rows),
+        counts=lambda rows: (sum(row["state"] != "pending" for row in rows), len(rows)),
+        label="Waiting for the receiver",
+        seconds=_VERIFY_SECONDS,
+    )
 
 
 def say_warnings(row: dict[str, Any]) -> None:

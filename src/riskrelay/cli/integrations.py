@@ -7,6 +7,7 @@ import typer
 
 from riskrelay.cli import health
 from riskrelay.cli.api import AccountOption, with_api
+from riskrelay.cli.completing import complete_integration
 from riskrelay.cli.output import JsonFlag, print_table, say, show
 from riskrelay.core.integrations import IntegrationType
 from riskrelay.core.keys import Algorithm
@@ -50,12 +51,13 @@ def list_all(account: AccountOption = "default", as_json: JsonFlag = False) -> N
     show(result, as_json, lambda: _table(result))
 
 
-@app.command(
-    "get", epilog="Example: riskrelay integration get 6f0c… or: riskrelay integration get --reference okta-prod"
-)
+@app.command("get", epilog="Example: riskrelay integration get okta-prod")
 def get(
     integration_id: Annotated[
-        str | None, typer.Argument(help="The integration's id. Alternatively, use --reference.")
+        str | None,
+        typer.Argument(
+            metavar="[INTEGRATION]", autocompletion=complete_integration, help="The integration's reference id or id."
+        ),
     ] = None,
     reference: Annotated[str | None, typer.Option(help="The integration's reference id.")] = None,
     account: AccountOption = "default",
@@ -63,13 +65,13 @@ def get(
 ) -> None:
     """Show one integration."""
     if (integration_id is None) == (reference is None):
-        raise typer.BadParameter("give either an id or --reference")
+        raise typer.BadParameter("name the integration, either as an argument or by --reference")
     path = f"/reference_id/{quote(reference, safe='')}" if reference else f"/{quote(str(integration_id), safe='')}"
     result = with_api(account, lambda api: api.call("GET", "/integrations" + path))
     show(result, as_json, lambda: _details(result))
 
 
-@app.command("update", epilog="Example: riskrelay integration update 6f0c… https://acme.okta.com --inactive")
+@app.command("update", epilog="Example: riskrelay integration update okta-prod https://acme.okta.com --inactive")
 def update(
     integration_id: health.IntegrationArgument,
     tenant_url: Annotated[str, typer.Argument(help="The receiver's base URL.")],
@@ -85,7 +87,7 @@ def update(
     show(result, as_json, lambda: _details(result))
 
 
-@app.command("settings", epilog="Example: riskrelay integration settings 6f0c… --signing-algorithm ES256")
+@app.command("settings", epilog="Example: riskrelay integration settings okta-prod --signing-algorithm ES256")
 def settings(
     integration_id: health.IntegrationArgument,
     signing_algorithm: Annotated[
@@ -104,7 +106,7 @@ def settings(
     show(result, as_json, lambda: _details(result))
 
 
-_TLS_EXAMPLE = "Example: riskrelay integration tls 6f0c… --ca ca.pem --certificate client.pem --key client.key"
+_TLS_EXAMPLE = "Example: riskrelay integration tls okta-prod --ca ca.pem --certificate client.pem --key client.key"
 
 
 @app.command("tls", epilog=_TLS_EXAMPLE)
@@ -137,7 +139,7 @@ def tls(
     show(result, as_json, render)
 
 
-@app.command("delete", epilog="Example: riskrelay integration delete 6f0c…")
+@app.command("delete", epilog="Example: riskrelay integration delete okta-prod")
 def delete(
     integration_id: health.IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:

@@ -1,4 +1,4 @@
-"""What commands print: for people by default, JSON on request, errors with the next step."""
+"""What commands print: for people by default, JSON or CSV on request, errors with the next step."""
 
 import json
 import re
@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from typing import Annotated, Any, NoReturn
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from riskrelay.cli.formats import OutputFormat, chosen_format, next_csv
 from riskrelay.core.errors import RiskrelayError
 
 console = Console()
@@ -20,6 +22,25 @@ errors = Console(stderr=True)
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _COPIED = ("id", "jti", "kid", "token_id", "user_id", "account_id")  # a line break would get in the way
+_WRAPPED_WIDTH = 24  # chosen: a column of words stays readable
+
+DROPPED_FIRST = (
+    *("description", "duplicates", "ignored", "activity", "findings", "duration_ms", "users_skipped", "event_count"),
+    *(
+        "integration_type",
+        "scopes",
+        "created_at",
+        "detail",
+        "attempts",
+        "last_used_at",
+        "kind",
+        "refused",
+        "tenant_url",
+    ),
+    *("last_event_at", "last_event", "started_at", "ends_at", "reason", "expires_at", "name", "behavior", "active"),
+)
+"""The columns that a table leaves out, in this order, until it fits the terminal. Others are never left out."""
+
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -111,16 +132,22 @@ def _of_system(error: OSError) -> str:
 
 
 def show(data: Any, as_json: bool, render: Callable[[], None]) -> None:
-    """Print *data* as one line of JSON, or let *render* show it to a person."""
-    if as_json:
+    """Print *data* as one line of JSON or as CSV, or let *render* show it to a person."""
+    if as_json and chosen_format() is OutputFormat.CSV:
+        sys.stdout.write(next_csv(data))
+    elif as_json:
         sys.stdout.write(json.dumps(data) + "\n")
-        sys.stdout.flush()  # for a program that reads a pipe
     else:
         render()
+        return
+    sys.stdout.flush()  # for a program that reads a pipe
 
 
 def print_table(rows: Sequence[dict[str, Any]], without: str = "No entries.") -> None:
     """Show rows that have the same members to a person; a value that is None is shown as nothing.
+
+    The table fits the terminal: columns are left out in the order of DROPPED_FIRST, and words wrap. Ids stay whole.
+    Where even they don't fit, each row is shown as lines.
 
     Args:
         without: said when there are no rows.
@@ -128,9 +155,52 @@ def print_table(rows: Sequence[dict[str, Any]], without: str = "No entries.") ->
     if not rows:
         say("{}", without)
         return
-    table = Table()
-    for name in rows[0]:
-        table.add_column(Text(visible(name)), overflow="fold", no_wrap=name in _COPIED)
-    for row in rows:
-        table.add_row(*(Text("" if value is None else visible(value)) for value in row.values()))
-    console.print(table)
+    cells = {name: ["" if row[name] is None else visible(row[name]) for row in rows] for name in rows[0]}
+    hidden = _left_out(cells, console.width)
+    shown = {name: column for name, column in cells.items() if name not in hidden}
+    if _width(shown) > console.width:
+        _print_lines(shown)
+    else:
+        table = Table()
+        for name, column in shown.items():
+            table.add_column(Text(visible(name)), overflow="fold", no_wrap=not _wraps(name, column))
+        for row in zip(*shown.values(), strict=True):
+            table.add_row(*map(Text, row))
+        console.print(table)
+    if hidden:
+        say("[dim]Not shown: {}. A wider terminal or --output csv shows them.[/]", ", ".join(hidden), to=errors)
+
+
+def _left_out(cells: dict[str, list[str]], width: int) -> list[str]:
+    hidden: list[str] = []
+    for name in DROPPED_FIRST:
+        if _width({one: column for one, column in cells.items() if one not in hidden}) <= width:
+            break
+        if name in cells:
+            hidden.append(name)
+    return hidden
+
+
+def _width(cells: dict[str, list[str]]) -> int:
+    """Return the columns of the terminal that a table needs."""
+    return 1 + sum(3 + _column_width(name, column) for name, column in cells.items())
+
+
+def _column_width(name: str, column: list[str]) -> int:
+    natural = max(cell_len(cell) for cell in (visible(name), *column))
+    if not _wraps(name, column):
+        return natural
+    longest_word = max(cell_len(word) for cell in (visible(name), *column) for word in (cell.split() or [""]))
+    return min(natural, max(_WRAPPED_WIDTH, longest_word))
+
+
+def _wraps(name: str, column: list[str]) -> bool:
+    """Return whether a column has words that may stand in several lines."""
+    return name not in _COPIED and any(" " in cell for cell in column)
+
+
+def _print_lines(cells: dict[str, list[str]]) -> None:
+    for row in zip(*cells.values(), strict=True):
+        for name, cell in zip(cells, row, strict=True):
+            say("[bold]{}[/] {}", name, cell)
+        say("")

@@ -7,15 +7,23 @@ from urllib.parse import quote
 import typer
 
 from riskrelay.cli.api import AccountOption, with_api
+from riskrelay.cli.completing import complete_integration
 from riskrelay.cli.output import JsonFlag, print_table, say, show
 from riskrelay.core.ssf.access import CredentialKind, ReceiverScope
 
 app = typer.Typer(help="Credentials, which an integration's receiver authenticates with.", no_args_is_help=True)
 
-IntegrationArgument = Annotated[str, typer.Argument(help="The integration's id.")]
+IntegrationArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="INTEGRATION", autocompletion=complete_integration, help="The integration's reference id or id."
+    ),
+]
 
 
-@app.command("create", epilog="Example: riskrelay credential create 6f0c… --kind oauth_client --name 'device manager'")
+@app.command(
+    "create", epilog="Example: riskrelay credential create okta-prod --kind oauth_client --name 'device manager'"
+)
 def create(
     integration_id: IntegrationArgument,
     kind: Annotated[
@@ -42,7 +50,7 @@ def create(
     show(result, as_json, lambda: _details(result))
 
 
-@app.command("list", epilog="Example: riskrelay credential list 6f0c… --json")
+@app.command("list", epilog="Example: riskrelay credential list okta-prod --json")
 def list_all(
     integration_id: IntegrationArgument, account: AccountOption = "default", as_json: JsonFlag = False
 ) -> None:
@@ -51,10 +59,10 @@ def list_all(
     show(result, as_json, lambda: _table(integration_id, result))
 
 
-@app.command("revoke", epilog="Example: riskrelay credential revoke 6f0c… 91d2…")
+@app.command("revoke", epilog="Example: riskrelay credential revoke okta-prod 'device manager'")
 def revoke(
     integration_id: IntegrationArgument,
-    credential_id: Annotated[str, typer.Argument(help="The credential's id.")],
+    credential_id: Annotated[str, typer.Argument(metavar="CREDENTIAL", help="The credential's name or id.")],
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:

@@ -9,7 +9,10 @@ import msgspec
 import typer
 import yaml
 
-from riskrelay.cli.api import AccountOption, Api, all_call_service, with_api
+from riskrelay.cli.api import AccountOption, Api, ApiError, all_call_service, with_api
+from riskrelay.cli.completing import complete_kind, complete_source
+from riskrelay.cli.hints import in_commands
+from riskrelay.cli.names import did_you_mean
 from riskrelay.cli.output import JsonFlag, fail, print_table, say, show
 from riskrelay.cli.source_try import read_events, try_events
 from riskrelay.core.sources.reasons import Reason, sentence
@@ -22,7 +25,9 @@ _BATCH = 1_000  # as many events as one transaction of the service records
 _COUNTED = ("events", "findings", "activity", "duplicates", "level_changes")
 _REASONED = ("exempt", "ignored", "refused")
 
-SourceArgument = Annotated[str, typer.Argument(help="The source's id.")]
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="SOURCE", autocompletion=complete_source, help="The source's name or id.")
+]
 MappingOption = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, readable=True, help="A mapping of your own, in YAML or JSON."),
@@ -35,7 +40,13 @@ SilenceOption = Annotated[
 
 @app.command("create", epilog="Example: riskrelay source create okta_system_log --name 'Okta production'")
 def create(
-    kind: Annotated[str, typer.Argument(help="The kind of the sender, such as okta_system_log, or custom.")],
+    kind: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=complete_kind,
+            help="The kind of the sender, such as okta_system_log, or custom. See `riskrelay source kinds`.",
+        ),
+    ],
     name: Annotated[str | None, typer.Option(help="A descriptive name. Default: the kind.")] = None,
     mapping: MappingOption = None,
     credential: Annotated[
@@ -54,7 +65,17 @@ def create(
         body["key"] = key
     if silent_after is not None:
         body["silent_after_seconds"] = silent_after * 60
-    result = with_api(account, lambda api: api.call("POST", "/sources", body))
+
+    def send_one(api: Api) -> Any:
+        try:
+            return api.call("POST", "/sources", body)
+        except ApiError as error:
+            if error.is_about("/kind"):
+                kinds = [one["kind"] for one in api.call("GET", "/sources/kinds")]
+                fail(f"there is no kind {kind}", *did_you_mean(kind, kinds), "To list all: riskrelay source kinds")
+            raise
+
+    result = with_api(account, send_one)
 
     def render() -> None:
         issued = result["credential"]
@@ -64,7 +85,7 @@ def create(
             say("[bold]{:<12}[/] Authorization: Bearer {}", "With header", issued["secret"])
         else:
             say("[bold]{:<12}[/] {}", "Secret", issued["secret"])
-        say("{}", result["next_step"])
+        say("{}", in_commands(result["next_step"]))
 
     show(result, as_json, render)
 
@@ -76,7 +97,15 @@ def list_all(account: AccountOption = "default", as_json: JsonFlag = False) -> N
     show(rows, as_json, lambda: print_table([_row(row) for row in rows], "No sources yet: riskrelay source create"))
 
 
-@app.command("show", epilog="Example: riskrelay source show 5f1e…")
+@app.command("kinds", epilog="Example: riskrelay source kinds")
+def kinds(account: AccountOption = "default", as_json: JsonFlag = False) -> None:
+    """List the kinds of sources, and what each of them gives."""
+    rows = with_api(account, lambda api: api.call("GET", "/sources/kinds"))
+    shown = [{"name": row["kind"], "gives": ", ".join(row["gives"]), "description": row["description"]} for row in rows]
+    show(rows, as_json, lambda: print_table(shown))
+
+
+@app.command("show", epilog="Example: riskrelay source show 'Okta production'")
 def show_one(source_id: SourceArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Show a source, and why its events were ignored or refused."""
     row = with_api(account, lambda api: api.call("GET", _path(source_id)))
@@ -92,7 +121,7 @@ def show_one(source_id: SourceArgument, account: AccountOption = "default", as_j
     show(row, as_json, render)
 
 
-@app.command("mapping", epilog="Example: riskrelay source mapping 5f1e… > mapping.yaml")
+@app.command("mapping", epilog="Example: riskrelay source mapping okta_system_log > mapping.yaml")
 def mapping_in_use(source_id: SourceArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Print the mapping that a source uses, as YAML to start from."""
     document = with_api(account, lambda api: api.call("GET", f"{_path(source_id)}/mapping"))
@@ -100,7 +129,7 @@ def mapping_in_use(source_id: SourceArgument, account: AccountOption = "default"
     show(plain, as_json, lambda: typer.echo(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), nl=False))
 
 
-@app.command("update", epilog="Example: riskrelay source update 5f1e… --mapping mapping.yaml")
+@app.command("update", epilog="Example: riskrelay source update okta_system_log --mapping mapping.yaml")
 def update(
     source_id: SourceArgument,
     name: Annotated[str | None, typer.Option(help="Default: unchanged.")] = None,
@@ -123,14 +152,14 @@ def update(
     show(row, as_json, lambda: print_table([_row(row)]))
 
 
-@app.command("delete", epilog="Example: riskrelay source delete 5f1e…")
+@app.command("delete", epilog="Example: riskrelay source delete okta_system_log")
 def delete(source_id: SourceArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Delete a source with its credentials, counts and samples. Its findings are kept."""
     result = with_api(account, lambda api: api.call("DELETE", _path(source_id)))
     show(result, as_json, lambda: say("Source {} was deleted.", source_id))
 
 
-@app.command("rotate", epilog="Example: riskrelay source rotate 5f1e… --keep-old")
+@app.command("rotate", epilog="Example: riskrelay source rotate okta_system_log --keep-old")
 def rotate(
     source_id: SourceArgument,
     credential: Annotated[CredentialKind, typer.Option(help="The kind of credential.")] = CredentialKind.HEADER,
@@ -149,7 +178,7 @@ def rotate(
     show(result, as_json, lambda: say("New secret: {}", result.get("events_url", result["secret"])))
 
 
-@app.command("send", epilog="Example: riskrelay source send 5f1e… events.ndjson")
+@app.command("send", epilog="Example: riskrelay source send okta_system_log events.ndjson")
 def send(
     source_id: SourceArgument,
     file: Annotated[
@@ -174,7 +203,7 @@ def send(
     show(result, as_json, lambda: _say_outcome(result))
 
 
-@app.command("samples", epilog="Example: riskrelay source samples 5f1e… --json")
+@app.command("samples", epilog="Example: riskrelay source samples okta_system_log --json")
 def samples(source_id: SourceArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """List events of the last day that were ignored or refused. With --json the events themselves."""
     rows = with_api(account, lambda api: api.call("GET", f"{_path(source_id)}/samples"))
@@ -182,7 +211,7 @@ def samples(source_id: SourceArgument, account: AccountOption = "default", as_js
     show(rows, as_json, lambda: print_table(shown, "No samples: no event was ignored or refused in the last day."))
 
 
-@app.command("replay", epilog="Example: riskrelay source replay 5f1e…")
+@app.command("replay", epilog="Example: riskrelay source replay okta_system_log")
 def replay(source_id: SourceArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Process the samples as new events, for example after a change of the mapping."""
     result = with_api(account, lambda api: api.call("POST", f"{_path(source_id)}/samples/replay"))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from riskrelay.cli.database import on_database
+from riskrelay.cli.names import chosen
 from riskrelay.cli.output import JsonFlag, explained, fail, print_table, say, show
 from riskrelay.core.credentials import ALL_SCOPES, COMMAND_LINE, Scope, StoredToken
 from riskrelay.core.errors import NotFound
@@ -75,28 +76,33 @@ def list_all(
     show(rows, as_json, lambda: print_table(rows))
 
 
-@app.command("revoke", epilog="Example: riskrelay token revoke 0b0c8a52-…")
-def revoke(token_id: str, as_json: JsonFlag = False) -> None:
+@app.command("revoke", epilog="Example: riskrelay token revoke ci")
+def revoke(
+    token_id: Annotated[str, typer.Argument(metavar="TOKEN", help="The token's name or id.")],
+    as_json: JsonFlag = False,
+) -> None:
     """Revoke a token at once."""
     with explained():
         try:
-            on_database(lambda services: _revoke(services, token_id))
+            revoked = on_database(lambda services: _revoke(services, token_id))
         except NotFound:
             fail(f"token {token_id} not found; see `riskrelay token list`")
-    show({"revoked": token_id}, as_json, lambda: say("Token {} was revoked.", token_id))
+    show({"revoked": revoked}, as_json, lambda: say("Token {} was revoked.", token_id))
 
 
 async def _all(services: "Services") -> list[StoredToken]:
     return await services.store.read_installation(lambda tx: tx.tokens.all())
 
 
-async def _revoke(services: "Services", token_id: str) -> None:
+async def _revoke(services: "Services", given: str) -> str:
     from riskrelay.actions.tokens import revoke_token
 
-    for token in await _all(services):
-        if token.token_id == token_id:
-            return await revoke_token(services, token.account_id, COMMAND_LINE, token.token_id)
-    raise NotFound
+    tokens = await _all(services)
+    rows = [{"id": token.token_id, "name": token.name} for token in tokens]
+    token_id: str = chosen("token", given, rows, names=["id", "name"], listing="riskrelay token list")
+    (token,) = [token for token in tokens if token.token_id == token_id]
+    await revoke_token(services, token.account_id, COMMAND_LINE, token.token_id)
+    return token.token_id
 
 
 def _row(token: StoredToken) -> dict[str, Any]:

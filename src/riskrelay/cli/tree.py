@@ -188,16 +188,24 @@ class Command(TyperCommand):
         found = getattr(import_module(f"riskrelay.cli.{module}"), attribute)
         if isinstance(found, typer.Typer):
             found.rich_markup_mode = None
+            _finished(found)
             loaded: Any = get_group(_calling(found) if self._entry.calls_service else found)
         else:
             alone = typer.Typer(add_completion=False, rich_markup_mode=None)
             alone.command(epilog=f"Example: {self._entry.example}")(found)
-            loaded = get_command(alone)
+            loaded = get_command(_finished(alone))
         loaded.name = self.name
         for command in (loaded, *getattr(loaded, "commands", {}).values()):
             if command.epilog is not None:
                 command.epilog = f"\b\n{command.epilog}"  # an example keeps its one line, so that it can be copied
         return loaded
+
+
+def _finished(group: typer.Typer) -> typer.Typer:
+    from riskrelay.cli.formats import all_print_data
+    from riskrelay.cli.names import all_accept_names
+
+    return all_print_data(all_accept_names(group))
 
 
 def _calling(group: typer.Typer) -> typer.Typer:

@@ -9,12 +9,13 @@ from urllib.parse import quote
 import typer
 
 from riskrelay.cli import bulk_resets
-from riskrelay.cli.api import AccountOption, with_api
+from riskrelay.cli.api import AccountOption, Api, ApiError, with_api
 from riskrelay.cli.output import JsonFlag, fail, print_table, say, show
+from riskrelay.cli.waiting import WaitFlag, wait_for
 
 app = typer.Typer(help="Users at risk, and their findings.", no_args_is_help=True)
 
-UserArgument = Annotated[str, typer.Argument(help="The user's id, as `riskrelay user list` shows it.")]
+UserArgument = Annotated[str, typer.Argument(metavar="USER", help="The user's e-mail address or id.")]
 
 
 @app.command("list", epilog="Example: riskrelay user list --limit 10")
@@ -28,7 +29,7 @@ def list_at_risk(
     show(result["users"], as_json, lambda: print_table(result["users"]))
 
 
-@app.command("show", epilog="Example: riskrelay user show 0d9b…")
+@app.command("show", epilog="Example: riskrelay user show kai@example.com")
 def show_one(user_id: UserArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Show a user's risk level and the findings since the last reset."""
     row: dict[str, Any] = with_api(account, lambda api: api.call("GET", _path(user_id)))
@@ -42,7 +43,7 @@ def show_one(user_id: UserArgument, account: AccountOption = "default", as_json:
     show(row, as_json, render)
 
 
-@app.command("history", epilog="Example: riskrelay user history 0d9b… --limit 5")
+@app.command("history", epilog="Example: riskrelay user history kai@example.com --limit 5")
 def history(
     user_id: UserArgument,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="Maximum number of level changes.")] = 20,
@@ -66,7 +67,7 @@ def history(
 @app.command("reset", epilog='Example: riskrelay user reset --behavior imp_travel --reason "False alarm" --yes')
 def reset(
     user_id: Annotated[
-        str | None, typer.Argument(help="The user's id, as `riskrelay user list` shows it. If omitted: many users.")
+        str | None, typer.Argument(metavar="[USER]", help="The user's e-mail address or id. If omitted: many users.")
     ] = None,
     reason: Annotated[
         str | None,
@@ -84,6 +85,7 @@ def reset(
     yes: Annotated[
         bool, typer.Option("--yes", help="Reset many users. Without it, the command only shows which ones.")
     ] = False,
+    wait: WaitFlag = False,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
@@ -92,7 +94,7 @@ def reset(
     if user_id is None:
         if not wanted:
             fail("name a user, or users by --level, --behavior, --from, --to or --file")
-        bulk_resets.start(wanted, reason, account, is_confirmed=yes, as_json=as_json)
+        bulk_resets.start(wanted, reason, account, is_confirmed=yes, wait=wait, as_json=as_json)
         return
     if wanted:
         fail("name either one user or a filter for many users, not both")
@@ -100,27 +102,50 @@ def reset(
     show(result, as_json, lambda: say("The risk level of {} was cleared.", user_id))
 
 
-@app.command("erase", epilog="Example: riskrelay user erase 0d9b… --yes")
+@app.command("erase", epilog="Example: riskrelay user erase kai@example.com --yes")
 def erase(
     user_id: UserArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Erase without asking for confirmation.")] = False,
+    wait: WaitFlag = False,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
     """Erase a user and everything about the user. Receivers keep the last level: to clear it, reset the user first."""
     if not yes:
         typer.confirm("Erase the user and everything about the user? This can't be undone.", abort=True, err=True)
-    result = with_api(account, lambda api: api.call("DELETE", _path(user_id)))
+    result = with_api(account, lambda api: _erased(api, user_id, wait=wait))
     is_over = result["status"] == "completed"
     said = "User {} was erased." if is_over else "User {} is no longer found. The service is removing the rest."
     show(result, as_json, lambda: say(said, user_id))
 
 
-@app.command("export", epilog="Example: riskrelay user export 0d9b… > user.json")
+@app.command("export", epilog="Example: riskrelay user export kai@example.com > user.json")
 def export(user_id: UserArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """Print everything that is stored about a user, as JSON."""
     result = with_api(account, lambda api: api.call("GET", _path(user_id, "export")))
     show(result, as_json, lambda: print(json.dumps(result, indent=2)))  # noqa: T201  escaped, and no markup
+
+
+def _erased(api: Api, user_id: str, *, wait: bool) -> Any:
+    """Erase a user, and wait until nothing is left if *wait*: then a repeat of the request finds no user."""
+
+    def erase_again() -> Any:
+        try:
+            return api.call("DELETE", _path(user_id))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return {"status": "completed"}
+
+    result = api.call("DELETE", _path(user_id))
+    if not wait or result["status"] == "completed":
+        return result
+    return wait_for(
+        erase_again,
+        is_over=lambda row: row["status"] == "completed",
+        counts=lambda row: (int(row["status"] == "completed"), 1),
+        label="Erasing the user",
+    )
 
 
 def _path(user_id: str, *parts: str) -> str:

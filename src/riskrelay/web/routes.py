@@ -138,6 +138,7 @@ def account_routes(
         ("DELETE", "/tokens/{token_id}", tokens.revoke),
         ("GET", "/audit", AuditRoutes(services).list_page),
         ("GET", "/summary", users.summary),
+        ("GET", "/users", users.find),
         *bulk_reset_routes(services),
         ("GET", "/{user_id}", users.get),  # after the routes with fixed names: the first matching path wins
         ("DELETE", "/{user_id}", users.erase),

@@ -143,6 +143,8 @@ def test_users_are_reset_exported_and_erased(service: Service) -> None:
         client.findings.send("high_dlp", "kai@example.com")
         (user,) = client.users.at_risk()
         assert client.users.get(user.user_id).risk_level == "high"
+        assert [one.user_id for one in client.users.by_email("KAI@example.com")] == [user.user_id]
+        assert client.users.by_email("ana") == []
         assert client.resets.start(BulkResetFilter(level="high"), dry_run=True).count == 1
         client.users.reset(user.user_id, "False alarm")
         assert client.users.get(user.user_id).risk_level is None

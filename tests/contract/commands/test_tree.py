@@ -54,8 +54,10 @@ def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
 def test_every_command_that_prints_data_prints_json_too(path: tuple[str, ...]) -> None:
-    """`--json`, on each."""
-    assert ("--json" in options(COMMANDS[path])) == (path[0] not in PRINT_NO_DATA)
+    """`--json`, and the same as `--output json`, on each."""
+    assert {"--json", "--output"} & options(COMMANDS[path]) == (
+        set() if path[0] in PRINT_NO_DATA else {"--json", "--output"}
+    )
 
 
 def run(*arguments: str, **variables: str) -> str:

@@ -1,6 +1,7 @@
 """Every command that shows what a service answers, with hostile values in every member."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from copy import deepcopy
@@ -104,10 +105,10 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "audit list": ([], [ENTRY]),
     "integration create": (["https://a.example"], INTEGRATION),
     "integration list": ([], [INTEGRATION]),
-    "integration get": (["x"], INTEGRATION),
-    "integration update": (["x", "https://a.example"], INTEGRATION),
-    "integration settings": (["x"], {HOSTILE: HOSTILE}),
-    "integration tls": (["x"], {"ca": [CERTIFICATE], "certificate": [CERTIFICATE]}),
+    "integration get": ([HOSTILE], INTEGRATION),
+    "integration update": ([HOSTILE, "https://a.example"], INTEGRATION),
+    "integration settings": ([HOSTILE], {HOSTILE: HOSTILE}),
+    "integration tls": ([HOSTILE], {"ca": [CERTIFICATE], "certificate": [CERTIFICATE]}),
     "integration delete": ([HOSTILE], {}),
     "integration health": ([], [HEALTH]),
     "integration pause": ([HOSTILE], HEALTH),
@@ -135,6 +136,7 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "behavior retire": ([HOSTILE], {}),
     "source create": (["okta_system_log"], CREATED),
     "source list": ([], [SOURCE]),
+    "source kinds": ([], [{"kind": HOSTILE, "gives": [HOSTILE], "description": HOSTILE}]),
     "source show": ([HOSTILE], SOURCE),
     "source update": ([HOSTILE], SOURCE),
     "source delete": ([HOSTILE], {}),
@@ -172,6 +174,13 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "replay resume": ([HOSTILE, HOSTILE], REPLAY),
     "replay cancel": ([HOSTILE, HOSTILE], REPLAY),
 }
+NAMES = ("reference_id", "name", "kind", "user", "pattern", "group")
+NAMED = {**dict.fromkeys(NAMES, HOSTILE), "id": HOSTILE, "user_id": HOSTILE, "email": HOSTILE}
+"""What a name stands for."""
+
+LISTS = {"integration list", "source list", "exception list", "reset list", "credential list", "replay list"}
+"""Commands that show the list in which names are looked up."""
+
 ELSEWHERE = {
     "finding import",  # its output holds numbers only, and tests/contract/commands/test_importing.py runs it
     "directory import",
@@ -189,6 +198,7 @@ class Answering(ThreadingHTTPServer):
     """Answers every request with one envelope."""
 
     envelope: dict[str, Any]
+    shown_list: str
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -198,7 +208,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        content = json.dumps(self.server.envelope).encode()
+        lists = re.search(r"/(integrations|sources|exceptions|resets|credentials|replays|users)(\?.*)?$", self.path)
+        is_lookup = self.command == "GET" and lists is not None and lists[1] != self.server.shown_list
+        envelope = {**self.server.envelope, "result": [NAMED]} if is_lookup else self.server.envelope
+        content = json.dumps(envelope).encode()
         self.send_response(200 if self.server.envelope["success"] else 400)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
@@ -222,6 +235,7 @@ def service() -> Iterator[Answering]:
 
 def run(service: Answering, command: str, arguments: list[str], envelope: dict[str, Any]) -> tuple[int, str]:
     service.envelope = envelope
+    service.shown_list = f"{command.split()[0]}s" if command in LISTS else ""
     environment = {"RISKRELAY_URL": f"http://127.0.0.1:{service.server_port}", "RISKRELAY_TOKEN": "t", "COLUMNS": "400"}
     ended = invoke(*command.split(), "--account", "a", *arguments, env=environment)
     if "No such option: --account" in ended.output:

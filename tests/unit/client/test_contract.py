@@ -56,6 +56,12 @@ LEFT_OUT = {
     "getException",
     "changeException",
     "deleteException",
+    "listRules",
+    "addRule",
+    "tryExpression",
+    "getRule",
+    "changeRule",
+    "deleteRule",
 }
 
 CALLS: list[Callable[[Client], Any]] = [
@@ -103,6 +109,7 @@ CALLS: list[Callable[[Client], Any]] = [
     lambda c: c.sources.samples(AN_ID),
     lambda c: c.sources.replay_samples(AN_ID),
     lambda c: list(c.users.at_risk()),
+    lambda c: c.users.by_email("kai@example.com"),
     lambda c: c.users.get(AN_ID),
     lambda c: list(c.users.findings(AN_ID)),
     lambda c: list(c.users.history(AN_ID)),

@@ -17,6 +17,15 @@ class UserAtRisk(msgspec.Struct, frozen=True, kw_only=True):
     max_risk_level: str
 
 
+class FoundUser(msgspec.Struct, frozen=True, kw_only=True):
+    """A user, with or without a risk level."""
+
+    user_id: str
+    name: str
+    email: str
+    risk_level: str | None
+
+
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """A page of users at risk."""
 

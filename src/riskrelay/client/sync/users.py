@@ -7,6 +7,7 @@ from riskrelay.client.records import (
     BulkResetFilter,
     BulkResetStarted,
     Erasure,
+    FoundUser,
     LevelChange,
     User,
     UserAtRisk,
@@ -46,6 +47,20 @@ class Users:
             for user in answer.result.users:
                 yield user
             page, pages = page + 1, answer.result_info.total_pages
+
+    def by_email(self, email: str) -> list[FoundUser]:
+        """Return the first 20 users whose e-mail address begins with *email*, whether or not they have a risk level.
+
+        Raises: ClientError.
+        """
+        return self._session.result(
+            Request(
+                operation="listUsersByEmail",
+                method="GET",
+                path=path("users", query={"email": email}),
+                answer=list[FoundUser],
+            )
+        )
 
     def get(self, user_id: str) -> User:
         """Return a user with the latest findings since the last reset.

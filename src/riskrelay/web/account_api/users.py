@@ -13,7 +13,8 @@ from starlette.responses import Response
 from riskrelay.actions.erasures import erase_user
 from riskrelay.actions.users import MAX_REASON_CHARACTERS, reset_user
 from riskrelay.core.credentials import Scope
-from riskrelay.core.errors import NotFound
+from riskrelay.core.email_addresses import MAX_EMAIL_CHARACTERS
+from riskrelay.core.errors import Fault, FaultKind, Invalid, NotFound
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId, BehaviorSetting, name_of
 from riskrelay.core.risk.exceptions import ExceptionId, RiskException
@@ -28,6 +29,8 @@ from riskrelay.web.auth import caller_of
 
 Reason = Annotated[PlainText, Field(min_length=1, max_length=MAX_REASON_CHARACTERS)]
 """Why a person resets users: a text for people."""
+
+MAX_FOUND = 20  # chosen: candidates that a person reads
 
 MAX_EVENTS = 1_000  # guessed: without a page in the query, as many as the largest page
 
@@ -55,6 +58,17 @@ class UserRoutes:
             caller.account_id, lambda tx: tx.users.summary(page.offset, page.per_page)
         )
         return success({"users": [_row(standing) for standing in found]}, page.result_info(len(found), total))
+
+    async def find(self, request: Request) -> Response:
+        caller = await caller_of(request, self._services, Scope.PII_READ)
+        start = request.query_params.get("email", "")
+        if not 1 <= len(start) <= MAX_EMAIL_CHARACTERS:
+            message = f"email: must have 1 to {MAX_EMAIL_CHARACTERS} characters"
+            raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)])
+        found = await self._services.store.read(
+            caller.account_id, lambda tx: tx.user_views.by_email(start, None, MAX_FOUND)
+        )
+        return success([_found(standing) for standing in found])
 
     async def get(self, request: Request) -> Response:
         caller = await caller_of(request, self._services, Scope.PII_READ)
@@ -104,6 +118,15 @@ def user_id_of(request: Request) -> UserId:
     if found != text:  # a form without hyphens or in braces, which this service never returns
         raise NotFound
     return UserId(found)
+
+
+def _found(standing: Standing) -> dict[str, Any]:
+    return {
+        "user_id": standing.user_id,
+        "name": standing.name or "",
+        "email": standing.email,
+        "risk_level": None if standing.level is None else standing.level.word,
+    }
 
 
 def _row(standing: Standing) -> dict[str, Any]:
