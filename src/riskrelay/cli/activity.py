@@ -42,7 +42,7 @@ def backtest(
     ],
     kind: Annotated[
         str | None,
-        typer.Option(help="The kind of source that wrote the file. Default: activity as POST /activity takes it."),
+        typer.Option(help="The kind of source that wrote the file. Default: activity in the format of riskrelay."),
     ] = None,
     detection: Annotated[
         Path | None,

@@ -22,7 +22,7 @@ class OutputFormat(StrEnum):
 
 
 OutputOption = Annotated[
-    OutputFormat | None, typer.Option("--output", "-o", help="table for people, json, or csv. Default: table.")
+    OutputFormat | None, typer.Option("--output", "-o", help="The format: table, json or csv. Default: table.")
 ]
 
 _format = ContextVar("_format", default=OutputFormat.TABLE)

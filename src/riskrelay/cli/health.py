@@ -34,7 +34,7 @@ def health(
     integration_id: Annotated[
         str | None,
         typer.Argument(
-            metavar="[INTEGRATION]",
+            metavar="INTEGRATION",
             autocompletion=complete_integration,
             help="The integration's reference id or id. Default: all.",
         ),

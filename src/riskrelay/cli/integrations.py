@@ -56,7 +56,7 @@ def get(
     integration_id: Annotated[
         str | None,
         typer.Argument(
-            metavar="[INTEGRATION]", autocompletion=complete_integration, help="The integration's reference id or id."
+            metavar="INTEGRATION", autocompletion=complete_integration, help="The integration's reference id or id."
         ),
     ] = None,
     reference: Annotated[str | None, typer.Option(help="The integration's reference id.")] = None,

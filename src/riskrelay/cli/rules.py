@@ -8,6 +8,7 @@ from urllib.parse import quote
 import typer
 
 from riskrelay.cli.api import AccountOption, Api, with_api
+from riskrelay.cli.names import chosen
 from riskrelay.cli.output import JsonFlag, fail, print_table, say, show
 from riskrelay.core.risk.durations import duration_of, duration_text
 
@@ -152,11 +153,10 @@ def try_one(
 
 
 def _find(api: Api, rule: str) -> Any:
-    """Return the rule with that id or name."""
-    found = [one for one in api.call("GET", "/rules") if rule in (one["id"], one["name"])]
-    if len(found) != 1:
-        fail(f"{'no rule has' if not found else 'several rules have'} the id or name {rule}; see `riskrelay rule list`")
-    return found[0]
+    """Return the rule with that name, id, or beginning of its id."""
+    rows = api.call("GET", "/rules")
+    rule_id = chosen("rule", rule, rows, names=["id", "name"], listing="riskrelay rule list")
+    return next(row for row in rows if row["id"] == rule_id)
 
 
 def _path(rule_id: str) -> str:

@@ -67,7 +67,7 @@ def history(
 @app.command("reset", epilog='Example: riskrelay user reset --behavior imp_travel --reason "False alarm" --yes')
 def reset(
     user_id: Annotated[
-        str | None, typer.Argument(metavar="[USER]", help="The user's e-mail address or id. If omitted: many users.")
+        str | None, typer.Argument(metavar="USER", help="The user's e-mail address or id. If omitted: many users.")
     ] = None,
     reason: Annotated[
         str | None,

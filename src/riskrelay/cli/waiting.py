@@ -12,7 +12,7 @@ from riskrelay.cli.output import errors, fail
 T = TypeVar("T")
 
 WaitFlag = Annotated[
-    bool, typer.Option("--wait", help="Wait until it has ended, and show the progress. Exit code 1: without success.")
+    bool, typer.Option("--wait", help="Wait for the result, and show the progress. The exit code is 0 only on success.")
 ]
 
 _POLL_SECONDS = 0.5  # chosen: a person sees progress, and the service has two small requests a second

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from riskrelay.client import (
@@ -178,6 +179,10 @@ def test_integrations_sources_and_deliveries(service: Service) -> None:
         assert client.integrations.set_limits(made.id, limits).limits == limits
         assert client.integrations.pause(made.id, "maintenance").paused is not None
         client.behaviors.set("high_dlp", enabled=True, risk_level="medium")
+        rule = client.rules.add("Three", "$count(findings) >= 3", level="high")
+        assert client.rules.change(msgspec.structs.replace(rule, enabled=False)).enabled is False
+        assert [one.name for one in client.rules.all()] == ["Three"]
+        client.rules.delete(rule.id)
         client.findings.send("high_dlp", "kai@example.com")
         (delivery,) = client.deliveries.all(made.id)
         assert client.deliveries.get(made.id, delivery.jti).state == "pending"

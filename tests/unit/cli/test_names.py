@@ -4,10 +4,11 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import typer
+from typer.core import TyperGroup
 
 from riskrelay.cli.completing import complete_behavior, complete_integration
 from riskrelay.cli.names import NamedId
@@ -246,8 +247,9 @@ def test_a_test_event_without_a_stream_is_no_success(service: StandIn) -> None:
     assert run("integration", "verify", "okta-prod", "--wait")[0] == 1
 
 
-def test_shells_complete_names_of_the_account(service: StandIn) -> None:
+def test_shells_complete_names_of_the_account(service: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those that begin as typed."""
+    monkeypatch.setattr("riskrelay.cli.completing._SECONDS", 30.0)  # a machine that is busy with other tests
     row = {"integration_type": "Okta", "tenant_url": "x", "well_known_url": "x", "active": True}
     times = {"created_at": "2026-03-17T08:00:00Z", "account_tag": "acme"}
     service.results["GET /integrations"] = [{**one, **row, **times} for one in INTEGRATIONS]
@@ -258,6 +260,14 @@ def test_shells_complete_names_of_the_account(service: StandIn) -> None:
     ctx.params["account"] = "acme"
     assert complete_integration(ctx, "okta") == ["okta-prod"]
     assert complete_behavior(ctx, "") == ["high_dlp", "imp_travel"]
+    for path, typed, expected in (
+        ("integration health", "okta", ["okta-prod"]),
+        ("behavior set", "imp", ["imp_travel"]),
+        ("delivery list", "", ["okta-prod", "Okta-Prod"]),
+    ):
+        group, name = path.split()
+        argument = cast(TyperGroup, COMMANDS.commands[group]).commands[name].params[0]
+        assert [one.value for one in argument.shell_complete(ctx, typed)] == expected
 
 
 def test_completion_is_silent_without_a_service(

@@ -14,6 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from riskrelay.client import BulkResetFilter, Client, DlpHit, Finding, Limits, Login, UserReference
+from riskrelay.client.records import Rule, RuleFailures
 from riskrelay.client.requests import Answer, Nothing, Request
 
 ROOT = Path(__file__).parents[3]
@@ -23,6 +24,20 @@ KAI = UserReference(email="kai@example.com", name="Kai")
 A_FINDING = {"behavior": "imp_travel", "user": {"email": "kai@example.com"}}
 A_MAPPING = {"kind": "custom", "rules": []}
 AN_ID = "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"
+
+A_RULE = Rule(
+    id=AN_ID,
+    name="Three",
+    description=None,
+    enabled=False,
+    within_seconds=86_400,
+    when="$count(findings) >= 3",
+    level="high",
+    session_revoked=False,
+    stopped=None,
+    failures=RuleFailures(count=0, last=None, last_at=None),
+    created_at=NOON,
+)
 
 # What the client leaves out: settings of an account, which a person makes, and what senders and SDKs call themselves.
 LEFT_OUT = {
@@ -56,12 +71,6 @@ LEFT_OUT = {
     "getException",
     "changeException",
     "deleteException",
-    "listRules",
-    "addRule",
-    "tryExpression",
-    "getRule",
-    "changeRule",
-    "deleteRule",
 }
 
 CALLS: list[Callable[[Client], Any]] = [
@@ -159,6 +168,12 @@ CALLS: list[Callable[[Client], Any]] = [
     lambda c: c.behaviors.add("vpn", "VPN", risk_level="low", description="d", enabled=True),
     lambda c: c.behaviors.change("vpn", name="VPN", description="d", risk_level="low", enabled=False),
     lambda c: c.behaviors.retire("vpn"),
+    lambda c: c.rules.all(),
+    lambda c: c.rules.get(AN_ID),
+    lambda c: c.rules.add("Three", "$count(findings) >= 3", level="high", description="d", session_revoked=True),
+    lambda c: c.rules.change(A_RULE),
+    lambda c: c.rules.delete(AN_ID),
+    lambda c: c.rules.try_for("kai@example.com", "$count(findings) >= 3"),
 ]
 
 

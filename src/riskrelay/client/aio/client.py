@@ -8,6 +8,7 @@ from riskrelay.client.aio.behaviors import Behaviors
 from riskrelay.client.aio.deliveries import Deliveries, Replays
 from riskrelay.client.aio.findings import Activity, Findings
 from riskrelay.client.aio.integrations import Credentials, Integrations
+from riskrelay.client.aio.rules import Rules
 from riskrelay.client.aio.session import Session
 from riskrelay.client.aio.sources import Sources
 from riskrelay.client.aio.transport import HttpTransport, Transport
@@ -62,6 +63,7 @@ class AsyncClient:
         self.deliveries = Deliveries(session)
         self.replays = Replays(session)
         self.behaviors = Behaviors(session)
+        self.rules = Rules(session)
 
     async def __aenter__(self) -> Self:
         """Return the client. Nothing is connected before the first call."""

@@ -42,6 +42,7 @@ from riskrelay.client.records.integrations import (
     IssuedReceiverCredential,
     ReceiverCredential,
 )
+from riskrelay.client.records.rules import ExpressionTrial, Rule, RuleFailures, TriedFinding
 from riskrelay.client.records.sources import (
     CreatedSource,
     IssuedSourceCredential,
@@ -89,6 +90,7 @@ __all__ = [
     "Erasure",
     "EventPlace",
     "EventsOfReason",
+    "ExpressionTrial",
     "Finding",
     "FoundUser",
     "Health",
@@ -117,6 +119,8 @@ __all__ = [
     "Replay",
     "ReplayFilter",
     "ReplayStarted",
+    "Rule",
+    "RuleFailures",
     "Source",
     "SourceAttempt",
     "SourceCredential",
@@ -125,6 +129,7 @@ __all__ = [
     "SourceSample",
     "StreamHealth",
     "SuggestedBehavior",
+    "TriedFinding",
     "User",
     "UserAtRisk",
     "UserExport",

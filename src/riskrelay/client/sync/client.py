@@ -8,6 +8,7 @@ from riskrelay.client.sync.behaviors import Behaviors
 from riskrelay.client.sync.deliveries import Deliveries, Replays
 from riskrelay.client.sync.findings import Activity, Findings
 from riskrelay.client.sync.integrations import Credentials, Integrations
+from riskrelay.client.sync.rules import Rules
 from riskrelay.client.sync.session import Session
 from riskrelay.client.sync.sources import Sources
 from riskrelay.client.sync.transport import HttpTransport, Transport
@@ -62,6 +63,7 @@ class Client:
         self.deliveries = Deliveries(session)
         self.replays = Replays(session)
         self.behaviors = Behaviors(session)
+        self.rules = Rules(session)
 
     def __enter__(self) -> Self:
         """Return the client. Nothing is connected before the first call."""
