@@ -74,10 +74,13 @@ def test_mistakes_are_said_in_words(service: Service, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text("- 1")
     for arguments, words in (
-        (("create", "nonsense"), "must be one of"),
+        (("create", "okta_systemlog"), "Did you mean okta_system_log?"),
         (("create", "custom", "--mapping", str(wrong)), "is not a mapping"),
         (("show", "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e"), "check the id"),
-        (("update", "x", "--shipped", "--mapping", str(wrong)), "either --mapping or --shipped"),
+        (
+            ("update", "182bd5e5-6e1a-4fe4-a799-aa6d9a6ab26e", "--shipped", "--mapping", str(wrong)),
+            "either --mapping or --shipped",
+        ),
     ):
         ended = service.command("source", *arguments, check=False)
         assert ended.returncode == 1
