@@ -1,11 +1,10 @@
 """Run `riskrelay bench`: measure on each engine, and show the results."""
 
-import json
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import uvloop
 from rich.console import Console
@@ -25,8 +24,8 @@ _MIN_SECONDS = 0.2
 _FINDINGS, _SINGLES, _EVENTS = 20_000, 2_000, 20_000
 
 
-def run_bench(postgres: str | None, scale: float, as_json: bool) -> None:
-    """Measure and print the figures: see `riskrelay bench --help`.
+def run_bench(postgres: str | None, scale: float, as_json: bool) -> dict[str, Any]:
+    """Measure the figures, and return their document: see `riskrelay bench --help`.
 
     Raises: ProcessFailed: a process of the benchmark ended. RiskrelayError: the database server cannot be used.
     """
@@ -35,10 +34,9 @@ def run_bench(postgres: str | None, scale: float, as_json: bool) -> None:
         limits, written_in, measured = run_until_signal(
             _measure(Path(directory), postgres, scale, teller), uvloop.new_event_loop
         )
-    if as_json:
-        sys.stdout.write(json.dumps(document(limits, written_in, measured)) + "\n")
-    else:
+    if not as_json:
         _show(teller, limits, written_in, measured)
+    return document(limits, written_in, measured)
 
 
 async def _measure(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from riskrelay.cli.output import JsonFlag, explained, fail
+from riskrelay.cli.output import JsonFlag, explained, fail, show
 
 
 def bench(
@@ -28,6 +28,7 @@ def bench(
 
     try:
         with explained():
-            run_bench(postgres, scale, as_json)
+            figures = run_bench(postgres, scale, as_json)
     except ProcessFailed as error:
         fail(*str(error).splitlines())
+    show(figures, as_json, lambda: None)  # tables were printed while it measured

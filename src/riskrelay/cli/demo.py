@@ -3,7 +3,6 @@
 import asyncio
 import json
 import math
-import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -20,7 +19,7 @@ from riskrelay.bench.interruption import run_until_signal
 from riskrelay.bench.processes import ProcessFailed
 from riskrelay.cli.api import Api, ApiError
 from riskrelay.cli.demo_stage import Stage
-from riskrelay.cli.output import JsonFlag, fail, say
+from riskrelay.cli.output import JsonFlag, fail, say, show
 
 _PACE_SECONDS = 0.02  # between findings: a day of forty people in some seconds
 _DOWN_FROM, _DOWN_UNTIL = 0.45, 0.65  # of the day: while the receiver is away
@@ -88,8 +87,7 @@ def demo(
             result = run_until_signal(_play(Path(directory), teller, stay, no_receiver))
     except (DemoFailed, ProcessFailed, ApiError) as error:
         fail(*str(error).splitlines())
-    if as_json:
-        sys.stdout.write(json.dumps(result) + "\n")
+    show(result, as_json, lambda: None)
 
 
 async def _play(directory: Path, teller: Console, stay: bool, no_receiver: bool) -> dict[str, Any]:
