@@ -255,10 +255,10 @@ class _Comparing:
         trial = self.trial
         trial.findings += sum(len(run.findings) for run in runs)
         stored, proposed = [side.ages(standing) for side in self._sides]
-        before = path_of(runs, stored, self._since, self._until, given[0].given)
+        before = path_of(runs, stored, self._since, self._until, given=given[0].given)
         is_same = proposed.agrees(stored, {behavior for run in runs for _, behavior in run.findings})
         is_same = is_same and list(given[0].given) == list(given[1].given)
-        after = before if is_same else path_of(runs, proposed, self._since, self._until, given[1].given)
+        after = before if is_same else path_of(runs, proposed, self._since, self._until, given=given[1].given)
         for effect, path, past in ((trial.before, before, given[0]), (trial.after, after, given[1])):
             effect.users[path.highest] += 1
             effect.events.update(path.events)

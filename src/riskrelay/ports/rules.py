@@ -37,7 +37,7 @@ Version = tuple[int | None, int, int]
 see change the first one (`core.risk.rule_inputs.look_soon`)."""
 
 
-class RuleUser(Struct, frozen=True, kw_only=True):
+class RuleUser(Struct, frozen=True, kw_only=True, gc=False):
     """What is read of a user for rules.
 
     Attributes:

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId
@@ -30,7 +31,7 @@ Shape = tuple[tuple[BehaviorId, RiskLevel], ...]
 """The findings of an input without members of their own: users with the same shape share the input."""
 
 
-class Sight(NamedTuple):
+class Sight(Struct, frozen=True, gc=False):
     """What rules see of one user.
 
     Attributes:

@@ -83,7 +83,7 @@ class NamedRule(Struct, frozen=True, array_like=True):
     name: str
 
 
-class Looked(Struct, frozen=True, kw_only=True):
+class Looked(Struct, frozen=True, kw_only=True, gc=False):
     """What the rules of an account say about a user.
 
     Attributes:

@@ -13,7 +13,7 @@ from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId, UserId
-from riskrelay.core.risk.policy_rules import MAX_RULE_FINDINGS
+from riskrelay.core.risk.policy_rules import MAX_RULE_FINDINGS, RuleId
 from riskrelay.core.risk.rule_inputs import RuleFinding
 from riskrelay.ports import RuleUser, Version
 from riskrelay.storage.risk.users import holding_from
@@ -69,6 +69,7 @@ _SETTLE_POSTGRES = """
         AND users.next_change_at IS NOT DISTINCT FROM looked.due
     )
     SELECT user_id FROM looked WHERE user_id NOT IN (SELECT user_id FROM free)"""
+_NOTHING: Mapping[RuleId, datetime] = {}
 _read_findings = msgspec.json.Decoder(list[tuple[int, str, str]]).decode
 
 
@@ -115,7 +116,7 @@ class RuleUserRows:
                 user_id=UserId(user_id),
                 email_key=email_key,
                 version=(due, event_count, resets),
-                holding={} if holding is None else holding_from(holding),
+                holding=_NOTHING if holding is None else holding_from(holding),
                 findings=_findings(found),
             )
             for user_id, email_key, due, event_count, resets, holding, found in rows
