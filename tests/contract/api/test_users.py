@@ -189,6 +189,7 @@ def test_a_user_is_exported_and_erased(ready: Service) -> None:
         "name": "Kai",
         "risk_level": "high",
         "behaviors": ["high_dlp", "sentinel_one"],
+        "rules": [],
         "event_count": 2,
         "last_event": "2026-03-17T10:00:00Z",
         "last_reset_time": None,
