@@ -48,7 +48,10 @@ def time_of_evaluators(service: Service) -> float:
 
 
 @pytest.mark.fault(1, 2, 3)
-@pytest.mark.parametrize("place", ["from outside", "rules.before_commit:2", "rules.after_commit:2"])
+@pytest.mark.parametrize(
+    "place",
+    ["from outside", "rules.before_commit:2", pytest.param("rules.after_commit:2", marks=pytest.mark.soak)],
+)
 def test_each_user_moves_once_though_the_process_is_killed(tmp_path: Path, service: Service, place: str) -> None:
     """Killed while rules are evaluated, before and after the commit of the first users: the next start goes on."""
     oracle, responses = Oracle(tmp_path), Responses()

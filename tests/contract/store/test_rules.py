@@ -18,6 +18,7 @@ from riskrelay.actions.users import reset_user
 from riskrelay.core.audit import Kind
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.errors import Invalid, NotFound
+from riskrelay.core.integrations import AccountId
 from riskrelay.core.quotas import Quotas
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
@@ -29,6 +30,7 @@ from riskrelay.core.risk.rules import Duration, LevelTimes
 from riskrelay.core.ssf.event_type import CAEP_RISK_LEVEL_CHANGE, CAEP_SESSION_REVOKED
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.mapping.rule_pool import RulePool
+from riskrelay.mapping.rule_programs import RulePrograms, rule_problem
 from riskrelay.ports import (
     RULES_LEASE,
     Evaluated,
@@ -62,14 +64,33 @@ BOTH = WantedRule(
 )
 
 
+class EvaluatorHere(NoRuleEvaluator):
+    """Evaluates in this process: starting one would take most of the time of a test."""
+
+    async def problem(self, when: str, owner: AccountId) -> str | None:
+        return rule_problem(when)
+
+    async def evaluate(
+        self, groups: Sequence[Sequence[str]], inputs: Sequence[tuple[int, str]], owner: AccountId
+    ) -> Evaluated:
+        programs = [RulePrograms(group) for group in groups]
+        return Evaluated([programs[group].evaluate(text) for group, text in inputs], {})
+
+
 @pytest.fixture
-async def services(store: Store) -> AsyncIterator[Services]:
-    """An account without durations; its clock is the database's."""
+async def pool() -> AsyncIterator[RulePool]:
+    """Evaluates in processes."""
     pool = RulePool()
-    services = replace_member(services_of(store, HandClock(datetime.now(UTC))), rule_evaluator=pool)
-    await account_with_integration(services)
-    yield services
+    yield pool
     pool.close()
+
+
+@pytest.fixture
+async def services(store: Store) -> Services:
+    """An account without durations; its clock is the database's."""
+    services = replace_member(services_of(store, HandClock(datetime.now(UTC))), rule_evaluator=EvaluatorHere())
+    await account_with_integration(services)
+    return services
 
 
 async def add(services: Services, wanted: WantedRule = BOTH) -> PolicyRule:
@@ -268,8 +289,9 @@ async def test_sessions_are_revoked_once_for_each_time_a_rule_begins_to_hold(ser
         assert [list(claims["events"]) for claims in await world.drain(stream)] == [[CAEP_SESSION_REVOKED]]
 
 
-async def test_rules_that_fail_or_exceed_their_limits_cost_only_themselves(services: Services) -> None:
+async def test_rules_that_fail_or_exceed_their_limits_cost_only_themselves(services: Services, pool: RulePool) -> None:
     """A failing one is counted; one that takes too long is stopped until it is changed. The others hold."""
+    services = replace_member(services, rule_evaluator=pool)
     failing = await add(services, replace(BOTH, name="Fails", when="$number(findings[0].behavior) > 1"))
     slow = await add(services, replace(BOTH, name="Slow", when=SLOW))
     await add(services)
