@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
-from riskrelay.signing.sealing import new_master_key
 from support.clients import NO_ANSWER
 from support.databases import PostgresServer, end_leases
 from support.failpoint_launcher import EXIT_CODE
@@ -72,7 +71,7 @@ def backlog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backlog]
     settings: dict[str, Any] = {}
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres")
-        settings = {"RISKRELAY_DATABASE_URL": server.new_database_now(), "RISKRELAY_MASTER_KEY": new_master_key()}
+        settings = server.service_settings()
     service, oracle = Service(tmp_path, **settings), Oracle(tmp_path)
     oracle.start()
     service.start()

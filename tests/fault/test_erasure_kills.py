@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from riskrelay.core.products.okta import EVENTS_PATH as OKTA_EVENTS_PATH
-from riskrelay.signing.sealing import new_master_key
 from support.clients import NO_ANSWER
 from support.databases import PostgresServer
 from support.failpoint_launcher import EXIT_CODE
@@ -31,7 +30,7 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
     settings: dict[str, str] = {}
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres")
-        settings = {"RISKRELAY_DATABASE_URL": server.new_database_now(), "RISKRELAY_MASTER_KEY": new_master_key()}
+        settings = server.service_settings()
     service = Service(tmp_path, None, RISKRELAY_RATE_LIMIT="0", **settings)
     service.start()
     service.enable_behaviors()

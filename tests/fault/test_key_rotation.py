@@ -1,6 +1,5 @@
 """Keys are rotated while events are on their way: every SET verifies (faults.md 33)."""
 
-import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +56,7 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
         service.stop()
         return
     server: PostgresServer = request.getfixturevalue("postgres")
-    shared = {"RISKRELAY_DATABASE_URL": asyncio.run(server.new_database()), "RISKRELAY_MASTER_KEY": new_master_key()}
+    shared = server.service_settings()
     (tmp_path / "node").mkdir()
     service, node = Service(tmp_path, None, **shared), Service(tmp_path / "node", None, **shared)
     service.start("--no-delivery")

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
-from riskrelay.signing.sealing import new_master_key
 from support.clients import load, responses_of, send_batch, until_answered
 from support.databases import PostgresServer
 from support.fault_plugin import AT_LENGTH, KILLS, seed_of_run
@@ -127,7 +126,7 @@ def test_a_bulk_reset_survives_kills(
     settings: dict[str, Any] = {}
     if engine == "postgresql":
         postgres: PostgresServer = request.getfixturevalue("postgres")
-        settings = {"RISKRELAY_DATABASE_URL": postgres.new_database_now(), "RISKRELAY_MASTER_KEY": new_master_key()}
+        settings = postgres.service_settings()
     service, oracle = Service(tmp_path, **settings), Oracle(tmp_path)
     oracle.start()
     service.start()

@@ -10,7 +10,6 @@ import pytest
 
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.settings import read_settings
-from riskrelay.signing.sealing import new_master_key
 from riskrelay.wiring.installation import open_store
 from support.clients import until_answered
 from support.database_time import pass_time_of_levels
@@ -31,7 +30,7 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
     settings: dict[str, str] = {}
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres")
-        settings = {"RISKRELAY_DATABASE_URL": server.new_database_now(), "RISKRELAY_MASTER_KEY": new_master_key()}
+        settings = server.service_settings()
     service = Service(tmp_path, None, **settings)
     yield service
     service.kill()

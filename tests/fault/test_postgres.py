@@ -32,7 +32,7 @@ def seed(record_property: Record) -> int:
 
 @pytest.fixture
 async def database_url(postgres: PostgresServer) -> str:
-    return await postgres.new_database()
+    return await postgres.migrated_database()
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_workers_are_killed_at_random(
     seed = seed_of_run(record_property)
     record_property("kills", KILLS // 10)  # a worker takes a second to start
     moments, kills = random.Random(seed), []
-    with world_of(tmp_path, postgres.new_database_now(), seed, integrations=INTEGRATIONS) as world:
+    with world_of(tmp_path, postgres.migrated_database_now(), seed, integrations=INTEGRATIONS) as world:
         slow_down(world)
         running = [world.nodes.start_worker() for _ in range(WORKERS)]
         for worker in running:

@@ -8,7 +8,6 @@ from typing import Any
 import psutil
 import pytest
 
-from riskrelay.signing.sealing import new_master_key
 from support.clients import until_answered
 from support.databases import PostgresServer
 from support.failpoint_launcher import EXIT_CODE
@@ -33,7 +32,7 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
     settings: dict[str, str] = {}
     if request.param == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres")
-        settings = {"RISKRELAY_DATABASE_URL": server.new_database_now(), "RISKRELAY_MASTER_KEY": new_master_key()}
+        settings = server.service_settings()
     service = Service(tmp_path, None, **settings)
     yield service
     service.kill()

@@ -85,7 +85,7 @@ def test_one_process_is_killed_and_then_all_are_stopped(
     there again, nothing is lost. SIGTERM ends all, in order: nothing is sent again after it. Without their supervisor
     they end, too."""
     seed = seed_of_run(record_property)
-    with serving(tmp_path, postgres.new_database_now()) as (nodes, oracle):
+    with serving(tmp_path, postgres.migrated_database_now()) as (nodes, oracle):
         service = nodes.service
         with load(service, seed) as clients:
             wait_until(lambda: min(counted(service, "riskrelay_findings_total").values()) > 0)
@@ -116,7 +116,7 @@ def test_one_process_is_killed_and_then_all_are_stopped(
 
 def test_processes_share_the_operations_port(tmp_path: Path, postgres: PostgresServer) -> None:
     """Whichever of them answers there, its metrics are those of all, with the connections of each."""
-    nodes, port = Nodes(tmp_path, postgres.new_database_now()), free_port()
+    nodes, port = Nodes(tmp_path, postgres.migrated_database_now()), free_port()
     nodes.service.settings["RISKRELAY_OPERATIONS_PORT"] = str(port)
     try:
         nodes.service.start("--workers", str(WORKERS))

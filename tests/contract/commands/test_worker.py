@@ -17,7 +17,7 @@ from support.service import Oracle, free_port
 @pytest.fixture
 def nodes(tmp_path: Path, postgres: PostgresServer) -> Iterator[Nodes]:
     """A service that only accepts."""
-    nodes = Nodes(tmp_path, postgres.new_database_now())
+    nodes = Nodes(tmp_path, postgres.migrated_database_now())
     nodes.service.start("--no-delivery")
     yield nodes
     nodes.stop()

@@ -1,6 +1,5 @@
 """Filters and places in the console's URLs: whatever they hold, PostgreSQL is never asked what it refuses."""
 
-import asyncio
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -8,7 +7,6 @@ from urllib.parse import quote
 
 import pytest
 
-from riskrelay.signing.sealing import new_master_key
 from support.databases import PostgresServer
 from support.service import Service
 from support.visitor import Visitor
@@ -16,9 +14,7 @@ from support.visitor import Visitor
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Iterator[Service]:
-    database = asyncio.run(postgres.new_database())
-    settings = {"RISKRELAY_DATABASE_URL": database, "RISKRELAY_MASTER_KEY": new_master_key()}
-    service = Service(tmp_path_factory.mktemp("queries"), None, **settings)
+    service = Service(tmp_path_factory.mktemp("queries"), None, **postgres.service_settings())
     service.start()
     service.enable_behaviors()
     service.result("POST", "/findings", {"behavior": "high_dlp", "user": {"email": "kai@example.com"}})
