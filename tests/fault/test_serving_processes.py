@@ -150,5 +150,5 @@ def test_what_keeps_them_from_starting_is_said_once(tmp_path: Path, postgres: Po
         timeout=60,
     )
     assert run.returncode == 1
-    assert run.stderr.count("run `riskrelay migrate`") == 1
+    assert run.stderr.count("run `riskrelay init`") == 1
     assert "Traceback" not in run.stderr
