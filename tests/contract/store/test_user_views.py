@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 from sqlalchemy import func, select
 from sqlalchemy.dialects import sqlite
@@ -21,6 +22,7 @@ from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.risk_filters import ANY_RISK, RiskFilter
 from riskrelay.core.ssf.subjects import email_subject, subject_key
 from riskrelay.ports import Services, Store, UserEvent, UserEventPlace
+from riskrelay.storage.risk import risk_filters
 from riskrelay.storage.risk.risk_filters import RISKIEST_FIRST, matching
 from riskrelay.storage.risk.user_views import _AT_MOMENT, about_page
 from riskrelay.storage.tables import users
@@ -65,8 +67,11 @@ async def test_users_at_risk_are_paged_by_level_and_time(store: Store) -> None:
     assert await pages_at_risk(store, RiskFilter(level=RiskLevel.MEDIUM)) == ["d@x.org", "b@x.org"]
 
 
-async def test_users_at_risk_are_filtered(store: Store) -> None:
-    """By level, behavior, time of the last finding and source, in any combination; each page and the count agree."""
+@pytest.mark.parametrize("few", [0, 10_000])
+async def test_users_at_risk_are_filtered(store: Store, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    """By level, behavior, time of the last finding and source, in any combination; each page and the count agree,
+    whether a source sent few findings or many."""
+    monkeypatch.setattr(risk_filters, "_FEW", few)
     clock = HandClock()
     services = services_of(store, clock)
     await account_with_integration(services)
@@ -246,6 +251,19 @@ async def test_every_delivery_of_every_change_is_found(store: Store) -> None:
     assert {one.integration.integration_id for one in left} == everyone - {integrations[3].integration_id}
     few = await store.read(ACCOUNT, lambda tx: tx.user_views.events_at(key, moments, 7))
     assert [one.delivery.queued_at for one in few] == [moments[0]] * 7 + [moments[1]] * 7
+
+
+async def test_the_few_findings_of_a_source_are_read_by_their_ids(tmp_path: Path) -> None:
+    """SQLite does not look at the findings of users that the source has not."""
+    await migrated_sqlite(tmp_path / "database").close()
+    query = select(users).where(*matching(ACCOUNT, RiskFilter(source="s-1"))).order_by(*RISKIEST_FIRST).limit(9)
+    with closing(sqlite3.connect(tmp_path / "database")) as connection:
+        compiled = query.compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {compiled}")]
+    by_ids = "sqlite_autoindex_findings_1 (account_id=? AND finding_id>? AND finding_id<?)"
+    assert plan.index(f"SEARCH findings USING INDEX {by_ids}") < next(
+        place for place, step in enumerate(plan) if "CORRELATED" in step
+    )
 
 
 async def test_events_about_a_user_are_found_by_an_index(tmp_path: Path) -> None:

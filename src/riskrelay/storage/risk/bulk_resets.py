@@ -87,7 +87,11 @@ class BulkResetRows:
         wanted = running.filter
         level = users.c.level + literal(0)
         is_level = level >= int(min(RiskLevel)) if wanted.level is None else level == int(wanted.level)
-        conditions = [users.c.account_id == self._account_id, is_level, *besides_level(wanted.at_risk)]
+        conditions = [
+            users.c.account_id == self._account_id,
+            is_level,
+            *besides_level(self._account_id, wanted.at_risk),
+        ]
         query = select(users)
         if running.listed is not None:
             of_user = (bulk_reset_users.c.account_id == users.c.account_id) & (

@@ -124,7 +124,7 @@ class UserViewRows:
         key = email_start_key(start)
         # A user without an address is being erased.
         fits = (users.c.email_key < key + _LAST_CHARACTER, users.c.email_key >= key, users.c.email != "")
-        query = self._users().where(*fits, *besides_level(wanted))
+        query = self._users().where(*fits, *besides_level(self._account_id, wanted))
         if wanted.level is not None:
             query = query.where(users.c.level == int(wanted.level))
         if after is not None:
@@ -138,7 +138,7 @@ class UserViewRows:
         has_part = users.c.email_key.contains(email_start_key(part), autoescape=True) | func.lower(
             users.c.name
         ).contains(part.lower(), autoescape=True)
-        query = self._users().where(users.c.email != "", has_part, *besides_level(wanted))
+        query = self._users().where(users.c.email != "", has_part, *besides_level(self._account_id, wanted))
         if last is not None:
             query = query.where(users.c.email_key < last)
         if wanted.level is not None:
