@@ -16,6 +16,7 @@ _TRIMMED_AT_MOST = 500  # guessed: findings that an older version stored above t
 # In the order in which rows refer to each other. A user's level change is last, after its findings are stored.
 _LISTS = ("new_users", "replaced", "detected", "findings", "joined", "activity", "standings", "changes")
 _MAPPINGS = frozenset({"replaced", "joined"})
+_OF_OTHER_SIZES = frozenset({"changes", "findings", "detected"})
 
 
 def apply(tx: Transaction, writes: Writes, services: Services) -> list[WokenLane]:
@@ -63,7 +64,7 @@ def cut(writes: Writes, streams: int) -> Iterator[Writes]:
         rows = getattr(writes, name)
         for row in rows.items() if name in _MAPPINGS else rows:
             part.setdefault(name, []).append(row)
-            size += _size(name, row, streams)
+            size += _size(name, row, streams) if name in _OF_OTHER_SIZES else 1
             if size >= PART_ROWS:
                 yield _part_of(writes, part)
                 part, size = {}, 0
@@ -75,12 +76,14 @@ def _size(name: str, row: Any, streams: int) -> int:
     """Return the cost of writing *row*, in units of a small row."""
     if name == "changes":
         return max(streams, 1)
-    return 1 + len(row.details_json or "") // _ROW_BYTES if name in ("findings", "detected") else 1
+    return 1 + len(row.details_json or "") // _ROW_BYTES
 
 
 def _part_of(writes: Writes, rows: dict[str, Any]) -> Writes:
     """Return a part with *rows* and the related members of *writes*."""
     lists: dict[str, Any] = {name: dict(found) if name in _MAPPINGS else found for name, found in rows.items()}
+    if not writes.tallied and not writes.trimmed:
+        return Writes(**lists)
     written = {one.user_id for one in rows.get("findings", ())}
     saved = {one.user_id for one in rows.get("standings", ())}
     return Writes(**lists, tallied=writes.tallied & saved, trimmed=writes.trimmed & (written | saved))

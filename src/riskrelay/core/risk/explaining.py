@@ -63,7 +63,7 @@ def level_change(
         changed_at=at,
         kind=kind,
         findings=tuple([finding for behavior, finding in recorded if behavior in holding][:MAX_NAMED_FINDINGS]),
-        rules=_named(giving, rules),
+        rules=_named(giving, rules) if giving else (),
     )
 
 
@@ -141,6 +141,8 @@ def _gives(rule_id: RuleId, level: RiskLevel | None, rules: LevelRules) -> bool:
 
 def _names(behaviors: Iterable[BehaviorId], giving: Collection[RuleId], rules: LevelRules) -> str:
     """Name behaviors and rules for people; empty if there are none."""
+    if not giving:
+        return reason_for(behaviors, rules.behaviors)
     names = (reason_for(behaviors, rules.behaviors), rules.policies.names_of(giving))
     return "; ".join(name for name in names if name)
 

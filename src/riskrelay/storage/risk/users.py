@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import BindParameter, Connection, Row, bindparam, func, select, update
+from sqlalchemy import BindParameter, Connection, Row, Text, bindparam, func, select, update
 
 from riskrelay.core.errors import UserMismatch
 from riskrelay.core.integrations import AccountId
@@ -39,6 +39,10 @@ _SUMMARY = (
 )
 _COUNT_AT_RISK = select(func.count()).where(users.c.account_id == bindparam("account"), _AT_RISK)
 _USERS_BY_EMAIL = _SHOWN.where(users.c.email_key.in_(_KEYS)).order_by(users.c.email_key)
+# Of SQLite. The statement is the same for lists of any length, so it is not written and prepared anew for each.
+_USERS_LISTED = _SHOWN.where(
+    users.c.email_key.in_(select(func.json_each(bindparam("listed", type_=Text)).table_valued("value").c.value))
+)
 _USERS_TO_CHANGE = _USERS_BY_EMAIL.with_for_update()
 _USER_BY_EMAIL = _SHOWN.where(users.c.email_key == bindparam("key"))
 _USER_TO_CHANGE = _USER_BY_EMAIL.with_for_update()
@@ -235,6 +239,11 @@ class UserRows:
         if len(keys) == 1:  # without a list, which is written into the statement anew each time
             query = _USER_TO_CHANGE if self._locking else _USER_BY_EMAIL
             rows = self._connection.execute(query, {"account": self._account_id, "key": keys[0]})
+            return {row.email_key: standing_from(row) for row in rows}
+        if self._connection.dialect.name == "sqlite":
+            rows = self._connection.execute(
+                _USERS_LISTED, {"account": self._account_id, "listed": msgspec.json.encode(keys).decode()}
+            )
             return {row.email_key: standing_from(row) for row in rows}
         found: dict[str, Standing] = {}
         for part in in_parts(keys):
