@@ -7,14 +7,17 @@ from functools import cache
 from html import escape
 from itertools import pairwise
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from pygments import highlight
 from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 Resolve = Callable[[str], str | None]
 """Returns the URL of a path below the repository, such as `docs/guides/okta.md`; None if it is not served."""
@@ -57,7 +60,7 @@ def render(text: str, folder: str, resolve: Resolve) -> Rendered:
     return Rendered(html=parser.renderer.render(tokens, parser.options, {}), headings=headings)
 
 
-def name_headings(tokens: Sequence[Token]) -> list[Heading]:
+def name_headings(tokens: "Sequence[Token]") -> list[Heading]:
     """Give each heading the anchor that GitHub gives it, and return those below the title."""
     used: dict[str, int] = {}
     headings = []
@@ -70,13 +73,15 @@ def name_headings(tokens: Sequence[Token]) -> list[Heading]:
     return [heading for heading in headings if heading.level > 1]
 
 
-def parse(text: str) -> list[Token]:
+def parse(text: str) -> "list[Token]":
     """Return the tokens of a document."""
     return _parser().parse(text)
 
 
 @cache
-def _parser() -> MarkdownIt:
+def _parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt  # only a page of the documentation needs it, not the start of the service
+
     # HTML is allowed because the documents are the service's own; the content security policy stops scripts anyway.
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     parser.add_render_rule("fence", _fence)
@@ -85,7 +90,7 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-def _text(children: Sequence[Token]) -> str:
+def _text(children: "Sequence[Token]") -> str:
     return "".join(child.content for child in children if child.type in ("text", "code_inline"))
 
 
@@ -102,14 +107,14 @@ def anchor_of(text: str, used: dict[str, int]) -> str:
     return f"{name}-{count}" if count else name
 
 
-def _style(token: Token) -> None:
+def _style(token: "Token") -> None:
     """Replace the inline style of an aligned cell, which the content security policy forbids, by a class."""
     style = str(token.attrs.pop("style", ""))
     if aligned := _ALIGNED.search(style):
         token.attrSet("class", f"align-{aligned[1]}")
 
 
-def _linked(children: Sequence[Token], folder: str, resolve: Resolve) -> list[Token]:
+def _linked(children: "Sequence[Token]", folder: str, resolve: Resolve) -> "list[Token]":
     """Rewrite links and pictures. The text of a link to a file that is not served stays, without the link."""
     kept: list[Token] = []
     removed = 0
@@ -156,7 +161,7 @@ def join(folder: str, path: str) -> str:
     return "/".join(parts)
 
 
-def _fence(_renderer: object, tokens: Sequence[Token], index: int, *_others: object) -> str:
+def _fence(_renderer: object, tokens: "Sequence[Token]", index: int, *_others: object) -> str:
     """Render a code block, with the name of the file that the reader saves it as."""
     language, _, file = tokens[index].info.strip().partition(" ")
     name = f'<p class="file">{escape(file)}</p>' if file else ""
