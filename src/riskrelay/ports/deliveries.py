@@ -118,6 +118,9 @@ class DeliveryViews(Protocol):
     def latest(self, integration_id: IntegrationId | None, state: DeliveryState | None, limit: int) -> list[Sent]:
         """Return the newest deliveries of one integration, or of the lanes with the latest activity."""
 
+    def with_claims(self, deliveries: Sequence[Delivery]) -> list[Sent]:
+        """Return those of *deliveries* that are on existing streams, each with its claims, in the same order."""
+
     def at(self, integration_id: IntegrationId, place: EventPlace) -> Sent | None:
         """Return the delivery at that position."""
 

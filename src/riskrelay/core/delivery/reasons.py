@@ -107,7 +107,7 @@ def reason_in_words(reason: str) -> str:
 
 
 _REMEDIES = {
-    "invalid_request": "Open the latest one and read the receiver's answer: it can't parse the event.",
+    "invalid_request": "Read the receiver's answer to the latest one: it can't parse the event.",
     "invalid_key": "Check that the receiver can fetch the JWKS, then let it load the keys again.",
     "invalid_issuer": "Set the receiver's issuer to the one in the integration's well-known document.",
     "invalid_audience": "Compare the audience (aud) of the stream with the one that the receiver expects.",
@@ -121,9 +121,9 @@ def remedy_of(reason: str) -> str:
     """Return what to do about events that a receiver refused for good.
 
     >>> remedy_of("unregistered_err")
-    "Open the latest one and read the receiver's answer."
+    "Read the receiver's answer to the latest one."
     """
-    return _REMEDIES.get(reason, "Open the latest one and read the receiver's answer.")
+    return _REMEDIES.get(reason, "Read the receiver's answer to the latest one.")
 
 
 WITHHELD = (

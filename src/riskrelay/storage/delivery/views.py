@@ -137,6 +137,10 @@ class DeliveryViewRows:
         deliveries.sort(key=lambda delivery: (delivery.queued_at, delivery.seq), reverse=True)
         return self._sent(deliveries, known)
 
+    def with_claims(self, deliveries: Sequence[Delivery]) -> list[Sent]:
+        known = self._streams({one.stream_id for one in deliveries})
+        return self._sent([one for one in deliveries if one.stream_id in known], known)
+
     def at(self, integration_id: IntegrationId, place: EventPlace) -> Sent | None:
         known = self._streams({place.stream_id})
         lane = _Lane(LaneKey(self._account_id, place.stream_id, place.lane), 0)

@@ -7,12 +7,11 @@ from starlette.responses import Response
 
 from riskrelay.actions.pauses import pause_integration, resume_integration
 from riskrelay.actions.verification import verify_integration
-from riskrelay.core.delivery.attempts import Delivery
 from riskrelay.core.delivery.health import StreamHealth, what_next, why
 from riskrelay.core.delivery.target_warnings import target_warnings
 from riskrelay.core.integrations import Integration
 from riskrelay.core.ssf.refused_requests import sentence
-from riskrelay.ports import Services, Targets, Transaction
+from riskrelay.ports import Sent, Services, Targets, Transaction
 from riskrelay.web.account_api.delivery_control import PauseBody
 from riskrelay.web.console.forms import read_fields
 from riskrelay.web.console.named import find_integration, integration_id_of
@@ -41,9 +40,9 @@ class IntegrationScreen:
         """Health, stream by stream, and the newest deliveries."""
         integration_id = integration_id_of(visit)
 
-        def read(tx: Transaction) -> tuple[Integration, Sequence[StreamHealth], Sequence[Delivery], list[str]]:
+        def read(tx: Transaction) -> tuple[Integration, Sequence[StreamHealth], Sequence[Sent], list[str]]:
             integration = find_integration(tx, integration_id)
-            latest = tx.delivery_views.page(integration_id, None, {}, _LATEST).deliveries
+            latest = tx.delivery_views.with_claims(tx.delivery_views.page(integration_id, None, {}, _LATEST).deliveries)
             refused = tx.refused_requests.by_integration(integration_id).get(integration_id, ())
             return integration, tx.health.streams(integration_id), latest, [sentence(one) for one in refused]
 

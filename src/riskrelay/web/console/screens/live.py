@@ -1,16 +1,15 @@
 """The live tail: the latest changes, each with its deliveries."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from starlette.responses import Response
 
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.integrations import Integration, IntegrationId
-from riskrelay.core.ssf.level_changes import TEST_USER
 from riskrelay.ports import Sent, Services, Transaction
+from riskrelay.web.console.event_words import event_subject, event_words
 from riskrelay.web.console.named import state_in_query
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.visits import Visit
@@ -70,22 +69,9 @@ def grouped(newest: Sequence[Sent]) -> list[LiveChange]:
     for one in newest:
         found.setdefault(str(one.claims.get("txn", one.delivery.jti)), []).append(one)
     return [
-        LiveChange(words=_words(sent[0].claims), subject=_subject(sent[0].claims), sent=sent) for sent in found.values()
+        LiveChange(words=event_words(sent[0].claims), subject=event_subject(sent[0].claims), sent=sent)
+        for sent in found.values()
     ]
-
-
-def _words(claims: Mapping[str, Any]) -> str:
-    event_type, members = next(iter(claims["events"].items()))
-    if _subject(claims) == TEST_USER:
-        return "test event"
-    if "current_level" in members:
-        return f"{str(members.get('previous_level', 'none')).lower()} → {str(members['current_level']).lower()}"
-    return str(event_type).rpartition("/")[2].replace("-", " ")
-
-
-def _subject(claims: Mapping[str, Any]) -> str:
-    subject = claims.get("sub_id", {})
-    return str(subject.get("email") or subject.get("id") or "")
 
 
 def _named(text: str) -> IntegrationId | None:

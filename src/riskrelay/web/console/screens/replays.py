@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from riskrelay.actions.replays import control_replay, start_replay
-from riskrelay.core.delivery.attempts import Delivery
 from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayId
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import Integration, IntegrationId
-from riskrelay.ports import Services, Transaction
+from riskrelay.ports import Sent, Services, Transaction
 from riskrelay.web.account_api.replays import FilterBody, filter_of
 from riskrelay.web.console.forms import problems_of, read_fields, utc_field
 from riskrelay.web.console.jobs import wanted_status
@@ -22,7 +21,7 @@ _SHOWN = 20
 _SAMPLE = 10
 _FIELDS = ("state", "reason", "queued_from", "queued_to")
 
-_Preview = tuple[int, list[Delivery]]
+_Preview = tuple[int, list[Sent]]
 
 
 class ReplayScreens:
@@ -100,5 +99,8 @@ def _read_page(
     Raises: NotFound: no such integration in this account.
     """
     integration = find_integration(tx, integration_id)
-    preview = None if wanted is None else tx.replays.matching(integration_id, wanted, _SAMPLE)
+    preview = None
+    if wanted is not None:
+        count, sample = tx.replays.matching(integration_id, wanted, _SAMPLE)
+        preview = count, tx.delivery_views.with_claims(sample)
     return integration, tx.replays.all(integration_id, _SHOWN), preview

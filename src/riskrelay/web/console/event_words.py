@@ -1,0 +1,26 @@
+"""A security event in a few words: what it says, and about whom. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from riskrelay.core.ssf.level_changes import TEST_USER
+
+
+def event_words(claims: Mapping[str, Any]) -> str:
+    """Return what an event says: the change of a level, or the name of its type.
+
+    >>> event_words({"events": {"https://example.com/verification": {"state": "x"}}})
+    'verification'
+    """
+    event_type, members = next(iter(claims["events"].items()))
+    if event_subject(claims) == TEST_USER:
+        return "test event"
+    if "current_level" in members:
+        return f"{str(members.get('previous_level', 'none')).lower()} → {str(members['current_level']).lower()}"
+    return str(event_type).rpartition("/")[2].replace("-", " ")
+
+
+def event_subject(claims: Mapping[str, Any]) -> str:
+    """Return the user that an event is about; empty: it names none, or the user was erased."""
+    subject = claims.get("sub_id", {})
+    return str(subject.get("email") or subject.get("id") or "")
