@@ -24,6 +24,9 @@ SCREENS = {
     "user": "/users/{user_id}",
     "bulk-resets": "/users/resets?level=medium",
     "behaviors": "/behaviors?proposed=yes&enabled=imp_travel&level-imp_travel=high&level-high_dlp=low",
+    "levels": "/behaviors/levels",
+    "try": "/behaviors/try",
+    "exceptions": "/exceptions",
     "own-behavior": "/behaviors/own/vpn_from_abroad",
     "directory": "/directory",
     "sources": "/sources",
@@ -64,8 +67,8 @@ def main(names: list[str]) -> None:
 
 
 def _ids(service: Service, oracle: Oracle) -> dict[str, str]:
-    """A user, an integration whose receiver refuses everything, and a delivery that it refused."""
-    (user, *_) = service.result("GET", "/summary")["users"]
+    """A user who traveled, an integration whose receiver refuses everything, and a delivery that it refused."""
+    user = next(one for one in service.result("GET", "/summary")["users"] if one["email"].startswith("kai"))
     body = {"integration_type": "Okta", "tenant_url": f"{oracle.url}/reject", "reference_id": "Okta staging"}
     integration_id = service.result("POST", "/integrations", body)["id"]
     service.result("POST", f"/integrations/{integration_id}/verify")
