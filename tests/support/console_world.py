@@ -86,7 +86,17 @@ def _keep_hours(tx: Transaction, stock: Stock) -> None:
         counts = {(at, one): round(wave * 6 / place) for place, one in enumerate(behaviors, 1)}
         tx.stocks.add_findings(counts)
         users = [round(4 + 3 * wave), round(2 + 2 * wave), 1 + (minutes % 150 < 40)]
-        tx.stocks.keep(replace(stock, taken_at=at, standings=_standings(users)))
+        latency = timedelta(milliseconds=24 + 9 * wave)
+        tx.stocks.keep(
+            replace(
+                stock,
+                taken_at=at,
+                standings=_standings(users),
+                ledger=replace(stock.ledger, pending=round(3 * wave)),
+                latency_p50=latency,
+                latency_p99=latency * (3 + minutes % 50 / 25),
+            )
+        )
 
 
 def _standings(users: Sequence[int]) -> list[Standings]:
