@@ -8,6 +8,7 @@ from riskrelay.core.delivery.handover import WokenLane, lane_of
 from riskrelay.core.delivery.lanes import LaneKey
 from riskrelay.local.finding_counts import PendingFindingCounts
 from riskrelay.local.gathering import Together
+from riskrelay.local.known_tokens import RememberedTokens
 from riskrelay.local.missed_names import PendingMissedNames
 from riskrelay.local.rate_limits import MemoryRateLimits
 from riskrelay.local.token_uses import PendingTokenUses
@@ -89,6 +90,7 @@ def services_of(store: Store, clock: HandClock | None = None) -> Services:
         wake=Wakes(),
         rate_limits=MemoryRateLimits(clock, None),
         token_uses=PendingTokenUses(),
+        known_tokens=RememberedTokens(),
         finding_counts=PendingFindingCounts(),
         missed_names=PendingMissedNames(),
         user_counts=CountedUsers(),

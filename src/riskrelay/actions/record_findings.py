@@ -14,9 +14,10 @@ from riskrelay.actions.deciding_findings import FEW, Batch, Decided, decide
 from riskrelay.actions.giving_way import give_way, in_steps, stepwise
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.recording import assign_ids, by_users, refuse_future, refuse_surplus_users
+from riskrelay.actions.tokens import confirm
 from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.email_addresses import user_key
-from riskrelay.core.errors import Faults, Invalid, Unavailable
+from riskrelay.core.errors import Faults, Invalid, Unavailable, UnknownToken
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import LevelChange
 from riskrelay.core.risk.behaviors import BehaviorId
@@ -43,7 +44,9 @@ class Recorded:
     behaviors: Mapping[BehaviorId, int]
 
 
-async def record_findings(services: Services, account_id: AccountId, findings: Sequence[Finding]) -> Recorded:
+async def record_findings(
+    services: Services, account_id: AccountId, findings: Sequence[Finding], *, unconfirmed: bytes | None = None
+) -> Recorded:
     """Store *findings*, all or none. They are durable on return.
 
     For each user whose risk level changes, a security event is queued on every stream that takes it.
@@ -52,8 +55,10 @@ async def record_findings(services: Services, account_id: AccountId, findings: S
 
     Args:
         findings: findings of known behaviors, in any order.
+        unconfirmed: the hash of the client's token, if it must still exist; None: it was confirmed.
 
     Raises:
+        UnknownToken: the token was revoked; nothing was recorded.
         Invalid: a finding is in the future, an id was used before with another body, or a user id does not match its
             e-mail; pointers start with the finding's place in *findings*.
         Unavailable: the store refused; nothing was recorded.
@@ -63,17 +68,19 @@ async def record_findings(services: Services, account_id: AccountId, findings: S
     times = {place: one.occurred_at for place, one in enumerate(findings) if one.occurred_at is not None}
     await compute_for(len(times), partial(refuse_future, times, now))
     if len(findings) > LARGE:
+        if unconfirmed is not None:
+            await services.store.read(account_id, lambda tx: confirm(tx, unconfirmed))
         return await _record_in_parts(services, account_id, findings)
     if len(findings) > FEW:
-        (recorded,) = await _record(services, account_id, [findings])
+        (recorded,) = await _record(services, account_id, unconfirmed, [findings])
         return recorded
     return await services.gathering.join(
-        (record_findings, account_id), findings, partial(_record_each, services, account_id)
+        (record_findings, account_id, unconfirmed), findings, partial(_record_each, services, account_id, unconfirmed)
     )
 
 
 async def _record_each(
-    services: Services, account_id: AccountId, requests: Sequence[Sequence[Finding]]
+    services: Services, account_id: AccountId, unconfirmed: bytes | None, requests: Sequence[Sequence[Finding]]
 ) -> list[Recorded | Exception]:
     """Record each of *requests*, in as few transactions as possible.
 
@@ -82,8 +89,8 @@ async def _record_each(
 
     async def record(numbers: Sequence[int]) -> dict[int, Recorded | Exception]:
         try:
-            recorded = await _record(services, account_id, [requests[number] for number in numbers])
-        except Unavailable as error:
+            recorded = await _record(services, account_id, unconfirmed, [requests[number] for number in numbers])
+        except (Unavailable, UnknownToken) as error:
             return dict.fromkeys(numbers, error)
         except Exception as error:  # noqa: BLE001  returned to the waiting request
             if len(numbers) == 1:
@@ -132,8 +139,10 @@ class _Group:
         return self.findings + findings <= LARGE and self.named.isdisjoint(named)
 
 
-async def _record(services: Services, account_id: AccountId, requests: Sequence[Sequence[Finding]]) -> list[Recorded]:
-    """Record *requests* in one transaction, all or none. No two of them name the same user.
+async def _record(
+    services: Services, account_id: AccountId, unconfirmed: bytes | None, requests: Sequence[Sequence[Finding]]
+) -> list[Recorded]:
+    """Record *requests* of one token in one transaction, all or none. No two of them name the same user.
 
     Returns: the results in the order of *requests*.
     Raises: Invalid: pointers start with the place among all findings; Unavailable.
@@ -141,6 +150,7 @@ async def _record(services: Services, account_id: AccountId, requests: Sequence[
     batch = _batch(services, account_id, list(chain.from_iterable(requests)))
 
     def store(tx: Transaction) -> tuple[Decided, list[WokenLane]]:
+        confirm(tx, unconfirmed)
         decided = decide(tx, batch, batch.distinct)
         refuse_surplus_users(decided.users, decided.new, batch.known_users, services.quotas.users)
         return decided, apply(tx, decided.writes, services)

@@ -11,7 +11,7 @@ from riskrelay.core.credentials import ALL_SCOPES, TOKEN_PREFIX, Actor, Scope, S
 from riskrelay.core.errors import NotFound, UnknownToken, found
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.quotas import refuse_above
-from riskrelay.ports import Installation, Services, Store
+from riskrelay.ports import Installation, Services, Store, Transaction
 
 
 async def create_token(
@@ -62,36 +62,62 @@ class Authenticated:
     """An authenticated token.
 
     Attributes:
+        is_confirmed: whether the database has just said that it exists. Otherwise a transaction must `confirm` it.
         account_exists: whether the requested account exists. It is only queried for a token of the installation,
             because the account of an account's token exists.
     """
 
     token: StoredToken
     account_exists: bool
+    is_confirmed: bool = True
 
 
 _Request = tuple[bytes, AccountId | None]
 _Found = tuple[StoredToken | None, bool]
 
 
-async def authenticate(services: Services, token: str, account_id: AccountId | None = None) -> Authenticated:
+async def authenticate(
+    services: Services, token: str, account_id: AccountId | None = None, *, confirms: bool = False
+) -> Authenticated:
     """Find a token by its hash, and note its use. Concurrent requests share one query.
 
     Args:
         account_id: the account of the request; None: no account.
+        confirms: the request's own transaction confirms the token, so one that this process knows needs no query.
 
     Raises: UnknownToken: the token does not exist or has expired.
     Rule: contract 15.
     """
     digest = hash_token(token)
-    stored, account_exists = await services.gathering.join(
-        authenticate, (digest, account_id), partial(_find_tokens, services)
-    )
+    known = services.known_tokens.find(digest) if confirms else None
+    if known is not None and known.account_id == account_id:
+        shown = Authenticated(known, account_exists=True, is_confirmed=False)
+    else:
+        stored, account_exists = await services.gathering.join(
+            authenticate, (digest, account_id), partial(_find_tokens, services)
+        )
+        if stored is None or not hmac.compare_digest(stored.token_hash, digest):
+            raise UnknownToken
+        shown = Authenticated(stored, account_exists)
     now = services.clock.now()
-    if stored is None or not hmac.compare_digest(stored.token_hash, digest) or stored.expired_at(now):
+    if shown.token.expired_at(now):
         raise UnknownToken
-    services.token_uses.note(stored, now)
-    return Authenticated(stored, account_exists)
+    if shown.is_confirmed and shown.token.account_id is not None:
+        services.known_tokens.keep(shown.token)
+    services.token_uses.note(shown.token, now)
+    return shown
+
+
+def confirm(tx: Transaction, token_hash: bytes | None) -> None:
+    """Check that a token of the account still exists, in the transaction that acts for it.
+
+    Args:
+        token_hash: None: the token was confirmed before.
+
+    Raises: UnknownToken: it was revoked, on this node or another one.
+    """
+    if token_hash is not None and not tx.tokens.exists(token_hash):
+        raise UnknownToken
 
 
 async def _find_tokens(services: Services, requests: Sequence[_Request]) -> list[_Found]:

@@ -5,6 +5,7 @@ A transaction is a plain function over a `Transaction`. It cannot await, so it c
 """
 
 from riskrelay.ports.account import (
+    AccountTokens,
     Audit,
     AuditPlace,
     EventRequests,
@@ -84,6 +85,7 @@ from riskrelay.ports.services import (
     Gathering,
     Geolocator,
     Ids,
+    KnownTokens,
     Listening,
     MissedNameCounter,
     NoGeolocation,
@@ -107,6 +109,7 @@ __all__ = [
     "LEASE",
     "RULES_LEASE",
     "AccountDeletions",
+    "AccountTokens",
     "Accounts",
     "Activities",
     "ActivityWindow",
@@ -153,6 +156,7 @@ __all__ = [
     "Installation",
     "Integrations",
     "Keys",
+    "KnownTokens",
     "LanePlaces",
     "Lanes",
     "LargeWriteLost",

@@ -242,6 +242,13 @@ class Audit(Protocol):
         """
 
 
+class AccountTokens(Protocol):
+    """The tokens of one account."""
+
+    def exists(self, token_hash: bytes) -> bool:
+        """Return whether the account has the token with that hash."""
+
+
 class EventRequests(Protocol):
     """The events that clients queued under their own ids, with the responses."""
 
@@ -279,6 +286,7 @@ class Transaction(Protocol):
     polls: Polls
     erasures: Erasures
     user_exports: UserExports
+    tokens: AccountTokens
     users: Users
     findings: Findings
     level_history: LevelHistory

@@ -202,6 +202,22 @@ class TokenUses(Protocol):
         """Add a use. This never waits and never fails."""
 
 
+class KnownTokens(Protocol):
+    """Tokens of accounts that this process has found lately.
+
+    They may have been revoked since, on any node. So a transaction that acts for one checks that it still exists.
+    """
+
+    def find(self, token_hash: bytes) -> StoredToken | None:
+        """Return a token that existed; None: query it."""
+
+    def keep(self, token: StoredToken) -> None:
+        """Keep a token that exists."""
+
+    def forget(self, token_hash: bytes) -> None:
+        """Forget a token that was revoked."""
+
+
 class FindingCounter(Protocol):
     """Counts findings for the console's charts. The counts are stored later, many at once."""
 
@@ -279,6 +295,7 @@ class Services:
     wake: Wake
     rate_limits: RateLimits
     token_uses: TokenUses
+    known_tokens: KnownTokens
     finding_counts: FindingCounter
     missed_names: MissedNameCounter
     user_counts: UserCounts

@@ -9,6 +9,7 @@ from sqlalchemy.util import await_only
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import (
+    AccountTokens,
     Activities,
     Audit,
     Behaviors,
@@ -44,6 +45,7 @@ from riskrelay.ports import (
     UserViews,
 )
 from riskrelay.storage.accounts.audit import AuditRows
+from riskrelay.storage.accounts.credentials import AccountTokenRows
 from riskrelay.storage.accounts.integrations import IntegrationRows
 from riskrelay.storage.accounts.receivers import ReceiverCredentialRows
 from riskrelay.storage.accounts.refused_requests import RefusedRequestRows
@@ -96,6 +98,7 @@ class AccountTransaction:
         self.refused_requests: RefusedRequests = RefusedRequestRows(connection, account_id)
         self.erasures: Erasures = ErasureRows(connection, account_id)
         self.user_exports: UserExports = UserExportRows(connection, account_id)
+        self.tokens: AccountTokens = AccountTokenRows(connection, account_id)
         self.users: Users = UserRows(connection, account_id, locking=locking)
         self.findings: Findings = FindingRows(connection, account_id)
         self.level_history: LevelHistory = LevelHistoryRows(connection, account_id)

@@ -1,5 +1,7 @@
 """Authenticate requests by the credentials in their headers, and check their permissions."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -16,18 +18,20 @@ from riskrelay.web.failed_authentication import FailedAuthentication
 _MAX_TOKEN_CHARACTERS = 512
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """An authenticated client with the required permission.
 
     Attributes:
         account_id: the account of the path, which the token can access.
         actor: the actor for the audit log.
+        unconfirmed: the hash of the token, if a transaction must confirm that it still exists; None: it is confirmed.
     """
 
     account_id: AccountId
     actor: Actor
     token: StoredToken
+    unconfirmed: bytes | None = None
 
     @property
     def may_see_subjects(self) -> bool:
@@ -60,21 +64,42 @@ def _well_formed(token: str) -> str:
     return token
 
 
-async def caller_of(request: Request, services: Services, scope: Scope | None) -> Caller:
+async def caller_of(request: Request, services: Services, scope: Scope | None, *, confirms: bool = False) -> Caller:
     """Authenticate a request, and check that it may do *scope* in the account of the path.
 
     Args:
         scope: None: any token of the account is sufficient.
+        confirms: the handler confirms the token in its own transaction, inside `confirming`.
 
     Raises: Unauthenticated, Forbidden, RateLimited; NotFound: the token is the installation's, and the account does not
         exist.
     """
     account_id = AccountId(request.path_params["account_id"])
-    shown = await _authenticated(request, services, account_id)
+    shown = await _authenticated(request, services, account_id, confirms=confirms)
     shown.token.require(account_id, scope)
     if not shown.account_exists:
         raise NotFound
-    return Caller(account_id, actor_of(request, shown.token), shown.token)
+    return Caller(
+        account_id=account_id,
+        actor=actor_of(request, shown.token),
+        token=shown.token,
+        unconfirmed=None if shown.is_confirmed else shown.token.token_hash,
+    )
+
+
+@contextmanager
+def confirming(request: Request, services: Services, caller: Caller) -> Iterator[None]:
+    """Count a token that turns out to be revoked as a refused one, and forget it.
+
+    Raises: UnknownToken.
+    """
+    try:
+        yield
+    except UnknownToken:
+        services.known_tokens.forget(caller.token.token_hash)
+        failures: FailedAuthentication = request.app.state.failed_authentication
+        failures.refused(request, caller.token.token_hash)
+        raise
 
 
 async def token_of(request: Request, services: Services) -> StoredToken:
@@ -85,7 +110,9 @@ async def token_of(request: Request, services: Services) -> StoredToken:
     return (await _authenticated(request, services, None)).token
 
 
-async def _authenticated(request: Request, services: Services, account_id: AccountId | None) -> Authenticated:
+async def _authenticated(
+    request: Request, services: Services, account_id: AccountId | None, *, confirms: bool = False
+) -> Authenticated:
     headers = request.headers
     presented = presented_token(headers.get("authorization"), headers.get("x-auth-email"), headers.get("x-auth-key"))
     holder = hash_token(presented)
@@ -93,7 +120,7 @@ async def _authenticated(request: Request, services: Services, account_id: Accou
     failures: FailedAuthentication = request.app.state.failed_authentication
     await failures.check(request, holder)
     try:
-        shown = await authenticate(services, presented, account_id)
+        shown = await authenticate(services, presented, account_id, confirms=confirms)
     except UnknownToken:
         failures.refused(request, holder)
         raise

@@ -17,6 +17,7 @@ from riskrelay.local.finding_counts import PendingFindingCounts
 from riskrelay.local.gathering import Alone, Together
 from riskrelay.local.geolocation import check_databases
 from riskrelay.local.ids import SystemIds
+from riskrelay.local.known_tokens import RememberedTokens
 from riskrelay.local.missed_names import PendingMissedNames
 from riskrelay.local.rate_limits import WINDOW_SECONDS, MemoryRateLimits
 from riskrelay.local.token_uses import PendingTokenUses
@@ -309,6 +310,7 @@ def services_of(
         wake=wake,
         rate_limits=MemoryRateLimits(clock, limit),
         token_uses=token_uses,
+        known_tokens=RememberedTokens(),
         finding_counts=finding_counts,
         missed_names=missed_names,
         user_counts=CountedUsers(),

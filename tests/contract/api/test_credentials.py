@@ -99,6 +99,18 @@ def test_a_revoked_token_is_unknown_at_once(service: Service) -> None:
     assert made["id"] not in {row["id"] for row in service.result("GET", "/tokens")}
 
 
+def test_a_token_that_sent_findings_is_unknown_as_soon_as_it_is_revoked(service: Service) -> None:
+    """The service knows it from earlier findings, and still refuses the next one, and all after that."""
+    made = create(service, scopes=["ingest"])
+    body = {"behavior": "high_dlp", "user": {"email": "kai@example.com"}}
+    for _ in range(2):
+        assert service.call("POST", "/findings", body, **bearer(made["value"]))[0] == 200
+    assert service.call("DELETE", f"/tokens/{made['id']}")[0] == 200
+    for _ in range(2):
+        status, envelope = service.call("POST", "/findings", body, **bearer(made["value"]))
+        assert (status, envelope["errors"][0]["code"]) == (401, 10000)
+
+
 def test_an_expired_token_is_unknown_and_listed_as_expired(service: Service) -> None:
     """Contract 15: 401, 10000."""
     soon = datetime.now(UTC) + timedelta(seconds=2.5)

@@ -2,17 +2,21 @@
 
 import asyncio
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from riskrelay.actions.accounts import create_account
-from riskrelay.actions.tokens import Authenticated, authenticate, create_token, record_token_uses, revoke_token
+from riskrelay.actions.deciding_findings import FEW
+from riskrelay.actions.large_writes import LARGE
+from riskrelay.actions.record_findings import record_findings
+from riskrelay.actions.tokens import Authenticated, authenticate, confirm, create_token, record_token_uses, revoke_token
 from riskrelay.core.credentials import ALL_SCOPES, COMMAND_LINE, StoredToken, TokenId
 from riskrelay.core.errors import NotFound, UnknownToken
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Services, Store
 from support.services import NOON, HandClock, services_of
-from support.world import ACCOUNT, OTHER
+from support.world import ACCOUNT, OTHER, account_with_integration, finding
 
 
 async def two_accounts(store: Store, clock: HandClock | None = None) -> Services:
@@ -111,3 +115,52 @@ async def test_the_last_use_only_moves_forward(store: Store) -> None:
         (one.token_id, later),
         (two.token_id, later),
     }
+
+
+async def test_a_known_token_needs_no_query_until_its_transaction(store: Store) -> None:
+    """The second request is answered from memory, and its own transaction confirms the token."""
+    services = await two_accounts(store)
+    token, stored = await create_token(services, ACCOUNT, COMMAND_LINE, "ci")
+    first = await authenticate(services, token, ACCOUNT, confirms=True)
+    second = await authenticate(services, token, ACCOUNT, confirms=True)
+    assert (first.is_confirmed, second.is_confirmed, second.token) == (True, False, stored)
+    await services.store.read(ACCOUNT, lambda tx: confirm(tx, stored.token_hash))
+    for other in (stored.token_hash[::-1], b""):
+        with pytest.raises(UnknownToken):
+            await services.store.read(ACCOUNT, partial(confirm, token_hash=other))
+    with pytest.raises(UnknownToken):  # the token of another account
+        await services.store.read(OTHER, lambda tx: confirm(tx, stored.token_hash))
+    assert (await authenticate(services, token, OTHER, confirms=True)).is_confirmed
+    assert (await authenticate(services, token, ACCOUNT)).is_confirmed
+
+
+async def test_a_known_token_that_expired_is_unknown(store: Store) -> None:
+    """The memory has its time of expiry."""
+    clock = HandClock()
+    services = await two_accounts(store, clock)
+    token, _ = await create_token(services, ACCOUNT, COMMAND_LINE, "ci", ALL_SCOPES, NOON + timedelta(days=1))
+    await authenticate(services, token, ACCOUNT, confirms=True)
+    clock.pass_time(timedelta(days=1))
+    with pytest.raises(UnknownToken):
+        await authenticate(services, token, ACCOUNT, confirms=True)
+
+
+async def test_a_token_of_the_installation_is_always_queried(store: Store) -> None:
+    """It acts for any account, and the account may be deleted."""
+    services = await two_accounts(store)
+    token, _ = await create_token(services, None, COMMAND_LINE, "operator")
+    for _ in range(2):
+        assert (await authenticate(services, token, ACCOUNT, confirms=True)).is_confirmed
+
+
+@pytest.mark.parametrize("count", [1, FEW + 1, LARGE + 1])
+async def test_findings_of_a_revoked_token_are_not_recorded(store: Store, count: int) -> None:
+    """The transaction that would record them finds that the token is gone, whichever node revoked it."""
+    services = services_of(store)
+    await account_with_integration(services)
+    _, stored = await create_token(services, ACCOUNT, COMMAND_LINE, "ci")
+    findings = [finding(f"u{number}@example.com") for number in range(count)]
+    await revoke_token(services, ACCOUNT, COMMAND_LINE, stored.token_id)
+    with pytest.raises(UnknownToken):
+        await record_findings(services, ACCOUNT, findings, unconfirmed=stored.token_hash)
+    assert (await record_findings(services, ACCOUNT, findings)).accepted == count  # all of them are new

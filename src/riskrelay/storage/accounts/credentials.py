@@ -27,6 +27,9 @@ _RECORD_USE = (
     .values(last_used_at=bindparam("used_at"))
 )
 _TOKEN_BY_HASH = select(tokens).where(tokens.c.token_hash == bindparam("token_hash"))
+_EXISTS = select(tokens.c.token_id).where(
+    tokens.c.token_hash == bindparam("token_hash"), tokens.c.account_id == bindparam("account")
+)
 _TOKENS_BY_HASH = select(tokens).where(tokens.c.token_hash.in_(bindparam("hashes", expanding=True)))
 
 
@@ -47,6 +50,18 @@ class AccountRows:
     def all(self) -> list[Account]:
         ordered = select(accounts).where(~IS_DELETED).order_by(accounts.c.created_at, accounts.c.account_id)
         return [Account(row.account_id, row.created_at) for row in self._connection.execute(ordered)]
+
+
+class AccountTokenRows:
+    """Implements ports.AccountTokens."""
+
+    def __init__(self, connection: Connection, account_id: AccountId) -> None:
+        self._connection = connection
+        self._account_id = account_id
+
+    def exists(self, token_hash: bytes) -> bool:
+        found = self._connection.execute(_EXISTS, {"token_hash": token_hash, "account": self._account_id})
+        return found.first() is not None
 
 
 class TokenRows:

@@ -19,7 +19,7 @@ from riskrelay.web.account_api.bodies import Reading, parse
 from riskrelay.web.account_api.known_behaviors import BehaviorName, known_behaviors
 from riskrelay.web.account_api.plain_findings import finding_of, read_plainly
 from riskrelay.web.account_api.timestamps import Timestamp
-from riskrelay.web.auth import caller_of
+from riskrelay.web.auth import caller_of, confirming
 
 
 def _bounded(details: dict[str, Any]) -> dict[str, Any]:
@@ -55,11 +55,14 @@ class FindingRoutes:
         self._docs_base = docs_base
 
     async def record(self, request: Request) -> Response:
-        caller = await caller_of(request, self._services, Scope.INGEST)
+        caller = await caller_of(request, self._services, Scope.INGEST, confirms=True)
         known = known_behaviors(self._services, caller.account_id, with_retired=True)
         batch = await read_batch(request, _read_one, "findings", known)
         try:
-            recorded = await record_findings(self._services, caller.account_id, batch.items)
+            with confirming(request, self._services, caller):
+                recorded = await record_findings(
+                    self._services, caller.account_id, batch.items, unconfirmed=caller.unconfirmed
+                )
         except Invalid as error:
             raise batch.located(error) from None
 
