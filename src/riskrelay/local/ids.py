@@ -6,6 +6,8 @@ import secrets
 from time import time_ns
 
 _DRAWN = 256  # ids for which random bits are drawn at once: 4 KiB
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+"""The digit of a UUID with its variant, by the random one. Rule: RFC 9562 §4.1, §5.4, §5.7."""
 
 
 class SystemIds:
@@ -19,12 +21,19 @@ class SystemIds:
         # As uuid.uuid4 makes it, but several are needed for each event: drawing the bits of each by itself is half of
         # its cost, and lets another thread take the interpreter (measured: with the ids of findings, a seventh of the
         # CPU of a batch).
-        digits = self._digits()
-        return f"{digits[:8]}-{digits[8:12]}-4{_end(digits)}"
+        try:  # not a look at the list before: another thread may take the last one meanwhile
+            digits = self._drawn.pop()
+        except IndexError:
+            digits = self._draw()
+        return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
     def ordered_uuid(self) -> str:
         at = f"{time_ns() // 1_000_000:012x}"
-        return f"{at[:8]}-{at[8:]}-7{_end(self._digits())}"
+        try:  # not a look at the list before: another thread may take the last one meanwhile
+            digits = self._drawn.pop()
+        except IndexError:
+            digits = self._draw()
+        return f"{at[:8]}-{at[8:]}-7{digits[13:16]}-{_VARIANT[digits[16]]}{digits[17:20]}-{digits[20:]}"
 
     def secret(self) -> str:
         return secrets.token_urlsafe(32)
@@ -32,17 +41,8 @@ class SystemIds:
     def jitter(self) -> float:
         return random.random()  # noqa: S311  spreads retries; nothing is guarded by it
 
-    def _digits(self) -> str:
-        """Return 128 random bits in hexadecimal."""
-        try:
-            return self._drawn.pop()
-        except IndexError:
-            drawn = os.urandom(16 * _DRAWN).hex()
-            self._drawn += [drawn[start : start + 32] for start in range(32, len(drawn), 32)]
-            return drawn[:32]
-
-
-def _end(digits: str) -> str:
-    """Return the bits of a UUID after its version, with the variant. Rule: RFC 9562 §4.1, §5.4, §5.7."""
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+    def _draw(self) -> str:
+        """Draw random bits for some ids. Return those of one, 128 bits in hexadecimal."""
+        drawn = os.urandom(16 * _DRAWN).hex()
+        self._drawn += [drawn[start : start + 32] for start in range(32, len(drawn), 32)]
+        return drawn[:32]

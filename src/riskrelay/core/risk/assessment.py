@@ -303,7 +303,10 @@ def with_events(standing: Standing, times: Collection[datetime]) -> Standing:
 
     Rule: contract 19 (event_count, last_event).
     """
-    last = max((at for at in (standing.last_event_at, *times) if at is not None), default=None)
+    last = standing.last_event_at
+    for at in times:
+        if last is None or at > last:
+            last = at
     return replace(standing, event_count=standing.event_count + len(times), last_event_at=last)
 
 
