@@ -225,8 +225,6 @@ def test_what_the_service_answers_fits_the_contract(service: Service) -> None:
             own = own.replace(name, value)
         if operation["operationId"] == "deleteDirectory":
             own += "?all=true"
-        if operation["operationId"] == "listUsersByEmail":
-            own += "?email=kai"
         for kind, body in requests(operation):
             headers = {"Content-Type": kind}
             status, _, envelope = service.exchange(method.upper(), own, body, **headers, **nobody)
