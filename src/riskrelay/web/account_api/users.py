@@ -62,8 +62,8 @@ class UserRoutes:
     async def find(self, request: Request) -> Response:
         caller = await caller_of(request, self._services, Scope.PII_READ)
         start = request.query_params.get("email", "")
-        if len(start) > MAX_EMAIL_CHARACTERS:
-            message = f"email: must have at most {MAX_EMAIL_CHARACTERS} characters"
+        if len(start) > MAX_EMAIL_CHARACTERS or "\0" in start:  # PostgreSQL has no text with a null character
+            message = f"email: must have at most {MAX_EMAIL_CHARACTERS} characters, and no null character"
             raise Invalid([Fault(FaultKind.WRONG_VALUE, "", message)])
         found = await self._services.store.read(
             caller.account_id, lambda tx: tx.user_views.by_email(start, None, MAX_FOUND)
