@@ -92,7 +92,8 @@ def exchange(request: pytest.FixtureRequest) -> Exchange:
                 for _ in range(times):
                     responses.append(await transport.send("POST", url, {"A": "b"}, b"body", seconds))
                     between()
-                    await asyncio.sleep(0)
+                    for _ in range(10):  # the event loop sees what arrived in the rounds after this one
+                        await asyncio.sleep(0)
             finally:
                 await transport.close()
             return responses
