@@ -6,6 +6,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 from msgspec.structs import replace
 from sqlalchemy import func, select
@@ -26,7 +27,8 @@ from riskrelay.storage.risk import risk_filters
 from riskrelay.storage.risk.risk_filters import RISKIEST_FIRST, matching
 from riskrelay.storage.risk.user_views import _AT_MOMENT, about_page
 from riskrelay.storage.tables import users
-from support.databases import migrated_sqlite
+from support.databases import PostgresServer, migrated_sqlite
+from support.explaining import explain
 from support.services import NOON, HandClock, services_of
 from support.world import ACCOUNT, ORIGIN, OTHER, account_with_integration, finding, record
 
@@ -278,3 +280,33 @@ async def test_events_about_a_user_are_found_by_an_index(tmp_path: Path) -> None
             assert any("events_subject_index" in row[3] for row in plan), plan
             assert not any("SCAN" in row[3] and "events" in row[3] for row in plan), plan
             assert not any("TEMP B-TREE" in row[3] for row in plan), plan
+
+
+async def test_events_about_a_user_cost_few_pages_of_many(postgres: PostgresServer) -> None:
+    """30,000 deliveries about 1,000 users on PostgreSQL: those of a user, and those of a change, read no others."""
+    connection = await asyncpg.connect(await postgres.migrated_database())
+    await connection.execute(
+        """
+        INSERT INTO accounts (account_id, created_at) VALUES ('acme', 0);
+        INSERT INTO integrations (account_id, integration_id, integration_type, reference_id, tenant_url, active,
+                                  public_origin, created_at, signing_algorithm, position)
+        VALUES ('acme', 'i', 'Okta', 'r', 'https://acme.example.com', true, 'https://risk.example.com', 0, 'RS256', 1);
+        INSERT INTO streams (account_id, stream_id, integration_id, status, lanes)
+        VALUES ('acme', 's', 'i', 'enabled', 1);
+        INSERT INTO lanes (account_id, stream_id, lane, last_seq, cursor, delivered, failures, epoch, lease_until,
+                           blocked_until, stopped)
+        VALUES ('acme', 's', 0, 30000, 30000, 30000, 0, 0, 0, 0, false);
+        INSERT INTO events (account_id, stream_id, lane, seq, jti, subject_key, claims, queued_at)
+        SELECT 'acme', 's', 0, n, n::text, 'user-' || n % 1000, convert_to(repeat('x', 500), 'UTF8'), n
+        FROM generate_series(1, 30000) n;
+        """
+    )
+    await connection.execute("ANALYZE")
+    here = {"account": "acme", "subject": "user-7"}
+    page = await explain(connection, about_page(None, 51), **here)
+    moment = await explain(connection, _AT_MOMENT, **here, at=15_007, limit=51)
+    log_pages = await connection.fetchval("SELECT sum(pg_table_size(relid)) / 8192 FROM pg_partition_tree('events')")
+    await connection.close()
+    assert log_pages > 2_000
+    assert page.pages < 10 * 30
+    assert moment.pages < 30
