@@ -228,12 +228,14 @@ def _split(requests: Sequence[Sequence[Finding]], decided: Decided) -> list[Reco
     for findings in requests:
         places = range(start, start + len(findings))
         start = places.stop
-        users = {finding.user.email_key for finding in findings}
+        users = {finding.user.email_key for finding in in_steps(findings)}
         mine: list[LevelChange] = []
-        while left and user_key(left[0].email) in users:
+        for _ in in_steps(range(len(left))):
+            if user_key(left[0].email) not in users:
+                break
             mine.append(left.popleft())
         behaviors = Counter(accepted[place].behavior for place in in_steps(places) if place in accepted)
-        count, dropped = behaviors.total(), sum(place in ignored for place in places)
+        count, dropped = behaviors.total(), sum(place in ignored for place in in_steps(places))
         recorded.append(
             Recorded(
                 accepted=count,

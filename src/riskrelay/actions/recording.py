@@ -34,7 +34,7 @@ def refuse_future(moments: Mapping[int, datetime], now: datetime) -> None:
     message = f"must not be more than {minutes} minutes in the future; check the sender's clock and time zone"
     faults = [
         Fault(FaultKind.WRONG_VALUE, f"/{place}/timestamp", message)
-        for place, moment in moments.items()
+        for place, moment in in_steps(moments.items())
         if moment > now + SKEW
     ]
     if faults:
@@ -175,7 +175,7 @@ def by_users(users: Mapping[int, UserRef]) -> Iterator[list[int]]:
     named: dict[UserId, str] = {}
     same: dict[str, str] = {}
     places: dict[str, list[int]] = {}
-    for user in users.values():
+    for user in in_steps(users.values()):
         if user.user_id is not None:
             first, key = named.setdefault(user.user_id, user.email_key), user.email_key
             if first != key:
