@@ -8,10 +8,11 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, expect
 
+from riskrelay.bench.processes import free_port
 from support.browser import Person, accessibility_problems
 from support.console_world import finding
 from support.fork_server import shared_fork_server
-from support.service import Oracle, Process, Service, free_port
+from support.service import Oracle, Process, Service
 
 Role = Literal["button", "link", "textbox"]
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from riskrelay.bench.processes import free_port
 from riskrelay.signing.sealing import new_master_key
 from support.clients import send_batch
 from support.databases import PostgresServer
 from support.fault_plugin import AT_LENGTH
 from support.ledger_checks import check_ledger, wait_until_quiet
-from support.service import Process, Service, free_port
+from support.service import Process, Service
 from support.waiting import until
 
 EVENTS = 10_000 if AT_LENGTH else 2_000

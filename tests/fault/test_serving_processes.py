@@ -12,6 +12,7 @@ import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from riskrelay.bench.processes import free_port
 from riskrelay.core.delivery.lanes import BATCH_EVENTS
 from riskrelay.signing.sealing import new_master_key
 from support.clients import load, responses_of
@@ -19,7 +20,7 @@ from support.databases import PostgresServer
 from support.fault_plugin import seed_of_run
 from support.ledger_checks import check_ledger, wait_until_quiet
 from support.nodes import Nodes
-from support.service import Oracle, Service, environment, free_port
+from support.service import Oracle, Service, environment
 from support.waiting import until
 
 WORKERS = 2

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from riskrelay.bench.processes import free_port
 from support.certificates import Authority
-from support.service import Process, free_port
+from support.service import Process
 from support.ssf_operator import TENANT, Operator
 from support.ssf_receiver import CAEP, PUSH, SsfReceiver
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from riskrelay.bench.processes import free_port
 from support.programs import needed
-from support.service import free_port, wait_for_port
+from support.service import wait_for_port
 
 _SERVERS = 3  # fewer than a node's own connections, so that transactions change theirs all the time
 

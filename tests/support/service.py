@@ -24,6 +24,7 @@ from typing import Any
 
 from riskrelay.actions.accounts import create_account
 from riskrelay.actions.tokens import create_token
+from riskrelay.bench.processes import free_port
 from riskrelay.core.credentials import ALL_SCOPES, COMMAND_LINE, Scope
 from riskrelay.core.integrations import AccountId
 from riskrelay.settings import read_settings
@@ -36,14 +37,6 @@ from support.waiting import until
 START_SECONDS = 60
 _TEMPLATE_LOCK = Lock()
 _UNLIKE_TEMPLATE = {"RISKRELAY_MASTER_KEY", "RISKRELAY_MASTER_KEY_FILE", "LD_PRELOAD"}
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def environment(**settings: str) -> dict[str, str]:

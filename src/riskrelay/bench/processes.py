@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import secrets
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+_PORTS = range(10_000, 32_000)
 _START_SECONDS = 30
 _STOP_SECONDS = 30
 
@@ -94,8 +96,16 @@ async def stop(process: Process | None) -> None:
 
 
 def free_port() -> int:
-    """Return a port that is not in use now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    """Return a port that is not in use now.
+
+    It is below the ports that systems give to outgoing connections, because such a connection may take a port before
+    the process that is to listen on it has started.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from riskrelay.bench.processes import free_port
 from support.certificates import Authority, new_authority
 from support.ledger_checks import Responses, check_ledger
-from support.service import Oracle, Process, Service, free_port
+from support.service import Oracle, Process, Service
 from support.waiting import until
 
 

@@ -13,9 +13,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from riskrelay.bench.processes import free_port
 from support.clients import send_batch
 from support.ledger_checks import Responses, check_ledger, wait_until_quiet
-from support.service import Oracle, Service, free_port
+from support.service import Oracle, Service
 from support.waiting import until
 
 MEMBERS = (

@@ -11,9 +11,10 @@ from typing import Any
 import jwt
 import pytest
 
+from riskrelay.bench.processes import free_port
 from support.clients import send_batch
 from support.ledger_checks import check_ledger, wait_until_quiet
-from support.service import Oracle, Process, Service, environment, free_port
+from support.service import Oracle, Process, Service, environment
 from support.waiting import until
 
 CALLERS_TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

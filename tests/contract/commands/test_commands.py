@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from riskrelay.bench.processes import free_port
 from riskrelay.core.credentials import Scope
 from support.fork_server import shared_fork_server
-from support.service import Process, Service, environment, free_port, run_command, wait_for_port
+from support.service import Process, Service, environment, run_command, wait_for_port
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from riskrelay.bench.processes import free_port
 from riskrelay.signing.sealing import new_master_key
 from support.certificates import new_authority
 from support.fork_server import shared_fork_server
-from support.service import Oracle, Process, Service, free_port
+from support.service import Oracle, Process, Service
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from riskrelay.bench.processes import free_port
 from support.certificates import Authority, new_authority
 from support.fork_server import shared_fork_server
-from support.service import Service, environment, free_port
+from support.service import Service, environment
 
 AUDIENCE = "https://receiver.example.com"
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from riskrelay.bench.processes import free_port
 from support.databases import PostgresServer
 from support.ledger_checks import wait_until_quiet
 from support.nodes import Nodes
-from support.service import Oracle, free_port
+from support.service import Oracle
 
 
 @pytest.fixture

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from riskrelay.bench.processes import free_port
 from riskrelay.cli.tree import PARTS
 from riskrelay.settings import Settings, read_settings
 from riskrelay.signing.sealing import MasterKey
 from support.at_length import deploy_check
 from support.databases import PostgresServer
-from support.service import Oracle, environment, free_port, wait_for_port
+from support.service import Oracle, environment, wait_for_port
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"

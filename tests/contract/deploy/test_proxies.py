@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from riskrelay.bench.processes import free_port
 from support.at_length import deploy_check
 from support.certificates import Authority, new_authority
 from support.programs import needed
-from support.service import Service, free_port
+from support.service import Service
 
 pytestmark = deploy_check
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from riskrelay.bench.processes import free_port
 from support.at_length import deploy_check
 from support.dockerfile import Stage, stages, substituted
 from support.programs import needed
-from support.service import free_port
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = "python3,python3-venv,python-is-python3,ca-certificates"

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from riskrelay.actions.poll_stream import LONGEST_WAIT
+from riskrelay.bench.processes import free_port
 from riskrelay.core.ssf.access import ACCESS_TOKEN_LIFE
 from riskrelay.core.ssf.stream_documents import INACTIVITY_TIMEOUT, MIN_VERIFICATION_INTERVAL
 from riskrelay.engine.scan_schedule import SWEEP
 from riskrelay.settings import Settings
 from support.guides import assert_it_prints_what_it_shows, run
-from support.service import Oracle, Service, free_port, running
+from support.service import Oracle, Service, running
 
 GUIDES = Path(__file__).parents[3] / "docs" / "guides"
 NAMES = sorted(path.stem for path in GUIDES.glob("*.md"))

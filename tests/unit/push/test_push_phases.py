@@ -7,10 +7,10 @@ from socket import EAI_NONAME, gaierror
 
 from msgspec import structs
 
+from riskrelay.bench.processes import free_port
 from riskrelay.core.ssf.outcomes import NO_PHASES, Phases
 from support.certificates import new_authority
 from support.receivers import OK, TOKEN, answer, push_client, receiver
-from support.service import free_port
 
 ZERO = timedelta(0)
 

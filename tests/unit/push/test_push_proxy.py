@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
+from riskrelay.bench.processes import free_port
 from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.push.addresses import TargetRules
 from riskrelay.push.client import PushClient
 from support.certificates import Authority, new_authority
 from support.fork_server import shared_fork_server
 from support.receivers import LOCAL, TOKEN, receiver
-from support.service import Process, free_port
+from support.service import Process
 from support.services import HandClock
 
 ACCEPTED, TRANSIENT, OURS = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT, OutcomeKind.LOCAL

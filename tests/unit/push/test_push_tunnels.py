@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import uvloop
 
+from riskrelay.bench.processes import free_port
 from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.push import pool
@@ -24,7 +25,6 @@ from riskrelay.push.answer_heads import MAX_HEAD_BYTES
 from riskrelay.push.client import PushClient
 from support.certificates import Authority, new_authority
 from support.receivers import LOCAL, TOKEN, answer, push_client, receiver
-from support.service import free_port
 
 ACCEPTED, TRANSIENT = OutcomeKind.ACCEPTED, OutcomeKind.TRANSIENT
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"

@@ -11,11 +11,11 @@ import pytest
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import RSAKey
 
+from riskrelay.bench.processes import free_port
 from riskrelay.receiver import Misbehaviour, SecurityEventToken, Transmitter, TransmitterUnavailable, receiver_app
 from riskrelay.web.server.admission import Admission
 from riskrelay.web.server.limits import Limits
 from riskrelay.web.server.serving import HttpServer
-from support.service import free_port
 from unit.receiver.transmitter_stand_in import AUDIENCE, NEXT_RSA, RSA, StandIn
 
 TYPE = {"Content-Type": "application/secevent+jwt"}
