@@ -218,4 +218,5 @@ def queue_level_changes(tx: Transaction, changes: Sequence[LevelChange], service
     # all changes of a request have the same time.
     named = [(services.ids.uuid(), change) for change in changes]
     tx.level_history.add(named, services.quotas.level_changes_per_user)
-    return tx.events.queue(signals.for_changes(named, tx.streams.taking_events(), services.ids.uuid))
+    made = signals.for_changes(named, tx.streams.taking_events(), services.ids.uuid)
+    return tx.events.queue(made, hand_over=True)

@@ -38,7 +38,7 @@ async def queue_security_event(
             if stored != answer:
                 return stored, []
         tx.audit.record(entry)
-        return answer, tx.events.queue(made)
+        return answer, tx.events.queue(made, hand_over=True)
 
     answer, queued = await services.store.write(account_id, store)
     services.wake(queued)

@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
@@ -102,9 +102,9 @@ async def authenticate(
     now = services.clock.now()
     if shown.token.expired_at(now):
         raise UnknownToken
-    if shown.is_confirmed and shown.token.account_id is not None:
-        services.known_tokens.keep(shown.token)
     services.token_uses.note(shown.token, now)
+    if shown.token.account_id is not None and (shown.is_confirmed or shown.token.is_use_due(now)):
+        services.known_tokens.keep(replace(shown.token, last_used_at=now))  # its use was noted just now
     return shown
 
 

@@ -67,6 +67,10 @@ class StoredToken:
     expires_at: datetime | None
     last_used_at: datetime | None = None
 
+    def is_use_due(self, now: datetime) -> bool:
+        """Return whether a use at *now* is to be stored."""
+        return self.last_used_at is None or now - self.last_used_at >= _USE_PRECISION
+
     def expired_at(self, now: datetime) -> bool:
         """Return whether the token has expired."""
         return self.expires_at is not None and self.expires_at <= now
@@ -109,6 +113,7 @@ def hash_token(token: str) -> bytes:
     return sha256(token.encode()).digest()
 
 
+_USE_PRECISION = timedelta(minutes=1)  # chosen: unused tokens are searched for by days
 SESSION_IDLE = timedelta(hours=1)  # chosen: long enough for continuous work, short enough for an unattended screen
 CLOCK_TOLERANCE = timedelta(minutes=5)  # chosen: the largest accepted difference between two machines' clocks
 SESSION_LIFE = timedelta(hours=12)  # chosen: a working day; then the token is asked for again

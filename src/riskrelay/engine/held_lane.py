@@ -30,7 +30,7 @@ class HeldLane:
         Args:
             now: by the monotonic clock.
         """
-        if not isinstance(woken, Handover) or self._is_full(woken):
+        if not isinstance(woken, Handover) or self._is_full(woken) or self._is_late(now):
             self._must_read = True
         elif not self._handed:
             self._handed_at = now
@@ -49,12 +49,16 @@ class HeldLane:
 
         Returns: what a read would return, and its time by the monotonic clock; None: read the lane.
         """
-        handed, must_read = self._handed, self._must_read
+        handed, must_read, is_late = self._handed, self._must_read, self._is_late(now)
         self._handed, self._must_read = [], False
-        if must_read or not handed or self._rest is None or now > self._handed_at + _FRESH_FOR.total_seconds():
+        if is_late or must_read or not handed or self._rest is None:
             return None
         work = work_of(self._rest, handed)
         return None if work is None else (work, self._handed_at)
+
+    def _is_late(self, now: float) -> bool:
+        """Return whether the first event has waited for too long. So little is kept while a slow receiver answers."""
+        return bool(self._handed) and now > self._handed_at + _FRESH_FOR.total_seconds()
 
     def _is_full(self, more: Handover) -> bool:
         return sum(len(one.events) for one in self._handed) + len(more.events) > MAX_READ_EVENTS

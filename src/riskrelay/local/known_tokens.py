@@ -14,7 +14,10 @@ class RememberedTokens:
         self._tokens: OrderedDict[bytes, StoredToken] = OrderedDict()
 
     def find(self, token_hash: bytes) -> StoredToken | None:
-        return self._tokens.get(token_hash)
+        token = self._tokens.get(token_hash)
+        if token is not None:
+            self._tokens.move_to_end(token_hash)
+        return token
 
     def keep(self, token: StoredToken) -> None:
         self._tokens[token.token_hash] = token

@@ -1,7 +1,7 @@
 """Keep the last use of tokens in memory, so that a request writes no extra row."""
 
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import structlog
@@ -14,7 +14,6 @@ from riskrelay.ports import Store
 
 _log = structlog.get_logger()
 
-PRECISION = timedelta(minutes=1)  # chosen: unused tokens are searched for by days
 FLUSH_SECONDS = 10  # guessed: a crash loses the uses of this time, and a token list lags by it
 
 
@@ -29,7 +28,7 @@ class PendingTokenUses:
         return len(self._pending)
 
     def note(self, token: StoredToken, at: datetime) -> None:
-        if token.last_used_at is None or at - token.last_used_at >= PRECISION:
+        if token.is_use_due(at):
             self._pending[token.token_id] = (token, at)
 
     async def flush(self, store: Store) -> None:

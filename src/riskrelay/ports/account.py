@@ -200,8 +200,13 @@ class Polls(Protocol):
 class Events(Protocol):
     """The append-only log of queued security events."""
 
-    def queue(self, signals: Sequence[Signal]) -> list[WokenLane]:
+    def queue(self, signals: Sequence[Signal], *, hand_over: bool = False) -> list[WokenLane]:
         """Append events to the lanes of their streams. Events on a disabled stream are cancelled at once.
+
+        Args:
+            hand_over: whether a worker may push the events to the streams of *signals* without reading them. Only if
+                they are from `Streams.taking_events` in this transaction, which locks them: others can be older than
+                an edit that this transaction has waited for.
 
         Returns: the lanes with events to send. The caller wakes their worker after the commit.
         """

@@ -98,7 +98,7 @@ class AccountTransaction:
         self.refused_requests: RefusedRequests = RefusedRequestRows(connection, account_id)
         self.erasures: Erasures = ErasureRows(connection, account_id)
         self.user_exports: UserExports = UserExportRows(connection, account_id)
-        self.tokens: AccountTokens = AccountTokenRows(connection, account_id)
+        self.tokens: AccountTokens = AccountTokenRows(connection, account_id, locking=locking)
         self.users: Users = UserRows(connection, account_id, locking=locking)
         self.findings: Findings = FindingRows(connection, account_id)
         self.level_history: LevelHistory = LevelHistoryRows(connection, account_id)

@@ -195,9 +195,9 @@ class _WatchedEvents:
         self._made = made
         self.deliveries, self.delivery = events.deliveries, events.delivery
 
-    def queue(self, signals: Sequence[Signal]) -> list[WokenLane]:
+    def queue(self, signals: Sequence[Signal], *, hand_over: bool = False) -> list[WokenLane]:
         self._made += signals
-        return self._events.queue(signals)
+        return self._events.queue(signals, hand_over=hand_over)
 
 
 class RequestSpans:

@@ -1,14 +1,15 @@
 """Authenticate requests by the credentials in their headers, and check their permissions."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 
-from riskrelay.actions.tokens import Authenticated, authenticate
+from riskrelay.actions.tokens import Authenticated, authenticate, confirm
 from riskrelay.core.credentials import Actor, Scope, StoredToken, hash_token
-from riskrelay.core.errors import MalformedCredentials, NoCredentials, NotFound, RateLimited, UnknownToken
+from riskrelay.core.errors import MalformedCredentials, NoCredentials, NotFound, RateLimited, Unavailable, UnknownToken
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.rate_limits import Allowance
 from riskrelay.ports import Services
@@ -87,14 +88,23 @@ async def caller_of(request: Request, services: Services, scope: Scope | None, *
     )
 
 
-@contextmanager
-def confirming(request: Request, services: Services, caller: Caller) -> Iterator[None]:
-    """Count a token that turns out to be revoked as a refused one, and forget it.
+@asynccontextmanager
+async def confirming(request: Request, services: Services, caller: Caller) -> AsyncIterator[None]:
+    """Confirm an unconfirmed token before any error about the request, which a revoked token must not see.
+
+    A token that turns out to be revoked is counted as a refused one, and forgotten.
 
     Raises: UnknownToken.
     """
     try:
-        yield
+        try:
+            yield
+        except (UnknownToken, Unavailable):
+            raise
+        except Exception:
+            if caller.unconfirmed is not None:
+                await services.store.read(caller.account_id, partial(confirm, token_hash=caller.unconfirmed))
+            raise
     except UnknownToken:
         services.known_tokens.forget(caller.token.token_hash)
         failures: FailedAuthentication = request.app.state.failed_authentication

@@ -8,6 +8,7 @@ import pytest
 
 from riskrelay.actions.integrations import update_integration
 from riskrelay.actions.pauses import pause_integration, resume_integration
+from riskrelay.actions.verification import verify_integration
 from riskrelay.core.credentials import COMMAND_LINE
 from riskrelay.core.delivery.handover import Handover, Rest, WokenLane
 from riskrelay.core.delivery.lanes import MAX_READ_EVENTS, LaneLease, LaneWork
@@ -85,6 +86,14 @@ async def test_events_queued_on_a_held_lane_are_handed_over(holder: Holder) -> N
     assert replace(work, fresh=list(work.fresh), held=[]) == await holder.read()
 
 
+async def test_a_test_event_is_read(holder: Holder) -> None:
+    """Its stream is not locked, so it can be older than an edit that the transaction waited for."""
+    integration_id = holder.world.integration.integration_id
+    await verify_integration(holder.world.services, ACCOUNT, COMMAND_LINE, integration_id, None)
+    assert (holder.handed, holder.lane.take(0.0)) == ([], None)
+    assert len((await holder.read()).fresh) == 1
+
+
 async def test_events_of_a_lane_without_a_lease_are_not_handed_over(holder: Holder) -> None:
     """A worker claims and reads such a lane."""
     await holder.world.services.store.write_installation(lambda tx: tx.lanes.release_all())
@@ -151,6 +160,9 @@ async def test_a_worker_reads_after_any_other_wake_and_after_a_while(holder: Hol
     assert lane.take(10.2) is None  # taken once
     lane.wake(new, 11.0)
     assert lane.take(11.3) is None  # too late
+    lane.wake(new, 11.5)
+    lane.wake(new, 11.8)  # the first one is too late: nothing is kept until a slow receiver has answered
+    assert lane.take(11.8) is None
     lane.wake(new, 12.0)
     lane.wake(new.key, 12.0)
     assert lane.take(12.0) is None  # something else happened

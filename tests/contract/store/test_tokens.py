@@ -1,6 +1,7 @@
 """Tokens and what they are good for, on both engines."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -14,6 +15,7 @@ from riskrelay.actions.tokens import Authenticated, authenticate, confirm, creat
 from riskrelay.core.credentials import ALL_SCOPES, COMMAND_LINE, StoredToken, TokenId
 from riskrelay.core.errors import NotFound, UnknownToken
 from riskrelay.core.integrations import AccountId
+from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.ports import Services, Store
 from support.services import NOON, HandClock, services_of
 from support.world import ACCOUNT, OTHER, account_with_integration, finding
@@ -123,7 +125,7 @@ async def test_a_known_token_needs_no_query_until_its_transaction(store: Store) 
     token, stored = await create_token(services, ACCOUNT, COMMAND_LINE, "ci")
     first = await authenticate(services, token, ACCOUNT, confirms=True)
     second = await authenticate(services, token, ACCOUNT, confirms=True)
-    assert (first.is_confirmed, second.is_confirmed, second.token) == (True, False, stored)
+    assert (first.is_confirmed, second.is_confirmed, second.token.token_id) == (True, False, stored.token_id)
     await services.store.read(ACCOUNT, lambda tx: confirm(tx, stored.token_hash))
     for other in (stored.token_hash[::-1], b""):
         with pytest.raises(UnknownToken):
@@ -132,6 +134,21 @@ async def test_a_known_token_needs_no_query_until_its_transaction(store: Store) 
         await services.store.read(OTHER, lambda tx: confirm(tx, stored.token_hash))
     assert (await authenticate(services, token, OTHER, confirms=True)).is_confirmed
     assert (await authenticate(services, token, ACCOUNT)).is_confirmed
+
+
+async def test_the_use_of_a_known_token_is_noted_once_a_minute(store: Store) -> None:
+    """The memory keeps the time of the use that was noted last."""
+    clock = HandClock()
+    uses = PendingTokenUses()
+    services = replace(await two_accounts(store, clock), token_uses=uses)
+    token, _ = await create_token(services, ACCOUNT, COMMAND_LINE, "ci")
+    noted = []
+    for seconds in (0, 59, 1, 30):
+        clock.pass_time(timedelta(seconds=seconds))
+        await authenticate(services, token, ACCOUNT, confirms=True)
+        noted.append(len(uses))
+        await uses.flush(store)
+    assert noted == [1, 0, 1, 0]
 
 
 async def test_a_known_token_that_expired_is_unknown(store: Store) -> None:

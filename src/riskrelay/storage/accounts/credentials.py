@@ -55,12 +55,14 @@ class AccountRows:
 class AccountTokenRows:
     """Implements ports.AccountTokens."""
 
-    def __init__(self, connection: Connection, account_id: AccountId) -> None:
+    def __init__(self, connection: Connection, account_id: AccountId, *, locking: bool) -> None:
         self._connection = connection
         self._account_id = account_id
+        # A writing transaction lets a revocation wait until its commit. The use of a token does not wait.
+        self._exists = _EXISTS.with_for_update(read=True, key_share=True) if locking else _EXISTS
 
     def exists(self, token_hash: bytes) -> bool:
-        found = self._connection.execute(_EXISTS, {"token_hash": token_hash, "account": self._account_id})
+        found = self._connection.execute(self._exists, {"token_hash": token_hash, "account": self._account_id})
         return found.first() is not None
 
 

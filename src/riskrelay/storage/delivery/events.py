@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import BigInteger, Connection, Row, and_, bindparam, case, false, or_, update
@@ -15,6 +16,7 @@ from riskrelay.core.signals import Signal
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.sets import fixed_claims
 from riskrelay.core.ssf.streams import CONTROL_LANE, STREAM_DISABLED, Stream, StreamId, StreamStatus
+from riskrelay.core.ssf.subject_filters import HEARS_ALL
 from riskrelay.storage.delivery.backlog import cancel_lane
 from riskrelay.storage.delivery.newest import lane_parameters, this_lane
 from riskrelay.storage.delivery.pages import deliveries_page, delivery_by_jti
@@ -58,7 +60,7 @@ class EventRows:
         self._connection = connection
         self._account_id = account_id
 
-    def queue(self, signals: Sequence[Signal]) -> list[WokenLane]:
+    def queue(self, signals: Sequence[Signal], *, hand_over: bool = False) -> list[WokenLane]:
         found: dict[tuple[StreamId, int], list[Signal]] = defaultdict(list)
         for signal in signals:
             stream = signal.stream
@@ -72,7 +74,7 @@ class EventRows:
             lane = self._connection.execute(_TAKE_NUMBERS, {**lane_parameters(key), "count": len(by_lane[key])}).one()
             queued = _queued(by_lane[key], lane.last_seq)
             rows += _rows(key, queued)
-            if lane.is_open and can_be_handed_over(by_lane[key][0].stream, key.lane, len(queued)):
+            if hand_over and lane.is_open and can_be_handed_over(by_lane[key][0].stream, key.lane, len(queued)):
                 handovers[key] = _handover(key, by_lane[key][0].stream, queued, lane)
         _APPEND.run(self._connection, rows)
         dropped = {key: len(of_lane) for key, of_lane in by_lane.items() if _is_dropped(of_lane[0])}
@@ -130,7 +132,7 @@ def _handover(key: LaneKey, stream: Stream, queued: Sequence[QueuedEvent], lane:
     return Handover(
         key=key,
         epoch=lane.epoch,
-        stream=stream,
+        stream=replace(stream, subjects=HEARS_ALL),  # up to a thousand statements, which a worker does not need
         events=queued,
         replayed=lane.replayed,
         edits=lane.edits,

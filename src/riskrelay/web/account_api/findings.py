@@ -57,14 +57,14 @@ class FindingRoutes:
     async def record(self, request: Request) -> Response:
         caller = await caller_of(request, self._services, Scope.INGEST, confirms=True)
         known = known_behaviors(self._services, caller.account_id, with_retired=True)
-        batch = await read_batch(request, _read_one, "findings", known)
-        try:
-            with confirming(request, self._services, caller):
+        async with confirming(request, self._services, caller):
+            batch = await read_batch(request, _read_one, "findings", known)
+            try:
                 recorded = await record_findings(
                     self._services, caller.account_id, batch.items, unconfirmed=caller.unconfirmed
                 )
-        except Invalid as error:
-            raise batch.located(error) from None
+            except Invalid as error:
+                raise batch.located(error) from None
 
         def result() -> dict[str, Any]:
             return {
