@@ -72,7 +72,7 @@ def test_the_keyboard_leads_everywhere(person: Person, oracle: Oracle) -> None:
     palette = page.get_by_role("dialog", name="Search")
     expect(palette.get_by_role("option", name="Overview")).to_have_attribute("aria-selected", "true")
     keyboard.type("audit")
-    expect(palette.get_by_role("option", name="Audit log")).to_be_visible()
+    expect(palette.get_by_role("option", name="Audit log", exact=True)).to_be_visible()
     assert accessibility_problems(page) == []
     keyboard.press("Enter")
     expect(page).to_have_url(f"{person.service.url}/console/accounts/acme/settings/audit")
