@@ -54,6 +54,7 @@ def test_a_token_of_the_installation_chooses_an_account(stranger: Person) -> Non
 
 def test_the_cookie_is_kept_from_scripts_and_from_other_sites(person: Person) -> None:
     """HttpOnly, SameSite=Strict, and it ends with the session's life."""
+    person.open("")
     (cookie,) = person.context.cookies()
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"

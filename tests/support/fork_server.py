@@ -165,6 +165,11 @@ def _become(request: dict[str, Any]) -> None:
         from aiohttp import connector
 
         connector._SSL_CONTEXT_VERIFIED = connector._make_ssl_context(True)
+    if "COLUMNS" in request["environment"]:  # Rich reads it when the consoles are made
+        from riskrelay.cli.output import console
+        from riskrelay.cli.output import errors as error_console
+
+        console.width = error_console.width = int(request["environment"]["COLUMNS"])
     from support.failpoint_launcher import arm
 
     arm(request["environment"])

@@ -1,6 +1,7 @@
 """Bodies made to cost more than they are: bounded in what is read, stored and answered."""
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,11 +10,18 @@ import pytest
 from riskrelay.core.errors import MAX_FAULTS
 from riskrelay.core.risk.findings import MAX_DETAILS_BYTES
 from support.ledger_checks import Responses, check_ledger
-from support.service import Service
+from support.service import Service, running
 
 FINDING = {"behavior": "high_dlp", "user": {"email": "kai@example.com"}}
 NDJSON = "application/x-ndjson"
 MIB = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of this module, so that its ledger has only the events of these tests."""
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 def send(

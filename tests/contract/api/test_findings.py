@@ -2,17 +2,25 @@
 
 import json
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from support.ledger_checks import Responses, check_ledger
-from support.service import Service
+from support.service import Service, running
 
 pytestmark = pytest.mark.parametrize("base_path", ["", "/client/v4"], indirect=True)
 
 KAI = {"email": "kai@example.com", "name": "Kai Berg"}
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of this module, so that its ledger has only the events of these tests."""
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture

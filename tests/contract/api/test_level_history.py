@@ -9,7 +9,14 @@ from urllib.parse import quote
 import pytest
 
 from support.ledger_checks import wait_until_quiet
-from support.service import Oracle, Service
+from support.service import Oracle, Service, running
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of this module, so that its ledger has only the events of these tests."""
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture

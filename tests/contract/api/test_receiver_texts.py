@@ -37,7 +37,7 @@ def answered(path: str, token: str) -> tuple[int, str]:
     payload = token.split(".")[1]
     email = json.loads(base64.urlsafe_b64decode(payload + "=="))["sub_id"]["email"]
     pieces = " ".join(payload[start : start + 20] for start in range(0, len(payload), 20))
-    said = f"MARK {SPELLED[spelled](email)} {pieces}"
+    said = f"ECHOED-HERE {SPELLED[spelled](email)} {pieces}"
     if status == "400":
         return 400, f'{{"err": "invalid_request", "description": "{said}"}}'
     return int(status), said
@@ -96,7 +96,7 @@ def _ids(service: Service) -> list[str]:
 
 def _echoed(text: str) -> list[str]:
     """The forms of the subject, and the mark of an answer, that *text* has."""
-    forms = ["MARK", EMAIL.split("@")[0], *(spell(EMAIL) for spell in SPELLED.values()), quote(EMAIL, safe="")]
+    forms = ["ECHOED-HERE", EMAIL.split("@")[0], *(spell(EMAIL) for spell in SPELLED.values()), quote(EMAIL, safe="")]
     return [form for form in forms if form.lower() in text.lower()]
 
 
@@ -106,7 +106,7 @@ def test_the_api_shows_what_receivers_wrote_to_pii_readers_only(service: Service
     paths: list[tuple[str, str, Any]] = [("GET", "/health", None)]
     for own in (f"/integrations/{one}" for one in _ids(service)):
         (delivery,) = service.result("GET", f"{own}/deliveries")
-        assert "MARK" in delivery["attempts"][0]["detail"]
+        assert "ECHOED-HERE" in delivery["attempts"][0]["detail"]
         paths += [
             ("GET", f"{own}/deliveries", None),
             ("GET", f"{own}/deliveries/{delivery['jti']}", None),
@@ -133,11 +133,11 @@ def test_the_console_shows_what_receivers_wrote_to_pii_readers_only(service: Ser
     for integration_id in _ids(service):
         own = f"{base}/integrations/{integration_id}"
         listed = reader.ask("GET", f"{own}/deliveries").text
-        assert "MARK" in listed
+        assert "ECHOED-HERE" in listed
         one = listed.split(f'href="{own}/deliveries/')[1].split('"')[0]
         page = operator.ask("GET", f"{own}/deliveries/{one}").text
         assert WITHHELD in page
-        assert "MARK" in reader.ask("GET", f"{own}/deliveries/{one}").text
+        assert "ECHOED-HERE" in reader.ask("GET", f"{own}/deliveries/{one}").text
         screens += [
             own,
             f"{own}/deliveries",
@@ -155,7 +155,7 @@ def test_commands_show_what_the_token_allows(service: Service) -> None:
     own = _ids(service)[0]
     (delivery,) = service.result("GET", f"/integrations/{own}/deliveries")
     command = ("delivery", "show", own, delivery["jti"], "--account", "acme", "--json")
-    assert "MARK" in service.command(*command).stdout
+    assert "ECHOED-HERE" in service.command(*command).stdout
     everything, service.token = service.token, service.new_token("acme", *OPERATOR)
     try:
         shown = service.command(*command).stdout

@@ -157,4 +157,4 @@ def test_rules_have_commands(service: Service) -> None:
     assert not run("try", "--when", LOWS, "--finding", "high_dlp=2h", "--finding", "high_dlp")["holds"]
     assert run("remove", "Two lows") == {}
     missing = service.command("rule", "show", "Two lows", *account, check=False)
-    assert (missing.returncode, "no rule has the id or name" in missing.stderr) == (1, True)
+    assert (missing.returncode, "rule Two lows not found" in missing.stderr) == (1, True)

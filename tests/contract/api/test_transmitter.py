@@ -16,9 +16,16 @@ from okta.models.security_event_token_request_jwt_body import SecurityEventToken
 
 from support.canary import Canary
 from support.ledger_checks import Responses, check_ledger, wait_until_quiet
-from support.service import Oracle, Service
+from support.service import Oracle, Service, running
 
 FINDING = {"behavior": "high_dlp", "user": {"email": "kai@example.com"}}
+
+
+@pytest.fixture(scope="module")
+def shared_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of this module, so that its ledger has only the events of these tests."""
+    with running(tmp_path_factory.mktemp("service")) as service:
+        yield service
 
 
 @pytest.fixture
