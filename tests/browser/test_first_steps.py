@@ -25,7 +25,7 @@ def test_the_first_steps_lead_to_a_verified_event(person: Person, oracle: Oracle
     expect(page.get_by_text("No receiver is connected yet")).to_be_visible()
     expect(page.get_by_text("0 of 5 done. Next: connect a receiver.")).to_be_visible()
     page.get_by_label("Tenant URL").fill(oracle.url)
-    page.get_by_label("Name").first.fill("Okta production")
+    page.get_by_label("Reference").fill("Okta production")
     page.get_by_role("button", name="Connect receiver").click()
     expect(page.get_by_text("Waiting for the first verification")).to_be_visible()
 

@@ -99,7 +99,7 @@ def test_an_integration_from_its_making_to_a_replayed_dead_letter(person: Person
 
     receiver.run("--audience", "https://elsewhere.example.com")
     report(service, "refused@example.com")
-    expect_figure(page, "Dead", 1)
+    expect_figure(page, "Dead letters", 1)
     receiver.run()
     page.get_by_role("link", name="Dead letters", exact=True).click()
     page.get_by_role("row", name="Okta day").get_by_role("link", name="Preview replay").click()
@@ -109,7 +109,7 @@ def test_an_integration_from_its_making_to_a_replayed_dead_letter(person: Person
     expect(page.get_by_role("row", name="dead").get_by_text("completed")).to_be_visible()
     expect(page.get_by_text("1 of 1")).to_be_visible()
     page.get_by_role("navigation", name="Integration").get_by_role("link", name="Health").click()
-    expect_figure(page, "Dead", 0)
+    expect_figure(page, "Dead letters", 0)
     expect_figure(page, "Delivered", 5)
 
 

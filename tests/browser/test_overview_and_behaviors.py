@@ -38,7 +38,7 @@ def test_the_overview_follows_what_happens_by_itself(person: Person) -> None:
     expect(page.locator(".answer")).to_contain_text("Okta preview needs attention; 8 events are waiting.")
     expect(page.locator(".figure", has=page.get_by_text("Delivered", exact=True)).locator("dd").first).to_have_text("8")
     assert figure(page, "Waiting") == "8"
-    assert figure(page, "Refused") == "0"
+    assert figure(page, "Dead letters") == "0"
     expect(page.get_by_role("link", name="2 users with level high")).to_be_visible()
     needing_attention = page.get_by_role("region", name="Integrations needing attention")
     expect(needing_attention.get_by_text("Okta preview")).to_be_visible()

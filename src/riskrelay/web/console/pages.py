@@ -54,7 +54,7 @@ DONE = {
     "behavior-retired": "Behavior retired. Its findings are kept.",
     "rule-added": "Rule added. Users at risk are evaluated, and receivers are notified.",
     "rule-saved": "Rule saved. Users at risk are evaluated, and receivers are notified.",
-    "rule-deleted": "Rule deleted. Levels that rest on it are lowered.",
+    "rule-deleted": "Rule deleted. Levels that come from it are lowered.",
     "exception-added": "Exception added. Users' risk levels are updated, and receivers are notified.",
     "exception-ended": "Exception ended. Users' risk levels are updated, and receivers are notified.",
     "exception-deleted": "Exception deleted. Users' risk levels are updated, and receivers are notified.",

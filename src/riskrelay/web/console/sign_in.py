@@ -20,7 +20,8 @@ from riskrelay.web.console.visits import ForgedRequest, Visit, read_form, requir
 _log = structlog.get_logger()
 
 _UNKNOWN = (
-    "This token is unknown, expired or revoked. Tokens start with rr_. To create one, run: riskrelay token create"
+    "This token is unknown, expired or revoked. Tokens start with rr_. To create one, run: "
+    "riskrelay token create ACCOUNT_ID"
 )
 
 
