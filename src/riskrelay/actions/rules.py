@@ -95,7 +95,7 @@ async def change_rule(
 
 
 async def delete_rule(services: Services, account_id: AccountId, actor: Actor, rule_id: RuleId) -> None:
-    """Delete a rule. Levels that rest on it are lowered soon.
+    """Delete a rule. Levels that come from it are lowered within seconds.
 
     Raises: NotFound: no such rule in this account.
     """

@@ -126,7 +126,7 @@ class Api:
         self._base = (url or os.environ.get("RISKRELAY_URL", "http://127.0.0.1:8700")).rstrip("/")
         token = token or os.environ.get("RISKRELAY_TOKEN")
         if not token:
-            fail("RISKRELAY_TOKEN is not set; `riskrelay init` and `riskrelay token create` print a token")
+            fail("RISKRELAY_TOKEN is not set. To create a token, run: riskrelay token create ACCOUNT_ID")
         if not (token.isascii() and token.isprintable()):
             fail("RISKRELAY_TOKEN contains invalid characters; copy the token again, without quotation marks")
         self._timeout_seconds = timeout_seconds or _timeout.get()

@@ -48,9 +48,9 @@ def set_one(
     ],
     enabled: Annotated[bool | None, typer.Option("--on/--off", help="Default: unchanged.")] = None,
     level: Annotated[str | None, typer.Option(help="low, medium or high. Default: unchanged.")] = None,
-    name: Annotated[str | None, typer.Option(help="Of a behavior of the account's own. Default: unchanged.")] = None,
+    name: Annotated[str | None, typer.Option(help="A new name (custom behaviors only). Default: unchanged.")] = None,
     description: Annotated[
-        str | None, typer.Option(help="Of a behavior of the account's own. Default: unchanged.")
+        str | None, typer.Option(help="A new description (custom behaviors only). Default: unchanged.")
     ] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,

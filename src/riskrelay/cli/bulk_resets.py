@@ -11,7 +11,7 @@ from riskrelay.cli.api import AccountOption, Api, with_api
 from riskrelay.cli.output import JsonFlag, explained, fail, print_table, say, show
 from riskrelay.cli.waiting import wait_for
 
-app = typer.Typer(help="Bulk resets: the risk of many users cleared, some users at a time.", no_args_is_help=True)
+app = typer.Typer(help="Bulk resets: clear the risk levels of many users.", no_args_is_help=True)
 
 ResetArgument = Annotated[str, typer.Argument(metavar="RESET", help="The bulk reset's id, or its beginning.")]
 

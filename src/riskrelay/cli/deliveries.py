@@ -2,6 +2,7 @@
 
 import time
 from datetime import datetime
+from enum import Enum
 from functools import partial
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -25,6 +26,15 @@ IntegrationArgument = Annotated[
 JtiArgument = Annotated[str, typer.Argument(help="The delivery's jti.")]
 
 _FOLLOW_SECONDS = 1.0
+
+
+class ReplayableState(Enum):
+    """The states of deliveries that can be sent again in bulk: `REPLAYABLE`."""
+
+    DEAD = "dead"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    DELIVERED = "delivered"
 
 
 @app.command("list", epilog="Example: riskrelay delivery list okta-prod --state pending --follow")
@@ -85,9 +95,7 @@ def retry(
 )
 def replay(
     integration_id: IntegrationArgument,
-    state: Annotated[
-        DeliveryState, typer.Option(help="Send deliveries in this state: dead, expired, cancelled or delivered.")
-    ],
+    state: Annotated[ReplayableState, typer.Option(help="Send deliveries in this state.")],
     reason: Annotated[str | None, typer.Option(help="Send only deliveries with exactly this reason.")] = None,
     queued_from: Annotated[
         datetime | None, typer.Option("--from", help="Send only deliveries queued at this time or later (UTC).")
@@ -102,7 +110,7 @@ def replay(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Send many deliveries again. The receiver ignores events that it has already received."""
+    """Send many deliveries again, with the same jti and claims. Receivers that remember jti values ignore repeats."""
     wanted = {"state": state.value, "reason": reason, "queued_from": _utc(queued_from), "queued_to": _utc(queued_to)}
     body = {"filter": wanted, "dry_run": dry_run}
 

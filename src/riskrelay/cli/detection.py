@@ -7,7 +7,7 @@ import typer
 from riskrelay.cli.api import AccountOption, Api, with_api
 from riskrelay.cli.output import JsonFlag, fail, print_table, show
 
-app = typer.Typer(help="Detection: what an account takes to be possible travel.", no_args_is_help=True)
+app = typer.Typer(help="Detection: settings for impossible travel and other activity.", no_args_is_help=True)
 
 _WORDS = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 

@@ -101,7 +101,7 @@ def look_up(
 
 @app.command("missed", epilog="Example: riskrelay directory missed")
 def missed(account: AccountOption = "default", as_json: JsonFlag = False) -> None:
-    """List the names that the directory did not have. Their signals were lost."""
+    """List names without a directory entry. Signals with only these names are lost."""
     found = with_api(account, lambda api: api.call("GET", "/directory/missed"))
     show(found, as_json, lambda: print_table(found, "No signal was lost because of an unknown name."))
 

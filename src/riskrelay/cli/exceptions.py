@@ -21,7 +21,7 @@ _IdArgument = Annotated[
 ]
 _LevelOption = Annotated[str | None, typer.Option(help="low, medium or high; of the effects cap and level.")]
 _EndsOption = Annotated[
-    str | None, typer.Option("--ends", help="From then on it has no effect, such as 2026-12-31T00:00:00Z.")
+    str | None, typer.Option("--ends", help="When the exception ends, such as 2026-12-31T00:00:00Z.")
 ]
 
 

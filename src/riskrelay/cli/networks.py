@@ -20,7 +20,7 @@ def list_all(account: AccountOption = "default", as_json: JsonFlag = False) -> N
 @app.command(epilog='Example: riskrelay network add 203.0.113.0/24 --name "Berlin office"')
 def add(
     network: Annotated[str, typer.Argument(help="A network or an address, or an autonomous system such as AS64500.")],
-    name: Annotated[str, typer.Option(help="What people call it.")],
+    name: Annotated[str, typer.Option(help="A descriptive name.")],
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
@@ -41,7 +41,7 @@ def remove(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Trust a network no longer."""
+    """Remove a trusted network."""
     member, value = _member(network)
 
     def change(api: Api) -> Any:

@@ -42,7 +42,7 @@ def init(
             key_file = installation.key_file(settings)
             say("Master key written to [bold]{}[/]. Keep a copy, and never commit it.", key_file)
         if token is None:
-            say("Account [bold]{}[/] already exists. Nothing was changed.", account)
+            say("Account [bold]{}[/] already exists. The database and the signing keys are up to date.", account)
             say("To create another token: riskrelay token create {}", account)
             return
         say("Account [bold]{}[/] is ready. Its token is shown only once:\n", account)

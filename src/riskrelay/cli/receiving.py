@@ -37,9 +37,9 @@ def receive(
         typer.Option(help="The `aud` claim to expect: the integration's tenant_url. Default: http://127.0.0.1:PORT."),
     ] = None,
     status: Annotated[
-        int | None, typer.Option(min=100, max=599, help="Misbehave: always return this HTTP status.")
+        int | None, typer.Option(min=100, max=599, help="For tests: always return this HTTP status.")
     ] = None,
-    delay_ms: Annotated[int, typer.Option(min=0, help="Misbehave: delay each response by this many milliseconds.")] = 0,
+    delay_ms: Annotated[int, typer.Option(min=0, help="For tests: delay each response by this many milliseconds.")] = 0,
     log: Annotated[
         Path | None, typer.Option(help="Append one JSON object for each verified event to this file.")
     ] = None,

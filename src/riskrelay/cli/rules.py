@@ -20,7 +20,7 @@ _RuleArgument = Annotated[str, typer.Argument(help="The rule's id or name.")]
 _WhenOption = Annotated[
     str | None, typer.Option(help='A JSONata expression over the findings, or @FILE. Such as "$count(findings) >= 3".')
 ]
-_WithinOption = Annotated[str | None, typer.Option(help="Only findings of this time count, such as 1d, 12h or 30min.")]
+_WithinOption = Annotated[str | None, typer.Option(help="Use only findings of this period, such as 1d, 12h or 30min.")]
 _LevelOption = Annotated[
     str | None, typer.Option(help="The level that the rule gives while it holds: low, medium or high; none.")
 ]
@@ -49,9 +49,9 @@ def show_one(rule: _RuleArgument, account: AccountOption = "default", as_json: J
     epilog='Example: riskrelay rule add "Two highs" --when \'$count(findings[level="high"]) >= 2\' --revoke',
 )
 def add(
-    name: Annotated[str, typer.Argument(help="For people; the reasons of level changes have it.")],
+    name: Annotated[str, typer.Argument(help="Shown as the reason of the level changes that the rule causes.")],
     when: Annotated[str, typer.Option(help="A JSONata expression over the findings, or @FILE.")],
-    within: Annotated[str, typer.Option(help="Only findings of this time count, such as 1d, 12h or 30min.")] = "1d",
+    within: Annotated[str, typer.Option(help="Use only findings of this period, such as 1d, 12h or 30min.")] = "1d",
     level: _LevelOption = None,
     revoke: _RevokeOption = False,
     description: _DescriptionOption = None,
@@ -86,7 +86,7 @@ def set_one(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Change a rule; what is not named stays. A rule that the service has stopped is evaluated again."""
+    """Change a rule. Omitted options keep their values. A stopped rule is evaluated again."""
     given = {
         "name": name,
         "description": description,
@@ -112,7 +112,7 @@ def set_one(
 
 @app.command("remove", epilog='Example: riskrelay rule remove "Two highs"')
 def remove(rule: _RuleArgument, account: AccountOption = "default", as_json: JsonFlag = False) -> None:
-    """Delete a rule. Levels that rest on it are lowered soon."""
+    """Delete a rule. Levels that come from it are lowered within seconds."""
     result = with_api(account, lambda api: api.call("DELETE", _path(_find(api, rule)["id"])))
     show(result, as_json, lambda: say("Rule {} deleted.", rule))
 

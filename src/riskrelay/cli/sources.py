@@ -34,7 +34,9 @@ MappingOption = Annotated[
 ]
 SilenceOption = Annotated[
     int | None,
-    typer.Option("--silent-after", min=5, max=43_200, help="Minutes without an event after which it is silent."),
+    typer.Option(
+        "--silent-after", min=5, max=43_200, help="Minutes without an event after which the source is shown as silent."
+    ),
 ]
 
 
@@ -52,7 +54,7 @@ def create(
     credential: Annotated[
         CredentialKind, typer.Option(help="How the sender authenticates: a header, a secret path, or a signature.")
     ] = CredentialKind.HEADER,
-    key: Annotated[str | None, typer.Option(help="The key of signatures that the sender knows already.")] = None,
+    key: Annotated[str | None, typer.Option(help="The signing secret, if the sender already has one.")] = None,
     silent_after: SilenceOption = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
@@ -140,7 +142,7 @@ def update(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Change a source. A new mapping holds from the next event on."""
+    """Change a source. A new mapping applies to new events."""
     if shipped and mapping is not None:
         fail("give either --mapping or --shipped")
     body: dict[str, Any] = {"name": name, "active": active}
@@ -166,7 +168,7 @@ def rotate(
     keep_old: Annotated[
         bool, typer.Option("--keep-old", help="Keep the other credentials valid until you rotate again.")
     ] = False,
-    key: Annotated[str | None, typer.Option(help="The key of signatures that the sender knows already.")] = None,
+    key: Annotated[str | None, typer.Option(help="The signing secret, if the sender already has one.")] = None,
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
@@ -187,7 +189,7 @@ def send(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Send a file of events to a source, and say what became of them. Sent again, they are duplicates."""
+    """Send a file of events to a source, and show the results. Events sent before are counted as duplicates."""
     events = read_events(file)
     unreadable = Counter(one.reason.value for one in events if isinstance(one, Refused | Ignored))
     readable = [one for one in events if not isinstance(one, Refused | Ignored)]

@@ -31,7 +31,8 @@ def create(
     installation: InstallationFlag = False,
     name: Annotated[str, typer.Option(help="A descriptive name.")] = "token",
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="A scope to grant. Repeat the option for more. Default: all scopes.")
+        list[Scope] | None,
+        typer.Option(help="A permission to grant. Repeat the option for more. Default: all permissions."),
     ] = None,
     days: Annotated[
         int | None, typer.Option(min=1, max=36_500, help="Number of days until the token expires. Default: never.")

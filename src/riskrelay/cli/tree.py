@@ -65,7 +65,7 @@ PARTS: dict[str, dict[str, Entry]] = {
         "user": Entry(place="users.app", help="Users at risk, and their findings.", calls_service=True),
         "reset": Entry(
             place="bulk_resets.app",
-            help="Bulk resets: the risk of many users cleared, some users at a time.",
+            help="Bulk resets: clear the risk levels of many users.",
             calls_service=True,
         ),
         "behavior": Entry(
@@ -88,7 +88,7 @@ PARTS: dict[str, dict[str, Entry]] = {
         ),
         "detection": Entry(
             place="detection.app",
-            help="Detection: what an account takes to be possible travel.",
+            help="Detection: settings for impossible travel and other activity.",
             calls_service=True,
         ),
         "network": Entry(

@@ -113,9 +113,11 @@ def _rule(text: str) -> dict[str, Any]:
 def _tables(trial: dict[str, Any]) -> None:
     past, now = trial["past"], trial["now"]
     before, after = past["before"], past["after"]
-    say(
-        "The last {:,} days, {:,} findings; {:,} users differ:", past["days"], past["findings"], past["different_users"]
+    days, findings, users = (
+        _counted(past[member], noun)
+        for member, noun in (("days", "day"), ("findings", "finding"), ("different_users", "user"))
     )
+    say("Last {}: {}. {} would have had another level.", days, findings, users)
     print_table(
         [
             {
@@ -131,11 +133,15 @@ def _tables(trial: dict[str, Any]) -> None:
     if before["sessions_revoked"] or after["sessions_revoked"]:
         say("Sessions revoked: {:,} times before, {:,} after.", before["sessions_revoked"], after["sessions_revoked"])
     _examples(past["examples"])
-    say("Now; {:,} users would change:", now["different_users"])
+    say("Now: {} would change.", _counted(now["different_users"], "user"))
     print_table([{"level": level, "users": now["before"][level], "after": now["after"][level]} for level in _LEVELS])
     _examples(now["examples"])
     if trial["left_out_rules"]:
-        say("Left out: {}.", ", ".join(trial["left_out_rules"]))
+        say("Not included: {}.", ", ".join(trial["left_out_rules"]))
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _examples(examples: list[dict[str, Any]]) -> None:

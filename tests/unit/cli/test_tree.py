@@ -5,7 +5,9 @@ import sys
 
 import pytest
 
+from riskrelay.cli.deliveries import ReplayableState
 from riskrelay.cli.tree import PARTS, Command
+from riskrelay.core.delivery.replays import REPLAYABLE
 from support.command_line import invoke
 from support.service import environment
 
@@ -18,6 +20,11 @@ def test_the_help_of_a_command_is_that_of_its_module(name: str) -> None:
     loaded = command.loaded()
     assert loaded.name == name
     assert command.help == " ".join(loaded.help.split("\n\n")[0].split())
+
+
+def test_a_replay_accepts_the_states_that_can_be_replayed() -> None:
+    """The command lists them itself, so that its help names no other state."""
+    assert {state.value for state in ReplayableState} == {state.value for state in REPLAYABLE}
 
 
 def test_the_help_shows_each_part_under_its_heading() -> None:

@@ -67,7 +67,7 @@ class Rules:
         )
 
     async def delete(self, rule_id: str) -> None:
-        """Delete a rule. Levels that rest on it are lowered soon. Raises: NotFound; ClientError."""
+        """Delete a rule. Levels that come from it are lowered within seconds. Raises: NotFound; ClientError."""
         await self._session.result(
             Request(
                 operation="deleteRule",

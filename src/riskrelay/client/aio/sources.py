@@ -93,7 +93,7 @@ class Sources:
         mapping: dict[str, Any] | None = UNCHANGED,
         silent_after_seconds: int | None = None,
     ) -> Source:
-        """Change a source. A new mapping holds from the next event on.
+        """Change a source. A new mapping applies to new events.
 
         Args:
             name, active, silent_after_seconds: None: unchanged.

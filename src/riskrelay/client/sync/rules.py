@@ -65,7 +65,7 @@ class Rules:
         )
 
     def delete(self, rule_id: str) -> None:
-        """Delete a rule. Levels that rest on it are lowered soon. Raises: NotFound; ClientError."""
+        """Delete a rule. Levels that come from it are lowered within seconds. Raises: NotFound; ClientError."""
         self._session.result(
             Request(
                 operation="deleteRule",
