@@ -71,7 +71,7 @@ client: .venv/.ready ## Make the synchronous client from the asynchronous one
 	$(BIN)/ruff check --quiet --fix src/riskrelay/client/sync
 	$(BIN)/ruff format --quiet src/riskrelay/client/sync
 
-docs: .venv/.ready ## Write the documents that are made from the code (commands, errors, event types, settings), build site/
+docs: .venv/.ready ## Write the documents that are made from the code (commands, errors, event types, settings, decisions), build site/
 	PYTHONPATH=tests $(BIN)/python -m docs.write
 	PYTHONPATH=tests $(BIN)/python -m docs.site
 

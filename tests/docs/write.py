@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from docs import cli_page, errors_page, event_types_page, settings_page
+from docs import adr_page, cli_page, errors_page, event_types_page, settings_page
 
 DIRECTORY = Path(__file__).parents[2] / "docs"
 PAGES: Mapping[str, Callable[[], str]] = {
+    "adr/README.md": adr_page.render_markdown,
     "cli.md": cli_page.render_markdown,
     "errors.md": errors_page.render_markdown,
     "event-types.md": event_types_page.render_markdown,
