@@ -66,7 +66,7 @@ def test_the_commands_of_the_pages_about_sources_work(service: Service, tmp_path
 
 
 def test_the_first_hour_does_what_it_says(tmp_path: Path) -> None:
-    """docs/start.md, from an empty folder: a service, a receiver, and events that arrive, also after an outage."""
+    """docs/start.md, from a checkout: a service, a receiver, and events that arrive, also after an outage."""
     port = str(free_port())
     variables = {
         "RISKRELAY_PORT": port,
