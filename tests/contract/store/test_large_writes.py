@@ -79,9 +79,9 @@ class WatchedStore:
 def _count(rows: Any, name: str, add: Callable[[Any], None]) -> None:
     method = getattr(rows, name)
 
-    def counted(given: Any) -> Any:
+    def counted(given: Any, **options: Any) -> Any:
         add(given)
-        return method(given)
+        return method(given, **options)
 
     setattr(rows, name, counted)
 
