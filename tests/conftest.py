@@ -66,6 +66,13 @@ settings.register_profile("soak", deadline=None, max_examples=5_000)
 settings.load_profile("soak" if os.environ.get("RISKRELAY_SOAK") else "ci")
 
 
+@pytest.fixture(scope="module")
+def drop_expressions() -> Iterator[None]:
+    """Collect compiled expressions in the thread that made them: another one reports an error."""
+    yield
+    gc.collect()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Let one process collect first. It compiles the test modules, and the others read the compiled files.

@@ -381,10 +381,11 @@ class Oracle:
             process.wait()
 
     def requests(self) -> list[dict[str, Any]]:
-        """Everything it was sent, in order."""
+        """Everything it was sent, in order. It may be writing the last line just now."""
         if not self._log.exists():
             return []
-        entries = [json.loads(line) for line in self._log.read_text().splitlines()]
+        whole_lines = self._log.read_text().rpartition("\n")[0]
+        entries = [json.loads(line) for line in whole_lines.splitlines()]
         return [{**entry, "url": self.url + entry["path"]} for entry in entries]
 
     def wait_for(self, path: str, count: int) -> list[dict[str, Any]]:

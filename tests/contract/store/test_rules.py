@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace as replace_member
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, cast
 
 import pytest
@@ -47,6 +48,8 @@ from support.receiver_world import receiver_world
 from support.services import HandClock, services_of
 from support.world import ACCOUNT, account_with_integration, finding, record
 
+pytestmark = pytest.mark.usefixtures("drop_expressions")
+
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 KAI, LOU = "kai@example.com", "lou@example.com"
 LOWS = ("high_risk_domain", "crowdstrike_medium_zta")
@@ -64,6 +67,12 @@ BOTH = WantedRule(
 )
 
 
+@cache
+def _programs(expressions: tuple[str, ...]) -> RulePrograms:
+    """Compile expressions once, and keep them: they must not be dropped by another thread."""
+    return RulePrograms(expressions)
+
+
 class EvaluatorHere(NoRuleEvaluator):
     """Evaluates in this process: starting one would take most of the time of a test."""
 
@@ -73,7 +82,7 @@ class EvaluatorHere(NoRuleEvaluator):
     async def evaluate(
         self, groups: Sequence[Sequence[str]], inputs: Sequence[tuple[int, str]], owner: AccountId
     ) -> Evaluated:
-        programs = [RulePrograms(group) for group in groups]
+        programs = [_programs(tuple(group)) for group in groups]
         return Evaluated([programs[group].evaluate(text) for group, text in inputs], {})
 
 

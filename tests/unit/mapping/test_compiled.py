@@ -10,6 +10,8 @@ from riskrelay.core.sources.reasons import Reason
 from riskrelay.core.sources.signals import ActivitySignal, FindingSignal, Ignored, Mapped, Refused
 from riskrelay.mapping.compiled import CompiledMapping, check_expressions
 
+pytestmark = pytest.mark.usefixtures("drop_expressions")
+
 _EVENT = {"type": "a", "mail": "kai@example.com", "at": "2026-11-29T10:00:00Z", "n": None, "s": "text", "number": 5}
 
 

@@ -14,6 +14,8 @@ from riskrelay.core.sources.signals import ActivitySignal, FindingSignal, Mapped
 from riskrelay.mapping.compiled import CompiledMapping
 from riskrelay.mapping.shipped import shipped_mapping
 
+pytestmark = pytest.mark.usefixtures("drop_expressions")
+
 _SAMPLES = Path(__file__).parent / "samples"
 _KINDS = sorted(path.name for path in _SAMPLES.iterdir())
 _encode = msgspec.json.Encoder(order="deterministic").encode

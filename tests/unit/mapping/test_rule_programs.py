@@ -5,6 +5,8 @@ import pytest
 from riskrelay.core.risk.rule_inputs import Verdict
 from riskrelay.mapping.rule_programs import RulePrograms, rule_problem
 
+pytestmark = pytest.mark.usefixtures("drop_expressions")
+
 TWO = '{"findings":[{"n":1,"behavior":"a","level":"low"},{"n":2,"behavior":"b","level":"high"}]}'
 FAILS = "$number(findings[0].behavior) > 1"
 

@@ -18,6 +18,8 @@ from riskrelay.mapping.compiled import CompiledMapping, check_expressions
 from riskrelay.mapping.events import encode_event
 from riskrelay.mapping.shipped import shipped_mapping, shipped_texts
 
+pytestmark = pytest.mark.usefixtures("drop_expressions")
+
 _SAMPLES = Path(__file__).parent / "samples"
 _FILES = sorted(path for path in _SAMPLES.glob("*/*.json") if not path.name.endswith(".expected.json"))
 

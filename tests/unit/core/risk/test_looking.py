@@ -23,6 +23,8 @@ from riskrelay.core.risk.rules import NO_TIMES, Duration, LevelRules, LevelTimes
 from riskrelay.mapping.rule_programs import RulePrograms
 from support.services import NOON
 
+pytestmark = pytest.mark.usefixtures("drop_expressions")
+
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LOW, MEDIUM, HIGH = RiskLevel
 DLP, TRAVEL, DOMAIN = BehaviorId("high_dlp"), BehaviorId("imp_travel"), BehaviorId("high_risk_domain")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import cast
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,8 @@ from riskrelay.core.risk.trials import NEVER, Run
 from riskrelay.mapping.rule_programs import RulePrograms
 from riskrelay.ports import Evaluated, RuleEvaluator
 from support.services import NOON
+
+pytestmark = pytest.mark.usefixtures("drop_expressions")
 
 SECOND = timedelta(seconds=1)
 MICROS = 1_000_000
