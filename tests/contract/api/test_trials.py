@@ -113,12 +113,12 @@ def test_the_console_tries_a_change(found: Service) -> None:
     fields = {"csrf": csrf, "days": "30", "becomes-high_dlp": "low", "coverage": "pattern"}
     page = visitor.ask("POST", path, {**fields, "covered": "svc-*@example.com", "effect": "ignore"})
     assert page.status == 200
-    assert "The level of 2 users would change" in page.text
+    assert "The levels of 2 users would change" in page.text
     assert KAI in page.text
     two = visitor.ask("POST", path, {**fields, "covered": "svc-*@example.com\nk*@example.com\n", "effect": "ignore"})
-    assert "The level of 2 users would change" in two.text
+    assert "The levels of 2 users would change" in two.text
     expiring = {"csrf": csrf, "days": "30", "expires-high_dlp": "1h", "expires-imp_travel": "7d"}
-    assert "The level of 0 users would change" in visitor.ask("POST", path, expiring).text
+    assert "The levels of 0 users would change" in visitor.ask("POST", path, expiring).text
     for wrong in ({"days": "x"}, {"covered": "<b>"}, {"expires-high_dlp": "soon"}):
         page = visitor.ask("POST", path, {**fields, "effect": "ignore", **wrong})
         assert page.status == 400, wrong
