@@ -40,8 +40,15 @@ def ledger(service: Service) -> dict[str, int]:
 
 
 def wait_until_quiet(service: Service, seconds: float = 60) -> dict[str, int]:
-    """Wait until nothing is pending."""
-    until(lambda: not ledger(service)["pending"], seconds, lambda: f"still pending: {ledger(service)}")
+    """Wait until nothing is pending. A service that was restarted may not answer yet; one that ended never does."""
+
+    def is_quiet() -> bool:
+        try:
+            return not ledger(service)["pending"]
+        except ConnectionError:
+            return False
+
+    until(is_quiet, seconds, lambda: f"still pending: {ledger(service)}")
     return ledger(service)
 
 
