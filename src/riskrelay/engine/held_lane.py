@@ -30,14 +30,13 @@ class HeldLane:
         Args:
             now: by the monotonic clock.
         """
-        if not isinstance(woken, Handover) or self._is_full(woken) or self._is_late(now):
-            self._must_read = True
-        elif not self._handed:
-            self._handed_at = now
-        if self._must_read:
-            self._handed.clear()
-        elif isinstance(woken, Handover):
+        needs_read = self._must_read or self._is_late(now)
+        if isinstance(woken, Handover) and not needs_read and not self._is_full(woken):
+            self._handed_at = self._handed_at if self._handed else now
             self._handed.append(woken)
+        else:
+            self._must_read = True
+            self._handed.clear()
         self.woken.set()
 
     def settled(self, rest: Rest | None) -> None:

@@ -166,7 +166,7 @@ async def test_a_rule_raises_a_level_until_its_findings_leave_its_time(services:
 
 
 async def test_many_nodes_move_each_user_once(services: Services) -> None:
-    """Whoever evaluates; a node that is gone keeps the others waiting for the lease only."""
+    """Any node can evaluate. A node that died delays the others until its lease ends."""
     await add(services)
     emails = [f"u{number}@example.com" for number in range(30)]
     await record(services, *(of(services, email, low) for email in emails for low in LOWS))
@@ -366,7 +366,7 @@ async def test_findings_count_as_exceptions_and_resets_say(services: Services) -
 
 
 async def test_only_accounts_with_enabled_rules_make_users_due(services: Services) -> None:
-    """Findings that are older than the longest time of all rules make nobody due either."""
+    """Findings that are older than the longest time of all rules make no user due either."""
     await record(services, of(services, KAI, LOWS[0]))
     assert (await standing(services)).next_change_at is None
     rule = await add(services)

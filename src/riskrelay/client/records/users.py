@@ -203,7 +203,7 @@ class BulkResetStarted(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         sample: the first ten, for tokens with the pii-read scope.
-        reset: None: it was a dry run, or nobody matched.
+        reset: None: it was a dry run, or no user matched.
     """
 
     count: int

@@ -73,15 +73,7 @@ class Rest:
 
 def rest_of(lease: LaneLease, work: LaneWork) -> Rest | None:
     """Return the state of a lane that has no event; None: its receiver failed, so its next events need a read."""
-    if work.failures:
-        return None
-    return Rest(
-        epoch=lease.epoch,
-        cursor=work.cursor,
-        replayed=work.replayed,
-        edits=work.edits,
-        recent_answers=work.recent_answers,
-    )
+    return None if work.failures else _rest(lease, work, work.cursor, work.recent_answers)
 
 
 def rest_after(lease: LaneLease, work: LaneWork, settlement: Settlement) -> Rest | None:
@@ -91,12 +83,12 @@ def rest_after(lease: LaneLease, work: LaneWork, settlement: Settlement) -> Rest
     """
     if work.held or settlement.waits:
         return None
+    return _rest(lease, work, settlement.cursor, settlement.recent_answers)
+
+
+def _rest(lease: LaneLease, work: LaneWork, cursor: int, recent_answers: str) -> Rest:
     return Rest(
-        epoch=lease.epoch,
-        cursor=settlement.cursor,
-        replayed=work.replayed,
-        edits=work.edits,
-        recent_answers=settlement.recent_answers,
+        epoch=lease.epoch, cursor=cursor, replayed=work.replayed, edits=work.edits, recent_answers=recent_answers
     )
 
 
