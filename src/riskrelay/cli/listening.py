@@ -12,10 +12,15 @@ def require_free(host: str, port: int) -> None:
 
     Raises: Misconfigured.
     """
-    try:
-        socket.create_server((host, port), family=_family(host)).close()
-    except OSError as error:
-        raise refusal(host, port, error) from error
+    with socket.socket(_family(host)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port whose last connections linger is free
+        if probe.family == socket.AF_INET6:
+            probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # as the server itself
+        try:
+            # Never listen here: the kernel would complete a client's connection, and close() would reset it.
+            probe.bind((host, port))
+        except OSError as error:
+            raise refusal(host, port, error) from error
 
 
 @contextmanager

@@ -1,9 +1,12 @@
 """Taking a port."""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 
 import pytest
 
+from riskrelay.bench.processes import free_port
 from riskrelay.cli.listening import require_free, reserved
 from riskrelay.core.errors import Misconfigured
 
@@ -42,3 +45,23 @@ def test_a_port_that_is_kept_can_be_shared(host: str) -> None:
             socket.create_server((host, port), family=family, reuse_port=True) as other,
         ):
             assert one.getsockname()[1] == other.getsockname()[1] == port
+
+
+def test_a_port_is_examined_without_accepting_a_connection() -> None:
+    """A client that connects while the service starts is refused; a connection that is closed again would be reset."""
+    port = free_port()  # one from the system could be the client's own, and the client would connect to itself
+    examined = Event()
+
+    def connections() -> int:
+        accepted = 0
+        while not examined.is_set():
+            with socket.socket() as client:
+                accepted += client.connect_ex(("127.0.0.1", port)) == 0
+        return accepted
+
+    with ThreadPoolExecutor(1) as pool:
+        counting = pool.submit(connections)
+        for _ in range(2_000):
+            require_free("127.0.0.1", port)
+        examined.set()
+        assert counting.result() == 0
