@@ -47,7 +47,7 @@ test: .venv/.ready ## Everything CI runs: check and all tests; root gets the pro
 
 # More processes than CI has cores, because many tests wait for timers. tests/conftest.py puts the longest files first.
 all-tests: .venv/.ready
-	$(BIN)/pytest -q --numprocesses 4 --dist loadfile --no-loadscope-reorder -rs --durations 40
+	$(BIN)/pytest -q --numprocesses 4 --dist loadfile --no-loadscope-reorder -rfEs --durations 40
 
 mutants: .venv/.ready ## Change each expression of core/risk, ssf and delivery, and list the changes that no test detects (MUTANTS=ssf)
 	$(UV) run --locked --quiet --with mutmut==3.8.1 python tests/mutants.py $(MUTANTS)

@@ -1,8 +1,8 @@
 """schemathesis makes valid and invalid requests from the contract, and checks the responses of a real service.
 
 Every operation of specs/openapi.yaml takes part. There are two runs, each with half of the tags and its own service.
-`make soak` has a run for each tag, with 1,500 examples per operation. A failing run prints its seed; RISKRELAY_SEED
-repeats it.
+They have a fixed seed, so that CI fails only for a change. `make soak` has a run for each tag, with 1,500 examples per
+operation and a seed of its own, which a failing run prints; RISKRELAY_SEED sets the seed of both.
 """
 
 import os
@@ -92,7 +92,7 @@ def _phases(tags: list[str]) -> str:
 
 
 def _command(configuration: Path, service: Service) -> list[str]:
-    seed = os.environ.get("RISKRELAY_SEED")
+    seed = os.environ.get("RISKRELAY_SEED", "" if SOAK else "1")
     return [
         *(sys.executable, "-m", "schemathesis.cli", "--no-color", "--config-file", str(configuration)),
         *("run", str(DOCUMENT_PATH), "--url", service.url),
