@@ -55,6 +55,7 @@ OWN_RULES = {
     "tryRules": ("/add_exceptions", "/remove_exceptions", "/add_rules", "/remove_rules"),
     "addRule": ("/when", "/level", "/name"),  # JSONata, an effect at all, and no quotes
     "changeRule": ("/when", "/level", "/name"),
+    "tryExpression": ("/when",),
     "addException": ("/pattern",),  # how many stars, and what else there must be
     "changeException": ("/pattern",),
     "setIntegrationTls": ("/ca", "/certificate", "/key"),  # PEM, and what belongs together
