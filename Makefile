@@ -6,7 +6,7 @@ BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve token test all-tests check mutants soak faults bench screenshots client docs build release deploy-check clean
+.PHONY: help setup demo serve token test all-tests check mutants soak faults bench bench-against screenshots client docs build release deploy-check clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -62,6 +62,10 @@ faults: .venv/.ready ## Everything that may go wrong, at length, into docs/fault
 
 bench: .venv/.ready ## Measure this machine, some twenty minutes, and write docs/benchmarks.md (BENCH_FLAGS="--only latency --scale 0.1")
 	PYTHONPATH=tests $(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m bench.run --page docs $(BENCH_FLAGS)
+
+bench-against: .venv/.ready ## Compare this commit with another in turns (REV=v1 BENCH_FLAGS="--only latency,ingest --engine sqlite --pairs 3")
+	@test -n "$(REV)" || { echo "name the other commit: make bench-against REV=main~10" >&2; exit 2; }
+	PYTHONPATH=tests $(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m bench.against $(REV) $(BENCH_FLAGS)
 
 screenshots: .venv/.ready ## Pictures of the console's screens, into docs/screenshots/
 	PYTHONPATH=tests $(BIN)/python -m browser.screenshots $(SCREENS)

@@ -9,7 +9,7 @@ from pygal import PluginImportFixer
 from pygal.graph.horizontalbar import HorizontalBar
 from pygal.style import Style
 
-from riskrelay.bench.report import LABELS, figure
+from riskrelay.bench.report import FLOOR_LABELS, LABELS, figure
 
 # It answers every later import of the process in the manner of Python 3.3, which is a warning each time.
 sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, PluginImportFixer)]
@@ -105,6 +105,9 @@ def _limits(whole: dict[str, Any]) -> Iterator[str]:
     for name, label in _LIMITS.items():
         value = whole["limits"][name]
         yield f"| {label} | {'not installed' if value is None else f'{value:,.0f}'} |"
+    yield from ("", "| what, alone | median |", "|---|---|")
+    for name, label in FLOOR_LABELS.items():
+        yield f"| {label} | {figure(name, whole['limits']['floor'][name])} |"
     yield ""
 
 

@@ -56,7 +56,7 @@ async def measure(chosen: Sequence[Run], scale: float, flags: str = "") -> dict[
         failed: list[str] = []
         for number, run in enumerate(chosen):
             try:
-                found = await _measured(run, server, directory / str(number), command)
+                found = await measure_one(run, server, directory / str(number), command)
             except (ProcessFailed, OSError) as error:  # refused, or out of reach; the others are worth having
                 failed.append(f"{run.scenario}, {run.engine}, {run.workers} workers: {error}")
                 _say(failed[-1])
@@ -83,15 +83,22 @@ def _line(one: Measured, limits: Limits) -> str:
     return f"{one.scenario} {one.variant}, {one.engine}, {one.workers} workers: {figures}"
 
 
-async def _measured(run: Run, server: PostgresServer | None, directory: Path, command: list[str]) -> list[Measured]:
-    """One run, on a database of its own that is gone afterwards."""
-    if run.engine == "sqlite" or server is None:
-        return await run.work(
-            Place(directory=directory, database_url=None, workers=run.workers, receiver_command=command)
-        )
+async def measure_one(
+    run: Run, server: PostgresServer | None, directory: Path, command: list[str], *, python: str = sys.executable
+) -> list[Measured]:
+    """Measure one run, on a database of its own that is gone afterwards.
+
+    Args:
+        python: the interpreter whose `riskrelay` is measured.
+    """
+    database_url = None if run.engine == "sqlite" or server is None else await server.new_database()
     return await run.work(
         Place(
-            directory=directory, database_url=await server.new_database(), workers=run.workers, receiver_command=command
+            directory=directory,
+            database_url=database_url,
+            workers=run.workers,
+            receiver_command=command,
+            python=python,
         )
     )
 

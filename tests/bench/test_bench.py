@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import uvloop
 
+from bench.against import Pair, comparable, line, ratios
 from bench.big_installation import Size
 from bench.matrix import SCENARIOS, Run, runs
 from bench.page import write_page
 from bench.run import measure
 from bench.screens import measure_engines
 from bench.targets import judged
+from riskrelay.bench.scenarios import Measured
 
 pytestmark = pytest.mark.soak
 
@@ -93,6 +95,26 @@ def test_targets_are_judged_by_their_bound() -> None:
     assert [row["is_met"] for row in judged({"measured": [latency(3.0)]})] == [True, False]
     assert [row["is_met"] for row in judged({"measured": [latency(3.1)]})] == [False, False]
     assert judged({"measured": []}) == []
+
+
+def test_a_comparison_has_each_run_once() -> None:
+    """A comparison runs scenarios of one account only, so the other commit needs nothing but its own commands."""
+    found = comparable(1, ["latency", "sustained", "crowd"], ["sqlite"])
+    assert [run.scenario for run in found] == ["latency"] * 2 + ["sustained"] * 2
+    assert {run.workers for run in comparable(1, ["sustained"], ["postgresql"])} == {0, 1}
+
+
+def test_a_comparison_gives_the_median_ratio_and_its_spread() -> None:
+    """Each pair has its ratio, and the line shows the median, the least and the greatest."""
+
+    def measured(p50: float) -> Measured:
+        return Measured(
+            scenario="latency", engine="sqlite", workers=0, variant="100 changes/s", figures={"p50_ms": p50}
+        )
+
+    (row,) = ratios([Pair(measured(mine), measured(4)) for mine in (2, 1, 3)])
+    assert row["ratios"] == [0.5, 0.25, 0.75]
+    assert line(row) == "latency 100 changes/s, sqlite, 0 workers: p50: 0.50 × (0.25 to 0.75); 2.0 ms against 4.0 ms"
 
 
 async def test_pages_of_a_big_installation_answer_on_both_engines() -> None:

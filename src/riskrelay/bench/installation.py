@@ -1,6 +1,8 @@
 """The installation that the benchmark measures: a database, a service, workers."""
 
 import asyncio
+import json
+import sys
 from asyncio.subprocess import Process
 from itertools import chain
 from pathlib import Path
@@ -33,9 +35,18 @@ class Installation:
         database_url: an empty PostgreSQL database; None: a SQLite file in *directory*.
         workers: the number of separate delivery processes; 0: the service delivers itself; None: no delivery.
         accounts: the number of accounts. Each has its own integration, and so its own lane.
+        python: the interpreter whose `riskrelay` is measured. Another than this one serves a single account.
     """
 
-    def __init__(self, directory: Path, database_url: str | None, workers: int | None = 0, accounts: int = 1) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        database_url: str | None,
+        workers: int | None = 0,
+        accounts: int = 1,
+        *,
+        python: str = sys.executable,
+    ) -> None:
         directory.mkdir(parents=True)
         self._workers = workers
         self._port = free_port()
@@ -50,7 +61,7 @@ class Installation:
             "RISKRELAY_ALLOW_HTTP_TARGETS": "true",
             "RISKRELAY_RATE_LIMIT": "0",
         }
-        self.processes = Processes(directory, self.settings)
+        self.processes = Processes(directory, self.settings, python)
         self._running: list[Process] = []
         self.accounts = [AccountId(f"bench-{number}") for number in range(accounts)]
         self.token = ""
@@ -65,7 +76,14 @@ class Installation:
         return Target(self.url, account_id or self.accounts[0], self.token)
 
     async def __aenter__(self) -> Self:
-        await self.processes.run("init", "--account", self.accounts[0], "--json")
+        made = json.loads(await self.processes.run("init", "--account", self.accounts[0], "--json"))
+        self.token = made["token"]
+        if len(self.accounts) > 1:
+            await self._make_accounts()
+        return self
+
+    async def _make_accounts(self) -> None:
+        """Create all accounts, and a token for them. A process for each would take longer than the measurement."""
         services = build_services(read_settings(database_url=self.database_url))
         try:
             for account_id in self.accounts:
@@ -73,7 +91,6 @@ class Installation:
             self.token, _ = await create_token(services, None, COMMAND_LINE, "bench", scopes=ALL_SCOPES)
         finally:
             await services.store.close()
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.processes.kill()  # the receivers too, also when a scenario has failed

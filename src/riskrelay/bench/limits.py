@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from riskrelay.bench.floor import Floor, measure_floor
 from riskrelay.bench.processes import Processes, ProcessFailed
 from riskrelay.bench.receiver import BenchReceiver
 from riskrelay.core.ssf.outcomes import OutcomeKind
@@ -27,12 +28,17 @@ _SIGNATURES = {"rsa2048": r"^rsa 2048 bits.*?s\s.*?s\s+([\d.]+)", "ecdsap256": r
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Per second: signatures of each kind by OpenSSL on two cores (None: there is no `openssl`), durable writes to the
-    same file system, and pushes by the product's own client against the constant answer."""
+    same file system, and pushes by the product's own client against the constant answer.
+
+    Attributes:
+        floor: what the parts of one delivery take, one after the other.
+    """
 
     rs256: float | None
     es256: float | None
     fsyncs: float
     pushes: float
+    floor: Floor
 
 
 async def measure_limits(directory: Path, receiver_command: list[str], seconds: float) -> Limits:
@@ -45,6 +51,7 @@ async def measure_limits(directory: Path, receiver_command: list[str], seconds: 
         es256=await _signatures("ecdsap256", seconds),
         fsyncs=_fsyncs(directory / "fsyncs", seconds),
         pushes=await _pushes(directory, receiver_command, seconds),
+        floor=await measure_floor(directory, receiver_command, seconds / 3),
     )
 
 

@@ -19,10 +19,15 @@ class ProcessFailed(Exception):
 
 
 class Processes:
-    """Starts processes with *settings*. Their output is written to log files in *directory*."""
+    """Starts processes with *settings*. Their output is written to log files in *directory*.
 
-    def __init__(self, directory: Path, settings: Mapping[str, str]) -> None:
+    Args:
+        python: the interpreter whose `riskrelay` the commands run.
+    """
+
+    def __init__(self, directory: Path, settings: Mapping[str, str], python: str = sys.executable) -> None:
         self._directory = directory
+        self._python = python
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("RISKRELAY_")}
         self._environment = {**inherited, **settings}
         self._started: list[Process] = []
@@ -33,7 +38,7 @@ class Processes:
         Returns: its output.
         Raises:  ProcessFailed.
         """
-        command = [sys.executable, "-m", "riskrelay", *arguments]
+        command = [self._python, "-m", "riskrelay", *arguments]
         process = await asyncio.create_subprocess_exec(*command, env=self._environment, stdin=DEVNULL, stdout=PIPE)
         self._started.append(process)
         output, _ = await process.communicate()
@@ -57,7 +62,7 @@ class Processes:
 
     async def start_command(self, *arguments: str, port: int | None = None) -> Process:
         """Start a `riskrelay` command, as `start` does."""
-        return await self.start(arguments[0], [sys.executable, "-m", "riskrelay", *arguments], port)
+        return await self.start(arguments[0], [self._python, "-m", "riskrelay", *arguments], port)
 
     async def kill(self) -> None:
         """Kill all started processes that still run."""

@@ -33,8 +33,18 @@ LABELS = {
     "of_signatures": "of OpenSSL's signature rate",
     "of_pushes": "of the pushes to a constant response",
     "of_fsyncs": "of the durable writes",
+    "of_floor": "p50 as a share of the floor",
 }
 """What the figures are, for people."""
+FLOOR_LABELS = {
+    "write_ms": "one durable write of 4 KiB",
+    "rs256_ms": "one RS256 signature (RSA-2048)",
+    "es256_ms": "one ES256 signature (P-256)",
+    "exchange_ms": "one push to a constant response",
+    "python_ms": "a fixed piece of pure Python",
+    "floor_ms": "the floor of a delivery: write, RS256 signature and push",
+}
+"""What the parts of the floor are, for people."""
 
 
 def machine() -> dict[str, Any]:
@@ -69,6 +79,8 @@ def ratios(measured: Measured, limits: Limits) -> dict[str, float]:
         # At a tiny scale the raw receiver may have answered nothing within the time of the measurement.
         found = {"of_pushes": rate / limits.pushes} if limits.pushes else {}
         return found if signatures is None else {"of_signatures": rate / signatures, **found}
+    if measured.scenario == "latency":
+        return {"of_floor": measured.figures["p50_ms"] / limits.floor.floor_ms}
     if measured.scenario == "ingest" and measured.variant.startswith("single"):
         return {"of_fsyncs": measured.figures["findings_per_s"] / limits.fsyncs}
     return {}
@@ -77,7 +89,7 @@ def ratios(measured: Measured, limits: Limits) -> dict[str, float]:
 def figure(name: str, value: float) -> str:
     """Return a figure as text, with the unit from the end of its name."""
     if name.endswith("_ms"):
-        return f"{value:,.1f} ms"
+        return f"{value:,.1f} ms" if value >= 1 else f"{value:.2f} ms"
     if name.endswith("_per_s"):
         return f"{value:,.0f}/s"
     if name.endswith("_us"):

@@ -13,7 +13,7 @@ from rich.table import Table
 from riskrelay.bench.interruption import run_until_signal
 from riskrelay.bench.limits import Limits, measure_limits
 from riskrelay.bench.receiver import receiver_command
-from riskrelay.bench.report import LABELS, document, figure, ratios
+from riskrelay.bench.report import FLOOR_LABELS, LABELS, document, figure, ratios
 from riskrelay.bench.scenarios import Measured, Place, ingest, latency, sustained
 from riskrelay.bench.sources import sources
 from riskrelay.storage.engines.temporary import temporary_database
@@ -88,6 +88,8 @@ def _show(teller: Console, limits: Limits, written_in: str, measured: Sequence[M
         (f"pushes to a constant response (receiver in {written_in})", limits.pushes),
     ):
         limits_table.add_row(name, "openssl is not installed" if value is None else f"{value:,.0f}/s")
+    for name, label in FLOOR_LABELS.items():
+        limits_table.add_row(label, figure(name, getattr(limits.floor, name)))
     teller.print(limits_table)
     table = Table("scenario", "database", "results", title="riskrelay")
     for one in measured:

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import resource
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -25,12 +26,14 @@ class Place:
         database_url: an empty PostgreSQL database; None: a SQLite file in *directory*.
         workers: processes that deliver; 0: the service itself.
         receiver_command: from `receiver_command`.
+        python: the interpreter whose `riskrelay` is measured.
     """
 
     directory: Path
     database_url: str | None
     workers: int
     receiver_command: list[str]
+    python: str = sys.executable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,7 @@ async def ingest(place: Place, findings: int, singles: int) -> list[Measured]:
         singles: the number of single findings, for each number of clients.
     """
     measured: list[Measured] = []
-    async with Installation(place.directory, place.database_url, workers=None) as installation:
+    async with Installation(place.directory, place.database_url, None, python=place.python) as installation:
         await installation.start()
         await installation.prepare(BenchReceiver(place.receiver_command))
         await installation.calm()
@@ -93,7 +96,7 @@ async def latency(place: Place, per_second: int, seconds: float) -> list[Measure
 
     Raises: ProcessFailed: an event did not arrive.
     """
-    async with Installation(place.directory, place.database_url, place.workers) as installation:
+    async with Installation(place.directory, place.database_url, place.workers, python=place.python) as installation:
         receiver = BenchReceiver(place.receiver_command, keep=True)
         await receiver.start(installation.processes)
         await installation.start()
@@ -131,7 +134,9 @@ async def sustained(place: Place, events: int, algorithm: str) -> list[Measured]
     Raises: ProcessFailed: events are missing, or the ledger does not balance.
     """
     accounts = place.workers * 2 if place.workers > 1 else 1
-    async with Installation(place.directory, place.database_url, place.workers, accounts) as installation:
+    async with Installation(
+        place.directory, place.database_url, place.workers, accounts, python=place.python
+    ) as installation:
         receiver = BenchReceiver(place.receiver_command)
         await receiver.start(installation.processes)
         await installation.start()

@@ -62,6 +62,9 @@ def test_the_machines_own_limits_stand_beside(measured: dict[str, Any]) -> None:
     """Signatures, durable writes and pushes of the machine; the product's figures are given as shares of them."""
     limits = measured["limits"]
     assert all(limits[name] > 0 for name in ("rs256", "es256", "fsyncs", "pushes"))
+    floor = limits["floor"]
+    assert all(value > 0 for value in floor.values())
+    assert floor["floor_ms"] == pytest.approx(floor["write_ms"] + floor["rs256_ms"] + floor["exchange_ms"])
     assert measured["machine"]["cores"] > 0
     for one in measured["measured"]:
         if one["scenario"] == "sustained":
