@@ -76,8 +76,7 @@ def ratios(measured: Measured, limits: Limits) -> dict[str, float]:
     if measured.scenario == "sustained":
         signatures = limits.rs256 if measured.variant == "RS256" else limits.es256
         rate = measured.figures["events_per_s"]
-        # At a tiny scale the raw receiver may have answered nothing within the time of the measurement.
-        found = {"of_pushes": rate / limits.pushes} if limits.pushes else {}
+        found = {"of_pushes": rate / limits.pushes}
         return found if signatures is None else {"of_signatures": rate / signatures, **found}
     if measured.scenario == "latency":
         return {"of_floor": measured.figures["p50_ms"] / limits.floor.floor_ms}
