@@ -1,6 +1,7 @@
 """What a trial of other rules reads."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
@@ -8,17 +9,26 @@ from msgspec import Struct
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.levels import RiskLevel
 
 
 class PastUser(Struct, frozen=True, kw_only=True):
     """A user with all stored findings.
 
     Attributes:
+        level, triggered, resets, last_reset_at: as in the standing.
+        standing: builds the user's standing. It takes longer than all else, and most users need none.
         runs: the findings between two resets, each with the number of resets before them, in its order. They are
             written as `core.risk.trials.read_findings` reads them, because reading a million takes long.
     """
 
-    standing: Standing
+    user_id: UserId
+    email: str
+    level: RiskLevel | None
+    triggered: frozenset[BehaviorId]
+    resets: int
+    last_reset_at: datetime | None
+    standing: Callable[[], Standing]
     runs: Sequence[tuple[int, str]]
 
 

@@ -4,7 +4,6 @@ A trial does this for a million findings, so times are integers: microseconds si
 """
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -57,12 +56,16 @@ class Ages:
     Args:
         rules: the rules for the user (`LevelRules.for_user`).
         unrecorded: the behaviors whose findings would not have been recorded.
+
+    Attributes:
+        end: whether a finding of some behavior counts for a limited time only.
     """
 
     def __init__(self, rules: LevelRules, unrecorded: Collection[BehaviorId] = ()) -> None:
         self.between = rules.times.between_events // _MICROSECOND
         counted = {one: _ages(rules, one) for one in rules.behaviors if one not in unrecorded}
         self._ages = {one: ages for one, ages in counted.items() if ages}
+        self.end = any(age != NEVER for ages in self._ages.values() for _, age in ages)
 
     def of(self, behavior: BehaviorId) -> Sequence[tuple[Level, int]]:
         """Return the levels as which a finding counts, the highest first, each with the age at which that ends."""
@@ -108,7 +111,7 @@ def path_of(runs: Iterable[Run], ages: Ages, since: int, until: int, given: Sequ
         until: no finding is later.
         given: for each run the levels that rules give, by their times; empty: there are no rules.
     """
-    walk = _Walk(ages, since)
+    walk = _Walk(ages, since, falls=ages.end or any(given))
     for place, run in enumerate(runs):
         walk.through(run, until, given[place] if given else ())
     return Path(highest=walk.highest, events=walk.events)
@@ -121,15 +124,19 @@ def _time_of(finding: tuple[int, BehaviorId]) -> int:
 class _Walk:
     """Goes through the findings of a user, and keeps the level.
 
+    Args:
+        falls: whether the level can become lower without a reset.
+
     Attributes:
         highest, events: of the time since *since*.
     """
 
-    def __init__(self, ages: Ages, since: int) -> None:
+    def __init__(self, ages: Ages, since: int, *, falls: bool) -> None:
         self.highest: Level = 0
-        self.events: Counter[Level] = Counter()
+        self.events: dict[Level, int] = {}
         self._ages = ages
         self._since = since
+        self._falls = falls
         self._level: Level = 0
         self._changed_at = -NEVER
         self._may_fall_at = NEVER
@@ -191,7 +198,7 @@ class _Walk:
     def _change(self, level: Level, at: int) -> None:
         if at >= self._since:
             self.highest = max(self.highest, self._level, level)
-            self.events[level] += 1
+            self.events[level] = self.events.get(level, 0) + 1
         self._level, self._changed_at = level, at
         self._may_fall_at = self._next_fall()
 
@@ -207,7 +214,7 @@ class _Walk:
 
     def _next_fall(self) -> int:
         """Return the time at which the level may become lower."""
-        if not self._level or self._given >= self._level:
+        if not self._falls or not self._level or self._given >= self._level:
             return NEVER
         due = -NEVER
         for behavior, at in self._latest.items():

@@ -1,17 +1,20 @@
 """Users with their findings, for trials of other rules."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from functools import partial
+from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Integer, Text, bindparam, cast, func, or_, select, type_coerce
+from sqlalchemy import BigInteger, Connection, Integer, Row, Text, bindparam, cast, func, or_, select, type_coerce
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import Standing
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import UserId
+from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.ports import PastUser
 from riskrelay.storage.risk.risk_filters import has_triggered
-from riskrelay.storage.risk.users import standing_from
+from riskrelay.storage.risk.users import behaviors_in, standing_from
 from riskrelay.storage.tables import findings, users
 
 _FINDINGS = (findings.c.account_id == bindparam("account"), findings.c.user_id > bindparam("after"))
@@ -53,15 +56,28 @@ class TrialRows:
         last = self._connection.execute(LAST_USER, {**page, "most": max_findings}).scalar()
         query = _USERS if last is None else _USERS_TO
         found = self._connection.execute(query, {**page, "limit": limit, "last": last})
-        standings = [standing_from(row) for row in found]
-        if not standings:
+        rows = found.all()
+        if not rows:
             return []
         runs: dict[str, list[tuple[int, str]]] = defaultdict(list)
-        for user_id, resets, written in self._connection.execute(RUNS, {**page, "last": standings[-1].user_id}):
+        for user_id, resets, written in self._connection.execute(RUNS, {**page, "last": rows[-1].user_id}):
             runs[user_id].append((resets, written))
-        return [PastUser(standing=one, runs=runs.get(one.user_id, ())) for one in standings]
+        return [_past_user(row, runs.get(row.user_id, ())) for row in rows]
 
     def triggered(self, behaviors: Collection[BehaviorId], after: UserId, limit: int) -> list[Standing]:
         query = _USERS.where(or_(*(has_triggered(behavior) for behavior in behaviors)))
         page = {"account": self._account_id, "after": after, "limit": limit}
         return [standing_from(row) for row in self._connection.execute(query, page)]
+
+
+def _past_user(row: Row[*tuple[Any, ...]], runs: Sequence[tuple[int, str]]) -> PastUser:
+    return PastUser(
+        user_id=UserId(row.user_id),
+        email=row.email,
+        level=None if row.level is None else RiskLevel(row.level),
+        triggered=behaviors_in(row.triggered),
+        resets=row.resets,
+        last_reset_at=row.last_reset_at,
+        standing=partial(standing_from, row),
+        runs=runs,
+    )

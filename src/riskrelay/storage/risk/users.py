@@ -94,7 +94,7 @@ def standing_from(row: Row[*tuple[Any, ...]]) -> Standing:
         email=row.email,
         name=row.name,
         level=None if row.level is None else RiskLevel(row.level),
-        triggered=_behaviors_in(row.triggered),
+        triggered=behaviors_in(row.triggered),
         event_count=row.event_count,
         last_event_at=row.last_event_at,
         resets=row.resets,
@@ -107,7 +107,8 @@ def standing_from(row: Row[*tuple[Any, ...]]) -> Standing:
 
 
 @lru_cache(maxsize=1_024)  # most users of an account have the same few
-def _behaviors_in(triggered: str) -> frozenset[BehaviorId]:
+def behaviors_in(triggered: str) -> frozenset[BehaviorId]:
+    """Read the behaviors that a user has triggered."""
     return frozenset(BehaviorId(word) for word in triggered.split(",") if word)
 
 
