@@ -24,7 +24,7 @@ from riskrelay.ports import PastUser, RuleEvaluator
 
 MAX_EXAMPLES = 20  # guessed: more than a person reads
 _EPOCH_MICROSECONDS = timedelta(microseconds=1)
-_NO_RULES = PastRules((), 0, None)
+_NO_RULES = PastRules((), 0, frozenset())
 
 
 class Effect(Struct, kw_only=True):
@@ -94,7 +94,7 @@ class Comparing:
         self._has_rules = any(side.past for side in self._sides)
         self._differing = self._proposed.differing(self._stored)
         self._levels_now = _LevelsNow(after, now)
-        self._since, self._until = _micros_of(since), _micros_of(now)
+        self._since, self._until, self._now = _micros_of(since), _micros_of(now), now
 
     async def add(
         self,
@@ -147,8 +147,8 @@ class Comparing:
                 self._add_past(one.user, one.runs, *given)
             if one.user.triggered:
                 is_current = bool(one.runs) and one.runs[-1].ends_at > self._until
-                nothing = Looked(holding={}, next_look=None)
-                looked = (given[1].looked if is_current else None) or nothing
+                holding = given[1].holding if is_current else ()
+                looked = Looked(holding=dict.fromkeys(holding, self._now), next_look=None)
                 self._add_now(one.user, looked if self._proposed.past else None)
         for side in self._sides:
             side.past.forget()

@@ -9,9 +9,9 @@ from riskrelay.core.errors import Unavailable
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.findings import FindingId
-from riskrelay.core.risk.looking import Looking, Sight
-from riskrelay.core.risk.policy_rules import MAX_RULE_FINDINGS, Looked, Member, PolicyRules, RuleId
-from riskrelay.core.risk.rule_inputs import RuleFinding, Verdict, plain_levels
+from riskrelay.core.risk.looking import Looking
+from riskrelay.core.risk.policy_rules import MAX_RULE_FINDINGS, Member, PolicyRules, RuleId
+from riskrelay.core.risk.rule_inputs import RuleFinding, Verdict
 from riskrelay.core.risk.rules import LevelRules
 from riskrelay.core.risk.trials import Given, Run
 from riskrelay.ports import RuleEvaluator
@@ -20,8 +20,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MAX_INPUTS = 100_000  # guessed: some ten megabytes; most users share a few inputs
 _NO_ID = FindingId("")
+_NOTHING: frozenset[RuleId] = frozenset()
 
-Moments = Sequence[tuple[int, Sight]]
+Asked = tuple[tuple[int, int], ...]
+"""What rules see at one time: for each group of rules that sees findings its number, and the place of its input."""
+
+Moments = Sequence[tuple[int, Asked]]
 """What rules see of a user between two resets, each time that they see something else."""
 
 
@@ -31,12 +35,12 @@ class PastRules(NamedTuple):
     Attributes:
         given: for each run.
         revocations: how often rules would have revoked the user's sessions.
-        looked: what they say at the end; None: nothing was found since the last reset.
+        holding: those that hold at the end.
     """
 
     given: Sequence[Given]
     revocations: int
-    looked: Looked | None
+    holding: frozenset[RuleId]
 
 
 class RulesInPast:
@@ -51,6 +55,7 @@ class RulesInPast:
         fitting = [one for one in counting if not one.members & {Member.ID, Member.SOURCE} and one.stopped is None]
         self.left_out = {one.name for one in counting if one not in fitting}
         self.rules = replace(rules, policies=PolicyRules(fitting))
+        self._is_plain = not rules.times.durations and not any(one.members for one in fitting)
         self._begin()
 
     def __bool__(self) -> bool:
@@ -87,20 +92,22 @@ class RulesInPast:
             seen: from `see`.
         """
         given: list[Given] = []
-        revocations, looked = 0, None
+        revocations, held = 0, _NOTHING
         for moments in seen:
             steps: list[tuple[int, int]] = []
-            held: frozenset[RuleId] = frozenset()
-            for at, sight in moments:
-                looked = self._looking.looked(sight, self._verdicts, {}, ())
-                begun = looked.holding.keys() - held
-                revocations += at >= since and any(self.rules.policies.counting[one].revokes_sessions for one in begun)
-                held = frozenset(looked.holding)
+            held = _NOTHING
+            for at, asked in moments:
+                holding = self._holding(asked)
+                if holding is held or holding == held:
+                    continue
+                revokes = any(self.rules.policies.counting[one].revokes_sessions for one in holding - held)
+                revocations += at >= since and revokes
+                held = holding
                 level = int(self.rules.policies.level_of(held) or 0)
                 if level != (steps[-1][1] if steps else 0):
                     steps.append((at, level))
             given.append(steps)
-        return PastRules(given, revocations, looked)
+        return PastRules(given, revocations, held)
 
     def forget(self) -> None:
         """Drop what was collected, if it is much."""
@@ -110,34 +117,83 @@ class RulesInPast:
     def _begin(self) -> None:
         self._looking = Looking(self.rules, {})
         self._verdicts: list[Sequence[Verdict]] = []
+        self._held: dict[Asked, frozenset[RuleId]] = {}
+        self._known: dict[tuple[tuple[BehaviorId, ...], ...], Asked] = {}
+
+    def _holding(self, asked: Asked) -> frozenset[RuleId]:
+        """Return the rules that hold when they see these inputs."""
+        held = self._held.get(asked)
+        if held is None:
+            held = self._held[asked] = frozenset(
+                self._looking.groups[group].rules[verdict.place].rule_id
+                for group, place in asked
+                for verdict in self._verdicts[place]
+                if verdict.failure is None
+            )
+        return held
 
     def _seen(self, run: Run, rules: LevelRules, unrecorded: Collection[BehaviorId], end: int) -> Moments:
-        findings = [RuleFinding(_moment(at), one, _NO_ID) for at, one in run.findings if one not in unrecorded]
-        times = [(one.at - _EPOCH) // _MICROSECOND for one in findings]
-        longest = rules.policies.longest // _MICROSECOND
-        is_plain = plain_levels(rules) is not None
-        moments: list[tuple[int, Sight]] = []
-        first = last = 0
+        findings = [one for one in run.findings if one[1] not in unrecorded] if unrecorded else run.findings
+        times = [at for at, _ in findings]
+        windows = [_Window(times, group.within // _MICROSECOND) for group in self._looking.groups]
+        # Then an input depends on the behaviors alone, so most moments of most users have one that is known.
+        is_plain = self._is_plain and rules.covering is None
+        behaviors = tuple([behavior for _, behavior in findings])
+        moments: list[tuple[int, Asked]] = []
         for at in sorted({one for one in self._changes(times, findings, rules) if one <= end}):
-            while last < len(times) and times[last] <= at:
-                last += 1
-            while first < last and times[first] <= at - longest:
-                first += 1
-            now = _moment(at)
-            of_now = rules if is_plain else replace(rules, as_of=now)
-            seen = findings[max(first, last - MAX_RULE_FINDINGS) : last]
-            moments.append((at, self._looking.see(seen, of_now, now)))
+            places = [window.at(at) for window in windows]
+            key = tuple([behaviors[first:last] for first, last in places])
+            asked = self._known.get(key) if is_plain else None
+            if asked is None:
+                first, last = min(first for first, _ in places), max(last for _, last in places)
+                asked = self._asked(findings[first:last], rules, at)
+                if is_plain:
+                    self._known[key] = asked
+            if not moments or asked != moments[-1][1]:
+                moments.append((at, asked))
         return moments
 
-    def _changes(self, times: Sequence[int], findings: Sequence[RuleFinding], rules: LevelRules) -> Iterable[int]:
+    def _asked(self, findings: Iterable[tuple[int, BehaviorId]], rules: LevelRules, at: int) -> Asked:
+        now = _moment(at)
+        seen = [RuleFinding(_moment(when), behavior, _NO_ID) for when, behavior in findings]
+        sight = self._looking.see(seen, rules if self._is_plain else replace(rules, as_of=now), now)
+        return tuple([(group, place) for group, place, _ in sight.asked])
+
+    def _changes(
+        self, times: Sequence[int], findings: Iterable[tuple[int, BehaviorId]], rules: LevelRules
+    ) -> Iterable[int]:
         """Yield the times at which a rule may see something else."""
         yield from times
-        for within in {one.within // _MICROSECOND for one in rules.policies.counting.values()}:
-            yield from (at + within for at in times)
-        for at, one in zip(times, findings, strict=True):
-            own, duration = rules.own_level(one.behavior), rules.times.durations.get(one.behavior)
+        for within in {group.within // _MICROSECOND for group in self._looking.groups}:
+            yield from [at + within for at in times]
+        for at, one in findings if rules.times.durations else ():
+            own, duration = rules.own_level(one), rules.times.durations.get(one)
             if own is not None and duration is not None:
                 yield from (at + duration.until(own, level) // _MICROSECOND for level in type(own).descending(own))
+
+
+class _Window:
+    """The places of the findings that a group of rules sees, as time goes on.
+
+    Args:
+        times: of the findings, in their order.
+        within: for how long a finding is seen.
+    """
+
+    def __init__(self, times: Sequence[int], within: int) -> None:
+        self._times = times
+        self._within = within
+        self._first = self._last = 0
+
+    def at(self, now: int) -> tuple[int, int]:
+        """Return the places of the first finding and after the last one. No call has an earlier time."""
+        times, first, last = self._times, self._first, self._last
+        while last < len(times) and times[last] <= now:
+            last += 1
+        while first < last and times[first] <= now - self._within:
+            first += 1
+        self._first, self._last = first, last
+        return max(first, last - MAX_RULE_FINDINGS), last
 
 
 def _moment(at: int) -> datetime:
