@@ -12,6 +12,8 @@ from typing import TypeVar
 from sqlalchemy import Connection, Dialect, Executable, Table, bindparam, insert
 from sqlalchemy.dialects import postgresql, sqlite
 
+from riskrelay.storage.prepared import execute
+
 T = TypeVar("T")
 
 # On SQLite the driver gives up the GIL for each run of a statement and has to get it back from a busy event loop.
@@ -67,16 +69,22 @@ class BulkInsert:
 
     def run(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
         """Insert *rows*: values as the driver takes them, so times are integers (`times.number_of`)."""
-        for count in _ROWS_AT_ONCE if connection.dialect.name == "sqlite" else ():
-            whole = len(rows) - len(rows) % count
-            if whole:
-                wide = [tuple(chain.from_iterable(rows[start : start + count])) for start in range(0, whole, count)]
-                connection.exec_driver_sql(self._wide[count], wide)
-                rows = rows[whole:]
-        if connection.dialect.name == "postgresql" and len(rows) > _RUNS_AT_MOST:
+        if connection.dialect.name == "sqlite":
+            self._run_on_sqlite(connection, rows)
+        elif len(rows) > _RUNS_AT_MOST:
             connection.exec_driver_sql(self._at_once(connection.dialect), tuple(map(list, zip(*rows, strict=True))))
         elif rows:
             connection.exec_driver_sql(self._sql(connection.dialect), list(rows))
+
+    def _run_on_sqlite(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> None:
+        for count in _ROWS_AT_ONCE:
+            whole = len(rows) - len(rows) % count
+            if whole:
+                wide = [tuple(chain.from_iterable(rows[start : start + count])) for start in range(0, whole, count)]
+                execute(connection, self._wide[count], wide, is_many=True)
+                rows = rows[whole:]
+        if rows:
+            execute(connection, self._sql(connection.dialect), rows, is_many=True)
 
 
 def _lists(table: Table, columns: Sequence[str], dialect: Dialect) -> str:

@@ -85,7 +85,7 @@ async def test_the_newest_of_many_versions_is_found_at_once(database: Database) 
         await database.claim_and_release(CLAIMS // 2)
         epoch = await database.connection.fetchval("SELECT max(epoch) FROM lanes")
         touched = {
-            "number": await database.pages(events._TAKE_NUMBERS, count=1),
+            "number": await database.pages(events._TAKE_NUMBERS.statement, count=1),
             "claim": await database.pages(claiming._OWN_NAMED, lease_us=0),
             "own": await database.pages(claiming._OWN_LOCKED, lease_us=0),
             "read": await database.pages(lanes._OWNED, mine=epoch),

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, delete, exists, inser
 
 from riskrelay.core.credentials import Account, Scope, StoredToken, TokenId
 from riskrelay.core.integrations import AccountId
+from riskrelay.storage.prepared import Prepared
 from riskrelay.storage.statements import PerEngine
 from riskrelay.storage.tables import INSTALLATION, accounts, deleted_accounts, tokens
 
@@ -30,6 +31,8 @@ _TOKEN_BY_HASH = select(tokens).where(tokens.c.token_hash == bindparam("token_ha
 _EXISTS = select(tokens.c.token_id).where(
     tokens.c.token_hash == bindparam("token_hash"), tokens.c.account_id == bindparam("account")
 )
+# A writing transaction lets a revocation wait until its commit. The use of a token does not wait.
+_EXISTS_FOR_NOW, _EXISTS_UNTIL_COMMIT = Prepared(_EXISTS), Prepared(_EXISTS.with_for_update(read=True, key_share=True))
 _TOKENS_BY_HASH = select(tokens).where(tokens.c.token_hash.in_(bindparam("hashes", expanding=True)))
 
 
@@ -58,12 +61,11 @@ class AccountTokenRows:
     def __init__(self, connection: Connection, account_id: AccountId, *, locking: bool) -> None:
         self._connection = connection
         self._account_id = account_id
-        # A writing transaction lets a revocation wait until its commit. The use of a token does not wait.
-        self._exists = _EXISTS.with_for_update(read=True, key_share=True) if locking else _EXISTS
+        self._exists = _EXISTS_UNTIL_COMMIT if locking else _EXISTS_FOR_NOW
 
     def exists(self, token_hash: bytes) -> bool:
-        found = self._connection.execute(self._exists, {"token_hash": token_hash, "account": self._account_id})
-        return found.first() is not None
+        asked = {"token_hash": token_hash, "account": self._account_id}
+        return self._exists.first(self._connection, asked) is not None
 
 
 class TokenRows:

@@ -14,6 +14,7 @@ from riskrelay.storage.delivery.deliveries import ERASED, EVENT_KEY
 from riskrelay.storage.delivery.lane_rows import EVENT_COLUMNS, IS_HELD, queued_from
 from riskrelay.storage.delivery.lanes import OWNED, LaneRows
 from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lane
+from riskrelay.storage.prepared import Prepared
 from riskrelay.storage.statements import BulkInsert
 from riskrelay.storage.tables import IS_PENDING, events, held_events, lanes
 from riskrelay.storage.times import database_now, micros, moment
@@ -73,21 +74,24 @@ _LEASE_UNTIL = case(
     ),
     else_=0,
 )
-_RENEW = update(lanes).where(OWNED).values(version=lanes.c.version + 1, lease_until=_LEASE_UNTIL)
+_EXTEND = update(lanes).where(OWNED).values(version=lanes.c.version + 1, lease_until=_LEASE_UNTIL)
+_RENEW = Prepared(_EXTEND)
 _IS_LEFT = select(held_events.c.seq).where(of_lane(held_events), IS_PENDING).exists()
 # A lane without undelivered events must not stay due, or a worker would claim it every second and find no work.
-_ADMIT = _RENEW.values(
-    admitted=bindparam("new_admitted", type_=BigInteger),
-    cursor=bindparam("new_cursor", type_=BigInteger),
-    due_at=case(
-        (
-            (lanes.c.last_seq > bindparam("new_cursor", type_=BigInteger))
-            | (bindparam("keeps", type_=BigInteger) > 0)
-            | _IS_LEFT,
-            lanes.c.due_at,
+_ADMIT = Prepared(
+    _EXTEND.values(
+        admitted=bindparam("new_admitted", type_=BigInteger),
+        cursor=bindparam("new_cursor", type_=BigInteger),
+        due_at=case(
+            (
+                (lanes.c.last_seq > bindparam("new_cursor", type_=BigInteger))
+                | (bindparam("keeps", type_=BigInteger) > 0)
+                | _IS_LEFT,
+                lanes.c.due_at,
+            ),
+            else_=None,
         ),
-        else_=None,
-    ),
+    )
 )
 _ADD_ROWS = BulkInsert(held_events, *EVENT_KEY, "state", "attempts", "due_at", "reason")
 SUPERSEDED_BY_LATER = "later_level_change"

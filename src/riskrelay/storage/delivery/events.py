@@ -20,6 +20,7 @@ from riskrelay.core.ssf.subject_filters import HEARS_ALL
 from riskrelay.storage.delivery.backlog import cancel_lane
 from riskrelay.storage.delivery.newest import lane_parameters, this_lane
 from riskrelay.storage.delivery.pages import deliveries_page, delivery_by_jti
+from riskrelay.storage.prepared import Prepared
 from riskrelay.storage.statements import BulkInsert
 from riskrelay.storage.tables import events, lanes
 from riskrelay.storage.times import database_now, later_of, moment, number_of
@@ -28,7 +29,7 @@ _DUE_AT = later_of(database_now(), lanes.c.blocked_until)
 SOONER = case((or_(lanes.c.due_at.is_(None), lanes.c.due_at > _DUE_AT), _DUE_AT), else_=lanes.c.due_at)
 """The due time of a lane after an event was queued: now, or when the current wait of its receiver ends."""
 
-_TAKE_NUMBERS = (
+_TAKE_NUMBERS = Prepared(
     update(lanes)
     .where(this_lane())
     .values(
@@ -71,7 +72,7 @@ class EventRows:
         handovers: dict[LaneKey, Handover] = {}
         # Lock the lanes in a fixed order, so that two transactions cannot deadlock.
         for key in sorted(by_lane, key=lambda key: (key.stream_id, key.lane)):
-            lane = self._connection.execute(_TAKE_NUMBERS, {**lane_parameters(key), "count": len(by_lane[key])}).one()
+            lane = _TAKE_NUMBERS.one(self._connection, {**lane_parameters(key), "count": len(by_lane[key])})
             queued = _queued(by_lane[key], lane.last_seq)
             rows += _rows(key, queued)
             if hand_over and lane.is_open and can_be_handed_over(by_lane[key][0].stream, key.lane, len(queued)):

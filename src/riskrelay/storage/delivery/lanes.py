@@ -16,7 +16,6 @@ from sqlalchemy import (
     Integer,
     Row,
     String,
-    Update,
     bindparam,
     case,
     delete,
@@ -57,6 +56,7 @@ from riskrelay.storage.delivery.newest import lane_parameters, of_lane, this_lan
 from riskrelay.storage.delivery.stopping import stop_stream
 from riskrelay.storage.delivery.stream_rows import select_streams, stream_from
 from riskrelay.storage.delivery.streams import lock_stream
+from riskrelay.storage.prepared import Prepared
 from riskrelay.storage.tables import attempts, events, held_events, integrations, lanes, streams
 from riskrelay.storage.times import database_now, later_of, micros, moment, number_of
 
@@ -98,7 +98,7 @@ _STREAM = select_streams().where(
 _QUIET_UNTIL = _NOW + _number("quiet_us")
 # The wait that another lane of the stream set after this lane was read; 0 if there is none. It must not be shortened.
 _OTHERS_WAIT = case((lanes.c.blocked_until > _number("seen_blocked"), lanes.c.blocked_until), else_=0)
-_SETTLE = (
+_SETTLE = Prepared(
     update(lanes)
     .where(OWNED)
     .values(
@@ -144,7 +144,7 @@ _QUIET_OTHERS = (
 )
 # FOR UPDATE: no other transaction edits or resumes the stream between this check and the settlement.
 _EDITS = select(lanes.c.edits).where(OWNED).with_for_update()
-_RENEW = (
+_RENEW = Prepared(
     update(lanes)
     .where(OWNED)
     .values(version=lanes.c.version + 1, lease_until=_NOW + bindparam("lease_us", type_=BigInteger))
@@ -330,13 +330,13 @@ class LaneRows:
             raise self._lost(lease.key)
         return edits
 
-    def write_owned(self, statement: Update, lease: LaneLease, **values: object) -> None:
+    def write_owned(self, statement: Prepared, lease: LaneLease, **values: object) -> None:
         """Run an UPDATE of the lane's row, if this lease still owns it.
 
         Raises: LeaseLost: the epoch has moved on.
         """
         parameters = {**lane_parameters(lease.key), "mine": lease.epoch, **values}
-        if self._connection.execute(statement, parameters).rowcount != 1:
+        if statement.run(self._connection, parameters) != 1:
             raise self._lost(lease.key)
 
     def _lost(self, key: LaneKey) -> LeaseLost:

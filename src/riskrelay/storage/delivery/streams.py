@@ -32,6 +32,7 @@ from riskrelay.core.ssf.subject_filters import SubjectFilter, SubjectStatement
 from riskrelay.storage.delivery.backlog import cancel_lane, continue_cancelling
 from riskrelay.storage.delivery.clock import cutoff
 from riskrelay.storage.delivery.stream_rows import configuration_columns, select_streams, stream_from
+from riskrelay.storage.prepared import Prepared
 from riskrelay.storage.tables import (
     IS_PENDING,
     held_events,
@@ -44,7 +45,7 @@ from riskrelay.storage.times import database_now
 
 # Shared lock: an integration that is being deleted must not get an event after its backlog was cancelled. Events for a
 # stream that its receiver disabled are queued and cancelled; a disabled implicit stream gets none.
-_TAKING_EVENTS = (
+_TAKING_EVENTS = Prepared(
     select_streams()
     .where(
         streams.c.account_id == bindparam("account"),
@@ -163,7 +164,7 @@ class StreamRows:
         self._connection.execute(insert(lanes), rows)
 
     def taking_events(self) -> list[Stream]:
-        rows = self._connection.execute(_TAKING_EVENTS, {"account": self._account_id}).all()
+        rows = _TAKING_EVENTS.rows(self._connection, {"account": self._account_id})
         said = self._filters([row.stream_id for row in rows if row.has_statements])
         found = [stream_from(row) for row in rows]
         return [replace(s, subjects=said[s.stream_id]) if s.stream_id in said else s for s in found]

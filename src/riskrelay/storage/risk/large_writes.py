@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, delete, false, func, or_, select, 
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import LEASE, LargeWriteLost, Writes
+from riskrelay.storage.prepared import Prepared
 from riskrelay.storage.statements import BulkInsert, PerEngine
 from riskrelay.storage.tables import large_write_parts, large_writes
 from riskrelay.storage.times import database_now, micros
@@ -23,7 +24,7 @@ _OF_ACCOUNT = large_writes.c.account_id == bindparam("account")
 _PART_OF_ACCOUNT = large_write_parts.c.account_id == bindparam("account")
 _IS_OWN = large_writes.c.owner == bindparam("holder")
 
-_RUNNING = select(large_writes.c.account_id).where(_OF_ACCOUNT)
+_RUNNING = Prepared(select(large_writes.c.account_id).where(_OF_ACCOUNT))
 _BEGIN = PerEngine(large_writes, lambda insert: insert.on_conflict_do_nothing())
 _RENEW = update(large_writes).where(_OF_ACCOUNT, _IS_OWN).values(lease_until=_UNTIL)
 _ACCEPT = _RENEW.values(accepted=true())
@@ -65,7 +66,7 @@ class LargeWriteRows:
     def is_running(self) -> bool:
         if self._locking:
             self._connection.execute(_RELY, self._account)
-        return self._connection.execute(_RUNNING, self._account).first() is not None
+        return _RUNNING.first(self._connection, self._account) is not None
 
     def begin(self, owner: str) -> bool:
         if self._locking:

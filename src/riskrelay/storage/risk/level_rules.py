@@ -13,6 +13,7 @@ from riskrelay.core.risk.exceptions import NONE_STORED, Exceptions
 from riskrelay.core.risk.policy_rules import NO_RULES
 from riskrelay.core.risk.rules import NO_TIMES, LevelRules, LevelTimes
 from riskrelay.storage.delivery.clock import read_confirmed_now
+from riskrelay.storage.prepared import Prepared
 from riskrelay.storage.risk.behaviors import SETTING_COLUMNS, setting_from
 from riskrelay.storage.risk.directory import read_groups
 from riskrelay.storage.risk.exceptions import read_exceptions
@@ -23,7 +24,7 @@ from riskrelay.storage.tables import accounts, behavior_settings, exceptions, le
 _HAS_EXCEPTIONS = select(exceptions.c.exception_id).where(exceptions.c.account_id == accounts.c.account_id).exists()
 _HAS_RULES = select(rules.c.rule_id).where(rules.c.account_id == accounts.c.account_id).exists()
 # One statement, because every finding needs it. The account's row is there even if it has changed no behavior.
-_RULES = (
+_RULES = Prepared(
     select(
         *SETTING_COLUMNS,
         level_times.c.times,
@@ -57,7 +58,7 @@ class LevelRows:
         self._account = {"account": account_id}
 
     def rules(self) -> LevelRules:
-        rows = self._connection.execute(_RULES, self._account).all()
+        rows = _RULES.rows(self._connection, self._account)
         behaviors = {BehaviorId(row.behavior): setting_from(row) for row in rows if row.behavior is not None}
         times = _times(rows[0].times if rows else None)
         stored = read_exceptions(self._connection, self._account_id) if rows and rows[0].has_exceptions else []

@@ -17,6 +17,7 @@ from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.policy_rules import RuleId
 from riskrelay.ports import UserProfile
 from riskrelay.storage.delivery.clock import read_confirmed_now
+from riskrelay.storage.prepared import Prepared
 from riskrelay.storage.risk.saving_users import CHANGEABLE, save_at_once, save_each
 from riskrelay.storage.risk.shown_findings import WITHOUT_DETAILS, read_shown
 from riskrelay.storage.statements import BulkInsert, in_parts
@@ -40,12 +41,14 @@ _SUMMARY = (
 _COUNT_AT_RISK = select(func.count()).where(users.c.account_id == bindparam("account"), _AT_RISK)
 _USERS_BY_EMAIL = _SHOWN.where(users.c.email_key.in_(_KEYS)).order_by(users.c.email_key)
 # Of SQLite. The statement is the same for lists of any length, so it is not written and prepared anew for each.
-_USERS_LISTED = _SHOWN.where(
-    users.c.email_key.in_(select(func.json_each(bindparam("listed", type_=Text)).table_valued("value").c.value))
+_USERS_LISTED = Prepared(
+    _SHOWN.where(
+        users.c.email_key.in_(select(func.json_each(bindparam("listed", type_=Text)).table_valued("value").c.value))
+    )
 )
 _USERS_TO_CHANGE = _USERS_BY_EMAIL.with_for_update()
 _USER_BY_EMAIL = _SHOWN.where(users.c.email_key == bindparam("key"))
-_USER_TO_CHANGE = _USER_BY_EMAIL.with_for_update()
+_USER_READ, _USER_TO_CHANGE = Prepared(_USER_BY_EMAIL), Prepared(_USER_BY_EMAIL.with_for_update())
 _USER_BY_ID = _SHOWN_BY_ID.with_for_update()
 _USERS_AT_RISK = (
     _SHOWN.where(users.c.triggered != "", users.c.user_id > bindparam("after"))
@@ -238,19 +241,18 @@ class UserRows:
 
     def _find(self, keys: Sequence[str]) -> dict[str, Standing]:
         if len(keys) == 1:  # without a list, which is written into the statement anew each time
-            query = _USER_TO_CHANGE if self._locking else _USER_BY_EMAIL
-            rows = self._connection.execute(query, {"account": self._account_id, "key": keys[0]})
+            one = _USER_TO_CHANGE if self._locking else _USER_READ
+            rows = one.rows(self._connection, {"account": self._account_id, "key": keys[0]})
             return {row.email_key: standing_from(row) for row in rows}
         if self._connection.dialect.name == "sqlite":
-            rows = self._connection.execute(
-                _USERS_LISTED, {"account": self._account_id, "listed": msgspec.json.encode(keys).decode()}
-            )
+            listed = msgspec.json.encode(keys).decode()
+            rows = _USERS_LISTED.rows(self._connection, {"account": self._account_id, "listed": listed})
             return {row.email_key: standing_from(row) for row in rows}
         found: dict[str, Standing] = {}
         for part in in_parts(keys):
             query = _USERS_TO_CHANGE if self._locking else _USERS_BY_EMAIL
-            rows = self._connection.execute(query, {"account": self._account_id, "keys": part})
-            found |= {row.email_key: standing_from(row) for row in rows}
+            named = self._connection.execute(query, {"account": self._account_id, "keys": part})
+            found |= {row.email_key: standing_from(row) for row in named}
         return found
 
     def _refuse_used_ids(self, references: Sequence[UserRef]) -> None:
