@@ -1,5 +1,6 @@
 """Authenticate requests by the credentials in their headers, and check their permissions."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from riskrelay.ports import Services
 from riskrelay.web.client_address import client_address
 from riskrelay.web.failed_authentication import FailedAuthentication
 
-_MAX_TOKEN_CHARACTERS = 512
+_TOKEN = re.compile(r"[!-~]{1,512}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ def presented_token(authorization: str | None, auth_email: str | None, auth_key:
 
 
 def _well_formed(token: str) -> str:
-    if not token or len(token) > _MAX_TOKEN_CHARACTERS or any(not "!" <= c <= "~" for c in token):
+    if _TOKEN.fullmatch(token) is None:
         raise MalformedCredentials
     return token
 

@@ -74,6 +74,10 @@ def account_routes(
     users = UserRoutes(services)
     tokens = ApiTokenRoutes(services)
     return [
+        # First: routes are tried in this order, and the 21 that came before took 57 µs of each finding.
+        ("POST", "/findings", findings.record),
+        ("POST", "/security_events", SecurityEventRoutes(services, public_origin).queue),
+        ("POST", "/activity", activity.record),
         ("POST", "/integrations", integrations.create),
         ("GET", "/integrations", integrations.list_all),
         ("GET", "/integrations/reference_id/{reference_id:path}", integrations.get_by_reference),
@@ -101,14 +105,11 @@ def account_routes(
         ("GET", "/integrations/{integration_id}/tls", tls.get),
         ("PUT", "/integrations/{integration_id}/tls", tls.set),
         ("DELETE", "/integrations/{integration_id}/tls", tls.remove),
-        ("POST", "/findings", findings.record),
-        ("POST", "/activity", activity.record),
         *_source_routes(services, public_origin, transmitting),
         ("GET", "/detection", detection.get),
         ("PUT", "/detection", detection.update),
         ("GET", "/networks", detection.networks),
         ("PUT", "/networks", detection.set_networks),
-        ("POST", "/security_events", SecurityEventRoutes(services, public_origin).queue),
         ("GET", "/behaviors", behaviors.list_all),
         ("PUT", "/behaviors", behaviors.update),
         ("POST", "/behaviors", behaviors.add),
