@@ -153,7 +153,9 @@ async def _record(
         confirm(tx, unconfirmed)
         decided = decide(tx, batch, batch.distinct)
         refuse_surplus_users(decided.users, decided.new, batch.known_users, services.quotas.users)
-        return decided, apply(tx, decided.writes, services)
+        queued = apply(tx, decided.writes, services)
+        services.foresee(queued)
+        return decided, queued
 
     decided, queued = await write_users(services, account_id, store)
     services.wake(queued)

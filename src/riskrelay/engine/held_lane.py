@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from riskrelay.core.delivery.handover import Handover, Rest, WokenLane, work_of
 from riskrelay.core.delivery.lanes import MAX_READ_EVENTS, LaneWork
+from riskrelay.engine.pushing import SigningAhead
 
 # chosen: together with the time of a batch, well below the second after which a disabled stream gets no push
 _FRESH_FOR = timedelta(milliseconds=250)
@@ -15,10 +16,12 @@ class HeldLane:
 
     Attributes:
         woken: set when the lane has work, or must be released.
+        idle_signing: signs the events of the lane, while it waits for some; None: the lane is at work.
     """
 
     def __init__(self) -> None:
         self.woken = asyncio.Event()
+        self.idle_signing: SigningAhead | None = None
         self._rest: Rest | None = None
         self._handed: list[Handover] = []
         self._handed_at = 0.0

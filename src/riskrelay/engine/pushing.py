@@ -18,6 +18,7 @@ from riskrelay.core.delivery.queued_events import QueuedEvent
 from riskrelay.core.errors import Misconfigured, Unavailable
 from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.keys import Algorithm
+from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.core.ssf.sets import complete_claims
 from riskrelay.core.ssf.streams import Stream, StreamStatus
@@ -236,36 +237,48 @@ class SigningAhead:
         self._signer = signer
         self._terms: tuple[str, str, Algorithm] | None = None
         self._waiting: deque[Sequence[QueuedEvent]] = deque()
-        self._signing: dict[int, asyncio.Task[dict[int, bytes]]] = {}  # by seq
-        self._running: set[asyncio.Task[dict[int, bytes]]] = set()
+        self._signing: dict[Jti, asyncio.Task[dict[Jti, bytes]]] = {}
+        self._running: set[asyncio.Task[dict[Jti, bytes]]] = set()
 
     def plan(self, stream: Stream, events: Sequence[QueuedEvent]) -> None:
         """Plan to sign *events* next, roughly in this order, and drop all other SETs."""
         terms = (stream.integration.issuer, stream.audience, stream.integration.signing_algorithm)
         # Keep chunks that are still running or that were signed; a chunk without a key is signed again.
-        good = {seq: one for seq, one in self._signing.items() if one in self._running or one.result()}
+        good = {jti: one for jti, one in self._signing.items() if one in self._running or one.result()}
         signing = good if terms == self._terms else {}
         self._terms = terms
-        self._signing = {event.seq: signing[event.seq] for event in events if event.seq in signing}
-        left = [event for event in events if event.seq not in self._signing]
+        self._signing = {event.jti: signing[event.jti] for event in events if event.jti in signing}
+        left = [event for event in events if event.jti not in self._signing]
         self._waiting = deque(left[start : start + _CHUNK] for start in range(0, len(left), _CHUNK))
+
+    def foresee(self, stream: Stream, events: Sequence[QueuedEvent]) -> None:
+        """Start to sign events that are not committed yet. The next plan keeps the SETs of those that were.
+
+        They are kept by `jti`: after a failed commit another event gets the same seq.
+        """
+        self.plan(stream, events)
+        self._start_chunks(len(self._waiting))
 
     async def sign(self, event: QueuedEvent) -> None:
         """Wait until the SET of *event*, which is in the plan, is signed."""
-        while self._waiting and (event.seq not in self._signing or len(self._signing) < SIGNED_AHEAD):
+        while self._waiting and (event.jti not in self._signing or len(self._signing) < SIGNED_AHEAD):
+            self._start_chunks(1)
+        await self._signing[event.jti]
+
+    def _start_chunks(self, count: int) -> None:
+        for _ in range(count):
             chunk = self._waiting.popleft()
             signing = asyncio.create_task(self._sign(chunk))
             self._running.add(signing)
             signing.add_done_callback(self._running.discard)
-            self._signing.update((one.seq, signing) for one in chunk)
-        await self._signing[event.seq]
+            self._signing.update((one.jti, signing) for one in chunk)
 
     def take(self, event: QueuedEvent) -> bytes:
         """Return the SET of *event*, after `sign` has returned. SETs that are not taken stay for the next batch.
 
         Raises: Unavailable: no key can be read.
         """
-        token = self._signing.pop(event.seq).result().get(event.seq)
+        token = self._signing.pop(event.jti).result().get(event.jti)
         if token is None:
             raise Unavailable("no signing key")
         return token
@@ -274,8 +287,8 @@ class SigningAhead:
         """Wait until the running signatures are done."""
         await asyncio.gather(*self._running)
 
-    async def _sign(self, chunk: Sequence[QueuedEvent]) -> dict[int, bytes]:
-        """Return the signed SETs by seq; none if no key can be read."""
+    async def _sign(self, chunk: Sequence[QueuedEvent]) -> dict[Jti, bytes]:
+        """Return the signed SETs by jti; none if no key can be read."""
         if self._terms is None:
             raise RuntimeError("nothing is planned")
         issuer, audience, algorithm = self._terms
@@ -285,4 +298,4 @@ class SigningAhead:
             )
         except Unavailable:
             return {}
-        return dict(zip((event.seq for event in chunk), tokens, strict=True))
+        return dict(zip((event.jti for event in chunk), tokens, strict=True))

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import structlog
 
-from riskrelay.core.delivery.handover import WokenLane, lane_of
+from riskrelay.core.delivery.handover import Handover, WokenLane, lane_of
 from riskrelay.core.delivery.lanes import BATCH_EVENTS, LaneKey, LaneLease
 from riskrelay.core.errors import LaneWithdrawn, LeaseLost, Unavailable
 from riskrelay.engine.deliver import Delivered, PushedBatch, push_batch, push_work
@@ -74,6 +74,24 @@ class Worker:
                 self._name(lane)
             else:
                 held.wake(woken, self._now())
+
+    def can_foresee(self, woken: WokenLane) -> bool:
+        """Return whether the signing of a lane's new events can start before their commit. Call it on any thread.
+
+        The lane must be idle: a busy lane signs its next events while it pushes others.
+        """
+        held = self._held.get(lane_of(woken))
+        return isinstance(woken, Handover) and held is not None and held.idle_signing is not None
+
+    def foresee(self, lanes: Sequence[WokenLane]) -> None:
+        """Start to sign events of idle lanes that a transaction is about to commit. Call it on the event loop.
+
+        Nothing is pushed before `wake`. The SETs of events that are not committed are dropped.
+        """
+        for woken in lanes:
+            held = self._held.get(lane_of(woken))
+            if isinstance(woken, Handover) and held is not None and held.idle_signing is not None:
+                held.idle_signing.foresee(woken.stream, woken.events)
 
     async def run(self) -> None:
         """Claim and deliver until `stop`. Then wait for pushes in flight, settle them, and release the lanes."""
@@ -234,8 +252,12 @@ class Worker:
             limit = _next_limit(limit, delivered)
             if delivered.settlement is not None:
                 leased_at = began  # the settlement has extended the lease
-            if delivered.stopped or not await self._has_more(delivered, held.woken, claimed_at):
-                return delivered.given_back
+            held.idle_signing = signing
+            try:
+                if delivered.stopped or not await self._has_more(delivered, held.woken, claimed_at):
+                    return delivered.given_back
+            finally:
+                held.idle_signing = None
             if self._others_wait and limit == BATCH_EVENTS and self._makes_room(claimed_at):
                 return False
         return False

@@ -99,6 +99,7 @@ from riskrelay.ports.services import (
     TokenUses,
     Vault,
     Wake,
+    foresee_nothing,
 )
 from riskrelay.ports.sources import Sources
 from riskrelay.ports.telemetry import Metrics, Observer, StoreLoad
@@ -231,4 +232,5 @@ __all__ = [
     "Version",
     "Wake",
     "Writes",
+    "foresee_nothing",
 ]

@@ -282,6 +282,16 @@ Wake = Callable[[Sequence[WokenLane]], None]
 A lost wake loses no event: the worker also scans.
 """
 
+Foresee = Callable[[Sequence[WokenLane]], None]
+"""Announces events that the running transaction hands over if it commits, so that they are signed meanwhile.
+
+Call it in the transaction. It returns at once.
+"""
+
+
+def foresee_nothing(lanes: Sequence[WokenLane]) -> None:
+    """Announce nothing: every event is signed after its commit."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
@@ -300,6 +310,7 @@ class Services:
     missed_names: MissedNameCounter
     user_counts: UserCounts
     gathering: Gathering
+    foresee: Foresee = foresee_nothing
     quotas: Quotas = field(default_factory=Quotas)
     geolocator: Geolocator = field(default_factory=NoGeolocation)
     rule_evaluator: RuleEvaluator = field(default_factory=NoRuleEvaluator)

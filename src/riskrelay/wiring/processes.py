@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -46,6 +47,7 @@ from riskrelay.web.app import create_app, create_worker_app
 from riskrelay.web.failed_authentication import FailedAuthentication
 from riskrelay.web.transmitter.bell import StreamBell
 from riskrelay.web.transmitter.streams import Transmitting
+from riskrelay.wiring.foresight import Foresight
 from riskrelay.wiring.gauges import show_connections, show_geolocation, show_worker
 from riskrelay.wiring.installation import build_keyring, check_files, read_master_key, services_of
 
@@ -72,7 +74,9 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     observers = new_observers(siblings)
     geolocation = GeolocationFiles(settings.geoip)
     rule_pool = RulePool()
+    foresight = Foresight()
     services = services_of(settings, wakes.wake, noted, observers, rule_evaluator=rule_pool, geolocator=geolocation)
+    services = replace(services, foresee=foresight.foresee)
     process = ProcessWatch(observers.metrics, log, services.clock)
     if settings.geoip:
         show_geolocation(observers.metrics, geolocation, services.clock)
@@ -110,6 +114,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
                 if deliver:
                     async with _delivery(settings, services, signer, master_key) as worker:
                         woken.targets.append(worker.wake)
+                        foresight.attach(worker)
                         show_worker(observers.metrics, worker)
                         yield
                 else:

@@ -1,7 +1,8 @@
 """Whether a push may still start when its SET is signed, over a real store, with a signer that is slow."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import cast
@@ -11,12 +12,15 @@ import pytest
 from riskrelay.actions.integrations import limit_integration
 from riskrelay.actions.pauses import pause_integration, resume_integration
 from riskrelay.core.credentials import COMMAND_LINE
+from riskrelay.core.delivery.handover import Handover, WokenLane
+from riskrelay.core.errors import Unavailable
 from riskrelay.core.integrations import DeliveryLimits
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
 from riskrelay.engine.pushing import SNAPSHOT
 from riskrelay.engine.worker import Worker
 from riskrelay.ports import Store
 from riskrelay.storage.installation import InstallationTransaction
+from riskrelay.wiring.foresight import Foresight
 from support.delivering import LEASE, World, world_of
 from support.services import HandClock
 from support.world import ACCOUNT, finding, record
@@ -118,3 +122,74 @@ async def test_less_than_one_push_a_second_still_delivers(world: World) -> None:
     lease = await world.claim()
     assert [len((await world.deliver(lease)).attempts) for _ in range(3)] == [1, 1, 1]
     assert starts == pytest.approx([2, 4, 6])
+
+
+class Foretold:
+    """A worker that holds an idle lane, and hears of each event before its commit."""
+
+    def __init__(self, world: World) -> None:
+        self.worker = Worker(world.services, world.delivering, timedelta(seconds=60))
+        self.handed: list[Handover] = []
+        self.fails = False
+        foresight = Foresight()
+        foresight.attach(self.worker)
+
+        def foresee(lanes: Sequence[WokenLane]) -> None:
+            self.handed += [one for one in lanes if isinstance(one, Handover)]
+            foresight.foresee(lanes)
+            if self.fails:
+                raise Unavailable("the commit failed")
+
+        self.services = replace(world.services, wake=self.worker.wake, foresee=foresee)
+
+    @asynccontextmanager
+    async def idle(self, world: World) -> AsyncIterator[None]:
+        await record(world.services, finding("first@example.com"))
+        running = asyncio.create_task(self.worker.run())
+        await until(lambda: [held.idle_signing is not None for held in self.worker._held.values()] == [True])
+        yield
+        self.worker.stop()
+        await running
+        await world.check()
+
+
+async def test_an_event_is_signed_before_its_commit_is_known_and_pushed_after_it(world: World) -> None:
+    """An idle lane signs it, once. The push waits for the wake."""
+    foretold = Foretold(world)
+    async with foretold.idle(world):
+        await record(replace(foretold.services, wake=lambda lanes: None), finding("second@example.com"))
+        await until(lambda: world.signer.signed == 2)
+        assert world.receiver.pushes == 1
+        foretold.worker.wake(foretold.handed)
+        await until(lambda: len(world.receiver.accepted) == 2)
+    assert world.signer.signed == 2
+
+
+async def test_the_set_of_an_event_whose_commit_failed_is_never_pushed(world: World) -> None:
+    """The next event gets its seq, and a SET of its own."""
+    foretold = Foretold(world)
+    async with foretold.idle(world):
+        foretold.fails = True
+        with pytest.raises(Unavailable):
+            await record(foretold.services, finding("lost@example.com"))
+        await until(lambda: world.signer.signed == 2)
+        foretold.fails = False
+        await record(foretold.services, finding("second@example.com"))
+        await until(lambda: len(world.receiver.accepted) == 2)
+    lost, kept = foretold.handed
+    assert [event.seq for event in lost.events] == [event.seq for event in kept.events]
+    assert [email for email, _ in world.receiver.accepted] == ["first@example.com", "second@example.com"]
+
+
+async def test_a_lane_at_work_is_not_told_of_events(world: World) -> None:
+    """It signs its next events while it pushes others, and each SET is signed once."""
+    foretold = Foretold(world)
+    async with foretold.idle(world):
+        (held,) = foretold.worker._held.values()
+        held.idle_signing = None
+        await record(replace(foretold.services, wake=lambda lanes: None), finding("second@example.com"))
+        assert not any(map(foretold.worker.can_foresee, foretold.handed))
+        foretold.worker.foresee(foretold.handed)
+        foretold.worker.wake(foretold.handed)
+        await until(lambda: len(world.receiver.accepted) == 2)
+    assert world.signer.signed == 2
