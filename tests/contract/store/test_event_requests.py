@@ -10,7 +10,7 @@ from riskrelay.actions.integrations import update_integration
 from riskrelay.actions.security_events import queue_security_event
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import COMMAND_LINE
-from riskrelay.core.errors import Invalid
+from riskrelay.core.errors import Invalid, UnknownToken
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, EventRequestId
 from riskrelay.core.ssf.event_type import CAEP, OKTA_USER_RISK_CHANGE
@@ -127,4 +127,29 @@ async def test_only_streams_that_take_it_get_it(store: Store) -> None:
         services, ACCOUNT, COMMAND_LINE, integration.integration_id, integration.tenant_url, None, False
     )
     assert (await queue(services, request())).deliveries == ()
+    assert await queued_of(store) == [0]
+
+
+async def test_concurrent_requests_share_a_transaction(store: Store) -> None:
+    """Each gets its own answer: an event, a repeat, or the refusal of its own id."""
+    services = services_of(store)
+    await account_with_integration(services)
+    first = await queue(services, request("one"))
+    asked = [request(), request("one"), request("two"), request("one", digest=b"e" * 32), request("two")]
+    answers = await asyncio.gather(*(queue(services, one) for one in asked), return_exceptions=True)
+    fresh, again, second, reused, repeated = answers
+    assert isinstance(fresh, AnsweredRequest)
+    assert again == first
+    assert isinstance(reused, Invalid)
+    assert second == repeated
+    assert await queued_of(store) == [3]
+    assert len(await audited(store)) == 3
+
+
+async def test_a_revoked_token_queues_nothing(store: Store) -> None:
+    """Its requests are refused in the transaction that would queue their events."""
+    services = services_of(store)
+    await account_with_integration(services)
+    with pytest.raises(UnknownToken):
+        await queue_security_event(services, ACCOUNT, COMMAND_LINE, request(), unconfirmed=b"h" * 32)
     assert await queued_of(store) == [0]

@@ -2,13 +2,21 @@
 
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, insert, select, tuple_
+from sqlalchemy import Connection, Row, select, tuple_
 
 from riskrelay.core.audit import AuditEntry, Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import AuditPlace
+from riskrelay.storage.statements import BulkInsert
 from riskrelay.storage.tables import INSTALLATION, audit_entries
+from riskrelay.storage.times import number_of
+
+_ADD = BulkInsert(
+    audit_entries,
+    *("account_id", "at", "entry_id", "actor_token_id", "actor_name", "actor_address"),
+    *("verb", "kind", "thing_id", "note"),
+)
 
 
 class AuditRows:
@@ -23,20 +31,9 @@ class AuditRows:
         self._account_id = INSTALLATION if owner is None else owner
 
     def record(self, entry: AuditEntry) -> None:
-        self._connection.execute(
-            insert(audit_entries).values(
-                account_id=self._account_id,
-                at=entry.at,
-                entry_id=entry.entry_id,
-                actor_token_id=entry.actor.token_id,
-                actor_name=entry.actor.name,
-                actor_address=entry.actor.address,
-                verb=entry.verb.value,
-                kind=entry.kind.value,
-                thing_id=entry.thing_id,
-                note=entry.note,
-            )
-        )
+        actor = (entry.actor.token_id, entry.actor.name, entry.actor.address)
+        thing = (entry.verb.value, entry.kind.value, entry.thing_id, entry.note)
+        _ADD.run(self._connection, [(self._account_id, number_of(entry.at), entry.entry_id, *actor, *thing)])
 
     def page(
         self,

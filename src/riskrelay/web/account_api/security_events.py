@@ -19,7 +19,7 @@ from riskrelay.web.account_api import problems
 from riskrelay.web.account_api.bodies import MAX_OBJECT_BYTES, PlainText, faults_of, media_type, parse, read_body
 from riskrelay.web.account_api.envelope import success
 from riskrelay.web.account_api.notes import Notes
-from riskrelay.web.auth import caller_of
+from riskrelay.web.auth import caller_of, confirming
 
 Identifier = Annotated[PlainText, Field(min_length=1, max_length=255)]
 
@@ -49,14 +49,17 @@ class SecurityEventRoutes:
         self._docs_base = docs_base
 
     async def queue(self, request: Request) -> Response:
-        caller = await caller_of(request, self._services, Scope.WRITE)
-        if media_type(request) != "application/json":
-            raise UnsupportedMediaType
-        document = parse(_OBJECT, await read_body(request, MAX_OBJECT_BYTES))
-        asked = _read(document)
-        notes = Notes()
-        notes.add_unknown(SecurityEventBody, document, ())
-        answer = await queue_security_event(self._services, caller.account_id, caller.actor, asked)
+        caller = await caller_of(request, self._services, Scope.WRITE, confirms=True)
+        async with confirming(request, self._services, caller):
+            if media_type(request) != "application/json":
+                raise UnsupportedMediaType
+            document = parse(_OBJECT, await read_body(request, MAX_OBJECT_BYTES))
+            asked = _read(document)
+            notes = Notes()
+            notes.add_unknown(SecurityEventBody, document, ())
+            answer = await queue_security_event(
+                self._services, caller.account_id, caller.actor, asked, unconfirmed=caller.unconfirmed
+            )
         return success(_rendered(answer), messages=problems.messages(notes, self._docs_base))
 
 
