@@ -1,5 +1,6 @@
 """Streams as rows: their query, and the conversions in both directions."""
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -46,6 +47,7 @@ def select_streams() -> Select[*tuple[Any, ...]]:
     return select(*INTEGRATION_COLUMNS, *_COLUMNS).select_from(joined)
 
 
+@lru_cache(maxsize=256)  # each transaction reads the same few; a row is compared by its values
 def stream_from(row: Row[*tuple[Any, ...]]) -> Stream:
     """Build a stream from a row of `select_streams`, without its receiver's statements about subjects."""
     return Stream(

@@ -1,6 +1,7 @@
 """The account's own behaviors, and its settings of all behaviors."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select
@@ -55,6 +56,7 @@ class BehaviorRows:
             self._connection.execute(_SAVE_SETTINGS.on(self._connection), rows)
 
 
+@lru_cache(maxsize=1_024)  # each transaction reads the same few; a row is compared by its values
 def setting_from(row: Row[*tuple[Any, ...]]) -> BehaviorSetting:
     """Build a setting from a row with the columns `SETTING_COLUMNS`."""
     own = None if row.name is None else OwnBehavior(row.name, row.description, row.retired)
