@@ -28,6 +28,7 @@ _STYLE = Style(
     legend_font_size=12,
     title_font_size=15,
 )
+_LATENCY_PARTS = Path(__file__).with_name("latency_parts.md")  # from traces, which a run of the benchmark has not
 _LIMITS = {
     "rs256": "RSA-2048 signatures by `openssl speed -multi 2`",
     "es256": "ECDSA P-256 signatures by `openssl speed -multi 2`",
@@ -98,6 +99,8 @@ def _lines(whole: dict[str, Any]) -> Iterator[str]:
         rows = _rows(whole, scenario)
         if rows:
             yield from _section(scenario, title, rows)
+        if rows and scenario == "latency":
+            yield from (_LATENCY_PARTS.read_text().rstrip(), "")
 
 
 def _limits(whole: dict[str, Any]) -> Iterator[str]:
