@@ -15,6 +15,7 @@ from riskrelay.core.email_addresses import user_key
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import decided_again
 from riskrelay.core.risk.behaviors import BehaviorId
+from riskrelay.core.risk.exceptions import UserExceptions
 from riskrelay.core.risk.findings import UserId
 from riskrelay.core.risk.policy_rules import Looked
 from riskrelay.core.risk.rule_inputs import plain_levels
@@ -23,6 +24,7 @@ from riskrelay.core.risk.trials import NEVER, Ages, Level, Path, Run, path_of, r
 from riskrelay.ports import PastUser, RuleEvaluator
 
 MAX_EXAMPLES = 20  # guessed: more than a person reads
+_AGES_REMEMBERED = 1_000  # guessed: users have a few exceptions in common
 _EPOCH_MICROSECONDS = timedelta(microseconds=1)
 _NO_RULES = PastRules((), 0, frozenset())
 
@@ -158,24 +160,24 @@ class Comparing:
     ) -> None:
         trial = self.trial
         trial.findings += sum([len(run.findings) for run in runs])
-        before = path_of(runs, self._stored.ages(user), self._since, self._until, given=stored.given)
-        after = before
-        if not self._is_same(user, runs) or list(stored.given) != list(proposed.given):
-            after = path_of(runs, self._proposed.ages(user), self._since, self._until, given=proposed.given)
+        ages = self._stored.ages(user), self._proposed.ages(user)
+        after = before = path_of(runs, ages[0], self._since, self._until, given=stored.given)
+        if not self._is_same(runs, *ages) or list(stored.given) != list(proposed.given):
+            after = path_of(runs, ages[1], self._since, self._until, given=proposed.given)
         trial.before.add(before, stored.revocations)
         trial.after.add(after, proposed.revocations)
         if (before is not after and before != after) or stored.revocations != proposed.revocations:
             trial.differing += 1
             _keep(trial.examples, user, before.highest, after.highest)
 
-    def _is_same(self, user: PastUser, runs: Iterable[Run]) -> bool:
+    def _is_same(self, runs: Iterable[Run], stored: Ages, proposed: Ages) -> bool:
         """Return whether a user's findings count alike on both sides."""
         if self._differing is not None and not self._differing:
             return True
         behaviors = {behavior for run in runs for _, behavior in run.findings}
         if self._differing is not None:
             return self._differing.isdisjoint(behaviors)
-        return self._proposed.ages(user).agrees(self._stored.ages(user), behaviors)
+        return proposed is stored or proposed.agrees(stored, behaviors)
 
     def _add_now(self, user: PastUser, looked: Looked | None) -> None:
         before, after = user.level or 0, self._levels_now.of(user, looked)
@@ -199,7 +201,7 @@ class _Seen(NamedTuple):
 
 
 class _Side:
-    """One set of rules, with the ages of users without exceptions computed once."""
+    """One set of rules, with the ages computed once for users with the same exceptions."""
 
     def __init__(self, stored: LevelRules, rules: LevelRules) -> None:
         self.past = RulesInPast(rules)
@@ -209,6 +211,7 @@ class _Side:
             one for one, setting in rules.behaviors.items() if stored.behaviors[one].enabled and not setting.enabled
         )
         self._usual = Ages(rules, self._unrecorded)
+        self._ages: dict[UserExceptions, Ages] = {}
 
     def use_groups(self, groups: Mapping[str, frozenset[str]] | None) -> None:
         """Take the groups of the next users."""
@@ -216,8 +219,14 @@ class _Side:
 
     def ages(self, user: PastUser) -> Ages:
         """Return the ages for one user."""
-        rules = self._of_user(user)
-        return self._usual if rules.covering is None else Ages(rules, self._unrecorded)
+        covering = (rules := self._of_user(user)).covering
+        if covering is None:
+            return self._usual
+        if covering not in self._ages:
+            if len(self._ages) >= _AGES_REMEMBERED:
+                self._ages.clear()
+            self._ages[covering] = Ages(rules, self._unrecorded)
+        return self._ages[covering]
 
     def differing(self, other: "_Side") -> frozenset[BehaviorId] | None:
         """Return the behaviors whose findings count otherwise; None: that depends on the user."""

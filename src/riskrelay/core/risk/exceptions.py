@@ -129,6 +129,7 @@ class Exceptions:
         self._groups: dict[str, list[RiskException]] = defaultdict(list)
         self._patterns: list[tuple[Sequence[str], RiskException]] = []
         self._found: dict[tuple[str, frozenset[str]], UserExceptions] = {}
+        self._shared: dict[tuple[ExceptionId, ...], UserExceptions] = {}
         self._all = tuple(one for one in stored if at is None or not one.has_ended(at))
         for one in self._all:
             if one.coverage is Coverage.USER:
@@ -153,7 +154,7 @@ class Exceptions:
         return bool(self._groups)
 
     def of_user(self, key: str, groups: frozenset[str] = frozenset()) -> UserExceptions:
-        """Return the exceptions that cover a user.
+        """Return the exceptions that cover a user. Users with the same exceptions share the result.
 
         Args:
             key: the user's `email_key`.
@@ -163,6 +164,7 @@ class Exceptions:
         if found is None:
             if len(self._found) >= _USERS_REMEMBERED:
                 self._found.clear()
+                self._shared.clear()
             found = self._found[key, groups] = self._covering(key, groups)
         return found
 
@@ -172,7 +174,10 @@ class Exceptions:
             *(one for group in groups for one in self._groups.get(group, ())),
             *(one for pieces, one in self._patterns if _matches(pieces, key)),
         ]
-        return UserExceptions(covering) if covering else NO_EXCEPTIONS
+        if not covering:
+            return NO_EXCEPTIONS
+        named = tuple([one.exception_id for one in covering])
+        return self._shared.get(named) or self._shared.setdefault(named, UserExceptions(covering))
 
 
 def group_key(name: str) -> str:
