@@ -280,7 +280,10 @@ def _apart(text: str) -> str:
 
     Brackets around it cost a scope for each event, so only one that assigns variables gets them.
     """
-    return f"({text}\n)" if ":=" in text else text
+    if ":=" in text:
+        return f"({text}\n)"
+    paths = text.split(" ?: ")
+    return _first_of(paths) if len(paths) > 2 and all(map(_PATH.fullmatch, paths)) else text
 
 
 def _row_text(rule: Rule, *first: str, is_brief: bool) -> str:

@@ -199,8 +199,9 @@ def _evidence(value: object) -> dict[str, str]:
     for name, texts in value.items():
         if texts is None or len(found) == MAX_EVIDENCE:
             continue
-        clean = _clean(texts if isinstance(texts, str) else _joined(texts))
-        if clean is not None:
+        words = texts if isinstance(texts, str) else _joined(texts)
+        is_clean = len(words) <= MAX_TEXT_CHARACTERS and words.isprintable()  # nearly always, so without a call
+        if clean := words.strip() if is_clean else _clean(words):
             found[name[:MAX_TEXT_CHARACTERS]] = clean
     return found
 
@@ -213,8 +214,8 @@ def _joined(value: object) -> str:
 
 
 def _ip(value: object) -> str | None:
-    if isinstance(value, str):
-        return _address_of(value)
+    if value is None or isinstance(value, str):
+        return _address_of(value) if value else None
     return next((ip for text in _texts(value) if isinstance(text, str) and (ip := _address_of(text))), None)
 
 
