@@ -76,8 +76,8 @@ class UserViews(Protocol):
     def at_risk(self, wanted: RiskFilter, after: RiskPlace | None, limit: int) -> list[Standing]:
         """Return users that *wanted* matches, after *after*: the highest level first, then the latest event."""
 
-    def count_at_risk(self, wanted: RiskFilter) -> int:
-        """Return the number of users that *wanted* matches."""
+    def count_at_risk(self, wanted: RiskFilter, limit: int | None) -> int:
+        """Return the number of users that *wanted* matches, at most *limit*; None: count all."""
 
     def each_at_risk(self, batch: int) -> Iterator[Sequence[Standing]]:
         """Yield all users with a level, *batch* at a time: the highest level first, then the latest event.

@@ -119,6 +119,7 @@ class View(Generic[T]):
         sort: the sort in the URL; empty: the list's own order.
         start: the number of rows before this page.
         matching: the number of rows that match; None: unknown.
+        more_match: whether more rows match than *matching*, because counting has stopped.
         total: the number of all rows; None: unknown.
         first, previous, next: the changes of the URL that lead to these pages; empty: there is no such page.
     """
@@ -132,6 +133,7 @@ class View(Generic[T]):
     sorts: Mapping[str, Sort] = field(default_factory=dict)
     start: int = 0
     matching: int | None = None
+    more_match: bool = False
     total: int | None = None
     first: Mapping[str, str] = field(default_factory=dict)
     previous: Mapping[str, str] = field(default_factory=dict)
@@ -150,6 +152,8 @@ class View(Generic[T]):
 
         >>> View(path="", rows=range(50), start=50, matching=312, total=312).shown_text("users")
         '51–100 of 312 users'
+        >>> View(path="", rows=range(50), matching=10_000, more_match=True).shown_text("users")
+        '1–50 of more than 10,000 users'
         >>> View(path="", rows=range(3), matching=3, total=312, search="kai").shown_text("users")
         '3 of 312 users match'
         >>> View(path="", rows=range(50), next={"after": "x"}).shown_text("users")
@@ -160,7 +164,8 @@ class View(Generic[T]):
             more = f", more {noun} follow" if self.next else f" {noun}" if not self.start else f", the last {noun}"
             return f"{self.start + 1:,}–{end:,}{more}" if self.start or self.next else f"{end:,}{_of(end, noun)}"
         if end - self.start < self.matching:
-            return f"{self.start + 1:,}–{end:,} of {self.matching:,} {noun}"
+            more = "more than " if self.more_match else ""
+            return f"{self.start + 1:,}–{end:,} of {more}{self.matching:,} {noun}"
         if self.is_filtered and self.total is not None:
             return f"{self.matching:,} of {self.total:,} {noun} {'matches' if self.matching == 1 else 'match'}"
         return f"{self.matching:,}{_of(self.matching, noun)}"
@@ -174,6 +179,7 @@ def page_of(
     choices: Sequence[Choice] = (),
     placeholder: str = "",
     total: int | None = None,
+    counted_to: int | None = None,
 ) -> View[T]:
     """Describe a page that the store has read.
 
@@ -181,7 +187,9 @@ def page_of(
         older: the position after which the next page starts; None: this is the last page.
         placeholder: what can be searched; empty: the list can't be searched.
         total: the number of all rows that match, if it is known.
+        counted_to: where counting stops, so that a larger *total* means more than this; None: all are counted.
     """
+    more_match = total is not None and counted_to is not None and total > counted_to
     number = _page_number(visit) if visit.query.get("after") else 1
     return View(
         path=visit.request.url.path,
@@ -190,7 +198,8 @@ def page_of(
         placeholder=placeholder,
         choices=_shown(visit, choices),
         start=(number - 1) * PAGE,
-        matching=total,
+        matching=counted_to if more_match else total,
+        more_match=more_match,
         total=None,
         first={"after": ""} if number > 1 else {},
         next={} if older is None else {"after": older, "page": str(number + 1)},

@@ -21,6 +21,7 @@ from riskrelay.web.console.paging import Count, Moment, Text, place_of, read_pla
 from riskrelay.web.console.user_search import search_users
 from riskrelay.web.console.visits import Visit
 
+_COUNTED_OF_SOURCE = 10_000  # chosen: some 0.15 s on SQLite
 LEVELS = {level.word: level for level in reversed(RiskLevel)}
 _LEVEL = Choice(
     name="level", label="Level", words={"": "at risk", **{word: word for word in LEVELS}, "any": "all users"}
@@ -34,11 +35,13 @@ class _Seen:
     Attributes:
         older: the position after which the next page starts; None: this is the last page.
         count: the number of users that match; None: not counted.
+        counted_to: where counting stops; None: all are counted.
     """
 
     users: Sequence[Standing]
     older: str | None
     count: int | None
+    counted_to: int | None
     settings: Settings
     choices: Sequence[Choice]
 
@@ -63,6 +66,7 @@ class UserListScreen:
             choices=seen.choices,
             placeholder="Name or email contains",
             total=seen.count,
+            counted_to=seen.counted_to,
         )
         return self._pages.page(
             visit, "users.html", view=view, settings=seen.settings, reset_filter=_reset_filter(visit, seen.choices)
@@ -91,8 +95,10 @@ def _seen(tx: Transaction, visit: Visit, now: datetime) -> _Seen:
     users, older = (
         search_users(tx, search, after, limit, wanted=wanted) if is_of_all else _at_risk(tx, wanted, after, limit)
     )
-    count = None if is_of_all or wants_csv(visit) else tx.user_views.count_at_risk(wanted)
-    return _Seen(users=users, older=older, count=count, settings=settings, choices=choices)
+    counted_to = None if wanted.source is None else _COUNTED_OF_SOURCE
+    most = None if counted_to is None else counted_to + 1
+    count = None if is_of_all or wants_csv(visit) else tx.user_views.count_at_risk(wanted, most)
+    return _Seen(users=users, older=older, count=count, counted_to=counted_to, settings=settings, choices=choices)
 
 
 def _at_risk(
