@@ -33,7 +33,7 @@ class WantedException(Struct, frozen=True, kw_only=True):
     ends_at: datetime | None
 
     @classmethod
-    def of(cls, exception: RiskException, ends_at: datetime | None) -> Self:
+    def of(cls, exception: "RiskException | WantedException", ends_at: datetime | None) -> Self:
         """Return the members of *exception* with another end."""
         members = {name: getattr(exception, name) for name in cls.__struct_fields__}
         return cls(**{**members, "ends_at": ends_at})

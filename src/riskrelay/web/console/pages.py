@@ -56,6 +56,7 @@ DONE = {
     "rule-saved": "Rule saved. Users at risk are evaluated, and receivers are notified.",
     "rule-deleted": "Rule deleted. Levels that come from it are lowered.",
     "exception-added": "Exception added. Users' risk levels are updated, and receivers are notified.",
+    "exception-changed": "Exception changed. Users' risk levels are updated, and receivers are notified.",
     "exception-ended": "Exception ended. Users' risk levels are updated, and receivers are notified.",
     "exception-deleted": "Exception deleted. Users' risk levels are updated, and receivers are notified.",
     "directory-saved": "Entry saved.",

@@ -131,6 +131,8 @@ class Console:
             ("POST", "/rules/{rule_id}/delete", Scope.WRITE, rules.delete),
             ("GET", "/exceptions", Scope.PII_READ, exceptions.show),
             ("POST", "/exceptions", Scope.WRITE, exceptions.add),
+            ("GET", "/exceptions/{exception_id}", Scope.PII_READ, exceptions.show_one),
+            ("POST", "/exceptions/{exception_id}", Scope.WRITE, exceptions.change),
             ("POST", "/exceptions/{exception_id}/end", Scope.WRITE, exceptions.end),
             ("POST", "/exceptions/{exception_id}/delete", Scope.WRITE, exceptions.delete),
             ("GET", "/behaviors/levels", Scope.READ, levels.show),

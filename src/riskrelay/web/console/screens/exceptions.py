@@ -1,4 +1,4 @@
-"""Exceptions: list, add, end and delete them."""
+"""Exceptions: list, add, change, end and delete them."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -57,23 +57,37 @@ class ExceptionScreens:
 
     async def show(self, visit: Visit) -> Response:
         """Show the exceptions, and a form that adds one."""
-        return await self._page(visit)
+        return await self._page(visit, visit.query)
+
+    async def show_one(self, visit: Visit) -> Response:
+        """Show the exceptions, and a form that changes one."""
+        return await self._page(visit, _filled(await self._stored(visit)))
 
     async def add(self, visit: Visit) -> Response:
         """Add an exception."""
         try:
             await add_exception(self._services, visit.account, visit.actor, await self._wanted(visit))
         except Invalid as error:
-            problems = problems_of(error)
-            return await self._page(visit, {_NAMES.get(name, name): text for name, text in problems.items()}, 400)
+            return await self._page(visit, visit.form, _problems(error), 400)
         return self._done(visit, "exception-added")
+
+    async def change(self, visit: Visit) -> Response:
+        """Overwrite an exception. It keeps the time of day of its end if the date stays."""
+        stored = await self._stored(visit)
+        try:
+            wanted = await self._wanted(visit)
+            if visit.form.get("ends_on", "").strip() == _filled(stored)["ends_on"]:
+                wanted = WantedException.of(wanted, ends_at=stored.ends_at)
+            await change_exception(self._services, visit.account, visit.actor, stored.exception_id, wanted=wanted)
+        except Invalid as error:
+            return await self._page(visit, visit.form, _problems(error), 400)
+        return self._done(visit, "exception-changed")
 
     async def end(self, visit: Visit) -> Response:
         """End an exception now."""
-        exception_id = ExceptionId(id_of(visit, "exception_id"))
-        stored = found(await self._services.store.read(visit.account, lambda tx: tx.exceptions.get(exception_id)))
+        stored = await self._stored(visit)
         ended = WantedException.of(stored, ends_at=self._services.clock.now())
-        await change_exception(self._services, visit.account, visit.actor, exception_id, wanted=ended)
+        await change_exception(self._services, visit.account, visit.actor, stored.exception_id, wanted=ended)
         return self._done(visit, "exception-ended")
 
     async def delete(self, visit: Visit) -> Response:
@@ -81,6 +95,10 @@ class ExceptionScreens:
         exception_id = ExceptionId(id_of(visit, "exception_id"))
         await delete_exception(self._services, visit.account, visit.actor, exception_id)
         return self._done(visit, "exception-deleted")
+
+    async def _stored(self, visit: Visit) -> RiskException:
+        exception_id = ExceptionId(id_of(visit, "exception_id"))
+        return found(await self._services.store.read(visit.account, lambda tx: tx.exceptions.get(exception_id)))
 
     async def _wanted(self, visit: Visit) -> WantedException:
         """Read the form.
@@ -98,12 +116,16 @@ class ExceptionScreens:
         }
         return read_fields(ExceptionBody, fields, known).wanted()
 
-    async def _page(self, visit: Visit, problems: Mapping[str, str] | None = None, status: int = 200) -> Response:
-        """Return the page.
+    async def _page(
+        self, visit: Visit, filled: Mapping[str, str], problems: Mapping[str, str] | None = None, status: int = 200
+    ) -> Response:
+        """Return the page, with a form that changes the exception in the URL or adds one.
 
         Args:
+            filled: the values of the form, by field.
             problems: the problems of the form, by field.
         """
+        changed = await self._stored(visit) if "exception_id" in visit.request.path_params else None
         now = self._services.clock.now()
         stored, settings = await self._services.store.read(
             visit.account, lambda tx: (tx.exceptions.all(), settings_with(tx.behaviors.stored()))
@@ -122,13 +144,31 @@ class ExceptionScreens:
             coverages=COVERAGES,
             effects=EFFECTS,
             levels=[level.word for level in RiskLevel],
-            filled=visit.form or visit.query,
+            changed=changed,
+            filled=filled,
             problems=problems or {},
             may_change=visit.may(Scope.WRITE),
         )
 
     def _done(self, visit: Visit, done: str) -> Response:
         return self._pages.see(account_path(visit.account, "exceptions"), done=done)
+
+
+def _filled(stored: RiskException) -> dict[str, str]:
+    """Return the values of the form for a stored exception."""
+    return {
+        "coverage": stored.coverage.value,
+        "covered": stored.covered,
+        "behavior": stored.behavior or "",
+        "effect": stored.effect.value,
+        "level": stored.level.word if stored.level else "",
+        "reason": stored.reason,
+        "ends_on": stored.ends_at.date().isoformat() if stored.ends_at else "",
+    }
+
+
+def _problems(error: Invalid) -> dict[str, str]:
+    return {_NAMES.get(name, name): text for name, text in problems_of(error).items()}
 
 
 def _listed(settings: Settings, now: datetime) -> ListOf[RiskException]:
