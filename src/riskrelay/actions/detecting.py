@@ -133,8 +133,10 @@ def read_stored(tx: Transaction, fresh: Sequence[RecordedActivity], limits: Trav
         found: dict[UserId, list[Kept[Any]]] = {user_id: [] for user_id in _suspects(mine, windows[rule.kind], limits)}
         earlier = {user_id: windows[rule.kind][user_id].count for user_id in found if user_id in windows[rule.kind]}
         limit = MAX_KEPT + len(mine)
-        for user_ids in _pieces({user_id: min(count, limit) for user_id, count in earlier.items()}):
-            found |= tx.activities.kept(rule.kind, user_ids, _span(rule, mine), limit)
+        rows = {user_id: min(count, limit) for user_id, count in earlier.items()}
+        for user_ids in _pieces(rows):
+            many = sum(rows[user_id] for user_id in user_ids) > _READ_AT_ONCE  # of one user
+            found |= tx.activities.kept(rule.kind, user_ids, _span(rule, mine), limit, in_batches=many)
         kept[rule.kind] = found
     everything = chain.from_iterable(rows for by_user in kept.values() for rows in by_user.values())
     named = {one.episode for one in everything if one.episode is not None}

@@ -65,9 +65,20 @@ class Activities(Protocol):
         """Summarize the activity of one kind from the start of *span* to its end, by user."""
 
     def kept(
-        self, kind: type[S], user_ids: Collection[UserId], span: tuple[datetime, datetime], limit: int
+        self,
+        kind: type[S],
+        user_ids: Collection[UserId],
+        span: tuple[datetime, datetime],
+        limit: int,
+        *,
+        in_batches: bool = False,
     ) -> dict[UserId, list[Kept[S]]]:
-        """Return the users' activity of one kind in *span*, for each user the latest *limit*."""
+        """Return the users' activity of one kind in *span*, for each user the latest *limit*.
+
+        Args:
+            in_batches: read a batch of rows at a time, so that thousands do not block the event loop. It costs a few
+                more round trips.
+        """
 
     def join(self, members: Mapping[ActivityId, FindingId], replaced: Mapping[FindingId, FindingId]) -> None:
         """Assign activity to episodes: each of *members*, and all activity of each replaced finding."""

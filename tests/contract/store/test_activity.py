@@ -3,6 +3,7 @@
 import asyncio
 import os
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,6 +32,8 @@ from riskrelay.core.risk.levels import RiskLevel
 from riskrelay.core.risk.speeds import TravelLimits
 from riskrelay.local.ids import SystemIds
 from riskrelay.ports import Services, Store, UserProfile
+from riskrelay.storage.engines.postgres import PostgresStore
+from riskrelay.storage.risk import activity as activity_rows
 from support.services import NOON, HandClock, services_of
 from support.world import ACCOUNT, OTHER, account_with_integration
 
@@ -358,6 +361,39 @@ async def test_what_nothing_can_follow_from_any_more_is_forgotten(store: Store) 
         22,
         "2026-03-17T12:00:00Z",
     )
+
+
+async def test_much_activity_of_a_user_is_read_in_batches(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result is that of one query. PostgreSQL's rows are read on the event loop, which serves others between."""
+    services = services_of(store)
+    await account_with_integration(services)
+    await send(services, *(login(number / 100, PARIS) for number in range(200)))
+    known = await store.read(ACCOUNT, lambda tx: tx.users.find([UserRef("kai@example.com", None, None)]))
+    (user_id,) = [standing.user_id for standing in known.values()]
+    always = NOON - timedelta(days=1), NOON + timedelta(days=1)
+    whole = await store.read(ACCOUNT, lambda tx: tx.activities.kept(Login, [user_id], always, 180))
+    turns, read_in = 0, list[int]()
+    read_row = activity_rows._READ[Login]
+
+    def noted(row: Any) -> Any:
+        read_in.append(turns)
+        return read_row(row)
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(activity_rows, "_BATCH_ROWS", 60)
+    monkeypatch.setattr(activity_rows, "_READ", {Login: noted})
+    beside = asyncio.create_task(take_turns())
+    found = await store.read(ACCOUNT, lambda tx: tx.activities.kept(Login, [user_id], always, 180, in_batches=True))
+    beside.cancel()
+    assert found == whole
+    assert len(found[user_id]) == 180
+    if isinstance(store, PostgresStore):
+        assert max(Counter(read_in).values()) == 60
 
 
 async def test_activity_at_once_ends_in_one_episode(store: Store) -> None:

@@ -79,6 +79,7 @@ _WINDOWS = (
 # PostgreSQL's generic plan scans the list for each row; a plan for this list finds a row in it by hash
 # (60,000 logins of 2,000 users: 2.4 s, 0.1 s).
 _PLAN_ANEW = text("SET LOCAL plan_cache_mode = force_custom_plan")
+_BATCH_ROWS = 200  # guessed: about a millisecond of reading
 _MANY_USERS = 100  # guessed: where walking through the list begins to cost more than another statement
 _JOIN = (
     update(activity)
@@ -146,12 +147,21 @@ class ActivityRows:
         return found
 
     def kept(
-        self, kind: type[S], user_ids: Collection[UserId], span: tuple[datetime, datetime], limit: int
+        self,
+        kind: type[S],
+        user_ids: Collection[UserId],
+        span: tuple[datetime, datetime],
+        limit: int,
+        *,
+        in_batches: bool = False,
     ) -> dict[UserId, list[Kept[S]]]:
         read = _READ[kind]
+        # On PostgreSQL a cursor of the server: between two batches the event loop serves others.
+        options = {"yield_per": _BATCH_ROWS} if in_batches else {}
         found: dict[UserId, list[Kept[S]]] = defaultdict(list)
         for part in in_parts(list(user_ids)):
-            for row in self._connection.execute(_KEPT, {**self._asked(kind, part, span), "most": limit}):
+            asked = {**self._asked(kind, part, span), "most": limit}
+            for row in self._connection.execute(_KEPT, asked, execution_options=options):
                 kept = Kept(activity_id=ActivityId(row.activity_id), seen=read(row), episode=row.episode, fresh=False)
                 found[row.user_id].append(kept)
         return found
