@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import asyncio
 import gc
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -14,6 +15,7 @@ from hypothesis import settings
 from riskrelay.ports import Store
 from riskrelay.storage.engines.postgres import PostgresStore
 from support.databases import PostgresServer, migrated_sqlite
+from support.patient_loop import PatientPolicy
 
 pytest_plugins = ("support.fault_plugin",)
 
@@ -59,6 +61,9 @@ LONGEST_FIRST = (
 # Tests kill processes and not the machine, so files in memory keep what a disk would.
 if MEMORY.is_dir() and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC and disk_usage(MEMORY).free > 2 * 2**30:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+# Deadlines of tests do not expire because other processes keep the processors busy.
+asyncio.set_event_loop_policy(PatientPolicy())
 
 # No deadline: how long an example takes says more about the machine than about the code.
 settings.register_profile("ci", deadline=None)

@@ -86,8 +86,8 @@ def backlog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Backlog]
     [
         "collapse.levels_known",
         "collapse.after_commit",
-        pytest.param("collapse.before_rows", marks=pytest.mark.soak),
-        pytest.param("collapse.before_commit", marks=pytest.mark.soak),
+        pytest.param("collapse.before_rows", marks=pytest.mark.fault(4, 7, 8, long=True)),
+        pytest.param("collapse.before_commit", marks=pytest.mark.fault(4, 7, 8, long=True)),
     ],
 )
 def test_a_collapse_that_was_cut_short_is_completed(backlog: Backlog, failpoint: str) -> None:

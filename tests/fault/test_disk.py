@@ -18,7 +18,7 @@ from support.fault_plugin import AT_LENGTH, seed_of_run
 from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.programs import needed
 from support.service import Oracle, Service
-from support.waiting import until
+from support.waiting import until, until_still
 
 UNLIMITED = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
@@ -142,7 +142,7 @@ def test_outcomes_that_a_full_disk_refuses_are_kept(service: Service, oracle: Or
     until(lambda: len(oracle.requests()) >= 5)
     assert service.process is not None
     resource.prlimit(service.process.pid, resource.RLIMIT_FSIZE, (4_096, resource.RLIM_INFINITY))
-    time.sleep(1.5)  # a batch at this pace lasts a second
+    until_still(lambda: len(oracle.requests()))  # a batch at this pace lasts a second
     in_flight = len(oracle.requests())
     time.sleep(20 if AT_LENGTH else 3)
     assert len(oracle.requests()) == in_flight < 60

@@ -22,7 +22,7 @@ from support.waiting import until
 FINDINGS = 350  # some steps of an erasure
 RESETS = 60
 KAI, LOU = "kai@example.com", "lou@example.com"
-STEPS = ("before_commit", pytest.param("after_commit:2", marks=pytest.mark.soak), "after_commit:5")
+STEPS = ("before_commit", pytest.param("after_commit:2", marks=pytest.mark.fault(52, long=True)), "after_commit:5")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -19,6 +19,7 @@ from support.ledger_checks import check_ledger, wait_until_quiet
 from support.node_world import PATIENCE_SECONDS, World, wait_until, world_of
 from support.pooler import pooler_before
 from support.tcp_proxy import TcpProxy
+from support.waiting import until_still
 
 Record = Callable[[str, object], None]
 
@@ -86,11 +87,12 @@ def test_the_database_is_unavailable_for_a_while(tmp_path: Path, seed: int) -> N
 @pytest.mark.fault(20)
 def test_a_frozen_worker_writes_nothing_when_it_wakes(world: World) -> None:
     """Another has its lane by then: what the first one settles touches no row, and no state goes back."""
-    slow_down(world, 20)
+    slow_down(world, 5)  # at least ten seconds of work, so it is frozen in the middle
     queue(world, 60)
     first = world.nodes.start_worker()
     wait_until(lambda: len(world.oracle.requests()) >= 5)
     first.freeze()
+    slow_down(world, 1_000)
     if AT_LENGTH:
         time.sleep(60)
     else:
@@ -263,7 +265,7 @@ def test_a_read_only_database_causes_no_push_again(world: World, database_url: s
     worker = world.nodes.start_worker()
     wait_until(lambda: len(world.oracle.requests()) >= 5)
     set_read_only(database_url, read_only=True)
-    time.sleep(1.5)  # a batch at this pace lasts a second
+    until_still(lambda: len(world.oracle.requests()))  # a batch at this pace lasts a second
     in_flight = len(world.oracle.requests())
     time.sleep(OUTAGE_SECONDS)
     assert len(world.oracle.requests()) == in_flight < 60

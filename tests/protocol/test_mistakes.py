@@ -4,7 +4,6 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ class VerifyingReceiver:
 def first_attempt(operator: Operator, receiver: SsfReceiver) -> dict[str, Any]:
     """What the operator sees of the first push to a receiver: the verification that comes unasked."""
     integration_id = receiver.well_known_url.rpartition("/")[2]
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for row in operator.result("GET", f"/integrations/{integration_id}/deliveries"):
             if row["attempts"]:
@@ -143,10 +142,7 @@ def test_an_expired_token_is_named_to_the_receiver(
 ) -> None:
     """RFC 6750 §3.1: 401 invalid_token, and where to get another."""
     integration_id = receiver.well_known_url.rpartition("/")[2]
-    soon = (datetime.now(UTC) + timedelta(seconds=2.5)).isoformat()
-    body = {"kind": "static_token", "expires_at": soon}
-    issued = operator.result("POST", f"/integrations/{integration_id}/credentials", body)
-    time.sleep(2.6)
+    issued = operator.issue_expired(integration_id)
     answer = receiver.call("GET", "configuration_endpoint", token=issued["token"])
     assert (answer.status, answer.json["error"]) == (401, "invalid_token")
     assert "expired" in answer.json["error_description"]

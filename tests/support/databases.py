@@ -21,8 +21,10 @@ from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.engines.postgres_engine import postgres_engine
 from riskrelay.storage.engines.schema import upgrade
 from riskrelay.storage.engines.sqlite import SqliteStore, sqlite_engine
+from riskrelay.storage.tables import metadata
 
 _NOT_DURABLE = ("fsync = off", "full_page_writes = off", "autovacuum_naptime = 1d")  # it visits every database in turn
+_LEASED = tuple(table.name for table in metadata.sorted_tables if "lease_until" in table.columns)
 
 
 class PostgresServer:
@@ -141,12 +143,13 @@ def _upgrade(connection: Connection) -> None:
 
 
 def end_leases(url: str) -> None:
-    """As if the time of every lease had passed: the lanes of a node that died can be claimed. SQLite has no leases."""
+    """End every lease as time does: what a node that died held can be claimed. A start ends those of SQLite's lanes."""
     if url.startswith("postgresql://"):
-        asyncio.run(_execute(url, "UPDATE lanes SET lease_until = 0"))
+        asyncio.run(_execute(url, *(f"UPDATE {table} SET lease_until = 0" for table in _LEASED)))
 
 
-async def _execute(url: str, statement: str) -> None:
+async def _execute(url: str, *statements: str) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute(statement)
+    for statement in statements:
+        await connection.execute(statement)
     await connection.close()

@@ -83,7 +83,7 @@ def _run(guide: Path, script: str, directory: Path, variables: dict[str, str]) -
         start_new_session=True,
     )
     try:
-        output, complaints = shell.communicate(timeout=60)
+        output, complaints = shell.communicate(timeout=240)
     finally:
         if shell.poll() is None:
             os.killpg(shell.pid, signal.SIGKILL)

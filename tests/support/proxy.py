@@ -98,7 +98,7 @@ class Proxy:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    timeout = 10
+    timeout = 60
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from support.ssf_receiver import Answer, SsfReceiver, fetch
+from support.waiting import created_and_expired
 
 KAI = {"format": "email", "email": "kai@example.com"}
 TENANT = "https://receiver.example.com"
@@ -45,6 +46,16 @@ class Operator:
         body = {"kind": kind, **({"scopes": list(scopes)} if scopes else {})}
         issued: dict[str, Any] = self.result("POST", f"/integrations/{integration['id']}/credentials", body)
         return issued
+
+    def issue_expired(self, integration_id: str) -> Any:
+        """Return a static token that has expired meanwhile."""
+
+        def create(expires_at: str) -> Any:
+            body = {"kind": "static_token", "expires_at": expires_at}
+            answer = self.call("POST", f"/integrations/{integration_id}/credentials", body)
+            return answer.json["result"] if answer.status == 200 else None
+
+        return created_and_expired(create)
 
     def new_receiver(self, *scopes: str) -> SsfReceiver:
         """The receiver of a new integration, with a static token."""

@@ -3,7 +3,6 @@
 import json
 import sqlite3
 import subprocess
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from cloudflare import AsyncCloudflare, AuthenticationError, Cloudflare
 
 from riskrelay.core.credentials import Scope
 from support.service import Service
+from support.waiting import created_and_expired
 
 BEARER, EMAIL, KEY = "Authorization", "X-Auth-Email", "X-Auth-Key"
 
@@ -116,10 +116,13 @@ def test_a_token_that_sent_findings_is_unknown_as_soon_as_it_is_revoked(service:
 
 def test_an_expired_token_is_unknown_and_listed_as_expired(service: Service) -> None:
     """Contract 15: 401, 10000."""
-    soon = datetime.now(UTC) + timedelta(seconds=2.5)
-    made = create(service, expires_on=soon.isoformat())
-    while datetime.now(UTC) < soon:
-        time.sleep(0.05)
+
+    def create_until(expires_on: str) -> Any:
+        body = {"name": "made", "scopes": ["read"], "expires_on": expires_on}
+        status, envelope = service.call("POST", "/tokens", body)
+        return envelope["result"] if status == 200 else None
+
+    made = created_and_expired(create_until)
     assert ask(service, **bearer(made["value"])) == (401, 10000)
     (row,) = [row for row in service.result("GET", "/tokens") if row["id"] == made["id"]]
     assert row["status"] == "expired"

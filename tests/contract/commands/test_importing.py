@@ -70,7 +70,7 @@ def test_an_import_survives_ctrl_c_and_resumes_without_duplicates(service: Servi
         assert process.poll() is None
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=240)
     assert process.returncode == 130
     assert "run the same command again" in said
     kept = json.loads(progress.read_bytes())

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from support.databases import PostgresServer
+from support.machines import SOAK
 from support.service import Service
 from support.visitor import Visitor
 
@@ -65,12 +66,13 @@ def test_a_text_that_no_column_can_hold(service: Service, screens: list[str]) ->
                 assert page.status in (200, 400), (screen, query, page.status)
 
 
+@pytest.mark.soak
 def test_a_place_that_no_column_can_hold(service: Service, screens: list[str]) -> None:
-    """As if it were the beginning, or as if nothing came behind it."""
+    """As if it were the beginning, or as if nothing came behind it. In CI each screen gets a third of the places."""
     visitor = Visitor(service)
     visitor.sign_in()
-    for screen in screens:
-        for after in PLACES:
+    for number, screen in enumerate(screens):
+        for after in PLACES if SOAK else PLACES[number % 3 :: 3]:
             for query in (f"after={after}", f"q=kai&after={after}")[: 2 if screen == "/users" else 1]:
                 page = visitor.ask("GET", f"/console/accounts/acme{screen}?{query}")
                 assert page.status == 200, (screen, query, page.status)

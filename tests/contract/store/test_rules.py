@@ -174,6 +174,8 @@ async def test_many_nodes_move_each_user_once(services: Services) -> None:
     await asyncio.gather(*(node.decide() for node in nodes))
     assert [len(await history(services, email)) for email in emails] == [2] * 30
     await record(services, of(services, "late@example.com", LOWS[0]), of(services, "late@example.com", LOWS[1]))
+    await pass_time(services.store, RULES_LEASE)
+    assert await services.store.write(ACCOUNT, lambda tx: tx.rule_work.claim("a node that dies"))
     await decide(services)
     assert len(await history(services, "late@example.com")) == 1
     await pass_time(services.store, RULES_LEASE)
@@ -266,9 +268,9 @@ async def test_users_above_the_pace_move_in_the_next_second(services: Services) 
     await add(services)
     await services.store.write_installation(lambda tx: tx.due_levels.take_turn(3, 5))
     chore = DueLevels(services, 5)
-    assert await chore.decide() == 0
+    found = await chore.decide()
     moved = [email for email in emails if (await standing(services, email)).holding]
-    assert len(moved) in (2, 5)  # the second may end in between
+    assert (found, len(moved)) in ((0, 2), (1, 5))  # the second may end in between
     await services.store.write_installation(lambda tx: tx.due_levels.take_turn(0, 5))
     while len([email for email in emails if (await standing(services, email)).holding]) < 5:
         await chore.decide()

@@ -170,7 +170,7 @@ def scripted() -> Iterator[Callable[..., Scripted]]:
         server.close()
 
 
-def failure(url: str, capsys: pytest.CaptureFixture[str], timeout_seconds: float = 5) -> str:
+def failure(url: str, capsys: pytest.CaptureFixture[str], timeout_seconds: float = 60) -> str:
     """What a command says that fails to get an answer."""
     with Api("acme", url, "token", timeout_seconds) as api, pytest.raises(typer.Exit) as ended:
         api.call("GET", "/integrations")

@@ -73,7 +73,7 @@ Exchange = Callable[..., list[Response]]
 def exchange(request: pytest.FixtureRequest) -> Exchange:
     """Send requests one after another over one transport."""
 
-    def send(url: str, times: int = 1, seconds: float = 5, between: Callable[[], Any] = int) -> list[Response]:
+    def send(url: str, times: int = 1, seconds: float = 60, between: Callable[[], Any] = int) -> list[Response]:
         transport = HttpTransport()
         responses = []
         try:
@@ -84,7 +84,7 @@ def exchange(request: pytest.FixtureRequest) -> Exchange:
             transport.close()
         return responses
 
-    def send_async(url: str, times: int = 1, seconds: float = 5, between: Callable[[], Any] = int) -> list[Response]:
+    def send_async(url: str, times: int = 1, seconds: float = 60, between: Callable[[], Any] = int) -> list[Response]:
         async def sending() -> list[Response]:
             transport = AsyncHttpTransport()
             responses = []
@@ -143,7 +143,7 @@ def test_a_connection_that_the_service_closed_while_idle_is_replaced(
     server = serve(answer_once)
 
     def until_closed() -> None:
-        closed.wait(5)
+        assert closed.wait(60)
         closed.clear()
 
     assert len(exchange(server.url, times=2, between=until_closed)) == 2
@@ -207,10 +207,10 @@ def test_a_refusal_before_the_whole_body_is_sent_is_read(serve: Callable[..., Se
         connection.recv(1_024)
         connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
         connection.shutdown(socket.SHUT_WR)
-        connection.settimeout(5)
+        connection.settimeout(60)
         while connection.recv(65_536):
             pass
 
     transport = HttpTransport()
-    assert transport.send("POST", serve(talk).url, {}, b"x" * 4_000_000, 5).status == 413
+    assert transport.send("POST", serve(talk).url, {}, b"x" * 4_000_000, 60).status == 413
     transport.close()

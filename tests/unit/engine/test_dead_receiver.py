@@ -42,7 +42,7 @@ async def test_one_probe_in_15_minutes_then_the_whole_backlog_in_order(world: Wo
     late = [at for at in pushed_at if at > timedelta(hours=1)]
     gaps = [after - before for before, after in pairwise(late)]
     # The test's own run time is not in `passed`.
-    assert LONGEST - timedelta(seconds=2) <= min(gaps) <= max(gaps) <= LONGEST * 1.2
+    assert LONGEST - timedelta(minutes=1) <= min(gaps) <= max(gaps) <= LONGEST * 1.2
     assert (await world.ledger()).pending == 300
 
     world.receiver.answers = lambda email: ACCEPTED

@@ -52,9 +52,9 @@ BROKEN_CHUNK = b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"
 async def test_an_answer_becomes_an_outcome(raw: bytes, kind: OutcomeKind, reason: str, status: int | None) -> None:
     """Rule: design 6; faults 28. A 2xx is delivered whatever follows its head, nothing else is, and none keeps us."""
     async with receiver(answer=raw, then="close") as it, push_client(deadline=60) as client:
-        before = time.monotonic()
+        before = asyncio.get_running_loop().time()
         outcome = await client.push(f"http://127.0.0.1:{it.port}/events", TOKEN)
-        assert time.monotonic() - before < 30
+        assert asyncio.get_running_loop().time() - before < 30
     assert (outcome.kind, outcome.reason, outcome.status) == (kind, reason, status)
     assert (len(it.requests), it.connections) == (1, 1)
     assert len(outcome.detail) <= 500
@@ -117,9 +117,9 @@ async def test_a_refusal_of_unknown_length_is_not_waited_for() -> None:
     """If the length of a 400 cannot be read and the connection stays open, the body received within a second counts."""
     head = b"HTTP/1.1 400 A\r\nContent-Length: 45, 9\r\n"
     async with receiver(answer=head + REFUSAL, then="hang") as it, push_client(deadline=60) as client:
-        before = time.monotonic()
+        before = asyncio.get_running_loop().time()
         outcome = await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
-        assert time.monotonic() - before < 30
+        assert asyncio.get_running_loop().time() - before < 30
     assert outcome.reason == "invalid_key"
 
 
@@ -143,9 +143,9 @@ async def test_a_refusal_of_unknown_length_is_not_waited_for() -> None:
 async def test_the_deadline_ends_everything(raw: bytes, then: str, drip: bytes, reason: str) -> None:
     """Rule: faults 25. Headers that never end are a timeout; a body that never ends changes nothing."""
     async with receiver(answer=raw, then=then, drip=drip) as it, push_client(deadline=0.3) as client:
-        before = time.monotonic()
+        before = asyncio.get_running_loop().time()
         outcome = await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
-        assert time.monotonic() - before < 30  # the receiver goes on for a minute
+        assert asyncio.get_running_loop().time() - before < 30  # the receiver goes on for a minute
     assert outcome.reason == reason
 
 
@@ -154,9 +154,9 @@ async def test_at_most_64_kib_of_an_error_are_read() -> None:
     """An endless body is cut long before the deadline, and its connection is not used again."""
     raw = b"HTTP/1.1 500 A\r\n\r\n"
     async with receiver(answer=raw, then="drip", drip=b"x" * MAX_BODY_BYTES) as it, push_client(deadline=60) as client:
-        before = time.monotonic()
+        before = asyncio.get_running_loop().time()
         outcomes = [await client.push(f"http://127.0.0.1:{it.port}/", TOKEN) for _ in range(3)]
-        assert time.monotonic() - before < 30
+        assert asyncio.get_running_loop().time() - before < 30
     assert {outcome.reason for outcome in outcomes} == {"http_500"}
     assert it.connections == 3
 

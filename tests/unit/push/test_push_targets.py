@@ -4,7 +4,6 @@ import asyncio
 import errno
 import socket
 import threading
-import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -199,17 +198,17 @@ async def test_a_silent_resolver_is_a_local_failure_and_stops_no_other_push() ->
     release = threading.Event()
 
     def hang(_: str) -> Sequence[str]:
-        release.wait(30)
+        release.wait(600)
         return []
 
     limit = timedelta(seconds=1.5)
     async with receiver() as it, push_client(deadline=10, resolve=hang, connect_deadline=limit) as client:
-        before = time.monotonic()
+        before = asyncio.get_running_loop().time()
         hanging = asyncio.gather(*(client.push(f"https://{n}.example/", TOKEN) for n in range(40)))
         served = await client.push(f"http://127.0.0.1:{it.port}/", TOKEN)
         assert not hanging.done()
         outcomes = await hanging
-        assert time.monotonic() - before < 20  # the lookups hang for 30 s; the machine may be busy
+        assert asyncio.get_running_loop().time() - before < 20  # the lookups hang for ten minutes
         release.set()
     assert served.kind is ACCEPTED
     assert {(outcome.kind, outcome.reason) for outcome in outcomes} == {(OURS, "resolver_unavailable")}

@@ -152,7 +152,7 @@ async def push_to(authority: Authority, tls: ssl.SSLContext, play: Callable[[ssl
 
     def serve(listener: socket.socket) -> None:
         connection, _ = listener.accept()
-        connection.settimeout(5)
+        connection.settimeout(60)
         with tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as server:
             play(server)
             with suppress(ConnectionError):

@@ -45,7 +45,7 @@ async def polled(stand_in: StandIn, well_known: str, fails_on: str = "") -> list
         )
     )
     done, _ = await asyncio.wait(
-        [polling_task, asyncio.create_task(stand_in.all_polled.wait())], return_when=asyncio.FIRST_COMPLETED, timeout=20
+        [polling_task, asyncio.create_task(stand_in.all_polled.wait())], return_when=asyncio.FIRST_COMPLETED, timeout=60
     )
     assert done
     if not polling_task.done():

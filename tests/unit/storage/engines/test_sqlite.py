@@ -142,7 +142,7 @@ async def test_a_full_disk_inside_of_a_transaction_keeps_its_cause(tmp_path: Pat
 
 async def test_the_connections_cache_a_bounded_part_of_the_file(sqlite_store: SqliteStore) -> None:
     """The writer caches 16 MiB and each of four readers 2 MiB, so a process keeps at most 24 MiB of its database."""
-    everyone = threading.Barrier(4, timeout=10)
+    everyone = threading.Barrier(4, timeout=60)
 
     def reading(tx: Installation) -> int:
         everyone.wait()  # each of the four threads reads
