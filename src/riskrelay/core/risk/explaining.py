@@ -117,7 +117,7 @@ def _change_of_level(
         reason = _sentence(f"{rules.policies.names_of(giving)}: {_behaviors_used(giving, used, rules)}")
         ended: tuple[NamedRule, ...] = ()
     else:
-        given = [one for one in before.holding if one not in after.holding or not _gives(one, before.level, rules)]
+        given = _ended(before, after, rules)
         if not given:
             return replace(change, findings=_findings_used(giving, used))
         left = _names(change.behaviors, giving, rules)
@@ -135,8 +135,16 @@ def _change_of_level(
     )
 
 
-def _gives(rule_id: RuleId, level: RiskLevel | None, rules: LevelRules) -> bool:
-    return (rules.policies.level_of([rule_id]) or 0) >= (level or 0)
+def _ended(before: Standing, after: Standing, rules: LevelRules) -> list[RuleId]:
+    """Return the rules that no longer give the level that the user had."""
+    ended = [one for one in before.holding if one not in after.holding]
+    if ended:
+        return ended
+    # The rules still hold. If no behavior gave the level either, the account has lowered the level of a rule.
+    was, of_user = before.level or 0, rules.for_user(after.email_key)
+    if any((of_user.own_level(one) or 0) >= was for one in before.triggered):
+        return []
+    return [one for one in before.holding if (rules.policies.level_of([one]) or 0) < was]
 
 
 def _names(behaviors: Iterable[BehaviorId], giving: Collection[RuleId], rules: LevelRules) -> str:
