@@ -8,7 +8,7 @@ from typing import Any
 from support.service import Oracle
 from support.ssf_receiver import PUSH, SsfReceiver, is_unasked
 
-_SECONDS = 20
+_SECONDS = 60
 
 
 @dataclass
