@@ -14,6 +14,7 @@ from jwt import InvalidSignatureError
 
 from support.canary import Canary
 from support.clients import until_answered
+from support.json_lines import json_lines
 from support.ledger_checks import Checked, Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
 from support.unchecked import UNCHECKED
@@ -47,7 +48,7 @@ class Ledger:
 
     def rewrite(self, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
         """Change what the oracle has written down."""
-        lines = [json.loads(line) for line in self.oracle_log.read_text().splitlines()]
+        lines = json_lines(self.oracle_log)
         self.oracle_log.write_text("".join(json.dumps(line) + "\n" for line in change(lines)))
 
 

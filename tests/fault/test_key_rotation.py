@@ -12,6 +12,7 @@ from riskrelay.signing.sealing import new_master_key
 from support.clients import send_batch
 from support.databases import PostgresServer
 from support.fault_plugin import AT_LENGTH
+from support.json_lines import json_lines
 from support.ledger_checks import check_ledger, wait_until_quiet
 from support.service import Process, Service
 from support.waiting import until
@@ -32,7 +33,7 @@ class Receiver:
 
     def seen(self) -> list[dict[str, Any]]:
         """What came, in order."""
-        return [json.loads(line) for line in self._log.read_text().split("\n")[:-1]]
+        return json_lines(self._log)
 
     def requests(self) -> list[dict[str, Any]]:
         """As the six checks want it."""

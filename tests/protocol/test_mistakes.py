@@ -1,6 +1,5 @@
 """Mistakes are answered by name: the specification's code, and a sentence that says what to do."""
 
-import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ import pytest
 
 from riskrelay.bench.processes import free_port
 from support.certificates import Authority
+from support.json_lines import json_lines
 from support.service import Process
 from support.ssf_operator import TENANT, Operator
 from support.ssf_receiver import CAEP, PUSH, SsfReceiver
@@ -51,7 +51,7 @@ class VerifyingReceiver:
 
     def events(self) -> list[dict[str, Any]]:
         """What was verified and handed over."""
-        return [json.loads(line) for line in self._log.read_text().splitlines()] if self._log.exists() else []
+        return json_lines(self._log)
 
 
 def first_attempt(operator: Operator, receiver: SsfReceiver) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from riskrelay.settings import read_settings
 from riskrelay.wiring.installation import build_services
 from support.certificates import Authority
 from support.fork_server import Forked, ForkServer, shared_fork_server
+from support.json_lines import json_lines
 from support.unchecked import UNCHECKED
 from support.waiting import until
 
@@ -381,12 +382,8 @@ class Oracle:
             process.wait()
 
     def requests(self) -> list[dict[str, Any]]:
-        """Everything it was sent, in order. It may be writing the last line just now."""
-        if not self._log.exists():
-            return []
-        whole_lines = self._log.read_text().rpartition("\n")[0]
-        entries = [json.loads(line) for line in whole_lines.splitlines()]
-        return [{**entry, "url": self.url + entry["path"]} for entry in entries]
+        """Return everything that it was sent, in order."""
+        return [{**entry, "url": self.url + entry["path"]} for entry in json_lines(self._log)]
 
     def wait_for(self, path: str, count: int) -> list[dict[str, Any]]:
         """The first *count* requests to *path*, once they are there."""

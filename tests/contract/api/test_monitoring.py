@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from riskrelay.bench.processes import free_port
 from support.clients import send_batch
+from support.json_lines import json_lines
 from support.ledger_checks import Responses, check_ledger, wait_until_quiet
 from support.service import Oracle, Service
 from support.waiting import until
@@ -77,7 +78,7 @@ def wait_for(service: Service, sample: str, value: float) -> dict[str, float]:
 
 
 def lines_of(service: Service, event: str) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    lines = json_lines(service.log)
     return [line for line in lines if line["event"] == event]
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from riskrelay.bench.processes import free_port
 from support.clients import send_batch
+from support.json_lines import json_lines
 from support.ledger_checks import check_ledger, wait_until_quiet
 from support.service import Oracle, Process, Service, environment
 from support.waiting import until
@@ -34,8 +35,7 @@ class Collector:
         self.process = Process(arguments, port, {}, directory / "collector.log")
 
     def spans(self) -> list[dict[str, Any]]:
-        lines = self._log.read_text().splitlines() if self._log.exists() else []
-        return [json.loads(line) for line in lines]
+        return json_lines(self._log)
 
     def wait_for(self, is_there: Callable[[list[dict[str, Any]]], bool]) -> list[dict[str, Any]]:
         """The spans, once they are what the test waits for."""

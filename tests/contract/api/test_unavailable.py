@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from riskrelay.core.errors import UnavailableCause
+from support.json_lines import json_lines
 from support.service import Service, environment
 from support.visitor import Visitor
 from support.waiting import until
@@ -143,7 +144,7 @@ def test_serve_warns_of_files_that_others_can_read(tmp_path: Path) -> None:
     assert created.pop("riskrelay.db.key") == "0o640"
     assert set(created) == {"backup.db", *(f"riskrelay.db{suffix}" for suffix in ("", "-wal", "-shm", ".lock"))}
     assert set(created.values()) == {"0o600"}
-    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    lines = json_lines(service.log)
     (warned,) = [line for line in lines if line["event"] == "file_readable_by_others"]
     assert warned["file"] == str(tmp_path / "riskrelay.db.key")
     assert warned["advice"] == f"chmod 600 {tmp_path / 'riskrelay.db.key'}"

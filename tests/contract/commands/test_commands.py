@@ -17,6 +17,7 @@ import pytest
 from riskrelay.bench.processes import free_port
 from riskrelay.core.credentials import Scope
 from support.fork_server import shared_fork_server
+from support.json_lines import json_lines
 from support.service import Process, Service, environment, run_command, wait_for_port
 
 
@@ -272,7 +273,7 @@ def test_serve_on_a_terminal_says_where_the_console_is(tmp_path: Path) -> None:
         wait_for_port(int(service.settings["RISKRELAY_PORT"]), serving, tmp_path / "log")
         with urllib.request.urlopen(service.url, timeout=60) as page:
             assert "/console/sign-in" in page.url
-        assert all(json.loads(line) for line in (tmp_path / "log").read_text().splitlines())
+        assert all(json_lines(tmp_path / "log"))
     finally:
         serving.terminate()
         assert serving.wait(60) == 0
