@@ -56,6 +56,7 @@ class Kind(StrEnum):
     REPLAY = "replay"
     SOURCE = "source"
     BULK_RESET = "bulk_reset"
+    CHANNEL = "notification_channel"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

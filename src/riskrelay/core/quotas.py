@@ -20,6 +20,7 @@ class Quotas:
         own_behaviors: of one account, without the retired ones.
         exceptions: of one account, including those that have ended.
         rules: of one account.
+        notification_channels: of one account.
         findings_per_user: kept; the oldest are deleted.
         level_changes_per_user: kept in the history; the oldest are deleted.
         directory_entries: of one account.
@@ -36,6 +37,7 @@ class Quotas:
     own_behaviors: int = 100
     exceptions: int = 500
     rules: int = 50
+    notification_channels: int = 20
     findings_per_user: int = 10_000
     level_changes_per_user: int = 1_000
     directory_entries: int = 1_000_000

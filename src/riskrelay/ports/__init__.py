@@ -55,6 +55,14 @@ from riskrelay.ports.history import HistoryPlace, LevelHistory, PastChange
 from riskrelay.ports.installation import Accounts, Installation, Keys, Lanes, Receivers, StreamStop, Tokens
 from riskrelay.ports.large_writes import LEASE, LargeWriteLost, LargeWriteRuns, LargeWrites, Writes
 from riskrelay.ports.levels import Behaviors, DueLevels, DueUser, Levels
+from riskrelay.ports.notifications import (
+    Channels,
+    ChannelState,
+    DueNotifications,
+    Notifier,
+    SendResult,
+    WaitingMessage,
+)
 from riskrelay.ports.operating import (
     DatabaseClock,
     DeliveryHealth,
@@ -120,6 +128,8 @@ __all__ = [
     "Behaviors",
     "Bell",
     "BulkResets",
+    "ChannelState",
+    "Channels",
     "Check",
     "Clock",
     "Coalescing",
@@ -135,6 +145,7 @@ __all__ = [
     "Directory",
     "DirectoryPlace",
     "DueLevels",
+    "DueNotifications",
     "DueReset",
     "DueUser",
     "EngineCare",
@@ -174,6 +185,7 @@ __all__ = [
     "NoRuleEvaluator",
     "Node",
     "Nodes",
+    "Notifier",
     "Observer",
     "PastChange",
     "PastUser",
@@ -202,6 +214,7 @@ __all__ = [
     "RuleWork",
     "Rules",
     "RulesLeaseLost",
+    "SendResult",
     "Sent",
     "Services",
     "Sessions",
@@ -230,6 +243,7 @@ __all__ = [
     "Vault",
     "Verdict",
     "Version",
+    "WaitingMessage",
     "Wake",
     "Writes",
     "foresee_nothing",

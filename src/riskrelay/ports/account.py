@@ -27,6 +27,7 @@ from riskrelay.ports.findings import Findings
 from riskrelay.ports.history import LevelHistory
 from riskrelay.ports.large_writes import LargeWrites
 from riskrelay.ports.levels import Behaviors, Levels
+from riskrelay.ports.notifications import Channels
 from riskrelay.ports.operating import DeliveryHealth, Replays
 from riskrelay.ports.rules import Rules, RuleUsers, RuleWork
 from riskrelay.ports.sources import Sources
@@ -314,6 +315,7 @@ class Transaction(Protocol):
     health: DeliveryHealth
     delivery_views: DeliveryViews
     user_views: UserViews
+    channels: Channels
     stocks: Stocks
     trials: Trials
     audit: Audit

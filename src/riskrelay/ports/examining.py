@@ -27,7 +27,8 @@ class Check:
     """The result of one check.
 
     Attributes:
-        topic: a stable word: settings, database, keys, receivers, public_url, worker, ledger, users, rules.
+        topic: a stable word: settings, database, keys, receivers, public_url, worker, ledger, users, rules,
+            notifications.
         said: the result in one sentence.
         fix: the action for the operator; None: no action is needed.
     """

@@ -23,6 +23,7 @@ from riskrelay.ports.console import Sessions
 from riskrelay.ports.erasures import AccountDeletions
 from riskrelay.ports.examining import AilingRule, DatabaseFacts, Nodes, ShadowedUser
 from riskrelay.ports.levels import DueLevels
+from riskrelay.ports.notifications import DueNotifications
 from riskrelay.ports.operating import DatabaseClock, EngineCare, Purging, Replays, Retention
 
 
@@ -192,6 +193,7 @@ class Installation(Protocol):
     retention: Retention
     purging: Purging
     due_levels: DueLevels
+    notifications: DueNotifications
     nodes: Nodes
     clock: DatabaseClock
     engine: EngineCare

@@ -50,6 +50,13 @@ class Metrics(Protocol):
     def count_rule_failures(self, failures: int) -> None:
         """Count failed evaluations of accounts' rules."""
 
+    def count_notification(self, result: str) -> None:
+        """Count one attempt to send a notification.
+
+        Args:
+            result: sent, failed or given_up.
+        """
+
     def count_refused_authentication(self, reason: str) -> None:
         """Count one request whose credentials were refused.
 

@@ -20,6 +20,7 @@ from riskrelay.ports import (
     DatabaseClock,
     DatabaseFacts,
     DueLevels,
+    DueNotifications,
     DueReset,
     EngineCare,
     Keys,
@@ -38,6 +39,7 @@ from riskrelay.storage.accounts.credentials import AccountRows, TokenRows
 from riskrelay.storage.accounts.deletions import AccountDeletionRows
 from riskrelay.storage.accounts.integrations import find_integration
 from riskrelay.storage.accounts.keys import KeyRows
+from riskrelay.storage.accounts.notifications import DueNotificationRows
 from riskrelay.storage.accounts.receivers import ReceiverRows
 from riskrelay.storage.accounts.sessions import SessionRows
 from riskrelay.storage.delivery.clock import ClockRows, cutoff
@@ -77,6 +79,7 @@ class InstallationTransaction:
         self.retention: Retention = RetentionRows(connection)
         self.purging: Purging = PurgingRows(connection)
         self.due_levels: DueLevels = DueLevelRows(connection)
+        self.notifications: DueNotifications = DueNotificationRows(connection)
         self.nodes: Nodes = NodeRows(connection)
         self.clock: DatabaseClock = ClockRows(connection)
         self.engine: EngineCare = EngineCareRows(connection)

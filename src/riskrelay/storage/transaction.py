@@ -14,6 +14,7 @@ from riskrelay.ports import (
     Audit,
     Behaviors,
     BulkResets,
+    Channels,
     DeliveryHealth,
     DeliveryViews,
     Detection,
@@ -47,6 +48,7 @@ from riskrelay.ports import (
 from riskrelay.storage.accounts.audit import AuditRows
 from riskrelay.storage.accounts.credentials import AccountTokenRows
 from riskrelay.storage.accounts.integrations import IntegrationRows
+from riskrelay.storage.accounts.notifications import ChannelRows
 from riskrelay.storage.accounts.receivers import ReceiverCredentialRows
 from riskrelay.storage.accounts.refused_requests import RefusedRequestRows
 from riskrelay.storage.accounts.sources import SourceRows
@@ -121,6 +123,7 @@ class AccountTransaction:
         self.delivery_views: DeliveryViews = DeliveryViewRows(connection, account_id)
         self.user_views: UserViews = UserViewRows(connection, account_id)
         self.sources: Sources = SourceRows(connection, account_id, locking=locking)
+        self.channels: Channels = ChannelRows(connection, account_id, locking=locking)
         self.stocks: Stocks = StockRows(connection, account_id)
         self.trials: Trials = TrialRows(connection, account_id)
         self.audit: Audit = AuditRows(connection, account_id)

@@ -63,6 +63,8 @@ WITHOUT_USERS = {
     **dict.fromkeys(
         ("behavior_settings", "detection_limits", "trusted_networks", "level_times", "rules"), "settings of the account"
     ),
+    "notification_channels": "of the account; messages name integrations and sources, never users",
+    "notified_problems": "conditions of integrations and sources",
     "level_pace": "a number of users",
     "rule_work": "the id of a user while all are evaluated again, never an address",
     **dict.fromkeys(("stocks", "level_counts", "finding_counts"), "numbers of users and findings"),

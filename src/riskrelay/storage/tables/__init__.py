@@ -36,6 +36,7 @@ from riskrelay.storage.tables.erasures import deleted_accounts, erasures
 from riskrelay.storage.tables.exceptions import exceptions
 from riskrelay.storage.tables.history import level_changes
 from riskrelay.storage.tables.nodes import nodes
+from riskrelay.storage.tables.notifications import notification_channels, notified_problems
 from riskrelay.storage.tables.replays import replay_places, replays
 from riskrelay.storage.tables.risk import (
     activity,
@@ -90,6 +91,8 @@ __all__ = [
     "metadata",
     "missed_names",
     "nodes",
+    "notification_channels",
+    "notified_problems",
     "receiver_credentials",
     "refused_requests",
     "replay_places",
