@@ -17,7 +17,7 @@ from pathlib import Path
 
 from riskrelay.cli import main
 from riskrelay.push.client import PushClient
-from riskrelay.wiring import processes
+from riskrelay.wiring import outgoing, processes
 
 
 def resolver(names: Path, host: str) -> Sequence[str]:
@@ -35,9 +35,10 @@ def resolver(names: Path, host: str) -> Sequence[str]:
 
 if __name__ == "__main__":
     seconds, names, *arguments = sys.argv[1:]
-    processes.PUSH_DEADLINE = timedelta(seconds=float(seconds))
+    outgoing.PUSH_DEADLINE = timedelta(seconds=float(seconds))
+    vars(processes)["PUSH_DEADLINE"] = outgoing.PUSH_DEADLINE
     connecting = timedelta(seconds=min(float(seconds), 5) * 0.7)
     hasty = partial(PushClient, connect_deadline=connecting, resolve=partial(resolver, Path(names)))
-    vars(processes)["PushClient"] = hasty
+    vars(outgoing)["PushClient"] = hasty
     sys.argv = ["riskrelay", *arguments]
     main()

@@ -14,12 +14,14 @@ from riskrelay.core.delivery.survey import LaneCondition, Survey
 from riskrelay.core.errors import Misconfigured, Unavailable, UnavailableCause
 from riskrelay.core.integrations import Integration, OpenedTls, ReceiverTls
 from riskrelay.core.keys import Algorithm, KeyState, SealedKey, key_in
+from riskrelay.core.notifications.problems import LOW_DISK_BYTES, OLD_KEY
 from riskrelay.core.ssf.streams import Stream
 from riskrelay.ports import (
     AilingRule,
     Check,
     DatabaseFacts,
     Installation,
+    Notifier,
     Probe,
     Services,
     ShadowedUser,
@@ -28,9 +30,7 @@ from riskrelay.ports import (
     Verdict,
 )
 
-_LOW_DISK_BYTES = 1_000_000_000  # chosen: like the alert RiskrelayDiskLow
 _SKEW = timedelta(seconds=2)  # chosen: `iat` of SETs uses this machine's clock, leases use the database's
-_OLD_KEY = timedelta(days=180)  # chosen: like the alert RiskrelaySigningKeyOld
 _MOST_SHADOWED = 20  # chosen: a list that a person can read
 _MOST_RULES = 10  # guessed: more than a person reads
 _CERTIFICATE_LEFT = timedelta(days=30)  # guessed: enough time to get a new certificate
@@ -45,6 +45,8 @@ class Examining:
         check_files: returns the problems of the installation's files. It reads them, off the event loop.
         public_url: the URL at which receivers reach this service.
         worker_url: the URL of the metrics of a worker on this machine; None: it has none.
+        notifier: signs in to the SMTP server.
+        sends_email: whether an SMTP server is set.
         knows_proxy: False: this shell does not know the egress proxy, so receivers are not checked.
     """
 
@@ -56,6 +58,8 @@ class Examining:
     public_url: str
     worker_url: str | None
     knows_proxy: bool
+    notifier: Notifier
+    sends_email: bool
 
 
 async def examine_installation(services: Services, examining: Examining) -> list[Check]:
@@ -77,6 +81,7 @@ async def examine_installation(services: Services, examining: Examining) -> list
     checks += _keys(services, keys, examining.vault)
     checks += await _public_url(examining, keys)
     checks += await _worker(examining)
+    checks += await _email(services, examining)
     return checks + (await _receivers(services, examining) if examining.knows_proxy else [])
 
 
@@ -132,7 +137,7 @@ def _database(services: Services, facts: DatabaseFacts) -> Iterable[Check]:
     else:
         yield _ok("database", "The clocks of the database and of this machine agree.")
     free = services.store.load().disk_free_bytes
-    if free is not None and free < _LOW_DISK_BYTES:
+    if free is not None and free < LOW_DISK_BYTES:
         said = f"Only {free / 1e9:.1f} GB are free on the disk of the database."
         yield _problem("database", said, "free disk space; no request is accepted on a full disk")
 
@@ -172,7 +177,7 @@ def _keys(services: Services, keys: Sequence[SealedKey], vault: Vault) -> Iterab
             continue
         age = services.clock.now() - (current.signs_from or current.created_at)
         said = f"The current {algorithm} key is {age.days} days old."
-        if age > _OLD_KEY:
+        if age > OLD_KEY:
             yield Check(topic="keys", verdict=Verdict.WARNING, said=said, fix="run riskrelay key rotate")
         else:
             yield _ok("keys", said)
@@ -219,6 +224,21 @@ async def _worker(examining: Examining) -> Sequence[Check]:
     said = f"No worker responds at {examining.worker_url}/readyz: {answer}."
     fix = "start riskrelay worker on this machine; if none should run, unset RISKRELAY_METRICS_PORT"
     return [Check(topic="worker", verdict=Verdict.WARNING, said=said, fix=fix)]
+
+
+async def _email(services: Services, examining: Examining) -> Sequence[Check]:
+    """Check the SMTP server of notifications."""
+    channels = await services.store.read_installation(lambda tx: tx.notifications.email_channels())
+    if not examining.sends_email:
+        if not channels:
+            return []
+        said = f"{channels} notification channels are e-mail addresses, and no SMTP server is set in this shell."
+        fix = "set RISKRELAY_SMTP_URL and RISKRELAY_SMTP_FROM for the service and for this command"
+        return [Check(topic="notifications", verdict=Verdict.WARNING, said=said, fix=fix)]
+    problem = await examining.notifier.check_email()
+    if problem is None:
+        return [_ok("notifications", "The SMTP server accepts the sign-in.")]
+    return [_problem("notifications", f"E-mails can't be sent: {problem}.", "check RISKRELAY_SMTP_URL")]
 
 
 async def _receivers(services: Services, examining: Examining) -> list[Check]:

@@ -1,8 +1,8 @@
-"""Periodic work: continue replays, end levels, cancel and expire events, delete old rows, pause idle streams, and count
-data for the console."""
+"""Periodic work: continue replays, end levels, cancel and expire events, delete old rows, pause idle streams, notify
+people, and count data for the console."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,6 +15,8 @@ from riskrelay.actions.due_levels import DueLevels
 from riskrelay.actions.erasures import continue_erasures
 from riskrelay.actions.idle_streams import pause_idle_streams
 from riskrelay.actions.large_writes import finish_abandoned_writes
+from riskrelay.actions.notification_channels import Notifying
+from riskrelay.actions.notify import queue_notifications, send_notifications
 from riskrelay.actions.old_rows import walk_findings, walk_level_changes
 from riskrelay.actions.replays import continue_replays
 from riskrelay.actions.upkeep import (
@@ -40,6 +42,8 @@ ERASURES_SWEEP = timedelta(seconds=1)  # the longest time until an interrupted e
 WRITES_SWEEP = timedelta(seconds=1)  # requests of an account wait until its large write ends
 LEVELS_SWEEP = timedelta(seconds=1)  # a level may last so much longer than its findings count, and rules wait so long
 SWEEP = timedelta(minutes=1)  # guessed: an event may be kept this much longer than its retention
+NOTIFY_SWEEP = timedelta(minutes=1)  # specified: how late a channel may be notified
+SEND_SWEEP = timedelta(seconds=5)  # chosen: how long a queued message waits
 RECORDS_SWEEP = timedelta(hours=1)  # chosen: records are kept for days
 FINDINGS_SWEEP = timedelta(hours=6)  # chosen: a finding may be kept this much longer than its retention
 _STOCK_SHARE = 50  # chosen: counting takes at most 2 % of one core's time
@@ -72,12 +76,20 @@ class Chores:
     Args:
         levels_per_second: the largest number of users per second whose level is decided again because time has passed
             or rules apply.
+        notifying: None: nobody is notified.
     """
 
-    def __init__(self, services: Services, retention: Retention, levels_per_second: int) -> None:
+    def __init__(
+        self,
+        services: Services,
+        retention: Retention,
+        levels_per_second: int,
+        notifying: Notifying | None = None,
+    ) -> None:
         self._services = services
         self._retention = retention
         self._due_levels = DueLevels(services, levels_per_second)
+        self._notifying = notifying
         self._stopping = asyncio.Event()
         self._stock_due = 0.0
         self._clock_watch = ClockWatch(services)
@@ -105,11 +117,26 @@ class Chores:
             self._repeat(self._analyze, ANALYZE_SWEEP),
             self._repeat(self._take_stock, FRESH),
             self._repeat(self._watch_clock, CLOCK_SWEEP),
+            *self._notifications(),
         )
         try:
             await self._due_levels.stop()
         except Unavailable:
             _log.warning("chores_put_off")
+
+    def _notifications(self) -> list[Coroutine[None, None, None]]:
+        notifying = self._notifying
+        if notifying is None:
+            return []
+
+        async def queue() -> bool:
+            await queue_notifications(self._services, notifying)
+            return False
+
+        async def send() -> bool:
+            return await send_notifications(self._services, notifying)
+
+        return [self._repeat(queue, NOTIFY_SWEEP), self._repeat(send, SEND_SWEEP)]
 
     async def _replay(self) -> bool:
         return await continue_replays(self._services)

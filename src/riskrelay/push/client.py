@@ -5,11 +5,13 @@ A push that finds a kept-alive connection costs one write and one parse.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+
+from yarl import URL
 
 from riskrelay.core.integrations import OpenedTls
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
@@ -51,11 +53,13 @@ class _Target(NamedTuple):
     """An endpoint that is ready for pushes.
 
     Attributes:
-        head: the head of a request up to the value of Content-Length.
+        head: the head of a push up to the value of Content-Length.
+        json_head: the same of a request with JSON.
     """
 
     place: Place
     head: bytes
+    json_head: bytes
 
 
 class PushClient:
@@ -119,11 +123,30 @@ class PushClient:
             return way
         target, place = way
         progress = Progress()
-        try:
-            answer = await self._exchange(place, _written(target, token, authorization), progress)
-        except Exception as error:  # noqa: BLE001  what went wrong is the outcome, whatever it is
-            return _SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
+        answer = await self._answer(place, _written(target, token, authorization), progress)
+        if isinstance(answer, Outcome):
+            return answer
         return self._outcome_of(answer, token, authorization, progress)
+
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
+        """Send one request with JSON that is no SET, under the same rules. Redirects are never followed.
+
+        Args:
+            headers: further headers; their values have no control characters.
+
+        Returns: the outcome, without any text of the response, which may repeat a secret of the URL.
+        """
+        way = self._way(url, None)
+        if isinstance(way, Outcome):
+            return way
+        target, place = way
+        further = "".join(f"\r\n{name}: {value}" for name, value in headers.items()).encode()
+        request = b"%b%d%b\r\n\r\n%b" % (target.json_head, len(body), further, body)
+        progress = Progress()
+        answer = await self._answer(place, request, progress)
+        if isinstance(answer, Outcome):
+            return answer
+        return outcome_of(answer.status, {}, b"", self._clock.now(), phases=progress.phases)
 
     async def reach(self, endpoint_url: str, tls: OpenedTls | None = None) -> Outcome | None:
         """Open a connection as a push does, then close it. No request is sent.
@@ -171,6 +194,12 @@ class PushClient:
             return _SHUTTING_DOWN
         is_own = tls is not None and target.place.context is not None
         return target, target.place._replace(context=context) if is_own else target.place
+
+    async def _answer(self, place: Place, request: bytes, progress: Progress) -> Answer | Outcome:
+        try:
+            return await self._exchange(place, request, progress)
+        except Exception as error:  # noqa: BLE001  what went wrong is the outcome, whatever it is
+            return _SHUTTING_DOWN if self._is_closed else outcome_of_failure(error, progress)
 
     async def _exchange(self, place: Place, request: bytes, progress: Progress) -> Answer:
         """Send one request, or a second one on a new connection when a kept-alive one was closed.
@@ -284,9 +313,15 @@ class PushClient:
         host = url.raw_host or ""
         context = self._tls.default if url.scheme == "https" else None
         place = Place(host, url.port or 0, context)
-        headers = {"Host": url.host_port_subcomponent, **HEADERS}
-        lines = [f"POST {url.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        return _Target(place, "\r\n".join([*lines, "Content-Length: "]).encode())
+        head, json_head = _head(url, HEADERS), _head(url, {**HEADERS, "Content-Type": "application/json"})
+        return _Target(place, head, json_head)
+
+
+def _head(url: URL, headers: Mapping[str, str]) -> bytes:
+    """Return the head of a request up to the value of Content-Length."""
+    given = {"Host": url.host_port_subcomponent, **headers}
+    lines = [f"POST {url.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items())]
+    return "\r\n".join([*lines, "Content-Length: "]).encode()
 
 
 def _written(target: _Target, token: bytes, authorization: str | None) -> bytes:

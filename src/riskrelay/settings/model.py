@@ -17,13 +17,13 @@ from pydantic_settings import (
 from riskrelay.core.errors import Misconfigured
 from riskrelay.ports import Check
 from riskrelay.settings.sources import read_secret, read_toml
-from riskrelay.settings.values import CommaSeparated, DatabaseUrl, Origin, ProxyUrl, without_user
+from riskrelay.settings.values import CommaSeparated, DatabaseUrl, Origin, ProxyUrl, Sender, SmtpUrl, without_user
 from riskrelay.settings.warnings import loosened_by
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 PREFIX = "RISKRELAY_"
-FROM_FILES = ("database_url", "master_key")  # secrets, which a file can hold instead of the environment
+FROM_FILES = ("database_url", "master_key", "smtp_url")  # secrets, which a file can hold instead of the environment
 
 
 class Settings(BaseSettings):
@@ -102,6 +102,19 @@ class Settings(BaseSettings):
         repr=False,  # it may hold a password
         description="An http:// or https:// proxy, optionally with user name and password, through which SETs are "
         "pushed (CONNECT to the checked address, HTTPS receivers only). The service still resolves host names itself.",
+    )
+    smtp_url: SmtpUrl | None = Field(
+        None,
+        repr=False,  # it may hold a password
+        description="The SMTP server that sends notifications by e-mail: `smtp://user:password@HOST:587` (STARTTLS is "
+        "required) or `smtps://user:password@HOST` (TLS). For a relay without TLS and password: "
+        "`smtp://HOST:25?starttls=no`. Default: none, so channels can't be e-mail addresses.",
+    )
+    smtp_url_file: Path | None = Field(
+        None, description="A file that contains the SMTP URL. Use it instead of `RISKRELAY_SMTP_URL`."
+    )
+    smtp_from: Sender | None = Field(
+        None, description="The e-mail address that notifications come from. Required with `RISKRELAY_SMTP_URL`."
     )
     retention_days: int = Field(
         7, ge=1, le=365, description="How many days an undelivered event is kept and attempted."
@@ -251,6 +264,14 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _mail_is_whole(self) -> Self:
+        if bool(self.smtp_url) != bool(self.smtp_from):
+            raise ValueError(
+                "set both RISKRELAY_SMTP_URL (or RISKRELAY_SMTP_URL_FILE) and RISKRELAY_SMTP_FROM, or neither"
+            )
+        return self
+
     @property
     def loosened(self) -> list[Check]:
         """What these settings allow beyond the safe defaults, each with its name."""
@@ -270,7 +291,8 @@ class Settings(BaseSettings):
     def as_running(self, public: Mapping[str, object]) -> Self:
         """Return the settings of a process that described itself with *public*.
 
-        Secrets stay these ones, and so does the metrics port, which belongs to the worker of this machine.
+        Secrets stay these ones, and so do the sender of e-mails, which needs the secret of its server, and the metrics
+        port, which belongs to the worker of this machine.
 
         Raises: Misconfigured: this version cannot read them.
         """
@@ -279,7 +301,7 @@ class Settings(BaseSettings):
             known["egress_proxy"] = self.egress_proxy
         secrets = {name: getattr(self, name) for name in FROM_FILES} | {f"{name}_file": None for name in FROM_FILES}
         try:
-            return type(self)(**{**known, **secrets, "metrics_port": self.metrics_port})
+            return type(self)(**{**known, **secrets, "metrics_port": self.metrics_port, "smtp_from": self.smtp_from})
         except ValidationError as error:
             raise Misconfigured("the service has another version of riskrelay; run doctor with that version") from error
 

@@ -6,6 +6,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator
 from pydantic_settings import NoDecode
 
+from riskrelay.push.mail import address_problem, read_mail_server
+
 T = TypeVar("T")
 
 
@@ -38,12 +40,27 @@ def _proxy_origin(value: str) -> str:
     return value
 
 
+def _smtp_url(value: str) -> str:
+    if value:  # a variable that is empty is as good as unset
+        read_mail_server(value, "")
+    return value
+
+
+def _sender(value: str) -> str:
+    problem = address_problem(value) if value else None
+    if problem is not None:
+        raise ValueError(problem)
+    return value
+
+
 CommaSeparated = Annotated[list[T], NoDecode, BeforeValidator(_comma_separated)]
 """A list. A variable contains it as text with commas."""
 
 DatabaseUrl = Annotated[str, AfterValidator(_known_engine)]
 Origin = Annotated[str, AfterValidator(_origin_only)]
 ProxyUrl = Annotated[str, AfterValidator(_proxy_origin)]
+SmtpUrl = Annotated[str, AfterValidator(_smtp_url)]
+Sender = Annotated[str, AfterValidator(_sender)]
 
 
 def without_user(proxy: str | None) -> str | None:

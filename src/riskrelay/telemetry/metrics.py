@@ -33,6 +33,7 @@ from riskrelay.telemetry.siblings import Siblings, of_all
 
 _REFUSALS = ("no_credentials", "malformed", "unknown", "forbidden")
 _RESULTS = ("accepted", "duplicate", "ignored")
+_NOTIFICATION_RESULTS = ("sent", "failed", "given_up")
 _LEDGER_STATES = ("queued", "delivered", "pending", "dead", "expired", "cancelled", "erased", "superseded")
 
 
@@ -67,6 +68,9 @@ class PrometheusMetrics:
         )
         self._rule_failures = Counter(
             "riskrelay_rule_failures", "Failed evaluations of accounts' rules.", registry=self._registry
+        )
+        self._notifications = self._counter(
+            "notifications", "Attempts to send a notification, by result.", "result", *_NOTIFICATION_RESULTS
         )
         self._deliveries = self._counter("deliveries", "Delivery attempts, by outcome.", "outcome")
         self._failures = self._counter(
@@ -107,6 +111,10 @@ class PrometheusMetrics:
     def count_rule_failures(self, failures: int) -> None:
         """Count failed evaluations of accounts' rules."""
         self._rule_failures.inc(failures)
+
+    def count_notification(self, result: str) -> None:
+        """Count one attempt to send a notification."""
+        self._notifications.labels(result).inc()
 
     def count_refused_authentication(self, reason: str) -> None:
         """Count one request whose credentials were refused."""

@@ -30,8 +30,6 @@ from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.mapping.mapping_pool import MappingPool
 from riskrelay.mapping.rule_pool import RulePool
 from riskrelay.ports import Services, Wake
-from riskrelay.push.addresses import TargetRules
-from riskrelay.push.client import PushClient
 from riskrelay.push.probing import NetworkProbe
 from riskrelay.push.targets import PushTargets
 from riskrelay.push.tls_materials import PemMaterials
@@ -50,8 +48,8 @@ from riskrelay.web.transmitter.streams import Transmitting
 from riskrelay.wiring.foresight import Foresight
 from riskrelay.wiring.gauges import show_connections, show_geolocation, show_worker
 from riskrelay.wiring.installation import build_keyring, check_files, read_master_key, services_of
+from riskrelay.wiring.outgoing import PUSH_DEADLINE, build_notifying, build_sender, push_client, target_rules
 
-PUSH_DEADLINE = timedelta(seconds=20)
 CONCURRENCY = 32  # guessed: concurrent pushes per lane; few enough for a receiver, enough to hide its round trips
 IDLE_HOLD_EMBEDDED = timedelta(seconds=10)
 IDLE_HOLD_SHARED = timedelta(seconds=1)  # as long as the worker's sweep: a lost notice delays delivery by no more
@@ -89,11 +87,12 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     transmitting = Transmitting(
         polling=polling,
         vault=master_key,
-        targets=PushTargets(_target_rules(settings)),
+        targets=PushTargets(target_rules(settings)),
         keyring=keyring,
         materials=materials,
         proofs=signer,
         signals=Signals(mapper, master_key),
+        notifying=build_notifying(settings, master_key),
     )
 
     @asynccontextmanager
@@ -118,7 +117,7 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
                         show_worker(observers.metrics, worker)
                         yield
                 else:
-                    async with _chores(settings, services):
+                    async with _chores(settings, services, master_key):
                         yield
         finally:
             mapper.close()
@@ -194,7 +193,7 @@ def build_examining(settings: Settings, master_key: MasterKey, *, whole: bool = 
     Args:
         whole: also read the whole SQLite file.
     """
-    probe = NetworkProbe(lambda: _push_client(settings))
+    probe = NetworkProbe(lambda: push_client(settings))
     materials = PemMaterials(master_key, SystemClock())
     port = settings.metrics_port
     worker_url = None if port is None else str(URL.build(scheme="http", host=settings.host, port=port))
@@ -207,6 +206,8 @@ def build_examining(settings: Settings, master_key: MasterKey, *, whole: bool = 
         public_url=settings.public_url,
         worker_url=worker_url,
         knows_proxy=not settings.has_hidden_proxy,
+        notifier=build_sender(settings),
+        sends_email=bool(settings.smtp_url),
     )
 
 
@@ -253,16 +254,6 @@ async def _poll_sweep(settings: Settings, services: Services, bell: StreamBell) 
         await running
 
 
-def _target_rules(settings: Settings) -> TargetRules:
-    return TargetRules(settings.allow_targets, allow_http=settings.allow_http_targets)
-
-
-def _push_client(settings: Settings) -> PushClient:
-    return PushClient(
-        _target_rules(settings), SystemClock(), deadline=PUSH_DEADLINE, egress_proxy=settings.egress_proxy
-    )
-
-
 @asynccontextmanager
 async def _delivery(
     settings: Settings, services: Services, signer: KeySigner, master_key: MasterKey
@@ -271,7 +262,7 @@ async def _delivery(
     embedded = settings.sqlite_path is not None
     if embedded:  # this is the only process, so existing leases are from before a crash
         await services.store.write_installation(lambda tx: tx.lanes.release_all())
-    pusher = _push_client(settings)
+    pusher = push_client(settings)
     retention = timedelta(days=settings.retention_days)
     lease = timedelta(seconds=settings.lease_seconds)
     push_for = lease * 0.8 - PUSH_DEADLINE  # design 3: every push has ended at 80 % of the lease
@@ -287,7 +278,7 @@ async def _delivery(
     worker = Worker(services, delivering, IDLE_HOLD_EMBEDDED if embedded else IDLE_HOLD_SHARED)
     running = asyncio.create_task(worker.run())
     try:
-        async with _chores(settings, services):
+        async with _chores(settings, services, master_key):
             yield worker
     finally:
         worker.stop()
@@ -296,7 +287,7 @@ async def _delivery(
 
 
 @asynccontextmanager
-async def _chores(settings: Settings, services: Services) -> AsyncIterator[None]:
+async def _chores(settings: Settings, services: Services, master_key: MasterKey) -> AsyncIterator[None]:
     """Run the chores. Every node runs them, because a node that only accepts fills tables too."""
     retention = Retention(
         undelivered=timedelta(days=settings.retention_days),
@@ -304,7 +295,8 @@ async def _chores(settings: Settings, services: Services) -> AsyncIterator[None]
         audit=timedelta(days=settings.audit_days),
         findings=timedelta(days=settings.findings_days),
     )
-    chores = Chores(services, retention, settings.level_changes_per_second)
+    notifying = build_notifying(settings, master_key)
+    chores = Chores(services, retention, settings.level_changes_per_second, notifying)
     running = asyncio.create_task(chores.run())
     try:
         yield

@@ -16,6 +16,7 @@ from support.certificates import new_authority
 from support.delivering import VAULT
 from support.receivers import LOCAL
 from support.services import HandClock, services_of
+from support.transmitting import NO_NOTIFIER
 from support.world import ACCOUNT, account_with_integration
 
 NOWHERE = "https://127.0.0.1:1"
@@ -45,6 +46,8 @@ async def test_a_client_certificate_that_ends(store: Store, tmp_path: Path) -> N
             public_url=NOWHERE,
             worker_url=None,
             knows_proxy=True,
+            notifier=NO_NOTIFIER,
+            sends_email=False,
         )
         checks = await examine_installation(services, examining)
         return [(one.verdict, one.said, one.fix or "") for one in checks if one.topic == "receivers"]

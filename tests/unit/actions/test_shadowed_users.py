@@ -16,6 +16,7 @@ from riskrelay.storage.tables import users
 from support.delivering import VAULT
 from support.receivers import LOCAL
 from support.services import HandClock, services_of
+from support.transmitting import NO_NOTIFIER
 from support.world import ACCOUNT, account_with_integration, finding, record
 
 
@@ -34,6 +35,8 @@ async def test_a_user_without_a_mailbox_of_its_own_is_named_until_it_is_reset(st
         public_url="http://127.0.0.1:1",
         worker_url=None,
         knows_proxy=False,
+        notifier=NO_NOTIFIER,
+        sends_email=False,
     )
 
     async def said() -> list[Check]:

@@ -7,6 +7,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from riskrelay.actions.notification_channels import Notifying
 from riskrelay.actions.poll_stream import Polling
 from riskrelay.actions.record_signals import Signals
 from riskrelay.actions.streams import (
@@ -35,6 +36,7 @@ class Transmitting:
     polling: Polling
     vault: Vault
     targets: Targets
+    notifying: Notifying
     keyring: Keyring
     materials: TlsMaterials
     proofs: Proofs
