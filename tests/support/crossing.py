@@ -102,6 +102,8 @@ def things_of(service: Service) -> dict[str, str]:
     behavior = {"id": f"own_{uuid4().hex}", "name": "Own", "risk_level": "low"}
     source = service.result("POST", "/sources", {"kind": "okta_system_log", "name": "made"})
     exception = {"user": "lou@example.com", "effect": "ignore", "reason": "Made."}
+    hook = "https://hooks.example.com/1"
+    channel = {"kind": "slack", "name": "Made", "target": hook, "conditions": ["disk"]}
     rule = {"name": "Made", "within_seconds": 60, "when": "$count(findings) > 9", "level": "low"}
     return {
         "account_id": service.account_id,
@@ -118,6 +120,7 @@ def things_of(service: Service) -> dict[str, str]:
         "reset_id": paused_bulk_reset(service),
         "source_id": source["id"],
         "source_credential_id": source["credential"]["id"],
+        "channel_id": service.result("POST", "/notifications/channels", channel)["id"],
     }
 
 
@@ -148,6 +151,7 @@ THING_NAMES = {
     "reset_id",
     "source_id",
     "source_credential_id",
+    "channel_id",
 }
 """What `things_of` makes."""
 

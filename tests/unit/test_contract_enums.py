@@ -15,6 +15,8 @@ from riskrelay.core.erasures import ErasureStatus
 from riskrelay.core.integrations import IntegrationType
 from riskrelay.core.jobs import JobStatus
 from riskrelay.core.keys import Algorithm, KeyState
+from riskrelay.core.notifications.channels import ChannelKind
+from riskrelay.core.notifications.channels import Condition as NotifiedCondition
 from riskrelay.core.risk.assessment import ChangeKind
 from riskrelay.core.risk.behaviors import BEHAVIORS
 from riskrelay.core.risk.exceptions import Effect
@@ -79,6 +81,8 @@ WORDS: dict[str, Iterable[Any]] = {
     "SourceCredentialKind": SenderKind,
     "SourceKind.gives": get_args(Gives),
     "SourceState": SourceState,
+    "NotificationCondition": NotifiedCondition,
+    "NotificationKind": ChannelKind,
 }
 IN_NO_TYPE = {
     "ActivityRecorded.findings.behavior",

@@ -138,6 +138,11 @@ def _exception(api: "Api", given: str, _arguments: dict[str, Any]) -> NamedId:
     return chosen("exception", given, rows, names=["user", "pattern", "group"], listing="riskrelay exception list")
 
 
+def _channel(api: "Api", given: str, _arguments: dict[str, Any]) -> NamedId:
+    rows = api.call("GET", "/notifications/channels")
+    return chosen("channel", given, rows, names=["name"], listing="riskrelay notification list")
+
+
 def _bulk_reset(api: "Api", given: str, _arguments: dict[str, Any]) -> NamedId:
     return chosen("bulk reset", given, api.call("GET", "/resets"), names=[], listing="riskrelay reset list")
 
@@ -174,6 +179,7 @@ RESOLVERS: dict[str, Callable[["Api", str, dict[str, Any]], NamedId]] = {
     "replay_id": _replay,
     "source_id": _source,
     "exception_id": _exception,
+    "channel_id": _channel,
     "reset_id": _bulk_reset,
     "user_id": _user,
 }

@@ -126,6 +126,11 @@ PARTS: dict[str, dict[str, Entry]] = {
         "audit": Entry(
             place="audit.app", help="The audit log: every change, its actor, time and address.", calls_service=True
         ),
+        "notification": Entry(
+            place="notifications.app",
+            help="Notifications: tell people when an integration, a source or the installation needs attention.",
+            calls_service=True,
+        ),
         "doctor": Entry(
             place="doctor.doctor",
             help="Check the settings, the database, the keys, the public URL and every receiver, and print how to fix "

@@ -18,6 +18,7 @@ from riskrelay.web.account_api.integrations import IntegrationRoutes
 from riskrelay.web.account_api.keys import KeyRoutes
 from riskrelay.web.account_api.level_history import HistoryRoutes
 from riskrelay.web.account_api.levels import LevelRoutes
+from riskrelay.web.account_api.notification_channels import NotificationChannelRoutes
 from riskrelay.web.account_api.receiver_credentials import ReceiverCredentialRoutes
 from riskrelay.web.account_api.replays import ReplayRoutes
 from riskrelay.web.account_api.rules import RuleRoutes
@@ -134,6 +135,7 @@ def account_routes(
         ("DELETE", "/directory", directory.delete),
         ("GET", "/directory/missed", directory.missed),
         ("GET", "/health", delivery_control.health_of_all),
+        *_notification_routes(services, transmitting),
         ("GET", "/tokens", tokens.list_all),
         ("POST", "/tokens", tokens.create),
         ("DELETE", "/tokens/{token_id}", tokens.revoke),
@@ -146,6 +148,18 @@ def account_routes(
         ("GET", "/{user_id}/export", users.export),
         ("GET", "/{user_id}/history", HistoryRoutes(services).list_page),
         ("POST", "/{user_id}/reset", users.reset),
+    ]
+
+
+def _notification_routes(services: Services, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:
+    channels = NotificationChannelRoutes(services, transmitting.notifying)
+    return [
+        ("GET", "/notifications/channels", channels.list_all),
+        ("POST", "/notifications/channels", channels.add),
+        ("GET", "/notifications/channels/{channel_id}", channels.get),
+        ("PUT", "/notifications/channels/{channel_id}", channels.change),
+        ("DELETE", "/notifications/channels/{channel_id}", channels.delete),
+        ("POST", "/notifications/channels/{channel_id}/test", channels.test),
     ]
 
 

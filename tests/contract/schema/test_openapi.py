@@ -241,6 +241,8 @@ def test_what_the_service_answers_fits_the_contract(service: Service) -> None:
                 filled["{jti}"] = deliveries[0]["jti"]
             if operation["operationId"] == "addRule":
                 filled["{rule_id}"] = envelope["result"]["id"]
+            if operation["operationId"] == "addNotificationChannel":
+                filled["{channel_id}"] = envelope["result"]["id"]
             if operation["operationId"] == "addException":
                 filled["{exception_id}"] = envelope["result"]["id"]
             if operation["operationId"] == "startReplay":

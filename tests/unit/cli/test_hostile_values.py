@@ -37,6 +37,13 @@ FOUND = {"timestamp": HOSTILE, "name": HOSTILE, "risk_level": HOSTILE, "id": HOS
 USER = {"email": HOSTILE, "name": HOSTILE, "risk_level": HOSTILE, "last_reset_time": HOSTILE, "events": [FOUND]}
 CHANGE = {"email": HOSTILE, "previous_level": HOSTILE, "current_level": HOSTILE}
 FINDINGS = {"accepted": 1, "ignored": 0, "duplicates": 0, "changes": [CHANGE]}
+CHANNEL = {
+    **dict.fromkeys(("id", "name", "target", "secret"), HOSTILE),
+    "active": True,
+    "conditions": [HOSTILE],
+    "backlog_after_seconds": 60,
+    "last_result": {"sent": False, "problem": HOSTILE},
+}
 BULK_RESET = {
     **dict.fromkeys(("id", "status", "created_at"), HOSTILE),
     "users_reset": 1,
@@ -169,6 +176,9 @@ CASES: dict[str, tuple[list[str], Any]] = {
     "delivery show": ([HOSTILE, HOSTILE], DELIVERY),
     "delivery retry": ([HOSTILE, HOSTILE], DELIVERY),
     "delivery replay": ([HOSTILE, "--state", "dead"], {"sample": [DELIVERY], "count": 1, "replay": REPLAY}),
+    "notification list": ([], [CHANNEL]),
+    "notification add": ([HOSTILE, "--slack", HOSTILE], CHANNEL),
+    "notification test": ([HOSTILE], {"sent": True, "problem": None}),
     "replay list": ([HOSTILE], [REPLAY]),
     "replay pause": ([HOSTILE, HOSTILE], REPLAY),
     "replay resume": ([HOSTILE, HOSTILE], REPLAY),
@@ -178,7 +188,9 @@ NAMES = ("reference_id", "name", "kind", "user", "pattern", "group")
 NAMED = {**dict.fromkeys(NAMES, HOSTILE), "id": HOSTILE, "user_id": HOSTILE, "email": HOSTILE}
 """What a name stands for."""
 
-LISTS = {"integration list", "source list", "exception list", "reset list", "credential list", "replay list"}
+LISTS = {"integration list", "source list", "exception list", "reset list", "credential list", "replay list"} | {
+    "notification list"
+}
 """Commands that show the list in which names are looked up."""
 
 ELSEWHERE = {
@@ -188,6 +200,8 @@ ELSEWHERE = {
     "user export",  # its output is JSON
     "rule set",  # its output is that of rule add; the service answers a list first, then a rule
     "rule remove",  # its output repeats its argument only
+    "notification set",  # its output is that of notification add; the service answers the stored channel first
+    "notification remove",  # its output repeats its argument only
     "network remove",  # its output repeats its argument only
     "source mapping",  # its output is YAML, which escapes control characters in its own way
 }
@@ -208,7 +222,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        lists = re.search(r"/(integrations|sources|exceptions|resets|credentials|replays|users)(\?.*)?$", self.path)
+        nouns = "integrations|sources|exceptions|resets|credentials|replays|users|channels"
+        lists = re.search(rf"/({nouns})(\?.*)?$", self.path)
         is_lookup = self.command == "GET" and lists is not None and lists[1] != self.server.shown_list
         envelope = {**self.server.envelope, "result": [NAMED]} if is_lookup else self.server.envelope
         content = json.dumps(envelope).encode()
@@ -235,7 +250,8 @@ def service() -> Iterator[Answering]:
 
 def run(service: Answering, command: str, arguments: list[str], envelope: dict[str, Any]) -> tuple[int, str]:
     service.envelope = envelope
-    service.shown_list = f"{command.split()[0]}s" if command in LISTS else ""
+    noun = command.split()[0].replace("notification", "channel")
+    service.shown_list = f"{noun}s" if command in LISTS else ""
     environment = {"RISKRELAY_URL": f"http://127.0.0.1:{service.server_port}", "RISKRELAY_TOKEN": "t", "COLUMNS": "400"}
     ended = invoke(*command.split(), "--account", "a", *arguments, env=environment)
     if "No such option: --account" in ended.output:
