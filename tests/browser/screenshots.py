@@ -45,6 +45,7 @@ SCREENS = {
     "tokens": "/settings",
     "audit": "/settings/audit",
     "keys": "/settings/keys",
+    "notifications": "/settings/notifications",
     "health": "/settings/health",
 }
 

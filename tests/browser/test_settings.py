@@ -4,8 +4,9 @@ import pytest
 from playwright.sync_api import expect
 
 from support.browser import Person, accessibility_problems
+from support.inboxes import hook
 
-SCREENS = ["/settings", "/settings/audit", "/settings/keys", "/settings/health"]
+SCREENS = ["/settings", "/settings/audit", "/settings/keys", "/settings/notifications", "/settings/health"]
 
 
 def test_a_token_is_made_used_and_revoked(person: Person) -> None:
@@ -61,6 +62,33 @@ def test_keys_are_rotated_by_the_installation_only(person: Person) -> None:
     page.get_by_role("button", name="Rotate keys now").click()
     expect(page.get_by_text("Keys rotated.")).to_be_visible()
     expect(page.get_by_role("cell", name="retired", exact=True)).to_have_count(2)
+
+
+def test_a_channel_is_added_and_tested(person: Person) -> None:
+    """With the button: the message is sent for real, and the page shows the result. The form names what is wrong."""
+    page = person.open("/settings/notifications")
+    page.get_by_label("Name", exact=True).fill("Ops chat")
+    page.get_by_label("Email address or URL").fill("https://10.0.0.1/hook")
+    page.get_by_role("button", name="Add channel").click()
+    expect(page.get_by_text("must not be a private or special address")).to_be_visible()
+    with hook() as inbox:
+        page.get_by_label("Email address or URL").fill(f"{inbox.url}/hook")
+        page.get_by_label("Source silent").uncheck()
+        page.get_by_role("button", name="Add channel").click()
+        expect(page.get_by_text("Channel added.")).to_be_visible()
+        page.get_by_role("button", name="Send a test").click()
+        expect(page.get_by_text("Test message sent.")).to_be_visible()
+        assert [path for path, _, _ in inbox.requests] == ["/hook"]
+        inbox.statuses.append(404)
+        page.get_by_role("button", name="Send a test").click()
+        expect(page.get_by_role("alert")).to_contain_text("the receiver answered HTTP 404")
+    assert accessibility_problems(page) == []
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.get_by_role("button", name="Delete channel").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete channel").click()
+    expect(page.get_by_text("Channel deleted.")).to_be_visible()
+    person.problems.clear()  # the browser itself notes the 400
 
 
 def test_health_shows_results_and_remedies(person: Person) -> None:

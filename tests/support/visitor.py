@@ -1,6 +1,7 @@
 """Somebody at the console without a browser: what HTTP itself says."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPMessage
 from urllib.parse import urlencode, urlsplit
@@ -24,6 +25,9 @@ class Page:
         return found[1]
 
 
+Fields = dict[str, str] | Sequence[tuple[str, str]]
+
+
 class Visitor:
     """Follows no redirect, keeps the cookie that it is given."""
 
@@ -31,7 +35,7 @@ class Visitor:
         self.service = service
         self.cookie: str | None = None
 
-    def ask(self, method: str, path: str, fields: dict[str, str] | None = None, **headers: str) -> Page:
+    def ask(self, method: str, path: str, fields: Fields | None = None, **headers: str) -> Page:
         """One request, with *headers* (written with _ for -) over those that a browser sends."""
         origin = {"Origin": self.service.url} if method != "GET" else {}
         cookie = {} if self.cookie is None else {"Cookie": self.cookie}

@@ -32,6 +32,7 @@ from riskrelay.web.console.screens.integrations import IntegrationScreens
 from riskrelay.web.console.screens.keys import KeyScreens
 from riskrelay.web.console.screens.levels import LevelScreens
 from riskrelay.web.console.screens.live import LiveScreens
+from riskrelay.web.console.screens.notifications import NotificationScreens
 from riskrelay.web.console.screens.overview import OverviewScreens
 from riskrelay.web.console.screens.receivers import ReceiverScreens
 from riskrelay.web.console.screens.replays import ReplayScreens
@@ -148,12 +149,25 @@ class Console:
             ("GET", "/settings/audit", Scope.OPERATE, AuditScreens(self._services, self._pages).show),
             ("GET", "/settings/keys", Scope.OPERATE, keys.show),
             ("POST", "/settings/keys/rotate", Scope.OPERATE, keys.rotate),
+            *self._notification_screens(),
             ("GET", "/settings/health", Scope.OPERATE, settings.health),
             ("POST", "/settings/health", Scope.OPERATE, settings.examine),
             ("GET", "/dead-letters", Scope.READ, DeadLetterScreens(self._services, self._pages).show),
             ("GET", "/live", Scope.READ, LiveScreens(self._services, self._pages).show),
             *self._source_screens(),
             *self._integration_screens(),
+        ]
+
+    def _notification_screens(self) -> list[ScreenRow]:
+        notifications = NotificationScreens(self._services, self._pages, self._transmitting.notifying)
+        every, one = "/settings/notifications", "/settings/notifications/{channel_id}"
+        return [
+            ("GET", every, Scope.OPERATE, notifications.show),
+            ("POST", every, Scope.OPERATE, notifications.add),
+            ("GET", one, Scope.OPERATE, notifications.show_one),
+            ("POST", one, Scope.OPERATE, notifications.change),
+            ("POST", f"{one}/test", Scope.OPERATE, notifications.test),
+            ("POST", f"{one}/delete", Scope.OPERATE, notifications.delete),
         ]
 
     def _source_screens(self) -> list[ScreenRow]:

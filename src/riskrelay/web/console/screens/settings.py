@@ -27,7 +27,7 @@ SCOPE_WORDS = {
     Scope.WRITE: "Change integrations, sources, behaviors and exceptions; reset and erase users.",
     Scope.PII_READ: "See users: names, email addresses, findings and the texts of receivers.",
     Scope.INGEST: "Send findings, activity and security events. This is all that a detection needs.",
-    Scope.OPERATE: "Manage tokens, credentials of receivers and signing keys; read the audit log.",
+    Scope.OPERATE: "Manage tokens, credentials of receivers, signing keys and notifications; read the audit log.",
 }
 """What a token with a scope may do."""
 
