@@ -98,6 +98,7 @@ _PLANS = (
             "guides/levels.md",
             "guides/exceptions.md",
             "guides/directory.md",
+            "guides/notifications.md",
             "guides/client.md",
         ),
         "guides",
