@@ -106,6 +106,48 @@ def test_a_secret_given_twice_is_refused(
         read_settings()
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"smtp_url": "smtp://mail.example.com"},
+        {"smtp_from": "riskrelay@example.com"},
+        {"smtp_url": "http://user:hunter2@mail.example.com", "smtp_from": "riskrelay@example.com"},
+        {"smtp_url": "smtp://user:hunter2@relay?starttls=no", "smtp_from": "riskrelay@example.com"},
+        {"smtp_url": "smtps://mail.example.com", "smtp_from": "Ops <ops@example.com>"},
+    ],
+)
+def test_a_mail_server_needs_a_valid_url_and_a_sender(given: dict[str, str]) -> None:
+    """The refusal names the setting, and never the password."""
+    with pytest.raises(Misconfigured, match=r"RISKRELAY_SMTP_") as refused:
+        read_settings(**given)
+    assert "hunter2" not in str(refused.value)
+
+
+def test_the_mail_server_is_a_secret_and_its_sender_is_not() -> None:
+    """An empty variable is as good as unset."""
+    settings = read_settings(smtp_url="smtp://user:hunter2@mail.example.com", smtp_from="riskrelay@example.com")
+    assert "hunter2" not in f"{settings!r} {settings.public}"
+    assert settings.public["smtp_from"] == "riskrelay@example.com"
+    assert read_settings().as_running(settings.public).smtp_from is None
+    assert not read_settings(smtp_url="", smtp_from="").smtp_url
+
+
+@pytest.mark.parametrize(
+    ("url", "is_named"),
+    [
+        ("smtp://relay.example.com:25?starttls=no", True),
+        ("smtp://127.0.0.1:25?starttls=no", False),
+        ("smtp://relay.example.com", False),
+    ],
+)
+def test_a_mail_server_without_tls_over_a_network_loosens_a_default(url: str, is_named: bool) -> None:
+    """Only the host is named."""
+    settings = read_settings(smtp_url=url, smtp_from="riskrelay@example.com")
+    named = [check.said for check in settings.loosened if "SMTP_URL" in check.said]
+    expected = "RISKRELAY_SMTP_URL: notifications are sent to the mail server without TLS: relay.example.com."
+    assert named == ([expected] if is_named else [])
+
+
 def test_no_secret_is_shown() -> None:
     """Neither as text of the settings nor in the message about a wrong one, nor in what loosens a default."""
     settings = read_settings(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from riskrelay.ports import Check, Verdict
+from riskrelay.push.mail import read_mail_server
 
 if TYPE_CHECKING:
     from riskrelay.settings.model import Settings
@@ -31,6 +32,11 @@ def loosened_by(settings: "Settings") -> list[Check]:
             _without_verified_tls(settings.database_url),
             "the connection to PostgreSQL is not protected by verified TLS: ",
             "add ?sslmode=verify-full (and &sslrootcert=FILE for a private certificate authority)",
+        ),
+        "SMTP_URL": (
+            _mail_server_without_tls(settings.smtp_url),
+            "notifications are sent to the mail server without TLS: ",
+            "remove ?starttls=no",
         ),
         "PUBLIC_URL": (
             settings.public_url.startswith("http:") and settings.public_url,
@@ -60,6 +66,14 @@ def _without_verified_tls(database_url: str) -> str | None:
         return None
     named = parts.netloc.rpartition("@")[2] or options.get("host") or os.environ.get("PGHOST", "")
     return ", ".join(host for host in named.split(",") if not _is_of_this_machine(unquote(host))) or None
+
+
+def _mail_server_without_tls(url: str | None) -> str | None:
+    """Return the host of a mail server that is reached over a network without TLS; None: there is none."""
+    server = read_mail_server(url, "") if url else None
+    if server is None or server.is_tls or server.is_upgraded or _is_of_this_machine(server.host):
+        return None
+    return server.host
 
 
 def _is_of_this_machine(host: str) -> bool:
