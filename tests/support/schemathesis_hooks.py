@@ -58,6 +58,9 @@ OWN_RULES = {
     "tryExpression": ("/when",),
     "addException": ("/pattern",),  # how many stars, and what else there must be
     "changeException": ("/pattern",),
+    # Addresses of each kind, the setting of the mail server, and printable characters.
+    "addNotificationChannel": ("/target", "/name"),
+    "changeNotificationChannel": ("/target", "/name"),
     "setIntegrationTls": ("/ca", "/certificate", "/key"),  # PEM, and what belongs together
 }
 
