@@ -111,8 +111,9 @@ def execute(connection: Connection, sql: str, values: Sequence[Any], *, is_many:
     """
     driver: Any = connection.connection.driver_connection
     cursor: sqlite3.Cursor = driver.cursor()
+    observed = (connection, cursor, sql, values, None, is_many)  # the order of SQLAlchemy's cursor events
     for listener in connection.dispatch.before_cursor_execute:
-        listener(connection, cursor, sql, values, None, is_many)
+        listener(*observed)
     try:
         if is_many:
             cursor.executemany(sql, values)
@@ -123,5 +124,5 @@ def execute(connection: Connection, sql: str, values: Sequence[Any], *, is_many:
             sql, None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
         ) from error
     for listener in connection.dispatch.after_cursor_execute:
-        listener(connection, cursor, sql, values, None, is_many)
+        listener(*observed)
     return cursor
