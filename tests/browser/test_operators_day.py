@@ -92,7 +92,7 @@ def test_an_integration_from_its_making_to_a_replayed_dead_letter(person: Person
     expect(page.get_by_text("3 events are waiting. The oldest has waited")).to_be_visible()
     expect(page.get_by_text("Fix the receiver, then update or resume the integration.")).to_be_visible()
     receiver.run()
-    page.get_by_role("button", name="Resume").click()
+    page.get_by_role("button", name="Resume delivery").click()
     expect_figure(page, "Pending", 0)
     expect_figure(page, "Delivered", 4)
     expect(page.locator(".health")).to_contain_text("healthy")
@@ -149,11 +149,19 @@ def test_a_delivery_shows_what_was_tried_and_what_it_says(person: Person, own: s
 
 
 def test_filters_stand_in_the_address(person: Person, own: str) -> None:
-    """The state of deliveries; of the tail also the integration, and that it is paused."""
+    """The state, user and time of deliveries; of the tail also the integration, and that it is paused."""
     page = person.open(f"{own}/deliveries")
     page.get_by_label("State").select_option("delivered")
-    expect(page.get_by_text("No deliveries in this state")).to_be_visible()
+    expect(page.get_by_text("No deliveries match")).to_be_visible()
     assert page.url.endswith("?state=delivered")
+    page.get_by_role("link", name="Show all deliveries").click()
+    page.get_by_placeholder("User's email").fill("DEAD@example.com")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_label("Time range").select_option("last hour")
+    expect(page.get_by_text("1 delivery")).to_be_visible()
+    assert page.url.endswith("?q=DEAD%40example.com&since=1h")
+    page.get_by_label("Event type").select_option("session revoked")
+    expect(page.get_by_text("No deliveries match")).to_be_visible()
     page = person.open("/live")
     page.get_by_role("link", name="Okta refusing").first.click()
     expect(page.get_by_text("Okta refusing.")).to_be_visible()
@@ -221,7 +229,7 @@ def test_the_keyboard_alone_is_sufficient(person: Person, oracle: Oracle) -> Non
     expect(page.get_by_text("The receiver accepted an event")).to_be_visible()
     tab_to("link", "View integration")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("heading", name="Actions")).to_be_visible()
+    expect(page.get_by_role("heading", name="Performance")).to_be_visible()
     tab_to("textbox", "Reason for pausing")
     page.keyboard.type("maintenance")
     page.keyboard.press("Enter")

@@ -5,13 +5,14 @@ Each result is bounded, for a log of any length.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
 from riskrelay.core.delivery.health import Condition, condition_of
 from riskrelay.core.integrations import IntegrationId
 from riskrelay.core.keys import Algorithm
+from riskrelay.core.ssf.outcomes import OutcomeKind
 from riskrelay.core.ssf.streams import Stream, StreamId
 
 
@@ -27,13 +28,27 @@ LanePlaces = Mapping[str, int]
 """The number below which a page continues, by lane (`stream.lane`). Other lanes start at their newest event."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    """The deliveries that a list shows. None filters nothing.
+
+    Attributes:
+        event_type: the URI of a type in the SET's `events`.
+        queued_from: the earliest time of queueing.
+    """
+
+    state: DeliveryState | None = None
+    event_type: str | None = None
+    queued_from: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryPage:
     """Deliveries, the newest first.
 
     Attributes:
         older: where the next page starts; None: this is the last page. An empty page may have a next page, if none of
-            the scanned events was in the state.
+            the scanned events fits the filter.
     """
 
     deliveries: Sequence[Delivery]
@@ -107,13 +122,42 @@ class Glance:
         return condition_of(self.stream, self.failures, rejecting=self.rejecting)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastAttempt:
+    """An attempt, as a chart needs it.
+
+    Attributes:
+        latency: the time from the queueing of the event to the end of the attempt.
+    """
+
+    ended_at: datetime
+    kind: OutcomeKind
+    latency: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastAttempts:
+    """The latest attempts of an integration.
+
+    Attributes:
+        attempts: in no order.
+        since: attempts of events that were queued before this time are incomplete; None: all attempts were read.
+    """
+
+    attempts: Sequence[PastAttempt]
+    since: datetime | None
+
+
 class DeliveryViews(Protocol):
     """Queries on the account's deliveries for the console, on existing streams."""
 
     def page(
-        self, integration_id: IntegrationId, state: DeliveryState | None, behind: LanePlaces, limit: int
+        self, integration_id: IntegrationId, wanted: DeliveryFilter, behind: LanePlaces, limit: int
     ) -> DeliveryPage:
-        """Return a page of deliveries of one integration in that state, or in any."""
+        """Return a page of deliveries of one integration that fit a filter."""
+
+    def count(self, integration_id: IntegrationId, wanted: DeliveryFilter) -> int | None:
+        """Return the number of deliveries of one integration that fit a filter; None: counting would take too long."""
 
     def latest(self, integration_id: IntegrationId | None, state: DeliveryState | None, limit: int) -> list[Sent]:
         """Return the newest deliveries of one integration, or of the lanes with the latest activity."""
@@ -129,6 +173,9 @@ class DeliveryViews(Protocol):
 
     def glances(self, integration_ids: Sequence[IntegrationId]) -> list[Glance]:
         """Return the health of these integrations' streams, oldest first, without counts of events."""
+
+    def past_attempts(self, integration_id: IntegrationId, limit: int) -> PastAttempts:
+        """Return at most *limit* attempts to deliver the newest events of one integration."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     service.result("POST", "/findings", {"behavior": "high_dlp", "user": user})
     body = {"integration_type": "Okta", "tenant_url": "https://example.okta.com", "reference_id": "+Okta day"}
     service.result("POST", "/integrations", body)
+    other = {**user, "email": "pat@example.com"}
+    service.result("POST", "/findings", {"behavior": "high_dlp", "user": other})
     yield service
     assert service.stop() == 0
 
@@ -76,6 +78,30 @@ def test_the_search_names_users_with_pii_read_only(service: Service) -> None:
     screens = reader.ask("GET", f"{ACCOUNT}/search").text
     assert "Integrations" in screens
     assert "Audit log" not in screens
+
+
+def test_deliveries_are_a_file_with_the_filters_of_the_page(service: Service) -> None:
+    """A user's email is a filter and a column only with pii-read."""
+    integration_id = service.result("GET", "/integrations")[0]["id"]
+    path = f"{ACCOUNT}/integrations/{integration_id}/deliveries?format=csv"
+
+    def rows_of(visitor: Visitor, filters: str = "") -> list[dict[str, str]]:
+        page = visitor.ask("GET", path + filters)
+        assert (page.status, page.headers["Content-Disposition"]) == (200, 'attachment; filename="deliveries.csv"')
+        return list(csv.DictReader(io.StringIO(page.text)))
+
+    visitor = signed_in(service)
+    (whole,) = rows_of(visitor)
+    assert (whole["User"], whole["Change"]) == ("pat@example.com", "none → high")
+    assert whole["Event type"] == "https://schemas.okta.com/secevent/okta/event-type/user-risk-change"
+    for filters, count in (("&q=PAT@example.com", 1), ("&q=pat@", 0), ("&state=expired", 0), ("&since=1h", 1)):
+        assert len(rows_of(visitor, filters)) == count, filters
+    same = f"&q=pat@example.com&since=1h&type={quote_plus(whole['Event type'])}"
+    assert len(rows_of(visitor, same)) == 1
+    reader = signed_in(service, Scope.READ)
+    (shown,) = rows_of(reader, "&q=nobody@example.com")
+    assert "User" not in shown
+    assert "pat@example.com" not in reader.ask("GET", path.partition("?")[0]).text
 
 
 @pytest.mark.parametrize("search", ["HYPERLINK", "okta DAY", "0" * 320, "%", "'", "<b>", "\u202e", "a\0b"])

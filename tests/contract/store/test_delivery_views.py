@@ -8,8 +8,8 @@ import pytest
 from riskrelay.core.delivery.attempts import DeliveryState
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.outcomes import Outcome, OutcomeKind
-from riskrelay.ports import DeliveryPage, EventPlace, ReasonPlace, Sent, Services, Store
-from riskrelay.storage.delivery import views as delivery_views
+from riskrelay.ports import DeliveryFilter, DeliveryPage, EventPlace, ReasonPlace, Sent, Services, Store
+from riskrelay.storage.delivery import scans
 from support.delivering import ACCEPTED, FAILED, World, world_of
 from support.services import HandClock
 from support.world import ACCOUNT, OTHER, account_with_integration, finding, record
@@ -30,7 +30,7 @@ async def page_of(
     """A page of the world's integration."""
     integration_id = world.integration.integration_id
     return await world.services.store.read(
-        ACCOUNT, lambda tx: tx.delivery_views.page(integration_id, state, behind or {}, limit)
+        ACCOUNT, lambda tx: tx.delivery_views.page(integration_id, DeliveryFilter(state=state), behind or {}, limit)
     )
 
 
@@ -102,7 +102,7 @@ async def test_pages_together_are_the_whole(store: Store, monkeypatch: pytest.Mo
     states = [None, *DeliveryState]
     whole = [[one.jti for one in (await page_of(world, state)).deliveries] for state in states]
     for window in (1, 2, 2_000):
-        monkeypatch.setattr(delivery_views, "_WINDOW", window)
+        monkeypatch.setattr(scans, "_WINDOW", window)
         assert [await paged(world, state) for state in states] == whole
 
 
@@ -157,3 +157,51 @@ async def test_a_glance_tells_how_a_stream_is_doing(store: Store) -> None:
     assert glance.last_reason == "accepted"
     assert glance.last_attempt_at is not None
     assert await store.read(OTHER, lambda tx: tx.delivery_views.glances([mine])) == []
+
+
+async def test_past_attempts_are_those_of_the_newest_events(store: Store) -> None:
+    """Of one integration, with their results and latencies; a bound says from when on they are complete."""
+    world = await mixed(store)
+    mine = world.integration.integration_id
+    everything = await store.read(ACCOUNT, lambda tx: tx.delivery_views.past_attempts(mine, 1_000))
+    kinds = [one.kind for one in everything.attempts]
+    assert sorted(kinds) == [OutcomeKind.ACCEPTED, OutcomeKind.ACCEPTED, OutcomeKind.REJECTED, OutcomeKind.TRANSIENT]
+    assert everything.since is None
+    assert all(timedelta(0) <= one.latency <= timedelta(minutes=10) for one in everything.attempts)
+    one_of_each_lane = await store.read(ACCOUNT, lambda tx: tx.delivery_views.past_attempts(mine, 1))
+    assert one_of_each_lane.since is not None
+    assert len(one_of_each_lane.attempts) < 4
+    assert (await store.read(OTHER, lambda tx: tx.delivery_views.past_attempts(mine, 10))).attempts == []
+
+
+async def test_a_type_and_a_time_filter_deliveries(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Together with a state; pages find the same, however little one scans; the count is exact or unknown."""
+    world = await mixed(store)
+    mine = world.integration.integration_id
+    everything = await page_of(world, None)
+    third = everything.deliveries[2].queued_at
+    okta = "https://schemas.okta.com/secevent/okta/event-type/user-risk-change"
+
+    async def found(wanted: DeliveryFilter) -> tuple[list[str], int | None]:
+        emails: list[str] = []
+        behind: Mapping[str, int] | None = {}
+        for _ in range(20):
+            if behind is None:
+                break
+            place = behind
+            page = await store.read(ACCOUNT, lambda tx, place=place: tx.delivery_views.page(mine, wanted, place, 2))  # type: ignore[misc]
+            emails += await emails_of(world, page)
+            behind = page.older
+        assert behind is None
+        return emails, await store.read(ACCOUNT, lambda tx: tx.delivery_views.count(mine, wanted))
+
+    for window in (1, 2, 2_000):
+        monkeypatch.setattr(scans, "_WINDOW", window)
+        assert await found(DeliveryFilter(queued_from=third)) == (["waits@x.org", "last@x.org", "fails@x.org"], 3)
+        delivered = DeliveryFilter(state=DeliveryState.DELIVERED, queued_from=third)
+        assert await found(delivered) == (["last@x.org"], 1)
+        pending = DeliveryFilter(state=DeliveryState.PENDING, event_type=okta)
+        assert await found(pending) == (["waits@x.org", "fails@x.org"], None)
+        assert await found(DeliveryFilter(event_type="https://example.com/other")) == ([], None)
+    assert (await found(DeliveryFilter()))[1] == 5
+    assert (await found(DeliveryFilter(state=DeliveryState.DEAD)))[1] == 1

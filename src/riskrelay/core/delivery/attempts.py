@@ -102,3 +102,12 @@ class Ledger:
         """The events that no state accounts for; always 0. Rule: faults.md C1."""
         settled = self.delivered + self.dead + self.expired + self.cancelled + self.erased + self.superseded
         return self.queued - self.pending - settled
+
+
+def percentile(ordered: Sequence[timedelta], percent: int) -> timedelta | None:
+    """Return the nearest-rank percentile of durations in rising order; None if there are none.
+
+    >>> percentile([timedelta(seconds=1), timedelta(seconds=2)], 50)
+    datetime.timedelta(seconds=1)
+    """
+    return ordered[max(-(-len(ordered) * percent // 100) - 1, 0)] if ordered else None

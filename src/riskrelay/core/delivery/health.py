@@ -35,6 +35,8 @@ class StreamHealth:
         last_outcome, last_reason: the result of the last push, or of the last poll; None: no event was tried.
         last_attempt_at: the time of the last attempt, aware UTC.
         recent_answers: the latest answers of a lane that is rejecting (see delivery.rejecting); empty: no lane is.
+        receiver_seen_at: the time of the receiver's last request to its stream, such as a poll, to the minute; None:
+            the receiver has no stream of its own.
     """
 
     stream: Stream
@@ -46,6 +48,7 @@ class StreamHealth:
     last_reason: str | None
     last_attempt_at: datetime | None
     recent_answers: str = ""
+    receiver_seen_at: datetime | None = None
 
     @property
     def condition(self) -> Condition:

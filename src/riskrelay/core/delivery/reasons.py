@@ -126,6 +126,24 @@ def remedy_of(reason: str) -> str:
     return _REMEDIES.get(reason, "Read the receiver's answer to the latest one.")
 
 
+def remedy_of_attempt(outcome: Outcome) -> str:
+    """Return what to do about the last attempt of an operator who tests the connection.
+
+    >>> remedy_of_attempt(Outcome(kind=OutcomeKind.TRANSIENT, reason="name_not_found"))
+    "Check the tenant URL and this machine's DNS."
+    >>> remedy_of_attempt(Outcome(kind=OutcomeKind.AUTH, reason="http_401", status=401))
+    'Allow this transmitter at the receiver, then send another test event.'
+    """
+    if outcome.reason in _REMEDIES:
+        return _REMEDIES[outcome.reason]
+    if outcome.status is None:
+        advice = explain(outcome.reason).advice
+        return f"{advice[0].upper()}{advice[1:]}."
+    if outcome.kind is OutcomeKind.AUTH:
+        return "Allow this transmitter at the receiver, then send another test event."
+    return "Check the tenant URL and the receiver's log, then send another test event."
+
+
 WITHHELD = (
     "The text of the receiver is hidden because it may contain personal data. To see it, use a token with the "
     "permission pii-read."

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import BigInteger, ColumnElement, Connection, Row, bindparam, delete, func, select, type_coerce
 
-from riskrelay.core.delivery.attempts import Ledger
+from riskrelay.core.delivery.attempts import Ledger, percentile
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.behaviors import BehaviorId
 from riskrelay.core.risk.levels import RiskLevel
@@ -67,8 +67,8 @@ class StockRows:
             ledger=_together(ledgers),
             standings=self._standings(),
             receipts=len(latencies),
-            latency_p50=_percentile(latencies, 50),
-            latency_p99=_percentile(latencies, 99),
+            latency_p50=percentile(latencies, 50),
+            latency_p99=percentile(latencies, 99),
             known_users=self._connection.execute(_COUNT_USERS, {"account": self._account_id}).scalar_one(),
         )
 
@@ -243,11 +243,6 @@ def _together(ledgers: Sequence[Ledger]) -> Ledger:
 
 def _behaviors(words: Sequence[str]) -> frozenset[BehaviorId]:
     return frozenset(BehaviorId(word) for word in words if word)
-
-
-def _percentile(ordered: Sequence[timedelta], percent: int) -> timedelta | None:
-    """Return the nearest-rank percentile of *ordered*; None if it is empty."""
-    return ordered[max(-(-len(ordered) * percent // 100) - 1, 0)] if ordered else None
 
 
 def _beginning(at: datetime, step: timedelta) -> datetime:

@@ -59,7 +59,7 @@ class HealthRows:
         """Return the health of the streams that still exist, oldest first."""
         query = (
             select_streams()
-            .add_columns(streams.c.status_at)
+            .add_columns(streams.c.status_at, streams.c.active_at)
             .where(
                 streams.c.account_id == self._account_id,
                 streams.c.stream_id.in_(stream_ids),
@@ -117,6 +117,7 @@ def _stream_health(
         last_reason=reason,
         last_attempt_at=attempted_at,
         recent_answers=lanes_state.refusing_answers,
+        receiver_seen_at=moment(row.active_at) if row.audience is not None and row.active_at else None,
     )
 
 

@@ -16,18 +16,21 @@ CSV_ROWS = 5_000  # chosen: some 50 ms of CPU; the API and the CLI return everyt
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def csv_response(name: str, columns: Mapping[str, Callable[[T], object]], rows: Sequence[T]) -> Response:
+def csv_response(
+    name: str, columns: Mapping[str, Callable[[T], object]], rows: Sequence[T], *, has_more: bool = False
+) -> Response:
     """Return rows as a file. The file's name says so if there are more rows than a file may have.
 
     Args:
         columns: the value of a row in each column, by the column's title.
+        has_more: whether rows are missing although the file has room.
     """
     shown = rows[:CSV_ROWS]
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)
     writer.writerows([cell(value(row)) for value in columns.values()] for row in shown)
-    file_name = f"{name}-first-{CSV_ROWS}.csv" if len(rows) > len(shown) else f"{name}.csv"
+    file_name = f"{name}-first-{len(shown)}.csv" if has_more or len(rows) > len(shown) else f"{name}.csv"
     headers = {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{file_name}"',

@@ -12,12 +12,21 @@ def event_words(claims: Mapping[str, Any]) -> str:
     >>> event_words({"events": {"https://example.com/verification": {"state": "x"}}})
     'verification'
     """
-    event_type, members = next(iter(claims["events"].items()))
+    members = next(iter(claims["events"].values()))
     if event_subject(claims) == TEST_USER:
         return "test event"
     if "current_level" in members:
         return f"{str(members.get('previous_level', 'none')).lower()} → {str(members['current_level']).lower()}"
-    return str(event_type).rpartition("/")[2].replace("-", " ")
+    return event_type_name(next(iter(claims["events"])))
+
+
+def event_type_name(uri: str) -> str:
+    """Return the name of an event type in words.
+
+    >>> event_type_name("https://schemas.openid.net/secevent/caep/event-type/session-revoked")
+    'session revoked'
+    """
+    return uri.rpartition("/")[2].replace("-", " ")
 
 
 def event_subject(claims: Mapping[str, Any]) -> str:

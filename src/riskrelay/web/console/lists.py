@@ -160,6 +160,8 @@ class View(Generic[T]):
         '1–50, more users follow'
         """
         end = self.start + len(self.rows)
+        if self.matching is None and not self.rows:
+            return f"No {noun} here"
         if self.matching is None:
             more = f", more {noun} follow" if self.next else f" {noun}" if not self.start else f", the last {noun}"
             return f"{self.start + 1:,}–{end:,}{more}" if self.start or self.next else f"{end:,}{_of(end, noun)}"

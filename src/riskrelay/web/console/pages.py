@@ -16,7 +16,7 @@ from riskrelay.core.risk.behaviors import reason_for
 from riskrelay.ports import Clock
 from riskrelay.web.console import formats
 from riskrelay.web.console.assets import Assets
-from riskrelay.web.console.event_words import event_subject, event_words
+from riskrelay.web.console.event_words import event_subject, event_type_name, event_words
 from riskrelay.web.console.navigation import account_path, delivery_path, groups_for, section_of
 from riskrelay.web.console.visits import Visit
 from riskrelay.web.console.windows import spark
@@ -112,6 +112,7 @@ class Pages:
             "Scope": Scope,
             "WITHHELD": WITHHELD,
             "event_subject": event_subject,
+            "event_type_name": event_type_name,
             "event_words": event_words,
             "shown_detail": shown_detail,
             "shown_status_reason": shown_status_reason,

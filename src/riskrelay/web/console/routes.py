@@ -22,6 +22,7 @@ from riskrelay.web.console.screens.behaviors import BehaviorScreens
 from riskrelay.web.console.screens.bulk_resets import BulkResetScreens
 from riskrelay.web.console.screens.dead_letters import DeadLetterScreens
 from riskrelay.web.console.screens.deliveries import DeliveryScreens
+from riskrelay.web.console.screens.delivery_list import DeliveryListScreen
 from riskrelay.web.console.screens.detection import DetectionScreens
 from riskrelay.web.console.screens.directory import DirectoryScreens
 from riskrelay.web.console.screens.exceptions import ExceptionScreens
@@ -204,7 +205,7 @@ class Console:
             ("POST", f"{one}/pause", Scope.WRITE, integration.pause),
             ("POST", f"{one}/resume", Scope.WRITE, integration.resume),
             ("POST", f"{one}/verify", Scope.WRITE, integration.verify),
-            ("GET", f"{one}/deliveries", Scope.READ, deliveries.list_page),
+            ("GET", f"{one}/deliveries", Scope.READ, DeliveryListScreen(self._services, self._pages).show),
             ("GET", one + "/deliveries/{place}", Scope.READ, deliveries.show),
             ("POST", one + "/deliveries/{place}/retry", Scope.WRITE, deliveries.retry),
             ("GET", f"{one}/replays", Scope.READ, replays.show),

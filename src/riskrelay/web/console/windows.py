@@ -105,8 +105,8 @@ def delivery_series(counts: Mapping[datetime, DeliveryCounts], starts: Sequence[
         delivered=_increases([None if one is None else one.delivered for one in found]),
         waiting=[None if one is None else one.pending for one in found],
         refused=_increases([None if one is None else one.dead for one in found]),
-        p50=[None if one is None else _milliseconds(one.latency_p50) for one in found],
-        p99=[None if one is None else _milliseconds(one.latency_p99) for one in found],
+        p50=[None if one is None else milliseconds_of(one.latency_p50) for one in found],
+        p99=[None if one is None else milliseconds_of(one.latency_p99) for one in found],
     )
 
 
@@ -146,5 +146,6 @@ def _increases(totals: Sequence[int | None]) -> list[int | None]:
     return found
 
 
-def _milliseconds(duration: timedelta | None) -> float | None:
+def milliseconds_of(duration: timedelta | None) -> float | None:
+    """Return a duration in milliseconds; None for None."""
     return None if duration is None else round(duration.total_seconds() * 1000, 1)

@@ -8,12 +8,12 @@ from starlette.responses import Response
 
 from riskrelay.actions.integrations import NewIntegration, create_integration
 from riskrelay.core.delivery.attempts import Delivery, DeliveryState
-from riskrelay.core.delivery.health import Condition
+from riskrelay.core.delivery.health import Condition, StreamHealth
+from riskrelay.core.delivery.reasons import remedy_of_attempt
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import Integration, IntegrationId
 from riskrelay.core.products import DEFAULT_PRODUCT, PRODUCTS
-from riskrelay.core.ssf.streams import Stream
-from riskrelay.ports import Glance, Services, Transaction
+from riskrelay.ports import DeliveryFilter, Glance, Services, Transaction
 from riskrelay.web.account_api.integrations import CreateBody
 from riskrelay.web.console.forms import problems_of, read_fields
 from riskrelay.web.console.lists import Choice, Column, ListOf, wants_csv
@@ -75,24 +75,30 @@ class IntegrationScreens:
         return self._pages.see(account_path(visit.account, "integrations", created.integration_id, "setup"))
 
     async def set_up(self, visit: Visit) -> Response:
-        """Show the wizard's second step: the steps at the receiver, and whether it has accepted an event."""
+        """Show the wizard's second step: the steps at the receiver, and a live check of the connection."""
         integration_id = integration_id_of(visit)
 
-        def read(tx: Transaction) -> tuple[Integration, list[Stream], Sequence[Delivery], Sequence[Delivery]]:
+        def read(tx: Transaction) -> tuple[Integration, Sequence[StreamHealth], Sequence[Delivery], Sequence[Delivery]]:
             integration = find_integration(tx, integration_id)
-            streams = tx.streams.of_integration(integration_id)
-            taken = tx.delivery_views.page(integration_id, DeliveryState.DELIVERED, {}, 1).deliveries
-            return integration, streams, taken, tx.delivery_views.page(integration_id, None, {}, 1).deliveries
+            streams = tx.health.streams(integration_id)
+            accepted = DeliveryFilter(state=DeliveryState.DELIVERED)
+            taken = tx.delivery_views.page(integration_id, accepted, {}, 1).deliveries
+            sent = tx.delivery_views.page(integration_id, DeliveryFilter(), {}, 1).deliveries
+            return integration, streams, taken, sent
 
         integration, streams, taken, sent = await self._services.store.read(visit.account, read)
+        product = PRODUCTS[integration.integration_type]
         return self._pages.page(
             visit,
             "integration_setup.html",
             integration=integration,
+            product=product,
+            polled=[one for one in streams if one.stream.is_polled],
             streams=streams,
             taken=taken,
             sent=sent,
-            steps=[pieces(step) for step in PRODUCTS[integration.integration_type].setup_steps],
+            remedy_of_attempt=remedy_of_attempt,
+            steps=[pieces(step) for step in product.setup_steps],
         )
 
     def _form(
