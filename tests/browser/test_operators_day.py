@@ -3,41 +3,14 @@
 import re
 from collections.abc import Iterator
 from functools import partial
-from typing import Literal
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from riskrelay.bench.processes import free_port
-from support.browser import Person, accessibility_problems
+from support.browser import Person, accessibility_problems, tab_along
 from support.console_world import finding
-from support.fork_server import shared_fork_server
-from support.service import Oracle, Process, Service
-
-Role = Literal["button", "link", "textbox"]
-
-
-class LocalReceiver:
-    """`riskrelay receive` for an integration that is made when the day has begun; it can be broken and mended."""
-
-    def __init__(self, service: Service) -> None:
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.well_known = ""
-        self._log = service.log.parent / "receive.log"
-        self._process: Process | None = None
-
-    def run(self, *misbehaviour: str) -> None:
-        """Run it, from now on as it is told to behave."""
-        self.stop()
-        arguments = ["receive", "--well-known", self.well_known, "--port", str(self.port)]
-        self._process = Process([*arguments, *misbehaviour], self.port, {}, self._log, shared_fork_server())
-
-    def stop(self) -> None:
-        """Listen no more."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.stop()
+from support.local_receiver import LocalReceiver
+from support.service import Oracle, Service
 
 
 @pytest.fixture
@@ -106,8 +79,8 @@ def test_an_integration_from_its_making_to_a_replayed_dead_letter(person: Person
     expect(page.get_by_role("heading", name="1 delivery matches")).to_be_visible()
     page.get_by_role("button", name="Replay 1 delivery").click()
     expect(page.get_by_text("Replay started.")).to_be_visible()
-    expect(page.get_by_role("row", name="dead").get_by_text("completed")).to_be_visible()
-    expect(page.get_by_text("1 of 1")).to_be_visible()
+    expect(page.locator("#running").get_by_text("completed")).to_be_visible()
+    expect(page.get_by_text("1 of 1 deliveries replayed")).to_be_visible()
     page.get_by_role("navigation", name="Integration").get_by_role("link", name="Health").click()
     expect_figure(page, "Dead letters", 0)
     expect_figure(page, "Delivered", 5)
@@ -190,16 +163,6 @@ def test_what_has_the_focus_keeps_it(person: Person, own: str) -> None:
     expect(focused).to_be_focused()
 
 
-def tab_along(page: Page, role: Role, name: str) -> None:
-    """Press Tab until something has the focus."""
-    wanted = page.get_by_role(role, name=name, exact=True)
-    for _ in range(60):
-        if wanted.evaluate("element => element === document.activeElement"):
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"Tab does not lead to the {role} {name}")
-
-
 def test_dead_letters_are_replayed_by_keyboard_alone(person: Person, own: str) -> None:
     """From the group to its preview, and on; its progress can be read."""
     page = person.open("/dead-letters")
@@ -211,7 +174,7 @@ def test_dead_letters_are_replayed_by_keyboard_alone(person: Person, own: str) -
     tab_along(page, "button", "Replay 1 delivery" if count == 1 else f"Replay {count} deliveries")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Replay started.")).to_be_visible()
-    expect(page.get_by_text(f"{count} of {count}")).to_be_visible()
+    expect(page.get_by_text(f"{count} of {count} deliveries replayed")).to_be_visible()
 
 
 def test_the_keyboard_alone_is_sufficient(person: Person, oracle: Oracle) -> None:

@@ -17,6 +17,8 @@ PATIENCE_MS = 60_000  # a busy machine is no failure
 WIDE = (1280, 900)
 NARROW = (360, 740)
 
+Role = Literal["button", "link", "textbox", "combobox"]
+
 _ARGUMENTS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -103,6 +105,16 @@ class Person:
         """Leave, with nothing to complain about."""
         self._context.close()
         self.expect_no_problem()
+
+
+def tab_along(page: Page, role: Role, name: str) -> None:
+    """Press Tab until something has the focus."""
+    wanted = page.get_by_role(role, name=name, exact=True)
+    for _ in range(60):
+        if wanted.evaluate("element => element === document.activeElement"):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead to the {role} {name}")
 
 
 @cache

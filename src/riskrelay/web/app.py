@@ -74,7 +74,7 @@ def create_app(services: Services, transmitting: Transmitting, public_origin: st
             return refusals.answer(error)
         assert isinstance(error, RiskrelayError)  # noqa: S101  registered for nothing else
         if is_of_console(request):  # errors outside of the gate: in the sign-in, or before the gate
-            return console.refused(error)
+            return console.refused(request, error)
         return envelope.failure(error, public_origin, request.path_params)
 
     # Async, because Starlette runs a plain function in a thread, and refusals are noted on the event loop.
@@ -86,7 +86,7 @@ def create_app(services: Services, transmitting: Transmitting, public_origin: st
             return refusals.answer(error)
         assert isinstance(error, HTTPException)  # noqa: S101  registered for nothing else
         if is_of_console(request):
-            return console.failed(error.status_code)
+            return console.failed(request, error.status_code)
         return envelope.failure_of(problems.problem_for_status(error.status_code), public_origin, error.headers)
 
     async def not_found(request: Request, error: Exception) -> Response:
@@ -100,7 +100,7 @@ def create_app(services: Services, transmitting: Transmitting, public_origin: st
         if _of_receivers(request):
             return refusals.answer(error)
         if is_of_console(request):
-            return console.failed(500)
+            return console.failed(request, 500)
         answer = envelope.failure_of(problems.problem_for_status(500), public_origin)
         answer.headers.update(rate_limit_headers(request.scope))  # this answer passes by the middleware
         return answer

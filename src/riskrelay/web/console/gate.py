@@ -54,7 +54,7 @@ class Gate:
             except SessionEnded:
                 return self._to_sign_in(request)
             except (RiskrelayError, ForgedRequest) as error:
-                return self._pages.bare_page("error.html", _status(error), failure=failure_of(error))
+                return self._pages.bare_page(request, "error.html", _status(error), failure=failure_of(error))
             try:
                 await self._require(visit, scope)
                 return await screen(visit)
@@ -110,7 +110,7 @@ class Gate:
         if request.headers.get("hx-request") is not None:
             return Response(status_code=401, headers={"HX-Refresh": "true"})
         if request.method == "POST":
-            return self._pages.bare_page("error.html", 401, failure=failure_of(SessionEnded()))
+            return self._pages.bare_page(request, "error.html", 401, failure=failure_of(SessionEnded()))
         whole = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         return self._pages.see("/console/sign-in", next=whole)
 

@@ -149,9 +149,9 @@ class Pages:
         }
         return self._render(template, status, {**layout, **values})
 
-    def bare_page(self, template: str, status: int = 200, /, **values: Any) -> Response:
+    def bare_page(self, request: Request, template: str, status: int = 200, /, **values: Any) -> Response:
         """Return a page without a session."""
-        return self._render(template, status, {"visit": None, "done": None, "theme": "", **values})
+        return self._render(template, status, {"visit": None, "done": None, "theme": theme_of(request), **values})
 
     def see(self, path: str, **query: str) -> Response:
         """Redirect to a page of the console, by GET."""

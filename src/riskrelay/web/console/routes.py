@@ -221,15 +221,15 @@ class Console:
             ("POST", f"{one}/delete", Scope.WRITE, settings.delete),
         ]
 
-    def failed(self, status: int) -> Response:
+    def failed(self, request: Request, status: int) -> Response:
         """Return the page for a URL without a screen."""
         failure = _BY_STATUS.get(status) or failure_of(Exception())
-        return self._pages.bare_page("error.html", failure.status, failure=failure)
+        return self._pages.bare_page(request, "error.html", failure.status, failure=failure)
 
-    def refused(self, error: Exception) -> Response:
+    def refused(self, request: Request, error: Exception) -> Response:
         """Return the page for an error that no screen handled."""
         failure = failure_of(error)
-        return self._pages.bare_page("error.html", failure.status, failure=failure)
+        return self._pages.bare_page(request, "error.html", failure.status, failure=failure)
 
 
 async def _to_console(request: Request) -> Response:

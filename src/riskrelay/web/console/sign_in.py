@@ -37,7 +37,9 @@ class SignIn:
 
     async def show(self, request: Request) -> Response:
         """Show the form."""
-        return self._form(request.query_params.get("next"), done=DONE.get(request.query_params.get("done", "")))
+        return self._form(
+            request, request.query_params.get("next"), done=DONE.get(request.query_params.get("done", ""))
+        )
 
     async def submit(self, request: Request) -> Response:
         """Start a session for a valid token."""
@@ -46,20 +48,22 @@ class SignIn:
             form = await read_form(request)
         except (RiskrelayError, ForgedRequest) as error:
             failure = failure_of(error)
-            return self._pages.bare_page("error.html", failure.status, failure=failure)
+            return self._pages.bare_page(request, "error.html", failure.status, failure=failure)
         following = form.get("next")
         if not self._cookie.is_possible:
-            return self._form(following, 400)
+            return self._form(request, following, 400)
         address, typed = client_address(request), form.get("token", "")
         try:
             self._throttle.spend(address, typed)
             presented = presented_token(f"Bearer {typed}", None, None)
             token = (await authenticate(self._services, presented)).token
         except RateLimited as error:
-            return self._form(following, 429, f"Too many attempts. Wait {error.wait_seconds} s, then try again.")
+            return self._form(
+                request, following, 429, f"Too many attempts. Wait {error.wait_seconds} s, then try again."
+            )
         except (MalformedCredentials, UnknownToken) as error:
             request.app.state.refused_authentication.note(request, error)
-            return self._form(following, 401, _UNKNOWN)
+            return self._form(request, following, 401, problem=_UNKNOWN)
         self._throttle.succeeded(address, typed)
         secret = await start_session(self._services, token)
         actor = actor_of(request, token)
@@ -84,9 +88,16 @@ class SignIn:
         return self._pages.page(visit, "accounts.html", accounts=accounts)
 
     def _form(
-        self, following: str | None, status: int = 200, problem: str | None = None, *, done: str | None = None
+        self,
+        request: Request,
+        following: str | None,
+        status: int = 200,
+        problem: str | None = None,
+        *,
+        done: str | None = None,
     ) -> Response:
         return self._pages.bare_page(
+            request,
             "sign_in.html",
             status,
             following=own_path(following),

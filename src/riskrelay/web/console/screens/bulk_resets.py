@@ -36,12 +36,15 @@ class BulkResetScreens:
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """Show the form, the preview of the filter in the URL, and the bulk resets."""
+        """Show the step of the wizard that the URL says, and the bulk resets.
+
+        The steps are the form, the preview of a filter, and the progress of a bulk reset.
+        """
         fields = {name: visit.query.get(name, "").strip() for name in _FIELDS}
         problems: Mapping[str, str] = {}
         wanted: BulkResetFilter | None = None
         try:
-            wanted = _wanted(fields) if any(fields.values()) else None
+            wanted = _wanted(fields) if any(fields.values()) and "edit" not in visit.query else None
         except Invalid as error:
             problems = problems_of(error)
 
@@ -50,11 +53,13 @@ class BulkResetScreens:
             return tx.bulk_resets.all(_SHOWN), found, settings_with(tx.behaviors.stored())
 
         resets, matching, settings = await self._services.store.read(visit.account, read)
+        job = next((one for one in resets if one.reset_id == visit.query.get("job")), None)
         return self._pages.page(
             visit,
             "bulk_resets.html",
             400 if problems else 200,
-            resets=resets,
+            resets=[one for one in resets if one is not job],
+            job=job,
             preview=matching,
             fields=fields,
             problems=problems,
@@ -68,15 +73,15 @@ class BulkResetScreens:
         wanted = _wanted({name: visit.form.get(name, "").strip() for name in _FIELDS})
         reason = read_fields(ResetBody, {"reason": " ".join(visit.form.get("reason", "").split())}).reason
         count, _ = await self._services.store.read(visit.account, lambda tx: preview(tx, wanted))
-        await start_bulk_reset(self._services, visit.account, visit.actor, wanted, reason=reason, total=count)
-        return self._pages.see(_path(visit), done="reset-started")
+        started = await start_bulk_reset(self._services, visit.account, visit.actor, wanted, reason=reason, total=count)
+        return self._pages.see(_path(visit), job=started.reset_id, done="reset-started")
 
     async def control(self, visit: Visit) -> Response:
         """Pause, resume or cancel a bulk reset."""
         status = wanted_status(visit)
         reset_id = BulkResetId(id_of(visit, "reset_id"))
         await control_bulk_reset(self._services, visit.account, visit.actor, reset_id, status=status)
-        return self._pages.see(_path(visit), done=f"reset-{status.value}")
+        return self._pages.see(_path(visit), job=reset_id, done=f"reset-{status.value}")
 
 
 def _path(visit: Visit) -> str:

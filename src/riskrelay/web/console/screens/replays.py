@@ -1,14 +1,16 @@
 """Replays of an integration: preview, start, and progress."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from starlette.responses import Response
 
 from riskrelay.actions.replays import control_replay, start_replay
-from riskrelay.core.delivery.replays import REPLAYABLE, Replay, ReplayFilter, ReplayId
+from riskrelay.core.delivery.replays import Replay, ReplayFilter, ReplayId
 from riskrelay.core.errors import Invalid
 from riskrelay.core.integrations import Integration, IntegrationId
-from riskrelay.ports import Sent, Services, Transaction
+from riskrelay.ports import ReasonPlace, Sent, Services, Transaction
 from riskrelay.web.account_api.replays import FilterBody, filter_of
 from riskrelay.web.console.forms import problems_of, read_fields, utc_field
 from riskrelay.web.console.jobs import wanted_status
@@ -19,9 +21,34 @@ from riskrelay.web.console.visits import Visit
 
 _SHOWN = 20
 _SAMPLE = 10
+_STREAMS, _REASONS = 10, 10  # guessed: an integration has one stream and a few reasons; each takes three queries
 _FIELDS = ("state", "reason", "queued_from", "queued_to")
 
 _Preview = tuple[int, list[Sent]]
+
+
+_STATES = {
+    "dead": ("Dead letters", "Rejected permanently by the receiver."),
+    "expired": ("Expired", "Not accepted before their retention ended."),
+    "cancelled": ("Canceled", "Canceled before they were accepted."),
+    "delivered": ("Delivered", "Accepted before. The receiver gets them a second time."),
+}
+"""What a page says for each state that can be replayed: its name and its meaning."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """The data of one page.
+
+    Attributes:
+        preview: the number of deliveries that match the filter, and the newest of them; None: there is no filter.
+        reasons: the number of dead letters of each reason; empty while a preview is shown.
+    """
+
+    integration: Integration
+    replays: Sequence[Replay]
+    preview: _Preview | None
+    reasons: Mapping[str, int]
 
 
 class ReplayScreens:
@@ -32,41 +59,46 @@ class ReplayScreens:
         self._pages = pages
 
     async def show(self, visit: Visit) -> Response:
-        """Show the form, the preview of the filter in the URL, and the replays."""
+        """Show the step of the wizard that the URL says, and the replays.
+
+        The steps are the form, the preview of a filter, and the progress of a replay.
+        """
         fields = {name: visit.query.get(name, "").strip() for name in _FIELDS}
         problems: Mapping[str, str] = {}
         wanted: ReplayFilter | None = None
-        if fields["state"]:
+        if fields["state"] and "edit" not in visit.query:
             try:
                 wanted = self._wanted(fields)
             except Invalid as error:
                 problems = problems_of(error)
         integration_id = integration_id_of(visit)
-        integration, replays, preview = await self._services.store.read(
-            visit.account, lambda tx: _read_page(tx, integration_id, wanted)
-        )
+        seen = await self._services.store.read(visit.account, lambda tx: _seen(tx, integration_id, wanted))
+        job = next((one for one in seen.replays if one.replay_id == visit.query.get("job")), None)
         return self._pages.page(
             visit,
             "replays.html",
             400 if problems else 200,
-            integration=integration,
-            replays=replays,
-            preview=preview,
+            integration=seen.integration,
+            replays=[one for one in seen.replays if one is not job],
+            job=job,
+            preview=seen.preview,
+            wanted=wanted,
+            reasons={**({fields["reason"]: 0} if fields["reason"] else {}), **seen.reasons},
             fields=fields,
             problems=problems,
-            states=[state.value for state in REPLAYABLE],
+            states=_STATES,
+            names={word: name for word, (name, _) in _STATES.items()},
         )
 
     async def start(self, visit: Visit) -> Response:
         """Start the previewed replay."""
         integration_id = integration_id_of(visit)
         wanted = self._wanted({name: visit.form.get(name, "").strip() for name in _FIELDS})
-        _, _, preview = await self._services.store.read(
-            visit.account, lambda tx: _read_page(tx, integration_id, wanted)
+        count, _ = await self._services.store.read(visit.account, lambda tx: _preview(tx, integration_id, wanted))
+        started = await start_replay(
+            self._services, visit.account, visit.actor, integration_id, wanted=wanted, total=count
         )
-        count = 0 if preview is None else preview[0]
-        await start_replay(self._services, visit.account, visit.actor, integration_id, wanted=wanted, total=count)
-        return self._back(visit, "replay-started")
+        return self._job(visit, started.replay_id, "replay-started")
 
     async def control(self, visit: Visit) -> Response:
         """Pause, resume or cancel a replay."""
@@ -75,7 +107,7 @@ class ReplayScreens:
         await control_replay(
             self._services, visit.account, visit.actor, integration_id_of(visit), replay_id=replay_id, status=status
         )
-        return self._back(visit, f"replay-{status.value}")
+        return self._job(visit, replay_id, f"replay-{status.value}")
 
     def _wanted(self, fields: Mapping[str, str]) -> ReplayFilter:
         """Return the filter of a form.
@@ -85,22 +117,35 @@ class ReplayScreens:
         times = {name: utc_field(name, fields[name]) for name in ("queued_from", "queued_to")}
         return filter_of(read_fields(FilterBody, {**fields, **times}), self._services.clock.now())
 
-    def _back(self, visit: Visit, done: str) -> Response:
-        return self._pages.see(
-            account_path(visit.account, "integrations", integration_id_of(visit), "replays"), done=done
-        )
+    def _job(self, visit: Visit, replay_id: ReplayId, done: str) -> Response:
+        path = account_path(visit.account, "integrations", integration_id_of(visit), "replays")
+        return self._pages.see(path, job=replay_id, done=done)
 
 
-def _read_page(
-    tx: Transaction, integration_id: IntegrationId, wanted: ReplayFilter | None
-) -> tuple[Integration, list[Replay], _Preview | None]:
-    """Read the integration, its replays, and the preview of the filter.
+def _seen(tx: Transaction, integration_id: IntegrationId, wanted: ReplayFilter | None) -> _Seen:
+    """Read the data of the page.
 
     Raises: NotFound: no such integration in this account.
     """
     integration = find_integration(tx, integration_id)
-    preview = None
-    if wanted is not None:
-        count, sample = tx.replays.matching(integration_id, wanted, _SAMPLE)
-        preview = count, tx.delivery_views.with_claims(sample)
-    return integration, tx.replays.all(integration_id, _SHOWN), preview
+    return _Seen(
+        integration=integration,
+        replays=tx.replays.all(integration_id, _SHOWN),
+        preview=None if wanted is None else _preview(tx, integration_id, wanted),
+        reasons=_reasons(tx, integration_id) if wanted is None else {},
+    )
+
+
+def _preview(tx: Transaction, integration_id: IntegrationId, wanted: ReplayFilter) -> _Preview:
+    count, sample = tx.replays.matching(integration_id, wanted, _SAMPLE)
+    return count, tx.delivery_views.with_claims(sample)
+
+
+def _reasons(tx: Transaction, integration_id: IntegrationId) -> dict[str, int]:
+    """Return the number of dead letters of each reason."""
+    found: Counter[str] = Counter()
+    for stream in tx.streams.of_integration(integration_id)[:_STREAMS]:
+        for group in tx.delivery_views.dead_letters(ReasonPlace(stream.stream_id, ""), _REASONS):
+            if group.stream.stream_id == stream.stream_id:
+                found[group.reason] += group.count
+    return dict(found.most_common())
