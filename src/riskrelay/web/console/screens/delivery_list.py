@@ -98,7 +98,7 @@ def _seen(tx: Transaction, visit: Visit, wanted: DeliveryFilter) -> _Seen:
     if email:
         found, older = _of_user(tx, integration_id, wanted, email, after=after, limit=limit)
     else:
-        found, older = _of_all(tx, integration_id, wanted, after, limit)
+        found, older = _of_all(tx, integration_id, wanted, after=after, limit=limit)
     count = None if email or wants_csv(visit) else tx.delivery_views.count(integration_id, wanted)
     return _Seen(integration=integration, sent=tx.delivery_views.with_claims(found), older=older, count=count)
 
