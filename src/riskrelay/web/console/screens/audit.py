@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from riskrelay.core.audit import AuditEntry, Kind, Verb
+from riskrelay.core.risk.behaviors import name_of, settings_with
 from riskrelay.ports import Services, Transaction
 from riskrelay.web.console.csv_files import csv_response
 from riskrelay.web.console.lists import TIME_RANGE, Choice, limit_of, page_of, since_of, wants_csv
@@ -77,7 +78,10 @@ def _things(tx: Transaction, visit: Visit) -> Mapping[tuple[Kind, str], Thing]:
         )
         for one in tx.sources.all()
     }
-    return {**integrations, **sources}
+    settings = settings_with(tx.behaviors.stored())
+    path = account_path(visit.account, "behaviors")
+    behaviors = {(Kind.BEHAVIOR, str(one)): Thing(name=name_of(one, settings), href=path) for one in settings}
+    return {**integrations, **sources, **behaviors}
 
 
 def _file(entries: Sequence[AuditEntry], things: Mapping[tuple[Kind, str], Thing]) -> Response:
