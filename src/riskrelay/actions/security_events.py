@@ -74,7 +74,7 @@ async def _queue(
         confirm(tx, unconfirmed)
         streams = tx.streams.taking_events()
         made: list[signals.Signal] = []
-        answers = [_decide(tx, services, one, streams, made) for one in asked]
+        answers = [_decide(tx, services, one, streams=streams, made=made) for one in asked]
         queued = tx.events.queue(made, hand_over=True)
         services.foresee(queued)
         return answers, queued
@@ -85,7 +85,7 @@ async def _queue(
 
 
 def _decide(
-    tx: Transaction, services: Services, asked: _Asked, streams: Sequence[Stream], made: list[signals.Signal]
+    tx: Transaction, services: Services, asked: _Asked, *, streams: Sequence[Stream], made: list[signals.Signal]
 ) -> _Answer:
     """Add the events of one request to *made*, unless it repeats another one, and audit it.
 
