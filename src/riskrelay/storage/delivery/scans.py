@@ -42,7 +42,7 @@ _HELD = (
     .order_by(held_events.c.seq.desc())
     .limit(_MANY)
 )
-_COUNTED = 10_000  # measured: 8 ms of SQLite; of a longer log the number is unknown
+_COUNTED = 10_000  # chosen: counted on each view of the list; of a longer log the number is unknown
 _PART = (
     select(*_SEEN)
     .select_from(events.outerjoin(held_events, IS_HELD))
