@@ -15,7 +15,7 @@ from riskrelay.core.integrations import AccountId, IntegrationId
 from riskrelay.core.signals import Signal
 from riskrelay.core.ssf.events import Jti
 from riskrelay.core.ssf.sets import fixed_claims
-from riskrelay.core.ssf.streams import CONTROL_LANE, STREAM_DISABLED, Stream, StreamId, StreamStatus
+from riskrelay.core.ssf.streams import CONTROL_LANE, STREAM_DISABLED, StreamId, StreamStatus
 from riskrelay.core.ssf.subject_filters import HEARS_ALL
 from riskrelay.storage.delivery.backlog import cancel_lane
 from riskrelay.storage.delivery.newest import lane_parameters, this_lane
@@ -53,6 +53,9 @@ _APPEND = BulkInsert(
     *("account_id", "stream_id", "lane", "seq", "jti", "subject_key", "claims", "queued_at", "is_level_change"),
 )
 
+_EventRow = tuple[AccountId, StreamId, int, int, Jti, str, bytes, int | None, bool]
+"""The values of `_APPEND`."""
+
 
 class EventRows:
     """Implements ports.Events."""
@@ -68,15 +71,15 @@ class EventRows:
             number = CONTROL_LANE if signal.is_control else stream.lane_of(signal.subject_key)
             found[stream.stream_id, number].append(signal)
         by_lane = {LaneKey(self._account_id, *place): queued for place, queued in found.items()}
-        rows: list[tuple[object, ...]] = []
+        rows: list[_EventRow] = []
         handovers: dict[LaneKey, Handover] = {}
         # Lock the lanes in a fixed order, so that two transactions cannot deadlock.
         for key in sorted(by_lane, key=lambda key: (key.stream_id, key.lane)):
             lane = _TAKE_NUMBERS.one(self._connection, {**lane_parameters(key), "count": len(by_lane[key])})
-            queued = _queued(by_lane[key], lane.last_seq)
-            rows += _rows(key, queued)
-            if hand_over and lane.is_open and can_be_handed_over(by_lane[key][0].stream, key.lane, len(queued)):
-                handovers[key] = _handover(key, by_lane[key][0].stream, queued, lane)
+            of_lane = _rows(key, by_lane[key], lane.last_seq)
+            rows += of_lane
+            if hand_over and lane.is_open and can_be_handed_over(by_lane[key][0].stream, key.lane, len(of_lane)):
+                handovers[key] = _handover(key, by_lane[key], of_lane, lane)
         _APPEND.run(self._connection, rows)
         dropped = {key: len(of_lane) for key, of_lane in by_lane.items() if _is_dropped(of_lane[0])}
         for key, count in dropped.items():
@@ -100,40 +103,47 @@ class EventRows:
         return delivery_by_jti(self._connection, self._account_id, integration_id, jti)
 
 
-def _queued(signals: Sequence[Signal], last_seq: int) -> list[QueuedEvent]:
+def _rows(key: LaneKey, signals: Sequence[Signal], last_seq: int) -> list[_EventRow]:
     """Number the events of one lane, of which the last has *last_seq*.
 
     The lane's row stays locked until the commit. So numbers become visible in order, and a cursor cannot pass an event
     that commits late (design 5).
     """
     return [
-        QueuedEvent(
-            seq=seq,
-            jti=signal.event.jti,
-            subject_key=signal.subject_key,
-            claims=fixed_claims(signal.event),
-            queued_at=signal.event.issued_at,
-            is_level_change=signal.is_level_change,
+        (
+            key.account_id,
+            key.stream_id,
+            key.lane,
+            seq,
+            signal.event.jti,
+            signal.subject_key,
+            fixed_claims(signal.event),
+            number_of(signal.event.issued_at),
+            signal.is_level_change,
         )
         for seq, signal in enumerate(signals, last_seq - len(signals) + 1)
     ]
 
 
-def _rows(key: LaneKey, queued: Sequence[QueuedEvent]) -> list[tuple[object, ...]]:
-    return [
-        (
-            *(key.account_id, key.stream_id, key.lane, event.seq),
-            *(event.jti, event.subject_key, event.claims, number_of(event.queued_at), event.is_level_change),
+def _handover(
+    key: LaneKey, signals: Sequence[Signal], rows: Sequence[_EventRow], lane: Row[*tuple[Any, ...]]
+) -> Handover:
+    queued = [
+        QueuedEvent(
+            seq=seq,
+            jti=signal.event.jti,
+            subject_key=signal.subject_key,
+            claims=claims,
+            queued_at=signal.event.issued_at,
+            is_level_change=signal.is_level_change,
         )
-        for event in queued
+        for signal, (_, _, _, seq, _, _, claims, _, _) in zip(signals, rows, strict=True)
     ]
-
-
-def _handover(key: LaneKey, stream: Stream, queued: Sequence[QueuedEvent], lane: Row[*tuple[Any, ...]]) -> Handover:
     return Handover(
         key=key,
         epoch=lane.epoch,
-        stream=replace(stream, subjects=HEARS_ALL),  # up to a thousand statements, which a worker does not need
+        # Up to a thousand statements, which a worker does not need.
+        stream=replace(signals[0].stream, subjects=HEARS_ALL),
         events=queued,
         replayed=lane.replayed,
         edits=lane.edits,
