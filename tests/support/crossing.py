@@ -120,7 +120,7 @@ def things_of(service: Service) -> dict[str, str]:
         "reset_id": paused_bulk_reset(service),
         "source_id": source["id"],
         "source_credential_id": source["credential"]["id"],
-        "channel_id": service.result("POST", "/notifications/channels", channel)["id"],
+        "channel_id": service.result("POST", "/notification_channels", channel)["id"],
     }
 
 

@@ -139,7 +139,7 @@ def _exception(api: "Api", given: str, _arguments: dict[str, Any]) -> NamedId:
 
 
 def _channel(api: "Api", given: str, _arguments: dict[str, Any]) -> NamedId:
-    rows = api.call("GET", "/notifications/channels")
+    rows = api.call("GET", "/notification_channels")
     return chosen("channel", given, rows, names=["name"], listing="riskrelay notification list")
 
 

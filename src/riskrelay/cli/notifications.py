@@ -39,7 +39,7 @@ _BacklogOption = Annotated[
 @app.command("list", epilog="Example: riskrelay notification list --json")
 def list_all(account: AccountOption = "default", as_json: JsonFlag = False) -> None:
     """List the channels, each with the result of its last message."""
-    found = with_api(account, lambda api: api.call("GET", "/notifications/channels"))
+    found = with_api(account, lambda api: api.call("GET", "/notification_channels"))
     show(found, as_json, lambda: _table(found))
 
 
@@ -63,7 +63,7 @@ def add(
     body: dict[str, Any] = {"kind": kind, "name": name, "target": target, "conditions": conditions or list(_CONDITIONS)}
     if backlog_after is not None:
         body["backlog_after_seconds"] = _seconds(backlog_after)
-    row = with_api(account, lambda api: api.call("POST", "/notifications/channels", body))
+    row = with_api(account, lambda api: api.call("POST", "/notification_channels", body))
 
     def render() -> None:
         _table([row])
@@ -130,7 +130,7 @@ def send_test(channel_id: _IdArgument, account: AccountOption = "default", as_js
 
 
 def _path(channel_id: str) -> str:
-    return f"/notifications/channels/{quote(channel_id, safe='')}"
+    return f"/notification_channels/{quote(channel_id, safe='')}"
 
 
 def _seconds(text: str) -> int:

@@ -154,12 +154,12 @@ def account_routes(
 def _notification_routes(services: Services, transmitting: Transmitting) -> list[tuple[str, str, Handler]]:
     channels = NotificationChannelRoutes(services, transmitting.notifying)
     return [
-        ("GET", "/notifications/channels", channels.list_all),
-        ("POST", "/notifications/channels", channels.add),
-        ("GET", "/notifications/channels/{channel_id}", channels.get),
-        ("PUT", "/notifications/channels/{channel_id}", channels.change),
-        ("DELETE", "/notifications/channels/{channel_id}", channels.delete),
-        ("POST", "/notifications/channels/{channel_id}/test", channels.test),
+        ("GET", "/notification_channels", channels.list_all),
+        ("POST", "/notification_channels", channels.add),
+        ("GET", "/notification_channels/{channel_id}", channels.get),
+        ("PUT", "/notification_channels/{channel_id}", channels.change),
+        ("DELETE", "/notification_channels/{channel_id}", channels.delete),
+        ("POST", "/notification_channels/{channel_id}/test", channels.test),
     ]
 
 

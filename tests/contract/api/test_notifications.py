@@ -15,7 +15,7 @@ from support.service import Service, running
 from support.visitor import Page, Visitor
 from support.waiting import until
 
-CHANNELS = "/notifications/channels"
+CHANNELS = "/notification_channels"
 SCREEN = "/console/accounts/acme/settings/notifications"
 
 
