@@ -1,5 +1,6 @@
 """The static site of docs/, with a page for each group of operations and a search that needs no server: `make docs`."""
 
+import logging
 import re
 import shutil
 from io import BytesIO
@@ -118,4 +119,5 @@ def build_site(sources: Path, site: Path) -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # which link is wrong
     build_site(BUILD, SITE)

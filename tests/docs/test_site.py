@@ -22,6 +22,18 @@ def test_every_document_and_every_group_of_operations_is_in_the_contents() -> No
     assert sorted(listed) == sorted({*documents, *(f"api/{group.name}.md" for group in groups())} - {"README.md"})
 
 
+def test_a_link_names_a_file_of_the_site(tmp_path: Path) -> None:
+    """A link to a folder opens on GitHub only."""
+    write_sources(tmp_path / "sources")
+    folders = {
+        (path.name, link)
+        for path in (tmp_path / "sources").rglob("*.md")
+        for link in re.findall(r"\]\(([^)#\s]+/)\)", path.read_text())
+        if not re.match(r"[a-z]+:", link)
+    }
+    assert folders == set()
+
+
 def test_the_site_is_built_with_a_search_and_loads_nothing_from_another_host(tmp_path: Path) -> None:
     """Two pages of it: a document and a group of operations, with examples in tabs."""
     sources, site = tmp_path / "sources", tmp_path / "site"
