@@ -38,6 +38,9 @@ def test_serve_survives_being_killed(tmp_path: Path, record_property: Callable[[
             time.sleep(moments.uniform(0, 0.25))
             service.kill()
             service.start()
+        # On a busy machine the kills leave the clients little time.
+        until(lambda: sum(len(client.responses.findings) for client in clients) > KILLS)
+        until(lambda: sum(len(client.responses.changes) for client in clients) > KILLS // 2)
     try:
         wait_until_quiet(service)
         checked = check_ledger(service, oracle, responses_of(clients), at_most_copies=KILLS * BATCH_EVENTS)

@@ -18,6 +18,7 @@ from support.clients import load, responses_of
 from support.fault_plugin import seed_of_run
 from support.ledger_checks import check_ledger
 from support.service import Service
+from support.waiting import until
 
 KILLS = fault_plugin.KILLS // 20
 BROKEN = (urllib.error.URLError, HTTPException, ConnectionError, TimeoutError, json.JSONDecodeError)
@@ -106,6 +107,8 @@ def test_two_pollers_survive_kills(tmp_path: Path, record_property: Callable[[st
                 time.sleep(moments.uniform(0, 0.4))
                 service.kill()
                 service.start()
+            # On a busy machine the kills leave the client little time.
+            until(lambda: len(clients[0].responses.changes) > KILLS)
     finally:
         for poller in pollers:
             poller.stop()

@@ -83,7 +83,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     demo = start(directory, "--stay", "--json")
     said = directory / "said"
     try:
-        until(lambda: "Press Ctrl-C to stop" in said.read_text() or demo.poll() is not None)
+        until(lambda: "Press Ctrl-C to stop" in said.read_text() or demo.poll() is not None, seconds=240)
         (url,) = [word.removesuffix("/console;") for word in said.read_text().split() if word.endswith("/console;")]
         with urllib.request.urlopen(url, timeout=60) as page:
             landed = page.url.removeprefix(url)
