@@ -222,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        nouns = "integrations|sources|exceptions|resets|credentials|replays|users|channels"
+        nouns = "integrations|sources|exceptions|resets|credentials|replays|users|notification_channels"
         lists = re.search(rf"/({nouns})(\?.*)?$", self.path)
         is_lookup = self.command == "GET" and lists is not None and lists[1] != self.server.shown_list
         envelope = {**self.server.envelope, "result": [NAMED]} if is_lookup else self.server.envelope
@@ -250,7 +250,7 @@ def service() -> Iterator[Answering]:
 
 def run(service: Answering, command: str, arguments: list[str], envelope: dict[str, Any]) -> tuple[int, str]:
     service.envelope = envelope
-    noun = command.split()[0].replace("notification", "channel")
+    noun = command.split()[0].replace("notification", "notification_channel")
     service.shown_list = f"{noun}s" if command in LISTS else ""
     environment = {"RISKRELAY_URL": f"http://127.0.0.1:{service.server_port}", "RISKRELAY_TOKEN": "t", "COLUMNS": "400"}
     ended = invoke(*command.split(), "--account", "a", *arguments, env=environment)
