@@ -50,6 +50,11 @@ class Stage:
         finally:
             await self._processes.kill()  # what was about to start when a signal arrived
 
+    @property
+    def has_receiver(self) -> bool:
+        """Whether the receiver runs."""
+        return self._receiver is not None
+
     async def start_receiver(self, well_known_url: str) -> None:
         """Start the receiver and wait until it listens."""
         port, log = str(self.receiver_port), str(self.receiver_log)
