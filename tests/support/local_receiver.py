@@ -6,7 +6,7 @@ from support.service import Process, Service
 
 
 class LocalReceiver:
-    """`riskrelay receive` for an integration that is made when the day has begun; it can be broken and mended."""
+    """`riskrelay receive` for an integration that is made when the day has begun; it can be broken and fixed."""
 
     def __init__(self, service: Service) -> None:
         self.port = free_port()
@@ -16,7 +16,7 @@ class LocalReceiver:
         self._process: Process | None = None
 
     def run(self, *misbehaviour: str) -> None:
-        """Run it, from now on as it is told to behave."""
+        """Run it, with these options for misbehavior."""
         self.stop()
         arguments = ["receive", "--well-known", self.well_known, "--port", str(self.port)]
         self._process = Process([*arguments, *misbehaviour], self.port, {}, self._log, shared_fork_server())

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.notifications.channels import Channel, ChannelId, ChannelKind, Condition
-from riskrelay.core.notifications.deciding import Change, News, Told
+from riskrelay.core.notifications.deciding import Change, News, NotifiedProblem
 from riskrelay.core.notifications.messages import Message, message_about
 from riskrelay.core.notifications.problems import Problem
 from support.services import NOON
@@ -27,7 +27,9 @@ CHANNEL = Channel(
 
 def change(name: str = "okta", thing_id: str = "i1", news: News = News.OPENED) -> Change:
     """A change about a paused integration."""
-    told = Told(condition=Condition.PAUSED, thing_id=thing_id, name=name, opened_at=NOON, told_at=NOON)
+    notified = NotifiedProblem(
+        condition=Condition.PAUSED, thing_id=thing_id, name=name, opened_at=NOON, notified_at=NOON
+    )
     problem = Problem(
         condition=Condition.PAUSED,
         thing_id=thing_id,
@@ -36,7 +38,7 @@ def change(name: str = "okta", thing_id: str = "i1", news: News = News.OPENED) -
         remedy="Resume the integration.",
         page=("integrations", "a/b"),
     )
-    return Change(news=news, told=told, problem=None if news is News.CLEARED else problem)
+    return Change(news=news, notified=notified, problem=None if news is News.CLEARED else problem)
 
 
 def message(*changes: Change, held: bool = False) -> Message:

@@ -78,7 +78,7 @@ async def add_channel(
     kind: ChannelKind,
     wanted: WantedChannel,
 ) -> AddedChannel:
-    """Store a new channel. What is open already is sent within a minute.
+    """Store a new channel. Conditions that are open are reported within a minute.
 
     Raises: Invalid: the address cannot be used, or the account has too many channels.
     """
@@ -120,7 +120,7 @@ async def change_channel(
     channel_id: ChannelId,
     wanted: WantedChannel,
 ) -> ChannelState:
-    """Overwrite a channel, except its kind. It forgets what it was told, so what is open now is sent again.
+    """Overwrite a channel, except its kind. The conditions that are open are reported again.
 
     Raises: NotFound: no such channel in this account; Invalid: the address cannot be used.
     """

@@ -34,7 +34,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Due:
-    """What one channel is to be told now."""
+    """The changes of which one channel must be notified now."""
 
     channel: Channel
     pace: Pace
@@ -42,7 +42,7 @@ class _Due:
 
 
 async def queue_notifications(services: Services, notifying: Notifying) -> int:
-    """Compare what each channel was told with what is open now, and queue messages about the differences.
+    """Compare the open conditions with those that each channel was notified of, and queue messages on the differences.
 
     Several processes may do this: each decides again in the transaction that locks the channels.
 
@@ -57,13 +57,13 @@ async def queue_notifications(services: Services, notifying: Notifying) -> int:
 
         def due(tx: Transaction) -> list[_Due]:
             problems = [*of_installation, *_problems(tx, notifying.retention, now)]
-            states, told = tx.channels.all(), tx.channels.told()
+            states, notified = tx.channels.all(), tx.channels.notified()
             # While a message waits, changes accumulate: the next message has them, unless they are over by then.
             all_due = [
                 _Due(
                     channel=state.channel,
                     pace=state.pace,
-                    changes=changes_for(state.channel, told.get(state.channel.channel_id, []), problems, now),
+                    changes=changes_for(state.channel, notified.get(state.channel.channel_id, []), problems, now),
                 )
                 for state in states
                 if state.waiting is None

@@ -54,7 +54,7 @@ def add(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Add a channel. What is open now is sent within a minute. The secret of a webhook is shown once."""
+    """Add a channel. Conditions that are open are reported within a minute. The secret of a webhook is shown once."""
     targets = {"email": email, "slack": slack, "webhook": webhook}
     given = {kind: target for kind, target in targets.items() if target is not None}
     if len(given) != 1:
@@ -84,7 +84,7 @@ def set_one(
     account: AccountOption = "default",
     as_json: JsonFlag = False,
 ) -> None:
-    """Change a channel. Omitted options keep their values. It is told again of what is open."""
+    """Change a channel. Omitted options keep their values. Open conditions are reported again."""
     given = {
         "name": name,
         "target": target,

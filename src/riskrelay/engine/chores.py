@@ -76,7 +76,7 @@ class Chores:
     Args:
         levels_per_second: the largest number of users per second whose level is decided again because time has passed
             or rules apply.
-        notifying: None: nobody is notified.
+        notifying: None: no channel is notified.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.notifications.channels import Channel, ChannelId, ChannelKind, Target
-from riskrelay.core.notifications.deciding import Change, Pace, Told
+from riskrelay.core.notifications.deciding import Change, NotifiedProblem, Pace
 from riskrelay.core.notifications.messages import Message
 
 
@@ -61,7 +61,7 @@ class Channels(Protocol):
         """Overwrite its name, target, conditions, the age of a backlog, and whether it is active."""
 
     def delete(self, channel_id: ChannelId) -> None:
-        """Delete a channel, its waiting message, and what it was told."""
+        """Delete a channel, its waiting message, and its notified problems."""
 
     def get(self, channel_id: ChannelId) -> ChannelState | None:
         """Return the channel with that id."""
@@ -69,14 +69,14 @@ class Channels(Protocol):
     def all(self) -> list[ChannelState]:
         """Return all channels, oldest first. A quota bounds their number."""
 
-    def told(self) -> dict[ChannelId, list[Told]]:
-        """Return the problems that the channels were told of, by channel."""
+    def notified(self) -> dict[ChannelId, list[NotifiedProblem]]:
+        """Return the problems that the channels were notified of, by channel."""
 
     def forget(self, channel_id: ChannelId) -> None:
-        """Forget what a channel was told, and its waiting message."""
+        """Delete a channel's waiting message and its notified problems, so that open ones are reported again."""
 
     def queue(self, channel_id: ChannelId, changes: Sequence[Change], message: Message, pace: Pace) -> None:
-        """Store a message that is due now, and what the channel is told by it."""
+        """Store a message that is due now, and the problems of which it notifies the channel."""
 
     def set_pace(self, channel_id: ChannelId, pace: Pace) -> None:
         """Store the pace of a channel."""

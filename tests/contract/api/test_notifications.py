@@ -45,14 +45,19 @@ def bodies(inbox: Hook, path: str) -> list[dict[str, object]]:
     return [json.loads(body) for at, _, body in list(inbox.requests) if at == path]
 
 
-def test_a_channel_is_told_once_also_across_a_restart(tmp_path: Path) -> None:
+def test_a_channel_is_notified_once_also_across_a_restart(tmp_path: Path) -> None:
     """At the start of the service, and not again at its next start."""
     with hook() as inbox:
         service = Service(tmp_path)
         service.start()
         integration = service.create_integration("https://acme.example.com")
         service.result("POST", f"/integrations/{integration['id']}/pause", {"reason": "Maintenance"})
-        wanted = {"kind": "webhook", "name": "Ops", "target": f"{inbox.url}/told", "conditions": ["integration_paused"]}
+        wanted = {
+            "kind": "webhook",
+            "name": "Ops",
+            "target": f"{inbox.url}/notified",
+            "conditions": ["integration_paused"],
+        }
         secret = service.result("POST", CHANNELS, wanted)["secret"]
         assert service.stop() == 0
         service.start()

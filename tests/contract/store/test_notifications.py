@@ -1,4 +1,4 @@
-"""Notifications in both stores, sent to real servers: told once, repeated, limited, retried, given up."""
+"""Notifications in both stores, sent to real servers: notified once, repeated, limited, retried, given up."""
 
 import base64
 import hmac
@@ -103,7 +103,7 @@ async def desk(store: Store, inbox: Hook) -> Desk:
     return Desk(await world_of(store, HandClock()), inbox)
 
 
-async def test_a_pause_is_told_once_and_its_end_once(desk: Desk) -> None:
+async def test_a_pause_is_reported_once_and_its_end_once(desk: Desk) -> None:
     """With the name, the reason, the remedy and a link; another process, or a restart, repeats nothing."""
     await desk.add()
     assert await desk.round() == []
@@ -151,7 +151,7 @@ async def test_every_condition_of_delivery_is_found(desk: Desk) -> None:
     assert b"u1@example.com" not in b"".join(body for _, _, body in desk.hook.requests)
 
 
-async def test_a_backlog_is_told_when_it_is_older_than_the_channel_says(desk: Desk) -> None:
+async def test_a_backlog_is_reported_when_it_is_older_than_the_channel_says(desk: Desk) -> None:
     """By the age of the oldest waiting event."""
     await desk.add(Condition.BACKLOG, backlog_after=timedelta(0))
     await desk.add(Condition.BACKLOG, path="/patient", backlog_after=10_000 * DAY)
@@ -160,7 +160,7 @@ async def test_a_backlog_is_told_when_it_is_older_than_the_channel_says(desk: De
     assert [path for path, _, _ in desk.hook.requests] == ["/hook"]
 
 
-async def test_a_silent_source_is_told_until_it_sends_again(desk: Desk) -> None:
+async def test_a_silent_source_is_reported_until_it_sends_again(desk: Desk) -> None:
     """A source that is not active is not silent."""
     await desk.add(Condition.SILENT_SOURCE)
     wanted = WantedSource(kind="okta_system_log", name="Okta log", silent_after=HOUR)
@@ -184,7 +184,7 @@ async def test_a_silent_source_is_told_until_it_sends_again(desk: Desk) -> None:
 async def test_conditions_of_the_installation_go_to_each_account_that_chose_them(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A disk that is nearly full. With PostgreSQL the free space is not known, so nothing is told."""
+    """A disk that is nearly full. With PostgreSQL the free space is not known, so the condition never opens."""
     await desk.add(Condition.DISK, Condition.KEY_ROTATION)
     load = desk.services.store.load()
     knows_disk = load.disk_free_bytes is not None
@@ -294,7 +294,7 @@ async def test_a_test_is_sent_at_once_and_counts_for_the_limit(desk: Desk) -> No
     assert {entry.verb.value for entry in entries} == {"created", "sent"}
 
 
-async def test_a_changed_channel_is_told_again(desk: Desk) -> None:
+async def test_a_changed_channel_is_reported_again(desk: Desk) -> None:
     """Of what it wants now. Another target keeps the secret."""
     added = await desk.add(Condition.PAUSED)
     await desk.pause()

@@ -1,7 +1,7 @@
 """Which changes a channel is notified of, and when. Pure.
 
-A channel's state is what it was told. A round compares this with the problems of now, so a change that is held back by
-the limit is not lost: the next message has it, unless it is over by then.
+A channel's state is the problems that it was notified of. A round compares these with the open problems, so a change
+that is held back by the limit is not lost: the next message has it, unless it is over by then.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,18 +29,18 @@ class News(StrEnum):
     CLEARED = "cleared"
 
 
-class Told(Struct, frozen=True, kw_only=True):
-    """A problem that a channel was told of.
+class NotifiedProblem(Struct, frozen=True, kw_only=True):
+    """A problem that a channel was notified of.
 
     Attributes:
-        told_at: the last time.
+        notified_at: the last time.
     """
 
     condition: Condition
     thing_id: str
     name: str
     opened_at: datetime
-    told_at: datetime
+    notified_at: datetime
 
     @property
     def key(self) -> tuple[Condition, str]:
@@ -56,7 +56,7 @@ class Change(Struct, frozen=True, kw_only=True):
     """
 
     news: News
-    told: Told
+    notified: NotifiedProblem
     problem: Problem | None = None
 
 
@@ -94,11 +94,13 @@ class Pace(Struct, frozen=True, kw_only=True):
         return self.hour_began_at is None or not timedelta(0) <= now - self.hour_began_at < _HOUR
 
 
-def changes_for(channel: Channel, told: Sequence[Told], problems: Iterable[Problem], now: datetime) -> list[Change]:
-    """Return what a channel should be told.
+def changes_for(
+    channel: Channel, notified: Sequence[NotifiedProblem], problems: Iterable[Problem], now: datetime
+) -> list[Change]:
+    """Return the changes of which a channel must be notified.
 
     Args:
-        told: what it was told before and was not told to be over.
+        notified: the problems that it was notified of, and that were not reported as over.
         problems: all that are open now.
 
     Returns: opened ones first, then those that have lasted for another day, then those that are over. A condition that
@@ -106,28 +108,32 @@ def changes_for(channel: Channel, told: Sequence[Told], problems: Iterable[Probl
     """
     if not channel.active:
         return []
-    before = {one.key: one for one in told}
+    before = {one.key: one for one in notified}
     now_open = {one.key: one for one in problems if one.concerns(channel)}
     opened = [
-        Change(news=News.OPENED, problem=one, told=_told(one, now))
+        Change(news=News.OPENED, problem=one, notified=_notified(one, now))
         for key, one in now_open.items()
         if key not in before
     ]
     repeated = [
-        Change(news=News.STILL_OPEN, problem=now_open[key], told=replace(one, told_at=now, name=now_open[key].name))
+        Change(
+            news=News.STILL_OPEN, problem=now_open[key], notified=replace(one, notified_at=now, name=now_open[key].name)
+        )
         for key, one in before.items()
-        if key in now_open and now - one.told_at >= REPEAT_AFTER
+        if key in now_open and now - one.notified_at >= REPEAT_AFTER
     ]
     cleared = [
-        Change(news=News.CLEARED, told=one)
+        Change(news=News.CLEARED, notified=one)
         for key, one in before.items()
         if key not in now_open and one.condition in channel.conditions
     ]
     return opened + repeated + cleared
 
 
-def _told(problem: Problem, now: datetime) -> Told:
-    return Told(condition=problem.condition, thing_id=problem.thing_id, name=problem.name, opened_at=now, told_at=now)
+def _notified(problem: Problem, now: datetime) -> NotifiedProblem:
+    return NotifiedProblem(
+        condition=problem.condition, thing_id=problem.thing_id, name=problem.name, opened_at=now, notified_at=now
+    )
 
 
 def next_attempt(attempts: int) -> timedelta | None:

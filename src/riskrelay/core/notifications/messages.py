@@ -109,14 +109,14 @@ def sample_message(channel: Channel, *, message_id: str, public_url: str, now: d
 
 
 def _entry(change: Change, base: str) -> Entry:
-    told, problem = change.told, change.problem
+    notified, problem = change.notified, change.problem
     page = () if problem is None else problem.page
     return Entry(
         news=change.news,
-        condition=told.condition.value,
-        title=f"{_STATE_WORDS[change.news]}{CONDITION_WORDS[told.condition]}",
-        name=told.name,
-        id=told.thing_id,
+        condition=notified.condition.value,
+        title=f"{_STATE_WORDS[change.news]}{CONDITION_WORDS[notified.condition]}",
+        name=notified.name,
+        id=notified.thing_id,
         reason="" if problem is None else problem.reason,
         remedy="" if problem is None else problem.remedy,
         url="/".join([base, *(quote(part, safe="") for part in page)]),

@@ -12,7 +12,7 @@ from sqlalchemy import insert as insert_into
 
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.notifications.channels import Channel, ChannelId, ChannelKind, Condition
-from riskrelay.core.notifications.deciding import Change, News, Pace, Told
+from riskrelay.core.notifications.deciding import Change, News, NotifiedProblem, Pace
 from riskrelay.core.notifications.messages import Message
 from riskrelay.ports import ChannelState, SendResult, WaitingMessage
 from riskrelay.storage.accounts.credentials import IS_DELETED
@@ -21,11 +21,11 @@ from riskrelay.storage.tables import accounts, notification_channels, notified_p
 
 _MESSAGE: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 _NO_MESSAGE = {"message": None, "message_attempts": 0, "message_due_at": None}
-_TELL = PerEngine(
+_REMEMBER = PerEngine(
     notified_problems,
     lambda insert: insert.on_conflict_do_update(
         index_elements=list(notified_problems.primary_key.columns),
-        set_={name: insert.excluded[name] for name in ("name", "opened_at", "told_at")},
+        set_={name: insert.excluded[name] for name in ("name", "opened_at", "notified_at")},
     ),
 )
 
@@ -76,22 +76,22 @@ class ChannelRows:
         rows = self._connection.execute(query.with_for_update() if self._locking else query)
         return [_state(row) for row in rows]
 
-    def told(self) -> dict[ChannelId, list[Told]]:
+    def notified(self) -> dict[ChannelId, list[NotifiedProblem]]:
         query = (
             select(notified_problems)
             .where(notified_problems.c.account_id == self._account_id)
             .order_by(*notified_problems.primary_key.columns)
         )
-        found: dict[ChannelId, list[Told]] = defaultdict(list)
+        found: dict[ChannelId, list[NotifiedProblem]] = defaultdict(list)
         for row in self._connection.execute(query):
-            told = Told(
+            notified = NotifiedProblem(
                 condition=Condition(row.condition),
                 thing_id=row.thing_id,
                 name=row.name,
                 opened_at=row.opened_at,
-                told_at=row.told_at,
+                notified_at=row.notified_at,
             )
-            found[ChannelId(row.channel_id)].append(told)
+            found[ChannelId(row.channel_id)].append(notified)
         return found
 
     def forget(self, channel_id: ChannelId) -> None:
@@ -101,14 +101,14 @@ class ChannelRows:
     def queue(self, channel_id: ChannelId, changes: Sequence[Change], message: Message, pace: Pace) -> None:
         text = msgspec.json.encode(message).decode()
         self._set(channel_id, message=text, message_attempts=0, message_due_at=message.at, **asdict(pace))
-        open_now = [change.told for change in changes if change.news is not News.CLEARED]
+        open_now = [change.notified for change in changes if change.news is not News.CLEARED]
         key = {"account_id": self._account_id, "channel_id": channel_id}
         rows = [{**key, **asdict(one), "condition": one.condition.value} for one in open_now]
         if rows:
-            self._connection.execute(_TELL.on(self._connection), rows)
+            self._connection.execute(_REMEMBER.on(self._connection), rows)
         for change in changes:
             if change.news is News.CLEARED:
-                condition, thing_id = change.told.key
+                condition, thing_id = change.notified.key
                 this = (notified_problems.c.condition == condition.value) & (notified_problems.c.thing_id == thing_id)
                 self._connection.execute(delete(notified_problems).where(self._of(notified_problems, channel_id), this))
 

@@ -1,4 +1,4 @@
-"""The tables of notifications: the channels, and what each was told."""
+"""The tables of notifications: the channels, and the problems that each was notified of."""
 
 from sqlalchemy import Boolean, Column, ForeignKeyConstraint, Integer, LargeBinary, String, Table, Text
 
@@ -39,7 +39,7 @@ notified_problems = Table(
     Column("thing_id", String(255), primary_key=True),
     Column("name", String(255), nullable=False),
     Column("opened_at", Moment, nullable=False),
-    Column("told_at", Moment, nullable=False),
+    Column("notified_at", Moment, nullable=False),
     ForeignKeyConstraint(
         ["account_id", "channel_id"], ["notification_channels.account_id", "notification_channels.channel_id"]
     ),

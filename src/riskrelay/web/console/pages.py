@@ -63,7 +63,7 @@ DONE = {
     "directory-deleted": "Entry deleted.",
     "levels": "Saved. Users' risk levels are updated, and receivers are notified.",
     "nothing": "No changes to save.",
-    "channel-added": "Channel added. What is open now is sent within a minute.",
+    "channel-added": "Channel added. Conditions that are open are reported within a minute.",
     "channel-deleted": "Channel deleted.",
     "revoked": "Token revoked. All sessions that used it are signed out.",
     "rotated": "Keys rotated. The previous next keys now sign, and new next keys are published.",

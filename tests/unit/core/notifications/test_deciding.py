@@ -1,4 +1,4 @@
-"""Which changes a channel is told: opened, still open, over; and how often."""
+"""The changes that a channel is notified of: opened, still open, over; and how often."""
 
 from datetime import timedelta
 
@@ -11,8 +11,8 @@ from riskrelay.core.notifications.deciding import (
     MESSAGES_PER_HOUR,
     REPEAT_AFTER,
     News,
+    NotifiedProblem,
     Pace,
-    Told,
     changes_for,
     next_attempt,
 )
@@ -29,43 +29,47 @@ def problem(condition: Condition = Condition.PAUSED, thing_id: str = "i1", waite
     )
 
 
-def told(age: timedelta, condition: Condition = Condition.PAUSED) -> Told:
+def notified(age: timedelta, condition: Condition = Condition.PAUSED) -> NotifiedProblem:
     at = NOON - age
-    return Told(condition=condition, thing_id="i1", name="okta", opened_at=at, told_at=at)
+    return NotifiedProblem(condition=condition, thing_id="i1", name="okta", opened_at=at, notified_at=at)
 
 
-def news(channel: Channel, before: list[Told], *problems: Problem) -> list[tuple[News, Condition]]:
-    return [(one.news, one.told.condition) for one in changes_for(channel, before, problems, NOON)]
+def news(channel: Channel, before: list[NotifiedProblem], *problems: Problem) -> list[tuple[News, Condition]]:
+    return [(one.news, one.notified.condition) for one in changes_for(channel, before, problems, NOON)]
 
 
-def test_a_condition_is_told_once_when_it_opens_and_once_when_it_is_over() -> None:
-    """In between, and afterwards, nothing is told."""
+def test_a_condition_is_reported_once_when_it_opens_and_once_when_it_is_over() -> None:
+    """In between, and afterwards, there is no message."""
     assert news(CHANNEL, [], problem()) == [(News.OPENED, Condition.PAUSED)]
-    assert news(CHANNEL, [told(MINUTE)], problem()) == []
-    assert news(CHANNEL, [told(MINUTE)]) == [(News.CLEARED, Condition.PAUSED)]
+    assert news(CHANNEL, [notified(MINUTE)], problem()) == []
+    assert news(CHANNEL, [notified(MINUTE)]) == [(News.CLEARED, Condition.PAUSED)]
     assert news(CHANNEL, []) == []
 
 
 def test_a_condition_that_lasts_is_repeated_after_a_day() -> None:
-    """It keeps the time at which it opened, and counts as told from now on."""
+    """It keeps the time at which it opened, and counts as notified from now on."""
     almost = REPEAT_AFTER - timedelta(seconds=1)
-    assert news(CHANNEL, [told(almost)], problem()) == []
-    (change,) = changes_for(CHANNEL, [told(REPEAT_AFTER)], [problem()], NOON)
-    assert (change.news, change.told.opened_at, change.told.told_at) == (News.STILL_OPEN, NOON - REPEAT_AFTER, NOON)
+    assert news(CHANNEL, [notified(almost)], problem()) == []
+    (change,) = changes_for(CHANNEL, [notified(REPEAT_AFTER)], [problem()], NOON)
+    assert (change.news, change.notified.opened_at, change.notified.notified_at) == (
+        News.STILL_OPEN,
+        NOON - REPEAT_AFTER,
+        NOON,
+    )
 
 
-def test_a_channel_is_told_only_what_it_chose() -> None:
-    """Other conditions, and shorter waits than its own, are not told, and are not reported as over."""
+def test_a_channel_is_notified_only_what_it_chose() -> None:
+    """Other conditions, and shorter waits than its own, are not reported as open, and are not reported as over."""
     assert news(CHANNEL, [], problem(Condition.DISK, "")) == []
     assert news(CHANNEL, [], problem(Condition.BACKLOG, waited=HOUR)) == []
     assert news(CHANNEL, [], problem(Condition.BACKLOG, waited=HOUR + MINUTE)) == [(News.OPENED, Condition.BACKLOG)]
-    assert news(CHANNEL, [told(MINUTE, Condition.DISK)]) == []
-    assert news(replace(CHANNEL, active=False), [told(MINUTE)], problem(thing_id="i2")) == []
+    assert news(CHANNEL, [notified(MINUTE, Condition.DISK)]) == []
+    assert news(replace(CHANNEL, active=False), [notified(MINUTE)], problem(thing_id="i2")) == []
 
 
 def test_opened_conditions_come_first() -> None:
     """A message that is cut has the new problems."""
-    before = [told(MINUTE), told(REPEAT_AFTER, Condition.BACKLOG)]
+    before = [notified(MINUTE), notified(REPEAT_AFTER, Condition.BACKLOG)]
     found = news(CHANNEL, before, problem(thing_id="i2"), problem(Condition.BACKLOG, waited=2 * HOUR))
     assert [one for one, _ in found] == [News.OPENED, News.STILL_OPEN, News.CLEARED]
 

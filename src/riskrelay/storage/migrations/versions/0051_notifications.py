@@ -1,4 +1,4 @@
-"""Notifications: channels of an account, and the problems that each was told of."""
+"""Notifications: channels of an account, and the problems that each was notified of."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("thing_id", sa.String(length=255), nullable=False),
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("opened_at", sa.BigInteger(), nullable=False),
-        sa.Column("told_at", sa.BigInteger(), nullable=False),
+        sa.Column("notified_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["account_id", "channel_id"],
             ["notification_channels.account_id", "notification_channels.channel_id"],

@@ -65,7 +65,7 @@ class NotificationScreens:
         return await self._one(visit, added.state.channel.channel_id, secret=added.secret)
 
     async def show_one(self, visit: Visit) -> Response:
-        """Show a channel: what it was told, its last result, and its settings."""
+        """Show a channel: the problems that it was notified of, its last result, and its settings."""
         return await self._one(visit, _channel_id(visit))
 
     async def change(self, visit: Visit) -> Response:
@@ -116,8 +116,8 @@ class NotificationScreens:
         tested: SendResult | None = None,
         problems: Mapping[str, str] | None = None,
     ) -> Response:
-        state, told = await self._services.store.read(
-            visit.account, lambda tx: (tx.channels.get(channel_id), tx.channels.told())
+        state, notified = await self._services.store.read(
+            visit.account, lambda tx: (tx.channels.get(channel_id), tx.channels.notified())
         )
         channel = found(state).channel
         return self._pages.page(
@@ -127,7 +127,7 @@ class NotificationScreens:
             state=state,
             channel=channel,
             state_of=_state_of,
-            told=told.get(channel_id, []),
+            notified=notified.get(channel_id, []),
             secret=secret,
             tested=tested,
             **_form(_filled(channel), channel.conditions, channel.backlog_after, problems),
