@@ -175,7 +175,7 @@ def _keys(services: Services, keys: Sequence[SealedKey], vault: Vault) -> Iterab
             said = f"The master key does not decrypt the {algorithm} key {current.kid}."
             yield _problem("keys", said, "add the key that encrypted it to RISKRELAY_MASTER_KEY")
             continue
-        age = services.clock.now() - (current.signs_from or current.created_at)
+        age = current.age(services.clock.now())
         said = f"The current {algorithm} key is {age.days} days old."
         if age > OLD_KEY:
             yield Check(topic="keys", verdict=Verdict.WARNING, said=said, fix="run riskrelay key rotate")

@@ -91,14 +91,14 @@ async def add_channel(
         channel_id=ChannelId(services.ids.ordered_uuid()),
         kind=kind,
         name=wanted.name,
-        shown_target=shown_part(kind, address),
+        shown_target="",
         sealed_target=b"",
         conditions=wanted.conditions,
         backlog_after=wanted.backlog_after,
         active=wanted.active,
         created_at=now,
     )
-    channel = _sealed(notifying, channel, Target(address=address, secret=secret))
+    channel = _with_target(notifying, channel, Target(address=address, secret=secret))
     entry = services.audit_entry(actor, Verb.CREATED, Kind.CHANNEL, channel.channel_id, at=now)
 
     def store(tx: Transaction) -> ChannelState:
@@ -138,7 +138,7 @@ async def change_channel(
         if wanted.address is not None:
             _refuse_address(notifying, stored.kind, wanted.address)
             target = replace(opened_target(notifying.vault, stored), address=wanted.address)
-            changed = _sealed(notifying, changed, target)
+            changed = _with_target(notifying, changed, target)
         if changed != stored:
             tx.channels.update(changed)
             tx.channels.forget(channel_id)
@@ -188,7 +188,7 @@ async def send_test(
     channel = await services.store.write(account_id, begin)
     message = sample_message(channel, message_id=f"msg_{services.ids.uuid()}", public_url=notifying.public_url, now=now)
     result = await send_message(services, notifying, channel, message)
-    await services.store.write(account_id, lambda tx: tx.channels.note(channel_id, result))
+    await services.store.write(account_id, lambda tx: tx.channels.settle(channel_id, result, is_over=False))
     return result
 
 
@@ -211,7 +211,7 @@ def opened_target(vault: Vault, channel: Channel) -> Target:
     return _TARGET.decode(vault.open(channel.sealed_target, channel.row))
 
 
-def _sealed(notifying: Notifying, channel: Channel, target: Target) -> Channel:
+def _with_target(notifying: Notifying, channel: Channel, target: Target) -> Channel:
     sealed = notifying.vault.seal(msgspec.json.encode(target), channel.row)
     return replace(channel, sealed_target=sealed, shown_target=shown_part(channel.kind, target.address))
 

@@ -24,9 +24,7 @@ from riskrelay.cli.output import JsonFlag, fail, say, show
 _PACE_SECONDS = 0.02  # between findings: a day of forty people in some seconds
 _DOWN_FROM, _DOWN_UNTIL = 0.45, 0.65  # of the day: while the receiver is away
 _DEADLINE_SECONDS = 12  # of a request; and for events when there is no receiver
-_PATIENCE_SECONDS = (
-    60  # on a slow machine the receiver is away for so long that the next attempt is made after 10 to 20 s
-)
+_PATIENCE_SECONDS = 60  # after a long outage, on a slow machine, the next attempt is made after 10 to 20 s
 _OWN_BEHAVIOR: dict[str, Any] = {
     "id": "vpn_from_abroad",
     "name": "VPN from Abroad",

@@ -8,6 +8,7 @@ import typer
 
 from riskrelay.cli.api import AccountOption, Api, calls_service, with_api
 from riskrelay.cli.output import JsonFlag, fail, print_table, say, show
+from riskrelay.core.notifications.channels import Condition
 from riskrelay.core.risk.durations import duration_of, duration_text
 
 app = typer.Typer(
@@ -15,15 +16,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_CONDITIONS = (
-    "integration_paused",
-    "integration_rejecting",
-    "backlog",
-    "dead_letters",
-    "source_silent",
-    "disk",
-    "key_rotation",
-)
+_CONDITIONS = [one.value for one in Condition]
 _TEST_SECONDS = 30.0  # chosen: a test may take the service 20 s
 
 _IdArgument = Annotated[str, typer.Argument(metavar="CHANNEL", help="The channel's id or name.")]
@@ -60,7 +53,7 @@ def add(
     if len(given) != 1:
         raise typer.BadParameter("give exactly one of --email, --slack and --webhook")
     ((kind, target),) = given.items()
-    body: dict[str, Any] = {"kind": kind, "name": name, "target": target, "conditions": conditions or list(_CONDITIONS)}
+    body: dict[str, Any] = {"kind": kind, "name": name, "target": target, "conditions": conditions or _CONDITIONS}
     if backlog_after is not None:
         body["backlog_after_seconds"] = _seconds(backlog_after)
     row = with_api(account, lambda api: api.call("POST", "/notification_channels", body))

@@ -75,6 +75,10 @@ class SealedKey:
             return KeyState.RETIRED
         return KeyState.NEXT if self.signs_from is None else KeyState.CURRENT
 
+    def age(self, now: datetime) -> timedelta:
+        """Return how long the key has signed, or existed if it does not sign yet."""
+        return now - (self.signs_from or self.created_at)
+
 
 KeyMaker = Callable[[Algorithm], SealedKey]
 """Makes a fresh key that was never published."""

@@ -88,11 +88,8 @@ class Channels(Protocol):
         """Store the result of an attempt.
 
         Args:
-            is_over: delete the waiting message, because it was sent or given up.
+            is_over: delete the waiting message, because it was sent or given up; False also for a test message.
         """
-
-    def note(self, channel_id: ChannelId, result: SendResult) -> None:
-        """Store the result of a test message."""
 
 
 class DueNotifications(Protocol):

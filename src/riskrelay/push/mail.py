@@ -109,15 +109,9 @@ async def _session(server: MailServer, deadline: timedelta) -> "AsyncIterator[ai
         start_tls=server.is_upgraded,
         tls_context=ssl.create_default_context(),
     )
-    async with _within(seconds), client:
+    # The client's own timeout is for each step, so a server that drips could last.
+    async with asyncio.timeout(seconds), client:
         yield client
-
-
-@asynccontextmanager
-async def _within(seconds: float) -> AsyncIterator[None]:
-    """Bound the whole exchange: the client's own timeout is for each step, so a server that drips could last."""
-    async with asyncio.timeout(seconds):
-        yield
 
 
 def _written(server: MailServer, address: str, message: Message) -> EmailMessage:

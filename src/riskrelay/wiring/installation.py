@@ -24,6 +24,7 @@ from riskrelay.local.token_uses import PendingTokenUses
 from riskrelay.local.user_counts import CountedUsers
 from riskrelay.ports import (
     Check,
+    Foresee,
     Geolocator,
     NoGeolocation,
     NoRuleEvaluator,
@@ -32,6 +33,7 @@ from riskrelay.ports import (
     Store,
     Verdict,
     Wake,
+    foresee_nothing,
 )
 from riskrelay.settings import Settings
 from riskrelay.signing.sealing import MasterKey, new_master_key
@@ -292,10 +294,12 @@ def services_of(
     *,
     rule_evaluator: RuleEvaluator,
     geolocator: Geolocator | None = None,
+    foresee: Foresee = foresee_nothing,
 ) -> Services:
     """Build the dependencies of actions for a process that serves or delivers.
 
     Args:
+        foresee: only a process that delivers, too, can sign events before they are committed.
         geolocator: None: addresses have no place. Only a process that accepts activity needs one.
     """
     clock = SystemClock()
@@ -328,6 +332,7 @@ def services_of(
         ),
         geolocator=geolocator or NoGeolocation(),
         rule_evaluator=rule_evaluator,
+        foresee=foresee,
     )
 
 

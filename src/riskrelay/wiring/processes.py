@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -73,8 +72,15 @@ def build_app(settings: Settings, log: LogSink, *, deliver: bool = True, sibling
     geolocation = GeolocationFiles(settings.geoip)
     rule_pool = RulePool()
     foresight = Foresight()
-    services = services_of(settings, wakes.wake, noted, observers, rule_evaluator=rule_pool, geolocator=geolocation)
-    services = replace(services, foresee=foresight.foresee)
+    services = services_of(
+        settings,
+        wakes.wake,
+        noted,
+        observers,
+        rule_evaluator=rule_pool,
+        geolocator=geolocation,
+        foresee=foresight.foresee,
+    )
     process = ProcessWatch(observers.metrics, log, services.clock)
     if settings.geoip:
         show_geolocation(observers.metrics, geolocation, services.clock)

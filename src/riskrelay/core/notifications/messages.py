@@ -75,7 +75,7 @@ def message_about(
     Args:
         held_since: since when the limit has held changes back; None: it has not.
     """
-    base = f"{public_url}/console/accounts/{quote(channel.account_id, safe='')}"
+    base = _console_of(channel, public_url)
     entries = tuple(_entry(change, base) for change in changes[:MAX_SHOWN])
     intro = ""
     if held_since is not None:
@@ -104,8 +104,13 @@ def sample_message(channel: Channel, *, message_id: str, public_url: str, now: d
         intro="This is a test. Notifications of this channel arrive here.",
         entries=(),
         more=0,
-        url=f"{public_url}/console/accounts/{quote(channel.account_id, safe='')}",
+        url=_console_of(channel, public_url),
     )
+
+
+def _console_of(channel: Channel, public_url: str) -> str:
+    """Return the address of the account's console."""
+    return f"{public_url}/console/accounts/{quote(channel.account_id, safe='')}"
 
 
 def _entry(change: Change, base: str) -> Entry:

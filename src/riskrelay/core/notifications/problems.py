@@ -70,7 +70,9 @@ def _of_stream(health: StreamHealth, retention: timedelta) -> Iterator[Problem]:
     integration, ledger = health.stream.integration, health.ledger
     reason, remedy, own = why(health), what_next(health, retention), ("integrations", integration.integration_id)
 
-    def problem(condition: Condition, reason: str, *pages: str, waited: timedelta | None = None) -> Problem:
+    def problem(
+        condition: Condition, reason: str, remedy: str, *pages: str, waited: timedelta | None = None
+    ) -> Problem:
         return Problem(
             condition=condition,
             thing_id=integration.integration_id,
@@ -84,23 +86,19 @@ def _of_stream(health: StreamHealth, retention: timedelta) -> Iterator[Problem]:
     if health.condition is Health.INACTIVE:
         return
     if health.condition in _STOPPED:
-        yield problem(Condition.PAUSED, reason)
+        yield problem(Condition.PAUSED, reason, remedy)
     if health.condition is Health.REJECTING:
-        yield problem(Condition.REJECTING, reason)
+        yield problem(Condition.REJECTING, reason, remedy)
     if ledger.pending and ledger.oldest_pending is not None:
-        waited = in_words(ledger.oldest_pending)
-        yield problem(
-            Condition.BACKLOG, f"The oldest event has waited {waited}. {reason}", waited=ledger.oldest_pending
-        )
+        waiting = f"The oldest event has waited {in_words(ledger.oldest_pending)}. {reason}"
+        yield problem(Condition.BACKLOG, waiting, remedy, waited=ledger.oldest_pending)
     if ledger.dead:
         events = "1 event is a dead letter" if ledger.dead == 1 else f"{ledger.dead:,} events are dead letters"
-        yield Problem(
-            condition=Condition.DEAD_LETTERS,
-            thing_id=integration.integration_id,
-            name=integration.reference_id,
-            reason=f"{events}: the receiver rejected them.",
-            remedy="Fix the receiver, then replay the dead letters.",
-            page=(*own, "deliveries"),
+        yield problem(
+            Condition.DEAD_LETTERS,
+            f"{events}: the receiver rejected them.",
+            "Fix the receiver, then replay the dead letters.",
+            "deliveries",
         )
 
 
@@ -135,8 +133,8 @@ def installation_problems(keys: Sequence[SealedKey], disk_free_bytes: int | None
         )
     for algorithm in Algorithm:
         current = key_in(keys, algorithm, KeyState.CURRENT)
-        age = None if current is None else now - (current.signs_from or current.created_at)
-        if age is not None and age > OLD_KEY:
+        age = timedelta(0) if current is None else current.age(now)
+        if age > OLD_KEY:
             yield Problem(
                 condition=Condition.KEY_ROTATION,
                 thing_id=algorithm.value,

@@ -122,9 +122,6 @@ class ChannelRows:
         over = _NO_MESSAGE if is_over else {}
         self._set(channel_id, result_at=result.at, result_problem=result.problem, **over)
 
-    def note(self, channel_id: ChannelId, result: SendResult) -> None:
-        self._set(channel_id, result_at=result.at, result_problem=result.problem)
-
 
 class DueNotificationRows:
     """Implements ports.DueNotifications."""

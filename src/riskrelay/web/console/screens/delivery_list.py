@@ -22,6 +22,7 @@ from riskrelay.web.console.named import find_integration, integration_id_of
 from riskrelay.web.console.pages import Pages
 from riskrelay.web.console.paging import Moment, Text, place_of, read_place, split
 from riskrelay.web.console.visits import Visit
+from riskrelay.web.console.windows import milliseconds_of
 
 _SCANS = 5  # guessed: some 10,000 events for one page, so that a page of a rare state is seldom short
 _OF_USER = 500  # guessed: deliveries about one user, to all integrations, that one page reads
@@ -177,4 +178,4 @@ def _columns(visit: Visit) -> Mapping[str, Callable[[Sent], object]]:
 
 def _latency(sent: Sent) -> float | None:
     attempts = sent.delivery.attempts
-    return round(attempts[-1].latency.total_seconds() * 1000, 1) if attempts else None
+    return milliseconds_of(attempts[-1].latency) if attempts else None
