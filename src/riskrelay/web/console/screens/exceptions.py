@@ -61,7 +61,8 @@ class ExceptionScreens:
 
     async def show_one(self, visit: Visit) -> Response:
         """Show the exceptions, and a form that changes one."""
-        return await self._page(visit, _filled(await self._stored(visit)))
+        stored = await self._stored(visit)
+        return await self._page(visit, _filled(stored), changed=stored)
 
     async def add(self, visit: Visit) -> Response:
         """Add an exception."""
@@ -80,7 +81,7 @@ class ExceptionScreens:
                 wanted = WantedException.of(wanted, ends_at=stored.ends_at)
             await change_exception(self._services, visit.account, visit.actor, stored.exception_id, wanted=wanted)
         except Invalid as error:
-            return await self._page(visit, visit.form, _problems(error), 400)
+            return await self._page(visit, visit.form, _problems(error), 400, changed=stored)
         return self._done(visit, "exception-changed")
 
     async def end(self, visit: Visit) -> Response:
@@ -117,15 +118,21 @@ class ExceptionScreens:
         return read_fields(ExceptionBody, fields, known).wanted()
 
     async def _page(
-        self, visit: Visit, filled: Mapping[str, str], problems: Mapping[str, str] | None = None, status: int = 200
+        self,
+        visit: Visit,
+        filled: Mapping[str, str],
+        problems: Mapping[str, str] | None = None,
+        status: int = 200,
+        *,
+        changed: RiskException | None = None,
     ) -> Response:
-        """Return the page, with a form that changes the exception in the URL or adds one.
+        """Return the page.
 
         Args:
             filled: the values of the form, by field.
             problems: the problems of the form, by field.
+            changed: the exception that the form changes; None: the form adds one.
         """
-        changed = await self._stored(visit) if "exception_id" in visit.request.path_params else None
         now = self._services.clock.now()
         stored, settings = await self._services.store.read(
             visit.account, lambda tx: (tx.exceptions.all(), settings_with(tx.behaviors.stored()))
