@@ -14,10 +14,11 @@ from riskrelay.actions.deciding_findings import FEW, Batch, Decided, decide
 from riskrelay.actions.giving_way import give_way, in_steps, stepwise
 from riskrelay.actions.large_writes import LARGE, write_in_parts, write_users
 from riskrelay.actions.recording import assign_ids, by_users, refuse_future, refuse_surplus_users
+from riskrelay.actions.sharing import together_or_alone
 from riskrelay.actions.tokens import confirm
 from riskrelay.core.delivery.handover import WokenLane
 from riskrelay.core.email_addresses import user_key
-from riskrelay.core.errors import Faults, Invalid, Unavailable, UnknownToken
+from riskrelay.core.errors import Faults, Invalid
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.risk.assessment import LevelChange
 from riskrelay.core.risk.behaviors import BehaviorId
@@ -81,29 +82,17 @@ async def record_findings(
 
 async def _record_each(
     services: Services, account_id: AccountId, unconfirmed: bytes | None, requests: Sequence[Sequence[Finding]]
-) -> list[Recorded | Exception]:
+) -> Sequence[Recorded | Exception]:
     """Record each of *requests*, in as few transactions as possible.
 
     Returns: the result or the error of each request.
     """
-
-    async def record(numbers: Sequence[int]) -> dict[int, Recorded | Exception]:
-        try:
-            recorded = await _record(services, account_id, unconfirmed, [requests[number] for number in numbers])
-        except (Unavailable, UnknownToken) as error:
-            return dict.fromkeys(numbers, error)
-        except Exception as error:  # noqa: BLE001  returned to the waiting request
-            if len(numbers) == 1:
-                return {numbers[0]: error}
-            # Record each request alone, so that an invalid one does not fail the others.
-            return await record_all([[number] for number in numbers])
-        return dict(zip(numbers, recorded, strict=True))
-
-    async def record_all(groups: Sequence[Sequence[int]]) -> dict[int, Recorded | Exception]:
-        return {number: answer for part in await gather(*map(record, groups)) for number, answer in part.items()}
-
+    record = partial(_record, services, account_id, unconfirmed)
     groups = _apart(requests)
-    answers = await (record(groups[0]) if len(groups) == 1 else record_all(groups))
+    if len(groups) == 1:
+        return await together_or_alone(record, requests)
+    answered = await gather(*(together_or_alone(record, [requests[number] for number in group]) for group in groups))
+    answers = dict(zip(chain.from_iterable(groups), chain.from_iterable(answered), strict=True))
     return [answers[number] for number in range(len(requests))]
 
 

@@ -1,15 +1,15 @@
 """Queue security events that clients request."""
 
-from asyncio import gather
 from collections.abc import Sequence
 from functools import partial
 
+from riskrelay.actions.sharing import together_or_alone
 from riskrelay.actions.tokens import confirm
 from riskrelay.core import signals
 from riskrelay.core.audit import Kind, Verb
 from riskrelay.core.credentials import Actor
 from riskrelay.core.delivery.handover import WokenLane
-from riskrelay.core.errors import Fault, FaultKind, Invalid, Unavailable, UnknownToken
+from riskrelay.core.errors import Fault, FaultKind, Invalid
 from riskrelay.core.integrations import AccountId
 from riskrelay.core.ssf.event_requests import AnsweredRequest, EventRequest, QueuedDelivery
 from riskrelay.core.ssf.streams import Stream
@@ -45,31 +45,15 @@ async def queue_security_event(
     return await services.gathering.join(
         (queue_security_event, account_id, unconfirmed),
         (actor, request),
-        partial(_queue_each, services, account_id, unconfirmed),
+        partial(together_or_alone, partial(_queue, services, account_id, unconfirmed)),
     )
-
-
-async def _queue_each(
-    services: Services, account_id: AccountId, unconfirmed: bytes | None, asked: Sequence[_Asked]
-) -> list[_Answer]:
-    """Queue the events of *asked* in one transaction. If it fails, each is queued alone, so that none fails another.
-
-    Returns: the result or the error of each request.
-    """
-    try:
-        return await _queue(services, account_id, unconfirmed, asked)
-    except (Unavailable, UnknownToken) as error:
-        return [error] * len(asked)
-    except Exception as error:  # noqa: BLE001  returned to the waiting request
-        if len(asked) == 1:
-            return [error]
-    alone = await gather(*(_queue_each(services, account_id, unconfirmed, [one]) for one in asked))
-    return [answer for (answer,) in alone]
 
 
 async def _queue(
     services: Services, account_id: AccountId, unconfirmed: bytes | None, asked: Sequence[_Asked]
 ) -> list[_Answer]:
+    """Queue the events of *asked* in one transaction."""
+
     def store(tx: Transaction) -> tuple[list[_Answer], list[WokenLane]]:
         confirm(tx, unconfirmed)
         streams = tx.streams.taking_events()
