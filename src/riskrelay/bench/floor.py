@@ -1,27 +1,19 @@
 """What the parts of a delivery cost on this machine, one at a time: the floor under every latency."""
 
-import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from riskrelay.bench.processes import Processes, ProcessFailed
-from riskrelay.bench.receiver import BenchReceiver
+from riskrelay.bench.parts import pushing, writing
 from riskrelay.core.keys import Algorithm
-from riskrelay.core.ssf.outcomes import OutcomeKind
-from riskrelay.local.clock import SystemClock
-from riskrelay.push.addresses import TargetRules
-from riskrelay.push.client import PushClient
 from riskrelay.signing.private_key import PrivateKey
 from riskrelay.signing.sealing import MasterKey, new_master_key
 from riskrelay.signing.signer import new_signing_key
 
 _PAYLOAD = b"x" * 500  # about the size of the claims of a SET
-_TOKEN = b"x" * 1_000  # about the size of a SET
-_BLOCK = b"x" * 4_096
 _LEAST = 5  # samples, however long they take
 _WORDS = [f"word-{number % 97}" for number in range(5_000)]
 
@@ -78,16 +70,8 @@ def pure_python() -> int:
 
 
 async def _write(path: Path, seconds: float) -> float:
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT)
-
-    def write() -> None:
-        os.write(handle, _BLOCK)
-        os.fdatasync(handle)
-
-    try:
+    with writing(path) as write:
         return await _median_ms(_plain(write), seconds)
-    finally:
-        os.close(handle)
 
 
 async def _signature(algorithm: Algorithm, seconds: float) -> float:
@@ -98,19 +82,8 @@ async def _signature(algorithm: Algorithm, seconds: float) -> float:
 
 
 async def _exchange(directory: Path, receiver_command: list[str], seconds: float) -> float:
-    receiver = BenchReceiver(receiver_command)
-    await receiver.start(Processes(directory, {}))
-    rules = TargetRules(["127.0.0.1"], allow_http=True)
-    async with PushClient(rules, SystemClock(), deadline=timedelta(seconds=20)) as pusher:
-
-        async def push() -> None:
-            outcome = await pusher.push(f"http://127.0.0.1:{receiver.port}/", _TOKEN)
-            if outcome.kind is not OutcomeKind.ACCEPTED:
-                raise ProcessFailed(f"a push to the benchmark's own receiver failed: {outcome}")
-
-        found = await _median_ms(push, seconds)
-    await receiver.stop()
-    return found
+    async with pushing(directory, receiver_command) as push:
+        return await _median_ms(push, seconds)
 
 
 def _plain(work: Callable[[], object]) -> Callable[[], Awaitable[None]]:

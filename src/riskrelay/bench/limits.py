@@ -1,27 +1,19 @@
 """The limits of the machine, for comparison with the product's figures."""
 
 import asyncio
-import os
 import re
 import shutil
 import time
 from asyncio.subprocess import PIPE
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from riskrelay.bench.floor import Floor, measure_floor
-from riskrelay.bench.processes import Processes, ProcessFailed
-from riskrelay.bench.receiver import BenchReceiver
-from riskrelay.core.ssf.outcomes import OutcomeKind
-from riskrelay.local.clock import SystemClock
-from riskrelay.push.addresses import TargetRules
-from riskrelay.push.client import PushClient
+from riskrelay.bench.parts import pushing, writing
+from riskrelay.bench.processes import ProcessFailed
 
 _CORES = 2  # the targets are stated for two
 _PUSHES_AT_ONCE = 64
-_TOKEN = b"x" * 1_000  # about the size of a SET
-_BLOCK = b"x" * 4_096
 _SIGNATURES = {"rsa2048": r"^rsa 2048 bits.*?s\s.*?s\s+([\d.]+)", "ecdsap256": r"^ 256 bits ecdsa.*?s\s.*?s\s+([\d.]+)"}
 
 
@@ -71,36 +63,25 @@ async def _signatures(kind: str, seconds: float) -> float | None:
 
 def _fsyncs(path: Path, seconds: float) -> float:
     """Return the appends of 4 KiB per second, each synced to disk before the next one."""
-    count, began = 0, time.perf_counter()
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT)
-    try:
+    with writing(path) as write:
+        count, began = 0, time.perf_counter()
         while time.perf_counter() < began + seconds:
-            os.write(handle, _BLOCK)
-            os.fdatasync(handle)
+            write()
             count += 1
-    finally:
-        os.close(handle)
-    return count / (time.perf_counter() - began)
+        return count / (time.perf_counter() - began)
 
 
 async def _pushes(directory: Path, receiver_command: list[str], seconds: float) -> float:
     """Return the pushes per second of one process: 1,000 bytes each, 64 at once, without signing and storing."""
-    receiver = BenchReceiver(receiver_command)
-    await receiver.start(Processes(directory, {}))
-    rules = TargetRules(["127.0.0.1"], allow_http=True)
-    began, ends = time.perf_counter(), time.perf_counter() + seconds
-    async with PushClient(rules, SystemClock(), deadline=timedelta(seconds=20)) as pusher:
+    async with pushing(directory, receiver_command) as push:
+        began, ends = time.perf_counter(), time.perf_counter() + seconds
 
-        async def push() -> int:
+        async def push_on() -> int:
             count = 0
             while count == 0 or time.perf_counter() < ends:  # at least one, however busy the machine is
-                outcome = await pusher.push(f"http://127.0.0.1:{receiver.port}/", _TOKEN)
-                if outcome.kind is not OutcomeKind.ACCEPTED:
-                    raise ProcessFailed(f"a push to the benchmark's own receiver failed: {outcome}")
+                await push()
                 count += 1
             return count
 
-        counts = await asyncio.gather(*(push() for _ in range(_PUSHES_AT_ONCE)))
-    taken = time.perf_counter() - began
-    await receiver.stop()
-    return sum(counts) / taken
+        counts = await asyncio.gather(*(push_on() for _ in range(_PUSHES_AT_ONCE)))
+        return sum(counts) / (time.perf_counter() - began)
