@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from support.at_length import deploy_check
+from support.minimal_root import make_root, registry_settings
 from support.programs import needed
-from support.readme import ROOT, Terminal, blocks, network_settings, ports_of_readme, type_first_use
+from support.readme import ROOT, Terminal, blocks, ports_of_readme, type_first_use
 
 PACKAGES = "python3,python3-venv,make,git,curl,ca-certificates"
 CHECKOUT = "/home/reader/riskrelay"
@@ -33,11 +34,7 @@ def machine() -> Iterator[Path]:
     needed("mmdebstrap", "chroot", "unshare")
     root = Path(f"/var/tmp/riskrelay-machine-{os.getpid()}")
     try:
-        debian = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(root)]
-        subprocess.run(debian, check=True, capture_output=True)
-        for file in ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt"):
-            if Path(file).exists():
-                shutil.copyfile(file, root / file.lstrip("/"))
+        make_root(root, PACKAGES)
         subprocess.run(["chroot", root, "useradd", "--create-home", "reader"], check=True)
         subprocess.run(["git", "clone", "--quiet", ROOT, root / CHECKOUT.lstrip("/")], check=True)
         subprocess.run(["chroot", root, "chown", "--recursive", "reader", CHECKOUT], check=True)
@@ -56,7 +53,7 @@ def terminals(machine: Path, tmp_path: Path) -> Iterator[list[Terminal]]:
     """
     command = ["unshare", "--mount", "--propagation=private", "sh", "-ec", within]
     own = {"HOME": "/home/reader", "PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "COLUMNS": "200"}
-    environment = {name: value for name, value in network_settings().items() if name != "PIP_FIND_LINKS"} | own
+    environment = registry_settings() | own
     with ports_of_readme(), ExitStack() as windows:
         opened = [Terminal(command, tmp_path / f"terminal-{number}.log", environment) for number in (1, 2, 3)]
         for terminal in opened:

@@ -17,11 +17,11 @@ import pytest
 from riskrelay.bench.processes import free_port
 from support.at_length import deploy_check
 from support.dockerfile import Stage, stages, substituted
+from support.minimal_root import make_root, registry_settings
 from support.programs import needed
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = "python3,python3-venv,python-is-python3,ca-certificates"
-PASSED_ON = ("PIP_", "UV_", "SSL_", "HTTP", "http", "NO_PROXY", "no_proxy")  # how this machine reaches its registry
 
 pytestmark = [
     deploy_check,
@@ -74,12 +74,9 @@ class Container:
 
     def run(self, command: list[str], environment: Mapping[str, str], directory: str) -> str:
         """Run a command as root, as a build does."""
-        given = {name: value for name, value in os.environ.items() if name.startswith(PASSED_ON)}
-        given.pop("PIP_FIND_LINKS", None)
         script = f"cd {directory} && exec {shlex.join(command)}"
-        run = subprocess.run(
-            ["chroot", self.root, "sh", "-c", script], env={**given, **environment}, capture_output=True, text=True
-        )
+        given = {**registry_settings(), **environment}
+        run = subprocess.run(["chroot", self.root, "sh", "-c", script], env=given, capture_output=True, text=True)
         assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-4000:]
         return run.stdout
 
@@ -92,11 +89,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Container,
     directory.mkdir(mode=0o700)
     try:
         base = directory / "base"
-        debian = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", "bookworm", str(base)]
-        subprocess.run(debian, check=True, capture_output=True)
-        for file in ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs/ca-certificates.crt"):
-            if Path(file).exists():
-                shutil.copyfile(file, base / file.lstrip("/"))
+        make_root(base, PACKAGES)
         (base / "usr/local/bin/python").symlink_to("/usr/bin/python3")
         built: dict[str, Container] = {}
         final = stages(ROOT / "deploy/Dockerfile")[-1]
