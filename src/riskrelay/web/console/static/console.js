@@ -20,7 +20,7 @@ function refreshTimes() {
 }
 
 // Polling: each [data-poll] element asks for itself again; slower and slower while nothing answers, and not at all while
-// nobody looks. What was open or focused stays so.
+// nobody looks. What was open or focused stays so, and what was typed is not replaced.
 const waits = new WeakMap();
 
 function schedule(element, seconds) {
@@ -35,7 +35,15 @@ function poll(element, seconds) {
   htmx.trigger(element, "poll");
 }
 
+function isEdited(field) {
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  if (field.tagName !== "SELECT") return field.value !== field.defaultValue;
+  const options = [...field.options];
+  return field.selectedIndex !== Math.max(options.findIndex((option) => option.defaultSelected), 0);
+}
+
 function isBusy(element) {
+  if ([...element.querySelectorAll("input, textarea, select")].some(isEdited)) return true;
   const active = document.activeElement;
   const selected = document.getSelection();
   const isTyping = element.contains(active) && ["INPUT", "TEXTAREA", "SELECT"].includes(active.tagName);
@@ -82,6 +90,11 @@ const nameOf = (element) => [element.tagName, element.textContent.trim(), elemen
 let opened = [];
 let focused = null;
 document.addEventListener("htmx:beforeSwap", (event) => {
+  const element = event.detail.target;
+  if (isPoll(event) && isBusy(element)) {  // since the request was sent
+    event.detail.shouldSwap = false;
+    return schedule(element, Number(element.dataset.poll));
+  }
   opened = [...document.querySelectorAll("details[open][id]")].map((details) => details.id);
   const active = document.activeElement;
   focused = event.detail.target.contains(active) && active.matches(FOCUSABLE) ? nameOf(active) : null;
