@@ -58,6 +58,45 @@ def test_a_toml_path_that_leads_to_no_file_is_refused(
         read_settings()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PORT", "x", "must be a whole number from 0 to 65,535"),
+        ("PORT", "65536", "must be a whole number from 0 to 65,535"),
+        ("PORT", "1.5", "must be a whole number from 0 to 65,535"),
+        ("METRICS_PORT", "0", "must be a whole number from 1 to 65,535"),
+        ("RATE_LIMIT", "-1", "must be a whole number from 0 to 100,000,000"),
+        ("RATE_LIMIT", "9" * 5_000, "must be a whole number from 0 to 100,000,000"),
+        ("ALLOW_HTTP_TARGETS", "maybe", "must be true or false"),
+        ("LOG_LEVEL", "loud", "must be debug, info, warning or error"),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.1/8", "must be networks such as 10.0.0.0/8 or 2001:db8::/32, which"),
+        ("TRUSTED_PROXIES", "proxy", "must be networks such as 10.0.0.0/8 or 2001:db8::/32, which proxy is not"),
+        ("PUBLIC_URL", "http://[::1", "must be a URL with a valid host and port"),
+        ("PUBLIC_URL", "http://a:99999", "must be a URL with a valid host and port"),
+        ("PUBLIC_URL", "risk.example.com", "must be an absolute http or https URL without a query, such as "),
+        ("DATABASE_URL", "postgresql://[x/db", "must be a URL with a valid host and port"),
+        ("DATABASE_URL", "mysql://x/db", "must start with sqlite:/// or postgresql://"),
+        ("EGRESS_PROXY", "http://h:x", "must be a URL with a valid host and port"),
+        ("SMTP_URL", "smtp://h:x", "must be a URL with a valid host and port"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_to_write(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    """One sentence for each setting, which begins with its name; none of a library."""
+    monkeypatch.setenv(f"RISKRELAY_{name}", value)
+    with pytest.raises(Misconfigured) as refused:
+        read_settings()
+    assert str(refused.value).startswith(f"RISKRELAY_{name}: {said}")
+    assert str(refused.value).count("RISKRELAY_") == 1
+
+
+def test_a_list_of_networks_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """White space and empty parts are skipped, and IPv4 and IPv6 may be mixed."""
+    monkeypatch.setenv("RISKRELAY_TRUSTED_PROXIES", " 10.0.0.0/8, 2001:db8::/32,,192.0.2.1")
+    assert [str(one) for one in read_settings().trusted_proxies] == ["10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32"]
+
+
 def test_a_byte_order_mark_before_toml_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Editors of Windows write one."""
     file = tmp_path / "riskrelay.toml"

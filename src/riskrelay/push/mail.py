@@ -50,7 +50,11 @@ def read_mail_server(url: str, sender: str) -> MailServer:
     >>> read_mail_server("smtp://relay.example.com:25?starttls=no", "riskrelay@example.com").is_upgraded
     False
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError("must be a URL with a valid host and port") from None
     if parts.scheme not in _PORTS or not parts.hostname or parts.path not in ("", "/") or parts.fragment:
         raise ValueError("must be like smtp://user:password@mail.example.com:587 or smtps://mail.example.com")
     options = parse_qs(parts.query, keep_blank_values=True)
@@ -61,7 +65,7 @@ def read_mail_server(url: str, sender: str) -> MailServer:
         raise ValueError("must not have a password with ?starttls=no, because it would be sent without encryption")
     return MailServer(
         host=parts.hostname,
-        port=parts.port or _PORTS[parts.scheme],
+        port=port or _PORTS[parts.scheme],
         is_tls=parts.scheme == "smtps",
         is_upgraded=parts.scheme == "smtp" and not is_plain,
         sender=sender,

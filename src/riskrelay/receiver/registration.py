@@ -119,7 +119,7 @@ class StreamRegistration:
         """
         endpoint = self._endpoint("configuration_endpoint")
         query = urlencode({"stream_id": self.stream["stream_id"]})
-        separator = "&" if urlsplit(endpoint).query else "?"
+        separator = "&" if "?" in endpoint else "?"
         await self._call("DELETE", f"{endpoint}{separator}{query}", None, expected=(200, 204))
 
     async def token(self) -> str:
@@ -163,7 +163,12 @@ class StreamRegistration:
             _, document, _ = await self._exchange("GET", resource, None, {})
             servers = document.get("authorization_servers") if isinstance(document, dict) else None
             issuer = str(servers[0]) if isinstance(servers, list) and servers else issuer
-        parts = urlsplit(issuer)
+        try:
+            parts = urlsplit(issuer)
+        except ValueError:
+            raise RegistrationRefused(
+                f"the authorization server {issuer} is not a URL; set the token endpoint"
+            ) from None
         for name in ("oauth-authorization-server", "openid-configuration"):
             path = f"/.well-known/{name}{parts.path.rstrip('/')}"
             status, document, _ = await self._exchange(

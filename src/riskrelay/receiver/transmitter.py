@@ -131,7 +131,7 @@ async def _fetch(session: aiohttp.ClientSession, url: str) -> Any:
     except aiohttp.InvalidURL as error:
         raise NoTransmitter(f"{url} is not a URL; write it as the transmitter gave it") from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise TransmitterUnavailable(f"{url} cannot be fetched ({type(error).__name__}); is it up?") from error
+        raise TransmitterUnavailable(f"{url} cannot be fetched ({type(error).__name__}); check that it runs") from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise NoTransmitter(f"{url} is not JSON") from error
 

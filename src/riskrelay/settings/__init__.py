@@ -6,8 +6,9 @@ from pydantic import ValidationError
 
 from riskrelay.core.errors import Misconfigured
 from riskrelay.ports import Check, Verdict
-from riskrelay.settings.model import FROM_FILES, PREFIX, LogLevel, Settings
+from riskrelay.settings.model import FROM_FILES, LogLevel, Settings
 from riskrelay.settings.sources import closest
+from riskrelay.settings.wording import PREFIX, sentences
 
 __all__ = ["LogLevel", "Settings", "read_settings", "unknown_variables"]
 
@@ -52,12 +53,5 @@ def read_settings(**overrides: object) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = [_sentence(fault["loc"], fault["msg"]) for fault in error.errors()]
-        raise Misconfigured("; ".join(faults)) from error
-
-
-def _sentence(place: tuple[int | str, ...], message: str) -> str:
-    """What is wrong with a setting; without a place it names the settings itself."""
-    name = "_".join(str(part) for part in place).upper()
-    said = message.removeprefix("Value error, ")
-    return f"RISKRELAY_{name}: {said}" if name else said
+        schema = Settings.model_json_schema()["properties"]
+        raise Misconfigured("; ".join(sentences(error.errors(), schema))) from error

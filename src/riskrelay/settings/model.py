@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -17,12 +16,21 @@ from pydantic_settings import (
 from riskrelay.core.errors import Misconfigured
 from riskrelay.ports import Check
 from riskrelay.settings.sources import read_secret, read_toml
-from riskrelay.settings.values import CommaSeparated, DatabaseUrl, Origin, ProxyUrl, Sender, SmtpUrl, without_user
+from riskrelay.settings.values import (
+    CommaSeparated,
+    DatabaseUrl,
+    Network,
+    Origin,
+    ProxyUrl,
+    Sender,
+    SmtpUrl,
+    without_user,
+)
 from riskrelay.settings.warnings import loosened_by
+from riskrelay.settings.wording import PREFIX
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
-PREFIX = "RISKRELAY_"
 FROM_FILES = ("database_url", "master_key", "smtp_url")  # secrets, which a file can hold instead of the environment
 
 
@@ -74,7 +82,7 @@ class Settings(BaseSettings):
         "(TLS 1.2 and 1.3). Read at startup.",
     )
     tls_key: Path | None = Field(None, description="A PEM file with the private key of the certificate, not encrypted.")
-    trusted_proxies: CommaSeparated[IPv4Network | IPv6Network] = Field(
+    trusted_proxies: CommaSeparated[Network] = Field(
         default=[],
         description="Networks (CIDR) of proxies whose `X-Forwarded-For` or `Forwarded` header provides the client "
         "address for the audit log. From other addresses, the headers are ignored.",

@@ -101,6 +101,7 @@ def test_a_change_from_elsewhere_is_refused(visitor: Visitor) -> None:
             ({"csrf": foreign}, {}),
             ({"csrf": csrf}, {"Origin": "https://evil.example"}),
             ({"csrf": csrf}, {"Origin": "null"}),
+            ({"csrf": csrf}, {"Origin": "http://[::1"}),
             ({"csrf": csrf}, {"Origin": ""}),
         ):
             page = visitor.ask("POST", concrete(path), fields, **headers)
