@@ -41,7 +41,6 @@ from riskrelay.signing.signer import new_signing_key
 from riskrelay.storage.engines.copying import Fingerprint, copy_all
 from riskrelay.storage.engines.file_systems import hold_alone
 from riskrelay.storage.engines.opening import Waiting, work_on
-from riskrelay.storage.engines.postgres import PostgresStore
 from riskrelay.storage.engines.private_files import database_files, ensure_private, readable_by_others
 from riskrelay.storage.engines.restoring import restore
 from riskrelay.storage.engines.schema import newest_revision, revision_of, upgrade
@@ -208,8 +207,12 @@ def exposed_files(settings: Settings) -> dict[Path, str]:
 
 def open_store(settings: Settings) -> Store:
     """Return the database of *settings*, without creating it."""
-    path = settings.sqlite_path
-    return PostgresStore(settings.database_url) if path is None else SqliteStore(path)
+    if settings.sqlite_path is not None:
+        return SqliteStore(settings.sqlite_path)
+    # Here, because processes on SQLite start faster without the driver and SQLAlchemy's asynchronous part.
+    from riskrelay.storage.engines.postgres import PostgresStore
+
+    return PostgresStore(settings.database_url)
 
 
 async def require_schema(settings: Settings) -> None:

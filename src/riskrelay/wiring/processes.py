@@ -35,7 +35,6 @@ from riskrelay.push.tls_materials import PemMaterials
 from riskrelay.settings import Settings
 from riskrelay.signing.sealing import MasterKey
 from riskrelay.signing.signer import KeySigner
-from riskrelay.storage.engines.notices import Notices
 from riskrelay.telemetry.log_sink import LogSink
 from riskrelay.telemetry.metrics import PrometheusMetrics
 from riskrelay.telemetry.observing import ProcessWatch, new_observers, show_certificate
@@ -235,6 +234,8 @@ async def _other_nodes(settings: Settings, wakes: _Relay, woken: _Relay) -> Asyn
     if settings.sqlite_path is not None:
         yield
         return
+    from riskrelay.storage.engines.notices import Notices  # imports the driver of PostgreSQL
+
     notices = Notices(settings.database_url, woken.wake)
     wakes.targets.append(notices.notify)
     running = asyncio.create_task(notices.run())

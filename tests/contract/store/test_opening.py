@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from riskrelay.core.errors import Misconfigured
-from riskrelay.storage.engines import opening
+from riskrelay.storage.engines import postgres_opening
 from riskrelay.storage.engines.opening import work_on
 from riskrelay.storage.engines.schema import is_current, upgrade
 from support.databases import PostgresServer
@@ -68,7 +68,7 @@ async def test_a_migration_behind_an_open_transaction_lets_nodes_go_on(
 ) -> None:
     """It waits shortly, says who holds the lock, lets go and tries again, and ends when the lock is free. A node's
     statement never waits as long as its own lock timeout (5 s)."""
-    monkeypatch.setattr(opening, "_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(postgres_opening, "_PAUSE_SECONDS", 0.1)
     url = await migrated_to(postgres, "0017")
     said: list[str] = []
     freed = asyncio.Event()
@@ -98,8 +98,8 @@ async def test_a_migration_that_never_gets_its_lock_ends_and_changes_nothing(
     postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the name of who holds it; the schema is the old one, and nodes of the old version go on."""
-    monkeypatch.setattr(opening, "_PAUSE_SECONDS", 0)
-    monkeypatch.setattr(opening, "_TRIES", 2)
+    monkeypatch.setattr(postgres_opening, "_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(postgres_opening, "_TRIES", 2)
     url = await migrated_to(postgres, "0017")
     async with reading(url, "lanes") as pid:
         with pytest.raises(Misconfigured, match=rf"session {pid} .*Nothing was changed") as refused:

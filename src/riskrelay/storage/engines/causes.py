@@ -1,4 +1,4 @@
-"""Why a database refuses: from the codes of SQLite, PostgreSQL and the operating system to one of a few causes."""
+"""Why SQLite refuses: from its codes and those of the operating system to one of a few causes."""
 
 import errno
 import resource
@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 from sqlalchemy import exc
 
 from riskrelay.core.errors import Misconfigured, Unavailable, UnavailableCause
@@ -37,22 +36,6 @@ _BY_ERRNO: Final = {
     errno.EMFILE: UnavailableCause.NO_DESCRIPTORS,
     errno.ENFILE: UnavailableCause.NO_DESCRIPTORS,
 }
-# https://www.postgresql.org/docs/current/errcodes-appendix.html; a state that is not here is judged by its class.
-_BY_SQLSTATE: Final = {
-    "53100": UnavailableCause.DISK_FULL,
-    "53300": UnavailableCause.BUSY,
-    "25006": UnavailableCause.READ_ONLY,
-    "55P03": UnavailableCause.LOCKED,
-    "57014": UnavailableCause.TOO_SLOW,
-    "57P01": UnavailableCause.UNREACHABLE,  # the server shuts down
-    "57P02": UnavailableCause.UNREACHABLE,  # the server crashed
-    "57P03": UnavailableCause.STARTING,
-    "58030": UnavailableCause.IO_ERROR,
-    "08": UnavailableCause.UNREACHABLE,
-    "28": UnavailableCause.UNREACHABLE,  # the password or the user is wrong
-    "3D": UnavailableCause.UNREACHABLE,  # the database does not exist
-    "XX": UnavailableCause.DAMAGED,
-}
 
 
 def sqlite_cause(error: BaseException, path: Path) -> UnavailableCause:
@@ -62,7 +45,7 @@ def sqlite_cause(error: BaseException, path: Path) -> UnavailableCause:
         error: of the driver, or SQLAlchemy's around it.
         path: the database file. SQLite reports a used-up quota as an input/output error, so its disk is asked.
     """
-    original = _original(error)
+    original = original_error(error)
     code = getattr(original, "sqlite_errorcode", None)
     if code is None:
         return _BY_ERRNO.get(getattr(original, "errno", None) or 0, UnavailableCause.REFUSED)
@@ -70,26 +53,6 @@ def sqlite_cause(error: BaseException, path: Path) -> UnavailableCause:
     if cause in (UnavailableCause.IO_ERROR, UnavailableCause.NOT_ALLOWED):
         return disk_refusal(path) or cause
     return cause
-
-
-def postgres_cause(error: BaseException) -> UnavailableCause:
-    """Return why PostgreSQL refused, or why there was no way to it.
-
-    Args:
-        error: of the driver, SQLAlchemy's around it, or the operating system's.
-    """
-    original = _original(error)
-    if isinstance(original, exc.TimeoutError):
-        return UnavailableCause.BUSY  # of SQLAlchemy's pool
-    if isinstance(original, TimeoutError):
-        return UnavailableCause.TOO_SLOW
-    state = getattr(original, "sqlstate", None)
-    if state is None:
-        is_network = isinstance(original, OSError | asyncpg.exceptions.InterfaceError) or getattr(
-            error, "connection_invalidated", False
-        )
-        return UnavailableCause.UNREACHABLE if is_network else UnavailableCause.REFUSED
-    return _BY_SQLSTATE.get(state) or _BY_SQLSTATE.get(state[:2], UnavailableCause.REFUSED)
 
 
 def disk_refusal(path: Path) -> UnavailableCause | None:
@@ -136,5 +99,6 @@ def cannot_open(what: str, cause: UnavailableCause) -> Misconfigured:
     return Misconfigured(f"{what} cannot be used: {cause}; {cause.advice}")
 
 
-def _original(error: BaseException) -> BaseException:
+def original_error(error: BaseException) -> BaseException:
+    """Return the error of the driver that an error of SQLAlchemy is about."""
     return error.orig if isinstance(error, exc.DBAPIError) and error.orig is not None else error

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from riskrelay.core.errors import Unavailable, UnavailableCause
 from riskrelay.core.integrations import AccountId
 from riskrelay.ports import Installation, StoreLoad, Transaction
-from riskrelay.storage.engines.causes import postgres_cause, refused
+from riskrelay.storage.engines.causes import refused
+from riskrelay.storage.engines.postgres_causes import postgres_cause
 from riskrelay.storage.engines.postgres_engine import POOL_SIZE, postgres_engine
 from riskrelay.storage.engines.writability import Writability
 from riskrelay.storage.installation import InstallationTransaction

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import exc
 
 from riskrelay.core.errors import UnavailableCause
-from riskrelay.storage.engines.causes import disk_refusal, postgres_cause, sqlite_cause
+from riskrelay.storage.engines.causes import disk_refusal, sqlite_cause
+from riskrelay.storage.engines.postgres_causes import postgres_cause
 
 
 def refusal_of(path: Path, *statements: str) -> sqlite3.Error:
