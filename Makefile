@@ -60,7 +60,7 @@ faults: export RISKRELAY_KILLS ?= 1000
 faults: .venv/.ready ## Everything that may go wrong, at length, into docs/fault-report.md (RISKRELAY_KILLS, RISKRELAY_SEED)
 	$(BIN)/pytest -q -m fault --timeout 3600 --fault-report=docs/fault-report.md
 
-bench: .venv/.ready ## Measure this machine, some twenty minutes, and write docs/benchmarks.md (BENCH_FLAGS="--only latency --scale 0.1")
+bench: .venv/.ready ## Measure this machine, some twenty-five minutes, and write docs/benchmarks.md (BENCH_FLAGS="--only latency --scale 0.1")
 	PYTHONPATH=tests $(BIN)/python -W "ignore:XDG_RUNTIME_DIR is not set" -m bench.run --page docs $(BENCH_FLAGS)
 
 bench-against: .venv/.ready ## Compare this commit with another in turns (REV=v1 BENCH_FLAGS="--only latency,ingest --engine sqlite --pairs 3")

@@ -26,7 +26,7 @@ from riskrelay.bench.receiver import receiver_command
 from riskrelay.bench.report import LABELS, figure
 from riskrelay.bench.scenarios import Measured
 
-SCENARIOS = ("ingest", "latency", "sustained")
+SCENARIOS = ("ingest", "latency", "sustained", "replays")
 """Scenarios of one account. The others prepare their databases by the code of this commit."""
 
 

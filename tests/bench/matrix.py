@@ -6,6 +6,7 @@ from typing import NamedTuple
 from bench.backlog import backlog
 from bench.crowd import crowd
 from bench.large_requests import large_requests
+from bench.replays import replays
 from riskrelay.bench.scenarios import Measured, Place, ingest, latency, sustained
 from riskrelay.bench.sources import sources
 
@@ -28,7 +29,7 @@ class Run(NamedTuple):
 
 
 def runs(scale: float) -> list[Run]:
-    """All of them. At scale 1 they take about twenty minutes on two cores."""
+    """All of them. At scale 1 they take about twenty-five minutes on two cores."""
 
     def size(count: int, least: int = 1) -> int:
         return max(least, round(count * scale))
@@ -57,6 +58,7 @@ def runs(scale: float) -> list[Run]:
             Run("sustained", engine, workers, _sustained(in_batches(50_000), algorithm))
             for algorithm in ("RS256", "ES256")
         ]
+    found += [Run("replays", engine, 0, lambda place: replays(place, in_batches(40_000))) for engine in ENGINES]
     for engine, workers in (("sqlite", 0), ("postgresql", 2)):
         for sick in (False, True, False, True):  # a p99 is a few moments of a run; both take turns in what else happens
             found.append(
@@ -75,7 +77,7 @@ def runs(scale: float) -> list[Run]:
 
 
 ENGINES = ("sqlite", "postgresql")
-SCENARIOS = ("ingest", "sources", "large", "latency", "sustained", "crowd", "backlog")
+SCENARIOS = ("ingest", "sources", "large", "latency", "sustained", "replays", "crowd", "backlog")
 
 
 def _latency(rate: int, seconds: float) -> Work:

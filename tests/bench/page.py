@@ -44,6 +44,8 @@ _SECTIONS = {
     "latency": "Delivery latency: from the scheduled time of a finding until the receiver has its event "
     "(open loop, so waits behind late requests count)",
     "sustained": "Accepted in batches, decided, signed, pushed and settled, all at once",
+    "replays": "A replay of delivered events; its rate as a share of the rate at which they were accepted and "
+    "delivered",
     "crowd": "Twenty integrations in each of many accounts (2,000 in all at scale 1): the effect of dead and slow "
     "receivers on healthy ones",
     "backlog": "Cost of an event, accepted and delivered, with an empty ledger and with a million rows (at scale 1)",
@@ -55,6 +57,7 @@ _PLOTTED = {
     "large": ("alone_p99_ms", "beside_p99_ms"),
     "latency": ("p50_ms", "p99_ms", "p99_9_ms"),
     "sustained": ("events_per_s",),
+    "replays": ("replayed_per_s",),
     "crowd": ("p50_ms", "p99_ms", "p99_9_ms"),
     "backlog": ("cost_us", "memory_mb"),
     "drain": ("cost_us", "memory_mb"),

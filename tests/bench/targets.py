@@ -106,6 +106,12 @@ for _engine, _name in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL")):
     ]
     TARGETS += [
         Target(
+            f"a replay at 0.9 times the rate of acceptance and delivery, {_name}",
+            _of("replays", "", _engine, "of_delivery"),
+            0.9,
+            "×",
+        ),
+        Target(
             f"healthy receivers' p99 within 10 % while 5 % are dead and 5 % slow, {_name}",
             _ratio("crowd", ("all healthy", "5 %"), _engine, "p99_ms"),
             1.1,

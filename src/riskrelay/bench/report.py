@@ -20,6 +20,8 @@ LABELS = {
     "of_alone_p50": "of the p50 without it",
     "request_s": "for one large request",
     "events_per_s": "events accepted, signed, pushed and settled",
+    "replayed_per_s": "events replayed",
+    "of_delivery": "of the rate of their acceptance and delivery",
     "p50_ms": "p50",
     "p99_ms": "p99",
     "p99_9_ms": "p99.9",
